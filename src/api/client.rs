@@ -1,0 +1,45 @@
+//! One attempt of the one call (`API.md` 1). Owns what is sent. Neither waits, nor retries, nor judges.
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::api::http::{Fault, Http, Reply};
+use crate::domain::mobile::{Mainland, Mobile};
+
+/// Looks numbers up, one call each.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: Http,
+    /// The call's address without the token.
+    url: Url,
+    mainland: Mainland,
+    exclusive: bool,
+}
+
+impl Client {
+    /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent (`API.md` 1).
+    #[must_use]
+    pub fn new(http: Http, endpoint: &Url, mainland: Mainland, exclusive: bool) -> Self {
+        let mut url = endpoint.clone();
+        // No slash at the end: it breaks the call (errcode 22).
+        url.set_path(&format!("{}/topapi/v2/user/getbymobile", endpoint.path().trim_end_matches('/')));
+        Self { http, url, mainland, exclusive }
+    }
+
+    /// Makes one attempt.
+    ///
+    /// # Errors
+    /// [`Fault`] where no whole reply came in time.
+    pub async fn lookup(&self, mobile: Mobile, token: &SecretString) -> Result<Reply, Fault> {
+        let mut url = self.url.clone();
+        // The token is read from the query alone; a header would be ignored (API.md 1).
+        url.query_pairs_mut().append_pair("access_token", token.expose_secret());
+        let number = mobile.sent(self.mainland);
+        // Digits, `+` and `-` only, so nothing needs escaping.
+        let body = format!(
+            r#"{{"mobile":"{number}","support_exclusive_account_search":{exclusive}}}"#,
+            exclusive = self.exclusive
+        );
+        self.http.post(&url, body).await
+    }
+}

@@ -1,0 +1,192 @@
+//! HTTP: one request, one bounded reply. The only file that knows reqwest, so that the choice of a client stays
+//! cheap to change. Owns timeouts, the bound on a reply and errors without their URL. Leaves what is sent to
+//! `token` and `client`.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, redirect};
+use url::Url;
+
+/// The largest reply that is read, in bytes. An answer of the API has some hundreds.
+const LARGEST_REPLY: usize = 1 << 20;
+/// The longest `Retry-After` that is believed.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// How connections are made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// From the start of an attempt to the last byte of its reply.
+    pub timeout: Duration,
+    /// For the connection alone.
+    pub connect_timeout: Duration,
+    /// Idle connections to keep: as many as there are calls in flight, since a new one costs seven times a kept one.
+    pub idle: usize,
+    /// Whether the proxy that the environment names is asked; a host on this machine is reached without.
+    pub proxied: bool,
+}
+
+impl Default for Settings {
+    /// The defaults of DESIGN 1.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(10), connect_timeout: Duration::from_secs(5), idle: 16, proxied: true }
+    }
+}
+
+/// A client of HTTP; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: Client,
+    timeout: Duration,
+}
+
+/// A reply, whole.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, at most a day.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// No reply, or not all of it. The text never has a URL, since URLs carry the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No connection: refused, unknown host, TLS.
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    /// Nothing, or not everything, within the timeout.
+    #[error("no reply within {}", humantime::format_duration(*.0))]
+    Late(Duration),
+    /// The connection broke before the reply was whole.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// More than one reply can have.
+    #[error("the reply was longer than {LARGEST_REPLY} bytes")]
+    TooLong,
+}
+
+impl Fault {
+    /// Whether the host is there at all.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        !matches!(self, Self::Unreachable(_))
+    }
+}
+
+impl Http {
+    /// Makes a client. No connection is opened yet.
+    ///
+    /// # Errors
+    /// What the TLS library says, for instance that the system's certificates cannot be read.
+    pub fn new(settings: &Settings) -> Result<Self, Fault> {
+        // Fails only when a provider was installed before, which then serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = if settings.proxied { Client::builder() } else { Client::builder().no_proxy() };
+        let client = builder
+            .connect_timeout(settings.connect_timeout)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(settings.idle)
+            .pool_idle_timeout(Duration::from_secs(50))
+            // A redirect would carry the token to whatever host it names.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("dingmap/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Fault::Unreachable(cause(error)))?;
+        Ok(Self { client, timeout: settings.timeout })
+    }
+
+    /// Posts a JSON body.
+    ///
+    /// # Errors
+    /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
+    pub async fn post(&self, url: &Url, json: impl Into<reqwest::Body>) -> Result<Reply, Fault> {
+        let request = self.client.request(Method::POST, url.clone());
+        self.send(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json)).await
+    }
+
+    /// Gets a URL.
+    ///
+    /// # Errors
+    /// As [`Http::post`].
+    pub async fn get(&self, url: &Url) -> Result<Reply, Fault> {
+        self.send(self.client.request(Method::GET, url.clone())).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Reply, Fault> {
+        let whole = async {
+            let mut response = request.send().await.map_err(fault)?;
+            let status = response.status().as_u16();
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(fault)? {
+                if body.len() + chunk.len() > LARGEST_REPLY {
+                    return Err(Fault::TooLong);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Reply { status, retry_after, body: body.freeze() })
+        };
+        tokio::time::timeout(self.timeout, whole).await.unwrap_or(Err(Fault::Late(self.timeout)))
+    }
+}
+
+fn fault(error: reqwest::Error) -> Fault {
+    if error.is_connect() { Fault::Unreachable(cause(error)) } else { Fault::Broken(cause(error)) }
+}
+
+/// The innermost cause, which says what happened ("Connection refused"), with the URL taken out on the way.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut inner: &dyn std::error::Error = &error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// Seconds (fractions are seen), or an HTTP date (RFC 9110, 10.2.3).
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    let wait = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => {
+            let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_in_every_form() {
+        let wait = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap());
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait(" 0.5 "), Some(Duration::from_millis(500)));
+        assert_eq!(wait("999999999"), Some(LONGEST_WAIT));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(wait("Wed, 21 Oct 2099 07:28:00 GMT").is_some());
+        assert_eq!([wait("-1"), wait("soon"), wait("NaN"), wait("")], [None; 4]);
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_host_is_told_without_its_url() {
+        let http = Http::new(&Settings::default()).unwrap();
+        let url = "http://127.0.0.1:1/topapi?access_token=secret".parse().unwrap();
+        let fault = http.post(&url, "{}").await.unwrap_err();
+        assert!(!fault.answered());
+        let text = format!("{fault} {fault:?}");
+        assert!(
+            text.contains("refused") && !text.contains("secret") && !text.contains("127.0.0.1"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,392 @@
+//! The pace: when the next call may go out. Owns the rate that the user set, the spacing of calls below it, and
+//! the slower rate after the API complained (DESIGN 3). Leaves waiting, and holds, to `engine::pipeline`: a pace
+//! is asked by one task, so that the order of calls is the order of asking and no lock is needed.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+/// Up to this rate the window below is kept exactly; above, DESIGN 3 allows one per cent more.
+const EXACT_BELOW: f64 = 60.0;
+/// How much longer than its nominal length a window of `n` departures lasts, so that calls which travel at uneven
+/// speed do not meet `n + 1` to a window at the server. It costs 0.6 % of the rate.
+const GUARD: Duration = Duration::from_millis(6);
+/// The rate of the limiter, as a share of what the user set. Where the window rules, the limiter only spreads the
+/// calls over it, and is a little faster so that calls which were late are made up for; above, the limiter rules.
+const SHARE_BELOW: f64 = 1.05;
+const SHARE_ABOVE: f64 = 0.995;
+/// How far a call may go ahead of its slot to make up for one that was late: timers are late by about a
+/// millisecond, and a lateness that added up would cost two per cent at 20 calls a second.
+const LEEWAY: Duration = Duration::from_millis(5);
+/// The limiter counts thousandths of a call, which lets the leeway be shorter than one call.
+const CELLS: u32 = 1000;
+/// After a complaint of the API the rate is cut to this share, and never below [`FLOOR`] of what the user set.
+const CUT: f64 = 0.8;
+const FLOOR: f64 = 0.1;
+/// Every so often without a complaint the rate recovers by [`STEP`] of what the user set.
+const RECOVERY: Duration = Duration::from_secs(10);
+const STEP: f64 = 0.05;
+
+/// Calls a second: a fraction above zero and at most a million, or no limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate(Option<f64>);
+
+impl Rate {
+    /// No limit, for a private gateway.
+    pub const UNLIMITED: Self = Self(None);
+    const MOST: f64 = 1_000_000.0;
+    /// One call in a day: slower than any use, and short enough for every clock.
+    const LEAST: f64 = 1.0 / 86_400.0;
+
+    /// Calls a second; none where there is no limit.
+    #[must_use]
+    pub fn per_second(self) -> Option<f64> {
+        self.0
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    /// `15`, `0.5`, `900/m`, `5/s`, `100/h` or `unlimited`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("unlimited") {
+            return Ok(Self::UNLIMITED);
+        }
+        let wrong =
+            || format!("'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited");
+        let (count, seconds) = match text.split_once('/') {
+            None | Some((_, "s")) => (text.strip_suffix("/s").unwrap_or(text), 1.0),
+            Some((count, "m")) => (count, 60.0),
+            Some((count, "h")) => (count, 3600.0),
+            Some(_) => return Err(wrong()),
+        };
+        let rate = count.parse::<f64>().map_err(|_| wrong())? / seconds;
+        if (Self::LEAST..=Self::MOST).contains(&rate) { Ok(Self(Some(rate))) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("unlimited"),
+            Some(rate) if rate < 1.0 => write!(f, "{}", (rate * 1000.0).round() / 1000.0),
+            Some(rate) => write!(f, "{}", (rate * 100.0).round() / 100.0),
+        }
+    }
+}
+
+/// Gives out the right to make a call, one at a time.
+///
+/// Two rules hold at once. A GCRA limiter (governor) spaces the calls evenly. Up to 60 calls a second, a call also
+/// never leaves within `n / rate` plus six milliseconds of the n-th call before it, `n` being the calls of one
+/// second: however late single calls were, no second sees more than `n`.
+#[derive(Debug)]
+pub struct Pace {
+    /// What the user set; none is unlimited, and then nothing below is used.
+    rate: Option<f64>,
+    /// The share of it that is used now: 1 until the API complains.
+    share: f64,
+    /// When the share changed last.
+    changed: Instant,
+    limiter: Limiter,
+    /// When the limiter gives out the next call; kept where the window rules.
+    slot: Option<Instant>,
+    /// The last departures, oldest first, at most the calls of one second.
+    recent: VecDeque<Instant>,
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Moment>>;
+
+impl Pace {
+    /// A pace of which nothing is used yet: the first call may go at once.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate: rate.0,
+            share: 1.0,
+            changed: Instant::now(),
+            limiter: limiter(rate.0.unwrap_or(Rate::MOST)),
+            slot: None,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Takes the right to make one call now.
+    ///
+    /// # Errors
+    /// The moment before which asking again is in vain. Nothing is used up then.
+    pub fn take(&mut self) -> Result<(), Instant> {
+        let Some(full) = self.rate else { return Ok(()) };
+        let now = Instant::now();
+        let rate = full * self.share;
+        // One moment for both rules, since whoever waits twice is late twice.
+        if let Some(free) = self.window_opens(rate).max(self.slot).filter(|free| *free > now) {
+            return Err(free);
+        }
+        if let Err(wait) = ask(&self.limiter) {
+            return Err(now + wait);
+        }
+        if rate <= EXACT_BELOW {
+            // The leeway is shorter than a slot here, so this question is answered with no and uses nothing up.
+            self.slot = ask(&self.limiter).err().map(|wait| now + wait);
+            self.recent.push_back(now);
+            while self.recent.len() > window(rate).0 {
+                self.recent.pop_front();
+            }
+        }
+        self.recover(full, now);
+        Ok(())
+    }
+
+    /// The API said that this app's calls were too many: go slower, and come back step by step.
+    pub fn slow_down(&mut self) {
+        if let Some(full) = self.rate {
+            self.set(full, (self.share * CUT).max(FLOOR));
+        }
+    }
+
+    /// The calls a second that are aimed at now: what the user set or less.
+    #[must_use]
+    pub fn current(&self) -> Rate {
+        Rate(self.rate.map(|rate| rate * self.share))
+    }
+
+    /// The moment at which one more departure fits the window; none when it fits at any time.
+    fn window_opens(&self, rate: f64) -> Option<Instant> {
+        let (calls, length) = window(rate);
+        let before = self.recent.len().checked_sub(calls)?;
+        self.recent.get(before).map(|departure| *departure + length)
+    }
+
+    fn recover(&mut self, full: f64, now: Instant) {
+        if self.share < 1.0 && now.duration_since(self.changed) >= RECOVERY {
+            self.set(full, (self.share + STEP).min(1.0));
+        }
+    }
+
+    fn set(&mut self, full: f64, share: f64) {
+        self.share = share;
+        self.changed = Instant::now();
+        self.limiter = limiter(full * share);
+        // The new limiter has not seen the last call: it is charged with one, so that no two go out together.
+        let _ = ask(&self.limiter);
+    }
+}
+
+/// How many departures one window holds, and how long it lasts.
+fn window(rate: f64) -> (usize, Duration) {
+    if rate > EXACT_BELOW {
+        return (usize::MAX, Duration::ZERO);
+    }
+    let calls = rate.floor().max(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 60")]
+    let count = calls as usize;
+    (count, Duration::from_secs_f64(calls / rate) + GUARD)
+}
+
+fn limiter(rate: f64) -> Limiter {
+    let aim = rate * if rate <= EXACT_BELOW { SHARE_BELOW } else { SHARE_ABOVE };
+    let cell = Duration::from_secs_f64(1.0 / (aim * f64::from(CELLS))).max(Duration::from_nanos(1));
+    let cells = u32::try_from(LEEWAY.as_nanos() / cell.as_nanos()).unwrap_or(u32::MAX);
+    let burst = CELLS.saturating_add(cells);
+    let quota = Quota::with_period(cell).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN));
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::direct_with_clock(quota.allow_burst(burst), RunClock(Instant::now()))
+}
+
+/// Asks for one call; how long to wait where the answer is no.
+fn ask(limiter: &Limiter) -> Result<(), Duration> {
+    let Some(cells) = NonZeroU32::new(CELLS) else { return Ok(()) };
+    match limiter.check_n(cells) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(not_until)) => {
+            use governor::clock::Clock as _;
+            Err(not_until.wait_time_from(limiter.clock().now()))
+        }
+        // One call always fits the burst, which is a call and the leeway.
+        Err(_) => Ok(()),
+    }
+}
+
+/// Tokio's clock for governor, whose own ignores a paused one.
+#[derive(Clone, Copy, Debug)]
+struct RunClock(Instant);
+
+/// Nanoseconds since a limiter's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(u64);
+
+impl Clock for RunClock {
+    type Instant = Moment;
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Reference for Moment {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_sub(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Self(self.0.checked_sub(duration.as_u64()).unwrap_or(self.0))
+    }
+}
+
+impl std::ops::Add<Nanos> for Moment {
+    type Output = Self;
+
+    fn add(self, other: Nanos) -> Self {
+        Self(self.0.saturating_add(other.as_u64()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    /// Departures of a run that always has work, on a paused clock: each wake-up is late by what `late` says.
+    async fn departures(
+        pace: &mut Pace,
+        length: Duration,
+        mut late: impl FnMut() -> Duration,
+    ) -> Vec<Instant> {
+        let (start, mut departures) = (Instant::now(), Vec::new());
+        while start.elapsed() < length {
+            match pace.take() {
+                Ok(()) => departures.push(Instant::now()),
+                Err(moment) => tokio::time::advance(moment - Instant::now() + late()).await,
+            }
+        }
+        departures
+    }
+
+    /// The most of these moments, which are in order, in any second that begins with one: no other has more.
+    fn most_in_a_second(moments: &[Instant]) -> usize {
+        let second = |first: usize| {
+            let end = moments[first] + Duration::from_secs(1);
+            moments[first..].iter().take_while(|moment| **moment < end).count()
+        };
+        (0..moments.len()).map(second).max().unwrap_or_default()
+    }
+
+    fn share(departures: &[Instant], rate: f64) -> f64 {
+        let gaps = u32::try_from(departures.len() - 1).unwrap();
+        f64::from(gaps) / (departures[departures.len() - 1] - departures[0]).as_secs_f64() / rate
+    }
+
+    #[test]
+    fn rates_in_every_spelling() {
+        for (text, per_second) in
+            [("15", 15.0), ("0.5", 0.5), ("900/m", 15.0), ("20/s", 20.0), ("7200/h", 2.0)]
+        {
+            assert_eq!(rate(text).per_second(), Some(per_second), "{text}");
+        }
+        assert_eq!(rate("unlimited").per_second(), None);
+        for text in ["", "0", "-1", "NaN", "inf", "20/d", "fast", "1e9", "/m", "20/s/s"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_above_the_rate_and_nearly_all_of_it_used() {
+        for (text, seconds) in [("0.5", 120), ("1", 60), ("20", 60), ("40", 30), ("60", 30)] {
+            let full = rate(text).per_second().unwrap();
+            let mut pace = Pace::new(rate(text));
+            let mut random = fastrand::Rng::with_seed(7);
+            // Timers are late by up to 2 ms, and one wake-up in fifty by up to 40 ms.
+            let late = || {
+                Duration::from_micros(if random.u8(..50) == 0 {
+                    random.u64(..40_000)
+                } else {
+                    random.u64(..2000)
+                })
+            };
+            let departures = departures(&mut pace, Duration::from_secs(seconds), late).await;
+            assert!(most_in_a_second(&departures) as f64 <= full.max(1.0), "{text}");
+            assert!(share(&departures, full) >= 0.985, "{text}: {}", share(&departures, full));
+            // The same with each call up to 5 ms longer on its way than the quickest.
+            let mut arrivals: Vec<_> =
+                departures.iter().map(|at| *at + Duration::from_micros(random.u64(..5000))).collect();
+            arrivals.sort();
+            assert!(most_in_a_second(&arrivals) as f64 <= full.max(1.0), "{text}: arrivals");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_per_cent_over_at_most_above_sixty() {
+        for text in ["100", "1000", "5000"] {
+            let full = rate(text).per_second().unwrap();
+            let mut random = fastrand::Rng::with_seed(7);
+            let late = || Duration::from_micros(random.u64(..2000));
+            let departures = departures(&mut Pace::new(rate(text)), Duration::from_secs(4), late).await;
+            assert!(most_in_a_second(&departures) as f64 <= full * 1.01, "{text}");
+            assert!(share(&departures, full) >= 0.985, "{text}: {}", share(&departures, full));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_rest_saves_nothing_up() {
+        let mut pace = Pace::new(rate("20"));
+        departures(&mut pace, Duration::from_secs(3), || Duration::ZERO).await;
+        tokio::time::advance(Duration::from_hours(8)).await;
+        let after = departures(&mut pace, Duration::from_secs(3), || Duration::ZERO).await;
+        assert!(most_in_a_second(&after) <= 20);
+        assert!(after.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(42)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn complaints_slow_it_down_and_time_brings_it_back() {
+        let mut pace = Pace::new(rate("20"));
+        for _ in 0..20 {
+            departures(&mut pace, Duration::from_millis(300), || Duration::ZERO).await;
+            pace.slow_down();
+        }
+        assert_eq!(pace.current(), Rate(Some(2.0)), "never below a tenth");
+        let mut before = 2.0;
+        while before < 20.0 {
+            let departures = departures(&mut pace, Duration::from_secs(9), || Duration::ZERO).await;
+            let now = pace.current().per_second().unwrap();
+            assert!(departures.len() as f64 <= now * 9.0 + 1.0, "{before}: {}", departures.len());
+            assert!(now >= before && now <= before + 1.01, "one step at a time: {before} {now}");
+            before = now;
+        }
+        let full = departures(&mut pace, Duration::from_secs(20), || Duration::ZERO).await;
+        assert!(most_in_a_second(&full) <= 20 && pace.current() == rate("20"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        /// Any exact rate, any lateness: no window of the rate's length sees one call too many.
+        #[test]
+        fn no_window_overflows(rate in 0.2..60.0f64, seed in any::<u64>(), worst in 0..200_000u64) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let departures = runtime.block_on(async {
+                let mut random = fastrand::Rng::with_seed(seed);
+                let late = || Duration::from_micros(random.u64(..=worst));
+                departures(&mut Pace::new(Rate(Some(rate))), Duration::from_secs(20), late).await
+            });
+            let (calls, length) = window(rate);
+            for pair in departures.windows(calls + 1) {
+                prop_assert!(pair[calls] - pair[0] >= length);
+            }
+        }
+    }
+}

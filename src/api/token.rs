@@ -1,0 +1,261 @@
+//! The token: how it is fetched (`API.md` 4) and how long it is good for. Owns the credentials and the two token
+//! calls. Leaves when to fetch, and what a failure costs the run, to `engine::tokens`.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use crate::api::http::{Fault, Http, Reply};
+use crate::domain::outcome::Code;
+use crate::domain::verdict::{self, Verdict};
+
+/// What a token without a stated lifetime is good for (`API.md` 4).
+const USUAL_LIFETIME: Duration = Duration::from_hours(2);
+/// How long before its end a token is renewed (`API.md` 4).
+const EARLY: Duration = Duration::from_mins(10);
+
+/// What the user proved to be allowed with.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// A token that somebody else renews.
+    Token(SecretString),
+    /// An app's key and secret.
+    App {
+        /// The key (also called client id); not a secret.
+        key: String,
+        /// The secret.
+        secret: SecretString,
+    },
+}
+
+/// A fetched token.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The token.
+    pub token: SecretString,
+    /// How long it can be used before it should be renewed; none for a token that cannot be renewed.
+    pub fresh_for: Option<Duration>,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NoToken {
+    /// The key or the secret is wrong, or the app may not have a token.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The API's code, a number or a word.
+        code: String,
+        /// The API's message.
+        message: String,
+    },
+    /// Too many token calls; the verdict says how long to wait.
+    #[error("the token call was throttled")]
+    Throttled(verdict::Hold),
+    /// May work on another try. `answered` tells whether any HTTP answer came at all.
+    #[error("{reason}")]
+    Transient {
+        /// What happened, without a URL.
+        reason: String,
+        /// Whether the host answered.
+        answered: bool,
+    },
+}
+
+/// Fetches tokens for one app.
+#[derive(Debug)]
+pub struct Issuer {
+    http: Http,
+    current: Url,
+    legacy: Url,
+    credentials: Credentials,
+}
+
+impl Issuer {
+    /// `endpoint` is the one of the directory calls; the host of the current token call follows it: `api.` and the
+    /// same top-level domain for DingTalk's own hosts, the same origin for any other (`API.md` 4).
+    #[must_use]
+    pub fn new(http: Http, endpoint: &Url, credentials: Credentials) -> Self {
+        let mut current = endpoint.clone();
+        let host = endpoint.host_str().and_then(|host| host.strip_prefix("oapi.dingtalk."));
+        if let Some(top) = host {
+            // The new host is as well-formed as the one that it was made from, so this cannot fail.
+            let _ = current.set_host(Some(&format!("api.dingtalk.{top}")));
+        }
+        let mut legacy = endpoint.clone();
+        current.set_path(&format!("{}/v1.0/oauth2/accessToken", endpoint.path().trim_end_matches('/')));
+        legacy.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
+        Self { http, current, legacy, credentials }
+    }
+
+    /// Whether a rejected token can be replaced.
+    #[must_use]
+    pub fn renews(&self) -> bool {
+        matches!(self.credentials, Credentials::App { .. })
+    }
+
+    /// Fetches a token: by the current call, and by the legacy one where the current one gives no verdict.
+    ///
+    /// # Errors
+    /// [`NoToken`]; never with a secret or a URL in its text.
+    pub async fn fetch(&self) -> Result<Grant, NoToken> {
+        let (key, secret) = match &self.credentials {
+            Credentials::Token(token) => return Ok(Grant { token: token.clone(), fresh_for: None }),
+            Credentials::App { key, secret } => (key, secret),
+        };
+        let body = json!({"appKey": key, "appSecret": secret.expose_secret()}).to_string();
+        let first = match self.http.post(&self.current, body).await {
+            Ok(reply) => read(&reply),
+            Err(fault) => Err(unreachable(&fault)),
+        };
+        let Err(NoToken::Transient { reason, answered }) = first else { return first };
+        // The older call needs the secret in the query; the URL lives no longer than this call.
+        let mut legacy = self.legacy.clone();
+        legacy.query_pairs_mut().append_pair("appkey", key).append_pair("appsecret", secret.expose_secret());
+        let second = match self.http.get(&legacy).await {
+            Ok(reply) => read(&reply),
+            Err(fault) => Err(unreachable(&fault)),
+        };
+        match second {
+            Err(NoToken::Transient { reason: other, answered: also }) => Err(NoToken::Transient {
+                reason: if reason == other {
+                    reason
+                } else {
+                    format!("{reason}; the older token call: {other}")
+                },
+                answered: answered || also,
+            }),
+            settled => settled,
+        }
+    }
+}
+
+fn unreachable(fault: &Fault) -> NoToken {
+    NoToken::Transient { reason: fault.to_string(), answered: fault.answered() }
+}
+
+/// The bodies of both calls: their parts have different names, so one struct holds either.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    access_token: Option<SecretString>,
+    expire_in: Option<f64>,
+    code: Option<String>,
+    message: Option<String>,
+    #[serde(rename = "access_token")]
+    legacy_token: Option<SecretString>,
+    #[serde(rename = "expires_in")]
+    legacy_lifetime: Option<f64>,
+    errcode: Option<serde_json::Value>,
+    errmsg: Option<String>,
+}
+
+fn read(reply: &Reply) -> Result<Grant, NoToken> {
+    if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
+        return Err(NoToken::Throttled(hold));
+    }
+    let strange = || NoToken::Transient {
+        reason: format!("the token call gave HTTP {}", reply.status),
+        answered: true,
+    };
+    let body: Body = serde_json::from_slice(&reply.body).map_err(|_| strange())?;
+    if let Some(token) =
+        body.access_token.or(body.legacy_token).filter(|token| !token.expose_secret().is_empty())
+    {
+        let lifetime = body.expire_in.or(body.legacy_lifetime).unwrap_or_default();
+        return Ok(Grant { token, fresh_for: Some(fresh_for(lifetime)) });
+    }
+    let code = body.errcode.map(|code| Code::read(code.to_string().trim_matches('"')));
+    let message = body.errmsg.or(body.message).unwrap_or_default();
+    match (body.code, code) {
+        // The gateway answers 404 and its kin where it does not know the current call: the legacy one may do.
+        (Some(code), _) if matches!(reply.status, 400 | 401 | 403) => Err(NoToken::Refused { code, message }),
+        (_, Some(code)) => match verdict::verdict(&code, &message) {
+            Verdict::Throttled(hold) => Err(NoToken::Throttled(hold)),
+            Verdict::Fatal(verdict::Remedy::Endpoint) | Verdict::Transient => {
+                Err(NoToken::Transient { reason: format!("{message} ({code})"), answered: true })
+            }
+            _ => Err(NoToken::Refused { code: code.to_string(), message }),
+        },
+        _ => Err(strange()),
+    }
+}
+
+/// Ten minutes less than the lifetime, and half of a lifetime too short for that. An absent or senseless lifetime
+/// is taken for the usual one.
+fn fresh_for(seconds: f64) -> Duration {
+    let lifetime = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|stated| !stated.is_zero())
+        .unwrap_or(USUAL_LIFETIME);
+    if lifetime > EARLY * 2 { lifetime - EARLY } else { lifetime / 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Result<Grant, NoToken> {
+        read(&Reply { status, retry_after: None, body: body.into() })
+    }
+
+    #[test]
+    fn both_calls_give_a_token() {
+        for body in [
+            r#"{"accessToken":"t","expireIn":7200}"#,
+            r#"{"errcode":0,"errmsg":"ok","access_token":"t","expires_in":7200}"#,
+            r#"{"accessToken":"t"}"#,
+            r#"{"accessToken":"t","expireIn":0}"#,
+        ] {
+            let grant = answer(200, body).unwrap();
+            assert_eq!(grant.token.expose_secret(), "t", "{body}");
+            assert_eq!(grant.fresh_for, Some(Duration::from_secs(6600)), "{body}");
+        }
+        assert_eq!(fresh_for(60.0), Duration::from_secs(30));
+        assert_eq!(fresh_for(f64::MAX), Duration::from_secs(6600));
+    }
+
+    #[test]
+    fn refusals_are_final_and_outages_are_not() {
+        let refused = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
+        assert_eq!(refused.to_string(), "no (invalidClientIdOrSecret)");
+        for body in [r#"{"errcode":40096,"errmsg":"no"}"#, r#"{"errcode":"40089","errmsg":"no"}"#] {
+            assert!(matches!(answer(200, body), Err(NoToken::Refused { .. })), "{body}");
+        }
+        for (status, body) in
+            [(404, "{}"), (502, "<html>"), (200, ""), (404, r#"{"code":"NotFound","message":"x"}"#)]
+        {
+            assert!(
+                matches!(answer(status, body), Err(NoToken::Transient { answered: true, .. })),
+                "{status} {body}"
+            );
+        }
+        assert!(matches!(answer(429, ""), Err(NoToken::Throttled(_))));
+        assert!(matches!(answer(200, r#"{"errcode":90018,"errmsg":""}"#), Err(NoToken::Throttled(_))));
+    }
+
+    #[test]
+    fn the_token_host_follows_the_endpoint() {
+        let hosts = |endpoint: &str| {
+            let http = Http::new(&crate::api::http::Settings::default()).unwrap();
+            let token = Credentials::Token("t".into());
+            let issuer = Issuer::new(http, &endpoint.parse().unwrap(), token);
+            (issuer.current.to_string(), issuer.legacy.to_string())
+        };
+        let pair = |current: &str, legacy: &str| (current.to_owned(), legacy.to_owned());
+        assert_eq!(
+            hosts("https://oapi.dingtalk.io"),
+            pair("https://api.dingtalk.io/v1.0/oauth2/accessToken", "https://oapi.dingtalk.io/gettoken")
+        );
+        assert_eq!(
+            hosts("https://oapi.dingtalk.com/"),
+            pair("https://api.dingtalk.com/v1.0/oauth2/accessToken", "https://oapi.dingtalk.com/gettoken")
+        );
+        assert_eq!(
+            hosts("http://127.0.0.1:8080"),
+            pair("http://127.0.0.1:8080/v1.0/oauth2/accessToken", "http://127.0.0.1:8080/gettoken")
+        );
+    }
+}

@@ -1,0 +1,245 @@
+//! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
+//! shape of values (DESIGN 1). Leaves what values mean together to `config`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::api::pace::Rate;
+use crate::domain::mobile::Home;
+use crate::table::columns::ColumnChoice;
+use crate::table::dialect::parse_delimiter;
+
+/// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
+#[derive(Debug, Parser)]
+#[command(name = "dingmap", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
+  dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
+  dingmap resolve - -o - < staff.csv > out.csv    in a pipe
+  dingmap sandbox --port 8600                     the emulated API alone
+
+Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Append user id and status to every row of a CSV
+    Resolve(Box<Resolve>),
+    /// Serve the emulated API on loopback until stopped
+    Sandbox(Sandbox),
+}
+
+/// `dingmap resolve`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT)]
+pub struct Resolve {
+    /// The CSV to read; - is standard input
+    pub input: PathBuf,
+
+    /// The CSV to write; - is standard output [default: NAME.resolved.csv beside the input]
+    #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = "Input and output")]
+    pub output: Option<PathBuf>,
+    /// The column with the number: its header or its position from 1 [default: detected]
+    #[arg(short, long, value_name = "NAME|N", env = "DINGMAP_COLUMN", help_heading = "Input and output")]
+    pub column: Option<ColumnChoice>,
+    /// The first row is data, not a header [default: detected]
+    #[arg(short, long, env = "DINGMAP_NO_HEADERS", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub no_headers: bool,
+    /// The delimiter: a character, or tab [default: detected]
+    #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter, help_heading = "Input and output")]
+    pub delimiter: Option<u8>,
+    /// The region of numbers without a country code
+    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", default_value = "CN", help_heading = "Input and output")]
+    pub region: Home,
+    /// Write the output although the run stopped early, the open rows as pending
+    #[arg(long, env = "DINGMAP_PARTIAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub partial: bool,
+
+    /// Where the API is
+    #[arg(long, value_name = "URL", env = "DINGMAP_ENDPOINT", default_value = "https://oapi.dingtalk.io", help_heading = "DingTalk")]
+    pub endpoint: String,
+    /// Resolve against a built-in emulation of the API instead; needs no credentials
+    #[arg(long, env = "DINGMAP_SANDBOX", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "DingTalk")]
+    pub sandbox: bool,
+    /// The app's key [or DINGTALK_APP_KEY]
+    #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", help_heading = "DingTalk")]
+    pub app_key: Option<String>,
+    /// The file that has the app's secret [or DINGTALK_APP_SECRET, or a token in DINGTALK_ACCESS_TOKEN]
+    #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = "DingTalk")]
+    pub app_secret_file: Option<PathBuf>,
+    /// How mainland numbers are sent
+    #[arg(long, env = "DINGMAP_MAINLAND", value_enum, default_value_t = Mainland::Plain, help_heading = "DingTalk")]
+    pub mainland: Mainland,
+    /// Also find exclusive accounts that this organisation created
+    #[arg(long, value_name = "BOOL", env = "DINGMAP_EXCLUSIVE_ACCOUNTS", default_value_t = true, action = ArgAction::Set, help_heading = "DingTalk")]
+    pub exclusive_accounts: bool,
+
+    /// Calls a second: 20, 0.5, 900/m, unlimited; retries count
+    #[arg(short, long, value_name = "N", env = "DINGMAP_RATE", default_value = "20", help_heading = "Calls")]
+    pub rate: Rate,
+    /// Calls in flight at most
+    #[arg(short = 'j', long, value_name = "N", env = "DINGMAP_WORKERS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Calls")]
+    pub workers: u16,
+    /// Extra attempts after transient failures
+    #[arg(long, value_name = "N", env = "DINGMAP_MAX_RETRIES", default_value_t = 5, help_heading = "Calls")]
+    pub max_retries: u32,
+    /// The shortest backoff
+    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MIN", default_value = "500ms", value_parser = duration, help_heading = "Calls")]
+    pub retry_min: Duration,
+    /// The longest backoff
+    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MAX", default_value = "30s", value_parser = duration, help_heading = "Calls")]
+    pub retry_max: Duration,
+    /// How long throttling may hold the run in total
+    #[arg(long, value_name = "D", env = "DINGMAP_PATIENCE", default_value = "15m", value_parser = duration, help_heading = "Calls")]
+    pub patience: Duration,
+    /// One attempt, from its turn to the end of the reply
+    #[arg(long, value_name = "D", env = "DINGMAP_TIMEOUT", default_value = "10s", value_parser = timeout, help_heading = "Calls")]
+    pub timeout: Duration,
+    /// The connection alone
+    #[arg(long, value_name = "D", env = "DINGMAP_CONNECT_TIMEOUT", default_value = "5s", value_parser = timeout, help_heading = "Calls")]
+    pub connect_timeout: Duration,
+    /// Stop after so many calls, the rest pending
+    #[arg(long, value_name = "N", env = "DINGMAP_MAX_CALLS", help_heading = "Calls")]
+    pub max_calls: Option<u64>,
+    /// Count these rows as failed in the exit status
+    #[arg(long, value_name = "STATUS", env = "DINGMAP_FAIL_ON", value_enum, help_heading = "Calls")]
+    pub fail_on: Option<FailOn>,
+
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// `dingmap sandbox`.
+#[derive(Args, Debug)]
+pub struct Sandbox {
+    /// The port on 127.0.0.1; 0 is any free one
+    #[arg(long, value_name = "N", env = "DINGMAP_PORT", default_value_t = 8600)]
+    pub port: u16,
+    /// Calls in any second above which it answers 90018; 0 is no limit
+    #[arg(long, value_name = "N", env = "DINGMAP_LIMIT", default_value_t = 20)]
+    pub limit: u32,
+    /// How long each reply takes
+    #[arg(long, value_name = "D", env = "DINGMAP_LATENCY", default_value = "0ms", value_parser = duration)]
+    pub latency: Duration,
+    /// How long a token is valid
+    #[arg(long, value_name = "D", env = "DINGMAP_TOKEN_LIFETIME", default_value = "2h", value_parser = timeout)]
+    pub token_lifetime: Duration,
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// What is shown on standard error.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Messages")]
+pub struct Show {
+    /// How progress is shown: auto is a bar on a terminal and lines elsewhere
+    #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = Progress::Auto)]
+    pub progress: Progress,
+    /// Show errors only
+    #[arg(short, long, env = "DINGMAP_QUIET", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub quiet: bool,
+    /// Log more: -v retries and tokens, -vv each answer, -vvv everything
+    #[arg(short, long, env = "DINGMAP_VERBOSE", action = ArgAction::Count)]
+    pub verbose: u8,
+    /// The form of log lines
+    #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, lines elsewhere.
+    Auto,
+    /// A bar.
+    Bar,
+    /// A line every ten seconds.
+    Line,
+    /// Nothing.
+    None,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How mainland numbers are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mainland {
+    /// Eleven digits.
+    Plain,
+    /// +86- and eleven digits, for organisations registered abroad.
+    Prefixed,
+}
+
+/// Definitive answers that a job may want to hear about by the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Rows with the status `not_found`.
+    NotFound,
+}
+
+const EXIT: &str = "Exit status: 0 every row has a definitive answer; 1 could not go on; 2 usage; 3 input unreadable;
+4 some rows failed and may succeed on another try; 5 credentials or permission; 6 stopped by a limit;
+7 output cannot be written; 130/143 interrupted.";
+
+/// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 30s or 15m"))?;
+    if duration > Duration::from_hours(2400) { Err("at most 100 days".to_owned()) } else { Ok(duration) }
+}
+
+/// A duration above zero.
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be more than zero".to_owned()),
+        some => Ok(some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for command in Cli::command().get_subcommands() {
+            for flag in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
+                let long = flag.get_long().unwrap();
+                let variable = format!("DINGMAP_{}", long.replace('-', "_").to_uppercase());
+                let set = flag.get_env().and_then(|name| name.to_str());
+                assert_eq!(set, Some(variable.as_str()), "{} --{long}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_checked() {
+        assert!(duration("15m").is_ok() && duration("15").is_err() && duration("900d").is_err());
+        assert!(timeout("0s").is_err());
+    }
+}

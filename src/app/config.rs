@@ -1,0 +1,243 @@
+//! From flags as typed to each floor's own options: what values mean together, defaults that depend on each other,
+//! credentials from the environment. Every error here is the user's to mend before anything runs.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use crate::api::http;
+use crate::api::token::Credentials;
+use crate::app::cli::{Mainland, Resolve};
+use crate::app::exit::{Exit, Failure};
+use crate::domain::mobile;
+use crate::engine::backoff::Retries;
+use crate::engine::dispatcher;
+use crate::sandbox::script::Script;
+
+/// Where the API is and how to be let in.
+#[derive(Debug)]
+pub struct Access {
+    /// The host of the calls.
+    pub endpoint: Url,
+    /// What to show the host.
+    pub credentials: Credentials,
+    /// A remark on the choice of credentials that the user should see.
+    pub remark: Option<&'static str>,
+}
+
+/// Where the API is, and the credentials from flags and environment.
+///
+/// # Errors
+/// Usage (2) for an endpoint that cannot be meant; denied (5) where there are no credentials.
+pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Result<Access, Failure> {
+    let endpoint = endpoint(&args.endpoint)?;
+    let text = |name: &str| -> Result<Option<String>, Failure> {
+        match variable(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+            Some(Err(_)) => Err(Failure::new(Exit::Usage, format!("{name} is not valid text"))),
+        }
+    };
+    let key = match &args.app_key {
+        Some(key) => Some(key.trim().to_owned()).filter(|key| !key.is_empty()),
+        None => text("DINGTALK_APP_KEY")?,
+    };
+    let secret = match &args.app_secret_file {
+        Some(path) => Some(secret_in(path)?),
+        None => text("DINGTALK_APP_SECRET")?,
+    };
+    let token = text("DINGTALK_ACCESS_TOKEN")?;
+    let remark = (key.is_some() && secret.is_some() && token.is_some())
+        .then_some("using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used");
+    let credentials = match (key, secret, token) {
+        (Some(key), Some(secret), _) => Credentials::App { key, secret: secret.into() },
+        (_, _, Some(token)) => Credentials::Token(SecretString::from(token)),
+        (Some(_), None, None) => {
+            return Err(Failure::new(
+                Exit::Denied,
+                "there is an app key but no secret: set DINGTALK_APP_SECRET, or name a file with --app-secret-file",
+            ));
+        }
+        (None, Some(_), None) => {
+            return Err(Failure::new(
+                Exit::Denied,
+                "there is an app secret but no key: set DINGTALK_APP_KEY, or give --app-key",
+            ));
+        }
+        (None, None, None) => {
+            return Err(Failure::new(
+                Exit::Denied,
+                "no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none",
+            ));
+        }
+    };
+    Ok(Access { endpoint, credentials, remark })
+}
+
+/// The built-in emulation's address, and the key that it takes. No credentials of the user's are touched.
+///
+/// # Errors
+/// Unexpected (1) where the address is no URL.
+pub fn rehearsal(endpoint: &str, script: &Script) -> Result<Access, Failure> {
+    let endpoint = Url::parse(endpoint).map_err(|error| Failure::of(Exit::Broken, error))?;
+    let credentials =
+        Credentials::App { key: script.app_key.clone(), secret: script.app_secret.clone().into() };
+    Ok(Access { endpoint, credentials, remark: None })
+}
+
+/// The first line of the file: what an editor adds at the end does not belong to the secret.
+fn secret_in(path: &Path) -> Result<String, Failure> {
+    let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
+    match text.trim() {
+        "" => Err(Failure::new(Exit::Usage, say("the file is empty"))),
+        secret if secret.lines().count() > 1 => {
+            Err(Failure::new(Exit::Usage, say("the file has more than one line; it should have the secret alone")))
+        }
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+fn endpoint(text: &str) -> Result<Url, Failure> {
+    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
+    // The text is not repeated: a URL can have a password in it.
+    let url = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("only scheme, host and port, such as https://oapi.dingtalk.io"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(wrong("http:// would send the token in clear; use https://, or an address on this machine")),
+        _ => Err(wrong("the address begins with https://")),
+    }
+}
+
+/// Whether a host is this machine: then no proxy is asked, and plain HTTP gives nothing away.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// What bounds the run. The window is wide enough for one slow reply not to starve the workers (DESIGN 7).
+///
+/// # Errors
+/// Usage (2) for backoff bounds that contradict each other.
+pub fn bounds(args: &Resolve, seed: u64) -> Result<dispatcher::Settings, Failure> {
+    if args.retry_min > args.retry_max {
+        return Err(Failure::new(Exit::Usage, "--retry-min is longer than --retry-max"));
+    }
+    let workers = usize::from(args.workers);
+    Ok(dispatcher::Settings {
+        workers,
+        window: 1024.max(16 * workers),
+        retries: Retries { most: args.max_retries, min: args.retry_min, max: args.retry_max },
+        patience: args.patience,
+        most_calls: args.max_calls,
+        partial: args.partial,
+        seed,
+        wall: jiff::Timestamp::now,
+    })
+}
+
+/// How connections are made.
+#[must_use]
+pub fn connections(args: &Resolve, endpoint: &Url) -> http::Settings {
+    http::Settings {
+        timeout: args.timeout,
+        connect_timeout: args.connect_timeout,
+        idle: usize::from(args.workers),
+        proxied: !is_loopback(endpoint),
+    }
+}
+
+/// How mainland numbers are sent.
+#[must_use]
+pub fn mainland(args: &Resolve) -> mobile::Mainland {
+    match args.mainland {
+        Mainland::Plain => mobile::Mainland::Plain,
+        Mainland::Prefixed => mobile::Mainland::Prefixed,
+    }
+}
+
+/// Where the output goes: `-`, or a file; without a flag beside the input, or to standard output where the input
+/// is standard input.
+#[must_use]
+pub fn output(args: &Resolve) -> PathBuf {
+    if let Some(output) = &args.output {
+        return output.clone();
+    }
+    if args.input == Path::new("-") {
+        return PathBuf::from("-");
+    }
+    let mut name = args.input.file_stem().unwrap_or(args.input.as_os_str()).to_owned();
+    name.push(".resolved.csv");
+    args.input.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::app::cli::{Cli, Command};
+
+    fn args(rest: &[&str]) -> Resolve {
+        let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve"].iter().chain(rest)).command else { panic!() };
+        *args
+    }
+
+    fn tried(rest: &[&str], variables: &[(&str, &str)]) -> Result<Access, Failure> {
+        let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        access(&args(rest), find)
+    }
+
+    #[test]
+    fn credentials_by_every_way() {
+        let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s\n")];
+        assert!(matches!(tried(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k"));
+        let token = [("DINGTALK_ACCESS_TOKEN", "t")];
+        assert!(matches!(tried(&["i"], &token).unwrap().credentials, Credentials::Token(_)));
+        let both = [app[0], app[1], token[0]];
+        assert!(tried(&["i"], &both).unwrap().remark.is_some());
+        for variables in [&[][..], &app[..1], &app[1..], &[("DINGTALK_ACCESS_TOKEN", " ")]] {
+            assert_eq!(tried(&["i"], variables).unwrap_err().exit, Exit::Denied, "{variables:?}");
+        }
+        assert_eq!(tried(&["i", "--app-secret-file", "/nowhere"], &app).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn endpoints_that_cannot_be_meant_are_refused() {
+        let token = [("DINGTALK_ACCESS_TOKEN", "t")];
+        for good in ["https://oapi.dingtalk.com", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
+            assert!(tried(&["i", "--endpoint", good], &token).is_ok(), "{good}");
+        }
+        for bad in ["oapi.dingtalk.io", "http://oapi.dingtalk.io", "ftp://x", "https://u:p@x", "https://x/?access_token=1"] {
+            let failure = tried(&["i", "--endpoint", bad], &token).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{bad}");
+            assert!(!failure.error.to_string().contains("u:p"));
+        }
+    }
+
+    #[test]
+    fn the_output_stands_beside_the_input() {
+        for (input, expected) in [("a/staff.csv", "a/staff.resolved.csv"), ("staff", "staff.resolved.csv"), ("-", "-"), ("a.b.tsv", "a.b.resolved.csv")] {
+            assert_eq!(output(&args(&[input])), Path::new(expected));
+        }
+        assert_eq!(output(&args(&["-", "-o", "x"])), Path::new("x"));
+    }
+
+    #[test]
+    fn bounds_that_contradict_each_other() {
+        assert!(bounds(&args(&["i", "--retry-min", "2s", "--retry-max", "1s"]), 0).is_err());
+        let bounds = bounds(&args(&["i", "-j", "100"]), 0).unwrap();
+        assert_eq!((bounds.workers, bounds.window), (100, 1600));
+    }
+}

@@ -1,0 +1,252 @@
+//! How the program ends: the exit statuses of DESIGN 1, and what people are told where a run could not go on: what
+//! happened and what to do now.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::domain::verdict::Remedy;
+use crate::engine::ending::End;
+use crate::engine::lookup::Stop;
+
+/// The exit statuses of DESIGN 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: every row has a definitive answer.
+    Done,
+    /// 1: could not go on (I/O, unexpected).
+    Broken,
+    /// 2: usage or configuration.
+    Usage,
+    /// 3: input unreadable.
+    Input,
+    /// 4: finished, but some rows failed and may succeed on another try.
+    Failed,
+    /// 5: credentials or permission.
+    Denied,
+    /// 6: stopped by a limit.
+    Limit,
+    /// 7: output cannot be written.
+    Output,
+    /// 130 or 143: interrupted by this signal.
+    Interrupted(Signal),
+}
+
+/// The signals that end a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// What a service manager sends.
+    Terminate,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Broken => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Failed => 4,
+            Self::Denied => 5,
+            Self::Limit => 6,
+            Self::Output => 7,
+            Self::Interrupted(Signal::Interrupt) => 130,
+            Self::Interrupted(Signal::Terminate) => 143,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.status().into()
+    }
+}
+
+/// What ended the program, and with which status. The text has everything that a person needs, and no secret.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub exit: Exit,
+    /// What happened, where, and what to do now.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure told in one text.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, error: anyhow::Error::msg(text.into()) }
+    }
+
+    /// A failure told by an error and its causes.
+    pub fn of(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into() }
+    }
+}
+
+/// What to tell about a run that ended before all rows had their answers; none for one that finished. `endpoint`
+/// is where the calls went, and `signal` what interrupted, if that happened.
+#[must_use]
+pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failure> {
+    let (exit, text) = match end {
+        End::Finished => return None,
+        End::CallsUsedUp => (
+            Exit::Limit,
+            "stopped: --max-calls was reached; the rows that are left are pending. Run again with a higher --max-calls to ask for them.".to_owned(),
+        ),
+        End::PatienceUsedUp { cause, left } => (
+            Exit::Limit,
+            format!(
+                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left are pending. Run again in {} or later, or with a longer --patience.",
+                rounded(*left)
+            ),
+        ),
+        End::Interrupted => (
+            Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)),
+            "interrupted. Run the same command to start again.".to_owned(),
+        ),
+        End::OutputLost => (Exit::Output, "the output cannot be written".to_owned()),
+        End::Stopped(stop) => stopped(stop, endpoint),
+    };
+    Some(Failure::new(exit, text))
+}
+
+fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
+    match stop {
+        Stop::Fatal { remedy, code, message } => {
+            let (what, now) = remedy_text(*remedy);
+            (Exit::Denied, format!("{what}. {now}\n  The API said: {} (errcode {code})", shown(message)))
+        }
+        Stop::TokenRejected { fresh: false, code, message } => (
+            Exit::Denied,
+            format!(
+                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves.\n  The API said: {} (errcode {code})",
+                shown(message)
+            ),
+        ),
+        Stop::TokenRejected { fresh: true, code, message } => (
+            Exit::Denied,
+            format!(
+                "a token that was fetched a moment ago is not accepted. Check that DINGTALK_APP_KEY belongs to an internal app of this organisation and that --endpoint {endpoint} is its host.\n  The API said: {} (errcode {code})",
+                shown(message)
+            ),
+        ),
+        Stop::NoToken { reason, refused: true } => (
+            Exit::Denied,
+            format!(
+                "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), and that --endpoint {endpoint} is its host.\n  The API said: {}",
+                shown(reason)
+            ),
+        ),
+        Stop::NoToken { reason, refused: false } => (
+            Exit::Broken,
+            format!("no token could be fetched at {endpoint}: {}. Try again later.", shown(reason)),
+        ),
+        Stop::Unreachable(reason) => (
+            Exit::Broken,
+            format!(
+                "{endpoint} was never reached: {}. Check --endpoint, the network and the proxy, and run the same command again.",
+                shown(reason)
+            ),
+        ),
+        Stop::Unknown { code, message } => (
+            Exit::Broken,
+            format!(
+                "the first 20 numbers all failed with errcode {code}, which dingmap does not know: {}. Stopped before more calls are spent; look the code up in DingTalk's documentation.",
+                shown(message)
+            ),
+        ),
+    }
+}
+
+fn remedy_text(remedy: Remedy) -> (&'static str, &'static str) {
+    match remedy {
+        Remedy::Permission => (
+            "the app has no permission for this call",
+            "Grant it qyapi_get_member_by_mobile (developer console, your app, Permissions; the message below may carry the link), then run the same command again.",
+        ),
+        Remedy::AllowList => (
+            "this machine's address is not on the app's allow list",
+            "Add the address in the message below (developer console, your app, Security, server egress IP), then run the same command again.",
+        ),
+        Remedy::Credentials => (
+            "the credentials are not accepted",
+            "Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or DINGTALK_ACCESS_TOKEN.",
+        ),
+        Remedy::Organisation => (
+            "the app or its organisation may not call the API now",
+            "Check in the developer console that the app is an internal one, enabled and installed.",
+        ),
+        Remedy::Quota => (
+            "the organisation's quota of calls is used up",
+            "Wait until it is renewed, or extend it in the developer console, then run the same command again.",
+        ),
+        Remedy::Endpoint => (
+            "the endpoint does not have this call",
+            "Check --endpoint: https://oapi.dingtalk.io or https://oapi.dingtalk.com, without a path.",
+        ),
+    }
+}
+
+/// A text of the API as it may be shown on a terminal: on one line, without control characters, and with
+/// everything that could be a mobile number masked.
+fn shown(message: &str) -> String {
+    let mut shown = String::new();
+    let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
+    let mut rest = clean.as_str();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+        let (before, run) = (&rest[..start], &rest[start..start + digits]);
+        shown.push_str(before);
+        let national = run.strip_prefix("86").unwrap_or(run);
+        if matches!(national.len(), 11) && national.starts_with('1') {
+            shown.push_str(&national[..3]);
+            shown.push_str("****");
+            shown.push_str(&national[7..]);
+        } else {
+            shown.push_str(run);
+        }
+        rest = &rest[start + digits..];
+    }
+    shown + rest
+}
+
+/// A duration in whole seconds, for people.
+#[must_use]
+pub fn rounded(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs_f64().ceil() as u64)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_control_characters_do_not_reach_the_terminal() {
+        let shown = shown("用户13800138000不存在\u{1b}[31m +8613900139000 code 20240101123456789 ip 10.0.0.1");
+        assert_eq!(shown, "用户138****8000不存在 [31m +139****9000 code 20240101123456789 ip 10.0.0.1");
+    }
+
+    #[test]
+    fn every_way_to_stop_says_what_to_do() {
+        let code = crate::domain::outcome::Code::Number(1);
+        let fatal = |remedy| Stop::Fatal { remedy, code: code.clone(), message: "m".into() };
+        for (stop, status, word) in [
+            (fatal(Remedy::Permission), 5, "qyapi_get_member_by_mobile"),
+            (fatal(Remedy::AllowList), 5, "allow list"),
+            (fatal(Remedy::Credentials), 5, "DINGTALK_APP_SECRET"),
+            (fatal(Remedy::Quota), 5, "quota"),
+            (Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() }, 5, "DINGTALK_ACCESS_TOKEN"),
+            (Stop::NoToken { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
+            (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
+            (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
+            (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
+        ] {
+            let failure = early(&End::Stopped(stop), "https://e", None).unwrap();
+            assert_eq!(failure.exit.status(), status, "{word}");
+            assert!(failure.error.to_string().contains(word), "{}", failure.error);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `dingmap sandbox`: serves the emulated API until it is told to stop, and says how to use it.
+
+use std::io::{self, Write};
+
+use crate::app::cli::Sandbox;
+use crate::app::exit::{Exit, Failure};
+use crate::app::terminal::Terminal;
+use crate::sandbox::script::Script;
+use crate::sandbox::server::Server;
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the port cannot be had.
+pub fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Broken, error))?;
+    let script = Script {
+        limit: Some(args.limit).filter(|limit| *limit > 0),
+        latency: args.latency..=args.latency,
+        token_lifetime: args.token_lifetime,
+        ..Script::default()
+    };
+    runtime.block_on(async {
+        let server = Server::start(script.clone(), args.port).await.map_err(|error| {
+            Failure::new(
+                Exit::Broken,
+                format!("port {} on 127.0.0.1: {error}; choose another with --port, or 0 for any", args.port),
+            )
+        })?;
+        tell(&usage(&server.endpoint(), &script)).map_err(|error| Failure::of(Exit::Output, error))?;
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(|error| Failure::of(Exit::Broken, error))?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result.map_err(|error| Failure::of(Exit::Broken, error))?,
+            _ = terminate.recv() => {}
+        }
+        let ledger = server.ledger();
+        terminal.say(&format!(
+            "{} lookups and {} token calls were served",
+            ledger.calls().len(),
+            ledger.token_calls().len()
+        ));
+        Ok(Exit::Done)
+    })
+}
+
+fn usage(endpoint: &str, script: &Script) -> String {
+    let limit = script.limit.map_or("no limit".to_owned(), |limit| format!("{limit} in any second"));
+    format!(
+        "The emulated API serves at {endpoint} until Ctrl-C; calls: {limit}.\n\
+         \n\
+         Resolve against it:\n\
+         \x20 DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}\n\
+         Ask it by hand:\n\
+         \x20 curl -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
+        key = script.app_key,
+        secret = script.app_secret,
+        token = script.static_token,
+    )
+}
+
+fn tell(text: &str) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this text is the command's answer")]
+    let mut output = io::stdout();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}

@@ -1,0 +1,245 @@
+//! `dingmap resolve`: puts the floors together for one run and tells how it went. Leaves every rule to the floors.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::api::client::Client;
+use crate::api::http::Http;
+use crate::api::pace::Pace;
+use crate::api::token::Issuer;
+use crate::app::board::Board;
+use crate::app::cli::{FailOn, Resolve};
+use crate::app::config::{self, Access};
+use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::summary;
+use crate::app::terminal::Terminal;
+use crate::domain::mobile::looks_like_mobile;
+use crate::domain::outcome::Status;
+use crate::domain::report::Report;
+use crate::engine::dispatcher;
+use crate::engine::ending::End;
+use crate::engine::feed::{self, Writing};
+use crate::engine::pipeline;
+use crate::engine::remote::DingTalk;
+use crate::sandbox::script::Script;
+use crate::sandbox::server::Server;
+use crate::table::layout::Options;
+use crate::table::sink::{Sink, SinkError};
+use crate::table::source::Source;
+use crate::table::survey::survey;
+use crate::table::target::Target;
+
+/// Runs the command: the exit status of a run that wrote its output.
+///
+/// # Errors
+/// A [`Failure`] for everything that people have to be told.
+pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
+    let bounds = config::bounds(args, fastrand::u64(..))?;
+    // The input comes first, then the output, then the credentials: what a person has at hand is checked before
+    // what they have to fetch.
+    let (source, total) = open(args)?;
+    terminal.say(&summary::opening(&args.input, &source, total));
+    let output = config::output(args);
+    let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
+    let sink = Sink::create(target.clone(), source.head()).map_err(|error| Failure::of(Exit::Output, error))?;
+    let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Broken, error))?;
+    let run = Run { args, terminal: terminal.clone().begin(total), bounds, total, target };
+    let exit = runtime.block_on(run.run(source, sink, access));
+    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Opens the input. A regular file is read through once before, so that a bad row is told before the first call
+/// and the number of rows is known.
+fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
+    let options = Options {
+        delimiter: args.delimiter,
+        headers: args.no_headers.then_some(false),
+        column: args.column.clone(),
+    };
+    let unreadable = |error| {
+        let name = if args.input == Path::new("-") { "standard input".into() } else { args.input.display().to_string() };
+        Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name) }
+    };
+    let (reader, total): (Box<dyn Read + Send>, _) = if args.input == Path::new("-") {
+        (Box::new(io::stdin()), None)
+    } else {
+        let regular = std::fs::metadata(&args.input).is_ok_and(|metadata| metadata.is_file());
+        let total = if regular {
+            Some(survey(&args.input, &options, looks_like_mobile).map_err(unreadable)?.rows)
+        } else {
+            None
+        };
+        let file = File::open(&args.input).map_err(|error| {
+            Failure::new(Exit::Input, format!("{}: {error}; check the path and the permissions", args.input.display()))
+        })?;
+        (Box::new(file), total)
+    };
+    let source = Source::open(reader, &options, looks_like_mobile).map_err(unreadable)?;
+    Ok((source, total))
+}
+
+/// One run, from its first call to its last word.
+struct Run<'a> {
+    args: &'a Resolve,
+    terminal: Terminal,
+    bounds: dispatcher::Settings,
+    total: Option<u64>,
+    target: Target,
+}
+
+impl Run<'_> {
+    async fn run(self, source: Source, sink: Sink, access: Option<Access>) -> Result<Exit, Failure> {
+        let broken = |error: io::Error| Failure::of(Exit::Broken, error);
+        let (server, access) = match access {
+            Some(access) => (None, access),
+            None => {
+                let script = Script::default();
+                let server = Server::start(script.clone(), 0).await.map_err(broken)?;
+                let access = config::rehearsal(&server.endpoint(), &script)?;
+                (Some(server), access)
+            }
+        };
+        if let Some(remark) = access.remark {
+            self.terminal.say(remark);
+        }
+        let http = Http::new(&config::connections(self.args, &access.endpoint))
+            .map_err(|error| Failure::of(Exit::Broken, error))?;
+        let remote = Arc::new(DingTalk {
+            client: Client::new(
+                http.clone(),
+                &access.endpoint,
+                config::mainland(self.args),
+                self.args.exclusive_accounts,
+            ),
+            issuer: Issuer::new(http, &access.endpoint, access.credentials),
+        });
+        let reading = feed::read(source, self.args.region).map_err(broken)?;
+        let Writing { chunks, sink } = feed::write(sink).map_err(broken)?;
+        let mut signals = Signals::new().map_err(broken)?;
+
+        let started = Instant::now();
+        let board = RefCell::new(Board::new(self.total, self.args.rate));
+        let (stop, stopped) = watch::channel(false);
+        let mut sheets = reading.sheets;
+        let mut signalled = None;
+        let ended = {
+            let announce = |event: &_| board.borrow_mut().observe(event);
+            let pace = Pace::new(self.args.rate);
+            let mut engine =
+                pin!(pipeline::run(self.bounds.clone(), remote, pace, &mut sheets, chunks, stopped, announce));
+            let period = self.terminal.period();
+            let mut ticks = interval_at(started + period.unwrap_or_default(), period.unwrap_or(Duration::MAX));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    signal = signals.next() => {
+                        if signalled.is_some() {
+                            self.terminal.end();
+                            return Err(Failure::new(Exit::Interrupted(signal), "interrupted at once"));
+                        }
+                        signalled = Some(signal);
+                        self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
+                        // The run has ended where nobody listens.
+                        let _ = stop.send(true);
+                    }
+                    ended = &mut engine => break ended,
+                    _ = ticks.tick(), if period.is_some() => {
+                        let (line, rows) = { let mut board = board.borrow_mut(); (board.line(), board.settled()) };
+                        self.terminal.progress(rows, line);
+                    }
+                }
+            }
+        };
+        drop(server);
+        self.terminal.end();
+        let (report, end) = ended
+            .map_err(|error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(self.input()) })?;
+        let early = early(&end, access.endpoint.as_str().trim_end_matches('/'), signalled);
+        let written = matches!(end, End::Finished) || end.limit() || self.args.partial;
+        let joined = signals.outrun(sink).await?;
+        let sink = joined.map_err(|error| Failure::of(Exit::Output, error))?;
+        if written {
+            report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
+            // The sheets have ended, so the reader has.
+            let tail = reading.tail.join().unwrap_or_default();
+            sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
+        }
+        let place = written.then_some(&self.target);
+        self.terminal.say(&summary::closing(&report, started.elapsed(), place));
+        match early {
+            Some(failure) if written => Err(failure),
+            Some(failure) => Err(self.unwritten(failure)),
+            None => Ok(self.verdict(&report)),
+        }
+    }
+
+    fn input(&self) -> String {
+        if self.args.input == Path::new("-") { "standard input".into() } else { self.args.input.display().to_string() }
+    }
+
+    fn verdict(&self, report: &Report) -> Exit {
+        let unwanted = self.args.fail_on == Some(FailOn::NotFound) && report.rows(Status::NotFound) > 0;
+        if report.rows(Status::Failed) > 0 || unwanted { Exit::Failed } else { Exit::Done }
+    }
+
+    /// Says where the rows are that were resolved before the run ended.
+    fn unwritten(&self, failure: Failure) -> Failure {
+        let place = match &self.target {
+            Target::Stdout => "standard output has the rows up to the first open one".to_owned(),
+            Target::File(path) => format!(
+                "{} was not written; --partial writes it with the open rows as pending",
+                path.display()
+            ),
+        };
+        Failure::new(failure.exit, format!("{}\n  {place}", failure.error))
+    }
+}
+
+/// The signals that end a run.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+        }
+    }
+
+    /// Waits for the writer, which may itself wait for whoever reads our output, unless a signal comes first.
+    async fn outrun(&mut self, writer: JoinHandle<Result<Sink, SinkError>>) -> Result<Result<Sink, SinkError>, Failure> {
+        let joined = tokio::task::spawn_blocking(move || writer.join());
+        tokio::select! {
+            biased;
+            joined = joined => match joined {
+                Ok(Ok(sink)) => Ok(sink),
+                _ => Err(Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it")),
+            },
+            signal = self.next() => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The beginning and the end of the program: arguments in, exit status out. The exit status is a value that travels
+//! up to here, so that every destructor on the way has run.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::app::cli::{Cli, Command};
+use crate::app::exit::Exit;
+use crate::app::terminal::Terminal;
+use crate::app::{rehearsal, resolve};
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let told = error.print();
+            let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
+        }
+    };
+    let show = match &cli.command {
+        Command::Resolve(args) => &args.show,
+        Command::Sandbox(args) => &args.show,
+    };
+    let terminal = Terminal::new(show);
+    terminal.log(show);
+    let result = match &cli.command {
+        Command::Resolve(args) => resolve::resolve(args, &terminal),
+        Command::Sandbox(args) => rehearsal::serve(args, &terminal),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal.complain(&format!("{:#}", failure.error));
+            failure.exit.into()
+        }
+    }
+}

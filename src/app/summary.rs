@@ -1,0 +1,113 @@
+//! The words at a run's start and end: what was found in the input, and what became of its rows.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::domain::outcome::Status;
+use crate::domain::report::Report;
+use crate::table::source::Source;
+use crate::table::target::Target;
+
+/// What was detected, and why: the run's first line.
+#[must_use]
+pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
+    let (dialect, column) = (source.dialect(), source.column());
+    let name = if input == Path::new("-") { "standard input".into() } else { input.display().to_string() };
+    let rows = match total {
+        Some(0) => "no rows below the header, ".to_owned(),
+        Some(1) => "1 row, ".to_owned(),
+        Some(rows) => format!("{rows} rows, "),
+        None => String::new(),
+    };
+    let delimiter = match dialect.delimiter {
+        b',' => "commas".to_owned(),
+        b';' => "semicolons".to_owned(),
+        b'\t' => "tabs".to_owned(),
+        other => format!("{:?}", char::from(other)),
+    };
+    let mark = if dialect.bom { " with byte order mark" } else { "" };
+    let header = if dialect.headers { "a header" } else { "no header" };
+    let what = match &column.name {
+        Some(name) => format!("column {} ({name})", column.index + 1),
+        None => format!("column {}", column.index + 1),
+    };
+    format!("{name}: {rows}UTF-8{mark}, {delimiter}, {header}; numbers in {what}: {}", column.reason)
+}
+
+/// The last block: counts, calls and the place of the output.
+#[must_use]
+pub fn closing(report: &Report, took: Duration, place: Option<&Target>) -> String {
+    let mut text = format!("{} in {}: ", plural(report.rows_in, "row"), span(took));
+    // Writing to a string does not fail.
+    let _ = write!(text, "{} asked with {}", plural(report.asked, "distinct number"), plural(report.calls, "call"));
+    if report.retries > 0 {
+        let _ = write!(text, " ({} repeated)", report.retries);
+    }
+    if report.shared > 0 {
+        let _ = write!(text, ", {} shared an answer", plural(report.shared, "row"));
+    }
+    for status in Status::ALL {
+        let rows = report.rows(status);
+        if rows > 0 {
+            let _ = write!(text, "\n  {:<13}{rows:>9}  {}", status.name(), meaning(status));
+        }
+    }
+    if report.holds > 0 {
+        let _ = write!(text, "\nheld by throttling: {}, {} in all", plural(report.holds, "time"), span(report.held));
+    }
+    if report.rows(Status::OutOfScope) > 0 {
+        text.push_str(
+            "\nout_of_scope: the app does not see these people; widen its contact scope in the developer console",
+        );
+    }
+    if let Some(place) = place {
+        let _ = write!(text, "\nwritten to {place}");
+    }
+    text
+}
+
+fn meaning(status: Status) -> &'static str {
+    match status {
+        Status::Found => "",
+        Status::NotFound => "nobody in the organisation has this number",
+        Status::BadNumber => "the API refused the number",
+        Status::Invalid => "not sent; errmsg says why",
+        Status::OutOfScope => "outside what the app may see",
+        Status::Failed => "may succeed on another try",
+        Status::Pending => "the run ended first",
+    }
+}
+
+fn plural(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// A duration with a tenth of a second below a minute, in whole seconds above.
+fn span(duration: Duration) -> String {
+    if duration < Duration::from_mins(1) {
+        format!("{:.1}s", duration.as_secs_f64())
+    } else {
+        humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_block_has_what_happened_and_nothing_else() {
+        let mut report = Report { rows_in: 3, asked: 2, shared: 1, calls: 4, retries: 2, ..Report::default() };
+        report.count(Status::Found);
+        report.count(Status::Found);
+        report.count(Status::OutOfScope);
+        let text = closing(&report, Duration::from_millis(1234), Some(&Target::Stdout));
+        assert!(text.starts_with("3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"), "{text}");
+        assert!(text.contains("\n  found                2") && text.contains("contact scope"), "{text}");
+        assert!(text.ends_with("written to standard output") && !text.contains("held") && !text.contains("invalid"));
+        report.holds = 1;
+        report.held = Duration::from_secs(61);
+        assert!(closing(&report, Duration::ZERO, None).contains("held by throttling: 1 time, 1m 1s in all"));
+    }
+}

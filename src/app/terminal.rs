@@ -1,0 +1,163 @@
+//! Standard error: the bar, the lines, the logs and the messages, none of which tears another. The only file that
+//! writes there. Leaves what is said to its callers.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::app::cli::{LogFormat, Progress, Show};
+
+/// Redraws a second at most.
+const REDRAWS: u8 = 10;
+/// How often progress is told where there is no terminal to draw on.
+const LINES: Duration = Duration::from_secs(10);
+
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    quiet: bool,
+    manner: Manner,
+    bar: ProgressBar,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Bar,
+    Line,
+    Silent,
+}
+
+impl Terminal {
+    /// Chooses how to show progress: a bar needs a terminal that can redraw a line.
+    #[must_use]
+    pub fn new(show: &Show) -> Self {
+        let draws = standard_error().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let manner = match show.progress {
+            _ if show.quiet => Manner::Silent,
+            Progress::None => Manner::Silent,
+            Progress::Auto | Progress::Bar if draws => Manner::Bar,
+            _ => Manner::Line,
+        };
+        Self { quiet: show.quiet, manner, bar: ProgressBar::hidden() }
+    }
+
+    /// Sends log lines here. Only this crate's: those of the HTTP client print URLs, which carry the token.
+    pub fn log(&self, show: &Show) {
+        let level = match (show.quiet, show.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (_, 0) => LevelFilter::WARN,
+            (_, 1) => LevelFilter::INFO,
+            (_, 2) => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        };
+        let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
+        let filter = Targets::new().with_target("dingmap", level);
+        let registry = tracing_subscriber::registry().with(filter);
+        // Fails only where a subscriber was set before, which then serves as well.
+        let _ = match show.log_format {
+            LogFormat::Text => registry.with(layer.with_ansi(standard_error().is_terminal())).try_init(),
+            LogFormat::Json => registry.with(layer.json()).try_init(),
+        };
+    }
+
+    /// Begins to show progress, of so many rows where that is known.
+    #[must_use]
+    pub fn begin(mut self, total: Option<u64>) -> Self {
+        if self.manner == Manner::Bar {
+            self.bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            let shape = if total.is_some() { "{wide_bar:.cyan/dim} {percent:>3}%\n{wide_msg}" } else { "{spinner} {wide_msg}" };
+            if let Ok(style) = ProgressStyle::with_template(shape) {
+                self.bar.set_style(style.progress_chars("━╸─"));
+            }
+        }
+        self
+    }
+
+    /// How often [`Terminal::progress`] wants to be told; none for never.
+    #[must_use]
+    pub fn period(&self) -> Option<Duration> {
+        match self.manner {
+            Manner::Bar => Some(Duration::from_secs(1) / u32::from(REDRAWS)),
+            Manner::Line => Some(LINES),
+            Manner::Silent => None,
+        }
+    }
+
+    /// Shows how far the run is.
+    pub fn progress(&self, rows: u64, line: String) {
+        match self.manner {
+            Manner::Bar => {
+                self.bar.set_position(rows);
+                self.bar.set_message(line);
+                self.bar.tick();
+            }
+            Manner::Line => self.say(&format!("{}  {line}", jiff::Zoned::now().strftime("%H:%M:%S"))),
+            Manner::Silent => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// A message that a quiet run leaves out.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.write(&format!("{text}\n"));
+        }
+    }
+
+    /// A message that every run shows.
+    pub fn complain(&self, text: &str) {
+        self.write(&format!("dingmap: {text}\n"));
+    }
+
+    fn write(&self, text: &str) {
+        // Where standard error is gone there is nobody left to tell.
+        self.bar.suspend(|| drop(standard_error().lock().write_all(text.as_bytes())));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file that writes to standard error")]
+fn standard_error() -> io::Stderr {
+    io::stderr()
+}
+
+/// One log line, shown whole when it is complete.
+#[derive(Debug)]
+pub struct Line {
+    terminal: Terminal,
+    text: Vec<u8>,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.terminal.write(&String::from_utf8_lossy(&self.text));
+    }
+}
+
+impl<'a> MakeWriter<'a> for Terminal {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { terminal: self.clone(), text: Vec::new() }
+    }
+}

@@ -1,0 +1,143 @@
+//! What became of a number: the status and the cells that its rows get. Owns the names that stand in the output
+//! (DESIGN 2.3 and 2.4). Leaves how a code becomes a status to `verdict`.
+
+use std::fmt;
+
+/// The `status` column: one of seven words, each with one meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// The directory has a user with this number.
+    Found,
+    /// The directory has none.
+    NotFound,
+    /// The API refused the number.
+    BadNumber,
+    /// Refused here and never sent.
+    Invalid,
+    /// The user exists outside the part of the directory that the app may see.
+    OutOfScope,
+    /// Transient failures used up the attempts, or the code is unknown: another try may succeed.
+    Failed,
+    /// The run ended before the number had its turn.
+    Pending,
+}
+
+impl Status {
+    /// Every status, in the order in which people are told about them.
+    pub const ALL: [Self; 7] = [
+        Self::Found,
+        Self::NotFound,
+        Self::BadNumber,
+        Self::Invalid,
+        Self::OutOfScope,
+        Self::Failed,
+        Self::Pending,
+    ];
+
+    /// The word in the output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::NotFound => "not_found",
+            Self::BadNumber => "bad_number",
+            Self::Invalid => "invalid",
+            Self::OutOfScope => "out_of_scope",
+            Self::Failed => "failed",
+            Self::Pending => "pending",
+        }
+    }
+
+    /// Whether asking again in the same hour would give the same answer. Only such answers may be kept (DESIGN 4).
+    #[must_use]
+    pub const fn definitive(self) -> bool {
+        !matches!(self, Self::Failed | Self::Pending)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An effective code of the API: a number nearly always, a word for the gateway's own (`isp.…`, `API.md` 2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// `60121`, `-1`, also where the API wrote it as a string.
+    Number(i64),
+    /// Anything that is not a number.
+    Word(Box<str>),
+}
+
+impl Code {
+    /// Reads a code that arrived as text.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let text = text.trim();
+        text.parse().map_or_else(|_| Self::Word(text.into()), Self::Number)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+/// The answer to a row: what the five appended columns say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What became of the number.
+    pub status: Status,
+    /// The user id, empty where there is none.
+    pub userid: Box<str>,
+    /// The ids of exclusive accounts, joined by `;`.
+    pub exclusive: Box<str>,
+    /// The API's effective code; none for a row that never got one.
+    pub code: Option<Code>,
+    /// The API's message, or our reason where the API gave none.
+    pub message: Box<str>,
+}
+
+impl Outcome {
+    /// An answer without ids.
+    #[must_use]
+    pub fn bare(status: Status, code: Option<Code>, message: impl Into<Box<str>>) -> Self {
+        Self { status, userid: "".into(), exclusive: "".into(), code, message: message.into() }
+    }
+
+    /// The row of a number whose turn did not come.
+    #[must_use]
+    pub fn pending(reason: &str) -> Self {
+        Self::bare(Status::Pending, None, reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_the_contract() {
+        let names = Status::ALL.map(Status::name);
+        let contract = ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed", "pending"];
+        assert_eq!(names, contract);
+    }
+
+    #[test]
+    fn transient_answers_are_not_definitive() {
+        let kept: Vec<_> = Status::ALL.into_iter().filter(|status| !status.definitive()).collect();
+        assert_eq!(kept, [Status::Failed, Status::Pending]);
+    }
+
+    #[test]
+    fn codes_read_as_numbers_where_they_are() {
+        assert_eq!(Code::read(" 60121 "), Code::Number(60121));
+        assert_eq!(Code::read("-1").to_string(), "-1");
+        assert_eq!(Code::read("isp.timeout").to_string(), "isp.timeout");
+    }
+}

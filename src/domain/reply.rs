@@ -1,0 +1,253 @@
+//! The API's reply: from the bytes of a body to the effective code, the message and the ids. Reads both shapes of
+//! `API.md` 2 and every form in which their parts were seen. Leaves what a code means to `verdict`.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::outcome::Code;
+
+/// A body of the API, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The effective code: that of the gateway's wrapping where there is one.
+    pub code: Code,
+    /// The message that goes with the effective code.
+    pub message: String,
+    /// The user's id; none when absent, null or blank.
+    pub userid: Option<String>,
+    /// The ids of exclusive accounts, without blanks.
+    pub exclusive: Vec<String>,
+}
+
+/// A body that is not the API's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Garbled {
+    /// The page or object by which the platform bans an egress IP (`API.md` 2).
+    #[error("the platform refuses this network address for now")]
+    Banned,
+    /// No bytes at all.
+    #[error("the reply was empty")]
+    Empty,
+    /// A web page, as a proxy or a login portal sends.
+    #[error("the reply was a web page, not an answer of the API")]
+    Page,
+    /// Neither JSON nor a page, or JSON that breaks off.
+    #[error("the reply was not readable JSON")]
+    NotJson,
+    /// JSON without the one part that every answer has.
+    #[error("the reply had no errcode")]
+    NoCode,
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// [`Garbled`] says what the body is instead.
+pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
+    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|_| garbled(body))?;
+    if wire.punish.is_some() || wire.status.and_then(code) == Some(Code::Number(1111)) {
+        return Err(Garbled::Banned);
+    }
+    let outer = wire.errcode.and_then(code).ok_or(Garbled::NoCode)?;
+    let message = wire.errmsg.and_then(text).unwrap_or_default();
+    let inner = match outer {
+        Code::Number(88 | 15) => wire
+            .sub_code
+            .and_then(code)
+            .or_else(|| wire.subcode.and_then(code))
+            .or_else(|| sub_code_in(&message)),
+        _ => None,
+    };
+    let inner_message = wire.sub_msg.or(wire.submsg).and_then(text).filter(|message| !message.is_empty());
+    let person =
+        wire.result.and_then(|raw| serde_json::from_str::<Person<'_>>(raw.get()).ok()).unwrap_or_default();
+    Ok(Reply {
+        message: if inner.is_some() { inner_message.unwrap_or(message) } else { message },
+        code: inner.unwrap_or(outer),
+        userid: person.userid.and_then(text).filter(|id| !id.trim().is_empty()),
+        exclusive: person.exclusive_account_userid_list.map(ids).unwrap_or_default(),
+    })
+}
+
+/// What a body without JSON is. The ban's page carries the marks of the platform's guard; a page without them is
+/// somebody else's (`API.md` 2 knows both).
+fn garbled(body: &[u8]) -> Garbled {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let guarded = ["x5sec", "x5referer", "_____tmd_____", "punish", "\"status\":1111"];
+    if text.is_empty() {
+        Garbled::Empty
+    } else if guarded.iter().any(|mark| text.contains(mark)) {
+        Garbled::Banned
+    } else if text.starts_with('<') {
+        Garbled::Page
+    } else {
+        Garbled::NotJson
+    }
+}
+
+/// The code in `ding talk error[subcode=40014,submsg=…]`, where the parts were not sent on their own.
+fn sub_code_in(errmsg: &str) -> Option<Code> {
+    let (_, rest) = errmsg.split_once("subcode=").or_else(|| errmsg.split_once("sub_code="))?;
+    let code = rest.split([',', ']', ' ', ';']).next()?.trim();
+    (!code.is_empty()).then(|| Code::read(code))
+}
+
+/// The parts that matter, each as the text that it was sent as: any of them was seen missing, null or of another
+/// type, and one odd part must not cost the answer.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    errcode: Option<&'a RawValue>,
+    #[serde(borrow)]
+    errmsg: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sub_code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    subcode: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sub_msg: Option<&'a RawValue>,
+    #[serde(borrow)]
+    submsg: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    punish: Option<&'a RawValue>,
+}
+
+/// The `result` of a success.
+#[derive(Default, Deserialize)]
+struct Person<'a> {
+    #[serde(borrow)]
+    userid: Option<&'a RawValue>,
+    #[serde(borrow)]
+    exclusive_account_userid_list: Option<&'a RawValue>,
+}
+
+/// A number or a string with something in it.
+fn code(raw: &RawValue) -> Option<Code> {
+    text(raw).filter(|text| !text.trim().is_empty()).map(|text| Code::read(&text))
+}
+
+/// A string, or a number as it was written.
+fn text(raw: &RawValue) -> Option<String> {
+    match raw.get().as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw.get()).ok(),
+        Some(b'-' | b'0'..=b'9') => Some(raw.get().to_owned()),
+        _ => None,
+    }
+}
+
+/// A list, or a list as JSON text inside a string; blanks and parts that are no ids are passed over.
+fn ids(raw: &RawValue) -> Vec<String> {
+    let list = |json: &str| -> Vec<String> {
+        let parts = serde_json::from_str::<Vec<&RawValue>>(json).unwrap_or_default();
+        parts.into_iter().filter_map(text).filter(|id| !id.trim().is_empty()).collect()
+    };
+    match text(raw) {
+        Some(json) => list(&json),
+        None => list(raw.get()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(body: &str) -> (String, String, Option<String>, Vec<String>) {
+        let reply = decode(body.as_bytes()).unwrap();
+        (reply.code.to_string(), reply.message, reply.userid, reply.exclusive)
+    }
+
+    #[test]
+    fn a_success_in_every_form_that_was_seen() {
+        let both = (
+            "0".to_owned(),
+            "ok".to_owned(),
+            Some("zhangsan".to_owned()),
+            vec!["a".to_owned(), "b".to_owned()],
+        );
+        for body in [
+            r#"{"errcode":0,"errmsg":"ok","result":{"userid":"zhangsan","exclusive_account_userid_list":["a","b"]},"request_id":"r"}"#,
+            r#"{"errcode":"0","errmsg":"ok","result":{"exclusive_account_userid_list":"[\"a\",\"b\"]","userid":"zhangsan"}}"#,
+            r#" {"request_id":null,"result":{"userid":"zhangsan","exclusive_account_userid_list":["a",null,"","b"]},"errmsg":"ok","errcode":0} "#,
+        ] {
+            assert_eq!(read(body), both, "{body}");
+        }
+        for list in ["null", "[]", "\"\"", "\"[]\"", "7", "{}", "true"] {
+            let body = format!(
+                r#"{{"errcode":0,"result":{{"userid":"u","exclusive_account_userid_list":{list}}}}}"#
+            );
+            assert_eq!(read(&body), ("0".into(), String::new(), Some("u".into()), vec![]), "{body}");
+        }
+        for result in ["null", "{}", "[]", "\"\"", "{\"userid\":null}", "{\"userid\":\" \"}"] {
+            let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
+            assert_eq!(read(&body), ("0".into(), "ok".into(), None, vec![]), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_effective_code_is_the_one_inside_the_wrapping() {
+        let cases = [
+            (r#"{"errcode":60121,"errmsg":"gone","request_id":"r"}"#, "60121", "gone"),
+            (
+                r#"{"errcode":88,"sub_code":"40014","sub_msg":"bad token","errmsg":"ding talk error[…]"}"#,
+                "40014",
+                "bad token",
+            ),
+            (r#"{"errcode":88,"subcode":90018,"submsg":"slow down"}"#, "90018", "slow down"),
+            (
+                r#"{"errcode":"88","sub_code":null,"errmsg":"ding talk error[subcode=60011,submsg=no]"}"#,
+                "60011",
+                "ding talk error[subcode=60011,submsg=no]",
+            ),
+            (
+                r#"{"errcode":15,"sub_code":"isp.remote-service-error","sub_msg":"x"}"#,
+                "isp.remote-service-error",
+                "x",
+            ),
+            (r#"{"errcode":15,"errmsg":"remote"}"#, "15", "remote"),
+            (r#"{"errcode":-1,"errmsg":"busy","sub_code":"40014"}"#, "-1", "busy"),
+        ];
+        for (body, code, message) in cases {
+            let (read_code, read_message, ..) = read(body);
+            assert_eq!((read_code.as_str(), read_message.as_str()), (code, message), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_apart() {
+        let cases: [(&str, Garbled); 9] = [
+            ("", Garbled::Empty),
+            (" \n", Garbled::Empty),
+            ("<html><body>502</body></html>", Garbled::Page),
+            ("<!doctype html><script>var url='/_____tmd_____/punish?x5secdata=1'</script>", Garbled::Banned),
+            (r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, Garbled::Banned),
+            (r#"{"errcode":0,"result":{"userid":"zh"#, Garbled::NotJson),
+            ("upstream timed out", Garbled::NotJson),
+            ("[]", Garbled::NotJson),
+            (r#"{"errmsg":"ok"}"#, Garbled::NoCode),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(decode(body.as_bytes()), Err(expected), "{body:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_is_too_odd(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&body);
+        }
+
+        #[test]
+        fn any_texts_come_through(code in any::<i64>(), message in "\\PC{0,20}", id in "[a-z\"\\\\é中]{1,12}") {
+            let body = serde_json::json!({"errcode": code, "errmsg": message, "result": {"userid": id}}).to_string();
+            prop_assume!(code != 88 && code != 15);
+            prop_assert_eq!(read(&body), (code.to_string(), message, Some(id), vec![]));
+        }
+    }
+}

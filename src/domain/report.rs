@@ -1,0 +1,88 @@
+//! What a run amounts to: rows by status and calls by kind, and the check that no row was lost or doubled
+//! (DESIGN 2.5). Leaves showing it to `app`.
+
+use std::time::Duration;
+
+use crate::domain::outcome::Status;
+
+/// The totals of a run. Rows are counted where they enter and where they leave, so that the two can disagree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Rows taken from the input.
+    pub rows_in: u64,
+    /// Rows handed to the output, by status in the order of [`Status::ALL`].
+    by_status: [u64; Status::ALL.len()],
+    /// Rows handed to the output.
+    pub rows_out: u64,
+    /// Distinct numbers that needed the API.
+    pub asked: u64,
+    /// Rows whose answer another row's call gave.
+    pub shared: u64,
+    /// Calls of the directory, retries included.
+    pub calls: u64,
+    /// Calls that repeated an earlier one of the same number, whatever the cause.
+    pub retries: u64,
+    /// Times that throttling held the run.
+    pub holds: u64,
+    /// How long throttling held the run in all.
+    pub held: Duration,
+    /// Tokens fetched.
+    pub tokens: u64,
+}
+
+/// The counts of a run that do not add up: a bug, never a row's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the counts do not add up: {rows_in} rows read, {rows_out} written, {statuses} with a status; this is a bug, please report it"
+)]
+pub struct Mismatch {
+    /// Rows taken from the input.
+    pub rows_in: u64,
+    /// Rows handed to the output.
+    pub rows_out: u64,
+    /// The sum over all statuses.
+    pub statuses: u64,
+}
+
+impl Report {
+    /// Counts rows handed to the output.
+    pub fn count(&mut self, status: Status) {
+        self.rows_out += 1;
+        self.by_status[status as usize] += 1;
+    }
+
+    /// Rows with this status.
+    #[must_use]
+    pub fn rows(&self, status: Status) -> u64 {
+        self.by_status[status as usize]
+    }
+
+    /// Rows in = rows out = the sum over statuses.
+    ///
+    /// # Errors
+    /// The three numbers, where they differ.
+    pub fn check(&self) -> Result<(), Mismatch> {
+        let statuses = self.by_status.iter().sum();
+        if self.rows_in == self.rows_out && self.rows_out == statuses {
+            return Ok(());
+        }
+        Err(Mismatch { rows_in: self.rows_in, rows_out: self.rows_out, statuses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_add_up_and_counts_that_do_not() {
+        let mut report = Report { rows_in: 2, ..Report::default() };
+        report.count(Status::Found);
+        assert_eq!(report.check(), Err(Mismatch { rows_in: 2, rows_out: 1, statuses: 1 }));
+        report.count(Status::Pending);
+        assert_eq!(report.check(), Ok(()));
+        assert_eq!((report.rows(Status::Found), report.rows(Status::Pending)), (1, 1));
+        report.rows_out += 1;
+        assert!(report.check().is_err());
+    }
+}

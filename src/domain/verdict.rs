@@ -1,0 +1,354 @@
+//! The one table from what the API said to what it means: every class of `API.md` 5, by the effective code, and by
+//! HTTP status and failure where there is no code. Leaves what to do about it (wait, retry, renew, stop) to
+//! `engine::lookup`.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::{Timestamp, tz};
+
+use crate::domain::outcome::{Code, Status};
+
+/// What an answer means for the row and for the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The row has its answer: found, not found, bad number or out of scope. One call, no retry.
+    Answer(Status),
+    /// The same call may succeed shortly: back off, bounded attempts.
+    Transient,
+    /// Nobody calls until the hold ends; no attempt is used up.
+    Throttled(Hold),
+    /// The token is not accepted (any more): renew it once, replay.
+    Token,
+    /// Nothing will work until a person acts: the run stops.
+    Fatal(Remedy),
+    /// A code that no source names: tried twice more at most, then the row is `failed`.
+    Unknown,
+}
+
+/// How long all calls rest after a throttling answer (`API.md` 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// What was exceeded.
+    pub cause: Limit,
+    /// The end that the answer itself names, to the second.
+    pub until: Option<Timestamp>,
+    /// How long where the answer names no end.
+    pub pause: Pause,
+}
+
+/// How long a hold lasts where the answer does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// This long.
+    Fixed(Duration),
+    /// 1, 2, 4 s from one hold in a row to the next, with jitter.
+    Growing,
+}
+
+/// Which limit was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// This app's calls a second: the one answer that says that our own rate is too high.
+    App,
+    /// The platform's capacity for this API.
+    Platform,
+    /// Calls a minute of the app or the organisation.
+    Minute,
+    /// The API was closed to the app for a while.
+    Suspended,
+    /// Some other frequency limit.
+    Other,
+    /// The egress IP was banned.
+    Address,
+    /// A proxy in between asked for a pause.
+    Proxy,
+}
+
+/// What a person has to do before the run can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// Grant the app the permission.
+    Permission,
+    /// Put this machine's address on the app's list.
+    AllowList,
+    /// Correct the key, the secret or the token.
+    Credentials,
+    /// The app or the organisation is not in a state to call.
+    Organisation,
+    /// The month's quota is used up.
+    Quota,
+    /// The endpoint is not the one that has this API.
+    Endpoint,
+}
+
+/// A class of the table, before the message has had its say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Answer(Status),
+    Transient,
+    Throttled(Limit, Pause),
+    Token,
+    Fatal(Remedy),
+}
+
+const SECOND: Pause = Pause::Fixed(Duration::from_secs(1));
+const MINUTE: Pause = Pause::Fixed(Duration::from_mins(1));
+const LONG: Pause = Pause::Fixed(Duration::from_mins(5));
+
+/// `API.md` 5, row by row. Codes that stand in no row are unknown.
+const TABLE: &[(RangeInclusive<i64>, Class)] = &[
+    (0..=0, Class::Answer(Status::Found)),
+    (60121..=60121, Class::Answer(Status::NotFound)),
+    (33012..=33012, Class::Answer(Status::NotFound)),
+    (40003..=40003, Class::Answer(Status::NotFound)),
+    (60111..=60111, Class::Answer(Status::NotFound)),
+    (60120..=60120, Class::Answer(Status::NotFound)), // disabled
+    (40104..=40104, Class::Answer(Status::BadNumber)),
+    (60103..=60103, Class::Answer(Status::BadNumber)),
+    (400_002..=400_002, Class::Answer(Status::BadNumber)),
+    (40000..=40000, Class::Answer(Status::BadNumber)), // save where it speaks of a blank token
+    (40035..=40035, Class::Answer(Status::BadNumber)),
+    (40038..=40038, Class::Answer(Status::BadNumber)),
+    (40..=41, Class::Answer(Status::BadNumber)),
+    (50002..=50002, Class::Answer(Status::OutOfScope)),
+    (50004..=50004, Class::Answer(Status::OutOfScope)),
+    (-1..=-1, Class::Transient),
+    (400_001..=400_001, Class::Transient),
+    (10..=10, Class::Transient),
+    (15..=15, Class::Transient),
+    (90018..=90018, Class::Throttled(Limit::App, SECOND)),
+    (90002..=90002, Class::Throttled(Limit::Platform, Pause::Growing)),
+    (90005..=90006, Class::Throttled(Limit::Minute, MINUTE)),
+    (90001..=90001, Class::Throttled(Limit::Suspended, LONG)),
+    (90003..=90004, Class::Throttled(Limit::Suspended, LONG)),
+    (90007..=90014, Class::Throttled(Limit::Other, MINUTE)),
+    (90019..=90019, Class::Throttled(Limit::Other, MINUTE)),
+    (45009..=45009, Class::Throttled(Limit::Other, MINUTE)),
+    (7..=7, Class::Throttled(Limit::Other, MINUTE)),
+    (40014..=40014, Class::Token),
+    (42001..=42001, Class::Token),
+    (40001..=40001, Class::Token),
+    (33001..=33001, Class::Token),
+    (43007..=43007, Class::Token),
+    (60011..=60011, Class::Fatal(Remedy::Permission)),
+    (60020..=60020, Class::Fatal(Remedy::AllowList)),
+    (40096..=40096, Class::Fatal(Remedy::Credentials)),
+    (40089..=40089, Class::Fatal(Remedy::Credentials)),
+    (40013..=40013, Class::Fatal(Remedy::Credentials)),
+    (41001..=41002, Class::Fatal(Remedy::Credentials)),
+    (41004..=41004, Class::Fatal(Remedy::Credentials)),
+    (48002..=48002, Class::Fatal(Remedy::Organisation)),
+    (50003..=50003, Class::Fatal(Remedy::Organisation)),
+    (50005..=50005, Class::Fatal(Remedy::Organisation)),
+    (70001..=70001, Class::Fatal(Remedy::Organisation)),
+    (90017..=90017, Class::Fatal(Remedy::Quota)),
+    (90020..=90020, Class::Fatal(Remedy::Quota)),
+    (22..=22, Class::Fatal(Remedy::Endpoint)),
+    (404..=404, Class::Fatal(Remedy::Endpoint)),
+    (43001..=43005, Class::Fatal(Remedy::Endpoint)),
+    (43009..=43009, Class::Fatal(Remedy::Endpoint)),
+];
+
+/// What an effective code means. The message decides twice only: the end of a penalty, and a blank token.
+#[must_use]
+pub fn verdict(code: &Code, message: &str) -> Verdict {
+    let number = match code {
+        Code::Number(number) => *number,
+        // `isp.*` are failures of the service behind the gateway (`API.md` 5).
+        Code::Word(word) if word.starts_with("isp.") => return Verdict::Transient,
+        Code::Word(_) => return Verdict::Unknown,
+    };
+    if number == 40000 && message.contains("access_token is blank") {
+        return Verdict::Fatal(Remedy::Credentials);
+    }
+    match TABLE.iter().find(|(codes, _)| codes.contains(&number)).map(|(_, class)| *class) {
+        None => Verdict::Unknown,
+        Some(Class::Answer(status)) => Verdict::Answer(status),
+        Some(Class::Transient) => Verdict::Transient,
+        Some(Class::Throttled(cause, pause)) => {
+            Verdict::Throttled(Hold { cause, until: penalty_end(message), pause })
+        }
+        Some(Class::Token) => Verdict::Token,
+        Some(Class::Fatal(remedy)) => Verdict::Fatal(remedy),
+    }
+}
+
+/// What an HTTP status means by itself, where it decides before the body does: too many calls, or a failing
+/// server or proxy. `wait` is its `Retry-After`.
+#[must_use]
+pub fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
+    match (status, wait) {
+        (429, None) => {
+            Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Growing }))
+        }
+        (429 | 503, Some(wait)) => {
+            Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Fixed(wait) }))
+        }
+        (408 | 500..=599, _) => Some(Verdict::Transient),
+        _ => None,
+    }
+}
+
+/// The ban of the egress IP: five minutes (`API.md` 3).
+#[must_use]
+pub fn banned() -> Verdict {
+    Verdict::Throttled(Hold { cause: Limit::Address, until: None, pause: LONG })
+}
+
+/// The end of a penalty in a throttling message, `… 处罚将在 2026-09-03 00:01:03 结束` or `限制将在 …`: China
+/// time (`API.md` 3).
+fn penalty_end(message: &str) -> Option<Timestamp> {
+    let (_, rest) = message.split_once("处罚将在").or_else(|| message.split_once("限制将在"))?;
+    let (moment, _) = rest.split_once("结束")?;
+    let moment: DateTime = moment.trim().parse().ok()?;
+    tz::offset(8).to_timestamp(moment).ok()
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::App => "this app's calls a second",
+            Self::Platform => "the platform's capacity",
+            Self::Minute => "the calls a minute",
+            Self::Suspended => "a suspension of the API",
+            Self::Other => "a frequency limit",
+            Self::Address => "a ban of this network address",
+            Self::Proxy => "a proxy's limit",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(code: i64) -> Verdict {
+        verdict(&Code::Number(code), "")
+    }
+
+    /// `API.md` 5 once more, in its own order and written independently of the table.
+    #[test]
+    fn every_code_of_the_documentation_has_its_class() {
+        let answers = [
+            (Status::Found, &[0][..]),
+            (Status::NotFound, &[60121, 33012, 40003, 60111, 60120]),
+            (Status::BadNumber, &[40104, 60103, 400_002, 40000, 40035, 40038, 40, 41]),
+            (Status::OutOfScope, &[50002, 50004]),
+        ];
+        for (status, codes) in answers {
+            codes.iter().for_each(|code| assert_eq!(of(*code), Verdict::Answer(status), "{code}"));
+        }
+        for code in [-1, 400_001, 10, 15] {
+            assert_eq!(of(code), Verdict::Transient, "{code}");
+        }
+        let throttled = [90018, 90002, 90005, 90006, 90001, 90003, 90004, 90019, 45009, 7];
+        for code in throttled.into_iter().chain(90007..=90014) {
+            assert!(matches!(of(code), Verdict::Throttled(_)), "{code}");
+        }
+        for code in [40014, 42001, 40001, 33001, 43007] {
+            assert_eq!(of(code), Verdict::Token, "{code}");
+        }
+        let fatal = [
+            60011, 60020, 40096, 40089, 40013, 41001, 41002, 41004, 48002, 50003, 50005, 70001, 90017, 90020,
+            22, 404, 43001, 43002, 43003, 43004, 43005, 43009,
+        ];
+        for code in fatal {
+            assert!(matches!(of(code), Verdict::Fatal(_)), "{code}");
+        }
+        for code in [1, 88, 34567, 43006, 43008, 90015, 90016, 90021, 60122, i64::MIN, i64::MAX] {
+            assert_eq!(of(code), Verdict::Unknown, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_remedy_fits_the_code() {
+        for (code, remedy) in [
+            (60011, Remedy::Permission),
+            (60020, Remedy::AllowList),
+            (40096, Remedy::Credentials),
+            (50005, Remedy::Organisation),
+            (90020, Remedy::Quota),
+            (22, Remedy::Endpoint),
+        ] {
+            assert_eq!(of(code), Verdict::Fatal(remedy), "{code}");
+        }
+        let blank = verdict(&Code::Number(40000), "access_token is blank");
+        assert_eq!(blank, Verdict::Fatal(Remedy::Credentials));
+    }
+
+    #[test]
+    fn words_are_the_gateways() {
+        assert_eq!(verdict(&Code::Word("isp.service-timeout".into()), ""), Verdict::Transient);
+        assert_eq!(verdict(&Code::Word("isv.permission-api-package-limit".into()), ""), Verdict::Unknown);
+    }
+
+    #[test]
+    fn no_code_stands_in_two_rows() {
+        for (at, (codes, _)) in TABLE.iter().enumerate() {
+            let rest = &TABLE[at + 1..];
+            let twice = codes.clone().find(|code| rest.iter().any(|(others, _)| others.contains(code)));
+            assert_eq!(twice, None);
+        }
+    }
+
+    #[test]
+    fn a_hold_ends_when_the_answer_says_so() {
+        let end: Timestamp = "2026-09-02T16:01:03Z".parse().unwrap();
+        for message in [
+            "触发全局限流, 处罚将在 2026-09-03 00:01:03 结束",
+            "ding talk error[subcode=90002,submsg=限制将在2026-09-03 00:01:03结束]",
+        ] {
+            let Verdict::Throttled(hold) = verdict(&Code::Number(90002), message) else {
+                panic!("{message}")
+            };
+            assert_eq!((hold.until, hold.cause, hold.pause), (Some(end), Limit::Platform, Pause::Growing));
+        }
+        for message in
+            ["", "处罚将在 明天 结束", "处罚将在 2026-13-41 00:00:00 结束", "处罚将在 2026-09-03 00:01:03"]
+        {
+            let Verdict::Throttled(hold) = verdict(&Code::Number(90018), message) else {
+                panic!("{message}")
+            };
+            assert_eq!((hold.until, hold.pause), (None, SECOND), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_hold_without_an_end() {
+        let pause = |code| match of(code) {
+            Verdict::Throttled(hold) => hold.pause,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([pause(90018), pause(90002)], [SECOND, Pause::Growing]);
+        assert_eq!([pause(90005), pause(90006)], [MINUTE; 2]);
+        assert_eq!([pause(90001), pause(90003), pause(90004)], [LONG; 3]);
+        assert_eq!(banned(), Verdict::Throttled(Hold { cause: Limit::Address, until: None, pause: LONG }));
+    }
+
+    #[test]
+    fn http_statuses_that_decide_alone() {
+        let wait = Some(Duration::from_secs(7));
+        let proxy = |pause| Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause }));
+        assert_eq!(by_status(429, None), proxy(Pause::Growing));
+        assert_eq!(by_status(429, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
+        assert_eq!(by_status(503, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
+        for status in [408, 500, 502, 503, 504] {
+            assert_eq!(by_status(status, None), Some(Verdict::Transient), "{status}");
+        }
+        for status in [200, 302, 400, 403, 404] {
+            assert_eq!(by_status(status, wait), None, "{status}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_code_and_message_has_a_verdict(code in any::<i64>(), message in "\\PC{0,60}") {
+            let _ = verdict(&Code::Number(code), &message);
+        }
+    }
+}

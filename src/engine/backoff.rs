@@ -1,0 +1,84 @@
+//! How long to wait before the same thing is tried again: exponential ceilings (backon), full jitter between the
+//! bounds (DESIGN 3).
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// How transient failures are retried.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// Extra attempts for one number.
+    pub most: u32,
+    /// The shortest backoff.
+    pub min: Duration,
+    /// The longest backoff, not below `min`.
+    pub max: Duration,
+}
+
+/// The backoffs of one thing that keeps failing.
+#[derive(Debug)]
+pub struct Backoff {
+    retries: Retries,
+    ceilings: ExponentialBackoff,
+}
+
+impl Backoff {
+    /// No failure yet.
+    #[must_use]
+    pub fn new(retries: Retries) -> Self {
+        let ceilings = ExponentialBuilder::default()
+            .with_factor(2.0)
+            .with_min_delay(retries.min.saturating_mul(2).min(retries.max))
+            .with_max_delay(retries.max)
+            .without_max_times()
+            .build();
+        Self { retries, ceilings }
+    }
+
+    /// The wait after one more failure: anywhere from the lower bound to a ceiling that doubles each time, up to
+    /// the upper bound, so that what failed together does not come back together.
+    pub fn after_failure(&mut self, jitter: &mut fastrand::Rng) -> Duration {
+        let Retries { min, max, .. } = self.retries;
+        let ceiling = self.ceilings.next().unwrap_or(max);
+        min + ceiling.saturating_sub(min).mul_f64(jitter.f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn within_bounds_and_growing(seed in any::<u64>(), min in 0..2000u64, more in 0..60_000u64) {
+            let (min, max) = (Duration::from_millis(min), Duration::from_millis(min + more));
+            let mut jitter = fastrand::Rng::with_seed(seed);
+            let mut backoff = Backoff::new(Retries { most: 0, min, max });
+            for step in 1..20 {
+                let delay = backoff.after_failure(&mut jitter);
+                // Backon multiplies in floating point: a microsecond of rounding is allowed.
+                let ceiling = min.saturating_mul(1 << step).min(max) + Duration::from_micros(1);
+                prop_assert!(delay >= min && delay <= ceiling, "{step}: {delay:?} > {ceiling:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_jitter_uses_the_whole_range() {
+        let retries = Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
+        let third = |seed| {
+            let mut jitter = fastrand::Rng::with_seed(seed);
+            let mut backoff = Backoff::new(retries);
+            [(); 3].map(|()| backoff.after_failure(&mut jitter))[2]
+        };
+        let delays: Vec<_> = (0..200).map(third).collect();
+        let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+        assert!(
+            *least < Duration::from_millis(700) && *most > Duration::from_millis(3700),
+            "{least:?} {most:?}"
+        );
+    }
+}

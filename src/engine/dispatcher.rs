@@ -1,0 +1,372 @@
+//! The dispatcher: everything of a run that changes (flight, window, holds, token, totals), owned by one task by
+//! value, and what each thing that happens changes in it. Order for a number: known, in flight, held, pace, call
+//! (DESIGN 3). Leaves waiting for things to happen to `pipeline`.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use crate::api::http::{Fault, Reply};
+use crate::api::pace::{Pace, Rate};
+use crate::api::token::{Grant, NoToken};
+use crate::domain::mobile::{Mobile, Refusal};
+use crate::domain::outcome::{Outcome, Status};
+use crate::domain::report::Report;
+use crate::domain::verdict::{Hold, Limit};
+use crate::engine::backoff::{Backoff, Retries};
+use crate::engine::ending::End;
+use crate::engine::event::Event;
+use crate::engine::flight::Flight;
+use crate::engine::hold::Holds;
+use crate::engine::lookup::{Lookup, Step, Stop, Used};
+use crate::engine::omen::Omen;
+use crate::engine::remote::Remote;
+use crate::engine::reorder::{Chunk, Reorder};
+use crate::engine::tokens::Tokens;
+use crate::store::memory::Answers;
+
+/// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.
+pub const SHEET: usize = 128;
+
+/// Rows as they come in: whatever their text is in, and each row's number or the reason why it has none.
+#[derive(Debug)]
+pub struct Sheet<L> {
+    /// What the rows' text is in.
+    pub load: L,
+    /// The rows.
+    pub numbers: Vec<Result<Mobile, Refusal>>,
+}
+
+/// What bounds a run.
+#[derive(Clone)]
+pub struct Settings {
+    /// Calls in flight at most, from 1.
+    pub workers: usize,
+    /// Rows read and not yet handed on at most; a sheet that is larger by itself is taken all the same.
+    pub window: usize,
+    /// Backoff.
+    pub retries: Retries,
+    /// How long throttling may hold the run in all.
+    pub patience: Duration,
+    /// Calls of the directory at most.
+    pub most_calls: Option<u64>,
+    /// Whether a run that stops early still hands on all rows, the open ones as pending.
+    pub partial: bool,
+    /// The seed of all jitter.
+    pub seed: u64,
+    /// The wall clock, for the ends of penalties.
+    pub wall: fn() -> Timestamp,
+}
+
+/// A call that is under way.
+struct Call {
+    lookup: Lookup,
+    generation: u64,
+    episode: u64,
+}
+
+/// A run in progress.
+pub(crate) struct Dispatcher<R, L, F> {
+    pub(crate) settings: Settings,
+    remote: Arc<R>,
+    announce: F,
+    pace: Pace,
+    jitter: fastrand::Rng,
+    answers: Answers,
+    flight: Flight,
+    pub(crate) reorder: Reorder<L>,
+    /// Numbers whose turn is next.
+    ready: VecDeque<Lookup>,
+    /// Numbers that back off, by the moment when they are due; the count keeps equal moments apart.
+    later: BTreeMap<(Instant, u64), Lookup>,
+    backoffs: u64,
+    pub(crate) calls: JoinSet<Result<Reply, Fault>>,
+    under_way: HashMap<Id, Call>,
+    tokens: Tokens,
+    pub(crate) fetches: JoinSet<Result<Grant, NoToken>>,
+    /// How long to wait after token calls that failed in a row.
+    outage: Option<Backoff>,
+    /// The rate that was announced last.
+    rate: Rate,
+    holds: Holds,
+    omen: Omen,
+    report: Report,
+    pub(crate) end: Option<End>,
+    /// The moment before which the pace gives out no call.
+    next_call: Option<Instant>,
+}
+
+impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
+    pub(crate) fn new(settings: Settings, remote: Arc<R>, pace: Pace, announce: F) -> Self {
+        let jitter = fastrand::Rng::with_seed(settings.seed);
+        Self {
+            settings,
+            remote,
+            announce,
+            rate: pace.current(),
+            pace,
+            jitter,
+            answers: Answers::default(),
+            flight: Flight::default(),
+            reorder: Reorder::default(),
+            ready: VecDeque::new(),
+            later: BTreeMap::new(),
+            backoffs: 0,
+            calls: JoinSet::new(),
+            under_way: HashMap::new(),
+            tokens: Tokens::default(),
+            fetches: JoinSet::new(),
+            outage: None,
+            holds: Holds::default(),
+            omen: Omen::default(),
+            report: Report::default(),
+            end: None,
+            next_call: None,
+        }
+    }
+
+    /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
+    pub(crate) fn admit(&mut self, sheet: Sheet<L>) {
+        let rows = self.reorder.push(sheet.load, sheet.numbers.len());
+        self.report.rows_in += rows.end - rows.start;
+        (self.announce)(&Event::Read(rows.end - rows.start));
+        for (row, number) in rows.zip(sheet.numbers) {
+            let mobile = match number {
+                Ok(mobile) => mobile,
+                Err(refusal) => {
+                    let outcome = Outcome::bare(Status::Invalid, None, refusal.to_string());
+                    self.settle(row, Arc::new(outcome));
+                    continue;
+                }
+            };
+            if let Some(outcome) = self.answers.get(mobile) {
+                let outcome = Arc::clone(outcome);
+                self.report.shared += 1;
+                self.settle(row, outcome);
+            } else if self.flight.join(mobile, row) {
+                self.ready.push_back(Lookup::new(mobile));
+                self.report.asked += 1;
+                (self.announce)(&Event::Wanted);
+            } else {
+                self.report.shared += 1;
+            }
+        }
+    }
+
+    /// Starts every token call and every lookup that may start now.
+    pub(crate) fn start(&mut self) {
+        let now = Instant::now();
+        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+            // In front: the rows behind wait for this one to leave the window.
+            self.ready.push_front(first.remove());
+            (self.announce)(&Event::Retrying(self.later.len()));
+        }
+        self.next_call = None;
+        if self.end.is_some() || self.holds.until().is_some() || self.ready.is_empty() {
+            return;
+        }
+        if self.tokens.fetch_now() {
+            let remote = Arc::clone(&self.remote);
+            self.fetches.spawn(async move { remote.token().await });
+        }
+        while self.calls.len() < self.settings.workers
+            && !self.ready.is_empty()
+            && let Some((token, generation)) = self.tokens.usable()
+        {
+            if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
+                return self.finish_early(End::CallsUsedUp);
+            }
+            if let Err(moment) = self.pace.take() {
+                self.next_call = Some(moment);
+                return;
+            }
+            let Some(mut lookup) = self.ready.pop_front() else { return };
+            if self.rate != self.pace.current() {
+                self.rate = self.pace.current();
+                (self.announce)(&Event::Rate(self.rate));
+            }
+            let again = lookup.called();
+            self.report.calls += 1;
+            self.report.retries += u64::from(again);
+            (self.announce)(&Event::Called { again });
+            let (remote, mobile) = (Arc::clone(&self.remote), lookup.mobile());
+            let task = self.calls.spawn(async move { remote.lookup(mobile, &token).await });
+            let call = Call { lookup, generation, episode: self.holds.episode() };
+            self.under_way.insert(task.id(), call);
+        }
+    }
+
+    /// A call came back, or panicked: then its row fails and the run goes on.
+    pub(crate) fn heard(&mut self, joined: Result<(Id, Result<Reply, Fault>), JoinError>) {
+        let (id, result) = match joined {
+            Ok((id, result)) => (id, Some(result)),
+            Err(error) => (error.id(), None),
+        };
+        let Some(Call { mut lookup, generation, episode }) = self.under_way.remove(&id) else { return };
+        let Some(result) = result else {
+            let text = "the call failed inside dingmap; please report it";
+            return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));
+        };
+        self.omen.heard(&result);
+        let token = Used { generation, renews: self.remote.renews() };
+        let step = lookup.next(result, token, &self.settings.retries, &mut self.jitter);
+        if !matches!(step, Step::Hold(_)) {
+            self.holds.answered(episode);
+        }
+        match step {
+            Step::Settle(outcome) => self.answer(&lookup, outcome),
+            Step::Again(delay) => {
+                (self.announce)(&Event::BacksOff { mobile: lookup.mobile(), delay });
+                self.backoffs += 1;
+                self.later.insert((Instant::now() + delay, self.backoffs), lookup);
+                (self.announce)(&Event::Retrying(self.later.len()));
+            }
+            Step::Hold(hold) => {
+                self.ready.push_front(lookup);
+                self.hold(&hold, episode);
+            }
+            Step::Renew => {
+                self.ready.push_front(lookup);
+                self.tokens.rejected(generation);
+            }
+            Step::Stop(reason) => {
+                self.ready.push_front(lookup);
+                self.finish_early(End::Stopped(reason));
+            }
+        }
+    }
+
+    /// A number has its answer, and so has every row that waited for it.
+    fn answer(&mut self, lookup: &Lookup, outcome: Outcome) {
+        let mobile = lookup.mobile();
+        (self.announce)(&Event::Answered { mobile, status: outcome.status, code: outcome.code.clone() });
+        if let Some(stop) = self.omen.settled(&outcome) {
+            self.finish_early(End::Stopped(stop));
+        }
+        let outcome = Arc::new(outcome);
+        self.answers.keep(mobile, Arc::clone(&outcome));
+        for row in self.flight.land(mobile) {
+            self.settle(row, Arc::clone(&outcome));
+        }
+    }
+
+    fn settle(&mut self, row: u64, outcome: Arc<Outcome>) {
+        (self.announce)(&Event::Settled(outcome.status));
+        self.reorder.settle(row, outcome);
+    }
+
+    fn hold(&mut self, hold: &Hold, episode: u64) {
+        let rest = self.holds.order(hold, episode, (self.settings.wall)(), &mut self.jitter);
+        if rest.begins {
+            self.report.holds += 1;
+            if rest.cause == Limit::App {
+                self.pace.slow_down();
+            }
+        }
+        (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
+        if self.holds.total() > self.settings.patience {
+            let left = rest.until.saturating_duration_since(Instant::now());
+            self.holds.cut_short();
+            self.finish_early(End::PatienceUsedUp { cause: rest.cause, left });
+        }
+    }
+
+    /// A token call came back.
+    pub(crate) fn fetched(&mut self, joined: Result<Result<Grant, NoToken>, JoinError>) {
+        let outage = match joined {
+            Ok(Ok(grant)) => {
+                self.report.tokens += u64::from(grant.fresh_for.is_some());
+                self.outage = None;
+                self.tokens.granted(grant);
+                return (self.announce)(&Event::Token(self.report.tokens));
+            }
+            Ok(Err(NoToken::Throttled(hold))) => {
+                self.tokens.failed(Duration::ZERO);
+                return self.hold(&hold, self.holds.episode());
+            }
+            Ok(Err(refused @ NoToken::Refused { .. })) => {
+                let stop = Stop::NoToken { reason: refused.to_string(), refused: true };
+                return self.finish_early(End::Stopped(stop));
+            }
+            Ok(Err(NoToken::Transient { reason, answered })) => (reason, answered),
+            Err(_) => ("the token call failed inside dingmap; please report it".to_owned(), true),
+        };
+        let (reason, answered) = outage;
+        let retries = self.settings.retries;
+        let delay = self.outage.get_or_insert_with(|| Backoff::new(retries)).after_failure(&mut self.jitter);
+        let failures = self.tokens.failed(delay);
+        if failures <= retries.most || self.tokens.usable().is_some() {
+            return (self.announce)(&Event::NoToken { reason, delay });
+        }
+        let stop =
+            if answered { Stop::NoToken { reason, refused: false } } else { Stop::Unreachable(reason) };
+        self.finish_early(End::Stopped(stop));
+    }
+
+    /// Starts no more calls. The first reason counts, save that one which a person has to act upon beats a limit.
+    pub(crate) fn finish_early(&mut self, end: End) {
+        let urgent = matches!(end, End::Stopped(_)) && self.end.as_ref().is_some_and(End::limit);
+        if self.end.is_none() || urgent {
+            self.end = Some(end);
+            self.fetches.abort_all();
+            (self.announce)(&Event::Ending);
+        }
+    }
+
+    /// Whether the run ends early and no call is under way any more. Calls are waited for, since they are paid for;
+    /// each is bounded by its timeout.
+    pub(crate) fn drained(&self) -> bool {
+        self.end.is_some() && self.calls.is_empty()
+    }
+
+    /// Whether every row is handed on, the open ones as pending.
+    pub(crate) fn hands_on_all(&self) -> bool {
+        self.settings.partial || self.end.as_ref().is_some_and(End::limit)
+    }
+
+    /// Once the run ends early and its calls are back, what is open becomes pending.
+    pub(crate) fn wind_up(&mut self) {
+        if !self.drained() || !self.hands_on_all() {
+            return;
+        }
+        self.ready.clear();
+        self.later.clear();
+        let Some(end) = &self.end else { return };
+        let pending = Arc::new(Outcome::pending(end.reason()));
+        let rows: Vec<u64> = self.flight.scatter().collect();
+        for row in rows {
+            self.settle(row, Arc::clone(&pending));
+        }
+    }
+
+    /// The next moment at which something is due without anything coming in.
+    pub(crate) fn wakes(&mut self) -> Option<Instant> {
+        if self.end.is_some() {
+            return None;
+        }
+        let due = self.later.keys().next().map(|(due, _)| *due);
+        let waits = !self.ready.is_empty();
+        let held = self.holds.until().filter(|_| waits);
+        let token = self.tokens.wakes().filter(|_| waits && held.is_none());
+        [due, held, token, self.next_call].into_iter().flatten().min()
+    }
+
+    /// The next rows in input order.
+    pub(crate) fn hand_on(&mut self) -> Option<Chunk<L>> {
+        let chunk = self.reorder.take()?;
+        for answer in &chunk.answers {
+            self.report.count(answer.status);
+        }
+        Some(chunk)
+    }
+
+    pub(crate) fn close(&mut self) -> (Report, End) {
+        self.holds.until();
+        self.report.held = self.holds.total();
+        (self.report, self.end.take().unwrap_or(End::Finished))
+    }
+}

@@ -1,0 +1,47 @@
+//! How a run ends. Leaves the words and the exit status that people get to `app::exit`.
+
+use std::time::Duration;
+
+use crate::domain::verdict::Limit;
+use crate::engine::lookup::Stop;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// Every row has been settled by an answer.
+    Finished,
+    /// `most_calls` were made, and there was more to ask.
+    CallsUsedUp,
+    /// Throttling would hold the run longer than `patience`.
+    PatienceUsedUp {
+        /// What was exceeded last.
+        cause: Limit,
+        /// How long the calls would have to rest from now.
+        left: Duration,
+    },
+    /// It was told to stop.
+    Interrupted,
+    /// It could not go on.
+    Stopped(Stop),
+    /// Nobody takes the rows any more; whoever took them knows why.
+    OutputLost,
+}
+
+impl End {
+    /// Whether a limit of the user's ended it, so that the rows that have no answer are handed on as pending without being asked to.
+    #[must_use]
+    pub fn limit(&self) -> bool {
+        matches!(self, Self::CallsUsedUp | Self::PatienceUsedUp { .. })
+    }
+
+    /// The `errmsg` of the rows whose turn did not come.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::CallsUsedUp => "the run ended first: the calls that it may make were used up",
+            Self::PatienceUsedUp { .. } => "the run ended first: throttling held it too long",
+            Self::Interrupted => "the run ended first: it was interrupted",
+            _ => "the run ended first: it could not go on",
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What the engine announces while it runs (DESIGN 6: the engine announces, the app shows).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::pace::Rate;
+use crate::domain::mobile::Mobile;
+use crate::domain::outcome::{Code, Status};
+use crate::domain::verdict::Limit;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// So many rows came in.
+    Read(u64),
+    /// A number was met that needs a call.
+    Wanted,
+    /// A call went out.
+    Called {
+        /// Whether it repeats an earlier one of its number.
+        again: bool,
+    },
+    /// A number backs off after a failure.
+    BacksOff {
+        /// The number.
+        mobile: Mobile,
+        /// For so long.
+        delay: Duration,
+    },
+    /// So many numbers back off now.
+    Retrying(usize),
+    /// A number has its answer.
+    Answered {
+        /// The number.
+        mobile: Mobile,
+        /// Its status.
+        status: Status,
+        /// The API's code, where one came.
+        code: Option<Code>,
+    },
+    /// A row is settled.
+    Settled(Status),
+    /// All calls rest.
+    Held {
+        /// Until then.
+        until: Instant,
+        /// What was exceeded.
+        cause: Limit,
+    },
+    /// The rate changed.
+    Rate(Rate),
+    /// A token arrived; how many there were in this run.
+    Token(u64),
+    /// A token call failed and is tried again.
+    NoToken {
+        /// What it said.
+        reason: String,
+        /// After this long.
+        delay: Duration,
+    },
+    /// The run ends before its input does: calls under way are waited for.
+    Ending,
+}

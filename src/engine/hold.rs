@@ -1,0 +1,175 @@
+//! The rest that throttling orders: one for all calls, however many met the limit (DESIGN 3). Owns when it ends, how
+//! it grows and how long the run was held in all. Leaves what throttles to `domain::verdict`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::domain::verdict::{Hold, Limit, Pause};
+
+/// The first pause of a growing hold, and the most that it doubles to (`API.md` 3: 1, 2, 4 s).
+const FIRST: Duration = Duration::from_secs(1);
+const DOUBLINGS: u32 = 2;
+
+/// The holds of a run.
+#[derive(Debug, Default)]
+pub struct Holds {
+    current: Option<Current>,
+    /// Counts the holds; a call remembers the count with which it left.
+    episode: u64,
+    /// Holds in a row without an answer in between.
+    in_a_row: u32,
+    ended: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    since: Instant,
+    until: Instant,
+}
+
+/// What a throttling answer changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// When calls may go on.
+    pub until: Instant,
+    /// Whether a hold began, as against one that was on already.
+    pub begins: bool,
+    /// What was exceeded.
+    pub cause: Limit,
+}
+
+impl Holds {
+    /// The number that a call takes along, to tell answers to calls from before a hold.
+    #[must_use]
+    pub fn episode(&self) -> u64 {
+        self.episode
+    }
+
+    /// A throttling answer to a call that left in `episode`. Calls that were under way together meet the limit
+    /// together: only the first of them begins a hold, the others can but prolong it to an end that they name.
+    pub fn order(&mut self, hold: &Hold, episode: u64, wall: Timestamp, jitter: &mut fastrand::Rng) -> Held {
+        let now = Instant::now();
+        let begins = episode == self.episode;
+        let named = hold.until.and_then(|until| Duration::try_from(until.duration_since(wall)).ok());
+        let pause = match (named.filter(|left| !left.is_zero()), hold.pause) {
+            (Some(left), _) => left,
+            (None, _) if !begins => Duration::ZERO,
+            (None, Pause::Fixed(pause)) => pause,
+            (None, Pause::Growing) => {
+                let whole = FIRST * 2_u32.pow(self.in_a_row.min(DOUBLINGS));
+                whole + whole.mul_f64(jitter.f64() / 4.0)
+            }
+        };
+        if begins {
+            self.episode += 1;
+            self.in_a_row += 1;
+        }
+        let current = self.current.get_or_insert(Current { since: now, until: now });
+        current.until = current.until.max(now + pause);
+        Held { until: current.until, begins, cause: hold.cause }
+    }
+
+    /// An answer to a call that left in `episode`: the limit is not exceeded any more.
+    pub fn answered(&mut self, episode: u64) {
+        if episode == self.episode {
+            self.in_a_row = 0;
+        }
+    }
+
+    /// The end of the hold that is on. One that has passed is counted and forgotten.
+    pub fn until(&mut self) -> Option<Instant> {
+        let current = self.current?;
+        if current.until > Instant::now() {
+            return Some(current.until);
+        }
+        self.ended += current.until.duration_since(current.since);
+        self.current = None;
+        None
+    }
+
+    /// How long the run was held in all, with the whole of the hold that is on.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.ended
+            + self.current.map_or(Duration::ZERO, |current| current.until.duration_since(current.since))
+    }
+
+    /// The run ends during a hold: only the part of it that was waited for counts.
+    pub fn cut_short(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.until = current.until.min(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROWING: Hold = Hold { cause: Limit::Platform, until: None, pause: Pause::Growing };
+    const SECOND: Hold = Hold { cause: Limit::App, until: None, pause: Pause::Fixed(FIRST) };
+
+    fn order(holds: &mut Holds, hold: &Hold, episode: u64) -> (Duration, bool) {
+        let held = holds.order(hold, episode, Timestamp::UNIX_EPOCH, &mut fastrand::Rng::with_seed(1));
+        (held.until - Instant::now(), held.begins)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_answers_one_hold() {
+        let mut holds = Holds::default();
+        assert_eq!(order(&mut holds, &SECOND, 0), (FIRST, true));
+        for _ in 0..15 {
+            assert_eq!(order(&mut holds, &SECOND, 0), (FIRST, false));
+        }
+        tokio::time::advance(FIRST).await;
+        assert_eq!(holds.until(), None);
+        assert_eq!(
+            order(&mut holds, &SECOND, 0).0,
+            Duration::ZERO,
+            "a straggler from before does not hold again"
+        );
+        assert_eq!(holds.until(), None);
+        assert_eq!(holds.total(), FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn growing_holds_grow_until_an_answer_comes() {
+        let mut holds = Holds::default();
+        for seconds in [1, 2, 4, 4] {
+            let whole = Duration::from_secs(seconds);
+            let episode = holds.episode();
+            let (pause, _) = order(&mut holds, &GROWING, episode);
+            assert!(pause >= whole && pause <= whole.mul_f64(1.25), "{pause:?}");
+            tokio::time::advance(pause).await;
+            assert_eq!(holds.until(), None);
+        }
+        holds.answered(0);
+        let episode = holds.episode();
+        let (pause, _) = order(&mut holds, &GROWING, episode);
+        assert!(pause >= Duration::from_secs(4), "an answer to an old call proves nothing");
+        tokio::time::advance(Duration::from_secs(9)).await;
+        let episode = holds.episode();
+        holds.answered(episode);
+        assert!(order(&mut holds, &GROWING, episode).0 < Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_named_end_rules_and_one_that_has_passed_does_not() {
+        let mut holds = Holds::default();
+        let named = |seconds| Hold { until: Some(Timestamp::from_second(seconds).unwrap()), ..SECOND };
+        assert_eq!(order(&mut holds, &named(90), 0), (Duration::from_secs(90), true));
+        assert_eq!(
+            order(&mut holds, &named(100), 0),
+            (Duration::from_secs(100), false),
+            "prolonged, not begun"
+        );
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!((holds.until(), holds.total()), (None, Duration::from_secs(100)));
+        assert_eq!(order(&mut holds, &named(-5), 1), (FIRST, true));
+        tokio::time::advance(Duration::from_millis(400)).await;
+        holds.cut_short();
+        assert_eq!(holds.total(), Duration::from_millis(100_400));
+    }
+}

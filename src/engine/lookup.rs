@@ -1,0 +1,322 @@
+//! The life of one number: from an attempt's result, and what happened to the number before, to the next step. A
+//! state machine without time: it says how long to back off and `pipeline` waits.
+
+use std::time::Duration;
+
+use crate::api::http::{Fault, Reply};
+use crate::domain::mobile::Mobile;
+use crate::domain::outcome::{Code, Outcome, Status};
+use crate::domain::reply::{self, Garbled};
+use crate::domain::verdict::{self, Hold, Remedy, Verdict};
+use crate::engine::backoff::{Backoff, Retries};
+
+/// A code that no source names is tried this many times more (`API.md` 5).
+const RETRIES_OF_UNKNOWN: u32 = 2;
+
+/// A number on its way to an answer.
+#[derive(Debug)]
+pub struct Lookup {
+    mobile: Mobile,
+    /// Attempts that failed for a transient reason or by an unknown code: those that count.
+    failures: u32,
+    unknown: u32,
+    /// Made at the first failure, since most numbers never fail.
+    backoff: Option<Backoff>,
+    /// The generation of the token with which this number was turned away.
+    turned_away: Option<u64>,
+    /// Calls made.
+    calls: u32,
+}
+
+/// The token that an attempt was made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// Which token of the run.
+    pub generation: u64,
+    /// Whether another can be fetched in its place.
+    pub renews: bool,
+}
+
+/// What happens next to a number.
+#[derive(Debug)]
+pub enum Step {
+    /// It has its answer.
+    Settle(Outcome),
+    /// The same call again after this long.
+    Again(Duration),
+    /// Everyone rests, then the same call again; no attempt is used up.
+    Hold(Hold),
+    /// The same call again with a newer token.
+    Renew,
+    /// The run cannot go on.
+    Stop(Stop),
+}
+
+/// Why a run cannot go on.
+#[derive(Clone, Debug)]
+pub enum Stop {
+    /// The API says that a person has to act.
+    Fatal {
+        /// What has to be done.
+        remedy: Remedy,
+        /// The API's code.
+        code: Code,
+        /// The API's message.
+        message: String,
+    },
+    /// The token is not accepted and there is no way to a better one.
+    TokenRejected {
+        /// Whether it was freshly fetched; otherwise it was given by the user.
+        fresh: bool,
+        /// The API's code.
+        code: Code,
+        /// The API's message.
+        message: String,
+    },
+    /// No token is to be had.
+    NoToken {
+        /// What the token call said.
+        reason: String,
+        /// Whether it was refused, which is for good, or failed.
+        refused: bool,
+    },
+    /// The host was never reached.
+    Unreachable(String),
+    /// The first numbers of the run all failed with one code that no source names.
+    Unknown {
+        /// The API's code.
+        code: Code,
+        /// The API's message.
+        message: String,
+    },
+}
+
+/// An attempt's result in the words of the domain.
+#[derive(Debug)]
+struct Heard {
+    verdict: Verdict,
+    code: Option<Code>,
+    message: String,
+    userid: Option<String>,
+    exclusive: Vec<String>,
+}
+
+impl Lookup {
+    /// A number that was not asked yet.
+    #[must_use]
+    pub fn new(mobile: Mobile) -> Self {
+        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, calls: 0 }
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn mobile(&self) -> Mobile {
+        self.mobile
+    }
+
+    /// Notes that a call goes out. True when it repeats an earlier one.
+    pub fn called(&mut self) -> bool {
+        self.calls += 1;
+        self.calls > 1
+    }
+
+    /// What follows from an attempt.
+    pub fn next(
+        &mut self,
+        result: Result<Reply, Fault>,
+        token: Used,
+        retries: &Retries,
+        jitter: &mut fastrand::Rng,
+    ) -> Step {
+        let heard = hear(result);
+        match heard.verdict {
+            Verdict::Answer(status) => Step::Settle(answer(status, heard)),
+            Verdict::Transient => self.back_off(heard, retries.most, retries, jitter),
+            Verdict::Unknown => {
+                self.unknown += 1;
+                let most = if self.unknown > RETRIES_OF_UNKNOWN { 0 } else { retries.most };
+                self.back_off(heard, most, retries, jitter)
+            }
+            Verdict::Throttled(hold) => Step::Hold(hold),
+            Verdict::Token => self.turn_away(heard, token),
+            Verdict::Fatal(remedy) => Step::Stop(Stop::Fatal {
+                remedy,
+                code: heard.code.unwrap_or(Code::Number(0)),
+                message: heard.message,
+            }),
+        }
+    }
+
+    fn back_off(&mut self, heard: Heard, most: u32, retries: &Retries, jitter: &mut fastrand::Rng) -> Step {
+        self.failures += 1;
+        if self.failures > most {
+            return Step::Settle(Outcome::bare(Status::Failed, heard.code, heard.message));
+        }
+        Step::Again(self.backoff.get_or_insert_with(|| Backoff::new(*retries)).after_failure(jitter))
+    }
+
+    /// A renewed token that is turned away as well would be renewed for ever: it is fatal (`API.md` 5).
+    fn turn_away(&mut self, heard: Heard, token: Used) -> Step {
+        let fresh = self.turned_away.is_some_and(|before| before < token.generation);
+        self.turned_away = Some(token.generation);
+        if token.renews && !fresh {
+            return Step::Renew;
+        }
+        let code = heard.code.unwrap_or(Code::Number(0));
+        Step::Stop(Stop::TokenRejected { fresh, code, message: heard.message })
+    }
+}
+
+/// The result of an attempt, judged: by HTTP status where that decides, else by the body.
+fn hear(result: Result<Reply, Fault>) -> Heard {
+    let silent = |verdict, message: String| Heard {
+        verdict,
+        code: None,
+        message,
+        userid: None,
+        exclusive: Vec::new(),
+    };
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(fault) => return silent(Verdict::Transient, fault.to_string()),
+    };
+    if let Some(verdict) = verdict::by_status(reply.status, reply.retry_after) {
+        return silent(verdict, format!("HTTP {}", reply.status));
+    }
+    match reply::decode(&reply.body) {
+        Ok(read) => Heard {
+            verdict: verdict::verdict(&read.code, &read.message),
+            code: Some(read.code),
+            message: read.message,
+            userid: read.userid,
+            exclusive: read.exclusive,
+        },
+        Err(Garbled::Banned) => silent(verdict::banned(), Garbled::Banned.to_string()),
+        Err(garbled) if reply.status == 200 => silent(Verdict::Transient, garbled.to_string()),
+        Err(garbled) => silent(Verdict::Transient, format!("HTTP {}: {garbled}", reply.status)),
+    }
+}
+
+/// The row's answer. `errcode` 0 that names nobody is "not found", with a reason of its own (`API.md` 2).
+fn answer(status: Status, heard: Heard) -> Outcome {
+    let nobody = heard.userid.is_none() && heard.exclusive.is_empty();
+    let (status, message) = match status {
+        Status::Found if nobody => (Status::NotFound, "the API answered ok and named no user".to_owned()),
+        Status::Found => (status, heard.message),
+        _ => return Outcome::bare(status, heard.code, heard.message),
+    };
+    Outcome {
+        status,
+        userid: heard.userid.unwrap_or_default().into(),
+        exclusive: heard.exclusive.join(";").into(),
+        code: heard.code,
+        message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mobile::Home;
+
+    const RETRIES: Retries =
+        Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
+
+    const TOKEN: Used = Used { generation: 1, renews: true };
+
+    fn lookup() -> Lookup {
+        Lookup::new(Mobile::parse("13800138000", Home::CHINA).unwrap())
+    }
+
+    fn json(body: &str) -> Result<Reply, Fault> {
+        Ok(Reply { status: 200, retry_after: None, body: body.to_owned().into() })
+    }
+
+    fn code(code: i64) -> Result<Reply, Fault> {
+        json(&format!(r#"{{"errcode":{code},"errmsg":"text"}}"#))
+    }
+
+    /// Drives one number with the same result until it settles; the delays on the way.
+    fn drive(result: impl Fn() -> Result<Reply, Fault>, seed: u64) -> (Vec<Duration>, Outcome) {
+        let (mut lookup, mut jitter, mut delays) = (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
+        loop {
+            match lookup.next(result(), TOKEN, &RETRIES, &mut jitter) {
+                Step::Again(delay) => delays.push(delay),
+                Step::Settle(outcome) => return (delays, outcome),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn answers_settle_at_once() {
+        for (errcode, status) in
+            [(60121, "not_found"), (40104, "bad_number"), (400_002, "bad_number"), (50002, "out_of_scope")]
+        {
+            let (delays, outcome) = drive(|| code(errcode), 0);
+            assert_eq!((delays.len(), outcome.status.name(), &*outcome.message), (0, status, "text"));
+            assert_eq!(outcome.code, Some(Code::Number(errcode)));
+        }
+        let both = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u","exclusive_account_userid_list":["a","b"]}}"#;
+        let (_, outcome) = drive(|| json(both), 0);
+        assert_eq!((outcome.status, &*outcome.userid, &*outcome.exclusive), (Status::Found, "u", "a;b"));
+        let only = r#"{"errcode":0,"errmsg":"ok","result":{"exclusive_account_userid_list":["a"]}}"#;
+        assert_eq!(drive(|| json(only), 0).1.status, Status::Found);
+        let (_, outcome) = drive(|| code(0), 0);
+        assert_eq!(
+            (outcome.status, &*outcome.message),
+            (Status::NotFound, "the API answered ok and named no user")
+        );
+    }
+
+    #[test]
+    fn attempts_are_bounded_and_the_last_failure_is_told() {
+        let (delays, outcome) = drive(|| code(-1), 3);
+        assert_eq!((delays.len(), outcome.status), (5, Status::Failed));
+        assert_eq!((outcome.code, &*outcome.message), (Some(Code::Number(-1)), "text"));
+        let (delays, outcome) = drive(|| code(34567), 3);
+        assert_eq!(
+            (delays.len(), outcome.status),
+            (2, Status::Failed),
+            "an unknown code: twice more at most"
+        );
+        let (delays, outcome) = drive(|| Err(Fault::Late(Duration::from_secs(10))), 3);
+        assert_eq!((delays.len(), outcome.code), (5, None));
+        assert_eq!(&*outcome.message, "no reply within 10s");
+        let page = || Ok(Reply { status: 403, retry_after: None, body: "<html>".into() });
+        assert_eq!(
+            &*drive(page, 0).1.message,
+            "HTTP 403: the reply was a web page, not an answer of the API"
+        );
+        let broken = || Ok(Reply { status: 502, retry_after: None, body: "{\"errcode\":0}".into() });
+        assert_eq!(&*drive(broken, 0).1.message, "HTTP 502");
+    }
+
+    #[test]
+    fn holds_and_stops_leave_the_attempts_alone() {
+        let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
+        for _ in 0..100 {
+            assert!(matches!(lookup.next(code(90018), TOKEN, &RETRIES, &mut jitter), Step::Hold(_)));
+        }
+        let banned = json(r#"{"status":1111,"punish":"deny"}"#);
+        assert!(matches!(lookup.next(banned, TOKEN, &RETRIES, &mut jitter), Step::Hold(_)));
+        assert!(matches!(lookup.next(code(60011), TOKEN, &RETRIES, &mut jitter), Step::Stop(_)));
+        assert_eq!(lookup.failures, 0);
+    }
+
+    #[test]
+    fn a_token_is_renewed_once_and_a_fresh_one_turned_away_is_fatal() {
+        let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
+        let mut turned_away =
+            |generation| lookup.next(code(40014), Used { generation, renews: true }, &RETRIES, &mut jitter);
+        assert!(matches!(turned_away(1), Step::Renew));
+        assert!(
+            matches!(turned_away(1), Step::Renew),
+            "the same token again, from a call that was under way"
+        );
+        assert!(matches!(turned_away(2), Step::Stop(Stop::TokenRejected { fresh: true, .. })));
+        let given = Used { generation: 1, renews: false };
+        let step = super::Lookup::new(lookup.mobile()).next(code(42001), given, &RETRIES, &mut jitter);
+        assert!(matches!(step, Step::Stop(Stop::TokenRejected { fresh: false, .. })), "{step:?}");
+    }
+}

@@ -1,0 +1,97 @@
+//! Signs, early in a run, that nothing in it will work, so that it stops before hours and quota are spent
+//! (`API.md` 5, unknown codes): a host that never answers, and one unknown code for everybody.
+
+use crate::api::http::{Fault, Reply};
+use crate::domain::outcome::{Code, Outcome, Status};
+use crate::domain::verdict::{Verdict, verdict};
+use crate::engine::lookup::Stop;
+
+/// So many first numbers failing alike are no accident (`API.md` 5).
+const FIRST: u32 = 20;
+
+/// What the first calls of a run came to.
+#[derive(Debug, Default)]
+pub struct Omen {
+    /// Whether the host ever answered, by whatever.
+    answered: bool,
+    /// Why the last call did not reach it.
+    unreachable: Option<String>,
+    /// Numbers that failed with `alike`; none once it is settled that all is well.
+    failed: u32,
+    alike: Option<Code>,
+    well: bool,
+}
+
+impl Omen {
+    /// Takes note of one call's result.
+    pub fn heard(&mut self, result: &Result<Reply, Fault>) {
+        match result {
+            Err(fault) if !fault.answered() => self.unreachable = Some(fault.to_string()),
+            _ => self.answered = true,
+        }
+    }
+
+    /// Takes note of one number's answer; the reason to stop, if the answers so far are one.
+    pub fn settled(&mut self, outcome: &Outcome) -> Option<Stop> {
+        if !self.answered && outcome.status == Status::Failed {
+            return self.unreachable.clone().map(Stop::Unreachable);
+        }
+        if self.well {
+            return None;
+        }
+        let code = outcome.code.as_ref().filter(|code| verdict(code, &outcome.message) == Verdict::Unknown);
+        self.well = code.is_none() || self.alike.as_ref().is_some_and(|alike| Some(alike) != code);
+        self.alike = code.cloned();
+        self.failed += 1;
+        let code = self.alike.clone().filter(|_| !self.well && self.failed == FIRST)?;
+        Some(Stop::Unknown { code, message: outcome.message.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(code: i64) -> Outcome {
+        Outcome::bare(Status::Failed, Some(Code::Number(code)), "m")
+    }
+
+    fn ok() -> Result<Reply, Fault> {
+        Ok(Reply { status: 200, retry_after: None, body: "".into() })
+    }
+
+    #[test]
+    fn twenty_alike_stop_and_anything_else_among_them_does_not() {
+        let mut omen = Omen::default();
+        omen.heard(&ok());
+        for _ in 0..19 {
+            assert!(omen.settled(&failed(34567)).is_none());
+        }
+        assert!(matches!(
+            omen.settled(&failed(34567)),
+            Some(Stop::Unknown { code: Code::Number(34567), .. })
+        ));
+        for other in [failed(34568), failed(-1), Outcome::bare(Status::Found, Some(Code::Number(0)), "ok")] {
+            let mut omen = Omen::default();
+            omen.heard(&ok());
+            assert!(omen.settled(&failed(34567)).is_none());
+            assert!(omen.settled(&other).is_none());
+            assert!((0..100).all(|_| omen.settled(&failed(34567)).is_none()), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_never_answered() {
+        let refused = || Err(Fault::Unreachable("refused".into()));
+        let silent = Outcome::bare(Status::Failed, None, "no connection");
+        let mut omen = Omen::default();
+        omen.heard(&refused());
+        assert!(
+            matches!(omen.settled(&silent), Some(Stop::Unreachable(reason)) if reason.contains("refused"))
+        );
+        let mut omen = Omen::default();
+        omen.heard(&ok());
+        omen.heard(&refused());
+        assert!(omen.settled(&silent).is_none());
+    }
+}

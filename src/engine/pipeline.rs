@@ -1,0 +1,61 @@
+//! The run's loop: sheets of rows in, chunks of answered rows out, calls in between. Two numbers bound it:
+//! `workers`, the calls in flight, and `window`, the rows read and not yet handed on. Owns what is waited for; what
+//! follows from it is `dispatcher`'s.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::api::pace::Pace;
+use crate::domain::report::Report;
+use crate::engine::dispatcher::{Dispatcher, SHEET, Settings, Sheet};
+use crate::engine::ending::End;
+use crate::engine::event::Event;
+use crate::engine::remote::Remote;
+use crate::engine::reorder::Chunk;
+
+/// Runs to the end: takes sheets, hands on chunks in the same order. `stop` turning true ends the run early.
+///
+/// # Errors
+/// The first error that came instead of a sheet. Calls under way are abandoned then.
+pub async fn run<R: Remote, L, E>(
+    settings: Settings,
+    remote: Arc<R>,
+    pace: Pace,
+    sheets: &mut mpsc::Receiver<Result<Sheet<L>, E>>,
+    chunks: mpsc::Sender<Chunk<L>>,
+    mut stop: watch::Receiver<bool>,
+    announce: impl FnMut(&Event),
+) -> Result<(Report, End), E> {
+    let mut run = Dispatcher::new(settings, remote, pace, announce);
+    let mut all_read = false;
+    loop {
+        run.wind_up();
+        run.start();
+        let done = all_read && run.reorder.is_empty();
+        if done || (run.drained() && !run.hands_on_all()) {
+            return Ok(run.close());
+        }
+        let wakes = run.wakes();
+        let room = run.reorder.is_empty() || run.reorder.len() + SHEET <= run.settings.window;
+        tokio::select! {
+            biased;
+            Ok(()) = stop.changed(), if run.end.is_none() => run.finish_early(End::Interrupted),
+            Some(joined) = run.calls.join_next_with_id(), if !run.calls.is_empty() => run.heard(joined),
+            Some(joined) = run.fetches.join_next(), if !run.fetches.is_empty() => run.fetched(joined),
+            room = chunks.reserve(), if run.reorder.ready() => match room {
+                Ok(permit) => if let Some(chunk) = run.hand_on() { permit.send(chunk) },
+                Err(_) => {
+                    run.finish_early(End::OutputLost);
+                    return Ok(run.close());
+                }
+            },
+            sheet = sheets.recv(), if !all_read && room => match sheet {
+                Some(sheet) => run.admit(sheet?),
+                None => all_read = true,
+            },
+            () = sleep_until(wakes.unwrap_or_else(Instant::now)), if wakes.is_some() => {}
+        }
+    }
+}

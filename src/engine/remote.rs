@@ -1,0 +1,50 @@
+//! What the engine needs of the outside: one attempt of one lookup, and a token. Behind this seam a run can be
+//! simulated on a paused clock (DESIGN 6). Leaves HTTP to `api`.
+
+use std::future::Future;
+
+use secrecy::SecretString;
+
+use crate::api::client::Client;
+use crate::api::http::{Fault, Reply};
+use crate::api::token::{Grant, Issuer, NoToken};
+use crate::domain::mobile::Mobile;
+
+/// The far side of a run.
+pub trait Remote: Send + Sync + 'static {
+    /// One attempt. Neither waits nor retries.
+    fn lookup(
+        &self,
+        mobile: Mobile,
+        token: &SecretString,
+    ) -> impl Future<Output = Result<Reply, Fault>> + Send;
+
+    /// One token.
+    fn token(&self) -> impl Future<Output = Result<Grant, NoToken>> + Send;
+
+    /// Whether a rejected token can be replaced by fetching one.
+    fn renews(&self) -> bool;
+}
+
+/// DingTalk over HTTP.
+#[derive(Debug)]
+pub struct DingTalk {
+    /// The lookups.
+    pub client: Client,
+    /// The tokens.
+    pub issuer: Issuer,
+}
+
+impl Remote for DingTalk {
+    async fn lookup(&self, mobile: Mobile, token: &SecretString) -> Result<Reply, Fault> {
+        self.client.lookup(mobile, token).await
+    }
+
+    async fn token(&self) -> Result<Grant, NoToken> {
+        self.issuer.fetch().await
+    }
+
+    fn renews(&self) -> bool {
+        self.issuer.renews()
+    }
+}

@@ -1,0 +1,147 @@
+//! Back into input order: answers come in any order, rows leave in the order in which they came (DESIGN 2.1). Owns
+//! the rows that were read and not yet handed on: the window. Leaves what a row's text is to `table`.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::domain::outcome::Outcome;
+
+/// Rows in a row that have their answers, all of one sheet.
+#[derive(Debug)]
+pub struct Chunk<L> {
+    /// What the rows' text is in.
+    pub load: Arc<L>,
+    /// Which rows of it.
+    pub rows: Range<usize>,
+    /// Their answers, one each.
+    pub answers: Vec<Arc<Outcome>>,
+}
+
+/// The window: rows in input order, each with its answer once it has one.
+#[derive(Debug)]
+pub struct Reorder<L> {
+    sheets: VecDeque<Sheet<L>>,
+    /// The number of the row in the first slot.
+    first: u64,
+    slots: VecDeque<Option<Arc<Outcome>>>,
+}
+
+#[derive(Debug)]
+struct Sheet<L> {
+    load: Arc<L>,
+    rows: Range<usize>,
+}
+
+impl<L> Default for Reorder<L> {
+    fn default() -> Self {
+        Self { sheets: VecDeque::new(), first: 0, slots: VecDeque::new() }
+    }
+}
+
+impl<L> Reorder<L> {
+    /// Takes in the rows of a sheet; the numbers that they go by from now on.
+    pub fn push(&mut self, load: L, rows: usize) -> Range<u64> {
+        let start = self.first + self.slots.len() as u64;
+        if rows > 0 {
+            self.sheets.push_back(Sheet { load: Arc::new(load), rows: 0..rows });
+            self.slots.extend(std::iter::repeat_n(None, rows));
+        }
+        start..start + rows as u64
+    }
+
+    /// A row has its answer. False, and nothing changes, for a row that is not here or has one already.
+    pub fn settle(&mut self, row: u64, outcome: Arc<Outcome>) -> bool {
+        let at = row.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        match at.and_then(|at| self.slots.get_mut(at)) {
+            Some(slot @ None) => {
+                *slot = Some(outcome);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Rows here, settled or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether no row is here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether the first row can leave.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.slots.front().is_some_and(Option::is_some)
+    }
+
+    /// The settled rows at the front, as far as the first sheet goes.
+    pub fn take(&mut self) -> Option<Chunk<L>> {
+        let sheet = self.sheets.front_mut()?;
+        let settled = self.slots.iter().take(sheet.rows.len()).take_while(|slot| slot.is_some()).count();
+        if settled == 0 {
+            return None;
+        }
+        let rows = sheet.rows.start..sheet.rows.start + settled;
+        let answers = self.slots.drain(..settled).flatten().collect();
+        self.first += settled as u64;
+        sheet.rows.start = rows.end;
+        let load = Arc::clone(&sheet.load);
+        if sheet.rows.is_empty() {
+            self.sheets.pop_front();
+        }
+        Some(Chunk { load, rows, answers })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::outcome::Status;
+
+    fn answer(row: u64) -> Arc<Outcome> {
+        Arc::new(Outcome::bare(Status::Failed, None, row.to_string()))
+    }
+
+    proptest! {
+        /// Sheets of any size, settled in any order, taken at any moment: every row leaves once, in order, with
+        /// its own answer and its own place in its own sheet.
+        #[test]
+        fn any_order_in_one_order_out(
+            sizes in proptest::collection::vec(0..9usize, 1..12),
+            order in any::<u64>(),
+            taking in 1..7u64,
+        ) {
+            let (mut reorder, mut expected) = (Reorder::default(), Vec::new());
+            for (sheet, rows) in sizes.iter().enumerate() {
+                reorder.push(sheet, *rows);
+                expected.extend((0..*rows).map(|row| (sheet, row)));
+            }
+            let mut rows: Vec<u64> = (0..expected.len() as u64).collect();
+            fastrand::Rng::with_seed(order).shuffle(&mut rows);
+            let mut left = Vec::new();
+            for (step, row) in (1..).zip(&rows) {
+                prop_assert!(reorder.settle(*row, answer(*row)));
+                prop_assert!(!reorder.settle(*row, answer(*row)), "a row settles once");
+                while step % taking == 0 && let Some(chunk) = reorder.take() {
+                    left.extend(chunk.rows.map(|row| (*chunk.load, row)).zip(chunk.answers));
+                }
+            }
+            while let Some(chunk) = reorder.take() {
+                left.extend(chunk.rows.map(|row| (*chunk.load, row)).zip(chunk.answers));
+            }
+            let (places, answers): (Vec<_>, Vec<_>) = left.into_iter().unzip();
+            prop_assert_eq!(places, expected);
+            let numbers: Vec<_> = (0..answers.len() as u64).map(answer).collect();
+            prop_assert_eq!(answers, numbers);
+            prop_assert!(reorder.is_empty() && !reorder.ready());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The run's token: which one is used, when it is due, and that it is renewed once however many calls meet its end.
+//! Leaves the token calls to `api::token` and starting them to `pipeline`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use crate::api::token::Grant;
+
+/// A renewal that failed before its time is tried again after this long; the old token serves meanwhile.
+const LATER: Duration = Duration::from_secs(30);
+
+/// The token of a run and its generation.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    token: Option<Arc<SecretString>>,
+    /// Counts the tokens of this run; a call remembers the one that it was made with.
+    generation: u64,
+    /// When to renew although the token still works.
+    due: Option<Instant>,
+    /// Whether the token was turned away, so that nothing can be called before there is another.
+    dead: bool,
+    /// Whether a token call is under way.
+    fetching: bool,
+    /// Token calls that failed since the last one that worked.
+    failures: u32,
+    /// No token call before this moment.
+    not_before: Option<Instant>,
+}
+
+impl Tokens {
+    /// The token to call with, and its generation; none when one has to be fetched first.
+    #[must_use]
+    pub fn usable(&self) -> Option<(Arc<SecretString>, u64)> {
+        let token = self.token.as_ref().filter(|_| !self.dead)?;
+        Some((Arc::clone(token), self.generation))
+    }
+
+    /// Whether a token call should start now. Where it should, it counts as started.
+    pub fn fetch_now(&mut self) -> bool {
+        let now = Instant::now();
+        let wanted = self.usable().is_none() || self.due.is_some_and(|due| due <= now);
+        let start = wanted && !self.fetching && self.not_before.is_none_or(|moment| moment <= now);
+        self.fetching |= start;
+        start
+    }
+
+    /// The next moment at which [`Tokens::fetch_now`] may change its mind by itself.
+    #[must_use]
+    pub fn wakes(&self) -> Option<Instant> {
+        let moment = if self.usable().is_none() { self.not_before } else { self.due.max(self.not_before) };
+        moment.filter(|_| !self.fetching)
+    }
+
+    /// A token arrived.
+    pub fn granted(&mut self, grant: Grant) {
+        self.token = Some(Arc::new(grant.token));
+        self.due = grant.fresh_for.map(|fresh| Instant::now() + fresh);
+        self.generation += 1;
+        (self.dead, self.fetching, self.failures, self.not_before) = (false, false, 0, None);
+    }
+
+    /// The token call failed and may work later; how often it failed in a row. `delay` is the backoff where there
+    /// is no token to go on with.
+    pub fn failed(&mut self, delay: Duration) -> u32 {
+        let delay = if self.usable().is_some() { LATER } else { delay };
+        self.fetching = false;
+        self.failures += 1;
+        self.not_before = Some(Instant::now() + delay);
+        self.failures
+    }
+
+    /// A call was turned away with the token of this generation. Only the first such call of a generation matters.
+    pub fn rejected(&mut self, generation: u64) {
+        self.dead |= generation == self.generation;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(fresh_for: u64) -> Grant {
+        Grant { token: "t".into(), fresh_for: Some(Duration::from_secs(fresh_for)) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn renewed_once_per_token_and_before_its_end() {
+        let mut tokens = Tokens::default();
+        assert!(tokens.usable().is_none() && tokens.fetch_now() && !tokens.fetch_now());
+        tokens.granted(grant(60));
+        assert_eq!(tokens.usable().unwrap().1, 1);
+        assert!(!tokens.fetch_now());
+        // Three calls of the first token come back turned away: one fetch.
+        tokens.rejected(1);
+        assert!(tokens.usable().is_none() && tokens.fetch_now());
+        tokens.rejected(1);
+        assert!(!tokens.fetch_now());
+        tokens.granted(grant(60));
+        tokens.rejected(1);
+        assert_eq!(tokens.usable().unwrap().1, 2, "a straggler of the first token does not harm the second");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(tokens.usable().is_some() && tokens.fetch_now(), "renewed early, while the old one serves");
+        assert_eq!(tokens.failed(Duration::ZERO), 1);
+        assert!(!tokens.fetch_now() && tokens.wakes() == Some(Instant::now() + LATER));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_token_a_failed_fetch_backs_off() {
+        let mut tokens = Tokens::default();
+        assert!(tokens.fetch_now());
+        assert_eq!(tokens.failed(Duration::from_secs(1)), 1);
+        assert!(!tokens.fetch_now());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(tokens.fetch_now());
+        assert_eq!(tokens.failed(Duration::from_secs(1)), 2);
+    }
+}

@@ -1,0 +1,110 @@
+//! dingmap turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
+//!
+//! This file is the map. The rooms stand bottom floor first, and **a file imports only what stands above it here**,
+//! so the crate is a graph without cycles by construction; `tests/it/tidy.rs` keeps it so.
+//!
+//! ```text
+//! input ─▶ source ─batches▶ mobile ─▶ known? ─▶ flight ─▶ [ pace ▶ client ▶ reply ▶ verdict ▶ back off ] ─▶ reorder ─▶ sink ─▶ output
+//!                                        └────────────── events ─▶ board ─▶ terminal ──────────────┘
+//! ```
+
+#[rustfmt::skip] // The order is the floor plan, not the alphabet.
+pub mod domain {
+    //! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
+
+    pub mod mobile;
+    pub mod outcome;
+    pub mod reply;
+    pub mod verdict;
+    pub mod report;
+}
+
+#[rustfmt::skip]
+pub mod table {
+    //! Floor 2, the CSV edge: the input's own bytes pass through, five cells are appended to each row. Blocking
+    //! standard I/O; knows nothing of HTTP, of statuses or of what a mobile number is.
+
+    pub mod record;
+    pub mod encoding;
+    pub mod dialect;
+    pub mod heading;
+    pub mod columns;
+    pub mod evidence;
+    pub mod layout;
+    pub mod head;
+    pub mod batch;
+    pub mod window;
+    pub mod source;
+    pub mod survey;
+    pub mod target;
+    pub mod sink;
+    #[cfg(test)]
+    mod round_trip;
+}
+
+#[rustfmt::skip]
+pub mod store {
+    //! Floor 2, what is already known.
+
+    pub mod memory;
+}
+
+#[rustfmt::skip]
+pub mod api {
+    //! Floor 2, the HTTP edge. Nothing here waits for its turn, retries or judges; that is the engine's.
+
+    pub mod pace;
+    pub mod http;
+    pub mod token;
+    pub mod client;
+}
+
+#[rustfmt::skip]
+pub mod engine {
+    //! Floor 3, the run: the only place where tasks and queues are made.
+
+    pub mod event;
+    pub mod flight;
+    pub mod reorder;
+    pub mod backoff;
+    pub mod hold;
+    pub mod tokens;
+    pub mod lookup;
+    pub mod omen;
+    pub mod ending;
+    pub mod remote;
+    pub mod dispatcher;
+    pub mod pipeline;
+    pub mod feed;
+}
+
+#[rustfmt::skip]
+pub mod sandbox {
+    //! At the side: an emulated DingTalk API over real HTTP on loopback: people by rule, faults by script, and a
+    //! ledger of what arrived. It imports nothing of the rest of the crate and writes its JSON by hand, so that a
+    //! mistake in reading replies cannot agree with the same mistake in writing them.
+
+    pub mod directory;
+    pub mod script;
+    pub mod ledger;
+    pub mod wire;
+    pub mod gate;
+    pub mod platform;
+    pub mod server;
+}
+
+#[rustfmt::skip]
+pub mod app {
+    //! Floor 4, the command line: flags as typed become each floor's own options; `terminal` alone writes to
+    //! standard error.
+
+    pub mod cli;
+    pub mod exit;
+    pub mod config;
+    pub mod board;
+    pub mod terminal;
+    pub mod summary;
+    pub mod resolve;
+    pub mod rehearsal;
+    pub mod start;
+}

@@ -1,0 +1,213 @@
+//! The sandbox's people: what the API knows of a number, derived from the number alone, so that a reader can predict
+//! every row of an output. Leaves the JSON to `wire`, and tokens, limits and scripted answers to `platform`.
+
+/// What the directory holds under a number; the number's last two digits decide.
+///
+/// The codes are the effective ones of API.md 2 and 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// Any other ending: a person, with [`userid_of`] and no exclusive account (see [`NoList`]).
+    Found,
+    /// 90: nobody, as a bare 60121.
+    NotFound,
+    /// 91: nobody, as 60121 wrapped in errcode 88.
+    NotFoundWrapped,
+    /// 92: a number that the API refuses, as 40104 wrapped in errcode 88.
+    BadNumber,
+    /// 93: a person outside the app's scope, as a bare 50002.
+    OutOfScope,
+    /// 94: a bare -1 on every try.
+    Busy,
+    /// 95: a bare -1 on the first two tries of this number, then as [`Rule::Found`].
+    FoundLater,
+    /// 96: no userid, and the two ids of [`exclusive_ids_of`] as a JSON array; a bare 60121 where the call does not
+    /// ask for exclusive accounts.
+    OnlyExclusive,
+    /// 97: a userid and the two exclusive ids in the documentation's odd form: errcode `"0"` as a string and the list
+    /// as JSON text inside a string; an empty such list where the call does not ask for exclusive accounts.
+    Both,
+    /// 98: errcode 0 with an empty result.
+    Empty,
+    /// 99: a bare 34567, a code that no documentation mentions.
+    Unknown,
+    /// Neither 11 digits beginning with 1 nor `+CC-NATIONAL` in digits: 400002 wrapped in errcode 88.
+    Malformed,
+}
+
+impl Rule {
+    /// The rule for `mobile` as sent: 11 plain digits, or `+CC-NATIONAL` (API.md 1).
+    #[must_use]
+    pub fn of(mobile: &str) -> Self {
+        if !is_well_formed(mobile) {
+            return Self::Malformed;
+        }
+        match mobile.get(mobile.len() - 2..) {
+            Some("90") => Self::NotFound,
+            Some("91") => Self::NotFoundWrapped,
+            Some("92") => Self::BadNumber,
+            Some("93") => Self::OutOfScope,
+            Some("94") => Self::Busy,
+            Some("95") => Self::FoundLater,
+            Some("96") => Self::OnlyExclusive,
+            Some("97") => Self::Both,
+            Some("98") => Self::Empty,
+            Some("99") => Self::Unknown,
+            _ => Self::Found,
+        }
+    }
+
+    /// The effective code in the end, after [`Rule::busy_tries`]; `exclusive` is the call's
+    /// `support_exclusive_account_search`.
+    #[must_use]
+    pub fn code(self, exclusive: bool) -> i64 {
+        match self {
+            Self::Found | Self::FoundLater | Self::Both | Self::Empty => 0,
+            Self::OnlyExclusive if exclusive => 0,
+            Self::OnlyExclusive | Self::NotFound | Self::NotFoundWrapped => 60121,
+            Self::BadNumber => 40104,
+            Self::OutOfScope => 50002,
+            Self::Busy => -1,
+            Self::Unknown => 34567,
+            Self::Malformed => 400_002,
+        }
+    }
+
+    /// How many tries of a number are answered -1 before the rule's own answer: 2 for 95, else 0. ([`Rule::Busy`] needs
+    /// none, since -1 is its own answer.)
+    #[must_use]
+    pub fn busy_tries(self) -> u32 {
+        if self == Self::FoundLater { 2 } else { 0 }
+    }
+}
+
+/// How a reply says that a found person has no exclusive accounts; API.md 2 allows all three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoList {
+    /// The list is `[]`: the third digit from the end is 0, 3, 6 or 9.
+    Empty,
+    /// There is no such field: the third digit from the end is 1, 4 or 7.
+    Missing,
+    /// The list is `null`: the third digit from the end is 2, 5 or 8.
+    Null,
+}
+
+impl NoList {
+    /// The form that `mobile` gets; [`NoList::Empty`] where it has fewer than three digits.
+    #[must_use]
+    pub fn of(mobile: &str) -> Self {
+        match mobile.bytes().rev().filter(u8::is_ascii_digit).nth(2).unwrap_or(b'0') % 3 {
+            0 => Self::Empty, // b'0' is 48, which 3 divides, so the byte leaves the digit's own remainder.
+            1 => Self::Missing,
+            _ => Self::Null,
+        }
+    }
+}
+
+/// The userid of a number that has one: `u` and the number's last eight digits (all of them where it has fewer; the
+/// digits of the country code belong to the number, `+` and `-` do not). Numbers that agree in those share a userid.
+#[must_use]
+pub fn userid_of(mobile: &str) -> String {
+    format!("u{}", last_eight(mobile))
+}
+
+/// The exclusive accounts of a number that has them: `ex1-` and `ex2-`, each with the last eight digits as in
+/// [`userid_of`].
+#[must_use]
+pub fn exclusive_ids_of(mobile: &str) -> [String; 2] {
+    let tail = last_eight(mobile);
+    [format!("ex1-{tail}"), format!("ex2-{tail}")]
+}
+
+fn is_well_formed(mobile: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match mobile.strip_prefix('+') {
+        Some(rest) => {
+            rest.split_once('-').is_some_and(|(country, national)| digits(country) && digits(national))
+        }
+        None => mobile.len() == 11 && mobile.starts_with('1') && digits(mobile),
+    }
+}
+
+fn last_eight(mobile: &str) -> String {
+    let mut digits: String = mobile.chars().filter(char::is_ascii_digit).collect();
+    digits.drain(..digits.len().saturating_sub(8));
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_two_digits_decide() {
+        let table = [
+            ("13800138000", Rule::Found, 0, 0),
+            ("13800138089", Rule::Found, 0, 0),
+            ("13800138090", Rule::NotFound, 60121, 60121),
+            ("13800138091", Rule::NotFoundWrapped, 60121, 60121),
+            ("13800138092", Rule::BadNumber, 40104, 40104),
+            ("13800138093", Rule::OutOfScope, 50002, 50002),
+            ("13800138094", Rule::Busy, -1, -1),
+            ("13800138095", Rule::FoundLater, 0, 0),
+            ("13800138096", Rule::OnlyExclusive, 60121, 0),
+            ("13800138097", Rule::Both, 0, 0),
+            ("13800138098", Rule::Empty, 0, 0),
+            ("13800138099", Rule::Unknown, 34567, 34567),
+            ("+86-13800138000", Rule::Found, 0, 0),
+            ("+86-13800138093", Rule::OutOfScope, 50002, 50002),
+            ("+852-51234590", Rule::NotFound, 60121, 60121),
+            ("+1-22", Rule::Found, 0, 0),
+        ];
+        for (mobile, rule, plain, exclusive) in table {
+            assert_eq!(Rule::of(mobile), rule, "{mobile}");
+            assert_eq!(rule.code(false), plain, "{mobile}");
+            assert_eq!(rule.code(true), exclusive, "{mobile}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_malformed() {
+        for mobile in [
+            "",
+            "1380013800",
+            "138001380000",
+            "23800138000",
+            "1380013800x",
+            "+8613800138000",
+            "+86-",
+            "+-13800138000",
+            "+86-138 0013",
+            "86-13800138000",
+            "１３８００１３８０００",
+        ] {
+            assert_eq!(Rule::of(mobile), Rule::Malformed, "{mobile}");
+        }
+        assert_eq!(Rule::Malformed.code(true), 400_002);
+    }
+
+    #[test]
+    fn ids_come_from_the_last_eight_digits() {
+        assert_eq!(userid_of("13800138000"), "u00138000");
+        assert_eq!(userid_of("+86-13800138000"), "u00138000");
+        assert_eq!(userid_of("+852-51234567"), "u51234567");
+        assert_eq!(userid_of("+298-211234"), "u98211234");
+        assert_eq!(userid_of("+1-22"), "u122");
+        assert_eq!(exclusive_ids_of("13800138096"), ["ex1-00138096", "ex2-00138096"]);
+    }
+
+    #[test]
+    fn an_absent_list_takes_three_forms() {
+        assert_eq!(NoList::of("13800138000"), NoList::Empty);
+        assert_eq!(NoList::of("13800138100"), NoList::Missing);
+        assert_eq!(NoList::of("13800138200"), NoList::Null);
+        assert_eq!(NoList::of("+1-234"), NoList::Null);
+        assert_eq!(NoList::of(""), NoList::Empty);
+    }
+
+    #[test]
+    fn only_95_is_busy_at_first() {
+        assert_eq!(Rule::of("13800138095").busy_tries(), 2);
+        assert_eq!(Rule::of("13800138094").busy_tries(), 0);
+        assert_eq!(Rule::of("13800138000").busy_tries(), 0);
+    }
+}

@@ -1,0 +1,254 @@
+//! The script of a sandbox: what its limits and delays are, and which calls go wrong, and how. Plain data that tests
+//! fill and that a run repeats by its seed. Leaves carrying it out to `platform` and the bodies to `wire`.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// One scripted answer to one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// HTTP 200 with this body as JSON, to the byte and without a `request_id` of the sandbox's.
+    Json(String),
+    /// HTTP 200 with a bare code, `{"errcode":…,"errmsg":…}` (API.md 2).
+    Code {
+        /// The `errcode`.
+        code: i64,
+        /// The `errmsg`.
+        msg: String,
+    },
+    /// HTTP 200 with the code inside errcode 88, as the gateway wraps it (API.md 2).
+    Wrapped {
+        /// The `sub_code`.
+        code: String,
+        /// The `sub_msg`; it also stands inside `errmsg`.
+        msg: String,
+    },
+    /// A reply of whatever stands between the caller and the API.
+    Http {
+        /// The status; what is not in 100..=999 becomes 500.
+        status: u16,
+        /// Further headers; a pair that HTTP does not allow is left out.
+        headers: Vec<(String, String)>,
+        /// The body, sent as plain text unless the headers name a content type.
+        body: String,
+    },
+    /// The ban of an egress IP as an HTML page, HTTP 200 (API.md 2 and 3).
+    Html,
+    /// The ban of an egress IP as JSON, `{"status":1111,"wait":5,"source":"x5","punish":"deny",…}`, HTTP 200.
+    Punish,
+    /// The connection closes without a reply.
+    Drop,
+    /// The headers with a content length and the first half of a success, then the connection closes.
+    Half,
+    /// Silence for so long, then the connection closes.
+    Hang(Duration),
+    /// That answer, so much later.
+    Late(Duration, Box<Answer>),
+    /// No scripted answer for this call: it goes on to the next rule.
+    Pass,
+}
+
+impl Answer {
+    /// A throttle of the whole platform (90002, wrapped) whose text names the penalty's end; `until` is in China time
+    /// (UTC+8) with whole seconds, as in `2026-09-03 00:01:03` (API.md 3).
+    #[must_use]
+    pub fn penalty(until: &str) -> Self {
+        Self::Wrapped {
+            code: "90002".to_owned(),
+            msg: format!("接口调用总量超过平台限制，您的请求被暂时禁用了，处罚将在 {until} 结束"),
+        }
+    }
+
+    /// A bare code with a text that says no more than the code.
+    #[must_use]
+    pub fn code(code: i64) -> Self {
+        Self::Code { code, msg: format!("scripted code {code}") }
+    }
+
+    /// A code inside errcode 88 with a text that says no more than the code.
+    #[must_use]
+    pub fn wrapped(code: impl Into<String>) -> Self {
+        let code = code.into();
+        Self::Wrapped { msg: format!("scripted code {code}"), code }
+    }
+
+    /// An HTTP status with no further headers and an empty body.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self::Http { status, headers: Vec::new(), body: String::new() }
+    }
+
+    /// This answer, so much later.
+    #[must_use]
+    pub fn late(self, delay: Duration) -> Self {
+        Self::Late(delay, Box::new(self))
+    }
+}
+
+/// What a sandbox does to its callers. The default is a well-behaved API of the standard edition.
+///
+/// A `getbymobile` call meets the following in this order, and the first that answers ends it: [`always`], [`calls`],
+/// the token (API.md 4), [`limit`], a missing number, [`turns`], [`transient_share`], the rules of `directory`. So a
+/// call that the limit refuses uses up neither a turn nor a try of its number.
+///
+/// [`always`]: Script::always
+/// [`calls`]: Script::calls
+/// [`limit`]: Script::limit
+/// [`turns`]: Script::turns
+/// [`transient_share`]: Script::transient_share
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Where all chance comes from: delays, the choice of transient numbers, tokens and request ids. (0)
+    pub seed: u64,
+    /// The `getbymobile` calls let through in any sliding window of one second; one more is a wrapped 90018, which is
+    /// not counted. `None`: no limit. (20, the standard edition's; API.md 3)
+    pub limit: Option<u32>,
+    /// The delay of each `getbymobile` reply, drawn evenly from this range. (0)
+    pub latency: RangeInclusive<Duration>,
+    /// A share of the `getbymobile` calls (0.0 to 1.0) whose reply takes this much longer still. (none)
+    pub slow: Option<(f64, Duration)>,
+    /// How long a token lives; asking for it again starts this anew. Replies state it in whole seconds, rounded up.
+    /// (7200 s; API.md 4)
+    pub token_lifetime: Duration,
+    /// The app key that token calls must give. (`sandbox-key`)
+    pub app_key: String,
+    /// The app secret that token calls must give. (`sandbox-secret`)
+    pub app_secret: String,
+    /// A token that is always accepted and never handed out. (`sandbox-token`)
+    pub static_token: String,
+    /// Whether `POST /v1.0/oauth2/accessToken` exists; without it the call is a 404, as on an old gateway, and only
+    /// the legacy call hands out tokens. (true)
+    pub current_token_call: bool,
+    /// The share of the numbers (0.0 to 1.0), chosen by seed and number alone, that are answered -1 at first. (0.0)
+    pub transient_share: f64,
+    /// How many tries of such a number are answered -1. (1)
+    pub transient_tries: u32,
+    /// Answers for single numbers, as sent, each used up in order. (none)
+    pub turns: HashMap<String, VecDeque<Answer>>,
+    /// Answers for single `getbymobile` calls by their place among all of them, from 0. (none)
+    pub calls: BTreeMap<u64, Answer>,
+    /// The answer to every `getbymobile` call. (none)
+    pub always: Option<Answer>,
+    /// Answers for token calls of either kind, used up in order before credentials are looked at. (none)
+    pub token_turns: VecDeque<Answer>,
+    /// After this many `getbymobile` calls every token handed out so far is revoked, once; the static one stays. (none)
+    pub expire_tokens_after_calls: Option<u64>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            limit: Some(20),
+            latency: Duration::ZERO..=Duration::ZERO,
+            slow: None,
+            token_lifetime: Duration::from_hours(2),
+            app_key: "sandbox-key".to_owned(),
+            app_secret: "sandbox-secret".to_owned(),
+            static_token: "sandbox-token".to_owned(),
+            current_token_call: true,
+            transient_share: 0.0,
+            transient_tries: 1,
+            turns: HashMap::new(),
+            calls: BTreeMap::new(),
+            always: None,
+            token_turns: VecDeque::new(),
+            expire_tokens_after_calls: None,
+        }
+    }
+}
+
+impl Script {
+    /// Adds answers for one number, used up in order after those it already has.
+    pub fn turn(&mut self, number: impl Into<String>, answers: impl IntoIterator<Item = Answer>) {
+        self.turns.entry(number.into()).or_default().extend(answers);
+    }
+
+    /// How long the reply to `getbymobile` call `index` (from 0) takes by [`latency`](Self::latency) and
+    /// [`slow`](Self::slow): the same for the same seed.
+    #[must_use]
+    pub fn delay(&self, index: u64) -> Duration {
+        let (least, most) = (*self.latency.start(), *self.latency.end());
+        if most.is_zero() && self.slow.is_none() {
+            return Duration::ZERO; // Speed tests come this way thousands of times a second.
+        }
+        let mut chance = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ index);
+        let mut delay = least.saturating_add(most.saturating_sub(least).mul_f64(chance.f64()));
+        if let Some((share, longer)) = self.slow
+            && chance.f64() < share
+        {
+            delay = delay.saturating_add(longer);
+        }
+        delay
+    }
+
+    /// How many tries of `number` are answered -1 by [`transient_share`](Self::transient_share): the same for the same
+    /// seed, whatever the order of the calls.
+    #[must_use]
+    pub fn transient_tries_of(&self, number: &str) -> u32 {
+        if self.transient_share <= 0.0 {
+            return 0;
+        }
+        // FNV-1a: its outcome is the same on every platform and in every release, which std's hashers do not promise.
+        let hash = number.bytes().fold(0xcbf2_9ce4_8422_2325 ^ self.seed, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let chosen = fastrand::Rng::with_seed(hash).f64() < self.transient_share;
+        if chosen { self.transient_tries } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_repeat_by_seed_and_stay_in_their_range() {
+        let (least, most) = (Duration::from_millis(5), Duration::from_millis(9));
+        let script = Script { seed: 7, latency: least..=most, ..Script::default() };
+        let delays: Vec<_> = (0..1000).map(|index| script.delay(index)).collect();
+        assert_eq!(delays, (0..1000).map(|index| script.delay(index)).collect::<Vec<_>>());
+        assert!(delays.iter().all(|delay| (least..=most).contains(delay)));
+        let mean = delays.iter().sum::<Duration>() / 1000;
+        assert!(mean > Duration::from_micros(6800) && mean < Duration::from_micros(7200), "{mean:?}");
+        let other = Script { seed: 8, ..script };
+        assert_ne!(delays, (0..1000).map(|index| other.delay(index)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_share_of_slow_calls_is_kept() {
+        let script = Script { slow: Some((0.01, Duration::from_millis(300))), ..Script::default() };
+        let slow = (0..20_000).filter(|&index| !script.delay(index).is_zero()).count();
+        assert!((150..=250).contains(&slow), "{slow}");
+    }
+
+    #[test]
+    fn the_share_of_transient_numbers_is_kept() {
+        let script = Script { transient_share: 0.05, transient_tries: 3, ..Script::default() };
+        let tries = |script: &Script| -> Vec<u32> {
+            (0..20_000).map(|n| script.transient_tries_of(&format!("138{n:08}"))).collect()
+        };
+        let chosen = tries(&script);
+        let count = chosen.iter().filter(|&&tries| tries == 3).count();
+        assert!((850..=1150).contains(&count), "{count}");
+        assert!(chosen.iter().all(|&tries| tries == 0 || tries == 3));
+        assert_eq!(chosen, tries(&script));
+        assert_ne!(chosen, tries(&Script { seed: 1, ..script }));
+    }
+
+    #[test]
+    fn nothing_goes_wrong_by_default() {
+        let script = Script::default();
+        assert_eq!(script.delay(0), Duration::ZERO);
+        assert_eq!(script.transient_tries_of("13800138000"), 0);
+    }
+
+    #[test]
+    fn turns_are_added_in_order() {
+        let mut script = Script::default();
+        script.turn("13800138000", [Answer::Drop]);
+        script.turn("13800138000", [Answer::Pass, Answer::code(-1)]);
+        assert_eq!(script.turns["13800138000"], [Answer::Drop, Answer::Pass, Answer::code(-1)]);
+    }
+}

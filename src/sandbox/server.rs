@@ -1,0 +1,385 @@
+//! The sandbox's server: real HTTP on loopback in front of `platform`. It owns sockets, routes and waiting, and breaks
+//! replies off where the script says so. Leaves what to reply to `platform`.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::sandbox::ledger::{Ledger, TokenKind};
+use crate::sandbox::platform::{Platform, Turn};
+use crate::sandbox::script::Script;
+use crate::sandbox::wire::{Credentials, Lookup, Page, Reply};
+
+/// The most that a request body may have, in bytes; a longer one closes the connection.
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// How long accepting rests after a failure, which is most often a lack of file descriptors.
+const REST: Duration = Duration::from_millis(20);
+
+/// A running sandbox. Dropping it closes its port and every connection.
+#[derive(Debug)]
+pub struct Server {
+    site: Arc<Site>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a sandbox on `127.0.0.1:port`, where port 0 takes a free one. It runs on the tokio runtime of the caller,
+    /// of either flavour, and needs its I/O and time drivers.
+    ///
+    /// # Errors
+    /// When the port cannot be bound, most often because it is taken.
+    pub async fn start(script: Script, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let addr = listener.local_addr()?;
+        let site = Arc::new(Site { addr, platform: Mutex::new(Platform::new(script)) });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&site)));
+        Ok(Self { site, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.site.addr
+    }
+
+    /// Its origin, `http://127.0.0.1:PORT`, which serves the calls of both hosts (API.md 4).
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        self.site.endpoint()
+    }
+
+    /// What it saw so far.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.site.platform().ledger.clone()
+    }
+
+    /// Alters the script from the next call on. Answers that were used are already gone from it.
+    pub fn change(&self, alter: impl FnOnce(&mut Script)) {
+        alter(&mut self.site.platform().script);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort(); // The connections go with it, for it owns them.
+    }
+}
+
+#[derive(Debug)]
+struct Site {
+    addr: SocketAddr,
+    platform: Mutex<Platform>,
+}
+
+impl Site {
+    fn platform(&self) -> MutexGuard<'_, Platform> {
+        // A test that panics inside `change` shall see its own panic, not one here.
+        self.platform.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    fn greeting(&self) -> Turn {
+        let endpoint = self.endpoint();
+        let platform = self.platform();
+        let Script { app_key, app_secret, static_token, .. } = &platform.script;
+        let body = format!(
+            "This is dingmap's sandbox, an emulated DingTalk API. It knows nobody: its people are made up from the \
+             last two digits of each number.\n\n\
+             Resolve against it:\n  \
+             DINGTALK_ACCESS_TOKEN={static_token} dingmap resolve INPUT --endpoint {endpoint}\n\
+             or, to have tokens handed out:\n  \
+             DINGTALK_APP_KEY={app_key} DINGTALK_APP_SECRET={app_secret} dingmap resolve INPUT --endpoint {endpoint}\n"
+        );
+        let page = Page { status: 200, content_type: "text/plain;charset=utf-8", headers: Vec::new(), body };
+        Turn { wait: Duration::ZERO, reply: Reply::Page(page) }
+    }
+
+    fn route(&self, method: &Method, path: &str, query: &str, kind: &str, body: &[u8], at: Instant) -> Turn {
+        match (method, path) {
+            (&Method::POST, "/topapi/v2/user/getbymobile") => {
+                let lookup = Lookup::read(query, kind, body);
+                self.platform().lookup(&lookup, at)
+            }
+            (&Method::POST, "/topapi/v2/user/getbymobile/") => self.platform().trailing_slash(),
+            (&Method::POST, "/v1.0/oauth2/accessToken") => {
+                let credentials = Credentials::of_current(body);
+                self.platform().token(TokenKind::Current, &credentials, at)
+            }
+            (&Method::GET, "/gettoken") => {
+                let credentials = Credentials::of_legacy(query);
+                self.platform().token(TokenKind::Legacy, &credentials, at)
+            }
+            (&Method::GET, "/") => self.greeting(),
+            _ => self.platform().unknown_path(),
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, site: Arc<Site>) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                site.platform().ledger.record_connection();
+                connections.spawn(serve(stream, Arc::clone(&site)));
+            }
+            Err(_) => tokio::time::sleep(REST).await,
+        }
+        while connections.try_join_next().is_some() {} // Those that ended would pile up otherwise.
+    }
+}
+
+async fn serve(stream: TcpStream, site: Arc<Site>) {
+    // Without this option the sandbox is only slower, and a connection that is already gone shows itself below.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(|request| answer(&site, request));
+    // It ends in an error whenever the script breaks a reply off or the caller goes away: both are expected.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// An error closes the connection without a reply.
+async fn answer(site: &Site, request: Request<Incoming>) -> io::Result<Response<Either<Full<Bytes>, Torn>>> {
+    let at = Instant::now();
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
+    let query = head.uri.query().unwrap_or_default();
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let turn = site.route(&head.method, head.uri.path(), query, kind, &body, at);
+    if !turn.wait.is_zero() {
+        tokio::time::sleep(turn.wait).await;
+    }
+    match turn.reply {
+        Reply::Page(page) => Ok(response_of(page)),
+        Reply::Half(body) => {
+            let mut response = Response::new(Either::Right(Torn::new(&body)));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            Ok(response)
+        }
+        Reply::Drop => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+fn response_of(page: Page) -> Response<Either<Full<Bytes>, Torn>> {
+    let mut response = Response::new(Either::Left(Full::from(page.body)));
+    // A final status: hyper takes the informational ones below 200 for a mistake.
+    let status = Some(page.status).filter(|&status| status >= 200);
+    *response.status_mut() = status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    for (name, value) in page.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    }
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(page.content_type));
+    response
+}
+
+/// A body that announces all of its length, sends the first half and then fails.
+#[derive(Debug)]
+struct Torn {
+    length: u64,
+    half: Option<Bytes>,
+    is_flushed: bool,
+}
+
+impl Torn {
+    fn new(body: &str) -> Self {
+        let body = body.as_bytes();
+        let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
+        Self { length: u64::try_from(body.len()).unwrap_or(u64::MAX), half: Some(half), is_flushed: false }
+    }
+}
+
+impl Body for Torn {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
+        }
+        if !self.is_flushed {
+            // hyper throws away what it has not written yet when a body fails, and it writes when a body has to wait.
+            self.is_flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::script::Answer;
+    use reqwest::Client;
+    use serde_json::{Value, json};
+
+    const PATH: &str = "/topapi/v2/user/getbymobile";
+
+    fn client() -> Client {
+        // Only the first test of the process can install it, and all the others find it in place.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
+    }
+
+    async fn ask(client: &Client, server: &Server, mobile: &str) -> reqwest::Result<Value> {
+        let url = format!("{}{PATH}?access_token=sandbox-token", server.endpoint());
+        let body = format!(r#"{{"mobile":"{mobile}","support_exclusive_account_search":true}}"#);
+        let response = client.post(url).header(CONTENT_TYPE, "application/json").body(body).send().await?;
+        let text = response.text().await?;
+        Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn get(client: &Client, server: &Server, rest: &str) -> (u16, String) {
+        let response = client.get(format!("{}{rest}", server.endpoint())).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn post(client: &Client, server: &Server, rest: &str, body: &str) -> (u16, Value) {
+        let url = format!("{}{rest}", server.endpoint());
+        let response = client.post(url).body(body.to_owned()).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn both_request_forms_are_answered_and_recorded() {
+        let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
+        let reply = ask(&client, &server, "13800138000").await.unwrap();
+        assert_eq!((&reply["errcode"], &reply["result"]["userid"]), (&json!(0), &json!("u00138000")));
+        let form = "mobile=13800138096&support_exclusive_account_search=false&access_token=sandbox-token";
+        let (status, reply) = post(&client, &server, PATH, form).await;
+        assert_eq!((status, &reply["errcode"]), (200, &json!(60121)));
+        let (_, reply) = post(&client, &server, &format!("{PATH}/"), form).await;
+        assert_eq!(reply["errcode"], 22);
+        let (_, reply) = post(&client, &server, PATH, "mobile=13800138000").await;
+        assert_eq!((&reply["errcode"], &reply["sub_code"]), (&json!(88), &json!("40000")));
+        let ledger = server.ledger();
+        let seen = ledger.calls().iter().map(|call| (&*call.number, &*call.content_type, call.exclusive));
+        assert_eq!(
+            seen.collect::<Vec<_>>(),
+            [
+                ("13800138000", "application/json", Some(true)),
+                ("13800138096", "", Some(false)),
+                ("13800138000", "", None),
+            ]
+        );
+        assert_eq!((ledger.connections(), ledger.answered(0), ledger.answered("40000")), (1, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn tokens_of_both_calls_are_one_and_work() {
+        let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
+        let current = "/v1.0/oauth2/accessToken";
+        let right = r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#;
+        let (status, reply) = post(&client, &server, current, right).await;
+        assert_eq!((status, &reply["expireIn"]), (200, &json!(7200)));
+        let legacy = get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=sandbox-secret").await.1;
+        let legacy: Value = serde_json::from_str(&legacy).unwrap();
+        assert_eq!((&legacy["errcode"], &legacy["expires_in"]), (&json!(0), &json!(7200)));
+        assert_eq!(legacy["access_token"], reply["accessToken"]);
+        let token = legacy["access_token"].as_str().unwrap();
+        let rest = format!("{PATH}?access_token={token}");
+        assert_eq!(post(&client, &server, &rest, "mobile=13800138000").await.1["errcode"], 0);
+
+        let (status, reply) = post(&client, &server, current, r#"{"appKey":"sandbox-key"}"#).await;
+        assert_eq!((status, &reply["code"]), (400, &json!("invalidClientIdOrSecret")));
+        let wrong_secret = get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=x").await.1;
+        assert!(wrong_secret.contains(r#""errcode":40089,"#));
+        assert!(get(&client, &server, "/gettoken").await.1.contains(r#""errcode":40096,"#));
+        server.change(|script| script.current_token_call = false);
+        assert_eq!(post(&client, &server, current, right).await.0, 404);
+        server.change(|script| script.token_turns.push_back(Answer::status(502)));
+        assert_eq!(get(&client, &server, "/gettoken").await.0, 502);
+        let ledger = server.ledger();
+        let seen: Vec<_> = ledger.token_calls().iter().map(|call| &*call.answered).collect();
+        assert_eq!(seen, ["0", "0", "invalidClientIdOrSecret", "40089", "40096", "404", "http 502"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn replies_break_off_as_scripted() {
+        let mut script = Script::default();
+        let silence = Duration::from_millis(60);
+        script.turn("13800138000", [Answer::Drop, Answer::Half, Answer::Hang(silence), Answer::Html]);
+        let server = Server::start(script, 0).await.unwrap();
+        let client = client();
+        assert!(ask(&client, &server, "13800138000").await.unwrap_err().is_request());
+
+        let url = format!("{}{PATH}?access_token=sandbox-token", server.endpoint());
+        let mut response = client.post(url).body("mobile=13800138000").send().await.unwrap();
+        let announced = response.content_length().unwrap();
+        let half = response.chunk().await.unwrap().unwrap();
+        assert_eq!(u64::try_from(half.len()).unwrap(), announced / 2);
+        assert!(half.starts_with(br#"{"errcode":0,"#));
+        assert!(response.chunk().await.is_err());
+
+        let before = Instant::now();
+        assert!(ask(&client, &server, "13800138000").await.unwrap_err().is_request());
+        assert!(before.elapsed() >= silence);
+        let page = ask(&client, &server, "13800138000").await.unwrap();
+        assert!(page.as_str().unwrap().contains("<html>"));
+        assert_eq!(ask(&client, &server, "13800138000").await.unwrap()["errcode"], 0);
+        let ledger = server.ledger();
+        let seen: Vec<_> = ledger.calls_of("13800138000").map(|call| &*call.answered).collect();
+        assert_eq!(seen, ["drop", "half", "hang", "html", "0"]);
+    }
+
+    #[tokio::test]
+    async fn headers_and_paths() {
+        let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
+        let headers =
+            vec![("Retry-After".to_owned(), "7".to_owned()), ("bad name".to_owned(), String::new())];
+        let busy = Answer::Http { status: 503, headers, body: "busy".to_owned() };
+        server.change(|script| script.always = Some(busy));
+        let response = client.post(format!("{}{PATH}", server.endpoint())).send().await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (503, &HeaderValue::from(7))
+        );
+        assert_eq!(server.ledger().answered("http 503"), 1);
+        let (status, greeting) = get(&client, &server, "/").await;
+        assert!(status == 200 && greeting.contains(&server.endpoint()));
+        let (status, reply) = get(&client, &server, "/nowhere").await;
+        assert!(status == 404 && reply.contains(r#"{"errcode":404,"#));
+    }
+
+    #[tokio::test]
+    async fn dropping_it_closes_the_port_and_the_connections() {
+        let server = Server::start(Script::default(), 0).await.unwrap();
+        let addr = server.addr();
+        assert!(addr.ip().is_loopback());
+        let kept = tokio::net::TcpStream::connect(addr).await.unwrap();
+        assert!(Server::start(Script::default(), addr.port()).await.is_err());
+        drop(server);
+        kept.readable().await.unwrap();
+        assert_eq!(kept.try_read(&mut [0; 8]).unwrap_or(0), 0);
+        assert!(Server::start(Script::default(), addr.port()).await.is_ok());
+    }
+}

@@ -1,0 +1,139 @@
+//! Owns rows on their way through the program: their bytes as they stood in the input, and the one cell that is
+//! looked at. Where rows come from and go to is for others.
+
+use crate::table::record::Row;
+
+/// Some rows in input order. They share two buffers, so that a row costs no allocation.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The rows' bytes, one after the other: blank lines, text, terminator.
+    text: Vec<u8>,
+    /// The rows' unquoted number cells, one after the other.
+    cells: String,
+    places: Vec<Place>,
+}
+
+/// Where a row begins and ends in its batch's buffers; it begins where the row before it ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    line: u64,
+    text_start: usize,
+    text_end: usize,
+    end: usize,
+    cell_end: usize,
+}
+
+impl Batch {
+    /// An empty batch with room for about `bytes` bytes of rows.
+    #[must_use]
+    pub fn with_room_for(bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Adds a row, whose unquoted number is `cell`.
+    pub fn push(&mut self, row: &Row<'_>, cell: &str) {
+        let text_start = self.text.len() + row.before.len();
+        for part in [row.before, row.text, row.terminator] {
+            self.text.extend_from_slice(part);
+        }
+        self.cells.push_str(cell);
+        self.places.push(Place {
+            line: row.line,
+            text_start,
+            text_end: text_start + row.text.len(),
+            end: self.text.len(),
+            cell_end: self.cells.len(),
+        });
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// How many bytes of the input the rows take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The physical line of the input on which row `row` (from 0) starts, counted from 1; 0 if there is no such row.
+    #[must_use]
+    pub fn line(&self, row: usize) -> u64 {
+        self.place(row).line
+    }
+
+    /// The unquoted number cell of row `row` (from 0); empty if there is no such row.
+    #[must_use]
+    pub fn cell(&self, row: usize) -> &str {
+        let place = self.place(row);
+        self.cells.get(self.place_before(row).cell_end..place.cell_end).unwrap_or_default()
+    }
+
+    /// The bytes of row `row` (from 0) without its terminator; empty if there is no such row.
+    #[must_use]
+    pub fn raw(&self, row: usize) -> &[u8] {
+        let place = self.place(row);
+        self.text.get(place.text_start..place.text_end).unwrap_or_default()
+    }
+
+    /// What ends row `row` (from 0): `\n`, `\r\n`, `\r`, or nothing for a last row that lacks it.
+    #[must_use]
+    pub fn terminator(&self, row: usize) -> &[u8] {
+        let place = self.place(row);
+        self.text.get(place.text_end..place.end).unwrap_or_default()
+    }
+
+    /// The blank lines in front of row `row` (from 0).
+    #[must_use]
+    pub fn before(&self, row: usize) -> &[u8] {
+        self.text.get(self.place_before(row).end..self.place(row).text_start).unwrap_or_default()
+    }
+
+    fn place(&self, row: usize) -> Place {
+        self.places.get(row).copied().unwrap_or_default()
+    }
+
+    fn place_before(&self, row: usize) -> Place {
+        row.checked_sub(1).map(|row| self.place(row)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared<T: Send + Sync>(value: T) -> T {
+        value
+    }
+
+    #[test]
+    fn rows_come_out_as_they_went_in() {
+        let mut batch = shared(Batch::with_room_for(10));
+        let rows = [
+            Row { before: b"\n\n", text: b"a,\"1\"", terminator: b"\r\n", line: 3 },
+            Row { before: b"", text: b"", terminator: b"\n", line: 4 },
+            Row { before: b"\r", text: b"b,2", terminator: b"", line: 6 },
+        ];
+        for (row, cell) in rows.iter().zip(["1", "", "手"]) {
+            batch.push(row, cell);
+        }
+        let back = |i| Row {
+            before: batch.before(i),
+            text: batch.raw(i),
+            terminator: batch.terminator(i),
+            line: batch.line(i),
+        };
+        assert_eq!([0, 1, 2].map(back), rows);
+        assert_eq!([0, 1, 2].map(|i| batch.cell(i)), ["1", "", "手"]);
+        assert_eq!((batch.len(), batch.size(), batch.is_empty()), (3, 14, false));
+        assert_eq!((batch.raw(3), batch.cell(3), batch.before(3)), (&b""[..], "", &b""[..]));
+    }
+}

@@ -1,0 +1,311 @@
+//! Owns which column holds the number: the one that is asked for, or the one that names and cells speak for. Shows
+//! positions and names of columns, never cells.
+
+use std::fmt;
+
+use crate::table::columns::{Column, ColumnChoice, same_name};
+use crate::table::heading::{Hint, hint};
+
+/// Columns as an error lists them: positions and names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing(Vec<String>);
+
+/// The most columns that an error lists.
+const LISTED: usize = 40;
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..LISTED).unwrap_or(&self.0);
+        f.write_str(&shown.join(", "))?;
+        if self.0.len() > LISTED { write!(f, " and {} more", self.0.len() - LISTED) } else { Ok(()) }
+    }
+}
+
+/// Why there is no column to read the numbers from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ColumnError {
+    /// No column has the name that was asked for.
+    #[error("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}")]
+    NoSuchName {
+        /// The name that was asked for.
+        name: String,
+        /// The line of the header row.
+        line: u64,
+        /// All columns.
+        columns: Listing,
+    },
+    /// Several columns have the name that was asked for.
+    #[error(
+        "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}"
+    )]
+    SameName {
+        /// The name that was asked for.
+        name: String,
+        /// The line of the header row.
+        line: u64,
+        /// The columns of that name.
+        columns: Listing,
+    },
+    /// A name was asked for in a table without a header row.
+    #[error(
+        "the file has no header row, so there is no column \"{name}\"; give the column's position with --column, \
+         from 1 to {width}"
+    )]
+    NoHeaders {
+        /// The name that was asked for.
+        name: String,
+        /// How many columns there are.
+        width: usize,
+    },
+    /// The position that was asked for is not in the table.
+    #[error(
+        "there is no column {position}: the file has {width}, counted from 1; give one of these with --column: \
+         {columns}"
+    )]
+    NoSuchPosition {
+        /// The position that was asked for.
+        position: usize,
+        /// How many columns there are.
+        width: usize,
+        /// All columns.
+        columns: Listing,
+    },
+    /// Neither a name nor the cells speak for any column.
+    #[error("no column looks like mobile numbers; name the right one with --column: {columns}")]
+    NotFound {
+        /// All columns.
+        columns: Listing,
+    },
+    /// Several columns may be meant.
+    #[error("several columns may hold the mobile numbers; name the right one with --column: {columns}")]
+    Ambiguous {
+        /// The columns in question.
+        columns: Listing,
+    },
+}
+
+/// What is known of the table when the column is chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The first row's cells, which are names only where `headers` says so.
+    pub first: &'a [String],
+    /// Whether the first row is a header.
+    pub headers: bool,
+    /// The line on which the first row starts, counted from 1.
+    pub line: u64,
+    /// Some rows of data.
+    pub rows: &'a [Vec<String>],
+    /// Whether a cell looks like a mobile number.
+    pub looks_like_mobile: fn(&str) -> bool,
+}
+
+/// How many cells of a column are looked at.
+const SAMPLE_CELLS: usize = 100;
+
+impl Evidence<'_> {
+    /// The column that `choice` asks for, or without one the only column that name and cells speak for.
+    ///
+    /// # Errors
+    /// [`ColumnError`] when there is no such column, or not just one.
+    pub fn choose(&self, choice: Option<&ColumnChoice>) -> Result<Column, ColumnError> {
+        match choice {
+            Some(ColumnChoice::Name(name)) => self.by_name(name),
+            Some(&ColumnChoice::Position(position)) => self.by_position(position),
+            None => self.detect(),
+        }
+    }
+
+    fn by_name(&self, name: &str) -> Result<Column, ColumnError> {
+        if !self.headers {
+            return Err(ColumnError::NoHeaders { name: name.to_owned(), width: self.first.len() });
+        }
+        let alike = self.where_header(|header| same_name(header, name));
+        let exact = self.where_header(|header| header == name);
+        match (alike.as_slice(), exact.as_slice()) {
+            (&[index], _) | (_, &[index]) => Ok(self.column(index, "asked for by name".to_owned())),
+            ([], _) => {
+                Err(ColumnError::NoSuchName { name: name.to_owned(), line: self.line, columns: self.all() })
+            }
+            (several, _) => {
+                let columns = self.list(several);
+                Err(ColumnError::SameName { name: name.to_owned(), line: self.line, columns })
+            }
+        }
+    }
+
+    fn by_position(&self, position: usize) -> Result<Column, ColumnError> {
+        if self.headers && self.where_header(|header| header.trim() == position.to_string()).len() == 1 {
+            return self.by_name(&position.to_string());
+        }
+        match position.checked_sub(1).filter(|&index| index < self.first.len()) {
+            Some(index) => Ok(self.column(index, "asked for by position".to_owned())),
+            None => {
+                Err(ColumnError::NoSuchPosition { position, width: self.first.len(), columns: self.all() })
+            }
+        }
+    }
+
+    /// A column wins when its name and its cells agree, or when one of them speaks and the other does not object.
+    /// Where a good name and the cells point to different columns, nothing is guessed: the mobile column may be the
+    /// one that a spreadsheet damaged, and the other one someone else's numbers.
+    fn detect(&self) -> Result<Column, ColumnError> {
+        let hints: Vec<Hint> =
+            self.first.iter().map(|name| if self.headers { hint(name) } else { Hint::Nothing }).collect();
+        let best = hints.iter().copied().max().unwrap_or(Hint::Nothing);
+        let where_hint =
+            |wanted| (0..).zip(&hints).filter(move |&(_, &hint)| hint == wanted).map(|(index, _)| index);
+        let named: Vec<usize> = if best == Hint::Nothing { Vec::new() } else { where_hint(best).collect() };
+        let mobile: Vec<usize> = (0..self.first.len()).filter(|&index| self.mostly_mobile(index)).collect();
+        let both: Vec<usize> = named.iter().copied().filter(|index| mobile.contains(index)).collect();
+        let winners = if !both.is_empty() {
+            both
+        } else if mobile.is_empty() {
+            named
+        } else if best <= Hint::HasPhone {
+            mobile
+        } else {
+            [named, mobile].concat()
+        };
+        match winners.as_slice() {
+            &[index] => Ok(self.column(index, self.reason(index, hints.get(index)))),
+            [] if self.first.len() == 1 => Ok(self.column(0, "the only column".to_owned())),
+            [] => Err(ColumnError::NotFound { columns: self.all() }),
+            several => Err(ColumnError::Ambiguous { columns: self.list(several) }),
+        }
+    }
+
+    fn column(&self, index: usize, reason: String) -> Column {
+        Column { index, name: self.first.get(index).filter(|_| self.headers).cloned(), reason }
+    }
+
+    fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
+        self.first.iter().enumerate().filter(|(_, header)| matches(header)).map(|(index, _)| index).collect()
+    }
+
+    /// How many of the column's sampled cells look like mobile numbers, and how many were looked at.
+    fn share(&self, index: usize) -> (usize, usize) {
+        let cells = self.rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
+        cells.take(SAMPLE_CELLS).fold((0, 0), |(mobile, all), cell| {
+            (mobile + usize::from((self.looks_like_mobile)(cell)), all + 1)
+        })
+    }
+
+    fn mostly_mobile(&self, index: usize) -> bool {
+        let (mobile, all) = self.share(index);
+        all > 0 && mobile * 2 >= all
+    }
+
+    fn reason(&self, index: usize, hint: Option<&Hint>) -> String {
+        let header = match hint {
+            None | Some(Hint::Nothing) => String::new(),
+            Some(_) => format!("header {}; ", self.shown(index).unwrap_or_default()),
+        };
+        match self.share(index) {
+            (_, 0) => format!("{header}no cells to look at"),
+            (mobile, all) => format!("{header}{mobile} of {all} sampled cells look like mobile numbers"),
+        }
+    }
+
+    fn all(&self) -> Listing {
+        self.list(&(0..self.first.len()).collect::<Vec<_>>())
+    }
+
+    fn list(&self, indices: &[usize]) -> Listing {
+        let label = |&index: &usize| match self.shown(index) {
+            Some(name) => format!("{} {name}", index + 1),
+            None => (index + 1).to_string(),
+        };
+        Listing(indices.iter().map(label).collect())
+    }
+
+    /// A column's name for people, or nothing where it has none or may be a number that was taken for a name.
+    fn shown(&self, index: usize) -> Option<String> {
+        let name = self.first.get(index).filter(|_| self.headers)?.trim();
+        let digits = name.chars().filter(|letter| letter.is_numeric()).count();
+        (!name.is_empty() && digits < 7)
+            .then(|| name.chars().filter(|letter| !letter.is_control()).take(40).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> Vec<Vec<String>> {
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    }
+
+    fn mobile(cell: &str) -> bool {
+        cell.len() == 11 && cell.starts_with('1')
+    }
+
+    fn choose(text: &str, headers: bool, choice: Option<&str>) -> Result<Column, ColumnError> {
+        let rows = table(text);
+        let choice: Option<ColumnChoice> = choice.map(|text| text.parse().unwrap());
+        let data = &rows[usize::from(headers)..];
+        Evidence { first: &rows[0], headers, line: 1, rows: data, looks_like_mobile: mobile }
+            .choose(choice.as_ref())
+    }
+
+    fn found(text: &str, headers: bool, choice: Option<&str>) -> (usize, String) {
+        choose(text, headers, choice).map(|column| (column.index, column.reason)).unwrap()
+    }
+
+    fn refused(text: &str, headers: bool, choice: Option<&str>) -> String {
+        choose(text, headers, choice).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_column_that_is_asked_for() {
+        let text = "姓名, Phone ,2,phone,Code\nA,B,C,D,E";
+        for (choice, index) in [("姓名", 0), (" CODE", 4), ("phone", 3), (" Phone ", 1), ("2", 2), ("4", 3)]
+        {
+            assert_eq!(found(text, true, Some(choice)).0, index, "{choice}");
+        }
+        assert_eq!(found(text, false, Some("2")).0, 1);
+        assert_eq!(choose(text, true, Some("5")).unwrap().name.as_deref(), Some("Code"));
+        assert_eq!(choose(text, false, Some("5")).unwrap().name, None);
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_lists_those_that_are() {
+        let text = "姓名,phone,Phone\nA,B,C";
+        assert!(
+            refused(text, true, Some("nmae"))
+                .ends_with("\"nmae\"; name one of these with --column: 1 姓名, 2 phone, 3 Phone")
+        );
+        assert!(refused(text, true, Some("PHONE")).ends_with("with --column: 2 phone, 3 Phone"));
+        assert!(refused(text, true, Some("4")).contains("no column 4: the file has 3, counted from 1"));
+        assert!(refused(text, true, Some("0")).contains("no column 0"));
+        assert!(refused(text, true, Some("007")).contains("no column \"007\""));
+        assert!(refused(text, false, Some("phone")).contains("no header row"));
+        let wide = refused(&vec!["x"; 50].join(","), true, Some("y"));
+        assert!(wide.ends_with("40 x and 10 more"), "{wide}");
+    }
+
+    #[test]
+    fn names_and_cells_decide_together() {
+        let reason =
+            |header: &str, share: &str| format!("{header}{share} sampled cells look like mobile numbers");
+        let two = found("编号,手机号,电话\n1,13800138000,010-1\n2,oops,010-2\n", true, None);
+        assert_eq!(two, (1, reason("header 手机号; ", "1 of 2")));
+        assert_eq!(found("电话,手机号\n13800138000,13800138001", true, None).0, 1);
+        assert_eq!(found("手机,手机号\n华为,13800138001", true, None).0, 1);
+        assert_eq!(found("号码,办公电话\n13800138000,010-1", true, None).0, 0);
+        assert_eq!(found("A,13800138000\nB,13800138001", false, None), (1, reason("", "2 of 2")));
+        assert_eq!(found("手机号,x\n1.38E+10,y", true, None), (0, reason("header 手机号; ", "0 of 1")));
+        assert_eq!(found("姓名,电话", true, None), (1, "header 电话; no cells to look at".to_owned()));
+        assert_eq!(found("电话,手机\n,", true, None).0, 1);
+        assert_eq!(found("whatever\nx", true, None), (0, "the only column".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_clear_is_asked_back_without_showing_cells() {
+        let two = "13800138000,13800138001\n13800138002,13800138003";
+        assert!(refused(two, false, None).ends_with("--column: 1, 2"));
+        assert!(refused(two, true, None).ends_with("--column: 1, 2"));
+        assert!(refused("手机号,x\n1.38E+10,13800138000", true, None).ends_with("--column: 1 手机号, 2 x"));
+        assert!(refused("手机,手机号", true, None).starts_with("several columns"));
+        assert!(refused("a,b\n1,2", true, None).starts_with("no column looks"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Owns what the beginning of an input tells about the whole: dialect, width and the column with the number. Gets a
+//! sample that others have read, and the user's wishes.
+
+use crate::table::columns::{Column, ColumnChoice, names_a_header};
+use crate::table::dialect::{Dialect, Sample, are_headers};
+use crate::table::encoding::Encoding;
+use crate::table::evidence::{ColumnError, Evidence};
+
+/// What the user settled; everything else is detected.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The byte between two cells.
+    pub delimiter: Option<u8>,
+    /// Whether the first row is a header.
+    pub headers: Option<bool>,
+    /// The column that holds the number.
+    pub column: Option<ColumnChoice>,
+}
+
+/// How a table is laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// How the table is written.
+    pub dialect: Dialect,
+    /// The column that holds the number.
+    pub column: Column,
+    /// The first row's cells: the columns' names, where the dialect has headers.
+    pub first: Vec<String>,
+}
+
+impl Layout {
+    /// How many cells each row has.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.first.len()
+    }
+}
+
+/// What is known when the layout is settled.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning<'a> {
+    /// The first rows.
+    pub sample: &'a Sample,
+    /// The line on which the first row starts, counted from 1.
+    pub line: u64,
+    /// Whether the input begins with a byte order mark.
+    pub bom: bool,
+    /// Whether a cell looks like a mobile number.
+    pub looks_like_mobile: fn(&str) -> bool,
+}
+
+impl Beginning<'_> {
+    /// The layout, and whether a row of data had a say in it.
+    ///
+    /// # Errors
+    /// [`ColumnError`] where it stays open which column is meant.
+    pub fn layout(&self, options: &Options) -> (Result<Layout, ColumnError>, bool) {
+        let Self { sample, line, bom, looks_like_mobile } = *self;
+        let first = sample.rows.first().cloned().unwrap_or_default();
+        let choice = options.column.as_ref();
+        let detected = || names_a_header(choice, &first) || are_headers(&first, looks_like_mobile);
+        let headers = options.headers.unwrap_or_else(detected);
+        let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
+        let column = Evidence { first: &first, headers, line, rows, looks_like_mobile }.choose(choice);
+        let dialect = Dialect { encoding: Encoding::Utf8, bom, delimiter: sample.delimiter, headers };
+        (column.map(|column| Layout { dialect, column, first }), !rows.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(text: &str, options: &Options) -> (Result<Layout, ColumnError>, bool) {
+        let sample = Sample::take(text.as_bytes(), b',', true);
+        Beginning { sample: &sample, line: 1, bom: false, looks_like_mobile: |cell| cell.starts_with('1') }
+            .layout(options)
+    }
+
+    #[test]
+    fn headers_are_detected_unless_they_are_settled() {
+        let headers = |text: &str, options: &Options| layout(text, options).0.unwrap().dialect.headers;
+        let detect = Options::default();
+        assert!(headers("name,phone\n", &detect));
+        assert!(!headers("A,138\n", &detect));
+        assert!(headers("A,138\nB,139\n", &Options { headers: Some(true), ..Options::default() }));
+        assert!(!headers("name,phone\nA,138\n", &Options { headers: Some(false), ..Options::default() }));
+        let named = Options { column: "1ST".parse().ok(), ..Options::default() };
+        assert!(headers("1st,2nd\nA,138\n", &named));
+    }
+
+    #[test]
+    fn a_row_of_data_is_told_from_a_header_alone() {
+        let (found, seen) = layout("name,phone\n", &Options::default());
+        assert_eq!((found.unwrap().width(), seen), (2, false));
+        assert!(layout("name,phone\nA,138", &Options::default()).1);
+        assert!(layout("A,138", &Options::default()).1);
+        let (found, seen) = layout("a,b\nc,d\n", &Options::default());
+        assert!(matches!(found, Err(ColumnError::NotFound { .. })) && seen);
+    }
+}

@@ -1,0 +1,281 @@
+//! Owns the properties of the way through the table room: whatever table goes in, through whatever reader, comes out
+//! with its own bytes and five cells more. Tests only.
+
+use std::fs;
+use std::io::{self, Read};
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::table::columns::ColumnChoice;
+use crate::table::layout::Options;
+use crate::table::record::line_ends;
+use crate::table::sink::Sink;
+use crate::table::source::{Source, SourceError};
+use crate::table::target::Target;
+
+type Cells = Vec<Vec<Vec<u8>>>;
+
+/// Gives pieces of these sizes in turn, over and over.
+struct Crumbs {
+    bytes: Vec<u8>,
+    given: usize,
+    sizes: Vec<usize>,
+    reads: usize,
+}
+
+impl Read for Crumbs {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let size = self.sizes[self.reads % self.sizes.len()];
+        self.reads += 1;
+        let end = self.bytes.len().min(self.given + size);
+        let read = (&self.bytes[self.given..end]).read(room)?;
+        self.given += read;
+        Ok(read)
+    }
+}
+
+/// How a table is written, read and handed on.
+#[derive(Debug, Clone)]
+struct Way {
+    delimiter: u8,
+    line_end: &'static [u8],
+    quotes: csv::QuoteStyle,
+    bom: bool,
+    headers: bool,
+    /// Whether the last row lacks its line end.
+    cut: bool,
+    /// Blank lines written in front of each row, in turn.
+    blanks: Vec<&'static str>,
+    column: usize,
+    sizes: Vec<usize>,
+    batch_rows: usize,
+}
+
+const ANSWER: [&str; 5] = ["§u,1;2|3\t4", "", "found", " §", "a \"b\"\r\nc"];
+const EXPECTED_NAMES: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+
+/// No cell is a small number: as a header, it would be a name that a position can mean.
+fn cell() -> impl Strategy<Value = String> {
+    let piece = select(vec![
+        "",
+        "9",
+        "13800138000",
+        "a",
+        " ",
+        "\"",
+        "\"\"",
+        ",",
+        ";",
+        "\t",
+        "|",
+        "\r",
+        "\n",
+        "\r\n",
+        "\0",
+        "手机",
+        "\u{feff}",
+        "é",
+        "😀",
+    ]);
+    prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
+    (1..5_usize).prop_flat_map(|width| prop::collection::vec(prop::collection::vec(cell(), width), 1..12))
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    let written = (
+        select(b",;\t|".to_vec()),
+        select(vec![&b"\n"[..], b"\r\n", b"\r"]),
+        select(vec![csv::QuoteStyle::Always, csv::QuoteStyle::Necessary]),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        prop::collection::vec(select(vec!["", "", "", "\n", "\r\n", "\n\n", "\r"]), 1..4),
+    );
+    let sizes = prop_oneof![Just(vec![1]), prop::collection::vec(1..40_usize, 1..5), Just(vec![1 << 20])];
+    (written, 0..4_usize, sizes, 1..6_usize).prop_map(|(written, column, sizes, batch_rows)| {
+        let (delimiter, line_end, quotes, bom, headers, cut, blanks) = written;
+        Way { delimiter, line_end, quotes, bom, headers, cut, blanks, column, sizes, batch_rows }
+    })
+}
+
+/// The table as the `csv` crate writes it, with blank lines put in.
+fn write(table: &[Vec<String>], way: &Way) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if way.bom {
+        bytes.extend_from_slice("\u{feff}".as_bytes());
+    }
+    for (row, blank) in table.iter().zip(way.blanks.iter().cycle()) {
+        // After a lone `\r` a blank line's `\n` would join it.
+        let joins = bytes.last() == Some(&b'\r') && blank.starts_with('\n');
+        bytes.extend_from_slice(if joins { b"" } else { blank.as_bytes() });
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(way.delimiter)
+            .quote_style(way.quotes)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_writer(Vec::new());
+        writer.write_record(row).unwrap();
+        let written = writer.into_inner().unwrap();
+        bytes.extend_from_slice(&written[..written.len() - 1]);
+        bytes.extend_from_slice(way.line_end);
+    }
+    if way.cut {
+        bytes.truncate(bytes.len() - way.line_end.len());
+    }
+    bytes
+}
+
+/// What the `csv` crate reads; blank lines count as rows where there is one column, as they do here.
+fn read(bytes: &[u8], delimiter: u8) -> Cells {
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(bytes);
+    reader.byte_records().map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
+}
+
+fn options(way: &Way, width: usize) -> Options {
+    Options {
+        delimiter: Some(way.delimiter),
+        headers: Some(way.headers),
+        column: Some(ColumnChoice::Position(way.column % width + 1)),
+    }
+}
+
+fn open(bytes: &[u8], way: &Way, width: usize) -> Result<Source, SourceError> {
+    let reader = Crumbs { bytes: bytes.to_vec(), given: 0, sizes: way.sizes.clone(), reads: 0 };
+    Source::open(Box::new(reader), &options(way, width), |_| false)
+}
+
+struct Passed {
+    output: Vec<u8>,
+    lines: Vec<u64>,
+    numbers: Vec<String>,
+    /// The input's bytes as the source gave them.
+    pieces: Vec<u8>,
+}
+
+fn pass(mut source: Source, way: &Way) -> Result<Passed, SourceError> {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("out.csv");
+    let mut sink = Sink::create(Target::File(path.clone()), source.head()).unwrap();
+    let pieces = [source.head().raw.as_slice(), &source.head().terminator].concat();
+    let mut passed = Passed { output: Vec::new(), lines: Vec::new(), numbers: Vec::new(), pieces };
+    while let Some(batch) = source.next_batch(way.batch_rows)? {
+        assert!((1..=way.batch_rows).contains(&batch.len()));
+        for row in 0..batch.len() {
+            passed.lines.push(batch.line(row));
+            passed.numbers.push(batch.cell(row).to_owned());
+            for piece in [batch.before(row), batch.raw(row), batch.terminator(row)] {
+                passed.pieces.extend_from_slice(piece);
+            }
+            sink.row(&batch, row, ANSWER).unwrap();
+        }
+    }
+    passed.pieces.extend_from_slice(source.tail());
+    sink.finish(source.tail()).unwrap();
+    passed.output = fs::read(path).unwrap();
+    Ok(passed)
+}
+
+/// `bytes` without any `appended`, which must occur this often.
+fn without(bytes: &[u8], appended: &str, times: usize) -> Vec<u8> {
+    let text = str::from_utf8(bytes).unwrap();
+    assert_eq!(text.matches(appended).count(), times);
+    text.replace(appended, "").into_bytes()
+}
+
+fn appended(cells: [&str; 5], delimiter: u8) -> String {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+    writer.write_record(cells).unwrap();
+    let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+    let quoted = written.trim_end_matches('\n').replace(" §", "\" §\"");
+    format!("{}{quoted}", char::from(delimiter))
+}
+
+proptest! {
+    #[test]
+    fn a_table_comes_out_as_it_went_in_with_five_cells_more(table in table(), way in way()) {
+        let width = table[0].len();
+        let bytes = write(&table, &way);
+        let before = read(&bytes, way.delimiter);
+        let mut rows: Vec<Vec<String>> = table.clone();
+        // One column whose first cell is nothing but a mark is a file that begins with a blank line.
+        prop_assume!(way.bom || width > 1 || rows[0][0] != "\u{feff}");
+        // Without a mark of its own, a file whose first cell begins with one has it as its mark.
+        if let (false, Some(rest)) = (way.bom || !bytes.starts_with("\u{feff}".as_bytes()), rows[0][0].strip_prefix('\u{feff}')) {
+            rows[0][0] = rest.to_owned();
+        }
+        prop_assert_eq!(before.len(), rows.len());
+
+        let source = open(&bytes, &way, width).unwrap();
+        prop_assert_eq!(source.width(), width);
+        prop_assert_eq!(source.head().names.is_some(), way.headers);
+        let passed = pass(source, &way).unwrap();
+        prop_assert_eq!(&passed.pieces, &bytes);
+
+        let after = read(&passed.output, way.delimiter);
+        let data = rows.iter().skip(usize::from(way.headers));
+        let column = way.column % width;
+        if width > 1 {
+            // The rows that any reader sees are the rows that were written, in the same order.
+            let expected: Cells = before.iter().enumerate().map(|(index, cells)| {
+                let more = if way.headers && index == 0 { EXPECTED_NAMES } else { ANSWER };
+                cells.iter().cloned().chain(more.map(|cell| cell.as_bytes().to_vec())).collect()
+            }).collect();
+            prop_assert_eq!(after, expected);
+            let numbers: Vec<&str> = data.map(|row| row[column].as_str()).collect();
+            prop_assert_eq!(&passed.numbers, &numbers);
+        } else {
+            // Blank lines are rows with an empty cell here; the others keep their order between them.
+            let filled: Vec<&str> = data.map(|row| row[0].as_str()).filter(|cell| !cell.is_empty()).collect();
+            let found: Vec<&str> = passed.numbers.iter().map(String::as_str).filter(|cell| !cell.is_empty()).collect();
+            prop_assert_eq!(found, filled);
+            prop_assert_eq!(after.len(), passed.numbers.len() + usize::from(way.headers));
+            prop_assert!(after.iter().all(|cells| cells.len() == 6));
+        }
+
+        let rest = without(&passed.output, &appended(ANSWER, way.delimiter), passed.numbers.len());
+        let rest = without(&rest, &appended(EXPECTED_NAMES, way.delimiter), usize::from(way.headers));
+        prop_assert_eq!(&rest, &bytes);
+    }
+
+    #[test]
+    fn each_row_knows_its_line(table in table(), way in way()) {
+        let width = table[0].len();
+        let bytes = write(&table, &way);
+        let mut source = open(&bytes, &way, width).unwrap();
+        let mut start = source.head().raw.len() + source.head().terminator.len();
+        while let Some(batch) = source.next_batch(way.batch_rows).unwrap() {
+            for row in 0..batch.len() {
+                start += batch.before(row).len();
+                prop_assert_eq!(batch.line(row), line_ends(&bytes[..start]) + 1);
+                start += batch.raw(row).len() + batch.terminator(row).len();
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_fall(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in way()) {
+        let detect = Options::default();
+        let crumbs = |sizes: &[usize]| Crumbs { bytes: bytes.clone(), given: 0, sizes: sizes.to_vec(), reads: 0 };
+        let source = Source::open(Box::new(crumbs(&way.sizes)), &detect, |cell| cell.starts_with('1'));
+        if let Ok(passed) = source.and_then(|source| pass(source, &way)) {
+            prop_assert_eq!(passed.pieces, bytes);
+        }
+    }
+
+    #[test]
+    fn crumbs_and_the_whole_give_the_same(table in table(), way in way(), damage in 0..200_usize) {
+        let mut bytes = write(&table, &way);
+        bytes.truncate(damage.max(1));
+        let width = table[0].len();
+        let outcome = |sizes: Vec<usize>| {
+            let way = Way { sizes, ..way.clone() };
+            let passed = open(&bytes, &way, width).and_then(|source| pass(source, &way));
+            passed.map(|passed| (passed.output, passed.lines, passed.numbers)).map_err(|error| error.to_string())
+        };
+        prop_assert_eq!(outcome(vec![1 << 20]), outcome(way.sizes.clone()));
+    }
+}

@@ -1,0 +1,226 @@
+//! Owns the writing of a table: the input's own bytes, and behind each row five cells, quoted where they need it.
+//! Where the bytes end up is `target`'s; what the cells say is the caller's.
+
+use std::io::{self, Write};
+
+use crate::table::batch::Batch;
+use crate::table::head::Head;
+use crate::table::target::{Output, Target};
+
+/// How many bytes are gathered before they are written.
+const GATHERED: usize = 64 << 10;
+
+/// Why an output cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The place cannot be written to; nothing was done yet.
+    #[error("cannot create {target}: {cause}; {}", advice(cause))]
+    Create {
+        /// Where the output was to go.
+        target: Target,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Writing failed on the way; a file that stood there before is untouched.
+    #[error("cannot write to {target}: {cause}; {}", advice(cause))]
+    Write {
+        /// Where the output goes.
+        target: Target,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The complete output could not be put under its name.
+    #[error("cannot put the finished output in place as {target}: {cause}; {}", advice(cause))]
+    Finish {
+        /// Where the output goes.
+        target: Target,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+impl SinkError {
+    /// What kind of failure it was, so that a reader who has gone (`BrokenPipe`) can be told from a full disk.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        let (Self::Create { cause, .. } | Self::Write { cause, .. } | Self::Finish { cause, .. }) = self;
+        cause.kind()
+    }
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match cause.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            "make room and run the same command again"
+        }
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            "get permission to write in that directory, or choose another place with --output"
+        }
+        Kind::NotFound | Kind::NotADirectory => {
+            "create the directory first, or choose another place with --output"
+        }
+        Kind::IsADirectory => "name a file in it with --output",
+        Kind::BrokenPipe => {
+            "the program that reads the output has ended; run again with one that reads to the end"
+        }
+        _ => "choose another place with --output, or put this right, and run the same command again",
+    }
+}
+
+/// A table that is being written. Dropped before [`Sink::finish`], it leaves no file behind.
+#[derive(Debug)]
+pub struct Sink {
+    output: Output,
+    target: Target,
+    delimiter: u8,
+    gathered: Vec<u8>,
+}
+
+impl Sink {
+    /// Opens the target, for a file by a temporary one beside it, and begins the table with `head`.
+    ///
+    /// # Errors
+    /// [`SinkError::Create`] when the place cannot be written to.
+    pub fn create(target: Target, head: &Head) -> Result<Self, SinkError> {
+        match Output::open(&target) {
+            Err(cause) => Err(SinkError::Create { target, cause }),
+            Ok(output) => {
+                let mut sink = Self { output, target, delimiter: head.delimiter, gathered: Vec::new() };
+                sink.gathered.extend_from_slice(&head.raw);
+                if let Some(names) = &head.names {
+                    sink.append(names.each_ref().map(String::as_str));
+                }
+                sink.gathered.extend_from_slice(&head.terminator);
+                Ok(sink)
+            }
+        }
+    }
+
+    /// Writes row `row` (from 0) of `batch` with `cells` appended. Rows come in input order.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn row(&mut self, batch: &Batch, row: usize, cells: [&str; 5]) -> Result<(), SinkError> {
+        self.gathered.extend_from_slice(batch.before(row));
+        self.gathered.extend_from_slice(batch.raw(row));
+        self.append(cells);
+        self.gathered.extend_from_slice(batch.terminator(row));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    }
+
+    /// Hands what was written so far to the system, so that a reader of standard output gets it.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        self.spill()?;
+        self.output.flush().map_err(|cause| SinkError::Write { target: self.target.clone(), cause })
+    }
+
+    /// Ends the table with `tail`, the blank lines behind the last row, and puts a file under its name.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the system refuses the bytes or the name; a file that stood there before is untouched.
+    pub fn finish(mut self, tail: &[u8]) -> Result<(), SinkError> {
+        self.gathered.extend_from_slice(tail);
+        self.spill()?;
+        let Self { output, target, .. } = self;
+        output.finish().map_err(|cause| SinkError::Finish { target, cause })
+    }
+
+    fn spill(&mut self) -> Result<(), SinkError> {
+        let written = self.output.write_all(&self.gathered);
+        self.gathered.clear();
+        written.map_err(|cause| SinkError::Write { target: self.target.clone(), cause })
+    }
+
+    fn append(&mut self, cells: [&str; 5]) {
+        for cell in cells {
+            self.gathered.push(self.delimiter);
+            push_cell(&mut self.gathered, cell, self.delimiter);
+        }
+    }
+}
+
+/// Adds a cell, in quotes where it would be read as something else without them.
+fn push_cell(to: &mut Vec<u8>, cell: &str, delimiter: u8) {
+    let special = |byte| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n');
+    if !cell.starts_with(' ') && !cell.ends_with(' ') && !cell.bytes().any(special) {
+        to.extend_from_slice(cell.as_bytes());
+        return;
+    }
+    to.push(b'"');
+    for byte in cell.bytes() {
+        if byte == b'"' {
+            to.push(byte);
+        }
+        to.push(byte);
+    }
+    to.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::record::Row;
+    use std::fs;
+
+    fn head(names: bool) -> Head {
+        let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned));
+        Head { raw: b"\xEF\xBB\xBF\nphone".to_vec(), terminator: b"\r\n".to_vec(), names, delimiter: b';' }
+    }
+
+    fn batch() -> Batch {
+        let mut batch = Batch::default();
+        batch.push(&Row { before: b"", text: b"", terminator: b"\r\n", line: 1 }, "");
+        batch.push(&Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 }, "x");
+        batch
+    }
+
+    #[test]
+    fn cells_are_quoted_when_they_need_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        let mut sink = Sink::create(Target::File(path.clone()), &head(true)).unwrap();
+        sink.row(&batch(), 0, ["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
+        sink.flush().unwrap();
+        sink.row(&batch(), 1, [" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
+        sink.finish(b"\r\n").unwrap();
+        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
+        assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    }
+
+    #[test]
+    fn without_a_header_no_names_are_appended() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        Sink::create(Target::File(path.clone()), &head(false)).unwrap().finish(b"").unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "\u{feff}\nphone\r\n");
+    }
+
+    #[test]
+    fn an_unwritable_place_is_named_at_once() {
+        let error = Sink::create(Target::File("/no/such/out.csv".into()), &head(true)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("cannot create /no/such/out.csv: ")
+                && message.contains("create the directory")
+        );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_that_says_what_to_do() {
+        let mut sink = Sink::create(Target::File("/dev/full".into()), &head(true)).unwrap();
+        sink.row(&batch(), 0, [""; 5]).unwrap();
+        let error = sink.flush().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("cannot write to /dev/full: ")
+                && message.ends_with("run the same command again")
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Owns the look through a whole file before any work begins, so that a bad row is told before the first call and
+//! the number of rows is known. Reads by the same source as the run itself.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::table::layout::Options;
+use crate::table::source::{Source, SourceError};
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// How many rows there are, the header not counted.
+    pub rows: u64,
+    /// How many bytes they take, blank lines and terminators included.
+    pub bytes: u64,
+}
+
+/// Reads the file at `path` to its end.
+///
+/// # Errors
+/// [`SourceError`] when it cannot be opened, or for the first thing in it that cannot be read.
+pub fn survey(
+    path: &Path,
+    options: &Options,
+    looks_like_mobile: fn(&str) -> bool,
+) -> Result<Survey, SourceError> {
+    let file = File::open(path).map_err(|cause| SourceError::Open { path: path.to_owned(), cause })?;
+    let mut source = Source::open(Box::new(file), options, looks_like_mobile)?;
+    let mut survey = Survey { rows: 0, bytes: 0 };
+    while let Some(batch) = source.next_batch(usize::MAX)? {
+        survey.rows += batch.len() as u64;
+        survey.bytes += batch.size() as u64;
+    }
+    Ok(survey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn survey_of(text: &str) -> Result<Survey, SourceError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        survey(file.path(), &Options::default(), |cell| cell.starts_with('1'))
+    }
+
+    #[test]
+    fn rows_are_counted_to_the_end() {
+        let rows = "a,1\n".repeat(200_000);
+        let found = survey_of(&format!("name,phone\r\n{rows}")).unwrap();
+        assert_eq!(found, Survey { rows: 200_000, bytes: 800_000 });
+        assert_eq!(survey_of("phone").unwrap(), Survey { rows: 0, bytes: 0 });
+    }
+
+    #[test]
+    fn a_bad_row_far_into_the_file_is_told() {
+        let text = format!("name,phone\n{}\"a\nb\",1\nc\n", "a,1\n".repeat(90_000));
+        let error = survey_of(&text).unwrap_err();
+        assert!(matches!(error, SourceError::Ragged { line: 90_004, found: 1, expected: 2 }), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = survey(Path::new("/no/such.csv"), &Options::default(), |_| true).unwrap_err();
+        assert!(error.to_string().starts_with("cannot open /no/such.csv: "), "{error}");
+    }
+}

@@ -1,0 +1,257 @@
+//! Owns where an output goes and how it comes to stand under its name: complete, or not at all. What is written is
+//! for others.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// Where an output is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// The file of this name, which is replaced if there is one. A device or a pipe is written to as it is.
+    File(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// An output that is being written.
+#[derive(Debug)]
+pub enum Output {
+    /// Standard output.
+    Stdout(Stdout),
+    /// A device or a pipe.
+    Device(File),
+    /// A temporary file, removed on drop, that takes the target's place when it is complete.
+    Draft(Draft),
+}
+
+/// A temporary file beside the file that it will become.
+#[derive(Debug)]
+pub struct Draft {
+    temporary: NamedTempFile,
+    path: PathBuf,
+    /// Those of the file that is replaced.
+    permissions: Option<Permissions>,
+}
+
+/// How many symbolic links in a row are followed, as Linux has it.
+const LINKS: usize = 40;
+/// The longest name, in bytes, that still leaves room for what a temporary file's name adds to it.
+const LONGEST_NAME: usize = 200;
+
+impl Output {
+    /// Opens the target; for a file, makes the temporary file beside it.
+    ///
+    /// # Errors
+    /// What the system says when the place cannot be written to, or is a directory.
+    pub fn open(target: &Target) -> io::Result<Self> {
+        let Target::File(path) = target else {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place where rows go to standard output"
+            )]
+            return Ok(Self::Stdout(io::stdout()));
+        };
+        let existing = match fs::metadata(path) {
+            Ok(existing) => Some(existing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        match existing {
+            Some(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Some(existing) if !existing.is_file() => {
+                OpenOptions::new().write(true).open(path).map(Self::Device)
+            }
+            existing => Draft::beside(path, existing.map(|file| file.permissions())).map(Self::Draft),
+        }
+    }
+
+    /// Makes what was written last: a draft takes its place under the target's name, and the disk has it.
+    ///
+    /// # Errors
+    /// What the system says. The target is then as it was before, unless only the directory could not be synced.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        match self {
+            Self::Stdout(_) | Self::Device(_) => Ok(()),
+            Self::Draft(draft) => draft.replace(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Device(file) => file.write(bytes),
+            Self::Draft(draft) => draft.temporary.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::Device(file) => file.flush(),
+            Self::Draft(draft) => draft.temporary.flush(),
+        }
+    }
+}
+
+impl Draft {
+    fn beside(path: &Path, permissions: Option<Permissions>) -> io::Result<Self> {
+        let path = followed(path)?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let mut prefix = OsString::from(".");
+        prefix.push(if name.len() > LONGEST_NAME { OsStr::new("output") } else { name });
+        prefix.push(".");
+        // A temporary file is readable by its owner alone, which a new output stays.
+        let temporary =
+            tempfile::Builder::new().prefix(&prefix).suffix(".dingmap-tmp").tempfile_in(directory(&path))?;
+        Ok(Self { temporary, path, permissions })
+    }
+
+    fn replace(self) -> io::Result<()> {
+        let Self { temporary, path, permissions } = self;
+        if let Some(permissions) = permissions {
+            temporary.as_file().set_permissions(permissions)?;
+        }
+        temporary.as_file().sync_all()?;
+        temporary.persist(&path).map_err(|failed| failed.error)?;
+        sync_directory(directory(&path))
+    }
+}
+
+/// The file that `path` stands for when it is a symbolic link, also when there is no such file yet.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(link) = fs::read_link(&path) else { return Ok(path) };
+        path = directory(&path).join(link);
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a rename last through a power cut, where the system and the file system can do so for a directory.
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        Err(error) if !matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn written(path: &Path) -> io::Result<Output> {
+        let mut output = Output::open(&Target::File(path.to_owned()))?;
+        output.write_all(b"new")?;
+        Ok(output)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_file_appears_when_it_is_complete_and_is_private() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("手机.csv");
+        let output = written(&path).unwrap();
+        let [temporary] = names(place.path()).try_into().unwrap();
+        assert!(temporary.starts_with(".手机.csv.") && temporary.ends_with(".dingmap-tmp"));
+        output.finish().unwrap();
+        assert_eq!(names(place.path()), ["手机.csv"]);
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"new"[..], 0o600));
+    }
+
+    #[test]
+    fn an_unfinished_output_leaves_no_trace() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+        drop(written(&path).unwrap());
+        assert_eq!(
+            (names(place.path()), fs::read(&path).unwrap().as_slice()),
+            (vec!["a.csv".to_owned()], &b"old"[..])
+        );
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_permissions_and_its_links() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, link) = (place.path().join("a.csv"), place.path().join("link.csv"));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        symlink("a.csv", &link).unwrap();
+        written(&link).unwrap().finish().unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"new"[..], 0o640));
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("a.csv"));
+
+        let dangling = place.path().join("dangling.csv");
+        symlink(place.path().join("b.csv"), &dangling).unwrap();
+        written(&dangling).unwrap().finish().unwrap();
+        assert_eq!(names(place.path()), ["a.csv", "b.csv", "dangling.csv", "link.csv"]);
+    }
+
+    #[test]
+    fn places_that_cannot_take_a_file_are_told_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let kind = |path: &Path| written(path).unwrap_err().kind();
+        assert_eq!(kind(place.path()), io::ErrorKind::IsADirectory);
+        assert_eq!(kind(&place.path().join("no/a.csv")), io::ErrorKind::NotFound);
+        let (one, two) = (place.path().join("one"), place.path().join("two"));
+        symlink(&one, &two).unwrap();
+        symlink(&two, &one).unwrap();
+        written(&one).unwrap_err();
+        assert_eq!(names(place.path()), ["one", "two"]);
+    }
+
+    #[test]
+    fn long_names_and_devices() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x".repeat(255));
+        written(&path).unwrap().finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        written(Path::new("/dev/null")).unwrap().finish().unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}
