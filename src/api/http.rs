@@ -152,12 +152,11 @@ fn cause(error: reqwest::Error) -> String {
 /// Seconds (fractions are seen), or an HTTP date (RFC 9110, 10.2.3).
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    let wait = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => {
-            let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = text.parse::<f64>() {
+        Duration::try_from_secs_f64(seconds).ok()?
+    } else {
+        let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default()
     };
     Some(wait.min(LONGEST_WAIT))
 }

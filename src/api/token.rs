@@ -190,7 +190,7 @@ fn fresh_for(seconds: f64) -> Duration {
         .ok()
         .filter(|stated| !stated.is_zero())
         .unwrap_or(USUAL_LIFETIME);
-    if lifetime > EARLY * 2 { lifetime - EARLY } else { lifetime / 2 }
+    lifetime.saturating_sub(EARLY).max(lifetime.min(EARLY * 2) / 2)
 }
 
 #[cfg(test)]
@@ -211,10 +211,10 @@ mod tests {
         ] {
             let grant = answer(200, body).unwrap();
             assert_eq!(grant.token.expose_secret(), "t", "{body}");
-            assert_eq!(grant.fresh_for, Some(Duration::from_secs(6600)), "{body}");
+            assert_eq!(grant.fresh_for, Some(Duration::from_mins(110)), "{body}");
         }
         assert_eq!(fresh_for(60.0), Duration::from_secs(30));
-        assert_eq!(fresh_for(f64::MAX), Duration::from_secs(6600));
+        assert_eq!(fresh_for(f64::MAX), Duration::from_mins(110));
     }
 
     #[test]

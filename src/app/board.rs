@@ -177,7 +177,7 @@ mod tests {
             board.line(),
             "2 of 100 rows · 15.0 of 20 calls/s · about 3s left · found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
-        board.observe(&Event::Held { until: Instant::now() + Duration::from_secs(60), cause: Limit::Platform });
+        board.observe(&Event::Held { until: Instant::now() + Duration::from_mins(1), cause: Limit::Platform });
         let line = board.line();
         assert!(line.contains(" · throttled until ") && line.contains("(the platform's capacity)"), "{line}");
         tokio::time::advance(Duration::from_secs(61)).await;

@@ -40,6 +40,7 @@ pub enum Command {
 
 /// `dingmap resolve`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = EXIT)]
 pub struct Resolve {
     /// The CSV to read; - is standard input

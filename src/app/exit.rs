@@ -216,7 +216,8 @@ fn shown(message: &str) -> String {
 /// A duration in whole seconds, for people.
 #[must_use]
 pub fn rounded(duration: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(duration.as_secs_f64().ceil() as u64)).to_string()
+    let begun = u64::from(duration.subsec_nanos() > 0);
+    humantime::format_duration(Duration::from_secs(duration.as_secs() + begun)).to_string()
 }
 
 #[cfg(test)]

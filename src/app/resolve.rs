@@ -106,14 +106,13 @@ struct Run<'a> {
 impl Run<'_> {
     async fn run(self, source: Source, sink: Sink, access: Option<Access>) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
-        let (server, access) = match access {
-            Some(access) => (None, access),
-            None => {
-                let script = Script::default();
-                let server = Server::start(script.clone(), 0).await.map_err(broken)?;
-                let access = config::rehearsal(&server.endpoint(), &script)?;
-                (Some(server), access)
-            }
+        let (server, access) = if let Some(access) = access {
+            (None, access)
+        } else {
+            let script = Script::default();
+            let server = Server::start(script.clone(), 0).await.map_err(broken)?;
+            let access = config::rehearsal(&server.endpoint(), &script)?;
+            (Some(server), access)
         };
         if let Some(remark) = access.remark {
             self.terminal.say(remark);
@@ -185,7 +184,7 @@ impl Run<'_> {
         self.terminal.say(&summary::closing(&report, started.elapsed(), place));
         match early {
             Some(failure) if written => Err(failure),
-            Some(failure) => Err(self.unwritten(failure)),
+            Some(failure) => Err(self.unwritten(&failure)),
             None => Ok(self.verdict(&report)),
         }
     }
@@ -200,7 +199,7 @@ impl Run<'_> {
     }
 
     /// Says where the rows are that were resolved before the run ended.
-    fn unwritten(&self, failure: Failure) -> Failure {
+    fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.target {
             Target::Stdout => "standard output has the rows up to the first open one".to_owned(),
             Target::File(path) => format!(

@@ -125,7 +125,7 @@ impl Mobile {
     fn by_plan(text: &str, digits: &str, abroad: bool, home: Home) -> Result<Self, Refusal> {
         let number = match digits.strip_prefix("00") {
             // The international prefix differs by country (00, 011, 010 …); whoever writes 00 means +.
-            Some(rest) if !text.contains('+') => PHONE_NUMBER_UTIL.parse(&format!("+{rest}"), None),
+            Some(rest) if !text.contains('+') => PHONE_NUMBER_UTIL.parse(format!("+{rest}"), None),
             _ if abroad => PHONE_NUMBER_UTIL.parse(text, None),
             _ => PHONE_NUMBER_UTIL.parse(text, Some(home.0)),
         };

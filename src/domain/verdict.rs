@@ -241,7 +241,9 @@ mod tests {
             (Status::OutOfScope, &[50002, 50004]),
         ];
         for (status, codes) in answers {
-            codes.iter().for_each(|code| assert_eq!(of(*code), Verdict::Answer(status), "{code}"));
+            for code in codes {
+                assert_eq!(of(*code), Verdict::Answer(status), "{code}");
+            }
         }
         for code in [-1, 400_001, 10, 15] {
             assert_eq!(of(code), Verdict::Transient, "{code}");

@@ -112,8 +112,8 @@ mod tests {
     const SECOND: Hold = Hold { cause: Limit::App, until: None, pause: Pause::Fixed(FIRST) };
 
     fn order(holds: &mut Holds, hold: &Hold, episode: u64) -> (Duration, bool) {
-        let held = holds.order(hold, episode, Timestamp::UNIX_EPOCH, &mut fastrand::Rng::with_seed(1));
-        (held.until - Instant::now(), held.begins)
+        let rest = holds.order(hold, episode, Timestamp::UNIX_EPOCH, &mut fastrand::Rng::with_seed(1));
+        (rest.until - Instant::now(), rest.begins)
     }
 
     #[tokio::test(start_paused = true)]

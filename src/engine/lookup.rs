@@ -228,16 +228,19 @@ mod tests {
         Lookup::new(Mobile::parse("13800138000", Home::CHINA).unwrap())
     }
 
-    fn json(body: &str) -> Result<Reply, Fault> {
-        Ok(Reply { status: 200, retry_after: None, body: body.to_owned().into() })
+    type Heard = Result<Reply, Fault>;
+
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
+    fn json(body: &str) -> Heard {
+        Heard::Ok(Reply { status: 200, retry_after: None, body: body.to_owned().into() })
     }
 
-    fn code(code: i64) -> Result<Reply, Fault> {
+    fn code(code: i64) -> Heard {
         json(&format!(r#"{{"errcode":{code},"errmsg":"text"}}"#))
     }
 
     /// Drives one number with the same result until it settles; the delays on the way.
-    fn drive(result: impl Fn() -> Result<Reply, Fault>, seed: u64) -> (Vec<Duration>, Outcome) {
+    fn drive(result: impl Fn() -> Heard, seed: u64) -> (Vec<Duration>, Outcome) {
         let (mut lookup, mut jitter, mut delays) = (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
         loop {
             match lookup.next(result(), TOKEN, &RETRIES, &mut jitter) {

@@ -56,6 +56,7 @@ mod tests {
         Outcome::bare(Status::Failed, Some(Code::Number(code)), "m")
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
     fn ok() -> Result<Reply, Fault> {
         Ok(Reply { status: 200, retry_after: None, body: "".into() })
     }

@@ -44,13 +44,15 @@ pub async fn run<R: Remote, L, E>(
             Ok(()) = stop.changed(), if run.end.is_none() => run.finish_early(End::Interrupted),
             Some(joined) = run.calls.join_next_with_id(), if !run.calls.is_empty() => run.heard(joined),
             Some(joined) = run.fetches.join_next(), if !run.fetches.is_empty() => run.fetched(joined),
-            room = chunks.reserve(), if run.reorder.ready() => match room {
-                Ok(permit) => if let Some(chunk) = run.hand_on() { permit.send(chunk) },
-                Err(_) => {
+            room = chunks.reserve(), if run.reorder.ready() => {
+                let Ok(permit) = room else {
                     run.finish_early(End::OutputLost);
                     return Ok(run.close());
+                };
+                if let Some(chunk) = run.hand_on() {
+                    permit.send(chunk);
                 }
-            },
+            }
             sheet = sheets.recv(), if !all_read && room => match sheet {
                 Some(sheet) => run.admit(sheet?),
                 None => all_read = true,

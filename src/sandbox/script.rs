@@ -26,7 +26,7 @@ pub enum Answer {
     },
     /// A reply of whatever stands between the caller and the API.
     Http {
-        /// The status; what is not in 100..=999 becomes 500.
+        /// The status; what is not in 200..=999 becomes 500.
         status: u16,
         /// Further headers; a pair that HTTP does not allow is left out.
         headers: Vec<(String, String)>,

@@ -1,1 +1,4 @@
-fn main() {}
+//! The integration tests: the real executable against a real HTTP server, the sandbox in this process, whose ledger
+//! tells what arrived there.
+
+mod harness;

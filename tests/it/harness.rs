@@ -1,0 +1,125 @@
+//! What the tests stand on: the executable with a clean environment, a sandbox to call, a directory for files.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::script::Script;
+use dingmap::sandbox::server::Server;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The executable, with nothing of this environment's that could change what it does.
+pub(crate) fn dingmap() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dingmap"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy().to_uppercase();
+        if text.starts_with("DINGMAP_") || text.starts_with("DINGTALK_") || text.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// How a run of the executable ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A sandbox that serves as long as this lives, on threads of its own.
+pub(crate) struct Api {
+    server: Server,
+    _runtime: Runtime,
+}
+
+impl Api {
+    pub(crate) fn new(script: Script) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let server = runtime.block_on(Server::start(script, 0)).unwrap();
+        Self { server, _runtime: runtime }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+
+    /// What the server saw so far.
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.server.ledger()
+    }
+
+    /// `dingmap resolve` against this sandbox with its app key, unlimited and with short backoffs unless flags
+    /// say otherwise: `--rate` and the like may be given again, and the last one counts.
+    pub(crate) fn resolve(&self, input: &Path, output: &Path) -> Command {
+        let mut command = dingmap();
+        command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
+        command.args(["--endpoint", &self.endpoint()]);
+        command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
+        command.env("DINGMAP_RATE", "unlimited").env("DINGMAP_RETRY_MIN", "5ms").env("DINGMAP_RETRY_MAX", "50ms");
+        command
+    }
+}
+
+/// A script without a limit, for tests that are not about pace.
+pub(crate) fn unlimited() -> Script {
+    Script { limit: None, ..Script::default() }
+}
+
+/// A directory with an input, gone at the end.
+pub(crate) struct Desk {
+    directory: TempDir,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.directory.path().join(name.as_ref())
+    }
+
+    /// Writes a file and gives its path.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Every name in the directory, in order: a run must leave nothing behind.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(self.directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// A run to its end.
+pub(crate) fn run(command: &mut Command) -> Ended {
+    command.output().unwrap().into()
+}
+
+/// An output, as rows by column name.
+pub(crate) fn rows(path: &Path) -> Vec<std::collections::HashMap<String, String>> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    reader.deserialize().map(Result::unwrap).collect()
+}
