@@ -107,7 +107,7 @@ impl Issuer {
         };
         let body = json!({"appKey": key, "appSecret": secret.expose_secret()}).to_string();
         let first = match self.http.post(&self.current, body).await {
-            Ok(reply) => read(&reply),
+            Ok(reply) => read(&reply, secret),
             Err(fault) => Err(unreachable(&fault)),
         };
         let Err(NoToken::Transient { reason, answered }) = first else { return first };
@@ -115,7 +115,7 @@ impl Issuer {
         let mut legacy = self.legacy.clone();
         legacy.query_pairs_mut().append_pair("appkey", key).append_pair("appsecret", secret.expose_secret());
         let second = match self.http.get(&legacy).await {
-            Ok(reply) => read(&reply),
+            Ok(reply) => read(&reply, secret),
             Err(fault) => Err(unreachable(&fault)),
         };
         match second {
@@ -130,6 +130,13 @@ impl Issuer {
             settled => settled,
         }
     }
+}
+
+/// A text of the API without this secret in it: texts reach files and terminals, and some quote what was sent.
+#[must_use]
+pub fn concealed(text: String, secret: &SecretString) -> String {
+    let secret = secret.expose_secret();
+    if secret.is_empty() || !text.contains(secret) { text } else { text.replace(secret, "***") }
 }
 
 fn unreachable(fault: &Fault) -> NoToken {
@@ -152,7 +159,7 @@ struct Body {
     errmsg: Option<String>,
 }
 
-fn read(reply: &Reply) -> Result<Grant, NoToken> {
+fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
     if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
         return Err(NoToken::Throttled(hold));
     }
@@ -168,7 +175,7 @@ fn read(reply: &Reply) -> Result<Grant, NoToken> {
         return Ok(Grant { token, fresh_for: Some(fresh_for(lifetime)) });
     }
     let code = body.errcode.map(|code| Code::read(code.to_string().trim_matches('"')));
-    let message = body.errmsg.or(body.message).unwrap_or_default();
+    let message = concealed(body.errmsg.or(body.message).unwrap_or_default(), secret);
     match (body.code, code) {
         // The gateway answers 404 and its kin where it does not know the current call: the legacy one may do.
         (Some(code), _) if matches!(reply.status, 400 | 401 | 403) => Err(NoToken::Refused { code, message }),
@@ -198,7 +205,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &'static str) -> Result<Grant, NoToken> {
-        read(&Reply { status, retry_after: None, body: body.into() })
+        read(&Reply { status, retry_after: None, body: body.into() }, &"secret".into())
     }
 
     #[test]
@@ -219,6 +226,8 @@ mod tests {
 
     #[test]
     fn refusals_are_final_and_outages_are_not() {
+        let quoted = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"secret is wrong"}"#).unwrap_err();
+        assert_eq!(quoted.to_string(), "*** is wrong (invalidClientIdOrSecret)");
         let refused = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
         assert_eq!(refused.to_string(), "no (invalidClientIdOrSecret)");
         for body in [r#"{"errcode":40096,"errmsg":"no"}"#, r#"{"errcode":"40089","errmsg":"no"}"#] {

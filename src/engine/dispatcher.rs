@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -65,6 +66,7 @@ pub struct Settings {
 /// A call that is under way.
 struct Call {
     lookup: Lookup,
+    token: Arc<SecretString>,
     generation: u64,
     episode: u64,
 }
@@ -194,8 +196,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             self.report.retries += u64::from(again);
             (self.announce)(&Event::Called { again });
             let (remote, mobile) = (Arc::clone(&self.remote), lookup.mobile());
-            let task = self.calls.spawn(async move { remote.lookup(mobile, &token).await });
-            let call = Call { lookup, generation, episode: self.holds.episode() };
+            let carried = Arc::clone(&token);
+            let task = self.calls.spawn(async move { remote.lookup(mobile, &carried).await });
+            let call = Call { lookup, token, generation, episode: self.holds.episode() };
             self.under_way.insert(task.id(), call);
         }
     }
@@ -206,13 +209,13 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             Ok((id, result)) => (id, Some(result)),
             Err(error) => (error.id(), None),
         };
-        let Some(Call { mut lookup, generation, episode }) = self.under_way.remove(&id) else { return };
+        let Some(Call { mut lookup, token, generation, episode }) = self.under_way.remove(&id) else { return };
         let Some(result) = result else {
             let text = "the call failed inside dingmap; please report it";
             return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));
         };
         self.omen.heard(&result);
-        let token = Used { generation, renews: self.remote.renews() };
+        let token = Used { token: &token, generation, renews: self.remote.renews() };
         let step = lookup.next(result, token, &self.settings.retries, &mut self.jitter);
         if !matches!(step, Step::Hold(_)) {
             self.holds.answered(episode);

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::api::http::{Fault, Reply};
+use crate::api::token::concealed;
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 use crate::domain::reply::{self, Garbled};
@@ -30,7 +33,9 @@ pub struct Lookup {
 
 /// The token that an attempt was made with.
 #[derive(Clone, Copy, Debug)]
-pub struct Used {
+pub struct Used<'a> {
+    /// The token, so that a message which quotes it can be told without.
+    pub token: &'a SecretString,
     /// Which token of the run.
     pub generation: u64,
     /// Whether another can be fetched in its place.
@@ -124,11 +129,12 @@ impl Lookup {
     pub fn next(
         &mut self,
         result: Result<Reply, Fault>,
-        token: Used,
+        token: Used<'_>,
         retries: &Retries,
         jitter: &mut fastrand::Rng,
     ) -> Step {
-        let heard = hear(result);
+        let mut heard = hear(result);
+        heard.message = concealed(heard.message, token.token);
         match heard.verdict {
             Verdict::Answer(status) => Step::Settle(answer(status, heard)),
             Verdict::Transient => self.back_off(heard, retries.most, retries, jitter),
@@ -156,7 +162,7 @@ impl Lookup {
     }
 
     /// A renewed token that is turned away as well would be renewed for ever: it is fatal (`API.md` 5).
-    fn turn_away(&mut self, heard: Heard, token: Used) -> Step {
+    fn turn_away(&mut self, heard: Heard, token: Used<'_>) -> Step {
         let fresh = self.turned_away.is_some_and(|before| before < token.generation);
         self.turned_away = Some(token.generation);
         if token.renews && !fresh {
@@ -216,13 +222,19 @@ fn answer(status: Status, heard: Heard) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::domain::mobile::Home;
 
     const RETRIES: Retries =
         Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
 
-    const TOKEN: Used = Used { generation: 1, renews: true };
+    static SECRET: LazyLock<SecretString> = LazyLock::new(|| "secret".into());
+
+    fn token(generation: u64, renews: bool) -> Used<'static> {
+        Used { token: &SECRET, generation, renews }
+    }
 
     fn lookup() -> Lookup {
         Lookup::new(Mobile::parse("13800138000", Home::CHINA).unwrap())
@@ -243,7 +255,7 @@ mod tests {
     fn drive(result: impl Fn() -> Heard, seed: u64) -> (Vec<Duration>, Outcome) {
         let (mut lookup, mut jitter, mut delays) = (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
         loop {
-            match lookup.next(result(), TOKEN, &RETRIES, &mut jitter) {
+            match lookup.next(result(), token(1, true), &RETRIES, &mut jitter) {
                 Step::Again(delay) => delays.push(delay),
                 Step::Settle(outcome) => return (delays, outcome),
                 other => panic!("{other:?}"),
@@ -299,11 +311,11 @@ mod tests {
     fn holds_and_stops_leave_the_attempts_alone() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         for _ in 0..100 {
-            assert!(matches!(lookup.next(code(90018), TOKEN, &RETRIES, &mut jitter), Step::Hold(_)));
+            assert!(matches!(lookup.next(code(90018), token(1, true), &RETRIES, &mut jitter), Step::Hold(_)));
         }
         let banned = json(r#"{"status":1111,"punish":"deny"}"#);
-        assert!(matches!(lookup.next(banned, TOKEN, &RETRIES, &mut jitter), Step::Hold(_)));
-        assert!(matches!(lookup.next(code(60011), TOKEN, &RETRIES, &mut jitter), Step::Stop(_)));
+        assert!(matches!(lookup.next(banned, token(1, true), &RETRIES, &mut jitter), Step::Hold(_)));
+        assert!(matches!(lookup.next(code(60011), token(1, true), &RETRIES, &mut jitter), Step::Stop(_)));
         assert_eq!(lookup.failures, 0);
     }
 
@@ -311,14 +323,14 @@ mod tests {
     fn a_token_is_renewed_once_and_a_fresh_one_turned_away_is_fatal() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         let mut turned_away =
-            |generation| lookup.next(code(40014), Used { generation, renews: true }, &RETRIES, &mut jitter);
+            |generation| lookup.next(code(40014), token(generation, true), &RETRIES, &mut jitter);
         assert!(matches!(turned_away(1), Step::Renew));
         assert!(
             matches!(turned_away(1), Step::Renew),
             "the same token again, from a call that was under way"
         );
         assert!(matches!(turned_away(2), Step::Stop(Stop::TokenRejected { fresh: true, .. })));
-        let given = Used { generation: 1, renews: false };
+        let given = token(1, false);
         let step = super::Lookup::new(lookup.mobile()).next(code(42001), given, &RETRIES, &mut jitter);
         assert!(matches!(step, Step::Stop(Stop::TokenRejected { fresh: false, .. })), "{step:?}");
     }

@@ -42,7 +42,6 @@ pub fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
 }
 
 /// The whole rows at the beginning of the input, read with one delimiter.
-#[derive(Debug)]
 pub struct Sample {
     /// The delimiter they were read with.
     pub delimiter: u8,

@@ -85,7 +85,7 @@ pub enum ColumnError {
 }
 
 /// What is known of the table when the column is chosen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// The first row's cells, which are names only where `headers` says so.
     pub first: &'a [String],

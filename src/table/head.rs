@@ -6,7 +6,7 @@ use crate::table::layout::Layout;
 use crate::table::record::{Framed, Framer};
 
 /// What stands before the first row, and how rows are continued: all that an output needs at its start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Head {
     /// The byte order mark, blank lines in front of the header, and the header row, as they stand in the input.
     pub raw: Vec<u8>,

@@ -18,7 +18,6 @@ pub struct Options {
 }
 
 /// How a table is laid out.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// How the table is written.
     pub dialect: Dialect,
@@ -37,7 +36,7 @@ impl Layout {
 }
 
 /// What is known when the layout is settled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Beginning<'a> {
     /// The first rows.
     pub sample: &'a Sample,

@@ -31,7 +31,8 @@ pub enum RecordError {
 }
 
 /// One row as it stands in the file; its cells are asked of the [`Framer`] that found it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub struct Row<'a> {
     /// Blank lines between the row before and this one.
     pub before: &'a [u8],
@@ -52,7 +53,7 @@ impl Row<'_> {
 }
 
 /// What a look at the bytes gave.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Framed<'a> {
     /// A whole row, at the beginning of the window.
     Row(Row<'a>),
@@ -62,7 +63,7 @@ pub enum Framed<'a> {
     End,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Before the first byte of a row's text.
     Between,
@@ -75,7 +76,6 @@ enum Stage {
 }
 
 /// Finds the rows in a stream of bytes, one at a time, and goes on in the middle of a row when more bytes come.
-#[derive(Debug)]
 pub struct Framer {
     core: Reader,
     /// The row's unquoted cells, one after the other.

@@ -261,8 +261,16 @@ proptest! {
         let detect = Options::default();
         let crumbs = |sizes: &[usize]| Crumbs { bytes: bytes.clone(), given: 0, sizes: sizes.to_vec(), reads: 0 };
         let source = Source::open(Box::new(crumbs(&way.sizes)), &detect, |cell| cell.starts_with('1'));
-        if let Ok(passed) = source.and_then(|source| pass(source, &way)) {
-            prop_assert_eq!(passed.pieces, bytes);
+        let shape = source.as_ref().map(|source| (source.width(), source.dialect().delimiter)).ok();
+        if let (Ok(passed), Some((width, delimiter))) = (source.and_then(|source| pass(source, &way)), shape) {
+            prop_assert_eq!(&passed.pieces, &bytes);
+            // However oddly a row is quoted, the five cells behind it are cells of their own.
+            let after = read(&passed.output, delimiter);
+            prop_assert!(after.iter().all(|cells| cells.len() == width + 5));
+            if width > 1 {
+                let own: Cells = after.into_iter().map(|cells| cells[..width].to_vec()).collect();
+                prop_assert_eq!(own, read(&bytes, delimiter));
+            }
         }
     }
 

@@ -68,7 +68,6 @@ pub enum SourceError {
 }
 
 /// A table that is being read.
-#[derive(Debug)]
 pub struct Source {
     window: Window,
     framer: Framer,
@@ -78,7 +77,6 @@ pub struct Source {
     state: State,
 }
 
-#[derive(Debug)]
 enum State {
     Reading,
     /// An error was met behind rows that had to be handed over first.
@@ -104,9 +102,9 @@ impl Source {
             let known = window.bytes().len();
             window.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
             let (bytes, complete) = (window.bytes(), window.complete());
-            let Some(mark) = encoding::mark_length(bytes, complete)? else { continue };
             line_ended |=
                 bytes.get(known..).unwrap_or_default().iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+            let Some(mark) = encoding::mark_length(bytes, complete)? else { continue };
             // Each look begins at the start, so an input that comes in crumbs is not looked at for every crumb.
             let grown = looks < EARLY_LOOKS || bytes.len() >= looked_at + looked_at / 8;
             if complete || (line_ended && grown) || bytes.len() > LONGEST_ROW {

@@ -71,7 +71,10 @@ impl Api {
         command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
         command.args(["--endpoint", &self.endpoint()]);
         command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
-        command.env("DINGMAP_RATE", "unlimited").env("DINGMAP_RETRY_MIN", "5ms").env("DINGMAP_RETRY_MAX", "50ms");
+        command
+            .env("DINGMAP_RATE", "unlimited")
+            .env("DINGMAP_RETRY_MIN", "5ms")
+            .env("DINGMAP_RETRY_MAX", "50ms");
         command
     }
 }

@@ -2,3 +2,5 @@
 //! tells what arrived there.
 
 mod harness;
+mod simulation;
+mod weather;
