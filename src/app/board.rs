@@ -95,8 +95,8 @@ impl Board {
         self.settled
     }
 
-    /// The state in one line.
-    pub fn line(&mut self) -> String {
+    /// How far the run is, how fast, and how long it will take.
+    pub fn course(&mut self) -> String {
         let now = Instant::now();
         let speed = self.speed(now);
         let mut line = match self.total {
@@ -117,9 +117,17 @@ impl Board {
         } else if let Some(left) = self.left(speed) {
             let _ = write!(line, " · about {} left", rounded(left));
         }
+        line
+    }
+
+    /// What became of the rows so far.
+    #[must_use]
+    pub fn counts(&self) -> String {
+        let mut line = String::new();
         for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
             if rows > 0 || matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed) {
-                let _ = write!(line, " · {} {rows}", status.name().replace('_', " "));
+                let between = if line.is_empty() { "" } else { " · " };
+                let _ = write!(line, "{between}{} {rows}", status.name().replace('_', " "));
             }
         }
         if self.retrying > 0 {
@@ -174,15 +182,15 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         // 30 numbers are open and 40 rows unread, half of which need a call: 50 calls at 20 a second.
         assert_eq!(
-            board.line(),
-            "2 of 100 rows · 15.0 of 20 calls/s · about 3s left · found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
+            [board.course(), board.counts()].join(" | "),
+            "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
         board.observe(&Event::Held { until: Instant::now() + Duration::from_mins(1), cause: Limit::Platform });
-        let line = board.line();
+        let line = board.course();
         assert!(line.contains(" · throttled until ") && line.contains("(the platform's capacity)"), "{line}");
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(!board.line().contains("throttled"));
+        assert!(!board.course().contains("throttled"));
         board.observe(&Event::Ending);
-        assert!(board.line().contains("ending"));
+        assert!(board.course().contains("ending"));
     }
 }

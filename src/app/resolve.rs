@@ -160,8 +160,11 @@ impl Run<'_> {
                     }
                     ended = &mut engine => break ended,
                     _ = ticks.tick(), if period.is_some() => {
-                        let (line, rows) = { let mut board = board.borrow_mut(); (board.line(), board.settled()) };
-                        self.terminal.progress(rows, line);
+                        let (course, counts, rows) = {
+                            let mut board = board.borrow_mut();
+                            (board.course(), board.counts(), board.settled())
+                        };
+                        self.terminal.progress(rows, course, counts);
                     }
                 }
             }

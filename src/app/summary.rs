@@ -50,7 +50,8 @@ pub fn closing(report: &Report, took: Duration, place: Option<&Target>) -> Strin
     for status in Status::ALL {
         let rows = report.rows(status);
         if rows > 0 {
-            let _ = write!(text, "\n  {:<13}{rows:>9}  {}", status.name(), meaning(status));
+            let line = format!("  {:<13}{rows:>9}  {}", status.name(), meaning(status));
+            let _ = write!(text, "\n{}", line.trim_end());
         }
     }
     if report.holds > 0 {

@@ -71,7 +71,7 @@ impl Terminal {
     pub fn begin(mut self, total: Option<u64>) -> Self {
         if self.manner == Manner::Bar {
             self.bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(REDRAWS));
-            let shape = if total.is_some() { "{wide_bar:.cyan/dim} {percent:>3}%\n{wide_msg}" } else { "{spinner} {wide_msg}" };
+            let shape = if total.is_some() { "{wide_bar:.cyan/dim} {percent:>3}%\n{prefix}\n{wide_msg}" } else { "{spinner} {prefix}\n{wide_msg}" };
             if let Ok(style) = ProgressStyle::with_template(shape) {
                 self.bar.set_style(style.progress_chars("━╸─"));
             }
@@ -90,14 +90,15 @@ impl Terminal {
     }
 
     /// Shows how far the run is.
-    pub fn progress(&self, rows: u64, line: String) {
+    pub fn progress(&self, rows: u64, course: String, counts: String) {
         match self.manner {
             Manner::Bar => {
                 self.bar.set_position(rows);
-                self.bar.set_message(line);
+                self.bar.set_prefix(course);
+                self.bar.set_message(counts);
                 self.bar.tick();
             }
-            Manner::Line => self.say(&format!("{}  {line}", jiff::Zoned::now().strftime("%H:%M:%S"))),
+            Manner::Line => self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S"))),
             Manner::Silent => {}
         }
     }

@@ -69,15 +69,18 @@ pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
     })
 }
 
-/// What a body without JSON is. The ban's page carries the marks of the platform's guard; a page without them is
-/// somebody else's (`API.md` 2 knows both).
+/// What marks a page as that of the platform's guard: its own names, and the words in which it says that the caller
+/// is blocked. A page without any is somebody else's (`API.md` 2 knows both, and not how to tell them apart).
+const GUARD: [&str; 10] =
+    ["x5sec", "x5step", "x5referer", "_____tmd_____", "punish", "\"status\":1111", "阻断", "封禁", "过于频繁", "限制访问"];
+
+/// What a body without JSON is.
 fn garbled(body: &[u8]) -> Garbled {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').trim();
-    let guarded = ["x5sec", "x5referer", "_____tmd_____", "punish", "\"status\":1111"];
     if text.is_empty() {
         Garbled::Empty
-    } else if guarded.iter().any(|mark| text.contains(mark)) {
+    } else if GUARD.iter().any(|mark| text.contains(mark)) {
         Garbled::Banned
     } else if text.starts_with('<') {
         Garbled::Page
