@@ -44,13 +44,10 @@ fn measure(rate: f64, seconds: f64) {
     };
     let server = runtime.block_on(Server::start(script, 0)).unwrap();
     let mut input = tempfile::NamedTempFile::new().unwrap();
-    let mut text = "mobile\n".to_owned();
-    let mut numbers = 0.0;
-    while numbers < rate * seconds {
-        text += &format!("139{:06}{:02}\n", text.len() / 960, text.len() / 12 % 80);
-        numbers += 1.0;
-    }
-    input.write_all(text.as_bytes()).unwrap();
+    let count = whole(rate * seconds).max(20);
+    // The sandbox finds everybody whose number ends in 00 to 79.
+    let text: String = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
+    input.write_all(format!("mobile\n{text}").as_bytes()).unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_dingmap"))
         .arg("resolve")
         .arg(input.path())
@@ -67,7 +64,7 @@ fn measure(rate: f64, seconds: f64) {
     let arrivals: Vec<_> = ledger.arrivals().collect();
     let start = arrivals[0] + Duration::from_secs(1);
     let steady: Vec<_> =
-        arrivals.iter().filter(|at| **at >= start).take(numbers_before_the_end(numbers, rate)).collect();
+        arrivals.iter().filter(|at| **at >= start).take(count.saturating_sub(whole(rate)).max(2)).collect();
     let gaps = u32::try_from(steady.len() - 1).unwrap();
     let share = f64::from(gaps) / (*steady[steady.len() - 1] - *steady[0]).as_secs_f64() / rate;
     let allowed = if rate <= 60.0 { rate.max(1.0) } else { rate * 1.01 };
@@ -75,8 +72,7 @@ fn measure(rate: f64, seconds: f64) {
     println!("{rate:>8} {:>8} {:>7.2}% {:>7} of {allowed:<6} {kept:>9}", arrivals.len(), share * 100.0, most);
 }
 
-/// The calls that are sure to leave while there is still work: all but those of the first second.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of calls")]
-fn numbers_before_the_end(numbers: f64, rate: f64) -> usize {
-    (numbers - rate).max(2.0) as usize
+fn whole(calls: f64) -> usize {
+    calls as usize
 }
