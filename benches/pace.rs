@@ -46,8 +46,8 @@ fn measure(rate: f64, seconds: f64) {
     let mut input = tempfile::NamedTempFile::new().unwrap();
     let count = whole(rate * seconds).max(20);
     // The sandbox finds everybody whose number ends in 00 to 79.
-    let text: String = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
-    input.write_all(format!("mobile\n{text}").as_bytes()).unwrap();
+    let numbers: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}", n / 80, n % 80)).collect();
+    input.write_all(format!("mobile\n{}\n", numbers.join("\n")).as_bytes()).unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_dingmap"))
         .arg("resolve")
         .arg(input.path())
