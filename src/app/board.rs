@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, trace};
 
 use crate::api::pace::Rate;
-use crate::app::exit::rounded;
+use crate::app::exit::{rounded, shown};
 use crate::domain::outcome::Status;
 use crate::domain::verdict::Limit;
 use crate::engine::event::Event;
@@ -32,6 +32,8 @@ pub struct Board {
     retrying: usize,
     rate: Rate,
     hold: Option<(Instant, Limit)>,
+    /// Why there is no token, while there is none.
+    trouble: Option<String>,
     ending: bool,
     /// Moments and the calls made up to them, oldest first.
     past: VecDeque<(Instant, u64)>,
@@ -52,6 +54,7 @@ impl Board {
             retrying: 0,
             rate,
             hold: None,
+            trouble: None,
             ending: false,
             past: VecDeque::from([(Instant::now(), 0)]),
         }
@@ -83,8 +86,14 @@ impl Board {
                 info!(%rate, "the rate is now");
                 self.rate = *rate;
             }
-            Event::Token(count) => info!(count, "a token was fetched"),
-            Event::NoToken { reason, delay } => info!(reason, ?delay, "no token; tries again"),
+            Event::Token(count) => {
+                info!(count, "a token was fetched");
+                self.trouble = None;
+            }
+            Event::NoToken { reason, delay } => {
+                info!(reason, ?delay, "no token; tries again");
+                self.trouble = Some(shown(reason));
+            }
             Event::Ending => self.ending = true,
         }
     }
@@ -114,6 +123,8 @@ impl Board {
         } else if let Some((until, cause)) = hold {
             let clock = jiff::Zoned::now().saturating_add(until.saturating_duration_since(now));
             let _ = write!(line, " · throttled until {} ({cause})", clock.strftime("%H:%M:%S"));
+        } else if let Some(reason) = &self.trouble {
+            let _ = write!(line, " · no token yet: {reason}; trying again");
         } else if let Some(left) = self.left(speed) {
             let _ = write!(line, " · about {} left", rounded(left));
         }

@@ -72,7 +72,7 @@ pub struct Resolve {
     #[arg(long, env = "DINGMAP_SANDBOX", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "DingTalk")]
     pub sandbox: bool,
     /// The app's key [or DINGTALK_APP_KEY]
-    #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", help_heading = "DingTalk")]
+    #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", hide_env_values = true, help_heading = "DingTalk")]
     pub app_key: Option<String>,
     /// The file that has the app's secret [or DINGTALK_APP_SECRET, or a token in DINGTALK_ACCESS_TOKEN]
     #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = "DingTalk")]
@@ -196,9 +196,12 @@ pub enum FailOn {
     NotFound,
 }
 
-const EXIT: &str = "Exit status: 0 every row has a definitive answer; 1 could not go on; 2 usage; 3 input unreadable;
-4 some rows failed and may succeed on another try; 5 credentials or permission; 6 stopped by a limit;
-7 output cannot be written; 130/143 interrupted.";
+const EXIT: &str = "Exit status:
+  0  every row has a definitive answer          5  credentials or permission
+  1  could not go on                            6  stopped by a limit: --max-calls, --patience
+  2  usage or configuration                     7  output cannot be written
+  3  input unreadable                           130, 143  interrupted
+  4  some rows failed and may succeed on another try";
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
 fn duration(text: &str) -> Result<Duration, String> {

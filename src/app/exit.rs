@@ -192,7 +192,8 @@ fn remedy_text(remedy: Remedy) -> (&'static str, &'static str) {
 
 /// A text of the API as it may be shown on a terminal: on one line, without control characters, and with
 /// everything that could be a mobile number masked.
-fn shown(message: &str) -> String {
+#[must_use]
+pub fn shown(message: &str) -> String {
     let mut shown = String::new();
     let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
     let mut rest = clean.as_str();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::api::client::Client;
 use crate::api::http::Http;
@@ -38,6 +38,9 @@ use crate::table::sink::{Sink, SinkError};
 use crate::table::source::Source;
 use crate::table::survey::survey;
 use crate::table::target::Target;
+
+/// How long a second Ctrl-C leaves the writer to remove its temporary file; it only waits on a full pipe.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Runs the command: the exit status of a run that wrote its output.
 ///
@@ -150,15 +153,14 @@ impl Run<'_> {
                     biased;
                     signal = signals.next() => {
                         if signalled.is_some() {
-                            self.terminal.end();
-                            return Err(Failure::new(Exit::Interrupted(signal), "interrupted at once"));
+                            break None;
                         }
                         signalled = Some(signal);
                         self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
                         // The run has ended where nobody listens.
                         let _ = stop.send(true);
                     }
-                    ended = &mut engine => break ended,
+                    ended = &mut engine => break Some(ended),
                     _ = ticks.tick(), if period.is_some() => {
                         let (course, counts, rows) = {
                             let mut board = board.borrow_mut();
@@ -171,12 +173,17 @@ impl Run<'_> {
         };
         drop(server);
         self.terminal.end();
+        // Whatever happened, the writer has to let go of its temporary file before the program ends.
+        let patience = if ended.is_some() { Duration::MAX } else { AT_ONCE };
+        let sink = signals.outrun(sink, patience).await;
+        let Some(ended) = ended else {
+            return Err(Failure::new(Exit::Interrupted(signalled.unwrap_or(Signal::Interrupt)), "interrupted at once"));
+        };
         let (report, end) = ended
             .map_err(|error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(self.input()) })?;
         let early = early(&end, access.endpoint.as_str().trim_end_matches('/'), signalled);
         let written = matches!(end, End::Finished) || end.limit() || self.args.partial;
-        let joined = signals.outrun(sink).await?;
-        let sink = joined.map_err(|error| Failure::of(Exit::Output, error))?;
+        let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             // The sheets have ended, so the reader has.
@@ -233,15 +240,19 @@ impl Signals {
     }
 
     /// Waits for the writer, which may itself wait for whoever reads our output, unless a signal comes first.
-    async fn outrun(&mut self, writer: JoinHandle<Result<Sink, SinkError>>) -> Result<Result<Sink, SinkError>, Failure> {
+    async fn outrun(
+        &mut self,
+        writer: JoinHandle<Result<Sink, SinkError>>,
+        patience: Duration,
+    ) -> Result<Result<Sink, SinkError>, Failure> {
         let joined = tokio::task::spawn_blocking(move || writer.join());
+        let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
+        let stuck = |signal| Failure::new(Exit::Interrupted(signal), "interrupted while writing the output");
         tokio::select! {
             biased;
-            joined = joined => match joined {
-                Ok(Ok(sink)) => Ok(sink),
-                _ => Err(Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it")),
-            },
-            signal = self.next() => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
+            joined = joined => joined.map_err(|_| bug())?.map_err(|_| bug()),
+            signal = self.next() => Err(stuck(signal)),
+            () = sleep(patience) => Err(stuck(Signal::Interrupt)),
         }
     }
 }

@@ -94,6 +94,8 @@ enum Class {
     Fatal(Remedy),
 }
 
+/// The least that a proxy's `Retry-After` is taken for: one that says 0 would be asked again without end.
+const LEAST: Duration = Duration::from_millis(100);
 const SECOND: Pause = Pause::Fixed(Duration::from_secs(1));
 const MINUTE: Pause = Pause::Fixed(Duration::from_mins(1));
 const LONG: Pause = Pause::Fixed(Duration::from_mins(5));
@@ -185,7 +187,7 @@ pub fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
             Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Growing }))
         }
         (429 | 503, Some(wait)) => {
-            Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Fixed(wait) }))
+            Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Fixed(wait.max(LEAST)) }))
         }
         (408 | 500..=599, _) => Some(Verdict::Transient),
         _ => None,
@@ -339,6 +341,7 @@ mod tests {
         assert_eq!(by_status(429, None), proxy(Pause::Growing));
         assert_eq!(by_status(429, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
         assert_eq!(by_status(503, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
+        assert_eq!(by_status(429, Some(Duration::ZERO)), proxy(Pause::Fixed(LEAST)));
         for status in [408, 500, 502, 503, 504] {
             assert_eq!(by_status(status, None), Some(Verdict::Transient), "{status}");
         }

@@ -171,6 +171,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         if self.end.is_some() || self.holds.until().is_some() || self.ready.is_empty() {
             return;
         }
+        if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
+            return self.finish_early(End::CallsUsedUp);
+        }
         if self.tokens.fetch_now() {
             let remote = Arc::clone(&self.remote);
             self.fetches.spawn(async move { remote.token().await });
@@ -270,7 +273,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
                 self.pace.slow_down();
             }
         }
-        (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
+        if rest.begins || hold.until.is_some() {
+            (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
+        }
         if self.holds.total() > self.settings.patience {
             let left = rest.until.saturating_duration_since(Instant::now());
             self.holds.cut_short();
@@ -280,6 +285,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
 
     /// A token call came back.
     pub(crate) fn fetched(&mut self, joined: Result<Result<Grant, NoToken>, JoinError>) {
+        if self.end.is_some() {
+            return;
+        }
         let outage = match joined {
             Ok(Ok(grant)) => {
                 self.report.tokens += u64::from(grant.fresh_for.is_some());
