@@ -31,8 +31,9 @@ pub async fn run<R: Remote, L, E>(
     let mut run = Dispatcher::new(settings, remote, pace, announce);
     let mut all_read = false;
     loop {
-        run.wind_up();
+        // In this order: starting may find that no call is left to make, and that winds up what is open.
         run.start();
+        run.wind_up();
         let done = all_read && run.reorder.is_empty();
         if done || (run.drained() && !run.hands_on_all()) {
             return Ok(run.close());
