@@ -60,7 +60,8 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
-    let run = Run { args, terminal: terminal.clone().begin(total), bounds, total, target };
+    terminal.begin(total);
+    let run = Run { args, terminal, bounds, total, target };
     let exit = runtime.block_on(run.run(source, sink, access));
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
@@ -100,7 +101,7 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
 /// One run, from its first call to its last word.
 struct Run<'a> {
     args: &'a Resolve,
-    terminal: Terminal,
+    terminal: &'a Terminal,
     bounds: dispatcher::Settings,
     total: Option<u64>,
     target: Target,
@@ -190,8 +191,12 @@ impl Run<'_> {
             let tail = reading.tail.join().unwrap_or_default();
             sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
         }
-        let place = written.then_some(&self.target);
-        self.terminal.say(&summary::closing(&report, started.elapsed(), place));
+        let took = started.elapsed();
+        self.terminal.say(&if written {
+            summary::closing(&report, took, &self.target)
+        } else {
+            summary::broken_off(&report, took)
+        });
         match early {
             Some(failure) if written => Err(failure),
             Some(failure) => Err(self.unwritten(&failure)),

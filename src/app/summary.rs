@@ -37,7 +37,7 @@ pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
 
 /// The last block: counts, calls and the place of the output.
 #[must_use]
-pub fn closing(report: &Report, took: Duration, place: Option<&Target>) -> String {
+pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
     let mut text = format!("{} in {}: ", plural(report.rows_in, "row"), span(took));
     // Writing to a string does not fail.
     let _ = write!(text, "{} asked with {}", plural(report.asked, "distinct number"), plural(report.calls, "call"));
@@ -62,10 +62,14 @@ pub fn closing(report: &Report, took: Duration, place: Option<&Target>) -> Strin
             "\nout_of_scope: the app does not see these people; widen its contact scope in the developer console",
         );
     }
-    if let Some(place) = place {
-        let _ = write!(text, "\nwritten to {place}");
-    }
+    let _ = write!(text, "\nwritten to {place}");
     text
+}
+
+/// The last line of a run that wrote nothing.
+#[must_use]
+pub fn broken_off(report: &Report, took: Duration) -> String {
+    format!("stopped after {} and {}", span(took), plural(report.calls, "call"))
 }
 
 fn meaning(status: Status) -> &'static str {
@@ -104,12 +108,12 @@ mod tests {
         report.count(Status::Found);
         report.count(Status::Found);
         report.count(Status::OutOfScope);
-        let text = closing(&report, Duration::from_millis(1234), Some(&Target::Stdout));
+        let text = closing(&report, Duration::from_millis(1234), &Target::Stdout);
         assert!(text.starts_with("3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"), "{text}");
         assert!(text.contains("\n  found                2") && text.contains("contact scope"), "{text}");
         assert!(text.ends_with("written to standard output") && !text.contains("held") && !text.contains("invalid"));
         report.holds = 1;
         report.held = Duration::from_secs(61);
-        assert!(closing(&report, Duration::ZERO, None).contains("held by throttling: 1 time, 1m 1s in all"));
+        assert!(closing(&report, Duration::ZERO, &Target::Stdout).contains("held by throttling: 1 time, 1m 1s in all"));
     }
 }

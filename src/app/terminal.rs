@@ -56,7 +56,7 @@ impl Terminal {
             (_, 2) => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         };
-        let layer = tracing_subscriber::fmt::layer().with_writer(self.clone());
+        let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(self.clone());
         let filter = Targets::new().with_target("dingmap", level);
         let registry = tracing_subscriber::registry().with(filter);
         // Fails only where a subscriber was set before, which then serves as well.
@@ -66,17 +66,19 @@ impl Terminal {
         };
     }
 
-    /// Begins to show progress, of so many rows where that is known.
-    #[must_use]
-    pub fn begin(mut self, total: Option<u64>) -> Self {
+    /// Begins to show progress, of so many rows where that is known. Clones share the bar, so that a log line goes
+    /// above it and not through it.
+    pub fn begin(&self, total: Option<u64>) {
         if self.manner == Manner::Bar {
-            self.bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            if let Some(rows) = total {
+                self.bar.set_length(rows);
+            }
             let shape = if total.is_some() { "{wide_bar:.cyan/dim} {percent:>3}%\n{prefix}\n{wide_msg}" } else { "{spinner} {prefix}\n{wide_msg}" };
             if let Ok(style) = ProgressStyle::with_template(shape) {
                 self.bar.set_style(style.progress_chars("━╸─"));
             }
         }
-        self
     }
 
     /// How often [`Terminal::progress`] wants to be told; none for never.
