@@ -12,6 +12,7 @@
 pub mod domain {
     //! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
 
+    pub mod spelling;
     pub mod mobile;
     pub mod outcome;
     pub mod reply;

@@ -200,7 +200,7 @@ const EXIT: &str = "Exit status:
   0  every row has a definitive answer          5  credentials or permission
   1  could not go on                            6  stopped by a limit: --max-calls, --patience
   2  usage or configuration                     7  output cannot be written
-  3  input unreadable                           130, 143  interrupted
+  3  input unreadable                           130/143  interrupted
   4  some rows failed and may succeed on another try";
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.

@@ -196,18 +196,24 @@ fn remedy_text(remedy: Remedy) -> (&'static str, &'static str) {
 pub fn shown(message: &str) -> String {
     let mut shown = String::new();
     let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
-    let mut rest = clean.as_str();
+    let (mut rest, mut follows_a_plus) = (clean.as_str(), false);
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
         let (before, run) = (&rest[..start], &rest[start..start + digits]);
         shown.push_str(before);
         let national = run.strip_prefix("86").unwrap_or(run);
-        if matches!(national.len(), 11) && national.starts_with('1') {
-            shown.push_str(&national[..3]);
+        // `+CC-NATIONAL`: the digits after the country code and its dash.
+        let abroad = before.ends_with('+') || (before == "-" && follows_a_plus);
+        follows_a_plus = before.ends_with('+');
+        let (head, tail) = match national.len() {
+            11 if national.starts_with('1') => (&national[..3], &national[7..]),
+            5.. if abroad => (&run[..2], &run[run.len() - 2..]),
+            _ => (run, ""),
+        };
+        shown.push_str(head);
+        if !tail.is_empty() {
             shown.push_str("****");
-            shown.push_str(&national[7..]);
-        } else {
-            shown.push_str(run);
+            shown.push_str(tail);
         }
         rest = &rest[start + digits..];
     }
@@ -227,6 +233,7 @@ mod tests {
 
     #[test]
     fn numbers_and_control_characters_do_not_reach_the_terminal() {
+        assert_eq!(shown("no +852-51234567, no +6581234567"), "no +852-51****67, no +65****67");
         let shown = shown("用户13800138000不存在\u{1b}[31m +8613900139000 code 20240101123456789 ip 10.0.0.1");
         assert_eq!(shown, "用户138****8000不存在 [31m +139****9000 code 20240101123456789 ip 10.0.0.1");
     }

@@ -54,15 +54,17 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     terminal.say(&summary::opening(&args.input, &source, total));
     let output = config::output(args);
     let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
-    let sink = Sink::create(target.clone(), source.head()).map_err(|error| Failure::of(Exit::Output, error))?;
-    let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
+    // The signals are caught before there is a temporary file, so that none can leave it behind.
+    let signals = runtime.block_on(async { Signals::new() }).map_err(|error| Failure::of(Exit::Broken, error))?;
+    let sink = Sink::create(target.clone(), source.head()).map_err(|error| Failure::of(Exit::Output, error))?;
+    let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
     terminal.begin(total);
     let run = Run { args, terminal, bounds, total, target };
-    let exit = runtime.block_on(run.run(source, sink, access));
+    let exit = runtime.block_on(run.run(source, sink, access, signals));
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     exit
@@ -76,6 +78,7 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
         headers: args.no_headers.then_some(false),
         column: args.column.clone(),
     };
+    let looks = |cell: &str| looks_like_mobile(cell, args.region);
     let unreadable = |error| {
         let name = if args.input == Path::new("-") { "standard input".into() } else { args.input.display().to_string() };
         Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name) }
@@ -85,7 +88,7 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
     } else {
         let regular = std::fs::metadata(&args.input).is_ok_and(|metadata| metadata.is_file());
         let total = if regular {
-            Some(survey(&args.input, &options, looks_like_mobile).map_err(unreadable)?.rows)
+            Some(survey(&args.input, &options, &looks).map_err(unreadable)?.rows)
         } else {
             None
         };
@@ -94,7 +97,7 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
         })?;
         (Box::new(file), total)
     };
-    let source = Source::open(reader, &options, looks_like_mobile).map_err(unreadable)?;
+    let source = Source::open(reader, &options, &looks).map_err(unreadable)?;
     Ok((source, total))
 }
 
@@ -108,7 +111,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn run(self, source: Source, sink: Sink, access: Option<Access>) -> Result<Exit, Failure> {
+    async fn run(self, source: Source, sink: Sink, access: Option<Access>, mut signals: Signals) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let (server, access) = if let Some(access) = access {
             (None, access)
@@ -134,7 +137,6 @@ impl Run<'_> {
         });
         let reading = feed::read(source, self.args.region).map_err(broken)?;
         let Writing { chunks, sink } = feed::write(sink).map_err(broken)?;
-        let mut signals = Signals::new().map_err(broken)?;
 
         let started = Instant::now();
         let board = RefCell::new(Board::new(self.total, self.args.rate));
@@ -153,10 +155,9 @@ impl Run<'_> {
                 tokio::select! {
                     biased;
                     signal = signals.next() => {
-                        if signalled.is_some() {
+                        if signalled.replace(signal).is_some() {
                             break None;
                         }
-                        signalled = Some(signal);
                         self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
                         // The run has ended where nobody listens.
                         let _ = stop.send(true);

@@ -1,8 +1,10 @@
-//! A mobile number: from a cell as people type it to the one form that is sent, and to a masked form for
-//! everything that people read. Owns what counts as a mobile number and the reason where a cell is none.
-//! Leaves finding the cell to `table` and calling the API to `api`.
+//! A mobile number: from a cell to the one form that is sent, and to a masked form for everything that people read.
+//! Owns what counts as a mobile number. Leaves how a number is spelt to `spelling`, finding the cell to `table` and
+//! calling the API to `api`.
 
 use std::fmt;
+
+use crate::domain::spelling::{self, Refusal};
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberType, Region};
 
@@ -10,10 +12,6 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberTyp
 const MAINLAND: u16 = 86;
 /// E.164 allows fifteen digits with the country code.
 const MOST_DIGITS: usize = 15;
-/// Fewer significant digits than this before an exponent are what a spreadsheet shows after rounding; programs
-/// that print a number in full (Java's `1.3800138E10`) show them all, and no default cell format shows eight.
-const DIGITS_THAT_SURVIVE: usize = 8;
-
 /// One mobile number, normalised: two spellings of the same number are equal.
 ///
 /// Packed into 64 bits, since it is the key of every map of a run: the country code, how many digits the
@@ -36,45 +34,6 @@ pub enum Mainland {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Home(Region);
 
-/// Why a cell is not sent. The text is the row's `errmsg`: it quotes the cell where that helps, so it belongs in
-/// the output and nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Nothing but white space.
-    #[error("the cell is empty")]
-    Empty,
-    /// A spreadsheet showed a rounded number and the digits are gone.
-    #[error("{0}: Excel rounded this number; restore it from the source")]
-    Rounded(String),
-    /// Letters or other signs that no phone number has.
-    #[error("not a phone number: it has characters other than digits and + - ( ) . and spaces")]
-    NotANumber,
-    /// A number with decimals.
-    #[error("not a phone number: it has a fraction")]
-    Fraction,
-    /// More than one number in one cell.
-    #[error("more than one number in the cell; keep one")]
-    Several,
-    /// The country code does not exist.
-    #[error("no country has this calling code")]
-    NoSuchCountry,
-    /// Too few digits.
-    #[error("too short: {0} digits; a mainland mobile number has 11, others need their country code")]
-    TooShort(usize),
-    /// Too many digits.
-    #[error("too long: {0} digits; a mainland mobile number has 11")]
-    TooLong(usize),
-    /// A number that the country's plan gives to fixed lines.
-    #[error("a landline number, not a mobile number")]
-    Landline,
-    /// A toll-free, premium or other service number.
-    #[error("a service number, not a mobile number")]
-    Service,
-    /// The right length, yet in no range of the country's plan.
-    #[error("not a mobile number of +{0}: no such range in its numbering plan")]
-    NoSuchRange(u16),
-}
-
 impl Mobile {
     /// Reads a cell. `home` is the region of numbers without a country code.
     ///
@@ -87,27 +46,13 @@ impl Mobile {
         {
             return Ok(mobile);
         }
-        let text = plain(cell);
-        let text = unwrapped(&text);
-        if text.is_empty() {
-            return Err(Refusal::Empty);
-        }
-        let text = &*whole(text)?;
-        if text.chars().any(|c| matches!(c, '/' | ',' | ';' | '、' | '|' | '&')) {
-            return Err(Refusal::Several);
-        }
-        if !text.chars().all(|c| c.is_ascii_digit() || "+-(). ".contains(c)) {
-            return Err(Refusal::NotANumber);
-        }
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        if digits.is_empty() {
-            return Err(Refusal::NotANumber);
-        }
+        let spelt = spelling::read(cell)?;
+        let (text, digits) = (&*spelt.text, &*spelt.digits);
         let abroad = text.trim_start_matches(['(', ' ']).starts_with('+') || digits.starts_with("00");
-        if let Some(mobile) = mainland_spelling(&digits, abroad, home) {
+        if let Some(mobile) = mainland_spelling(digits, abroad, home) {
             return Ok(mobile);
         }
-        Self::by_plan(text, &digits, abroad, home)
+        Self::by_plan(text, digits, abroad, home)
     }
 
     /// Eleven digits that begin with 13 to 19. Carriers open new ranges faster than tables are published, so the
@@ -218,63 +163,8 @@ impl std::str::FromStr for Home {
 
 /// Whether a cell could be a mobile number: what the table room asks when it looks for the column.
 #[must_use]
-pub fn looks_like_mobile(cell: &str) -> bool {
-    matches!(Mobile::parse(cell, Home::CHINA), Ok(_) | Err(Refusal::Rounded(_)))
-}
-
-/// Full-width forms become ASCII, invisible characters go, every dash and space becomes the plain one: what is
-/// left differs from a number only in ways that a person can see.
-fn plain(cell: &str) -> String {
-    let ascii = cell.chars().filter_map(|c| match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
-        '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{ad}' => None,
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{fe63}' => Some('-'),
-        '\u{b7}' | '\u{2022}' | '\u{30fb}' => Some('.'),
-        c if c.is_whitespace() || c.is_control() => Some(' '),
-        c => Some(c),
-    });
-    ascii.collect::<String>().trim().to_owned()
-}
-
-/// Takes off what spreadsheets and address books put around a number: `="138…"`, a leading apostrophe, `tel:`.
-fn unwrapped(text: &str) -> &str {
-    let text = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let text = text.trim_start_matches('\'').trim();
-    let scheme = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("tel:"));
-    if scheme { text.get(4..).unwrap_or("").trim() } else { text }
-}
-
-/// Undoes what a spreadsheet did to a number that it took for a quantity: `13800138000.0`, `1.3800138E+10`.
-fn whole(text: &str) -> Result<std::borrow::Cow<'_, str>, Refusal> {
-    let lower = text.to_ascii_lowercase();
-    if let Some((mantissa, exponent)) = lower.split_once('e') {
-        let (units, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let Ok(exponent) = exponent.trim_start_matches('+').parse::<usize>() else {
-            return Err(Refusal::NotANumber);
-        };
-        if units.len() != 1 || !(units.to_owned() + decimals).bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Refusal::NotANumber);
-        }
-        if decimals.len() > exponent {
-            return Err(Refusal::Fraction);
-        }
-        if 1 + decimals.len() < DIGITS_THAT_SURVIVE || exponent >= MOST_DIGITS {
-            return Err(Refusal::Rounded(text.to_owned()));
-        }
-        return Ok(format!("{units}{decimals:0<exponent$}").into());
-    }
-    match text.split_once('.') {
-        Some((whole, zeros))
-            if whole.len() > 6 && whole.bytes().all(|b| b.is_ascii_digit()) && zeros.len() < 3 =>
-        {
-            if zeros.bytes().all(|b| b == b'0') { Ok(whole.into()) } else { Err(Refusal::Fraction) }
-        }
-        _ => Ok(text.into()),
-    }
+pub fn looks_like_mobile(cell: &str, home: Home) -> bool {
+    matches!(Mobile::parse(cell, home), Ok(_) | Err(Refusal::Rounded(_)))
 }
 
 /// The mainland's spellings: `+86…`, `0086…`, `86…` and a trunk zero in front.
@@ -368,7 +258,7 @@ mod tests {
             ("1.38E+10", Refusal::Rounded("1.38E+10".into())),
             ("1.38001E+10", Refusal::Rounded("1.38001E+10".into())),
             ("1.38e99", Refusal::Rounded("1.38e99".into())),
-            ("n/a", Refusal::Several),
+            ("n/a", Refusal::NotANumber),
             ("离职", Refusal::NotANumber),
             ("---", Refusal::NotANumber),
             ("13800138000.5", Refusal::Fraction),

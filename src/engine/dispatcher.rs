@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::api::http::{Fault, Reply};
 use crate::api::pace::{Pace, Rate};
 use crate::api::token::{Grant, NoToken};
-use crate::domain::mobile::{Mobile, Refusal};
+use crate::domain::mobile::Mobile;
+use crate::domain::spelling::Refusal;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
 use crate::domain::verdict::{Hold, Limit};
@@ -184,6 +185,10 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         {
             if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
                 return self.finish_early(End::CallsUsedUp);
+            }
+            let new = self.ready.front().is_some_and(Lookup::is_new);
+            if new && self.omen.enough(self.calls.len() + self.later.len()) {
+                return;
             }
             if let Err(moment) = self.pace.take() {
                 self.next_call = Some(moment);

@@ -119,6 +119,12 @@ impl Lookup {
         self.mobile
     }
 
+    /// Whether it was never called.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.calls == 0
+    }
+
     /// Notes that a call goes out. True when it repeats an earlier one.
     pub fn called(&mut self) -> bool {
         self.calls += 1;

@@ -23,6 +23,13 @@ pub struct Omen {
 }
 
 impl Omen {
+    /// Whether so many numbers under way are enough: until one of them has shown that the calls work, no more than the
+    /// first twenty are risked.
+    #[must_use]
+    pub fn enough(&self, under_way: usize) -> bool {
+        !self.well && under_way >= FIRST as usize
+    }
+
     /// Takes note of one call's result.
     pub fn heard(&mut self, result: &Result<Reply, Fault>) {
         match result {

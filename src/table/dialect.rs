@@ -80,7 +80,7 @@ impl Sample {
     /// Reads the sample with the delimiter that fits it best: the one that cuts most rows into as many cells as
     /// the first, then the one that uncovers more mobile numbers, then the one that gives more columns.
     #[must_use]
-    pub fn detect(bytes: &[u8], complete: bool, looks_like_mobile: fn(&str) -> bool) -> Self {
+    pub fn detect(bytes: &[u8], complete: bool, looks_like_mobile: &dyn Fn(&str) -> bool) -> Self {
         let [usual, others @ ..] = DELIMITERS;
         let mut best = Self::take(bytes, usual, complete);
         let mut fit = best.fit(looks_like_mobile);
@@ -95,7 +95,7 @@ impl Sample {
     }
 
     /// How well the delimiter fits, or nothing where it does not cut rows into cells evenly.
-    fn fit(&self, looks_like_mobile: fn(&str) -> bool) -> Option<(bool, usize, usize, usize)> {
+    fn fit(&self, looks_like_mobile: &dyn Fn(&str) -> bool) -> Option<(bool, usize, usize, usize)> {
         let columns = *self.widths.first().filter(|&&width| width > 1)?;
         let even = self.widths.iter().filter(|&&width| width == columns).count();
         let even_in_1000 = even * 1000 / (self.widths.len() + usize::from(self.broken));
@@ -106,7 +106,7 @@ impl Sample {
 
 /// Whether `first`, the first row's cells, are names of columns: they are not if one of them is a mobile number.
 #[must_use]
-pub fn are_headers(first: &[String], looks_like_mobile: fn(&str) -> bool) -> bool {
+pub fn are_headers(first: &[String], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
     !first.iter().any(|cell| looks_like_mobile(cell))
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn detect(text: &str, complete: bool) -> char {
-        char::from(Sample::detect(text.as_bytes(), complete, mobile).delimiter)
+        char::from(Sample::detect(text.as_bytes(), complete, &mobile).delimiter)
     }
 
     #[test]
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn a_number_in_the_first_row_makes_it_data() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned);
-        assert!(are_headers(&row(["姓名", "手机号"]), mobile));
-        assert!(!are_headers(&row(["张三", "13800138000"]), mobile));
+        assert!(are_headers(&row(["姓名", "手机号"]), &mobile));
+        assert!(!are_headers(&row(["张三", "13800138000"]), &mobile));
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub struct Evidence<'a> {
     /// Some rows of data.
     pub rows: &'a [Vec<String>],
     /// Whether a cell looks like a mobile number.
-    pub looks_like_mobile: fn(&str) -> bool,
+    pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
 
 /// How many cells of a column are looked at.
@@ -243,7 +243,7 @@ mod tests {
         let rows = table(text);
         let choice: Option<ColumnChoice> = choice.map(|text| text.parse().unwrap());
         let data = &rows[usize::from(headers)..];
-        Evidence { first: &rows[0], headers, line: 1, rows: data, looks_like_mobile: mobile }
+        Evidence { first: &rows[0], headers, line: 1, rows: data, looks_like_mobile: &mobile }
             .choose(choice.as_ref())
     }
 

@@ -46,7 +46,7 @@ mod tests {
         let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let sample = Sample::take(&text.as_bytes()[mark..], b';', true);
         let options = Options { headers: Some(headers), ..Options::default() };
-        let beginning = Beginning { sample: &sample, line: 1, bom: mark > 0, looks_like_mobile: |_| false };
+        let beginning = Beginning { sample: &sample, line: 1, bom: mark > 0, looks_like_mobile: &|_: &str| false };
         let layout = beginning.layout(&options).0.unwrap();
         let mut framer = Framer::new(b';');
         let head = Head::take(text.as_bytes(), mark, true, &layout, &mut framer);

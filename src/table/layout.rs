@@ -45,7 +45,7 @@ pub struct Beginning<'a> {
     /// Whether the input begins with a byte order mark.
     pub bom: bool,
     /// Whether a cell looks like a mobile number.
-    pub looks_like_mobile: fn(&str) -> bool,
+    pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
 
 impl Beginning<'_> {
@@ -72,7 +72,7 @@ mod tests {
 
     fn layout(text: &str, options: &Options) -> (Result<Layout, ColumnError>, bool) {
         let sample = Sample::take(text.as_bytes(), b',', true);
-        Beginning { sample: &sample, line: 1, bom: false, looks_like_mobile: |cell| cell.starts_with('1') }
+        Beginning { sample: &sample, line: 1, bom: false, looks_like_mobile: &|cell: &str| cell.starts_with('1') }
             .layout(options)
     }
 

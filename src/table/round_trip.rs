@@ -145,7 +145,7 @@ fn options(way: &Way, width: usize) -> Options {
 
 fn open(bytes: &[u8], way: &Way, width: usize) -> Result<Source, SourceError> {
     let reader = Crumbs { bytes: bytes.to_vec(), given: 0, sizes: way.sizes.clone(), reads: 0 };
-    Source::open(Box::new(reader), &options(way, width), |_| false)
+    Source::open(Box::new(reader), &options(way, width), &|_: &str| false)
 }
 
 struct Passed {
@@ -260,7 +260,7 @@ proptest! {
     fn no_bytes_make_it_fall(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in way()) {
         let detect = Options::default();
         let crumbs = |sizes: &[usize]| Crumbs { bytes: bytes.clone(), given: 0, sizes: sizes.to_vec(), reads: 0 };
-        let source = Source::open(Box::new(crumbs(&way.sizes)), &detect, |cell| cell.starts_with('1'));
+        let source = Source::open(Box::new(crumbs(&way.sizes)), &detect, &|cell: &str| cell.starts_with('1'));
         let shape = source.as_ref().map(|source| (source.width(), source.dialect().delimiter)).ok();
         if let (Ok(passed), Some((width, delimiter))) = (source.and_then(|source| pass(source, &way)), shape) {
             prop_assert_eq!(&passed.pieces, &bytes);

@@ -94,7 +94,7 @@ impl Source {
     pub fn open(
         reader: Box<dyn Read + Send>,
         options: &Options,
-        looks_like_mobile: fn(&str) -> bool,
+        looks_like_mobile: &dyn Fn(&str) -> bool,
     ) -> Result<Self, SourceError> {
         let mut window = Window::new(reader);
         let (mut looks, mut looked_at, mut line_ended) = (0, 0, false);
@@ -225,7 +225,7 @@ fn look(
     mark: usize,
     complete: bool,
     options: &Options,
-    looks_like_mobile: fn(&str) -> bool,
+    looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Layout>, SourceError> {
     let sample = match options.delimiter {
         Some(delimiter) => Sample::take(bytes, delimiter, complete),
@@ -282,7 +282,7 @@ mod tests {
 
     fn open(pieces: &[&[u8]]) -> Result<Source, SourceError> {
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
-        Source::open(Box::new(Pieces(pieces)), &Options::default(), mobile)
+        Source::open(Box::new(Pieces(pieces)), &Options::default(), &mobile)
     }
 
     fn cells(batch: &Batch) -> Vec<(u64, &str)> {

@@ -23,7 +23,7 @@ pub struct Survey {
 pub fn survey(
     path: &Path,
     options: &Options,
-    looks_like_mobile: fn(&str) -> bool,
+    looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Result<Survey, SourceError> {
     let file = File::open(path).map_err(|cause| SourceError::Open { path: path.to_owned(), cause })?;
     let mut source = Source::open(Box::new(file), options, looks_like_mobile)?;
@@ -43,7 +43,7 @@ mod tests {
     fn survey_of(text: &str) -> Result<Survey, SourceError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        survey(file.path(), &Options::default(), |cell| cell.starts_with('1'))
+        survey(file.path(), &Options::default(), &|cell: &str| cell.starts_with('1'))
     }
 
     #[test]
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = survey(Path::new("/no/such.csv"), &Options::default(), |_| true).unwrap_err();
+        let error = survey(Path::new("/no/such.csv"), &Options::default(), &|_: &str| true).unwrap_err();
         assert!(error.to_string().starts_with("cannot open /no/such.csv: "), "{error}");
     }
 }

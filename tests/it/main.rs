@@ -1,9 +1,15 @@
 //! The integration tests: the real executable against a real HTTP server, the sandbox in this process, whose ledger
 //! tells what arrived there.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![cfg(test)]
 
+mod answers;
 mod harness;
 mod readme;
+mod refusals;
+mod rows;
+mod samples;
+mod served;
 mod simulation;
+mod tidy;
 mod weather;

@@ -1,0 +1,212 @@
+//! Credentials, permissions and hosts: exit status 5 where a person has to act, 1 where the host is not to be
+//! reached.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::script::{Answer, Script};
+
+use super::{attempt, is_discreet, people, told};
+use crate::harness::{Api, Desk, dingmap, run, unlimited};
+
+fn without_credentials(command: &mut Command) -> &mut Command {
+    command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET")
+}
+
+#[test]
+fn missing_credentials_are_told_by_name() {
+    let seen = attempt(unlimited(), people(3), |command| {
+        without_credentials(command);
+    });
+    seen.refused(5, &["no credentials", "DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"]);
+    seen.unasked();
+    let seen = attempt(unlimited(), people(3), |command| {
+        command.env_remove("DINGTALK_APP_SECRET");
+    });
+    seen.refused(5, &["no secret", "DINGTALK_APP_SECRET", "--app-secret-file"]);
+    seen.unasked();
+    let seen = attempt(unlimited(), people(3), |command| {
+        command.env("DINGTALK_APP_KEY", " ");
+    });
+    seen.refused(5, &["no key", "DINGTALK_APP_KEY"]);
+    seen.unasked();
+}
+
+#[test]
+fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let input = desk.file("in.csv", people(3));
+    for (name, content, status) in [
+        ("secret", Some("sandbox-secret\n"), 0),
+        ("crlf", Some("sandbox-secret\r\n"), 0),
+        ("empty", Some(" \n"), 2),
+        ("two", Some("sandbox-secret\nsandbox-secret\n"), 2),
+        ("missing", None, 2),
+    ] {
+        let file = content.map_or_else(|| desk.path(name), |content| desk.file(name, content));
+        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        without_credentials(&mut command).args(["-vvv", "--app-key", "sandbox-key", "--app-secret-file"]);
+        let ended = run(command.arg(file));
+        told(&ended, status, if status == 0 { &[] } else { &["--app-secret-file"] });
+        is_discreet(&ended, &api.ledger(), people(3).as_bytes());
+    }
+}
+
+#[test]
+fn credentials_that_are_refused_end_the_run_at_the_token_call() {
+    for (key, secret) in [("sandbox-key", "wrong"), ("wrong", "sandbox-secret")] {
+        let seen = attempt(unlimited(), people(30), |command| {
+            command.env("DINGTALK_APP_KEY", key).env("DINGTALK_APP_SECRET", secret);
+        });
+        seen.refused(5, &["DINGTALK_APP_SECRET", "无效的clientId", "invalidClientIdOrSecret"]);
+        assert_eq!((seen.ledger.calls().len(), seen.ledger.token_calls().len()), (0, 1));
+    }
+    // An old gateway that knows the older token call alone.
+    let seen = attempt(Script { current_token_call: false, ..unlimited() }, people(30), |command| {
+        command.env("DINGTALK_APP_SECRET", "wrong");
+    });
+    seen.refused(5, &["DINGTALK_APP_SECRET", "40089"]);
+    assert_eq!((seen.ledger.calls().len(), seen.ledger.token_calls().len()), (0, 2));
+}
+
+#[test]
+fn a_token_that_is_not_accepted_and_cannot_be_renewed_ends_the_run() {
+    let seen = attempt(unlimited(), people(30), |command| {
+        without_credentials(command).env("DINGTALK_ACCESS_TOKEN", "stale-token").args(["-j", "4"]);
+    });
+    seen.refused(5, &["DINGTALK_ACCESS_TOKEN", "40014"]);
+    assert!(!seen.ended.stderr.contains("stale-token"));
+    assert!((1..=4).contains(&seen.ledger.calls().len()) && seen.ledger.token_calls().is_empty());
+}
+
+#[test]
+fn a_fresh_token_that_is_not_accepted_is_not_renewed_for_ever() {
+    let script = Script { always: Some(Answer::wrapped("40014")), ..unlimited() };
+    let seen = attempt(script, people(30), |command| {
+        command.args(["-j", "4"]);
+    });
+    seen.refused(5, &["40014"]);
+    assert!(seen.ledger.calls().len() <= 12 && seen.ledger.token_calls().len() <= 3, "{}", seen.ended.stderr);
+}
+
+/// Codes that a person has to act upon, what the API says with them, and the word that tells what to do.
+fn fatal() -> [(Answer, &'static str, &'static str); 4] {
+    let wrapped = |code: &str, msg: &str| Answer::Wrapped { code: code.to_owned(), msg: msg.to_owned() };
+    let link = "https://open-dev.dingtalk.com/appscope/apply?content=dingabc%23qyapi_get_member_by_mobile";
+    [
+        (
+            wrapped("60011", &format!("没有调用该接口的权限，点击链接申请 {link}")),
+            link,
+            "qyapi_get_member_by_mobile",
+        ),
+        (wrapped("60020", "访问ip不在白名单之中,request ip=203.0.113.77"), "203.0.113.77", "allow list"),
+        (
+            Answer::Code { code: 40096, msg: "不合法的appkey".to_owned() },
+            "不合法的appkey",
+            "DINGTALK_APP_KEY",
+        ),
+        (Answer::Code { code: 90020, msg: "quota".to_owned() }, "quota", "quota"),
+    ]
+}
+
+#[test]
+fn what_a_person_has_to_mend_ends_the_run_at_once() {
+    for (answer, said, remedy) in fatal() {
+        let one = attempt(Script { always: Some(answer.clone()), ..unlimited() }, people(60), |command| {
+            command.args(["-j", "1"]);
+        });
+        one.refused(5, &[said, remedy, "--partial"]);
+        assert_eq!(one.ledger.calls().len(), 1, "{said}");
+        let script = Script { always: Some(answer.late(Duration::from_millis(20))), ..unlimited() };
+        let four = attempt(script, people(60), |command| {
+            command.args(["-j", "4"]);
+        });
+        four.refused(5, &[said, remedy]);
+        assert!((1..=4).contains(&four.ledger.calls().len()), "{said}: {} calls", four.ledger.calls().len());
+    }
+}
+
+#[test]
+fn a_partial_output_has_what_was_resolved_and_the_rest_as_pending() {
+    for (answer, said, remedy) in fatal() {
+        let mut script = unlimited();
+        script.calls.insert(7, answer);
+        let seen = attempt(script, format!("{}13800138000\nn\n", people(20)), |command| {
+            command.args(["-j", "1", "--partial"]);
+        });
+        seen.told(5, &[said, remedy]);
+        assert_eq!(
+            (seen.names.as_slice(), seen.ledger.calls().len()),
+            (&["in.csv".to_owned(), "out.csv".to_owned()][..], 8)
+        );
+        let expected: Vec<_> = [["found"; 7].as_slice(), &["pending"; 14], &["invalid"]].concat();
+        assert_eq!(seen.statuses(), expected);
+        for line in seen.output.unwrap().lines().filter(|line| line.contains("pending")) {
+            let reason = line.split_once(",,,pending,,").map(|(_, reason)| reason);
+            assert!(reason.is_some_and(|reason| !reason.is_empty()), "{line}");
+        }
+    }
+}
+
+#[test]
+fn standard_output_ends_with_the_last_row_before_the_one_that_stopped_the_run() {
+    let (desk, mut script) = (Desk::new(), unlimited());
+    script.calls.insert(2, Answer::code(60011));
+    let api = Api::new(script);
+    let ended = run(api.resolve(&desk.file("in.csv", people(9)), "-".as_ref()).args(["-j", "1"]));
+    told(&ended, 5, &["standard output"]);
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines[1..], ["13800130000,u00130000,,found,0,ok", "13800130001,u00130001,,found,0,ok"]);
+    assert!(ended.stdout.ends_with('\n'));
+}
+
+/// A run whose first call ends it with these words of the API about the number in `cell`.
+fn spoken_of(cell: &str, said: &str) {
+    let script = Script { always: Some(Answer::Code { code: 60011, msg: said.to_owned() }), ..unlimited() };
+    let seen = attempt(script, format!("phone,n\n{cell},1\n13800138001,2\n"), |command| {
+        command.args(["-j", "1"]);
+    });
+    seen.refused(5, &["mobile"]);
+}
+
+#[test]
+fn mainland_numbers_in_the_words_of_the_api_are_masked() {
+    for said in
+        ["mobile 13800138000 is odd", "mobile=+86-13800138000", "mobile 8613800138000", "mobile13800138000"]
+    {
+        spoken_of("138 0013 8000", said);
+    }
+}
+
+#[test]
+fn numbers_of_other_countries_in_the_words_of_the_api_are_masked() {
+    spoken_of("+852 51234567", "mobile +852-51234567 is odd");
+    spoken_of("+1 201 555 0123", "mobile=+1-2015550123");
+}
+
+#[test]
+fn a_host_that_is_not_there_is_told_soon() {
+    let desk = Desk::new();
+    let input = desk.file("in.csv", people(60));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for with_token in [false, true] {
+        let mut command = dingmap();
+        command.arg("resolve").arg(&input).arg("-o").arg(desk.path("out.csv"));
+        command.args(["-vvv", "--max-retries", "1", "--retry-min", "10ms", "--endpoint", &endpoint]);
+        if with_token {
+            command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
+        } else {
+            command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
+        }
+        let start = Instant::now();
+        let ended = run(&mut command);
+        told(&ended, 1, &[&endpoint, "refused", "--endpoint"]);
+        is_discreet(&ended, &Ledger::default(), people(60).as_bytes());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        assert_eq!(desk.names(), ["in.csv"]);
+    }
+}

@@ -1,0 +1,168 @@
+//! Input that cannot be read: exit status 3, the line and what to do about it, and not one call.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use super::{attempt, is_discreet, people, told};
+use crate::answers::NAMES;
+use crate::harness::{Api, Desk, run, unlimited};
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let ended = run(&mut api.resolve(&desk.path("staff.csv"), &desk.path("out.csv")));
+    told(&ended, 3, &["staff.csv", "No such file"]);
+    assert_eq!((desk.names(), api.ledger().token_calls().len()), (vec![], 0));
+}
+
+#[test]
+fn a_directory_is_no_input() {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    std::fs::create_dir(desk.path("staff")).unwrap();
+    let ended = run(&mut api.resolve(&desk.path("staff"), &desk.path("out.csv")));
+    told(&ended, 3, &["staff", "directory"]);
+    assert_eq!((desk.names(), api.ledger().token_calls().len()), (vec!["staff".to_owned()], 0));
+}
+
+#[test]
+fn a_column_that_is_not_there_is_told_with_those_that_are() {
+    for column in ["手机号", "9", "0", ""] {
+        let seen = attempt(unlimited(), "name,mobile\na,13800138000\n", |command| {
+            command.args(["-c", column]);
+        });
+        seen.refused(3, &["1 name, 2 mobile", "--column"]);
+        seen.unasked();
+    }
+    let seen = attempt(unlimited(), "a,13800138000\nb,13800138001\n", |command| {
+        command.args(["-n", "-c", "mobile"]);
+    });
+    seen.refused(3, &["no header", "mobile", "from 1 to 2"]);
+    seen.unasked();
+}
+
+#[test]
+fn a_column_that_is_open_to_doubt_is_not_guessed() {
+    for (text, flags, words) in [
+        ("手机号,mobile\n13800138000,13900139000\n", &[][..], ["1 手机号", "2 mobile"]),
+        ("phone,n,phone\n13800138000,1,13900139000\n", &["-c", "phone"], ["1 phone", "3 phone"]),
+        ("colour,city\nred,Rome\n", &[], ["1 colour", "2 city"]),
+        // Without a header there is nothing to go by, and the cells must not be shown.
+        ("13800138000,13900139000\n", &[], ["1, 2", "--column"]),
+    ] {
+        let seen = attempt(unlimited(), text, |command| {
+            command.args(flags);
+        });
+        seen.refused(3, &words);
+        seen.unasked();
+    }
+}
+
+#[test]
+fn an_empty_input_is_told() {
+    for text in ["", "\u{feff}", "\n\r\n", "\u{feff}\n"] {
+        let seen = attempt(unlimited(), text, |_| ());
+        seen.refused(3, &["empty"]);
+        seen.unasked();
+    }
+}
+
+#[test]
+fn a_header_alone_is_a_table_without_rows() {
+    for (text, expected) in [
+        ("name,phone\n", format!("name,phone,{}\n", NAMES.join(","))),
+        ("name,phone", format!("name,phone,{}", NAMES.join(","))),
+        ("\u{feff}姓名;手机\r\n\r\n", format!("\u{feff}姓名;手机;{}\r\n\r\n", NAMES.join(";"))),
+    ] {
+        let seen = attempt(unlimited(), text, |_| ());
+        seen.told(0, &[]);
+        assert_eq!(seen.output.as_ref(), Some(&expected));
+        seen.unasked();
+    }
+}
+
+#[test]
+fn a_ragged_row_is_told_before_the_first_call() {
+    let many = "a,13800138000\n".repeat(3000);
+    for (text, line) in [
+        ("name,phone\na,13800138000\nb\nc,13800138001\n".to_owned(), "line 3"),
+        ("name,phone\na,13800138000\nb,13800138002,more\n".to_owned(), "line 3"),
+        // Lines are those that an editor shows, whatever rows they belong to.
+        ("name,phone\n\"a\nb\",13800138000\n\nc\n".to_owned(), "line 5"),
+        (format!("name,phone\n{many}b,,13800138001\n"), "line 3002"),
+    ] {
+        let seen = attempt(unlimited(), text, |_| ());
+        seen.refused(3, &[line, "in.csv", "cells"]);
+        seen.unasked();
+    }
+}
+
+#[test]
+fn a_ragged_row_in_a_pipe_ends_the_run_without_an_output() {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
+    let mut child = command.arg("-vvv").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = format!("{}1,2,3\n", people(200));
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let ended = child.wait_with_output().unwrap().into();
+    told(&ended, 3, &["standard input", "line 202"]);
+    is_discreet(&ended, &api.ledger(), text.as_bytes());
+    assert_eq!(desk.names(), [""; 0]);
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_told_with_its_line() {
+    for (text, line) in [
+        (&b"name,phone\na,13800138000\n\xFF,13800138001\n"[..], "line 3"),
+        (b"name\xFF,phone\na,13800138000\n", "line 1"),
+        (b"name,phone\n\"a\nb\xC3\",13800138000\n", "line 3"),
+    ] {
+        let seen = attempt(unlimited(), text, |_| ());
+        seen.refused(3, &[line, "UTF-8"]);
+        seen.unasked();
+    }
+}
+
+#[test]
+fn files_that_are_no_text_are_called_what_they_are() {
+    let wide = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        "\u{feff}phone\n13800138000\n".encode_utf16().flat_map(order).collect()
+    };
+    for (bytes, words) in [
+        (wide(u16::to_le_bytes), ["UTF-16", "UTF-8"]),
+        (wide(u16::to_be_bytes), ["UTF-16", "UTF-8"]),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml".to_vec(), ["Excel", "CSV"]),
+        (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0".to_vec(), ["Excel", "CSV"]),
+        (b"\x1F\x8B\x08\0\0\0\0\0\0\x03abc".to_vec(), ["gzip", "unpack"]),
+    ] {
+        let seen = attempt(unlimited(), bytes, |_| ());
+        seen.refused(3, &words);
+        seen.unasked();
+    }
+}
+
+#[test]
+fn a_quote_that_never_closes_is_told_with_its_row() {
+    let seen = attempt(unlimited(), "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n", |_| ());
+    seen.refused(3, &["line 3", "quote"]);
+    seen.unasked();
+}
+
+#[test]
+fn bad_input_is_told_in_a_pipe_too() {
+    let desk = Desk::new();
+    for (bytes, word) in [
+        (&b""[..], "empty"),
+        (b"PK\x03\x04", "Excel"),
+        (b"a,b\nc,d\n", "--column"),
+        (b"\"phone\n1380", "quote"),
+    ] {
+        let api = Api::new(unlimited());
+        let mut command = api.resolve("-".as_ref(), "-".as_ref());
+        let ended = run(command.stdin(File::open(desk.file("in", bytes)).unwrap()));
+        told(&ended, 3, &["standard input", word]);
+        assert_eq!((ended.stdout.as_str(), api.ledger().token_calls().len()), ("", 0));
+    }
+}

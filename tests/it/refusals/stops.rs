@@ -1,0 +1,149 @@
+//! Runs that end by a limit (exit status 6), by one unknown code for everybody (1), or with rows that failed
+//! (4).
+
+use std::time::{Duration, Instant};
+
+use dingmap::sandbox::script::{Answer, Script};
+
+use super::{attempt, people};
+use crate::harness::unlimited;
+
+fn count(statuses: &[String], status: &str) -> usize {
+    statuses.iter().filter(|found| *found == status).count()
+}
+
+#[test]
+fn the_last_call_that_may_be_made_is_the_last() {
+    for workers in ["1", "8"] {
+        let text = format!("{}13800130000\nn\n", people(12));
+        let seen = attempt(unlimited(), text, |command| {
+            command.args(["--max-calls", "5", "-j", workers]);
+        });
+        seen.told(6, &["--max-calls", "pending"]);
+        assert_eq!((seen.ledger.calls().len(), seen.names.len()), (5, 2));
+        let expected: Vec<_> = [["found"; 5].as_slice(), &["pending"; 7], &["found", "invalid"]].concat();
+        assert_eq!(seen.statuses(), expected);
+    }
+}
+
+#[test]
+fn retries_count_as_calls_and_a_number_between_two_tries_is_pending() {
+    // 94 is busy for ever, so the last call that may be made settles nothing.
+    for (numbers, most, statuses) in [
+        (&["13800138000", "13800138094", "13800138001"][..], 3, &["found", "pending", "pending"][..]),
+        (&["13800138094"], 1, &["pending"]),
+        (&["13800138000", "13800138095"], 3, &["found", "pending"]),
+        (&["13800138000"], 0, &["pending"]),
+    ] {
+        let seen = attempt(unlimited(), format!("phone\n{}\n", numbers.join("\n")), |command| {
+            command.args(["-j", "1", "--retry-min", "0ms", "--retry-max", "0ms"]);
+            command.args(["--max-calls", &most.to_string()]);
+        });
+        seen.told(6, &["--max-calls"]);
+        assert_eq!(seen.ledger.calls().len(), most);
+        assert_eq!(seen.statuses(), statuses);
+    }
+}
+
+#[test]
+fn as_many_calls_as_it_takes_are_no_limit() {
+    let seen = attempt(unlimited(), people(5), |command| {
+        command.args(["--max-calls", "5"]);
+    });
+    seen.told(0, &[]);
+    assert_eq!((seen.ledger.calls().len(), count(&seen.statuses(), "found")), (5, 5));
+}
+
+#[test]
+fn throttling_beyond_patience_ends_the_run() {
+    let script = Script { always: Some(Answer::wrapped("90018")), ..unlimited() };
+    let start = Instant::now();
+    let seen = attempt(script, people(30), |command| {
+        command.args(["--patience", "1s", "-j", "4"]);
+    });
+    seen.told(6, &["--patience", "pending"]);
+    assert_eq!((count(&seen.statuses(), "pending"), seen.names.len()), (30, 2));
+    // The first hold of a second is within patience; what follows it is not.
+    let calls = seen.ledger.calls().len();
+    assert!((2..=8).contains(&calls), "{calls} calls");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_penalty_that_outlasts_patience_is_not_waited_for() {
+    let mut script = unlimited();
+    script.calls.insert(3, Answer::penalty("2099-01-01 00:00:00"));
+    let start = Instant::now();
+    let seen = attempt(script, people(10), |command| {
+        command.args(["-j", "1", "--patience", "1h"]);
+    });
+    seen.told(6, &["--patience"]);
+    assert_eq!(seen.ledger.calls().len(), 4);
+    assert_eq!((count(&seen.statuses(), "found"), count(&seen.statuses(), "pending")), (3, 7));
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn rows_that_failed_show_in_the_exit_status() {
+    for (number, status, calls) in [("13800138094", "failed", 3), ("13800138099", "failed", 3)] {
+        let seen = attempt(unlimited(), format!("phone\n13800138000\n{number}\n"), |command| {
+            command.args(["--max-retries", "2"]);
+        });
+        seen.told(4, &["failed"]);
+        assert_eq!(seen.statuses(), ["found", status]);
+        assert_eq!(seen.ledger.calls_of(number).count(), calls, "{number}");
+    }
+}
+
+#[test]
+fn rows_without_an_answer_of_a_person_fail_only_where_that_is_asked_for() {
+    for (number, flags, status) in [
+        ("13800138090", &[][..], 0),
+        ("13800138090", &["--fail-on", "not-found"], 4),
+        ("13800138098", &["--fail-on", "not-found"], 4),
+        ("13800138092", &["--fail-on", "not-found"], 0),
+        ("13800138093", &["--fail-on", "not-found"], 0),
+        ("13800138001", &["--fail-on", "not-found"], 0),
+    ] {
+        let seen = attempt(unlimited(), format!("phone\n13800138000\n{number}\n"), |command| {
+            command.args(flags);
+        });
+        seen.told(status, &[]);
+        assert_eq!((seen.statuses().len(), seen.names.len()), (2, 2), "{number}");
+    }
+}
+
+#[test]
+fn one_unknown_code_for_the_first_twenty_ends_the_run() {
+    let numbers = (0..200).map(|n| format!("138{n:06}99\n")).collect::<Vec<_>>().concat();
+    let seen = attempt(unlimited(), format!("phone\n{numbers}"), |command| {
+        command.args(["-j", "4", "--retry-min", "100ms", "--retry-max", "100ms"]);
+    });
+    seen.refused(1, &["34567", "未知错误", "20"]);
+    let calls = seen.ledger.calls().len();
+    assert!(calls <= (20 + 4) * 3, "{calls} calls");
+}
+
+#[test]
+fn a_partial_output_has_the_rows_that_one_unknown_code_failed() {
+    let numbers = (0..200).map(|n| format!("138{n:06}99\n")).collect::<Vec<_>>().concat();
+    let seen = attempt(unlimited(), format!("phone\n{numbers}"), |command| {
+        command.args(["-j", "4", "--partial"]);
+    });
+    seen.told(1, &["34567"]);
+    let statuses = seen.statuses();
+    let failed = count(&statuses, "failed");
+    assert!(failed >= 20, "{failed} failed");
+    assert_eq!((failed + count(&statuses, "pending"), statuses.len()), (200, 200));
+}
+
+#[test]
+fn an_unknown_code_among_others_ends_nothing() {
+    let ending = |n| if n == 7 { "00" } else { "99" };
+    let numbers = (0..40).map(|n| format!("138{n:06}{}\n", ending(n))).collect::<Vec<_>>().concat();
+    let seen = attempt(unlimited(), format!("phone\n{numbers}"), |command| {
+        command.args(["-j", "4"]);
+    });
+    seen.told(4, &[]);
+    assert_eq!((count(&seen.statuses(), "failed"), count(&seen.statuses(), "found")), (39, 1));
+}

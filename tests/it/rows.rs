@@ -1,0 +1,277 @@
+//! The row contract (DESIGN 2) on the real executable: what each row gets, and how its number is read and
+//! asked for.
+
+mod bytes;
+mod chance;
+mod places;
+
+use std::path::Path;
+use std::process::Command;
+
+use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::script::Answer;
+
+use crate::answers::{Table, answer, invalid};
+use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
+
+/// Resolves `text` against an unlimited sandbox: how it ended, the output, and what arrived.
+fn resolve(text: &str, set: impl FnOnce(&mut Command)) -> (Ended, String, Ledger) {
+    resolve_at(&Api::new(unlimited()), text, set)
+}
+
+fn resolve_at(api: &Api, text: &str, set: impl FnOnce(&mut Command)) -> (Ended, String, Ledger) {
+    let desk = Desk::new();
+    let output = desk.path("out.csv");
+    let mut command = api.resolve(&desk.file("in.csv", text), &output);
+    set(&mut command);
+    let ended = run(&mut command);
+    assert_eq!(desk.names(), ["in.csv", "out.csv"], "{}", ended.stderr);
+    (ended, read(&output), api.ledger())
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The numbers that were asked for, in the order of their first call.
+fn asked(ledger: &Ledger) -> Vec<String> {
+    let mut asked: Vec<String> = Vec::new();
+    for call in ledger.calls() {
+        if !asked.iter().any(|number| **number == *call.number) {
+            asked.push(call.number.to_string());
+        }
+    }
+    asked
+}
+
+#[test]
+fn every_answer_of_the_directory_becomes_its_row() {
+    let mut table = Table { header: Some("phone"), ..Table::default() };
+    for ending in (90..100).chain([0, 89, 12]) {
+        table.number(&format!("138001382{ending:02}"));
+    }
+    table.row("", invalid("the cell is empty"));
+    table.row("1.38E+10", invalid("1.38E+10: Excel rounded this number; restore it from the source"));
+    table.number("13800138100");
+    let (ended, output, ledger) = resolve(&table.input(), |_| ());
+    assert_eq!((ended.status, output), (Some(4), table.output()), "{}", ended.stderr);
+    for (number, calls) in [
+        ("13800138290", 1),
+        ("13800138291", 1),
+        ("13800138292", 1),
+        ("13800138293", 1),
+        ("13800138294", 6),
+        ("13800138295", 3),
+        ("13800138296", 1),
+        ("13800138297", 1),
+        ("13800138298", 1),
+        ("13800138299", 3),
+        ("13800138200", 1),
+    ] {
+        assert_eq!(ledger.calls_of(number).count(), calls, "{number}");
+    }
+    assert_eq!(ledger.distinct(), 14);
+    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(true)));
+}
+
+#[test]
+fn the_statuses_and_codes_are_those_of_the_contract() {
+    let desk = Desk::new();
+    let api = Api::new(unlimited());
+    let numbers = (90..100).map(|ending| format!("139001390{ending}\n")).collect::<Vec<_>>().concat();
+    let output = desk.path("out.csv");
+    run(&mut api.resolve(&desk.file("in.csv", format!("mobile\n{numbers}13900139000\n")), &output));
+    // Once more in plain words: a mistake in `answers` must not agree with the same mistake in the program.
+    let seen: Vec<_> = rows(&output)
+        .iter()
+        .map(|row| {
+            format!("{}|{}|{}|{}", row["status"], row["errcode"], row["userid"], row["exclusive_userids"])
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "not_found|60121||",
+            "not_found|60121||",
+            "bad_number|40104||",
+            "out_of_scope|50002||",
+            "failed|-1||",
+            "found|0|u00139095|",
+            "found|0||ex1-00139096;ex2-00139096",
+            "found|0|u00139097|ex1-00139097;ex2-00139097",
+            "not_found|0||",
+            "failed|34567||",
+            "found|0|u00139000|",
+        ]
+    );
+}
+
+#[test]
+fn what_the_api_says_reaches_the_row_as_it_is() {
+    let mut script = unlimited();
+    script.turn("13800138001", [Answer::wrapped("400002")]);
+    script.turn(
+        "13800138002",
+        [Answer::Code { code: 33012, msg: "she said \"no\", twice;\nand left".to_owned() }],
+    );
+    script.turn("13800138003", vec![Answer::wrapped("isp.timeout"); 6]);
+    let (ended, output, _) =
+        resolve_at(&Api::new(script), "phone\n13800138001\n13800138002\n13800138003\n", |_| ());
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let expected = "phone,userid,exclusive_userids,status,errcode,errmsg\n\
+                    13800138001,,,bad_number,400002,scripted code 400002\n\
+                    13800138002,,,not_found,33012,\"she said \"\"no\"\", twice;\nand left\"\n\
+                    13800138003,,,failed,isp.timeout,scripted code isp.timeout\n";
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn a_row_that_never_reached_the_api_has_a_reason_and_no_code() {
+    let mut script = unlimited();
+    script.turn("13800138001", vec![Answer::status(502); 3]);
+    script.turn("13800138002", vec![Answer::Drop; 3]);
+    script.turn("13800138003", vec![Answer::Half; 3]);
+    let api = Api::new(script);
+    let numbers = "13800138000\n13800138001\n13800138002\n13800138003\n";
+    let (ended, output, ledger) = resolve_at(&api, &format!("phone\n{numbers}"), |command| {
+        command.args(["--max-retries", "2"]);
+    });
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines[1], "13800138000,u00138000,,found,0,ok");
+    for (line, number) in lines[2..].iter().zip(["13800138001", "13800138002", "13800138003"]) {
+        let reason = line.strip_prefix(&format!("{number},,,failed,,"));
+        assert!(reason.is_some_and(|reason| !reason.is_empty()), "{line}");
+        assert_eq!(ledger.calls_of(number).count(), 3, "{number}");
+    }
+}
+
+#[test]
+fn an_unusable_cell_is_refused_in_words_and_never_sent() {
+    let mut table = Table { header: Some("name,phone"), ..Table::default() };
+    for (cell, reason) in [
+        ("", "the cell is empty"),
+        (" \u{3000}\t", "the cell is empty"),
+        ("1.38E+10", "1.38E+10: Excel rounded this number; restore it from the source"),
+        ("离职", "not a phone number: it has characters other than digits and + - ( ) . and spaces"),
+        ("13800138000.5", "not a phone number: it has a fraction"),
+        ("13800138000/13900139000", "more than one number in the cell; keep one"),
+        (
+            "1380013800",
+            "too short: 10 digits; a mainland mobile number has 11, others need their country code",
+        ),
+        ("138001380001234", "too long: 15 digits; a mainland mobile number has 11"),
+        ("010-62345678", "a landline number, not a mobile number"),
+        ("4008001234", "a service number, not a mobile number"),
+        ("+999 123456", "no country has this calling code"),
+        ("12345678901", "not a mobile number of +86: no such range in its numbering plan"),
+    ] {
+        table.row(&format!("x,{cell}"), invalid(reason));
+    }
+    let (ended, output, ledger) = resolve(&table.input(), |_| ());
+    // "invalid" is a definitive answer: asking again would give the same.
+    assert_eq!((ended.status, output), (Some(0), table.output()), "{}", ended.stderr);
+    assert!(ledger.calls().is_empty());
+}
+
+#[test]
+fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
+    for cell in ["n/a", "N/A", "无/离职", "-,-"] {
+        let (_, output, ledger) = resolve(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
+        let line = output.lines().nth(2).unwrap();
+        assert!(line.contains("invalid") && !line.contains("more than one number"), "{line}");
+        assert_eq!(ledger.calls().len(), 1);
+    }
+}
+
+#[test]
+fn one_number_in_many_spellings_is_one_call() {
+    let spellings = [
+        "13800138000",
+        "138 0013 8000",
+        "138-0013-8000",
+        "+8613800138000",
+        "+86 138-0013-8000",
+        "008613800138000",
+        "8613800138000",
+        "013800138000",
+        "１３８００１３８０００",
+        "'13800138000",
+        "=\"13800138000\"",
+        "13800138000.0",
+        "1.3800138000E+10",
+        "tel:+86-138-0013-8000",
+        "138\u{a0}0013\u{a0}8000",
+        "\u{200e}13800138000",
+    ];
+    let mut table = Table { header: Some("phone,n"), ..Table::default() };
+    // The repeats stand far apart, so that late ones meet an answer and early ones a call under way.
+    for round in 0..60 {
+        for spelling in spellings {
+            let cell = spelling.replace('"', "\"\"");
+            let cell = if cell == spelling { cell } else { format!("\"{cell}\"") };
+            table.row(&format!("{cell},{round}"), answer("13800138000", true));
+        }
+        table.row(&format!("1390013{round:04},{round}"), answer(&format!("1390013{round:04}"), true));
+        table.row(&format!("13800138095,{round}"), answer("13800138095", true));
+    }
+    let (ended, output, ledger) = resolve(&table.input(), |_| ());
+    assert_eq!((ended.status, output), (Some(0), table.output()), "{}", ended.stderr);
+    assert_eq!(ledger.calls_of("13800138000").count(), 1);
+    assert_eq!(ledger.calls_of("13800138095").count(), 3);
+    assert_eq!((ledger.distinct(), ledger.calls().len()), (62, 64));
+    assert_eq!(ledger.token_calls().len(), 1);
+}
+
+#[test]
+fn without_exclusive_accounts_only_people_are_found() {
+    let mut table = Table::default();
+    for number in ["13800138000", "13800138096", "13800138097", "13800138090"] {
+        table.row(number, answer(number, false));
+    }
+    let (ended, output, ledger) = resolve(&table.input(), |command| {
+        command.args(["--exclusive-accounts", "false"]);
+    });
+    assert_eq!((ended.status, output), (Some(0), table.output()), "{}", ended.stderr);
+    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
+}
+
+#[test]
+fn mainland_numbers_are_sent_as_the_organisation_stores_them() {
+    let text = "phone\n13800138000\n+86 139-0013-9000\n+852 5123 4567\n";
+    let sent = |mainland: &str| {
+        let (ended, _, ledger) = resolve(text, |command| {
+            command.args(["--mainland", mainland, "-j", "1"]);
+        });
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        asked(&ledger)
+    };
+    assert_eq!(sent("plain"), ["13800138000", "13900139000", "+852-51234567"]);
+    assert_eq!(sent("prefixed"), ["+86-13800138000", "+86-13900139000", "+852-51234567"]);
+}
+
+#[test]
+fn numbers_without_a_country_code_are_of_the_region() {
+    let text = "name,mobile\na,5123 4567\nb,+8613800138000\nc,+852 51234567\nd,13800138000\n";
+    let (ended, output, ledger) = resolve(text, |command| {
+        command.args(["--region", "HK", "-j", "1"]);
+    });
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(asked(&ledger)[..2], ["+852-51234567", "13800138000"]);
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines[1], "a,5123 4567,u51234567,,found,0,ok");
+    assert_eq!(lines[2], "b,+8613800138000,u00138000,,found,0,ok");
+    assert_eq!(lines[3], "c,+852 51234567,u51234567,,found,0,ok");
+}
+
+#[test]
+fn a_first_row_with_a_number_of_the_region_is_no_header() {
+    for text in ["51234567\n51234568\n", "a,51234567\nb,51234568\n"] {
+        let (ended, output, ledger) = resolve(text, |command| {
+            command.args(["--region", "HK", "-c", if text.contains(',') { "2" } else { "1" }]);
+        });
+        assert_eq!((ended.status, ledger.distinct()), (Some(0), 2), "{output}{}", ended.stderr);
+        assert!(!ended.stderr.contains("51234567"), "{}", ended.stderr);
+        assert!(output.lines().next().unwrap().ends_with("51234567,u51234567,,found,0,ok"), "{output}");
+    }
+}

@@ -1,0 +1,221 @@
+//! The samples hold what they promise: replies read as listed, and the staff list comes out to the byte.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::outcome::Status;
+use dingmap::domain::reply::{Garbled, decode};
+use dingmap::domain::verdict::{Hold, Pause, Verdict, banned, verdict};
+
+use crate::harness::{Desk, dingmap, rows, run};
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+}
+
+/// A line of `replies/expected.csv`.
+#[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
+struct Line {
+    file: String,
+    kind: String,
+    detail: String,
+    code: String,
+    userid: String,
+    exclusive: String,
+    message: String,
+}
+
+/// What dingmap makes of a body that came with HTTP 200.
+fn line(file: &str, body: &[u8]) -> Line {
+    let file = file.to_owned();
+    let reply = match decode(body) {
+        Ok(reply) => reply,
+        Err(garbled) => {
+            let (kind, detail) = match garbled {
+                Garbled::Banned => ("banned", detail(&banned())),
+                Garbled::Empty => ("empty", String::new()),
+                Garbled::Page => ("page", String::new()),
+                Garbled::NotJson => ("not_json", String::new()),
+                Garbled::NoCode => ("no_code", String::new()),
+            };
+            return Line { file, kind: kind.into(), detail, message: garbled.to_string(), ..Line::default() };
+        }
+    };
+    let verdict = verdict(&reply.code, &reply.message);
+    let kind = match &verdict {
+        Verdict::Answer(Status::Found) if reply.userid.is_none() && reply.exclusive.is_empty() => "nobody",
+        Verdict::Answer(status) => status.name(),
+        Verdict::Transient => "transient",
+        Verdict::Throttled(_) => "throttled",
+        Verdict::Token => "token",
+        Verdict::Fatal(_) => "fatal",
+        Verdict::Unknown => "unknown",
+    };
+    Line {
+        file,
+        kind: kind.into(),
+        detail: detail(&verdict),
+        code: reply.code.to_string(),
+        userid: reply.userid.unwrap_or_default(),
+        exclusive: reply.exclusive.join(";"),
+        message: reply.message,
+    }
+}
+
+/// What a person has to do, or which limit was met and how long it holds.
+fn detail(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Fatal(remedy) => format!("{remedy:?}"),
+        Verdict::Throttled(Hold { cause, until: Some(until), .. }) => format!("{cause:?} until {until}"),
+        Verdict::Throttled(Hold { cause, pause: Pause::Fixed(pause), .. }) => {
+            format!("{cause:?} {}", humantime::format_duration(*pause))
+        }
+        Verdict::Throttled(Hold { cause, pause: Pause::Growing, .. }) => format!("{cause:?} growing"),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn every_reply_is_listed_and_reads_as_listed() {
+    let list = sample("replies/expected.csv");
+    let expected: Vec<Line> =
+        csv::Reader::from_path(&list).unwrap().deserialize().map(Result::unwrap).collect();
+    for expected in &expected {
+        let body = std::fs::read(sample("replies").join(&expected.file));
+        let body = body.unwrap_or_else(|error| panic!("{} is listed: {error}", expected.file));
+        assert_eq!(&line(&expected.file, &body), expected);
+    }
+    let listed: BTreeSet<String> = expected.iter().map(|line| line.file.clone()).collect();
+    assert_eq!(listed.len(), expected.len(), "a file is listed twice");
+    let names = std::fs::read_dir(sample("replies")).unwrap();
+    let mut there: BTreeSet<String> =
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    there.remove("expected.csv");
+    assert_eq!(there, listed);
+}
+
+/// Every kind of reply has its sample, so that a new kind gets one too.
+#[test]
+fn the_replies_cover_every_kind() {
+    let list = sample("replies/expected.csv");
+    let lines = csv::Reader::from_path(&list).unwrap().into_deserialize::<Line>();
+    let kinds: BTreeSet<String> = lines.map(|line| line.unwrap().kind).collect();
+    let all = "bad_number banned empty fatal found no_code nobody not_found not_json out_of_scope page throttled \
+               token transient unknown";
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all.split_whitespace().collect::<Vec<_>>());
+}
+
+/// The appended cells but `errmsg` that the table in `samples/README.md` gives, by the ending of the number.
+fn predictions() -> HashMap<String, [String; 4]> {
+    let text = std::fs::read_to_string(sample("README.md")).unwrap();
+    let mut predictions = HashMap::new();
+    for line in text.lines() {
+        let cells: Vec<String> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        if let [_, ending, _, status, code, userid, exclusive, _] = &*cells
+            && (ending == "00 to 89" || (ending.len() == 2 && ending.starts_with('9')))
+        {
+            let cells = [status, code, userid, exclusive].map(Clone::clone);
+            assert!(predictions.insert(ending.clone(), cells).is_none(), "{ending} stands twice");
+        }
+    }
+    predictions
+}
+
+fn mobiles() -> impl Iterator<Item = (HashMap<String, String>, Option<Mobile>)> {
+    let golden = rows(&sample("staff.resolved.csv")).into_iter();
+    golden.map(|row| {
+        let mobile = Mobile::parse(&row["手机号"], Home::CHINA).ok();
+        (row, mobile)
+    })
+}
+
+#[test]
+fn the_readme_predicts_every_row_of_the_golden_output() {
+    let predictions = predictions();
+    assert_eq!(predictions.len(), 11);
+    let mut used = HashSet::new();
+    for (row, mobile) in mobiles() {
+        let Some(mobile) = mobile else {
+            assert_eq!([&row["status"], &row["errcode"], &row["userid"]], ["invalid", "", ""], "{row:?}");
+            assert!(!row["errmsg"].is_empty(), "{row:?}");
+            continue;
+        };
+        let digits: String = mobile.sent(Mainland::Plain).chars().filter(char::is_ascii_digit).collect();
+        let (tail, ending) = (&digits[digits.len() - 8..], &digits[digits.len() - 2..]);
+        let ending = if ending < "90" { "00 to 89" } else { ending };
+        used.insert(ending.to_owned());
+        let expected = predictions[ending].clone().map(|cell| cell.replace("*tail*", tail));
+        let cells = ["status", "errcode", "userid", "exclusive_userids"].map(|name| row[name].clone());
+        assert_eq!(cells, expected, "{row:?}");
+    }
+    assert_eq!(used.len(), predictions.len(), "every rule has a row: {used:?}");
+}
+
+/// Rows of the golden output by status.
+fn counts() -> HashMap<String, usize> {
+    mobiles().fold(HashMap::new(), |mut counts, (mut row, _)| {
+        *counts.entry(row.remove("status").unwrap()).or_default() += 1;
+        counts
+    })
+}
+
+#[test]
+fn the_golden_output_has_every_status_that_a_whole_run_can_give() {
+    let counts = counts();
+    for status in Status::ALL {
+        assert_eq!(counts.contains_key(status.name()), status != Status::Pending, "{status}");
+    }
+    assert_eq!(counts["failed"], 2, "a first run should not look broken");
+    assert!(counts["found"] * 4 > counts.values().sum::<usize>() * 3, "{counts:?}");
+}
+
+#[test]
+fn the_staff_list_comes_out_to_the_byte() {
+    let (desk, input) = (Desk::new(), sample("staff.csv"));
+    let output = desk.path("staff.resolved.csv");
+    let mut command = dingmap();
+    command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
+    // The rate stays that of the command in the README, since the sandbox limits it too; the backoffs may be short.
+    command.args(["--sandbox", "-vvv"]).env("DINGMAP_RETRY_MIN", "5ms").env("DINGMAP_RETRY_MAX", "50ms");
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let golden = std::fs::read_to_string(sample("staff.resolved.csv")).unwrap();
+    let written = std::fs::read_to_string(&output).unwrap();
+    for (number, (is, golden)) in written.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(is, golden, "line {}", number + 1);
+    }
+    assert_eq!(written, golden);
+    assert_eq!((ended.stdout.as_str(), desk.names()), ("", vec!["staff.resolved.csv".to_owned()]));
+
+    let block = ended.stderr.rfind("\n200 rows in ").map(|start| &ended.stderr[start + 1..]).unwrap();
+    let mut lines = block.lines();
+    let first = lines.next().unwrap();
+    let distinct: HashSet<Mobile> = mobiles().filter_map(|(_, mobile)| mobile).collect();
+    let shared = mobiles().filter(|(_, mobile)| mobile.is_some()).count() - distinct.len();
+    let asked = format!(": {} distinct numbers asked with ", distinct.len());
+    let (_, calls) = first.split_once(&asked).unwrap_or_else(|| panic!("{first}"));
+    assert!(calls.ends_with(&format!(" repeated), {shared} rows shared an answer")), "{first}");
+    let numbers: Vec<usize> = calls.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(numbers[0], distinct.len() + numbers[1], "{first}");
+    let told: HashMap<String, usize> = lines
+        .map_while(|line| line.strip_prefix("  "))
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap())
+        })
+        .collect();
+    assert_eq!(told, counts());
+    assert!(block.trim_end().ends_with(&format!("\nwritten to {}", output.display())), "{block}");
+    assert!(block.contains("\nout_of_scope: "), "{block}");
+
+    for (row, mobile) in mobiles() {
+        let Some(mobile) = mobile else { continue };
+        let sent = mobile.sent(Mainland::Plain);
+        let national = sent.rsplit('-').next().unwrap();
+        for shown in [sent.as_str(), national, row["手机号"].trim()] {
+            assert!(!ended.stderr.contains(shown), "{shown} is on standard error");
+        }
+    }
+    assert!(ended.stderr.contains("****") && !ended.stderr.contains("sandbox-secret"));
+}
