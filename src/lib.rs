@@ -8,7 +8,6 @@
 //!                                        └────────────── events ─▶ board ─▶ terminal ──────────────┘
 //! ```
 
-#[rustfmt::skip] // The order is the floor plan, not the alphabet.
 pub mod domain {
     //! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
 
@@ -20,7 +19,6 @@ pub mod domain {
     pub mod report;
 }
 
-#[rustfmt::skip]
 pub mod table {
     //! Floor 2, the CSV edge: the input's own bytes pass through, five cells are appended to each row. Blocking
     //! standard I/O; knows nothing of HTTP, of statuses or of what a mobile number is.
@@ -43,14 +41,12 @@ pub mod table {
     mod round_trip;
 }
 
-#[rustfmt::skip]
 pub mod store {
     //! Floor 2, what is already known.
 
     pub mod memory;
 }
 
-#[rustfmt::skip]
 pub mod api {
     //! Floor 2, the HTTP edge. Nothing here waits for its turn, retries or judges; that is the engine's.
 
@@ -60,7 +56,6 @@ pub mod api {
     pub mod client;
 }
 
-#[rustfmt::skip]
 pub mod engine {
     //! Floor 3, the run: the only place where tasks and queues are made.
 
@@ -79,7 +74,6 @@ pub mod engine {
     pub mod feed;
 }
 
-#[rustfmt::skip]
 pub mod sandbox {
     //! At the side: an emulated DingTalk API over real HTTP on loopback: people by rule, faults by script, and a
     //! ledger of what arrived. It imports nothing of the rest of the crate and writes its JSON by hand, so that a
@@ -94,7 +88,6 @@ pub mod sandbox {
     pub mod server;
 }
 
-#[rustfmt::skip]
 pub mod app {
     //! Floor 4, the command line: flags as typed become each floor's own options; `terminal` alone writes to
     //! standard error.

@@ -31,7 +31,12 @@ pub struct Settings {
 impl Default for Settings {
     /// The defaults of DESIGN 1.
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(10), connect_timeout: Duration::from_secs(5), idle: 16, proxied: true }
+        Self {
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            idle: 16,
+            proxied: true,
+        }
     }
 }
 

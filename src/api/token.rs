@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn refusals_are_final_and_outages_are_not() {
-        let quoted = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"secret is wrong"}"#).unwrap_err();
+        let quoted =
+            answer(400, r#"{"code":"invalidClientIdOrSecret","message":"secret is wrong"}"#).unwrap_err();
         assert_eq!(quoted.to_string(), "*** is wrong (invalidClientIdOrSecret)");
         let refused = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
         assert_eq!(refused.to_string(), "no (invalidClientIdOrSecret)");

@@ -136,7 +136,9 @@ impl Board {
     pub fn counts(&self) -> String {
         let mut line = String::new();
         for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
-            if rows > 0 || matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed) {
+            if rows > 0
+                || matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed)
+            {
                 let between = if line.is_empty() { "" } else { " · " };
                 let _ = write!(line, "{between}{} {rows}", status.name().replace('_', " "));
             }
@@ -150,7 +152,9 @@ impl Board {
     /// Calls a second of late.
     fn speed(&mut self, now: Instant) -> f64 {
         self.past.push_back((now, self.calls));
-        while self.past.len() > 2 && self.past.get(1).is_some_and(|(moment, _)| now.duration_since(*moment) >= RECENT) {
+        while self.past.len() > 2
+            && self.past.get(1).is_some_and(|(moment, _)| now.duration_since(*moment) >= RECENT)
+        {
             self.past.pop_front();
         }
         let Some((since, before)) = self.past.front() else { return 0.0 };
@@ -196,7 +200,8 @@ mod tests {
             [board.course(), board.counts()].join(" | "),
             "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
-        board.observe(&Event::Held { until: Instant::now() + Duration::from_mins(1), cause: Limit::Platform });
+        board
+            .observe(&Event::Held { until: Instant::now() + Duration::from_mins(1), cause: Limit::Platform });
         let line = board.course();
         assert!(line.contains(" · throttled until ") && line.contains("(the platform's capacity)"), "{line}");
         tokio::time::advance(Duration::from_secs(61)).await;

@@ -59,20 +59,38 @@ pub struct Resolve {
     #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter, help_heading = "Input and output")]
     pub delimiter: Option<u8>,
     /// The region of numbers without a country code
-    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", default_value = "CN", help_heading = "Input and output")]
+    #[arg(
+        long,
+        value_name = "CC",
+        env = "DINGMAP_REGION",
+        default_value = "CN",
+        help_heading = "Input and output"
+    )]
     pub region: Home,
     /// Write the output although the run stopped early, the open rows as pending
     #[arg(long, env = "DINGMAP_PARTIAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub partial: bool,
 
     /// Where the API is
-    #[arg(long, value_name = "URL", env = "DINGMAP_ENDPOINT", default_value = "https://oapi.dingtalk.io", help_heading = "DingTalk")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DINGMAP_ENDPOINT",
+        default_value = "https://oapi.dingtalk.io",
+        help_heading = "DingTalk"
+    )]
     pub endpoint: String,
     /// Resolve against a built-in emulation of the API instead; needs no credentials
     #[arg(long, env = "DINGMAP_SANDBOX", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "DingTalk")]
     pub sandbox: bool,
     /// The app's key [or DINGTALK_APP_KEY]
-    #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", hide_env_values = true, help_heading = "DingTalk")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "DINGMAP_APP_KEY",
+        hide_env_values = true,
+        help_heading = "DingTalk"
+    )]
     pub app_key: Option<String>,
     /// The file that has the app's secret [or DINGTALK_APP_SECRET, or a token in DINGTALK_ACCESS_TOKEN]
     #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = "DingTalk")]

@@ -49,8 +49,9 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
         None => text("DINGTALK_APP_SECRET")?,
     };
     let token = text("DINGTALK_ACCESS_TOKEN")?;
-    let remark = (key.is_some() && secret.is_some() && token.is_some())
-        .then_some("using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used");
+    let remark = (key.is_some() && secret.is_some() && token.is_some()).then_some(
+        "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used",
+    );
     let credentials = match (key, secret, token) {
         (Some(key), Some(secret), _) => Credentials::App { key, secret: secret.into() },
         (_, _, Some(token)) => Credentials::Token(SecretString::from(token)),
@@ -90,12 +91,14 @@ pub fn rehearsal(endpoint: &str, script: &Script) -> Result<Access, Failure> {
 /// The first line of the file: what an editor adds at the end does not belong to the secret.
 fn secret_in(path: &Path) -> Result<String, Failure> {
     let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
     match text.trim() {
         "" => Err(Failure::new(Exit::Usage, say("the file is empty"))),
-        secret if secret.lines().count() > 1 => {
-            Err(Failure::new(Exit::Usage, say("the file has more than one line; it should have the secret alone")))
-        }
+        secret if secret.lines().count() > 1 => Err(Failure::new(
+            Exit::Usage,
+            say("the file has more than one line; it should have the secret alone"),
+        )),
         secret => Ok(secret.to_owned()),
     }
 }
@@ -104,13 +107,19 @@ fn endpoint(text: &str) -> Result<Url, Failure> {
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
     // The text is not repeated: a URL can have a password in it.
     let url = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err(wrong("only scheme, host and port, such as https://oapi.dingtalk.io"));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(wrong("http:// would send the token in clear; use https://, or an address on this machine")),
+        "http" => {
+            Err(wrong("http:// would send the token in clear; use https://, or an address on this machine"))
+        }
         _ => Err(wrong("the address begins with https://")),
     }
 }
@@ -190,19 +199,25 @@ mod tests {
     use crate::app::cli::{Cli, Command};
 
     fn args(rest: &[&str]) -> Resolve {
-        let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve"].iter().chain(rest)).command else { panic!() };
+        let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve"].iter().chain(rest)).command
+        else {
+            panic!()
+        };
         *args
     }
 
     fn tried(rest: &[&str], variables: &[(&str, &str)]) -> Result<Access, Failure> {
-        let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
         access(&args(rest), find)
     }
 
     #[test]
     fn credentials_by_every_way() {
         let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s\n")];
-        assert!(matches!(tried(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k"));
+        assert!(
+            matches!(tried(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k")
+        );
         let token = [("DINGTALK_ACCESS_TOKEN", "t")];
         assert!(matches!(tried(&["i"], &token).unwrap().credentials, Credentials::Token(_)));
         let both = [app[0], app[1], token[0]];
@@ -216,10 +231,18 @@ mod tests {
     #[test]
     fn endpoints_that_cannot_be_meant_are_refused() {
         let token = [("DINGTALK_ACCESS_TOKEN", "t")];
-        for good in ["https://oapi.dingtalk.com", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"] {
+        for good in
+            ["https://oapi.dingtalk.com", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"]
+        {
             assert!(tried(&["i", "--endpoint", good], &token).is_ok(), "{good}");
         }
-        for bad in ["oapi.dingtalk.io", "http://oapi.dingtalk.io", "ftp://x", "https://u:p@x", "https://x/?access_token=1"] {
+        for bad in [
+            "oapi.dingtalk.io",
+            "http://oapi.dingtalk.io",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x/?access_token=1",
+        ] {
             let failure = tried(&["i", "--endpoint", bad], &token).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{bad}");
             assert!(!failure.error.to_string().contains("u:p"));
@@ -228,7 +251,12 @@ mod tests {
 
     #[test]
     fn the_output_stands_beside_the_input() {
-        for (input, expected) in [("a/staff.csv", "a/staff.resolved.csv"), ("staff", "staff.resolved.csv"), ("-", "-"), ("a.b.tsv", "a.b.resolved.csv")] {
+        for (input, expected) in [
+            ("a/staff.csv", "a/staff.resolved.csv"),
+            ("staff", "staff.resolved.csv"),
+            ("-", "-"),
+            ("a.b.tsv", "a.b.resolved.csv"),
+        ] {
             assert_eq!(output(&args(&[input])), Path::new(expected));
         }
         assert_eq!(output(&args(&["-", "-o", "x"])), Path::new("x"));

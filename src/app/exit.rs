@@ -234,7 +234,8 @@ mod tests {
     #[test]
     fn numbers_and_control_characters_do_not_reach_the_terminal() {
         assert_eq!(shown("no +852-51234567, no +6581234567"), "no +852-51****67, no +65****67");
-        let shown = shown("用户13800138000不存在\u{1b}[31m +8613900139000 code 20240101123456789 ip 10.0.0.1");
+        let shown =
+            shown("用户13800138000不存在\u{1b}[31m +8613900139000 code 20240101123456789 ip 10.0.0.1");
         assert_eq!(shown, "用户138****8000不存在 [31m +139****9000 code 20240101123456789 ip 10.0.0.1");
     }
 
@@ -247,7 +248,11 @@ mod tests {
             (fatal(Remedy::AllowList), 5, "allow list"),
             (fatal(Remedy::Credentials), 5, "DINGTALK_APP_SECRET"),
             (fatal(Remedy::Quota), 5, "quota"),
-            (Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() }, 5, "DINGTALK_ACCESS_TOKEN"),
+            (
+                Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
+                5,
+                "DINGTALK_ACCESS_TOKEN",
+            ),
             (Stop::NoToken { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
             (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
             (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),

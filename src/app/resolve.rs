@@ -59,8 +59,10 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
     // The signals are caught before there is a temporary file, so that none can leave it behind.
-    let signals = runtime.block_on(async { Signals::new() }).map_err(|error| Failure::of(Exit::Broken, error))?;
-    let sink = Sink::create(target.clone(), source.head()).map_err(|error| Failure::of(Exit::Output, error))?;
+    let signals =
+        runtime.block_on(async { Signals::new() }).map_err(|error| Failure::of(Exit::Broken, error))?;
+    let sink =
+        Sink::create(target.clone(), source.head()).map_err(|error| Failure::of(Exit::Output, error))?;
     let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
     terminal.begin(total);
     let run = Run { args, terminal, bounds, total, target };
@@ -80,7 +82,11 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
     };
     let looks = |cell: &str| looks_like_mobile(cell, args.region);
     let unreadable = |error| {
-        let name = if args.input == Path::new("-") { "standard input".into() } else { args.input.display().to_string() };
+        let name = if args.input == Path::new("-") {
+            "standard input".into()
+        } else {
+            args.input.display().to_string()
+        };
         Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name) }
     };
     let (reader, total): (Box<dyn Read + Send>, _) = if args.input == Path::new("-") {
@@ -93,7 +99,10 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
             None
         };
         let file = File::open(&args.input).map_err(|error| {
-            Failure::new(Exit::Input, format!("{}: {error}; check the path and the permissions", args.input.display()))
+            Failure::new(
+                Exit::Input,
+                format!("{}: {error}; check the path and the permissions", args.input.display()),
+            )
         })?;
         (Box::new(file), total)
     };
@@ -111,7 +120,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn run(self, source: Source, sink: Sink, access: Option<Access>, mut signals: Signals) -> Result<Exit, Failure> {
+    async fn run(
+        self,
+        source: Source,
+        sink: Sink,
+        access: Option<Access>,
+        mut signals: Signals,
+    ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let (server, access) = if let Some(access) = access {
             (None, access)
@@ -146,10 +161,18 @@ impl Run<'_> {
         let ended = {
             let announce = |event: &_| board.borrow_mut().observe(event);
             let pace = Pace::new(self.args.rate);
-            let mut engine =
-                pin!(pipeline::run(self.bounds.clone(), remote, pace, &mut sheets, chunks, stopped, announce));
+            let mut engine = pin!(pipeline::run(
+                self.bounds.clone(),
+                remote,
+                pace,
+                &mut sheets,
+                chunks,
+                stopped,
+                announce
+            ));
             let period = self.terminal.period();
-            let mut ticks = interval_at(started + period.unwrap_or_default(), period.unwrap_or(Duration::MAX));
+            let mut ticks =
+                interval_at(started + period.unwrap_or_default(), period.unwrap_or(Duration::MAX));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
@@ -179,10 +202,15 @@ impl Run<'_> {
         let patience = if ended.is_some() { Duration::MAX } else { AT_ONCE };
         let sink = signals.outrun(sink, patience).await;
         let Some(ended) = ended else {
-            return Err(Failure::new(Exit::Interrupted(signalled.unwrap_or(Signal::Interrupt)), "interrupted at once"));
+            return Err(Failure::new(
+                Exit::Interrupted(signalled.unwrap_or(Signal::Interrupt)),
+                "interrupted at once",
+            ));
         };
-        let (report, end) = ended
-            .map_err(|error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(self.input()) })?;
+        let (report, end) = ended.map_err(|error| Failure {
+            exit: Exit::Input,
+            error: anyhow::Error::new(error).context(self.input()),
+        })?;
         let early = early(&end, access.endpoint.as_str().trim_end_matches('/'), signalled);
         let written = matches!(end, End::Finished) || end.limit() || self.args.partial;
         let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
@@ -206,7 +234,11 @@ impl Run<'_> {
     }
 
     fn input(&self) -> String {
-        if self.args.input == Path::new("-") { "standard input".into() } else { self.args.input.display().to_string() }
+        if self.args.input == Path::new("-") {
+            "standard input".into()
+        } else {
+            self.args.input.display().to_string()
+        }
     }
 
     fn verdict(&self, report: &Report) -> Exit {
@@ -252,7 +284,8 @@ impl Signals {
         patience: Duration,
     ) -> Result<Result<Sink, SinkError>, Failure> {
         let joined = tokio::task::spawn_blocking(move || writer.join());
-        let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
+        let bug =
+            || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
         let stuck = |signal| Failure::new(Exit::Interrupted(signal), "interrupted while writing the output");
         tokio::select! {
             biased;

@@ -40,7 +40,12 @@ pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
 pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
     let mut text = format!("{} in {}: ", plural(report.rows_in, "row"), span(took));
     // Writing to a string does not fail.
-    let _ = write!(text, "{} asked with {}", plural(report.asked, "distinct number"), plural(report.calls, "call"));
+    let _ = write!(
+        text,
+        "{} asked with {}",
+        plural(report.asked, "distinct number"),
+        plural(report.calls, "call")
+    );
     if report.retries > 0 {
         let _ = write!(text, " ({} repeated)", report.retries);
     }
@@ -55,7 +60,12 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
         }
     }
     if report.holds > 0 {
-        let _ = write!(text, "\nheld by throttling: {}, {} in all", plural(report.holds, "time"), span(report.held));
+        let _ = write!(
+            text,
+            "\nheld by throttling: {}, {} in all",
+            plural(report.holds, "time"),
+            span(report.held)
+        );
     }
     if report.rows(Status::OutOfScope) > 0 {
         text.push_str(
@@ -109,11 +119,23 @@ mod tests {
         report.count(Status::Found);
         report.count(Status::OutOfScope);
         let text = closing(&report, Duration::from_millis(1234), &Target::Stdout);
-        assert!(text.starts_with("3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"), "{text}");
+        assert!(
+            text.starts_with(
+                "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"
+            ),
+            "{text}"
+        );
         assert!(text.contains("\n  found                2") && text.contains("contact scope"), "{text}");
-        assert!(text.ends_with("written to standard output") && !text.contains("held") && !text.contains("invalid"));
+        assert!(
+            text.ends_with("written to standard output")
+                && !text.contains("held")
+                && !text.contains("invalid")
+        );
         report.holds = 1;
         report.held = Duration::from_secs(61);
-        assert!(closing(&report, Duration::ZERO, &Target::Stdout).contains("held by throttling: 1 time, 1m 1s in all"));
+        assert!(
+            closing(&report, Duration::ZERO, &Target::Stdout)
+                .contains("held by throttling: 1 time, 1m 1s in all")
+        );
     }
 }

@@ -37,7 +37,8 @@ impl Terminal {
     /// Chooses how to show progress: a bar needs a terminal that can redraw a line.
     #[must_use]
     pub fn new(show: &Show) -> Self {
-        let draws = standard_error().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let draws =
+            standard_error().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let manner = match show.progress {
             _ if show.quiet => Manner::Silent,
             Progress::None => Manner::Silent,
@@ -74,7 +75,11 @@ impl Terminal {
             if let Some(rows) = total {
                 self.bar.set_length(rows);
             }
-            let shape = if total.is_some() { "{wide_bar:.cyan/dim} {percent:>3}%\n{prefix}\n{wide_msg}" } else { "{spinner} {prefix}\n{wide_msg}" };
+            let shape = if total.is_some() {
+                "{wide_bar:.cyan/dim} {percent:>3}%\n{prefix}\n{wide_msg}"
+            } else {
+                "{spinner} {prefix}\n{wide_msg}"
+            };
             if let Ok(style) = ProgressStyle::with_template(shape) {
                 self.bar.set_style(style.progress_chars("━╸─"));
             }
@@ -100,7 +105,9 @@ impl Terminal {
                 self.bar.set_message(counts);
                 self.bar.tick();
             }
-            Manner::Line => self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S"))),
+            Manner::Line => {
+                self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")))
+            }
             Manner::Silent => {}
         }
     }

@@ -71,8 +71,18 @@ pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
 
 /// What marks a page as that of the platform's guard: its own names, and the words in which it says that the caller
 /// is blocked. A page without any is somebody else's (`API.md` 2 knows both, and not how to tell them apart).
-const GUARD: [&str; 10] =
-    ["x5sec", "x5step", "x5referer", "_____tmd_____", "punish", "\"status\":1111", "阻断", "封禁", "过于频繁", "限制访问"];
+const GUARD: [&str; 10] = [
+    "x5sec",
+    "x5step",
+    "x5referer",
+    "_____tmd_____",
+    "punish",
+    "\"status\":1111",
+    "阻断",
+    "封禁",
+    "过于频繁",
+    "限制访问",
+];
 
 /// What a body without JSON is.
 fn garbled(body: &[u8]) -> Garbled {

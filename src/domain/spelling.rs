@@ -155,7 +155,9 @@ mod tests {
 
     #[test]
     fn what_a_spreadsheet_made_of_a_number_is_undone_where_the_digits_are_there() {
-        for cell in ["13800138000.0", "13800138000.00", "1.3800138E10", "1.3800138000e+10", "=\"13800138000\""] {
+        for cell in
+            ["13800138000.0", "13800138000.00", "1.3800138E10", "1.3800138000e+10", "=\"13800138000\""]
+        {
             assert_eq!(digits(cell).as_deref(), Ok("13800138000"), "{cell}");
         }
         for cell in ["1.38E+10", "1.38001E+10", "1E10", "1.3800138E+99"] {

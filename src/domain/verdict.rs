@@ -186,9 +186,11 @@ pub fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
         (429, None) => {
             Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Growing }))
         }
-        (429 | 503, Some(wait)) => {
-            Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Fixed(wait.max(LEAST)) }))
-        }
+        (429 | 503, Some(wait)) => Some(Verdict::Throttled(Hold {
+            cause: Limit::Proxy,
+            until: None,
+            pause: Pause::Fixed(wait.max(LEAST)),
+        })),
         (408 | 500..=599, _) => Some(Verdict::Transient),
         _ => None,
     }

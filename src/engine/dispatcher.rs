@@ -15,9 +15,9 @@ use crate::api::http::{Fault, Reply};
 use crate::api::pace::{Pace, Rate};
 use crate::api::token::{Grant, NoToken};
 use crate::domain::mobile::Mobile;
-use crate::domain::spelling::Refusal;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
+use crate::domain::spelling::Refusal;
 use crate::domain::verdict::{Hold, Limit};
 use crate::engine::backoff::{Backoff, Retries};
 use crate::engine::ending::End;
@@ -217,7 +217,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             Ok((id, result)) => (id, Some(result)),
             Err(error) => (error.id(), None),
         };
-        let Some(Call { mut lookup, token, generation, episode }) = self.under_way.remove(&id) else { return };
+        let Some(Call { mut lookup, token, generation, episode }) = self.under_way.remove(&id) else {
+            return;
+        };
         let Some(result) = result else {
             let text = "the call failed inside dingmap; please report it";
             return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));

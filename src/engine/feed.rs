@@ -72,7 +72,8 @@ pub fn write(mut sink: Sink) -> io::Result<Writing> {
                     // Writing to a string does not fail.
                     let _ = write!(code, "{known}");
                 }
-                let cells = [&*answer.userid, &*answer.exclusive, answer.status.name(), &*code, &*answer.message];
+                let cells =
+                    [&*answer.userid, &*answer.exclusive, answer.status.name(), &*code, &*answer.message];
                 sink.row(&chunk.load, row, cells)?;
             }
             if receiver.is_empty() {

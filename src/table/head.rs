@@ -46,7 +46,8 @@ mod tests {
         let mark = if text.starts_with('\u{feff}') { 3 } else { 0 };
         let sample = Sample::take(&text.as_bytes()[mark..], b';', true);
         let options = Options { headers: Some(headers), ..Options::default() };
-        let beginning = Beginning { sample: &sample, line: 1, bom: mark > 0, looks_like_mobile: &|_: &str| false };
+        let beginning =
+            Beginning { sample: &sample, line: 1, bom: mark > 0, looks_like_mobile: &|_: &str| false };
         let layout = beginning.layout(&options).0.unwrap();
         let mut framer = Framer::new(b';');
         let head = Head::take(text.as_bytes(), mark, true, &layout, &mut framer);
@@ -56,7 +57,10 @@ mod tests {
     #[test]
     fn the_header_and_what_is_in_front_of_it() {
         let (head, line) = take("\u{feff}\n\"phone\n\";status\r\n1;2\n", true);
-        assert_eq!((head.raw.as_slice(), head.terminator.as_slice()), ("\u{feff}\n\"phone\n\";status".as_bytes(), &b"\r\n"[..]));
+        assert_eq!(
+            (head.raw.as_slice(), head.terminator.as_slice()),
+            ("\u{feff}\n\"phone\n\";status".as_bytes(), &b"\r\n"[..])
+        );
         assert_eq!((&head.names.unwrap()[2], head.delimiter, line), (&"dingtalk_status".to_owned(), b';', 4));
     }
 

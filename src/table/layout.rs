@@ -72,8 +72,13 @@ mod tests {
 
     fn layout(text: &str, options: &Options) -> (Result<Layout, ColumnError>, bool) {
         let sample = Sample::take(text.as_bytes(), b',', true);
-        Beginning { sample: &sample, line: 1, bom: false, looks_like_mobile: &|cell: &str| cell.starts_with('1') }
-            .layout(options)
+        Beginning {
+            sample: &sample,
+            line: 1,
+            bom: false,
+            looks_like_mobile: &|cell: &str| cell.starts_with('1'),
+        }
+        .layout(options)
     }
 
     #[test]
