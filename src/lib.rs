@@ -94,6 +94,7 @@ pub mod app {
 
     pub mod cli;
     pub mod exit;
+    pub mod signals;
     pub mod config;
     pub mod board;
     pub mod terminal;

@@ -27,7 +27,7 @@ pub enum Exit {
     Limit,
     /// 7: output cannot be written.
     Output,
-    /// 130 or 143: interrupted by this signal.
+    /// 130, 143 or 129: interrupted by this signal.
     Interrupted(Signal),
 }
 
@@ -38,6 +38,8 @@ pub enum Signal {
     Interrupt,
     /// What a service manager sends.
     Terminate,
+    /// The terminal or the connection is gone.
+    Hangup,
 }
 
 impl Exit {
@@ -55,6 +57,7 @@ impl Exit {
             Self::Output => 7,
             Self::Interrupted(Signal::Interrupt) => 130,
             Self::Interrupted(Signal::Terminate) => 143,
+            Self::Interrupted(Signal::Hangup) => 129,
         }
     }
 }
@@ -191,33 +194,37 @@ fn remedy_text(remedy: Remedy) -> (&'static str, &'static str) {
 }
 
 /// A text of the API as it may be shown on a terminal: on one line, without control characters, and with
-/// everything that could be a mobile number masked.
+/// everything that could be a mobile number masked, however it is spelt.
 #[must_use]
 pub fn shown(message: &str) -> String {
-    let mut shown = String::new();
-    let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
-    let (mut rest, mut follows_a_plus) = (clean.as_str(), false);
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
-        let (before, run) = (&rest[..start], &rest[start..start + digits]);
-        shown.push_str(before);
-        let national = run.strip_prefix("86").unwrap_or(run);
-        // `+CC-NATIONAL`: the digits after the country code and its dash.
-        let abroad = before.ends_with('+') || (before == "-" && follows_a_plus);
-        follows_a_plus = before.ends_with('+');
-        let (head, tail) = match national.len() {
-            11 if national.starts_with('1') => (&national[..3], &national[7..]),
-            5.. if abroad => (&run[..2], &run[run.len() - 2..]),
-            _ => (run, ""),
-        };
-        shown.push_str(head);
-        if !tail.is_empty() {
-            shown.push_str("****");
-            shown.push_str(tail);
-        }
-        rest = &rest[start + digits..];
+    let clean: Vec<char> = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
+    let (mut shown, mut at) = (String::new(), 0);
+    while let Some(c) = clean.get(at) {
+        let length = if c.is_ascii_digit() { number_length(&clean[at..]) } else { 1 };
+        let run: String = clean[at..at + length].iter().collect();
+        let abroad = at > 0 && clean[at - 1] == '+';
+        shown.push_str(&masked(&run, abroad).unwrap_or(run));
+        at += length;
     }
-    shown + rest
+    shown
+}
+
+/// How far a number goes on that begins here: digits, with single dashes and spaces between them.
+fn number_length(text: &[char]) -> usize {
+    let digit = |at: usize| text.get(at).is_some_and(char::is_ascii_digit);
+    let joined = |at: usize| matches!(text.get(at), Some('-' | ' ')) && digit(at + 1);
+    (1..text.len()).find(|at| !digit(*at) && !joined(*at)).unwrap_or(text.len())
+}
+
+/// The mask of what could be a mobile number: eleven digits of the mainland, or seven and more behind a plus sign.
+fn masked(run: &str, abroad: bool) -> Option<String> {
+    let digits: String = run.chars().filter(char::is_ascii_digit).collect();
+    let national = digits.strip_prefix("00").unwrap_or(&digits);
+    let national = national.strip_prefix("86").unwrap_or(national);
+    let mainland = national.len() == 11 && national.starts_with('1');
+    let number = if mainland { national } else { &digits };
+    (mainland || (abroad && digits.len() > 6))
+        .then(|| format!("{}****{}", &number[..3], &number[number.len() - 2..]))
 }
 
 /// A duration in whole seconds, for people.
@@ -233,10 +240,15 @@ mod tests {
 
     #[test]
     fn numbers_and_control_characters_do_not_reach_the_terminal() {
-        assert_eq!(shown("no +852-51234567, no +6581234567"), "no +852-51****67, no +65****67");
-        let shown =
-            shown("用户13800138000不存在\u{1b}[31m +8613900139000 code 20240101123456789 ip 10.0.0.1");
-        assert_eq!(shown, "用户138****8000不存在 [31m +139****9000 code 20240101123456789 ip 10.0.0.1");
+        for (message, expected) in [
+            ("用户13800138000不存在\u{1b}[31m", "用户138****00不存在 [31m"),
+            ("no +852-51234567, no +6581234567", "no +852****67, no +658****67"),
+            ("+86 138-0013-8000 or 008613800138000", "+138****00 or 138****00"),
+            ("until 2026-09-03 00:01:03 by 10.0.0.1", "until 2026-09-03 00:01:03 by 10.0.0.1"),
+            ("request 20240101123456789, app 3204871942", "request 20240101123456789, app 3204871942"),
+        ] {
+            assert_eq!(shown(message), expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::app::cli::Sandbox;
 use crate::app::exit::{Exit, Failure};
+use crate::app::signals::Signals;
 use crate::app::terminal::Terminal;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
@@ -30,13 +31,10 @@ pub fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
                 format!("port {} on 127.0.0.1: {error}; choose another with --port, or 0 for any", args.port),
             )
         })?;
+        // Heard from before the first word, after which a script may send one.
+        let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         tell(&usage(&server.endpoint(), &script)).map_err(|error| Failure::of(Exit::Output, error))?;
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(|error| Failure::of(Exit::Broken, error))?;
-        tokio::select! {
-            result = tokio::signal::ctrl_c() => result.map_err(|error| Failure::of(Exit::Broken, error))?,
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         let ledger = server.ledger();
         terminal.say(&format!(
             "{} lookups and {} token calls were served",

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::api::client::Client;
 use crate::api::http::Http;
@@ -21,21 +20,24 @@ use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::mobile::looks_like_mobile;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
-use crate::engine::dispatcher;
+use crate::engine::dispatcher::{self, Sheet};
 use crate::engine::ending::End;
-use crate::engine::feed::{self, Writing};
+use crate::engine::feed::{self, Reading, Writing};
 use crate::engine::pipeline;
 use crate::engine::remote::DingTalk;
+use crate::engine::reorder::Chunk;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
+use crate::table::batch::Batch;
 use crate::table::layout::Options;
 use crate::table::sink::{Sink, SinkError};
-use crate::table::source::Source;
+use crate::table::source::{Source, SourceError};
 use crate::table::survey::survey;
 use crate::table::target::Target;
 
@@ -128,79 +130,17 @@ impl Run<'_> {
         mut signals: Signals,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
-        let (server, access) = if let Some(access) = access {
-            (None, access)
-        } else {
-            let script = Script::default();
-            let server = Server::start(script.clone(), 0).await.map_err(broken)?;
-            let access = config::rehearsal(&server.endpoint(), &script)?;
-            (Some(server), access)
-        };
-        if let Some(remark) = access.remark {
-            self.terminal.say(remark);
-        }
-        let http = Http::new(&config::connections(self.args, &access.endpoint))
-            .map_err(|error| Failure::of(Exit::Broken, error))?;
-        let remote = Arc::new(DingTalk {
-            client: Client::new(
-                http.clone(),
-                &access.endpoint,
-                config::mainland(self.args),
-                self.args.exclusive_accounts,
-            ),
-            issuer: Issuer::new(http, &access.endpoint, access.credentials),
-        });
-        let reading = feed::read(source, self.args.region).map_err(broken)?;
+        let (remote, endpoint, server) = self.far_side(access).await?;
+        let Reading { mut sheets, tail } = feed::read(source, self.args.region).map_err(broken)?;
         let Writing { chunks, sink } = feed::write(sink).map_err(broken)?;
-
         let started = Instant::now();
-        let board = RefCell::new(Board::new(self.total, self.args.rate));
-        let (stop, stopped) = watch::channel(false);
-        let mut sheets = reading.sheets;
-        let mut signalled = None;
-        let ended = {
-            let announce = |event: &_| board.borrow_mut().observe(event);
-            let pace = Pace::new(self.args.rate);
-            let mut engine = pin!(pipeline::run(
-                self.bounds.clone(),
-                remote,
-                pace,
-                &mut sheets,
-                chunks,
-                stopped,
-                announce
-            ));
-            let period = self.terminal.period();
-            let mut ticks =
-                interval_at(started + period.unwrap_or_default(), period.unwrap_or(Duration::MAX));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    biased;
-                    signal = signals.next() => {
-                        if signalled.replace(signal).is_some() {
-                            break None;
-                        }
-                        self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
-                        // The run has ended where nobody listens.
-                        let _ = stop.send(true);
-                    }
-                    ended = &mut engine => break Some(ended),
-                    _ = ticks.tick(), if period.is_some() => {
-                        let (course, counts, rows) = {
-                            let mut board = board.borrow_mut();
-                            (board.course(), board.counts(), board.settled())
-                        };
-                        self.terminal.progress(rows, course, counts);
-                    }
-                }
-            }
-        };
+        let (ended, signalled) = self.drive(remote, &mut sheets, chunks, &mut signals).await;
         drop(server);
         self.terminal.end();
-        // Whatever happened, the writer has to let go of its temporary file before the program ends.
-        let patience = if ended.is_some() { Duration::MAX } else { AT_ONCE };
-        let sink = signals.outrun(sink, patience).await;
+        // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
+        // to stop may be waiting for whoever reads our output, and is not waited for long.
+        let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
+        let sink = outrun(&mut signals, sink, if hurried { AT_ONCE } else { Duration::MAX }).await;
         let Some(ended) = ended else {
             return Err(Failure::new(
                 Exit::Interrupted(signalled.unwrap_or(Signal::Interrupt)),
@@ -211,13 +151,13 @@ impl Run<'_> {
             exit: Exit::Input,
             error: anyhow::Error::new(error).context(self.input()),
         })?;
-        let early = early(&end, access.endpoint.as_str().trim_end_matches('/'), signalled);
+        let early = early(&end, &endpoint, signalled);
         let written = matches!(end, End::Finished) || end.limit() || self.args.partial;
         let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             // The sheets have ended, so the reader has.
-            let tail = reading.tail.join().unwrap_or_default();
+            let tail = tail.join().unwrap_or_default();
             sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
         }
         let took = started.elapsed();
@@ -230,6 +170,74 @@ impl Run<'_> {
             Some(failure) if written => Err(failure),
             Some(failure) => Err(self.unwritten(&failure)),
             None => Ok(self.verdict(&report)),
+        }
+    }
+
+    /// The API and its address: DingTalk's, or a server of our own, which lives as long as what is given back.
+    async fn far_side(&self, access: Option<Access>) -> Result<(DingTalk, String, Option<Server>), Failure> {
+        let (server, access) = if let Some(access) = access {
+            (None, access)
+        } else {
+            let script = Script::default();
+            let server =
+                Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
+            let access = config::rehearsal(&server.endpoint(), &script)?;
+            (Some(server), access)
+        };
+        if let Some(remark) = access.remark {
+            self.terminal.say(remark);
+        }
+        let http = Http::new(&config::connections(self.args, &access.endpoint))
+            .map_err(|error| Failure::of(Exit::Broken, error))?;
+        let (mainland, exclusive) = (config::mainland(self.args), self.args.exclusive_accounts);
+        let remote = DingTalk {
+            client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
+            issuer: Issuer::new(http, &access.endpoint, access.credentials),
+        };
+        Ok((remote, access.endpoint.as_str().trim_end_matches('/').to_owned(), server))
+    }
+
+    /// Drives the engine, shows how it goes and listens for signals: how it ended, none where a second signal ended
+    /// it at once, and the last signal.
+    async fn drive(
+        &self,
+        remote: DingTalk,
+        sheets: &mut mpsc::Receiver<Result<Sheet<Batch>, SourceError>>,
+        chunks: mpsc::Sender<Chunk<Batch>>,
+        signals: &mut Signals,
+    ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
+        let board = RefCell::new(Board::new(self.total, self.args.rate));
+        let (stop, stopped) = watch::channel(false);
+        let announce = |event: &_| board.borrow_mut().observe(event);
+        let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.rate));
+        let mut engine =
+            pin!(pipeline::run(bounds, Arc::new(remote), pace, sheets, chunks, stopped, announce));
+        let period = self.terminal.period();
+        let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick comes at once, when there is nothing to show yet.
+        ticks.reset();
+        let mut signalled = None;
+        loop {
+            tokio::select! {
+                biased;
+                signal = signals.next() => {
+                    if signalled.replace(signal).is_some() {
+                        return (None, signalled);
+                    }
+                    self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
+                    // The run has ended where nobody listens.
+                    let _ = stop.send(true);
+                }
+                ended = &mut engine => return (Some(ended), signalled),
+                _ = ticks.tick(), if period.is_some() => {
+                    let (course, counts, rows) = {
+                        let mut board = board.borrow_mut();
+                        (board.course(), board.counts(), board.settled())
+                    };
+                    self.terminal.progress(rows, course, counts);
+                }
+            }
         }
     }
 
@@ -259,39 +267,29 @@ impl Run<'_> {
     }
 }
 
-/// The signals that end a run.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+/// Waits for the writer, for so long at most; a signal cuts the wait down to [`AT_ONCE`].
+async fn outrun(
+    signals: &mut Signals,
+    writer: JoinHandle<Result<Sink, SinkError>>,
+    patience: Duration,
+) -> Result<Result<Sink, SinkError>, Failure> {
+    let mut joined = tokio::task::spawn_blocking(move || writer.join());
+    let (signal, patience) = tokio::select! {
+        biased;
+        joined = &mut joined => return ended(joined),
+        () = sleep(patience) => (Signal::Interrupt, Duration::ZERO),
+        signal = signals.next() => (signal, AT_ONCE),
+    };
+    match timeout(patience, joined).await {
+        Ok(joined) => ended(joined),
+        Err(_) => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
+    }
 }
 
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-        }
-    }
-
-    /// Waits for the writer, which may itself wait for whoever reads our output, unless a signal comes first.
-    async fn outrun(
-        &mut self,
-        writer: JoinHandle<Result<Sink, SinkError>>,
-        patience: Duration,
-    ) -> Result<Result<Sink, SinkError>, Failure> {
-        let joined = tokio::task::spawn_blocking(move || writer.join());
-        let bug =
-            || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
-        let stuck = |signal| Failure::new(Exit::Interrupted(signal), "interrupted while writing the output");
-        tokio::select! {
-            biased;
-            joined = joined => joined.map_err(|_| bug())?.map_err(|_| bug()),
-            signal = self.next() => Err(stuck(signal)),
-            () = sleep(patience) => Err(stuck(Signal::Interrupt)),
-        }
-    }
+/// What the writer gave back; that it panicked is a bug of ours.
+fn ended<E, P>(
+    joined: Result<Result<Result<Sink, SinkError>, P>, E>,
+) -> Result<Result<Sink, SinkError>, Failure> {
+    let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
+    joined.map_err(|_| bug())?.map_err(|_| bug())
 }

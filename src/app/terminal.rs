@@ -106,7 +106,7 @@ impl Terminal {
                 self.bar.tick();
             }
             Manner::Line => {
-                self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")))
+                self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")));
             }
             Manner::Silent => {}
         }

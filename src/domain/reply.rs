@@ -44,11 +44,12 @@ pub enum Garbled {
 /// # Errors
 /// [`Garbled`] says what the body is instead.
 pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|_| garbled(body))?;
-    if wire.punish.is_some() || wire.status.and_then(code) == Some(Code::Number(1111)) {
-        return Err(Garbled::Banned);
-    }
-    let outer = wire.errcode.and_then(code).ok_or(Garbled::NoCode)?;
+    let Some(outer) = wire.errcode.and_then(code) else {
+        let banned = wire.punish.is_some() || wire.status.and_then(code) == Some(Code::Number(1111));
+        return Err(if banned { Garbled::Banned } else { Garbled::NoCode });
+    };
     let message = wire.errmsg.and_then(text).unwrap_or_default();
     let inner = match outer {
         Code::Number(88 | 15) => wire
@@ -87,7 +88,7 @@ const GUARD: [&str; 10] = [
 /// What a body without JSON is.
 fn garbled(body: &[u8]) -> Garbled {
     let text = String::from_utf8_lossy(body);
-    let text = text.trim_start_matches('\u{feff}').trim();
+    let text = text.trim();
     if text.is_empty() {
         Garbled::Empty
     } else if GUARD.iter().any(|mark| text.contains(mark)) {
@@ -224,6 +225,8 @@ mod tests {
                 "x",
             ),
             (r#"{"errcode":15,"errmsg":"remote"}"#, "15", "remote"),
+            ("\u{feff}{\"errcode\":60121,\"errmsg\":\"gone\"}", "60121", "gone"),
+            (r#"{"errcode":-1,"errmsg":"busy","status":1111}"#, "-1", "busy"),
             (r#"{"errcode":-1,"errmsg":"busy","sub_code":"40014"}"#, "-1", "busy"),
         ];
         for (body, code, message) in cases {
