@@ -14,6 +14,10 @@ use crate::domain::verdict::{self, Verdict};
 
 /// What a token without a stated lifetime is good for (`API.md` 4).
 const USUAL_LIFETIME: Duration = Duration::from_hours(2);
+/// The longest lifetime that is believed; a longer one would only overflow a clock.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
+/// The longest lifetime that is believed; a longer one would only overflow a clock.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
 /// How long before its end a token is renewed (`API.md` 4).
 const EARLY: Duration = Duration::from_mins(10);
 
@@ -196,7 +200,7 @@ fn fresh_for(seconds: f64) -> Duration {
     let lifetime = Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|stated| !stated.is_zero())
-        .unwrap_or(USUAL_LIFETIME);
+        .map_or(USUAL_LIFETIME, |stated| stated.min(LONGEST_LIFETIME));
     lifetime.saturating_sub(EARLY).max(lifetime.min(EARLY * 2) / 2)
 }
 
@@ -221,6 +225,7 @@ mod tests {
             assert_eq!(grant.fresh_for, Some(Duration::from_mins(110)), "{body}");
         }
         assert_eq!(fresh_for(60.0), Duration::from_secs(30));
+        assert_eq!(fresh_for(1e18), LONGEST_LIFETIME - EARLY);
         assert_eq!(fresh_for(f64::MAX), Duration::from_mins(110));
     }
 
