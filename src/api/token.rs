@@ -16,8 +16,6 @@ use crate::domain::verdict::{self, Verdict};
 const USUAL_LIFETIME: Duration = Duration::from_hours(2);
 /// The longest lifetime that is believed; a longer one would only overflow a clock.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
-/// The longest lifetime that is believed; a longer one would only overflow a clock.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
 /// How long before its end a token is renewed (`API.md` 4).
 const EARLY: Duration = Duration::from_mins(10);
 
