@@ -187,7 +187,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
                 return self.finish_early(End::CallsUsedUp);
             }
             let new = self.ready.front().is_some_and(Lookup::is_new);
-            if new && self.omen.enough(self.calls.len() + self.later.len()) {
+            if new && self.omen.enough(self.report.calls - self.report.retries) {
                 return;
             }
             if let Err(moment) = self.pace.take() {

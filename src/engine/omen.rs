@@ -23,11 +23,11 @@ pub struct Omen {
 }
 
 impl Omen {
-    /// Whether so many numbers under way are enough: until one of them has shown that the calls work, no more than the
+    /// Whether so many numbers are enough to have called: until one of them has shown that the calls work, only the
     /// first twenty are risked.
     #[must_use]
-    pub fn enough(&self, under_way: usize) -> bool {
-        !self.well && under_way >= FIRST as usize
+    pub fn enough(&self, called: u64) -> bool {
+        !self.well && called >= u64::from(FIRST)
     }
 
     /// Takes note of one call's result.
@@ -84,6 +84,7 @@ mod tests {
             omen.heard(&ok());
             assert!(omen.settled(&failed(34567)).is_none());
             assert!(omen.settled(&other).is_none());
+            assert!(!omen.enough(u64::MAX));
             assert!((0..100).all(|_| omen.settled(&failed(34567)).is_none()), "{other:?}");
         }
     }

@@ -24,6 +24,7 @@ struct Seen {
 }
 
 /// Resolves `input` with every message switched on.
+#[track_caller]
 fn attempt(script: Script, input: impl AsRef<[u8]>, set: impl FnOnce(&mut Command)) -> Seen {
     let (desk, api) = (Desk::new(), Api::new(script));
     let output = desk.path("out.csv");

@@ -85,13 +85,14 @@ fn a_penalty_that_outlasts_patience_is_not_waited_for() {
 
 #[test]
 fn rows_that_failed_show_in_the_exit_status() {
-    for (number, status, calls) in [("13800138094", "failed", 3), ("13800138099", "failed", 3)] {
+    // Busy for ever, and a code that nobody knows.
+    for number in ["13800138094", "13800138099"] {
         let seen = attempt(unlimited(), format!("phone\n13800138000\n{number}\n"), |command| {
             command.args(["--max-retries", "2"]);
         });
         seen.told(4, &["failed"]);
-        assert_eq!(seen.statuses(), ["found", status]);
-        assert_eq!(seen.ledger.calls_of(number).count(), calls, "{number}");
+        assert_eq!(seen.statuses(), ["found", "failed"]);
+        assert_eq!(seen.ledger.calls_of(number).count(), 3, "{number}");
     }
 }
 

@@ -218,8 +218,9 @@ fn the_rate_is_that_of_the_flag_then_of_the_variable_then_the_default() {
         let ledger = api.ledger();
         assert_eq!(ledger.calls().len(), 24);
         let seen = ledger.most_in_window(Duration::from_secs(1));
-        assert!(seen <= most, "{variable:?} {flag:?}: {seen} calls in a second");
-        // Well above half of the rate: the variable's 1 and the default's 20 would both be noticed.
-        assert!(seen * 4 >= most * 3, "{variable:?} {flag:?}: only {seen} calls in a second");
+        // A busy machine stamps arrivals late. How exactly a rate is kept is for other tests; here the bounds
+        // are only so narrow that no two of these rates can be mistaken for each other.
+        let likely = most * 3 / 4..=most + 2;
+        assert!(likely.contains(&seen), "{variable:?} {flag:?}: {seen} calls in a second");
     }
 }
