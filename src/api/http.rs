@@ -109,7 +109,7 @@ impl Http {
     ///
     /// # Errors
     /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
-    pub async fn post(&self, url: &Url, json: impl Into<reqwest::Body>) -> Result<Reply, Fault> {
+    pub async fn post(&self, url: &Url, json: String) -> Result<Reply, Fault> {
         let request = self.client.request(Method::POST, url.clone());
         self.send(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json)).await
     }
@@ -185,7 +185,7 @@ mod tests {
     async fn an_unreachable_host_is_told_without_its_url() {
         let http = Http::new(&Settings::default()).unwrap();
         let url = "http://127.0.0.1:1/topapi?access_token=secret".parse().unwrap();
-        let fault = http.post(&url, "{}").await.unwrap_err();
+        let fault = http.post(&url, "{}".to_owned()).await.unwrap_err();
         assert!(!fault.answered());
         let text = format!("{fault} {fault:?}");
         assert!(

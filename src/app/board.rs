@@ -90,9 +90,9 @@ impl Board {
                 info!(count, "a token was fetched");
                 self.trouble = None;
             }
-            Event::NoToken { reason, delay } => {
-                info!(reason, ?delay, "no token; tries again");
-                self.trouble = Some(shown(reason));
+            Event::NoToken { reason, delay, serves } => {
+                info!(reason, ?delay, serves, "no new token; tries again");
+                self.trouble = Some(shown(reason)).filter(|_| !serves);
             }
             Event::Ending => self.ending = true,
         }

@@ -151,6 +151,7 @@ pub fn bounds(args: &Resolve, seed: u64) -> Result<dispatcher::Settings, Failure
         patience: args.patience,
         most_calls: args.max_calls,
         partial: args.partial,
+        reads_on: true,
         seed,
         wall: jiff::Timestamp::now,
     })

@@ -110,6 +110,7 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failur
             Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)),
             "interrupted. Run the same command to start again.".to_owned(),
         ),
+        End::InputLost => (Exit::Broken, "the input broke off inside dingmap; this is a bug, please report it".to_owned()),
         End::OutputLost => (Exit::Output, "the output cannot be written".to_owned()),
         End::Stopped(stop) => stopped(stop, endpoint),
     };
@@ -219,8 +220,8 @@ fn number_length(text: &[char]) -> usize {
 /// The mask of what could be a mobile number: eleven digits of the mainland, or seven and more behind a plus sign.
 fn masked(run: &str, abroad: bool) -> Option<String> {
     let digits: String = run.chars().filter(char::is_ascii_digit).collect();
-    let national = digits.strip_prefix("00").unwrap_or(&digits);
-    let national = national.strip_prefix("86").unwrap_or(national);
+    let national = digits.trim_start_matches('0');
+    let national = national.strip_prefix("86").unwrap_or(national).trim_start_matches('0');
     let mainland = national.len() == 11 && national.starts_with('1');
     let number = if mainland { national } else { &digits };
     (mainland || (abroad && digits.len() > 6))
@@ -244,6 +245,7 @@ mod tests {
             ("用户13800138000不存在\u{1b}[31m", "用户138****00不存在 [31m"),
             ("no +852-51234567, no +6581234567", "no +852****67, no +658****67"),
             ("+86 138-0013-8000 or 008613800138000", "+138****00 or 138****00"),
+            ("013800138000", "138****00"),
             ("until 2026-09-03 00:01:03 by 10.0.0.1", "until 2026-09-03 00:01:03 by 10.0.0.1"),
             ("request 20240101123456789, app 3204871942", "request 20240101123456789, app 3204871942"),
         ] {

@@ -26,15 +26,16 @@ use crate::app::terminal::Terminal;
 use crate::domain::mobile::looks_like_mobile;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
-use crate::engine::dispatcher::{self, Sheet};
+use crate::engine::dispatcher;
 use crate::engine::ending::End;
 use crate::engine::feed::{self, Reading, Writing};
-use crate::engine::pipeline;
+use crate::engine::pipeline::{self, Inlet};
 use crate::engine::remote::DingTalk;
 use crate::engine::reorder::Chunk;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::table::batch::Batch;
+use crate::table::head::Head;
 use crate::table::layout::Options;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
@@ -49,10 +50,9 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// # Errors
 /// A [`Failure`] for everything that people have to be told.
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
-    let bounds = config::bounds(args, fastrand::u64(..))?;
-    // The input comes first, then the output, then the credentials: what a person has at hand is checked before
-    // what they have to fetch.
+    let mut bounds = config::bounds(args, fastrand::u64(..))?;
     let (source, total) = open(args)?;
+    bounds.reads_on = total.is_some();
     terminal.say(&summary::opening(&args.input, &source, total));
     let output = config::output(args);
     let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
@@ -60,18 +60,37 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
-    // The signals are caught before there is a temporary file, so that none can leave it behind.
-    let signals =
-        runtime.block_on(async { Signals::new() }).map_err(|error| Failure::of(Exit::Broken, error))?;
-    let sink =
-        Sink::create(target.clone(), source.head()).map_err(|error| Failure::of(Exit::Output, error))?;
-    let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
-    terminal.begin(total);
-    let run = Run { args, terminal, bounds, total, target };
-    let exit = runtime.block_on(run.run(source, sink, access, signals));
+    let exit = runtime.block_on(async {
+        // The signals are caught before there is a temporary file, so that none can leave it behind.
+        let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+        // The input came first, then the output, then the credentials: what a person has at hand is checked before what
+        // they have to fetch.
+        let sink = create(&mut signals, target.clone(), source.head().clone()).await?;
+        let access =
+            if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
+        terminal.begin(total);
+        Run { args, terminal, bounds, total, target }.run(source, sink, access, signals).await
+    });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     exit
+}
+
+/// Opens the output. A FIFO that nobody reads makes that wait, which a signal ends.
+async fn create(signals: &mut Signals, target: Target, head: Head) -> Result<Sink, Failure> {
+    let mut creating = tokio::task::spawn_blocking(move || Sink::create(target, &head));
+    tokio::select! {
+        biased;
+        sink = &mut creating => match sink {
+            Ok(sink) => sink.map_err(|error| Failure::of(Exit::Output, error)),
+            Err(error) => Err(Failure::of(Exit::Broken, error)),
+        },
+        signal = signals.next() => {
+            // A temporary file that was just made is removed with the sink that this gives.
+            drop(timeout(AT_ONCE, creating).await);
+            Err(Failure::new(Exit::Interrupted(signal), "interrupted while opening the output"))
+        }
+    }
 }
 
 /// Opens the input. A regular file is read through once before, so that a bad row is told before the first call
@@ -83,13 +102,9 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
         column: args.column.clone(),
     };
     let looks = |cell: &str| looks_like_mobile(cell, args.region);
-    let unreadable = |error| {
-        let name = if args.input == Path::new("-") {
-            "standard input".into()
-        } else {
-            args.input.display().to_string()
-        };
-        Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name) }
+    let unreadable = |error| Failure {
+        exit: Exit::Input,
+        error: anyhow::Error::new(error).context(summary::name(&args.input)),
     };
     let (reader, total): (Box<dyn Read + Send>, _) = if args.input == Path::new("-") {
         (Box::new(io::stdin()), None)
@@ -149,13 +164,14 @@ impl Run<'_> {
         };
         let (report, end) = ended.map_err(|error| Failure {
             exit: Exit::Input,
-            error: anyhow::Error::new(error).context(self.input()),
+            error: anyhow::Error::new(error).context(summary::name(&self.args.input)),
         })?;
         let early = early(&end, &endpoint, signalled);
         let written = matches!(end, End::Finished) || end.limit() || self.args.partial;
         let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
+            self.is_all_there(&report)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
             sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
@@ -202,7 +218,7 @@ impl Run<'_> {
     async fn drive(
         &self,
         remote: DingTalk,
-        sheets: &mut mpsc::Receiver<Result<Sheet<Batch>, SourceError>>,
+        sheets: &mut Inlet<Batch, SourceError>,
         chunks: mpsc::Sender<Chunk<Batch>>,
         signals: &mut Signals,
     ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
@@ -241,11 +257,18 @@ impl Run<'_> {
         }
     }
 
-    fn input(&self) -> String {
-        if self.args.input == Path::new("-") {
-            "standard input".into()
-        } else {
-            self.args.input.display().to_string()
+    /// A file that has other rows than when it was looked through must not pass for resolved.
+    fn is_all_there(&self, report: &Report) -> Result<(), Failure> {
+        match self.total {
+            Some(total) if total != report.rows_in => Err(Failure::new(
+                Exit::Input,
+                format!(
+                    "{}: the file changed while it was read: {total} rows at first, {} in the end; nothing was written. Run again when it is complete.",
+                    summary::name(&self.args.input),
+                    report.rows_in
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 

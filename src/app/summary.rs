@@ -9,11 +9,17 @@ use crate::domain::report::Report;
 use crate::table::source::Source;
 use crate::table::target::Target;
 
+/// What people call an input.
+#[must_use]
+pub fn name(input: &Path) -> String {
+    if input == Path::new("-") { "standard input".to_owned() } else { input.display().to_string() }
+}
+
 /// What was detected, and why: the run's first line.
 #[must_use]
 pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
     let (dialect, column) = (source.dialect(), source.column());
-    let name = if input == Path::new("-") { "standard input".into() } else { input.display().to_string() };
+    let name = name(input);
     let rows = match total {
         Some(0) => "no rows below the header, ".to_owned(),
         Some(1) => "1 row, ".to_owned(),

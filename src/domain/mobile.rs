@@ -135,6 +135,26 @@ impl Mobile {
     }
 }
 
+impl Mobile {
+    /// A text of the API without this number in it, however it is spelt there: texts reach terminals and logs.
+    #[must_use]
+    pub fn hidden_in(self, text: &str) -> String {
+        let national = self.national();
+        let mut hidden = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            let joined = |c: char| c.is_ascii_digit() || matches!(c, '-' | ' ' | '+');
+            let end = rest[start..].find(|c| !joined(c)).map_or(rest.len(), |length| start + length);
+            let run = &rest[start..end];
+            let digits: String = run.chars().filter(char::is_ascii_digit).collect();
+            hidden.push_str(&rest[..start]);
+            hidden.push_str(if digits.contains(&national) { "****" } else { run });
+            rest = &rest[end..];
+        }
+        hidden + rest
+    }
+}
+
 impl fmt::Debug for Mobile {
     /// Masked: debug output ends up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -279,6 +299,12 @@ mod tests {
         let mask = |cell| Mobile::parse(cell, Home::CHINA).unwrap().masked();
         assert_eq!(mask("13800138000"), "138****8000");
         assert_eq!(mask("+85251234567"), "+852-51****67");
+        let abroad = Mobile::parse("+85251234567", Home::CHINA).unwrap();
+        for text in ["852-51234567", "0085251234567", "+852 5123 4567", "no 51234567!"] {
+            let hidden = abroad.hidden_in(text);
+            assert!(hidden.contains("****") && !hidden.contains("5123"), "{hidden}");
+        }
+        assert_eq!(abroad.hidden_in("ip 10.0.0.1, code 60011"), "ip 10.0.0.1, code 60011");
         assert_eq!(format!("{:?}", Mobile::parse("13800138000", Home::CHINA)), "Ok(Mobile(138****8000))");
     }
 

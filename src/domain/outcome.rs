@@ -47,12 +47,6 @@ impl Status {
             Self::Pending => "pending",
         }
     }
-
-    /// Whether asking again in the same hour would give the same answer. Only such answers may be kept (DESIGN 4).
-    #[must_use]
-    pub const fn definitive(self) -> bool {
-        !matches!(self, Self::Failed | Self::Pending)
-    }
 }
 
 impl fmt::Display for Status {
@@ -126,12 +120,6 @@ mod tests {
         let names = Status::ALL.map(Status::name);
         let contract = ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed", "pending"];
         assert_eq!(names, contract);
-    }
-
-    #[test]
-    fn transient_answers_are_not_definitive() {
-        let kept: Vec<_> = Status::ALL.into_iter().filter(|status| !status.definitive()).collect();
-        assert_eq!(kept, [Status::Failed, Status::Pending]);
     }
 
     #[test]

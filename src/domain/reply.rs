@@ -72,28 +72,19 @@ pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
 
 /// What marks a page as that of the platform's guard: its own names, and the words in which it says that the caller
 /// is blocked. A page without any is somebody else's (`API.md` 2 knows both, and not how to tell them apart).
-const GUARD: [&str; 10] = [
-    "x5sec",
-    "x5step",
-    "x5referer",
-    "_____tmd_____",
-    "punish",
-    "\"status\":1111",
-    "阻断",
-    "封禁",
-    "过于频繁",
-    "限制访问",
-];
+const GUARD: [&str; 8] =
+    ["x5sec", "x5step", "x5referer", "_____tmd_____", "punish", "阻断", "封禁", "过于频繁"];
 
 /// What a body without JSON is.
 fn garbled(body: &[u8]) -> Garbled {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
+    let page = text.starts_with('<');
     if text.is_empty() {
         Garbled::Empty
-    } else if GUARD.iter().any(|mark| text.contains(mark)) {
+    } else if page && GUARD.iter().any(|mark| text.contains(mark)) {
         Garbled::Banned
-    } else if text.starts_with('<') {
+    } else if page {
         Garbled::Page
     } else {
         Garbled::NotJson
@@ -237,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_told_apart() {
-        let cases: [(&str, Garbled); 9] = [
+        let cases: [(&str, Garbled); 10] = [
             ("", Garbled::Empty),
             (" \n", Garbled::Empty),
             ("<html><body>502</body></html>", Garbled::Page),
@@ -245,6 +236,7 @@ mod tests {
             (r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, Garbled::Banned),
             (r#"{"errcode":0,"result":{"userid":"zh"#, Garbled::NotJson),
             ("upstream timed out", Garbled::NotJson),
+            (r#"{"errcode":90018,"errmsg":"请求过于频繁"#, Garbled::NotJson),
             ("[]", Garbled::NotJson),
             (r#"{"errmsg":"ok"}"#, Garbled::NoCode),
         ];

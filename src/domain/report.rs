@@ -14,7 +14,7 @@ pub struct Report {
     by_status: [u64; Status::ALL.len()],
     /// Rows handed to the output.
     pub rows_out: u64,
-    /// Distinct numbers that needed the API.
+    /// Distinct numbers that were called.
     pub asked: u64,
     /// Rows whose answer another row's call gave.
     pub shared: u64,

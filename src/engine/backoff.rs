@@ -16,6 +16,9 @@ pub struct Retries {
     pub max: Duration,
 }
 
+/// The first ceiling where the lower bound is nothing, which could not be doubled.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// The backoffs of one thing that keeps failing.
 #[derive(Debug)]
 pub struct Backoff {
@@ -29,7 +32,7 @@ impl Backoff {
     pub fn new(retries: Retries) -> Self {
         let ceilings = ExponentialBuilder::default()
             .with_factor(2.0)
-            .with_min_delay(retries.min.saturating_mul(2).min(retries.max))
+            .with_min_delay(retries.min.saturating_mul(2).max(LEAST).min(retries.max))
             .with_max_delay(retries.max)
             .without_max_times()
             .build();
@@ -60,7 +63,8 @@ mod tests {
             for step in 1..20 {
                 let delay = backoff.after_failure(&mut jitter);
                 // Backon multiplies in floating point: a microsecond of rounding is allowed.
-                let ceiling = min.saturating_mul(1 << step).min(max) + Duration::from_micros(1);
+                let first = (min * 2).max(LEAST);
+                let ceiling = first.saturating_mul(1 << (step - 1)).min(max) + Duration::from_micros(1);
                 prop_assert!(delay >= min && delay <= ceiling, "{step}: {delay:?} > {ceiling:?}");
             }
         }

@@ -58,6 +58,9 @@ pub struct Settings {
     pub most_calls: Option<u64>,
     /// Whether a run that stops early still hands on all rows, the open ones as pending.
     pub partial: bool,
+    /// Whether a run that is interrupted reads on to the input's end where it hands on all rows: not from a pipe, which
+    /// may never end.
+    pub reads_on: bool,
     /// The seed of all jitter.
     pub seed: u64,
     /// The wall clock, for the ends of penalties.
@@ -147,15 +150,11 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
                 }
             };
             if let Some(outcome) = self.answers.get(mobile) {
-                let outcome = Arc::clone(outcome);
                 self.report.shared += 1;
                 self.settle(row, outcome);
             } else if self.flight.join(mobile, row) {
                 self.ready.push_back(Lookup::new(mobile));
-                self.report.asked += 1;
                 (self.announce)(&Event::Wanted);
-            } else {
-                self.report.shared += 1;
             }
         }
     }
@@ -169,11 +168,16 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             (self.announce)(&Event::Retrying(self.later.len()));
         }
         self.next_call = None;
-        if self.end.is_some() || self.holds.until().is_some() || self.ready.is_empty() {
+        if self.end.is_some() {
             return;
         }
-        if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
+        // Before anything that may have to be waited for, since no call can follow.
+        let open = !self.ready.is_empty() || !self.later.is_empty();
+        if open && self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
             return self.finish_early(End::CallsUsedUp);
+        }
+        if self.ready.is_empty() || self.holds.until().is_some() {
+            return;
         }
         if self.tokens.fetch_now() {
             let remote = Arc::clone(&self.remote);
@@ -261,8 +265,10 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             self.finish_early(End::Stopped(stop));
         }
         let outcome = Arc::new(outcome);
-        self.answers.keep(mobile, Arc::clone(&outcome));
-        for row in self.flight.land(mobile) {
+        self.answers.keep(mobile, &outcome);
+        let rows = self.flight.land(mobile);
+        self.report.shared += rows.len().saturating_sub(1) as u64;
+        for row in rows {
             self.settle(row, Arc::clone(&outcome));
         }
     }
@@ -303,7 +309,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
                 return (self.announce)(&Event::Token(self.report.tokens));
             }
             Ok(Err(NoToken::Throttled(hold))) => {
-                self.tokens.failed(Duration::ZERO);
+                self.tokens.put_off();
                 return self.hold(&hold, self.holds.episode());
             }
             Ok(Err(refused @ NoToken::Refused { .. })) => {
@@ -316,9 +322,10 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         let (reason, answered) = outage;
         let retries = self.settings.retries;
         let delay = self.outage.get_or_insert_with(|| Backoff::new(retries)).after_failure(&mut self.jitter);
-        let failures = self.tokens.failed(delay);
-        if failures <= retries.most || self.tokens.usable().is_some() {
-            return (self.announce)(&Event::NoToken { reason, delay });
+        let serves = self.tokens.usable().is_some();
+        let (failures, delay) = self.tokens.failed(delay);
+        if failures <= retries.most || serves {
+            return (self.announce)(&Event::NoToken { reason, delay, serves });
         }
         let stop =
             if answered { Stop::NoToken { reason, refused: false } } else { Stop::Unreachable(reason) };
@@ -343,7 +350,8 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
 
     /// Whether every row is handed on, the open ones as pending.
     pub(crate) fn hands_on_all(&self) -> bool {
-        self.settings.partial || self.end.as_ref().is_some_and(End::limit)
+        let lost = matches!(self.end, Some(End::InputLost | End::OutputLost));
+        (self.settings.partial && !lost) || self.end.as_ref().is_some_and(End::limit)
     }
 
     /// Once the run ends early and its calls are back, what is open becomes pending.
@@ -382,9 +390,16 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         Some(chunk)
     }
 
-    pub(crate) fn close(&mut self) -> (Report, End) {
+    /// The totals, and how it ended: a run all of whose rows have their answers has finished, whatever else came.
+    pub(crate) fn close(&mut self, all_read: bool) -> (Report, End) {
+        if self.end.is_some() {
+            self.holds.cut_short();
+        }
         self.holds.until();
         self.report.held = self.holds.total();
-        (self.report, self.end.take().unwrap_or(End::Finished))
+        self.report.asked = self.report.calls - self.report.retries;
+        let whole = all_read && self.reorder.is_empty() && self.report.rows(Status::Pending) == 0;
+        let end = self.end.take().filter(|end| !(whole && matches!(end, End::Interrupted)));
+        (self.report, end.unwrap_or(End::Finished))
     }
 }

@@ -23,6 +23,8 @@ pub enum End {
     Interrupted,
     /// It could not go on.
     Stopped(Stop),
+    /// The input broke off; whoever reads it knows why.
+    InputLost,
     /// Nobody takes the rows any more; whoever took them knows why.
     OutputLost,
 }

@@ -58,6 +58,8 @@ pub enum Event {
         reason: String,
         /// After this long.
         delay: Duration,
+        /// Whether the token that there is serves until then.
+        serves: bool,
     },
     /// The run ends before its input does: calls under way are waited for.
     Ending,

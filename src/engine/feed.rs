@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::mobile::{Home, Mobile};
 use crate::engine::dispatcher::{SHEET, Sheet};
+use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::Chunk;
 use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
@@ -17,8 +18,8 @@ use crate::table::source::{Source, SourceError};
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
 #[derive(Debug)]
 pub struct Reading {
-    /// The sheets, or the error that ended them.
-    pub sheets: mpsc::Receiver<Result<Sheet<Batch>, SourceError>>,
+    /// The sheets, and what ended them.
+    pub sheets: Inlet<Batch, SourceError>,
     /// Not to be joined before the sheets have ended: a read of a silent pipe never returns.
     pub tail: JoinHandle<Vec<u8>>,
 }
@@ -40,21 +41,19 @@ pub fn read(mut source: Source, home: Home) -> io::Result<Reading> {
     let (sender, sheets) = mpsc::channel(1);
     let tail = thread::Builder::new().name("reader".into()).spawn(move || {
         loop {
-            let sheet = match source.next_batch(SHEET) {
-                Ok(Some(batch)) => {
-                    let numbers = (0..batch.len()).map(|row| Mobile::parse(batch.cell(row), home)).collect();
-                    Ok(Sheet { load: batch, numbers })
-                }
-                Ok(None) => return source.tail().to_vec(),
-                Err(error) => Err(error),
-            };
-            let last = sheet.is_err();
-            if sender.blocking_send(sheet).is_err() || last {
-                return Vec::new();
+            let sheet = source.next_batch(SHEET).map(|batch| batch.map(|batch| numbered(batch, home)));
+            let goes_on = matches!(sheet, Ok(Some(_)));
+            if sender.blocking_send(sheet).is_err() || !goes_on {
+                return source.tail().to_vec();
             }
         }
     })?;
     Ok(Reading { sheets, tail })
+}
+
+fn numbered(batch: Batch, home: Home) -> Sheet<Batch> {
+    let numbers = (0..batch.len()).map(|row| Mobile::parse(batch.cell(row), home)).collect();
+    Sheet { load: batch, numbers }
 }
 
 /// Starts to write.

@@ -1,5 +1,5 @@
 //! Single flight: which rows wait for which number (DESIGN 3). Owns nothing but that; who calls, and when, is
-//! `pipeline`'s business.
+//! `dispatcher`'s business.
 
 use std::collections::HashMap;
 

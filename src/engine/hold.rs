@@ -20,6 +20,8 @@ pub struct Holds {
     episode: u64,
     /// Holds in a row without an answer in between.
     in_a_row: u32,
+    /// When the last hold began.
+    since: Option<Instant>,
     ended: Duration,
 }
 
@@ -48,26 +50,29 @@ impl Holds {
     }
 
     /// A throttling answer to a call that left in `episode`. Calls that were under way together meet the limit
-    /// together: only the first of them begins a hold, the others can but prolong it to an end that they name.
+    /// together: only the first of them begins a hold, the others can but prolong it.
     pub fn order(&mut self, hold: &Hold, episode: u64, wall: Timestamp, jitter: &mut fastrand::Rng) -> Held {
         let now = Instant::now();
         let begins = episode == self.episode;
+        let since = if begins { now } else { self.since.unwrap_or(now) };
         let named = hold.until.and_then(|until| Duration::try_from(until.duration_since(wall)).ok());
-        let pause = match (named.filter(|left| !left.is_zero()), hold.pause) {
-            (Some(left), _) => left,
-            (None, _) if !begins => Duration::ZERO,
-            (None, Pause::Fixed(pause)) => pause,
+        let until = match (named.filter(|left| !left.is_zero()), hold.pause) {
+            (Some(left), _) => now + left,
+            // One that was under way with the first rests from the same moment.
+            (None, Pause::Fixed(pause)) => since + pause,
+            (None, Pause::Growing) if !begins => now,
             (None, Pause::Growing) => {
                 let whole = FIRST * 2_u32.pow(self.in_a_row.min(DOUBLINGS));
-                whole + whole.mul_f64(jitter.f64() / 4.0)
+                now + whole + whole.mul_f64(jitter.f64() / 4.0)
             }
         };
         if begins {
             self.episode += 1;
             self.in_a_row += 1;
+            self.since = Some(now);
         }
         let current = self.current.get_or_insert(Current { since: now, until: now });
-        current.until = current.until.max(now + pause);
+        current.until = current.until.max(until);
         Held { until: current.until, begins, cause: hold.cause }
     }
 
@@ -132,6 +137,9 @@ mod tests {
         );
         assert_eq!(holds.until(), None);
         assert_eq!(holds.total(), FIRST);
+        let ban = Hold { cause: Limit::Address, until: None, pause: Pause::Fixed(Duration::from_mins(5)) };
+        let left = Duration::from_mins(5).saturating_sub(FIRST);
+        assert_eq!(order(&mut holds, &ban, 0), (left, false), "a straggler that met more holds for longer");
     }
 
     #[tokio::test(start_paused = true)]

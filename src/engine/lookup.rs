@@ -1,5 +1,5 @@
 //! The life of one number: from an attempt's result, and what happened to the number before, to the next step. A
-//! state machine without time: it says how long to back off and `pipeline` waits.
+//! state machine without time: it says how long to back off and `dispatcher` waits.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ pub enum Step {
 /// Why a run cannot go on.
 #[derive(Clone, Debug)]
 pub enum Stop {
-    /// The API says that a person has to act.
+    /// The API says that a person has to act. Messages in a stop have the number hidden.
     Fatal {
         /// What has to be done.
         remedy: Remedy,
@@ -154,7 +154,7 @@ impl Lookup {
             Verdict::Fatal(remedy) => Step::Stop(Stop::Fatal {
                 remedy,
                 code: heard.code.unwrap_or(Code::Number(0)),
-                message: heard.message,
+                message: self.mobile.hidden_in(&heard.message),
             }),
         }
     }
@@ -175,7 +175,7 @@ impl Lookup {
             return Step::Renew;
         }
         let code = heard.code.unwrap_or(Code::Number(0));
-        Step::Stop(Stop::TokenRejected { fresh, code, message: heard.message })
+        Step::Stop(Stop::TokenRejected { fresh, code, message: self.mobile.hidden_in(&heard.message) })
     }
 }
 

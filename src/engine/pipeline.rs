@@ -3,6 +3,7 @@
 //! follows from it is `dispatcher`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -15,48 +16,69 @@ use crate::engine::event::Event;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::Chunk;
 
+/// How long a run that stops waits for whoever takes its last rows.
+const LAST_ROWS: Duration = Duration::from_secs(1);
+
+/// What comes in: sheets, and at the end an explicit nothing. A channel that closes without it has lost rows.
+pub type Inlet<L, E> = mpsc::Receiver<Result<Option<Sheet<L>>, E>>;
+
 /// Runs to the end: takes sheets, hands on chunks in the same order. `stop` turning true ends the run early.
 ///
 /// # Errors
-/// The first error that came instead of a sheet. Calls under way are abandoned then.
+/// The first error that came instead of a sheet, once the rows before it that have their answers are handed on.
 pub async fn run<R: Remote, L, E>(
     settings: Settings,
     remote: Arc<R>,
     pace: Pace,
-    sheets: &mut mpsc::Receiver<Result<Sheet<L>, E>>,
+    sheets: &mut Inlet<L, E>,
     chunks: mpsc::Sender<Chunk<L>>,
     mut stop: watch::Receiver<bool>,
     announce: impl FnMut(&Event),
 ) -> Result<(Report, End), E> {
     let mut run = Dispatcher::new(settings, remote, pace, announce);
-    let mut all_read = false;
+    let (mut all_read, mut failure, mut deadline) = (false, None, None);
     loop {
         // In this order: starting may find that no call is left to make, and that winds up what is open.
         run.start();
         run.wind_up();
-        let done = all_read && run.reorder.is_empty();
-        if done || (run.drained() && !run.hands_on_all()) {
-            return Ok(run.close());
+        let leaves = run.drained() && !run.hands_on_all();
+        let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if (all_read && run.reorder.is_empty()) || (leaves && (late || !run.reorder.ready())) {
+            return failure.map_or_else(|| Ok(run.close(all_read)), Err);
         }
-        let wakes = run.wakes();
+        if leaves && deadline.is_none() {
+            deadline = Some(Instant::now() + LAST_ROWS);
+        }
+        let wakes = deadline.or_else(|| run.wakes());
         let room = run.reorder.is_empty() || run.reorder.len() + SHEET <= run.settings.window;
         tokio::select! {
             biased;
-            Ok(()) = stop.changed(), if run.end.is_none() => run.finish_early(End::Interrupted),
+            Ok(()) = stop.changed(), if run.end.is_none() => {
+                run.finish_early(End::Interrupted);
+                all_read |= !run.settings.reads_on;
+            }
             Some(joined) = run.calls.join_next_with_id(), if !run.calls.is_empty() => run.heard(joined),
             Some(joined) = run.fetches.join_next(), if !run.fetches.is_empty() => run.fetched(joined),
             room = chunks.reserve(), if run.reorder.ready() => {
                 let Ok(permit) = room else {
                     run.finish_early(End::OutputLost);
-                    return Ok(run.close());
+                    return Ok(run.close(all_read));
                 };
                 if let Some(chunk) = run.hand_on() {
                     permit.send(chunk);
                 }
             }
-            sheet = sheets.recv(), if !all_read && room => match sheet {
-                Some(sheet) => run.admit(sheet?),
-                None => all_read = true,
+            sheet = sheets.recv(), if !all_read && !leaves && room => match sheet {
+                Some(Ok(Some(sheet))) => run.admit(sheet),
+                Some(Ok(None)) => all_read = true,
+                Some(Err(error)) => {
+                    run.finish_early(End::InputLost);
+                    (all_read, failure) = (true, Some(error));
+                }
+                None => {
+                    run.finish_early(End::InputLost);
+                    all_read = true;
+                }
             },
             () = sleep_until(wakes.unwrap_or_else(Instant::now)), if wakes.is_some() => {}
         }

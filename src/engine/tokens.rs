@@ -1,5 +1,5 @@
 //! The run's token: which one is used, when it is due, and that it is renewed once however many calls meet its end.
-//! Leaves the token calls to `api::token` and starting them to `pipeline`.
+//! Leaves the token calls to `api::token` and starting them to `dispatcher`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,14 +62,19 @@ impl Tokens {
         (self.dead, self.fetching, self.failures, self.not_before) = (false, false, 0, None);
     }
 
-    /// The token call failed and may work later; how often it failed in a row. `delay` is the backoff where there
-    /// is no token to go on with.
-    pub fn failed(&mut self, delay: Duration) -> u32 {
+    /// The token call was throttled: it starts again when calls may.
+    pub fn put_off(&mut self) {
+        self.fetching = false;
+    }
+
+    /// The token call failed and may work later: how often it failed in a row, and when it is tried again. `delay` is
+    /// the backoff where there is no token to go on with.
+    pub fn failed(&mut self, delay: Duration) -> (u32, Duration) {
         let delay = if self.usable().is_some() { LATER } else { delay };
         self.fetching = false;
         self.failures += 1;
         self.not_before = Some(Instant::now() + delay);
-        self.failures
+        (self.failures, delay)
     }
 
     /// A call was turned away with the token of this generation. Only the first such call of a generation matters.
@@ -103,7 +108,7 @@ mod tests {
         assert_eq!(tokens.usable().unwrap().1, 2, "a straggler of the first token does not harm the second");
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(tokens.usable().is_some() && tokens.fetch_now(), "renewed early, while the old one serves");
-        assert_eq!(tokens.failed(Duration::ZERO), 1);
+        assert_eq!(tokens.failed(Duration::ZERO), (1, LATER));
         assert!(!tokens.fetch_now() && tokens.wakes() == Some(Instant::now() + LATER));
     }
 
@@ -111,10 +116,14 @@ mod tests {
     async fn without_a_token_a_failed_fetch_backs_off() {
         let mut tokens = Tokens::default();
         assert!(tokens.fetch_now());
-        assert_eq!(tokens.failed(Duration::from_secs(1)), 1);
+        assert_eq!(tokens.failed(Duration::from_secs(1)), (1, Duration::from_secs(1)));
         assert!(!tokens.fetch_now());
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(tokens.fetch_now());
-        assert_eq!(tokens.failed(Duration::from_secs(1)), 2);
+        assert_eq!(tokens.failed(Duration::from_secs(1)).0, 2);
+        tokens.not_before = None;
+        assert!(tokens.fetch_now());
+        tokens.put_off();
+        assert!(tokens.fetch_now() && tokens.failures == 2, "throttling is no failure");
     }
 }

@@ -180,6 +180,7 @@ fn settings(seed: u64) -> Settings {
         patience: Duration::from_hours(100),
         most_calls: None,
         partial: false,
+        reads_on: true,
         seed,
         wall: || Timestamp::UNIX_EPOCH,
     }
@@ -208,7 +209,7 @@ fn play(
     let world = Arc::new(world);
     let remote = Arc::clone(&world);
     runtime.block_on(async move {
-        let (sheets_in, mut sheets) = mpsc::channel::<Result<Sheet<()>, String>>(1);
+        let (sheets_in, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
         let (chunks, mut chunks_out) = mpsc::channel::<Chunk<()>>(2);
         let (stop, stopped) = watch::channel(false);
         let mut dice = fastrand::Rng::with_seed(settings.seed ^ 1);
@@ -216,7 +217,9 @@ fn play(
             let mut rows = rows.into_iter();
             loop {
                 let numbers: Vec<_> = rows.by_ref().take(dice.usize(1..=SHEET)).collect();
-                if numbers.is_empty() || sheets_in.send(Ok(Sheet { load: (), numbers })).await.is_err() {
+                let sheet = (!numbers.is_empty()).then_some(Sheet { load: (), numbers });
+                let ends = sheet.is_none();
+                if sheets_in.send(Ok(sheet)).await.is_err() || ends {
                     return;
                 }
             }
@@ -362,10 +365,10 @@ fn patience_ends_a_run_whose_limit_never_lifts() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let (sender, mut sheets) = mpsc::channel::<Result<Sheet<()>, String>>(1);
+        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let numbers = (0..50).map(|n| Mobile::parse(&format!("138{n:08}"), Home::CHINA)).collect();
-        sender.try_send(Ok(Sheet { load: (), numbers })).unwrap();
-        drop(sender);
+        sender.try_send(Ok(Some(Sheet { load: (), numbers }))).unwrap();
+        sender.try_send(Ok(None)).unwrap();
         let (chunks, mut out) = mpsc::channel(64);
         let (_stop, stopped) = watch::channel(false);
         let bounds = Settings { patience: Duration::from_secs(30), ..settings(0) };

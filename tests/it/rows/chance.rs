@@ -120,8 +120,7 @@ fn run_of(seed: u64) {
 
 #[test]
 fn a_run_drawn_from_a_seed_gives_the_predicted_rows_and_calls() {
-    // Some seeds that stay, and one that is new each time.
-    for seed in (1..=7).chain([fastrand::u64(..)]) {
+    for seed in 1..=8 {
         println!("seed {seed}");
         run_of(seed);
     }
