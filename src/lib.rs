@@ -50,6 +50,7 @@ pub mod store {
 pub mod api {
     //! Floor 2, the HTTP edge. Nothing here waits for its turn, retries or judges; that is the engine's.
 
+    pub mod rate;
     pub mod pace;
     pub mod http;
     pub mod token;
@@ -63,6 +64,7 @@ pub mod engine {
     pub mod flight;
     pub mod reorder;
     pub mod backoff;
+    pub mod settings;
     pub mod hold;
     pub mod tokens;
     pub mod lookup;

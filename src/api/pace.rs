@@ -1,11 +1,9 @@
-//! The pace: when the next call may go out. Owns the rate that the user set, the spacing of calls below it, and
-//! the slower rate after the API complained (DESIGN 3). Leaves waiting, and holds, to `engine::pipeline`: a pace
+//! The pace: when the next call may go out. Owns the spacing of calls below a rate, and the slower rate after the API
+//! complained (DESIGN 3). Leaves waiting, and holds, to `engine::dispatcher`: a pace
 //! is asked by one task, so that the order of calls is the order of asking and no lock is needed.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::num::NonZeroU32;
-use std::str::FromStr;
 use std::time::Duration;
 
 use governor::clock::{Clock, Reference};
@@ -14,6 +12,8 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
+
+use crate::api::rate::Rate;
 
 /// Up to this rate the window below is kept exactly; above, DESIGN 3 allows one per cent more.
 const EXACT_BELOW: f64 = 60.0;
@@ -37,55 +37,6 @@ const FLOOR: f64 = 0.1;
 /// Every so often without a complaint the rate recovers by [`STEP`] of what the user set.
 const RECOVERY: Duration = Duration::from_secs(10);
 const STEP: f64 = 0.05;
-
-/// Calls a second: a fraction above zero and at most a million, or no limit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate(Option<f64>);
-
-impl Rate {
-    /// No limit, for a private gateway.
-    pub const UNLIMITED: Self = Self(None);
-    const MOST: f64 = 1_000_000.0;
-    /// One call in a day: slower than any use, and short enough for every clock.
-    const LEAST: f64 = 1.0 / 86_400.0;
-
-    /// Calls a second; none where there is no limit.
-    #[must_use]
-    pub fn per_second(self) -> Option<f64> {
-        self.0
-    }
-}
-
-impl FromStr for Rate {
-    type Err = String;
-
-    /// `15`, `0.5`, `900/m`, `5/s`, `100/h` or `unlimited`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.eq_ignore_ascii_case("unlimited") {
-            return Ok(Self::UNLIMITED);
-        }
-        let wrong =
-            || format!("'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited");
-        let (count, seconds) = match text.split_once('/') {
-            None | Some((_, "s")) => (text.strip_suffix("/s").unwrap_or(text), 1.0),
-            Some((count, "m")) => (count, 60.0),
-            Some((count, "h")) => (count, 3600.0),
-            Some(_) => return Err(wrong()),
-        };
-        let rate = count.parse::<f64>().map_err(|_| wrong())? / seconds;
-        if (Self::LEAST..=Self::MOST).contains(&rate) { Ok(Self(Some(rate))) } else { Err(wrong()) }
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("unlimited"),
-            Some(rate) if rate < 1.0 => write!(f, "{}", (rate * 1000.0).round() / 1000.0),
-            Some(rate) => write!(f, "{}", (rate * 100.0).round() / 100.0),
-        }
-    }
-}
 
 /// Gives out the right to make a call, one at a time.
 ///
@@ -117,11 +68,11 @@ impl Pace {
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self {
-            rate: rate.0,
+            rate: rate.per_second(),
             share: 1.0,
             changed: Instant::now(),
-            limiter: limiter(rate.0.unwrap_or(Rate::MOST)),
-            cells: cells(rate.0.unwrap_or(Rate::MOST)),
+            limiter: limiter(rate.per_second().unwrap_or(Rate::MOST)),
+            cells: cells(rate.per_second().unwrap_or(Rate::MOST)),
             slot: None,
             recent: VecDeque::new(),
         }
@@ -164,7 +115,7 @@ impl Pace {
     /// The calls a second that are aimed at now: what the user set or less.
     #[must_use]
     pub fn current(&self) -> Rate {
-        Rate(self.rate.map(|rate| rate * self.share))
+        self.rate.map_or(Rate::UNLIMITED, |rate| Rate::of(rate * self.share))
     }
 
     /// The moment at which one more departure fits both windows; none when it fits at any time.
@@ -296,30 +247,20 @@ mod tests {
         departures
     }
 
-    /// The most of these moments, which are in order, in any second that begins with one: no other has more.
+    /// The most of these moments, which are in order, in any second.
     fn most_in_a_second(moments: &[Instant]) -> f64 {
-        let second = |first: usize| {
-            let end = moments[first] + Duration::from_secs(1);
-            moments[first..].iter().take_while(|moment| **moment < end).count()
-        };
-        count((0..moments.len()).map(second).max().unwrap_or_default())
+        let (mut first, mut most) = (0, 0);
+        for (last, moment) in moments.iter().enumerate() {
+            while *moment >= moments[first] + Duration::from_secs(1) {
+                first += 1;
+            }
+            most = most.max(last + 1 - first);
+        }
+        count(most)
     }
 
     fn share(departures: &[Instant], rate: f64) -> f64 {
         count(departures.len() - 1) / (departures[departures.len() - 1] - departures[0]).as_secs_f64() / rate
-    }
-
-    #[test]
-    fn rates_in_every_spelling() {
-        for (text, per_second) in
-            [("15", 15.0), ("0.5", 0.5), ("900/m", 15.0), ("20/s", 20.0), ("7200/h", 2.0)]
-        {
-            assert_eq!(rate(text).per_second(), Some(per_second), "{text}");
-        }
-        assert_eq!(rate("unlimited").per_second(), None);
-        for text in ["", "0", "-1", "NaN", "inf", "20/d", "fast", "1e9", "/m", "20/s/s"] {
-            assert!(text.parse::<Rate>().is_err(), "{text}");
-        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -377,7 +318,7 @@ mod tests {
             departures(&mut pace, Duration::from_millis(300), || Duration::ZERO).await;
             pace.slow_down();
         }
-        assert_eq!(pace.current(), Rate(Some(2.0)), "never below a tenth");
+        assert_eq!(pace.current(), Rate::of(2.0), "never below a tenth");
         let mut before = 2.0;
         while before < 20.0 {
             let departures = departures(&mut pace, Duration::from_secs(9), || Duration::ZERO).await;
@@ -399,7 +340,7 @@ mod tests {
             let departures = runtime.block_on(async {
                 let mut random = fastrand::Rng::with_seed(seed);
                 let late = || Duration::from_micros(random.u64(..=worst));
-                departures(&mut Pace::new(Rate(Some(rate))), Duration::from_secs(20), late).await
+                departures(&mut Pace::new(Rate::of(rate)), Duration::from_secs(20), late).await
             });
             prop_assert!(most_in_a_second(&departures) <= rate.ceil());
             prop_assert!(count(departures.len()) <= 20.0 * rate + 1.0 + rate.floor());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, trace};
 
-use crate::api::pace::Rate;
+use crate::api::rate::Rate;
 use crate::app::exit::{rounded, shown};
 use crate::domain::outcome::Status;
 use crate::domain::verdict::Limit;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::api::pace::Rate;
+use crate::api::rate::Rate;
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;

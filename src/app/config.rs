@@ -13,7 +13,7 @@ use crate::app::cli::{Mainland, Resolve};
 use crate::app::exit::{Exit, Failure};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
-use crate::engine::dispatcher;
+use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 
 /// Where the API is and how to be let in.
@@ -139,12 +139,12 @@ pub fn is_loopback(url: &Url) -> bool {
 ///
 /// # Errors
 /// Usage (2) for backoff bounds that contradict each other.
-pub fn bounds(args: &Resolve, seed: u64) -> Result<dispatcher::Settings, Failure> {
+pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
     if args.retry_min > args.retry_max {
         return Err(Failure::new(Exit::Usage, "--retry-min is longer than --retry-max"));
     }
     let workers = usize::from(args.workers);
-    Ok(dispatcher::Settings {
+    Ok(Settings {
         workers,
         window: 1024.max(16 * workers),
         retries: Retries { most: args.max_retries, min: args.retry_min, max: args.retry_max },

@@ -26,12 +26,12 @@ use crate::app::terminal::Terminal;
 use crate::domain::mobile::looks_like_mobile;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
-use crate::engine::dispatcher;
 use crate::engine::ending::End;
 use crate::engine::feed::{self, Reading, Writing};
 use crate::engine::pipeline::{self, Inlet};
 use crate::engine::remote::DingTalk;
 use crate::engine::reorder::Chunk;
+use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::table::batch::Batch;
@@ -131,7 +131,7 @@ fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
 struct Run<'a> {
     args: &'a Resolve,
     terminal: &'a Terminal,
-    bounds: dispatcher::Settings,
+    bounds: Settings,
     total: Option<u64>,
     target: Target,
 }

@@ -6,20 +6,19 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::api::http::{Fault, Reply};
-use crate::api::pace::{Pace, Rate};
+use crate::api::pace::Pace;
+use crate::api::rate::Rate;
 use crate::api::token::{Grant, NoToken};
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
-use crate::domain::spelling::Refusal;
 use crate::domain::verdict::{Hold, Limit};
-use crate::engine::backoff::{Backoff, Retries};
+use crate::engine::backoff::Backoff;
 use crate::engine::ending::End;
 use crate::engine::event::Event;
 use crate::engine::flight::Flight;
@@ -28,44 +27,9 @@ use crate::engine::lookup::{Lookup, Step, Stop, Used};
 use crate::engine::omen::Omen;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::{Chunk, Reorder};
+use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
 use crate::store::memory::Answers;
-
-/// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.
-pub const SHEET: usize = 128;
-
-/// Rows as they come in: whatever their text is in, and each row's number or the reason why it has none.
-#[derive(Debug)]
-pub struct Sheet<L> {
-    /// What the rows' text is in.
-    pub load: L,
-    /// The rows.
-    pub numbers: Vec<Result<Mobile, Refusal>>,
-}
-
-/// What bounds a run.
-#[derive(Clone)]
-pub struct Settings {
-    /// Calls in flight at most, from 1.
-    pub workers: usize,
-    /// Rows read and not yet handed on at most; a sheet that is larger by itself is taken all the same.
-    pub window: usize,
-    /// Backoff.
-    pub retries: Retries,
-    /// How long throttling may hold the run in all.
-    pub patience: Duration,
-    /// Calls of the directory at most.
-    pub most_calls: Option<u64>,
-    /// Whether a run that stops early still hands on all rows, the open ones as pending.
-    pub partial: bool,
-    /// Whether a run that is interrupted reads on to the input's end where it hands on all rows: not from a pipe, which
-    /// may never end.
-    pub reads_on: bool,
-    /// The seed of all jitter.
-    pub seed: u64,
-    /// The wall clock, for the ends of penalties.
-    pub wall: fn() -> Timestamp,
-}
 
 /// A call that is under way.
 struct Call {

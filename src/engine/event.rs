@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::pace::Rate;
+use crate::api::rate::Rate;
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::verdict::Limit;

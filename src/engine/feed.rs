@@ -8,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 
 use crate::domain::mobile::{Home, Mobile};
-use crate::engine::dispatcher::{SHEET, Sheet};
 use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::Chunk;
+use crate::engine::settings::{SHEET, Sheet};
 use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};

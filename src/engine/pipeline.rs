@@ -10,11 +10,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::pace::Pace;
 use crate::domain::report::Report;
-use crate::engine::dispatcher::{Dispatcher, SHEET, Settings, Sheet};
+use crate::engine::dispatcher::Dispatcher;
 use crate::engine::ending::End;
 use crate::engine::event::Event;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::Chunk;
+use crate::engine::settings::{SHEET, Settings, Sheet};
 
 /// How long a run that stops waits for whoever takes its last rows.
 const LAST_ROWS: Duration = Duration::from_secs(1);

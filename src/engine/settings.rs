@@ -1,0 +1,45 @@
+//! What a run is given: the bounds that the user set, and rows in the form in which they come.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::mobile::Mobile;
+use crate::domain::spelling::Refusal;
+use crate::engine::backoff::Retries;
+
+/// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.
+pub const SHEET: usize = 128;
+
+/// Rows as they come in: whatever their text is in, and each row's number or the reason why it has none.
+#[derive(Debug)]
+pub struct Sheet<L> {
+    /// What the rows' text is in.
+    pub load: L,
+    /// The rows.
+    pub numbers: Vec<Result<Mobile, Refusal>>,
+}
+
+/// What bounds a run.
+#[derive(Clone)]
+pub struct Settings {
+    /// Calls in flight at most, from 1.
+    pub workers: usize,
+    /// Rows read and not yet handed on at most; a sheet that is larger by itself is taken all the same.
+    pub window: usize,
+    /// Backoff.
+    pub retries: Retries,
+    /// How long throttling may hold the run in all.
+    pub patience: Duration,
+    /// Calls of the directory at most.
+    pub most_calls: Option<u64>,
+    /// Whether a run that stops early still hands on all rows, the open ones as pending.
+    pub partial: bool,
+    /// Whether a run that is interrupted reads on to the input's end where it hands on all rows: not from a pipe, which
+    /// may never end.
+    pub reads_on: bool,
+    /// The seed of all jitter.
+    pub seed: u64,
+    /// The wall clock, for the ends of penalties.
+    pub wall: fn() -> Timestamp,
+}
