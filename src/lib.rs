@@ -25,8 +25,8 @@ pub mod table {
 
     pub mod record;
     pub mod encoding;
-    pub mod dialect;
     pub mod heading;
+    pub mod dialect;
     pub mod columns;
     pub mod evidence;
     pub mod layout;

@@ -2,10 +2,9 @@
 //! cheap to change. Owns timeouts, the bound on a reply and errors without their URL. Leaves what is sent to
 //! `token` and `client`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use url::Url;
@@ -154,16 +153,16 @@ fn cause(error: reqwest::Error) -> String {
     inner.to_string()
 }
 
-/// Seconds (fractions are seen), or an HTTP date (RFC 9110, 10.2.3).
+/// Seconds (fractions are seen), or an HTTP date in any of its three forms (RFC 9110, 5.6.7 and 10.2.3). Of a list of
+/// seconds the first counts.
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    let wait = if let Ok(seconds) = text.parse::<f64>() {
-        Duration::try_from_secs_f64(seconds).ok()?
-    } else {
-        let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default()
-    };
-    Some(wait.min(LONGEST_WAIT))
+    if let Ok(moment) = httpdate::parse_http_date(text) {
+        let wait = moment.duration_since(SystemTime::now()).unwrap_or_default();
+        return Some(wait.min(LONGEST_WAIT));
+    }
+    let seconds: f64 = text.split(',').next()?.trim().parse().ok()?;
+    (seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())))
 }
 
 #[cfg(test)]
@@ -175,7 +174,13 @@ mod tests {
         let wait = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap());
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait(" 0.5 "), Some(Duration::from_millis(500)));
-        assert_eq!(wait("999999999"), Some(LONGEST_WAIT));
+        assert_eq!([wait("999999999"), wait("99999999999999999999999")], [Some(LONGEST_WAIT); 2]);
+        assert_eq!(wait("2, 3"), Some(Duration::from_secs(2)));
+        for date in
+            ["Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 22-Nov-65 20:28:22 GMT", "Sun Nov 22 20:28:24 2065"]
+        {
+            assert_eq!(wait(date), Some(LONGEST_WAIT), "{date}");
+        }
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert!(wait("Wed, 21 Oct 2099 07:28:00 GMT").is_some());
         assert_eq!([wait("-1"), wait("soon"), wait("NaN"), wait("")], [None; 4]);

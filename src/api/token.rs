@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::api::http::{Fault, Http, Reply};
@@ -134,11 +134,22 @@ impl Issuer {
     }
 }
 
-/// A text of the API without this secret in it: texts reach files and terminals, and some quote what was sent.
+/// A text of the API without this secret in it, plain or as URLs spell it: texts reach files and terminals, and some
+/// quote what was sent.
 #[must_use]
 pub fn concealed(text: String, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
-    if secret.is_empty() || !text.contains(secret) { text } else { text.replace(secret, "***") }
+    if secret.is_empty() || text.is_empty() {
+        return text;
+    }
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let percent = form.replace('+', "%20");
+    let (form_lower, percent_lower) = (form.to_lowercase(), percent.to_lowercase());
+    let spellings = [secret, &form, &percent, &form_lower, &percent_lower];
+    spellings.iter().fold(
+        text,
+        |text, spelling| if text.contains(spelling) { text.replace(spelling, "***") } else { text },
+    )
 }
 
 fn unreachable(fault: &Fault) -> NoToken {
@@ -150,14 +161,14 @@ fn unreachable(fault: &Fault) -> NoToken {
 #[serde(rename_all = "camelCase")]
 struct Body {
     access_token: Option<SecretString>,
-    expire_in: Option<f64>,
+    expire_in: Option<Value>,
     code: Option<String>,
     message: Option<String>,
     #[serde(rename = "access_token")]
     legacy_token: Option<SecretString>,
     #[serde(rename = "expires_in")]
-    legacy_lifetime: Option<f64>,
-    errcode: Option<serde_json::Value>,
+    legacy_lifetime: Option<Value>,
+    errcode: Option<Value>,
     errmsg: Option<String>,
 }
 
@@ -166,14 +177,16 @@ fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
         return Err(NoToken::Throttled(hold));
     }
     let strange = || NoToken::Transient {
-        reason: format!("the token call gave HTTP {}", reply.status),
+        reason: format!("the token call gave HTTP {} and no token", reply.status),
         answered: true,
     };
     let body: Body = serde_json::from_slice(&reply.body).map_err(|_| strange())?;
     if let Some(token) =
         body.access_token.or(body.legacy_token).filter(|token| !token.expose_secret().is_empty())
     {
-        let lifetime = body.expire_in.or(body.legacy_lifetime).unwrap_or_default();
+        let lifetime = body.expire_in.or(body.legacy_lifetime).map(|seconds| seconds.to_string());
+        let lifetime =
+            lifetime.and_then(|seconds| seconds.trim_matches('"').parse().ok()).unwrap_or_default();
         return Ok(Grant { token, fresh_for: Some(fresh_for(lifetime)) });
     }
     let code = body.errcode.map(|code| Code::read(code.to_string().trim_matches('"')));
@@ -217,6 +230,8 @@ mod tests {
             r#"{"errcode":0,"errmsg":"ok","access_token":"t","expires_in":7200}"#,
             r#"{"accessToken":"t"}"#,
             r#"{"accessToken":"t","expireIn":0}"#,
+            r#"{"accessToken":"t","expireIn":"7200"}"#,
+            r#"{"accessToken":"t","expireIn":"soon"}"#,
         ] {
             let grant = answer(200, body).unwrap();
             assert_eq!(grant.token.expose_secret(), "t", "{body}");
@@ -225,6 +240,17 @@ mod tests {
         assert_eq!(fresh_for(60.0), Duration::from_secs(30));
         assert_eq!(fresh_for(1e18), Duration::from_hours(24 * 30).saturating_sub(EARLY));
         assert_eq!(fresh_for(f64::MAX), Duration::from_mins(110));
+    }
+
+    #[test]
+    fn a_secret_is_concealed_in_every_spelling() {
+        let secret: SecretString = "se cret/K+x==".into();
+        for text in
+            ["se cret/K+x==", "se+cret%2FK%2Bx%3D%3D", "t=se%20cret%2FK%2Bx%3D%3D&", "se+cret%2fk%2bx%3d%3d"]
+        {
+            let concealed = concealed(format!("bad: {text}"), &secret);
+            assert!(concealed.contains("***") && !concealed.contains("cret"), "{concealed}");
+        }
     }
 
     #[test]

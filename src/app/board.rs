@@ -70,7 +70,7 @@ impl Board {
             Event::BacksOff { mobile, delay } => info!(number = mobile.masked(), ?delay, "tries again"),
             Event::Answered { mobile, status, code } => {
                 self.answered += 1;
-                let code = code.as_ref().map(ToString::to_string).unwrap_or_default();
+                let code = code.as_ref().map(|code| shown(&code.to_string())).unwrap_or_default();
                 debug!(number = mobile.masked(), status = status.name(), code, "answered");
             }
             Event::Settled(status) => {
@@ -107,6 +107,11 @@ impl Board {
     /// How far the run is, how fast, and how long it will take.
     pub fn course(&mut self) -> String {
         let now = Instant::now();
+        if self.hold.is_some_and(|(until, _)| until <= now) {
+            // The speed of a rest says nothing of the time after it.
+            self.hold = None;
+            self.past = VecDeque::from([(now, self.calls)]);
+        }
         let speed = self.speed(now);
         let mut line = match self.total {
             Some(total) => format!("{} of {total} rows", self.settled),
@@ -117,10 +122,9 @@ impl Board {
             Some(_) => write!(line, " · {speed:.1} of {} calls/s", self.rate),
             None => write!(line, " · {speed:.0} calls/s"),
         };
-        let hold = self.hold.filter(|(until, _)| *until > now);
         if self.ending {
             line.push_str(" · ending: waiting for the calls under way");
-        } else if let Some((until, cause)) = hold {
+        } else if let Some((until, cause)) = self.hold {
             let clock = jiff::Zoned::now().saturating_add(until.saturating_duration_since(now));
             let _ = write!(line, " · throttled until {} ({cause})", clock.strftime("%H:%M:%S"));
         } else if let Some(reason) = &self.trouble {
@@ -169,7 +173,7 @@ impl Board {
         let new = if self.read == 0 { 1.0 } else { count(self.wanted) / count(self.read) };
         let calls = count(self.wanted.saturating_sub(self.answered)) + unread * new;
         let aim = self.rate.per_second().unwrap_or(f64::INFINITY);
-        let pace = if speed < 0.8 * aim && self.calls > 50 { speed } else { aim };
+        let pace = if speed > 0.0 && speed < 0.8 * aim && self.calls > 50 { speed } else { aim };
         Duration::try_from_secs_f64(calls / pace).ok().filter(|left| !left.is_zero())
     }
 }

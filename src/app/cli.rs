@@ -1,11 +1,14 @@
 //! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
 //! shape of values (DESIGN 1). Leaves what values mean together to `config`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::api::rate::Rate;
 use crate::domain::mobile::Home;
@@ -19,6 +22,34 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line. Of `sandbox` and `endpoint`, which exclude each other, the one given as a flag beats the one
+    /// set as a variable.
+    ///
+    /// # Errors
+    /// What clap says, help and version among it; and where both come in the same way.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(args)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let (Command::Resolve(resolve), Some(("resolve", given))) =
+            (&mut cli.command, matches.subcommand())
+            && resolve.sandbox
+        {
+            let source = |name| given.value_source(name);
+            match (source("sandbox"), source("endpoint")) {
+                (_, Some(ValueSource::DefaultValue))
+                | (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => {}
+                (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => resolve.sandbox = false,
+                _ => {
+                    let text = "--sandbox and --endpoint exclude each other: give one of them";
+                    return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+                }
+            }
+        }
+        Ok(cli)
+    }
 }
 
 const EXAMPLES: &str = "Examples:
@@ -238,8 +269,6 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

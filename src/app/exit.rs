@@ -121,7 +121,14 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
     match stop {
         Stop::Fatal { remedy, code, message } => {
             let (what, now) = remedy_text(*remedy);
-            (Exit::Denied, format!("{what}. {now}\n  The API said: {} (errcode {code})", shown(message)))
+            (
+                Exit::Denied,
+                format!(
+                    "{what}. {now}\n  The API said: {} (errcode {})",
+                    shown(message),
+                    shown(&code.to_string())
+                ),
+            )
         }
         Stop::TokenRejected { fresh: false, code, message } => (
             Exit::Denied,
@@ -140,7 +147,7 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
         Stop::NoToken { reason, refused: true } => (
             Exit::Denied,
             format!(
-                "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), and that --endpoint {endpoint} is its host.\n  The API said: {}",
+                "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.\n  The API said: {}",
                 shown(reason)
             ),
         ),
@@ -152,6 +159,13 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
             Exit::Broken,
             format!(
                 "{endpoint} was never reached: {}. Check --endpoint, the network and the proxy, and run the same command again.",
+                shown(reason)
+            ),
+        ),
+        Stop::Unreadable(reason) => (
+            Exit::Broken,
+            format!(
+                "{endpoint} does not answer as the API does: {}, for each of the first 20 numbers. Stopped before more calls are spent; check --endpoint, and whether a proxy or a login page stands in between.",
                 shown(reason)
             ),
         ),
@@ -198,7 +212,12 @@ fn remedy_text(remedy: Remedy) -> (&'static str, &'static str) {
 /// everything that could be a mobile number masked, however it is spelt.
 #[must_use]
 pub fn shown(message: &str) -> String {
-    let clean: Vec<char> = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect();
+    let plain = |c: char| match c {
+        '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let clean: Vec<char> = message.chars().map(plain).take(600).collect();
     let (mut shown, mut at) = (String::new(), 0);
     while let Some(c) = clean.get(at) {
         let length = if c.is_ascii_digit() { number_length(&clean[at..]) } else { 1 };
@@ -245,6 +264,7 @@ mod tests {
             ("用户13800138000不存在\u{1b}[31m", "用户138****00不存在 [31m"),
             ("no +852-51234567, no +6581234567", "no +852****67, no +658****67"),
             ("+86 138-0013-8000 or 008613800138000", "+138****00 or 138****00"),
+            ("１３８００１３８０００", "138****00"),
             ("013800138000", "138****00"),
             ("until 2026-09-03 00:01:03 by 10.0.0.1", "until 2026-09-03 00:01:03 by 10.0.0.1"),
             ("request 20240101123456789, app 3204871942", "request 20240101123456789, app 3204871942"),

@@ -194,6 +194,8 @@ impl Run<'_> {
         let (server, access) = if let Some(access) = access {
             (None, access)
         } else {
+            self.terminal
+                .say("resolving against the built-in sandbox: its people and their ids are invented");
             let script = Script::default();
             let server =
                 Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::app::exit::shown;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::table::source::Source;
@@ -35,7 +36,7 @@ pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
     let mark = if dialect.bom { " with byte order mark" } else { "" };
     let header = if dialect.headers { "a header" } else { "no header" };
     let what = match &column.name {
-        Some(name) => format!("column {} ({name})", column.index + 1),
+        Some(name) => format!("column {} ({})", column.index + 1, shown(name)),
         None => format!("column {}", column.index + 1),
     };
     format!("{name}: {rows}UTF-8{mark}, {delimiter}, {header}; numbers in {what}: {}", column.reason)

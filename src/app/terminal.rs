@@ -22,6 +22,8 @@ const LINES: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Terminal {
     quiet: bool,
+    /// Whether standard error is a terminal that can redraw a line.
+    draws: bool,
     manner: Manner,
     bar: ProgressBar,
 }
@@ -45,7 +47,7 @@ impl Terminal {
             Progress::Auto | Progress::Bar if draws => Manner::Bar,
             _ => Manner::Line,
         };
-        Self { quiet: show.quiet, manner, bar: ProgressBar::hidden() }
+        Self { quiet: show.quiet, draws, manner, bar: ProgressBar::hidden() }
     }
 
     /// Sends log lines here. Only this crate's: those of the HTTP client print URLs, which carry the token.
@@ -62,19 +64,20 @@ impl Terminal {
         let registry = tracing_subscriber::registry().with(filter);
         // Fails only where a subscriber was set before, which then serves as well.
         let _ = match show.log_format {
-            LogFormat::Text => registry.with(layer.with_ansi(standard_error().is_terminal())).try_init(),
+            LogFormat::Text => registry.with(layer.with_ansi(self.colours())).try_init(),
             LogFormat::Json => registry.with(layer.json()).try_init(),
         };
+    }
+
+    /// Whether colours are shown: on a terminal that can, unless the user wants none (no-color.org).
+    fn colours(&self) -> bool {
+        self.draws && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
     }
 
     /// Begins to show progress, of so many rows where that is known. Clones share the bar, so that a log line goes
     /// above it and not through it.
     pub fn begin(&self, total: Option<u64>) {
         if self.manner == Manner::Bar {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
-            if let Some(rows) = total {
-                self.bar.set_length(rows);
-            }
             let shape = if total.is_some() {
                 "{wide_bar:.cyan/dim} {percent:>3}%\n{prefix}\n{wide_msg}"
             } else {
@@ -82,6 +85,10 @@ impl Terminal {
             };
             if let Ok(style) = ProgressStyle::with_template(shape) {
                 self.bar.set_style(style.progress_chars("━╸─"));
+            }
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            if let Some(rows) = total {
+                self.bar.set_length(rows);
             }
         }
     }
@@ -120,19 +127,24 @@ impl Terminal {
     /// A message that a quiet run leaves out.
     pub fn say(&self, text: &str) {
         if !self.quiet {
-            self.write(&format!("{text}\n"));
+            self.write(&format!("{}\n", printable(text)));
         }
     }
 
     /// A message that every run shows.
     pub fn complain(&self, text: &str) {
-        self.write(&format!("dingmap: {text}\n"));
+        self.write(&format!("dingmap: {}\n", printable(text)));
     }
 
     fn write(&self, text: &str) {
         // Where standard error is gone there is nobody left to tell.
         self.bar.suspend(|| drop(standard_error().lock().write_all(text.as_bytes())));
     }
+}
+
+/// Names of files and columns come from elsewhere: what they have of control characters would steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the file that writes to standard error")]

@@ -65,11 +65,16 @@ pub enum Code {
 }
 
 impl Code {
-    /// Reads a code that arrived as text.
+    /// Reads a code that arrived as text. A word is cut to 64 characters and rid of those that no code has, since it is
+    /// shown to people.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let text = text.trim();
-        text.parse().map_or_else(|_| Self::Word(text.into()), Self::Number)
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '_' };
+        text.parse().map_or_else(
+            |_| Self::Word(text.chars().take(64).map(plain).collect::<String>().into()),
+            Self::Number,
+        )
     }
 }
 
@@ -127,5 +132,6 @@ mod tests {
         assert_eq!(Code::read(" 60121 "), Code::Number(60121));
         assert_eq!(Code::read("-1").to_string(), "-1");
         assert_eq!(Code::read("isp.timeout").to_string(), "isp.timeout");
+        assert_eq!(Code::read("a\u{1b}[31m\nb").to_string(), "a__31m_b");
     }
 }

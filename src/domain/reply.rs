@@ -34,6 +34,9 @@ pub enum Garbled {
     /// Neither JSON nor a page, or JSON that breaks off.
     #[error("the reply was not readable JSON")]
     NotJson,
+    /// An answer whose ids are of no form that was ever seen: nobody was found, and nobody ruled out.
+    #[error("the ids in the reply were not readable")]
+    Odd,
     /// JSON without the one part that every answer has.
     #[error("the reply had no errcode")]
     NoCode,
@@ -60,14 +63,28 @@ pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
         _ => None,
     };
     let inner_message = wire.sub_msg.or(wire.submsg).and_then(text).filter(|message| !message.is_empty());
-    let person =
-        wire.result.and_then(|raw| serde_json::from_str::<Person<'_>>(raw.get()).ok()).unwrap_or_default();
+    let (userid, exclusive) = person(wire.result)?;
     Ok(Reply {
         message: if inner.is_some() { inner_message.unwrap_or(message) } else { message },
         code: inner.unwrap_or(outer),
-        userid: person.userid.and_then(text).filter(|id| !id.trim().is_empty()),
-        exclusive: person.exclusive_account_userid_list.map(ids).unwrap_or_default(),
+        userid,
+        exclusive,
     })
+}
+
+/// The user id and the exclusive ids of a result: an object, or one as JSON text inside a string. Absent, null and blank
+/// parts are nobody; parts of another form are unreadable.
+fn person(result: Option<&RawValue>) -> Result<(Option<String>, Vec<String>), Garbled> {
+    let Some(result) = result else { return Ok((None, Vec::new())) };
+    let inner = text(result);
+    let json = inner.as_deref().unwrap_or(result.get());
+    if json.trim().is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let person: Person<'_> = serde_json::from_str(json).map_err(|_| Garbled::Odd)?;
+    let userid = person.userid.map(|id| text(id).ok_or(Garbled::Odd)).transpose()?;
+    let exclusive = person.exclusive_account_userid_list.map(ids).transpose()?.unwrap_or_default();
+    Ok((userid.filter(|id| !id.trim().is_empty()), exclusive))
 }
 
 /// What marks a page as that of the platform's guard: its own names, and the words in which it says that the caller
@@ -123,7 +140,7 @@ struct Wire<'a> {
 }
 
 /// The `result` of a success.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Person<'a> {
     #[serde(borrow)]
     userid: Option<&'a RawValue>,
@@ -145,16 +162,16 @@ fn text(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// A list, or a list as JSON text inside a string; blanks and parts that are no ids are passed over.
-fn ids(raw: &RawValue) -> Vec<String> {
-    let list = |json: &str| -> Vec<String> {
-        let parts = serde_json::from_str::<Vec<&RawValue>>(json).unwrap_or_default();
-        parts.into_iter().filter_map(text).filter(|id| !id.trim().is_empty()).collect()
-    };
-    match text(raw) {
-        Some(json) => list(&json),
-        None => list(raw.get()),
+/// A list, or a list as JSON text inside a string; blanks and nulls in it are passed over.
+fn ids(raw: &RawValue) -> Result<Vec<String>, Garbled> {
+    let inner = text(raw);
+    let json = inner.as_deref().unwrap_or(raw.get());
+    if json.trim().is_empty() {
+        return Ok(Vec::new());
     }
+    let parts: Vec<Option<&RawValue>> = serde_json::from_str(json).map_err(|_| Garbled::Odd)?;
+    let ids = parts.into_iter().flatten().map(|id| text(id).ok_or(Garbled::Odd));
+    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|id| !id.trim().is_empty()).collect())
 }
 
 #[cfg(test)]
@@ -183,16 +200,35 @@ mod tests {
         ] {
             assert_eq!(read(body), both, "{body}");
         }
-        for list in ["null", "[]", "\"\"", "\"[]\"", "7", "{}", "true"] {
+        for list in ["null", "[]", "\"\"", "\"[]\"", "[null, \"\"]"] {
             let body = format!(
                 r#"{{"errcode":0,"result":{{"userid":"u","exclusive_account_userid_list":{list}}}}}"#
             );
             assert_eq!(read(&body), ("0".into(), String::new(), Some("u".into()), vec![]), "{body}");
         }
-        for result in ["null", "{}", "[]", "\"\"", "{\"userid\":null}", "{\"userid\":\" \"}"] {
+        for result in ["null", "{}", "\"\"", "\"{}\"", "{\"userid\":null}", "{\"userid\":\" \"}"] {
             let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
             assert_eq!(read(&body), ("0".into(), "ok".into(), None, vec![]), "{body}");
         }
+    }
+
+    #[test]
+    fn ids_that_cannot_be_read_rule_nobody_out() {
+        for result in [
+            "[]",
+            "7",
+            r#"[{"userid":"u"}]"#,
+            r#"{"userid":["u"]}"#,
+            r#"{"userid":"\ud83d"}"#,
+            r#"{"userid":"u","exclusive_account_userid_list":"a,b"}"#,
+            r#"{"exclusive_account_userid_list":{"string":["a"]}}"#,
+            r#"{"exclusive_account_userid_list":[["a"]]}"#,
+        ] {
+            let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
+            assert_eq!(decode(body.as_bytes()), Err(Garbled::Odd), "{body}");
+        }
+        let inside = r#"{"errcode":0,"errmsg":"ok","result":"{\"userid\":\"u\"}"}"#;
+        assert_eq!(read(inside).2.as_deref(), Some("u"));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -14,7 +13,6 @@ use crate::api::http::{Fault, Reply};
 use crate::api::pace::Pace;
 use crate::api::rate::Rate;
 use crate::api::token::{Grant, NoToken};
-use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
 use crate::domain::verdict::{Hold, Limit};

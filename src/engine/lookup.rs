@@ -87,6 +87,8 @@ pub enum Stop {
     },
     /// The host was never reached.
     Unreachable(String),
+    /// The host answers, but the first numbers of the run all failed with one reason that is no answer of the API.
+    Unreadable(String),
     /// The first numbers of the run all failed with one code that no source names.
     Unknown {
         /// The API's code.

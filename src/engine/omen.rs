@@ -1,5 +1,6 @@
 //! Signs, early in a run, that nothing in it will work, so that it stops before hours and quota are spent
-//! (`API.md` 5, unknown codes): a host that never answers, and one unknown code for everybody.
+//! (`API.md` 5, unknown codes): a host that never answers, one that answers everybody alike with what is no answer of
+//! the API, and one unknown code for everybody.
 
 use crate::api::http::{Fault, Reply};
 use crate::domain::outcome::{Code, Outcome, Status};
@@ -16,9 +17,9 @@ pub struct Omen {
     answered: bool,
     /// Why the last call did not reach it.
     unreachable: Option<String>,
-    /// Numbers that failed with `alike`; none once it is settled that all is well.
+    /// Numbers that failed with `alike`, a code or a reason.
     failed: u32,
-    alike: Option<Code>,
+    alike: Option<String>,
     well: bool,
 }
 
@@ -46,12 +47,22 @@ impl Omen {
         if self.well {
             return None;
         }
-        let code = outcome.code.as_ref().filter(|code| verdict(code, &outcome.message) == Verdict::Unknown);
-        self.well = code.is_none() || self.alike.as_ref().is_some_and(|alike| Some(alike) != code);
-        self.alike = code.cloned();
+        // A number without a code failed at the gateway: then the reason is what is alike.
+        let unknown = |code| verdict(code, &outcome.message) == Verdict::Unknown;
+        let failed = outcome.status == Status::Failed && outcome.code.as_ref().is_none_or(unknown);
+        let sign = failed
+            .then(|| outcome.code.as_ref().map_or_else(|| outcome.message.to_string(), Code::to_string));
+        self.well = sign.is_none() || self.alike.as_ref().is_some_and(|alike| Some(alike) != sign.as_ref());
+        self.alike = sign;
         self.failed += 1;
-        let code = self.alike.clone().filter(|_| !self.well && self.failed == FIRST)?;
-        Some(Stop::Unknown { code, message: outcome.message.to_string() })
+        if self.well || self.failed < FIRST {
+            return None;
+        }
+        let message = outcome.message.to_string();
+        Some(match outcome.code.clone() {
+            Some(code) => Stop::Unknown { code, message },
+            None => Stop::Unreadable(message),
+        })
     }
 }
 
@@ -79,6 +90,11 @@ mod tests {
             omen.settled(&failed(34567)),
             Some(Stop::Unknown { code: Code::Number(34567), .. })
         ));
+        let mut omen = Omen::default();
+        omen.heard(&ok());
+        let page = || Outcome::bare(Status::Failed, None, "HTTP 407: the reply was a web page");
+        assert!((0..19).all(|_| omen.settled(&page()).is_none()));
+        assert!(matches!(omen.settled(&page()), Some(Stop::Unreadable(reason)) if reason.contains("407")));
         for other in [failed(34568), failed(-1), Outcome::bare(Status::Found, Some(Code::Number(0)), "ok")] {
             let mut omen = Omen::default();
             omen.heard(&ok());

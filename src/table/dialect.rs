@@ -2,6 +2,7 @@
 //! which column holds the number is decided elsewhere.
 
 use crate::table::encoding::Encoding;
+use crate::table::heading::{self, Hint};
 use crate::table::record::{Framed, Framer};
 
 /// How the input is written, and therefore how the output will be.
@@ -104,10 +105,26 @@ impl Sample {
     }
 }
 
-/// Whether `first`, the first row's cells, are names of columns: they are not if one of them is a mobile number.
+/// No column's name has so many digits; a damaged number does.
+const DIGITS_OF_DATA: usize = 7;
+
+/// Whether the first of `rows` holds the columns' names. It does not if one of its cells is a mobile number or has the
+/// digits of one, nor if it has nothing where most of the others have a mobile number and no word that is known as a
+/// column's name: a first row taken for names is a row lost.
 #[must_use]
-pub fn are_headers(first: &[String], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
-    !first.iter().any(|cell| looks_like_mobile(cell))
+pub fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
+    let [first, others @ ..] = rows else { return true };
+    let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
+    if first.iter().any(|cell| looks_like_mobile(cell) || digits(cell) >= DIGITS_OF_DATA) {
+        return false;
+    }
+    let mobiles = |column: usize| {
+        let cells = others.iter().filter_map(|row| row.get(column));
+        cells.filter(|cell| looks_like_mobile(cell)).count() * 2 > others.len()
+    };
+    let known = first.iter().any(|cell| heading::hint(cell) > Hint::Nothing);
+    let gap = first.iter().enumerate().any(|(column, cell)| cell.trim().is_empty() && mobiles(column));
+    known || !gap
 }
 
 #[cfg(test)]
@@ -149,9 +166,16 @@ mod tests {
 
     #[test]
     fn a_number_in_the_first_row_makes_it_data() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned);
-        assert!(are_headers(&row(["姓名", "手机号"]), &mobile));
-        assert!(!are_headers(&row(["张三", "13800138000"]), &mobile));
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let alone = |cells| vec![row(cells)];
+        assert!(are_headers(&alone(["姓名", "手机号"]), &mobile));
+        assert!(!are_headers(&alone(["张三", "13800138000"]), &mobile));
+        for damaged in ["010-62345678", "1391111222", "139111122210", "13911112221/13911112229"] {
+            assert!(!are_headers(&alone(["张三", damaged]), &mobile), "{damaged}");
+        }
+        let below = |first| vec![row(first), row(["李四", "13800138000"]), row(["王五", "13800138001"])];
+        assert!(!are_headers(&below(["张三", ""]), &mobile), "a row without its number");
+        assert!(are_headers(&below(["电话", ""]), &mobile) && are_headers(&below(["甲", "乙"]), &mobile));
     }
 
     #[test]

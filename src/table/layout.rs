@@ -57,7 +57,7 @@ impl Beginning<'_> {
         let Self { sample, line, bom, looks_like_mobile } = *self;
         let first = sample.rows.first().cloned().unwrap_or_default();
         let choice = options.column.as_ref();
-        let detected = || names_a_header(choice, &first) || are_headers(&first, looks_like_mobile);
+        let detected = || names_a_header(choice, &first) || are_headers(&sample.rows, looks_like_mobile);
         let headers = options.headers.unwrap_or_else(detected);
         let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
         let column = Evidence { first: &first, headers, line, rows, looks_like_mobile }.choose(choice);

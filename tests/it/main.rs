@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod endings;
 mod harness;
 mod readme;
 mod refusals;

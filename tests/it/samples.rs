@@ -37,6 +37,7 @@ fn line(file: &str, body: &[u8]) -> Line {
                 Garbled::Empty => ("empty", String::new()),
                 Garbled::Page => ("page", String::new()),
                 Garbled::NotJson => ("not_json", String::new()),
+                Garbled::Odd => ("odd", String::new()),
                 Garbled::NoCode => ("no_code", String::new()),
             };
             return Line { file, kind: kind.into(), detail, message: garbled.to_string(), ..Line::default() };
@@ -101,7 +102,7 @@ fn the_replies_cover_every_kind() {
     let list = sample("replies/expected.csv");
     let lines = csv::Reader::from_path(&list).unwrap().into_deserialize::<Line>();
     let kinds: BTreeSet<String> = lines.map(|line| line.unwrap().kind).collect();
-    let all = "bad_number banned empty fatal found no_code nobody not_found not_json out_of_scope page throttled \
+    let all = "bad_number banned empty fatal found no_code nobody not_found not_json odd out_of_scope page throttled \
                token transient unknown";
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all.split_whitespace().collect::<Vec<_>>());
 }

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 /// A far side with a will of its own, all of it drawn from the seed.
 struct World {
     state: Mutex<State>,
-    /// Calls in any second above which it says 90018.
+    /// Calls in any second above which the run has broken its promise.
     limit: usize,
     /// Calls that a token is good for.
     token_life: u64,
@@ -46,6 +46,23 @@ struct State {
     token: u64,
     used: u64,
     broken: Vec<String>,
+}
+
+impl State {
+    /// One of the answers that throttle, and for how many seconds nobody may call.
+    fn throttle(&mut self) -> (u64, Result<Reply, Fault>) {
+        match self.dice.u8(..5) {
+            0 => (1, json(r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#)),
+            1 => (1, json(r#"{"errcode":90002,"errmsg":"all too many"}"#)),
+            2 => (60, json(r#"{"errcode":90006,"errmsg":"a minute"}"#)),
+            3 => (300, json(r#"{"status":1111,"punish":"deny"}"#)),
+            _ => {
+                let seconds = self.dice.u64(1..20);
+                let retry_after = Some(Duration::from_secs(seconds));
+                (seconds, Ok(Reply { status: 429, retry_after, body: "".into() }))
+            }
+        }
+    }
 }
 
 impl World {
@@ -107,6 +124,7 @@ impl Remote for World {
             }
             let fresh = token.expose_secret() == state.token.to_string() && state.used <= self.token_life;
             let fault = if self.faulty { state.dice.u8(..100) } else { 100 };
+            let mut throttled = false;
             let result = match fault {
                 _ if !fresh => json(r#"{"errcode":88,"sub_code":"40014","sub_msg":"expired"}"#),
                 0..6 => json(r#"{"errcode":-1,"errmsg":"busy"}"#),
@@ -115,13 +133,10 @@ impl Remote for World {
                 8 => Ok(Reply { status: 502, retry_after: None, body: "".into() }),
                 9 => Err(Fault::Broken("reset".into())),
                 10 if state.shut.is_none_or(|shut| shut <= now) => {
-                    let seconds = state.dice.u64(1..20);
+                    throttled = true;
+                    let (seconds, reply) = state.throttle();
                     state.shut = Some(now + Duration::from_secs(seconds));
-                    Ok(Reply {
-                        status: 429,
-                        retry_after: Some(Duration::from_secs(seconds)),
-                        body: "".into(),
-                    })
+                    reply
                 }
                 11 if state.dice.u8(..20) == 0 => {
                     state.open.remove(&mobile);
@@ -133,7 +148,7 @@ impl Remote for World {
             let latency = match &result {
                 Err(Fault::Late(timeout)) => *timeout,
                 // A refusal that shuts the door is heard at once, so that no honest call can be under way to it.
-                Ok(reply) if reply.status == 429 => Duration::ZERO,
+                Ok(_) if throttled => Duration::ZERO,
                 _ => Duration::from_millis(state.dice.u64(1..300)),
             };
             (latency, result)
@@ -346,47 +361,4 @@ fn the_rate_is_used_while_there_is_work() {
     let span = state.calls[state.calls.len() - 1].0 - state.calls[0].0;
     let share = 1999.0 / span.as_secs_f64() / 20.0;
     assert!(share >= 0.985, "{share}");
-}
-
-#[test]
-fn patience_ends_a_run_whose_limit_never_lifts() {
-    struct Shut;
-    impl Remote for Shut {
-        async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, Fault> {
-            json(r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#)
-        }
-        async fn token(&self) -> Result<Grant, NoToken> {
-            Ok(Grant { token: "t".into(), fresh_for: None })
-        }
-        fn renews(&self) -> bool {
-            false
-        }
-    }
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
-        let numbers = (0..50).map(|n| Mobile::parse(&format!("138{n:08}"), Home::CHINA)).collect();
-        sender.try_send(Ok(Some(Sheet { load: (), numbers }))).unwrap();
-        sender.try_send(Ok(None)).unwrap();
-        let (chunks, mut out) = mpsc::channel(64);
-        let (_stop, stopped) = watch::channel(false);
-        let bounds = Settings { patience: Duration::from_secs(30), ..settings(0) };
-        let started = Instant::now();
-        let pace = Pace::new("20".parse().unwrap());
-        let (report, end) =
-            pipeline::run(bounds, Arc::new(Shut), pace, &mut sheets, chunks, stopped, |_| {}).await.unwrap();
-        assert!(matches!(end, End::PatienceUsedUp { .. }), "{end:?}");
-        assert!(report.held <= Duration::from_secs(30) && started.elapsed() < Duration::from_mins(1));
-        assert_eq!(
-            (report.rows(Status::Pending), report.holds),
-            (50, 31),
-            "30 holds of a second, and one too many"
-        );
-        let mut rows = 0;
-        while let Some(chunk) = out.recv().await {
-            rows += chunk.rows.len();
-        }
-        assert_eq!(rows, 50);
-    });
 }

@@ -1,0 +1,209 @@
+//! How runs end: single cases on a paused clock, each with a far side made for it, and those that only a real file or
+//! a real environment can show.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dingmap::api::http::{Fault, Reply};
+use dingmap::api::pace::Pace;
+use dingmap::api::token::{Grant, NoToken};
+use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::outcome::Status;
+use dingmap::domain::report::Report;
+use dingmap::engine::backoff::Retries;
+use dingmap::engine::ending::End;
+use dingmap::engine::pipeline;
+use dingmap::engine::remote::Remote;
+use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::sandbox::script::Script;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
+
+/// A far side that answers by the last two digits of a number, after a time.
+struct Digits(fn(u8) -> (Duration, &'static str));
+
+impl Remote for Digits {
+    async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, Fault> {
+        let number = mobile.sent(Mainland::Plain);
+        let (latency, body) = (self.0)(number[9..].parse().unwrap());
+        tokio::time::sleep(latency).await;
+        Ok(Reply { status: 200, retry_after: None, body: body.into() })
+    }
+
+    async fn token(&self) -> Result<Grant, NoToken> {
+        Ok(Grant { token: "t".into(), fresh_for: None })
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+}
+
+const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
+const DENIED: &str = r#"{"errcode":60011,"errmsg":"no permission"}"#;
+const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
+const CLOSED: &str = r#"{"errcode":90001,"errmsg":"closed for a while"}"#;
+const BUSY: &str = r#"{"errcode":-1,"errmsg":"busy"}"#;
+
+fn settings() -> Settings {
+    Settings {
+        workers: 16,
+        window: 1024,
+        retries: Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) },
+        patience: Duration::from_mins(15),
+        most_calls: None,
+        partial: false,
+        reads_on: true,
+        seed: 0,
+        wall: || Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// How the input ends.
+#[derive(Clone, Copy, PartialEq)]
+enum Inlet {
+    Whole,
+    Broken,
+    Open,
+}
+
+/// What a run came to: its totals, its end, the rows handed on and how long it took.
+type Played = (Report, End, usize, Duration);
+
+/// A run over so many numbers on a paused clock.
+fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after: Option<Duration>) -> Played {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
+        let numbers = (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
+        sender.try_send(Ok(Some(Sheet { load: (), numbers }))).unwrap();
+        if inlet == Inlet::Whole {
+            sender.try_send(Ok(None)).unwrap();
+        }
+        let _open = (inlet == Inlet::Open).then_some(sender);
+        let (chunks, mut out) = mpsc::channel(1024);
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            if let Some(after) = stop_after {
+                tokio::time::sleep(after).await;
+                let _ = stop.send(true);
+            }
+            std::future::pending::<()>().await;
+        });
+        let (started, pace) = (Instant::now(), Pace::new("unlimited".parse().unwrap()));
+        let run = pipeline::run(settings, Arc::new(remote), pace, &mut sheets, chunks, stopped, |_| {});
+        let (report, end) = run.await.unwrap();
+        let took = started.elapsed();
+        let mut rows = 0;
+        while let Some(chunk) = out.recv().await {
+            rows += chunk.rows.len();
+        }
+        (report, end, rows, took)
+    })
+}
+
+#[test]
+fn what_is_ready_is_handed_on_when_a_run_stops() {
+    let far = Digits(|n| match n {
+        0 => (Duration::from_secs(2), FOUND),
+        10 => (Duration::from_secs(1), DENIED),
+        _ => (Duration::from_millis(1), FOUND),
+    });
+    let (_, end, rows, _) = play(far, settings(), 20, Inlet::Whole, None);
+    assert!(matches!(end, End::Stopped(_)), "{end:?}");
+    assert_eq!(rows, 10, "the first row was waited for, and those up to the one that stopped the run");
+}
+
+#[test]
+fn an_interrupted_run_that_has_every_answer_has_finished() {
+    let far = Digits(|_| (Duration::from_secs(1), FOUND));
+    let (report, end, rows, _) = play(far, settings(), 10, Inlet::Whole, Some(Duration::from_millis(500)));
+    assert!(matches!(end, End::Finished), "{end:?}");
+    assert_eq!((rows, report.rows(Status::Found)), (10, 10));
+}
+
+#[test]
+fn an_input_that_ends_without_saying_so_has_lost_rows() {
+    let far = Digits(|_| (Duration::from_millis(1), FOUND));
+    let bounds = Settings { partial: true, ..settings() };
+    let (_, end, rows, _) = play(far, bounds, 10, Inlet::Broken, None);
+    assert!(matches!(end, End::InputLost), "{end:?}");
+    assert!(rows <= 10);
+}
+
+#[test]
+fn an_interrupted_pipe_is_not_read_on() {
+    let far = Digits(|_| (Duration::from_secs(1), FOUND));
+    let bounds = Settings { partial: true, reads_on: false, ..settings() };
+    let (report, end, rows, took) = play(far, bounds, 40, Inlet::Open, Some(Duration::from_millis(1500)));
+    assert!(matches!(end, End::Interrupted), "{end:?}");
+    assert_eq!((rows, report.rows(Status::Found)), (40, 32), "two rounds of sixteen, and the rest pending");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn calls_that_are_used_up_wait_for_nothing() {
+    let busy = Digits(|_| (Duration::from_millis(1), BUSY));
+    let closed = Digits(|_| (Duration::from_millis(1), CLOSED));
+    for far in [busy, closed] {
+        let bounds = Settings { most_calls: Some(5), ..settings() };
+        let (report, end, rows, took) = play(far, bounds, 50, Inlet::Whole, None);
+        assert!(matches!(end, End::CallsUsedUp), "{end:?}");
+        assert_eq!((report.calls, report.asked, report.shared, rows), (5, 5, 0, 50));
+        assert!(took < Duration::from_millis(400), "{took:?}");
+        assert!(report.held < Duration::from_millis(400), "only what was waited for: {:?}", report.held);
+    }
+}
+
+#[test]
+fn patience_ends_a_run_whose_limit_never_lifts() {
+    let far = Digits(|_| (Duration::ZERO, SLOW_DOWN));
+    let bounds = Settings { patience: Duration::from_secs(30), ..settings() };
+    let (report, end, rows, took) = play(far, bounds, 50, Inlet::Whole, None);
+    assert!(matches!(end, End::PatienceUsedUp { .. }), "{end:?}");
+    assert!(report.held <= Duration::from_secs(30) && took < Duration::from_mins(1));
+    assert_eq!((report.rows(Status::Pending), report.holds), (50, 31), "30 of a second, and one too many");
+    assert_eq!(rows, 50);
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_does_not_pass_for_resolved() {
+    let latency = Duration::from_secs(1);
+    let api = Api::new(Script { latency: latency..=latency, ..unlimited() });
+    let desk = Desk::new();
+    // One number for all rows: the reading waits for its answer, and most of the file is unread by then.
+    let input = desk.file("staff.csv", "mobile\n".to_owned() + &"13900000000\n".repeat(60_000));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while api.ledger().calls().is_empty() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    OpenOptions::new().write(true).open(&input).and_then(|file| file.set_len(120_007)).unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("changed while it was read: 60000 rows at first"), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["staff.csv"]);
+}
+
+#[test]
+fn a_flag_beats_a_variable_of_its_opposite() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", "mobile\n13900000001\n"), desk.path("out.csv"));
+    let ended = run(api.resolve(&input, &output).env("DINGMAP_SANDBOX", "1"));
+    assert_eq!((ended.status, api.ledger().calls().len()), (Some(0), 1), "{}", ended.stderr);
+    let ended = run(api.resolve(&input, &output).arg("--sandbox"));
+    assert_eq!((ended.status, api.ledger().calls().len()), (Some(2), 1), "{}", ended.stderr);
+    let mut command = dingmap();
+    command.args(["resolve".as_ref(), input.as_os_str(), "--sandbox".as_ref(), "-o".as_ref()]).arg(&output);
+    let ended = run(command.env("DINGMAP_ENDPOINT", api.endpoint()));
+    assert_eq!((ended.status, api.ledger().calls().len()), (Some(0), 1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("built-in sandbox"), "{}", ended.stderr);
+    assert_eq!(rows(&output)[0]["status"], "found");
+}
