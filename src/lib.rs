@@ -48,7 +48,8 @@ pub mod store {
 }
 
 pub mod api {
-    //! Floor 2, the HTTP edge. Nothing here waits for its turn, retries or judges; that is the engine's.
+    //! Floor 2, the HTTP edge: one request, one reply. When to call, and what an answer means for the run, is the
+    //! engine's.
 
     pub mod rate;
     pub mod pace;
