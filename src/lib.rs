@@ -11,9 +11,12 @@
 pub mod domain {
     //! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
 
+    pub mod refusal;
+    pub mod quantity;
     pub mod spelling;
     pub mod mobile;
     pub mod outcome;
+    pub mod entry;
     pub mod reply;
     pub mod verdict;
     pub mod report;

@@ -98,6 +98,9 @@ pub struct Resolve {
         help_heading = "Input and output"
     )]
     pub region: Home,
+    /// Whether a number must be in a range that its country gives to mobiles; off: the right length is enough
+    #[arg(long, env = "DINGMAP_STRICT_NUMBERS", value_enum, default_value_t = Switch::On, help_heading = "Input and output")]
+    pub strict_numbers: Switch,
     /// Write the output although the run stopped early, the open rows as pending
     #[arg(long, env = "DINGMAP_PARTIAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub partial: bool,
@@ -227,6 +230,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// A rule that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It holds.
+    On,
+    /// It does not.
+    Off,
 }
 
 /// How mainland numbers are sent.

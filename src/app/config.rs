@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use crate::api::http;
 use crate::api::token::Credentials;
-use crate::app::cli::{Mainland, Resolve};
+use crate::app::cli::{Mainland, Resolve, Switch};
 use crate::app::exit::{Exit, Failure};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
@@ -166,6 +166,12 @@ pub fn connections(args: &Resolve, endpoint: &Url) -> http::Settings {
         idle: usize::from(args.workers),
         proxied: !is_loopback(endpoint),
     }
+}
+
+/// What counts as a mobile number.
+#[must_use]
+pub fn rules(args: &Resolve) -> mobile::Rules {
+    mobile::Rules { home: args.region, strict: args.strict_numbers == Switch::On }
 }
 
 /// How mainland numbers are sent.

@@ -23,18 +23,17 @@ use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::app::terminal::Terminal;
-use crate::domain::mobile::looks_like_mobile;
+use crate::domain::entry::looks_like_mobile;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::ending::End;
-use crate::engine::feed::{self, Reading, Writing};
+use crate::engine::feed::{self, Load, Reading, Writing};
 use crate::engine::pipeline::{self, Inlet};
 use crate::engine::remote::DingTalk;
 use crate::engine::reorder::Chunk;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
-use crate::table::batch::Batch;
 use crate::table::head::Head;
 use crate::table::layout::Options;
 use crate::table::sink::{Sink, SinkError};
@@ -146,7 +145,7 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let (remote, endpoint, server) = self.far_side(access).await?;
-        let Reading { mut sheets, tail } = feed::read(source, self.args.region).map_err(broken)?;
+        let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
         let Writing { chunks, sink } = feed::write(sink).map_err(broken)?;
         let started = Instant::now();
         let (ended, signalled) = self.drive(remote, &mut sheets, chunks, &mut signals).await;
@@ -220,8 +219,8 @@ impl Run<'_> {
     async fn drive(
         &self,
         remote: DingTalk,
-        sheets: &mut Inlet<Batch, SourceError>,
-        chunks: mpsc::Sender<Chunk<Batch>>,
+        sheets: &mut Inlet<Load, SourceError>,
+        chunks: mpsc::Sender<Chunk<Load>>,
         signals: &mut Signals,
     ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.rate));

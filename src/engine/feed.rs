@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
-use crate::domain::mobile::{Home, Mobile};
+use crate::domain::entry::Entry;
+use crate::domain::mobile::Rules;
 use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::Chunk;
 use crate::engine::settings::{SHEET, Sheet};
@@ -15,11 +16,20 @@ use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
 
+/// Rows on their way through a run.
+#[derive(Debug)]
+pub struct Load {
+    /// The rows' text.
+    batch: Batch,
+    /// What each row's cell holds, where it can be sent.
+    entries: Vec<Option<Entry>>,
+}
+
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
 #[derive(Debug)]
 pub struct Reading {
     /// The sheets, and what ended them.
-    pub sheets: Inlet<Batch, SourceError>,
+    pub sheets: Inlet<Load, SourceError>,
     /// Not to be joined before the sheets have ended: a read of a silent pipe never returns.
     pub tail: JoinHandle<Vec<u8>>,
 }
@@ -28,7 +38,7 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct Writing {
     /// The rows, in order.
-    pub chunks: mpsc::Sender<Chunk<Batch>>,
+    pub chunks: mpsc::Sender<Chunk<Load>>,
     /// The sink, once the sender is gone: its owner decides whether it is finished or dropped.
     pub sink: JoinHandle<Result<Sink, SinkError>>,
 }
@@ -37,11 +47,11 @@ pub struct Writing {
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn read(mut source: Source, home: Home) -> io::Result<Reading> {
+pub fn read(mut source: Source, rules: Rules) -> io::Result<Reading> {
     let (sender, sheets) = mpsc::channel(1);
     let tail = thread::Builder::new().name("reader".into()).spawn(move || {
         loop {
-            let sheet = source.next_batch(SHEET).map(|batch| batch.map(|batch| numbered(batch, home)));
+            let sheet = source.next_batch(SHEET).map(|batch| batch.map(|batch| numbered(batch, rules)));
             let goes_on = matches!(sheet, Ok(Some(_)));
             if sender.blocking_send(sheet).is_err() || !goes_on {
                 return source.tail().to_vec();
@@ -51,9 +61,15 @@ pub fn read(mut source: Source, home: Home) -> io::Result<Reading> {
     Ok(Reading { sheets, tail })
 }
 
-fn numbered(batch: Batch, home: Home) -> Sheet<Batch> {
-    let numbers = (0..batch.len()).map(|row| Mobile::parse(batch.cell(row), home)).collect();
-    Sheet { load: batch, numbers }
+fn numbered(batch: Batch, rules: Rules) -> Sheet<Load> {
+    let mut entries = Vec::with_capacity(batch.len());
+    let mut numbers = Vec::with_capacity(batch.len());
+    for row in 0..batch.len() {
+        let entry = Entry::read(batch.cell(row), rules);
+        entries.push(entry.as_ref().ok().copied());
+        numbers.push(entry.map(|entry| entry.mobile));
+    }
+    Sheet { load: Load { batch, entries }, numbers }
 }
 
 /// Starts to write.
@@ -61,7 +77,7 @@ fn numbered(batch: Batch, home: Home) -> Sheet<Batch> {
 /// # Errors
 /// Where the system gives no thread.
 pub fn write(mut sink: Sink) -> io::Result<Writing> {
-    let (chunks, mut receiver) = mpsc::channel::<Chunk<Batch>>(2);
+    let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sink = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
@@ -71,9 +87,13 @@ pub fn write(mut sink: Sink) -> io::Result<Writing> {
                     // Writing to a string does not fail.
                     let _ = write!(code, "{known}");
                 }
-                let cells =
-                    [&*answer.userid, &*answer.exclusive, answer.status.name(), &*code, &*answer.message];
-                sink.row(&chunk.load, row, cells)?;
+                // What is particular to this row's cell is added here: the answer is shared by every row with its
+                // number.
+                let entry = chunk.load.entries.get(row).copied().flatten();
+                let remark = entry.and_then(|entry| entry.remark(&answer.message));
+                let message = remark.as_deref().unwrap_or(&answer.message);
+                let cells = [&*answer.userid, &*answer.exclusive, answer.status.name(), &*code, message];
+                sink.row(&chunk.load.batch, row, cells)?;
             }
             if receiver.is_empty() {
                 sink.flush()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::mobile::Mobile;
-use crate::domain::spelling::Refusal;
+use crate::domain::refusal::Refusal;
 use crate::engine::backoff::Retries;
 
 /// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.

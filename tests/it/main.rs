@@ -6,6 +6,7 @@
 mod answers;
 mod endings;
 mod harness;
+mod numbers;
 mod readme;
 mod refusals;
 mod rows;

@@ -155,7 +155,10 @@ fn an_unusable_cell_is_refused_in_words_and_never_sent() {
         ("1.38E+10", "1.38E+10: Excel rounded this number; restore it from the source"),
         ("离职", "not a phone number: it has characters other than digits and + - ( ) . and spaces"),
         ("13800138000.5", "not a phone number: it has a fraction"),
-        ("13800138000/13900139000", "more than one number in the cell; keep one"),
+        (
+            "010-62345678/62345678",
+            "none of the 2 numbers in the cell was sent; the first: a landline number, not a mobile number",
+        ),
         (
             "1380013800",
             "too short: 10 digits; a mainland mobile number has 11, others need their country code",
@@ -179,9 +182,43 @@ fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
     for cell in ["n/a", "N/A", "无/离职", "-,-"] {
         let (_, output, ledger) = resolve(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
         let line = output.lines().nth(2).unwrap();
-        assert!(line.contains("invalid") && !line.contains("more than one number"), "{line}");
+        assert!(line.contains("invalid") && !line.contains("numbers in the cell"), "{line}");
         assert_eq!(ledger.calls().len(), 1);
     }
+}
+
+#[test]
+fn of_two_numbers_in_a_cell_the_first_one_is_asked_for_and_the_row_says_so() {
+    let mut table = Table { header: Some("phone"), ..Table::default() };
+    // A found, a refused and a failed one, and each behind the answer that another row has without the remark.
+    for number in ["13800138000", "13800138090", "13800138092", "13800138094"] {
+        table.number(number);
+        for (cell, remark) in [
+            (format!("{number}/13900139000"), " (first of 2 numbers in the cell)"),
+            (format!("010-62345678、{number}、13900139000"), " (second of 3 numbers in the cell)"),
+        ] {
+            let mut cells = answer(number, true);
+            cells[4] += remark;
+            table.row(&cell, cells);
+        }
+    }
+    let (ended, output, ledger) = resolve(&table.input(), |_| ());
+    assert_eq!((ended.status, output), (Some(4), table.output()), "{}", ended.stderr);
+    assert_eq!(ledger.distinct(), 4);
+}
+
+#[test]
+fn unlikely_numbers_are_sent_on_demand_and_landlines_never() {
+    let text = "phone\n12345678901\n+852 1234 5678\n010-62345678\n1380013800\n";
+    let sent = |strict: &str| {
+        let (ended, _, ledger) = resolve(text, |command| {
+            command.args(["--strict-numbers", strict, "-c", "1", "-j", "1"]);
+        });
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        asked(&ledger)
+    };
+    assert!(sent("on").is_empty());
+    assert_eq!(sent("off"), ["12345678901", "+852-12345678"]);
 }
 
 #[test]

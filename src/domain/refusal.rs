@@ -1,0 +1,78 @@
+//! Why a cell is not sent, in words for its row. Leaves finding that out to `quantity`, `spelling`, `mobile` and
+//! `entry`.
+
+/// Why a cell is not sent. The text is the row's `errmsg`: it quotes the cell where that helps, so it belongs in
+/// the output and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing but white space.
+    #[error("the cell is empty")]
+    Empty,
+    /// A spreadsheet showed a rounded number and the digits are gone.
+    #[error("{0}: Excel rounded this number; restore it from the source")]
+    Rounded(String),
+    /// Letters or other signs that no phone number has.
+    #[error("not a phone number: it has characters other than digits and + - ( ) . and spaces")]
+    NotANumber,
+    /// A number with decimals.
+    #[error("not a phone number: it has a fraction")]
+    Fraction,
+    /// Several numbers in the cell, and none of them could be chosen.
+    #[error("none of the {of} numbers in the cell was sent; the {}: {reason}", ordinal(*nth))]
+    Several {
+        /// The number that decided it, counted from 1.
+        nth: usize,
+        /// How many there are.
+        of: usize,
+        /// What is wrong with it.
+        reason: Box<Self>,
+    },
+    /// The country code does not exist.
+    #[error("no country has this calling code")]
+    NoSuchCountry,
+    /// Too few digits.
+    #[error("too short: {0} digits; a mainland mobile number has 11, others need their country code")]
+    TooShort(usize),
+    /// Too many digits.
+    #[error("too long: {0} digits; a mainland mobile number has 11")]
+    TooLong(usize),
+    /// A number that the country's plan gives to fixed lines.
+    #[error("a landline number, not a mobile number")]
+    Landline,
+    /// A toll-free, premium or other service number.
+    #[error("a service number, not a mobile number")]
+    Service,
+    /// The right length, yet in no range of the country's plan.
+    #[error("not a mobile number of +{0}: no such range in its numbering plan")]
+    NoSuchRange(u16),
+}
+
+impl Refusal {
+    /// Whether the text was understood as a number, only not as a mobile one. Next to such a number another one
+    /// may be used; next to text that nobody can read it may not, since that may be the one that was meant.
+    #[must_use]
+    pub const fn understood(&self) -> bool {
+        match self {
+            Self::NoSuchCountry
+            | Self::TooShort(_)
+            | Self::TooLong(_)
+            | Self::Landline
+            | Self::Service
+            | Self::NoSuchRange(_) => true,
+            Self::Empty | Self::Rounded(_) | Self::NotANumber | Self::Fraction | Self::Several { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// `first`, `second`, `third`, `4th`.
+#[must_use]
+pub fn ordinal(nth: usize) -> String {
+    match nth {
+        1 => "first".to_owned(),
+        2 => "second".to_owned(),
+        3 => "third".to_owned(),
+        nth => format!("{nth}th"),
+    }
+}
