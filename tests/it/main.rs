@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod corpus;
 mod endings;
 mod harness;
 mod numbers;

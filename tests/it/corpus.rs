@@ -1,0 +1,49 @@
+//! Replays what the fuzzer kept: every file of `fuzz/corpus` through the property that found it interesting.
+
+#[path = "properties/number.rs"]
+mod number;
+#[path = "properties/reply.rs"]
+mod reply;
+
+use std::path::Path;
+
+/// The most files that a corpus keeps, and the most bytes of each: a corpus is read by people, too.
+const FILES: usize = 60;
+const BYTES: u64 = 1024;
+
+fn replay(target: &str, holds: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap()).collect();
+    assert!((20..=FILES).contains(&files.len()), "{} files for {target}", files.len());
+    for file in files {
+        assert!(file.metadata().unwrap().len() <= BYTES, "{}", file.path().display());
+        // A failure names the file: the panic of the property alone would not.
+        let data = std::fs::read(file.path()).unwrap();
+        let held = std::panic::catch_unwind(|| holds(&data));
+        assert!(held.is_ok(), "{}", file.path().display());
+    }
+}
+
+#[test]
+fn numbers() {
+    replay("number", number::number);
+}
+
+#[test]
+fn replies() {
+    replay("reply", reply::reply);
+}
+
+/// Every target of the fuzzer has its corpus, and every corpus its replay above.
+#[test]
+fn every_target_is_replayed() {
+    let names = |under: &str| {
+        let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(under)).unwrap();
+        let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();
+        let mut names: Vec<_> = entries.map(|entry| name(&entry.unwrap().path())).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("fuzz/fuzz_targets"), ["number", "reply"]);
+    assert_eq!(names("fuzz/corpus"), ["number", "reply"]);
+}
