@@ -1,8 +1,7 @@
 //! What a cell of the number column holds: one number, several of which one is used, or none. Leaves how each is
 //! spelt to `spelling`, what counts as a mobile number to `mobile`.
 
-use crate::domain::mobile::{Home, Mainland, Mobile, Rules};
-use crate::domain::outcome::Status;
+use crate::domain::mobile::{Home, Mobile, Rules};
 use crate::domain::refusal::{Refusal, ordinal};
 use crate::domain::spelling::{self, parts, plain};
 
@@ -54,13 +53,6 @@ impl Entry {
         let remark = || format!("{message} ({} of {} numbers in the cell)", ordinal(self.nth), self.of);
         (self.of > 1).then(|| remark().trim_start().to_owned())
     }
-
-    /// The form in which the API was asked for the number, for the column `mobile_sent`: empty while its turn has
-    /// not come.
-    #[must_use]
-    pub fn sent(self, status: Status, mainland: Mainland) -> String {
-        if status == Status::Pending { String::new() } else { self.mobile.sent(mainland) }
-    }
 }
 
 impl Mobile {
@@ -85,6 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::mobile::Mainland;
 
     fn sent(cell: &str) -> Result<String, Refusal> {
         Mobile::parse(cell, Home::CHINA).map(|mobile| mobile.sent(Mainland::Plain))
@@ -207,14 +200,6 @@ mod tests {
         ] {
             assert_eq!(read(cell).unwrap_err().to_string(), reason, "{cell}");
         }
-    }
-
-    #[test]
-    fn the_form_that_was_sent() {
-        let entry = Entry::read("+86 138 0013 8000", Rules { home: Home::CHINA, strict: true }).unwrap();
-        assert_eq!(entry.sent(Status::Found, Mainland::Plain), "13800138000");
-        assert_eq!(entry.sent(Status::Failed, Mainland::Prefixed), "+86-13800138000");
-        assert_eq!(entry.sent(Status::Pending, Mainland::Plain), "");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use dingmap::app::cli::{Cli, Command, Resolve};
 use dingmap::app::config;
 use dingmap::domain::entry::Entry;
 use dingmap::domain::mobile::{Home, Mainland, Mobile};
-use dingmap::domain::outcome::Status;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
 use crate::harness::{Desk, dingmap, rows, run};
@@ -76,7 +75,7 @@ fn the_readme_says_how_each_cell_is_read() {
         for cell in &rule.cells {
             match (Entry::read(cell, config::rules(&args)), &rule.sent) {
                 (Ok(entry), Some(sent)) => {
-                    assert_eq!(&entry.sent(Status::Found, config::mainland(&args)), sent, "{cell:?}");
+                    assert_eq!(&entry.mobile.sent(config::mainland(&args)), sent, "{cell:?}");
                     let remark = entry.remark("").unwrap_or_default();
                     let told = rule.message.strip_prefix("the API's, and behind it: ");
                     assert_eq!(remark, told.unwrap_or_default(), "{cell:?}");

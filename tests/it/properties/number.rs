@@ -3,7 +3,6 @@
 
 use dingmap::domain::entry::Entry;
 use dingmap::domain::mobile::{Home, Mainland, Rules};
-use dingmap::domain::outcome::Status;
 
 /// Regions whose plans differ in what matters here: trunk prefixes, zeros that count, prefixes for calls abroad.
 const HOMES: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];
@@ -26,7 +25,7 @@ pub(crate) fn number(data: &[u8]) {
     };
     let mobile = entry.mobile;
     for mainland in [Mainland::Plain, Mainland::Prefixed] {
-        let sent = entry.sent(Status::Found, mainland);
+        let sent = entry.mobile.sent(mainland);
         let (country, national) = sent.rsplit_once('-').unwrap_or(("+86", &sent));
         assert!(country.starts_with('+') && country[1..].bytes().all(|byte| byte.is_ascii_digit()), "{sent}");
         assert!(national.bytes().all(|byte| byte.is_ascii_digit()), "{sent}");
