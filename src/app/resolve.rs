@@ -166,7 +166,7 @@ impl Run<'_> {
             error: anyhow::Error::new(error).context(summary::name(&self.args.input)),
         })?;
         let early = early(&end, &endpoint, signalled);
-        let written = matches!(end, End::Finished) || end.limit() || self.args.partial;
+        let written = end.hands_on_all(self.args.partial);
         let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;

@@ -312,8 +312,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
 
     /// Whether every row is handed on, the open ones as pending.
     pub(crate) fn hands_on_all(&self) -> bool {
-        let lost = matches!(self.end, Some(End::InputLost | End::OutputLost));
-        (self.settings.partial && !lost) || self.end.as_ref().is_some_and(End::limit)
+        self.end.as_ref().is_some_and(|end| end.hands_on_all(self.settings.partial))
     }
 
     /// Once the run ends early and its calls are back, what is open becomes pending.

@@ -36,6 +36,17 @@ impl End {
         matches!(self, Self::CallsUsedUp | Self::PatienceUsedUp { .. })
     }
 
+    /// Whether every row is handed on, the open ones as pending, and so makes an output: where it finished, where a limit
+    /// ended it, and where that is asked for and both ends of the run are there.
+    #[must_use]
+    pub fn hands_on_all(&self, partial: bool) -> bool {
+        match self {
+            Self::Finished | Self::CallsUsedUp | Self::PatienceUsedUp { .. } => true,
+            Self::Interrupted | Self::Stopped(_) => partial,
+            Self::InputLost | Self::OutputLost => false,
+        }
+    }
+
     /// The `errmsg` of the rows whose turn did not come.
     #[must_use]
     pub fn reason(&self) -> &'static str {
