@@ -36,6 +36,9 @@ pub mod table {
     pub mod head;
     pub mod batch;
     pub mod window;
+    pub mod cell;
+    pub mod sheet;
+    pub mod container;
     pub mod source;
     pub mod survey;
     pub mod target;

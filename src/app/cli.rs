@@ -74,7 +74,7 @@ pub enum Command {
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = EXIT)]
 pub struct Resolve {
-    /// The CSV to read; - is standard input
+    /// The CSV to read, also packed (.gz, .zst), or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
     /// The CSV to write; - is standard output [default: NAME.resolved.csv beside the input]
@@ -89,6 +89,9 @@ pub struct Resolve {
     /// The delimiter: a character, or tab [default: detected]
     #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter, help_heading = "Input and output")]
     pub delimiter: Option<u8>,
+    /// The sheet of a workbook: its name or its number from 1 [default: the first visible one with rows]
+    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "Input and output")]
+    pub sheet: Option<String>,
     /// The region of numbers without a country code
     #[arg(
         long,

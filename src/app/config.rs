@@ -183,7 +183,7 @@ pub fn mainland(args: &Resolve) -> mobile::Mainland {
     }
 }
 
-/// Where the output goes: `-`, or a file; without a flag beside the input, or to standard output where the input
+/// Where the output goes: `-`, or a file; without a flag beside the input, under its name without what it is packed in, or to standard output where the input
 /// is standard input.
 #[must_use]
 pub fn output(args: &Resolve) -> PathBuf {
@@ -193,7 +193,10 @@ pub fn output(args: &Resolve) -> PathBuf {
     if args.input == Path::new("-") {
         return PathBuf::from("-");
     }
-    let mut name = args.input.file_stem().unwrap_or(args.input.as_os_str()).to_owned();
+    let packed = args.input.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
+    // The output is not packed, so its name does not say so.
+    let input = if packed { args.input.with_extension("") } else { args.input.clone() };
+    let mut name = input.file_stem().unwrap_or(input.as_os_str()).to_owned();
     name.push(".resolved.csv");
     args.input.with_file_name(name)
 }
@@ -258,12 +261,7 @@ mod tests {
 
     #[test]
     fn the_output_stands_beside_the_input() {
-        for (input, expected) in [
-            ("a/staff.csv", "a/staff.resolved.csv"),
-            ("staff", "staff.resolved.csv"),
-            ("-", "-"),
-            ("a.b.tsv", "a.b.resolved.csv"),
-        ] {
+        for (input, expected) in [("a/staff.csv", "a/staff.resolved.csv"), ("staff", "staff.resolved.csv"), ("-", "-"), ("a.b.tsv", "a.b.resolved.csv"), ("a/staff.csv.gz", "a/staff.resolved.csv"), ("staff.ZST", "staff.resolved.csv"), (".gz", ".gz.resolved.csv"), ("a.xlsx", "a.resolved.csv")] {
             assert_eq!(output(&args(&[input])), Path::new(expected));
         }
         assert_eq!(output(&args(&["-", "-o", "x"])), Path::new("x"));

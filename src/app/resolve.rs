@@ -1,8 +1,7 @@
 //! `dingmap resolve`: puts the floors together for one run and tells how it went. Leaves every rule to the floors.
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,6 +33,7 @@ use crate::engine::reorder::Chunk;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
+use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::head::Head;
 use crate::table::layout::Options;
 use crate::table::sink::{Sink, SinkError};
@@ -50,9 +50,9 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// A [`Failure`] for everything that people have to be told.
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let mut bounds = config::bounds(args, fastrand::u64(..))?;
-    let (source, total) = open(args)?;
+    let (source, title, total) = open(args)?;
     bounds.reads_on = total.is_some();
-    terminal.say(&summary::opening(&args.input, &source, total));
+    terminal.say(&summary::opening(&title, &source, total));
     let output = config::output(args);
     let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -92,38 +92,35 @@ async fn create(signals: &mut Signals, target: Target, head: Head) -> Result<Sin
     }
 }
 
-/// Opens the input. A regular file is read through once before, so that a bad row is told before the first call
-/// and the number of rows is known.
-fn open(args: &Resolve) -> Result<(Source, Option<u64>), Failure> {
-    let options = Options {
+/// Opens the input, and says what to call it. A regular file is read through once before, so that a bad row is told before
+/// the first call and the number of rows is known.
+fn open(args: &Resolve) -> Result<(Source, String, Option<u64>), Failure> {
+    let mut options = Options {
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         column: args.column.clone(),
     };
+    let wishes = Wishes { sheet: args.sheet.as_deref(), delimiter: args.delimiter };
     let looks = |cell: &str| looks_like_mobile(cell, args.region);
-    let unreadable = |error| Failure {
-        exit: Exit::Input,
-        error: anyhow::Error::new(error).context(summary::name(&args.input)),
+    let name = summary::name(&args.input);
+    let unreadable = |error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name.clone()) };
+    let unopened = |error| {
+        let exit = if matches!(error, ContainerError::NoSheets) { Exit::Usage } else { Exit::Input };
+        Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
     };
-    let (reader, total): (Box<dyn Read + Send>, _) = if args.input == Path::new("-") {
-        (Box::new(io::stdin()), None)
-    } else {
-        let regular = std::fs::metadata(&args.input).is_ok_and(|metadata| metadata.is_file());
-        let total = if regular {
-            Some(survey(&args.input, &options, &looks).map_err(unreadable)?.rows)
-        } else {
-            None
-        };
-        let file = File::open(&args.input).map_err(|error| {
-            Failure::new(
-                Exit::Input,
-                format!("{}: {error}; check the path and the permissions", args.input.display()),
-            )
-        })?;
-        (Box::new(file), total)
-    };
-    let source = Source::open(reader, &options, &looks).map_err(unreadable)?;
-    Ok((source, total))
+    let piped = args.input == Path::new("-");
+    let regular = !piped && std::fs::metadata(&args.input).is_ok_and(|metadata| metadata.is_file());
+    let open = || if piped { container::stream(Box::new(io::stdin()), wishes) } else { container::open(&args.input, wishes) };
+    let mut opened = open().map_err(unopened)?;
+    options.delimiter = opened.delimiter.or(options.delimiter);
+    let mut total = None;
+    if regular {
+        total = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?.rows);
+        opened = open().map_err(unopened)?;
+    }
+    let source = Source::open(opened.reader, &options, &looks).map_err(unreadable)?;
+    let title = opened.remark.map_or_else(|| name.clone(), |remark| format!("{name} ({remark})"));
+    Ok((source, title, total))
 }
 
 /// One run, from its first call to its last word.

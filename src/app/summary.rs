@@ -16,11 +16,10 @@ pub fn name(input: &Path) -> String {
     if input == Path::new("-") { "standard input".to_owned() } else { input.display().to_string() }
 }
 
-/// What was detected, and why: the run's first line.
+/// What was detected, and why: the run's first line. `title` names the input, and what it was packed in.
 #[must_use]
-pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
+pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
     let (dialect, column) = (source.dialect(), source.column());
-    let name = name(input);
     let rows = match total {
         Some(0) => "no rows below the header, ".to_owned(),
         Some(1) => "1 row, ".to_owned(),
@@ -39,7 +38,7 @@ pub fn opening(input: &Path, source: &Source, total: Option<u64>) -> String {
         Some(name) => format!("column {} ({})", column.index + 1, shown(name)),
         None => format!("column {}", column.index + 1),
     };
-    format!("{name}: {rows}UTF-8{mark}, {delimiter}, {header}; numbers in {what}: {}", column.reason)
+    format!("{title}: {rows}UTF-8{mark}, {delimiter}, {header}; numbers in {what}: {}", column.reason)
 }
 
 /// The last block: counts, calls and the place of the output.

@@ -2,7 +2,6 @@
 //! What is done with a row, and where it goes, is for others.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
 
 use crate::table::batch::Batch;
 use crate::table::columns::Column;
@@ -22,14 +21,6 @@ const EARLY_LOOKS: usize = 8;
 /// Why the input cannot be read as a table. The messages name lines and columns; the caller knows the input's name.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The input cannot be opened.
-    #[error("cannot open {}: {cause}; check the path and the permissions, then run again", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
     /// The input broke off.
     #[error("line {line}: reading failed here: {cause}; make the input readable and run again")]
     Read {

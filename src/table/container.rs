@@ -1,0 +1,172 @@
+//! Owns what a table is packed in: gzip, zstd, a workbook or nothing, told by its first bytes and not by its name, and the
+//! reader that gives the plain text of it. What the text holds is for others.
+
+use std::fs::File;
+use std::io::{self, Chain, Cursor, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use crate::table::sheet::{self, SheetError};
+
+/// As many bytes as tell every container.
+const SIGNATURE: usize = 4;
+
+/// Why there is no text to read. The messages say what to do; the caller knows the input's name.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// The input cannot be opened.
+    #[error("cannot open {}: {cause}; check the path and the permissions, then run again", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Not even the first bytes can be read.
+    #[error("reading failed at the beginning: {0}; make the input readable and run again")]
+    Read(io::Error),
+    /// A workbook comes through a pipe.
+    #[error("an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead")]
+    Piped,
+    /// A sheet was asked for, and there are none.
+    #[error("--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again")]
+    NoSheets,
+    /// The workbook cannot be read.
+    #[error(transparent)]
+    Sheet(#[from] SheetError),
+}
+
+/// What the user settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'a> {
+    /// The sheet of a workbook, by name or number.
+    pub sheet: Option<&'a str>,
+    /// The delimiter, which a workbook's text is made with; a comma where nothing is said.
+    pub delimiter: Option<u8>,
+}
+
+/// A table's plain text, at its beginning.
+pub struct Opened {
+    /// Reads it.
+    pub reader: Box<dyn Read + Send>,
+    /// What it was packed in, and which sheet was taken, as words for a person.
+    pub remark: Option<String>,
+    /// The delimiter, where it is known for sure.
+    pub delimiter: Option<u8>,
+}
+
+/// Opens the file at `path`. A gzip or zstd file is unpacked while it is read, in memory that does not grow with it
+/// (128 MiB at most for zstd, by its window).
+///
+/// # Errors
+/// [`ContainerError`] where it cannot be opened, or is a workbook that cannot be read.
+pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
+    let cannot_open = |cause| ContainerError::Open { path: path.to_owned(), cause };
+    let mut file = File::open(path).map_err(cannot_open)?;
+    if !file.metadata().map_err(cannot_open)?.is_file() {
+        return stream(Box::new(file), wishes);
+    }
+    let start = start(&mut file).map_err(ContainerError::Read)?;
+    file.rewind().map_err(ContainerError::Read)?;
+    match Kind::of(&start) {
+        Kind::Zip => {
+            let delimiter = wishes.delimiter.unwrap_or(b',');
+            let sheet = sheet::open(file, wishes.sheet, delimiter)?;
+            let others = match &*sheet.others {
+                [] => String::new(),
+                others => format!("; other sheets with rows: {}; choose with --sheet", others.join(", ")),
+            };
+            let remark = Some(format!("sheet {}{others}", sheet.name));
+            Ok(Opened { reader: Box::new(sheet.rows), remark, delimiter: Some(delimiter) })
+        }
+        Kind::Compound => Err(sheet::old(file).into()),
+        kind => unpacked(kind, Box::new(file), wishes),
+    }
+}
+
+/// Opens a stream that cannot be wound back, such as standard input.
+///
+/// # Errors
+/// [`ContainerError`] where its beginning cannot be read, or where it is a workbook.
+pub fn stream(mut reader: Box<dyn Read + Send>, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
+    let start = start(&mut reader).map_err(ContainerError::Read)?;
+    match Kind::of(&start) {
+        Kind::Zip => Err(ContainerError::Piped),
+        Kind::Compound => Err(SheetError::OldWorkbook.into()),
+        kind => {
+            let whole: Chain<_, _> = Cursor::new(start).chain(reader);
+            unpacked(kind, Box::new(whole), wishes)
+        }
+    }
+}
+
+/// What the first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Gzip,
+    Zstd,
+    /// A zip archive, which every workbook of today is.
+    Zip,
+    /// The container of Excel 97 and of workbooks with a password.
+    Compound,
+}
+
+impl Kind {
+    fn of(start: &[u8]) -> Self {
+        match start {
+            [0x1F, 0x8B, ..] => Self::Gzip,
+            // A frame, or one to be skipped, with which parallel packers begin.
+            [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Self::Zstd,
+            [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
+            [0xD0, 0xCF, 0x11, 0xE0] => Self::Compound,
+            _ => Self::Plain,
+        }
+    }
+}
+
+fn unpacked(kind: Kind, reader: Box<dyn Read + Send>, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
+    if wishes.sheet.is_some() {
+        return Err(ContainerError::NoSheets);
+    }
+    let (reader, name): (Box<dyn Read + Send>, _) = match kind {
+        Kind::Gzip => (Box::new(Packed { reader: MultiGzDecoder::new(reader), name: "gzip" }), "gzip"),
+        Kind::Zstd => {
+            let decoder = zstd::Decoder::new(reader).map_err(ContainerError::Read)?;
+            (Box::new(Packed { reader: decoder, name: "zstd" }), "zstd")
+        }
+        _ => return Ok(Opened { reader, remark: None, delimiter: None }),
+    };
+    Ok(Opened { reader, remark: Some(name.to_owned()), delimiter: None })
+}
+
+/// The first bytes, as many as tell the container or all there are.
+fn start(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(SIGNATURE);
+    reader.take(SIGNATURE as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// A packed stream, whose failures are told in words: what a decoder says of damage is of no use to a person.
+struct Packed<R> {
+    reader: R,
+    name: &'static str,
+}
+
+impl<R: Read> Read for Packed<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(room).map_err(|error| {
+            let name = self.name;
+            match error.kind() {
+                // The system's own errors speak of the file, not of what is in it.
+                _ if error.raw_os_error().is_some() => error,
+                io::ErrorKind::Interrupted => error,
+                kind @ io::ErrorKind::UnexpectedEof => {
+                    io::Error::new(kind, format!("the {name} data are cut off here, so the file is incomplete"))
+                }
+                kind => io::Error::new(kind, format!("the {name} data are damaged ({error})")),
+            }
+        })
+    }
+}
