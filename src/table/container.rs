@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
@@ -16,13 +16,8 @@ const SIGNATURE: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
     /// The input cannot be opened.
-    #[error("cannot open {}: {cause}; check the path and the permissions, then run again", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
+    #[error("cannot be opened: {0}; check the path and the permissions, then run again")]
+    Open(io::Error),
     /// Not even the first bytes can be read.
     #[error("reading failed at the beginning: {0}; make the input readable and run again")]
     Read(io::Error),
@@ -62,9 +57,8 @@ pub struct Opened {
 /// # Errors
 /// [`ContainerError`] where it cannot be opened, or is a workbook that cannot be read.
 pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
-    let cannot_open = |cause| ContainerError::Open { path: path.to_owned(), cause };
-    let mut file = File::open(path).map_err(cannot_open)?;
-    if !file.metadata().map_err(cannot_open)?.is_file() {
+    let mut file = File::open(path).map_err(ContainerError::Open)?;
+    if !file.metadata().map_err(ContainerError::Open)?.is_file() {
         return stream(Box::new(file), wishes);
     }
     let start = start(&mut file).map_err(ContainerError::Read)?;
@@ -168,5 +162,123 @@ impl<R: Read> Read for Packed<R> {
                 kind => io::Error::new(kind, format!("the {name} data are damaged ({error})")),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 1).unwrap()
+    }
+
+    fn opened(bytes: Vec<u8>) -> Opened {
+        stream(Box::new(Cursor::new(bytes)), Wishes::default()).unwrap()
+    }
+
+    fn text(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        opened(bytes).reader.read_to_end(&mut text).map(|_| text)
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_container() {
+        for (start, kind) in [
+            (&b"\x1F\x8B\x08\0"[..], Kind::Gzip),
+            (b"\x28\xB5\x2F\xFD", Kind::Zstd),
+            (b"\x50\x2A\x4D\x18", Kind::Zstd),
+            (b"PK\x03\x04", Kind::Zip),
+            (b"PK\x05\x06", Kind::Zip),
+            (b"\xD0\xCF\x11\xE0", Kind::Compound),
+            (b"PK,1", Kind::Plain),
+            (b"P", Kind::Plain),
+            (b"", Kind::Plain),
+        ] {
+            assert_eq!(Kind::of(start), kind, "{start:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_comes_out_whole() {
+        let table = b"phone\n13800138000\n".repeat(20_000);
+        let (half, rest) = table.split_at(table.len() / 2);
+        for packed in [
+            table.clone(),
+            gzip(&table),
+            [gzip(half), gzip(b""), gzip(rest)].concat(),
+            zstd(&table),
+            [zstd(half), b"\x50\x2A\x4D\x18\x02\0\0\0xx".to_vec(), zstd(rest)].concat(),
+            [b"\x5F\x2A\x4D\x18\0\0\0\0".to_vec(), zstd(&table)].concat(),
+        ] {
+            assert!(text(packed).unwrap() == table);
+        }
+        for short in [&b""[..], b"a", b"abc"] {
+            assert_eq!(text(short.to_vec()).unwrap(), short);
+        }
+        assert_eq!(opened(gzip(b"a")).remark.as_deref(), Some("gzip"));
+        assert_eq!(opened(b"a".to_vec()).remark, None);
+    }
+
+    #[test]
+    fn what_is_cut_off_or_damaged_is_never_the_end() {
+        let table: Vec<u8> = (0..5000).flat_map(|n| format!("{n},{}\n", n * 7919 % 10_007).into_bytes()).collect();
+        for (name, packed) in [("gzip", gzip(&table)), ("zstd", zstd(&table))] {
+            for size in [5, packed.len() / 2, packed.len() - 1] {
+                let error = text(packed.get(..size).unwrap().to_vec()).unwrap_err().to_string();
+                assert!(error.contains(name) && error.contains("cut off"), "{size}: {error}");
+            }
+        }
+        let mut damaged = gzip(&table);
+        let checksum = damaged.len() - 8;
+        damaged[checksum] ^= 1;
+        assert!(text(damaged).unwrap_err().to_string().contains("the gzip data are damaged"));
+        let mut damaged = gzip(&table);
+        damaged.extend_from_slice(b"rubbish behind it");
+        assert!(text(damaged).unwrap_err().to_string().contains("the gzip data are damaged"));
+        let mut damaged = zstd(&table);
+        let middle = damaged.len() / 2;
+        damaged[middle..].fill(0xAA);
+        assert!(text(damaged).is_err());
+    }
+
+    #[test]
+    fn a_stream_gives_what_it_has() {
+        struct Pieces(Vec<Vec<u8>>);
+        impl Read for Pieces {
+            fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+                if self.0.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { self.0.remove(0).as_slice().read(room) }
+            }
+        }
+        for packed in [gzip(b"phone\n"), zstd(b"phone\n")] {
+            let pieces = Pieces(vec![packed]);
+            let mut reader = stream(Box::new(io::BufReader::new(pieces)), Wishes::default()).unwrap().reader;
+            let mut room = [0; 100];
+            assert_eq!(reader.read(&mut room).unwrap(), 6);
+            assert!(reader.read(&mut room).is_err());
+        }
+    }
+
+    #[test]
+    fn what_only_a_file_can_give_is_refused_in_a_stream() {
+        let refused = |bytes: &[u8], sheet| {
+            let wishes = Wishes { sheet, delimiter: None };
+            stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()
+        };
+        assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::Piped));
+        assert!(matches!(refused(b"\xD0\xCF\x11\xE0rest", None), ContainerError::Sheet(SheetError::OldWorkbook)));
+        assert!(matches!(refused(b"a,b", Some("1")), ContainerError::NoSheets));
+        assert!(matches!(open(Path::new("/no/such.csv"), Wishes::default()), Err(ContainerError::Open(_))));
     }
 }

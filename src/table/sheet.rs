@@ -140,7 +140,7 @@ struct Filled {
 /// [`SheetError`] where the file is no workbook, is damaged or unpacks to more than 1 GiB, or has no such sheet. What is
 /// opened was read to its end once, so that its rows can only fail where the file changes.
 pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, SheetError> {
-    check(&file)?;
+    check(&file, MOST_UNPACKED)?;
     let mut workbook = Workbook::new(BufReader::new(file))?;
     let sheets: Vec<(String, bool)> = workbook
         .sheets_metadata()
@@ -190,7 +190,7 @@ fn position(sheets: &[(String, bool)], wanted: &str) -> Option<usize> {
 
 /// Unpacks every part of the archive once and keeps nothing, so that nothing is taken into memory before its size
 /// is known: what an archive says of its own size proves nothing.
-fn check(file: &File) -> Result<(), SheetError> {
+fn check(file: &File, most: u64) -> Result<(), SheetError> {
     let mut zip = ZipArchive::new(BufReader::new(file))?;
     let names: Vec<String> =
         zip.file_names().map(|name| Ok(name?.to_lowercase())).collect::<Result<_, ZipError>>()?;
@@ -202,7 +202,7 @@ fn check(file: &File) -> Result<(), SheetError> {
     } else if !has("_rels/.rels") || !has("workbook.xml") {
         return Err(SheetError::NoWorkbook);
     }
-    let mut left = MOST_UNPACKED;
+    let mut left = most;
     for at in 0..zip.len() {
         let part = zip.by_index(at)?;
         let size = io::copy(&mut part.take(left + 1), &mut io::sink())
@@ -321,5 +321,26 @@ impl Read for Rows {
         let size = self.piece.get(self.given..).unwrap_or_default().read(room)?;
         self.given += size;
         Ok(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    #[test]
+    fn what_unpacks_to_too_much_is_refused_whatever_it_says_of_its_size() {
+        let mut zip = zip::ZipWriter::new(tempfile::tempfile().unwrap());
+        for (name, size) in [("_rels/.rels", 10), ("xl/workbook.xml", 10), ("xl/sharedStrings.xml", 5000)] {
+            zip.start_file(name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(&b" ".repeat(size)).unwrap();
+        }
+        let file = zip.finish().unwrap();
+        assert!(matches!(check(&file, 5019), Err(SheetError::Bomb)));
+        assert!(check(&file, 5020).is_ok());
     }
 }

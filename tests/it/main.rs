@@ -6,6 +6,7 @@
 mod answers;
 mod corpus;
 mod endings;
+mod containers;
 mod harness;
 mod numbers;
 mod readme;
@@ -16,3 +17,4 @@ mod served;
 mod simulation;
 mod tidy;
 mod weather;
+mod workbooks;

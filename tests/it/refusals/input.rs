@@ -147,9 +147,9 @@ fn files_that_are_no_text_are_called_what_they_are() {
     for (bytes, words) in [
         (wide(u16::to_le_bytes), ["UTF-16", "UTF-8"]),
         (wide(u16::to_be_bytes), ["UTF-16", "UTF-8"]),
-        (b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml".to_vec(), ["Excel", "CSV"]),
-        (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0".to_vec(), ["Excel", "CSV"]),
-        (b"\x1F\x8B\x08\0\0\0\0\0\0\x03abc".to_vec(), ["gzip", "unpack"]),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml".to_vec(), ["workbook", "damaged"]),
+        (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0".to_vec(), ["old Excel workbook", ".xlsx"]),
+        (b"\x1F\x8B\x08\0\0\0\0\0\0\x03abc".to_vec(), ["gzip", "line 1"]),
     ] {
         let seen = attempt(unlimited(), bytes, |_| ());
         seen.refused(3, &words);

@@ -1,0 +1,249 @@
+//! Workbooks made by hand, part by part, against the CSV that is read from them: what Excel and other programs store, and
+//! what makes a workbook unreadable.
+
+use std::fs::File;
+use std::io::{Cursor, Read, Write};
+
+use dingmap::table::sheet::{self, SheetError};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::harness::Desk;
+
+/// The styles by their number: general, date, five zeros, scientific, date and time, hours, text, grouped, dialled.
+const FORMATS: [(u32, &str); 9] = [
+    (0, ""),
+    (14, ""),
+    (165, "00000"),
+    (11, ""),
+    (22, ""),
+    (46, ""),
+    (49, ""),
+    (4, ""),
+    (166, "[&lt;=9999999]###-####;000 0000 0000"),
+];
+
+/// A workbook of sheets: name, the state that Excel gives to hidden ones, and the cells.
+pub(crate) fn workbook(sheets: &[(&str, &str, &str)]) -> Vec<u8> {
+    zipped(&parts(sheets))
+}
+
+fn parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
+    let relation = |n: usize, kind: &str, target: &str| {
+        format!(
+            r#"<Relationship Id="r{n}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/>"#
+        )
+    };
+    let (mut list, mut relations) = (String::new(), relation(0, "styles", "styles.xml"));
+    let mut parts = Vec::new();
+    for (at, (name, state, cells)) in sheets.iter().enumerate() {
+        let n = at + 1;
+        list += &format!(r#"<sheet name="{name}" sheetId="{n}" state="{state}" r:id="r{n}"/>"#);
+        relations += &relation(n, "worksheet", &format!("worksheets/sheet{n}.xml"));
+        parts.push((
+            format!("xl/worksheets/sheet{n}.xml"),
+            format!("<worksheet><sheetData>{cells}</sheetData></worksheet>"),
+        ));
+    }
+    let own = FORMATS.iter().filter(|(_, code)| !code.is_empty());
+    let codes: String =
+        own.map(|(id, code)| format!(r#"<numFmt numFmtId="{id}" formatCode="{code}"/>"#)).collect();
+    let styles: String = FORMATS.iter().map(|(id, _)| format!(r#"<xf numFmtId="{id}"/>"#)).collect();
+    for (name, text) in [
+        ("[Content_Types].xml", "<Types/>".to_owned()),
+        ("_rels/.rels", format!("<Relationships>{}</Relationships>", relation(1, "officeDocument", "xl/workbook.xml"))),
+        ("xl/workbook.xml", format!("<workbook><sheets>{list}</sheets></workbook>")),
+        ("xl/_rels/workbook.xml.rels", format!("<Relationships>{relations}</Relationships>")),
+        ("xl/styles.xml", format!("<styleSheet><numFmts>{codes}</numFmts><cellXfs>{styles}</cellXfs></styleSheet>")),
+        ("xl/sharedStrings.xml", "<sst><si><t>00138</t></si><si/><si><r><t>13800</t></r><r><t>138000</t></r><rPh><t>x</t></rPh></si><si><t>a,\"b\"&#10;c</t></si></sst>".to_owned()),
+    ] {
+        parts.push((name.to_owned(), text));
+    }
+    parts
+}
+
+fn zipped(parts: &[(String, String)]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        zip.start_file(name.as_str(), SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// What is read of a workbook: the sheet's name, the other sheets, the text.
+fn read(bytes: &[u8], wanted: Option<&str>) -> Result<(String, Vec<String>, String), SheetError> {
+    let desk = Desk::new();
+    let mut sheet = sheet::open(File::open(desk.file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
+    let mut text = String::new();
+    sheet.rows.read_to_string(&mut text).unwrap();
+    Ok((sheet.name, sheet.others, text))
+}
+
+/// The text of one sheet, without its mark.
+fn text(cells: &str) -> String {
+    let (_, _, text) = read(&workbook(&[("A", "visible", cells)]), None).unwrap();
+    text.strip_prefix('\u{feff}').unwrap().to_owned()
+}
+
+/// A row of cells, each by its attributes and what is in it.
+fn row(number: u32, cells: &[(&str, &str)]) -> String {
+    let cells: String =
+        cells.iter().map(|(attributes, inner)| format!("<c {attributes}>{inner}</c>")).collect();
+    format!(r#"<row r="{number}">{cells}</row>"#)
+}
+
+#[test]
+fn every_kind_of_number_has_its_digits() {
+    for (attributes, inner, expected) in [
+        ("", "<v>13800138000</v>", "13800138000"),
+        ("", "<v>13800138000.0</v>", "13800138000"),
+        ("", "<v>1.3800138E10</v>", "13800138000"),
+        ("t=\"n\" s=\"3\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"6\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"7\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"8\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"1\"", "<v>13800138000</v>", "13800138000"),
+        ("t=\"s\"", "<v>2</v>", "13800138000"),
+        ("t=\"s\"", "<v>0</v>", "00138"),
+        ("t=\"str\"", "<f>A1&amp;A2</f><v>013800138000</v>", "013800138000"),
+        ("t=\"inlineStr\"", "<is><t>+86 138</t></is>", "+86 138"),
+        ("t=\"inlineStr\"", "<is><t xml:space=\"preserve\"> 138 </t></is>", " 138 "),
+        ("", "<f>SUM(B1:B2)</f><v>13800138000</v>", "13800138000"),
+        ("s=\"2\"", "<v>42</v>", "00042"),
+        ("s=\"3\"", "<v>13800000000</v>", "1.38E+10"),
+        ("", "<v>13800138000.5</v>", "13800138000.5"),
+    ] {
+        assert_eq!(text(&row(1, &[(attributes, inner)])), format!("{expected}\r\n"), "{attributes} {inner}");
+    }
+}
+
+#[test]
+fn dates_truth_and_errors_are_told_as_people_write_them() {
+    for (attributes, inner, expected) in [
+        ("s=\"1\"", "<v>45943</v>", "2025-10-13"),
+        ("s=\"4\"", "<v>45943.5</v>", "2025-10-13 12:00:00"),
+        ("s=\"5\"", "<v>1.5</v>", "36:00:00"),
+        ("t=\"d\"", "<v>2025-10-13</v>", "2025-10-13"),
+        ("t=\"b\"", "<v>1</v>", "TRUE"),
+        ("t=\"b\"", "<v>0</v>", "FALSE"),
+        ("t=\"e\"", "<v>#N/A</v>", "#N/A"),
+        ("t=\"e\"", "<f>1/0</f><v>#DIV/0!</v>", "#DIV/0!"),
+        ("t=\"s\"", "<v>3</v>", "\"a,\"\"b\"\"\nc\""),
+    ] {
+        assert_eq!(text(&row(1, &[(attributes, inner)])), format!("{expected}\r\n"), "{attributes} {inner}");
+    }
+}
+
+#[test]
+fn a_table_that_stands_anywhere_is_cut_out_even() {
+    let cells = [
+        row(1, &[(r#"r="A1" s="1""#, "")]),
+        row(3, &[(r#"r="C3""#, "<v>1</v>"), (r#"r="D3""#, "<v>2</v>")]),
+        row(4, &[(r#"r="D4""#, "<v>3</v>"), (r#"r="F4""#, "<v>4</v>")]),
+        row(6, &[(r#"r="B6" t="s""#, "<v>0</v>"), (r#"r="Z6" t="s""#, "<v>1</v>")]),
+        row(900, &[(r#"r="A900" s="2""#, "")]),
+    ];
+    assert_eq!(text(&cells.concat()), ",1,2,,\r\n,,3,,4\r\n\r\n00138,,,,\r\n");
+    // Some programs leave the places out, since cells stand in order.
+    let bare = "<row><c><v>1</v></c><c><v>2</v></c></row><row><c><v>3</v></c></row>";
+    assert_eq!(text(bare), "1,2\r\n3,\r\n");
+}
+
+#[test]
+fn a_merged_cell_speaks_once() {
+    let cells = row(1, &[(r#"r="A1""#, "<v>1</v>"), (r#"r="B1""#, "<v>7</v>")])
+        + &row(2, &[(r#"r="A2""#, ""), (r#"r="B2""#, "<v>8</v>")]);
+    let mut parts = parts(&[("A", "visible", &cells)]);
+    parts[0].1 = parts[0].1.replace(
+        "</sheetData>",
+        r#"</sheetData><mergeCells count="1"><mergeCell ref="A1:A2"/></mergeCells>"#,
+    );
+    assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}1,7\r\n,8\r\n");
+}
+
+#[test]
+fn the_other_epoch_is_known() {
+    let mut parts = parts(&[("A", "visible", &row(1, &[("s=\"1\"", "<v>44481</v>")]))]);
+    let workbook = parts.iter_mut().find(|(name, _)| name == "xl/workbook.xml").unwrap();
+    workbook.1 = workbook.1.replace("<sheets>", r#"<workbookPr date1904="1"/><sheets>"#);
+    assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}2025-10-13\r\n");
+}
+
+#[test]
+fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
+    let cell = |n: u32| row(1, &[("", &format!("<v>{n}</v>"))]);
+    let bytes = workbook(&[
+        ("旧", "hidden", &cell(1)),
+        ("Empty", "visible", &row(1, &[("s=\"1\"", "")])),
+        ("Staff", "visible", &cell(3)),
+        ("2", "visible", &cell(4)),
+    ]);
+    let taken = |wanted| read(&bytes, wanted).unwrap();
+    let (name, others, text) = taken(None);
+    assert_eq!(
+        (name.as_str(), others, text.as_str()),
+        ("Staff", vec!["旧".to_owned(), "2".to_owned()], "\u{feff}3\r\n")
+    );
+    for (wanted, name) in
+        [("staff ", "Staff"), ("2", "2"), ("1", "旧"), ("3", "Staff"), ("旧", "旧"), ("empty", "Empty")]
+    {
+        assert_eq!(taken(Some(wanted)).0, name, "{wanted}");
+    }
+    assert_eq!(taken(Some("Empty")).2, "\u{feff}");
+    for wanted in ["0", "5", "Staff2", ""] {
+        let error = read(&bytes, Some(wanted)).unwrap_err().to_string();
+        assert!(error.contains("1 旧 (hidden), 2 Empty, 3 Staff, 4 2"), "{error}");
+    }
+    let hidden = workbook(&[("旧", "veryHidden", &cell(1)), ("新", "visible", "")]);
+    let error = read(&hidden, None).unwrap_err();
+    assert!(matches!(&error, SheetError::NoRows(list) if list == "1 旧 (hidden), 2 新"), "{error}");
+}
+
+#[test]
+fn what_is_no_workbook_is_called_what_it_is() {
+    let archive = |names: &[&str]| {
+        let parts: Vec<_> = names.iter().map(|name| ((*name).to_owned(), "<x/>".to_owned())).collect();
+        read(&zipped(&parts), None).unwrap_err()
+    };
+    assert!(matches!(archive(&["staff.csv"]), SheetError::NoWorkbook));
+    assert!(matches!(
+        archive(&["[Content_Types].xml", "_rels/.rels", "word/document.xml"]),
+        SheetError::NoWorkbook
+    ));
+    assert!(matches!(archive(&["_rels/.rels", "xl/workbook.bin"]), SheetError::OtherFormat(_)));
+    assert!(matches!(archive(&["mimetype", "content.xml"]), SheetError::OtherFormat(_)));
+    assert!(matches!(archive(&[]), SheetError::NoWorkbook));
+}
+
+#[test]
+fn a_damaged_workbook_is_no_short_one() {
+    let rows: String = (1..=2000).map(|n| row(n, &[("", &format!("<v>{}</v>", n * 7919))])).collect();
+    let bytes = workbook(&[("A", "visible", &rows)]);
+    assert_eq!(read(&bytes, None).unwrap().2.lines().count(), 2000);
+    let damaged = |bytes: &[u8]| matches!(read(bytes, None), Err(SheetError::Damaged(_)));
+    for size in [4, 100, bytes.len() / 2, bytes.len() - 30] {
+        assert!(damaged(&bytes[..size]), "cut to {size}");
+    }
+    let mut flipped = bytes.clone();
+    flipped[400] ^= 0x55;
+    assert!(damaged(&flipped));
+    for cells in [
+        row(2, &[("", "<v>1</v>")]) + &row(1, &[("", "<v>1</v>")]),
+        row(1, &[(r#"r="B1""#, "<v>1</v>"), (r#"r="A1""#, "<v>2</v>")]),
+        row(1, &[("t=\"s\"", "<v>9</v>")]),
+        row(1, &[(r#"r="A1048577""#, "<v>1</v>"), (r#"r="A1048578""#, "<v>1</v>")]),
+        "<row><c><v>1</v></c>".to_owned(),
+    ] {
+        assert!(damaged(&workbook(&[("A", "visible", &cells)])), "{cells}");
+    }
+}
+
+#[test]
+fn a_stray_cell_does_not_make_gigabytes() {
+    let rows: String = (1..=131_100).map(|n| format!("<row r=\"{n}\"><c><v>1</v></c></row>")).collect();
+    let cells =
+        row(1, &[(r#"r="XFD1""#, "<v>1</v>")]) + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);
+    let error = read(&workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(matches!(error, SheetError::TooLarge(_)), "{error}");
+}
