@@ -41,6 +41,9 @@ pub enum SheetError {
     /// The archive or a part of it is not what it should be.
     #[error("the workbook is damaged or cut off ({0}): get it anew, or open it in Excel, save it, and run again")]
     Damaged(String),
+    /// An error value in a cell that only some programs write.
+    #[error("a cell has the error value {0}, which is not known: clear that cell, save the workbook and run again")]
+    UnknownError(String),
     /// More than [`MOST_UNPACKED`].
     #[error(
         "the workbook unpacks to more than {} MiB: save the sheet alone as a workbook of its own, or as \"CSV UTF-8\"",
@@ -70,6 +73,7 @@ impl From<XlsxError> for SheetError {
     fn from(error: XlsxError) -> Self {
         match error {
             XlsxError::Password => Self::Password,
+            XlsxError::CellError(value) => Self::UnknownError(value),
             other => Self::Damaged(other.to_string()),
         }
     }

@@ -34,32 +34,36 @@ fn parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
             r#"<Relationship Id="r{n}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/>"#
         )
     };
-    let (mut list, mut relations) = (String::new(), relation(0, "styles", "styles.xml"));
+    let (mut list, mut relations) = (Vec::new(), vec![relation(0, "styles", "styles.xml")]);
     let mut parts = Vec::new();
     for (at, (name, state, cells)) in sheets.iter().enumerate() {
         let n = at + 1;
-        list += &format!(r#"<sheet name="{name}" sheetId="{n}" state="{state}" r:id="r{n}"/>"#);
-        relations += &relation(n, "worksheet", &format!("worksheets/sheet{n}.xml"));
+        list.push(format!(r#"<sheet name="{name}" sheetId="{n}" state="{state}" r:id="r{n}"/>"#));
+        relations.push(relation(n, "worksheet", &format!("worksheets/sheet{n}.xml")));
         parts.push((
             format!("xl/worksheets/sheet{n}.xml"),
             format!("<worksheet><sheetData>{cells}</sheetData></worksheet>"),
         ));
     }
     let own = FORMATS.iter().filter(|(_, code)| !code.is_empty());
-    let codes: String =
-        own.map(|(id, code)| format!(r#"<numFmt numFmtId="{id}" formatCode="{code}"/>"#)).collect();
-    let styles: String = FORMATS.iter().map(|(id, _)| format!(r#"<xf numFmtId="{id}"/>"#)).collect();
+    let codes = each(own, |(id, code)| format!(r#"<numFmt numFmtId="{id}" formatCode="{code}"/>"#));
+    let styles = each(&FORMATS, |(id, _)| format!(r#"<xf numFmtId="{id}"/>"#));
     for (name, text) in [
         ("[Content_Types].xml", "<Types/>".to_owned()),
         ("_rels/.rels", format!("<Relationships>{}</Relationships>", relation(1, "officeDocument", "xl/workbook.xml"))),
-        ("xl/workbook.xml", format!("<workbook><sheets>{list}</sheets></workbook>")),
-        ("xl/_rels/workbook.xml.rels", format!("<Relationships>{relations}</Relationships>")),
+        ("xl/workbook.xml", format!("<workbook><sheets>{}</sheets></workbook>", list.concat())),
+        ("xl/_rels/workbook.xml.rels", format!("<Relationships>{}</Relationships>", relations.concat())),
         ("xl/styles.xml", format!("<styleSheet><numFmts>{codes}</numFmts><cellXfs>{styles}</cellXfs></styleSheet>")),
         ("xl/sharedStrings.xml", "<sst><si><t>00138</t></si><si/><si><r><t>13800</t></r><r><t>138000</t></r><rPh><t>x</t></rPh></si><si><t>a,\"b\"&#10;c</t></si></sst>".to_owned()),
     ] {
         parts.push((name.to_owned(), text));
     }
     parts
+}
+
+/// The texts of all items, one behind the other.
+fn each<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
+    items.into_iter().map(text).collect::<Vec<_>>().concat()
 }
 
 fn zipped(parts: &[(String, String)]) -> Vec<u8> {
@@ -88,8 +92,7 @@ fn text(cells: &str) -> String {
 
 /// A row of cells, each by its attributes and what is in it.
 fn row(number: u32, cells: &[(&str, &str)]) -> String {
-    let cells: String =
-        cells.iter().map(|(attributes, inner)| format!("<c {attributes}>{inner}</c>")).collect();
+    let cells = each(cells, |(attributes, inner)| format!("<c {attributes}>{inner}</c>"));
     format!(r#"<row r="{number}">{cells}</row>"#)
 }
 
@@ -148,6 +151,23 @@ fn a_table_that_stands_anywhere_is_cut_out_even() {
     // Some programs leave the places out, since cells stand in order.
     let bare = "<row><c><v>1</v></c><c><v>2</v></c></row><row><c><v>3</v></c></row>";
     assert_eq!(text(bare), "1,2\r\n3,\r\n");
+}
+
+#[test]
+fn hidden_rows_and_columns_are_read_like_the_others() {
+    let hidden =
+        row(1, &[("", "<v>1</v>")]) + &row(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
+    let mut parts = parts(&[("A", "visible", &hidden)]);
+    parts[0].1 =
+        parts[0].1.replace("<sheetData>", "<cols><col min=\"1\" max=\"1\" hidden=\"1\"/></cols><sheetData>");
+    assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}1\r\n2\r\n");
+}
+
+#[test]
+fn an_error_that_nobody_knows_is_named() {
+    let cells = row(1, &[("t=\"e\"", "<v>#SPILL!</v>")]);
+    let error = read(&workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(matches!(&error, SheetError::UnknownError(value) if value == "#SPILL!"), "{error}");
 }
 
 #[test]
@@ -218,7 +238,7 @@ fn what_is_no_workbook_is_called_what_it_is() {
 
 #[test]
 fn a_damaged_workbook_is_no_short_one() {
-    let rows: String = (1..=2000).map(|n| row(n, &[("", &format!("<v>{}</v>", n * 7919))])).collect();
+    let rows = each(1..=2000, |n| row(n, &[("", &format!("<v>{}</v>", n * 7919))]));
     let bytes = workbook(&[("A", "visible", &rows)]);
     assert_eq!(read(&bytes, None).unwrap().2.lines().count(), 2000);
     let damaged = |bytes: &[u8]| matches!(read(bytes, None), Err(SheetError::Damaged(_)));
@@ -233,7 +253,7 @@ fn a_damaged_workbook_is_no_short_one() {
         row(1, &[(r#"r="B1""#, "<v>1</v>"), (r#"r="A1""#, "<v>2</v>")]),
         row(1, &[("t=\"s\"", "<v>9</v>")]),
         row(1, &[(r#"r="A1048577""#, "<v>1</v>"), (r#"r="A1048578""#, "<v>1</v>")]),
-        "<row><c><v>1</v></c>".to_owned(),
+        "<row><c><v>1".to_owned(),
     ] {
         assert!(damaged(&workbook(&[("A", "visible", &cells)])), "{cells}");
     }
@@ -241,7 +261,7 @@ fn a_damaged_workbook_is_no_short_one() {
 
 #[test]
 fn a_stray_cell_does_not_make_gigabytes() {
-    let rows: String = (1..=131_100).map(|n| format!("<row r=\"{n}\"><c><v>1</v></c></row>")).collect();
+    let rows = each(1..=131_100, |n| format!("<row r=\"{n}\"><c><v>1</v></c></row>"));
     let cells =
         row(1, &[(r#"r="XFD1""#, "<v>1</v>")]) + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);
     let error = read(&workbook(&[("A", "visible", &cells)]), None).unwrap_err();
