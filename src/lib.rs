@@ -23,8 +23,9 @@ pub mod domain {
 }
 
 pub mod table {
-    //! Floor 2, the CSV edge: the input's own bytes pass through, five cells are appended to each row. Blocking
-    //! standard I/O; knows nothing of HTTP, of statuses or of what a mobile number is.
+    //! Floor 2, the CSV edge: the input's own bytes pass through, five cells are appended to each row; packed files and
+    //! workbooks become CSV on the way in. Blocking standard I/O; knows nothing of HTTP, of statuses or of what a
+    //! mobile number is.
 
     pub mod record;
     pub mod encoding;

@@ -203,7 +203,7 @@ fn check(file: &File, most: u64) -> Result<(), SheetError> {
         return Err(SheetError::OtherFormat("a binary Excel workbook (.xlsb)"));
     } else if has("content.xml") && has("mimetype") {
         return Err(SheetError::OtherFormat("an OpenDocument file (.ods)"));
-    } else if !has("_rels/.rels") || !has("workbook.xml") {
+    } else if !has("_rels/.rels") || !names.iter().any(|name| is_workbook(name)) {
         return Err(SheetError::NoWorkbook);
     }
     let mut left = most;
@@ -214,6 +214,11 @@ fn check(file: &File, most: u64) -> Result<(), SheetError> {
         left = left.checked_sub(size).ok_or(SheetError::Bomb)?;
     }
     (&*file).rewind().map_err(|error| SheetError::Damaged(error.to_string()))
+}
+
+/// Whether a part can be the one that lists the sheets; some programs call it `workbook2.xml`.
+fn is_workbook(part: &str) -> bool {
+    part.contains("workbook") && part.ends_with(".xml")
 }
 
 /// What a file in the container of Excel 97 is: a protected workbook of today, or an old one.
