@@ -218,7 +218,7 @@ fn check(file: &File, most: u64) -> Result<(), SheetError> {
 
 /// Whether a part can be the one that lists the sheets; some programs call it `workbook2.xml`.
 fn is_workbook(part: &str) -> bool {
-    part.contains("workbook") && part.ends_with(".xml")
+    part.contains("workbook") && part.rsplit('.').next() == Some("xml")
 }
 
 /// What a file in the container of Excel 97 is: a protected workbook of today, or an old one.
