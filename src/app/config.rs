@@ -193,7 +193,10 @@ pub fn output(args: &Resolve) -> PathBuf {
     if args.input == Path::new("-") {
         return PathBuf::from("-");
     }
-    let packed = args.input.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
+    let packed = args
+        .input
+        .extension()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
     // The output is not packed, so its name does not say so.
     let input = if packed { args.input.with_extension("") } else { args.input.clone() };
     let mut name = input.file_stem().unwrap_or(input.as_os_str()).to_owned();
@@ -261,7 +264,16 @@ mod tests {
 
     #[test]
     fn the_output_stands_beside_the_input() {
-        for (input, expected) in [("a/staff.csv", "a/staff.resolved.csv"), ("staff", "staff.resolved.csv"), ("-", "-"), ("a.b.tsv", "a.b.resolved.csv"), ("a/staff.csv.gz", "a/staff.resolved.csv"), ("staff.ZST", "staff.resolved.csv"), (".gz", ".gz.resolved.csv"), ("a.xlsx", "a.resolved.csv")] {
+        for (input, expected) in [
+            ("a/staff.csv", "a/staff.resolved.csv"),
+            ("staff", "staff.resolved.csv"),
+            ("-", "-"),
+            ("a.b.tsv", "a.b.resolved.csv"),
+            ("a/staff.csv.gz", "a/staff.resolved.csv"),
+            ("staff.ZST", "staff.resolved.csv"),
+            (".gz", ".gz.resolved.csv"),
+            ("a.xlsx", "a.resolved.csv"),
+        ] {
             assert_eq!(output(&args(&[input])), Path::new(expected));
         }
         assert_eq!(output(&args(&["-", "-o", "x"])), Path::new("x"));

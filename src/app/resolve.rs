@@ -103,14 +103,21 @@ fn open(args: &Resolve) -> Result<(Source, String, Option<u64>), Failure> {
     let wishes = Wishes { sheet: args.sheet.as_deref(), delimiter: args.delimiter };
     let looks = |cell: &str| looks_like_mobile(cell, args.region);
     let name = summary::name(&args.input);
-    let unreadable = |error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name.clone()) };
+    let unreadable =
+        |error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name.clone()) };
     let unopened = |error| {
         let exit = if matches!(error, ContainerError::NoSheets) { Exit::Usage } else { Exit::Input };
         Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
     };
     let piped = args.input == Path::new("-");
     let regular = !piped && std::fs::metadata(&args.input).is_ok_and(|metadata| metadata.is_file());
-    let open = || if piped { container::stream(Box::new(io::stdin()), wishes) } else { container::open(&args.input, wishes) };
+    let open = || {
+        if piped {
+            container::stream(Box::new(io::stdin()), wishes)
+        } else {
+            container::open(&args.input, wishes)
+        }
+    };
     let mut opened = open().map_err(unopened)?;
     options.delimiter = opened.delimiter.or(options.delimiter);
     let mut total = None;

@@ -103,12 +103,20 @@ mod tests {
 
     #[test]
     fn numbers_come_out_digit_for_digit_whatever_their_format() {
-        for format in ["General", "0", "0.00", "#,##0", "@", "000 0000 0000", "0.00E+00", "##0.0E+0", "￥#,##0.00"] {
+        for format in
+            ["General", "0", "0.00", "#,##0", "@", "000 0000 0000", "0.00E+00", "##0.0E+0", "￥#,##0.00"]
+        {
             assert_eq!(number(13_800_138_000.0, format), "13800138000", "{format}");
         }
         assert_eq!(text(&DataRef::Float(8_613_800_138_000.0), None), "8613800138000");
         assert_eq!(text(&DataRef::Int(-7), None), "-7");
-        for (value, expected) in [(0.1, "0.1"), (-12.5, "-12.5"), (-0.0, "0"), (1e21, "1000000000000000000000"), (1e-7, "0.0000001")] {
+        for (value, expected) in [
+            (0.1, "0.1"),
+            (-12.5, "-12.5"),
+            (-0.0, "0"),
+            (1e21, "1000000000000000000000"),
+            (1e-7, "0.0000001"),
+        ] {
             assert_eq!(number(value, "General"), expected);
         }
     }
@@ -139,9 +147,17 @@ mod tests {
         assert_eq!(date(44_481.0, true), "2025-10-13");
         assert_eq!(date(13_800_138_000.0, false), "13800138000");
         assert_eq!(date(-1.0, false), "-1");
-        let hours = |value| text(&DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::TimeDelta, false)), None);
-        assert_eq!((hours(1.5).as_str(), hours(-0.25).as_str(), hours(0.0).as_str()), ("36:00:00", "-6:00:00", "0:00:00"));
-        assert_eq!(text(&DataRef::DateTimeIso("2025-10-13T08:30:00".to_owned()), None), "2025-10-13T08:30:00");
+        let hours = |value| {
+            text(&DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::TimeDelta, false)), None)
+        };
+        assert_eq!(
+            (hours(1.5).as_str(), hours(-0.25).as_str(), hours(0.0).as_str()),
+            ("36:00:00", "-6:00:00", "0:00:00")
+        );
+        assert_eq!(
+            text(&DataRef::DateTimeIso("2025-10-13T08:30:00".to_owned()), None),
+            "2025-10-13T08:30:00"
+        );
     }
 
     #[test]

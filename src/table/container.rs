@@ -22,10 +22,14 @@ pub enum ContainerError {
     #[error("reading failed at the beginning: {0}; make the input readable and run again")]
     Read(io::Error),
     /// A workbook comes through a pipe.
-    #[error("an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead")]
+    #[error(
+        "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead"
+    )]
     Piped,
     /// A sheet was asked for, and there are none.
-    #[error("--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again")]
+    #[error(
+        "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again"
+    )]
     NoSheets,
     /// The workbook cannot be read.
     #[error(transparent)]
@@ -156,9 +160,10 @@ impl<R: Read> Read for Packed<R> {
                 // The system's own errors speak of the file, not of what is in it.
                 _ if error.raw_os_error().is_some() => error,
                 io::ErrorKind::Interrupted => error,
-                kind @ io::ErrorKind::UnexpectedEof => {
-                    io::Error::new(kind, format!("the {name} data are cut off here, so the file is incomplete"))
-                }
+                kind @ io::ErrorKind::UnexpectedEof => io::Error::new(
+                    kind,
+                    format!("the {name} data are cut off here, so the file is incomplete"),
+                ),
                 kind => io::Error::new(kind, format!("the {name} data are damaged ({error})")),
             }
         })
@@ -233,7 +238,8 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_or_damaged_is_never_the_end() {
-        let table: Vec<u8> = (0..5000).flat_map(|n| format!("{n},{}\n", n * 7919 % 10_007).into_bytes()).collect();
+        let table: Vec<u8> =
+            (0..5000).flat_map(|n| format!("{n},{}\n", n * 7919 % 10_007).into_bytes()).collect();
         for (name, packed) in [("gzip", gzip(&table)), ("zstd", zstd(&table))] {
             for size in [5, packed.len() / 2, packed.len() - 1] {
                 let error = text(packed.get(..size).unwrap().to_vec()).unwrap_err().to_string();
@@ -258,7 +264,11 @@ mod tests {
         struct Pieces(Vec<Vec<u8>>);
         impl Read for Pieces {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-                if self.0.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { self.0.remove(0).as_slice().read(room) }
+                if self.0.is_empty() {
+                    Err(io::ErrorKind::TimedOut.into())
+                } else {
+                    self.0.remove(0).as_slice().read(room)
+                }
             }
         }
         for packed in [gzip(b"phone\n"), zstd(b"phone\n")] {
@@ -277,7 +287,10 @@ mod tests {
             stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()
         };
         assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::Piped));
-        assert!(matches!(refused(b"\xD0\xCF\x11\xE0rest", None), ContainerError::Sheet(SheetError::OldWorkbook)));
+        assert!(matches!(
+            refused(b"\xD0\xCF\x11\xE0rest", None),
+            ContainerError::Sheet(SheetError::OldWorkbook)
+        ));
         assert!(matches!(refused(b"a,b", Some("1")), ContainerError::NoSheets));
         assert!(matches!(open(Path::new("/no/such.csv"), Wishes::default()), Err(ContainerError::Open(_))));
     }

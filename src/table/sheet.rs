@@ -27,22 +27,32 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum SheetError {
     /// A zip archive of something else.
-    #[error("this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the workbook itself")]
+    #[error(
+        "this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the workbook itself"
+    )]
     NoWorkbook,
     /// A workbook in another format that comes in a zip archive too.
     #[error("this is {0}, which is not read: save it as \"Excel workbook (.xlsx)\" and run again")]
     OtherFormat(&'static str),
     /// A workbook that is encrypted.
-    #[error("the workbook is protected by a password: open it, save a copy without one, and run again with the copy")]
+    #[error(
+        "the workbook is protected by a password: open it, save a copy without one, and run again with the copy"
+    )]
     Password,
     /// A workbook of Excel 97 to 2003, or another file in its container.
-    #[error("this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook (.xlsx)\" and run again")]
+    #[error(
+        "this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook (.xlsx)\" and run again"
+    )]
     OldWorkbook,
     /// The archive or a part of it is not what it should be.
-    #[error("the workbook is damaged or cut off ({0}): get it anew, or open it in Excel, save it, and run again")]
+    #[error(
+        "the workbook is damaged or cut off ({0}): get it anew, or open it in Excel, save it, and run again"
+    )]
     Damaged(String),
     /// An error value in a cell that only some programs write.
-    #[error("a cell has the error value {0}, which is not known: clear that cell, save the workbook and run again")]
+    #[error(
+        "a cell has the error value {0}, which is not known: clear that cell, save the workbook and run again"
+    )]
     UnknownError(String),
     /// More than [`MOST_UNPACKED`].
     #[error(
@@ -57,7 +67,9 @@ pub enum SheetError {
     )]
     TooLarge(String),
     /// The sheet that was asked for.
-    #[error("there is no sheet {wanted:?}; the workbook has {sheets}: name one of them with --sheet, or give its number")]
+    #[error(
+        "there is no sheet {wanted:?}; the workbook has {sheets}: name one of them with --sheet, or give its number"
+    )]
     NoSuchSheet {
         /// What was asked for.
         wanted: String,
@@ -166,7 +178,9 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Sh
         Some(wanted) => position(&sheets, wanted)
             .ok_or_else(|| SheetError::NoSuchSheet { wanted: wanted.to_owned(), sheets: list() })?,
         None => (0..sheets.len())
-            .find(|&at| sheets.get(at).is_some_and(|(_, visible)| *visible) && with_rows.get(at) == Some(&true))
+            .find(|&at| {
+                sheets.get(at).is_some_and(|(_, visible)| *visible) && with_rows.get(at) == Some(&true)
+            })
             .ok_or_else(|| SheetError::NoRows(list()))?,
     };
     let mut others: Vec<String> = Vec::new();
@@ -179,7 +193,9 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Sh
         }
     }
     let extent = measure(&mut workbook.worksheet_cells_reader(&name)?, &name)?;
-    let cells = Cells::try_new(MutBorrow::new(workbook), |workbook| workbook.borrow_mut().worksheet_cells_reader(&name))?;
+    let cells = Cells::try_new(MutBorrow::new(workbook), |workbook| {
+        workbook.borrow_mut().worksheet_cells_reader(&name)
+    })?;
     Ok(Sheet { name, others, rows: Rows::new(cells, extent, delimiter) })
 }
 
@@ -250,7 +266,10 @@ fn measure(cells: &mut CellReader<'_>, name: &str) -> Result<Extent, SheetError>
     let (mut last, mut rows, mut bytes) = ((first.row, first.column), 1_u64, first.text.len() as u64);
     while let Some(Filled { row, column, text }) = next(cells)? {
         if (row, column) <= last || row >= MOST_ROWS || column >= MOST_COLUMNS {
-            return Err(SheetError::Damaged(format!("in {name}, row {} of the sheet is out of place", u64::from(row) + 1)));
+            return Err(SheetError::Damaged(format!(
+                "in {name}, row {} of the sheet is out of place",
+                u64::from(row) + 1
+            )));
         }
         rows += u64::from(row > last.0);
         last = (row, column);
@@ -324,7 +343,8 @@ impl Read for Rows {
             self.piece.clear();
             self.given = 0;
             while self.piece.len() < PIECE && !self.done {
-                self.make().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, SheetError::from(error)))?;
+                self.make()
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, SheetError::from(error)))?;
             }
         }
         let size = self.piece.get(self.given..).unwrap_or_default().read(room)?;
