@@ -29,23 +29,30 @@ pub mod table {
 
     pub mod record;
     pub mod encoding;
+    pub mod guess;
     pub mod heading;
     pub mod dialect;
+    pub mod lead;
     pub mod columns;
     pub mod evidence;
     pub mod layout;
+    pub mod window;
+    pub mod text;
     pub mod head;
     pub mod batch;
-    pub mod window;
     pub mod cell;
     pub mod sheet;
     pub mod container;
+    pub mod refusal;
+    pub mod look;
     pub mod source;
     pub mod survey;
     pub mod target;
     pub mod sink;
     #[cfg(test)]
     mod round_trip;
+    #[cfg(test)]
+    mod encoded_trip;
 }
 
 pub mod store {

@@ -14,6 +14,7 @@ use crate::api::rate::Rate;
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;
+use crate::table::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
 #[derive(Debug, Parser)]
@@ -92,6 +93,33 @@ pub struct Resolve {
     /// The sheet of a workbook: its name or its number from 1 [default: the first visible one with rows]
     #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "Input and output")]
     pub sheet: Option<String>,
+    /// The encoding: utf-8, utf-16le, utf-16be, gb18030, big5, shift-jis, windows-1252 [default: detected]
+    #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING", help_heading = "Input and output")]
+    pub encoding: Option<Encoding>,
+    /// Let cells with bytes that are not in the encoding pass through as they are
+    #[arg(long, env = "DINGMAP_LOSSY_CELLS", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub lossy_cells: bool,
+    /// Keep so many lines above the header as they are: titles, comments
+    #[arg(
+        long,
+        value_name = "N",
+        env = "DINGMAP_SKIP_LINES",
+        default_value_t = 0,
+        help_heading = "Input and output"
+    )]
+    pub skip_lines: u64,
+    /// Keep rows with more cells than the header whole, with the new cells behind theirs
+    #[arg(long, env = "DINGMAP_FLEXIBLE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub flexible: bool,
+    /// The encoding of the output [default: the input's]
+    #[arg(long, value_name = "NAME", env = "DINGMAP_OUTPUT_ENCODING", help_heading = "Input and output")]
+    pub output_encoding: Option<Encoding>,
+    /// Begin the output with a byte order mark, or not [default: as the input]
+    #[arg(long, value_name = "BOOL", env = "DINGMAP_OUTPUT_BOM", action = ArgAction::Set, help_heading = "Input and output")]
+    pub output_bom: Option<bool>,
+    /// Put an apostrophe before new cells that a spreadsheet would take for formulas
+    #[arg(long, env = "DINGMAP_EXCEL_SAFE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub excel_safe: bool,
     /// The region of numbers without a country code
     #[arg(
         long,

@@ -15,6 +15,9 @@ use crate::domain::mobile;
 use crate::engine::backoff::Retries;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
+use crate::table::encoding::Encoding;
+use crate::table::layout::Options;
+use crate::table::sink::Style;
 
 /// Where the API is and how to be let in.
 #[derive(Debug)]
@@ -133,6 +136,35 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
+}
+
+/// How the input is read.
+#[must_use]
+pub fn reading(args: &Resolve) -> Options {
+    Options {
+        encoding: args.encoding,
+        lossy: args.lossy_cells,
+        skip_lines: args.skip_lines,
+        flexible: args.flexible,
+        delimiter: args.delimiter,
+        headers: args.no_headers.then_some(false),
+        column: args.column.clone(),
+    }
+}
+
+/// How the output is written, where the input is in the encoding `read`.
+///
+/// # Errors
+/// Usage (2) for a byte order mark in an encoding that has none.
+pub fn writing(args: &Resolve, read: Encoding) -> Result<Style, Failure> {
+    let encoding = args.output_encoding.unwrap_or(read);
+    if args.output_bom == Some(true) && encoding.mark().is_empty() {
+        let text = format!(
+            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok(Style { encoding: Some(encoding), bom: args.output_bom, excel_safe: args.excel_safe })
 }
 
 /// What bounds the run. The window is wide enough for one slow reply not to starve the workers (DESIGN 7).

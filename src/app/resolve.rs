@@ -35,8 +35,7 @@ use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::head::Head;
-use crate::table::layout::Options;
-use crate::table::sink::{Sink, SinkError};
+use crate::table::sink::{Sink, SinkError, Style};
 use crate::table::source::{Source, SourceError};
 use crate::table::survey::survey;
 use crate::table::target::Target;
@@ -53,6 +52,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let (source, title, total) = open(args)?;
     bounds.reads_on = total.is_some();
     terminal.say(&summary::opening(&title, &source, total));
+    let style = config::writing(args, source.dialect().encoding)?;
     let output = config::output(args);
     let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,7 +64,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         // The input came first, then the output, then the credentials: what a person has at hand is checked before what
         // they have to fetch.
-        let sink = create(&mut signals, target.clone(), source.head().clone()).await?;
+        let sink = create(&mut signals, target.clone(), source.head().clone(), style).await?;
         let access =
             if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
         terminal.begin(total);
@@ -76,8 +76,8 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// Opens the output. A FIFO that nobody reads makes that wait, which a signal ends.
-async fn create(signals: &mut Signals, target: Target, head: Head) -> Result<Sink, Failure> {
-    let mut creating = tokio::task::spawn_blocking(move || Sink::create(target, &head));
+async fn create(signals: &mut Signals, target: Target, head: Head, style: Style) -> Result<Sink, Failure> {
+    let mut creating = tokio::task::spawn_blocking(move || Sink::create(target, &head, style));
     tokio::select! {
         biased;
         sink = &mut creating => match sink {
@@ -95,11 +95,7 @@ async fn create(signals: &mut Signals, target: Target, head: Head) -> Result<Sin
 /// Opens the input, and says what to call it. A regular file is read through once before, so that a bad row is told before
 /// the first call and the number of rows is known.
 fn open(args: &Resolve) -> Result<(Source, String, Option<u64>), Failure> {
-    let mut options = Options {
-        delimiter: args.delimiter,
-        headers: args.no_headers.then_some(false),
-        column: args.column.clone(),
-    };
+    let mut options = config::reading(args);
     let wishes = Wishes { sheet: args.sheet.as_deref(), delimiter: args.delimiter };
     let looks = |cell: &str| looks_like_mobile(cell, args.region);
     let name = summary::name(&args.input);
@@ -120,6 +116,7 @@ fn open(args: &Resolve) -> Result<(Source, String, Option<u64>), Failure> {
     };
     let mut opened = open().map_err(unopened)?;
     options.delimiter = opened.delimiter.or(options.delimiter);
+    options.encoding = opened.encoding.or(options.encoding);
     let mut total = None;
     if regular {
         total = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?.rows);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::exit::shown;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
+use crate::table::lead;
 use crate::table::source::Source;
 use crate::table::target::Target;
 
@@ -38,7 +39,12 @@ pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
         Some(name) => format!("column {} ({})", column.index + 1, shown(name)),
         None => format!("column {}", column.index + 1),
     };
-    format!("{title}: {rows}UTF-8{mark}, {delimiter}, {header}; numbers in {what}: {}", column.reason)
+    let (encoding, why) = (dialect.encoding, dialect.why);
+    let advice = lead::advice(source.title());
+    format!(
+        "{title}: {rows}{encoding}{mark} ({why}), {delimiter}, {header}; numbers in {what}: {}{advice}",
+        column.reason
+    )
 }
 
 /// The last block: counts, calls and the place of the output.

@@ -15,10 +15,11 @@ pub struct Batch {
     places: Vec<Place>,
 }
 
-/// Where a row begins and ends in its batch's buffers; it begins where the row before it ended.
+/// How many cells a row lacks, and where it begins and ends in its batch's buffers; it begins where the row before it ended.
 #[derive(Clone, Copy, Default)]
 struct Place {
     line: u64,
+    missing: usize,
     text_start: usize,
     text_end: usize,
     end: usize,
@@ -39,8 +40,8 @@ impl Batch {
         Self { text: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Adds a row, whose unquoted number is `cell`.
-    pub fn push(&mut self, row: &Row<'_>, cell: &str) {
+    /// Adds a row, whose unquoted number is `cell` and which has `missing` cells fewer than the first one.
+    pub fn push(&mut self, row: &Row<'_>, cell: &str, missing: usize) {
         let text_start = self.text.len() + row.before.len();
         for part in [row.before, row.text, row.terminator] {
             self.text.extend_from_slice(part);
@@ -48,6 +49,7 @@ impl Batch {
         self.cells.push_str(cell);
         self.places.push(Place {
             line: row.line,
+            missing,
             text_start,
             text_end: text_start + row.text.len(),
             end: self.text.len(),
@@ -93,6 +95,12 @@ impl Batch {
         self.text.get(place.text_start..place.text_end).unwrap_or_default()
     }
 
+    /// How many cells row `row` (from 0) has fewer than the table's first row; 0 if there is no such row.
+    #[must_use]
+    pub fn missing(&self, row: usize) -> usize {
+        self.place(row).missing
+    }
+
     /// What ends row `row` (from 0): `\n`, `\r\n`, `\r`, or nothing for a last row that lacks it.
     #[must_use]
     pub fn terminator(&self, row: usize) -> &[u8] {
@@ -132,7 +140,7 @@ mod tests {
             Row { before: b"\r", text: b"b,2", terminator: b"", line: 6 },
         ];
         for (row, cell) in rows.iter().zip(["1", "", "手"]) {
-            batch.push(row, cell);
+            batch.push(row, cell, row.before.len());
         }
         let back = |i| Row {
             before: batch.before(i),
@@ -142,6 +150,7 @@ mod tests {
         };
         assert_eq!([0, 1, 2].map(back), rows);
         assert_eq!([0, 1, 2].map(|i| batch.cell(i)), ["1", "", "手"]);
+        assert_eq!([0, 1, 2, 3].map(|i| batch.missing(i)), [2, 0, 1, 0]);
         assert_eq!((batch.len(), batch.size(), batch.is_empty()), (3, 14, false));
         assert_eq!((batch.raw(3), batch.cell(3), batch.before(3)), (&b""[..], "", &b""[..]));
     }

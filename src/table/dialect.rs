@@ -10,6 +10,8 @@ use crate::table::record::{Framed, Framer};
 pub struct Dialect {
     /// The text's encoding.
     pub encoding: Encoding,
+    /// Why this encoding was chosen, as words for a person.
+    pub why: &'static str,
     /// Whether the file begins with a byte order mark.
     pub bom: bool,
     /// The byte between two cells.
@@ -23,7 +25,7 @@ pub const SAMPLE_BYTES: usize = 64 << 10;
 /// How many rows of the sample are kept with their cells.
 const SAMPLE_ROWS: usize = 200;
 /// The delimiters that are told apart; the first is taken where nothing speaks for another.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A delimiter that was asked for and cannot be one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -48,7 +50,10 @@ pub struct Sample {
     pub delimiter: u8,
     /// The first rows' cells; bytes that are not UTF-8 are replaced.
     pub rows: Vec<Vec<String>>,
-    widths: Vec<usize>,
+    /// The line on which each of them starts, where the first line of the sample is line 1.
+    pub lines: Vec<u64>,
+    /// How many cells each row has; there are more of these than of the others.
+    pub widths: Vec<usize>,
     /// Whether the rows end in a quoted cell that does not.
     broken: bool,
 }
@@ -58,11 +63,17 @@ impl Sample {
     #[must_use]
     pub fn take(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
         let mut framer = Framer::new(delimiter);
-        let mut sample = Self { delimiter, rows: Vec::new(), widths: Vec::new(), broken: false };
+        let mut sample =
+            Self { delimiter, rows: Vec::new(), lines: Vec::new(), widths: Vec::new(), broken: false };
         let mut start = 0;
         while start < SAMPLE_BYTES {
             match framer.frame(bytes.get(start..).unwrap_or_default(), complete) {
-                Ok(Framed::Row(row)) => start += row.size(),
+                Ok(Framed::Row(row)) => {
+                    start += row.size();
+                    if sample.lines.len() < SAMPLE_ROWS {
+                        sample.lines.push(row.line);
+                    }
+                }
                 Ok(Framed::More | Framed::End) => break,
                 Err(_) => {
                     sample.broken = true;

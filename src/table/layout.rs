@@ -5,10 +5,19 @@ use crate::table::columns::{Column, ColumnChoice, names_a_header};
 use crate::table::dialect::{Dialect, Sample, are_headers};
 use crate::table::encoding::Encoding;
 use crate::table::evidence::{ColumnError, Evidence};
+use crate::table::guess::Guess;
 
 /// What the user settled; everything else is detected.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// The text's encoding.
+    pub encoding: Option<Encoding>,
+    /// Whether bytes that are no text in the encoding pass through, instead of ending the reading.
+    pub lossy: bool,
+    /// How many lines stand above the header, or above the first row where there is none.
+    pub skip_lines: u64,
+    /// Whether a row may have more cells than the first one.
+    pub flexible: bool,
     /// The byte between two cells.
     pub delimiter: Option<u8>,
     /// Whether the first row is a header.
@@ -42,8 +51,8 @@ pub struct Beginning<'a> {
     pub sample: &'a Sample,
     /// The line on which the first row starts, counted from 1.
     pub line: u64,
-    /// Whether the input begins with a byte order mark.
-    pub bom: bool,
+    /// The input's encoding.
+    pub guess: &'a Guess,
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
@@ -54,14 +63,15 @@ impl Beginning<'_> {
     /// # Errors
     /// [`ColumnError`] where it stays open which column is meant.
     pub fn layout(&self, options: &Options) -> (Result<Layout, ColumnError>, bool) {
-        let Self { sample, line, bom, looks_like_mobile } = *self;
+        let Self { sample, line, guess, looks_like_mobile } = *self;
         let first = sample.rows.first().cloned().unwrap_or_default();
         let choice = options.column.as_ref();
         let detected = || names_a_header(choice, &first) || are_headers(&sample.rows, looks_like_mobile);
         let headers = options.headers.unwrap_or_else(detected);
         let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
         let column = Evidence { first: &first, headers, line, rows, looks_like_mobile }.choose(choice);
-        let dialect = Dialect { encoding: Encoding::Utf8, bom, delimiter: sample.delimiter, headers };
+        let &Guess { encoding, mark, why } = guess;
+        let dialect = Dialect { encoding, why, bom: mark > 0, delimiter: sample.delimiter, headers };
         (column.map(|column| Layout { dialect, column, first }), !rows.is_empty())
     }
 }
@@ -72,10 +82,11 @@ mod tests {
 
     fn layout(text: &str, options: &Options) -> (Result<Layout, ColumnError>, bool) {
         let sample = Sample::take(text.as_bytes(), b',', true);
+        let guess = Guess { encoding: Encoding::Utf8, mark: 0, why: "" };
         Beginning {
             sample: &sample,
             line: 1,
-            bom: false,
+            guess: &guess,
             looks_like_mobile: &|cell: &str| cell.starts_with('1'),
         }
         .layout(options)

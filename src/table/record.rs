@@ -114,6 +114,12 @@ impl Framer {
         }
     }
 
+    /// The same for bytes that begin on another line, counted from 1.
+    #[must_use]
+    pub fn at_line(self, line: u64) -> Self {
+        Self { line, ..self }
+    }
+
     /// Says whether a blank line is a row with one empty cell, as it is in a file with one column.
     pub fn blank_is_row(&mut self, yes: bool) {
         self.blank_is_row = yes;

@@ -3,8 +3,10 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::iter;
 
 use crate::table::batch::Batch;
+use crate::table::encoding::Encoding;
 use crate::table::head::Head;
 use crate::table::target::{Output, Target};
 
@@ -69,11 +71,29 @@ fn advice(cause: &io::Error) -> &'static str {
     }
 }
 
+/// What the user settled about the output; everything else is as in the input.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// The output's encoding.
+    pub encoding: Option<Encoding>,
+    /// Whether the output begins with a byte order mark.
+    pub bom: Option<bool>,
+    /// Whether appended cells that a spreadsheet would take for formulas get an apostrophe in front.
+    pub excel_safe: bool,
+}
+
 /// A table that is being written. Dropped before [`Sink::finish`], it leaves no file behind.
 pub struct Sink {
     output: Output,
     target: Target,
-    delimiter: u8,
+    delimiter: char,
+    /// The input's encoding.
+    from: Encoding,
+    /// The output's.
+    to: Encoding,
+    excel_safe: bool,
+    /// The cells that are being appended, before they are encoded.
+    cells: String,
     gathered: Vec<u8>,
 }
 
@@ -85,20 +105,35 @@ impl fmt::Debug for Sink {
 }
 
 impl Sink {
-    /// Opens the target, for a file by a temporary one beside it, and begins the table with `head`.
+    /// Opens the target, for a file by a temporary one beside it, and begins the table with `head` in the given
+    /// style. A mark is left out where the encoding has none.
     ///
     /// # Errors
     /// [`SinkError::Create`] when the place cannot be written to.
-    pub fn create(target: Target, head: &Head) -> Result<Self, SinkError> {
+    pub fn create(target: Target, head: &Head, style: Style) -> Result<Self, SinkError> {
         match Output::open(&target) {
             Err(cause) => Err(SinkError::Create { target, cause }),
             Ok(output) => {
-                let mut sink = Self { output, target, delimiter: head.delimiter, gathered: Vec::new() };
-                sink.gathered.extend_from_slice(&head.raw);
-                if let Some(names) = &head.names {
-                    sink.append(names.each_ref().map(String::as_str));
+                let (from, to) = (head.encoding, style.encoding.unwrap_or(head.encoding));
+                let mut sink = Self {
+                    output,
+                    target,
+                    delimiter: char::from(head.delimiter),
+                    from,
+                    to,
+                    excel_safe: style.excel_safe,
+                    cells: String::new(),
+                    gathered: Vec::new(),
+                };
+                // UTF-16 without a mark is read right by hardly anything, so what becomes UTF-16 gets one.
+                if style.bom.unwrap_or(!head.mark.is_empty() || (from != to && to.unit() > 1)) {
+                    sink.gathered.extend_from_slice(to.mark());
                 }
-                sink.gathered.extend_from_slice(&head.terminator);
+                sink.pass(&head.raw);
+                if let Some(names) = &head.names {
+                    sink.append(0, names.each_ref().map(String::as_str));
+                }
+                sink.pass(&head.terminator);
                 Ok(sink)
             }
         }
@@ -109,10 +144,10 @@ impl Sink {
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
     pub fn row(&mut self, batch: &Batch, row: usize, cells: [&str; 5]) -> Result<(), SinkError> {
-        self.gathered.extend_from_slice(batch.before(row));
-        self.gathered.extend_from_slice(batch.raw(row));
-        self.append(cells);
-        self.gathered.extend_from_slice(batch.terminator(row));
+        self.pass(batch.before(row));
+        self.pass(batch.raw(row));
+        self.append(batch.missing(row), cells);
+        self.pass(batch.terminator(row));
         if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
     }
 
@@ -130,7 +165,7 @@ impl Sink {
     /// # Errors
     /// [`SinkError`] when the system refuses the bytes or the name; a file that stood there before is untouched.
     pub fn finish(mut self, tail: &[u8]) -> Result<(), SinkError> {
-        self.gathered.extend_from_slice(tail);
+        self.pass(tail);
         self.spill()?;
         let Self { output, target, .. } = self;
         output.finish().map_err(|cause| SinkError::Finish { target, cause })
@@ -142,29 +177,45 @@ impl Sink {
         written.map_err(|cause| SinkError::Write { target: self.target.clone(), cause })
     }
 
-    fn append(&mut self, cells: [&str; 5]) {
-        for cell in cells {
-            self.gathered.push(self.delimiter);
-            push_cell(&mut self.gathered, cell, self.delimiter);
+    /// Writes whole characters of the input: as they are, unless the output's encoding is another one.
+    fn pass(&mut self, raw: &[u8]) {
+        if self.from == self.to {
+            self.gathered.extend_from_slice(raw);
+        } else {
+            self.to.encode(&self.from.decode(raw), &mut self.gathered);
         }
+    }
+
+    /// Writes empty cells in place of `missing` ones, and `cells` behind them.
+    fn append(&mut self, missing: usize, cells: [&str; 5]) {
+        self.cells.clear();
+        self.cells.extend(iter::repeat_n(self.delimiter, missing));
+        for cell in cells {
+            self.cells.push(self.delimiter);
+            let formula = self.excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+            push_cell(&mut self.cells, if formula { "'" } else { "" }, cell, self.delimiter);
+        }
+        self.to.encode(&self.cells, &mut self.gathered);
     }
 }
 
-/// Adds a cell, in quotes where it would be read as something else without them.
-fn push_cell(to: &mut Vec<u8>, cell: &str, delimiter: u8) {
-    let special = |byte| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n');
-    if !cell.starts_with(' ') && !cell.ends_with(' ') && !cell.bytes().any(special) {
-        to.extend_from_slice(cell.as_bytes());
+/// Adds a cell behind `sign`, in quotes where it would be read as something else without them.
+fn push_cell(to: &mut String, sign: &str, cell: &str, delimiter: char) {
+    let special = |letter| letter == delimiter || matches!(letter, '"' | '\r' | '\n');
+    if !cell.starts_with(' ') && !cell.ends_with(' ') && !cell.contains(special) {
+        to.push_str(sign);
+        to.push_str(cell);
         return;
     }
-    to.push(b'"');
-    for byte in cell.bytes() {
-        if byte == b'"' {
-            to.push(byte);
+    to.push('"');
+    to.push_str(sign);
+    for letter in cell.chars() {
+        if letter == '"' {
+            to.push(letter);
         }
-        to.push(byte);
+        to.push(letter);
     }
-    to.push(b'"');
+    to.push('"');
 }
 
 #[cfg(test)]
@@ -175,13 +226,20 @@ mod tests {
 
     fn head(names: bool) -> Head {
         let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned));
-        Head { raw: b"\xEF\xBB\xBF\nphone".to_vec(), terminator: b"\r\n".to_vec(), names, delimiter: b';' }
+        Head {
+            mark: b"\xEF\xBB\xBF".to_vec(),
+            raw: b"\nphone".to_vec(),
+            terminator: b"\r\n".to_vec(),
+            names,
+            delimiter: b';',
+            encoding: Encoding::Utf8,
+        }
     }
 
     fn batch() -> Batch {
         let mut batch = Batch::default();
-        batch.push(&Row { before: b"", text: b"", terminator: b"\r\n", line: 1 }, "");
-        batch.push(&Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 }, "x");
+        batch.push(&Row { before: b"", text: b"", terminator: b"\r\n", line: 1 }, "", 0);
+        batch.push(&Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 }, "x", 2);
         batch
     }
 
@@ -189,12 +247,12 @@ mod tests {
     fn cells_are_quoted_when_they_need_it() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
-        let mut sink = Sink::create(Target::File(path.clone()), &head(true)).unwrap();
+        let mut sink = Sink::create(Target::File(path.clone()), &head(true), Style::default()).unwrap();
         sink.row(&batch(), 0, ["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
         sink.flush().unwrap();
         sink.row(&batch(), 1, [" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
         sink.finish(b"\r\n").unwrap();
-        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
+        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
     }
 
@@ -202,13 +260,17 @@ mod tests {
     fn without_a_header_no_names_are_appended() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
-        Sink::create(Target::File(path.clone()), &head(false)).unwrap().finish(b"").unwrap();
+        Sink::create(Target::File(path.clone()), &head(false), Style::default())
+            .unwrap()
+            .finish(b"")
+            .unwrap();
         assert_eq!(fs::read_to_string(path).unwrap(), "\u{feff}\nphone\r\n");
     }
 
     #[test]
     fn an_unwritable_place_is_named_at_once() {
-        let error = Sink::create(Target::File("/no/such/out.csv".into()), &head(true)).unwrap_err();
+        let error =
+            Sink::create(Target::File("/no/such/out.csv".into()), &head(true), Style::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         let message = error.to_string();
         assert!(
@@ -220,7 +282,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_an_error_that_says_what_to_do() {
-        let mut sink = Sink::create(Target::File("/dev/full".into()), &head(true)).unwrap();
+        let mut sink = Sink::create(Target::File("/dev/full".into()), &head(true), Style::default()).unwrap();
         sink.row(&batch(), 0, [""; 5]).unwrap();
         let error = sink.flush().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);

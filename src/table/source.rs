@@ -1,68 +1,32 @@
 //! Owns the reading of a table: it opens an input, settles dialect and column, and hands out the rows in batches.
 //! What is done with a row, and where it goes, is for others.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use crate::table::batch::Batch;
 use crate::table::columns::Column;
-use crate::table::dialect::{Dialect, SAMPLE_BYTES, Sample};
-use crate::table::encoding::{self, EncodingError};
-use crate::table::evidence::ColumnError;
+use crate::table::dialect::Dialect;
+use crate::table::guess::guess;
 use crate::table::head::Head;
-use crate::table::layout::{Beginning, Layout, Options};
-use crate::table::record::{Framed, Framer, LONGEST_ROW, RecordError, Row};
-use crate::table::window::Window;
+use crate::table::layout::{Layout, Options};
+use crate::table::look::{Look, look};
+use crate::table::record::{Framed, Framer, LONGEST_ROW, RecordError};
+pub use crate::table::refusal::SourceError;
+use crate::table::text::Text;
 
 /// The size of a batch's text, in bytes, at which it is handed over.
 const BATCH_BYTES: usize = 256 << 10;
 /// How often the input's beginning is looked at as soon as another line of it is known.
 const EARLY_LOOKS: usize = 8;
 
-/// Why the input cannot be read as a table. The messages name lines and columns; the caller knows the input's name.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The input broke off.
-    #[error("line {line}: reading failed here: {cause}; make the input readable and run again")]
-    Read {
-        /// The line up to which the input was read, counted from 1.
-        line: u64,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// There is not even a header.
-    #[error(
-        "the input is empty: it has neither a header nor a row; check that the export worked and run again"
-    )]
-    Empty,
-    /// A row has more or fewer cells than the first one.
-    #[error(
-        "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
-         the delimiter needs quotes around it) or give the right --delimiter, then run again"
-    )]
-    Ragged {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
-        /// How many cells the row has.
-        found: usize,
-        /// How many cells the first row has.
-        expected: usize,
-    },
-    /// The bytes are no text.
-    #[error(transparent)]
-    Encoding(#[from] EncodingError),
-    /// The text cannot be cut into rows.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// There is no column to read the numbers from.
-    #[error(transparent)]
-    Column(#[from] ColumnError),
-}
-
 /// A table that is being read.
 pub struct Source {
-    window: Window,
+    text: Text,
     framer: Framer,
     layout: Layout,
+    title: Option<u64>,
+    lossy: bool,
+    flexible: bool,
     head: Head,
     tail: Vec<u8>,
     state: State,
@@ -87,34 +51,39 @@ impl Source {
         options: &Options,
         looks_like_mobile: &dyn Fn(&str) -> bool,
     ) -> Result<Self, SourceError> {
-        let mut window = Window::new(reader);
+        let mut text = Text::new(reader);
         let (mut looks, mut looked_at, mut line_ended) = (0, 0, false);
         loop {
-            let known = window.bytes().len();
-            window.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
-            let (bytes, complete) = (window.bytes(), window.complete());
+            let known = text.raw().len();
+            text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+            let (bytes, complete) = (text.raw(), text.complete());
             line_ended |=
                 bytes.get(known..).unwrap_or_default().iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-            let Some(mark) = encoding::mark_length(bytes, complete)? else { continue };
             // Each look begins at the start, so an input that comes in crumbs is not looked at for every crumb.
             let grown = looks < EARLY_LOOKS || bytes.len() >= looked_at + looked_at / 8;
-            if complete || (line_ended && grown) || bytes.len() > LONGEST_ROW {
+            let overlong = bytes.len() > 2 * LONGEST_ROW;
+            if complete || (line_ended && grown) || overlong {
                 (looks, looked_at, line_ended) = (looks + 1, bytes.len(), false);
-                let rest = bytes.get(mark..).unwrap_or_default();
-                if let Some(layout) = look(rest, mark, complete, options, looks_like_mobile)? {
-                    return Ok(Self::start(window, layout, mark));
+                let Some(guess) = guess(bytes, complete, options.encoding)? else { continue };
+                text.settle(guess.encoding, guess.mark);
+                if let Some(look) = look(&text, &guess, options, looks_like_mobile)? {
+                    return Ok(Self::start(text, look, options));
+                }
+                if overlong && text.is_overlong() {
+                    return Err(RecordError::TooLong { line: 1 }.into());
                 }
             }
         }
     }
 
-    /// Puts window and framer where the data begin.
-    fn start(mut window: Window, layout: Layout, mark: usize) -> Self {
-        let mut framer = Framer::new(layout.dialect.delimiter);
-        let head = Head::take(window.bytes(), mark, window.complete(), &layout, &mut framer);
+    /// Puts text and framer where the data begin.
+    fn start(mut text: Text, look: Look, options: &Options) -> Self {
+        let Look { lead, layout, title } = look;
+        let mut framer = Framer::new(layout.dialect.delimiter).at_line(lead.lines + 1);
+        let head = Head::take(&mut text, &lead, &layout, &mut framer);
         framer.blank_is_row(layout.width() == 1);
-        window.consume(head.raw.len() + head.terminator.len());
-        Self { window, framer, layout, head, tail: Vec::new(), state: State::Reading }
+        let (lossy, flexible) = (options.lossy, options.flexible);
+        Self { text, framer, layout, title, lossy, flexible, head, tail: Vec::new(), state: State::Reading }
     }
 
     /// How the table is written.
@@ -129,10 +98,16 @@ impl Source {
         &self.layout.column
     }
 
-    /// How many cells each row has.
+    /// How many cells the first row has, and with what is added to shorter ones each row at least.
     #[must_use]
     pub fn width(&self) -> usize {
         self.layout.width()
+    }
+
+    /// How many lines look like a title above the header, if any do: the user may have meant to skip them.
+    #[must_use]
+    pub fn title(&self) -> Option<u64> {
+        self.title
     }
 
     /// What an output needs at its start.
@@ -164,7 +139,7 @@ impl Source {
                 return Ok(None);
             }
         }
-        let mut batch = Batch::with_room_for(self.window.bytes().len().min(BATCH_BYTES));
+        let mut batch = Batch::with_room_for(self.text.raw().len().min(BATCH_BYTES));
         while batch.len() < max_rows.max(1) && batch.size() < BATCH_BYTES {
             match self.read_row(&mut batch) {
                 Ok(true) => {}
@@ -185,22 +160,37 @@ impl Source {
     /// Adds one row to the batch, or says that none is left or that it would have to be waited for.
     fn read_row(&mut self, batch: &mut Batch) -> Result<bool, SourceError> {
         loop {
-            match self.framer.frame(self.window.bytes(), self.window.complete())? {
+            match self.framer.frame(self.text.bytes(), self.text.complete())? {
                 Framed::Row(row) => {
-                    let offset = self.window.offset() + row.before.len() as u64;
-                    let cell = check(&row, &self.framer, &self.layout, offset)?;
-                    batch.push(&row, cell);
+                    if !self.lossy {
+                        self.text.check(0, &row)?;
+                    }
+                    let (found, expected) = (self.framer.width(), self.layout.width());
+                    if found > expected && !self.flexible {
+                        return Err(SourceError::Ragged {
+                            line: row.line,
+                            found,
+                            expected,
+                            title: self.title,
+                        });
+                    }
+                    let cell = self.framer.cell(self.layout.column.index).unwrap_or_default();
+                    let missing = expected.saturating_sub(found);
+                    batch.push(&self.text.raw_row(&row), &String::from_utf8_lossy(cell), missing);
                     let size = row.size();
-                    self.window.consume(size);
+                    self.text.consume(size);
                     return Ok(true);
+                }
+                Framed::More if self.text.is_overlong() => {
+                    return Err(RecordError::TooLong { line: self.framer.line() }.into());
                 }
                 Framed::More if batch.is_empty() => {
                     let line = self.framer.line();
-                    self.window.fill().map_err(|cause| SourceError::Read { line, cause })?;
+                    self.text.fill().map_err(|cause| SourceError::Read { line, cause })?;
                 }
                 Framed::More => return Ok(false),
                 Framed::End => {
-                    self.tail = self.window.bytes().to_vec();
+                    self.tail = self.text.raw().to_vec();
                     self.state = State::Done;
                     return Ok(false);
                 }
@@ -209,54 +199,12 @@ impl Source {
     }
 }
 
-/// Reads the layout off the input's beginning, which stands behind a mark of `mark` bytes, or says that more of it is
-/// needed.
-fn look(
-    bytes: &[u8],
-    mark: usize,
-    complete: bool,
-    options: &Options,
-    looks_like_mobile: &dyn Fn(&str) -> bool,
-) -> Result<Option<Layout>, SourceError> {
-    let sample = match options.delimiter {
-        Some(delimiter) => Sample::take(bytes, delimiter, complete),
-        None => Sample::detect(bytes, complete, looks_like_mobile),
-    };
-    let line = match Framer::new(sample.delimiter).frame(bytes, complete)? {
-        Framed::Row(row) => {
-            encoding::check(row.text, row.line, (mark + row.before.len()) as u64)?;
-            row.line
-        }
-        Framed::More => return Ok(None),
-        Framed::End => return Err(SourceError::Empty),
-    };
-    let beginning = Beginning { sample: &sample, line, bom: mark > 0, looks_like_mobile };
-    match beginning.layout(options) {
-        // Further rows may give the answer.
-        (Err(_), _) | (Ok(_), false) if !complete && bytes.len() < SAMPLE_BYTES => Ok(None),
-        (layout, _) => Ok(Some(layout?)),
-    }
-}
-
-/// The number cell of a row that is text and has as many cells as the first one.
-fn check<'a>(
-    row: &Row<'_>,
-    framer: &'a Framer,
-    layout: &Layout,
-    offset: u64,
-) -> Result<&'a str, SourceError> {
-    encoding::check(row.text, row.line, offset)?;
-    if framer.width() != layout.width() {
-        return Err(SourceError::Ragged { line: row.line, found: framer.width(), expected: layout.width() });
-    }
-    // A cell is cut at ASCII bytes out of text that was just found to be UTF-8.
-    Ok(framer.cell(layout.column.index).and_then(|cell| str::from_utf8(cell).ok()).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::encoding::{Encoding, EncodingError};
     use std::collections::VecDeque;
+    use std::io;
 
     /// Gives one piece at each read.
     struct Pieces(VecDeque<Vec<u8>>);
@@ -297,11 +245,12 @@ mod tests {
     fn a_table_is_read_as_it_is_written() {
         let text = "\u{feff}\n姓名;手机\r\n\r\n张三;\"138\"\r\n\"李\n四\";138\"x\r\n王五;\n\r\n\n";
         let mut source = open(&[text.as_bytes()]).unwrap();
-        let dialect =
-            Dialect { encoding: encoding::Encoding::Utf8, bom: true, delimiter: b';', headers: true };
+        let why = "told by its mark";
+        let dialect = Dialect { encoding: Encoding::Utf8, why, bom: true, delimiter: b';', headers: true };
         assert_eq!((source.dialect(), source.width()), (&dialect, 2));
         assert_eq!((source.column().index, source.column().name.as_deref()), (1, Some("手机")));
-        assert_eq!(source.head().raw, "\u{feff}\n姓名;手机".as_bytes());
+        assert_eq!(source.head().raw, "\n姓名;手机".as_bytes());
+        assert_eq!(source.head().mark, "\u{feff}".as_bytes());
         assert_eq!(source.head().terminator, b"\r\n");
         assert_eq!(source.head().names.as_ref().unwrap()[0], "userid");
         let batch = source.next_batch(100).unwrap().unwrap();
@@ -350,10 +299,10 @@ mod tests {
 
     #[test]
     fn good_rows_come_before_the_error_and_nothing_after() {
-        let mut source = open(&[b"a,mobile\nx,138\ny,138\nz\nw,138\n"]).unwrap();
+        let mut source = open(&[b"a,mobile\nx,138\ny\nz,,\nw,138\n"]).unwrap();
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 2);
         let error = source.next_batch(100).unwrap_err();
-        assert!(matches!(error, SourceError::Ragged { line: 4, found: 1, expected: 2 }));
+        assert!(matches!(error, SourceError::Ragged { line: 4, found: 3, expected: 2, title: None }));
         assert!(source.next_batch(100).unwrap().is_none());
     }
 
@@ -362,7 +311,7 @@ mod tests {
         assert!(matches!(refused(b""), SourceError::Empty));
         assert!(matches!(refused(b"\xEF\xBB\xBF\r\n\n"), SourceError::Empty));
         assert!(matches!(refused(b"PK\x03\x04"), SourceError::Encoding(EncodingError::Workbook)));
-        assert!(matches!(refused(b"a,b\n1,2\n"), SourceError::Column(_)));
+        assert!(matches!(refused(b"a,b\n1,2\n"), SourceError::Column { .. }));
         assert!(matches!(
             refused(b"\n\"phone\n138"),
             SourceError::Record(RecordError::OpenQuote { line: 2 })
@@ -370,10 +319,11 @@ mod tests {
         let error = refused(b"phone,a\n138,b\n\n138,\"b\n\nc,d\n");
         assert!(matches!(error, SourceError::Record(RecordError::OpenQuote { line: 4 })), "{error}");
         let error = refused(b"\xEF\xBB\xBF\xCA\xD6\xBB\xFA\n138\n");
-        let invalid = EncodingError::Invalid { line: 1, offset: 3, byte: 0xCA };
+        let invalid = EncodingError::Invalid { encoding: Encoding::Utf8, line: 1, offset: 3, byte: 0xCA };
         assert!(matches!(error, SourceError::Encoding(found) if found == invalid));
-        let error = refused(b"a,mobile\n\nx,138\n\"\r\n\xFFx\",138\n");
-        let invalid = EncodingError::Invalid { line: 5, offset: 19, byte: 0xFF };
+        let late = [&"a,mobile\n\né,138\n".repeat(3).into_bytes()[..], b"\"\r\n\xFFx\",138\n"].concat();
+        let error = refused(&late);
+        let invalid = EncodingError::Invalid { encoding: Encoding::Utf8, line: 11, offset: 54, byte: 0xFF };
         assert!(matches!(&error, SourceError::Encoding(found) if *found == invalid), "{error}");
     }
 }

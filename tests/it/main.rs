@@ -4,9 +4,11 @@
 #![cfg(test)]
 
 mod answers;
-mod corpus;
-mod endings;
 mod containers;
+mod corpus;
+mod dialects;
+mod encodings;
+mod endings;
 mod harness;
 mod numbers;
 mod readme;

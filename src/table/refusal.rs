@@ -1,0 +1,66 @@
+//! Owns the reasons for which an input is not read as a table, with the line and the way out. Who finds them is
+//! elsewhere.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::table::encoding::EncodingError;
+use crate::table::evidence::ColumnError;
+use crate::table::lead::advice;
+use crate::table::record::RecordError;
+
+/// Why the input cannot be read as a table. The messages name lines and columns; the caller knows the input's name.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The input cannot be opened.
+    #[error("cannot open {}: {cause}; check the path and the permissions, then run again", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The input broke off.
+    #[error("line {line}: reading failed here: {cause}; make the input readable and run again")]
+    Read {
+        /// The line up to which the input was read, counted from 1.
+        line: u64,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// There is not even a header.
+    #[error(
+        "the input is empty: it has neither a header nor a row; check that the export worked and run again"
+    )]
+    Empty,
+    /// A row has more cells than the first one.
+    #[error(
+        "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
+         the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \
+         then run again{}", advice(*title)
+    )]
+    Ragged {
+        /// The line on which the row starts, counted from 1.
+        line: u64,
+        /// How many cells the row has.
+        found: usize,
+        /// How many cells the first row has.
+        expected: usize,
+        /// How many lines look like a title, if any do.
+        title: Option<u64>,
+    },
+    /// The bytes are no text.
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
+    /// The text cannot be cut into rows.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// There is no column to read the numbers from.
+    #[error("{error}{}", advice(*title))]
+    Column {
+        /// Why there is none.
+        error: ColumnError,
+        /// How many lines look like a title, if any do.
+        title: Option<u64>,
+    },
+}

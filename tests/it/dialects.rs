@@ -1,0 +1,158 @@
+//! What programs do to CSV, on the real executable: Excel's first line, titles, rows that are too short or too long,
+//! odd headers, and sizes that nobody expects.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use crate::answers::NAMES;
+use crate::harness::{Api, Desk, Ended, run, unlimited};
+
+fn resolve(text: &str, flags: &[&str]) -> (Ended, Option<String>, usize) {
+    resolve_by(text, |command| {
+        command.args(flags);
+    })
+}
+
+fn resolve_by(text: &str, set: impl FnOnce(&mut Command)) -> (Ended, Option<String>, usize) {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let output = desk.path("out.csv");
+    let mut command = api.resolve(&desk.file("in.csv", text), &output);
+    set(&mut command);
+    let ended = run(&mut command);
+    (ended, std::fs::read_to_string(output).ok(), api.ledger().calls().len())
+}
+
+/// Ended well, with this output.
+#[track_caller]
+fn gives(text: &str, flags: &[&str], expected: &str) {
+    let (ended, output, _) = resolve(text, flags);
+    assert_eq!((ended.status, output.as_deref()), (Some(0), Some(expected)), "{}", ended.stderr);
+}
+
+const FOUND: &str = "u00138000,,found,0,ok";
+
+#[test]
+fn excels_line_names_the_delimiter_and_stays() {
+    let names = NAMES.join(";");
+    for line in ["sep=;", "\"sep=;\"", "\u{feff}SEP=;"] {
+        let text = format!("{line}\r\na,b;mobile\r\nx,y;13800138000\r\n");
+        let expected = format!("{line}\r\na,b;mobile;{names}\r\nx,y;13800138000;u00138000;;found;0;ok\r\n");
+        gives(&text, &[], &expected);
+    }
+    // Who asks for another one gets it.
+    let (ended, output, _) = resolve("sep=;\nname,mobile\nx,13800138000\n", &["-d", ","]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(output.unwrap(), format!("sep=;\nname,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(",")));
+    gives("sep=|\n1|13800138000\n", &[], "sep=|\n1|13800138000|u00138000||found|0|ok\n");
+}
+
+#[test]
+fn lines_above_the_header_are_kept() {
+    let title = "员工名单 \"2024\n\r\n# exported, by HR\r";
+    let text = format!("{title}name,mobile\nx,13800138000\n");
+    let expected = format!("{title}name,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(","));
+    gives(&text, &["--skip-lines", "3"], &expected);
+    gives("# data\nx,13800138000\n", &["--skip-lines", "1"], &format!("# data\nx,13800138000,{FOUND}\n"));
+    // The line for Excel is one of them.
+    let text = "sep=,\ntitle\nname,mobile\nx,13800138000\n";
+    let expected = format!("sep=,\ntitle\nname,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(","));
+    gives(text, &["--skip-lines", "2"], &expected);
+    // Lines are counted from the file's beginning.
+    let (ended, _, calls) =
+        resolve(&format!("{title}name,mobile\nx,13800138000\ny,1,\n"), &["--skip-lines", "3"]);
+    assert_eq!((ended.status, calls), (Some(3), 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 6"), "{}", ended.stderr);
+    let (ended, _, _) = resolve("name,mobile\n", &["--skip-lines", "1"]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("empty"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_title_is_pointed_at() {
+    for (text, status) in [
+        ("staff 2024\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 3),
+        ("staff 2024,,\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 0),
+        ("staff 2024;;\nname;city;note\na;b;c\nd;e;f\n", 3),
+        ("staff 2024\nname;city;mobile\na;b;13800138000\nc;d;13800138001\n", 0),
+    ] {
+        let (ended, _, _) = resolve(text, &[]);
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains("add --skip-lines 1"), "{}", ended.stderr);
+    }
+    let (ended, _, _) = resolve("mobile\n13800138000\n", &[]);
+    assert!(!ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
+}
+
+#[test]
+fn short_rows_are_filled_up() {
+    let text = "mobile,name,city\n13800138000,a,b\n13800138000,\"a\"\r\n13800138000\n\n,\nx,a,b";
+    let reason = "invalid,,the cell is empty";
+    let (ended, output, calls) = resolve(text, &[]);
+    assert_eq!((ended.status, calls), (Some(0), 1), "{}", ended.stderr);
+    let output = output.unwrap();
+    let expected = format!(
+        "mobile,name,city,{}\n13800138000,a,b,{FOUND}\n13800138000,\"a\",,{FOUND}\r\n13800138000,,,{FOUND}\n\n,,,,,{reason}\nx,a,b,,,invalid,,",
+        NAMES.join(",")
+    );
+    assert!(output.starts_with(&expected), "{output}");
+    // A number cell that is missing is empty.
+    let (_, output, _) = resolve("name,mobile\na,13800138000\nb\n", &[]);
+    assert!(output.unwrap().ends_with(&format!("\nb,,,,{reason}\n")));
+}
+
+#[test]
+fn long_rows_end_the_run_before_the_first_call_or_stay_whole() {
+    let text = "name,mobile\na,13800138000\nb,13800138000,,\"c,d\"\n";
+    let (ended, output, calls) = resolve(text, &[]);
+    assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 3") && ended.stderr.contains("--flexible"), "{}", ended.stderr);
+    let expected =
+        format!("name,mobile,{}\na,13800138000,{FOUND}\nb,13800138000,,\"c,d\",{FOUND}\n", NAMES.join(","));
+    gives(text, &["--flexible"], &expected);
+}
+
+#[test]
+fn headers_without_names_or_with_the_same() {
+    let text = ",name,name,,mobile\n1,a,b,,13800138000\n";
+    gives(text, &[], &format!(",name,name,,mobile,{}\n1,a,b,,13800138000,{FOUND}\n", NAMES.join(",")));
+    let text = "mobile,,mobile\n13800138000,,x\n";
+    gives(text, &["-c", "1"], &format!("mobile,,mobile,{}\n13800138000,,x,{FOUND}\n", NAMES.join(",")));
+    // A first row without any name is no header: it may be a person without a number.
+    gives(",\n13800138000,x\n", &[], &format!(",,,,invalid,,the cell is empty\n13800138000,x,{FOUND}\n"));
+}
+
+#[test]
+fn a_cell_of_a_mebibyte() {
+    let cell = "手,\"\"\n\0".repeat((1 << 20) / 8);
+    let text = format!("note,mobile\n\"{cell}\",13800138000\n");
+    gives(&text, &[], &format!("note,mobile,{}\n\"{cell}\",13800138000,{FOUND}\n", NAMES.join(",")));
+}
+
+#[test]
+fn ten_thousand_columns() {
+    let mut names = String::from("mobile");
+    let mut cells = String::from("13800138000");
+    for n in 1..10_000 {
+        write!(names, ",c{n}").unwrap();
+        write!(cells, ",{}", n % 7).unwrap();
+    }
+    let rows = format!("{cells}\n{cells}\n");
+    let expected = rows.replace('\n', &format!(",{FOUND}\n"));
+    gives(&format!("{names}\n{rows}"), &[], &format!("{names},{}\n{expected}", NAMES.join(",")));
+    // A row of one cell gets the rest.
+    let (_, output, _) = resolve(&format!("{names}\n{cells}\n13800138000\n"), &[]);
+    assert!(output.unwrap().ends_with(&format!("\n13800138000{},{FOUND}\n", ",".repeat(9_999))));
+}
+
+#[test]
+fn only_what_is_asked_for_is_escaped_for_spreadsheets() {
+    let text = "name,mobile\n=1+1,13800138094\n";
+    for (flags, expected) in [
+        (&[][..], "=1+1,13800138094,,,failed,-1,系统繁忙\n"),
+        (&["--excel-safe"], "=1+1,13800138094,,,failed,'-1,系统繁忙\n"),
+    ] {
+        let (ended, output, _) = resolve(text, flags);
+        assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+        assert!(output.as_ref().unwrap().ends_with(expected), "{output:?}");
+    }
+}

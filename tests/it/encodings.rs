@@ -1,0 +1,258 @@
+//! Files in the encodings that exports come in, on the real executable: the same bytes come out with the new cells in
+//! the same encoding, or nothing is guessed and nothing is asked.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use encoding_rs::{BIG5, GB18030, SHIFT_JIS, WINDOWS_1252};
+
+use crate::answers::{NAMES, Table, answer};
+use crate::harness::{Api, Desk, Ended, run, unlimited};
+
+/// Text as another program would encode it.
+fn encoded(name: &str, text: &str) -> Vec<u8> {
+    let table = match name {
+        "UTF-8" => return text.as_bytes().to_vec(),
+        "UTF-16LE" => return text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        "UTF-16BE" => return text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        "GB18030" => GB18030,
+        "Big5" => BIG5,
+        "Shift_JIS" => SHIFT_JIS,
+        _ => WINDOWS_1252,
+    };
+    let mut bytes = Vec::new();
+    for letter in text.chars() {
+        let letter = letter.to_string();
+        let (found, _, lacking) = table.encode(&letter);
+        bytes.extend_from_slice(if lacking { b"?" } else { &found });
+    }
+    bytes
+}
+
+/// Resolves these bytes: how it ended, the output where there is one, and how many calls arrived.
+fn resolve(input: &[u8], set: impl FnOnce(&mut Command)) -> (Ended, Option<Vec<u8>>, usize) {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let output = desk.path("out.csv");
+    let mut command = api.resolve(&desk.file("in.csv", input), &output);
+    set(&mut command);
+    let ended = run(&mut command);
+    (ended, std::fs::read(output).ok(), api.ledger().calls().len())
+}
+
+/// A staff list as people in this encoding's country have it.
+fn staff(name: &str) -> Table {
+    let (header, people): (&str, &[&str]) = match name {
+        "Big5" => ("工號,姓名,手機號碼", &["陳許功蓋", "林怡君", "張志明"]),
+        "Shift_JIS" => ("社員番号,氏名,携帯電話", &["表ソ能", "佐藤 花子", "ﾀﾅｶ"]),
+        "Windows-1252" => ("Nr,Name,Téléphone mobile", &["Jürgen Müller", "François d’Été", "Núñez €"]),
+        _ => ("工号,姓名,手机号", &["王伟", "欧阳娜娜", "𠮷鎔"]),
+    };
+    let mut table = Table { header: Some(header), end: "\r\n", ..Table::default() };
+    for (n, person) in people.iter().enumerate() {
+        for (number, quotes) in [(13_800_138_000 + n as u64, ""), (13_800_138_090, "\"")] {
+            table.row(&format!("{n},{quotes}{person}{quotes},{number}"), answer(&number.to_string(), true));
+        }
+    }
+    table.row("9,\"a\r\nb\",13800138292", answer("13800138292", true));
+    table
+}
+
+#[test]
+fn a_file_comes_out_in_its_own_encoding() {
+    for (name, why) in [
+        ("UTF-8", "valid"),
+        ("GB18030", "words"),
+        ("Big5", "words"),
+        ("Shift_JIS", "words"),
+        ("Windows-1252", "words"),
+        ("UTF-16LE", "zero bytes"),
+        ("UTF-16BE", "zero bytes"),
+    ] {
+        for ends in [true, false] {
+            let table = Table { ends, ..staff(name) };
+            let (ended, output, calls) = resolve(&encoded(name, &table.input()), |_| ());
+            assert_eq!((ended.status, calls), (Some(0), 5), "{name}: {}", ended.stderr);
+            let first = ended.stderr.lines().next().unwrap();
+            assert!(first.contains(name) && first.contains(why), "{first}");
+            assert_eq!(output.unwrap(), encoded(name, &table.output()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn excels_unicode_text_has_tabs_and_a_mark() {
+    for name in ["UTF-16LE", "UTF-16BE"] {
+        let header = Some("姓名\t手机号");
+        let mut table = Table { bom: true, delimiter: '\t', end: "\r\n", header, ..Table::default() };
+        table.row("\u{a0a}\u{d0a}\u{2c22}\t13800138000", answer("13800138000", true));
+        table.row("\"a\tb\r\n\"\t13800138090", answer("13800138090", true));
+        let (ended, output, _) = resolve(&encoded(name, &table.input()), |_| ());
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let first = ended.stderr.lines().next().unwrap();
+        assert!(first.contains(&format!("{name} with byte order mark (told by its mark), tabs")), "{first}");
+        assert_eq!(output.unwrap(), encoded(name, &table.output()));
+    }
+}
+
+#[test]
+fn a_delimiter_inside_a_character_is_none() {
+    // The last byte of each of these names is the vertical bar's.
+    for (name, person) in [("GB18030", b"\x81\x7C"), ("Big5", b"\xA5\x7C"), ("Shift_JIS", b"\x83\x7C")] {
+        let text = |more: [&str; 2]| {
+            let [names, cells] = more.map(|more| encoded(name, more));
+            [b"name|mobile", &names[..], b"\n", person, b"|13800138000", &cells, b"\n"].concat()
+        };
+        let (ended, output, _) = resolve(&text(["", ""]), |command| {
+            command.args(["-e", name, "-d", "|"]);
+        });
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let names = format!("|{}", NAMES.join("|"));
+        assert_eq!(output.unwrap(), text([&names, "|u00138000||found|0|ok"]), "{name}");
+    }
+}
+
+#[test]
+fn what_the_encoding_lacks_is_a_question_mark() {
+    let (ended, output, _) = resolve(b"Stra\xDFe;mobile\nWei\xDFgasse;13800138090\n", |_| ());
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let output = output.unwrap();
+    assert!(output.ends_with(b"Wei\xDFgasse;13800138090;;;not_found;60121;??????\n"));
+}
+
+#[test]
+fn the_output_can_be_asked_for_in_another_encoding() {
+    let table = staff("GB18030");
+    let input = encoded("GB18030", &table.input());
+    let mark = |text: &str| format!("\u{feff}{text}");
+    for (flags, expected) in [
+        (&["--output-encoding", "utf-8"][..], encoded("UTF-8", &table.output())),
+        (&["--output-encoding", "UTF-8", "--output-bom", "true"], encoded("UTF-8", &mark(&table.output()))),
+        (&["--output-encoding", "utf16"], encoded("UTF-16LE", &mark(&table.output()))),
+        (&["--output-encoding", "big5"], encoded("Big5", &table.output())),
+        (&["--output-encoding", "gbk"], encoded("GB18030", &table.output())),
+        (&["--output-bom", "true"], encoded("GB18030", &mark(&table.output()))),
+    ] {
+        let (ended, output, _) = resolve(&input, |command| {
+            command.args(flags);
+        });
+        assert_eq!((ended.status, output), (Some(0), Some(expected)), "{flags:?}: {}", ended.stderr);
+    }
+    let marked = encoded("UTF-8", &mark(&table.input()));
+    let (_, output, _) = resolve(&marked, |command| {
+        command.args(["--output-bom", "false"]);
+    });
+    assert_eq!(output.unwrap(), encoded("UTF-8", &table.output()));
+    let (ended, output, calls) = resolve(&input, |command| {
+        command.args(["--output-encoding", "Big5", "--output-bom", "true"]);
+    });
+    assert_eq!((ended.status, output, calls), (Some(2), None, 0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_fits_no_encoding_is_refused_unless_it_is_named() {
+    let cyrillic =
+        b"name,mobile\n\xC8\xE2\xE0\xED\xEE\xE2,13800138000\n\xCF\xE5\xF2\xF0\xEE\xE2,13800138001\n";
+    let korean = b"name,mobile\n\xB1\xE8\xB9\xCE\xC1\xD8,13800138000\n\xC0\xCC\xBC\xAD\xBF\xAC,13800138001\n";
+    for input in [&cyrillic[..], korean, b"name,mobile\n\x81\x8D\x8F,13800138000\n"] {
+        let (ended, output, calls) = resolve(input, |_| ());
+        assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
+        for word in ["line 2", "offset 12", "GB18030, Big5, Shift_JIS, Windows-1252", "-e"] {
+            assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
+        }
+    }
+    let (ended, output, _) = resolve(korean, |command| {
+        command.env("DINGMAP_ENCODING", "gb2312");
+    });
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("GB18030 (as asked for)"), "{}", ended.stderr);
+    assert!(output.unwrap().windows(7).any(|bytes| bytes == b"\xB1\xE8\xB9\xCE\xC1\xD8,"));
+    let (ended, _, calls) = resolve(korean, |command| {
+        command.args(["-e", "klingon"]);
+    });
+    assert_eq!((ended.status, calls), (Some(2), 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Shift_JIS"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
+    for (name, person) in [("UTF-8", "王伟"), ("GB18030", "王伟"), ("Big5", "陳志明"), ("Shift_JIS", "鈴木")]
+    {
+        let mut input = encoded(name, "name,手机\n").repeat(1);
+        for n in 0..30_000 {
+            input.extend(encoded(name, &format!("{person}{n},1380013{:04}\n", n % 5)));
+        }
+        let offset = input.len() + 4;
+        input.extend_from_slice(b"\"x\ny\xFFz\",13800138000\nw,1380\xFF0138000\n");
+        let (ended, output, calls) = resolve(&input, |command| {
+            command.args(["-e", name]);
+        });
+        assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{name}: {}", ended.stderr);
+        let place = format!("line 30003: the byte 0xFF at offset {offset} ");
+        assert!(ended.stderr.contains(&place), "{place}: {}", ended.stderr);
+        assert!(ended.stderr.contains("--lossy-cells"), "{}", ended.stderr);
+
+        let (ended, output, _) = resolve(&input, |command| {
+            command.args(["-e", name, "--lossy-cells"]);
+        });
+        assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
+        let output = output.unwrap();
+        let end = &output[output.len() - 200..];
+        let has = |wanted: &[u8]| end.windows(wanted.len()).any(|bytes| bytes == wanted);
+        assert!(has(b"\"x\ny\xFFz\",13800138000,u00138000,,found,0,ok\n"), "{name}");
+        assert!(has(b"w,1380\xFF0138000,,,invalid,,"), "{name}");
+    }
+}
+
+#[test]
+fn a_pipe_that_trickles_is_told_by_its_first_lines() {
+    let table = staff("GB18030");
+    let api = Api::new(unlimited());
+    let mut command = api.resolve("-".as_ref(), "-".as_ref());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let bytes = encoded("GB18030", &table.input());
+    let (begun, rest) = bytes.split_at(60);
+    for crumb in begun.chunks(7) {
+        pipe.write_all(crumb).unwrap();
+        sleep(Duration::from_millis(10));
+    }
+    // The first rows are asked for although the pipe is open and silent.
+    let mut patience = 500;
+    while api.ledger().calls().is_empty() && patience > 0 {
+        sleep(Duration::from_millis(20));
+        patience -= 1;
+    }
+    assert!(patience > 0, "nothing is asked before the pipe ends");
+    pipe.write_all(rest).unwrap();
+    drop(pipe);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.stdout, encoded("GB18030", &table.output()));
+}
+
+#[test]
+fn the_samples_come_out_to_the_byte() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let read = |name: &str| std::fs::read(samples.join(name)).unwrap();
+    for (input, golden, told) in [
+        (
+            "staff-gb18030.csv",
+            "staff-gb18030.resolved.csv",
+            "25 rows, GB18030 (told by words that it holds), commas",
+        ),
+        (
+            "staff-utf16.txt",
+            "staff-utf16.resolved.txt",
+            "25 rows, UTF-16LE with byte order mark (told by its mark), tabs",
+        ),
+    ] {
+        let (ended, output, _) = resolve(&read(input), |_| ());
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(output.unwrap() == read(golden), "{golden}");
+    }
+}
