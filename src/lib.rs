@@ -34,6 +34,7 @@ pub mod table {
     pub mod dialect;
     pub mod lead;
     pub mod columns;
+    pub mod listing;
     pub mod evidence;
     pub mod layout;
     pub mod window;
@@ -77,9 +78,10 @@ pub mod engine {
 
     pub mod event;
     pub mod flight;
-    pub mod reorder;
     pub mod backoff;
     pub mod settings;
+    pub mod reorder;
+    pub mod choice;
     pub mod hold;
     pub mod tokens;
     pub mod lookup;

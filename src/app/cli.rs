@@ -81,9 +81,18 @@ pub struct Resolve {
     /// The CSV to write; - is standard output [default: NAME.resolved.csv beside the input]
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = "Input and output")]
     pub output: Option<PathBuf>,
-    /// The column with the number: its header or its position from 1 [default: detected]
-    #[arg(short, long, value_name = "NAME|N", env = "DINGMAP_COLUMN", help_heading = "Input and output")]
-    pub column: Option<ColumnChoice>,
+    /// A column with numbers: its header, its position from 1, or a regular expression that fits one header; where it is
+    /// given several times (in the variable: several lines), the next one is tried for rows whose number before is
+    /// invalid or not found [default: detected]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME|N|/REGEX/",
+        env = "DINGMAP_COLUMN",
+        value_delimiter = '\n',
+        help_heading = "Input and output"
+    )]
+    pub column: Vec<ColumnChoice>,
     /// The first row is data, not a header [default: detected]
     #[arg(short, long, env = "DINGMAP_NO_HEADERS", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub no_headers: bool,
@@ -117,6 +126,9 @@ pub struct Resolve {
     /// Begin the output with a byte order mark, or not [default: as the input]
     #[arg(long, value_name = "BOOL", env = "DINGMAP_OUTPUT_BOM", action = ArgAction::Set, help_heading = "Input and output")]
     pub output_bom: Option<bool>,
+    /// Append a column mobile_sent: the number as it went to the API
+    #[arg(long, env = "DINGMAP_SHOW_SENT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub show_sent: bool,
     /// Put an apostrophe before new cells that a spreadsheet would take for formulas
     #[arg(long, env = "DINGMAP_EXCEL_SAFE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub excel_safe: bool,

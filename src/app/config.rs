@@ -13,6 +13,7 @@ use crate::app::cli::{Mainland, Resolve, Switch};
 use crate::app::exit::{Exit, Failure};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
+use crate::engine::feed::Further;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::table::encoding::Encoding;
@@ -148,7 +149,23 @@ pub fn reading(args: &Resolve) -> Options {
         flexible: args.flexible,
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
-        column: args.column.clone(),
+        columns: args.column.clone(),
+        further: further(args),
+    }
+}
+
+/// The names of the columns that are appended behind the usual ones, in this order.
+fn further(args: &Resolve) -> Vec<&'static str> {
+    let wanted = [("matched_column", args.column.len() > 1), ("mobile_sent", args.show_sent)];
+    wanted.iter().filter(|(_, wanted)| *wanted).map(|(name, _)| *name).collect()
+}
+
+/// What the rows say in those columns, where the columns of numbers are called `labels`.
+#[must_use]
+pub fn said(args: &Resolve, labels: Vec<String>) -> Further {
+    Further {
+        labels: (args.column.len() > 1).then_some(labels),
+        sent: args.show_sent.then(|| mainland(args)),
     }
 }
 

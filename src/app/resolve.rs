@@ -146,8 +146,9 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let (remote, endpoint, server) = self.far_side(access).await?;
+        let further = config::said(self.args, source.labels());
         let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
-        let Writing { chunks, sink } = feed::write(sink).map_err(broken)?;
+        let Writing { chunks, sink } = feed::write(sink, further).map_err(broken)?;
         let started = Instant::now();
         let (ended, signalled) = self.drive(remote, &mut sheets, chunks, &mut signals).await;
         drop(server);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::exit::shown;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
+use crate::table::columns::Column;
 use crate::table::lead;
 use crate::table::source::Source;
 use crate::table::target::Target;
@@ -20,7 +21,7 @@ pub fn name(input: &Path) -> String {
 /// What was detected, and why: the run's first line. `title` names the input, and what it was packed in.
 #[must_use]
 pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
-    let (dialect, column) = (source.dialect(), source.column());
+    let dialect = source.dialect();
     let rows = match total {
         Some(0) => "no rows below the header, ".to_owned(),
         Some(1) => "1 row, ".to_owned(),
@@ -35,16 +36,18 @@ pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
     };
     let mark = if dialect.bom { " with byte order mark" } else { "" };
     let header = if dialect.headers { "a header" } else { "no header" };
-    let what = match &column.name {
-        Some(name) => format!("column {} ({})", column.index + 1, shown(name)),
-        None => format!("column {}", column.index + 1),
+    let column = |column: &Column| {
+        let (position, reason) = (column.index + 1, &column.reason);
+        match &column.name {
+            Some(name) => format!("column {position} ({}): {reason}", shown(name)),
+            None => format!("column {position}: {reason}"),
+        }
     };
+    let columns: Vec<String> = source.columns().iter().map(column).collect();
+    let columns = columns.join(", then ");
     let (encoding, why) = (dialect.encoding, dialect.why);
     let advice = lead::advice(source.title());
-    format!(
-        "{title}: {rows}{encoding}{mark} ({why}), {delimiter}, {header}; numbers in {what}: {}{advice}",
-        column.reason
-    )
+    format!("{title}: {rows}{encoding}{mark} ({why}), {delimiter}, {header}; numbers in {columns}{advice}")
 }
 
 /// The last block: counts, calls and the place of the output.

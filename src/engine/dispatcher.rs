@@ -17,14 +17,15 @@ use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
 use crate::domain::verdict::{Hold, Limit};
 use crate::engine::backoff::Backoff;
+use crate::engine::choice::{self, Next, Told, leads_on};
 use crate::engine::ending::End;
 use crate::engine::event::Event;
-use crate::engine::flight::Flight;
+use crate::engine::flight::{Flight, Waiting};
 use crate::engine::hold::Holds;
 use crate::engine::lookup::{Lookup, Step, Stop, Used};
 use crate::engine::omen::Omen;
 use crate::engine::remote::Remote;
-use crate::engine::reorder::{Chunk, Reorder};
+use crate::engine::reorder::{Answer, Chunk, Reorder};
 use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
 use crate::store::memory::Answers;
@@ -99,25 +100,30 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
 
     /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
     pub(crate) fn admit(&mut self, sheet: Sheet<L>) {
-        let rows = self.reorder.push(sheet.load, sheet.numbers.len());
+        let rows = self.reorder.push(sheet);
         self.report.rows_in += rows.end - rows.start;
         (self.announce)(&Event::Read(rows.end - rows.start));
-        for (row, number) in rows.zip(sheet.numbers) {
-            let mobile = match number {
-                Ok(mobile) => mobile,
-                Err(refusal) => {
-                    let outcome = Outcome::bare(Status::Invalid, None, refusal.to_string());
-                    self.settle(row, Arc::new(outcome));
-                    continue;
+        for row in rows {
+            self.seek(Waiting { row, nth: 0 }, None);
+        }
+    }
+
+    /// Looks for a row's answer from one of its numbers on; `told` is what those before it came to.
+    fn seek(&mut self, from: Waiting, told: Option<Told>) {
+        let Waiting { row, nth } = from;
+        let known = |mobile| self.answers.get(mobile);
+        match choice::next(self.reorder.numbers(row), nth, told, known) {
+            Some(Next::Ask { nth, mobile }) => {
+                if self.flight.join(mobile, Waiting { row, nth }) {
+                    self.ready.push_back(Lookup::new(mobile));
+                    (self.announce)(&Event::Wanted);
                 }
-            };
-            if let Some(outcome) = self.answers.get(mobile) {
-                self.report.shared += 1;
-                self.settle(row, outcome);
-            } else if self.flight.join(mobile, row) {
-                self.ready.push_back(Lookup::new(mobile));
-                (self.announce)(&Event::Wanted);
             }
+            Some(Next::Settle(Told { answer, shared })) => {
+                self.report.shared += u64::from(shared);
+                self.settle(row, answer);
+            }
+            None => {}
         }
     }
 
@@ -228,16 +234,21 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         }
         let outcome = Arc::new(outcome);
         self.answers.keep(mobile, &outcome);
-        let rows = self.flight.land(mobile);
-        self.report.shared += rows.len().saturating_sub(1) as u64;
-        for row in rows {
-            self.settle(row, Arc::clone(&outcome));
+        for (place, waiting) in self.flight.land(mobile).into_iter().enumerate() {
+            let Waiting { row, nth } = waiting;
+            let (answer, shared) = (Answer { nth, outcome: Arc::clone(&outcome) }, place > 0);
+            if leads_on(&outcome) {
+                self.seek(Waiting { row, nth: nth + 1 }, Some(Told { answer, shared }));
+            } else {
+                self.report.shared += u64::from(shared);
+                self.settle(row, answer);
+            }
         }
     }
 
-    fn settle(&mut self, row: u64, outcome: Arc<Outcome>) {
-        (self.announce)(&Event::Settled(outcome.status));
-        self.reorder.settle(row, outcome);
+    fn settle(&mut self, row: u64, answer: Answer) {
+        (self.announce)(&Event::Settled(answer.outcome.status));
+        self.reorder.settle(row, answer);
     }
 
     fn hold(&mut self, hold: &Hold, episode: u64) {
@@ -324,9 +335,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         self.later.clear();
         let Some(end) = &self.end else { return };
         let pending = Arc::new(Outcome::pending(end.reason()));
-        let rows: Vec<u64> = self.flight.scatter().collect();
-        for row in rows {
-            self.settle(row, Arc::clone(&pending));
+        let rows: Vec<Waiting> = self.flight.scatter().collect();
+        for Waiting { row, nth } in rows {
+            self.settle(row, Answer { nth, outcome: Arc::clone(&pending) });
         }
     }
 
@@ -346,7 +357,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
     pub(crate) fn hand_on(&mut self) -> Option<Chunk<L>> {
         let chunk = self.reorder.take()?;
         for answer in &chunk.answers {
-            self.report.count(answer.status);
+            self.report.count(answer.outcome.status);
         }
         Some(chunk)
     }

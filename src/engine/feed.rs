@@ -3,14 +3,16 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::num::NonZeroUsize;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
 
 use crate::domain::entry::Entry;
-use crate::domain::mobile::Rules;
+use crate::domain::mobile::{Mainland, Rules};
+use crate::domain::outcome::Status;
 use crate::engine::pipeline::Inlet;
-use crate::engine::reorder::Chunk;
+use crate::engine::reorder::{Answer, Chunk};
 use crate::engine::settings::{SHEET, Sheet};
 use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
@@ -21,8 +23,17 @@ use crate::table::source::{Source, SourceError};
 pub struct Load {
     /// The rows' text.
     batch: Batch,
-    /// What each row's cell holds, where it can be sent.
+    /// What each number cell holds, where it can be sent; those of one row stand beside each other.
     entries: Vec<Option<Entry>>,
+}
+
+/// What rows get behind the usual five cells.
+#[derive(Clone, Debug)]
+pub struct Further {
+    /// What says which column a found number stood in, one for each column of numbers; none where rows do not say it.
+    pub labels: Option<Vec<String>>,
+    /// How mainland numbers are sent, where rows say what was sent.
+    pub sent: Option<Mainland>,
 }
 
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
@@ -49,9 +60,11 @@ pub struct Writing {
 /// Where the system gives no thread.
 pub fn read(mut source: Source, rules: Rules) -> io::Result<Reading> {
     let (sender, sheets) = mpsc::channel(1);
+    let per_row = NonZeroUsize::new(source.columns().len()).unwrap_or(NonZeroUsize::MIN);
     let tail = thread::Builder::new().name("reader".into()).spawn(move || {
         loop {
-            let sheet = source.next_batch(SHEET).map(|batch| batch.map(|batch| numbered(batch, rules)));
+            let sheet =
+                source.next_batch(SHEET).map(|batch| batch.map(|batch| numbered(batch, rules, per_row)));
             let goes_on = matches!(sheet, Ok(Some(_)));
             if sender.blocking_send(sheet).is_err() || !goes_on {
                 return source.tail().to_vec();
@@ -61,39 +74,49 @@ pub fn read(mut source: Source, rules: Rules) -> io::Result<Reading> {
     Ok(Reading { sheets, tail })
 }
 
-fn numbered(batch: Batch, rules: Rules) -> Sheet<Load> {
-    let mut entries = Vec::with_capacity(batch.len());
-    let mut numbers = Vec::with_capacity(batch.len());
-    for row in 0..batch.len() {
-        let entry = Entry::read(batch.cell(row), rules);
+fn numbered(batch: Batch, rules: Rules, per_row: NonZeroUsize) -> Sheet<Load> {
+    let mut entries = Vec::with_capacity(batch.len() * per_row.get());
+    let mut numbers = Vec::with_capacity(entries.capacity());
+    for cell in (0..batch.len()).flat_map(|row| batch.cells(row)) {
+        let entry = Entry::read(cell, rules);
         entries.push(entry.as_ref().ok().copied());
         numbers.push(entry.map(|entry| entry.mobile));
     }
-    Sheet { load: Load { batch, entries }, numbers }
+    Sheet { load: Load { batch, entries }, numbers, per_row }
 }
 
 /// Starts to write.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(mut sink: Sink) -> io::Result<Writing> {
+pub fn write(mut sink: Sink, further: Further) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sink = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
-            for (row, answer) in chunk.rows.zip(&chunk.answers) {
+            for (row, Answer { nth, outcome }) in chunk.rows.zip(&chunk.answers) {
                 code.clear();
-                if let Some(known) = &answer.code {
+                if let Some(known) = &outcome.code {
                     // Writing to a string does not fail.
                     let _ = write!(code, "{known}");
                 }
+                let entry = chunk.load.entry(row, *nth);
                 // What is particular to this row's cell is added here: the answer is shared by every row with its
                 // number.
-                let entry = chunk.load.entries.get(row).copied().flatten();
-                let remark = entry.and_then(|entry| entry.remark(&answer.message));
-                let message = remark.as_deref().unwrap_or(&answer.message);
-                let cells = [&*answer.userid, &*answer.exclusive, answer.status.name(), &*code, message];
-                sink.row(&chunk.load.batch, row, cells)?;
+                let remark = entry.and_then(|entry| entry.remark(&outcome.message));
+                let message = remark.as_deref().unwrap_or(&outcome.message);
+                let status = outcome.status;
+                let mut cells = vec![&*outcome.userid, &*outcome.exclusive, status.name(), &*code, message];
+                if let Some(labels) = &further.labels {
+                    let found = labels.get(*nth).filter(|_| status == Status::Found);
+                    cells.push(found.map(String::as_str).unwrap_or_default());
+                }
+                let sent = further.sent.map(|mainland| {
+                    let asked = entry.filter(|_| status != Status::Pending);
+                    asked.map(|entry| entry.mobile.sent(mainland)).unwrap_or_default()
+                });
+                cells.extend(sent.as_deref());
+                sink.row(&chunk.load.batch, row, &cells)?;
             }
             if receiver.is_empty() {
                 sink.flush()?;
@@ -102,4 +125,12 @@ pub fn write(mut sink: Sink) -> io::Result<Writing> {
         Ok(sink)
     })?;
     Ok(Writing { chunks, sink })
+}
+
+impl Load {
+    /// What the `nth` number cell of a row holds, where it can be sent.
+    fn entry(&self, row: usize, nth: usize) -> Option<Entry> {
+        let per_row = self.entries.len() / self.batch.len().max(1);
+        self.entries.get(row * per_row + nth).copied().flatten()
+    }
 }

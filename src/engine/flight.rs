@@ -8,23 +8,32 @@ use crate::domain::mobile::Mobile;
 /// The numbers that are being asked, each with the rows that wait for it. Bounded by the window, since every row
 /// in it is a row of the window.
 #[derive(Debug, Default)]
-pub struct Flight(HashMap<Mobile, Vec<u64>>);
+pub struct Flight(HashMap<Mobile, Vec<Waiting>>);
+
+/// A row that waits for the answer to one of its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The row.
+    pub row: u64,
+    /// Which of its numbers it is, from 0.
+    pub nth: usize,
+}
 
 impl Flight {
     /// A row wants a number. True when it is the first to, and so has to have it asked.
-    pub fn join(&mut self, mobile: Mobile, row: u64) -> bool {
+    pub fn join(&mut self, mobile: Mobile, row: Waiting) -> bool {
         let rows = self.0.entry(mobile).or_default();
         rows.push(row);
         rows.len() == 1
     }
 
     /// The number has its answer: the rows that waited for it, first come first.
-    pub fn land(&mut self, mobile: Mobile) -> Vec<u64> {
+    pub fn land(&mut self, mobile: Mobile) -> Vec<Waiting> {
         self.0.remove(&mobile).unwrap_or_default()
     }
 
     /// Gives up: every row that still waits.
-    pub fn scatter(&mut self) -> impl Iterator<Item = u64> {
+    pub fn scatter(&mut self) -> impl Iterator<Item = Waiting> {
         std::mem::take(&mut self.0).into_values().flatten()
     }
 }
@@ -48,14 +57,14 @@ mod tests {
                 if *lands {
                     open.remove(n);
                     for row in flight.land(number(*n)) {
-                        prop_assert!(landed.insert(row));
+                        prop_assert!(landed.insert(row.row));
                     }
                 } else {
-                    prop_assert_eq!(flight.join(number(*n), row), open.insert(n));
+                    prop_assert_eq!(flight.join(number(*n), Waiting { row, nth: 0 }), open.insert(n));
                 }
             }
             for row in flight.scatter() {
-                prop_assert!(landed.insert(row));
+                prop_assert!(landed.insert(row.row));
             }
             prop_assert_eq!(landed.len(), steps.iter().filter(|(_, lands)| !lands).count());
         }

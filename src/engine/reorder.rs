@@ -2,10 +2,14 @@
 //! the rows that were read and not yet handed on: the window. Leaves what a row's text is to `table`.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
+use crate::domain::refusal::Refusal;
+use crate::engine::settings::Sheet;
 
 /// Rows in a row that have their answers, all of one sheet.
 #[derive(Debug)]
@@ -15,22 +19,36 @@ pub struct Chunk<L> {
     /// Which rows of it.
     pub rows: Range<usize>,
     /// Their answers, one each.
-    pub answers: Vec<Arc<Outcome>>,
+    pub answers: Vec<Answer>,
+}
+
+/// A row's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Which of the row's numbers it is the answer to, from 0.
+    pub nth: usize,
+    /// What it says.
+    pub outcome: Arc<Outcome>,
 }
 
 /// The window: rows in input order, each with its answer once it has one.
 #[derive(Debug)]
 pub struct Reorder<L> {
-    sheets: VecDeque<Sheet<L>>,
+    sheets: VecDeque<Open<L>>,
     /// The number of the row in the first slot.
     first: u64,
-    slots: VecDeque<Option<Arc<Outcome>>>,
+    slots: VecDeque<Option<Answer>>,
 }
 
 #[derive(Debug)]
-struct Sheet<L> {
+struct Open<L> {
     load: Arc<L>,
+    /// The number that the sheet's first row goes by.
+    first: u64,
+    /// The rows that have not left.
     rows: Range<usize>,
+    numbers: Vec<Result<Mobile, Refusal>>,
+    per_row: NonZeroUsize,
 }
 
 impl<L> Default for Reorder<L> {
@@ -41,21 +59,34 @@ impl<L> Default for Reorder<L> {
 
 impl<L> Reorder<L> {
     /// Takes in the rows of a sheet; the numbers that they go by from now on.
-    pub fn push(&mut self, load: L, rows: usize) -> Range<u64> {
-        let start = self.first + self.slots.len() as u64;
+    pub fn push(&mut self, sheet: Sheet<L>) -> Range<u64> {
+        let Sheet { load, numbers, per_row } = sheet;
+        let (first, rows) = (self.first + self.slots.len() as u64, numbers.len() / per_row);
         if rows > 0 {
-            self.sheets.push_back(Sheet { load: Arc::new(load), rows: 0..rows });
+            self.sheets.push_back(Open { load: Arc::new(load), first, rows: 0..rows, numbers, per_row });
             self.slots.extend(std::iter::repeat_n(None, rows));
         }
-        start..start + rows as u64
+        first..first + rows as u64
+    }
+
+    /// A row's numbers; none where the row is not here.
+    #[must_use]
+    pub fn numbers(&self, row: u64) -> &[Result<Mobile, Refusal>] {
+        let find = || {
+            let behind = self.sheets.partition_point(|sheet| sheet.first <= row);
+            let sheet = self.sheets.get(behind.checked_sub(1)?)?;
+            let start = usize::try_from(row - sheet.first).ok()? * sheet.per_row.get();
+            sheet.numbers.get(start..start + sheet.per_row.get())
+        };
+        find().unwrap_or_default()
     }
 
     /// A row has its answer. False, and nothing changes, for a row that is not here or has one already.
-    pub fn settle(&mut self, row: u64, outcome: Arc<Outcome>) -> bool {
+    pub fn settle(&mut self, row: u64, answer: Answer) -> bool {
         let at = row.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         match at.and_then(|at| self.slots.get_mut(at)) {
             Some(slot @ None) => {
-                *slot = Some(outcome);
+                *slot = Some(answer);
                 true
             }
             _ => false,
@@ -106,8 +137,8 @@ mod tests {
     use super::*;
     use crate::domain::outcome::Status;
 
-    fn answer(row: u64) -> Arc<Outcome> {
-        Arc::new(Outcome::bare(Status::Failed, None, row.to_string()))
+    fn answer(row: u64) -> Answer {
+        Answer { nth: 0, outcome: Arc::new(Outcome::bare(Status::Failed, None, row.to_string())) }
     }
 
     proptest! {
@@ -118,14 +149,22 @@ mod tests {
             sizes in proptest::collection::vec(0..9usize, 1..12),
             order in any::<u64>(),
             taking in 1..7u64,
+            per_row in (1..4usize).prop_map(|n| NonZeroUsize::new(n).unwrap()),
         ) {
             let (mut reorder, mut expected) = (Reorder::default(), Vec::new());
             for (sheet, rows) in sizes.iter().enumerate() {
-                reorder.push(sheet, *rows);
+                let numbers = (0..rows * per_row.get()).map(|n| Err(Refusal::TooLong(sheet * 100 + n)));
+                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row });
                 expected.extend((0..*rows).map(|row| (sheet, row)));
             }
             let mut rows: Vec<u64> = (0..expected.len() as u64).collect();
             fastrand::Rng::with_seed(order).shuffle(&mut rows);
+            for (row, (sheet, at)) in (0..).zip(&expected) {
+                let first = sheet * 100 + at * per_row.get();
+                let numbers: Vec<_> = (first..first + per_row.get()).map(|n| Err(Refusal::TooLong(n))).collect();
+                prop_assert_eq!(reorder.numbers(row), numbers);
+            }
+            prop_assert!(reorder.numbers(expected.len() as u64).is_empty());
             let mut left = Vec::new();
             for (step, row) in (1..).zip(&rows) {
                 prop_assert!(reorder.settle(*row, answer(*row)));

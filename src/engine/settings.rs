@@ -1,5 +1,6 @@
 //! What a run is given: the bounds that the user set, and rows in the form in which they come.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,13 +12,15 @@ use crate::engine::backoff::Retries;
 /// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.
 pub const SHEET: usize = 128;
 
-/// Rows as they come in: whatever their text is in, and each row's number or the reason why it has none.
+/// Rows as they come in: whatever their text is in, and each row's numbers or the reasons why it has none.
 #[derive(Debug)]
 pub struct Sheet<L> {
     /// What the rows' text is in.
     pub load: L,
-    /// The rows.
+    /// The rows' numbers, those of one row beside each other in the order in which they are tried.
     pub numbers: Vec<Result<Mobile, Refusal>>,
+    /// How many numbers each row has, at least 1.
+    pub per_row: NonZeroUsize,
 }
 
 /// What bounds a run.

@@ -1,6 +1,7 @@
-//! Owns rows on their way through the program: their bytes as they stood in the input, and the one cell that is
-//! looked at. Where rows come from and go to is for others.
+//! Owns rows on their way through the program: their bytes as they stood in the input, and the cells that
+//! are looked at. Where rows come from and go to is for others.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::table::record::Row;
@@ -10,8 +11,9 @@ use crate::table::record::Row;
 pub struct Batch {
     /// The rows' bytes, one after the other: blank lines, text, terminator.
     text: Vec<u8>,
-    /// The rows' unquoted number cells, one after the other.
+    /// The rows' unquoted number cells, one after the other, and where each of them ends.
     cells: String,
+    cell_ends: Vec<usize>,
     places: Vec<Place>,
 }
 
@@ -23,7 +25,6 @@ struct Place {
     text_start: usize,
     text_end: usize,
     end: usize,
-    cell_end: usize,
 }
 
 impl fmt::Debug for Batch {
@@ -40,20 +41,23 @@ impl Batch {
         Self { text: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Adds a row, whose unquoted number is `cell` and which has `missing` cells fewer than the first one.
-    pub fn push(&mut self, row: &Row<'_>, cell: &str, missing: usize) {
+    /// Adds a row, whose unquoted numbers are `cells`, as many for every row, and which has `missing` cells fewer than the
+    /// first one.
+    pub fn push<'a>(&mut self, row: &Row<'_>, cells: impl IntoIterator<Item = Cow<'a, str>>, missing: usize) {
         let text_start = self.text.len() + row.before.len();
         for part in [row.before, row.text, row.terminator] {
             self.text.extend_from_slice(part);
         }
-        self.cells.push_str(cell);
+        for cell in cells {
+            self.cells.push_str(&cell);
+            self.cell_ends.push(self.cells.len());
+        }
         self.places.push(Place {
             line: row.line,
             missing,
             text_start,
             text_end: text_start + row.text.len(),
             end: self.text.len(),
-            cell_end: self.cells.len(),
         });
     }
 
@@ -81,11 +85,18 @@ impl Batch {
         self.place(row).line
     }
 
-    /// The unquoted number cell of row `row` (from 0); empty if there is no such row.
-    #[must_use]
-    pub fn cell(&self, row: usize) -> &str {
-        let place = self.place(row);
-        self.cells.get(self.place_before(row).cell_end..place.cell_end).unwrap_or_default()
+    /// The unquoted number cells of row `row` (from 0), in the order of their columns; none if there is no such row.
+    pub fn cells(&self, row: usize) -> impl Iterator<Item = &str> {
+        let columns = self.cell_ends.len() / self.places.len().max(1);
+        let first = row * columns;
+        let start =
+            first.checked_sub(1).and_then(|before| self.cell_ends.get(before)).copied().unwrap_or_default();
+        let ends = self.cell_ends.get(first..first + columns).unwrap_or_default();
+        ends.iter().scan(start, |start, &end| {
+            let cell = self.cells.get(*start..end).unwrap_or_default();
+            *start = end;
+            Some(cell)
+        })
     }
 
     /// The bytes of row `row` (from 0) without its terminator; empty if there is no such row.
@@ -139,8 +150,8 @@ mod tests {
             Row { before: b"", text: b"", terminator: b"\n", line: 4 },
             Row { before: b"\r", text: b"b,2", terminator: b"", line: 6 },
         ];
-        for (row, cell) in rows.iter().zip(["1", "", "手"]) {
-            batch.push(row, cell, row.before.len());
+        for (row, cells) in rows.iter().zip([["1", "x"], ["", ""], ["手", "y"]]) {
+            batch.push(row, cells.map(Cow::Borrowed), row.before.len());
         }
         let back = |i| Row {
             before: batch.before(i),
@@ -149,9 +160,12 @@ mod tests {
             line: batch.line(i),
         };
         assert_eq!([0, 1, 2].map(back), rows);
-        assert_eq!([0, 1, 2].map(|i| batch.cell(i)), ["1", "", "手"]);
+        assert_eq!(
+            [0, 1, 2].map(|i| batch.cells(i).collect::<Vec<_>>()),
+            [vec!["1", "x"], vec!["", ""], vec!["手", "y"]]
+        );
         assert_eq!([0, 1, 2, 3].map(|i| batch.missing(i)), [2, 0, 1, 0]);
         assert_eq!((batch.len(), batch.size(), batch.is_empty()), (3, 14, false));
-        assert_eq!((batch.raw(3), batch.cell(3), batch.before(3)), (&b""[..], "", &b""[..]));
+        assert_eq!((batch.raw(3), batch.cells(3).count(), batch.before(3)), (&b""[..], 0, &b""[..]));
     }
 }

@@ -1,29 +1,38 @@
 //! Owns how columns are named: the one that is asked for, the one that was chosen, and those that are appended. Which
 //! column the evidence speaks for is decided elsewhere.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
-/// The column that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use regex::{Regex, RegexBuilder};
+
+use crate::table::heading::folded;
+
+/// A column that was asked for.
+#[derive(Debug, Clone)]
 pub enum ColumnChoice {
-    /// By its name, matched without regard to case and to spaces around it.
+    /// By its name, matched as [`same_name`] does.
     Name(String),
     /// By its position, counted from 1; a column that is called by just this number comes first.
     Position(usize),
+    /// By a regular expression that finds something in its name, as it stands or folded, and in no other one's.
+    Pattern(Regex),
 }
 
 impl FromStr for ColumnChoice {
-    type Err = Infallible;
+    type Err = regex::Error;
 
     /// Digits are a position; so that no text is lost, digits that are not written as a number is (`007`) are a name.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
+    /// What stands between slashes is a regular expression, without regard to case.
+    fn from_str(text: &str) -> Result<Self, regex::Error> {
+        if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+            return RegexBuilder::new(pattern).case_insensitive(true).build().map(Self::Pattern);
+        }
         let position = text.parse().ok().filter(|position: &usize| position.to_string() == text);
         Ok(position.map_or_else(|| Self::Name(text.to_owned()), Self::Position))
     }
 }
 
-/// The column that holds the number.
+/// A column that holds a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// Its index, counted from 0.
@@ -34,28 +43,52 @@ pub struct Column {
     pub reason: String,
 }
 
-/// Whether `name` asks for a column of the first row, which is then a header whatever else it looks like.
-#[must_use]
-pub fn names_a_header(choice: Option<&ColumnChoice>, first: &[String]) -> bool {
-    matches!(choice, Some(ColumnChoice::Name(name)) if first.iter().any(|header| same_name(header, name)))
+impl Column {
+    /// What a row says about the column that its answer came from: the name, or the position, counted from 1, where
+    /// `all` has another one of that name or it has none.
+    #[must_use]
+    pub fn label(&self, all: &[String]) -> String {
+        let alone = |name: &&String| {
+            !name.trim().is_empty() && all.iter().filter(|other| same_name(other, name)).count() == 1
+        };
+        self.name
+            .as_ref()
+            .filter(alone)
+            .map_or_else(|| (self.index + 1).to_string(), |name| name.trim().to_owned())
+    }
 }
 
-/// Whether two names mean the same column: without regard to case and to spaces around them.
+/// Whether one of `choices` names a column of the first row, which is then a header whatever else it looks like. A
+/// pattern does not: it may well match a number.
+#[must_use]
+pub fn names_a_header(choices: &[ColumnChoice], first: &[String]) -> bool {
+    choices.iter().any(|choice| {
+        matches!(choice, ColumnChoice::Name(name) if first.iter().any(|header| same_name(header, name)))
+    })
+}
+
+/// Whether two names mean the same column: without regard to case, to full or half width and to spaces around them.
 #[must_use]
 pub fn same_name(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
+    folded(one) == folded(other)
 }
 
-/// The names of the five appended columns, each with a prefix while a column in `headers` has the name already.
+/// The names of the columns that every output gets (DESIGN 2.3).
+const APPENDED: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+
+/// The names of the appended columns, those of `further` ones at the end, each with a prefix while a column in `headers`
+/// has the name already.
 #[must_use]
-pub fn appended_names(headers: &[String]) -> [String; 5] {
-    ["userid", "exclusive_userids", "status", "errcode", "errmsg"].map(|name| {
-        let mut name = name.to_owned();
-        while headers.iter().any(|header| same_name(header, &name)) {
+pub fn appended_names(headers: &[String], further: &[&str]) -> Vec<String> {
+    let taken: Vec<String> = headers.iter().map(|header| folded(header)).collect();
+    let free = |name: &&str| {
+        let mut name = (*name).to_owned();
+        while taken.contains(&name) {
             name.insert_str(0, "dingtalk_");
         }
         name
-    })
+    };
+    APPENDED.iter().chain(further).map(free).collect()
 }
 
 #[cfg(test)]
@@ -66,17 +99,33 @@ mod tests {
     fn appended_names_step_aside() {
         let headers = ["Status ", "dingtalk_errmsg", "errmsg", "user id"].map(str::to_owned);
         let names = ["userid", "exclusive_userids", "dingtalk_status", "errcode", "dingtalk_dingtalk_errmsg"];
-        assert_eq!(appended_names(&headers), names);
-        assert!(names_a_header(Some(&ColumnChoice::Name("USER ID".to_owned())), &headers));
-        assert!(!names_a_header(Some(&ColumnChoice::Position(1)), &headers));
+        assert_eq!(appended_names(&headers, &[]), names);
+        let headers = ["ＭＯＢＩＬＥ_sent".to_owned()];
+        let names = appended_names(&headers, &["matched_column", "mobile_sent"]);
+        assert_eq!(names[5..], ["matched_column", "dingtalk_mobile_sent"]);
+        let choice = |text: &str| text.parse::<ColumnChoice>().unwrap();
+        assert!(names_a_header(&[choice("1"), choice("mobile_ＳＥＮＴ")], &headers));
+        assert!(!names_a_header(&[choice("1"), choice("/mobile/")], &headers));
     }
 
     #[test]
-    fn digits_are_a_position_and_all_else_is_a_name() {
+    fn digits_are_a_position_slashes_a_pattern_and_all_else_a_name() {
         let choice = |text: &str| text.parse::<ColumnChoice>().unwrap();
-        assert_eq!(choice("12"), ColumnChoice::Position(12));
-        for name in ["手机号", "007", "+1", "1 ", "99999999999999999999999", ""] {
-            assert_eq!(choice(name), ColumnChoice::Name(name.to_owned()));
+        assert!(matches!(choice("12"), ColumnChoice::Position(12)));
+        for text in ["手机号", "007", "+1", "1 ", "99999999999999999999999", "", "/", "a/b"] {
+            assert!(matches!(choice(text), ColumnChoice::Name(name) if name == text));
         }
+        assert!(matches!(choice("/^手机/"), ColumnChoice::Pattern(pattern) if pattern.as_str() == "^手机"));
+        assert!("/(/".parse::<ColumnChoice>().is_err());
+    }
+
+    #[test]
+    fn a_label_is_a_name_that_no_other_column_has() {
+        let all = [" 手机 ", "Tel", "ｔｅｌ", " "].map(str::to_owned);
+        let labels: Vec<String> = (0..4)
+            .map(|index| Column { index, name: Some(all[index].clone()), reason: String::new() }.label(&all))
+            .collect();
+        assert_eq!(labels, ["手机", "2", "3", "4"]);
+        assert_eq!(Column { index: 6, name: None, reason: String::new() }.label(&all), "7");
     }
 }

@@ -78,11 +78,11 @@ fn pass(bytes: &[u8], way: &Way, options: &Options, style: Style) -> Result<Pass
     while let Some(batch) = source.next_batch(way.batch_rows)? {
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
-            passed.numbers.push(batch.cell(row).to_owned());
+            passed.numbers.extend(batch.cells(row).map(str::to_owned));
             for piece in [batch.before(row), batch.raw(row), batch.terminator(row)] {
                 passed.pieces.extend_from_slice(piece);
             }
-            sink.row(&batch, row, ANSWER).unwrap();
+            sink.row(&batch, row, &ANSWER).unwrap();
         }
     }
     passed.pieces.extend_from_slice(source.tail());

@@ -1,25 +1,10 @@
-//! Owns which column holds the number: the one that is asked for, or the one that names and cells speak for. Shows
-//! positions and names of columns, never cells.
+//! Owns which columns hold numbers: those that are asked for, or the one that names and cells speak for.
 
-use std::fmt;
+use regex::Regex;
 
 use crate::table::columns::{Column, ColumnChoice, same_name};
-use crate::table::heading::{Hint, hint};
-
-/// Columns as an error lists them: positions and names.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Listing(Vec<String>);
-
-/// The most columns that an error lists.
-const LISTED: usize = 40;
-
-impl fmt::Display for Listing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.get(..LISTED).unwrap_or(&self.0);
-        f.write_str(&shown.join(", "))?;
-        if self.0.len() > LISTED { write!(f, " and {} more", self.0.len() - LISTED) } else { Ok(()) }
-    }
-}
+use crate::table::heading::{Hint, folded, hint};
+use crate::table::listing::{Listing, presentable};
 
 /// Why there is no column to read the numbers from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -44,6 +29,20 @@ pub enum ColumnError {
         /// The line of the header row.
         line: u64,
         /// The columns of that name.
+        columns: Listing,
+    },
+    /// A pattern fits no column's name, or several.
+    #[error(
+        "line {line}: the pattern /{pattern}/ fits {} column's name; name the right one with --column, or several with one --column each: {columns}", if *several { "more than one" } else { "no" }
+    )]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Whether it fits several names.
+        several: bool,
+        /// The line of the header row.
+        line: u64,
+        /// The columns that it fits, or all where it fits none.
         columns: Listing,
     },
     /// A name was asked for in a table without a header row.
@@ -103,16 +102,27 @@ pub struct Evidence<'a> {
 const SAMPLE_CELLS: usize = 100;
 
 impl Evidence<'_> {
-    /// The column that `choice` asks for, or without one the only column that name and cells speak for.
+    /// The columns that `choices` ask for, in their order and each once, or without choices the only column that name and
+    /// cells speak for.
     ///
     /// # Errors
     /// [`ColumnError`] when there is no such column, or not just one.
-    pub fn choose(&self, choice: Option<&ColumnChoice>) -> Result<Column, ColumnError> {
-        match choice {
-            Some(ColumnChoice::Name(name)) => self.by_name(name),
-            Some(&ColumnChoice::Position(position)) => self.by_position(position),
-            None => self.detect(),
+    pub fn choose(&self, choices: &[ColumnChoice]) -> Result<Vec<Column>, ColumnError> {
+        if choices.is_empty() {
+            return Ok(vec![self.detect()?]);
         }
+        let mut columns: Vec<Column> = Vec::with_capacity(choices.len());
+        for choice in choices {
+            let column = match choice {
+                ColumnChoice::Name(name) => self.by_name(name),
+                &ColumnChoice::Position(position) => self.by_position(position),
+                ColumnChoice::Pattern(pattern) => self.by_pattern(pattern),
+            }?;
+            if columns.iter().all(|other| other.index != column.index) {
+                columns.push(column);
+            }
+        }
+        Ok(columns)
     }
 
     fn by_name(&self, name: &str) -> Result<Column, ColumnError> {
@@ -127,9 +137,27 @@ impl Evidence<'_> {
                 Err(ColumnError::NoSuchName { name: name.to_owned(), line: self.line, columns: self.all() })
             }
             (several, _) => {
-                let columns = self.list(several);
+                let columns = self.sampled(several);
                 Err(ColumnError::SameName { name: name.to_owned(), line: self.line, columns })
             }
+        }
+    }
+
+    fn by_pattern(&self, pattern: &Regex) -> Result<Column, ColumnError> {
+        if !self.headers {
+            return Err(ColumnError::NoHeaders { name: format!("/{pattern}/"), width: self.first.len() });
+        }
+        let found = self.where_header(|header| pattern.is_match(header) || pattern.is_match(&folded(header)));
+        let failed = |columns| ColumnError::Pattern {
+            pattern: pattern.to_string(),
+            several: !found.is_empty(),
+            line: self.line,
+            columns,
+        };
+        match found.as_slice() {
+            &[index] => Ok(self.column(index, "asked for by pattern".to_owned())),
+            [] => Err(failed(self.all())),
+            several => Err(failed(self.sampled(several))),
         }
     }
 
@@ -170,7 +198,7 @@ impl Evidence<'_> {
             &[index] => Ok(self.column(index, self.reason(index, hints.get(index)))),
             [] if self.first.len() == 1 => Ok(self.column(0, "the only column".to_owned())),
             [] => Err(ColumnError::NotFound { columns: self.all() }),
-            several => Err(ColumnError::Ambiguous { columns: self.list(several) }),
+            several => Err(ColumnError::Ambiguous { columns: self.sampled(several) }),
         }
     }
 
@@ -207,23 +235,21 @@ impl Evidence<'_> {
     }
 
     fn all(&self) -> Listing {
-        self.list(&(0..self.first.len()).collect::<Vec<_>>())
+        Listing::of(&self.named(&(0..self.first.len()).collect::<Vec<_>>()), &[])
     }
 
-    fn list(&self, indices: &[usize]) -> Listing {
-        let label = |&index: &usize| match self.shown(index) {
-            Some(name) => format!("{} {name}", index + 1),
-            None => (index + 1).to_string(),
-        };
-        Listing(indices.iter().map(label).collect())
+    /// Columns among which a person has to choose, with cells to recognise them by.
+    fn sampled(&self, indices: &[usize]) -> Listing {
+        Listing::of(&self.named(indices), self.rows)
     }
 
-    /// A column's name for people, or nothing where it has none or may be a number that was taken for a name.
+    fn named(&self, indices: &[usize]) -> Vec<(usize, Option<&str>)> {
+        let name = |index| self.first.get(index).filter(|_| self.headers).map(String::as_str);
+        indices.iter().map(|&index| (index, name(index))).collect()
+    }
+
     fn shown(&self, index: usize) -> Option<String> {
-        let name = self.first.get(index).filter(|_| self.headers)?.trim();
-        let digits = name.chars().filter(|letter| letter.is_numeric()).count();
-        (!name.is_empty() && digits < 7)
-            .then(|| name.chars().filter(|letter| !letter.is_control()).take(40).collect())
+        presentable(self.first.get(index).filter(|_| self.headers)?)
     }
 }
 
@@ -241,10 +267,11 @@ mod tests {
 
     fn choose(text: &str, headers: bool, choice: Option<&str>) -> Result<Column, ColumnError> {
         let rows = table(text);
-        let choice: Option<ColumnChoice> = choice.map(|text| text.parse().unwrap());
+        let choices: Vec<ColumnChoice> = choice.iter().map(|text| text.parse().unwrap()).collect();
         let data = &rows[usize::from(headers)..];
         Evidence { first: &rows[0], headers, line: 1, rows: data, looks_like_mobile: &mobile }
-            .choose(choice.as_ref())
+            .choose(&choices)
+            .map(|mut columns| columns.remove(0))
     }
 
     fn found(text: &str, headers: bool, choice: Option<&str>) -> (usize, String) {
@@ -274,7 +301,7 @@ mod tests {
             refused(text, true, Some("nmae"))
                 .ends_with("\"nmae\"; name one of these with --column: 1 姓名, 2 phone, 3 Phone")
         );
-        assert!(refused(text, true, Some("PHONE")).ends_with("with --column: 2 phone, 3 Phone"));
+        assert!(refused(text, true, Some("PHONE")).ends_with("with --column: 2 phone (*), 3 Phone (*)"));
         assert!(refused(text, true, Some("4")).contains("no column 4: the file has 3, counted from 1"));
         assert!(refused(text, true, Some("0")).contains("no column 0"));
         assert!(refused(text, true, Some("007")).contains("no column \"007\""));
@@ -300,11 +327,59 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_clear_is_asked_back_without_showing_cells() {
+    fn a_pattern_fits_one_name() {
+        let text = "姓名,手机１,手机２,ＰＨＯＮＥ\nA,13800138000,B,C";
+        for (pattern, index) in [("/手机1/", 1), ("/手机２/", 2), ("/^phone$/", 3), ("/姓/", 0)] {
+            assert_eq!(
+                found(text, true, Some(pattern)),
+                (index, "asked for by pattern".to_owned()),
+                "{pattern}"
+            );
+        }
+        let several = refused(text, true, Some("/手机/"));
+        assert!(
+            several.starts_with("line 1: the pattern /手机/ fits more than one column's name"),
+            "{several}"
+        );
+        assert!(several.ends_with(": 2 手机１ (138****8000), 3 手机２ (*)"), "{several}");
+        let none = refused(text, true, Some("/mail/"));
+        assert!(
+            none.contains("fits no column's name")
+                && none.ends_with("1 姓名, 2 手机１, 3 手机２, 4 ＰＨＯＮＥ"),
+            "{none}"
+        );
+        assert!(
+            refused(text, false, Some("/mail/")).contains("no header row, so there is no column \"/mail/\"")
+        );
+    }
+
+    #[test]
+    fn several_columns_come_in_the_order_in_which_they_were_asked_for() {
+        let rows = table("a,b,c\n1,2,3");
+        let evidence = Evidence {
+            first: &rows[0],
+            headers: true,
+            line: 1,
+            rows: &rows[1..],
+            looks_like_mobile: &mobile,
+        };
+        let choices = ["c", "1", "/A/", "C"].map(|text| text.parse::<ColumnChoice>().unwrap());
+        let columns = evidence.choose(&choices).unwrap();
+        assert_eq!(columns.iter().map(|column| column.index).collect::<Vec<_>>(), [2, 0]);
+        assert!(evidence.choose(&["c", "x"].map(|text| text.parse().unwrap())).is_err());
+    }
+
+    #[test]
+    fn what_is_not_clear_is_asked_back_with_masked_cells() {
         let two = "13800138000,13800138001\n13800138002,13800138003";
-        assert!(refused(two, false, None).ends_with("--column: 1, 2"));
-        assert!(refused(two, true, None).ends_with("--column: 1, 2"));
-        assert!(refused("手机号,x\n1.38E+10,13800138000", true, None).ends_with("--column: 1 手机号, 2 x"));
+        let cells = |cells: [&str; 2]| format!("--column: 1 ({}), 2 ({})", cells[0], cells[1]);
+        let both = cells(["138****8000, 138****8002", "138****8001, 138****8003"]);
+        assert!(refused(two, false, None).ends_with(&both));
+        assert!(refused(two, true, None).ends_with(&cells(["138****8002", "138****8003"])));
+        assert!(
+            refused("手机号,x\n1.38E+10,13800138000", true, None)
+                .ends_with("--column: 1 手机号 (*.***+**), 2 x (138****8000)")
+        );
         assert!(refused("手机,手机号", true, None).starts_with("several columns"));
         assert!(refused("a,b\n1,2", true, None).starts_with("no column looks"));
     }

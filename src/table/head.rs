@@ -18,7 +18,7 @@ pub struct Head {
     /// What ends the header row.
     pub terminator: Vec<u8>,
     /// The names of the appended columns, where there is a header row to append them to.
-    pub names: Option<[String; 5]>,
+    pub names: Option<Vec<String>>,
     /// The byte between two cells.
     pub delimiter: u8,
     /// How all of it is encoded.
@@ -27,14 +27,21 @@ pub struct Head {
 
 impl Head {
     /// Reads the head off the beginning of `text`, which then begins with the rows, and leaves `framer` there.
+    /// `further` are the names of columns that are appended behind the usual ones.
     #[must_use]
-    pub fn take(text: &mut Text, lead: &Lead, layout: &Layout, framer: &mut Framer) -> Self {
+    pub fn take(
+        text: &mut Text,
+        lead: &Lead,
+        layout: &Layout,
+        further: &[&str],
+        framer: &mut Framer,
+    ) -> Self {
         let mark = text.pass_mark();
         let mut raw = text.raw_of(lead.length).to_vec();
         text.consume(lead.length);
         let (mut terminator, mut names) = (Vec::new(), None);
         if layout.dialect.headers {
-            names = Some(appended_names(&layout.first));
+            names = Some(appended_names(&layout.first, further));
             if let Ok(Framed::Row(row)) = framer.frame(text.bytes(), text.complete()) {
                 let own = text.raw_row(&row);
                 raw.extend_from_slice(own.before);
@@ -76,7 +83,7 @@ mod tests {
             Beginning { sample: &sample, line: 1, guess: &guess, looks_like_mobile: &|_: &str| false };
         let layout = beginning.layout(&options).0.unwrap();
         let mut framer = Framer::new(b';').at_line(lead.lines + 1);
-        let head = Head::take(&mut text, &lead, &layout, &mut framer);
+        let head = Head::take(&mut text, &lead, &layout, &[], &mut framer);
         (head, framer.line(), String::from_utf8(text.bytes().to_vec()).unwrap())
     }
 

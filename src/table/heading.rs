@@ -1,6 +1,8 @@
 //! Owns the words by which a column's name tells that it holds mobile numbers, in the languages that exports come
 //! in. Weighing names against cells is done elsewhere.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// What a column's name says about its cells; more is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hint {
@@ -141,6 +143,13 @@ const ABOUT_WORDS: &[&str] = &[
     "app",
 ];
 
+/// A name as it is compared with others: without spaces around it, in lower case, and in the usual width of each
+/// character (Unicode's compatibility form NFKC).
+#[must_use]
+pub fn folded(name: &str) -> String {
+    name.trim().nfkc().collect::<String>().to_lowercase().trim().to_owned()
+}
+
 /// What the name `header` says about its column.
 #[must_use]
 pub fn hint(header: &str) -> Hint {
@@ -170,7 +179,7 @@ pub fn hint(header: &str) -> Hint {
 fn words(header: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut after_small = false;
-    for letter in header.chars() {
+    for letter in header.nfkc() {
         let parted = !letter.is_alphanumeric();
         if parted || (after_small && letter.is_uppercase()) {
             words.push(String::new());

@@ -22,16 +22,18 @@ pub struct Options {
     pub delimiter: Option<u8>,
     /// Whether the first row is a header.
     pub headers: Option<bool>,
-    /// The column that holds the number.
-    pub column: Option<ColumnChoice>,
+    /// The columns that hold numbers, the one to begin with first; none where it has to be found out.
+    pub columns: Vec<ColumnChoice>,
+    /// The names of columns that are appended behind the usual ones.
+    pub further: Vec<&'static str>,
 }
 
 /// How a table is laid out.
 pub struct Layout {
     /// How the table is written.
     pub dialect: Dialect,
-    /// The column that holds the number.
-    pub column: Column,
+    /// The columns that hold numbers, at least one.
+    pub columns: Vec<Column>,
     /// The first row's cells: the columns' names, where the dialect has headers.
     pub first: Vec<String>,
 }
@@ -65,14 +67,14 @@ impl Beginning<'_> {
     pub fn layout(&self, options: &Options) -> (Result<Layout, ColumnError>, bool) {
         let Self { sample, line, guess, looks_like_mobile } = *self;
         let first = sample.rows.first().cloned().unwrap_or_default();
-        let choice = options.column.as_ref();
-        let detected = || names_a_header(choice, &first) || are_headers(&sample.rows, looks_like_mobile);
+        let choices = &options.columns;
+        let detected = || names_a_header(choices, &first) || are_headers(&sample.rows, looks_like_mobile);
         let headers = options.headers.unwrap_or_else(detected);
         let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
-        let column = Evidence { first: &first, headers, line, rows, looks_like_mobile }.choose(choice);
+        let columns = Evidence { first: &first, headers, line, rows, looks_like_mobile }.choose(choices);
         let &Guess { encoding, mark, why } = guess;
         let dialect = Dialect { encoding, why, bom: mark > 0, delimiter: sample.delimiter, headers };
-        (column.map(|column| Layout { dialect, column, first }), !rows.is_empty())
+        (columns.map(|columns| Layout { dialect, columns, first }), !rows.is_empty())
     }
 }
 
@@ -100,7 +102,7 @@ mod tests {
         assert!(!headers("A,138\n", &detect));
         assert!(headers("A,138\nB,139\n", &Options { headers: Some(true), ..Options::default() }));
         assert!(!headers("name,phone\nA,138\n", &Options { headers: Some(false), ..Options::default() }));
-        let named = Options { column: "1ST".parse().ok(), ..Options::default() };
+        let named = Options { columns: vec!["1ST".parse().unwrap()], ..Options::default() };
         assert!(headers("1st,2nd\nA,138\n", &named));
     }
 

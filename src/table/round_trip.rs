@@ -141,7 +141,7 @@ pub(crate) fn options(way: &Way, width: usize) -> Options {
         encoding: Some(Encoding::Utf8),
         delimiter: Some(way.delimiter),
         headers: Some(way.headers),
-        column: Some(ColumnChoice::Position(way.column % width + 1)),
+        columns: vec![ColumnChoice::Position(way.column % width + 1)],
         ..Options::default()
     }
 }
@@ -170,11 +170,11 @@ fn pass(mut source: Source, way: &Way) -> Result<Passed, SourceError> {
         assert!((1..=way.batch_rows).contains(&batch.len()));
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
-            passed.numbers.push(batch.cell(row).to_owned());
+            passed.numbers.extend(batch.cells(row).map(str::to_owned));
             for piece in [batch.before(row), batch.raw(row), batch.terminator(row)] {
                 passed.pieces.extend_from_slice(piece);
             }
-            sink.row(&batch, row, ANSWER).unwrap();
+            sink.row(&batch, row, &ANSWER).unwrap();
         }
     }
     passed.pieces.extend_from_slice(source.tail());

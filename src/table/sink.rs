@@ -1,4 +1,4 @@
-//! Owns the writing of a table: the input's own bytes, and behind each row five cells, quoted where they need it.
+//! Owns the writing of a table: the input's own bytes, and behind each row some cells, quoted where they need it.
 //! Where the bytes end up is `target`'s; what the cells say is the caller's.
 
 use std::fmt;
@@ -131,7 +131,7 @@ impl Sink {
                 }
                 sink.pass(&head.raw);
                 if let Some(names) = &head.names {
-                    sink.append(0, names.each_ref().map(String::as_str));
+                    sink.append(0, &names.iter().map(String::as_str).collect::<Vec<_>>());
                 }
                 sink.pass(&head.terminator);
                 Ok(sink)
@@ -143,7 +143,7 @@ impl Sink {
     ///
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
-    pub fn row(&mut self, batch: &Batch, row: usize, cells: [&str; 5]) -> Result<(), SinkError> {
+    pub fn row(&mut self, batch: &Batch, row: usize, cells: &[&str]) -> Result<(), SinkError> {
         self.pass(batch.before(row));
         self.pass(batch.raw(row));
         self.append(batch.missing(row), cells);
@@ -187,10 +187,10 @@ impl Sink {
     }
 
     /// Writes empty cells in place of `missing` ones, and `cells` behind them.
-    fn append(&mut self, missing: usize, cells: [&str; 5]) {
+    fn append(&mut self, missing: usize, cells: &[&str]) {
         self.cells.clear();
         self.cells.extend(iter::repeat_n(self.delimiter, missing));
-        for cell in cells {
+        for &cell in cells {
             self.cells.push(self.delimiter);
             let formula = self.excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
             push_cell(&mut self.cells, if formula { "'" } else { "" }, cell, self.delimiter);
@@ -222,10 +222,11 @@ fn push_cell(to: &mut String, sign: &str, cell: &str, delimiter: char) {
 mod tests {
     use super::*;
     use crate::table::record::Row;
+    use std::borrow::Cow;
     use std::fs;
 
     fn head(names: bool) -> Head {
-        let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned));
+        let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned).to_vec());
         Head {
             mark: b"\xEF\xBB\xBF".to_vec(),
             raw: b"\nphone".to_vec(),
@@ -238,8 +239,8 @@ mod tests {
 
     fn batch() -> Batch {
         let mut batch = Batch::default();
-        batch.push(&Row { before: b"", text: b"", terminator: b"\r\n", line: 1 }, "", 0);
-        batch.push(&Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 }, "x", 2);
+        batch.push(&Row { before: b"", text: b"", terminator: b"\r\n", line: 1 }, [Cow::Borrowed("")], 0);
+        batch.push(&Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 }, [Cow::Borrowed("x")], 2);
         batch
     }
 
@@ -248,9 +249,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
         let mut sink = Sink::create(Target::File(path.clone()), &head(true), Style::default()).unwrap();
-        sink.row(&batch(), 0, ["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
+        sink.row(&batch(), 0, &["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
         sink.flush().unwrap();
-        sink.row(&batch(), 1, [" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
+        sink.row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
         sink.finish(b"\r\n").unwrap();
         let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
@@ -283,7 +284,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_an_error_that_says_what_to_do() {
         let mut sink = Sink::create(Target::File("/dev/full".into()), &head(true), Style::default()).unwrap();
-        sink.row(&batch(), 0, [""; 5]).unwrap();
+        sink.row(&batch(), 0, &[""; 5]).unwrap();
         let error = sink.flush().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         let message = error.to_string();

@@ -80,7 +80,7 @@ impl Source {
     fn start(mut text: Text, look: Look, options: &Options) -> Self {
         let Look { lead, layout, title } = look;
         let mut framer = Framer::new(layout.dialect.delimiter).at_line(lead.lines + 1);
-        let head = Head::take(&mut text, &lead, &layout, &mut framer);
+        let head = Head::take(&mut text, &lead, &layout, &options.further, &mut framer);
         framer.blank_is_row(layout.width() == 1);
         let (lossy, flexible) = (options.lossy, options.flexible);
         Self { text, framer, layout, title, lossy, flexible, head, tail: Vec::new(), state: State::Reading }
@@ -92,10 +92,16 @@ impl Source {
         &self.layout.dialect
     }
 
-    /// The column that holds the number.
+    /// The columns that hold numbers, at least one.
     #[must_use]
-    pub fn column(&self) -> &Column {
-        &self.layout.column
+    pub fn columns(&self) -> &[Column] {
+        &self.layout.columns
+    }
+
+    /// What the rows say about the column that their answer came from, for each of [`Source::columns`].
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        self.layout.columns.iter().map(|column| column.label(&self.layout.first)).collect()
     }
 
     /// How many cells the first row has, and with what is added to shorter ones each row at least.
@@ -174,9 +180,11 @@ impl Source {
                             title: self.title,
                         });
                     }
-                    let cell = self.framer.cell(self.layout.column.index).unwrap_or_default();
+                    let cell = |column: &Column| self.framer.cell(column.index).unwrap_or_default();
+                    let cells =
+                        self.layout.columns.iter().map(|column| String::from_utf8_lossy(cell(column)));
                     let missing = expected.saturating_sub(found);
-                    batch.push(&self.text.raw_row(&row), &String::from_utf8_lossy(cell), missing);
+                    batch.push(&self.text.raw_row(&row), cells, missing);
                     let size = row.size();
                     self.text.consume(size);
                     return Ok(true);
@@ -225,7 +233,7 @@ mod tests {
     }
 
     fn cells(batch: &Batch) -> Vec<(u64, &str)> {
-        (0..batch.len()).map(|row| (batch.line(row), batch.cell(row))).collect()
+        (0..batch.len()).map(|row| (batch.line(row), batch.cells(row).next().unwrap_or_default())).collect()
     }
 
     fn refused(bytes: &[u8]) -> SourceError {
@@ -248,7 +256,7 @@ mod tests {
         let why = "told by its mark";
         let dialect = Dialect { encoding: Encoding::Utf8, why, bom: true, delimiter: b';', headers: true };
         assert_eq!((source.dialect(), source.width()), (&dialect, 2));
-        assert_eq!((source.column().index, source.column().name.as_deref()), (1, Some("手机")));
+        assert_eq!((source.columns()[0].index, source.columns()[0].name.as_deref()), (1, Some("手机")));
         assert_eq!(source.head().raw, "\n姓名;手机".as_bytes());
         assert_eq!(source.head().mark, "\u{feff}".as_bytes());
         assert_eq!(source.head().terminator, b"\r\n");
@@ -291,7 +299,7 @@ mod tests {
     #[test]
     fn the_beginning_is_read_until_it_tells_the_column() {
         let mut source = open(&[b"x,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
-        assert_eq!(source.column().index, 1);
+        assert_eq!(source.columns()[0].index, 1);
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 4);
         let source = open(&[b"mob", b"ile"]).unwrap();
         assert_eq!((source.width(), source.head().raw.as_slice()), (1, &b"mobile"[..]));

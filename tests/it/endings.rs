@@ -2,6 +2,7 @@
 //! a real environment can show.
 
 use std::fs::OpenOptions;
+use std::num::NonZeroUsize;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +84,7 @@ fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after:
     runtime.block_on(async {
         let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let numbers = (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
-        sender.try_send(Ok(Some(Sheet { load: (), numbers }))).unwrap();
+        sender.try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN }))).unwrap();
         if inlet == Inlet::Whole {
             sender.try_send(Ok(None)).unwrap();
         }

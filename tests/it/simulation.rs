@@ -3,6 +3,7 @@
 //! run with `DINGMAP_SEEDS=5000 cargo test --release simulated`.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use dingmap::engine::ending::End;
 use dingmap::engine::event::Event;
 use dingmap::engine::pipeline;
 use dingmap::engine::remote::Remote;
-use dingmap::engine::reorder::Chunk;
+use dingmap::engine::reorder::{Answer, Chunk};
 use dingmap::engine::settings::{SHEET, Settings, Sheet};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -174,17 +175,18 @@ impl Remote for World {
     }
 }
 
-type Row = Result<Mobile, Refusal>;
+/// The numbers of a row, of which every row of a run has the same count.
+type Row = Vec<Result<Mobile, Refusal>>;
 
-/// Rows with repeats and refusals, as many as asked.
+/// Rows with repeats and refusals, as many as asked; in every third run with several numbers each.
 fn input(dice: &mut fastrand::Rng, count: usize) -> Vec<Row> {
     let pool = dice.u64(1..=count as u64);
-    (0..count)
-        .map(|_| match dice.u8(..20) {
-            0 => Mobile::parse("离职", Home::CHINA),
-            _ => Mobile::parse(&format!("138{:08}", dice.u64(..pool)), Home::CHINA),
-        })
-        .collect()
+    let per_row = if dice.u8(..3) == 0 { dice.usize(2..=4) } else { 1 };
+    let mut number = || match dice.u8(..20) {
+        0 => Mobile::parse("离职", Home::CHINA),
+        _ => Mobile::parse(&format!("138{:08}", dice.u64(..pool)), Home::CHINA),
+    };
+    (0..count).map(|_| (0..per_row).map(|_| number()).collect()).collect()
 }
 
 fn settings(seed: u64) -> Settings {
@@ -201,11 +203,11 @@ fn settings(seed: u64) -> Settings {
     }
 }
 
-/// What came out of a run: a status and a user id a row.
+/// What came out of a run: for each row which of its numbers was answered, a status and a user id.
 struct Played {
     report: Report,
     end: End,
-    out: Vec<(Status, String)>,
+    out: Vec<(usize, Status, String)>,
     world: Arc<World>,
     /// The most rows that were in the run at one moment.
     most_inside: u64,
@@ -229,10 +231,11 @@ fn play(
         let (stop, stopped) = watch::channel(false);
         let mut dice = fastrand::Rng::with_seed(settings.seed ^ 1);
         let feeding = tokio::spawn(async move {
+            let per_row = NonZeroUsize::new(rows[0].len()).unwrap();
             let mut rows = rows.into_iter();
             loop {
-                let numbers: Vec<_> = rows.by_ref().take(dice.usize(1..=SHEET)).collect();
-                let sheet = (!numbers.is_empty()).then_some(Sheet { load: (), numbers });
+                let numbers: Vec<_> = rows.by_ref().take(dice.usize(1..=SHEET)).flatten().collect();
+                let sheet = (!numbers.is_empty()).then_some(Sheet { load: (), numbers, per_row });
                 let ends = sheet.is_none();
                 if sheets_in.send(Ok(sheet)).await.is_err() || ends {
                     return;
@@ -242,7 +245,12 @@ fn play(
         let taking = tokio::spawn(async move {
             let mut out = Vec::new();
             while let Some(chunk) = chunks_out.recv().await {
-                out.extend(chunk.answers.iter().map(|answer| (answer.status, answer.userid.to_string())));
+                out.extend(
+                    chunk
+                        .answers
+                        .iter()
+                        .map(|Answer { nth, outcome }| (*nth, outcome.status, outcome.userid.to_string())),
+                );
                 if out.len() % 7 == 0 {
                     tokio::time::sleep(Duration::from_millis(30)).await;
                 }
@@ -280,18 +288,28 @@ fn check(seed: u64, rows: &[Row], played: &Played) {
     let state = played.world.state.lock().unwrap();
     assert_eq!(state.broken, Vec::<String>::new(), "seed {seed}");
     assert!(played.out.len() <= rows.len(), "seed {seed}: {} of {}", played.out.len(), rows.len());
-    for (at, ((status, userid), row)) in played.out.iter().zip(rows).enumerate() {
+    for (at, ((nth, status, userid), row)) in played.out.iter().zip(rows).enumerate() {
         let told = (*status, userid.clone());
-        match (row, status) {
-            (Err(_), _) => assert_eq!(told, (Status::Invalid, String::new()), "seed {seed}, row {at}"),
+        match (&row[*nth], status) {
+            (Err(_), _) => {
+                assert_eq!(told, (Status::Invalid, String::new()), "seed {seed}, row {at}");
+                assert!(row.iter().all(Result::is_err), "seed {seed}, row {at}: a number was not tried");
+            }
             (Ok(_), Status::Failed | Status::Pending) => assert_eq!(userid, "", "seed {seed}, row {at}"),
             (Ok(mobile), _) => assert_eq!(told, World::truth(*mobile), "seed {seed}, row {at}"),
         }
+        let nobody = |number: &Mobile| World::truth(*number).0 != Status::Found;
+        assert!(row[..*nth].iter().flatten().all(nobody), "seed {seed}, row {at}: a number was passed over");
+        if matches!(status, Status::NotFound | Status::BadNumber) {
+            let rest = row[nth + 1..].iter().flatten();
+            let new: Vec<_> = rest.filter(|number| !row[..=*nth].contains(&Ok(**number))).collect();
+            assert!(new.is_empty(), "seed {seed}, row {at}: a number was not tried");
+        }
     }
     let mut by_number = HashMap::<_, HashSet<_>>::new();
-    for ((status, _), row) in played.out.iter().zip(rows) {
-        if let Ok(mobile) = row {
-            by_number.entry(*mobile).or_default().insert(*status);
+    for ((nth, status, _), row) in played.out.iter().zip(rows) {
+        if let Ok(mobile) = row[*nth] {
+            by_number.entry(mobile).or_default().insert(*status);
         }
     }
     let of_two_minds = by_number.values().filter(|statuses| statuses.len() > 1).count();
@@ -325,7 +343,8 @@ fn simulated_runs_lose_nothing_and_keep_the_pace() {
         assert_eq!(played.out.len(), rows.len(), "seed {seed}");
         played.report.check().unwrap();
         check(seed, &rows, &played);
-        let distinct: HashSet<_> = rows.iter().filter_map(|row| row.as_ref().ok()).collect();
+        let needed = rows.iter().zip(&played.out).flat_map(|(row, (nth, ..))| row[..=*nth].iter().flatten());
+        let distinct: HashSet<_> = needed.collect();
         assert_eq!(played.report.asked, distinct.len() as u64, "seed {seed}");
     }
 }
@@ -353,7 +372,7 @@ fn simulated_stops_leave_a_true_beginning_or_a_full_table() {
 
 #[test]
 fn the_rate_is_used_while_there_is_work() {
-    let rows: Vec<_> = (0..2000).map(|n| Mobile::parse(&format!("138{n:08}"), Home::CHINA)).collect();
+    let rows = (0..2000).map(|n| vec![Mobile::parse(&format!("138{n:08}"), Home::CHINA)]).collect();
     let mut world = World::new(1, 20, false);
     world.token_life = u64::MAX;
     let played = play(world, settings(1), "20", rows, None);

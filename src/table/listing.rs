@@ -1,0 +1,103 @@
+//! Owns how columns are listed in an error: positions, names, and sample cells that are masked, since they may be people's
+//! numbers. Which columns are listed, and why, is for others.
+
+use std::fmt;
+
+/// Columns as an error lists them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing(Vec<String>);
+
+/// The most columns that an error lists.
+const LISTED: usize = 40;
+/// How many cells of a column are shown.
+const SAMPLES: usize = 3;
+/// The most characters that are shown of a name or a cell.
+const SHOWN: usize = 40;
+/// No column's name has so many digits; a number that was taken for a name does.
+const DIGITS_OF_A_NUMBER: usize = 7;
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.get(..LISTED).unwrap_or(&self.0);
+        f.write_str(&shown.join(", "))?;
+        if self.0.len() > LISTED { write!(f, " and {} more", self.0.len() - LISTED) } else { Ok(()) }
+    }
+}
+
+impl Listing {
+    /// Lists columns, each by its index from 0 and its name, with the first cells of it that are not empty where `rows` are
+    /// given.
+    #[must_use]
+    pub fn of(columns: &[(usize, Option<&str>)], rows: &[Vec<String>]) -> Self {
+        let label = |&(index, name): &(usize, Option<&str>)| {
+            let mut label = (index + 1).to_string();
+            if let Some(name) = name.and_then(presentable) {
+                label.push(' ');
+                label.push_str(&name);
+            }
+            let cells = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
+            let samples: Vec<String> = cells.take(SAMPLES).map(|cell| masked(cell)).collect();
+            if !samples.is_empty() {
+                label.push_str(&format!(" ({})", samples.join(", ")));
+            }
+            label
+        };
+        Self(columns.iter().map(label).collect())
+    }
+}
+
+/// A column's name for people; nothing where it is empty or may be a number.
+#[must_use]
+pub fn presentable(name: &str) -> Option<String> {
+    let name = name.trim();
+    let digits = name.chars().filter(|letter| letter.is_numeric()).count();
+    (!name.is_empty() && digits < DIGITS_OF_A_NUMBER)
+        .then(|| name.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect())
+}
+
+/// A cell of which people recognise what kind it is, and nobody what it says: of eleven letters and digits and more the
+/// first three and the last four stay, of fewer none.
+fn masked(cell: &str) -> String {
+    let all = cell.chars().filter(|letter| letter.is_alphanumeric()).count();
+    let (first, last) = if all < 11 { (0, all) } else { (3, all - 4) };
+    let mut seen = 0;
+    let letters = cell.trim().chars().filter(|letter| !letter.is_control()).map(|letter| {
+        if !letter.is_alphanumeric() {
+            return letter;
+        }
+        seen += 1;
+        if (first + 1..=last).contains(&seen) { '*' } else { letter }
+    });
+    letters.take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_masked() {
+        for (cell, shown) in [
+            ("13800138000", "138****8000"),
+            ("'+86 138-0013-8000", "'+86 1**-****-8000"),
+            ("张三", "**"),
+            ("no", "**"),
+            ("1.38E+10", "*.***+**"),
+            ("110101199001011234", "110***********1234"),
+            ("１３８００１３８０００", "１３８****８０００"),
+            ("a\u{1b}[31m", "*[***"),
+        ] {
+            assert_eq!(masked(cell), shown);
+        }
+    }
+
+    #[test]
+    fn columns_are_listed_with_three_cells_each() {
+        let rows: Vec<Vec<String>> = [["a", " "], ["b", "x"], ["c", "13800138000"], ["d", "y"]]
+            .map(|row| row.map(str::to_owned).to_vec())
+            .to_vec();
+        let columns = [(0, Some("名 ")), (1, Some("13800138000")), (2, None)];
+        assert_eq!(Listing::of(&columns, &rows).to_string(), "1 名 (*, *, *), 2 (*, 138****8000, *), 3");
+        assert_eq!(Listing::of(&columns, &[]).to_string(), "1 名, 2, 3");
+    }
+}
