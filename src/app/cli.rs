@@ -126,7 +126,7 @@ pub struct Resolve {
     /// Begin the output with a byte order mark, or not [default: as the input]
     #[arg(long, value_name = "BOOL", env = "DINGMAP_OUTPUT_BOM", action = ArgAction::Set, help_heading = "Input and output")]
     pub output_bom: Option<bool>,
-    /// Append a column mobile_sent: the number as it went to the API
+    /// Append a column with the number as it went to the API
     #[arg(long, env = "DINGMAP_SHOW_SENT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub show_sent: bool,
     /// Put an apostrophe before new cells that a spreadsheet would take for formulas

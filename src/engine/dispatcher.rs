@@ -114,7 +114,8 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         let known = |mobile| self.answers.get(mobile);
         match choice::next(self.reorder.numbers(row), nth, told, known) {
             Some(Next::Ask { nth, mobile }) => {
-                if self.flight.join(mobile, Waiting { row, nth }) {
+                let is_first = self.flight.join(mobile, Waiting { row, nth });
+                if is_first {
                     self.ready.push_back(Lookup::new(mobile));
                     (self.announce)(&Event::Wanted);
                 }

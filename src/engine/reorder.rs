@@ -70,7 +70,6 @@ impl<L> Reorder<L> {
     }
 
     /// A row's numbers; none where the row is not here.
-    #[must_use]
     pub fn numbers(&self, row: u64) -> &[Result<Mobile, Refusal>] {
         let find = || {
             let behind = self.sheets.partition_point(|sheet| sheet.first <= row);

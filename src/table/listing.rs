@@ -37,10 +37,7 @@ impl Listing {
             }
             let cells = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
             let samples: Vec<String> = cells.take(SAMPLES).map(|cell| masked(cell)).collect();
-            if !samples.is_empty() {
-                label.push_str(&format!(" ({})", samples.join(", ")));
-            }
-            label
+            if samples.is_empty() { label } else { format!("{label} ({})", samples.join(", ")) }
         };
         Self(columns.iter().map(label).collect())
     }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod columns;
 mod containers;
 mod corpus;
 mod dialects;

@@ -14,18 +14,18 @@ use dingmap::sandbox::script::{Answer, Script};
 use crate::harness::{Api, Desk, Ended, run, unlimited};
 
 /// A run and all that can be seen of it from outside.
-struct Seen {
-    ended: Ended,
-    ledger: Ledger,
+pub(crate) struct Seen {
+    pub(crate) ended: Ended,
+    pub(crate) ledger: Ledger,
     /// The files in the run's directory.
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// The output, where there is one.
-    output: Option<String>,
+    pub(crate) output: Option<String>,
 }
 
 /// Resolves `input` with every message switched on.
 #[track_caller]
-fn attempt(script: Script, input: impl AsRef<[u8]>, set: impl FnOnce(&mut Command)) -> Seen {
+pub(crate) fn attempt(script: Script, input: impl AsRef<[u8]>, set: impl FnOnce(&mut Command)) -> Seen {
     let (desk, api) = (Desk::new(), Api::new(script));
     let output = desk.path("out.csv");
     let mut command = api.resolve(&desk.file("in.csv", &input), &output);
@@ -39,7 +39,7 @@ fn attempt(script: Script, input: impl AsRef<[u8]>, set: impl FnOnce(&mut Comman
 impl Seen {
     /// Ended with `status`, said all of `words`, and left no file.
     #[track_caller]
-    fn refused(&self, status: i32, words: &[&str]) {
+    pub(crate) fn refused(&self, status: i32, words: &[&str]) {
         self.told(status, words);
         assert_eq!(self.names, ["in.csv"], "{}", self.ended.stderr);
         assert_eq!(self.ended.stdout, "");
@@ -47,13 +47,13 @@ impl Seen {
 
     /// Ended with `status` and said all of `words`.
     #[track_caller]
-    fn told(&self, status: i32, words: &[&str]) {
+    pub(crate) fn told(&self, status: i32, words: &[&str]) {
         told(&self.ended, status, words);
     }
 
     /// Nothing was asked of the server, not even a token.
     #[track_caller]
-    fn unasked(&self) {
+    pub(crate) fn unasked(&self) {
         assert!(
             self.ledger.calls().is_empty() && self.ledger.token_calls().is_empty(),
             "{}",
