@@ -48,6 +48,7 @@ pub mod table {
     pub mod look;
     pub mod source;
     pub mod survey;
+    pub mod draft;
     pub mod target;
     pub mod sink;
     #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::sandbox::script::Script;
 use crate::table::encoding::Encoding;
 use crate::table::layout::Options;
 use crate::table::sink::Style;
+use crate::table::survey::Survey;
 
 /// Where the API is and how to be let in.
 #[derive(Debug)]
@@ -169,11 +170,14 @@ pub fn said(args: &Resolve, labels: Vec<String>) -> Further {
     }
 }
 
-/// How the output is written, where the input is in the encoding `read`.
+/// The fewest bytes that a row's new cells take: `,u,,found,0,`.
+const LEAST_APPENDED: u64 = 12;
+
+/// How the output is written, where the input is in the encoding `read` and holds what the survey, if there was one, says.
 ///
 /// # Errors
 /// Usage (2) for a byte order mark in an encoding that has none.
-pub fn writing(args: &Resolve, read: Encoding) -> Result<Style, Failure> {
+pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Result<Style, Failure> {
     let encoding = args.output_encoding.unwrap_or(read);
     if args.output_bom == Some(true) && encoding.mark().is_empty() {
         let text = format!(
@@ -181,7 +185,11 @@ pub fn writing(args: &Resolve, read: Encoding) -> Result<Style, Failure> {
         );
         return Err(Failure::new(Exit::Usage, text));
     }
-    Ok(Style { encoding: Some(encoding), bom: args.output_bom, excel_safe: args.excel_safe })
+    let least = survey.map_or(0, |survey| {
+        let own = if encoding == read { survey.bytes } else { 0 };
+        own + survey.rows * LEAST_APPENDED
+    });
+    Ok(Style { encoding: Some(encoding), bom: args.output_bom, excel_safe: args.excel_safe, least })
 }
 
 /// What bounds the run. The window is wide enough for one slow reply not to starve the workers (DESIGN 7).

@@ -37,7 +37,7 @@ use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::head::Head;
 use crate::table::sink::{Sink, SinkError, Style};
 use crate::table::source::{Source, SourceError};
-use crate::table::survey::survey;
+use crate::table::survey::{Survey, survey};
 use crate::table::target::Target;
 
 /// How long a second Ctrl-C leaves the writer to remove its temporary file; it only waits on a full pipe.
@@ -49,10 +49,11 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// A [`Failure`] for everything that people have to be told.
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let mut bounds = config::bounds(args, fastrand::u64(..))?;
-    let (source, title, total) = open(args)?;
+    let (source, title, survey) = open(args)?;
+    let total = survey.as_ref().map(|survey| survey.rows);
     bounds.reads_on = total.is_some();
     terminal.say(&summary::opening(&title, &source, total));
-    let style = config::writing(args, source.dialect().encoding)?;
+    let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     let output = config::output(args);
     let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,7 +95,7 @@ async fn create(signals: &mut Signals, target: Target, head: Head, style: Style)
 
 /// Opens the input, and says what to call it. A regular file is read through once before, so that a bad row is told before
 /// the first call and the number of rows is known.
-fn open(args: &Resolve) -> Result<(Source, String, Option<u64>), Failure> {
+fn open(args: &Resolve) -> Result<(Source, String, Option<Survey>), Failure> {
     let mut options = config::reading(args);
     let wishes = Wishes { sheet: args.sheet.as_deref(), delimiter: args.delimiter };
     let looks = |cell: &str| looks_like_mobile(cell, args.region);
@@ -117,14 +118,14 @@ fn open(args: &Resolve) -> Result<(Source, String, Option<u64>), Failure> {
     let mut opened = open().map_err(unopened)?;
     options.delimiter = opened.delimiter.or(options.delimiter);
     options.encoding = opened.encoding.or(options.encoding);
-    let mut total = None;
+    let mut found = None;
     if regular {
-        total = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?.rows);
+        found = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?);
         opened = open().map_err(unopened)?;
     }
     let source = Source::open(opened.reader, &options, &looks).map_err(unreadable)?;
     let title = opened.remark.map_or_else(|| name.clone(), |remark| format!("{name} ({remark})"));
-    Ok((source, title, total))
+    Ok((source, title, found))
 }
 
 /// One run, from its first call to its last word.

@@ -71,7 +71,7 @@ fn advice(cause: &io::Error) -> &'static str {
     }
 }
 
-/// What the user settled about the output; everything else is as in the input.
+/// What is settled about the output before it is begun; everything else is as in the input.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
     /// The output's encoding.
@@ -80,6 +80,8 @@ pub struct Style {
     pub bom: Option<bool>,
     /// Whether appended cells that a spreadsheet would take for formulas get an apostrophe in front.
     pub excel_safe: bool,
+    /// How many bytes the output will have at least, as far as that is known: without room for them it is not begun.
+    pub least: u64,
 }
 
 /// A table that is being written. Dropped before [`Sink::finish`], it leaves no file behind.
@@ -111,7 +113,7 @@ impl Sink {
     /// # Errors
     /// [`SinkError::Create`] when the place cannot be written to.
     pub fn create(target: Target, head: &Head, style: Style) -> Result<Self, SinkError> {
-        match Output::open(&target) {
+        match Output::open(&target, style.least) {
             Err(cause) => Err(SinkError::Create { target, cause }),
             Ok(output) => {
                 let (from, to) = (head.encoding, style.encoding.unwrap_or(head.encoding));

@@ -1,13 +1,12 @@
-//! Owns where an output goes and how it comes to stand under its name: complete, or not at all. What is written is
-//! for others.
+//! Owns where an output goes: standard output, a device, or a file, and which file that is behind symbolic links. How a
+//! file comes to stand under its name is `draft`'s; what is written is for others.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use crate::table::draft::{Draft, directory};
 
 /// Where an output is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,29 +34,18 @@ pub enum Output {
     /// A device or a pipe.
     Device(File),
     /// A temporary file, removed on drop, that takes the target's place when it is complete.
-    Draft(Draft),
-}
-
-/// A temporary file beside the file that it will become.
-#[derive(Debug)]
-pub struct Draft {
-    temporary: NamedTempFile,
-    path: PathBuf,
-    /// Those of the file that is replaced.
-    permissions: Option<Permissions>,
+    Draft(Box<Draft>),
 }
 
 /// How many symbolic links in a row are followed, as Linux has it.
 const LINKS: usize = 40;
-/// The longest name, in bytes, that still leaves room for what a temporary file's name adds to it.
-const LONGEST_NAME: usize = 200;
 
 impl Output {
-    /// Opens the target; for a file, makes the temporary file beside it.
+    /// Opens the target; for a file, makes the temporary file beside it, where there is room for `least` bytes.
     ///
     /// # Errors
     /// What the system says when the place cannot be written to, or is a directory.
-    pub fn open(target: &Target) -> io::Result<Self> {
+    pub fn open(target: &Target, least: u64) -> io::Result<Self> {
         let Target::File(path) = target else {
             #[expect(
                 clippy::disallowed_methods,
@@ -75,7 +63,7 @@ impl Output {
             Some(existing) if !existing.is_file() => {
                 OpenOptions::new().write(true).open(path).map(Self::Device)
             }
-            existing => Draft::beside(path, existing.map(|file| file.permissions())).map(Self::Draft),
+            existing => Draft::beside(followed(path)?, existing, least).map(Box::new).map(Self::Draft),
         }
     }
 
@@ -97,7 +85,7 @@ impl Write for Output {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::Device(file) => file.write(bytes),
-            Self::Draft(draft) => draft.temporary.write(bytes),
+            Self::Draft(draft) => draft.write(bytes),
         }
     }
 
@@ -105,32 +93,8 @@ impl Write for Output {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
             Self::Device(file) => file.flush(),
-            Self::Draft(draft) => draft.temporary.flush(),
+            Self::Draft(draft) => draft.flush(),
         }
-    }
-}
-
-impl Draft {
-    fn beside(path: &Path, permissions: Option<Permissions>) -> io::Result<Self> {
-        let path = followed(path)?;
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let mut prefix = OsString::from(".");
-        prefix.push(if name.len() > LONGEST_NAME { OsStr::new("output") } else { name });
-        prefix.push(".");
-        // A temporary file is readable by its owner alone, which a new output stays.
-        let temporary =
-            tempfile::Builder::new().prefix(&prefix).suffix(".dingmap-tmp").tempfile_in(directory(&path))?;
-        Ok(Self { temporary, path, permissions })
-    }
-
-    fn replace(self) -> io::Result<()> {
-        let Self { temporary, path, permissions } = self;
-        if let Some(permissions) = permissions {
-            temporary.as_file().set_permissions(permissions)?;
-        }
-        temporary.as_file().sync_all()?;
-        temporary.persist(&path).map_err(|failed| failed.error)?;
-        sync_directory(directory(&path))
     }
 }
 
@@ -144,32 +108,11 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes a rename last through a power cut, where the system and the file system can do so for a directory.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
-    match File::open(directory).and_then(|directory| directory.sync_all()) {
-        Err(error) if !matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => Err(error),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn names(directory: &Path) -> Vec<String> {
@@ -182,7 +125,7 @@ mod tests {
     }
 
     fn written(path: &Path) -> io::Result<Output> {
-        let mut output = Output::open(&Target::File(path.to_owned()))?;
+        let mut output = Output::open(&Target::File(path.to_owned()), 0)?;
         output.write_all(b"new")?;
         Ok(output)
     }
