@@ -27,7 +27,8 @@ use crate::engine::remote::Remote;
 use crate::engine::reorder::{Chunk, Reorder};
 use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
-use crate::store::memory::Answers;
+use crate::store::disk::Recalled;
+use crate::store::known::Known;
 
 /// A call that is under way.
 struct Call {
@@ -38,13 +39,13 @@ struct Call {
 }
 
 /// A run in progress.
-pub(crate) struct Dispatcher<R, L, F> {
+pub(crate) struct Dispatcher<'k, R, L, F> {
     pub(crate) settings: Settings,
     remote: Arc<R>,
     announce: F,
     pace: Pace,
     jitter: fastrand::Rng,
-    answers: Answers,
+    known: &'k mut Known,
     flight: Flight,
     pub(crate) reorder: Reorder<L>,
     /// Numbers whose turn is next.
@@ -68,8 +69,14 @@ pub(crate) struct Dispatcher<R, L, F> {
     next_call: Option<Instant>,
 }
 
-impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
-    pub(crate) fn new(settings: Settings, remote: Arc<R>, pace: Pace, announce: F) -> Self {
+impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
+    pub(crate) fn new(
+        settings: Settings,
+        remote: Arc<R>,
+        pace: Pace,
+        known: &'k mut Known,
+        announce: F,
+    ) -> Self {
         let jitter = fastrand::Rng::with_seed(settings.seed);
         Self {
             settings,
@@ -78,7 +85,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             rate: pace.current(),
             pace,
             jitter,
-            answers: Answers::default(),
+            known,
             flight: Flight::default(),
             reorder: Reorder::default(),
             ready: VecDeque::new(),
@@ -111,14 +118,20 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
                     continue;
                 }
             };
-            if let Some(outcome) = self.answers.get(mobile) {
-                self.report.shared += 1;
+            if let Some(Recalled { outcome, earlier }) = self.known.get(mobile) {
+                self.report.recalled += u64::from(earlier);
+                self.report.shared += u64::from(!earlier);
                 self.settle(row, outcome);
             } else if self.flight.join(mobile, row) {
                 self.ready.push_back(Lookup::new(mobile));
                 (self.announce)(&Event::Wanted);
             }
         }
+    }
+
+    /// Takes note of what was written to the state in the meantime.
+    pub(crate) fn written(&mut self) {
+        self.known.refresh();
     }
 
     /// Starts every token call and every lookup that may start now.
@@ -130,6 +143,12 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             (self.announce)(&Event::Retrying(self.later.len()));
         }
         self.next_call = None;
+        if self.end.is_none()
+            && let Some(lost) = self.known.lost()
+        {
+            let lost = lost.to_string();
+            self.finish_early(End::StateLost(lost));
+        }
         if self.end.is_some() {
             return;
         }
@@ -147,6 +166,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         }
         while self.calls.len() < self.settings.workers
             && !self.ready.is_empty()
+            && self.known.has_room(self.calls.len())
             && let Some((token, generation)) = self.tokens.usable()
         {
             if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
@@ -227,7 +247,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             self.finish_early(End::Stopped(stop));
         }
         let outcome = Arc::new(outcome);
-        self.answers.keep(mobile, &outcome);
+        self.known.keep(mobile, &outcome);
         let rows = self.flight.land(mobile);
         self.report.shared += rows.len().saturating_sub(1) as u64;
         for row in rows {
