@@ -58,9 +58,20 @@ pub mod table {
 }
 
 pub mod store {
-    //! Floor 2, what is already known.
+    //! Floor 2, what is already known: in memory for the length of a run, or in an embedded database that outlives it.
+    //! Blocking; a lookup is short, and commits are made on a thread of their own.
 
     pub mod memory;
+    pub mod kept;
+    pub mod rule;
+    pub mod scope;
+    pub mod lock;
+    pub mod state;
+    pub mod runs;
+    pub mod journal;
+    pub mod disk;
+    pub mod known;
+    pub mod upkeep;
 }
 
 pub mod api {
@@ -112,6 +123,7 @@ pub mod app {
     //! Floor 4, the command line: flags as typed become each floor's own options; `terminal` alone writes to
     //! standard error.
 
+    pub mod flags;
     pub mod cli;
     pub mod exit;
     pub mod signals;
@@ -119,7 +131,9 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod summary;
+    pub mod recall;
     pub mod resolve;
     pub mod rehearsal;
+    pub mod state;
     pub mod start;
 }

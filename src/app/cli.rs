@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::api::rate::Rate;
+use crate::app::flags::{Keep, Show, StateCommand};
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;
@@ -36,9 +37,16 @@ impl Cli {
         let mut cli = Self::from_arg_matches(&matches)?;
         if let (Command::Resolve(resolve), Some(("resolve", given))) =
             (&mut cli.command, matches.subcommand())
-            && resolve.sandbox
         {
             let source = |name| given.value_source(name);
+            let keep = &mut resolve.keep;
+            if !keep.agree(source("state"), source("no_state")) {
+                let text = "--state and --no-state exclude each other: give one of them";
+                return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+            }
+            if !resolve.sandbox {
+                return Ok(cli);
+            }
             match (source("sandbox"), source("endpoint")) {
                 (_, Some(ValueSource::DefaultValue))
                 | (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => {}
@@ -68,6 +76,9 @@ pub enum Command {
     Resolve(Box<Resolve>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
+    /// Look into the file in which answers are kept, or forget some
+    #[command(subcommand)]
+    State(StateCommand),
 }
 
 /// `dingmap resolve`.
@@ -210,6 +221,10 @@ pub struct Resolve {
     #[arg(long, value_name = "STATUS", env = "DINGMAP_FAIL_ON", value_enum, help_heading = "Calls")]
     pub fail_on: Option<FailOn>,
 
+    /// Where answers are kept
+    #[command(flatten)]
+    pub keep: Keep,
+
     /// What to show on standard error
     #[command(flatten)]
     pub show: Show,
@@ -233,46 +248,6 @@ pub struct Sandbox {
     /// What to show on standard error
     #[command(flatten)]
     pub show: Show,
-}
-
-/// What is shown on standard error.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Messages")]
-pub struct Show {
-    /// How progress is shown: auto is a bar on a terminal and lines elsewhere
-    #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = Progress::Auto)]
-    pub progress: Progress,
-    /// Show errors only
-    #[arg(short, long, env = "DINGMAP_QUIET", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
-    pub quiet: bool,
-    /// Log more: -v retries and tokens, -vv each answer, -vvv everything
-    #[arg(short, long, env = "DINGMAP_VERBOSE", action = ArgAction::Count)]
-    pub verbose: u8,
-    /// The form of log lines
-    #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-}
-
-/// How progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
-    /// A bar on a terminal, lines elsewhere.
-    Auto,
-    /// A bar.
-    Bar,
-    /// A line every ten seconds.
-    Line,
-    /// Nothing.
-    None,
-}
-
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// A rule that can be switched off.
@@ -333,7 +308,8 @@ mod tests {
 
     #[test]
     fn every_flag_has_its_variable() {
-        for command in Cli::command().get_subcommands() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands().flat_map(|command| command.get_subcommands().chain([command])) {
             for flag in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
                 let long = flag.get_long().unwrap();
                 let variable = format!("DINGMAP_{}", long.replace('-', "_").to_uppercase());

@@ -108,13 +108,25 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failur
         ),
         End::Interrupted => (
             Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)),
-            "interrupted. Run the same command to start again.".to_owned(),
+            "interrupted".to_owned(),
         ),
+        End::StateLost(what) => return Some(state_lost(what)),
         End::InputLost => (Exit::Broken, "the input broke off inside dingmap; this is a bug, please report it".to_owned()),
         End::OutputLost => (Exit::Output, "the output cannot be written".to_owned()),
         End::Stopped(stop) => stopped(stop, endpoint),
     };
     Some(Failure::new(exit, text))
+}
+
+/// What to tell where answers can no longer be kept.
+#[must_use]
+pub fn state_lost(what: &str) -> Failure {
+    Failure::new(
+        Exit::Broken,
+        format!(
+            "answers can no longer be kept in the state file: {what}. What was kept until a second before is safe. Make room or mend what the system says, and run the same command again."
+        ),
+    )
 }
 
 fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {

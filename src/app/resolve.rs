@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::api::client::Client;
@@ -19,6 +19,7 @@ use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::recall;
 use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::app::terminal::Terminal;
@@ -27,12 +28,12 @@ use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::ending::End;
 use crate::engine::feed::{self, Load, Reading, Writing};
-use crate::engine::pipeline::{self, Inlet};
+use crate::engine::pipeline::{self, Ends};
 use crate::engine::remote::DingTalk;
-use crate::engine::reorder::Chunk;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
+use crate::store::known::Known;
 use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::head::Head;
 use crate::table::sink::{Sink, SinkError, Style};
@@ -68,8 +69,11 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         let sink = create(&mut signals, target.clone(), source.head().clone(), style).await?;
         let access =
             if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
+        let plan = recall::plan(args, access.as_ref(), &source, total)?;
+        let keeps = plan.is_some();
+        let known = recall::begin(plan, &mut signals, terminal).await?;
         terminal.begin(total);
-        Run { args, terminal, bounds, total, target }.run(source, sink, access, signals).await
+        Run { args, terminal, bounds, total, target, keeps }.run(source, sink, access, known, signals).await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
@@ -135,6 +139,8 @@ struct Run<'a> {
     bounds: Settings,
     total: Option<u64>,
     target: Target,
+    /// Whether what is answered outlives the run.
+    keeps: bool,
 }
 
 impl Run<'_> {
@@ -143,6 +149,7 @@ impl Run<'_> {
         source: Source,
         sink: Sink,
         access: Option<Access>,
+        mut known: Known,
         mut signals: Signals,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
@@ -151,7 +158,8 @@ impl Run<'_> {
         let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
         let Writing { chunks, sink } = feed::write(sink, further).map_err(broken)?;
         let started = Instant::now();
-        let (ended, signalled) = self.drive(remote, &mut sheets, chunks, &mut signals).await;
+        let (ended, signalled) =
+            self.drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals).await;
         drop(server);
         self.terminal.end();
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
@@ -164,6 +172,7 @@ impl Run<'_> {
                 "interrupted at once",
             ));
         };
+        let settled = recall::settle(known, &mut signals).await?;
         let (report, end) = ended.map_err(|error| Failure {
             exit: Exit::Input,
             error: anyhow::Error::new(error).context(summary::name(&self.args.input)),
@@ -178,15 +187,17 @@ impl Run<'_> {
             let tail = tail.join().unwrap_or_default();
             sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
         }
+        let lost = recall::finish(settled, matches!(end, End::Finished)).err();
         let took = started.elapsed();
         self.terminal.say(&if written {
             summary::closing(&report, took, &self.target)
         } else {
             summary::broken_off(&report, took)
         });
+        let early = lost.filter(|_| !matches!(end, End::StateLost(_))).or(early);
         match early {
-            Some(failure) if written => Err(failure),
-            Some(failure) => Err(self.unwritten(&failure)),
+            Some(failure) if written => Err(recall::outlook(&failure, self.keeps)),
+            Some(failure) => Err(recall::outlook(&self.unwritten(&failure), self.keeps)),
             None => Ok(self.verdict(&report)),
         }
     }
@@ -222,16 +233,15 @@ impl Run<'_> {
     async fn drive(
         &self,
         remote: DingTalk,
-        sheets: &mut Inlet<Load, SourceError>,
-        chunks: mpsc::Sender<Chunk<Load>>,
+        known: &mut Known,
+        ends: Ends<'_, Load, SourceError>,
         signals: &mut Signals,
     ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.rate));
         let (stop, stopped) = watch::channel(false);
         let announce = |event: &_| board.borrow_mut().observe(event);
         let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.rate));
-        let mut engine =
-            pin!(pipeline::run(bounds, Arc::new(remote), pace, sheets, chunks, stopped, announce));
+        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, stopped, announce));
         let period = self.terminal.period();
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

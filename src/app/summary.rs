@@ -67,6 +67,9 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
     if report.shared > 0 {
         let _ = write!(text, ", {} shared an answer", plural(report.shared, "row"));
     }
+    if report.recalled > 0 {
+        let _ = write!(text, ", {} known from before", plural(report.recalled, "row"));
+    }
     for status in Status::ALL {
         let rows = report.rows(status);
         if rows > 0 {

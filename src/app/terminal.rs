@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::app::cli::{LogFormat, Progress, Show};
+use crate::app::flags::{LogFormat, Progress, Show};
 
 /// Redraws a second at most.
 const REDRAWS: u8 = 10;

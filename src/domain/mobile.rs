@@ -111,6 +111,18 @@ impl Mobile {
         Self(u64::from(country) << 54 | u64::from(length & 15) << 50 | national)
     }
 
+    /// The number in 64 bits, which stand for it wherever it is stored: they never change their meaning.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The number that [`Mobile::bits`] gave. Any other bits give a number that nobody has.
+    #[must_use]
+    pub fn of_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     fn country(self) -> u64 {
         self.0 >> 54
     }
@@ -262,6 +274,15 @@ mod tests {
         }
         assert_eq!(abroad.hidden_in("ip 10.0.0.1, code 60011"), "ip 10.0.0.1, code 60011");
         assert_eq!(format!("{:?}", Mobile::mainland(b"13800138000")), "Some(Mobile(138****8000))");
+    }
+
+    #[test]
+    fn the_bits_of_a_number_stay_what_they_are() {
+        for (text, bits) in [("13800138000", 0x15ac_0003_368d_6510), ("+85251234567", 0xd520_0000_030d_c707)]
+        {
+            let mobile = Mobile::of(&read(text).unwrap(), RULES).unwrap();
+            assert_eq!((mobile.bits(), Mobile::of_bits(bits)), (bits, mobile), "{text}: {:x}", mobile.bits());
+        }
     }
 
     #[test]

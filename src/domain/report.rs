@@ -18,6 +18,8 @@ pub struct Report {
     pub asked: u64,
     /// Rows whose answer another row's call gave.
     pub shared: u64,
+    /// Rows whose answer an earlier session asked for.
+    pub recalled: u64,
     /// Calls of the directory, retries included.
     pub calls: u64,
     /// Calls that repeated an earlier one of the same number, whatever the cause.

@@ -7,14 +7,26 @@ use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::refusal::Refusal;
 use crate::engine::reorder::Answer;
+use crate::store::disk::Recalled;
 
 /// What a row's numbers have come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The answer, unless a further number has a better one.
     pub answer: Answer,
-    /// Whether another row's call told it.
-    pub shared: bool,
+    /// Who had it asked.
+    pub by: By,
+}
+
+/// Who had a row's answer asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The row, or nobody where its cells are not sent.
+    Itself,
+    /// A row before it.
+    AnotherRow,
+    /// A session before this one.
+    AnEarlierRun,
 }
 
 /// What happens next to a row.
@@ -39,18 +51,21 @@ pub fn next(
     numbers: &[Result<Mobile, Refusal>],
     from: usize,
     mut told: Option<Told>,
-    known: impl Fn(Mobile) -> Option<Arc<Outcome>>,
+    mut known: impl FnMut(Mobile) -> Option<Recalled>,
 ) -> Option<Next> {
     let mut blank = told.is_none();
     for (nth, number) in numbers.iter().enumerate().skip(from) {
         match number {
             &Ok(mobile) => {
-                let Some(outcome) = known(mobile) else { return Some(Next::Ask { nth, mobile }) };
+                let Some(Recalled { outcome, earlier }) = known(mobile) else {
+                    return Some(Next::Ask { nth, mobile });
+                };
                 let ends = !leads_on(&outcome);
                 // The same number once more says nothing new, and the row may have asked for it itself.
                 let again = told.as_ref().is_some_and(|told| numbers.get(told.answer.nth) == Some(number));
                 if !again {
-                    told = Some(Told { answer: Answer { nth, outcome }, shared: true });
+                    let by = if earlier { By::AnEarlierRun } else { By::AnotherRow };
+                    told = Some(Told { answer: Answer { nth, outcome }, by });
                 }
                 if ends {
                     break;
@@ -59,7 +74,7 @@ pub fn next(
             }
             Err(refusal) if blank && (told.is_none() || *refusal != Refusal::Empty) => {
                 let outcome = Arc::new(Outcome::bare(Status::Invalid, None, refusal.to_string()));
-                told = Some(Told { answer: Answer { nth, outcome }, shared: false });
+                told = Some(Told { answer: Answer { nth, outcome }, by: By::Itself });
                 blank = *refusal == Refusal::Empty;
             }
             Err(_) => {}
@@ -84,10 +99,10 @@ mod tests {
     }
 
     /// Numbers from 0 to 9: an even one is not found, an odd one is, from 8 on nothing is known.
-    fn known(mobile: Mobile) -> Option<Arc<Outcome>> {
+    fn known(mobile: Mobile) -> Option<Recalled> {
         let n = (0..8).find(|n| number(*n) == mobile)?;
         let status = if n % 2 == 0 { Status::NotFound } else { Status::Found };
-        Some(Arc::new(Outcome::bare(status, None, n.to_string())))
+        Some(Recalled { outcome: Arc::new(Outcome::bare(status, None, n.to_string())), earlier: n == 5 })
     }
 
     /// What a row of these digits comes to; `_` is an empty cell, `x` one that cannot be read.
@@ -104,10 +119,10 @@ mod tests {
         next(&numbers, 0, None, known)
     }
 
-    fn settled(cells: &str) -> (usize, Status, String, bool) {
+    fn settled(cells: &str) -> (usize, Status, String, By) {
         let Some(Next::Settle(told)) = row(cells) else { panic!("{cells} asks") };
         let Outcome { status, message, .. } = &*told.answer.outcome;
-        (told.answer.nth, *status, message.to_string(), told.shared)
+        (told.answer.nth, *status, message.to_string(), told.by)
     }
 
     #[test]
@@ -122,7 +137,8 @@ mod tests {
             ("x2", 1, Status::NotFound, "2"),
             ("00", 0, Status::NotFound, "0"),
         ] {
-            assert_eq!(settled(cells), (nth, status, message.to_owned(), true), "{cells}");
+            let by = if message == "5" { By::AnEarlierRun } else { By::AnotherRow };
+            assert_eq!(settled(cells), (nth, status, message.to_owned(), by), "{cells}");
         }
         assert_eq!(row("x09"), Some(Next::Ask { nth: 2, mobile: number(9) }));
         assert_eq!(row("19").map(|next| matches!(next, Next::Settle(_))), Some(true));
@@ -138,14 +154,14 @@ mod tests {
             ("_xf_", 1, Refusal::NotANumber),
             ("f_x", 0, Refusal::Fraction),
         ] {
-            assert_eq!(settled(cells), (nth, Status::Invalid, refusal.to_string(), false), "{cells}");
+            assert_eq!(settled(cells), (nth, Status::Invalid, refusal.to_string(), By::Itself), "{cells}");
         }
     }
 
     #[test]
     fn an_answer_that_was_waited_for_is_the_row_s_own() {
         let outcome = Arc::new(Outcome::bare(Status::NotFound, None, "none"));
-        let own = Told { answer: Answer { nth: 0, outcome }, shared: false };
+        let own = Told { answer: Answer { nth: 0, outcome }, by: By::Itself };
         let goes_on =
             |second: Result<Mobile, Refusal>| next(&[Ok(number(0)), second], 1, Some(own.clone()), known);
         assert_eq!(goes_on(Err(Refusal::NotANumber)), Some(Next::Settle(own.clone())));

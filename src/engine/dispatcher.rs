@@ -17,7 +17,7 @@ use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
 use crate::domain::verdict::{Hold, Limit};
 use crate::engine::backoff::Backoff;
-use crate::engine::choice::{self, Next, Told, leads_on};
+use crate::engine::choice::{self, By, Next, Told, leads_on};
 use crate::engine::ending::End;
 use crate::engine::event::Event;
 use crate::engine::flight::{Flight, Waiting};
@@ -28,7 +28,7 @@ use crate::engine::remote::Remote;
 use crate::engine::reorder::{Answer, Chunk, Reorder};
 use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
-use crate::store::memory::Answers;
+use crate::store::known::Known;
 
 /// A call that is under way.
 struct Call {
@@ -39,13 +39,13 @@ struct Call {
 }
 
 /// A run in progress.
-pub(crate) struct Dispatcher<R, L, F> {
+pub(crate) struct Dispatcher<'k, R, L, F> {
     pub(crate) settings: Settings,
     remote: Arc<R>,
     announce: F,
     pace: Pace,
     jitter: fastrand::Rng,
-    answers: Answers,
+    known: &'k mut Known,
     flight: Flight,
     pub(crate) reorder: Reorder<L>,
     /// Numbers whose turn is next.
@@ -69,8 +69,14 @@ pub(crate) struct Dispatcher<R, L, F> {
     next_call: Option<Instant>,
 }
 
-impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
-    pub(crate) fn new(settings: Settings, remote: Arc<R>, pace: Pace, announce: F) -> Self {
+impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
+    pub(crate) fn new(
+        settings: Settings,
+        remote: Arc<R>,
+        pace: Pace,
+        known: &'k mut Known,
+        announce: F,
+    ) -> Self {
         let jitter = fastrand::Rng::with_seed(settings.seed);
         Self {
             settings,
@@ -79,7 +85,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             rate: pace.current(),
             pace,
             jitter,
-            answers: Answers::default(),
+            known,
             flight: Flight::default(),
             reorder: Reorder::default(),
             ready: VecDeque::new(),
@@ -111,7 +117,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
     /// Looks for a row's answer from one of its numbers on; `told` is what those before it came to.
     fn seek(&mut self, from: Waiting, told: Option<Told>) {
         let Waiting { row, nth } = from;
-        let known = |mobile| self.answers.get(mobile);
+        let known = |mobile| self.known.get(mobile);
         match choice::next(self.reorder.numbers(row), nth, told, known) {
             Some(Next::Ask { nth, mobile }) => {
                 let is_first = self.flight.join(mobile, Waiting { row, nth });
@@ -120,12 +126,14 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
                     (self.announce)(&Event::Wanted);
                 }
             }
-            Some(Next::Settle(Told { answer, shared })) => {
-                self.report.shared += u64::from(shared);
-                self.settle(row, answer);
-            }
+            Some(Next::Settle(told)) => self.tell(row, told),
             None => {}
         }
+    }
+
+    /// Takes note of what was written to the state in the meantime.
+    pub(crate) fn written(&mut self) {
+        self.known.refresh();
     }
 
     /// Starts every token call and every lookup that may start now.
@@ -137,6 +145,12 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             (self.announce)(&Event::Retrying(self.later.len()));
         }
         self.next_call = None;
+        if self.end.is_none()
+            && let Some(lost) = self.known.lost()
+        {
+            let lost = lost.to_string();
+            self.finish_early(End::StateLost(lost));
+        }
         if self.end.is_some() {
             return;
         }
@@ -154,6 +168,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
         }
         while self.calls.len() < self.settings.workers
             && !self.ready.is_empty()
+            && self.known.has_room(self.calls.len())
             && let Some((token, generation)) = self.tokens.usable()
         {
             if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
@@ -234,17 +249,23 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<R, L, F> {
             self.finish_early(End::Stopped(stop));
         }
         let outcome = Arc::new(outcome);
-        self.answers.keep(mobile, &outcome);
+        self.known.keep(mobile, &outcome);
         for (place, waiting) in self.flight.land(mobile).into_iter().enumerate() {
             let Waiting { row, nth } = waiting;
-            let (answer, shared) = (Answer { nth, outcome: Arc::clone(&outcome) }, place > 0);
+            let by = if place == 0 { By::Itself } else { By::AnotherRow };
+            let told = Told { answer: Answer { nth, outcome: Arc::clone(&outcome) }, by };
             if leads_on(&outcome) {
-                self.seek(Waiting { row, nth: nth + 1 }, Some(Told { answer, shared }));
+                self.seek(Waiting { row, nth: nth + 1 }, Some(told));
             } else {
-                self.report.shared += u64::from(shared);
-                self.settle(row, answer);
+                self.tell(row, told);
             }
         }
+    }
+
+    fn tell(&mut self, row: u64, Told { answer, by }: Told) {
+        self.report.shared += u64::from(by == By::AnotherRow);
+        self.report.recalled += u64::from(by == By::AnEarlierRun);
+        self.settle(row, answer);
     }
 
     fn settle(&mut self, row: u64, answer: Answer) {

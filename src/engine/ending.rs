@@ -25,6 +25,8 @@ pub enum End {
     Stopped(Stop),
     /// The input broke off; whoever reads it knows why.
     InputLost,
+    /// Answers can no longer be kept: what the system says.
+    StateLost(String),
     /// Nobody takes the rows any more; whoever took them knows why.
     OutputLost,
 }
@@ -42,7 +44,7 @@ impl End {
     pub fn hands_on_all(&self, partial: bool) -> bool {
         match self {
             Self::Finished | Self::CallsUsedUp | Self::PatienceUsedUp { .. } => true,
-            Self::Interrupted | Self::Stopped(_) => partial,
+            Self::Interrupted | Self::Stopped(_) | Self::StateLost(_) => partial,
             Self::InputLost | Self::OutputLost => false,
         }
     }

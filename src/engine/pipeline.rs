@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::pace::Pace;
@@ -16,6 +16,7 @@ use crate::engine::event::Event;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::Chunk;
 use crate::engine::settings::{SHEET, Settings, Sheet};
+use crate::store::known::Known;
 
 /// How long a run that stops waits for whoever takes its last rows.
 const LAST_ROWS: Duration = Duration::from_secs(1);
@@ -23,7 +24,17 @@ const LAST_ROWS: Duration = Duration::from_secs(1);
 /// What comes in: sheets, and at the end an explicit nothing. A channel that closes without it has lost rows.
 pub type Inlet<L, E> = mpsc::Receiver<Result<Option<Sheet<L>>, E>>;
 
-/// Runs to the end: takes sheets, hands on chunks in the same order. `stop` turning true ends the run early.
+/// Where rows come from and go to.
+#[derive(Debug)]
+pub struct Ends<'a, L, E> {
+    /// What comes in.
+    pub sheets: &'a mut Inlet<L, E>,
+    /// What is answered.
+    pub chunks: mpsc::Sender<Chunk<L>>,
+}
+
+/// Runs to the end: takes sheets, hands on chunks in the same order. `stop` turning true ends the run early. `known`
+/// has what is known and takes what is learned; closing it is its owner's.
 ///
 /// # Errors
 /// The first error that came instead of a sheet, once the rows before it that have their answers are handed on.
@@ -31,12 +42,18 @@ pub async fn run<R: Remote, L, E>(
     settings: Settings,
     remote: Arc<R>,
     pace: Pace,
-    sheets: &mut Inlet<L, E>,
-    chunks: mpsc::Sender<Chunk<L>>,
+    known: &mut Known,
+    ends: Ends<'_, L, E>,
     mut stop: watch::Receiver<bool>,
     announce: impl FnMut(&Event),
 ) -> Result<(Report, End), E> {
-    let mut run = Dispatcher::new(settings, remote, pace, announce);
+    let Ends { sheets, chunks } = ends;
+    let news = Arc::new(Notify::new());
+    known.on_news({
+        let news = Arc::clone(&news);
+        move || news.notify_one()
+    });
+    let mut run = Dispatcher::new(settings, remote, pace, known, announce);
     let (mut all_read, mut failure, mut deadline) = (false, None, None);
     loop {
         // In this order: starting may find that no call is left to make, and that winds up what is open.
@@ -58,6 +75,7 @@ pub async fn run<R: Remote, L, E>(
                 run.finish_early(End::Interrupted);
                 all_read |= !run.settings.reads_on;
             }
+            () = news.notified() => run.written(),
             Some(joined) = run.calls.join_next_with_id(), if !run.calls.is_empty() => run.heard(joined),
             Some(joined) = run.fetches.join_next(), if !run.fetches.is_empty() => run.fetched(joined),
             room = chunks.reserve(), if run.reorder.ready() => {

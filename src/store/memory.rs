@@ -1,5 +1,5 @@
-//! What this run knows already, in memory: every answer it was given, by number. Leaves answers of earlier runs to
-//! the embedded database that takes its place beside this file.
+//! What this run knows already, in memory: answers that it was given, by number. Leaves those that outlive the run to
+//! `disk`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -20,6 +20,8 @@ pub(crate) fn dingmap() -> Command {
         }
     }
     command.stdin(Stdio::null());
+    // No run finds the answers of whoever runs the tests: those against an [`Api`] have a place of their own.
+    command.env("DINGMAP_NO_STATE", "1");
     command
 }
 
@@ -41,9 +43,10 @@ impl From<Output> for Ended {
     }
 }
 
-/// A sandbox that serves as long as this lives, on threads of its own.
+/// A sandbox that serves as long as this lives, on threads of its own, and a data directory for the runs against it.
 pub(crate) struct Api {
     server: Server,
+    data: TempDir,
     _runtime: Runtime,
 }
 
@@ -52,11 +55,16 @@ impl Api {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(Server::start(script, 0)).unwrap();
-        Self { server, _runtime: runtime }
+        Self { server, data: tempfile::tempdir().unwrap(), _runtime: runtime }
     }
 
     pub(crate) fn endpoint(&self) -> String {
         self.server.endpoint()
+    }
+
+    /// The state file that runs use unless flags say otherwise.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.data.path().join("dingmap/state.redb")
     }
 
     /// What the server saw so far.
@@ -72,6 +80,8 @@ impl Api {
         command.args(["--endpoint", &self.endpoint()]);
         command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
         command
+            .env_remove("DINGMAP_NO_STATE")
+            .env("XDG_DATA_HOME", self.data.path())
             .env("DINGMAP_RATE", "unlimited")
             .env("DINGMAP_RETRY_MIN", "5ms")
             .env("DINGMAP_RETRY_MAX", "50ms");

@@ -1,0 +1,185 @@
+//! Flags that several commands share or that one room is asked for by: what is shown, and where answers are kept. Owns
+//! their names and defaults (DESIGN 1). Leaves the other flags to `cli`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+use crate::domain::outcome::Status;
+
+/// What is shown on standard error.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Messages")]
+pub struct Show {
+    /// How progress is shown: auto is a bar on a terminal and lines elsewhere
+    #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = Progress::Auto)]
+    pub progress: Progress,
+    /// Show errors only
+    #[arg(short, long, env = "DINGMAP_QUIET", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub quiet: bool,
+    /// Log more: -v retries and tokens, -vv each answer, -vvv everything
+    #[arg(short, long, env = "DINGMAP_VERBOSE", action = ArgAction::Count)]
+    pub verbose: u8,
+    /// The form of log lines
+    #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, lines elsewhere.
+    Auto,
+    /// A bar.
+    Bar,
+    /// A line every ten seconds.
+    Line,
+    /// Nothing.
+    None,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where a run keeps its answers, and which it uses.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "State")]
+pub struct Keep {
+    /// Where answers are kept [default: dingmap/state.redb in your data directory; with --sandbox in memory]
+    #[arg(long, value_name = "FILE", env = "DINGMAP_STATE")]
+    pub state: Option<PathBuf>,
+    /// Keep answers in memory alone: an interrupted run starts from the beginning
+    #[arg(long, env = "DINGMAP_NO_STATE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub no_state: bool,
+    /// Forget what an interrupted run of this input learned, and ask for everything anew
+    #[arg(long, env = "DINGMAP_RESTART", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub restart: bool,
+    /// Wait while another run works with the state file
+    #[arg(long, env = "DINGMAP_WAIT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub wait: bool,
+    /// Use answers of finished runs up to this old; 0: each run asks anew
+    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE", default_value = "0", value_parser = age)]
+    pub max_age: Duration,
+    /// The same for not_found and out_of_scope, at most --max-age; 0: always ask again
+    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = age)]
+    pub max_age_not_found: Duration,
+}
+
+impl Keep {
+    /// Settles which of `state` and `no_state` counts, by where each comes from: a flag beats a variable. False where
+    /// both come in the same way.
+    pub fn agree(&mut self, state: Option<ValueSource>, no_state: Option<ValueSource>) -> bool {
+        if self.state.is_none() || !self.no_state {
+            return true;
+        }
+        match (state, no_state) {
+            (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => self.no_state = false,
+            (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => self.state = None,
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// `dingmap state`.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Tell how many answers there are, how old, and which runs are not finished; no numbers
+    Info(Place),
+    /// Forget the answers to which everything that is given applies, at once and without asking
+    Forget(Forget),
+    /// Give back to the file system what the file does not need
+    Compact(Place),
+    /// Write all answers to standard output as CSV, with full numbers and user ids: handle it as personal data
+    Export(Place),
+}
+
+impl StateCommand {
+    /// Where the state is, and what to show.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        match self {
+            Self::Info(place) | Self::Compact(place) | Self::Export(place) => place,
+            Self::Forget(forget) => &forget.place,
+        }
+    }
+}
+
+/// Which state file a command is about.
+#[derive(Args, Debug)]
+pub struct Place {
+    /// The state file [default: dingmap/state.redb in your data directory]
+    #[arg(long, value_name = "FILE", env = "DINGMAP_STATE")]
+    pub state: Option<PathBuf>,
+    /// Wait while a run works with it
+    #[arg(long, env = "DINGMAP_WAIT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub wait: bool,
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// `dingmap state forget`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("choice").required(true).multiple(true).args(["all", "app", "older_than", "status", "number"]))]
+pub struct Forget {
+    /// All answers and all unfinished runs
+    #[arg(long, env = "DINGMAP_ALL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, conflicts_with_all = ["app", "older_than", "status", "number"])]
+    pub all: bool,
+    /// Those of this app: its key, or the name that info shows for a token
+    #[arg(long, value_name = "KEY", env = "DINGMAP_APP")]
+    pub app: Option<String>,
+    /// Those older than this
+    #[arg(long, value_name = "D", env = "DINGMAP_OLDER_THAN", value_parser = age)]
+    pub older_than: Option<Duration>,
+    /// Those with this status
+    #[arg(long, value_name = "STATUS", env = "DINGMAP_STATUS", value_parser = status)]
+    pub status: Option<Status>,
+    /// Those of the numbers on standard input, one a line; always -, so that no number stands on a command line
+    #[arg(long, value_name = "-", env = "DINGMAP_NUMBER", value_parser = ["-"])]
+    pub number: Option<String>,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// An age such as `12h` or `30d`, up to ten years; `0` is none.
+fn age(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_hours(24 * 3653);
+    if text.trim() == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let age = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a number and a unit, such as 12h or 30d"))?;
+    if age > most { Err("at most ten years".to_owned()) } else { Ok(age) }
+}
+
+/// A status that is kept.
+fn status(text: &str) -> Result<Status, String> {
+    let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
+    kept.into_iter()
+        .find(|status| status.name() == text.replace('-', "_"))
+        .ok_or_else(|| format!("one of {}", kept.map(Status::name).join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_statuses_are_checked() {
+        assert_eq!((age("0"), age("1d")), (Ok(Duration::ZERO), Ok(Duration::from_hours(24))));
+        assert!(age("1").is_err() && age("11y").is_err() && age("-1d").is_err());
+        assert_eq!((status("not-found"), status("not_found")), (Ok(Status::NotFound), Ok(Status::NotFound)));
+        assert!(status("failed").is_err(), "none of these is kept");
+    }
+}

@@ -1,0 +1,166 @@
+//! The state as a run sees it: what is known of a number, and keeping what was learned. Looks up in the last commit and
+//! in what is not committed yet, so that memory holds no more than the latter.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use redb::{ReadOnlyTable, ReadableDatabase};
+
+use crate::domain::mobile::Mobile;
+use crate::domain::outcome::Outcome;
+use crate::store::journal::{Journal, Lost, QUEUE};
+use crate::store::kept::{Kept, Key};
+use crate::store::rule::{Ages, Rule};
+use crate::store::runs::{Begun, finish};
+use crate::store::state::{ANSWERS, State, StateError};
+
+/// A run's view of the state.
+#[derive(Debug)]
+pub struct Disk {
+    state: Arc<State>,
+    begun: Begun,
+    rule: Rule,
+    clock: fn() -> i64,
+    journal: Journal,
+    /// The answers of the last commit that was looked at.
+    answers: ReadOnlyTable<Key, &'static [u8]>,
+    /// What is not in there yet, and its order.
+    fresh: HashMap<Mobile, Arc<Outcome>>,
+    order: VecDeque<Mobile>,
+    /// How many answers have left `fresh`.
+    settled: u64,
+    lost: Option<Lost>,
+}
+
+/// Something known, and whence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// The answer.
+    pub outcome: Arc<Outcome>,
+    /// Whether an earlier session asked for it.
+    pub earlier: bool,
+}
+
+/// A run all of whose answers are on disk, and which is not finished.
+#[derive(Debug)]
+pub struct Settled {
+    state: Arc<State>,
+    begun: Begun,
+}
+
+/// The wall clock in seconds since 1970.
+#[must_use]
+pub fn wall() -> i64 {
+    let since = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or_else(|error| -since(error.duration()), since)
+}
+
+impl Disk {
+    /// Takes up a run that was begun. `clock` gives the wall clock in seconds since 1970.
+    ///
+    /// # Errors
+    /// What the database says, or the system where it gives no thread.
+    pub fn start(state: State, begun: Begun, ages: Ages, clock: fn() -> i64) -> Result<Self, StateError> {
+        let state = Arc::new(state);
+        let answers = state.database.begin_read()?.open_table(ANSWERS)?;
+        let journal = Journal::start(Arc::clone(&state), begun.clone())?;
+        Ok(Self {
+            state,
+            rule: Rule { since: begun.since, ages },
+            begun,
+            clock,
+            journal,
+            answers,
+            fresh: HashMap::new(),
+            order: VecDeque::new(),
+            settled: 0,
+            lost: None,
+        })
+    }
+
+    /// What is known of a number. What cannot be read, or is not as it was written, is not known.
+    pub fn get(&mut self, mobile: Mobile) -> Option<Recalled> {
+        if let Some(outcome) = self.fresh.get(&mobile) {
+            return Some(Recalled { outcome: Arc::clone(outcome), earlier: false });
+        }
+        let key = (self.begun.scope, mobile.bits());
+        let kept = match self.answers.get(key) {
+            Ok(kept) => Kept::decode(key, kept?.value())?,
+            Err(error) => {
+                self.lost = Some(Lost(error.to_string()));
+                return None;
+            }
+        };
+        let usable = self.rule.allows(kept.outcome.status, kept.session, kept.asked, (self.clock)());
+        let earlier = kept.session != self.begun.session;
+        usable.then(|| Recalled { outcome: Arc::new(kept.outcome), earlier })
+    }
+
+    /// Keeps a definitive answer: at once for lookups, on disk within a second.
+    pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
+        self.fresh.insert(mobile, Arc::clone(outcome));
+        self.order.push_back(mobile);
+        let (session, asked) = (self.begun.session, (self.clock)());
+        self.journal.keep(mobile, Kept { session, asked, outcome: Outcome::clone(outcome) });
+    }
+
+    /// Whether so many more answers can be taken before some have been committed.
+    #[must_use]
+    pub fn has_room(&self, more: usize) -> bool {
+        self.fresh.len() + more < QUEUE
+    }
+
+    /// Why answers can no longer be kept.
+    #[must_use]
+    pub fn lost(&self) -> Option<&Lost> {
+        self.lost.as_ref().or_else(|| self.journal.lost())
+    }
+
+    /// Has `wake` called whenever [`Disk::refresh`] has something to do or [`Disk::lost`] something to say.
+    pub fn on_news(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.journal.on_news(wake);
+    }
+
+    /// Looks at the last commit from now on, and lets go of what is in it.
+    pub fn refresh(&mut self) {
+        let committed = self.journal.committed();
+        if committed == self.settled {
+            return;
+        }
+        let reopened =
+            || -> Result<_, StateError> { Ok(self.state.database.begin_read()?.open_table(ANSWERS)?) };
+        match reopened() {
+            Ok(answers) => self.answers = answers,
+            Err(error) => {
+                self.lost = Some(Lost(error.to_string()));
+                return;
+            }
+        }
+        for _ in self.settled..committed {
+            if let Some(mobile) = self.order.pop_front() {
+                self.fresh.remove(&mobile);
+            }
+        }
+        self.settled = committed;
+    }
+
+    /// Waits until everything is on disk.
+    ///
+    /// # Errors
+    /// [`Lost`], where not all of it came there.
+    pub fn close(self) -> Result<Settled, Lost> {
+        self.journal.close()?;
+        self.lost.map_or(Ok(Settled { state: self.state, begun: self.begun }), Err)
+    }
+}
+
+impl Settled {
+    /// Ends the run: its output is complete.
+    ///
+    /// # Errors
+    /// [`Lost`]; then the run is still open, and its answers would be used again.
+    pub fn finish(self) -> Result<(), Lost> {
+        finish(&self.state, &self.begun).map_err(|error| Lost(error.to_string()))
+    }
+}

@@ -1,0 +1,145 @@
+//! One answer as it lies on disk: which answers are kept, their bytes, and a checksum over key and bytes. Leaves where
+//! the bytes lie to `disk`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::outcome::{Code, Outcome, Status};
+
+/// The statuses that are definitive, each at the number that stands for it on disk: these never change places.
+const DEFINITIVE: [Status; 4] = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
+/// How many bytes of a value are its checksum.
+const CHECKSUM: usize = 4;
+
+/// Whose answer: the number of the scope and the bits of the mobile number.
+pub type Key = (u32, u64);
+
+/// An answer, and when it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The ordinal of the session that asked.
+    pub session: u64,
+    /// The wall clock then, in seconds since 1970.
+    pub asked: i64,
+    /// The answer.
+    pub outcome: Outcome,
+}
+
+/// Whether an answer is one that outlives its run. Nobody found is one; a failure or a row without its turn is none.
+#[must_use]
+pub fn definitive(status: Status) -> bool {
+    DEFINITIVE.contains(&status)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Cipher {
+    Number(i64),
+    Word(Box<str>),
+}
+
+/// Session, time, status, code, user id, exclusive ids, message.
+type Wire<S> = (u64, i64, usize, Option<Cipher>, S, S, S);
+
+impl Kept {
+    /// The bytes on disk; none for an answer that is not [`definitive`].
+    #[must_use]
+    pub fn encode(&self, key: Key) -> Option<Vec<u8>> {
+        let outcome = &self.outcome;
+        let status = DEFINITIVE.iter().position(|status| *status == outcome.status)?;
+        let code = outcome.code.as_ref().map(|code| match code {
+            Code::Number(number) => Cipher::Number(*number),
+            Code::Word(word) => Cipher::Word(word.clone()),
+        });
+        let wire: Wire<&str> =
+            (self.session, self.asked, status, code, &outcome.userid, &outcome.exclusive, &outcome.message);
+        let mut bytes = vec![0; CHECKSUM];
+        serde_json::to_writer(&mut bytes, &wire).ok()?;
+        let sum = checksum(key, bytes.get(CHECKSUM..)?);
+        bytes.get_mut(..CHECKSUM)?.copy_from_slice(&sum);
+        Some(bytes)
+    }
+
+    /// What the bytes say; none where they are not as they were written, or belong to another key.
+    #[must_use]
+    pub fn decode(key: Key, bytes: &[u8]) -> Option<Self> {
+        let (sum, json) = bytes.split_at_checked(CHECKSUM)?;
+        if sum != checksum(key, json) {
+            return None;
+        }
+        let (session, asked, status, code, userid, exclusive, message): Wire<Box<str>> =
+            serde_json::from_slice(json).ok()?;
+        let code = code.map(|code| match code {
+            Cipher::Number(number) => Code::Number(number),
+            Cipher::Word(word) => Code::Word(word),
+        });
+        let status = *DEFINITIVE.get(status)?;
+        Some(Self { session, asked, outcome: Outcome { status, userid, exclusive, code, message } })
+    }
+}
+
+fn checksum((scope, number): Key, json: &[u8]) -> [u8; CHECKSUM] {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&scope.to_le_bytes());
+    hasher.update(&number.to_le_bytes());
+    hasher.update(json);
+    hasher.finalize().to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(outcome: Outcome) -> Kept {
+        Kept { session: 7, asked: 1_790_000_000, outcome }
+    }
+
+    fn answers() -> Vec<Outcome> {
+        let found = Outcome {
+            userid: "u1\"\\,;".into(),
+            exclusive: "a;b".into(),
+            ..Outcome::bare(Status::Found, Some(Code::Number(0)), "ok\u{0}\u{7f}找")
+        };
+        let word = Code::Word("isp.x".into());
+        vec![
+            found.clone(),
+            Outcome { code: None, ..found },
+            Outcome::bare(Status::NotFound, Some(Code::Number(60121)), ""),
+            Outcome::bare(Status::BadNumber, Some(word), "m"),
+            Outcome::bare(Status::OutOfScope, Some(Code::Number(-1)), "m"),
+        ]
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_as_it_was_and_under_its_key_alone() {
+        for outcome in answers() {
+            let kept = kept(outcome);
+            let bytes = kept.encode((1, 2)).unwrap();
+            assert_eq!(Kept::decode((1, 2), &bytes).as_ref(), Some(&kept));
+            assert_eq!((Kept::decode((1, 3), &bytes), Kept::decode((2, 2), &bytes)), (None, None));
+        }
+    }
+
+    #[test]
+    fn only_definitive_answers_have_bytes() {
+        for status in Status::ALL {
+            let kept = kept(Outcome::bare(status, None, "m"));
+            assert_eq!(kept.encode((1, 2)).is_some(), definitive(status), "{status}");
+        }
+        assert!(!definitive(Status::Failed) && !definitive(Status::Pending) && !definitive(Status::Invalid));
+    }
+
+    #[test]
+    fn a_flipped_bit_or_a_cut_is_no_answer() {
+        for outcome in answers() {
+            let bytes = kept(outcome).encode((1, 2)).unwrap();
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(Kept::decode((1, 2), &flipped), None, "bit {bit}");
+            }
+            for length in 0..bytes.len() {
+                assert_eq!(Kept::decode((1, 2), &bytes[..length]), None, "{length} bytes");
+            }
+        }
+    }
+}

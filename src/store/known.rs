@@ -1,0 +1,76 @@
+//! What a run knows already, wherever it is kept: all of it in memory, or definitive answers in the state and the rest
+//! in memory. The engine's one view of this room.
+
+use std::sync::Arc;
+
+use crate::domain::mobile::Mobile;
+use crate::domain::outcome::Outcome;
+use crate::store::disk::{Disk, Recalled, Settled};
+use crate::store::journal::Lost;
+use crate::store::kept::definitive;
+use crate::store::memory::Answers;
+
+/// What a run knows. A number that failed is known too, for this run: its repeats are not asked again.
+#[derive(Debug, Default)]
+pub struct Known {
+    here: Answers,
+    disk: Option<Disk>,
+}
+
+impl Known {
+    /// Knows what the state has, and keeps there what outlives the run.
+    #[must_use]
+    pub fn on(disk: Disk) -> Self {
+        Self { here: Answers::default(), disk: Some(disk) }
+    }
+
+    /// The answer to a number, if there is one.
+    pub fn get(&mut self, mobile: Mobile) -> Option<Recalled> {
+        match self.here.get(mobile) {
+            Some(outcome) => Some(Recalled { outcome, earlier: false }),
+            None => self.disk.as_mut()?.get(mobile),
+        }
+    }
+
+    /// Keeps an answer.
+    pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
+        match &mut self.disk {
+            Some(disk) if definitive(outcome.status) => disk.keep(mobile, outcome),
+            _ => self.here.keep(mobile, outcome),
+        }
+    }
+
+    /// Whether so many more answers can be taken now.
+    #[must_use]
+    pub fn has_room(&self, more: usize) -> bool {
+        self.disk.as_ref().is_none_or(|disk| disk.has_room(more))
+    }
+
+    /// Why answers can no longer be kept.
+    #[must_use]
+    pub fn lost(&self) -> Option<&Lost> {
+        self.disk.as_ref()?.lost()
+    }
+
+    /// Has `wake` called, from another thread, whenever [`Known::refresh`] has something to do.
+    pub fn on_news(&self, wake: impl Fn() + Send + Sync + 'static) {
+        if let Some(disk) = &self.disk {
+            disk.on_news(Box::new(wake));
+        }
+    }
+
+    /// Takes note of what was written in the meantime.
+    pub fn refresh(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.refresh();
+        }
+    }
+
+    /// Waits until everything is where it outlives the program; nothing to finish where that is nowhere.
+    ///
+    /// # Errors
+    /// [`Lost`], where not all of it came there.
+    pub fn close(self) -> Result<Option<Settled>, Lost> {
+        self.disk.map(Disk::close).transpose()
+    }
+}

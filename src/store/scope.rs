@@ -1,0 +1,118 @@
+//! What keeps answers and runs apart: whose directory was asked and how (the scope), and by what a run is known again
+//! (its fingerprint). Nothing here can be turned back into a token.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Bytes of a file that are read at once.
+const BLOCK: usize = 256 << 10;
+
+/// Whose answers: those of one scope never serve in another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The host that was asked, or a word for one that is made anew for each run.
+    pub endpoint: String,
+    /// The app's key, or what [`Scope::of_token`] makes of a token.
+    pub app: String,
+    /// Whether exclusive accounts were searched too.
+    pub exclusive: bool,
+    /// Whether mainland numbers were sent with their country code.
+    pub prefixed: bool,
+}
+
+impl Scope {
+    /// The name of whoever a token belongs to, where nothing else is known: a digest of it.
+    #[must_use]
+    pub fn of_token(token: &str) -> String {
+        let digest = Fingerprint::of("dingmap token").and("token", token.as_bytes()).to_string();
+        // Half of it tells any two tokens apart.
+        format!("token:{}", digest.get(..32).unwrap_or_default())
+    }
+}
+
+/// By what a run is known again: a digest of its input and of the options that change answers.
+#[derive(Clone, Debug)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// Begins one; those that begin with another word never agree with it.
+    #[must_use]
+    pub fn of(kind: &str) -> Self {
+        Self(Sha256::new()).and("", kind.as_bytes())
+    }
+
+    /// Adds a part. The name and both lengths count, so that no two lists of parts run into one another.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: &[u8]) -> Self {
+        for part in [name.as_bytes(), value] {
+            self.0.update((part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+        self
+    }
+
+    /// Adds everything that there is to read.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub fn and_all(mut self, mut content: impl Read) -> io::Result<Self> {
+        let mut block = vec![0; BLOCK];
+        loop {
+            match content.read(&mut block) {
+                Ok(0) => return Ok(self.and("content", b"")),
+                Ok(read) => self.0.update(block.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        for byte in self.0.clone().finalize() {
+            write!(text, "{byte:02x}")?;
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_and_its_place_count() {
+        let run = || Fingerprint::of("run");
+        let prints = [
+            run(),
+            Fingerprint::of("ru"),
+            run().and("a", b"bc"),
+            run().and("ab", b"c"),
+            run().and("a", b"b").and("", b"c"),
+            run().and("", b"c").and("a", b"b"),
+            run().and_all(&b"bc"[..]).unwrap(),
+            run().and_all(&b"b"[..]).unwrap().and("", b"c"),
+        ]
+        .map(|print| print.to_string());
+        for (at, print) in prints.iter().enumerate() {
+            assert_eq!((print.len(), prints.iter().position(|other| other == print)), (64, Some(at)));
+        }
+        let long = vec![7; 3 * BLOCK + 1];
+        let print = |bytes: &[u8]| run().and_all(bytes).unwrap().to_string();
+        assert_ne!(print(&long), print(&long[1..]));
+        assert_eq!(print(&long), print(&long));
+    }
+
+    #[test]
+    fn a_token_is_told_apart_and_not_told() {
+        let name = Scope::of_token("sandbox-token");
+        assert!(!name.contains("sandbox") && name.starts_with("token:") && name.len() == 38, "{name}");
+        assert_ne!(name, Scope::of_token("sandbox-token2"));
+        assert!(!name.contains(&Fingerprint(Sha256::new_with_prefix("sandbox-token")).to_string()[..8]));
+    }
+}
