@@ -24,7 +24,7 @@ fn numbers(count: u32) -> Vec<String> {
 
 /// A table of these.
 fn table(numbers: &[String]) -> String {
-    "mobile\n".to_owned() + &numbers.iter().map(|number| format!("{number}\n")).collect::<String>()
+    "mobile\n".to_owned() + &numbers.join("\n") + "\n"
 }
 
 /// What an uninterrupted run makes of an input, without a state and at a server of its own.

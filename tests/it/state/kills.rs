@@ -26,8 +26,8 @@ fn rows(count: usize, seed: u64) -> (String, usize) {
     let mut rows = distinct.clone();
     rows.extend((rows.len()..count).map(|_| distinct[dice.usize(..distinct.len())].clone()));
     dice.shuffle(&mut rows);
-    let lines: String = rows.iter().enumerate().map(|(n, number)| format!("{n},{number}\n")).collect();
-    ("id,mobile\n".to_owned() + &lines, distinct.len())
+    let lines: Vec<_> = rows.iter().enumerate().map(|(n, number)| format!("{n},{number}\n")).collect();
+    ("id,mobile\n".to_owned() + &lines.concat(), distinct.len())
 }
 
 /// A chain whose runs last so many milliseconds at most.

@@ -107,9 +107,9 @@ fn what_failed_is_asked_again_by_the_next_run_and_by_no_other_row_of_this_one() 
     let mut script = unlimited();
     script.turn("13900000000", vec![dingmap::sandbox::script::Answer::code(-1); 3]);
     let (api, desk) = (Api::new(script), Desk::new());
-    let rows: String = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
+    let rows: Vec<_> = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
     // The repeat comes far behind, when the number has failed long ago.
-    let rows = "mobile\n13900000000\n".to_owned() + &rows.repeat(30) + "13900000000\n";
+    let rows = "mobile\n13900000000\n".to_owned() + &rows.concat().repeat(30) + "13900000000\n";
     let (input, output) = (desk.file("staff.csv", rows), desk.path("out.csv"));
     let (calls, ended) = calls_of(&api, &input, &output, &["--max-retries", "2"]);
     assert_eq!((calls, ended.status), (39 + 3, Some(4)), "{}", ended.stderr);
