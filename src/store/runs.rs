@@ -108,14 +108,13 @@ pub fn begin(state: &State, wish: Wish<'_>) -> Result<Begun, StateError> {
         let mut meta = change.open_table(META)?;
         let session = counted(&mut meta, "sessions")?;
         let mut scopes = change.open_table(SCOPES)?;
-        let scope = match scope_number(&scopes, wish.scope)? {
-            Some(scope) => scope,
-            None => {
-                let scope = u32::try_from(counted(&mut meta, "scopes")?)
-                    .map_err(|_| StateError::Damaged("too many scopes".to_owned()))?;
-                scopes.insert(scope, &*written(wish.scope)?)?;
-                scope
-            }
+        let scope = if let Some(scope) = scope_number(&scopes, wish.scope)? {
+            scope
+        } else {
+            let scope = u32::try_from(counted(&mut meta, "scopes")?)
+                .map_err(|_| StateError::Damaged("too many scopes".to_owned()))?;
+            scopes.insert(scope, &*written(wish.scope)?)?;
+            scope
         };
         let mut table = change.open_table(RUNS)?;
         let (found, run) = decided(&of_scope(&table, scope)?, wish, session);
@@ -137,9 +136,9 @@ pub fn finish(state: &State, begun: &Begun) -> Result<(), StateError> {
         let mut runs = of_scope(&table, begun.scope)?;
         table.remove((begun.scope, &*begun.fingerprint))?;
         let first = |run: &Run| run.sessions.first().copied();
-        let began = runs.remove(&begun.fingerprint).and_then(|run| first(&run));
+        let start = runs.remove(&begun.fingerprint).and_then(|run| first(&run));
         for (fingerprint, run) in &mut runs {
-            if !run.inherited && first(run) < began {
+            if !run.inherited && first(run) < start {
                 run.inherited = true;
                 table.insert((begun.scope, fingerprint.as_str()), &*written(run)?)?;
             }

@@ -18,6 +18,7 @@ mod rows;
 mod samples;
 mod served;
 mod simulation;
+mod state;
 mod tidy;
 mod weather;
 mod workbooks;

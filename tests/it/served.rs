@@ -19,7 +19,7 @@ const LOOKUP: &str = "/topapi/v2/user/getbymobile";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `condition` gives something.
-fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
@@ -31,34 +31,38 @@ fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The executable under way, with its standard error in a file; it never outlives its test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     errors: PathBuf,
     _errors_desk: Desk,
 }
 
 impl Process {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let desk = Desk::new();
         let errors = desk.path("stderr");
         let child = command.stderr(File::create(&errors).unwrap()).spawn().unwrap();
         Self { child, errors, _errors_desk: desk }
     }
 
-    fn stderr(&self) -> String {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
         std::fs::read_to_string(&self.errors).unwrap()
     }
 
-    fn wait_for(&self, words: &str) {
+    pub(crate) fn wait_for(&self, words: &str) {
         until(words, || self.stderr().contains(words).then_some(()));
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 
-    fn end(&mut self) -> Ended {
+    pub(crate) fn end(&mut self) -> Ended {
         let status = until("the end of the process", || self.child.try_wait().unwrap());
         Ended { status: status.code(), stdout: String::new(), stderr: self.stderr() }
     }

@@ -1,0 +1,59 @@
+//! Answers that outlive their run, on the real executable and a real server: what is asked again and what is not is told
+//! by the server's ledger.
+
+mod commands;
+mod damage;
+mod kills;
+mod places;
+mod reuse;
+
+use std::path::Path;
+use std::time::Duration;
+
+use dingmap::sandbox::script::Script;
+
+use crate::harness::{Api, Desk, Ended, run, unlimited};
+use crate::served::{Process, until};
+
+/// So many numbers, each once, with every answer that is definitive among them.
+fn numbers(count: u32) -> Vec<String> {
+    let endings: Vec<u32> = (0..94).chain(95..98).collect();
+    let width = u32::try_from(endings.len()).unwrap();
+    (0..count).map(|n| format!("139{:06}{:02}", n / width, endings[(n % width) as usize])).collect()
+}
+
+/// A table of these.
+fn table(numbers: &[String]) -> String {
+    "mobile\n".to_owned() + &numbers.join("\n") + "\n"
+}
+
+/// What an uninterrupted run makes of an input, without a state and at a server of its own.
+fn undisturbed(input: &Path) -> Vec<u8> {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let output = desk.path("undisturbed.csv");
+    let ended = run(api.resolve(input, &output).arg("--no-state"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    std::fs::read(output).unwrap()
+}
+
+/// Replies that take a while, so that a run can be met under way.
+fn slow(milliseconds: u64) -> Script {
+    let latency = Duration::from_millis(milliseconds);
+    Script { latency: latency..=latency, ..unlimited() }
+}
+
+/// Starts a run and ends it by a signal once so many calls have come.
+fn cut_short(api: &Api, input: &Path, output: &Path, calls: usize, signal: &str, flags: &[&str]) -> Ended {
+    let before = api.ledger().calls().len();
+    let mut process = Process::start(api.resolve(input, output).args(flags));
+    until("calls", || (api.ledger().calls().len() >= before + calls).then_some(()));
+    process.signal(signal);
+    process.end()
+}
+
+/// Runs to the end, and gives how many calls that took.
+fn calls_of(api: &Api, input: &Path, output: &Path, flags: &[&str]) -> (usize, Ended) {
+    let before = api.ledger().calls().len();
+    let ended = run(api.resolve(input, output).args(flags));
+    (api.ledger().calls().len() - before, ended)
+}

@@ -1,0 +1,136 @@
+//! `dingmap state`: what it tells, what it forgets, and what it never shows.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{calls_of, numbers, table};
+use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
+use crate::served::{Process, until};
+
+fn state(file: &Path, args: &[&str]) -> Command {
+    let mut command = dingmap();
+    command.arg("state").args(args).arg("--state").arg(file);
+    command
+}
+
+fn fed(command: &mut Command, text: &str) -> Ended {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+fn exported(file: &Path) -> Vec<HashMap<String, String>> {
+    let ended = run(&mut state(file, &["export"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    csv::Reader::from_reader(ended.stdout.as_bytes()).deserialize().map(Result::unwrap).collect()
+}
+
+#[test]
+fn info_tells_counts_and_unfinished_runs_and_no_number() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(97))), desk.path("out.csv"));
+    assert_eq!(calls_of(&api, &input, &output, &["--max-calls", "94"]).1.status, Some(6));
+    let ended = run(&mut state(&api.state(), &["info"]));
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+    let endpoint = api.endpoint();
+    for words in [
+        &*endpoint,
+        "app sandbox-key",
+        "found               90",
+        "not_found            2",
+        "bad_number           1",
+    ] {
+        assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
+    }
+    assert!(
+        ended.stdout.contains("not finished: a run since ")
+            && ended.stdout.contains("94 numbers known, 97 rows"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("13900") && !ended.stdout.contains("secret"), "{}", ended.stdout);
+    assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
+    let ended = run(&mut state(&api.state(), &["info"]));
+    assert!(!ended.stdout.contains("not finished"), "{}", ended.stdout);
+}
+
+#[test]
+fn forget_takes_what_is_named_and_nothing_else() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(97))), desk.path("out.csv"));
+    let ages = ["--max-age", "1d", "--max-age-not-found", "1d"];
+    let file = api.state();
+    let refill = || assert_eq!(calls_of(&api, &input, &output, &ages).1.status, Some(0));
+    refill();
+    let forget = |args: &[&str]| {
+        let ended = run(&mut state(&file, &[&["forget"], args].concat()));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        ended.stderr.trim().to_owned()
+    };
+    assert_eq!(forget(&["--status", "not_found"]), "2 answers were forgotten");
+    assert_eq!(calls_of(&api, &input, &output, &ages).0, 2, "those are asked again, and no other");
+    assert_eq!(forget(&["--older-than", "1h"]), "0 answers were forgotten");
+    assert_eq!(forget(&["--app", "another"]), "0 answers were forgotten");
+    let ended =
+        fed(&mut state(&file, &["forget", "--number", "-"]), "139 0000 0001\n+8613900000002\n13911111111\n");
+    assert!(
+        ended.stderr.contains("2 answers were forgotten") && !ended.stderr.contains("1390"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(exported(&file).len(), 95);
+    let ended = fed(&mut state(&file, &["forget", "--number", "-"]), "13900000003\nx\n");
+    assert!(ended.status == Some(2) && ended.stderr.contains("line 2"), "{}", ended.stderr);
+    assert_eq!(exported(&file).len(), 95, "all or nothing");
+    assert_eq!(forget(&["--app", "sandbox-key", "--status", "found"]), "91 answers were forgotten");
+    assert_eq!(forget(&["--all"]), "4 answers were forgotten");
+    assert_eq!(run(&mut state(&file, &["forget"])).status, Some(2), "not everything by mistake");
+    assert_eq!(run(&mut state(&file, &["forget", "--all", "--app", "x"])).status, Some(2));
+    assert_eq!(run(&mut state(&file, &["forget", "--number", "13900000003"])).status, Some(2));
+}
+
+#[test]
+fn an_export_has_every_answer_and_the_compacted_file_too() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(2000))), desk.path("out.csv"));
+    assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
+    let all = exported(&api.state());
+    let resolved = crate::harness::rows(&output);
+    assert_eq!(all.len(), 2000);
+    let by_number: HashMap<_, _> = all.iter().map(|row| (&row["number"], row)).collect();
+    for row in &resolved {
+        let kept = by_number[&row["mobile"]];
+        for cell in ["userid", "exclusive_userids", "status", "errcode", "errmsg"] {
+            assert_eq!(kept[cell], row[cell], "{cell}");
+        }
+        assert_eq!((&kept["endpoint"], &*kept["app"]), (&api.endpoint(), "sandbox-key"));
+        assert!(kept["asked_at"].parse::<jiff::Timestamp>().is_ok(), "{}", kept["asked_at"]);
+    }
+    let size = || std::fs::metadata(api.state()).unwrap().len();
+    let before = size();
+    let ended = run(&mut state(&api.state(), &["compact"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(size() <= before, "{before} before, {} now", size());
+    assert_eq!(exported(&api.state()), all);
+}
+
+#[test]
+fn no_state_and_one_in_use_are_told() {
+    let (api, desk) = (Api::new(super::slow(50)), Desk::new());
+    let none = run(&mut state(&desk.path("none"), &["info"]));
+    assert_eq!((none.status, desk.names()), (Some(1), Vec::new()), "{}", none.stderr);
+    assert!(none.stderr.contains("no such file"), "{}", none.stderr);
+    let (input, output) = (desk.file("staff.csv", table(&numbers(90))), desk.path("out.csv"));
+    let mut holder = Process::start(api.resolve(&input, &output).args(["--rate", "30"]));
+    until("the first call", || (!api.ledger().calls().is_empty()).then_some(()));
+    for command in ["info", "export", "compact"] {
+        let ended = run(&mut state(&api.state(), &[command]));
+        let told = format!("in use by process {}", holder.id());
+        assert!(ended.status == Some(1) && ended.stderr.contains(&told), "{}", ended.stderr);
+    }
+    assert_eq!(run(&mut state(&api.state(), &["info", "--wait"])).status, Some(0));
+    assert_eq!(holder.end().status, Some(0));
+}

@@ -1,0 +1,92 @@
+//! Chains of kills: a run that is killed again and again, at random moments, and started again by the same command. A
+//! short chain by default; the long one by `DINGMAP_KILLS=50 cargo test --release --test it kills`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use dingmap::sandbox::script::Script;
+
+use super::{numbers, undisturbed};
+use crate::harness::{Api, Desk, run, unlimited};
+use crate::served::Process;
+
+/// Calls a second.
+const RATE: usize = 400;
+const WORKERS: usize = 8;
+
+/// How many kills, and how many rows for them: a hundred each.
+fn kills() -> usize {
+    std::env::var("DINGMAP_KILLS").map_or(8, |text| text.parse().unwrap())
+}
+
+/// Rows of which a third repeat an earlier number.
+fn rows(count: usize, seed: u64) -> (String, usize) {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let distinct = numbers(u32::try_from(count * 2 / 3).unwrap());
+    let mut rows = distinct.clone();
+    rows.extend((rows.len()..count).map(|_| distinct[dice.usize(..distinct.len())].clone()));
+    dice.shuffle(&mut rows);
+    let lines: Vec<_> = rows.iter().enumerate().map(|(n, number)| format!("{n},{number}\n")).collect();
+    ("id,mobile\n".to_owned() + &lines.concat(), distinct.len())
+}
+
+/// A chain whose runs last so many milliseconds at most.
+fn chain(signal: &str, longest: u64) {
+    let (seed, kills) = (fastrand::u64(..), kills());
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let (text, distinct) = rows(kills * 100, seed);
+    let script = Script {
+        seed,
+        latency: Duration::from_millis(1)..=Duration::from_millis(8),
+        slow: Some((0.01, Duration::from_millis(300))),
+        transient_share: 0.05,
+        transient_tries: 2,
+        ..unlimited()
+    };
+    let scripted =
+        |number: &String| script.transient_tries_of(number) + 2 * u32::from(number.ends_with("95"));
+    let retries: u32 = numbers(u32::try_from(distinct).unwrap()).iter().map(scripted).sum();
+    assert!(retries as usize > distinct / 20, "the script must do what this test is about");
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output) = (desk.file("staff.csv", &text), desk.path("out.csv"));
+    let command = || {
+        let mut command = api.resolve(Path::new(&input), &output);
+        command.args(["--rate", &RATE.to_string(), "--workers", &WORKERS.to_string(), "--quiet"]);
+        command
+    };
+    let mut killed = 0;
+    for _ in 0..kills {
+        let mut process = Process::start(&mut command());
+        std::thread::sleep(Duration::from_millis(dice.u64(1..longest)));
+        process.signal(signal);
+        let ended = process.end();
+        assert!(ended.status.is_none_or(|status| [0, 143].contains(&status)), "seed {seed}: {ended:?}");
+        killed += usize::from(ended.status != Some(0));
+        if ended.status == Some(0) {
+            break;
+        }
+    }
+    let ended = run(&mut command());
+    assert_eq!(ended.status, Some(0), "seed {seed}: {}", ended.stderr);
+    assert!(killed > kills / 4, "seed {seed}: only {killed} kills met a run");
+    assert_eq!(std::fs::read(&output).unwrap(), undisturbed(&input), "seed {seed}");
+    let (calls, retries) = (api.ledger().calls().len(), retries as usize);
+    let most = distinct + retries + killed * (WORKERS + RATE);
+    assert!(calls <= most, "seed {seed}: {calls} calls, {most} at most");
+    if signal == "TERM" {
+        // Calls under way are waited for and their answers kept: nothing at all is asked twice.
+        assert_eq!(calls, distinct + retries, "seed {seed}");
+    }
+    println!("{killed} times {signal}: {distinct} distinct numbers, {retries} retries, {calls} calls");
+}
+
+#[test]
+fn kills_at_random_moments_lose_nothing_and_cost_what_is_promised() {
+    // Long enough for a commit now and then, and short enough to hit every moment of a start.
+    chain("KILL", 1200);
+}
+
+#[test]
+fn kills_by_a_polite_signal_cost_nothing() {
+    chain("TERM", 350);
+}

@@ -1,0 +1,145 @@
+//! Places in which no state can be kept, or no longer: what is told, and that the run goes on once they are mended.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use super::{calls_of, numbers, table, undisturbed};
+use crate::harness::{Api, Desk, dingmap, run, unlimited};
+
+/// The same command, run by a shell after a few lines of its own.
+fn shell(lines: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{lines}\nexec \"$@\""), "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.stdin(Stdio::null());
+    shell
+}
+
+#[test]
+fn a_state_and_its_directory_are_their_owners_alone() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (state, directory) = (api.state(), api.state().parent().unwrap().to_owned());
+    assert_eq!((mode(&state), mode(&directory)), (0o600, 0o700));
+    for entry in fs::read_dir(directory).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+}
+
+#[test]
+fn no_place_at_all_is_told_before_the_first_call() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let ended = run(api.resolve(&input, &output).env_remove("XDG_DATA_HOME").env_remove("HOME"));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    // Nobody can make a directory there, not even the system's administrator.
+    let proc = run(api.resolve(&input, &output).env("XDG_DATA_HOME", "/proc"));
+    assert_eq!(proc.status, Some(1), "{}", proc.stderr);
+    let file = run(api.resolve(&input, &output).env("XDG_DATA_HOME", &input));
+    assert_eq!(file.status, Some(1), "{}", file.stderr);
+    for ended in [ended, proc, file] {
+        assert!(ended.stderr.contains("--state") && ended.stderr.contains("--no-state"), "{}", ended.stderr);
+    }
+    assert_eq!((desk.names(), api.ledger().calls().len()), (vec!["staff.csv".to_owned()], 0));
+    let ended = run(api.resolve(&input, &output).env_remove("HOME").env("DINGMAP_NO_STATE", "1"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn of_a_place_and_none_the_flag_counts() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let state = desk.path("kept");
+    let both = run(api.resolve(&input, &output).arg("--no-state").arg("--state").arg(&state));
+    assert_eq!(both.status, Some(2), "{}", both.stderr);
+    let ended = run(api.resolve(&input, &output).arg("--no-state").env("DINGMAP_STATE", &state));
+    assert_eq!((ended.status, state.exists()), (Some(0), false), "{}", ended.stderr);
+    let ended = run(api.resolve(&input, &output).arg("--state").arg(&state).env("DINGMAP_NO_STATE", "1"));
+    assert_eq!((ended.status, state.exists()), (Some(0), true), "{}", ended.stderr);
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
+    let (api, desk) = (Api::new(super::slow(5)), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(9000)));
+    let (output, state) = (desk.path("out.csv"), desk.path("state"));
+    let command = || {
+        let mut command = api.resolve(&input, &output);
+        command.args(["--rate", "4000", "--workers", "64", "--state"]).arg(&state);
+        command
+    };
+    // The state is made first: its first size is beyond the limit that its growth is then to meet.
+    assert_eq!(run(command().args(["--max-calls", "50"])).status, Some(6));
+    let (size, before) = (fs::metadata(&state).unwrap().len(), api.ledger().calls().len());
+    fs::remove_file(&output).unwrap();
+    // No file may grow beyond this; the signal that says so is ignored, so that the write fails as on a full disk.
+    let blocks = size / 512;
+    let mut full = shell(&format!("trap '' XFSZ; ulimit -f {blocks}"), &command());
+    let ended = run(&mut full);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("can no longer be kept") && ended.stderr.contains("too large"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("same command"), "{}", ended.stderr);
+    assert!(!output.exists() && api.ledger().calls().len() > before);
+    let ended = run(&mut command());
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("set aside") && ended.stderr.contains("resuming: "), "{}", ended.stderr);
+    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+}
+
+/// On a file system of its own, which takes a user namespace or the rights of an administrator.
+#[test]
+fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
+    let (api, desk) = (Api::new(super::slow(5)), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(9000)));
+    let output = desk.path("out.csv");
+    fs::create_dir(desk.path("small")).unwrap();
+    let state = desk.path("small/state");
+    let mut command = api.resolve(&input, &output);
+    command.args(["--rate", "4000", "--workers", "64", "--state"]).arg(&state);
+    let small = desk.path("small");
+    let (small, kept) = (small.display(), desk.path("kept"));
+    // The second run is in the same namespace: the file system is gone with it.
+    let lines = format!(
+        "mount -t tmpfs -o size=20m tmpfs {small} || exit 99\n\
+         \"$@\" --max-calls 50 || [ $? = 6 ] || exit 98\n\
+         rm {output}\n\
+         mount -o remount,size=$(($(du -sk {small} | cut -f1) + 40))k {small} || exit 95\n\
+         \"$@\"; echo first $? >&2\n\
+         [ -e {output} ] && exit 97\n\
+         mount -o remount,size=200m {small} || exit 96\n\
+         cp {small}/state {kept}",
+        output = output.display(),
+        kept = kept.display(),
+    );
+    let inner = shell(&lines, &command);
+    let mut outer = Command::new("unshare");
+    outer.args(["--user", "--map-root-user", "--mount"]).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    let ended = run(outer.stdin(Stdio::null()));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("first 1\n") && ended.stderr.contains("No space left"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("resuming: "), "{}", ended.stderr);
+    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    let info = run(dingmap().args(["state", "info", "--state"]).arg(&kept));
+    assert!(info.stdout.contains("not finished") || info.stdout.contains("found"), "{info:?}");
+}

@@ -1,0 +1,215 @@
+//! Which answers a run uses: those of the run that it goes on, of one that it inherits from, and of finished ones by age.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::{calls_of, cut_short, numbers, slow, table, undisturbed};
+use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use crate::served::until;
+
+#[test]
+fn the_same_command_goes_on_after_a_signal_and_asks_nothing_twice() {
+    for (signal, status) in [("TERM", 143), ("INT", 130)] {
+        let (api, desk) = (Api::new(slow(20)), Desk::new());
+        let input = desk.file("staff.csv", table(&numbers(1200)));
+        let output = desk.path("out.csv");
+        let ended = cut_short(&api, &input, &output, 150, signal, &[]);
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the same command goes on from there"), "{}", ended.stderr);
+        let (_, ended) = calls_of(&api, &input, &output, &[]);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("resuming: 1") && ended.stderr.contains(" known since "),
+            "{}",
+            ended.stderr
+        );
+        assert!(ended.stderr.contains(" of at most 1 200 numbers"), "{}", ended.stderr);
+        let busy = numbers(1200).iter().filter(|number| number.ends_with("95")).count();
+        assert_eq!(api.ledger().calls().len(), 1200 + 2 * busy, "distinct and retries");
+        assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    }
+}
+
+#[test]
+fn a_killed_run_asks_again_only_what_was_not_committed() {
+    let (api, desk) = (Api::new(slow(20)), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(600)));
+    let output = desk.path("out.csv");
+    // Sixteen at a time, 20 ms each, and retries: 700 calls a second at most, so that 300 calls in the first commit is past.
+    let ended = cut_short(&api, &input, &output, 580, "KILL", &["--rate", "400"]);
+    assert_eq!(ended.status, None, "{}", ended.stderr);
+    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(calls < 600, "{calls}: what was committed is not asked again");
+    assert!(ended.stderr.contains("resuming: "), "{}", ended.stderr);
+    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+}
+
+#[test]
+fn a_finished_run_asks_anew_and_ages_say_otherwise() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    // Found, bad number, not found, out of scope.
+    let all = ["13900000000", "13900000092", "13900000090", "13900000093"].map(str::to_owned);
+    let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
+    for (flags, calls) in [
+        (&[][..], 4),
+        (&[], 4),
+        (&["--max-age", "1d"], 2),
+        (&["--max-age", "1d", "--max-age-not-found", "1h"], 0),
+        (&["--max-age", "1d", "--max-age-not-found", "1h", "--restart"], 4),
+        (&["--max-age-not-found", "1h"], 4),
+    ] {
+        let (called, ended) = calls_of(&api, &input, &output, flags);
+        assert_eq!((called, ended.status), (calls, Some(0)), "{flags:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("resuming"), "{}", ended.stderr);
+        let told = format!("{} known from before", if calls == 2 { "2 rows" } else { "4 rows" });
+        assert_eq!(ended.stderr.contains(&told), calls < 4, "{flags:?}: {}", ended.stderr);
+        assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    }
+    std::thread::sleep(Duration::from_millis(2100));
+    assert_eq!(calls_of(&api, &input, &output, &["--max-age", "1s"]).0, 4, "they are too old");
+}
+
+#[test]
+fn a_changed_input_uses_what_an_unfinished_run_learned_and_a_third_does_not() {
+    let (api, desk) = (Api::new(slow(10)), Desk::new());
+    let all = numbers(93);
+    let input = desk.file("staff.csv", table(&all));
+    let output = desk.path("out.csv");
+    let (calls, ended) = calls_of(&api, &input, &output, &["--max-calls", "60"]);
+    assert_eq!((calls, ended.status), (60, Some(6)), "{}", ended.stderr);
+    let more = desk.file("more.csv", table(&numbers(90)));
+    let (calls, ended) = calls_of(&api, &more, &output, &[]);
+    assert_eq!((calls, ended.status), (30, Some(0)), "{}", ended.stderr);
+    assert!(ended.stderr.contains("another input was not finished: its 60 numbers"), "{}", ended.stderr);
+    let third = desk.file("third.csv", table(&numbers(80)));
+    let (calls, ended) = calls_of(&api, &third, &output, &[]);
+    assert_eq!((calls, ended.status), (80, Some(0)), "{}", ended.stderr);
+    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    assert!(calls <= 33 && ended.stderr.contains("resuming: 60 of"), "{calls}: {}", ended.stderr);
+}
+
+#[test]
+fn a_restart_forgets() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(90))), desk.path("out.csv"));
+    calls_of(&api, &input, &output, &["--max-calls", "50"]);
+    let (calls, ended) = calls_of(&api, &input, &output, &["--restart", "--max-calls", "20"]);
+    assert_eq!((calls, ended.status), (20, Some(6)), "{}", ended.stderr);
+    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    assert_eq!((calls, ended.status), (70, Some(0)), "only what the restart learned: {}", ended.stderr);
+}
+
+#[test]
+fn what_failed_is_asked_again_by_the_next_run_and_by_no_other_row_of_this_one() {
+    let mut script = unlimited();
+    script.turn("13900000000", vec![dingmap::sandbox::script::Answer::code(-1); 3]);
+    let (api, desk) = (Api::new(script), Desk::new());
+    let rows: Vec<_> = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
+    // The repeat comes far behind, when the number has failed long ago.
+    let rows = "mobile\n13900000000\n".to_owned() + &rows.concat().repeat(30) + "13900000000\n";
+    let (input, output) = (desk.file("staff.csv", rows), desk.path("out.csv"));
+    let (calls, ended) = calls_of(&api, &input, &output, &["--max-retries", "2"]);
+    assert_eq!((calls, ended.status), (39 + 3, Some(4)), "{}", ended.stderr);
+    let (calls, ended) = calls_of(&api, &input, &output, &["--max-age", "1d"]);
+    assert_eq!((calls, ended.status), (1, Some(0)), "{}", ended.stderr);
+}
+
+#[test]
+fn endpoints_apps_and_options_do_not_mix() {
+    let (api, other, desk) = (Api::new(unlimited()), Api::new(unlimited()), Desk::new());
+    // Its answer depends on exclusive accounts.
+    let (input, output) = (desk.file("staff.csv", "mobile\n13900000096\n"), desk.path("out.csv"));
+    let state = desk.path("one.redb");
+    let ask = |api: &Api, flags: &[&str], token: Option<&str>| {
+        let before = api.ledger().calls().len();
+        let mut command = api.resolve(&input, &output);
+        command.args(["--max-age", "1d", "--max-age-not-found", "1d", "--state"]).arg(&state).args(flags);
+        if let Some(token) = token {
+            command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
+            command.env("DINGTALK_ACCESS_TOKEN", token);
+        }
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let status = crate::harness::rows(&output)[0]["status"].clone();
+        (api.ledger().calls().len() - before, status)
+    };
+    for calls in [1, 0] {
+        assert_eq!(ask(&api, &[], None), (calls, "found".to_owned()));
+        assert_eq!(ask(&other, &[], None).0, calls);
+        assert_eq!(ask(&api, &["--exclusive-accounts", "false"], None), (calls, "not_found".to_owned()));
+        assert_eq!(ask(&api, &["--mainland", "prefixed"], None).0, calls);
+        assert_eq!(ask(&api, &[], Some("sandbox-token")).0, calls);
+    }
+    let bytes = fs::read(&state).unwrap();
+    for secret in ["sandbox-token", "sandbox-secret"] {
+        assert!(
+            !bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+            "{secret} is in the state"
+        );
+    }
+}
+
+#[test]
+fn a_pipe_goes_on_too() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(60))), desk.path("out.csv"));
+    let piped = |flags: &[&str]| {
+        let mut command = api.resolve(Path::new("-"), &output);
+        run(command.args(flags).stdin(Stdio::from(File::open(&input).unwrap())))
+    };
+    assert_eq!(piped(&["--max-calls", "20"]).status, Some(6));
+    let ended = piped(&[]);
+    assert_eq!((ended.status, api.ledger().calls().len()), (Some(0), 60), "{}", ended.stderr);
+    assert!(ended.stderr.contains("resuming: 20 numbers known since "), "{}", ended.stderr);
+}
+
+#[test]
+fn a_rehearsal_keeps_nothing_unless_it_is_told_where() {
+    let desk = Desk::new();
+    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let rehearse = |flags: &[&str]| {
+        let mut command = dingmap();
+        command.env_remove("DINGMAP_NO_STATE").env("XDG_DATA_HOME", desk.path("data"));
+        command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
+        run(command.args(["--sandbox", "--rate", "unlimited"]).args(flags))
+    };
+    assert_eq!(rehearse(&[]).status, Some(0));
+    assert_eq!(desk.names(), ["out.csv", "staff.csv"]);
+    let state = desk.path("kept");
+    let flags = ["--max-age", "1h", "--state", state.to_str().unwrap()];
+    assert!(rehearse(&flags).stderr.contains("3 distinct numbers"));
+    let ended = rehearse(&flags);
+    assert!(ended.stderr.contains("3 rows known from before"), "{}", ended.stderr);
+}
+
+#[test]
+fn one_process_at_a_time_and_the_others_are_told_or_wait() {
+    let (api, desk) = (Api::new(slow(50)), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(90)));
+    let (first, second) = (desk.path("first.csv"), desk.path("second.csv"));
+    let mut command = api.resolve(&input, &first);
+    let mut holder = crate::served::Process::start(command.args(["--rate", "30"]));
+    until("the first call", || (!api.ledger().calls().is_empty()).then_some(()));
+    let refused = run(&mut api.resolve(&input, &second));
+    assert_eq!(refused.status, Some(1), "{}", refused.stderr);
+    let told = format!("is in use by process {}", holder.id());
+    let told = told.trim_start_matches("is ");
+    for words in [told, "--wait", "--state", "--no-state"] {
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
+    let mut waiting = crate::served::Process::start(api.resolve(&input, &second).arg("--wait"));
+    waiting.wait_for("waiting: the state ");
+    // Nobody is cut off from a signal by waiting.
+    let mut hasty = crate::served::Process::start(api.resolve(&input, &desk.path("third.csv")).arg("--wait"));
+    hasty.wait_for("waiting: the state ");
+    hasty.signal("TERM");
+    assert_eq!(hasty.end().status, Some(143));
+    assert_eq!(holder.end().status, Some(0));
+    let ended = waiting.end();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
+    assert_eq!(desk.names(), ["first.csv", "second.csv", "staff.csv"]);
+}
