@@ -97,6 +97,7 @@ pub mod engine {
     pub mod hold;
     pub mod tokens;
     pub mod lookup;
+    pub mod later;
     pub mod omen;
     pub mod ending;
     pub mod remote;

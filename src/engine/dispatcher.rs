@@ -2,7 +2,7 @@
 //! value, and what each thing that happens changes in it. Order for a number: known, in flight, held, pace, call
 //! (DESIGN 3). Leaves waiting for things to happen to `pipeline`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -22,6 +22,7 @@ use crate::engine::ending::End;
 use crate::engine::event::Event;
 use crate::engine::flight::{Flight, Waiting};
 use crate::engine::hold::Holds;
+use crate::engine::later::Later;
 use crate::engine::lookup::{Lookup, Step, Stop, Used};
 use crate::engine::omen::Omen;
 use crate::engine::remote::Remote;
@@ -50,9 +51,7 @@ pub(crate) struct Dispatcher<'k, R, L, F> {
     pub(crate) reorder: Reorder<L>,
     /// Numbers whose turn is next.
     ready: VecDeque<Lookup>,
-    /// Numbers that back off, by the moment when they are due; the count keeps equal moments apart.
-    later: BTreeMap<(Instant, u64), Lookup>,
-    backoffs: u64,
+    later: Later,
     pub(crate) calls: JoinSet<Result<Reply, Fault>>,
     under_way: HashMap<Id, Call>,
     tokens: Tokens,
@@ -89,8 +88,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             flight: Flight::default(),
             reorder: Reorder::default(),
             ready: VecDeque::new(),
-            later: BTreeMap::new(),
-            backoffs: 0,
+            later: Later::default(),
             calls: JoinSet::new(),
             under_way: HashMap::new(),
             tokens: Tokens::default(),
@@ -139,9 +137,9 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     /// Starts every token call and every lookup that may start now.
     pub(crate) fn start(&mut self) {
         let now = Instant::now();
-        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+        while let Some(due) = self.later.take(now) {
             // In front: the rows behind wait for this one to leave the window.
-            self.ready.push_front(first.remove());
+            self.ready.push_front(due);
             (self.announce)(&Event::Retrying(self.later.len()));
         }
         self.next_call = None;
@@ -222,8 +220,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             Step::Settle(outcome) => self.answer(&lookup, outcome),
             Step::Again(delay) => {
                 (self.announce)(&Event::BacksOff { mobile: lookup.mobile(), delay });
-                self.backoffs += 1;
-                self.later.insert((Instant::now() + delay, self.backoffs), lookup);
+                self.later.put_off(lookup, delay);
                 (self.announce)(&Event::Retrying(self.later.len()));
             }
             Step::Hold(hold) => {
@@ -368,7 +365,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         if self.end.is_some() {
             return None;
         }
-        let due = self.later.keys().next().map(|(due, _)| *due);
+        let due = self.later.wakes();
         let waits = !self.ready.is_empty();
         let held = self.holds.until().filter(|_| waits);
         let token = self.tokens.wakes().filter(|_| waits && held.is_none());
