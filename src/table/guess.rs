@@ -121,15 +121,16 @@ fn by_content(bytes: &[u8], complete: bool) -> Result<Option<Guess>, EncodingErr
     }
 }
 
-/// UTF-16 without a mark: digits, delimiters and line ends have a zero on the same side of each pair of bytes.
+/// UTF-16 without a mark: digits, delimiters and line ends have a zero on the same side of each pair of bytes. A few
+/// characters have one on the other side, the commonest of them 一.
 fn wide(bytes: &[u8]) -> Option<Encoding> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let zeros = |side: usize| pairs.iter().filter(|pair| pair.get(side) == Some(&0)).count();
-    let few = |zeros: usize| zeros * 100 <= pairs.len();
-    let many = |zeros: usize| zeros * 10 >= pairs.len() * 4 && zeros > 2;
+    let many =
+        |zeros: usize, others: usize| zeros * 10 >= pairs.len() * 4 && zeros > 2 && zeros >= others * 8;
     let encoding = match (zeros(0), zeros(1)) {
-        (first, second) if few(first) && many(second) => Encoding::Utf16Le,
-        (first, second) if many(first) && few(second) => Encoding::Utf16Be,
+        (first, second) if many(second, first) => Encoding::Utf16Le,
+        (first, second) if many(first, second) => Encoding::Utf16Be,
         _ => return None,
     };
     encoding.first_wrong(pairs.as_flattened()).is_none().then_some(encoding)
@@ -244,8 +245,14 @@ mod tests {
             let found = guess(&encoded(encoding, text), false, None).unwrap();
             assert_eq!(found.map(|guess| guess.encoding), Some(encoding));
         }
+        for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
+            let bytes = encoded(encoding, "姓名\t手机号\r\n王一\t13800138000\r\n");
+            assert_eq!(told(&bytes), Some((encoding, 0)), "a zero byte on the other side");
+        }
         assert_eq!(told("姓名,手机号\n".as_bytes()), Some((Encoding::Utf8, 0)));
-        assert_eq!(told(b"a\0,b\n"), Some((Encoding::Utf8, 0)));
+        for ascii in [&b"a\0,b\n"[..], b"a\0\0\0,\0\0\0b\0\0\0\n\0\0\0"] {
+            assert_eq!(told(ascii), Some((Encoding::Utf8, 0)));
+        }
         assert_eq!(told(b""), Some((Encoding::Utf8, 0)));
     }
 
