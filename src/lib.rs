@@ -29,6 +29,7 @@ pub mod table {
 
     pub mod record;
     pub mod encoding;
+    pub mod usual;
     pub mod guess;
     pub mod heading;
     pub mod dialect;

@@ -1,7 +1,7 @@
 //! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
 //! shape of values (DESIGN 1). Leaves what values mean together to `config`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +44,10 @@ impl Cli {
                 let text = "--state and --no-state exclude each other: give one of them";
                 return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
             }
+            if source("column") == Some(ValueSource::EnvVariable) {
+                let lines = given.get_raw("column").into_iter().flatten();
+                resolve.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
+            }
             if !resolve.sandbox {
                 return Ok(cli);
             }
@@ -59,6 +63,17 @@ impl Cli {
         }
         Ok(cli)
     }
+}
+
+/// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
+fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
+    let text = text.to_string_lossy().into_owned();
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
+    lines.into_iter().map(|choice: Result<_, regex::Error>| {
+        choice.map_err(|error| {
+            Cli::command().error(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
+        })
+    })
 }
 
 const EXAMPLES: &str = "Examples:
@@ -100,7 +115,6 @@ pub struct Resolve {
         long,
         value_name = "NAME|N|/REGEX/",
         env = "DINGMAP_COLUMN",
-        value_delimiter = '\n',
         help_heading = "Input and output"
     )]
     pub column: Vec<ColumnChoice>,

@@ -151,23 +151,14 @@ pub fn reading(args: &Resolve) -> Options {
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
-        further: further(args),
+        further: further(args).names(),
     }
 }
 
-/// The names of the columns that are appended behind the usual ones, in this order.
-fn further(args: &Resolve) -> Vec<&'static str> {
-    let wanted = [("matched_column", args.column.len() > 1), ("mobile_sent", args.show_sent)];
-    wanted.iter().filter(|(_, wanted)| *wanted).map(|(name, _)| *name).collect()
-}
-
-/// What the rows say in those columns, where the columns of numbers are called `labels`.
+/// What rows get behind the usual five cells.
 #[must_use]
-pub fn said(args: &Resolve, labels: Vec<String>) -> Further {
-    Further {
-        labels: (args.column.len() > 1).then_some(labels),
-        sent: args.show_sent.then(|| mainland(args)),
-    }
+pub fn further(args: &Resolve) -> Further {
+    Further { matched: args.column.len() > 1, sent: args.show_sent.then(|| mainland(args)) }
 }
 
 /// The fewest bytes that a row's new cells take: `,u,,found,0,`.
@@ -176,9 +167,15 @@ const LEAST_APPENDED: u64 = 12;
 /// How the output is written, where the input is in the encoding `read` and holds what the survey, if there was one, says.
 ///
 /// # Errors
-/// Usage (2) for a byte order mark in an encoding that has none.
+/// Usage (2) for a byte order mark in an encoding that has none, and for bytes that are to be kept and converted.
 pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Result<Style, Failure> {
     let encoding = args.output_encoding.unwrap_or(read);
+    if args.lossy_cells && encoding != read {
+        let text = format!(
+            "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
     if args.output_bom == Some(true) && encoding.mark().is_empty() {
         let text = format!(
             "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out"

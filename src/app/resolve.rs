@@ -120,8 +120,11 @@ fn open(args: &Resolve) -> Result<(Source, String, Option<Survey>), Failure> {
         }
     };
     let mut opened = open().map_err(unopened)?;
+    if opened.delimiter.is_some() && options.encoding.is_some() {
+        let text = format!("{name} is a workbook, whose text needs no --encoding: leave it out");
+        return Err(Failure::new(Exit::Usage, text));
+    }
     options.delimiter = opened.delimiter.or(options.delimiter);
-    options.encoding = opened.encoding.or(options.encoding);
     let mut found = None;
     if regular {
         found = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?);
@@ -154,9 +157,9 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let (remote, endpoint, server) = self.far_side(access).await?;
-        let further = config::said(self.args, source.labels());
+        let (further, labels) = (config::further(self.args), source.labels());
         let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
-        let Writing { chunks, sink } = feed::write(sink, further).map_err(broken)?;
+        let Writing { chunks, sink } = feed::write(sink, further, labels).map_err(broken)?;
         let started = Instant::now();
         let (ended, signalled) =
             self.drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals).await;
@@ -180,12 +183,13 @@ impl Run<'_> {
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
         let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
+        let mut lacking = 0;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
-            sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
+            lacking = sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
         }
         let lost = recall::finish(settled, matches!(end, End::Finished)).err();
         let took = started.elapsed();
@@ -194,6 +198,9 @@ impl Run<'_> {
         } else {
             summary::broken_off(&report, took)
         });
+        if let Some(remark) = summary::lacking(lacking) {
+            self.terminal.complain(&remark);
+        }
         let early = lost.filter(|_| !matches!(end, End::StateLost(_))).or(early);
         match early {
             Some(failure) if written => Err(recall::outlook(&failure, self.keeps)),

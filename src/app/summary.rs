@@ -94,6 +94,17 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
     text
 }
 
+/// What to say of the input's characters that the output's encoding lacks.
+#[must_use]
+pub fn lacking(characters: u64) -> Option<String> {
+    (characters > 0).then(|| {
+        format!(
+            "{} of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them",
+            plural(characters, "character")
+        )
+    })
+}
+
 /// The last line of a run that wrote nothing.
 #[must_use]
 pub fn broken_off(report: &Report, took: Duration) -> String {

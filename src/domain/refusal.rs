@@ -9,7 +9,7 @@ pub enum Refusal {
     #[error("the cell is empty")]
     Empty,
     /// A spreadsheet showed a rounded number and the digits are gone.
-    #[error("{0}: Excel rounded this number; restore it from the source")]
+    #[error("{}: Excel rounded this number; restore it from the source", .0.trim_start_matches(['+', '-', '=', '@']))]
     Rounded(String),
     /// Letters or other signs that no phone number has.
     #[error("not a phone number: it has characters other than digits and + - ( ) . and spaces")]

@@ -62,7 +62,7 @@ pub fn next(
                 };
                 let ends = !leads_on(&outcome);
                 // The same number once more says nothing new, and the row may have asked for it itself.
-                let again = told.as_ref().is_some_and(|told| numbers.get(told.answer.nth) == Some(number));
+                let again = numbers.iter().take(nth).any(|before| before == number);
                 if !again {
                     let by = if earlier { By::AnEarlierRun } else { By::AnotherRow };
                     told = Some(Told { answer: Answer { nth, outcome }, by });
@@ -136,6 +136,7 @@ mod tests {
             ("2x_", 0, Status::NotFound, "2"),
             ("x2", 1, Status::NotFound, "2"),
             ("00", 0, Status::NotFound, "0"),
+            ("020", 1, Status::NotFound, "2"),
         ] {
             let by = if message == "5" { By::AnEarlierRun } else { By::AnotherRow };
             assert_eq!(settled(cells), (nth, status, message.to_owned(), by), "{cells}");

@@ -28,12 +28,21 @@ pub struct Load {
 }
 
 /// What rows get behind the usual five cells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Further {
-    /// What says which column a found number stood in, one for each column of numbers; none where rows do not say it.
-    pub labels: Option<Vec<String>>,
+    /// Whether rows say in which of several columns the number that was found stood.
+    pub matched: bool,
     /// How mainland numbers are sent, where rows say what was sent.
     pub sent: Option<Mainland>,
+}
+
+impl Further {
+    /// The names of those columns, in the order of the cells.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let names = [("matched_column", self.matched), ("mobile_sent", self.sent.is_some())];
+        names.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
+    }
 }
 
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
@@ -85,11 +94,11 @@ fn numbered(batch: Batch, rules: Rules, per_row: NonZeroUsize) -> Sheet<Load> {
     Sheet { load: Load { batch, entries }, numbers, per_row }
 }
 
-/// Starts to write.
+/// Starts to write. `labels` are what rows say of the columns of numbers.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(mut sink: Sink, further: Further) -> io::Result<Writing> {
+pub fn write(mut sink: Sink, further: Further, labels: Vec<String>) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sink = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
@@ -107,7 +116,7 @@ pub fn write(mut sink: Sink, further: Further) -> io::Result<Writing> {
                 let message = remark.as_deref().unwrap_or(&outcome.message);
                 let status = outcome.status;
                 let mut cells = vec![&*outcome.userid, &*outcome.exclusive, status.name(), &*code, message];
-                if let Some(labels) = &further.labels {
+                if further.matched {
                     let found = labels.get(*nth).filter(|_| status == Status::Found);
                     cells.push(found.map(String::as_str).unwrap_or_default());
                 }

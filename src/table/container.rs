@@ -7,7 +7,6 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::table::encoding::Encoding;
 use crate::table::sheet::{self, SheetError};
 
 /// As many bytes as tell every container.
@@ -52,10 +51,8 @@ pub struct Opened {
     pub reader: Box<dyn Read + Send>,
     /// What it was packed in, and which sheet was taken, as words for a person.
     pub remark: Option<String>,
-    /// The delimiter, where it is known for sure.
+    /// The delimiter, where it is known for sure: that of a workbook, whose text is made here, in UTF-8 with a mark.
     pub delimiter: Option<u8>,
-    /// The encoding, where it is known for sure: a workbook's text is made here.
-    pub encoding: Option<Encoding>,
 }
 
 /// Opens the file at `path`. A gzip or zstd file is unpacked while it is read, in memory that does not grow with it
@@ -79,12 +76,7 @@ pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
                 others => format!("; other sheets with rows: {}; choose with --sheet", others.join(", ")),
             };
             let remark = Some(format!("sheet {}{others}", sheet.name));
-            Ok(Opened {
-                reader: Box::new(sheet.rows),
-                remark,
-                delimiter: Some(delimiter),
-                encoding: Some(Encoding::Utf8),
-            })
+            Ok(Opened { reader: Box::new(sheet.rows), remark, delimiter: Some(delimiter) })
         }
         Kind::Compound => Err(sheet::old(file).into()),
         kind => unpacked(kind, Box::new(file), wishes),
@@ -142,9 +134,9 @@ fn unpacked(kind: Kind, reader: Box<dyn Read + Send>, wishes: Wishes<'_>) -> Res
             let decoder = zstd::Decoder::new(reader).map_err(ContainerError::Read)?;
             (Box::new(Packed { reader: decoder, name: "zstd" }), "zstd")
         }
-        _ => return Ok(Opened { reader, remark: None, delimiter: None, encoding: None }),
+        _ => return Ok(Opened { reader, remark: None, delimiter: None }),
     };
-    Ok(Opened { reader, remark: Some(name.to_owned()), delimiter: None, encoding: None })
+    Ok(Opened { reader, remark: Some(name.to_owned()), delimiter: None })
 }
 
 /// The first bytes, as many as tell the container or all there are.

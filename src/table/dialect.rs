@@ -29,7 +29,9 @@ pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A delimiter that was asked for and cannot be one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a delimiter is one ASCII character other than a quote or a line end, or the word `tab`")]
+#[error(
+    "a delimiter is one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
+)]
 pub struct DelimiterError;
 
 /// Reads a delimiter as a person types it: the character itself, or `tab` or `\t`.
@@ -39,7 +41,11 @@ pub struct DelimiterError;
 pub fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+        // Cells that are appended may have a question mark in place of what the encoding lacks, an apostrophe from
+        // --excel-safe, and in Shift_JIS a backslash for a yen sign, after it is settled whether they need quotes.
+        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"'?\\\r\n\0".contains(byte) => {
+            Ok(*byte)
+        }
         _ => Err(DelimiterError),
     }
 }

@@ -21,7 +21,7 @@ pub enum Encoding {
     Utf16Be,
     /// GB18030, and GBK and GB2312 in it.
     Gb18030,
-    /// Big5 as Windows has it.
+    /// Big5 as browsers have it, with the characters of Hong Kong.
     Big5,
     /// Shift_JIS as Windows has it (code page 932).
     ShiftJis,
@@ -43,21 +43,29 @@ pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
     #[error("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again")]
     Utf32,
-    /// The file begins like a zip archive, which an `.xlsx` file is.
+    /// The file begins like an archive, a workbook or a compressed file; what the input is packed in is already taken off.
+    #[error("what is packed in this file is packed once more, or is a workbook: unpack it and run again")]
+    Packed,
+    /// A tenth of the bytes are zeros, and it is not UTF-16 either.
     #[error(
-        "this is an Excel workbook (or another zip archive), not a CSV: save it as \"CSV UTF-8\" and run again"
+        "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is \
+         UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
     )]
-    Workbook,
-    /// The file begins like the workbooks that Excel wrote until 2003.
-    #[error("this is an old Excel workbook (.xls), not a CSV: save it as \"CSV UTF-8\" and run again")]
-    OldWorkbook,
-    /// The file begins like gzip.
-    #[error("the file is compressed with gzip: unpack it first (gunzip) and run again")]
-    Gzip,
+    Zeros,
+    /// The byte order mark is that of another encoding.
+    #[error(
+        "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again"
+    )]
+    Contradicted {
+        /// Whose mark it is.
+        marked: Encoding,
+        /// What was asked for.
+        asked: Encoding,
+    },
     /// Neither UTF-8 nor any other encoding fits.
     #[error(
         "line {line}: the byte 0x{byte:02X} at offset {offset} of the file is not UTF-8, and the text does not \
-         read well in any of {LEGACY}; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \
+         read well in any of {LEGACY} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \
          \"CSV UTF-8\") and run again"
     )]
     Unknown {
@@ -123,7 +131,7 @@ impl FromStr for Encoding {
     fn from_str(name: &str) -> Result<Self, EncodingName> {
         let plain: String = name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
         match plain.as_str() {
-            "utf8" | "utf8bom" | "cp65001" => Ok(Self::Utf8),
+            "utf8" | "cp65001" => Ok(Self::Utf8),
             // Without further word it is Windows' own; a mark that says otherwise is believed.
             "utf16" | "utf16le" | "unicode" => Ok(Self::Utf16Le),
             "utf16be" => Ok(Self::Utf16Be),
@@ -178,29 +186,34 @@ impl Encoding {
         }
     }
 
-    /// Adds a text in this encoding, with a question mark in place of each character that the encoding lacks.
-    pub fn encode(self, text: &str, to: &mut Vec<u8>) {
+    /// Adds a text in this encoding, with a question mark in place of each character that the encoding lacks; how many
+    /// those are.
+    pub fn encode(self, text: &str, to: &mut Vec<u8>) -> u64 {
         match self {
             Self::Utf8 => to.extend_from_slice(text.as_bytes()),
             Self::Utf16Le => to.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
             Self::Utf16Be => to.extend(text.encode_utf16().flat_map(u16::to_be_bytes)),
             _ if text.is_ascii() => to.extend_from_slice(text.as_bytes()),
-            _ => self.encode_by_table(text, to),
+            _ => return self.encode_by_table(text, to),
         }
+        0
     }
 
-    fn encode_by_table(self, text: &str, to: &mut Vec<u8>) {
+    fn encode_by_table(self, text: &str, to: &mut Vec<u8>) -> u64 {
         let mut encoder = self.tables().new_encoder();
-        let mut rest = text;
+        let (mut rest, mut lacking) = (text, 0);
         loop {
             // No character takes more bytes in these encodings than twice its bytes in UTF-8.
             to.reserve(rest.len() * 2 + 16);
             let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, to, true);
             rest = rest.get(read..).unwrap_or_default();
             match result {
-                EncoderResult::InputEmpty => return,
+                EncoderResult::InputEmpty => return lacking,
                 EncoderResult::OutputFull => {}
-                EncoderResult::Unmappable(_) => to.push(b'?'),
+                EncoderResult::Unmappable(_) => {
+                    to.push(b'?');
+                    lacking += 1;
+                }
             }
         }
     }
@@ -225,12 +238,11 @@ impl Encoding {
 pub fn is_text(start: &[u8]) -> Result<(), EncodingError> {
     if start.starts_with(b"\xFF\xFE\0\0") || start.starts_with(b"\0\0\xFE\xFF") {
         Err(EncodingError::Utf32)
-    } else if start.starts_with(b"PK\x03\x04") {
-        Err(EncodingError::Workbook)
-    } else if start.starts_with(b"\xD0\xCF\x11\xE0") {
-        Err(EncodingError::OldWorkbook)
-    } else if start.starts_with(b"\x1F\x8B") {
-        Err(EncodingError::Gzip)
+    } else if [&b"PK\x03\x04"[..], b"\xD0\xCF\x11\xE0", b"\x1F\x8B"]
+        .iter()
+        .any(|kind| start.starts_with(kind))
+    {
+        Err(EncodingError::Packed)
     } else {
         Ok(())
     }
@@ -259,9 +271,9 @@ mod tests {
     fn what_is_not_csv_is_told_by_its_first_bytes() {
         let cases: [(&[u8], _); 5] = [
             (b"\xFF\xFE\0\0a\0\0\0", Err(EncodingError::Utf32)),
-            (b"PK\x03\x04\x14", Err(EncodingError::Workbook)),
-            (b"\xD0\xCF\x11\xE0\xA1", Err(EncodingError::OldWorkbook)),
-            (b"\x1F\x8B\x08", Err(EncodingError::Gzip)),
+            (b"PK\x03\x04\x14", Err(EncodingError::Packed)),
+            (b"\xD0\xCF\x11\xE0\xA1", Err(EncodingError::Packed)),
+            (b"\x1F\x8B\x08", Err(EncodingError::Packed)),
             (b"PK\x03,", Ok(())),
         ];
         for (start, found) in cases {
@@ -306,7 +318,9 @@ mod tests {
     fn what_an_encoding_lacks_is_seen() {
         let encoded = |encoding: Encoding, text: &str| {
             let mut bytes = b"x".to_vec();
-            encoding.encode(text, &mut bytes);
+            let lacking = encoding.encode(text, &mut bytes);
+            let signs = |text: &[u8]| text.iter().filter(|byte| **byte == b'?').count() as u64;
+            assert_eq!(lacking, signs(&bytes) - signs(text.as_bytes()));
             bytes
         };
         assert_eq!(encoded(Encoding::Windows1252, "é找到😀€"), b"x\xE9???\x80");

@@ -1,11 +1,8 @@
 //! Owns which encoding an input has: asked for, marked, or told by its first lines. Never guesses where nothing
 //! speaks for an encoding; what the text holds is for others.
 
-use std::iter;
-
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-
 use crate::table::encoding::{Encoding, EncodingError, check, is_text};
+use crate::table::usual::{detector_says, has_words, mostly_utf8, reads_well};
 
 /// What is known of an input's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,35 +20,13 @@ const BY_CONTENT: [Encoding; 4] =
     [Encoding::Gb18030, Encoding::Big5, Encoding::ShiftJis, Encoding::Windows1252];
 /// The fewest bytes by which a file's kind can be told.
 const LONGEST_SIGNATURE: usize = 4;
-/// How many bytes without a clear answer are enough to give up.
+/// How many bytes are looked at; with so many there is an answer or none.
 const ENOUGH: usize = 64 << 10;
 /// How many bytes beyond ASCII are enough to go by how often they occur, where more can be had.
 const TELLING: usize = 16;
-/// Words of a staff list, which are proof of the encoding in which they can be read.
-const WORDS: [&str; 21] = [
-    "手机",
-    "电话",
-    "姓名",
-    "工号",
-    "部门",
-    "号码",
-    "联系方式",
-    "手機",
-    "電話",
-    "號碼",
-    "工號",
-    "部門",
-    "聯絡方式",
-    "携帯",
-    "氏名",
-    "番号",
-    "社員",
-    "フリガナ",
-    "メール",
-    "Straße",
-    "Téléphone",
-];
-
+/// With fewer bytes beyond ASCII, and no word that is known, two encodings in which all of them are usual cannot be told
+/// apart.
+const TOO_FEW: usize = 8;
 /// Tells the encoding by the first bytes of an input, or says that more of them are needed. `asked` is what the user
 /// named, and `complete` says that nothing follows the bytes.
 ///
@@ -68,8 +43,11 @@ pub fn guess(bytes: &[u8], complete: bool, asked: Option<Encoding>) -> Result<Op
     if let Some(asked) = asked {
         // U+FFFE is no character: UTF-16 that begins with it has its bytes the other way round.
         let encoding = marked.filter(|marked| marked.unit() == 2 && asked.unit() == 2).unwrap_or(asked);
-        let mark = if marked == Some(encoding) { encoding.mark().len() } else { 0 };
-        return Ok(Some(Guess { encoding, mark, why: "as asked for" }));
+        return match marked {
+            Some(marked) if marked != encoding => Err(EncodingError::Contradicted { marked, asked }),
+            Some(_) => Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: "as asked for" })),
+            None => Ok(Some(Guess { encoding, mark: 0, why: "as asked for" })),
+        };
     }
     if let Some(encoding) = marked {
         return Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: "told by its mark" }));
@@ -77,21 +55,35 @@ pub fn guess(bytes: &[u8], complete: bool, asked: Option<Encoding>) -> Result<Op
     by_content(bytes, complete)
 }
 
-fn by_content(bytes: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError> {
+fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError> {
+    let enough = complete || all.len() >= ENOUGH;
+    let bytes = all.get(..ENOUGH).unwrap_or(all);
+    let ends = complete && bytes.len() == all.len();
     let whole = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
     let lines = match whole {
-        Some(end) if !complete => bytes.get(..=end).unwrap_or_default(),
+        Some(end) if !ends => bytes.get(..=end).unwrap_or_default(),
         _ => bytes,
     };
     let found = |encoding, why| Ok(Some(Guess { encoding, mark: 0, why }));
-    if let Some(encoding) = wide(bytes) {
-        return found(encoding, "told by the zero bytes of its Latin characters");
+    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
+    let letters = str::from_utf8(lines).unwrap_or_default().chars().filter(|letter| !letter.is_ascii()).count();
+    // Text of many bytes a character that is valid is UTF-8, even where cells are full of zeros.
+    if zeros > 2 && letters < zeros {
+        if let Some(encoding) = wide(bytes) {
+            return found(encoding, "told by the zero bytes of its Latin characters");
+        }
+        if zeros * 10 >= bytes.len() {
+            // Most likely UTF-16 or UTF-32 that is odd in some way: read as anything else it would be one big error.
+            return if enough { Err(EncodingError::Zeros) } else { Ok(None) };
+        }
     }
     let wrong = match str::from_utf8(lines) {
         Ok(text) if text.is_ascii() => return found(Encoding::Utf8, "nothing but ASCII so far"),
         Ok(_) => return found(Encoding::Utf8, "valid throughout its first lines"),
         // A character at the end of what is known may be whole when more of it is.
-        Err(error) if error.error_len().is_none() && whole.is_none() && !complete => return Ok(None),
+        Err(error) if error.error_len().is_none() && whole.is_none() && !ends => {
+            return if enough { found(Encoding::Utf8, "valid throughout its beginning") } else { Ok(None) };
+        }
         Err(_) => check(lines, 1, 0),
     };
     if mostly_utf8(lines) {
@@ -99,22 +91,21 @@ fn by_content(bytes: &[u8], complete: bool) -> Result<Option<Guess>, EncodingErr
     }
     let usual: Vec<Encoding> =
         BY_CONTENT.into_iter().filter(|encoding| reads_well(*encoding, lines)).collect();
-    let worded = |encoding: &&Encoding| {
-        let text = encoding.decode(lines);
-        WORDS.iter().any(|word| text.contains(word))
-    };
+    let worded = |encoding: &&Encoding| has_words(**encoding, lines);
     if let (Some(encoding), 1) = (usual.iter().find(worded), usual.iter().filter(worded).count()) {
         return found(*encoding, "told by words that it holds");
     }
+    let telling = lines.iter().filter(|byte| !byte.is_ascii()).take(TELLING).count();
     // A single name can be read in several encodings.
-    if !complete && lines.iter().filter(|byte| !byte.is_ascii()).take(TELLING).count() < TELLING {
+    if !enough && telling < TELLING {
         return Ok(None);
     }
+    let open = telling < TOO_FEW && usual.len() > 1;
     let detected: Vec<Encoding> =
-        usual.into_iter().filter(|encoding| detector_says(*encoding, lines)).collect();
+        usual.into_iter().filter(|encoding| !open && detector_says(*encoding, lines)).collect();
     match (detected.as_slice(), wrong) {
         (&[encoding], _) => found(encoding, "told by how often its characters occur"),
-        (_, Err(EncodingError::Invalid { line, offset, byte, .. })) if complete || bytes.len() >= ENOUGH => {
+        (_, Err(EncodingError::Invalid { line, offset, byte, .. })) if enough => {
             Err(EncodingError::Unknown { line, offset, byte })
         }
         _ => Ok(None),
@@ -122,87 +113,19 @@ fn by_content(bytes: &[u8], complete: bool) -> Result<Option<Guess>, EncodingErr
 }
 
 /// UTF-16 without a mark: digits, delimiters and line ends have a zero on the same side of each pair of bytes. A few
-/// characters have one on the other side, the commonest of them 一.
+/// characters have one on the other side, the commonest of them 一, and what is known may end within a character.
 fn wide(bytes: &[u8]) -> Option<Encoding> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let zeros = |side: usize| pairs.iter().filter(|pair| pair.get(side) == Some(&0)).count();
-    let many =
-        |zeros: usize, others: usize| zeros * 10 >= pairs.len() * 4 && zeros > 2 && zeros >= others * 8;
+    let many = |zeros: usize, others: usize| zeros * 10 >= pairs.len() * 3 && zeros >= others * 3;
     let encoding = match (zeros(0), zeros(1)) {
         (first, second) if many(second, first) => Encoding::Utf16Le,
         (first, second) if many(first, second) => Encoding::Utf16Be,
         _ => return None,
     };
-    encoding.first_wrong(pairs.as_flattened()).is_none().then_some(encoding)
-}
-
-/// Whether the text is UTF-8 with a few bytes that are none: other encodings' characters are hardly ever valid in it.
-fn mostly_utf8(bytes: &[u8]) -> bool {
-    let (valid, wrong) = bytes.utf8_chunks().fold((0, 0), |(valid, wrong), chunk| {
-        let more = chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
-        (valid + more, wrong + usize::from(!chunk.invalid().is_empty()))
-    });
-    valid > 0 && valid >= wrong * 2
-}
-
-/// Whether nearly everything in the text is valid and three quarters of it are usual in this encoding.
-fn reads_well(encoding: Encoding, bytes: &[u8]) -> bool {
-    let (all, usual) =
-        if encoding == Encoding::Windows1252 { western(bytes) } else { eastern(encoding, bytes) };
-    let text = encoding.decode(bytes);
+    let text = encoding.decode(pairs.as_flattened());
     let wrong = text.chars().filter(|letter| *letter == char::REPLACEMENT_CHARACTER).count();
-    usual * 4 >= all * 3 && wrong * 20 <= all
-}
-
-/// How many characters beyond ASCII there are in a text of one and two bytes each, and how many of them are among those
-/// that its standard holds for the usual ones.
-fn eastern(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
-    let mut rest = bytes.iter().copied();
-    let pairs = iter::from_fn(|| {
-        let lead = rest.find(|byte| !byte.is_ascii())?;
-        Some((lead, rest.next().unwrap_or_default()))
-    });
-    pairs.fold((0, 0), |(all, usual), pair| {
-        let is_usual = match encoding {
-            // Signs, and all that GB2312 has: many given names are of its second level.
-            Encoding::Gb18030 => matches!(pair, (0xA1..=0xA3 | 0xB0..=0xF7, 0xA1..=0xFE)),
-            // Signs, and the characters of the first level.
-            Encoding::Big5 => matches!(pair, (0xA1..=0xC6, 0x40..=0x7E | 0xA1..=0xFE)),
-            // The same, and kana of full width.
-            _ => matches!(pair, (0x81..=0x83 | 0x88..=0x97, 0x40..=0x7E | 0x80..=0xFC)),
-        };
-        (all + 1, usual + usize::from(is_usual))
-    })
-}
-
-/// The same for Western text: letters as its languages have them, no capital behind a small letter, no controls.
-fn western(bytes: &[u8]) -> (usize, usize) {
-    let text = Encoding::Windows1252.decode(bytes);
-    let mut before = ' ';
-    text.chars().fold((0, 0), |(all, usual), letter| {
-        let is_usual = match letter {
-            'ÿ' | '÷' | '×' | 'ð' | 'þ' | 'Ð' | 'Þ' | 'ý' | 'Ý' => false,
-            'À'..='Þ' => !before.is_lowercase(),
-            'ß'..='ü' | 'œ' | 'Œ' | 'š' | 'Š' | 'ž' | 'Ž' => true,
-            _ => "’‘“”„–—…•€£§°«»¿¡ºª®™©·´\u{a0}".contains(letter),
-        };
-        before = letter;
-        if letter.is_ascii() { (all, usual) } else { (all + 1, usual + usize::from(is_usual)) }
-    })
-}
-
-/// Whether the detector takes those lines for this encoding that are valid in it. It knows a good many other encodings,
-/// and a text in one of those is not ours to guess.
-fn detector_says(encoding: Encoding, bytes: &[u8]) -> bool {
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if encoding.first_wrong(line).is_none() {
-            detector.feed(line, false);
-        }
-    }
-    detector.feed(b"", true);
-    let name = detector.guess(None, Utf8Detection::Deny).name();
-    name.parse() == Ok(encoding)
+    (wrong <= 1 || wrong * 20 <= pairs.len()).then_some(encoding)
 }
 
 #[cfg(test)]
@@ -240,19 +163,29 @@ mod tests {
             (Encoding::Gb18030, "姓名,手机号\r\n"),
             (Encoding::Big5, "姓名,手機號碼\r\n"),
             (Encoding::ShiftJis, "氏名,携帯電話\r\n"),
+            (Encoding::ShiftJis, "社員番号,氏名,ﾌﾘｶﾞﾅ,携帯電話\r\n1,佐藤太郎,ｻﾄｳﾀﾛｳ,09012345678\r\n"),
         ];
         for (encoding, text) in headers {
             let found = guess(&encoded(encoding, text), false, None).unwrap();
             assert_eq!(found.map(|guess| guess.encoding), Some(encoding));
         }
         for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
-            let bytes = encoded(encoding, "姓名\t手机号\r\n王一\t13800138000\r\n");
-            assert_eq!(told(&bytes), Some((encoding, 0)), "a zero byte on the other side");
+            for list in
+                ["姓名\t手机号\r\n王一\t13800138000\r\n", "name\tmobile\r\n张一\t13800138000\r\n李一\t1\r\n"]
+            {
+                let bytes = encoded(encoding, &list.repeat(3));
+                assert_eq!(told(&bytes), Some((encoding, 0)), "a zero byte on the other side");
+            }
+            let department = "工号\t姓名\t手机号\t部门\r\n1001\t王一\t13800138000\t研发一部\r\n".repeat(20);
+            assert_eq!(told(&encoded(encoding, &department)), Some((encoding, 0)));
+            let mut cut = encoded(encoding, "a,b,c,d\n😀");
+            cut.pop();
+            cut.pop();
+            let found = guess(&cut, false, None).unwrap();
+            assert_eq!(found.map(|guess| guess.encoding), Some(encoding), "a character that is cut");
         }
         assert_eq!(told("姓名,手机号\n".as_bytes()), Some((Encoding::Utf8, 0)));
-        for ascii in [&b"a\0,b\n"[..], b"a\0\0\0,\0\0\0b\0\0\0\n\0\0\0"] {
-            assert_eq!(told(ascii), Some((Encoding::Utf8, 0)));
-        }
+        assert_eq!(told(b"name,phone\na\0b,13800138000\n"), Some((Encoding::Utf8, 0)));
         assert_eq!(told(b""), Some((Encoding::Utf8, 0)));
     }
 
@@ -267,7 +200,8 @@ mod tests {
         };
         assert_eq!(asked(b"abcd", Encoding::Big5), Some((Encoding::Big5, 0)));
         assert_eq!(asked(b"\xEF\xBB\xBFa", Encoding::Utf8), Some((Encoding::Utf8, 3)));
-        assert_eq!(asked(b"\xEF\xBB\xBFa", Encoding::Gb18030), Some((Encoding::Gb18030, 0)));
+        let error = guess(b"\xEF\xBB\xBFa", true, Some(Encoding::Gb18030)).unwrap_err();
+        assert_eq!(error, EncodingError::Contradicted { marked: Encoding::Utf8, asked: Encoding::Gb18030 });
         assert_eq!(asked(b"\xFE\xFF\0a", Encoding::Utf16Le), Some((Encoding::Utf16Be, 2)));
         assert_eq!(guess(b"\xEF\xBB\xBF", false, None), Ok(None));
     }
@@ -286,6 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn a_beginning_is_enough() {
+        let few = [b"name,mobile\nM\xFCller,1\n".as_slice(), &b"a,13800138000\n".repeat(8000)].concat();
+        assert_eq!(
+            guess(&few, false, None).unwrap().map(|guess| guess.encoding),
+            Some(Encoding::Windows1252)
+        );
+        let long = "手".repeat(40_000);
+        assert_eq!(
+            guess(long.as_bytes(), false, None).unwrap().map(|guess| guess.encoding),
+            Some(Encoding::Utf8)
+        );
+        let later = [b"a,1\n".repeat(20_000).as_slice(), b"M\xFCller\n"].concat();
+        assert_eq!(guess(&later, true, None).unwrap().map(|guess| guess.encoding), Some(Encoding::Utf8));
+    }
+
+    #[test]
     fn what_fits_no_candidate_is_not_guessed() {
         let unknown: [&[u8]; 5] = [
             // Korean, Cyrillic, and bytes that are nothing.
@@ -300,6 +250,15 @@ mod tests {
             // A pipe that has more may yet tell.
             assert_eq!(guess(bytes, false, None), Ok(None));
         }
+        for zeros in [&b"a\0\0\0,\0\0\0b\0\0\0\n\0\0\0"[..], b"\0\0\0a\0\0\0,\0\0\0b\0\0\0\n"] {
+            assert_eq!(guess(zeros, true, None), Err(EncodingError::Zeros));
+        }
+        // Katakana make the same bytes in EUC-JP and in GB18030.
+        let euc = b"\xBC\xD2\xB0\xF7\xC8\xD6\xB9\xE6,\xBB\xE1\xCC\xBE,\xA5\xD5\xA5\xEA\xA5\xAC\xA5\xCA\n1,\xBA\xB4\xC6\xA3\xC2\xC0\xCF\xBA,\xA5\xB5\xA5\xC8\xA5\xA6\n";
+        assert!(matches!(guess(euc, true, None), Err(EncodingError::Unknown { .. })));
+        // Two letters are usual in several encodings.
+        let few = encoded(Encoding::Gb18030, "name,phone\n王伟,1\n");
+        assert!(matches!(guess(&few, true, None), Err(EncodingError::Unknown { .. })));
         let error = guess(b"name,phone\na\xFF,1\n", true, None).unwrap_err();
         assert_eq!(error, EncodingError::Unknown { line: 2, offset: 12, byte: 0xFF });
     }

@@ -5,7 +5,7 @@ use crate::table::dialect::{SAMPLE_BYTES, Sample};
 use crate::table::guess::Guess;
 use crate::table::layout::{Beginning, Layout, Options};
 use crate::table::lead::{Lead, title};
-use crate::table::record::{Framed, Framer};
+use crate::table::record::{Framed, Framer, RecordError, line_ends};
 use crate::table::refusal::SourceError;
 use crate::table::text::Text;
 
@@ -31,14 +31,18 @@ pub fn look(
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Result<Option<Look>, SourceError> {
     let (all, complete) = (text.bytes(), text.complete());
-    let Some(lead) = Lead::take(all, complete, options.skip_lines) else { return Ok(None) };
+    let Some(lead) = Lead::take(all, complete, options.skip_lines) else {
+        let line = 1 + line_ends(all);
+        return if text.is_overlong() { Err(RecordError::TooLong { line }.into()) } else { Ok(None) };
+    };
     let bytes = all.get(lead.length..).unwrap_or_default();
     let delimiter = options.delimiter.or(lead.delimiter);
     let sample = match delimiter {
         Some(delimiter) => Sample::take(bytes, delimiter, complete),
         None => Sample::detect(bytes, complete, looks_like_mobile),
     };
-    let line = match Framer::new(sample.delimiter).at_line(lead.lines + 1).frame(bytes, complete)? {
+    let mut framer = Framer::new(sample.delimiter).at_line(lead.lines + 1);
+    let line = match framer.frame(bytes, complete)? {
         Framed::Row(row) => {
             if options.lossy {
                 text.check_end(lead.length, &row, sample.delimiter)?;
@@ -47,12 +51,15 @@ pub fn look(
             }
             row.line
         }
+        Framed::More if text.is_overlong() => {
+            return Err(RecordError::TooLong { line: framer.line() }.into());
+        }
         Framed::More => return Ok(None),
-        Framed::End => return Err(SourceError::Empty),
+        Framed::End => return Err(SourceError::Empty { skipped: options.skip_lines }),
     };
     let beginning = Beginning { sample: &sample, line, guess, looks_like_mobile };
     let (layout, seen) = beginning.layout(options);
-    if (layout.is_err() || !seen) && !complete && all.len() < SAMPLE_BYTES {
+    if (layout.is_err() || !seen) && !complete && all.len() < SAMPLE_BYTES && !text.is_overlong() {
         // Further rows may give the answer.
         return Ok(None);
     }

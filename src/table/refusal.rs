@@ -29,10 +29,11 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// There is not even a header.
-    #[error(
-        "the input is empty: it has neither a header nor a row; check that the export worked and run again"
-    )]
-    Empty,
+    #[error("{}", empty(*skipped))]
+    Empty {
+        /// How many lines the user has skipped.
+        skipped: u64,
+    },
     /// A row has more cells than the first one.
     #[error(
         "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
@@ -63,4 +64,15 @@ pub enum SourceError {
         /// How many lines look like a title, if any do.
         title: Option<u64>,
     },
+}
+
+fn empty(skipped: u64) -> String {
+    if skipped == 0 {
+        "the input is empty: it has neither a header nor a row; check that the export worked and run again"
+            .to_owned()
+    } else {
+        format!(
+            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a header nor a row; give it a smaller number and run again"
+        )
+    }
 }

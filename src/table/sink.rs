@@ -94,6 +94,8 @@ pub struct Sink {
     /// The output's.
     to: Encoding,
     excel_safe: bool,
+    /// How many characters of the input the output's encoding lacks.
+    lacking: u64,
     /// The cells that are being appended, before they are encoded.
     cells: String,
     gathered: Vec<u8>,
@@ -124,6 +126,7 @@ impl Sink {
                     from,
                     to,
                     excel_safe: style.excel_safe,
+                    lacking: 0,
                     cells: String::new(),
                     gathered: Vec::new(),
                 };
@@ -162,15 +165,17 @@ impl Sink {
         self.output.flush().map_err(|cause| SinkError::Write { target: self.target.clone(), cause })
     }
 
-    /// Ends the table with `tail`, the blank lines behind the last row, and puts a file under its name.
+    /// Ends the table with `tail`, the blank lines behind the last row, and puts a file under its name. Gives how many
+    /// characters of the input became question marks, since the output's encoding lacks them.
     ///
     /// # Errors
     /// [`SinkError`] when the system refuses the bytes or the name; a file that stood there before is untouched.
-    pub fn finish(mut self, tail: &[u8]) -> Result<(), SinkError> {
+    pub fn finish(mut self, tail: &[u8]) -> Result<u64, SinkError> {
         self.pass(tail);
         self.spill()?;
-        let Self { output, target, .. } = self;
-        output.finish().map_err(|cause| SinkError::Finish { target, cause })
+        let Self { output, target, lacking, .. } = self;
+        output.finish().map_err(|cause| SinkError::Finish { target, cause })?;
+        Ok(lacking)
     }
 
     fn spill(&mut self) -> Result<(), SinkError> {
@@ -184,7 +189,7 @@ impl Sink {
         if self.from == self.to {
             self.gathered.extend_from_slice(raw);
         } else {
-            self.to.encode(&self.from.decode(raw), &mut self.gathered);
+            self.lacking += self.to.encode(&self.from.decode(raw), &mut self.gathered);
         }
     }
 

@@ -62,15 +62,12 @@ impl Source {
             // Each look begins at the start, so an input that comes in crumbs is not looked at for every crumb.
             let grown = looks < EARLY_LOOKS || bytes.len() >= looked_at + looked_at / 8;
             let overlong = bytes.len() > 2 * LONGEST_ROW;
-            if complete || (line_ended && grown) || overlong {
+            if complete || ((line_ended || overlong) && grown) {
                 (looks, looked_at, line_ended) = (looks + 1, bytes.len(), false);
                 let Some(guess) = guess(bytes, complete, options.encoding)? else { continue };
                 text.settle(guess.encoding, guess.mark);
                 if let Some(look) = look(&text, &guess, options, looks_like_mobile)? {
                     return Ok(Self::start(text, look, options));
-                }
-                if overlong && text.is_overlong() {
-                    return Err(RecordError::TooLong { line: 1 }.into());
                 }
             }
         }
@@ -211,10 +208,13 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::table::encoding::{Encoding, EncodingError};
     use std::collections::VecDeque;
-    use std::io;
 
     /// Gives one piece at each read.
     struct Pieces(VecDeque<Vec<u8>>);
@@ -318,9 +318,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_placed() {
-        assert!(matches!(refused(b""), SourceError::Empty));
-        assert!(matches!(refused(b"\xEF\xBB\xBF\r\n\n"), SourceError::Empty));
-        assert!(matches!(refused(b"PK\x03\x04"), SourceError::Encoding(EncodingError::Workbook)));
+        assert!(matches!(refused(b""), SourceError::Empty { skipped: 0 }));
+        assert!(matches!(refused(b"\xEF\xBB\xBF\r\n\n"), SourceError::Empty { skipped: 0 }));
+        assert!(matches!(refused(b"PK\x03\x04"), SourceError::Encoding(EncodingError::Packed)));
         assert!(matches!(refused(b"a,b\n1,2\n"), SourceError::Column { .. }));
         assert!(matches!(
             refused(b"\n\"phone\n138"),
@@ -335,5 +335,50 @@ mod tests {
         let error = refused(&late);
         let invalid = EncodingError::Invalid { encoding: Encoding::Utf8, line: 11, offset: 54, byte: 0xFF };
         assert!(matches!(&error, SourceError::Encoding(found) if *found == invalid), "{error}");
+    }
+
+    /// Counts what is read of an input that has no end.
+    struct Endless {
+        beginning: Vec<u8>,
+        row: &'static [u8],
+        read: Arc<AtomicUsize>,
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            if self.beginning.is_empty() {
+                self.beginning = self.row.repeat(1000);
+            }
+            let length = room.len().min(self.beginning.len());
+            room[..length].copy_from_slice(&self.beginning[..length]);
+            self.beginning.drain(..length);
+            self.read.fetch_add(length, Ordering::Relaxed);
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn a_table_is_opened_by_its_beginning() {
+        for (beginning, row) in [
+            (&b"name,mobile\nM\xFCller,13800138000\n"[..], &b"a,13800138000\n"[..]),
+            (b"name,mobile\n", b"\xCD\xF5\xCE\xB0,13800138000\n"),
+            (b"mobile\n", b"13800138000\n"),
+        ] {
+            let read = Arc::<AtomicUsize>::default();
+            let input = Endless { beginning: beginning.to_vec(), row, read: Arc::clone(&read) };
+            let options = Options::default();
+            Source::open(Box::new(input), &options, &|cell| cell.len() == 11).unwrap();
+            let read = read.load(Ordering::Relaxed);
+            assert!(read <= 256 << 10, "{read}");
+        }
+        // A line without an end is told, in whatever encoding.
+        for header in
+            [&b"name,mobile\n"[..], "姓名,手机号\n".as_bytes(), b"\xD0\xD5\xC3\xFB,\xCA\xD6\xBB\xFA\n"]
+        {
+            let input = Endless { beginning: header.to_vec(), row: b"x", read: Arc::default() };
+            let source = Source::open(Box::new(input), &Options::default(), &|_| false);
+            let error = source.and_then(|mut source| source.next_batch(10)).unwrap_err();
+            assert!(matches!(error, SourceError::Record(RecordError::TooLong { line: 2 })), "{error}");
+        }
     }
 }

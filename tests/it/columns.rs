@@ -78,7 +78,7 @@ fn columns_are_named_in_any_width_and_by_patterns() {
         assert_eq!(rows[1], "u00138000,,found,0,ok,Mobile 2", "{choice:?}");
     }
     let lines = |command: &mut Command| {
-        command.env("DINGMAP_COLUMN", "mobile\nMobile 2");
+        command.env("DINGMAP_COLUMN", "mobile\n\nMobile 2\n");
     };
     let seen = attempt(unlimited(), text, lines);
     assert!(seen.output.unwrap().ends_with(",u00138000,,found,0,ok,Mobile 2\n"), "{}", seen.ended.stderr);
@@ -86,6 +86,13 @@ fn columns_are_named_in_any_width_and_by_patterns() {
         seen.ended.stderr.contains(
             "column 1 (ＭＯＢＩＬＥ): asked for by name, then column 2 (Mobile 2): asked for by name"
         ),
+        "{}",
+        seen.ended.stderr
+    );
+    // On the command line a name may have a line end in it, as Excel's Alt+Enter makes it.
+    let seen = resolve("a,\"mobile\nphone\"\nx,13800138000\n", &["-c", "mobile\nphone"]);
+    assert!(
+        seen.output.unwrap().ends_with("\nx,13800138000,u00138000,,found,0,ok\n"),
         "{}",
         seen.ended.stderr
     );

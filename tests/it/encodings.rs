@@ -140,6 +140,17 @@ fn the_output_can_be_asked_for_in_another_encoding() {
         });
         assert_eq!((ended.status, output), (Some(0), Some(expected)), "{flags:?}: {}", ended.stderr);
     }
+    // What is lost on the way is told.
+    let lost = |flags: &[&str]| {
+        let (ended, ..) = resolve(&input, |command| {
+            command.args(flags);
+        });
+        ended.stderr.lines().find(|line| line.contains("became ?")).map(str::to_owned)
+    };
+    let own = encoded("Big5", &table.input()).iter().filter(|byte| **byte == b'?').count();
+    let told = lost(&["--output-encoding", "big5"]).unwrap();
+    assert!(own > 0 && told.contains(&format!("{own} character")), "{own}: {told}");
+    assert_eq!(lost(&["--output-encoding", "utf-8"]), None);
     let marked = encoded("UTF-8", &mark(&table.input()));
     let (_, output, _) = resolve(&marked, |command| {
         command.args(["--output-bom", "false"]);
@@ -149,6 +160,25 @@ fn the_output_can_be_asked_for_in_another_encoding() {
         command.args(["--output-encoding", "Big5", "--output-bom", "true"]);
     });
     assert_eq!((ended.status, output, calls), (Some(2), None, 0), "{}", ended.stderr);
+}
+
+#[test]
+fn wishes_that_contradict_each_other_or_the_file_are_refused() {
+    let text = "姓名,手机号\n王伟,13800138000\n";
+    let workbook = std::fs::read("samples/staff.xlsx").unwrap();
+    for (input, flags, status, words) in [
+        (encoded("GB18030", text), &["--lossy-cells", "--output-encoding", "utf8"][..], 2, "--lossy-cells"),
+        (encoded("UTF-8", &format!("\u{feff}{text}")), &["-e", "gbk"], 3, "mark of UTF-8"),
+        (workbook, &["-e", "gbk"], 2, "--encoding"),
+        (encoded("UTF-8", text), &["-d", "'", "--excel-safe"], 2, "--delimiter"),
+        (encoded("UTF-8", text), &["--skip-lines", "2"], 3, "--skip-lines"),
+    ] {
+        let (ended, output, calls) = resolve(&input, |command| {
+            command.args(flags);
+        });
+        assert_eq!((ended.status, output, calls), (Some(status), None, 0), "{flags:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{flags:?}: {}", ended.stderr);
+    }
 }
 
 #[test]
@@ -180,7 +210,7 @@ fn a_file_that_fits_no_encoding_is_refused_unless_it_is_named() {
 fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
     for (name, person) in [("UTF-8", "王伟"), ("GB18030", "王伟"), ("Big5", "陳志明"), ("Shift_JIS", "鈴木")]
     {
-        let mut input = encoded(name, "name,手机\n").repeat(1);
+        let mut input = encoded(name, "name,手机\n");
         for n in 0..30_000 {
             input.extend(encoded(name, &format!("{person}{n},1380013{:04}\n", n % 5)));
         }
