@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::table::columns::ColumnChoice;
+use crate::table::dialect::DELIMITERS;
 use crate::table::encoding::Encoding;
 use crate::table::layout::Options;
 use crate::table::record::line_ends;
@@ -36,12 +37,18 @@ impl Read for Crumbs {
     }
 }
 
+pub(crate) const LINE_ENDS: [&[u8]; 3] = [b"\n", b"\r\n", b"\r"];
+pub(crate) const QUOTES: [csv::QuoteStyle; 3] =
+    [csv::QuoteStyle::Always, csv::QuoteStyle::Necessary, csv::QuoteStyle::NonNumeric];
+
 /// How a table is written, read and handed on.
 #[derive(Debug, Clone)]
 pub(crate) struct Way {
     pub(crate) delimiter: u8,
-    pub(crate) line_end: &'static [u8],
-    pub(crate) quotes: csv::QuoteStyle,
+    /// What ends the rows, in turn.
+    pub(crate) line_ends: Vec<&'static [u8]>,
+    /// Which cells of the rows are quoted, in turn.
+    pub(crate) quotes: Vec<csv::QuoteStyle>,
     pub(crate) bom: bool,
     pub(crate) headers: bool,
     /// Whether the last row lacks its line end.
@@ -54,7 +61,7 @@ pub(crate) struct Way {
 }
 
 pub(crate) const ANSWER: [&str; 5] = ["§u,1;2|3\t4", "", "found", " §", "a \"b\"\r\nc"];
-const EXPECTED_NAMES: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+pub(crate) const EXPECTED_NAMES: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
 
 /// No cell is a small number: as a header, it would be a name that a position can mean.
 fn cell() -> impl Strategy<Value = String> {
@@ -88,9 +95,9 @@ fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
 
 pub(crate) fn way() -> impl Strategy<Value = Way> {
     let written = (
-        select(b",;\t|".to_vec()),
-        select(vec![&b"\n"[..], b"\r\n", b"\r"]),
-        select(vec![csv::QuoteStyle::Always, csv::QuoteStyle::Necessary]),
+        select(DELIMITERS.to_vec()),
+        prop::collection::vec(select(LINE_ENDS.to_vec()), 1..3),
+        prop::collection::vec(select(QUOTES.to_vec()), 1..3),
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
@@ -98,8 +105,8 @@ pub(crate) fn way() -> impl Strategy<Value = Way> {
     );
     let sizes = prop_oneof![Just(vec![1]), prop::collection::vec(1..40_usize, 1..5), Just(vec![1 << 20])];
     (written, 0..4_usize, sizes, 1..6_usize).prop_map(|(written, column, sizes, batch_rows)| {
-        let (delimiter, line_end, quotes, bom, headers, cut, blanks) = written;
-        Way { delimiter, line_end, quotes, bom, headers, cut, blanks, column, sizes, batch_rows }
+        let (delimiter, line_ends, quotes, bom, headers, cut, blanks) = written;
+        Way { delimiter, line_ends, quotes, bom, headers, cut, blanks, column, sizes, batch_rows }
     })
 }
 
@@ -109,22 +116,25 @@ pub(crate) fn write(table: &[Vec<String>], way: &Way) -> Vec<u8> {
     if way.bom {
         bytes.extend_from_slice("\u{feff}".as_bytes());
     }
-    for (row, blank) in table.iter().zip(way.blanks.iter().cycle()) {
+    let mut line_end = &b""[..];
+    for (index, row) in table.iter().enumerate() {
+        line_end = way.line_ends[index % way.line_ends.len()];
+        let blank = way.blanks[index % way.blanks.len()];
         // After a lone `\r` a blank line's `\n` would join it.
         let joins = bytes.last() == Some(&b'\r') && blank.starts_with('\n');
         bytes.extend_from_slice(if joins { b"" } else { blank.as_bytes() });
         let mut writer = csv::WriterBuilder::new()
             .delimiter(way.delimiter)
-            .quote_style(way.quotes)
+            .quote_style(way.quotes[index % way.quotes.len()])
             .terminator(csv::Terminator::Any(b'\n'))
             .from_writer(Vec::new());
         writer.write_record(row).unwrap();
         let written = writer.into_inner().unwrap();
         bytes.extend_from_slice(&written[..written.len() - 1]);
-        bytes.extend_from_slice(way.line_end);
+        bytes.extend_from_slice(line_end);
     }
     if way.cut {
-        bytes.truncate(bytes.len() - way.line_end.len());
+        bytes.truncate(bytes.len() - line_end.len());
     }
     bytes
 }
@@ -184,13 +194,13 @@ fn pass(mut source: Source, way: &Way) -> Result<Passed, SourceError> {
 }
 
 /// `bytes` without any `appended`, which must occur this often.
-fn without(bytes: &[u8], appended: &str, times: usize) -> Vec<u8> {
+pub(crate) fn without(bytes: &[u8], appended: &str, times: usize) -> Vec<u8> {
     let text = str::from_utf8(bytes).unwrap();
     assert_eq!(text.matches(appended).count(), times);
     text.replace(appended, "").into_bytes()
 }
 
-fn appended(cells: [&str; 5], delimiter: u8) -> String {
+pub(crate) fn appended(cells: [&str; 5], delimiter: u8) -> String {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
     writer.write_record(cells).unwrap();
     let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
