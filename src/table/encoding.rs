@@ -84,6 +84,22 @@ pub enum EncodingError {
         /// The byte itself.
         byte: u8,
     },
+    /// A row that ends where a character does not, so that nothing can stand behind it.
+    #[error(
+        "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte:02X} at offset \
+         {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save \
+         the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again"
+    )]
+    Cut {
+        /// The encoding that the file is read in.
+        encoding: Encoding,
+        /// The physical line on which the row ends, counted from 1.
+        line: u64,
+        /// How many bytes of the file stand before the row's last one.
+        offset: u64,
+        /// The byte itself.
+        byte: u8,
+    },
 }
 
 impl fmt::Display for Encoding {

@@ -40,7 +40,9 @@ pub fn look(
     };
     let line = match Framer::new(sample.delimiter).at_line(lead.lines + 1).frame(bytes, complete)? {
         Framed::Row(row) => {
-            if !options.lossy {
+            if options.lossy {
+                text.check_end(lead.length, &row, sample.delimiter)?;
+            } else {
                 text.check(lead.length, &row)?;
             }
             row.line

@@ -168,7 +168,9 @@ impl Source {
         loop {
             match self.framer.frame(self.text.bytes(), self.text.complete())? {
                 Framed::Row(row) => {
-                    if !self.lossy {
+                    if self.lossy {
+                        self.text.check_end(0, &row, self.layout.dialect.delimiter)?;
+                    } else {
                         self.text.check(0, &row)?;
                     }
                     let (found, expected) = (self.framer.width(), self.layout.width());

@@ -165,6 +165,33 @@ impl Text {
         Ok(())
     }
 
+    /// Checks that a row, which may hold bytes that are no text, does not end with some that would make another
+    /// character of the delimiter behind them; `row` stands `start` bytes behind the beginning of the text.
+    ///
+    /// # Errors
+    /// [`EncodingError::Cut`] for the row's last byte.
+    pub fn check_end(&self, start: usize, row: &Row<'_>, delimiter: u8) -> Result<(), EncodingError> {
+        if self.wrong == 0 {
+            return Ok(());
+        }
+        let from = self.mark + self.raw_length(start);
+        let end = self.mark + self.raw_length(start + row.size());
+        let end = end.saturating_sub(row.terminator.len() * self.encoding.unit());
+        let mut bytes = self.window.bytes().get(from..end).unwrap_or_default().to_vec();
+        let last = bytes.last().copied().unwrap_or_default();
+        let delimiter = char::from(delimiter);
+        self.encoding.encode(delimiter.encode_utf8(&mut [0; 4]), &mut bytes);
+        if self.encoding.decode(&bytes).ends_with(delimiter) {
+            return Ok(());
+        }
+        Err(EncodingError::Cut {
+            encoding: self.encoding,
+            line: row.line + line_ends(row.text),
+            offset: self.window.offset() + end.saturating_sub(1) as u64,
+            byte: last,
+        })
+    }
+
     /// Uses up the first `length` bytes of the text, which are whole lines. The mark is passed.
     pub fn consume(&mut self, length: usize) {
         if self.encoding == Encoding::Utf8 {
@@ -314,5 +341,29 @@ mod tests {
             genuine.check(0, &Row { before: b"", text: "\u{fffd}".as_bytes(), terminator: b"\n", line: 1 }),
             Ok(())
         );
+    }
+
+    #[test]
+    fn a_row_does_not_end_in_half_a_character() {
+        let cases = [
+            (Encoding::Gb18030, &b"a|b\x81\n"[..], b'|', Some((3, 0x81))),
+            (Encoding::Gb18030, b"a,b\x81\n", b',', None),
+            (Encoding::Gb18030, b"a|\"b\x81\"\n", b'|', None),
+            (Encoding::Big5, b"\xFF|\xA4\r\n", b'|', Some((2, 0xA4))),
+            (Encoding::ShiftJis, b"\xFFa|b\n", b'|', None),
+            (Encoding::Utf16Le, b"a\0,\0b", b',', Some((4, b'b'))),
+            (Encoding::Utf16Be, b"\0a\0,\xD8\0\0\n", b',', None),
+        ];
+        for (encoding, bytes, delimiter, cut) in cases {
+            let mut text = text(bytes, 100, encoding, 0);
+            while !text.complete() {
+                text.fill().unwrap();
+            }
+            let all = text.bytes().to_vec();
+            let end = all.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(all.len());
+            let row = Row { before: b"", text: &all[..end], terminator: &all[end..], line: 1 };
+            let expected = cut.map(|(offset, byte)| EncodingError::Cut { encoding, line: 1, offset, byte });
+            assert_eq!(text.check_end(0, &row, delimiter).err(), expected, "{bytes:?}");
+        }
     }
 }
