@@ -4,6 +4,9 @@
 mod number;
 #[path = "properties/reply.rs"]
 mod reply;
+#[cfg(unix)]
+#[path = "properties/roundtrip.rs"]
+mod roundtrip;
 
 use std::path::Path;
 
@@ -34,6 +37,12 @@ fn replies() {
     replay("reply", reply::reply);
 }
 
+#[cfg(unix)]
+#[test]
+fn tables() {
+    replay("roundtrip", roundtrip::roundtrip);
+}
+
 /// Every target of the fuzzer has its corpus, and every corpus its replay above.
 #[test]
 fn every_target_is_replayed() {
@@ -44,6 +53,6 @@ fn every_target_is_replayed() {
         names.sort();
         names
     };
-    assert_eq!(names("fuzz/fuzz_targets"), ["number", "reply"]);
-    assert_eq!(names("fuzz/corpus"), ["number", "reply"]);
+    assert_eq!(names("fuzz/fuzz_targets"), ["number", "reply", "roundtrip"]);
+    assert_eq!(names("fuzz/corpus"), ["number", "reply", "roundtrip"]);
 }

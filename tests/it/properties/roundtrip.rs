@@ -1,0 +1,357 @@
+//! What holds for any bytes that are taken for a table: they are refused, or come out as they went in with five cells
+//! more in each row, whatever pieces they are read in. The fuzzer in `fuzz/` and the replay of its corpus share this file.
+
+use std::borrow::Cow;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::AsRawFd;
+
+use dingmap::table::batch::Batch;
+use dingmap::table::columns::ColumnChoice;
+use dingmap::table::encoding::Encoding;
+use dingmap::table::layout::Options;
+use dingmap::table::lead::Lead;
+use dingmap::table::record::line_ends;
+use dingmap::table::sink::{Sink, Style};
+use dingmap::table::source::{Source, SourceError};
+use dingmap::table::survey::survey;
+use dingmap::table::target::Target;
+
+const ENCODINGS: [Option<Encoding>; 8] = [
+    None,
+    Some(Encoding::Utf8),
+    Some(Encoding::Utf16Le),
+    Some(Encoding::Utf16Be),
+    Some(Encoding::Gb18030),
+    Some(Encoding::Big5),
+    Some(Encoding::ShiftJis),
+    Some(Encoding::Windows1252),
+];
+/// The usual delimiters, and one that is in the names of the appended columns.
+const DELIMITERS: [Option<u8>; 8] =
+    [None, None, Some(b','), Some(b';'), Some(b'\t'), Some(b'|'), Some(b' '), Some(b'e')];
+const HEADERS: [Option<bool>; 4] = [None, None, Some(true), Some(false)];
+/// The sizes of the pieces that an input is read in, in turn.
+const SIZES: [&[usize]; 8] = [&[1], &[2], &[3], &[1, 2], &[7, 1], &[64], &[5, 1, 300], &[1000]];
+/// What is appended: cells with whatever needs quotes, and a character that not every encoding has.
+const ANSWER: [&str; 5] = ["u,1;2|3\t4", "", "é手", "say \"no\"", "a\r\nb"];
+/// How many bytes a pipe takes at the least without anyone reading it.
+const PIPE: usize = 16 << 10;
+
+/// Gives pieces of these sizes in turn.
+struct Pieces {
+    bytes: Vec<u8>,
+    given: usize,
+    sizes: &'static [usize],
+    reads: usize,
+}
+
+impl Pieces {
+    fn of(bytes: &[u8], sizes: &'static [usize]) -> Box<dyn Read + Send> {
+        Box::new(Self { bytes: bytes.to_vec(), given: 0, sizes, reads: 0 })
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let end = self.bytes.len().min(self.given + self.sizes[self.reads % self.sizes.len()]);
+        self.reads += 1;
+        let read = (&self.bytes[self.given..end]).read(room)?;
+        self.given += read;
+        Ok(read)
+    }
+}
+
+/// A way through the table room, as three bytes choose it.
+struct Way {
+    options: Options,
+    style: Style,
+    sizes: &'static [usize],
+    batch_rows: usize,
+}
+
+impl Way {
+    fn chosen(written: u8, read: u8, columns: u8) -> Self {
+        let position = |position: u8| ColumnChoice::Position(usize::from(position));
+        let options = Options {
+            encoding: ENCODINGS[usize::from(written & 7)],
+            delimiter: DELIMITERS[usize::from(written >> 3 & 7)],
+            headers: HEADERS[usize::from(written >> 6)],
+            lossy: read & 1 > 0,
+            flexible: read & 2 > 0,
+            skip_lines: u64::from(read >> 2 & 3),
+            columns: match [columns & 7, columns >> 6] {
+                [0 | 1, _] => Vec::new(),
+                [one, 0] => vec![position(one - 1)],
+                [one, other] => vec![position(one - 1), position(other)],
+            },
+            further: Vec::new(),
+        };
+        Self {
+            options,
+            style: Style { encoding: (read >> 7 > 0).then_some(Encoding::Utf8), ..Style::default() },
+            sizes: SIZES[usize::from(read >> 4 & 7)],
+            batch_rows: usize::from(columns >> 3 & 7) + 1,
+        }
+    }
+}
+
+/// What became of a table.
+#[derive(Debug, PartialEq, Eq)]
+struct Passed {
+    /// Empty when reading failed on the way.
+    output: Vec<u8>,
+    /// What the output should be, put together from what the source gave.
+    expected: Vec<u8>,
+    /// The input's bytes as the source gave them.
+    pieces: Vec<u8>,
+    lines: Vec<u64>,
+    numbers: Vec<Vec<String>>,
+    error: Option<String>,
+}
+
+/// An error without the advice on titles, which looks at no more of the input than is known by then.
+fn words(error: &SourceError) -> String {
+    let words = error.to_string();
+    assert!(!words.is_empty());
+    words.split("; if the header stands below").next().unwrap_or_default().to_owned()
+}
+
+/// Reads what the sink has written so far, which is something.
+fn drain(pipe: &mut PipeReader, to: &mut Vec<u8>) {
+    let mut room = vec![0; 8 * PIPE];
+    let read = pipe.read(&mut room).unwrap();
+    to.extend_from_slice(&room[..read]);
+}
+
+/// Takes the rows of `source` through the sink. A pipe takes the place of a file: what is written to either is the same.
+fn pass(mut source: Source, way: &Way) -> Passed {
+    let (mut pipe, end) = io::pipe().unwrap();
+    let target = Target::File(format!("/dev/fd/{}", end.as_raw_fd()).into());
+    let head = source.head().clone();
+    let mut sink = Sink::create(target, &head, way.style).unwrap();
+    drop(end);
+    let (from, to) = (head.encoding, way.style.encoding.unwrap_or(head.encoding));
+    let pieces = [head.mark.as_slice(), &head.raw, &head.terminator].concat();
+    let expected = if head.mark.is_empty() { Vec::new() } else { to.mark().to_vec() };
+    let mut passed =
+        Passed { output: Vec::new(), expected, pieces, lines: Vec::new(), numbers: Vec::new(), error: None };
+    let put = |raw: &[u8], expected: &mut Vec<u8>| {
+        if from == to {
+            expected.extend_from_slice(raw);
+        } else {
+            to.encode(&from.decode(raw), expected);
+        }
+    };
+    put(&head.raw, &mut passed.expected);
+    if let Some(names) = &head.names {
+        to.encode(&appended(0, names, head.delimiter), &mut passed.expected);
+    }
+    put(&head.terminator, &mut passed.expected);
+    let mut line = 1 + ends(&head.raw, from) + ends(&head.terminator, from);
+    let mut written = 2 * head.raw.len() + PIPE / 4;
+    loop {
+        let batch = match source.next_batch(way.batch_rows) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            Err(error) => {
+                passed.error = Some(words(&error));
+                passed.output.clear();
+                assert!(source.next_batch(way.batch_rows).unwrap().is_none());
+                return passed;
+            }
+        };
+        assert!((1..=way.batch_rows).contains(&batch.len()));
+        for row in 0..batch.len() {
+            let [before, raw, terminator] = parts(&batch, row);
+            line += ends(before, from);
+            assert_eq!(batch.line(row), line);
+            line += ends(raw, from) + ends(terminator, from);
+            passed.lines.push(batch.line(row));
+            passed.numbers.push(batch.cells(row).map(str::to_owned).collect());
+            passed.pieces.extend([before, raw, terminator].concat());
+            let missing = batch.missing(row);
+            put(before, &mut passed.expected);
+            put(raw, &mut passed.expected);
+            to.encode(&appended(missing, &ANSWER, head.delimiter), &mut passed.expected);
+            put(terminator, &mut passed.expected);
+            written += 3 * (before.len() + raw.len()) + 2 * missing + 200;
+            if written > PIPE {
+                sink.flush().unwrap();
+                drain(&mut pipe, &mut passed.output);
+                written = 0;
+            }
+            sink.row(&batch, row, &ANSWER).unwrap();
+        }
+    }
+    put(source.tail(), &mut passed.expected);
+    passed.pieces.extend_from_slice(source.tail());
+    sink.finish(source.tail()).unwrap();
+    pipe.read_to_end(&mut passed.output).unwrap();
+    passed
+}
+
+fn parts(batch: &Batch, row: usize) -> [&[u8]; 3] {
+    [batch.before(row), batch.raw(row), batch.terminator(row)]
+}
+
+fn ends(raw: &[u8], encoding: Encoding) -> u64 {
+    if encoding.unit() == 1 { line_ends(raw) } else { line_ends(encoding.decode(raw).as_bytes()) }
+}
+
+/// Cells as the `csv` crate writes them behind `missing` empty ones.
+fn appended<C: AsRef<[u8]>>(missing: usize, cells: &[C], delimiter: u8) -> String {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+    writer.write_record(cells).unwrap();
+    let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+    let delimiters = char::from(delimiter).to_string().repeat(missing + 1);
+    format!("{delimiters}{}", written.strip_suffix('\n').unwrap_or_default())
+}
+
+/// What the `csv` crate reads. It drops a mark at the beginning, which a line end in front of it keeps in its cell.
+fn records(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
+    let text = [b"\n", text].concat();
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_slice());
+    reader.byte_records().map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
+}
+
+/// The bytes behind the mark as text; in UTF-8 also what is none.
+fn text(bytes: &[u8], mark: usize, encoding: Encoding) -> Cow<'_, [u8]> {
+    let bytes = &bytes[mark..];
+    if encoding == Encoding::Utf8 {
+        return bytes.into();
+    }
+    match encoding.decode(bytes) {
+        Cow::Borrowed(text) => text.as_bytes().into(),
+        Cow::Owned(text) => text.into_bytes().into(),
+    }
+}
+
+/// How a table was opened: what its rows depend on.
+struct Shape {
+    width: usize,
+    columns: Vec<usize>,
+    headers: bool,
+    delimiter: u8,
+    encoding: Encoding,
+    mark: usize,
+}
+
+fn shape(source: &Source) -> Shape {
+    let dialect = source.dialect();
+    Shape {
+        width: source.width(),
+        columns: source.columns().iter().map(|column| column.index).collect(),
+        headers: dialect.headers,
+        delimiter: dialect.delimiter,
+        encoding: dialect.encoding,
+        mark: source.head().mark.len(),
+    }
+}
+
+/// What holds for one table that was read to its end, by an outside reader's account.
+fn comes_out_as_it_went_in(bytes: &[u8], way: &Way, shape: &Shape, passed: &Passed) {
+    assert_eq!(passed.pieces, bytes);
+    assert_eq!(passed.output, passed.expected);
+    let Shape { width, delimiter, encoding, .. } = *shape;
+    let to = way.style.encoding.unwrap_or(encoding);
+    let input = text(bytes, shape.mark, encoding);
+    let output = text(&passed.output, if shape.mark > 0 { to.mark().len() } else { 0 }, to);
+    let lead = Lead::take(&input, true, way.options.skip_lines).unwrap().length;
+    let after = records(&output[lead..], delimiter);
+    assert_eq!(after.len(), passed.numbers.len() + usize::from(shape.headers));
+    let answer = ANSWER.map(|cell| {
+        let mut bytes = Vec::new();
+        to.encode(cell, &mut bytes);
+        to.decode(&bytes).into_owned().into_bytes()
+    });
+    for cells in &after[usize::from(shape.headers)..] {
+        assert!(cells.len() >= width + 5 && cells.ends_with(&answer));
+    }
+    // In a file with one column a blank line is a row, which the outside reader does not see.
+    if width == 1 {
+        return;
+    }
+    let padded = |input: &[u8]| {
+        let mut rows = records(input, delimiter);
+        for cells in rows.iter_mut().filter(|cells| cells.len() < width) {
+            cells.resize(width, Vec::new());
+        }
+        rows
+    };
+    let before = padded(&input[lead..]);
+    let number = |cells: &[Vec<u8>], column: usize| String::from_utf8_lossy(&cells[column]).into_owned();
+    let numbers = before[usize::from(shape.headers)..].iter();
+    let numbers: Vec<Vec<_>> =
+        numbers.map(|cells| shape.columns.iter().map(|&column| number(cells, column)).collect()).collect();
+    assert_eq!(passed.numbers, numbers);
+    let own: Vec<_> = after.iter().map(|cells| cells[..cells.len() - 5].to_vec()).collect();
+    if encoding == to {
+        // The end of a file can cut a character of four bytes behind its second one, a digit, which is text again as
+        // soon as anything follows.
+        let mut followed = bytes.to_vec();
+        to.encode("\n", &mut followed);
+        assert_eq!(own, padded(&text(&followed, shape.mark, encoding)[lead..]));
+    } else {
+        assert_eq!(own, before);
+    }
+}
+
+/// Three bytes choose the way, the rest is the input.
+///
+/// # Panics
+/// Where the property does not hold.
+pub(crate) fn roundtrip(data: &[u8]) {
+    let Some((&[written, read, columns], bytes)) = data.split_first_chunk() else { return };
+    let way = Way::chosen(written, read, columns);
+    let mobile = |cell: &str| cell.starts_with("13");
+    let open = |sizes, options: &Options| Source::open(Pieces::of(bytes, sizes), options, &mobile);
+    let surveyed = survey(Pieces::of(bytes, &[usize::MAX / 2]), &way.options, &mobile);
+    let source = match open(&[usize::MAX / 2], &way.options) {
+        Ok(source) => source,
+        Err(error) => {
+            assert_eq!(surveyed.map_err(|error| words(&error)), Err(words(&error)));
+            // With less of the input known, less may speak against it, unless all is settled.
+            let Options { encoding, delimiter, headers, columns, .. } = &way.options;
+            let settled =
+                encoding.is_some() && delimiter.is_some() && headers.is_some() && !columns.is_empty();
+            match open(way.sizes, &way.options) {
+                Ok(source) => {
+                    assert!(!settled);
+                    let shape = shape(&source);
+                    let passed = pass(source, &way);
+                    if passed.error.is_none() {
+                        comes_out_as_it_went_in(bytes, &way, &shape, &passed);
+                    }
+                }
+                Err(other) => assert!(!settled || words(&other) == words(&error), "{other}"),
+            }
+            return;
+        }
+    };
+    let found = shape(&source);
+    let passed = pass(source, &way);
+    assert!(bytes.starts_with(&passed.pieces));
+    if let Some(error) = &passed.error {
+        assert_eq!(surveyed.map_err(|error| words(&error)), Err(error.clone()));
+    } else {
+        assert_eq!(surveyed.unwrap().rows, passed.numbers.len() as u64);
+        comes_out_as_it_went_in(bytes, &way, &found, &passed);
+    }
+    let settled = Options {
+        encoding: Some(found.encoding),
+        delimiter: Some(found.delimiter),
+        headers: Some(found.headers),
+        columns: found.columns.iter().map(|column| ColumnChoice::Position(column + 1)).collect(),
+        ..way.options.clone()
+    };
+    match open(way.sizes, &settled) {
+        // A column that is called by the number is not the one at the position, and may be asked for already.
+        Ok(source) if shape(&source).columns != found.columns => assert!(found.headers),
+        Ok(source) => assert_eq!(pass(source, &way), passed),
+        Err(error) => assert!(found.headers && found.columns.len() > 1, "{error}"),
+    }
+}
