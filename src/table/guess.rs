@@ -65,8 +65,9 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
         _ => bytes,
     };
     let found = |encoding, why| Ok(Some(Guess { encoding, mark: 0, why }));
-    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
-    let letters = str::from_utf8(lines).unwrap_or_default().chars().filter(|letter| !letter.is_ascii()).count();
+    let zeros = bytes.split(|byte| *byte == 0).count() - 1;
+    let letters =
+        str::from_utf8(lines).unwrap_or_default().chars().filter(|letter| !letter.is_ascii()).count();
     // Text of many bytes a character that is valid is UTF-8, even where cells are full of zeros.
     if zeros > 2 && letters < zeros {
         if let Some(encoding) = wide(bytes) {

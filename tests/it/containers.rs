@@ -177,7 +177,7 @@ fn a_workbook_that_cannot_be_read_says_why() {
     let good = staff(&[("A", "13800138000")]);
     for (bytes, word) in [
         (good[..good.len() / 2].to_vec(), "damaged or cut off"),
-        (gzip(&good), "Excel workbook"),
+        (gzip(&good), "is a workbook: unpack it"),
         (workbook(&[("A", "visible", "")]), "no visible sheet"),
         (protected(), "password"),
         (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".repeat(100), "old Excel workbook (.xls)"),

@@ -47,8 +47,8 @@ fn a_column_that_is_open_to_doubt_is_not_guessed() {
         ("手机号,mobile\n13800138000,13900139000\n", &[][..], ["1 手机号", "2 mobile"]),
         ("phone,n,phone\n13800138000,1,13900139000\n", &["-c", "phone"], ["1 phone", "3 phone"]),
         ("colour,city\nred,Rome\n", &[], ["1 colour", "2 city"]),
-        // Without a header there is nothing to go by, and the cells must not be shown.
-        ("13800138000,13900139000\n", &[], ["1, 2", "--column"]),
+        // Without a header there is nothing to go by but the cells, and those are masked.
+        ("13800138000,13900139000\n", &[], ["1 (138****8000), 2 (139****9000)", "--column"]),
     ] {
         let seen = attempt(unlimited(), text, |command| {
             command.args(flags);
