@@ -69,7 +69,7 @@ pub struct Keep {
     /// Use answers of finished runs up to this old; 0: each run asks anew
     #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE", default_value = "0", value_parser = age)]
     pub max_age: Duration,
-    /// The same for where nobody was found or seen, at most --max-age; 0: always ask again
+    /// The same for numbers that nobody had or that were out of scope, at most --max-age; 0: always ask again
     #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = age)]
     pub max_age_not_found: Duration,
 }

@@ -164,3 +164,80 @@ impl Settled {
         finish(&self.state, &self.begun).map_err(|error| Lost(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::domain::outcome::{Code, Status};
+    use crate::store::runs::{Wish, begin};
+    use crate::store::scope::Scope;
+
+    const NOON: i64 = 1_790_000_000;
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn noon() -> i64 {
+        NOON
+    }
+
+    fn an_hour_earlier() -> i64 {
+        NOON - 3600
+    }
+
+    fn start(path: &Path, clock: fn() -> i64, any: Duration) -> Disk {
+        let (state, aside) = State::open(path, false, false).unwrap();
+        assert_eq!(aside, None);
+        let scope = &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
+        let wish = Wish { scope, fingerprint: "f", restart: false, rows: None, now: clock() };
+        let begun = begin(&state, wish).unwrap();
+        Disk::start(state, begun, Ages { any, nobody: any }, clock).unwrap()
+    }
+
+    fn number(n: u32) -> Mobile {
+        Mobile::mainland(format!("139{n:08}").as_bytes()).unwrap()
+    }
+
+    fn answer(n: u32) -> Arc<Outcome> {
+        Arc::new(Outcome::bare(Status::NotFound, Some(Code::Number(60121)), format!("answer {n}")))
+    }
+
+    #[test]
+    fn an_answer_is_known_at_once_and_memory_lets_go_of_it_once_it_is_on_disk() {
+        let room = tempfile::tempdir().unwrap();
+        let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
+        for n in 0..100 {
+            assert_eq!(disk.get(number(n)), None);
+            disk.keep(number(n), &answer(n));
+            assert_eq!(disk.get(number(n)), Some(Recalled { outcome: answer(n), earlier: false }));
+        }
+        let begun = Instant::now();
+        while !disk.fresh.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(30) && disk.lost().is_none());
+            std::thread::sleep(Duration::from_millis(5));
+            disk.refresh();
+        }
+        assert!(disk.order.is_empty() && disk.has_room(QUEUE - 1) && !disk.has_room(QUEUE));
+        for n in 0..100 {
+            assert_eq!(disk.get(number(n)), Some(Recalled { outcome: answer(n), earlier: false }));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_no_answer_from_an_unfinished_run_and_gives_none_of_a_finished_one() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("s");
+        let mut disk = start(&path, noon, Duration::ZERO);
+        disk.keep(number(1), &answer(1));
+        drop(disk.close().unwrap());
+        let mut disk = start(&path, an_hour_earlier, Duration::ZERO);
+        assert_eq!(disk.get(number(1)), Some(Recalled { outcome: answer(1), earlier: true }));
+        disk.close().unwrap().finish().unwrap();
+        for (any, known) in [(Duration::ZERO, false), (HOUR / 2, false), (HOUR, true), (HOUR * 2, true)] {
+            let mut disk = start(&path, an_hour_earlier, any);
+            assert_eq!(disk.get(number(1)).is_some(), known, "{any:?}");
+            disk.close().unwrap().finish().unwrap();
+        }
+    }
+}

@@ -37,8 +37,10 @@ enum Cipher {
     Word(Box<str>),
 }
 
-/// Session, time, status, code, user id, exclusive ids, message.
-type Wire<S> = (u64, i64, usize, Option<Cipher>, S, S, S);
+/// The usual answer, found and nothing unusual about it: session, time, user id. It saves a third of the file.
+type Plain<S> = (u64, i64, S);
+/// Any other: session, time, status, code, user id, exclusive ids, message.
+type Whole<S> = (u64, i64, usize, Option<Cipher>, S, S, S);
 
 impl Kept {
     /// The bytes on disk; none for an answer that is not [`definitive`].
@@ -50,10 +52,15 @@ impl Kept {
             Code::Number(number) => Cipher::Number(*number),
             Code::Word(word) => Cipher::Word(word.clone()),
         });
-        let wire: Wire<&str> =
-            (self.session, self.asked, status, code, &outcome.userid, &outcome.exclusive, &outcome.message);
         let mut bytes = vec![0; CHECKSUM];
-        serde_json::to_writer(&mut bytes, &wire).ok()?;
+        if *outcome == plain(outcome.userid.clone()) {
+            let plain: Plain<&str> = (self.session, self.asked, &outcome.userid);
+            serde_json::to_writer(&mut bytes, &plain).ok()?;
+        } else {
+            let (userid, exclusive, message) = (&*outcome.userid, &*outcome.exclusive, &*outcome.message);
+            let whole: Whole<&str> = (self.session, self.asked, status, code, userid, exclusive, message);
+            serde_json::to_writer(&mut bytes, &whole).ok()?;
+        }
         let sum = checksum(key, bytes.get(CHECKSUM..)?);
         bytes.get_mut(..CHECKSUM)?.copy_from_slice(&sum);
         Some(bytes)
@@ -66,7 +73,10 @@ impl Kept {
         if sum != checksum(key, json) {
             return None;
         }
-        let (session, asked, status, code, userid, exclusive, message): Wire<Box<str>> =
+        if let Ok((session, asked, userid)) = serde_json::from_slice::<Plain<Box<str>>>(json) {
+            return Some(Self { session, asked, outcome: plain(userid) });
+        }
+        let (session, asked, status, code, userid, exclusive, message): Whole<Box<str>> =
             serde_json::from_slice(json).ok()?;
         let code = code.map(|code| match code {
             Cipher::Number(number) => Code::Number(number),
@@ -75,6 +85,11 @@ impl Kept {
         let status = *DEFINITIVE.get(status)?;
         Some(Self { session, asked, outcome: Outcome { status, userid, exclusive, code, message } })
     }
+}
+
+/// The usual answer.
+fn plain(userid: Box<str>) -> Outcome {
+    Outcome { userid, ..Outcome::bare(Status::Found, Some(Code::Number(0)), "ok") }
 }
 
 fn checksum((scope, number): Key, json: &[u8]) -> [u8; CHECKSUM] {
@@ -101,6 +116,9 @@ mod tests {
         };
         let word = Code::Word("isp.x".into());
         vec![
+            plain("u1".into()),
+            plain("".into()),
+            Outcome { exclusive: "a".into(), ..plain("u1".into()) },
             found.clone(),
             Outcome { code: None, ..found },
             Outcome::bare(Status::NotFound, Some(Code::Number(60121)), ""),
