@@ -16,7 +16,6 @@ use crate::api::token::{Grant, NoToken};
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
 use crate::domain::verdict::{Hold, Limit};
-use crate::engine::backoff::Backoff;
 use crate::engine::choice::{self, By, Next, Told, leads_on};
 use crate::engine::ending::End;
 use crate::engine::event::Event;
@@ -56,8 +55,6 @@ pub(crate) struct Dispatcher<'k, R, L, F> {
     under_way: HashMap<Id, Call>,
     tokens: Tokens,
     pub(crate) fetches: JoinSet<Result<Grant, NoToken>>,
-    /// How long to wait after token calls that failed in a row.
-    outage: Option<Backoff>,
     /// The rate that was announced last.
     rate: Rate,
     holds: Holds,
@@ -93,7 +90,6 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             under_way: HashMap::new(),
             tokens: Tokens::default(),
             fetches: JoinSet::new(),
-            outage: None,
             holds: Holds::default(),
             omen: Omen::default(),
             report: Report::default(),
@@ -296,7 +292,6 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         let outage = match joined {
             Ok(Ok(grant)) => {
                 self.report.tokens += u64::from(grant.fresh_for.is_some());
-                self.outage = None;
                 self.tokens.granted(grant);
                 return (self.announce)(&Event::Token(self.report.tokens));
             }
@@ -313,9 +308,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         };
         let (reason, answered) = outage;
         let retries = self.settings.retries;
-        let delay = self.outage.get_or_insert_with(|| Backoff::new(retries)).after_failure(&mut self.jitter);
         let serves = self.tokens.usable().is_some();
-        let (failures, delay) = self.tokens.failed(delay);
+        let (failures, delay) = self.tokens.failed(retries, &mut self.jitter);
         if failures <= retries.most || serves {
             return (self.announce)(&Event::NoToken { reason, delay, serves });
         }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::api::token::Grant;
+use crate::engine::backoff::{Backoff, Retries};
 
 /// A renewal that failed before its time is tried again after this long; the old token serves meanwhile.
 const LATER: Duration = Duration::from_secs(30);
@@ -26,6 +27,8 @@ pub struct Tokens {
     fetching: bool,
     /// Token calls that failed since the last one that worked.
     failures: u32,
+    /// How long to wait after those.
+    backoff: Option<Backoff>,
     /// No token call before this moment.
     not_before: Option<Instant>,
 }
@@ -60,6 +63,7 @@ impl Tokens {
         self.due = grant.fresh_for.map(|fresh| Instant::now() + fresh);
         self.generation += 1;
         (self.dead, self.fetching, self.failures, self.not_before) = (false, false, 0, None);
+        self.backoff = None;
     }
 
     /// The token call was throttled: it starts again when calls may.
@@ -67,10 +71,11 @@ impl Tokens {
         self.fetching = false;
     }
 
-    /// The token call failed and may work later: how often it failed in a row, and when it is tried again. `delay` is
-    /// the backoff where there is no token to go on with.
-    pub fn failed(&mut self, delay: Duration) -> (u32, Duration) {
-        let delay = if self.usable().is_some() { LATER } else { delay };
+    /// The token call failed and may work later: how often it failed in a row, and when it is tried again: after a
+    /// backoff, where there is no token to go on with.
+    pub fn failed(&mut self, retries: Retries, jitter: &mut fastrand::Rng) -> (u32, Duration) {
+        let backoff = self.backoff.get_or_insert_with(|| Backoff::new(retries)).after_failure(jitter);
+        let delay = if self.usable().is_some() { LATER } else { backoff };
         self.fetching = false;
         self.failures += 1;
         self.not_before = Some(Instant::now() + delay);
@@ -91,6 +96,11 @@ mod tests {
         Grant { token: "t".into(), fresh_for: Some(Duration::from_secs(fresh_for)) }
     }
 
+    fn failed(tokens: &mut Tokens) -> (u32, Duration) {
+        let second = Duration::from_secs(1);
+        tokens.failed(Retries { most: 5, min: second, max: second }, &mut fastrand::Rng::with_seed(1))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn renewed_once_per_token_and_before_its_end() {
         let mut tokens = Tokens::default();
@@ -108,7 +118,7 @@ mod tests {
         assert_eq!(tokens.usable().unwrap().1, 2, "a straggler of the first token does not harm the second");
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(tokens.usable().is_some() && tokens.fetch_now(), "renewed early, while the old one serves");
-        assert_eq!(tokens.failed(Duration::ZERO), (1, LATER));
+        assert_eq!(failed(&mut tokens), (1, LATER));
         assert!(!tokens.fetch_now() && tokens.wakes() == Some(Instant::now() + LATER));
     }
 
@@ -116,11 +126,11 @@ mod tests {
     async fn without_a_token_a_failed_fetch_backs_off() {
         let mut tokens = Tokens::default();
         assert!(tokens.fetch_now());
-        assert_eq!(tokens.failed(Duration::from_secs(1)), (1, Duration::from_secs(1)));
+        assert_eq!(failed(&mut tokens), (1, Duration::from_secs(1)));
         assert!(!tokens.fetch_now());
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(tokens.fetch_now());
-        assert_eq!(tokens.failed(Duration::from_secs(1)).0, 2);
+        assert_eq!(failed(&mut tokens).0, 2);
         tokens.not_before = None;
         assert!(tokens.fetch_now());
         tokens.put_off();

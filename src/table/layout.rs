@@ -4,8 +4,9 @@
 use crate::table::columns::{Column, ColumnChoice, names_a_header};
 use crate::table::dialect::{Dialect, Sample, are_headers};
 use crate::table::encoding::Encoding;
-use crate::table::evidence::{ColumnError, Evidence};
+use crate::table::evidence::Evidence;
 use crate::table::guess::Guess;
+use crate::table::listing::ColumnError;
 
 /// What the user settled; everything else is detected.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,84 @@
-//! Owns how columns are listed in an error: positions, names, and sample cells that are masked, since they may be people's
-//! numbers. Which columns are listed, and why, is for others.
+//! Owns the reasons why there is no column to read numbers from, and how they list columns: positions, names, and sample
+//! cells that are masked, since they may be people's numbers. Who finds them is elsewhere.
 
 use std::fmt;
+
+/// Why there is no column to read the numbers from.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ColumnError {
+    /// No column has the name that was asked for.
+    #[error("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}")]
+    NoSuchName {
+        /// The name that was asked for.
+        name: String,
+        /// The line of the header row.
+        line: u64,
+        /// All columns.
+        columns: Listing,
+    },
+    /// Several columns have the name that was asked for.
+    #[error(
+        "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}"
+    )]
+    SameName {
+        /// The name that was asked for.
+        name: String,
+        /// The line of the header row.
+        line: u64,
+        /// The columns of that name.
+        columns: Listing,
+    },
+    /// A pattern fits no column's name, or several.
+    #[error(
+        "line {line}: the pattern /{pattern}/ fits {} column's name; name the right one with --column, or several with one --column each: {columns}", if *several { "more than one" } else { "no" }
+    )]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Whether it fits several names.
+        several: bool,
+        /// The line of the header row.
+        line: u64,
+        /// The columns that it fits, or all where it fits none.
+        columns: Listing,
+    },
+    /// A name was asked for in a table without a header row.
+    #[error(
+        "the file has no header row, so there is no column \"{name}\"; give the column's position with --column, \
+         from 1 to {width}"
+    )]
+    NoHeaders {
+        /// The name that was asked for.
+        name: String,
+        /// How many columns there are.
+        width: usize,
+    },
+    /// The position that was asked for is not in the table.
+    #[error(
+        "there is no column {position}: the file has {width}, counted from 1; give one of these with --column: \
+         {columns}"
+    )]
+    NoSuchPosition {
+        /// The position that was asked for.
+        position: usize,
+        /// How many columns there are.
+        width: usize,
+        /// All columns.
+        columns: Listing,
+    },
+    /// Neither a name nor the cells speak for any column.
+    #[error("no column looks like mobile numbers; name the right one with --column: {columns}")]
+    NotFound {
+        /// All columns.
+        columns: Listing,
+    },
+    /// Several columns may be meant.
+    #[error("several columns may hold the mobile numbers; name the right one with --column: {columns}")]
+    Ambiguous {
+        /// The columns in question.
+        columns: Listing,
+    },
+}
 
 /// Columns as an error lists them.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::table::encoding::EncodingError;
-use crate::table::evidence::ColumnError;
 use crate::table::lead::advice;
+use crate::table::listing::ColumnError;
 use crate::table::record::RecordError;
 
 /// Why the input cannot be read as a table. The messages name lines and columns; the caller knows the input's name.
