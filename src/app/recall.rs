@@ -255,7 +255,7 @@ pub fn outlook(failure: &Failure, keeps: bool) -> Failure {
     } else {
         "nothing is kept without a state file; the same command starts from the beginning"
     };
-    Failure::new(failure.exit, format!("{}\n  {outlook}", failure.error))
+    Failure::new(failure.exit, format!("{:#}\n  {outlook}", failure.error))
 }
 
 /// What to say of what an earlier run left.

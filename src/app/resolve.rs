@@ -176,20 +176,23 @@ impl Run<'_> {
             ));
         };
         let settled = recall::settle(known, &mut signals).await?;
-        let (report, end) = ended.map_err(|error| Failure {
-            exit: Exit::Input,
-            error: anyhow::Error::new(error).context(summary::name(&self.args.input)),
+        let keeps = self.keeps;
+        let told = |failure: Failure| recall::outlook(&failure, keeps);
+        let unwritable = |error| told(Failure::of(Exit::Output, error));
+        let (report, end) = ended.map_err(|error| {
+            let error = anyhow::Error::new(error).context(summary::name(&self.args.input));
+            told(Failure { exit: Exit::Input, error })
         })?;
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
-        let sink = sink?.map_err(|error| Failure::of(Exit::Output, error))?;
+        let sink = sink?.map_err(unwritable)?;
         let mut lacking = 0;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
-            lacking = sink.finish(&tail).map_err(|error| Failure::of(Exit::Output, error))?;
+            lacking = sink.finish(&tail).map_err(unwritable)?;
         }
         let lost = recall::finish(settled, matches!(end, End::Finished)).err();
         let took = started.elapsed();
@@ -203,8 +206,8 @@ impl Run<'_> {
         }
         let early = lost.filter(|_| !matches!(end, End::StateLost(_))).or(early);
         match early {
-            Some(failure) if written => Err(recall::outlook(&failure, self.keeps)),
-            Some(failure) => Err(recall::outlook(&self.unwritten(&failure), self.keeps)),
+            Some(failure) if written => Err(told(failure)),
+            Some(failure) => Err(told(self.unwritten(&failure))),
             None => Ok(self.verdict(&report)),
         }
     }

@@ -4,10 +4,12 @@
 mod commands;
 mod damage;
 mod kills;
+mod output;
 mod places;
 mod reuse;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dingmap::sandbox::script::Script;
@@ -56,4 +58,34 @@ fn calls_of(api: &Api, input: &Path, output: &Path, flags: &[&str]) -> (usize, E
     let before = api.ledger().calls().len();
     let ended = run(api.resolve(input, output).args(flags));
     (api.ledger().calls().len() - before, ended)
+}
+
+/// The same command, run by a shell after a few lines of its own.
+fn shell(lines: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{lines}\nexec \"$@\""), "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    with_variables_of(command, shell)
+}
+
+/// The same, with the rights to mount file systems that nobody else sees: in a user namespace, whose absence fails the
+/// test.
+fn apart(lines: &str, command: &Command) -> Command {
+    let inner = shell(lines, command);
+    let mut outer = Command::new("unshare");
+    outer.args(["--user", "--map-root-user", "--mount"]).arg(inner.get_program()).args(inner.get_args());
+    with_variables_of(command, outer)
+}
+
+fn with_variables_of(command: &Command, mut other: Command) -> Command {
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other.stdin(Stdio::null());
+    other
 }

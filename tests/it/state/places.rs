@@ -2,27 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
 
-use super::{calls_of, numbers, table, undisturbed};
+use super::{apart, calls_of, numbers, shell, table, undisturbed};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};
-
-/// The same command, run by a shell after a few lines of its own.
-fn shell(lines: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &format!("{lines}\nexec \"$@\""), "sh"])
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell.stdin(Stdio::null());
-    shell
-}
 
 #[test]
 fn a_state_and_its_directory_are_their_owners_alone() {
@@ -126,16 +108,7 @@ fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
         output = output.display(),
         kept = kept.display(),
     );
-    let inner = shell(&lines, &command);
-    let mut outer = Command::new("unshare");
-    outer.args(["--user", "--map-root-user", "--mount"]).arg(inner.get_program()).args(inner.get_args());
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => outer.env(name, value),
-            None => outer.env_remove(name),
-        };
-    }
-    let ended = run(outer.stdin(Stdio::null()));
+    let ended = run(&mut apart(&lines, &command));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("first 1\n") && ended.stderr.contains("No space left"), "{}", ended.stderr);
     assert!(ended.stderr.contains("resuming: "), "{}", ended.stderr);

@@ -1,0 +1,134 @@
+//! Outputs that cannot be written, or no longer: what is told, that nothing is left behind, and that the run goes on
+//! once that is mended.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use super::{apart, calls_of, numbers, shell, slow, table, undisturbed};
+use crate::harness::{Api, Desk, run, unlimited};
+use crate::served::{Process, until};
+
+#[test]
+fn what_a_killed_run_left_is_cleared_away_by_the_next() {
+    let (api, desk) = (Api::new(slow(20)), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(400))), desk.path("out.csv"));
+    let mut process = Process::start(api.resolve(&input, &output).args(["--workers", "4"]));
+    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
+    process.signal("KILL");
+    process.end();
+    assert_eq!(desk.names().len(), 2, "{:?}", desk.names());
+    let (_, ended) = calls_of(&api, &input, &output, &[]);
+    assert_eq!((ended.status, desk.names()), (Some(0), vec!["out.csv".to_owned(), "staff.csv".to_owned()]));
+    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+}
+
+#[test]
+fn an_output_without_room_is_told_before_the_first_call() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(9000)));
+    fs::create_dir(desk.path("small")).unwrap();
+    let (small, output) = (desk.path("small"), desk.path("small/out.csv"));
+    let lines = format!("mount -t tmpfs -o size=64k tmpfs {} || exit 99", small.display());
+    let ended = run(&mut apart(&lines, &api.resolve(&input, &output)));
+    assert_eq!((ended.status, api.ledger().calls().len()), (Some(7), 0), "{}", ended.stderr);
+    for words in ["bytes at least", "make room", "same command", "out.csv"] {
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(9000)));
+    fs::create_dir(desk.path("small")).unwrap();
+    let (small, output, kept) = (desk.path("small"), desk.path("small/out.csv"), desk.path("kept.csv"));
+    // The input is a pipe, whose size nobody knows: the room runs out in writing.
+    let mut command = api.resolve("-".as_ref(), &output);
+    command.arg("--rate").arg("4000");
+    let lines = format!(
+        "mount -t tmpfs -o size=128k tmpfs {small} || exit 99\n\
+         \"$@\" < {input}; echo first $? >&2\n\
+         ls -A {small} >&2\n\
+         mount -o remount,size=9m {small} || exit 98\n\
+         \"$@\" < {input}; echo second $? >&2\n\
+         cp {output} {kept}; exit 0",
+        small = small.display(),
+        input = input.display(),
+        output = output.display(),
+        kept = kept.display(),
+    );
+    let ended = run(&mut apart(&lines, &command));
+    let (before, after) = ended.stderr.split_once("first 7\n").expect(&ended.stderr);
+    assert!(before.contains("make room and run the same command again"), "{before}");
+    assert!(!after.contains("out.csv.") && !after.contains("dingmap-tmp"), "something was left: {after}");
+    assert!(after.contains("resuming: ") && after.contains("second 0\n"), "{after}");
+    assert_eq!(fs::read(&kept).unwrap(), undisturbed(&input));
+    assert!(api.ledger().calls().len() <= 9000 + 1000, "{}", api.ledger().calls().len());
+}
+
+#[test]
+fn a_file_size_limit_is_a_full_disk_too() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(3000)));
+    let output = desk.path("out.csv");
+    let mut command = api.resolve(&input, &output);
+    command.arg("--no-state");
+    let ended = run(&mut shell("trap '' XFSZ; ulimit -f 100", &command));
+    assert_eq!((ended.status, desk.names()), (Some(7), vec!["staff.csv".to_owned()]), "{}", ended.stderr);
+    assert!(ended.stderr.contains("make room"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_directory_that_vanishes_costs_no_answers() {
+    let (api, desk) = (Api::new(slow(20)), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(300)));
+    let (place, output) = (desk.path("place"), desk.path("place/out.csv"));
+    fs::create_dir(&place).unwrap();
+    let mut process = Process::start(api.resolve(&input, &output).args(["--workers", "4"]));
+    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
+    fs::remove_dir_all(&place).unwrap();
+    let ended = process.end();
+    assert_eq!(ended.status, Some(7), "{}", ended.stderr);
+    for words in
+        ["cannot put the finished output in place", "create the directory first", "same command goes on"]
+    {
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("dingmap-tmp"), "{}", ended.stderr);
+    fs::create_dir(&place).unwrap();
+    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    assert_eq!((ended.status, calls), (Some(0), 0), "{}", ended.stderr);
+    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+}
+
+#[test]
+fn a_read_only_place_is_told_before_the_first_call() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(3)));
+    fs::create_dir(desk.path("fixed")).unwrap();
+    let (fixed, output) = (desk.path("fixed"), desk.path("fixed/out.csv"));
+    let lines = format!("mount -t tmpfs -o ro tmpfs {} || exit 99", fixed.display());
+    let ended = run(&mut apart(&lines, &api.resolve(&input, &output)));
+    assert_eq!((ended.status, api.ledger().calls().len()), (Some(7), 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("out.csv") && ended.stderr.contains("--output"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_replaced_output_keeps_its_mode_and_owner_behind_a_link() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(3)));
+    let (target, link) = (desk.file("real.csv", "old"), desk.path("out.csv"));
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    // Only the superuser can give a file away; anybody else's stays their own.
+    let _ = std::os::unix::fs::chown(&target, Some(12_345), Some(23_456));
+    let of = |path: &std::path::Path| {
+        let file = fs::metadata(path).unwrap();
+        (file.mode() & 0o777, file.uid(), file.gid())
+    };
+    let before = of(&target);
+    std::os::unix::fs::symlink("real.csv", &link).unwrap();
+    let (_, ended) = calls_of(&api, &input, &link, &[]);
+    assert_eq!((ended.status, of(&target)), (Some(0), before), "{}", ended.stderr);
+    assert_eq!(fs::read(&target).unwrap(), undisturbed(&input));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}
