@@ -145,6 +145,7 @@ pub fn is_loopback(url: &Url) -> bool {
 pub fn reading(args: &Resolve) -> Options {
     Options {
         encoding: args.encoding,
+        eager: false,
         lossy: args.lossy_cells,
         skip_lines: args.skip_lines,
         flexible: args.flexible,

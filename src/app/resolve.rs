@@ -125,6 +125,7 @@ fn open(args: &Resolve) -> Result<(Source, String, Option<Survey>), Failure> {
         return Err(Failure::new(Exit::Usage, text));
     }
     options.delimiter = opened.delimiter.or(options.delimiter);
+    options.eager = regular;
     let mut found = None;
     if regular {
         found = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?);

@@ -65,14 +65,21 @@ pub enum Code {
 }
 
 impl Code {
-    /// Reads a code that arrived as text. A word is cut to 64 characters and rid of those that no code has, since it is
-    /// shown to people.
+    /// Reads a code that arrived as text. A word is rid of the characters that no code has and cut to 64, since it is shown
+    /// to people; what is cut ends with `_`, so that no word becomes a number by it.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let text = text.trim();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '_' };
         text.parse().map_or_else(
-            |_| Self::Word(text.chars().take(64).map(plain).collect::<String>().into()),
+            |_| {
+                let mut word: String = text.chars().take(65).map(plain).collect();
+                if word.len() > 64 {
+                    word.truncate(63);
+                    word.push('_');
+                }
+                Self::Word(word.into())
+            },
             Self::Number,
         )
     }
@@ -133,5 +140,8 @@ mod tests {
         assert_eq!(Code::read("-1").to_string(), "-1");
         assert_eq!(Code::read("isp.timeout").to_string(), "isp.timeout");
         assert_eq!(Code::read("a\u{1b}[31m\nb").to_string(), "a__31m_b");
+        assert_eq!(Code::read(&"a".repeat(64)).to_string(), "a".repeat(64));
+        let cut = Code::read(&format!("{}x", "0".repeat(90)));
+        assert_eq!((cut.to_string().len(), Code::read(&cut.to_string())), (64, cut));
     }
 }

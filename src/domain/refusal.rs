@@ -34,7 +34,7 @@ pub enum Refusal {
     #[error("too short: {0} digits; a mainland mobile number has 11, others need their country code")]
     TooShort(usize),
     /// Too many digits.
-    #[error("too long: {0} digits; a mainland mobile number has 11")]
+    #[error("{}", too_long(*.0))]
     TooLong(usize),
     /// A number that the country's plan gives to fixed lines.
     #[error("a landline number, not a mobile number")]
@@ -75,4 +75,10 @@ pub fn ordinal(nth: usize) -> String {
         3 => "third".to_owned(),
         nth => format!("{nth}th"),
     }
+}
+
+fn too_long(digits: usize) -> String {
+    // Eleven digits are too many only for a number that is read as one of another region.
+    let way_out = if digits == 11 { ", and outside its own --region needs +86" } else { "" };
+    format!("too long: {digits} digits; a mainland mobile number has 11{way_out}")
 }

@@ -132,7 +132,9 @@ const DIGITS_OF_DATA: usize = 7;
 pub fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
     let [first, others @ ..] = rows else { return true };
     let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
-    if first.iter().any(|cell| looks_like_mobile(cell) || digits(cell) >= DIGITS_OF_DATA) {
+    // A column's name may hold an example: `手机（如13800138000）`.
+    let damaged = |cell: &String| digits(cell) >= DIGITS_OF_DATA && heading::hint(cell) == Hint::Nothing;
+    if first.iter().any(|cell| looks_like_mobile(cell) || damaged(cell)) {
         return false;
     }
     let mobiles = |column: usize| {

@@ -194,7 +194,7 @@ proptest! {
         let text = str::from_utf8(&utf8).unwrap();
         let bytes = encoded(encoding, text);
         // A zero behind the mark of UTF-16LE makes it that of UTF-32, which is refused.
-        prop_assume!(is_text(&bytes).is_ok());
+        prop_assume!(is_text(&bytes, None).is_ok());
         let settled = options(&way, width);
         let expected = pass(&utf8, &way, &settled, Style::default()).unwrap();
         let settled = Options { encoding: Some(encoding), ..settled };

@@ -231,11 +231,16 @@ impl Encoding {
     }
 }
 
-/// Refuses a file whose first bytes are those of something else than text.
+/// Refuses a file whose first bytes are those of something else than text, in the encoding that was asked for, if any.
 ///
 /// # Errors
 /// [`EncodingError`] that says what the file is.
-pub fn is_text(start: &[u8]) -> Result<(), EncodingError> {
+pub fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
+    // In UTF-16 these are its mark and a zero.
+    let wide = asked.is_some_and(|asked| asked.unit() == 2);
+    if wide {
+        return Ok(());
+    }
     if start.starts_with(b"\xFF\xFE\0\0") || start.starts_with(b"\0\0\xFE\xFF") {
         Err(EncodingError::Utf32)
     } else if [&b"PK\x03\x04"[..], b"\xD0\xCF\x11\xE0", b"\x1F\x8B"]
@@ -277,7 +282,7 @@ mod tests {
             (b"PK\x03,", Ok(())),
         ];
         for (start, found) in cases {
-            assert_eq!(is_text(start), found);
+            assert_eq!(is_text(start, None), found);
         }
     }
 

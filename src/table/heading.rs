@@ -143,11 +143,13 @@ const ABOUT_WORDS: &[&str] = &[
     "app",
 ];
 
-/// A name as it is compared with others: without spaces around it, in lower case, and in the usual width of each
-/// character (Unicode's compatibility form NFKC).
+/// A name as it is compared with others: without spaces around it and without line ends and other characters that do
+/// not show, in lower case, and in the usual width of each character (Unicode's compatibility form NFKC).
 #[must_use]
 pub fn folded(name: &str) -> String {
-    name.trim().nfkc().collect::<String>().to_lowercase().trim().to_owned()
+    let shown =
+        |letter: &char| !letter.is_control() && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{feff}');
+    name.nfkc().filter(shown).collect::<String>().to_lowercase().trim().to_owned()
 }
 
 /// What the name `header` says about its column.

@@ -13,6 +13,8 @@ use crate::table::listing::ColumnError;
 pub struct Options {
     /// The text's encoding.
     pub encoding: Option<Encoding>,
+    /// Whether a good part of the input is read before anything is settled: where more of it need not be waited for.
+    pub eager: bool,
     /// Whether bytes that are no text in the encoding pass through, instead of ending the reading.
     pub lossy: bool,
     /// How many lines stand above the header, or above the first row where there is none.

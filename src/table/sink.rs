@@ -130,8 +130,14 @@ impl Sink {
                     cells: String::new(),
                     gathered: Vec::new(),
                 };
-                // UTF-16 without a mark is read right by hardly anything, so what becomes UTF-16 gets one.
-                if style.bom.unwrap_or(!head.mark.is_empty() || (from != to && to.unit() > 1)) {
+                // UTF-16 without a mark is read right by hardly anything, so what becomes UTF-16 gets one; few programs
+                // know that of GB18030, so what becomes GB18030 gets none.
+                let usual = match to {
+                    Encoding::Utf8 => !head.mark.is_empty(),
+                    _ if from == to => !head.mark.is_empty(),
+                    _ => to.unit() > 1,
+                };
+                if style.bom.unwrap_or(usual) {
                     sink.gathered.extend_from_slice(to.mark());
                 }
                 sink.pass(&head.raw);

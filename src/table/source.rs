@@ -5,7 +5,7 @@ use std::io::Read;
 
 use crate::table::batch::Batch;
 use crate::table::columns::Column;
-use crate::table::dialect::Dialect;
+use crate::table::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::guess::guess;
 use crate::table::head::Head;
 use crate::table::layout::{Layout, Options};
@@ -56,6 +56,9 @@ impl Source {
         loop {
             let known = text.raw().len();
             text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+            while options.eager && !text.complete() && text.raw().len() < SAMPLE_BYTES {
+                text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+            }
             let (bytes, complete) = (text.raw(), text.complete());
             line_ended |=
                 bytes.get(known..).unwrap_or_default().iter().any(|byte| matches!(byte, b'\n' | b'\r'));

@@ -68,19 +68,24 @@ fn eastern(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
     })
 }
 
-/// The same for Western text: letters as its languages have them, no capital behind a small letter, no controls.
+/// The same for Western text: letters as its languages have them, beside a letter of ASCII and no capital behind a small
+/// one; signs that are not beside such a letter; no controls.
 fn western(bytes: &[u8]) -> (usize, usize) {
     let text = Encoding::Windows1252.decode(bytes);
-    let mut before = ' ';
-    text.chars().fold((0, 0), |(all, usual), letter| {
+    let letters: Vec<char> = text.chars().collect();
+    let at = |at: Option<usize>| at.and_then(|at| letters.get(at)).copied().unwrap_or(' ');
+    let foreign = letters.iter().enumerate().filter(|(_, letter)| !letter.is_ascii());
+    foreign.fold((0, 0), |(all, usual), (place, letter)| {
+        let (before, after) = (at(place.checked_sub(1)), at(place.checked_add(1)));
+        let plain = before.is_ascii_alphabetic() || after.is_ascii_alphabetic();
         let is_usual = match letter {
             'ÿ' | '÷' | '×' | 'ð' | 'þ' | 'Ð' | 'Þ' | 'ý' | 'Ý' => false,
-            'À'..='Þ' => !before.is_lowercase(),
-            'ß'..='ü' | 'œ' | 'Œ' | 'š' | 'Š' | 'ž' | 'Ž' => true,
-            _ => "’‘“”„–—…•€£§°«»¿¡ºª®™©·´\u{a0}".contains(letter),
+            'À'..='Þ' | 'Œ' | 'Š' | 'Ž' => plain && !before.is_lowercase(),
+            'ß'..='ü' | 'œ' | 'š' | 'ž' => plain && !after.is_uppercase(),
+            '’' | '´' | '·' | '\u{a0}' => true,
+            _ => "‘“”„–—…•€£§°«»¿¡ºª®™©".contains(*letter) && (before.is_ascii() && after.is_ascii()),
         };
-        before = letter;
-        if letter.is_ascii() { (all, usual) } else { (all + 1, usual + usize::from(is_usual)) }
+        (all + 1, usual + usize::from(is_usual))
     })
 }
 

@@ -117,6 +117,15 @@ fn headers_without_names_or_with_the_same() {
     gives(text, &[], &format!(",name,name,,mobile,{}\n1,a,b,,13800138000,{FOUND}\n", NAMES.join(",")));
     let text = "mobile,,mobile\n13800138000,,x\n";
     gives(text, &["-c", "1"], &format!("mobile,,mobile,{}\n13800138000,,x,{FOUND}\n", NAMES.join(",")));
+    let text = "姓名,手机（如13800138000）\n张,13800138000\n";
+    gives(text, &[], &format!("姓名,手机（如13800138000）,{}\n张,13800138000,{FOUND}\n", NAMES.join(",")));
+    // A name with a line end in it is found without.
+    let text = "\"手机\n号码\",x\n13800138000,1\n";
+    gives(
+        text,
+        &["-c", "手机号码"],
+        &format!("\"手机\n号码\",x,{}\n13800138000,1,{FOUND}\n", NAMES.join(",")),
+    );
     // A first row without any name is no header: it may be a person without a number.
     gives(",\n13800138000,x\n", &[], &format!(",,,,invalid,,the cell is empty\n13800138000,x,{FOUND}\n"));
 }

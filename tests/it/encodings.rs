@@ -286,3 +286,21 @@ fn the_samples_come_out_to_the_byte() {
         assert!(output.unwrap() == read(golden), "{golden}");
     }
 }
+
+#[test]
+fn a_last_row_without_a_line_end_is_looked_at_too() {
+    for (name, person) in [
+        ("GB18030", "欧阳娜娜"),
+        ("Shift_JIS", "佐藤花子さん"),
+        ("Windows-1252", "Jürgen Müller-Lüdenscheidt"),
+    ] {
+        let text = format!("name,mobile\nTom,13800138000\n{person},13800138001");
+        let (ended, output, _) = resolve(&encoded(name, &text), |_| ());
+        assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
+        let expected = format!(
+            "name,mobile,{}\nTom,13800138000,u00138000,,found,0,ok\n{person},13800138001,u00138001,,found,0,ok",
+            NAMES.join(",")
+        );
+        assert_eq!(output.unwrap(), encoded(name, &expected), "{name}");
+    }
+}

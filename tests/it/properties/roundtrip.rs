@@ -73,6 +73,7 @@ impl Way {
     fn chosen(written: u8, read: u8, columns: u8) -> Self {
         let position = |position: u8| ColumnChoice::Position(usize::from(position));
         let options = Options {
+            eager: false,
             encoding: ENCODINGS[usize::from(written & 7)],
             delimiter: DELIMITERS[usize::from(written >> 3 & 7)],
             headers: HEADERS[usize::from(written >> 6)],
