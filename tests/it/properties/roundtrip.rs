@@ -89,7 +89,11 @@ impl Way {
         };
         Self {
             options,
-            style: Style { encoding: (read >> 7 > 0).then_some(Encoding::Utf8), ..Style::default() },
+            // Bytes that are to pass through cannot be converted; the command line refuses to try.
+            style: Style {
+                encoding: (read >> 7 > 0 && read & 1 == 0).then_some(Encoding::Utf8),
+                ..Style::default()
+            },
             sizes: SIZES[usize::from(read >> 4 & 7)],
             batch_rows: usize::from(columns >> 3 & 7) + 1,
         }
