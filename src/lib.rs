@@ -133,6 +133,7 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod summary;
+    pub mod outlook;
     pub mod recall;
     pub mod resolve;
     pub mod rehearsal;

@@ -28,6 +28,8 @@ pub struct Access {
     pub endpoint: Url,
     /// What to show the host.
     pub credentials: Credentials,
+    /// The app's key, where it is known.
+    pub app: Option<String>,
     /// A remark on the choice of credentials that the user should see.
     pub remark: Option<&'static str>,
 }
@@ -57,6 +59,7 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
     let remark = (key.is_some() && secret.is_some() && token.is_some()).then_some(
         "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used",
     );
+    let app = key.clone();
     let credentials = match (key, secret, token) {
         (Some(key), Some(secret), _) => Credentials::App { key, secret: secret.into() },
         (_, _, Some(token)) => Credentials::Token(SecretString::from(token)),
@@ -79,7 +82,7 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
             ));
         }
     };
-    Ok(Access { endpoint, credentials, remark })
+    Ok(Access { endpoint, credentials, app, remark })
 }
 
 /// The built-in emulation's address, and the key that it takes. No credentials of the user's are touched.
@@ -90,7 +93,7 @@ pub fn rehearsal(endpoint: &str, script: &Script) -> Result<Access, Failure> {
     let endpoint = Url::parse(endpoint).map_err(|error| Failure::of(Exit::Broken, error))?;
     let credentials =
         Credentials::App { key: script.app_key.clone(), secret: script.app_secret.clone().into() };
-    Ok(Access { endpoint, credentials, remark: None })
+    Ok(Access { endpoint, credentials, app: None, remark: None })
 }
 
 /// The first line of the file: what an editor adds at the end does not belong to the secret.

@@ -124,7 +124,7 @@ pub fn state_lost(what: &str) -> Failure {
     Failure::new(
         Exit::Broken,
         format!(
-            "answers can no longer be kept in the state file: {what}. What was kept until a second before is safe. Make room or mend what the system says, and run the same command again."
+            "answers can no longer be kept in the state file: {what}. Make room or mend what the system says, and run the same command again."
         ),
     )
 }

@@ -66,10 +66,10 @@ pub struct Keep {
     /// Wait while another run works with the state file
     #[arg(long, env = "DINGMAP_WAIT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub wait: bool,
-    /// Use answers of finished runs up to this old; 0: each run asks anew
+    /// Use answers of finished runs up to this old; 0: each run asks anew (one that goes on uses all since it began)
     #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE", default_value = "0", value_parser = age)]
     pub max_age: Duration,
-    /// The same for numbers that nobody had or that were out of scope, at most --max-age; 0: always ask again
+    /// The same for numbers that nobody had or that were out of scope, beside --max-age and at most that; 0: always ask again
     #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = age)]
     pub max_age_not_found: Duration,
 }

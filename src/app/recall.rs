@@ -5,14 +5,13 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use secrecy::ExposeSecret;
 
 use crate::api::token::Credentials;
-use crate::app::cli::{Mainland, Resolve};
-use crate::app::config::Access;
+use crate::app::cli::{Mainland, Resolve, Switch};
+use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, state_lost};
+use crate::app::outlook::{Memory, refused, told};
 use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::app::terminal::Terminal;
@@ -90,8 +89,18 @@ pub fn plan(
     if args.keep.no_state || (access.is_none() && args.keep.state.is_none()) {
         return Ok(None);
     }
+    let place = place(args.keep.state.as_deref(), |name| std::env::var_os(name))?;
+    for (file, what) in [(&args.input, "input"), (&config::output(args), "output")] {
+        if same(file, &place.path) {
+            let text = format!(
+                "{} cannot be the {what} and the state: name another file with --state",
+                file.display()
+            );
+            return Err(Failure::new(Exit::Usage, text));
+        }
+    }
     Ok(Some(Plan {
-        place: place(args.keep.state.as_deref(), |name| std::env::var_os(name))?,
+        place,
         waits: args.keep.wait,
         restart: args.keep.restart,
         ages: if args.keep.restart {
@@ -105,14 +114,32 @@ pub fn plan(
     }))
 }
 
+/// What becomes of the answers of a run with this plan.
+#[must_use]
+pub fn memory(plan: Option<&Plan>) -> Memory {
+    match plan {
+        None => Memory::None,
+        Some(plan) if plan.restart => Memory::Restart,
+        Some(plan) if plan.scope.is_of_token() => Memory::Token,
+        Some(_) => Memory::Kept,
+    }
+}
+
+/// Whether two paths lead to one file.
+#[must_use]
+pub fn same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    one != Path::new("-") && whole(one).is_some_and(|one| Some(one) == whole(other))
+}
+
 fn scope(args: &Resolve, access: Option<&Access>) -> Scope {
     let (endpoint, app) = match access {
         // Its port changes from run to run.
         None => ("sandbox".to_owned(), "sandbox".to_owned()),
-        Some(Access { endpoint, credentials, .. }) => {
-            let app = match credentials {
-                Credentials::App { key, .. } => key.clone(),
-                Credentials::Token(token) => Scope::of_token(token.expose_secret()),
+        Some(Access { endpoint, credentials, app, .. }) => {
+            let app = match (credentials, app) {
+                (Credentials::App { key, .. }, _) | (_, Some(key)) => key.clone(),
+                (Credentials::Token(token), None) => Scope::of_token(token.expose_secret()),
             };
             (endpoint.as_str().trim_end_matches('/').to_owned(), app)
         }
@@ -138,7 +165,7 @@ fn fingerprint(args: &Resolve, source: &Source, regular: bool) -> Result<String,
         .and("headers", &[dialect.headers.into()])
         .and("sheet", args.sheet.as_deref().unwrap_or_default().as_bytes())
         .and("region", format!("{:?}", args.region).as_bytes())
-        .and("strict", format!("{:?}", args.strict_numbers).as_bytes());
+        .and("strict", &[u8::from(args.strict_numbers == Switch::On)]);
     let print = if regular {
         let unreadable = |error| Failure {
             exit: Exit::Input,
@@ -191,7 +218,7 @@ async fn opened(
         biased;
         opened = opening => opened.map_err(|error| Failure::of(Exit::Broken, error)),
         signal = signals.next() => {
-            Err(Failure::new(Exit::Interrupted(signal), "interrupted before the first call; nothing has changed"))
+            Err(Failure::new(Exit::Interrupted(signal), "interrupted before the first call"))
         }
     }
 }
@@ -247,77 +274,6 @@ pub fn finish(settled: Result<Option<Settled>, Lost>, finished: bool) -> Result<
     })
 }
 
-/// Adds to the reason why a run ended early what its next start will find.
-#[must_use]
-pub fn outlook(failure: &Failure, keeps: bool) -> Failure {
-    let outlook = if keeps {
-        "what was answered is kept; the same command goes on from there"
-    } else {
-        "nothing is kept without a state file; the same command starts from the beginning"
-    };
-    Failure::new(failure.exit, format!("{:#}\n  {outlook}", failure.error))
-}
-
-/// What to say of what an earlier run left.
-fn told(found: &Found, rows: Option<u64>) -> Option<String> {
-    match *found {
-        Found::Resumed { known, started } if known > 0 => {
-            let most = rows.map_or(String::new(), |rows| format!(" of at most {}", grouped(rows)));
-            Some(format!("resuming: {}{most} numbers known since {}", grouped(known), since(started)))
-        }
-        Found::Inherited { known, started } if known > 0 => Some(format!(
-            "another input was not finished: its {} numbers, known since {}, are used where they occur here",
-            grouped(known),
-            since(started)
-        )),
-        _ => None,
-    }
-}
-
-/// What to say where a state cannot be worked with.
-#[must_use]
-pub fn refused(path: &Path, error: &StateError) -> Failure {
-    let way_out = match error {
-        StateError::Lock(LockError::Held(_)) => {
-            "Wait until it has ended, or give --wait to have this one wait; --state names another file, and --no-state uses none."
-        }
-        StateError::Absent => "Nothing was kept yet, or --state names another file.",
-        StateError::Foreign => "Name another file with --state.",
-        StateError::Newer(_) => "Use the newer dingmap, or name another file with --state.",
-        StateError::Older(_) => {
-            "Use the dingmap that wrote it and its `state export` to see what it knows, or name another file with --state."
-        }
-        StateError::Damaged(_) => {
-            "The next `dingmap resolve` with this file sets it aside and begins a fresh one."
-        }
-        StateError::Lock(_) | StateError::Io(_) | StateError::Database(_) => {
-            "Make room or mend what the system says, name another file with --state, or use --no-state, with which an interrupted run cannot go on."
-        }
-    };
-    Failure::new(Exit::Broken, format!("state {}: {error}. {way_out}", path.display()))
-}
-
-/// A count with its thousands apart.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A time of the past as people say it: the clock's for today, with the date for others.
-#[must_use]
-pub fn since(seconds: i64) -> String {
-    let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
-    let today = time.date() == Zoned::now().date();
-    time.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,17 +302,5 @@ mod tests {
             );
         }
         assert!(place(Some(Path::new("s")), |_| None).unwrap().named);
-    }
-
-    #[test]
-    fn what_was_found_is_told_where_it_is_worth_a_line() {
-        let now = wall();
-        let resumed = |known| Found::Resumed { known, started: now };
-        let text = told(&resumed(48210), Some(100_000)).unwrap();
-        assert!(text.starts_with("resuming: 48 210 of at most 100 000 numbers known since "), "{text}");
-        assert!(told(&resumed(7), None).unwrap().starts_with("resuming: 7 numbers known since "));
-        assert!(told(&resumed(0), Some(1)).is_none() && told(&Found::Nothing, Some(1)).is_none());
-        assert!(since(0).starts_with("19") && since(now).len() == 5);
-        assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1 000", "1 000 000"]);
     }
 }

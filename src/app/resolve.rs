@@ -19,6 +19,7 @@ use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::outlook::{Memory, outlook};
 use crate::app::recall;
 use crate::app::signals::Signals;
 use crate::app::summary;
@@ -70,10 +71,10 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         let access =
             if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
-        let keeps = plan.is_some();
+        let memory = recall::memory(plan.as_ref());
         let known = recall::begin(plan, &mut signals, terminal).await?;
         terminal.begin(total);
-        Run { args, terminal, bounds, total, target, keeps }.run(source, sink, access, known, signals).await
+        Run { args, terminal, bounds, total, target, memory }.run(source, sink, access, known, signals).await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
@@ -143,8 +144,8 @@ struct Run<'a> {
     bounds: Settings,
     total: Option<u64>,
     target: Target,
-    /// Whether what is answered outlives the run.
-    keeps: bool,
+    /// What becomes of the answers.
+    memory: Memory,
 }
 
 impl Run<'_> {
@@ -169,16 +170,15 @@ impl Run<'_> {
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
         let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
-        let sink = outrun(&mut signals, sink, if hurried { AT_ONCE } else { Duration::MAX }).await;
+        let sink = outrun(&mut signals, sink, signalled, if hurried { AT_ONCE } else { Duration::MAX }).await;
         let Some(ended) = ended else {
-            return Err(Failure::new(
-                Exit::Interrupted(signalled.unwrap_or(Signal::Interrupt)),
-                "interrupted at once",
-            ));
+            let signal = signalled.unwrap_or(Signal::Interrupt);
+            let text = "interrupted at once; answers of the last second may have to be asked again";
+            return Err(outlook(&Failure::new(Exit::Interrupted(signal), text), self.memory, None));
         };
         let settled = recall::settle(known, &mut signals).await?;
-        let keeps = self.keeps;
-        let told = |failure: Failure| recall::outlook(&failure, keeps);
+        let lost = settled.as_ref().err().cloned();
+        let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));
         let (report, end) = ended.map_err(|error| {
             let error = anyhow::Error::new(error).context(summary::name(&self.args.input));
@@ -186,8 +186,11 @@ impl Run<'_> {
         })?;
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
-        let sink = sink?.map_err(unwritable)?;
+        let sink = sink.map_err(told)?.map_err(unwritable)?;
         let mut lacking = 0;
+        // The only copy of the input is not exchanged for one with open rows, unless that is asked for.
+        let whole = report.rows(Status::Pending) == 0 || self.args.partial || !self.replaces_input();
+        let written = written && whole;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
@@ -195,7 +198,7 @@ impl Run<'_> {
             let tail = tail.join().unwrap_or_default();
             lacking = sink.finish(&tail).map_err(unwritable)?;
         }
-        let lost = recall::finish(settled, matches!(end, End::Finished)).err();
+        let unfinished = recall::finish(settled, matches!(end, End::Finished)).err();
         let took = started.elapsed();
         self.terminal.say(&if written {
             summary::closing(&report, took, &self.target)
@@ -205,11 +208,16 @@ impl Run<'_> {
         if let Some(remark) = summary::lacking(lacking) {
             self.terminal.complain(&remark);
         }
-        let early = lost.filter(|_| !matches!(end, End::StateLost(_))).or(early);
-        match early {
-            Some(failure) if written => Err(told(failure)),
-            Some(failure) => Err(told(self.unwritten(&failure))),
-            None => Ok(self.verdict(&report)),
+        match (unfinished.filter(|_| matches!(end, End::Finished)), early) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(failure)) if written => Err(told(failure)),
+            (None, Some(failure)) => Err(told(self.unwritten(&failure))),
+            (None, None) => {
+                if report.rows(Status::Failed) > 0 && self.memory != Memory::None {
+                    self.terminal.say("to try those that failed again and ask nothing else twice, add --max-age 1d --max-age-not-found 1d");
+                }
+                Ok(self.verdict(&report))
+            }
         }
     }
 
@@ -302,6 +310,11 @@ impl Run<'_> {
         if report.rows(Status::Failed) > 0 || unwanted { Exit::Failed } else { Exit::Done }
     }
 
+    /// Whether the output takes the input's place.
+    fn replaces_input(&self) -> bool {
+        matches!(&self.target, Target::File(path) if recall::same(path, &self.args.input))
+    }
+
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.target {
@@ -311,7 +324,7 @@ impl Run<'_> {
                 path.display()
             ),
         };
-        Failure::new(failure.exit, format!("{}\n  {place}", failure.error))
+        Failure::new(failure.exit, format!("{:#}\n  {place}", failure.error))
     }
 }
 
@@ -319,13 +332,14 @@ impl Run<'_> {
 async fn outrun(
     signals: &mut Signals,
     writer: JoinHandle<Result<Sink, SinkError>>,
+    signalled: Option<Signal>,
     patience: Duration,
 ) -> Result<Result<Sink, SinkError>, Failure> {
     let mut joined = tokio::task::spawn_blocking(move || writer.join());
     let (signal, patience) = tokio::select! {
         biased;
         joined = &mut joined => return ended(joined),
-        () = sleep(patience) => (Signal::Interrupt, Duration::ZERO),
+        () = sleep(patience) => (signalled.unwrap_or(Signal::Interrupt), Duration::ZERO),
         signal = signals.next() => (signal, AT_ONCE),
     };
     match timeout(patience, joined).await {

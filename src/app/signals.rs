@@ -1,6 +1,6 @@
 //! The signals that end a run: Ctrl-C, SIGTERM, SIGHUP. Owns hearing them; what they mean is the run's.
 
-use std::io;
+use std::{fs, io};
 
 use tokio::signal::unix::{self, SignalKind, signal};
 
@@ -9,9 +9,24 @@ use crate::app::exit::Signal;
 /// Hears signals from the moment it is made.
 #[derive(Debug)]
 pub struct Signals {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-    hangup: unix::Signal,
+    interrupt: Option<unix::Signal>,
+    terminate: Option<unix::Signal>,
+    hangup: Option<unix::Signal>,
+}
+
+/// Which signals whoever started the program wants ignored: `nohup` the hangup, a shell without job control Ctrl-C for what
+/// runs in the background. One bit a signal, from 1 (proc(5), `SigIgn`); none where the system does not tell.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+async fn heard(signal: &mut Option<unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 impl Signals {
@@ -20,19 +35,24 @@ impl Signals {
     /// # Errors
     /// Where the system gives no handler.
     pub fn new() -> io::Result<Self> {
+        let ignored = ignored();
+        let hear = |kind: SignalKind| {
+            let bit = u32::try_from(kind.as_raw_value() - 1).map_or(0, |bit| 1_u64.wrapping_shl(bit));
+            if ignored & bit == 0 { signal(kind).map(Some) } else { Ok(None) }
+        };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            terminate: hear(SignalKind::terminate())?,
+            hangup: hear(SignalKind::hangup())?,
         })
     }
 
     /// The next signal.
     pub async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.hangup.recv() => Signal::Hangup,
+            () = heard(&mut self.interrupt) => Signal::Interrupt,
+            () = heard(&mut self.terminate) => Signal::Terminate,
+            () = heard(&mut self.hangup) => Signal::Hangup,
         }
     }
 }

@@ -9,11 +9,13 @@ use jiff::Timestamp;
 
 use crate::app::exit::{Exit, Failure, rounded};
 use crate::app::flags::{Forget, StateCommand};
-use crate::app::recall::{place, refused, since};
+use crate::app::outlook::{refused, since};
+use crate::app::recall::place;
 use crate::app::terminal::Terminal;
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Home, Mobile, Rules};
 use crate::store::disk::wall;
+use crate::store::lock::LockError;
 use crate::store::runs::Run;
 use crate::store::state::{State, StateError, VERSION};
 use crate::store::upkeep::{self, Choice, Record, Shelf};
@@ -47,7 +49,14 @@ pub fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failur
         StateCommand::Forget(forget) => Some(choice(forget)?),
         _ => None,
     };
-    let state = State::existing(&place.path, at.wait).map_err(broken)?;
+    let state = match State::existing(&place.path, false) {
+        Err(error @ StateError::Lock(LockError::Held(_))) if at.wait => {
+            terminal.say(&format!("waiting: the state {} is {error}", place.path.display()));
+            State::existing(&place.path, true)
+        }
+        state => state,
+    };
+    let state = state.map_err(broken)?;
     let size = || state.size().map_err(|error| broken(error.into()));
     match command {
         StateCommand::Info(_) => {
@@ -58,6 +67,7 @@ pub fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failur
         StateCommand::Forget(_) => {
             let forgotten = upkeep::forget(&state, &choice.unwrap_or_default()).map_err(broken)?;
             terminal.say(&format!("{forgotten} answers were forgotten"));
+            terminal.say("`dingmap state compact` also takes what is left of them out of the file");
         }
         StateCommand::Compact(_) => {
             let before = size()?;

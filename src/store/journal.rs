@@ -19,7 +19,7 @@ use crate::store::state::{ANSWERS, RUNS, State, StateError};
 
 /// How long the first answer waits for others. With the commit itself an answer is on disk within a second.
 const GATHERS: Duration = Duration::from_millis(500);
-/// Answers that may wait to be written, several seconds' worth at the highest rates.
+/// Answers that may wait to be written: a second's worth at the highest rates that were measured.
 pub(crate) const QUEUE: usize = 1 << 15;
 
 /// Why answers can no longer be kept: what the system or the database says.

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,18 @@ impl Lock {
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
-        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+        let mut holder = String::new();
+        let _ = (&file).take(20).read_to_string(&mut holder);
+        if !holder.trim().bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(failed(io::Error::other(
+                "this is no lock of dingmap, and stands where one has to be",
+            )));
+        }
+        // A courtesy too: on a full disk the lock holds without.
+        let _ = file
+            .rewind()
+            .and_then(|()| file.set_len(0))
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

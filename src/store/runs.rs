@@ -80,14 +80,15 @@ pub enum Found {
 /// Decides what becomes of the run with this fingerprint, among the unfinished runs of its scope: what is found, and
 /// the run as it is now.
 fn decided(runs: &BTreeMap<String, Run>, wish: Wish<'_>, session: u64) -> (Found, Run) {
-    let own = runs.get(wish.fingerprint).filter(|_| !wish.restart);
+    // A run that was given no answer has nothing that could go on, and would only reach back to what others asked.
+    let own = runs.get(wish.fingerprint).filter(|run| !wish.restart && run.known > 0);
     if let Some(run) = own {
         let mut run = run.clone();
         run.sessions.push(session);
         run.rows = wish.rows;
         return (Found::Resumed { known: run.known, started: run.started }, run);
     }
-    let open = || runs.values().filter(|run| !run.inherited && !wish.restart);
+    let open = || runs.values().filter(|run| !run.inherited && !wish.restart && run.known > 0);
     let since = open().map(|run| run.since).min().unwrap_or(session);
     let known = open().map(|run| run.known).sum();
     let found = match open().map(|run| run.started).min() {
@@ -135,10 +136,11 @@ pub fn finish(state: &State, begun: &Begun) -> Result<(), StateError> {
         let mut table = change.open_table(RUNS)?;
         let mut runs = of_scope(&table, begun.scope)?;
         table.remove((begun.scope, &*begun.fingerprint))?;
-        let first = |run: &Run| run.sessions.first().copied();
-        let start = runs.remove(&begun.fingerprint).and_then(|run| first(&run));
+        runs.remove(&begun.fingerprint);
         for (fingerprint, run) in &mut runs {
-            if !run.inherited && first(run) < start {
+            // One session at a time: whose last one came before this run's reach has given it nothing.
+            let reached = run.sessions.last().is_some_and(|last| *last >= begun.since);
+            if !run.inherited && reached {
                 run.inherited = true;
                 table.insert((begun.scope, fingerprint.as_str()), &*written(run)?)?;
             }
@@ -213,6 +215,25 @@ mod tests {
             begin(&self.state, Wish { scope, fingerprint, restart, rows: Some(9), now: 1000 }).unwrap()
         }
 
+        /// A session that is given an answer, and does not finish.
+        fn learn(&self, app: &str, fingerprint: &str) -> Begun {
+            let begun = self.begin(app, fingerprint, false);
+            self.answered(&begun);
+            begun
+        }
+
+        fn answered(&self, begun: &Begun) {
+            let change = self.state.database.begin_write().unwrap();
+            {
+                let mut table = change.open_table(RUNS).unwrap();
+                let key = (begun.scope, &*begun.fingerprint);
+                let mut run: Run = read(table.get(key).unwrap().unwrap().value()).unwrap();
+                run.known += 1;
+                table.insert(key, &*written(&run).unwrap()).unwrap();
+            }
+            change.commit().unwrap();
+        }
+
         fn finish(&self, begun: &Begun) {
             finish(&self.state, begun).unwrap();
         }
@@ -229,7 +250,7 @@ mod tests {
     #[test]
     fn a_run_goes_on_by_its_fingerprint_until_it_is_finished() {
         let desk = Desk::new();
-        let first = desk.begin("a", "x", false);
+        let first = desk.learn("a", "x");
         assert_eq!((first.session, first.since, first.found.clone()), (1, 1, Found::Nothing));
         let second = desk.begin("a", "x", false);
         assert!(resumed(&second) && (second.session, second.since) == (2, 1), "{second:?}");
@@ -241,16 +262,13 @@ mod tests {
     #[test]
     fn another_input_inherits_once() {
         let desk = Desk::new();
-        desk.begin("a", "x", false);
-        let other = desk.begin("a", "y", false);
+        desk.learn("a", "x");
+        let other = desk.learn("a", "y");
         assert!(inherited(&other) && other.since == 1, "{other:?}");
-        let third = desk.begin("a", "z", false);
+        let third = desk.learn("a", "z");
         assert!(inherited(&third) && third.since == 1, "neither has finished: {third:?}");
         desk.finish(&other);
-        let fourth = desk.begin("a", "w", false);
-        assert!(inherited(&fourth) && fourth.since == 1, "from z, whose answers go back to x: {fourth:?}");
-        desk.finish(&fourth);
-        assert_eq!(desk.begin("a", "v", false).found, Found::Nothing);
+        assert_eq!(desk.begin("a", "v", false).found, Found::Nothing, "all that y could use is used");
         let again = desk.begin("a", "x", false);
         assert!(resumed(&again) && again.since == 1, "its own command still goes on: {again:?}");
     }
@@ -258,8 +276,8 @@ mod tests {
     #[test]
     fn scopes_do_not_mix() {
         let desk = Desk::new();
-        let first = desk.begin("a", "x", false);
-        let other = desk.begin("b", "x", false);
+        let first = desk.learn("a", "x");
+        let other = desk.learn("b", "x");
         assert_ne!(first.scope, other.scope);
         assert_eq!(other.found, Found::Nothing);
         desk.finish(&other);
@@ -270,12 +288,49 @@ mod tests {
     #[test]
     fn a_restart_uses_nothing_of_what_is_open_and_leaves_the_rest() {
         let desk = Desk::new();
-        desk.begin("a", "x", false);
-        desk.begin("a", "y", false);
+        desk.learn("a", "x");
+        desk.learn("a", "y");
         let again = desk.begin("a", "x", true);
         assert_eq!((again.since, again.found.clone()), (again.session, Found::Nothing));
+        desk.answered(&again);
         assert!(resumed(&desk.begin("a", "y", false)));
         let resumed = desk.begin("a", "x", false);
         assert_eq!(resumed.since, again.since, "what was forgotten stays so");
+    }
+
+    #[test]
+    fn a_restart_that_finishes_takes_nothing_from_others() {
+        let desk = Desk::new();
+        desk.learn("a", "x");
+        desk.learn("a", "y");
+        desk.finish(&desk.begin("a", "x", true));
+        assert!(inherited(&desk.begin("a", "z", false)), "it used nothing of y, which others still may");
+    }
+
+    #[test]
+    fn a_run_that_was_resumed_closes_for_good() {
+        let desk = Desk::new();
+        desk.learn("a", "y");
+        desk.learn("a", "x");
+        let again = desk.begin("a", "y", false);
+        assert!(resumed(&again) && again.since == 1, "{again:?}");
+        desk.finish(&again);
+        let anew = desk.begin("a", "y", false);
+        assert_eq!(
+            (anew.since, anew.found),
+            (anew.session, Found::Nothing),
+            "x, begun in between, lends nothing"
+        );
+    }
+
+    #[test]
+    fn a_run_without_an_answer_neither_goes_on_nor_lends() {
+        let desk = Desk::new();
+        desk.begin("a", "x", false);
+        let other = desk.learn("a", "y");
+        assert_eq!(other.found, Found::Nothing);
+        desk.finish(&other);
+        let again = desk.begin("a", "x", false);
+        assert_eq!((again.since, again.found), (again.session, Found::Nothing));
     }
 }

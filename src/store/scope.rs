@@ -7,6 +7,8 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// How the name of a token's owner begins.
+const TOKEN: &str = "token:";
 /// Bytes of a file that are read at once.
 const BLOCK: usize = 256 << 10;
 
@@ -24,12 +26,18 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Whether nothing but a token says whose answers these are.
+    #[must_use]
+    pub fn is_of_token(&self) -> bool {
+        self.app.starts_with(TOKEN)
+    }
+
     /// The name of whoever a token belongs to, where nothing else is known: a digest of it.
     #[must_use]
     pub fn of_token(token: &str) -> String {
         let digest = Fingerprint::of("dingmap token").and("token", token.as_bytes()).to_string();
         // Half of it tells any two tokens apart.
-        format!("token:{}", digest.get(..32).unwrap_or_default())
+        format!("{TOKEN}{}", digest.get(..32).unwrap_or_default())
     }
 }
 

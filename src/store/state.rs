@@ -2,9 +2,9 @@
 //! version, and what becomes of a file that is damaged or is something else. Leaves what lies in it to its neighbours.
 
 use std::any::Any;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{self, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,6 +14,7 @@ use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
 
 use crate::store::kept::Key;
 use crate::store::lock::{Lock, LockError, beside};
+use crate::table::draft::{directory, sync_directory};
 
 /// The version of what lies in the tables; the file's own format has another.
 pub const VERSION: u64 = 1;
@@ -54,13 +55,13 @@ pub enum StateError {
     #[error("there is no such file")]
     Absent,
     /// It is a file, but not one that dingmap wrote.
-    #[error("this is not a state file of dingmap, and was left as it is")]
+    #[error("this is not a state file of dingmap")]
     Foreign,
     /// A newer dingmap wrote it.
-    #[error("a newer dingmap wrote this file (version {0}, this one knows {VERSION}); it was left as it is")]
+    #[error("a newer dingmap wrote this file (version {0}, this one knows {VERSION})")]
     Newer(u64),
     /// Its format is older than any that this program reads.
-    #[error("the file's format ({0}) is older than this dingmap reads; it was left as it is")]
+    #[error("the file's format ({0}) is older than this dingmap reads")]
     Older(u8),
     /// Its content is not what was written.
     #[error("the file is damaged: {0}")]
@@ -84,6 +85,7 @@ impl State {
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
+        let path = &led_to(path)?;
         let lock = Lock::take(path, waits)?;
         let mut aside = None;
         let database = match checked(path) {
@@ -106,6 +108,7 @@ impl State {
     /// # Errors
     /// [`StateError`].
     pub fn existing(path: &Path, waits: bool) -> Result<Self, StateError> {
+        let path = &led_to(path)?;
         // Before the lock, which would make a file beside nothing.
         if head(path)?.is_none() {
             return Err(StateError::Absent);
@@ -134,7 +137,20 @@ impl State {
     }
 }
 
-/// What a file is by its first bytes; none where there is no file, or an empty one.
+/// The file that a path leads to, through links, where there is one: its lock stands beside it, whatever it is called
+/// by. What is no file, such as a device or a pipe, is never a state.
+fn led_to(path: &Path) -> Result<PathBuf, StateError> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            Ok(path.to_owned())
+        }
+        Err(error) => Err(error.into()),
+        Ok(file) if file.is_file() => Ok(fs::canonicalize(path)?),
+        Ok(_) => Err(StateError::Foreign),
+    }
+}
+
+/// What a file is by its first bytes; none where there is no file.
 fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -142,14 +158,12 @@ fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     };
     let mut head = Vec::new();
     file.take(1024).read_to_end(&mut head)?;
-    if head.is_empty() {
-        return Ok(None);
-    }
     let begin = head.get(..MAGIC.len()).unwrap_or(&head);
     let wrong = begin.iter().zip(MAGIC).filter(|(byte, right)| *byte != right).count();
     let formats = FORMATS.map(|at| head.get(at).copied().unwrap_or(FORMAT));
     Ok(Some(match (wrong, formats) {
         // A header that a failing disk lost is nobody else's file.
+        _ if head.is_empty() => Err(StateError::Damaged("it is empty".to_owned())),
         _ if head.iter().all(|byte| *byte == 0) => Err(StateError::Damaged("its head is gone".to_owned())),
         (0, _) if begin.len() < MAGIC.len() => Err(StateError::Damaged("it breaks off".to_owned())),
         // Both headers agree, which no stray bit makes them.
@@ -232,25 +246,19 @@ fn judged(error: redb::Error) -> StateError {
 
 /// Makes a state under another name and gives it its own once it is whole, so that none is ever half made.
 fn create(path: &Path) -> Result<Database, StateError> {
-    let new = beside(path, ".new");
-    let mut open = OpenOptions::new();
-    open.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    let made = || -> Result<(), StateError> {
-        let database = Builder::new().set_cache_size(CACHE).create(&new)?;
-        let change = database.begin_write()?;
-        change.open_table(META)?.insert("version", VERSION)?;
-        change.open_table(SCOPES)?;
-        change.open_table(ANSWERS)?;
-        change.open_table(RUNS)?;
-        change.commit()?;
-        drop(database);
-        Ok(fs::rename(&new, path)?)
-    };
-    if let Err(error) = made() {
-        // Where it cannot be removed, the next one begins in its place.
-        let _ = fs::remove_file(&new);
-        return Err(error);
-    }
+    let place = directory(path);
+    // Readable by its owner alone, and under a name that no file has.
+    let new = tempfile::Builder::new().prefix(".dingmap-state.").tempfile_in(place)?;
+    let database = Builder::new().set_cache_size(CACHE).create(new.path())?;
+    let change = database.begin_write()?;
+    change.open_table(META)?.insert("version", VERSION)?;
+    change.open_table(SCOPES)?;
+    change.open_table(ANSWERS)?;
+    change.open_table(RUNS)?;
+    change.commit()?;
+    drop(database);
+    new.persist_noclobber(path).map_err(|failed| failed.error)?;
+    sync_directory(place)?;
     checked(path)
 }
 
@@ -265,6 +273,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         aside = beside(path, &format!("{name}-{again}"));
     }
     fs::rename(path, &aside)?;
+    sync_directory(directory(path))?;
     Ok(aside)
 }
 

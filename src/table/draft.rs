@@ -13,8 +13,6 @@ use tempfile::NamedTempFile;
 pub struct Draft {
     temporary: NamedTempFile,
     path: PathBuf,
-    /// The file that is replaced.
-    existing: Option<Metadata>,
 }
 
 /// There is less room than an output takes.
@@ -35,12 +33,12 @@ const CHANCE: usize = 6;
 const TRIES: usize = 8;
 
 impl Draft {
-    /// Makes the temporary file for the file at `path`, which stands for itself and is no link; `existing` is what stands
-    /// there already. What runs that were killed have left of the same output is removed.
+    /// Makes the temporary file for the file at `path`, which stands for itself and is no link. What runs that were killed
+    /// have left of the same output is removed.
     ///
     /// # Errors
     /// What the system says when the directory cannot be written to; `StorageFull` where it has no room for `least` bytes.
-    pub fn beside(path: PathBuf, existing: Option<Metadata>, least: u64) -> io::Result<Self> {
+    pub fn beside(path: PathBuf, least: u64) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut prefix = OsString::from(".");
         prefix.push(if name.len() > LONGEST_NAME { OsStr::new("output") } else { name });
@@ -49,7 +47,7 @@ impl Draft {
         clear(place, &prefix);
         let temporary = temporary(place, &prefix)?;
         has_room(temporary.as_file(), least)?;
-        Ok(Self { temporary, path, existing })
+        Ok(Self { temporary, path })
     }
 
     /// Puts the file under its name, with the permissions and, as far as the system lets us, the owner of the file that it
@@ -58,8 +56,8 @@ impl Draft {
     /// # Errors
     /// What the system says. The target is then as it was before, unless only the directory could not be synced.
     pub fn replace(self) -> io::Result<()> {
-        let Self { temporary, path, existing } = self;
-        if let Some(existing) = existing {
+        let Self { temporary, path } = self;
+        if let Ok(existing) = fs::metadata(&path) {
             inherit(temporary.as_file(), &existing)?;
         }
         temporary.as_file().sync_all()?;
@@ -136,6 +134,10 @@ fn clear(place: &Path, prefix: &OsStr) {
 fn has_room(file: &File, least: u64) -> io::Result<()> {
     // A file system that does not say is found out about in writing.
     let Ok(room) = rustix::fs::fstatvfs(file) else { return Ok(()) };
+    // Some that live in memory or far away know of no size at all.
+    if room.f_blocks == 0 {
+        return Ok(());
+    }
     let free = room.f_bavail.saturating_mul(room.f_frsize);
     if least <= free {
         Ok(())
@@ -179,8 +181,11 @@ fn bare(error: io::Error) -> io::Error {
 }
 
 /// Makes a rename last through a power cut, where the system and the file system can do so for a directory.
+///
+/// # Errors
+/// What the system says where it should have been able to.
 #[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         Err(error) if !matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => Err(error),
@@ -189,7 +194,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
+pub fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -221,10 +226,10 @@ mod tests {
             "a.csv.x1Y2z3.dingmap-tmp",
         ];
         let others = others.map(|name| left_behind(place.path(), name));
-        let running = Draft::beside(place.path().join("a.csv"), None, 0).unwrap();
+        let running = Draft::beside(place.path().join("a.csv"), 0).unwrap();
         assert!(!stale.exists() && others.iter().all(|other| other.exists()), "{:?}", drafts(place.path()));
         // A second run leaves the first one's alone.
-        let second = Draft::beside(place.path().join("a.csv"), None, 0).unwrap();
+        let second = Draft::beside(place.path().join("a.csv"), 0).unwrap();
         assert!(running.temporary.path().exists());
         running.replace().unwrap();
         second.replace().unwrap();
@@ -234,7 +239,7 @@ mod tests {
     #[test]
     fn a_place_without_room_is_told_before_anything_is_written() {
         let place = tempfile::tempdir().unwrap();
-        let error = Draft::beside(place.path().join("a.csv"), None, u64::MAX).unwrap_err();
+        let error = Draft::beside(place.path().join("a.csv"), u64::MAX).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(error.to_string().starts_with(&format!("the output takes {} bytes at least", u64::MAX)));
         assert!(drafts(place.path()).is_empty());
@@ -249,8 +254,7 @@ mod tests {
         let _ = chown(&path, Some(12_345), Some(23_456));
         let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
         let before = owner(&path);
-        let existing = fs::metadata(&path).ok();
-        Draft::beside(path.clone(), existing, 0).unwrap().replace().unwrap();
+        Draft::beside(path.clone(), 0).unwrap().replace().unwrap();
         assert_eq!((owner(&path), fs::read(&path).unwrap().len()), (before, 0));
     }
 
@@ -259,9 +263,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let inner = place.path().join("inner");
         let path = inner.join("a.csv");
-        let missing = Draft::beside(path.clone(), None, 0).unwrap_err();
+        let missing = Draft::beside(path.clone(), 0).unwrap_err();
         fs::create_dir(&inner).unwrap();
-        let draft = Draft::beside(path, None, 0).unwrap();
+        let draft = Draft::beside(path, 0).unwrap();
         fs::remove_dir_all(&inner).unwrap();
         for error in [missing, draft.replace().unwrap_err()] {
             assert_eq!(error.kind(), io::ErrorKind::NotFound);

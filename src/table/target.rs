@@ -63,7 +63,7 @@ impl Output {
             Some(existing) if !existing.is_file() => {
                 OpenOptions::new().write(true).open(path).map(Self::Device)
             }
-            existing => Draft::beside(followed(path)?, existing, least).map(Box::new).map(Self::Draft),
+            _ => Draft::beside(followed(path)?, least).map(Box::new).map(Self::Draft),
         }
     }
 

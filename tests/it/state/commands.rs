@@ -68,7 +68,7 @@ fn forget_takes_what_is_named_and_nothing_else() {
     let forget = |args: &[&str]| {
         let ended = run(&mut state(&file, &[&["forget"], args].concat()));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        ended.stderr.trim().to_owned()
+        ended.stderr.lines().next().unwrap().to_owned()
     };
     assert_eq!(forget(&["--status", "not_found"]), "2 answers were forgotten");
     assert_eq!(calls_of(&api, &input, &output, &ages).0, 2, "those are asked again, and no other");

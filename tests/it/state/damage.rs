@@ -92,13 +92,14 @@ fn a_file_that_breaks_off_anywhere_makes_no_wrong_answer() {
 #[test]
 fn a_file_of_somebody_else_is_refused_and_stays_as_it_is() {
     let scene = Scene::new();
-    let ended = run(&mut scene.command(&scene.input));
+    let other = scene.desk.file("other.csv", table(&numbers(ROWS)));
+    let ended = run(&mut scene.command(&other));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("not a state file of dingmap") && ended.stderr.contains("--state"),
         "{}",
         ended.stderr
     );
-    assert_eq!(fs::read_to_string(&scene.input).unwrap(), table(&numbers(ROWS)));
+    assert_eq!(fs::read_to_string(&other).unwrap(), table(&numbers(ROWS)));
     assert!(!scene.desk.names().iter().any(|name| name.contains("damaged")));
 }

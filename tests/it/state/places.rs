@@ -116,3 +116,54 @@ fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
     let info = run(dingmap().args(["state", "info", "--state"]).arg(&kept));
     assert!(info.stdout.contains("not finished") || info.stdout.contains("found"), "{info:?}");
 }
+
+#[test]
+fn what_cannot_be_a_state_is_refused_and_stays() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let pipe = desk.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let directory = desk.path("directory");
+    fs::create_dir(&directory).unwrap();
+    let locked = desk.path("other");
+    desk.file("other.lock", "mine");
+    for (state, status) in [
+        (std::path::Path::new("/dev/null"), 1),
+        (&pipe, 1),
+        (&directory, 1),
+        (&locked, 1),
+        (&input, 2),
+        (&output, 2),
+    ] {
+        let ended = run(api.resolve(&input, &output).arg("--state").arg(state));
+        assert_eq!(ended.status, Some(status), "{}: {}", state.display(), ended.stderr);
+        assert!(ended.stderr.contains("--state"), "{}", ended.stderr);
+    }
+    assert!(!fs::metadata("/dev/null").unwrap().is_file() && !fs::metadata(&pipe).unwrap().is_file());
+    assert_eq!(fs::read(desk.path("other.lock")).unwrap(), b"mine");
+    assert_eq!((output.exists(), api.ledger().calls().len()), (false, 0));
+}
+
+#[test]
+fn a_link_stands_for_the_state_that_it_leads_to() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    fs::create_dir(desk.path("real")).unwrap();
+    let (real, link) = (desk.path("real/state"), desk.path("link"));
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let state = |path: &std::path::Path| {
+        let ended = run(api.resolve(&input, &output).arg("--state").arg(path));
+        (ended.status, ended.stderr)
+    };
+    assert_eq!(state(&link).0, Some(1), "it leads nowhere yet");
+    assert_eq!(state(&real).0, Some(0));
+    assert_eq!(state(&link).0, Some(0));
+    // An empty file knows nothing any more, and that is told.
+    fs::write(&real, "").unwrap();
+    let (status, told) = state(&link);
+    assert!(
+        status == Some(0) && told.contains("set aside") && told.contains("real/state.damaged-"),
+        "{told}"
+    );
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::{calls_of, cut_short, numbers, slow, table, undisturbed};
+use super::{calls_of, cut_short, numbers, shell, slow, table, undisturbed};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};
-use crate::served::until;
+use crate::served::{Process, until};
 
 #[test]
 fn the_same_command_goes_on_after_a_signal_and_asks_nothing_twice() {
@@ -212,4 +212,66 @@ fn one_process_at_a_time_and_the_others_are_told_or_wait() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
     assert_eq!(desk.names(), ["first.csv", "second.csv", "staff.csv"]);
+}
+
+#[test]
+fn an_input_that_would_be_replaced_is_not_by_open_rows() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let text = table(&numbers(20));
+    let input = desk.file("staff.csv", &text);
+    let ended = run(api.resolve(&input, &input).args(["--max-calls", "5"]));
+    assert_eq!(ended.status, Some(6), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was not written"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&input).unwrap(), text);
+    let (calls, ended) = calls_of(&api, &input, &input, &[]);
+    assert_eq!((calls, ended.status), (15, Some(0)), "{}", ended.stderr);
+    assert!(fs::read_to_string(&input).unwrap().contains(",u"));
+}
+
+#[test]
+fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
+    let (api, desk) = (Api::new(slow(20)), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(40))), desk.path("out.csv"));
+    let with = |key: Option<&str>, flags: &[&str]| {
+        let mut command = api.resolve(&input, &output);
+        command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(flags);
+        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
+        let before = api.ledger().calls().len();
+        let ended = run(&mut command);
+        (api.ledger().calls().len() - before, ended.stderr)
+    };
+    let (calls, told) = with(None, &["--max-calls", "10"]);
+    assert!(calls == 10 && told.contains("for this token"), "{told}");
+    let (calls, told) = with(Some("app"), &["--max-calls", "10"]);
+    assert!(calls == 10 && !told.contains("for this token"), "{told}");
+    let (_, told) = with(Some("app"), &["--max-calls", "1", "--restart"]);
+    assert!(told.contains("without --restart"), "{told}");
+    let info = run(dingmap().args(["state", "info", "--state"]).arg(api.state()));
+    assert!(info.stdout.contains("app app") && info.stdout.contains("app token:"), "{info:?}");
+}
+
+#[test]
+fn a_hangup_that_is_to_be_ignored_is() {
+    let (api, desk) = (Api::new(slow(20)), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(200))), desk.path("out.csv"));
+    let mut command = shell("trap '' HUP", &api.resolve(&input, &output));
+    let mut process = Process::start(&mut command);
+    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
+    process.signal("HUP");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+}
+
+#[test]
+fn what_failed_can_be_asked_again_alone_and_that_is_said() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let all = ["13900000000", "13900000094", "13900000090"].map(str::to_owned);
+    let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
+    let (_, ended) = calls_of(&api, &input, &output, &["--max-retries", "0"]);
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];
+    assert!(ended.stderr.contains(&flags.join(" ")), "{}", ended.stderr);
+    let again = [&flags[..], &["--max-retries", "0"]].concat();
+    assert_eq!(calls_of(&api, &input, &output, &again).0, 1);
 }

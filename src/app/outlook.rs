@@ -1,0 +1,127 @@
+//! The words about the state: what an earlier run left, what this one leaves, and what to do where the state cannot be
+//! worked with. What is kept is decided elsewhere.
+
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use crate::app::exit::{Exit, Failure};
+use crate::store::journal::Lost;
+use crate::store::lock::LockError;
+use crate::store::runs::Found;
+use crate::store::state::StateError;
+
+/// What becomes of answers once a run has ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// They are gone: there is no state.
+    None,
+    /// They are kept for whoever asks with the same token.
+    Token,
+    /// They are kept, and the same command would forget them again.
+    Restart,
+    /// They are kept.
+    Kept,
+}
+
+/// Adds to the reason why a run ended early what its next start will find. `lost` is why the last answers could not be
+/// kept, if they could not.
+#[must_use]
+pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failure {
+    let outlook = match (memory, lost) {
+        (_, Some(lost)) => format!(
+            "what was answered is kept up to about a second before; the last answers could not be: {lost}. The same command goes on from there once that is mended"
+        ),
+        (Memory::None, None) => {
+            "nothing is kept without a state file; the same command starts from the beginning".to_owned()
+        }
+        (Memory::Token, None) => {
+            "what was answered is kept for this token; the same command with it goes on from there (with an app key, also with a new token)".to_owned()
+        }
+        (Memory::Restart, None) => {
+            "what was answered is kept; the same command without --restart goes on from there".to_owned()
+        }
+        (Memory::Kept, None) => "what was answered is kept; the same command goes on from there".to_owned(),
+    };
+    Failure::new(failure.exit, format!("{:#}\n  {outlook}", failure.error))
+}
+
+/// What to say of what an earlier run left.
+#[must_use]
+pub fn told(found: &Found, rows: Option<u64>) -> Option<String> {
+    match *found {
+        Found::Resumed { known, started } if known > 0 => {
+            let most = rows.map_or(String::new(), |rows| format!(" of at most {}", grouped(rows)));
+            Some(format!("resuming: {}{most} numbers known since {}", grouped(known), since(started)))
+        }
+        Found::Inherited { known, started } if known > 0 => Some(format!(
+            "another input was not finished: its {} numbers, known since {}, are used where they occur here (--restart asks anew)",
+            grouped(known),
+            since(started)
+        )),
+        _ => None,
+    }
+}
+
+/// What to say where a state cannot be worked with.
+#[must_use]
+pub fn refused(path: &Path, error: &StateError) -> Failure {
+    let way_out = match error {
+        StateError::Lock(LockError::Held(_)) => {
+            "Wait until it has ended, or give --wait to have this one wait; --state names another file, and --no-state uses none."
+        }
+        StateError::Absent => "Nothing was kept yet, or --state names another file.",
+        StateError::Foreign => "Name another file with --state.",
+        StateError::Newer(_) => "Use the newer dingmap, or name another file with --state.",
+        StateError::Older(_) => {
+            "Use the dingmap that wrote it and its `state export` to see what it knows, or name another file with --state."
+        }
+        StateError::Damaged(_) => {
+            "The next `dingmap resolve` with this file sets it aside and begins a fresh one."
+        }
+        StateError::Lock(_) | StateError::Io(_) | StateError::Database(_) => {
+            "Make room or mend what the system says, name another file with --state, or use --no-state, with which an interrupted run cannot go on."
+        }
+    };
+    Failure::new(Exit::Broken, format!("state {}: {error}. {way_out}", path.display()))
+}
+
+/// A count with its thousands apart.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time of the past as people say it: the clock's for today, with the date for others.
+#[must_use]
+pub fn since(seconds: i64) -> String {
+    let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
+    let today = time.date() == Zoned::now().date();
+    time.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::disk::wall;
+
+    #[test]
+    fn what_was_found_is_told_where_it_is_worth_a_line() {
+        let now = wall();
+        let resumed = |known| Found::Resumed { known, started: now };
+        let text = told(&resumed(48210), Some(100_000)).unwrap();
+        assert!(text.starts_with("resuming: 48 210 of at most 100 000 numbers known since "), "{text}");
+        assert!(told(&resumed(7), None).unwrap().starts_with("resuming: 7 numbers known since "));
+        assert!(told(&resumed(0), Some(1)).is_none() && told(&Found::Nothing, Some(1)).is_none());
+        assert!(since(0).starts_with("19") && since(now).len() == 5);
+        assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1 000", "1 000 000"]);
+    }
+}
