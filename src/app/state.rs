@@ -21,8 +21,18 @@ use crate::store::state::{State, StateError, VERSION};
 use crate::store::upkeep::{self, Choice, Record, Shelf};
 
 /// The columns of an export.
-const HEADER: [&str; 9] =
-    ["endpoint", "app", "number", "userid", "exclusive_userids", "status", "errcode", "errmsg", "asked_at"];
+const HEADER: [&str; 10] = [
+    "endpoint",
+    "app",
+    "number",
+    "userid",
+    "exclusive_userids",
+    "status",
+    "errcode",
+    "errmsg",
+    "asked_at",
+    "request_id",
+];
 
 /// Why an export ends early.
 enum Broken {
@@ -182,6 +192,7 @@ fn row<W: Write>(table: &mut csv::Writer<W>, Record { scope, number, kept }: Rec
         &*code,
         &*outcome.message,
         &*asked,
+        &*outcome.request,
     ])
 }
 

@@ -107,13 +107,23 @@ pub struct Outcome {
     pub code: Option<Code>,
     /// The API's message, or our reason where the API gave none.
     pub message: Box<str>,
+    /// What the API calls the request by, for its support; empty where it did not say. It stands in the state, and in no
+    /// output.
+    pub request: Box<str>,
 }
 
 impl Outcome {
     /// An answer without ids.
     #[must_use]
     pub fn bare(status: Status, code: Option<Code>, message: impl Into<Box<str>>) -> Self {
-        Self { status, userid: "".into(), exclusive: "".into(), code, message: message.into() }
+        Self {
+            status,
+            userid: "".into(),
+            exclusive: "".into(),
+            code,
+            message: message.into(),
+            request: "".into(),
+        }
     }
 
     /// The row of a number whose turn did not come.

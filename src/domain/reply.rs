@@ -17,6 +17,8 @@ pub struct Reply {
     pub userid: Option<String>,
     /// The ids of exclusive accounts, without blanks.
     pub exclusive: Vec<String>,
+    /// What the API calls the request by, where it says so in a form that can be passed on to its support.
+    pub request: Option<String>,
 }
 
 /// A body that is not the API's.
@@ -69,7 +71,14 @@ pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
         code: inner.unwrap_or(outer),
         userid,
         exclusive,
+        request: wire.request_id.and_then(text).filter(|request| is_plain(request)),
     })
+}
+
+/// Whether a request's id is one: a few dozen letters, digits and signs, and no text.
+fn is_plain(request: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=64).contains(&request.len()) && request.bytes().all(plain)
 }
 
 /// The user id and the exclusive ids of a result: an object, or one as JSON text inside a string. Absent, null and blank
@@ -137,6 +146,8 @@ struct Wire<'a> {
     status: Option<&'a RawValue>,
     #[serde(borrow)]
     punish: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request_id: Option<&'a RawValue>,
 }
 
 /// The `result` of a success.
@@ -194,7 +205,7 @@ mod tests {
             vec!["a".to_owned(), "b".to_owned()],
         );
         for body in [
-            r#"{"errcode":0,"errmsg":"ok","result":{"userid":"zhangsan","exclusive_account_userid_list":["a","b"]},"request_id":"r"}"#,
+            r#"{"errcode":0,"errmsg":"ok","result":{"userid":"zhangsan","exclusive_account_userid_list":["a","b"]},"request_id":"not one"}"#,
             r#"{"errcode":"0","errmsg":"ok","result":{"exclusive_account_userid_list":"[\"a\",\"b\"]","userid":"zhangsan"}}"#,
             r#" {"request_id":null,"result":{"userid":"zhangsan","exclusive_account_userid_list":["a",null,"","b"]},"errmsg":"ok","errcode":0} "#,
         ] {
@@ -209,6 +220,17 @@ mod tests {
         for result in ["null", "{}", "\"\"", "\"{}\"", "{\"userid\":null}", "{\"userid\":\" \"}"] {
             let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
             assert_eq!(read(&body), ("0".into(), "ok".into(), None, vec![]), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_request_s_id_is_kept_where_it_is_one() {
+        let of = |id: &str| {
+            decode(format!(r#"{{"errcode":60121,"request_id":{id}}}"#).as_bytes()).unwrap().request
+        };
+        assert_eq!(of("\"15r6q4p9-1\"").as_deref(), Some("15r6q4p9-1"));
+        for none in ["null", "\"\"", "\"not one\"", &format!("\"{}\"", "a".repeat(65))] {
+            assert_eq!(of(none), None, "{none}");
         }
     }
 

@@ -106,6 +106,7 @@ struct Heard {
     message: String,
     userid: Option<String>,
     exclusive: Vec<String>,
+    request: String,
 }
 
 impl Lookup {
@@ -143,6 +144,7 @@ impl Lookup {
     ) -> Step {
         let mut heard = hear(result);
         heard.message = concealed(heard.message, token.token);
+        heard.request = concealed(heard.request, token.token);
         match heard.verdict {
             Verdict::Answer(status) => Step::Settle(answer(status, heard)),
             Verdict::Transient => self.back_off(heard, retries.most, retries, jitter),
@@ -189,6 +191,7 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
         message,
         userid: None,
         exclusive: Vec::new(),
+        request: String::new(),
     };
     let reply = match result {
         Ok(reply) => reply,
@@ -204,6 +207,7 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
             message: read.message,
             userid: read.userid,
             exclusive: read.exclusive,
+            request: read.request.unwrap_or_default(),
         },
         Err(Garbled::Banned) => silent(verdict::banned(), Garbled::Banned.to_string()),
         Err(garbled) if reply.status == 200 => silent(Verdict::Transient, garbled.to_string()),
@@ -213,19 +217,20 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
 
 /// The row's answer. `errcode` 0 that names nobody is "not found", with a reason of its own (`API.md` 2).
 fn answer(status: Status, heard: Heard) -> Outcome {
-    let nobody = heard.userid.is_none() && heard.exclusive.is_empty();
-    let (status, message) = match status {
-        Status::Found if nobody => (Status::NotFound, "the API answered ok and named no user".to_owned()),
-        Status::Found => (status, heard.message),
-        _ => return Outcome::bare(status, heard.code, heard.message),
+    let Heard { code, message, userid, exclusive, request, .. } = heard;
+    let nobody = userid.is_none() && exclusive.is_empty();
+    let bare = match status {
+        Status::Found if nobody => {
+            Outcome::bare(Status::NotFound, code, "the API answered ok and named no user")
+        }
+        Status::Found => Outcome {
+            userid: userid.unwrap_or_default().into(),
+            exclusive: exclusive.join(";").into(),
+            ..Outcome::bare(status, code, message)
+        },
+        _ => Outcome::bare(status, code, message),
     };
-    Outcome {
-        status,
-        userid: heard.userid.unwrap_or_default().into(),
-        exclusive: heard.exclusive.join(";").into(),
-        code: heard.code,
-        message: message.into(),
-    }
+    Outcome { request: request.into(), ..bare }
 }
 
 #[cfg(test)]

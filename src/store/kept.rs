@@ -37,10 +37,10 @@ enum Cipher {
     Word(Box<str>),
 }
 
-/// The usual answer, found and nothing unusual about it: session, time, user id. It saves a third of the file.
-type Plain<S> = (u64, i64, S);
-/// Any other: session, time, status, code, user id, exclusive ids, message.
-type Whole<S> = (u64, i64, usize, Option<Cipher>, S, S, S);
+/// The usual answer, found and nothing unusual about it: session, time, user id, request. It saves a third of the file.
+type Plain<S> = (u64, i64, S, S);
+/// Any other: session, time, status, code, user id, exclusive ids, message, request.
+type Whole<S> = (u64, i64, usize, Option<Cipher>, S, S, S, S);
 
 impl Kept {
     /// The bytes on disk; none for an answer that is not [`definitive`].
@@ -53,12 +53,14 @@ impl Kept {
             Code::Word(word) => Cipher::Word(word.clone()),
         });
         let mut bytes = vec![0; CHECKSUM];
-        if *outcome == plain(outcome.userid.clone()) {
-            let plain: Plain<&str> = (self.session, self.asked, &outcome.userid);
+        let request = &*outcome.request;
+        if *outcome == plain(outcome.userid.clone(), request.into()) {
+            let plain: Plain<&str> = (self.session, self.asked, &outcome.userid, request);
             serde_json::to_writer(&mut bytes, &plain).ok()?;
         } else {
             let (userid, exclusive, message) = (&*outcome.userid, &*outcome.exclusive, &*outcome.message);
-            let whole: Whole<&str> = (self.session, self.asked, status, code, userid, exclusive, message);
+            let whole: Whole<&str> =
+                (self.session, self.asked, status, code, userid, exclusive, message, request);
             serde_json::to_writer(&mut bytes, &whole).ok()?;
         }
         let sum = checksum(key, bytes.get(CHECKSUM..)?);
@@ -73,23 +75,23 @@ impl Kept {
         if sum != checksum(key, json) {
             return None;
         }
-        if let Ok((session, asked, userid)) = serde_json::from_slice::<Plain<Box<str>>>(json) {
-            return Some(Self { session, asked, outcome: plain(userid) });
+        if let Ok((session, asked, userid, request)) = serde_json::from_slice::<Plain<Box<str>>>(json) {
+            return Some(Self { session, asked, outcome: plain(userid, request) });
         }
-        let (session, asked, status, code, userid, exclusive, message): Whole<Box<str>> =
+        let (session, asked, status, code, userid, exclusive, message, request): Whole<Box<str>> =
             serde_json::from_slice(json).ok()?;
         let code = code.map(|code| match code {
             Cipher::Number(number) => Code::Number(number),
             Cipher::Word(word) => Code::Word(word),
         });
         let status = *DEFINITIVE.get(status)?;
-        Some(Self { session, asked, outcome: Outcome { status, userid, exclusive, code, message } })
+        Some(Self { session, asked, outcome: Outcome { status, userid, exclusive, code, message, request } })
     }
 }
 
 /// The usual answer.
-fn plain(userid: Box<str>) -> Outcome {
-    Outcome { userid, ..Outcome::bare(Status::Found, Some(Code::Number(0)), "ok") }
+fn plain(userid: Box<str>, request: Box<str>) -> Outcome {
+    Outcome { userid, request, ..Outcome::bare(Status::Found, Some(Code::Number(0)), "ok") }
 }
 
 fn checksum((scope, number): Key, json: &[u8]) -> [u8; CHECKSUM] {
@@ -116,12 +118,13 @@ mod tests {
         };
         let word = Code::Word("isp.x".into());
         vec![
-            plain("u1".into()),
-            plain("".into()),
-            Outcome { exclusive: "a".into(), ..plain("u1".into()) },
+            plain("u1".into(), "r-1".into()),
+            plain("".into(), "".into()),
+            Outcome { exclusive: "a".into(), ..plain("u1".into(), "r-1".into()) },
             found.clone(),
             Outcome { code: None, ..found },
             Outcome::bare(Status::NotFound, Some(Code::Number(60121)), ""),
+            Outcome { request: "r-2".into(), ..Outcome::bare(Status::NotFound, None, "x") },
             Outcome::bare(Status::BadNumber, Some(word), "m"),
             Outcome::bare(Status::OutOfScope, Some(Code::Number(-1)), "m"),
         ]

@@ -107,6 +107,7 @@ fn an_export_has_every_answer_and_the_compacted_file_too() {
             assert_eq!(kept[cell], row[cell], "{cell}");
         }
         assert_eq!((&kept["endpoint"], &*kept["app"]), (&api.endpoint(), "sandbox-key"));
+        assert_eq!(kept["request_id"].len(), 16, "the emulation's are so long");
         assert!(kept["asked_at"].parse::<jiff::Timestamp>().is_ok(), "{}", kept["asked_at"]);
     }
     let size = || std::fs::metadata(api.state()).unwrap().len();
