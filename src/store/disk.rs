@@ -94,7 +94,7 @@ impl Disk {
         };
         let usable = self.rule.allows(kept.outcome.status, kept.session, kept.asked, (self.clock)());
         let earlier = kept.session != self.begun.session;
-        usable.then(|| Recalled { outcome: Arc::new(kept.outcome), earlier })
+        usable.then_some(Recalled { outcome: kept.outcome, earlier })
     }
 
     /// Keeps a definitive answer: at once for lookups, on disk within a second.
@@ -102,7 +102,7 @@ impl Disk {
         self.fresh.insert(mobile, Arc::clone(outcome));
         self.order.push_back(mobile);
         let (session, asked) = (self.begun.session, (self.clock)());
-        self.journal.keep(mobile, Kept { session, asked, outcome: Outcome::clone(outcome) });
+        self.journal.keep(mobile, Kept { session, asked, outcome: Arc::clone(outcome) });
     }
 
     /// Whether so many more answers can be taken before some have been committed.

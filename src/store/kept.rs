@@ -1,6 +1,8 @@
 //! One answer as it lies on disk: which answers are kept, their bytes, and a checksum over key and bytes. Leaves where
 //! the bytes lie to `disk`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::outcome::{Code, Outcome, Status};
@@ -20,8 +22,8 @@ pub struct Kept {
     pub session: u64,
     /// The wall clock then, in seconds since 1970.
     pub asked: i64,
-    /// The answer.
-    pub outcome: Outcome,
+    /// The answer, shared with whoever looks it up before it is written.
+    pub outcome: Arc<Outcome>,
 }
 
 /// Whether an answer is one that outlives its run. Nobody found is one; a failure or a row without its turn is none.
@@ -54,7 +56,7 @@ impl Kept {
         });
         let mut bytes = vec![0; CHECKSUM];
         let request = &*outcome.request;
-        if *outcome == plain(outcome.userid.clone(), request.into()) {
+        if is_plain(outcome) {
             let plain: Plain<&str> = (self.session, self.asked, &outcome.userid, request);
             serde_json::to_writer(&mut bytes, &plain).ok()?;
         } else {
@@ -76,7 +78,7 @@ impl Kept {
             return None;
         }
         if let Ok((session, asked, userid, request)) = serde_json::from_slice::<Plain<Box<str>>>(json) {
-            return Some(Self { session, asked, outcome: plain(userid, request) });
+            return Some(Self { session, asked, outcome: Arc::new(plain(userid, request)) });
         }
         let (session, asked, status, code, userid, exclusive, message, request): Whole<Box<str>> =
             serde_json::from_slice(json).ok()?;
@@ -85,13 +87,23 @@ impl Kept {
             Cipher::Word(word) => Code::Word(word),
         });
         let status = *DEFINITIVE.get(status)?;
-        Some(Self { session, asked, outcome: Outcome { status, userid, exclusive, code, message, request } })
+        let outcome = Outcome { status, userid, exclusive, code, message, request };
+        Some(Self { session, asked, outcome: Arc::new(outcome) })
     }
 }
 
+/// The message of the usual answer.
+const OK: &str = "ok";
+
 /// The usual answer.
 fn plain(userid: Box<str>, request: Box<str>) -> Outcome {
-    Outcome { userid, request, ..Outcome::bare(Status::Found, Some(Code::Number(0)), "ok") }
+    Outcome { userid, request, ..Outcome::bare(Status::Found, Some(Code::Number(0)), OK) }
+}
+
+/// Whether [`plain`] makes this answer of its user id and its request.
+fn is_plain(outcome: &Outcome) -> bool {
+    let Outcome { status, userid: _, exclusive, code, message, request: _ } = outcome;
+    *status == Status::Found && exclusive.is_empty() && *code == Some(Code::Number(0)) && **message == *OK
 }
 
 fn checksum((scope, number): Key, json: &[u8]) -> [u8; CHECKSUM] {
@@ -107,7 +119,7 @@ mod tests {
     use super::*;
 
     fn kept(outcome: Outcome) -> Kept {
-        Kept { session: 7, asked: 1_790_000_000, outcome }
+        Kept { session: 7, asked: 1_790_000_000, outcome: Arc::new(outcome) }
     }
 
     fn answers() -> Vec<Outcome> {

@@ -19,7 +19,7 @@ use crate::table::draft::{directory, sync_directory};
 /// The version of what lies in the tables; the file's own format has another.
 pub const VERSION: u64 = 1;
 /// Memory for pages of the file, in bytes.
-const CACHE: usize = 32 << 20;
+const CACHE: usize = 16 << 20;
 /// The first bytes of every file of the embedded database, and where each of its two headers tells the file's format.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 const FORMATS: [usize; 2] = [64, 192];
