@@ -1,6 +1,7 @@
 //! Answers that outlive their run, on the real executable and a real server: what is asked again and what is not is told
 //! by the server's ledger.
 
+mod clock;
 mod commands;
 mod damage;
 mod kills;

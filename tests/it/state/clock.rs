@@ -1,0 +1,79 @@
+//! A clock that jumps back an hour. A test cannot set the machine's clock, so it moves every moment in the state an hour
+//! ahead instead: for the program that is the same. It knows the state's tables by itself, as the file has them.
+
+use std::fs;
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use serde_json::Value;
+
+use super::{calls_of, cut_short, numbers, slow, table, undisturbed};
+use crate::harness::{Api, Desk};
+
+const ANSWERS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("dingmap answers");
+const RUNS: TableDefinition<'_, (u32, &str), &str> = TableDefinition::new("dingmap runs");
+const HOUR: i64 = 3600;
+
+/// Moves what a state says of time an hour ahead; how many answers there are.
+fn set_the_clock_back(state: &Path) -> usize {
+    let database = Database::open(state).unwrap();
+    let read = database.begin_read().unwrap();
+    let (answers, runs) = (read.open_table(ANSWERS).unwrap(), read.open_table(RUNS).unwrap());
+    let answers: Vec<_> = answers.iter().unwrap().map(Result::unwrap).collect();
+    let runs: Vec<_> = runs.iter().unwrap().map(Result::unwrap).collect();
+    let change = database.begin_write().unwrap();
+    {
+        let mut table = change.open_table(ANSWERS).unwrap();
+        for (key, value) in &answers {
+            table.insert(key.value(), &*an_hour_ahead(key.value(), value.value())).unwrap();
+        }
+        let mut table = change.open_table(RUNS).unwrap();
+        for (key, value) in &runs {
+            let mut run: Value = serde_json::from_str(value.value()).unwrap();
+            run["started"] = (run["started"].as_i64().unwrap() + HOUR).into();
+            table.insert(key.value(), &*run.to_string()).unwrap();
+        }
+    }
+    change.commit().unwrap();
+    answers.len()
+}
+
+/// An answer is its checksum, over key and text, and a text of which the second element is the moment.
+fn an_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec<u8> {
+    let mut text: Value = serde_json::from_slice(&value[4..]).unwrap();
+    text[1] = (text[1].as_i64().unwrap() + HOUR).into();
+    let text = text.to_string();
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&scope.to_le_bytes());
+    sum.update(&number.to_le_bytes());
+    sum.update(text.as_bytes());
+    [&sum.finalize().to_le_bytes(), text.as_bytes()].concat()
+}
+
+#[test]
+fn a_run_goes_on_over_a_clock_that_jumps_back_and_its_answers_do_not_grow_young() {
+    let (api, desk) = (Api::new(slow(10)), Desk::new());
+    let (input, output) = (desk.file("staff.csv", table(&numbers(400))), desk.path("out.csv"));
+    let ended = cut_short(&api, &input, &output, 150, "TERM", &[]);
+    assert_eq!(ended.status, Some(143), "{}", ended.stderr);
+    let kept = set_the_clock_back(&api.state());
+    assert!(kept >= 100, "{kept}");
+    let (_, ended) = calls_of(&api, &input, &output, &[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("resuming: {kept} of ")), "{}", ended.stderr);
+    let busy = numbers(400).iter().filter(|number| number.ends_with("95")).count();
+    assert_eq!(api.ledger().calls().len(), 400 + 2 * busy, "nothing that was kept is asked again");
+    let expected = undisturbed(&input);
+    assert_eq!(fs::read(&output).unwrap(), expected);
+
+    // The answers seem to be of an hour from now, and count as an hour old: never as younger than any age allows.
+    assert_eq!(set_the_clock_back(&api.state()), 400);
+    for (age, asks) in [("0", true), ("30m", true), ("3h", false)] {
+        let (calls, ended) = calls_of(&api, &input, &output, &["--max-age", age, "--max-age-not-found", age]);
+        assert_eq!((calls == 0, ended.status), (!asks, Some(0)), "{age}: {}", ended.stderr);
+        assert_eq!(fs::read(&output).unwrap(), expected);
+        if asks {
+            set_the_clock_back(&api.state());
+        }
+    }
+}
