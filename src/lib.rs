@@ -81,6 +81,7 @@ pub mod api {
 
     pub mod rate;
     pub mod pace;
+    pub mod fault;
     pub mod http;
     pub mod token;
     pub mod client;
@@ -129,6 +130,8 @@ pub mod app {
     pub mod cli;
     pub mod exit;
     pub mod signals;
+    pub mod network;
+    pub mod secret;
     pub mod config;
     pub mod board;
     pub mod terminal;

@@ -3,7 +3,8 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::api::http::{Fault, Http, Reply};
+use crate::api::fault::Fault;
+use crate::api::http::{Http, Reply};
 use crate::domain::mobile::{Mainland, Mobile};
 
 /// Looks numbers up, one call each.

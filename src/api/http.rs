@@ -1,13 +1,16 @@
 //! HTTP: one request, one bounded reply. The only file that knows reqwest, so that the choice of a client stays
-//! cheap to change. Owns timeouts, the bound on a reply and errors without their URL. Leaves what is sent to
-//! `token` and `client`.
+//! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
+//! `fault`. Leaves what is sent to `token` and `client`.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, redirect, retry};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+use crate::api::fault::{Fault, cause, fault};
 
 /// The largest reply that is read, in bytes. An answer of the API has some hundreds.
 const LARGEST_REPLY: usize = 1 << 20;
@@ -23,8 +26,41 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Idle connections to keep: as many as there are calls in flight, since a new one costs seven times a kept one.
     pub idle: usize,
-    /// Whether the proxy that the environment names is asked; a host on this machine is reached without.
-    pub proxied: bool,
+    /// The way to the host.
+    pub route: Route,
+    /// Whether anything on that way is encrypted. Where nothing is, the system's certificates are not read.
+    pub encrypted: bool,
+    /// Whom to trust beside those that the system does.
+    pub roots: Vec<Root>,
+}
+
+/// The way to a host.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Straight.
+    Direct,
+    /// By a proxy.
+    Proxy {
+        /// Its URL, which may have a password.
+        url: SecretString,
+        /// The hosts to which calls go straight, as `NO_PROXY` lists them.
+        except: String,
+    },
+}
+
+/// Somebody whose certificates are trusted.
+#[derive(Clone, Debug)]
+pub struct Root(Certificate);
+
+impl Root {
+    /// Those in a PEM file, which may be none.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(pem: &[u8]) -> Result<Vec<Self>, String> {
+        let roots = Certificate::from_pem_bundle(pem).map_err(told)?;
+        Ok(roots.into_iter().map(Self).collect())
+    }
 }
 
 impl Default for Settings {
@@ -34,7 +70,9 @@ impl Default for Settings {
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             idle: 16,
-            proxied: true,
+            route: Route::Direct,
+            encrypted: true,
+            roots: Vec::new(),
         }
     }
 }
@@ -57,40 +95,24 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// No reply, or not all of it. The text never has a URL, since URLs carry the token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// No connection: refused, unknown host, TLS.
-    #[error("no connection: {0}")]
-    Unreachable(String),
-    /// Nothing, or not everything, within the timeout.
-    #[error("no reply within {}", humantime::format_duration(*.0))]
-    Late(Duration),
-    /// The connection broke before the reply was whole.
-    #[error("the connection broke: {0}")]
-    Broken(String),
-    /// More than one reply can have.
-    #[error("the reply was longer than {LARGEST_REPLY} bytes")]
-    TooLong,
-}
-
-impl Fault {
-    /// Whether the host is there at all.
-    #[must_use]
-    pub fn answered(&self) -> bool {
-        !matches!(self, Self::Unreachable(_))
-    }
-}
-
 impl Http {
     /// Makes a client. No connection is opened yet.
     ///
     /// # Errors
-    /// What the TLS library says, for instance that the system's certificates cannot be read.
-    pub fn new(settings: &Settings) -> Result<Self, Fault> {
+    /// What the TLS library says, for instance that a certificate is malformed, or that the system has none.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
         // Fails only when a provider was installed before, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = if settings.proxied { Client::builder() } else { Client::builder().no_proxy() };
+        let builder = match &settings.route {
+            Route::Direct => Client::builder().no_proxy(),
+            Route::Proxy { url, except } => {
+                let proxy = Proxy::all(url.expose_secret()).map_err(told)?;
+                Client::builder().proxy(proxy.no_proxy(NoProxy::from_string(except)))
+            }
+        };
+        let roots = settings.roots.iter().map(|root| root.0.clone());
+        let builder =
+            if settings.encrypted { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
         let client = builder
             .connect_timeout(settings.connect_timeout)
             .tcp_nodelay(true)
@@ -98,9 +120,11 @@ impl Http {
             .pool_idle_timeout(Duration::from_secs(50))
             // A redirect would carry the token to whatever host it names.
             .redirect(redirect::Policy::none())
+            // A repeat of its own would go past the pace and past the count of calls.
+            .retry(retry::never())
             .user_agent(concat!("dingmap/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Fault::Unreachable(cause(error)))?;
+            .map_err(told)?;
         Ok(Self { client, timeout: settings.timeout })
     }
 
@@ -123,13 +147,13 @@ impl Http {
 
     async fn send(&self, request: RequestBuilder) -> Result<Reply, Fault> {
         let whole = async {
-            let mut response = request.send().await.map_err(fault)?;
+            let mut response = request.send().await.map_err(|error| failed(error, false))?;
             let status = response.status().as_u16();
             let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
             let mut body = BytesMut::new();
-            while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            while let Some(chunk) = response.chunk().await.map_err(|error| failed(error, true))? {
                 if body.len() + chunk.len() > LARGEST_REPLY {
-                    return Err(Fault::TooLong);
+                    return Err(Fault::TooLong(LARGEST_REPLY));
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -139,18 +163,14 @@ impl Http {
     }
 }
 
-fn fault(error: reqwest::Error) -> Fault {
-    if error.is_connect() { Fault::Unreachable(cause(error)) } else { Fault::Broken(cause(error)) }
+/// What an error was, without its URL. `begun` says whether the head of a reply had come.
+fn failed(error: reqwest::Error, begun: bool) -> Fault {
+    let connecting = error.is_connect();
+    fault(&error.without_url(), connecting, begun)
 }
 
-/// The innermost cause, which says what happened ("Connection refused"), with the URL taken out on the way.
-fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut inner: &dyn std::error::Error = &error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
+fn told(error: reqwest::Error) -> String {
+    cause(&error.without_url())
 }
 
 /// Seconds (fractions are seen), or an HTTP date in any of its three forms (RFC 9110, 5.6.7 and 10.2.3). Of a list of

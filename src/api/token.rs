@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::api::http::{Fault, Http, Reply};
+use crate::api::fault::Fault;
+use crate::api::http::{Http, Reply};
 use crate::domain::outcome::Code;
 use crate::domain::verdict::{self, Verdict};
 
@@ -56,6 +57,9 @@ pub enum NoToken {
     /// Too many token calls; the verdict says how long to wait.
     #[error("the token call was throttled")]
     Throttled(verdict::Hold),
+    /// Whoever answers is not known to be the host, so nothing was sent.
+    #[error("{0}")]
+    Untrusted(String),
     /// May work on another try. `answered` tells whether any HTTP answer came at all.
     #[error("{reason}")]
     Transient {
@@ -108,9 +112,14 @@ impl Issuer {
             Credentials::App { key, secret } => (key, secret),
         };
         let body = json!({"appKey": key, "appSecret": secret.expose_secret()}).to_string();
-        let first = match self.http.post(&self.current, body).await {
+        let mut reply = self.http.post(&self.current, body.clone()).await;
+        if matches!(reply, Err(Fault::Closed(_))) {
+            // The host closed a connection that had been idle: that says nothing about the call, once.
+            reply = self.http.post(&self.current, body).await;
+        }
+        let first = match reply {
             Ok(reply) => read(&reply, secret),
-            Err(fault) => Err(unreachable(&fault)),
+            Err(fault) => Err(unreachable(fault)),
         };
         let Err(NoToken::Transient { reason, answered }) = first else { return first };
         // The older call needs the secret in the query; the URL lives no longer than this call.
@@ -118,7 +127,7 @@ impl Issuer {
         legacy.query_pairs_mut().append_pair("appkey", key).append_pair("appsecret", secret.expose_secret());
         let second = match self.http.get(&legacy).await {
             Ok(reply) => read(&reply, secret),
-            Err(fault) => Err(unreachable(&fault)),
+            Err(fault) => Err(unreachable(fault)),
         };
         match second {
             Err(NoToken::Transient { reason: other, answered: also }) => Err(NoToken::Transient {
@@ -152,8 +161,11 @@ pub fn concealed(text: String, secret: &SecretString) -> String {
     )
 }
 
-fn unreachable(fault: &Fault) -> NoToken {
-    NoToken::Transient { reason: fault.to_string(), answered: fault.answered() }
+fn unreachable(fault: Fault) -> NoToken {
+    match fault {
+        Fault::Untrusted(what) => NoToken::Untrusted(what),
+        fault => NoToken::Transient { reason: fault.to_string(), answered: fault.answered() },
+    }
 }
 
 /// The bodies of both calls: their parts have different names, so one struct holds either.

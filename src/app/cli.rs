@@ -11,7 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::api::rate::Rate;
-use crate::app::flags::{Keep, Show, StateCommand};
+use crate::app::flags::{Keep, Show, StateCommand, Way};
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;
@@ -43,6 +43,11 @@ impl Cli {
             if !keep.agree(source("state"), source("no_state")) {
                 let text = "--state and --no-state exclude each other: give one of them";
                 return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+            }
+            let typed = source("proxy") == Some(ValueSource::CommandLine);
+            if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.contains('@')) {
+                let text = "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead";
+                return Err(Self::command().error(ErrorKind::ValueValidation, text));
             }
             if source("column") == Some(ValueSource::EnvVariable) {
                 let lines = given.get_raw("column").into_iter().flatten();
@@ -234,6 +239,10 @@ pub struct Resolve {
     /// Count these rows as failed in the exit status
     #[arg(long, value_name = "STATUS", env = "DINGMAP_FAIL_ON", value_enum, help_heading = "Calls")]
     pub fail_on: Option<FailOn>,
+
+    /// The way to the API
+    #[command(flatten)]
+    pub way: Way,
 
     /// Where answers are kept
     #[command(flatten)]

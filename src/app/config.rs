@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
-use url::{Host, Url};
+use url::Url;
 
 use crate::api::http;
 use crate::api::token::Credentials;
 use crate::app::cli::{Mainland, Resolve, Switch};
 use crate::app::exit::{Exit, Failure};
+use crate::app::{network, secret};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
 use crate::engine::feed::Further;
@@ -30,8 +31,10 @@ pub struct Access {
     pub credentials: Credentials,
     /// The app's key, where it is known.
     pub app: Option<String>,
-    /// A remark on the choice of credentials that the user should see.
-    pub remark: Option<&'static str>,
+    /// How connections to it are made.
+    pub connections: http::Settings,
+    /// What the user should hear about all this.
+    pub remarks: Vec<String>,
 }
 
 /// Where the API is, and the credentials from flags and environment.
@@ -39,7 +42,9 @@ pub struct Access {
 /// # Errors
 /// Usage (2) for an endpoint that cannot be meant; denied (5) where there are no credentials.
 pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Result<Access, Failure> {
-    let endpoint = endpoint(&args.endpoint)?;
+    let endpoint = network::endpoint(&args.endpoint, args.way.insecure_http)?;
+    let connections = network::connections(args, &endpoint, &variable)?;
+    let mut remarks = Vec::new();
     let text = |name: &str| -> Result<Option<String>, Failure> {
         match variable(name).map(OsString::into_string) {
             None => Ok(None),
@@ -52,13 +57,17 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
         None => text("DINGTALK_APP_KEY")?,
     };
     let secret = match &args.app_secret_file {
-        Some(path) => Some(secret_in(path)?),
+        Some(path) => {
+            remarks.extend(secret::exposed(path));
+            Some(secret::read(path)?)
+        }
         None => text("DINGTALK_APP_SECRET")?,
     };
     let token = text("DINGTALK_ACCESS_TOKEN")?;
-    let remark = (key.is_some() && secret.is_some() && token.is_some()).then_some(
-        "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used",
-    );
+    if key.is_some() && secret.is_some() && token.is_some() {
+        let text = "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used";
+        remarks.push(text.to_owned());
+    }
     let app = key.clone();
     let credentials = match (key, secret, token) {
         (Some(key), Some(secret), _) => Credentials::App { key, secret: secret.into() },
@@ -82,65 +91,19 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
             ));
         }
     };
-    Ok(Access { endpoint, credentials, app, remark })
+    Ok(Access { endpoint, credentials, app, connections, remarks })
 }
 
 /// The built-in emulation's address, and the key that it takes. No credentials of the user's are touched.
 ///
 /// # Errors
 /// Unexpected (1) where the address is no URL.
-pub fn rehearsal(endpoint: &str, script: &Script) -> Result<Access, Failure> {
+pub fn rehearsal(args: &Resolve, endpoint: &str, script: &Script) -> Result<Access, Failure> {
     let endpoint = Url::parse(endpoint).map_err(|error| Failure::of(Exit::Broken, error))?;
     let credentials =
         Credentials::App { key: script.app_key.clone(), secret: script.app_secret.clone().into() };
-    Ok(Access { endpoint, credentials, app: None, remark: None })
-}
-
-/// The first line of the file: what an editor adds at the end does not belong to the secret.
-fn secret_in(path: &Path) -> Result<String, Failure> {
-    let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
-    match text.trim() {
-        "" => Err(Failure::new(Exit::Usage, say("the file is empty"))),
-        secret if secret.lines().count() > 1 => Err(Failure::new(
-            Exit::Usage,
-            say("the file has more than one line; it should have the secret alone"),
-        )),
-        secret => Ok(secret.to_owned()),
-    }
-}
-
-fn endpoint(text: &str) -> Result<Url, Failure> {
-    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
-    // The text is not repeated: a URL can have a password in it.
-    let url = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
-    if !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return Err(wrong("only scheme, host and port, such as https://oapi.dingtalk.io"));
-    }
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => {
-            Err(wrong("http:// would send the token in clear; use https://, or an address on this machine"))
-        }
-        _ => Err(wrong("the address begins with https://")),
-    }
-}
-
-/// Whether a host is this machine: then no proxy is asked, and plain HTTP gives nothing away.
-#[must_use]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+    let connections = network::straight(args);
+    Ok(Access { endpoint, credentials, app: None, connections, remarks: Vec::new() })
 }
 
 /// How the input is read.
@@ -215,17 +178,6 @@ pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
     })
 }
 
-/// How connections are made.
-#[must_use]
-pub fn connections(args: &Resolve, endpoint: &Url) -> http::Settings {
-    http::Settings {
-        timeout: args.timeout,
-        connect_timeout: args.connect_timeout,
-        idle: usize::from(args.workers),
-        proxied: !is_loopback(endpoint),
-    }
-}
-
 /// What counts as a mobile number.
 #[must_use]
 pub fn rules(args: &Resolve) -> mobile::Rules {
@@ -292,32 +244,11 @@ mod tests {
         let token = [("DINGTALK_ACCESS_TOKEN", "t")];
         assert!(matches!(tried(&["i"], &token).unwrap().credentials, Credentials::Token(_)));
         let both = [app[0], app[1], token[0]];
-        assert!(tried(&["i"], &both).unwrap().remark.is_some());
+        assert_eq!(tried(&["i"], &both).unwrap().remarks.len(), 1);
         for variables in [&[][..], &app[..1], &app[1..], &[("DINGTALK_ACCESS_TOKEN", " ")]] {
             assert_eq!(tried(&["i"], variables).unwrap_err().exit, Exit::Denied, "{variables:?}");
         }
         assert_eq!(tried(&["i", "--app-secret-file", "/nowhere"], &app).unwrap_err().exit, Exit::Usage);
-    }
-
-    #[test]
-    fn endpoints_that_cannot_be_meant_are_refused() {
-        let token = [("DINGTALK_ACCESS_TOKEN", "t")];
-        for good in
-            ["https://oapi.dingtalk.com", "http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1"]
-        {
-            assert!(tried(&["i", "--endpoint", good], &token).is_ok(), "{good}");
-        }
-        for bad in [
-            "oapi.dingtalk.io",
-            "http://oapi.dingtalk.io",
-            "ftp://x",
-            "https://u:p@x",
-            "https://x/?access_token=1",
-        ] {
-            let failure = tried(&["i", "--endpoint", bad], &token).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{bad}");
-            assert!(!failure.error.to_string().contains("u:p"));
-        }
     }
 
     #[test]

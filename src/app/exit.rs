@@ -174,6 +174,13 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
                 shown(reason)
             ),
         ),
+        Stop::Untrusted(reason) => (
+            Exit::Broken,
+            format!(
+                "{endpoint} was reached, but its certificate is not trusted: {}. Nothing was sent. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
+                shown(reason)
+            ),
+        ),
         Stop::Unreadable(reason) => (
             Exit::Broken,
             format!(
@@ -302,6 +309,7 @@ mod tests {
             (Stop::NoToken { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
             (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
             (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
+            (Stop::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
             (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
             let failure = early(&End::Stopped(stop), "https://e", None).unwrap();

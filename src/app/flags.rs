@@ -1,4 +1,5 @@
-//! Flags that several commands share or that one room is asked for by: what is shown, and where answers are kept. Owns
+//! Flags that several commands share or that one room is asked for by: what is shown, the way to the API, and where answers
+//! are kept. Owns
 //! their names and defaults (DESIGN 1). Leaves the other flags to `cli`.
 
 use std::path::PathBuf;
@@ -48,6 +49,21 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// The way to the API.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Network")]
+pub struct Way {
+    /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
+    #[arg(long, value_name = "URL", env = "DINGMAP_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
+    /// A PEM file with certificates to trust beside the system's: those of a proxy that inspects connections
+    #[arg(long, value_name = "FILE", env = "DINGMAP_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Call an http:// endpoint that is not on this machine, with token and numbers readable on the way
+    #[arg(long, env = "DINGMAP_INSECURE_HTTP", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub insecure_http: bool,
 }
 
 /// Where a run keeps its answers, and which it uses.

@@ -19,6 +19,7 @@ use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::network;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::recall;
 use crate::app::signals::Signals;
@@ -231,14 +232,13 @@ impl Run<'_> {
             let script = Script::default();
             let server =
                 Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
-            let access = config::rehearsal(&server.endpoint(), &script)?;
+            let access = config::rehearsal(self.args, &server.endpoint(), &script)?;
             (Some(server), access)
         };
-        if let Some(remark) = access.remark {
+        for remark in &access.remarks {
             self.terminal.say(remark);
         }
-        let http = Http::new(&config::connections(self.args, &access.endpoint))
-            .map_err(|error| Failure::of(Exit::Broken, error))?;
+        let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
         let (mainland, exclusive) = (config::mainland(self.args), self.args.exclusive_accounts);
         let remote = DingTalk {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),

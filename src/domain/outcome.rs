@@ -66,14 +66,17 @@ pub enum Code {
 
 impl Code {
     /// Reads a code that arrived as text. A word is rid of the characters that no code has and cut to 64, since it is shown
-    /// to people; what is cut ends with `_`, so that no word becomes a number by it.
+    /// to people; what is cut ends with `_`, so that no word becomes a number by it. Seven digits in a row are in no code, but
+    /// may be a number that was asked for, so the word then loses its digits.
     #[must_use]
     pub fn read(text: &str) -> Self {
         let text = text.trim();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '_' };
         text.parse().map_or_else(
             |_| {
-                let mut word: String = text.chars().take(65).map(plain).collect();
+                let digits = text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() > 6);
+                let kept = |c: char| if digits && c.is_ascii_digit() { '_' } else { plain(c) };
+                let mut word: String = text.chars().take(65).map(kept).collect();
                 if word.len() > 64 {
                     word.truncate(63);
                     word.push('_');
@@ -151,7 +154,8 @@ mod tests {
         assert_eq!(Code::read("isp.timeout").to_string(), "isp.timeout");
         assert_eq!(Code::read("a\u{1b}[31m\nb").to_string(), "a__31m_b");
         assert_eq!(Code::read(&"a".repeat(64)).to_string(), "a".repeat(64));
-        let cut = Code::read(&format!("{}x", "0".repeat(90)));
+        assert_eq!(Code::read("isp.852-51234567").to_string(), "isp.___-________");
+        let cut = Code::read(&format!("{}x", "a".repeat(90)));
         assert_eq!((cut.to_string().len(), Code::read(&cut.to_string())), (64, cut));
     }
 }

@@ -9,7 +9,8 @@ use secrecy::SecretString;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::api::http::{Fault, Reply};
+use crate::api::fault::Fault;
+use crate::api::http::Reply;
 use crate::api::pace::Pace;
 use crate::api::rate::Rate;
 use crate::api::token::{Grant, NoToken};
@@ -206,7 +207,10 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             let text = "the call failed inside dingmap; please report it";
             return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));
         };
-        self.omen.heard(&result);
+        if let Some(stop) = self.omen.heard(&result) {
+            self.ready.push_front(lookup);
+            return self.finish_early(End::Stopped(stop));
+        }
         let token = Used { token: &token, generation, renews: self.remote.renews() };
         let step = lookup.next(result, token, &self.settings.retries, &mut self.jitter);
         if !matches!(step, Step::Hold(_)) {
@@ -214,6 +218,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         }
         match step {
             Step::Settle(outcome) => self.answer(&lookup, outcome),
+            Step::AtOnce => self.ready.push_front(lookup),
             Step::Again(delay) => {
                 (self.announce)(&Event::BacksOff { mobile: lookup.mobile(), delay });
                 self.later.put_off(lookup, delay);
@@ -303,6 +308,10 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                 let stop = Stop::NoToken { reason: refused.to_string(), refused: true };
                 return self.finish_early(End::Stopped(stop));
             }
+            Ok(Err(NoToken::Untrusted(what))) if self.report.tokens == 0 => {
+                return self.finish_early(End::Stopped(Stop::Untrusted(what)));
+            }
+            Ok(Err(NoToken::Untrusted(what))) => (what, true),
             Ok(Err(NoToken::Transient { reason, answered })) => (reason, answered),
             Err(_) => ("the token call failed inside dingmap; please report it".to_owned(), true),
         };

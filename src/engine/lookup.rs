@@ -1,11 +1,13 @@
 //! The life of one number: from an attempt's result, and what happened to the number before, to the next step. A
 //! state machine without time: it says how long to back off and `dispatcher` waits.
 
+use std::mem;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::api::http::{Fault, Reply};
+use crate::api::fault::Fault;
+use crate::api::http::Reply;
 use crate::api::token::concealed;
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
@@ -27,6 +29,8 @@ pub struct Lookup {
     backoff: Option<Backoff>,
     /// The generation of the token with which this number was turned away.
     turned_away: Option<u64>,
+    /// Whether a connection was closed on it already.
+    closed: bool,
     /// Calls made.
     calls: u32,
 }
@@ -47,6 +51,8 @@ pub struct Used<'a> {
 pub enum Step {
     /// It has its answer.
     Settle(Outcome),
+    /// The same call again in its turn; no attempt is used up.
+    AtOnce,
     /// The same call again after this long.
     Again(Duration),
     /// Everyone rests, then the same call again; no attempt is used up.
@@ -87,6 +93,8 @@ pub enum Stop {
     },
     /// The host was never reached.
     Unreachable(String),
+    /// Whoever answers there is not known to be the host.
+    Untrusted(String),
     /// The host answers, but the first numbers of the run all failed with one reason that is no answer of the API.
     Unreadable(String),
     /// The first numbers of the run all failed with one code that no source names.
@@ -113,7 +121,7 @@ impl Lookup {
     /// A number that was not asked yet.
     #[must_use]
     pub fn new(mobile: Mobile) -> Self {
-        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, calls: 0 }
+        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, closed: false, calls: 0 }
     }
 
     /// The number.
@@ -142,9 +150,18 @@ impl Lookup {
         retries: &Retries,
         jitter: &mut fastrand::Rng,
     ) -> Step {
+        // A host closes connections that were idle, during a hold for instance, and may do so just when one is used
+        // again. That says nothing about the call, once; it may be asked again, since it changes nothing there.
+        if matches!(result, Err(Fault::Closed(_))) && !mem::replace(&mut self.closed, true) {
+            return Step::AtOnce;
+        }
         let mut heard = hear(result);
         heard.message = concealed(heard.message, token.token);
         heard.request = concealed(heard.request, token.token);
+        heard.code = heard.code.map(|code| match code {
+            Code::Word(word) => Code::Word(concealed(word.into(), token.token).into()),
+            number @ Code::Number(_) => number,
+        });
         match heard.verdict {
             Verdict::Answer(status) => Step::Settle(answer(status, heard)),
             Verdict::Transient => self.back_off(heard, retries.most, retries, jitter),
@@ -318,6 +335,16 @@ mod tests {
         );
         let broken = || Ok(Reply { status: 502, retry_after: None, body: "{\"errcode\":0}".into() });
         assert_eq!(&*drive(broken, 0).1.message, "HTTP 502");
+    }
+
+    #[test]
+    fn a_connection_that_closes_costs_an_attempt_from_the_second_time_on() {
+        let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
+        let mut closed =
+            || lookup.next(Err(Fault::Closed("c".into())), token(1, true), &RETRIES, &mut jitter);
+        assert!(matches!(closed(), Step::AtOnce));
+        assert!((0..RETRIES.most).all(|_| matches!(closed(), Step::Again(_))));
+        assert!(matches!(closed(), Step::Settle(outcome) if outcome.status == Status::Failed));
     }
 
     #[test]

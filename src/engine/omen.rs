@@ -2,7 +2,8 @@
 //! (`API.md` 5, unknown codes): a host that never answers, one that answers everybody alike with what is no answer of
 //! the API, and one unknown code for everybody.
 
-use crate::api::http::{Fault, Reply};
+use crate::api::fault::Fault;
+use crate::api::http::Reply;
 use crate::domain::outcome::{Code, Outcome, Status};
 use crate::domain::verdict::{Verdict, verdict};
 use crate::engine::lookup::Stop;
@@ -31,12 +32,14 @@ impl Omen {
         !self.well && called >= u64::from(FIRST)
     }
 
-    /// Takes note of one call's result.
-    pub fn heard(&mut self, result: &Result<Reply, Fault>) {
+    /// Takes note of one call's result; the reason to stop, where it is one before anything was answered.
+    pub fn heard(&mut self, result: &Result<Reply, Fault>) -> Option<Stop> {
         match result {
+            Err(Fault::Untrusted(what)) if !self.answered => return Some(Stop::Untrusted(what.clone())),
             Err(fault) if !fault.answered() => self.unreachable = Some(fault.to_string()),
             _ => self.answered = true,
         }
+        None
     }
 
     /// Takes note of one number's answer; the reason to stop, if the answers so far are one.
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn twenty_alike_stop_and_anything_else_among_them_does_not() {
         let mut omen = Omen::default();
-        omen.heard(&ok());
+        assert!(omen.heard(&ok()).is_none());
         for _ in 0..19 {
             assert!(omen.settled(&failed(34567)).is_none());
         }
@@ -91,13 +94,13 @@ mod tests {
             Some(Stop::Unknown { code: Code::Number(34567), .. })
         ));
         let mut omen = Omen::default();
-        omen.heard(&ok());
+        assert!(omen.heard(&ok()).is_none());
         let page = || Outcome::bare(Status::Failed, None, "HTTP 407: the reply was a web page");
         assert!((0..19).all(|_| omen.settled(&page()).is_none()));
         assert!(matches!(omen.settled(&page()), Some(Stop::Unreadable(reason)) if reason.contains("407")));
         for other in [failed(34568), failed(-1), Outcome::bare(Status::Found, Some(Code::Number(0)), "ok")] {
             let mut omen = Omen::default();
-            omen.heard(&ok());
+            assert!(omen.heard(&ok()).is_none());
             assert!(omen.settled(&failed(34567)).is_none());
             assert!(omen.settled(&other).is_none());
             assert!(!omen.enough(u64::MAX));
@@ -110,13 +113,22 @@ mod tests {
         let refused = || Err(Fault::Unreachable("refused".into()));
         let silent = Outcome::bare(Status::Failed, None, "no connection");
         let mut omen = Omen::default();
-        omen.heard(&refused());
+        assert!(omen.heard(&refused()).is_none());
         assert!(
             matches!(omen.settled(&silent), Some(Stop::Unreachable(reason)) if reason.contains("refused"))
         );
         let mut omen = Omen::default();
-        omen.heard(&ok());
-        omen.heard(&refused());
+        assert!(omen.heard(&ok()).is_none());
+        assert!(omen.heard(&refused()).is_none());
         assert!(omen.settled(&silent).is_none());
+    }
+
+    #[test]
+    fn a_certificate_that_proves_nothing_stops_at_once_unless_others_did() {
+        let untrusted = || Err(Fault::Untrusted("UnknownIssuer".into()));
+        let mut omen = Omen::default();
+        assert!(matches!(omen.heard(&untrusted()), Some(Stop::Untrusted(what)) if what == "UnknownIssuer"));
+        assert!(omen.heard(&ok()).is_none());
+        assert!(omen.heard(&untrusted()).is_none());
     }
 }

@@ -6,7 +6,8 @@ use std::future::Future;
 use secrecy::SecretString;
 
 use crate::api::client::Client;
-use crate::api::http::{Fault, Reply};
+use crate::api::fault::Fault;
+use crate::api::http::Reply;
 use crate::api::token::{Grant, Issuer, NoToken};
 use crate::domain::mobile::Mobile;
 

@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::http::{Fault, Reply};
+use dingmap::api::fault::Fault;
+use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
 use dingmap::api::token::{Grant, NoToken};
 use dingmap::domain::mobile::{Home, Mainland, Mobile};

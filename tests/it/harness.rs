@@ -75,9 +75,14 @@ impl Api {
     /// `dingmap resolve` against this sandbox with its app key, unlimited and with short backoffs unless flags
     /// say otherwise: `--rate` and the like may be given again, and the last one counts.
     pub(crate) fn resolve(&self, input: &Path, output: &Path) -> Command {
+        self.resolve_at(&self.endpoint(), input, output)
+    }
+
+    /// The same at another address, by which this sandbox is reached.
+    pub(crate) fn resolve_at(&self, endpoint: &str, input: &Path, output: &Path) -> Command {
         let mut command = dingmap();
         command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
-        command.args(["--endpoint", &self.endpoint()]);
+        command.args(["--endpoint", endpoint]);
         command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
         command
             .env_remove("DINGMAP_NO_STATE")

@@ -11,6 +11,7 @@ mod dialects;
 mod encodings;
 mod endings;
 mod harness;
+mod network;
 mod numbers;
 mod readme;
 mod refusals;

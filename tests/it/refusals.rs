@@ -3,6 +3,7 @@
 
 mod access;
 mod input;
+mod secrets;
 mod stops;
 mod usage;
 

@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dingmap::api::http::{Fault, Reply};
+use dingmap::api::fault::Fault;
+use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
 use dingmap::api::token::{Grant, NoToken};
 use dingmap::domain::mobile::{Home, Mainland, Mobile};

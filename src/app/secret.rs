@@ -1,0 +1,36 @@
+//! The file with the app's secret: reading it, and whether others can read it too. Leaves what the secret is for to
+//! `config`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::app::exit::{Exit, Failure};
+
+/// The first line of the file: what an editor adds at the end does not belong to the secret.
+///
+/// # Errors
+/// Usage (2) for a file that cannot be read, is empty or has more than one line.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
+    let text =
+        fs::read_to_string(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
+    match text.trim() {
+        "" => Err(Failure::new(Exit::Usage, say("the file is empty"))),
+        secret if secret.lines().count() > 1 => Err(Failure::new(
+            Exit::Usage,
+            say("the file has more than one line; it should have the secret alone"),
+        )),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+/// What to say of a file that others than its owner can read, with the command that mends it.
+#[must_use]
+pub fn exposed(path: &Path) -> Option<String> {
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o077 != 0).then(|| {
+        let path = path.display();
+        format!("warning: others on this machine can read --app-secret-file {path} (mode {:03o}); mend that with: chmod 600 {path}", mode & 0o777)
+    })
+}

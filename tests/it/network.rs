@@ -1,0 +1,231 @@
+//! The network as users have it: encrypted hosts and whom to trust, proxies, IPv6, HTTP/2, connections that close.
+
+mod fronts;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hyper::Version;
+
+use self::fronts::{Authority, Closing, Front, Line, Proxy};
+use crate::harness::{Api, Desk, Ended, run, unlimited};
+
+const CONNECTED: &str = "HTTP/1.1 200 Connected\r\n\r\n";
+const STAFF: &str = "mobile\n13900000000\n13900000001\n13900000002\n";
+
+/// A sandbox, an input, and an authority whose certificate is in a file.
+struct Scene {
+    api: Api,
+    desk: Desk,
+    authority: Authority,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (desk, authority) = (Desk::new(), Authority::new());
+        desk.file("staff.csv", STAFF);
+        desk.file("ca.pem", authority.pem());
+        Self { api: Api::new(unlimited()), desk, authority }
+    }
+
+    fn front(&self, names: &[&str], protocols: &[&str]) -> Front {
+        Front::new(&self.authority, names, protocols, self.api.endpoint())
+    }
+
+    fn sandbox(&self) -> SocketAddr {
+        self.api.endpoint().trim_start_matches("http://").parse().unwrap()
+    }
+
+    /// A run at this address, with these flags and variables.
+    fn run(&self, endpoint: &str, flags: &[&str], variables: &[(&str, &str)]) -> Ended {
+        let mut command =
+            self.api.resolve_at(endpoint, &self.desk.path("staff.csv"), &self.desk.path("out.csv"));
+        run(command.args(flags).envs(variables.iter().copied()))
+    }
+
+    fn ca(&self) -> String {
+        self.desk.path("ca.pem").display().to_string()
+    }
+}
+
+fn went_well(ended: &Ended) {
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("found                3"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_authority_is_trusted_that_a_file_or_the_system_names() {
+    let scene = Scene::new();
+    let front = scene.front(&["localhost"], &["http/1.1"]);
+    let endpoint = format!("https://localhost:{}", front.address.port());
+    let ca = scene.ca();
+    went_well(&scene.run(&endpoint, &["--ca-file", &ca], &[]));
+    went_well(&scene.run(&endpoint, &[], &[("SSL_CERT_FILE", &ca)]));
+    // The file adds to the system's, and takes nothing from them.
+    let other = scene.desk.file("other.pem", Authority::new().pem());
+    went_well(&scene.run(&endpoint, &["--ca-file", other.to_str().unwrap()], &[("SSL_CERT_FILE", &ca)]));
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() {
+    let scene = Scene::new();
+    let stranger = Front::new(&Authority::new(), &["localhost"], &["h2"], scene.api.endpoint());
+    let another = scene.front(&["elsewhere.example"], &["h2"]);
+    let ca = scene.ca();
+    for (front, reason) in [(&stranger, "UnknownIssuer"), (&another, "not valid for name")] {
+        let endpoint = format!("https://localhost:{}", front.address.port());
+        for token in [None, Some(("DINGTALK_ACCESS_TOKEN", "sandbox-token"))] {
+            let begun = Instant::now();
+            let mut variables: Vec<_> = token.into_iter().collect();
+            if token.is_some() {
+                variables.extend([("DINGTALK_APP_KEY", ""), ("DINGTALK_APP_SECRET", "")]);
+            }
+            let ended = scene.run(&endpoint, &["--ca-file", &ca], &variables);
+            assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+            assert!(ended.stderr.contains("its certificate is not trusted"), "{}", ended.stderr);
+            assert!(ended.stderr.contains(reason) && ended.stderr.contains("--ca-file"), "{}", ended.stderr);
+            // The backoffs of a token call alone would take longer.
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+            assert!(!scene.desk.path("out.csv").exists() && front.seen().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_of_certificates_that_is_none_is_told() {
+    let scene = Scene::new();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let nothing = scene.desk.file("nothing.pem", "hello\n");
+    let broken = scene.desk.file("broken.pem", broken);
+    let told = |file: &Path| {
+        let ended = scene.run("https://localhost:1", &["--ca-file", file.to_str().unwrap()], &[]);
+        assert!(
+            matches!(ended.status, Some(1 | 2)) && ended.stderr.contains("--ca-file"),
+            "{}",
+            ended.stderr
+        );
+        ended.stderr
+    };
+    assert!(told(&nothing).contains("no certificate in it"));
+    assert!(told(Path::new("/nowhere.pem")).contains("/nowhere.pem: No such file"));
+    assert!(told(&broken).contains("cannot") || told(&broken).contains("encrypted"));
+}
+
+#[test]
+fn http_2_is_spoken_where_it_is_offered() {
+    let scene = Scene::new();
+    for (protocols, version) in
+        [(&["h2", "http/1.1"][..], Version::HTTP_2), (&["http/1.1"], Version::HTTP_11)]
+    {
+        let front = scene.front(&["localhost"], protocols);
+        let endpoint = format!("https://localhost:{}", front.address.port());
+        went_well(&scene.run(&endpoint, &["--ca-file", &scene.ca()], &[]));
+        assert_eq!(front.seen(), [version; 4], "a token call and three lookups");
+    }
+}
+
+#[test]
+fn a_host_of_ip_version_6_is_called() {
+    let scene = Scene::new();
+    let line = Line::new("[::1]:0", scene.sandbox());
+    went_well(&scene.run(&format!("http://{}", line.address), &[], &[]));
+}
+
+#[test]
+fn the_environments_proxy_leads_to_both_hosts_and_sees_nothing() {
+    let scene = Scene::new();
+    let front = scene.front(&["oapi.dingtalk.com", "api.dingtalk.com"], &["h2", "http/1.1"]);
+    let proxy = Proxy::new(front.address, CONNECTED);
+    let url = format!("http://user:geheim@{}", proxy.address);
+    let ended = scene.run(
+        "https://oapi.dingtalk.com",
+        &["--ca-file", &scene.ca(), "-vvv"],
+        &[("HTTPS_PROXY", &url), ("NO_PROXY", "elsewhere.example")],
+    );
+    went_well(&ended);
+    assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
+    let asked = proxy.asked();
+    for host in ["oapi.dingtalk.com:443", "api.dingtalk.com:443"] {
+        assert!(asked.iter().any(|head| head.starts_with(&format!("CONNECT {host} "))), "{asked:?}");
+    }
+    // user:geheim in base 64.
+    assert!(asked.iter().all(|head| head.contains("dXNlcjpnZWhlaW0=")), "{asked:?}");
+    assert!(asked.iter().all(|head| !head.contains("139") && !head.contains("sandbox-")), "{asked:?}");
+}
+
+#[test]
+fn a_flag_names_the_proxy_or_none_and_hosts_are_excepted() {
+    let scene = Scene::new();
+    let front = scene.front(&["localhost", "oapi.example"], &["h2"]);
+    let (proxy, other) = (Proxy::new(front.address, CONNECTED), Proxy::new(front.address, CONNECTED));
+    let [flag, variable] = [&proxy, &other].map(|proxy| format!("http://{}", proxy.address));
+    let (local, ca) = (format!("https://localhost:{}", front.address.port()), scene.ca());
+    went_well(&scene.run(
+        "https://oapi.example",
+        &["--ca-file", &ca, "--proxy", &flag],
+        &[("HTTPS_PROXY", &variable)],
+    ));
+    assert!(!proxy.asked().is_empty() && other.asked().is_empty());
+    let before = proxy.asked().len();
+    // Straight: by the flag, and since the host is this machine.
+    went_well(&scene.run(&local, &["--ca-file", &ca, "--proxy", "none"], &[("HTTPS_PROXY", &variable)]));
+    went_well(&scene.run(&local, &["--ca-file", &ca], &[("HTTPS_PROXY", &variable)]));
+    assert_eq!((proxy.asked().len(), other.asked().len()), (before, 0));
+    // A flag's proxy leads to this machine too, since it was asked for.
+    went_well(&scene.run(&local, &["--ca-file", &ca, "--proxy", &flag], &[]));
+    assert!(proxy.asked().len() > before);
+    // An excepted host is not asked for at the proxy; this name has no address.
+    let ended = scene.run(
+        "https://oapi.invalid",
+        &["--ca-file", &ca, "--max-retries", "0"],
+        &[("HTTPS_PROXY", &variable), ("NO_PROXY", ".invalid")],
+    );
+    assert_eq!((ended.status, other.asked().len()), (Some(1), 0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_proxy_that_does_not_let_through_is_told() {
+    let scene = Scene::new();
+    for (answer, reason) in [
+        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "tunnel"),
+    ] {
+        let proxy = Proxy::new(scene.sandbox(), answer);
+        let url = format!("http://u:geheim@{}", proxy.address);
+        let ended =
+            scene.run("https://oapi.dingtalk.io", &["--max-retries", "1"], &[("DINGMAP_PROXY", &url)]);
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(reason) && ended.stderr.contains("proxy"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn plain_http_leaves_this_machine_only_where_that_is_accepted() {
+    let scene = Scene::new();
+    // The sandbox stands for a proxy of plain HTTP: it is given whole addresses, and looks at their paths alone.
+    let proxy = scene.api.endpoint();
+    let gateway = "http://gateway.example";
+    let ended = scene.run(gateway, &["--proxy", &proxy], &[]);
+    assert_eq!((ended.status, scene.api.ledger().calls().len()), (Some(2), 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--insecure-http"), "{}", ended.stderr);
+    went_well(&scene.run(gateway, &["--insecure-http", "--proxy", &proxy], &[]));
+    let ended = scene.run(&proxy, &["--proxy", "http://u:geheim@192.0.2.1:3128"], &[]);
+    assert!(ended.status == Some(2) && ended.stderr.contains("DINGMAP_PROXY"), "{}", ended.stderr);
+    let ended = scene.run(&proxy, &[], &[("DINGMAP_PROXY", "http://u:geheim@192.0.2.1:3128")]);
+    assert!(ended.status == Some(2) && ended.stderr.contains("would see the token"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_host_that_closes_idle_connections_costs_no_attempt() {
+    let scene = Scene::new();
+    let closing = Closing::new(scene.sandbox());
+    let numbers: Vec<_> = (0..20).map(|n| format!("139000001{n:02}")).collect();
+    scene.desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let ended = scene.run(&format!("http://{}", closing.address), &["--max-retries", "0", "-j", "1"], &[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(closing.closed() >= 10, "{}", closing.closed());
+    assert_eq!(scene.api.ledger().calls().len(), 20, "what met a closed connection was not answered there");
+}

@@ -1,0 +1,157 @@
+//! Whatever goes wrong, and however much is logged: no token, no secret and no full number in anything that people or
+//! machines read, save for the output's own numbers.
+
+use std::fs;
+use std::path::Path;
+
+use dingmap::sandbox::script::{Answer, Script};
+
+use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
+
+const NUMBERS: [&str; 3] = ["13900000000", "13900000001", "+852-51234567"];
+/// What a hostile text quotes: what the call had sent.
+const OF_A_LOOKUP: &str = "?access_token=sandbox-token&mobile=13900000000 or +852-51234567";
+const OF_A_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=sandbox-secret";
+
+fn code(code: i64, quoted: &str) -> Answer {
+    Answer::Code { code, msg: quoted.to_owned() }
+}
+
+fn page(status: u16, header: &str, quoted: &str) -> Answer {
+    let headers = vec![(header.to_owned(), format!("http://127.0.0.1:1/{quoted}"))];
+    Answer::Http { status, headers, body: format!("<html>{quoted}</html>") }
+}
+
+/// Every way in which a lookup goes wrong.
+fn lookups() -> Vec<Answer> {
+    let quoted = OF_A_LOOKUP;
+    let wrapped = |code: &str| Answer::Wrapped { code: code.to_owned(), msg: quoted.to_owned() };
+    let mut answers: Vec<_> =
+        [0, -1, 60121, 40104, 50002, 34567, 90018, 90002, 90006, 60011, 60020, 40014, 42001, 88]
+            .map(|number| code(number, quoted))
+            .into();
+    answers.extend(["40014", "90018", "isp.unknown", quoted].map(wrapped));
+    answers.extend(
+        [302, 307, 400, 403, 404, 407, 429, 500, 502, 503].map(|status| page(status, "location", quoted)),
+    );
+    answers.extend([
+        page(503, "retry-after", quoted),
+        Answer::Html,
+        Answer::Punish,
+        Answer::Drop,
+        Answer::Half,
+    ]);
+    answers.extend([format!("{{\"errcode\":0,{quoted}"), quoted.to_owned(), String::new()].map(Answer::Json));
+    answers
+}
+
+/// Every way in which a token call goes wrong.
+fn tokens() -> Vec<Answer> {
+    let quoted = OF_A_TOKEN_CALL;
+    let refusal = format!(r#"{{"code":"invalidClientIdOrSecret","message":"{quoted}"}}"#);
+    let refused = Answer::Http { status: 400, headers: Vec::new(), body: refusal };
+    let mut answers = vec![refused, Answer::Drop, Answer::Half, Answer::Html];
+    answers.extend([40096, -1, 90018].map(|number| code(number, quoted)));
+    answers.extend([302, 404, 429, 502].map(|status| page(status, "location", quoted)));
+    answers.extend([format!("{{\"accessToken\":{quoted}"), quoted.to_owned()].map(Answer::Json));
+    answers
+}
+
+fn clean(what: &str, text: &str, numbers: bool) {
+    for secret in ["sandbox-token", "sandbox-secret"] {
+        assert!(!text.contains(secret), "{what}: {secret} in {text}");
+    }
+    // Those that the sandbox hands out: `sandbox-`, sixteen digits of base 16, and a count.
+    let handed_out = |rest: &str| rest.bytes().take(16).filter(u8::is_ascii_hexdigit).count() == 16;
+    assert!(!text.split("sandbox-").skip(1).any(handed_out), "{what}: a token in {text}");
+    for number in if numbers { &NUMBERS[..] } else { &[] } {
+        let digits = number.replace(['+', '-'], "");
+        assert!(!text.contains(number) && !text.contains(&digits), "{what}: {number} in {text}");
+        let national = digits.trim_start_matches("852");
+        assert!(!text.contains(national), "{what}: {number} in {text}");
+    }
+}
+
+/// One run, all that it says and leaves behind, and what is told of its state.
+fn scanned(what: &str, script: Script, given: bool, format: &str) -> Ended {
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["-vvv", "--log-format", format, "--progress", "line", "--partial"]);
+    command.args(["--max-retries", "1", "--retry-max", "5ms", "--timeout", "300ms", "--patience", "1200ms"]);
+    if given {
+        command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
+        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
+    }
+    let ended = run(&mut command);
+    assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
+    clean(what, &ended.stdout, true);
+    clean(what, &ended.stderr, true);
+    clean(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
+    assert!(
+        desk.names().iter().all(|name| ["out.csv", "staff.csv"].contains(&&**name)),
+        "{:?}",
+        desk.names()
+    );
+    let told = run(dingmap().args(["state", "info", "-vvv", "--state"]).arg(api.state()));
+    clean(what, &(told.stdout + &told.stderr), true);
+    clean(what, &String::from_utf8_lossy(&fs::read(api.state()).unwrap()), false);
+    ended
+}
+
+#[test]
+fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
+    for (place, answer) in lookups().into_iter().enumerate() {
+        let what = format!("{answer:?}");
+        // A hold takes its time, so each answer meets one of the two forms of the log.
+        let format = if place % 2 == 0 { "json" } else { "text" };
+        let ended = scanned(&what, Script { always: Some(answer), ..unlimited() }, true, format);
+        assert!(!ended.stderr.is_empty());
+    }
+}
+
+#[test]
+fn no_failure_of_a_token_call_shows_a_secret() {
+    for (place, answer) in tokens().into_iter().enumerate() {
+        let what = format!("token call: {answer:?}");
+        let turns = std::iter::repeat_n(answer, 50).collect();
+        let format = if place % 2 == 0 { "json" } else { "text" };
+        scanned(&what, Script { token_turns: turns, ..unlimited() }, false, format);
+    }
+}
+
+#[test]
+fn a_host_that_is_not_there_shows_no_secret() {
+    for (endpoint, place) in [("https://oapi.invalid", "dns"), ("https://127.0.0.1:1", "refused")] {
+        let (api, desk) = (Api::new(unlimited()), Desk::new());
+        let input = desk.file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
+        let mut command = api.resolve_at(endpoint, &input, &desk.path("out.csv"));
+        command.args(["-vvv", "--log-format", "json", "--max-retries", "1"]);
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(1), "{place}: {}", ended.stderr);
+        clean(place, &ended.stderr, true);
+    }
+}
+
+#[test]
+fn a_secret_file_that_others_can_read_is_warned_about() {
+    use std::os::unix::fs::PermissionsExt;
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let secret = desk.file("secret", "sandbox-secret\n");
+    let told = |mode: u32, secret: &Path| {
+        fs::set_permissions(secret, fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        let ended = run(command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        ended.stderr
+    };
+    for mode in [0o644, 0o640, 0o604] {
+        let told = told(mode, &secret);
+        assert!(told.contains(&format!("(mode {mode:03o})")), "{told}");
+        assert!(told.contains(&format!("chmod 600 {}", secret.display())), "{told}");
+    }
+    for mode in [0o600, 0o400] {
+        assert!(!told(mode, &secret).contains("warning"));
+    }
+}
