@@ -19,6 +19,7 @@ pub mod domain {
     pub mod entry;
     pub mod reply;
     pub mod verdict;
+    pub mod latency;
     pub mod report;
 }
 
@@ -99,6 +100,7 @@ pub mod engine {
     pub mod hold;
     pub mod tokens;
     pub mod lookup;
+    pub mod under_way;
     pub mod later;
     pub mod omen;
     pub mod ending;

@@ -17,8 +17,8 @@ pub enum Fault {
     /// Nothing, or not everything, within the timeout.
     #[error("no reply within {}", humantime::format_duration(*.0))]
     Late(Duration),
-    /// The connection ended before the first byte of a reply, as one does that the far side had closed for idleness.
-    #[error("the connection closed before a reply: {0}")]
+    /// A connection that had been idle ended before the first byte of a reply: the far side had closed it for that.
+    #[error("the connection had been closed: {0}")]
     Closed(String),
     /// The connection broke before the reply was whole.
     #[error("the connection broke: {0}")]
@@ -37,13 +37,13 @@ impl Fault {
 }
 
 /// What an error of the HTTP library is, from which the URL was taken. `connecting` says whether there was no
-/// connection yet, `begun` whether the head of a reply had come.
-pub(crate) fn fault(error: &(dyn Error + 'static), connecting: bool, begun: bool) -> Fault {
+/// connection yet, `busy` that it cannot have been idle.
+pub(crate) fn fault(error: &(dyn Error + 'static), connecting: bool, busy: bool) -> Fault {
     let text = cause(error);
     match () {
         () if untrusted(error) => Fault::Untrusted(text),
         () if connecting => Fault::Unreachable(text),
-        () if closed(error) && !begun => Fault::Closed(text),
+        () if closed(error) && !busy => Fault::Closed(text),
         () => Fault::Broken(text),
     }
 }

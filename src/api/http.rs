@@ -2,12 +2,15 @@
 //! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
 //! `fault`. Leaves what is sent to `token` and `client`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::api::fault::{Fault, cause, fault};
@@ -16,6 +19,12 @@ use crate::api::fault::{Fault, cause, fault};
 const LARGEST_REPLY: usize = 1 << 20;
 /// The longest `Retry-After` that is believed.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// A connection that was idle for so long is not used again. Hosts close theirs from five seconds on, and what stands
+/// between sometimes forgets one without a word; a new one costs a few milliseconds, and is seldom needed.
+const LONGEST_IDLE: Duration = Duration::from_secs(4);
+/// Where no reply came for so long, a connection that closes instead of answering was closed for being idle.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -82,6 +91,9 @@ impl Default for Settings {
 pub struct Http {
     client: Client,
     timeout: Duration,
+    /// When this client was made, and how many milliseconds later its last reply came.
+    since: Instant,
+    replied: Arc<AtomicU64>,
 }
 
 /// A reply, whole.
@@ -117,7 +129,7 @@ impl Http {
             .connect_timeout(settings.connect_timeout)
             .tcp_nodelay(true)
             .pool_max_idle_per_host(settings.idle)
-            .pool_idle_timeout(Duration::from_secs(50))
+            .pool_idle_timeout(LONGEST_IDLE)
             // A redirect would carry the token to whatever host it names.
             .redirect(redirect::Policy::none())
             // A repeat of its own would go past the pace and past the count of calls.
@@ -125,7 +137,7 @@ impl Http {
             .user_agent(concat!("dingmap/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(told)?;
-        Ok(Self { client, timeout: settings.timeout })
+        Ok(Self { client, timeout: settings.timeout, since: Instant::now(), replied: Arc::default() })
     }
 
     /// Posts a JSON body.
@@ -146,8 +158,10 @@ impl Http {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Reply, Fault> {
+        let replied = Duration::from_millis(self.replied.load(Ordering::Relaxed));
+        let busy = replied.is_zero() || self.since.elapsed().saturating_sub(replied) < IDLE;
         let whole = async {
-            let mut response = request.send().await.map_err(|error| failed(error, false))?;
+            let mut response = request.send().await.map_err(|error| failed(error, busy))?;
             let status = response.status().as_u16();
             let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
             let mut body = BytesMut::new();
@@ -157,16 +171,18 @@ impl Http {
                 }
                 body.extend_from_slice(&chunk);
             }
+            let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.replied.store(now.max(1), Ordering::Relaxed);
             Ok(Reply { status, retry_after, body: body.freeze() })
         };
         tokio::time::timeout(self.timeout, whole).await.unwrap_or(Err(Fault::Late(self.timeout)))
     }
 }
 
-/// What an error was, without its URL. `begun` says whether the head of a reply had come.
-fn failed(error: reqwest::Error, begun: bool) -> Fault {
+/// What an error was, without its URL. `busy` says that the connection cannot have been idle.
+fn failed(error: reqwest::Error, busy: bool) -> Fault {
     let connecting = error.is_connect();
-    fault(&error.without_url(), connecting, begun)
+    fault(&error.without_url(), connecting, busy)
 }
 
 fn told(error: reqwest::Error) -> String {

@@ -1,6 +1,7 @@
 //! The token: how it is fetched (`API.md` 4) and how long it is good for. Owns the credentials and the two token
 //! calls. Leaves when to fetch, and what a failure costs the run, to `engine::tokens`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -77,6 +78,7 @@ pub struct Issuer {
     current: Url,
     legacy: Url,
     credentials: Credentials,
+    calls: AtomicU64,
 }
 
 impl Issuer {
@@ -93,13 +95,24 @@ impl Issuer {
         let mut legacy = endpoint.clone();
         current.set_path(&format!("{}/v1.0/oauth2/accessToken", endpoint.path().trim_end_matches('/')));
         legacy.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
-        Self { http, current, legacy, credentials }
+        Self { http, current, legacy, credentials, calls: AtomicU64::new(0) }
     }
 
     /// Whether a rejected token can be replaced.
     #[must_use]
     pub fn renews(&self) -> bool {
         matches!(self.credentials, Credentials::App { .. })
+    }
+
+    /// How many calls were made, of either kind.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    async fn post(&self, body: &str) -> Result<Reply, Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.http.post(&self.current, body.to_owned()).await
     }
 
     /// Fetches a token: by the current call, and by the legacy one where the current one gives no verdict.
@@ -112,10 +125,10 @@ impl Issuer {
             Credentials::App { key, secret } => (key, secret),
         };
         let body = json!({"appKey": key, "appSecret": secret.expose_secret()}).to_string();
-        let mut reply = self.http.post(&self.current, body.clone()).await;
+        let mut reply = self.post(&body).await;
         if matches!(reply, Err(Fault::Closed(_))) {
             // The host closed a connection that had been idle: that says nothing about the call, once.
-            reply = self.http.post(&self.current, body).await;
+            reply = self.post(&body).await;
         }
         let first = match reply {
             Ok(reply) => read(&reply, secret),
@@ -125,6 +138,7 @@ impl Issuer {
         // The older call needs the secret in the query; the URL lives no longer than this call.
         let mut legacy = self.legacy.clone();
         legacy.query_pairs_mut().append_pair("appkey", key).append_pair("appsecret", secret.expose_secret());
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let second = match self.http.get(&legacy).await {
             Ok(reply) => read(&reply, secret),
             Err(fault) => Err(unreachable(fault)),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::app::exit::shown;
 use crate::domain::outcome::Status;
-use crate::domain::report::Report;
+use crate::domain::report::{Repeat, Report};
+use crate::domain::verdict::Limit;
 use crate::table::columns::Column;
 use crate::table::lead;
 use crate::table::source::Source;
@@ -61,8 +62,8 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
         plural(report.asked, "distinct number"),
         plural(report.calls, "call")
     );
-    if report.retries > 0 {
-        let _ = write!(text, " ({} repeated)", report.retries);
+    if report.retries() > 0 {
+        let _ = write!(text, " ({} repeated)", report.retries());
     }
     if report.shared > 0 {
         let _ = write!(text, ", {} shared an answer", plural(report.shared, "row"));
@@ -77,13 +78,12 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
+    if report.calls > 0 || report.token_calls > 0 {
+        let _ = write!(text, "\n{}", calls(report));
+    }
     if report.holds > 0 {
-        let _ = write!(
-            text,
-            "\nheld by throttling: {}, {} in all",
-            plural(report.holds, "time"),
-            span(report.held)
-        );
+        let times = plural(report.holds, "time");
+        let _ = write!(text, "\nheld by throttling: {times}, {} in all{}", span(report.held()), held(report));
     }
     if report.rows(Status::OutOfScope) > 0 {
         text.push_str(
@@ -92,6 +92,52 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
     }
     let _ = write!(text, "\nwritten to {place}");
     text
+}
+
+/// The calls by kind, their repeats by cause, and how long replies took.
+fn calls(report: &Report) -> String {
+    let causes = Repeat::ALL.map(|cause| (report.repeats(cause), cause));
+    let causes: Vec<_> = causes
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, cause)| format!("{count} {}", again(cause)))
+        .collect();
+    let repeated =
+        if causes.is_empty() { String::new() } else { format!(" (repeated: {})", causes.join(", ")) };
+    let (lookups, tokens) = (plural(report.calls, "lookup"), plural(report.token_calls, "token call"));
+    let mut text = format!("calls: {lookups}{repeated}, {tokens}");
+    let within = |share| report.latency.within(share).map(brief);
+    if let (Some(half), Some(most), Some(nearly)) = (within(0.5), within(0.95), within(0.99)) {
+        let _ = write!(text, "\nreplies: half within {half}, 95 % within {most}, 99 % within {nearly}");
+    }
+    text
+}
+
+fn again(cause: Repeat) -> &'static str {
+    match cause {
+        Repeat::Answer => "after a transient answer",
+        Repeat::Line => "after a failure of the line",
+        Repeat::Throttled => "after throttling",
+        Repeat::Token => "with a new token",
+        Repeat::Unknown => "after an unknown code",
+    }
+}
+
+/// How long each limit held the run, where more than one did or the one is worth a name.
+fn held(report: &Report) -> String {
+    let by_cause = Limit::ALL.into_iter().zip(report.held_by).filter(|(_, held)| !held.is_zero());
+    let parts: Vec<_> = by_cause.map(|(limit, held)| format!("{limit} {}", span(held))).collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+/// A reply's time: in milliseconds, from a second on in seconds.
+fn brief(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1000.0;
+    match millis {
+        ..10.0 => format!("{millis:.1}ms"),
+        ..1000.0 => format!("{millis:.0}ms"),
+        _ => format!("{:.1}s", time.as_secs_f64()),
+    }
 }
 
 /// What to say of the input's characters that the output's encoding lacks.
@@ -143,7 +189,12 @@ mod tests {
     #[test]
     fn the_last_block_has_what_happened_and_nothing_else() {
         let mut report = Report::default();
-        (report.rows_in, report.asked, report.shared, report.calls, report.retries) = (3, 2, 1, 4, 2);
+        (report.rows_in, report.asked, report.shared, report.calls, report.token_calls) = (3, 2, 1, 4, 1);
+        report.repeated(Repeat::Answer);
+        report.repeated(Repeat::Token);
+        for millis in [1, 2, 3, 1500] {
+            report.latency.record(Duration::from_millis(millis));
+        }
         report.count(Status::Found);
         report.count(Status::Found);
         report.count(Status::OutOfScope);
@@ -161,10 +212,15 @@ mod tests {
                 && !text.contains("invalid")
         );
         report.holds = 1;
-        report.held = Duration::from_secs(61);
-        assert!(
-            closing(&report, Duration::ZERO, &Target::Stdout)
-                .contains("held by throttling: 1 time, 1m 1s in all")
-        );
+        report.held_by[Limit::App as usize] = Duration::from_secs(1);
+        report.held_by[Limit::Address as usize] = Duration::from_mins(1);
+        let text = closing(&report, Duration::ZERO, &Target::Stdout);
+        for line in [
+            "\ncalls: 4 lookups (repeated: 1 after a transient answer, 1 with a new token), 1 token call\n",
+            "\nreplies: half within 2.0ms, 95 % within 1.5s, 99 % within 1.5s\n",
+            "\nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

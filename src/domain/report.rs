@@ -3,10 +3,32 @@
 
 use std::time::Duration;
 
+use crate::domain::latency::Latency;
 use crate::domain::outcome::Status;
+use crate::domain::verdict::Limit;
+
+/// Why a number was called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// The API's answer was a transient one.
+    Answer,
+    /// No answer of the API came: the line failed, or whatever stands in between.
+    Line,
+    /// A limit was met.
+    Throttled,
+    /// The token was not accepted.
+    Token,
+    /// The code is one that no source names.
+    Unknown,
+}
+
+impl Repeat {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Answer, Self::Line, Self::Throttled, Self::Token, Self::Unknown];
+}
 
 /// The totals of a run. Rows are counted where they enter and where they leave, so that the two can disagree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Rows taken from the input.
     pub rows_in: u64,
@@ -22,14 +44,18 @@ pub struct Report {
     pub recalled: u64,
     /// Calls of the directory, retries included.
     pub calls: u64,
-    /// Calls that repeated an earlier one of the same number, whatever the cause.
-    pub retries: u64,
+    /// Calls that repeated an earlier one of the same number, by cause in the order of [`Repeat::ALL`].
+    repeats: [u64; Repeat::ALL.len()],
+    /// How long lookups took, from their departure to their whole reply; those without a reply until they were given up.
+    pub latency: Latency,
     /// Times that throttling held the run.
     pub holds: u64,
-    /// How long throttling held the run in all.
-    pub held: Duration,
+    /// How long throttling held the run, by what was exceeded in the order of [`Limit::ALL`].
+    pub held_by: [Duration; Limit::ALL.len()],
     /// Tokens fetched.
     pub tokens: u64,
+    /// Calls for a token, of either kind.
+    pub token_calls: u64,
 }
 
 /// The counts of a run that do not add up: a bug, never a row's fault.
@@ -57,6 +83,29 @@ impl Report {
     #[must_use]
     pub fn rows(&self, status: Status) -> u64 {
         self.by_status[status as usize]
+    }
+
+    /// Counts a call that repeated an earlier one of its number.
+    pub fn repeated(&mut self, cause: Repeat) {
+        self.repeats[cause as usize] += 1;
+    }
+
+    /// Calls that were repeated for this cause.
+    #[must_use]
+    pub fn repeats(&self, cause: Repeat) -> u64 {
+        self.repeats[cause as usize]
+    }
+
+    /// Calls that repeated an earlier one of the same number, whatever the cause.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.repeats.iter().sum()
+    }
+
+    /// How long throttling held the run in all.
+    #[must_use]
+    pub fn held(&self) -> Duration {
+        self.held_by.iter().sum()
     }
 
     /// Rows in = rows out = the sum over statuses.

@@ -211,6 +211,12 @@ fn penalty_end(message: &str) -> Option<Timestamp> {
     tz::offset(8).to_timestamp(moment).ok()
 }
 
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::App, Self::Platform, Self::Minute, Self::Suspended, Self::Other, Self::Address, Self::Proxy];
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

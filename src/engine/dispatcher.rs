@@ -2,11 +2,10 @@
 //! value, and what each thing that happens changes in it. Order for a number: known, in flight, held, pace, call
 //! (DESIGN 3). Leaves waiting for things to happen to `pipeline`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use secrecy::SecretString;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::api::fault::Fault;
@@ -29,15 +28,8 @@ use crate::engine::remote::Remote;
 use crate::engine::reorder::{Answer, Chunk, Reorder};
 use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
+use crate::engine::under_way::{Call, UnderWay};
 use crate::store::known::Known;
-
-/// A call that is under way.
-struct Call {
-    lookup: Lookup,
-    token: Arc<SecretString>,
-    generation: u64,
-    episode: u64,
-}
 
 /// A run in progress.
 pub(crate) struct Dispatcher<'k, R, L, F> {
@@ -52,8 +44,7 @@ pub(crate) struct Dispatcher<'k, R, L, F> {
     /// Numbers whose turn is next.
     ready: VecDeque<Lookup>,
     later: Later,
-    pub(crate) calls: JoinSet<Result<Reply, Fault>>,
-    under_way: HashMap<Id, Call>,
+    pub(crate) calls: UnderWay,
     tokens: Tokens,
     pub(crate) fetches: JoinSet<Result<Grant, NoToken>>,
     /// The rate that was announced last.
@@ -87,8 +78,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             reorder: Reorder::default(),
             ready: VecDeque::new(),
             later: Later::default(),
-            calls: JoinSet::new(),
-            under_way: HashMap::new(),
+            calls: UnderWay::default(),
             tokens: Tokens::default(),
             fetches: JoinSet::new(),
             holds: Holds::default(),
@@ -170,39 +160,36 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                 return self.finish_early(End::CallsUsedUp);
             }
             let new = self.ready.front().is_some_and(Lookup::is_new);
-            if new && self.omen.enough(self.report.calls - self.report.retries) {
+            if new && self.omen.enough(self.report.calls - self.report.retries()) {
                 return;
             }
             if let Err(moment) = self.pace.take() {
                 self.next_call = Some(moment);
                 return;
             }
-            let Some(mut lookup) = self.ready.pop_front() else { return };
+            let Some(lookup) = self.ready.pop_front() else { return };
             if self.rate != self.pace.current() {
                 self.rate = self.pace.current();
                 (self.announce)(&Event::Rate(self.rate));
             }
-            let again = lookup.called();
+            let again = lookup.again();
             self.report.calls += 1;
-            self.report.retries += u64::from(again);
-            (self.announce)(&Event::Called { again });
+            if let Some(cause) = again {
+                self.report.repeated(cause);
+            }
+            (self.announce)(&Event::Called { again: again.is_some() });
             let (remote, mobile) = (Arc::clone(&self.remote), lookup.mobile());
             let carried = Arc::clone(&token);
-            let task = self.calls.spawn(async move { remote.lookup(mobile, &carried).await });
-            let call = Call { lookup, token, generation, episode: self.holds.episode() };
-            self.under_way.insert(task.id(), call);
+            let (episode, left) = (self.holds.episode(), Instant::now());
+            let call = Call { lookup, token, generation, episode, left };
+            self.calls.start(call, async move { remote.lookup(mobile, &carried).await });
         }
     }
 
     /// A call came back, or panicked: then its row fails and the run goes on.
-    pub(crate) fn heard(&mut self, joined: Result<(Id, Result<Reply, Fault>), JoinError>) {
-        let (id, result) = match joined {
-            Ok((id, result)) => (id, Some(result)),
-            Err(error) => (error.id(), None),
-        };
-        let Some(Call { mut lookup, token, generation, episode }) = self.under_way.remove(&id) else {
-            return;
-        };
+    pub(crate) fn heard(&mut self, call: Call, result: Option<Result<Reply, Fault>>) {
+        let Call { mut lookup, token, generation, episode, left } = call;
+        self.report.latency.record(left.elapsed());
         let Some(result) = result else {
             let text = "the call failed inside dingmap; please report it";
             return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));
@@ -390,10 +377,11 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             self.holds.cut_short();
         }
         self.holds.until();
-        self.report.held = self.holds.total();
-        self.report.asked = self.report.calls - self.report.retries;
+        self.report.held_by = self.holds.by_cause();
+        self.report.asked = self.report.calls - self.report.retries();
+        self.report.token_calls = self.remote.token_calls();
         let whole = all_read && self.reorder.is_empty() && self.report.rows(Status::Pending) == 0;
         let end = self.end.take().filter(|end| !(whole && matches!(end, End::Interrupted)));
-        (self.report, end.unwrap_or(End::Finished))
+        (std::mem::take(&mut self.report), end.unwrap_or(End::Finished))
     }
 }

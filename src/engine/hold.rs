@@ -22,13 +22,16 @@ pub struct Holds {
     in_a_row: u32,
     /// When the last hold began.
     since: Option<Instant>,
-    ended: Duration,
+    /// How long those that have ended lasted, by what was exceeded in the order of [`Limit::ALL`].
+    ended: [Duration; Limit::ALL.len()],
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Current {
     since: Instant,
     until: Instant,
+    /// What was exceeded: the limit that holds longest.
+    cause: Limit,
 }
 
 /// What a throttling answer changed.
@@ -71,8 +74,10 @@ impl Holds {
             self.in_a_row += 1;
             self.since = Some(now);
         }
-        let current = self.current.get_or_insert(Current { since: now, until: now });
-        current.until = current.until.max(until);
+        let current = self.current.get_or_insert(Current { since: now, until: now, cause: hold.cause });
+        if until > current.until {
+            (current.until, current.cause) = (until, hold.cause);
+        }
         Held { until: current.until, begins, cause: hold.cause }
     }
 
@@ -89,7 +94,7 @@ impl Holds {
         if current.until > Instant::now() {
             return Some(current.until);
         }
-        self.ended += current.until.duration_since(current.since);
+        self.ended[current.cause as usize] += current.until.duration_since(current.since);
         self.current = None;
         None
     }
@@ -97,8 +102,17 @@ impl Holds {
     /// How long the run was held in all, with the whole of the hold that is on.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.ended
-            + self.current.map_or(Duration::ZERO, |current| current.until.duration_since(current.since))
+        self.by_cause().iter().sum()
+    }
+
+    /// The same by what was exceeded, in the order of [`Limit::ALL`].
+    #[must_use]
+    pub fn by_cause(&self) -> [Duration; Limit::ALL.len()] {
+        let mut by_cause = self.ended;
+        if let Some(current) = self.current {
+            by_cause[current.cause as usize] += current.until.duration_since(current.since);
+        }
+        by_cause
     }
 
     /// The run ends during a hold: only the part of it that was waited for counts.

@@ -12,6 +12,7 @@ use crate::api::token::concealed;
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 use crate::domain::reply::{self, Garbled};
+use crate::domain::report::Repeat;
 use crate::domain::verdict::{self, Hold, Remedy, Verdict};
 use crate::engine::backoff::{Backoff, Retries};
 
@@ -31,8 +32,8 @@ pub struct Lookup {
     turned_away: Option<u64>,
     /// Whether a connection was closed on it already.
     closed: bool,
-    /// Calls made.
-    calls: u32,
+    /// Why it is called again; none before its first call.
+    again: Option<Repeat>,
 }
 
 /// The token that an attempt was made with.
@@ -121,7 +122,7 @@ impl Lookup {
     /// A number that was not asked yet.
     #[must_use]
     pub fn new(mobile: Mobile) -> Self {
-        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, closed: false, calls: 0 }
+        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, closed: false, again: None }
     }
 
     /// The number.
@@ -133,13 +134,13 @@ impl Lookup {
     /// Whether it was never called.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.calls == 0
+        self.again.is_none()
     }
 
-    /// Notes that a call goes out. True when it repeats an earlier one.
-    pub fn called(&mut self) -> bool {
-        self.calls += 1;
-        self.calls > 1
+    /// Why it is called again; none for the first call.
+    #[must_use]
+    pub fn again(&self) -> Option<Repeat> {
+        self.again
     }
 
     /// What follows from an attempt.
@@ -153,9 +154,17 @@ impl Lookup {
         // A host closes connections that were idle, during a hold for instance, and may do so just when one is used
         // again. That says nothing about the call, once; it may be asked again, since it changes nothing there.
         if matches!(result, Err(Fault::Closed(_))) && !mem::replace(&mut self.closed, true) {
+            self.again = Some(Repeat::Line);
             return Step::AtOnce;
         }
         let mut heard = hear(result);
+        self.again = Some(match heard.verdict {
+            Verdict::Throttled(_) => Repeat::Throttled,
+            Verdict::Token => Repeat::Token,
+            Verdict::Unknown => Repeat::Unknown,
+            _ if heard.code.is_none() => Repeat::Line,
+            _ => Repeat::Answer,
+        });
         heard.message = concealed(heard.message, token.token);
         heard.request = concealed(heard.request, token.token);
         heard.code = heard.code.map(|code| match code {

@@ -76,7 +76,7 @@ pub async fn run<R: Remote, L, E>(
                 all_read |= !run.settings.reads_on;
             }
             () = news.notified() => run.written(),
-            Some(joined) = run.calls.join_next_with_id(), if !run.calls.is_empty() => run.heard(joined),
+            Some((call, result)) = run.calls.next(), if !run.calls.is_empty() => run.heard(call, result),
             Some(joined) = run.fetches.join_next(), if !run.fetches.is_empty() => run.fetched(joined),
             room = chunks.reserve(), if run.reorder.ready() => {
                 let Ok(permit) = room else {

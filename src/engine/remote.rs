@@ -23,6 +23,9 @@ pub trait Remote: Send + Sync + 'static {
     /// One token.
     fn token(&self) -> impl Future<Output = Result<Grant, NoToken>> + Send;
 
+    /// How many calls for a token were made so far.
+    fn token_calls(&self) -> u64;
+
     /// Whether a rejected token can be replaced by fetching one.
     fn renews(&self) -> bool;
 }
@@ -43,6 +46,10 @@ impl Remote for DingTalk {
 
     async fn token(&self) -> Result<Grant, NoToken> {
         self.issuer.fetch().await
+    }
+
+    fn token_calls(&self) -> u64 {
+        self.issuer.calls()
     }
 
     fn renews(&self) -> bool {

@@ -1,0 +1,59 @@
+//! The calls that are under way: what each was made with, until it comes back. Leaves what follows to `dispatcher`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+
+use crate::api::fault::Fault;
+use crate::api::http::Reply;
+use crate::engine::lookup::Lookup;
+
+/// A call that is under way.
+pub(crate) struct Call {
+    pub(crate) lookup: Lookup,
+    pub(crate) token: Arc<SecretString>,
+    /// Which token of the run that is.
+    pub(crate) generation: u64,
+    /// The hold that was the last one when it left.
+    pub(crate) episode: u64,
+    pub(crate) left: Instant,
+}
+
+/// All of them; dropping it breaks them off.
+#[derive(Default)]
+pub(crate) struct UnderWay {
+    tasks: JoinSet<Result<Reply, Fault>>,
+    calls: HashMap<Id, Call>,
+}
+
+impl UnderWay {
+    /// Lets a call leave.
+    pub(crate) fn start<A>(&mut self, call: Call, attempt: A)
+    where
+        A: Future<Output = Result<Reply, Fault>> + Send + 'static,
+    {
+        let task = self.tasks.spawn(attempt);
+        self.calls.insert(task.id(), call);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Waits for the next to come back: the call, and its result unless it panicked. None where there is none.
+    /// Giving the wait up loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<(Call, Option<Result<Reply, Fault>>)> {
+        let (id, result) = match self.tasks.join_next_with_id().await? {
+            Ok((id, result)) => (id, Some(result)),
+            Err(error) => (error.id(), None),
+        };
+        Some((self.calls.remove(&id)?, result))
+    }
+}
