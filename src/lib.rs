@@ -140,6 +140,7 @@ pub mod app {
     pub mod summary;
     pub mod outlook;
     pub mod recall;
+    pub mod departure;
     pub mod resolve;
     pub mod rehearsal;
     pub mod state;

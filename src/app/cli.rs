@@ -233,6 +233,9 @@ pub struct Resolve {
     /// The connection alone
     #[arg(long, value_name = "D", env = "DINGMAP_CONNECT_TIMEOUT", default_value = "5s", value_parser = timeout, help_heading = "Calls")]
     pub connect_timeout: Duration,
+    /// Make the first call at this moment, when everything has been checked: 14:10, 2026-11-23T14:10:00+08:00, +15m
+    #[arg(long, value_name = "TIME", env = "DINGMAP_START_AT", help_heading = "Calls")]
+    pub start_at: Option<String>,
     /// Stop after so many calls, the rest pending
     #[arg(long, value_name = "N", env = "DINGMAP_MAX_CALLS", help_heading = "Calls")]
     pub max_calls: Option<u64>,

@@ -90,7 +90,8 @@ pub fn unusable(what: &str) -> Failure {
 }
 
 /// Whether a host is this machine: then no proxy of the environment is asked, and plain HTTP gives nothing away.
-fn is_loopback(url: &Url) -> bool {
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

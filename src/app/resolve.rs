@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use jiff::Zoned;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -18,6 +19,7 @@ use crate::api::token::Issuer;
 use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
+use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::network;
 use crate::app::outlook::{Memory, outlook};
@@ -52,6 +54,7 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// A [`Failure`] for everything that people have to be told.
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let mut bounds = config::bounds(args, fastrand::u64(..))?;
+    let departure = departure::planned(args.start_at.as_deref(), &Zoned::now())?;
     let (source, title, survey) = open(args)?;
     let total = survey.as_ref().map(|survey| survey.rows);
     bounds.reads_on = total.is_some();
@@ -74,6 +77,14 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
         let memory = recall::memory(plan.as_ref());
         let known = recall::begin(plan, &mut signals, terminal).await?;
+        if let Some(moment) = &departure {
+            departure::wait(moment, &mut signals, terminal).await?;
+        }
+        if access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint))
+            && let Some(crowd) = departure::crowd(&Zoned::now(), args.rate, total)
+        {
+            terminal.say(&crowd);
+        }
         terminal.begin(total);
         Run { args, terminal, bounds, total, target, memory }.run(source, sink, access, known, signals).await
     });

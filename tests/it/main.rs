@@ -7,6 +7,7 @@ mod answers;
 mod columns;
 mod containers;
 mod corpus;
+mod departure;
 mod dialects;
 mod encodings;
 mod endings;

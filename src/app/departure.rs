@@ -1,0 +1,168 @@
+//! When a run makes its first call: at once, or at a moment that the user names; and the minutes around the full hour, in
+//! which the platform is busiest (`API.md` 3). Owns both, and waiting. Leaves what is called to the engine.
+
+use std::time::Duration;
+
+use jiff::civil::{DateTime, Time};
+use jiff::{SignedDuration, Timestamp, ToSpan, Unit, Zoned};
+use tokio::time::sleep;
+
+use crate::api::rate::Rate;
+use crate::app::exit::{Exit, Failure, rounded};
+use crate::app::signals::Signals;
+use crate::app::terminal::Terminal;
+
+/// How long before and after the full hour the platform is busy, in minutes.
+const AROUND: i64 = 5;
+/// Slower runs than this, in calls a second, add little to the crowd and suffer little from it.
+const BRISK: f64 = 10.0;
+/// The clock is looked at so often while waiting, since a machine that slept has lost time that timers do not know of.
+const LOOKS: Duration = Duration::from_secs(5);
+
+/// When the first call is made, where that is not at once.
+///
+/// # Errors
+/// Usage (2) for what is no moment, and for one that has passed.
+pub fn planned(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failure> {
+    let wrong = |what| Failure::new(Exit::Usage, format!("--start-at: {what}"));
+    named.map(|text| moment(text, now).map_err(wrong)).transpose()
+}
+
+/// The moment that a user means: `14:10` (the next one, in local time), `2026-11-23 14:10`, an RFC 3339 moment, or `+15m`.
+fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
+    let text = text.trim();
+    let wrong =
+        || format!("'{text}' is no moment; write 14:10, 2026-11-23 14:10, 2026-11-23T14:10:00+08:00 or +15m");
+    if let Some(later) = text.strip_prefix('+') {
+        let later = humantime::parse_duration(later).map_err(|_| wrong())?;
+        return now.checked_add(later).map_err(|_| wrong());
+    }
+    // A bare `14` could as well be a day or minutes from now.
+    if !text.contains(':') {
+        return Err(wrong());
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return coming(moment.to_zoned(now.time_zone().clone()), now);
+    }
+    // Before the time alone, which would be read off it.
+    if let Ok(local) = text.parse::<DateTime>() {
+        return coming(local.to_zoned(now.time_zone().clone()).map_err(|_| wrong())?, now);
+    }
+    let time: Time = text.parse().map_err(|_| wrong())?;
+    let local = |day: &Zoned| day.date().to_datetime(time).to_zoned(now.time_zone().clone());
+    let today = local(now).map_err(|_| wrong())?;
+    if today > *now { Ok(today) } else { now.tomorrow().and_then(|day| local(&day)).map_err(|_| wrong()) }
+}
+
+fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
+    if moment > *now { Ok(moment) } else { Err(format!("{} has passed", clock(&moment))) }
+}
+
+/// What to say where a run that starts at `now` would call in the busy minutes; `calls` is how many it makes at most, where
+/// that is known. China's full hours are those of UTC.
+#[must_use]
+pub fn crowd(now: &Zoned, rate: Rate, calls: Option<u64>) -> Option<String> {
+    let rate = rate.per_second().unwrap_or(Rate::MOST);
+    let hour = now.timestamp().round(Unit::Hour).ok()?;
+    let (opens, closes) = (hour - AROUND.minutes(), hour + AROUND.minutes());
+    if rate <= BRISK || now.timestamp() < opens || now.timestamp() >= closes {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+    let reaches = calls.is_none_or(|calls| {
+        now.timestamp() + SignedDuration::from_secs_f64((calls as f64 / rate).min(3600.0)) >= hour
+    });
+    let later = closes.to_zoned(now.time_zone().clone());
+    reaches.then(|| {
+        format!(
+            "around the full hour the platform is busiest and may throttle every app (90002); to start after it: --start-at {}",
+            later.strftime("%H:%M")
+        )
+    })
+}
+
+/// Waits until the moment, and says so.
+///
+/// # Errors
+/// Interrupted (130, 143) by a signal.
+pub async fn wait(moment: &Zoned, signals: &mut Signals, terminal: &Terminal) -> Result<(), Failure> {
+    let left = || moment.timestamp().duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO);
+    terminal.say(&format!("starting at {} (in {})", clock(moment), rounded(left())));
+    loop {
+        let left = left();
+        if left.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            signal = signals.next() => {
+                let text = "interrupted before the first call";
+                return Err(Failure::new(Exit::Interrupted(signal), text));
+            }
+            () = sleep(left.min(LOOKS)) => {}
+        }
+    }
+}
+
+/// A moment as people read it, with its date and zone.
+fn clock(moment: &Zoned) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Zoned {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn moments_in_every_spelling() {
+        let now = at("2026-11-23T14:05:30+08:00[+08:00]");
+        for (text, expected) in [
+            ("14:10", "2026-11-23T14:10:00"),
+            ("14:05", "2026-11-24T14:05:00"),
+            ("00:00:01", "2026-11-24T00:00:01"),
+            ("+15m", "2026-11-23T14:20:30"),
+            ("+1h 30s", "2026-11-23T15:06:00"),
+            ("2026-11-23T07:00:00Z", "2026-11-23T15:00:00"),
+            ("2026-11-23T16:00:00+09:00", "2026-11-23T15:00:00"),
+            (" 2026-12-01 08:00 ", "2026-12-01T08:00:00"),
+            ("2026-12-01T08:00", "2026-12-01T08:00:00"),
+        ] {
+            let moment = moment(text, &now).unwrap();
+            assert_eq!(moment.strftime("%Y-%m-%dT%H:%M:%S").to_string(), expected, "{text}");
+        }
+        for text in ["2026-11-23 14:05", "2026-11-23T06:05:29Z", "2025-01-01T00:00:00Z"] {
+            assert!(moment(text, &now).unwrap_err().contains("has passed"), "{text}");
+        }
+        for text in ["", "soon", "25:00", "14", "2026-12-01", "+", "+15", "-5m", "2026-13-01 00:00"] {
+            assert!(moment(text, &now).unwrap_err().contains("no moment"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_full_hour_is_warned_about_where_a_brisk_run_meets_it() {
+        let (brisk, slow) = (Rate::of(20.0), Rate::of(10.0));
+        let told =
+            |time: &str, rate, calls| crowd(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, calls);
+        for time in ["14:55:00", "14:59:59", "15:00:00", "15:04:59"] {
+            let told = told(time, brisk, Some(100_000)).unwrap();
+            assert!(told.contains("--start-at 15:05"), "{time}: {told}");
+        }
+        for time in ["14:54:59", "15:05:00", "15:30:00", "14:29:59"] {
+            assert_eq!(told(time, brisk, None), None, "{time}");
+        }
+        assert_eq!(
+            (told("15:00:00", slow, None), told("15:00:00", Rate::UNLIMITED, None).is_some()),
+            (None, true)
+        );
+        // Over before the hour: 100 calls take five seconds.
+        assert_eq!(told("14:59:50", brisk, Some(100)), None);
+        assert!(told("14:59:56", brisk, Some(100)).is_some());
+        // India's full hours are half past China's.
+        let india = |time: &str| crowd(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None);
+        assert!(india("14:30:00").unwrap().contains("--start-at 14:35") && india("15:00:00").is_none());
+    }
+}

@@ -1,0 +1,44 @@
+//! Runs that are told when to begin, and the reading of their moment on the command line.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Api, Desk, run, unlimited};
+use crate::served::Process;
+
+#[test]
+fn the_first_call_is_made_at_the_moment_that_was_named() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let begun = Instant::now();
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+2s"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("starting at 20") && ended.stderr.contains("(in 2s)"), "{}", ended.stderr);
+    let first = api.ledger().arrivals().next().unwrap();
+    assert!(first.duration_since(begun) >= Duration::from_secs(2));
+}
+
+#[test]
+fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let mut process = Process::start(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+1h"]));
+    process.wait_for("starting at ");
+    process.signal("INT");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(130), "{}", ended.stderr);
+    assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
+    assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (0, 0));
+    assert_eq!(desk.names(), ["staff.csv"]);
+}
+
+#[test]
+fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    for (moment, reason) in [("2025-01-01T00:00:00Z", "has passed"), ("soon", "is no moment")] {
+        let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", moment]));
+        assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("--start-at: ") && ended.stderr.contains(reason), "{}", ended.stderr);
+        assert_eq!(desk.names(), ["staff.csv"]);
+    }
+}
