@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
@@ -103,6 +103,8 @@ pub struct Reply {
     pub status: u16,
     /// `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
+    /// Where a redirect leads, by scheme, host and port alone: the rest can carry what was sent.
+    pub leads_to: Option<String>,
     /// The body.
     pub body: Bytes,
 }
@@ -164,6 +166,9 @@ impl Http {
             let mut response = request.send().await.map_err(|error| failed(error, busy))?;
             let status = response.status().as_u16();
             let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+            let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
+            let location = location.and_then(|place| response.url().join(place.to_str().ok()?).ok());
+            let leads_to = location.map(|place| place.origin().ascii_serialization());
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(|error| failed(error, true))? {
                 if body.len() + chunk.len() > LARGEST_REPLY {
@@ -173,7 +178,7 @@ impl Http {
             }
             let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.replied.store(now.max(1), Ordering::Relaxed);
-            Ok(Reply { status, retry_after, body: body.freeze() })
+            Ok(Reply { status, retry_after, leads_to, body: body.freeze() })
         };
         tokio::time::timeout(self.timeout, whole).await.unwrap_or(Err(Fault::Late(self.timeout)))
     }

@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &'static str) -> Result<Grant, NoToken> {
-        read(&Reply { status, retry_after: None, body: body.into() }, &"secret".into())
+        read(&Reply { status, retry_after: None, leads_to: None, body: body.into() }, &"secret".into())
     }
 
     #[test]

@@ -226,6 +226,10 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
     if let Some(verdict) = verdict::by_status(reply.status, reply.retry_after) {
         return silent(verdict, format!("HTTP {}", reply.status));
     }
+    if let Some(place) = reply.leads_to {
+        let text = format!("HTTP {}: the host leads to {place}, where no token is sent", reply.status);
+        return silent(Verdict::Transient, text);
+    }
     match reply::decode(&reply.body) {
         Ok(read) => Heard {
             verdict: verdict::verdict(&read.code, &read.message),
@@ -283,7 +287,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
     fn json(body: &str) -> Heard {
-        Heard::Ok(Reply { status: 200, retry_after: None, body: body.to_owned().into() })
+        Heard::Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.to_owned().into() })
     }
 
     fn code(code: i64) -> Heard {
@@ -337,12 +341,13 @@ mod tests {
         let (delays, outcome) = drive(|| Err(Fault::Late(Duration::from_secs(10))), 3);
         assert_eq!((delays.len(), outcome.code), (5, None));
         assert_eq!(&*outcome.message, "no reply within 10s");
-        let page = || Ok(Reply { status: 403, retry_after: None, body: "<html>".into() });
+        let page = || Ok(Reply { status: 403, retry_after: None, leads_to: None, body: "<html>".into() });
         assert_eq!(
             &*drive(page, 0).1.message,
             "HTTP 403: the reply was a web page, not an answer of the API"
         );
-        let broken = || Ok(Reply { status: 502, retry_after: None, body: "{\"errcode\":0}".into() });
+        let broken =
+            || Ok(Reply { status: 502, retry_after: None, leads_to: None, body: "{\"errcode\":0}".into() });
         assert_eq!(&*drive(broken, 0).1.message, "HTTP 502");
     }
 

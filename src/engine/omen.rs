@@ -79,7 +79,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
     fn ok() -> Result<Reply, Fault> {
-        Ok(Reply { status: 200, retry_after: None, body: "".into() })
+        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: "".into() })
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Remote for Digits {
         let number = mobile.sent(Mainland::Plain);
         let (latency, body) = (self.0)(number[9..].parse().unwrap());
         tokio::time::sleep(latency).await;
-        Ok(Reply { status: 200, retry_after: None, body: body.into() })
+        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
     }
 
     async fn token(&self) -> Result<Grant, NoToken> {

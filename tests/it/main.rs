@@ -11,6 +11,7 @@ mod departure;
 mod dialects;
 mod encodings;
 mod endings;
+mod faults;
 mod harness;
 mod network;
 mod numbers;

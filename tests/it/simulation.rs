@@ -62,7 +62,7 @@ impl State {
             _ => {
                 let seconds = self.dice.u64(1..20);
                 let retry_after = Some(Duration::from_secs(seconds));
-                (seconds, Ok(Reply { status: 429, retry_after, body: "".into() }))
+                (seconds, Ok(Reply { status: 429, retry_after, leads_to: None, body: "".into() }))
             }
         }
     }
@@ -105,7 +105,7 @@ impl World {
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
 fn json(body: impl Into<String>) -> Result<Reply, Fault> {
-    Ok(Reply { status: 200, retry_after: None, body: body.into().into() })
+    Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into().into() })
 }
 
 impl Remote for World {
@@ -133,7 +133,7 @@ impl Remote for World {
                 0..6 => json(r#"{"errcode":-1,"errmsg":"busy"}"#),
                 6 => json("<html>proxy</html>"),
                 7 => Err(Fault::Late(Duration::from_secs(10))),
-                8 => Ok(Reply { status: 502, retry_after: None, body: "".into() }),
+                8 => Ok(Reply { status: 502, retry_after: None, leads_to: None, body: "".into() }),
                 9 => Err(Fault::Broken("reset".into())),
                 10 if state.shut.is_none_or(|shut| shut <= now) => {
                     throttled = true;
