@@ -11,8 +11,9 @@ use url::Url;
 
 use crate::api::fault::Fault;
 use crate::api::http::{Http, Reply};
-use crate::domain::outcome::Code;
-use crate::domain::verdict::{self, Verdict};
+use crate::domain::outcome::{Code, Status};
+use crate::domain::reply::{self, Garbled};
+use crate::domain::verdict::{self, Hold, Remedy, Verdict};
 
 /// What a token without a stated lifetime is good for (`API.md` 4).
 const USUAL_LIFETIME: Duration = Duration::from_hours(2);
@@ -57,7 +58,7 @@ pub enum NoToken {
     },
     /// Too many token calls; the verdict says how long to wait.
     #[error("the token call was throttled")]
-    Throttled(verdict::Hold),
+    Throttled(Hold),
     /// Whoever answers is not known to be the host, so nothing was sent.
     #[error("{0}")]
     Untrusted(String),
@@ -194,11 +195,14 @@ struct Body {
     legacy_token: Option<SecretString>,
     #[serde(rename = "expires_in")]
     legacy_lifetime: Option<Value>,
-    errcode: Option<Value>,
-    errmsg: Option<String>,
 }
 
 fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
+    let coded = reply::decode(&reply.body);
+    if matches!(coded, Err(Garbled::Banned)) {
+        // The ban is one of the address, for all calls (`API.md` 3).
+        return Err(NoToken::Throttled(verdict::banned()));
+    }
     if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
         return Err(NoToken::Throttled(hold));
     }
@@ -215,20 +219,24 @@ fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
             lifetime.and_then(|seconds| seconds.trim_matches('"').parse().ok()).unwrap_or_default();
         return Ok(Grant { token, fresh_for: Some(fresh_for(lifetime)) });
     }
-    let code = body.errcode.map(|code| Code::read(code.to_string().trim_matches('"')));
-    let message = concealed(body.errmsg.or(body.message).unwrap_or_default(), secret);
-    match (body.code, code) {
-        // The gateway answers 404 and its kin where it does not know the current call: the legacy one may do.
-        (Some(code), _) if matches!(reply.status, 400 | 401 | 403) => Err(NoToken::Refused { code, message }),
-        (_, Some(code)) => match verdict::verdict(&code, &message) {
-            Verdict::Throttled(hold) => Err(NoToken::Throttled(hold)),
-            Verdict::Fatal(verdict::Remedy::Endpoint) | Verdict::Transient => {
-                Err(NoToken::Transient { reason: format!("{message} ({code})"), answered: true })
-            }
-            _ => Err(NoToken::Refused { code: code.to_string(), message }),
-        },
-        _ => Err(strange()),
-    }
+    // The current call says by a word and an HTTP status what is wrong, the older one by a code as lookups do. Where a
+    // gateway answers 404 and its kin, it does not know the current call: the older one may do.
+    let (code, message) = match (body.code, coded) {
+        (Some(word), _) if matches!(reply.status, 400 | 401 | 403) => {
+            (Code::read(&word), body.message.unwrap_or_default())
+        }
+        (_, Ok(read)) => (read.code, read.message),
+        _ => return Err(strange()),
+    };
+    let told = (concealed(code.to_string(), secret), concealed(message.clone(), secret));
+    Err(match (verdict::verdict(&code, &message), told) {
+        (Verdict::Throttled(hold), _) => NoToken::Throttled(hold),
+        (Verdict::Answer(Status::Found), _) => strange(),
+        (Verdict::Fatal(Remedy::Endpoint) | Verdict::Transient, (code, message)) => {
+            NoToken::Transient { reason: format!("{message} ({code})"), answered: true }
+        }
+        (_, (code, message)) => NoToken::Refused { code, message },
+    })
 }
 
 /// Ten minutes less than the lifetime, and half of a lifetime too short for that. An absent or senseless lifetime
@@ -299,6 +307,12 @@ mod tests {
         }
         assert!(matches!(answer(429, ""), Err(NoToken::Throttled(_))));
         assert!(matches!(answer(200, r#"{"errcode":90018,"errmsg":""}"#), Err(NoToken::Throttled(_))));
+        let limited = r#"{"code":"Forbidden.AccessDenied.QpsLimitForAppkeyAndApi","message":"x"}"#;
+        assert!(matches!(answer(403, limited), Err(NoToken::Throttled(_))), "a 403 that is no refusal");
+        for (status, ban) in [(200, r#"{"status":1111,"punish":"deny"}"#), (403, "<html>x5sec</html>")] {
+            let held = answer(status, ban).unwrap_err();
+            assert!(matches!(held, NoToken::Throttled(Hold { cause: verdict::Limit::Address, .. })), "{ban}");
+        }
     }
 
     #[test]

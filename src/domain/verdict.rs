@@ -161,7 +161,7 @@ pub fn verdict(code: &Code, message: &str) -> Verdict {
         Code::Number(number) => *number,
         // `isp.*` are failures of the service behind the gateway (`API.md` 5).
         Code::Word(word) if word.starts_with("isp.") => return Verdict::Transient,
-        Code::Word(_) => return Verdict::Unknown,
+        Code::Word(word) => return throttling_word(word, message),
     };
     if number == 40000 && message.contains("access_token is blank") {
         return Verdict::Fatal(Remedy::Credentials);
@@ -176,6 +176,17 @@ pub fn verdict(code: &Code, message: &str) -> Verdict {
         Some(Class::Token) => Verdict::Token,
         Some(Class::Fatal(remedy)) => Verdict::Fatal(remedy),
     }
+}
+
+/// The newer calls, of which the token call is one, say in words that a limit was met, and the platform's limit with
+/// the end of its penalty like 90002 (open.dingtalk.com, "API rate limits"). Neither is a limit of the lookups' own rate.
+fn throttling_word(word: &str, message: &str) -> Verdict {
+    let (cause, pause) = match word.strip_prefix("Forbidden.AccessDenied.QpsLimitFor") {
+        Some("Api") => (Limit::Platform, Pause::Growing),
+        Some(_) => (Limit::Other, SECOND),
+        None => return Verdict::Unknown,
+    };
+    Verdict::Throttled(Hold { cause, until: penalty_end(message), pause })
 }
 
 /// What an HTTP status means by itself, where it decides before the body does: too many calls, or a failing
@@ -198,8 +209,8 @@ pub fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
 
 /// The ban of the egress IP: five minutes (`API.md` 3).
 #[must_use]
-pub fn banned() -> Verdict {
-    Verdict::Throttled(Hold { cause: Limit::Address, until: None, pause: LONG })
+pub fn banned() -> Hold {
+    Hold { cause: Limit::Address, until: None, pause: LONG }
 }
 
 /// The end of a penalty in a throttling message, `… 处罚将在 2026-09-03 00:01:03 结束` or `限制将在 …`: China
@@ -297,6 +308,15 @@ mod tests {
     fn words_are_the_gateways() {
         assert_eq!(verdict(&Code::Word("isp.service-timeout".into()), ""), Verdict::Transient);
         assert_eq!(verdict(&Code::Word("isv.permission-api-package-limit".into()), ""), Verdict::Unknown);
+        let limit = |whose: &str, message| {
+            verdict(&Code::Word(format!("Forbidden.AccessDenied.QpsLimitFor{whose}").into()), message)
+        };
+        let own = Hold { cause: Limit::Other, until: None, pause: SECOND };
+        assert_eq!(limit("AppkeyAndApi", ""), Verdict::Throttled(own));
+        let until = Some("2026-09-21T04:00:04Z".parse().unwrap());
+        let all = Hold { cause: Limit::Platform, until, pause: Pause::Growing };
+        let message = "请求过于频繁，限制将在 2026-09-21 12:00:04 结束";
+        assert_eq!(limit("Api", message), Verdict::Throttled(all));
     }
 
     #[test]
@@ -339,7 +359,7 @@ mod tests {
         assert_eq!([pause(90018), pause(90002)], [SECOND, Pause::Growing]);
         assert_eq!([pause(90005), pause(90006)], [MINUTE; 2]);
         assert_eq!([pause(90001), pause(90003), pause(90004)], [LONG; 3]);
-        assert_eq!(banned(), Verdict::Throttled(Hold { cause: Limit::Address, until: None, pause: LONG }));
+        assert_eq!(banned(), Hold { cause: Limit::Address, until: None, pause: LONG });
     }
 
     #[test]

@@ -223,6 +223,11 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
         Ok(reply) => reply,
         Err(fault) => return silent(Verdict::Transient, fault.to_string()),
     };
+    let read = reply::decode(&reply.body);
+    if matches!(read, Err(Garbled::Banned)) {
+        // Whatever status it comes with: a ban outlasts every pause that a status asks for.
+        return silent(Verdict::Throttled(verdict::banned()), Garbled::Banned.to_string());
+    }
     if let Some(verdict) = verdict::by_status(reply.status, reply.retry_after) {
         return silent(verdict, format!("HTTP {}", reply.status));
     }
@@ -230,7 +235,7 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
         let text = format!("HTTP {}: the host leads to {place}, where no token is sent", reply.status);
         return silent(Verdict::Transient, text);
     }
-    match reply::decode(&reply.body) {
+    match read {
         Ok(read) => Heard {
             verdict: verdict::verdict(&read.code, &read.message),
             code: Some(read.code),
@@ -239,7 +244,6 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
             exclusive: read.exclusive,
             request: read.request.unwrap_or_default(),
         },
-        Err(Garbled::Banned) => silent(verdict::banned(), Garbled::Banned.to_string()),
         Err(garbled) if reply.status == 200 => silent(Verdict::Transient, garbled.to_string()),
         Err(garbled) => silent(Verdict::Transient, format!("HTTP {}: {garbled}", reply.status)),
     }

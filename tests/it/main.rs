@@ -22,6 +22,7 @@ mod samples;
 mod served;
 mod simulation;
 mod state;
+mod throttling;
 mod tidy;
 mod weather;
 mod workbooks;

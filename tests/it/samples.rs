@@ -33,7 +33,7 @@ fn line(file: &str, body: &[u8]) -> Line {
         Ok(reply) => reply,
         Err(garbled) => {
             let (kind, detail) = match garbled {
-                Garbled::Banned => ("banned", detail(&banned())),
+                Garbled::Banned => ("banned", detail(&Verdict::Throttled(banned()))),
                 Garbled::Empty => ("empty", String::new()),
                 Garbled::Page => ("page", String::new()),
                 Garbled::NotJson => ("not_json", String::new()),

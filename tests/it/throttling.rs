@@ -1,0 +1,345 @@
+//! Every way in which the service throttles: that one rest holds everybody, that it lasts as long as was said, that no
+//! attempt is used up, and what becomes of the rate. The table runs on a paused clock; what a server's headers say, and
+//! the token call's limits, are shown on the executable.
+
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dingmap::api::fault::Fault;
+use dingmap::api::http::Reply;
+use dingmap::api::pace::Pace;
+use dingmap::api::rate::Rate;
+use dingmap::api::token::{Grant, NoToken};
+use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::domain::outcome::Status;
+use dingmap::domain::report::Report;
+use dingmap::domain::verdict::Limit;
+use dingmap::engine::backoff::Retries;
+use dingmap::engine::ending::End;
+use dingmap::engine::event::Event;
+use dingmap::engine::pipeline::{self, Ends};
+use dingmap::engine::remote::Remote;
+use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::sandbox::script::{Answer, Script};
+use dingmap::store::known::Known;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::harness::{Api, Desk, rows, run, unlimited};
+
+/// How long a call takes: long enough for all workers to be on their way when the first is turned away.
+const LATENCY: Duration = Duration::from_millis(900);
+const WORKERS: usize = 16;
+/// The call that meets the limit first.
+const FIRST: usize = 40;
+const ROWS: usize = 1400;
+/// Calls a second.
+const RATE: f64 = 20.0;
+
+/// A way of throttling, and what follows from it.
+struct Case {
+    name: &'static str,
+    reply: Reply,
+    cause: Limit,
+    /// The rest, in seconds: at least and at most.
+    rest: (f64, f64),
+}
+
+fn http(status: u16, retry_after: Option<f64>, body: &str) -> Reply {
+    let retry_after = retry_after.map(Duration::from_secs_f64);
+    Reply { status, retry_after, leads_to: None, body: body.to_owned().into() }
+}
+
+/// The case of a code, in both shapes of `API.md` 2, with this message.
+fn coded(name: &'static str, code: i64, message: &str, cause: Limit, rest: (f64, f64)) -> [Case; 3] {
+    let bodies = [
+        format!(r#"{{"errcode":{code},"errmsg":"{message}","request_id":"r"}}"#),
+        format!(r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"{message}","errmsg":"ding talk error"}}"#),
+        format!(r#"{{"errcode":"88","errmsg":"ding talk error[subcode={code},submsg={message}]"}}"#),
+    ];
+    bodies.map(|body| Case { name, reply: http(200, None, &body), cause, rest })
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let one = |name, reply, cause, rest| Case { name, reply, cause, rest };
+    let (minute, long, growing) = ((60.0, 60.0), (300.0, 300.0), (1.0, 1.25));
+    cases.extend(coded("90018", 90018, "slow down", Limit::App, (1.0, 1.0)));
+    cases.extend(coded("90002", 90002, "all too many", Limit::Platform, growing));
+    // 90 s after the clock's zero, which is eight in the morning in China; the refusal comes some seconds after it.
+    for words in ["处罚将在 1970-01-01 08:01:30 结束", "限制将在 1970-01-01 08:01:30 结束"] {
+        cases.extend(coded("90002 with an end", 90002, words, Limit::Platform, (80.0, 89.0)));
+        cases.extend(coded("90018 with an end", 90018, words, Limit::App, (80.0, 89.0)));
+    }
+    for code in [90005, 90006] {
+        cases.extend(coded("a minute's limit", code, "m", Limit::Minute, minute));
+    }
+    for code in [90001, 90003, 90004] {
+        cases.extend(coded("a suspension", code, "m", Limit::Suspended, long));
+    }
+    for code in (90007..=90014).chain([90019, 45009, 7]) {
+        cases.extend(coded("another limit", code, "m", Limit::Other, minute));
+    }
+    let page = "<!doctype html><script>var url='/_____tmd_____/punish?x5secdata=1'</script>";
+    for ban in [r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, page] {
+        for status in [200, 403, 429, 503] {
+            cases.push(one("a ban", http(status, None, ban), Limit::Address, long));
+        }
+    }
+    cases.push(one("429", http(429, None, ""), Limit::Proxy, growing));
+    for status in [429, 503] {
+        for wait in [0.4, 7.0, 120.0] {
+            let reply = http(status, Some(wait), "busy");
+            cases.push(one("Retry-After", reply, Limit::Proxy, (wait, wait)));
+        }
+        let none = http(status, Some(0.0), "busy");
+        cases.push(one("Retry-After 0", none, Limit::Proxy, (0.1, 0.1)));
+    }
+    cases
+}
+
+/// A far side that finds everybody, save that one call meets a limit, and so does every call that arrives before the
+/// run has heard of it.
+struct Limited {
+    reply: Reply,
+    /// When each call arrived, and whether it was turned away.
+    calls: Mutex<Vec<(Instant, bool)>>,
+}
+
+impl Remote for Limited {
+    async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, Fault> {
+        let throttled = {
+            let mut calls = self.calls.lock().unwrap();
+            let now = Instant::now();
+            let shut = calls.get(FIRST).is_some_and(|(first, _)| now < *first + LATENCY);
+            let throttled = shut || calls.len() == FIRST;
+            calls.push((now, throttled));
+            throttled
+        };
+        tokio::time::sleep(LATENCY).await;
+        let found = || http(200, None, r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#);
+        Ok(if throttled { self.reply.clone() } else { found() })
+    }
+
+    async fn token(&self) -> Result<Grant, NoToken> {
+        Ok(Grant { token: "t".into(), fresh_for: None })
+    }
+
+    fn token_calls(&self) -> u64 {
+        0
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+}
+
+thread_local! {
+    /// When the run began, for the clock on the wall, which moves with the paused one.
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+fn wall() -> Timestamp {
+    let since = BEGAN.get().map_or(Duration::ZERO, |began| began.elapsed());
+    Timestamp::UNIX_EPOCH + since
+}
+
+/// What a run against a limit came to.
+struct Played {
+    report: Report,
+    end: End,
+    calls: Vec<(Instant, bool)>,
+    rates: Vec<f64>,
+}
+
+fn play(reply: Reply) -> Played {
+    let settings = Settings {
+        workers: WORKERS,
+        window: 4096,
+        // No attempt may be used up, so that none beyond the first is needed.
+        retries: Retries { most: 0, min: Duration::from_millis(500), max: Duration::from_secs(30) },
+        patience: Duration::from_mins(15),
+        most_calls: None,
+        partial: false,
+        reads_on: true,
+        seed: 0,
+        wall,
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        BEGAN.set(Some(Instant::now()));
+        let remote = Arc::new(Limited { reply, calls: Mutex::default() });
+        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
+        let numbers = (0..ROWS).map(|n| Mobile::parse(&format!("1390000{n:04}"), Home::CHINA)).collect();
+        sender.try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN }))).unwrap();
+        sender.try_send(Ok(None)).unwrap();
+        let (chunks, mut out) = mpsc::channel(ROWS);
+        let (_stop, stopped) = watch::channel(false);
+        let pace = Pace::new(Rate::of(RATE));
+        let mut rates = Vec::new();
+        let announce = |event: &Event| {
+            if let Event::Rate(rate) = event {
+                rates.extend(rate.per_second());
+            }
+        };
+        let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
+        let far = Arc::clone(&remote);
+        let run = pipeline::run(settings, far, pace, &mut known, ends, stopped, announce);
+        let (report, end) = run.await.unwrap();
+        out.close();
+        let calls = remote.calls.lock().unwrap().clone();
+        Played { report, end, calls, rates }
+    })
+}
+
+#[test]
+fn one_rest_holds_everybody_for_as_long_as_was_said() {
+    for Case { name, reply, cause, rest: (least, most) } in cases() {
+        let name = format!("{name}: {reply:?}");
+        let Played { report, end, calls, .. } = play(reply);
+        assert!(matches!(end, End::Finished), "{name}: {end:?}");
+        assert_eq!(report.rows(Status::Found), ROWS as u64, "{name}: no attempt was used up");
+        let refused = calls.iter().filter(|(_, throttled)| *throttled).count();
+        assert!((2..=WORKERS).contains(&refused), "{name}: {refused} of those that were under way");
+        assert_eq!(
+            (report.holds, calls.len()),
+            (1, ROWS + refused),
+            "{name}: one rest, and each call once more"
+        );
+        let told = calls[FIRST].0 + LATENCY;
+        let next = calls.iter().map(|(at, _)| *at).find(|at| *at > told).unwrap();
+        let rested = (next - told).as_secs_f64();
+        // The next call has to wait for its turn as well, which at 20 a second is no longer than its place in line.
+        assert!(rested >= least && rested <= most + 0.1, "{name}: {rested} s");
+        for limit in Limit::ALL {
+            let held = report.held_by[limit as usize].as_secs_f64();
+            let (least, most) = if limit == cause { (least, most) } else { (0.0, 0.0) };
+            // To the microsecond, since a fraction of a second is no whole number of nanoseconds.
+            assert!(held >= least - 1e-6 && held <= most + 1e-6, "{name}: {held} s by {limit}");
+        }
+    }
+}
+
+#[test]
+fn only_a_complaint_about_the_own_rate_lowers_it_and_it_recovers_in_steps() {
+    for Case { name, reply, cause, rest } in cases() {
+        let Played { rates, calls, .. } = play(reply);
+        if cause == Limit::App {
+            let steps = [0.8, 0.85, 0.9, 0.95, 1.0].map(|share| share * RATE);
+            // A long rest is time without a complaint too, and takes the first step back.
+            let expected = if rest.0 > 10.0 { &steps[1..] } else { &steps };
+            assert_eq!(rates.len(), expected.len(), "{name}: {rates:?}");
+            let near = |(rate, expected): (&f64, &f64)| (rate - expected).abs() < 1e-9;
+            assert!(rates.iter().zip(expected).all(near), "{name}: {rates:?}");
+        } else {
+            assert_eq!(rates, Vec::<f64>::new(), "{name}");
+        }
+        let second = Duration::from_secs(1);
+        let crowded = calls.windows(21).any(|calls| calls[20].0 - calls[0].0 < second);
+        assert!(!crowded, "{name}: more than {RATE} calls in a second");
+    }
+}
+
+/// A table of so many numbers, all of which the directory finds.
+fn staff(count: u32) -> String {
+    let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
+    "mobile\n".to_owned() + &rows.concat()
+}
+
+/// Resolves twenty numbers one after the other and sees them found without a retry; how long the calls rested after
+/// the first of them that was not answered with 0.
+fn rested(script: Script, flags: &[&str]) -> Duration {
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(20)), desk.path("out.csv"));
+    let ended = run(api.resolve(&input, &output).args(["-j", "1", "--max-retries", "0"]).args(flags));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(rows(&output).iter().all(|row| row["status"] == "found"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("held by throttling"), "{}", ended.stderr);
+    let ledger = api.ledger();
+    let refused = ledger.calls().iter().position(|call| call.answered != "0").unwrap();
+    assert_eq!(ledger.calls().len(), 21);
+    ledger.calls()[refused + 1].at - ledger.calls()[refused].at
+}
+
+/// The bounds above are those of a machine whose other tests may take the processor away for some seconds.
+#[test]
+fn every_form_of_retry_after_is_waited_for() {
+    let slack = Duration::from_secs(10);
+    for status in [429, 503] {
+        for (wait, least) in [("0.4", 400), ("2", 2000)] {
+            let headers = vec![("Retry-After".to_owned(), wait.to_owned())];
+            let mut script = unlimited();
+            script.calls.insert(7, Answer::Http { status, headers, body: String::new() });
+            let (rested, least) = (rested(script, &[]), Duration::from_millis(least));
+            assert!(rested >= least && rested < least + slack, "{status}, {wait}: {rested:?}");
+        }
+        // A date has whole seconds, and the run needs a moment before its eighth call.
+        let date = Timestamp::now() + SignedDuration::from_secs(6);
+        let date = date.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let mut script = unlimited();
+        let headers = vec![("Retry-After".to_owned(), date)];
+        script.calls.insert(7, Answer::Http { status, headers, body: String::new() });
+        let rested = rested(script, &[]);
+        assert!(rested > Duration::from_millis(1500) && rested < slack, "{status}: {rested:?}");
+    }
+}
+
+#[test]
+fn a_throttled_token_call_holds_the_run_and_is_made_again() {
+    let word = |limit: &str| Answer::Http {
+        status: 403,
+        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+        body: format!(r#"{{"code":"Forbidden.AccessDenied.QpsLimitFor{limit}","message":"slow down"}}"#),
+    };
+    let wait = Answer::Http {
+        status: 429,
+        headers: vec![("Retry-After".to_owned(), "1".to_owned())],
+        body: String::new(),
+    };
+    for answer in [word("AppkeyAndApi"), word("Api"), wait, Answer::code(90018), Answer::wrapped("90018")] {
+        let script = Script { token_turns: [answer.clone()].into(), ..unlimited() };
+        let (api, desk) = (Api::new(script), Desk::new());
+        let (input, output) = (desk.file("staff.csv", staff(20)), desk.path("out.csv"));
+        let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
+        assert_eq!(ended.status, Some(0), "{answer:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("held by throttling"), "{answer:?}: {}", ended.stderr);
+        let ledger = api.ledger();
+        let calls = ledger.token_calls();
+        assert_eq!(calls.len(), 2, "{answer:?}");
+        assert!(calls[1].at - calls[0].at >= Duration::from_secs(1), "{answer:?}");
+        assert_eq!(ledger.calls().len(), 20, "{answer:?}");
+    }
+    for ban in [Answer::Html, Answer::Punish] {
+        let script = Script { token_turns: [ban].into(), ..unlimited() };
+        let (api, desk) = (Api::new(script), Desk::new());
+        let (input, output) = (desk.file("staff.csv", staff(20)), desk.path("out.csv"));
+        let ended = run(api.resolve(&input, &output).args(["--patience", "1m"]));
+        assert_eq!(ended.status, Some(6), "{}", ended.stderr);
+        assert!(ended.stderr.contains("a ban of this network address"), "{}", ended.stderr);
+        assert_eq!((api.ledger().token_calls().len(), api.ledger().calls().len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_run_whose_patience_ended_goes_on_by_the_same_command() {
+    let mut script = unlimited();
+    script.calls.insert(30, Answer::penalty("2099-01-01 00:00:00"));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(80)), desk.path("out.csv"));
+    let mut command = api.resolve(&input, &output);
+    command.args(["-j", "1", "--patience", "1h"]);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(6), "{}", ended.stderr);
+    assert_eq!(rows(&output).iter().filter(|row| row["status"] == "pending").count(), 50);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("resuming: 30 of "), "{}", ended.stderr);
+    assert!(rows(&output).iter().all(|row| row["status"] == "found"));
+    assert_eq!(api.ledger().calls().len(), 80 + 1, "the one that was turned away, and each number once");
+}
