@@ -2,7 +2,7 @@
 //! what the HTTP library says. Leaves what a fault costs to `engine`.
 
 use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::time::Duration;
 
 /// No reply, or not all of it.
@@ -17,9 +17,10 @@ pub enum Fault {
     /// Nothing, or not everything, within the timeout.
     #[error("no reply within {}", humantime::format_duration(*.0))]
     Late(Duration),
-    /// A connection that had been idle ended before the first byte of a reply: the far side had closed it for that.
-    #[error("the connection had been closed: {0}")]
-    Closed(String),
+    /// The host said by the means of HTTP/2 that it did nothing with the request: it closes that connection, or takes
+    /// no more on it for now (RFC 9113, 6.8 and 8.7).
+    #[error("the host did not take the call: {0}")]
+    Declined(String),
     /// The connection broke before the reply was whole.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -37,13 +38,13 @@ impl Fault {
 }
 
 /// What an error of the HTTP library is, from which the URL was taken. `connecting` says whether there was no
-/// connection yet, `busy` that it cannot have been idle.
-pub(crate) fn fault(error: &(dyn Error + 'static), connecting: bool, busy: bool) -> Fault {
+/// connection yet.
+pub(crate) fn fault(error: &(dyn Error + 'static), connecting: bool) -> Fault {
     let text = cause(error);
     match () {
         () if untrusted(error) => Fault::Untrusted(text),
         () if connecting => Fault::Unreachable(text),
-        () if closed(error) && !busy => Fault::Closed(text),
+        () if declined(error) => Fault::Declined(text),
         () => Fault::Broken(text),
     }
 }
@@ -68,19 +69,10 @@ fn untrusted(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|error| error.downcast_ref().is_some_and(refused))
 }
 
-/// Whether the far side had closed: nothing of a reply came, or what was sent met a closed door.
-fn closed(error: &(dyn Error + 'static)) -> bool {
-    let door = |error: &io::Error| {
-        matches!(
-            error.kind(),
-            ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::BrokenPipe
-                | ErrorKind::NotConnected
-        )
+/// Whether the host refused the stream, or said goodbye before it came to it.
+fn declined(error: &(dyn Error + 'static)) -> bool {
+    let before = |error: &h2::Error| {
+        error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
     };
-    let nothing =
-        |error: &hyper::Error| error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-    causes(error)
-        .any(|error| error.downcast_ref().is_some_and(door) || error.downcast_ref().is_some_and(nothing))
+    causes(error).any(|error| error.downcast_ref().is_some_and(before))
 }

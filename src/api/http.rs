@@ -2,15 +2,13 @@
 //! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
 //! `fault`. Leaves what is sent to `token` and `client`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, redirect, retry};
+use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, Version, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
 use url::Url;
 
 use crate::api::fault::{Fault, cause, fault};
@@ -20,11 +18,10 @@ const LARGEST_REPLY: usize = 1 << 20;
 /// The longest `Retry-After` that is believed.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
-/// A connection that was idle for so long is not used again. Hosts close theirs from five seconds on, and what stands
-/// between sometimes forgets one without a word; a new one costs a few milliseconds, and is seldom needed.
-const LONGEST_IDLE: Duration = Duration::from_secs(4);
-/// Where no reply came for so long, a connection that closes instead of answering was closed for being idle.
-const IDLE: Duration = Duration::from_millis(500);
+/// A connection that was idle for so long is not used again: no host closes one sooner, but after a hold of a second some
+/// may have, and the call that finds out is lost. Above two calls a second one is kept all the time; below, a new one for
+/// each call is no burden.
+const LONGEST_IDLE: Duration = Duration::from_millis(500);
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -89,11 +86,18 @@ impl Default for Settings {
 /// A client of HTTP; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Http {
+    settings: Arc<Settings>,
+    line: Arc<Mutex<Line>>,
+}
+
+/// The connections that are in use.
+#[derive(Clone, Debug)]
+struct Line {
     client: Client,
-    timeout: Duration,
-    /// When this client was made, and how many milliseconds later its last reply came.
-    since: Instant,
-    replied: Arc<AtomicU64>,
+    /// Which one of its [`Http`] it is.
+    number: u64,
+    /// Whether all calls share one connection, as with HTTP/2; not known to be so until the first reply.
+    shared: bool,
 }
 
 /// A reply, whole.
@@ -117,29 +121,9 @@ impl Http {
     pub fn new(settings: &Settings) -> Result<Self, String> {
         // Fails only when a provider was installed before, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = match &settings.route {
-            Route::Direct => Client::builder().no_proxy(),
-            Route::Proxy { url, except } => {
-                let proxy = Proxy::all(url.expose_secret()).map_err(told)?;
-                Client::builder().proxy(proxy.no_proxy(NoProxy::from_string(except)))
-            }
-        };
-        let roots = settings.roots.iter().map(|root| root.0.clone());
-        let builder =
-            if settings.encrypted { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
-        let client = builder
-            .connect_timeout(settings.connect_timeout)
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(settings.idle)
-            .pool_idle_timeout(LONGEST_IDLE)
-            // A redirect would carry the token to whatever host it names.
-            .redirect(redirect::Policy::none())
-            // A repeat of its own would go past the pace and past the count of calls.
-            .retry(retry::never())
-            .user_agent(concat!("dingmap/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(told)?;
-        Ok(Self { client, timeout: settings.timeout, since: Instant::now(), replied: Arc::default() })
+        // HTTP/2 is agreed upon where a connection is encrypted, and nowhere else.
+        let line = Line { client: client(settings)?, number: 0, shared: settings.encrypted };
+        Ok(Self { settings: Arc::new(settings.clone()), line: Arc::new(Mutex::new(line)) })
     }
 
     /// Posts a JSON body.
@@ -147,8 +131,8 @@ impl Http {
     /// # Errors
     /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
     pub async fn post(&self, url: &Url, json: String) -> Result<Reply, Fault> {
-        let request = self.client.request(Method::POST, url.clone());
-        self.send(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(json)).await
+        let json_follows = HeaderValue::from_static("application/json");
+        self.send(Method::POST, url, |request| request.header(CONTENT_TYPE, json_follows).body(json)).await
     }
 
     /// Gets a URL.
@@ -156,38 +140,88 @@ impl Http {
     /// # Errors
     /// As [`Http::post`].
     pub async fn get(&self, url: &Url) -> Result<Reply, Fault> {
-        self.send(self.client.request(Method::GET, url.clone())).await
+        self.send(Method::GET, url, |request| request).await
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Reply, Fault> {
-        let replied = Duration::from_millis(self.replied.load(Ordering::Relaxed));
-        let busy = replied.is_zero() || self.since.elapsed().saturating_sub(replied) < IDLE;
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Reply, Fault> {
+        let Line { client, number, .. } = self.line().clone();
+        let request = fill(client.request(method, url.clone()));
         let whole = async {
-            let mut response = request.send().await.map_err(|error| failed(error, busy))?;
+            let mut response = request.send().await.map_err(failed)?;
+            self.line().shared = response.version() == Version::HTTP_2;
             let status = response.status().as_u16();
             let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
             let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
             let location = location.and_then(|place| response.url().join(place.to_str().ok()?).ok());
             let leads_to = location.map(|place| place.origin().ascii_serialization());
             let mut body = BytesMut::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| failed(error, true))? {
+            while let Some(chunk) = response.chunk().await.map_err(failed)? {
                 if body.len() + chunk.len() > LARGEST_REPLY {
                     return Err(Fault::TooLong(LARGEST_REPLY));
                 }
                 body.extend_from_slice(&chunk);
             }
-            let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.replied.store(now.max(1), Ordering::Relaxed);
             Ok(Reply { status, retry_after, leads_to, body: body.freeze() })
         };
-        tokio::time::timeout(self.timeout, whole).await.unwrap_or(Err(Fault::Late(self.timeout)))
+        let reply = tokio::time::timeout(self.settings.timeout, whole).await;
+        reply.unwrap_or_else(|_| {
+            self.give_up(number);
+            Err(Fault::Late(self.settings.timeout))
+        })
+    }
+
+    /// A call that comes too late takes its connection along, save where others share it: if it is the connection that
+    /// fell silent, every call on it would be lost. So later ones go by another.
+    fn give_up(&self, number: u64) {
+        let mut line = self.line();
+        if line.shared && line.number == number
+            // It could be made once; should that fail now, the connection that there is has to do.
+            && let Ok(client) = client(&self.settings)
+        {
+            (line.client, line.number) = (client, number + 1);
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // Nothing that holds it can panic.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What an error was, without its URL. `busy` says that the connection cannot have been idle.
-fn failed(error: reqwest::Error, busy: bool) -> Fault {
+fn client(settings: &Settings) -> Result<Client, String> {
+    let builder = match &settings.route {
+        Route::Direct => Client::builder().no_proxy(),
+        Route::Proxy { url, except } => {
+            let proxy = Proxy::all(url.expose_secret()).map_err(told)?;
+            Client::builder().proxy(proxy.no_proxy(NoProxy::from_string(except)))
+        }
+    };
+    let roots = settings.roots.iter().map(|root| root.0.clone());
+    let builder =
+        if settings.encrypted { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
+    builder
+        .connect_timeout(settings.connect_timeout)
+        .tcp_nodelay(true)
+        .pool_max_idle_per_host(settings.idle)
+        .pool_idle_timeout(LONGEST_IDLE)
+        // A redirect would carry the token to whatever host it names.
+        .redirect(redirect::Policy::none())
+        // A repeat of its own would go past the pace and past the count of calls.
+        .retry(retry::never())
+        .user_agent(concat!("dingmap/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(told)
+}
+
+/// What an error was, without its URL.
+fn failed(error: reqwest::Error) -> Fault {
     let connecting = error.is_connect();
-    fault(&error.without_url(), connecting, busy)
+    fault(&error.without_url(), connecting)
 }
 
 fn told(error: reqwest::Error) -> String {

@@ -72,12 +72,21 @@ pub enum NoToken {
     },
 }
 
+/// The two calls for a token (`API.md` 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenCall {
+    /// `POST /v1.0/oauth2/accessToken`.
+    Current,
+    /// `GET /gettoken`, where the current one gave no verdict: an old gateway knows this one alone.
+    Older,
+}
+
 /// Fetches tokens for one app.
 #[derive(Debug)]
 pub struct Issuer {
     http: Http,
     current: Url,
-    legacy: Url,
+    older: Url,
     credentials: Credentials,
     calls: AtomicU64,
 }
@@ -93,10 +102,10 @@ impl Issuer {
             // The new host is as well-formed as the one that it was made from, so this cannot fail.
             let _ = current.set_host(Some(&format!("api.dingtalk.{top}")));
         }
-        let mut legacy = endpoint.clone();
+        let mut older = endpoint.clone();
         current.set_path(&format!("{}/v1.0/oauth2/accessToken", endpoint.path().trim_end_matches('/')));
-        legacy.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
-        Self { http, current, legacy, credentials, calls: AtomicU64::new(0) }
+        older.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
+        Self { http, current, older, credentials, calls: AtomicU64::new(0) }
     }
 
     /// Whether a rejected token can be replaced.
@@ -111,49 +120,35 @@ impl Issuer {
         self.calls.load(Ordering::Relaxed)
     }
 
-    async fn post(&self, body: &str) -> Result<Reply, Fault> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.http.post(&self.current, body.to_owned()).await
-    }
-
-    /// Fetches a token: by the current call, and by the legacy one where the current one gives no verdict.
+    /// Makes one call for a token. A token that somebody else renews needs none.
     ///
     /// # Errors
     /// [`NoToken`]; never with a secret or a URL in its text.
-    pub async fn fetch(&self) -> Result<Grant, NoToken> {
+    pub async fn fetch(&self, call: TokenCall) -> Result<Grant, NoToken> {
         let (key, secret) = match &self.credentials {
             Credentials::Token(token) => return Ok(Grant { token: token.clone(), fresh_for: None }),
             Credentials::App { key, secret } => (key, secret),
         };
-        let body = json!({"appKey": key, "appSecret": secret.expose_secret()}).to_string();
-        let mut reply = self.post(&body).await;
-        if matches!(reply, Err(Fault::Closed(_))) {
-            // The host closed a connection that had been idle: that says nothing about the call, once.
-            reply = self.post(&body).await;
-        }
-        let first = match reply {
-            Ok(reply) => read(&reply, secret),
-            Err(fault) => Err(unreachable(fault)),
-        };
-        let Err(NoToken::Transient { reason, answered }) = first else { return first };
-        // The older call needs the secret in the query; the URL lives no longer than this call.
-        let mut legacy = self.legacy.clone();
-        legacy.query_pairs_mut().append_pair("appkey", key).append_pair("appsecret", secret.expose_secret());
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let second = match self.http.get(&legacy).await {
-            Ok(reply) => read(&reply, secret),
-            Err(fault) => Err(unreachable(fault)),
+        let reply = match call {
+            TokenCall::Current => {
+                let body = json!({"appKey": key, "appSecret": secret.expose_secret()});
+                self.http.post(&self.current, body.to_string()).await
+            }
+            TokenCall::Older => {
+                // It needs the secret in the query; the URL lives no longer than this call.
+                let mut older = self.older.clone();
+                older
+                    .query_pairs_mut()
+                    .append_pair("appkey", key)
+                    .append_pair("appsecret", secret.expose_secret());
+                self.http.get(&older).await
+            }
         };
-        match second {
-            Err(NoToken::Transient { reason: other, answered: also }) => Err(NoToken::Transient {
-                reason: if reason == other {
-                    reason
-                } else {
-                    format!("{reason}; the older token call: {other}")
-                },
-                answered: answered || also,
-            }),
-            settled => settled,
+        match reply {
+            Ok(reply) => read(&reply, secret),
+            Err(Fault::Untrusted(what)) => Err(NoToken::Untrusted(what)),
+            Err(fault) => Err(NoToken::Transient { reason: fault.to_string(), answered: fault.answered() }),
         }
     }
 }
@@ -163,7 +158,8 @@ impl Issuer {
 #[must_use]
 pub fn concealed(text: String, secret: &SecretString) -> String {
     let secret = secret.expose_secret();
-    if secret.is_empty() || text.is_empty() {
+    // No spelling is shorter than the secret itself.
+    if secret.is_empty() || text.len() < secret.len() {
         return text;
     }
     let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -174,13 +170,6 @@ pub fn concealed(text: String, secret: &SecretString) -> String {
         text,
         |text, spelling| if text.contains(spelling) { text.replace(spelling, "***") } else { text },
     )
-}
-
-fn unreachable(fault: Fault) -> NoToken {
-    match fault {
-        Fault::Untrusted(what) => NoToken::Untrusted(what),
-        fault => NoToken::Transient { reason: fault.to_string(), answered: fault.answered() },
-    }
 }
 
 /// The bodies of both calls: their parts have different names, so one struct holds either.
@@ -198,7 +187,8 @@ struct Body {
 }
 
 fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
-    let coded = reply::decode(&reply.body);
+    let hide = |text| concealed(text, secret);
+    let coded = reply::decode(&reply.body, hide);
     if matches!(coded, Err(Garbled::Banned)) {
         // The ban is one of the address, for all calls (`API.md` 3).
         return Err(NoToken::Throttled(verdict::banned()));
@@ -223,19 +213,18 @@ fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
     // gateway answers 404 and its kin, it does not know the current call: the older one may do.
     let (code, message) = match (body.code, coded) {
         (Some(word), _) if matches!(reply.status, 400 | 401 | 403) => {
-            (Code::read(&word), body.message.unwrap_or_default())
+            (Code::read(&hide(word)), hide(body.message.unwrap_or_default()))
         }
         (_, Ok(read)) => (read.code, read.message),
         _ => return Err(strange()),
     };
-    let told = (concealed(code.to_string(), secret), concealed(message.clone(), secret));
-    Err(match (verdict::verdict(&code, &message), told) {
-        (Verdict::Throttled(hold), _) => NoToken::Throttled(hold),
-        (Verdict::Answer(Status::Found), _) => strange(),
-        (Verdict::Fatal(Remedy::Endpoint) | Verdict::Transient, (code, message)) => {
+    Err(match verdict::verdict(&code, &message) {
+        Verdict::Throttled(hold) => NoToken::Throttled(hold),
+        Verdict::Answer(Status::Found) => strange(),
+        Verdict::Fatal(Remedy::Endpoint) | Verdict::Transient => {
             NoToken::Transient { reason: format!("{message} ({code})"), answered: true }
         }
-        (_, (code, message)) => NoToken::Refused { code, message },
+        _ => NoToken::Refused { code: code.to_string(), message },
     })
 }
 
@@ -321,7 +310,7 @@ mod tests {
             let http = Http::new(&crate::api::http::Settings::default()).unwrap();
             let token = Credentials::Token("t".into());
             let issuer = Issuer::new(http, &endpoint.parse().unwrap(), token);
-            (issuer.current.to_string(), issuer.legacy.to_string())
+            (issuer.current.to_string(), issuer.older.to_string())
         };
         let pair = |current: &str, legacy: &str| (current.to_owned(), legacy.to_owned());
         assert_eq!(

@@ -44,34 +44,40 @@ pub enum Garbled {
     NoCode,
 }
 
-/// Reads a body.
+/// Digits and sign of the longest code that is known.
+const LONGEST_CODE: usize = 7;
+
+/// Reads a body. Every text in it but the ids goes through `hide` before anything is made of it: a far side can quote in
+/// any of them what was sent, and a part of a secret would not be found any more.
 ///
 /// # Errors
 /// [`Garbled`] says what the body is instead.
-pub fn decode(body: &[u8]) -> Result<Reply, Garbled> {
+pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Garbled> {
+    let code = |raw| code(raw, &hide);
+    let text = |raw| text(raw).map(&hide);
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|_| garbled(body))?;
-    let Some(outer) = wire.errcode.and_then(code) else {
-        let banned = wire.punish.is_some() || wire.status.and_then(code) == Some(Code::Number(1111));
+    let Some(outer) = wire.errcode.and_then(&code) else {
+        let banned = wire.punish.is_some() || wire.status.and_then(&code) == Some(Code::Number(1111));
         return Err(if banned { Garbled::Banned } else { Garbled::NoCode });
     };
-    let message = wire.errmsg.and_then(text).unwrap_or_default();
+    let message = wire.errmsg.and_then(&text).unwrap_or_default();
     let inner = match outer {
         Code::Number(88 | 15) => wire
             .sub_code
-            .and_then(code)
-            .or_else(|| wire.subcode.and_then(code))
+            .and_then(&code)
+            .or_else(|| wire.subcode.and_then(&code))
             .or_else(|| sub_code_in(&message)),
         _ => None,
     };
-    let inner_message = wire.sub_msg.or(wire.submsg).and_then(text).filter(|message| !message.is_empty());
+    let inner_message = wire.sub_msg.or(wire.submsg).and_then(&text).filter(|message| !message.is_empty());
     let (userid, exclusive) = person(wire.result)?;
     Ok(Reply {
         message: if inner.is_some() { inner_message.unwrap_or(message) } else { message },
         code: inner.unwrap_or(outer),
         userid,
         exclusive,
-        request: wire.request_id.and_then(text).filter(|request| is_plain(request)),
+        request: wire.request_id.and_then(&text).filter(|request| is_plain(request)),
     })
 }
 
@@ -159,9 +165,11 @@ struct Person<'a> {
     exclusive_account_userid_list: Option<&'a RawValue>,
 }
 
-/// A number or a string with something in it.
-fn code(raw: &RawValue) -> Option<Code> {
-    text(raw).filter(|text| !text.trim().is_empty()).map(|text| Code::read(&text))
+/// A number or a string with something in it. A number of the length that codes have is one, whatever is hidden.
+fn code(raw: &RawValue, hide: impl Fn(String) -> String) -> Option<Code> {
+    let text = text(raw).filter(|text| !text.trim().is_empty())?;
+    let is_code = text.trim().len() <= LONGEST_CODE && text.trim().parse::<i64>().is_ok();
+    Some(Code::read(&if is_code { text } else { hide(text) }))
 }
 
 /// A string, or a number as it was written.
@@ -192,7 +200,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> (String, String, Option<String>, Vec<String>) {
-        let reply = decode(body.as_bytes()).unwrap();
+        let reply = decode(body.as_bytes(), |text| text).unwrap();
         (reply.code.to_string(), reply.message, reply.userid, reply.exclusive)
     }
 
@@ -226,7 +234,9 @@ mod tests {
     #[test]
     fn a_request_s_id_is_kept_where_it_is_one() {
         let of = |id: &str| {
-            decode(format!(r#"{{"errcode":60121,"request_id":{id}}}"#).as_bytes()).unwrap().request
+            decode(format!(r#"{{"errcode":60121,"request_id":{id}}}"#).as_bytes(), |text| text)
+                .unwrap()
+                .request
         };
         assert_eq!(of("\"15r6q4p9-1\"").as_deref(), Some("15r6q4p9-1"));
         for none in ["null", "\"\"", "\"not one\"", &format!("\"{}\"", "a".repeat(65))] {
@@ -247,7 +257,7 @@ mod tests {
             r#"{"exclusive_account_userid_list":[["a"]]}"#,
         ] {
             let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
-            assert_eq!(decode(body.as_bytes()), Err(Garbled::Odd), "{body}");
+            assert_eq!(decode(body.as_bytes(), |text| text), Err(Garbled::Odd), "{body}");
         }
         let inside = r#"{"errcode":0,"errmsg":"ok","result":"{\"userid\":\"u\"}"}"#;
         assert_eq!(read(inside).2.as_deref(), Some("u"));
@@ -299,14 +309,14 @@ mod tests {
             (r#"{"errmsg":"ok"}"#, Garbled::NoCode),
         ];
         for (body, expected) in cases {
-            assert_eq!(decode(body.as_bytes()), Err(expected), "{body:?}");
+            assert_eq!(decode(body.as_bytes(), |text| text), Err(expected), "{body:?}");
         }
     }
 
     proptest! {
         #[test]
         fn no_body_is_too_odd(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&body);
+            let _ = decode(&body, |text| text);
         }
 
         #[test]

@@ -46,7 +46,7 @@ pub struct Report {
     pub calls: u64,
     /// Calls that repeated an earlier one of the same number, by cause in the order of [`Repeat::ALL`].
     repeats: [u64; Repeat::ALL.len()],
-    /// How long lookups took, from their departure to their whole reply; those without a reply until they were given up.
+    /// How long lookups took, from their departure to their whole reply; those that had none are not in it.
     pub latency: Latency,
     /// Times that throttling held the run.
     pub holds: u64,

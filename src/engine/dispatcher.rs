@@ -147,9 +147,9 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         if self.ready.is_empty() || self.holds.until().is_some() {
             return;
         }
-        if self.tokens.fetch_now() {
+        if let Some(call) = self.tokens.fetch_now() {
             let remote = Arc::clone(&self.remote);
-            self.fetches.spawn(async move { remote.token().await });
+            self.fetches.spawn(async move { remote.token(call).await });
         }
         while self.calls.len() < self.settings.workers
             && !self.ready.is_empty()
@@ -189,7 +189,9 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     /// A call came back, or panicked: then its row fails and the run goes on.
     pub(crate) fn heard(&mut self, call: Call, result: Option<Result<Reply, Fault>>) {
         let Call { mut lookup, token, generation, episode, left } = call;
-        self.report.latency.record(left.elapsed());
+        if let Some(Ok(_)) = result {
+            self.report.latency.record(left.elapsed());
+        }
         let Some(result) = result else {
             let text = "the call failed inside dingmap; please report it";
             return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));
@@ -200,7 +202,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         }
         let token = Used { token: &token, generation, renews: self.remote.renews() };
         let step = lookup.next(result, token, &self.settings.retries, &mut self.jitter);
-        if !matches!(step, Step::Hold(_)) {
+        if lookup.was_answered() {
             self.holds.answered(episode);
         }
         match step {
@@ -230,7 +232,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     fn answer(&mut self, lookup: &Lookup, outcome: Outcome) {
         let mobile = lookup.mobile();
         (self.announce)(&Event::Answered { mobile, status: outcome.status, code: outcome.code.clone() });
-        if let Some(stop) = self.omen.settled(&outcome) {
+        if let Some(stop) = self.omen.settled(mobile, &outcome) {
             self.finish_early(End::Stopped(stop));
         }
         let outcome = Arc::new(outcome);
@@ -295,11 +297,13 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                 let stop = Stop::NoToken { reason: refused.to_string(), refused: true };
                 return self.finish_early(End::Stopped(stop));
             }
-            Ok(Err(NoToken::Untrusted(what))) if self.report.tokens == 0 => {
+            Ok(Err(NoToken::Untrusted(what))) => {
                 return self.finish_early(End::Stopped(Stop::Untrusted(what)));
             }
-            Ok(Err(NoToken::Untrusted(what))) => (what, true),
-            Ok(Err(NoToken::Transient { reason, answered })) => (reason, answered),
+            Ok(Err(NoToken::Transient { reason, answered })) => {
+                let Some(both) = self.tokens.undecided(reason, answered) else { return };
+                both
+            }
             Err(_) => ("the token call failed inside dingmap; please report it".to_owned(), true),
         };
         let (reason, answered) = outage;

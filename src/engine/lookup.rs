@@ -1,7 +1,6 @@
 //! The life of one number: from an attempt's result, and what happened to the number before, to the next step. A
 //! state machine without time: it says how long to back off and `dispatcher` waits.
 
-use std::mem;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -19,6 +18,9 @@ use crate::engine::backoff::{Backoff, Retries};
 /// A code that no source names is tried this many times more (`API.md` 5).
 const RETRIES_OF_UNKNOWN: u32 = 2;
 
+/// A call that the host says it did nothing with is repeated for free this many times.
+const DECLINED: u32 = 3;
+
 /// A number on its way to an answer.
 #[derive(Debug)]
 pub struct Lookup {
@@ -30,8 +32,8 @@ pub struct Lookup {
     backoff: Option<Backoff>,
     /// The generation of the token with which this number was turned away.
     turned_away: Option<u64>,
-    /// Whether a connection was closed on it already.
-    closed: bool,
+    /// How often a host said that it did nothing with the call.
+    declined: u32,
     /// Why it is called again; none before its first call.
     again: Option<Repeat>,
 }
@@ -122,7 +124,7 @@ impl Lookup {
     /// A number that was not asked yet.
     #[must_use]
     pub fn new(mobile: Mobile) -> Self {
-        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, closed: false, again: None }
+        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, declined: 0, again: None }
     }
 
     /// The number.
@@ -143,6 +145,12 @@ impl Lookup {
         self.again
     }
 
+    /// Whether the last call of it came back with an answer of the API, of whatever kind.
+    #[must_use]
+    pub fn was_answered(&self) -> bool {
+        matches!(self.again, Some(Repeat::Answer | Repeat::Token | Repeat::Unknown))
+    }
+
     /// What follows from an attempt.
     pub fn next(
         &mut self,
@@ -151,25 +159,19 @@ impl Lookup {
         retries: &Retries,
         jitter: &mut fastrand::Rng,
     ) -> Step {
-        // A host closes connections that were idle, during a hold for instance, and may do so just when one is used
-        // again. That says nothing about the call, once; it may be asked again, since it changes nothing there.
-        if matches!(result, Err(Fault::Closed(_))) && !mem::replace(&mut self.closed, true) {
+        // The host says that it did nothing with the call: it may have that for free, but not without end.
+        if matches!(result, Err(Fault::Declined(_))) && self.declined < DECLINED {
+            self.declined += 1;
             self.again = Some(Repeat::Line);
             return Step::AtOnce;
         }
-        let mut heard = hear(result);
+        let heard = hear(result, token.token);
         self.again = Some(match heard.verdict {
             Verdict::Throttled(_) => Repeat::Throttled,
             Verdict::Token => Repeat::Token,
             Verdict::Unknown => Repeat::Unknown,
             _ if heard.code.is_none() => Repeat::Line,
             _ => Repeat::Answer,
-        });
-        heard.message = concealed(heard.message, token.token);
-        heard.request = concealed(heard.request, token.token);
-        heard.code = heard.code.map(|code| match code {
-            Code::Word(word) => Code::Word(concealed(word.into(), token.token).into()),
-            number @ Code::Number(_) => number,
         });
         match heard.verdict {
             Verdict::Answer(status) => Step::Settle(answer(status, heard)),
@@ -210,7 +212,7 @@ impl Lookup {
 }
 
 /// The result of an attempt, judged: by HTTP status where that decides, else by the body.
-fn hear(result: Result<Reply, Fault>) -> Heard {
+fn hear(result: Result<Reply, Fault>, token: &SecretString) -> Heard {
     let silent = |verdict, message: String| Heard {
         verdict,
         code: None,
@@ -223,7 +225,7 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
         Ok(reply) => reply,
         Err(fault) => return silent(Verdict::Transient, fault.to_string()),
     };
-    let read = reply::decode(&reply.body);
+    let read = reply::decode(&reply.body, |text| concealed(text, token));
     if matches!(read, Err(Garbled::Banned)) {
         // Whatever status it comes with: a ban outlasts every pause that a status asks for.
         return silent(Verdict::Throttled(verdict::banned()), Garbled::Banned.to_string());
@@ -233,7 +235,7 @@ fn hear(result: Result<Reply, Fault>) -> Heard {
     }
     if let Some(place) = reply.leads_to {
         let text = format!("HTTP {}: the host leads to {place}, where no token is sent", reply.status);
-        return silent(Verdict::Transient, text);
+        return silent(Verdict::Transient, concealed(text, token));
     }
     match read {
         Ok(read) => Heard {
@@ -356,13 +358,13 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_closes_costs_an_attempt_from_the_second_time_on() {
+    fn a_call_that_was_declined_costs_an_attempt_from_the_fourth_time_on() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut closed =
-            || lookup.next(Err(Fault::Closed("c".into())), token(1, true), &RETRIES, &mut jitter);
-        assert!(matches!(closed(), Step::AtOnce));
-        assert!((0..RETRIES.most).all(|_| matches!(closed(), Step::Again(_))));
-        assert!(matches!(closed(), Step::Settle(outcome) if outcome.status == Status::Failed));
+        let mut declined =
+            || lookup.next(Err(Fault::Declined("c".into())), token(1, true), &RETRIES, &mut jitter);
+        assert!((0..DECLINED).all(|_| matches!(declined(), Step::AtOnce)));
+        assert!((0..RETRIES.most).all(|_| matches!(declined(), Step::Again(_))));
+        assert!(matches!(declined(), Step::Settle(outcome) if outcome.status == Status::Failed));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
+use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 use crate::domain::verdict::{Verdict, verdict};
 use crate::engine::lookup::Stop;
@@ -32,10 +33,11 @@ impl Omen {
         !self.well && called >= u64::from(FIRST)
     }
 
-    /// Takes note of one call's result; the reason to stop, where it is one before anything was answered.
+    /// Takes note of one call's result; the reason to stop, where it is one: somebody else may sit where the host was,
+    /// or a proxy, and no attempt makes that better.
     pub fn heard(&mut self, result: &Result<Reply, Fault>) -> Option<Stop> {
         match result {
-            Err(Fault::Untrusted(what)) if !self.answered => return Some(Stop::Untrusted(what.clone())),
+            Err(Fault::Untrusted(what)) => return Some(Stop::Untrusted(what.clone())),
             Err(fault) if !fault.answered() => self.unreachable = Some(fault.to_string()),
             _ => self.answered = true,
         }
@@ -43,7 +45,7 @@ impl Omen {
     }
 
     /// Takes note of one number's answer; the reason to stop, if the answers so far are one.
-    pub fn settled(&mut self, outcome: &Outcome) -> Option<Stop> {
+    pub fn settled(&mut self, mobile: Mobile, outcome: &Outcome) -> Option<Stop> {
         if !self.answered && outcome.status == Status::Failed {
             return self.unreachable.clone().map(Stop::Unreachable);
         }
@@ -61,7 +63,7 @@ impl Omen {
         if self.well || self.failed < FIRST {
             return None;
         }
-        let message = outcome.message.to_string();
+        let message = mobile.hidden_in(&outcome.message);
         Some(match outcome.code.clone() {
             Some(code) => Stop::Unknown { code, message },
             None => Stop::Unreadable(message),
@@ -72,9 +74,14 @@ impl Omen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mobile::Home;
 
     fn failed(code: i64) -> Outcome {
         Outcome::bare(Status::Failed, Some(Code::Number(code)), "m")
+    }
+
+    fn settled(omen: &mut Omen, outcome: &Outcome) -> Option<Stop> {
+        omen.settled(Mobile::parse("+852-51234508", Home::CHINA).unwrap(), outcome)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
@@ -87,24 +94,26 @@ mod tests {
         let mut omen = Omen::default();
         assert!(omen.heard(&ok()).is_none());
         for _ in 0..19 {
-            assert!(omen.settled(&failed(34567)).is_none());
+            assert!(settled(&mut omen, &failed(34567)).is_none());
         }
         assert!(matches!(
-            omen.settled(&failed(34567)),
+            settled(&mut omen, &failed(34567)),
             Some(Stop::Unknown { code: Code::Number(34567), .. })
         ));
         let mut omen = Omen::default();
         assert!(omen.heard(&ok()).is_none());
         let page = || Outcome::bare(Status::Failed, None, "HTTP 407: the reply was a web page");
-        assert!((0..19).all(|_| omen.settled(&page()).is_none()));
-        assert!(matches!(omen.settled(&page()), Some(Stop::Unreadable(reason)) if reason.contains("407")));
+        assert!((0..19).all(|_| settled(&mut omen, &page()).is_none()));
+        assert!(
+            matches!(settled(&mut omen, &page()), Some(Stop::Unreadable(reason)) if reason.contains("407"))
+        );
         for other in [failed(34568), failed(-1), Outcome::bare(Status::Found, Some(Code::Number(0)), "ok")] {
             let mut omen = Omen::default();
             assert!(omen.heard(&ok()).is_none());
-            assert!(omen.settled(&failed(34567)).is_none());
-            assert!(omen.settled(&other).is_none());
+            assert!(settled(&mut omen, &failed(34567)).is_none());
+            assert!(settled(&mut omen, &other).is_none());
             assert!(!omen.enough(u64::MAX));
-            assert!((0..100).all(|_| omen.settled(&failed(34567)).is_none()), "{other:?}");
+            assert!((0..100).all(|_| settled(&mut omen, &failed(34567)).is_none()), "{other:?}");
         }
     }
 
@@ -115,20 +124,33 @@ mod tests {
         let mut omen = Omen::default();
         assert!(omen.heard(&refused()).is_none());
         assert!(
-            matches!(omen.settled(&silent), Some(Stop::Unreachable(reason)) if reason.contains("refused"))
+            matches!(settled(&mut omen, &silent), Some(Stop::Unreachable(reason)) if reason.contains("refused"))
         );
         let mut omen = Omen::default();
         assert!(omen.heard(&ok()).is_none());
         assert!(omen.heard(&refused()).is_none());
-        assert!(omen.settled(&silent).is_none());
+        assert!(settled(&mut omen, &silent).is_none());
     }
 
     #[test]
-    fn a_certificate_that_proves_nothing_stops_at_once_unless_others_did() {
-        let untrusted = || Err(Fault::Untrusted("UnknownIssuer".into()));
+    fn a_certificate_that_proves_nothing_stops_at_once() {
         let mut omen = Omen::default();
-        assert!(matches!(omen.heard(&untrusted()), Some(Stop::Untrusted(what)) if what == "UnknownIssuer"));
+        for _ in 0..2 {
+            let untrusted = Err(Fault::Untrusted("UnknownIssuer".into()));
+            assert!(matches!(omen.heard(&untrusted), Some(Stop::Untrusted(what)) if what == "UnknownIssuer"));
+            assert!(omen.heard(&ok()).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_the_last_number_does_not_name_it() {
+        let mut omen = Omen::default();
         assert!(omen.heard(&ok()).is_none());
-        assert!(omen.heard(&untrusted()).is_none());
+        let of = |_| {
+            Outcome::bare(Status::Failed, Some(Code::Number(34567)), "no rule for 852-51234508 / 85251234508")
+        };
+        let stop = (0..20).map(of).find_map(|outcome| settled(&mut omen, &outcome));
+        let Some(Stop::Unknown { message, .. }) = stop else { panic!("{stop:?}") };
+        assert!(message.starts_with("no rule for ") && !message.contains("1234508"), "{message}");
     }
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::api::client::Client;
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
-use crate::api::token::{Grant, Issuer, NoToken};
+use crate::api::token::{Grant, Issuer, NoToken, TokenCall};
 use crate::domain::mobile::Mobile;
 
 /// The far side of a run.
@@ -20,8 +20,8 @@ pub trait Remote: Send + Sync + 'static {
         token: &SecretString,
     ) -> impl Future<Output = Result<Reply, Fault>> + Send;
 
-    /// One token.
-    fn token(&self) -> impl Future<Output = Result<Grant, NoToken>> + Send;
+    /// One call for a token.
+    fn token(&self, call: TokenCall) -> impl Future<Output = Result<Grant, NoToken>> + Send;
 
     /// How many calls for a token were made so far.
     fn token_calls(&self) -> u64;
@@ -44,8 +44,8 @@ impl Remote for DingTalk {
         self.client.lookup(mobile, token).await
     }
 
-    async fn token(&self) -> Result<Grant, NoToken> {
-        self.issuer.fetch().await
+    async fn token(&self, call: TokenCall) -> Result<Grant, NoToken> {
+        self.issuer.fetch(call).await
     }
 
     fn token_calls(&self) -> u64 {

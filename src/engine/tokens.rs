@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::api::token::Grant;
+use crate::api::token::{Grant, TokenCall};
 use crate::engine::backoff::{Backoff, Retries};
 
 /// A renewal that failed before its time is tried again after this long; the old token serves meanwhile.
@@ -25,7 +25,10 @@ pub struct Tokens {
     dead: bool,
     /// Whether a token call is under way.
     fetching: bool,
-    /// Token calls that failed since the last one that worked.
+    /// What the current token call gave instead of a verdict, and whether the host answered at all, until the older call
+    /// has had its turn.
+    undecided: Option<(String, bool)>,
+    /// Fetches that failed since the last one that worked.
     failures: u32,
     /// How long to wait after those.
     backoff: Option<Backoff>,
@@ -41,13 +44,14 @@ impl Tokens {
         Some((Arc::clone(token), self.generation))
     }
 
-    /// Whether a token call should start now. Where it should, it counts as started.
-    pub fn fetch_now(&mut self) -> bool {
+    /// The token call that should start now, if one should. It counts as started.
+    pub fn fetch_now(&mut self) -> Option<TokenCall> {
         let now = Instant::now();
         let wanted = self.usable().is_none() || self.due.is_some_and(|due| due <= now);
         let start = wanted && !self.fetching && self.not_before.is_none_or(|moment| moment <= now);
         self.fetching |= start;
-        start
+        let call = if self.undecided.is_some() { TokenCall::Older } else { TokenCall::Current };
+        start.then_some(call)
     }
 
     /// The next moment at which [`Tokens::fetch_now`] may change its mind by itself.
@@ -63,7 +67,20 @@ impl Tokens {
         self.due = grant.fresh_for.map(|fresh| Instant::now() + fresh);
         self.generation += 1;
         (self.dead, self.fetching, self.failures, self.not_before) = (false, false, 0, None);
-        self.backoff = None;
+        (self.backoff, self.undecided) = (None, None);
+    }
+
+    /// A token call gave no verdict: none where the older one is to be made instead, at once unless calls are held, and
+    /// what both said where it was that one.
+    pub fn undecided(&mut self, reason: String, answered: bool) -> Option<(String, bool)> {
+        self.fetching = false;
+        let Some((before, also)) = self.undecided.take() else {
+            self.undecided = Some((reason, answered));
+            return None;
+        };
+        let both =
+            if before == reason { reason } else { format!("{before}; the older token call: {reason}") };
+        Some((both, answered || also))
     }
 
     /// The token call was throttled: it starts again when calls may.
@@ -71,12 +88,12 @@ impl Tokens {
         self.fetching = false;
     }
 
-    /// The token call failed and may work later: how often it failed in a row, and when it is tried again: after a
-    /// backoff, where there is no token to go on with.
+    /// No token call gave a verdict, which may work later: how often that was so in a row, and when it is tried again:
+    /// after a backoff, where there is no token to go on with.
     pub fn failed(&mut self, retries: Retries, jitter: &mut fastrand::Rng) -> (u32, Duration) {
         let backoff = self.backoff.get_or_insert_with(|| Backoff::new(retries)).after_failure(jitter);
         let delay = if self.usable().is_some() { LATER } else { backoff };
-        self.fetching = false;
+        (self.fetching, self.undecided) = (false, None);
         self.failures += 1;
         self.not_before = Some(Instant::now() + delay);
         (self.failures, delay)
@@ -104,36 +121,61 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn renewed_once_per_token_and_before_its_end() {
         let mut tokens = Tokens::default();
-        assert!(tokens.usable().is_none() && tokens.fetch_now() && !tokens.fetch_now());
+        assert!(tokens.usable().is_none());
+        assert_eq!((tokens.fetch_now(), tokens.fetch_now()), (Some(TokenCall::Current), None));
         tokens.granted(grant(60));
         assert_eq!(tokens.usable().unwrap().1, 1);
-        assert!(!tokens.fetch_now());
+        assert_eq!(tokens.fetch_now(), None);
         // Three calls of the first token come back turned away: one fetch.
         tokens.rejected(1);
-        assert!(tokens.usable().is_none() && tokens.fetch_now());
+        assert!(tokens.usable().is_none() && tokens.fetch_now().is_some());
         tokens.rejected(1);
-        assert!(!tokens.fetch_now());
+        assert_eq!(tokens.fetch_now(), None);
         tokens.granted(grant(60));
         tokens.rejected(1);
         assert_eq!(tokens.usable().unwrap().1, 2, "a straggler of the first token does not harm the second");
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(tokens.usable().is_some() && tokens.fetch_now(), "renewed early, while the old one serves");
+        assert!(
+            tokens.usable().is_some() && tokens.fetch_now().is_some(),
+            "renewed early, while the old one serves"
+        );
         assert_eq!(failed(&mut tokens), (1, LATER));
-        assert!(!tokens.fetch_now() && tokens.wakes() == Some(Instant::now() + LATER));
+        assert!(tokens.fetch_now().is_none() && tokens.wakes() == Some(Instant::now() + LATER));
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_a_token_a_failed_fetch_backs_off() {
         let mut tokens = Tokens::default();
-        assert!(tokens.fetch_now());
+        assert!(tokens.fetch_now().is_some());
         assert_eq!(failed(&mut tokens), (1, Duration::from_secs(1)));
-        assert!(!tokens.fetch_now());
+        assert_eq!(tokens.fetch_now(), None);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(tokens.fetch_now());
+        assert!(tokens.fetch_now().is_some());
         assert_eq!(failed(&mut tokens).0, 2);
         tokens.not_before = None;
-        assert!(tokens.fetch_now());
+        assert!(tokens.fetch_now().is_some());
         tokens.put_off();
-        assert!(tokens.fetch_now() && tokens.failures == 2, "throttling is no failure");
+        assert!(tokens.fetch_now().is_some() && tokens.failures == 2, "throttling is no failure");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_older_call_has_its_turn_where_the_current_one_gives_no_verdict() {
+        let mut tokens = Tokens::default();
+        for _ in 0..2 {
+            assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
+            assert_eq!(tokens.undecided("HTTP 404".into(), true), None);
+            assert_eq!(tokens.fetch_now(), Some(TokenCall::Older));
+            tokens.put_off();
+            assert_eq!(tokens.fetch_now(), Some(TokenCall::Older), "the same one again after a hold");
+            let both = tokens.undecided("silence".into(), false).unwrap();
+            assert_eq!(both, ("HTTP 404; the older token call: silence".to_owned(), true));
+            failed(&mut tokens);
+            tokens.not_before = None;
+        }
+        assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
+        assert_eq!(tokens.undecided("silence".into(), false), None);
+        tokens.granted(grant(60));
+        tokens.rejected(1);
+        assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
-use dingmap::api::token::{Grant, NoToken};
+use dingmap::api::token::{Grant, NoToken, TokenCall};
 use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
@@ -39,7 +39,7 @@ impl Remote for Digits {
         Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
     }
 
-    async fn token(&self) -> Result<Grant, NoToken> {
+    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
         Ok(Grant { token: "t".into(), fresh_for: None })
     }
 

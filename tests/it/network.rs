@@ -1,6 +1,7 @@
 //! The network as users have it: encrypted hosts and whom to trust, proxies, IPv6, HTTP/2, connections that close.
 
 mod fronts;
+mod lasting;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Version;
 
-use self::fronts::{Authority, Closing, Front, Line, Proxy};
+use self::fronts::{Authority, Front, Line, Proxy};
 use crate::harness::{Api, Desk, Ended, run, unlimited};
 
 const CONNECTED: &str = "HTTP/1.1 200 Connected\r\n\r\n";
@@ -215,14 +216,4 @@ fn plain_http_leaves_this_machine_only_where_that_is_accepted() {
     let ended = scene.run(&proxy, &[], &[("DINGMAP_PROXY", "http://u:geheim@192.0.2.1:3128")]);
     assert!(ended.status == Some(2) && ended.stderr.contains("would see the token"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
-}
-
-#[test]
-fn a_host_that_closes_idle_connections_costs_no_attempt() {
-    let scene = Scene::new();
-    let closing = Closing::new(scene.sandbox());
-    // At this pace every call leaves after a rest.
-    let flags = ["--max-retries", "0", "--rate", "1.5"];
-    went_well(&scene.run(&format!("http://{}", closing.address), &flags, &TOKEN));
-    assert_eq!((closing.closed(), scene.api.ledger().calls().len()), (2, 3));
 }

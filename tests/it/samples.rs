@@ -29,7 +29,7 @@ struct Line {
 /// What dingmap makes of a body that came with HTTP 200.
 fn line(file: &str, body: &[u8]) -> Line {
     let file = file.to_owned();
-    let reply = match decode(body) {
+    let reply = match decode(body, |text| text) {
         Ok(reply) => reply,
         Err(garbled) => {
             let (kind, detail) = match garbled {

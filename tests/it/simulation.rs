@@ -10,7 +10,7 @@ use std::time::Duration;
 use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
-use dingmap::api::token::{Grant, NoToken};
+use dingmap::api::token::{Grant, NoToken, TokenCall};
 use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::refusal::Refusal;
@@ -134,7 +134,8 @@ impl Remote for World {
                 6 => json("<html>proxy</html>"),
                 7 => Err(Fault::Late(Duration::from_secs(10))),
                 8 => Ok(Reply { status: 502, retry_after: None, leads_to: None, body: "".into() }),
-                9 => Err(Fault::Broken("reset".into())),
+                9 if state.dice.bool() => Err(Fault::Broken("reset".into())),
+                9 => Err(Fault::Declined("goodbye".into())),
                 10 if state.shut.is_none_or(|shut| shut <= now) => {
                     throttled = true;
                     let (seconds, reply) = state.throttle();
@@ -161,7 +162,7 @@ impl Remote for World {
         result
     }
 
-    async fn token(&self) -> Result<Grant, NoToken> {
+    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
         tokio::time::sleep(Duration::from_millis(80)).await;
         let mut state = self.state.lock().unwrap();
         if self.faulty && state.dice.u8(..10) == 0 {

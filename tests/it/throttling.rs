@@ -11,7 +11,7 @@ use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
 use dingmap::api::rate::Rate;
-use dingmap::api::token::{Grant, NoToken};
+use dingmap::api::token::{Grant, NoToken, TokenCall};
 use dingmap::domain::mobile::{Home, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
@@ -126,7 +126,7 @@ impl Remote for Limited {
         Ok(if throttled { self.reply.clone() } else { found() })
     }
 
-    async fn token(&self) -> Result<Grant, NoToken> {
+    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
         Ok(Grant { token: "t".into(), fresh_for: None })
     }
 

@@ -4,8 +4,10 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use h2::Reason;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -13,12 +15,14 @@ use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -42,6 +46,21 @@ impl Authority {
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
+
+    /// What makes a server one of these names; `protocols` are those that it offers, the dearest first.
+    fn acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let mut tls = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(tls))
+    }
 }
 
 /// A server that speaks TLS and hands requests on to the sandbox.
@@ -54,20 +73,11 @@ pub(crate) struct Front {
 impl Front {
     /// With a certificate for these names; `protocols` are those that it offers, the dearest first.
     pub(crate) fn new(authority: &Authority, names: &[&str], protocols: &[&str], sandbox: String) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority.0).unwrap();
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let mut tls = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        tls.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let acceptor = authority.acceptor(names, protocols);
         let (runtime, seen) = (runtime(), Arc::<Mutex<Vec<Version>>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let (acceptor, noted) = (TlsAcceptor::from(Arc::new(tls)), Arc::clone(&seen));
+        let noted = Arc::clone(&seen);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, noted, sandbox) = (acceptor.clone(), Arc::clone(&noted), sandbox.clone());
@@ -181,53 +191,143 @@ impl Line {
     }
 }
 
-/// A line whose every connection carries one request and its reply. It promises to stay open, and is closed when
-/// the next request has been sent on it: what a server does that was about to close an idle connection.
-pub(crate) struct Closing {
+/// A line that breaks a connection when a request comes after a rest, as one does that forgot the connection meanwhile,
+/// without having said so.
+pub(crate) struct Forgetful {
     pub(crate) address: SocketAddr,
-    closed: Arc<Mutex<u32>>,
+    broken: Arc<Mutex<u32>>,
     _runtime: Runtime,
 }
 
-impl Closing {
-    pub(crate) fn new(to: SocketAddr) -> Self {
-        let (runtime, closed) = (runtime(), Arc::<Mutex<u32>>::default());
+impl Forgetful {
+    pub(crate) fn new(to: SocketAddr, after: Duration) -> Self {
+        let (runtime, broken) = (runtime(), Arc::<Mutex<u32>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let count = Arc::clone(&closed);
+        let count = Arc::clone(&broken);
         runtime.spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let count = Arc::clone(&count);
                 tokio::spawn(async move {
                     let mut far = TcpStream::connect(to).await.unwrap();
                     let (mut out, mut back) = ([0; 8192], [0; 8192]);
-                    let mut answered = false;
+                    let mut replied = None::<Instant>;
                     loop {
                         tokio::select! {
                             read = near.read(&mut out) => match read {
-                                Ok(read) if read > 0 && !answered => far.write_all(&out[..read]).await.unwrap(),
-                                read => {
-                                    *count.lock().unwrap() += u32::from(read.is_ok_and(|read| read > 0));
-                                    return;
+                                Ok(read) if read > 0 => {
+                                    if replied.is_some_and(|replied| replied.elapsed() >= after) {
+                                        *count.lock().unwrap() += 1;
+                                        return;
+                                    }
+                                    far.write_all(&out[..read]).await.unwrap();
                                 }
+                                _ => return,
                             },
                             read = far.read(&mut back) => {
                                 let read = read.unwrap_or(0);
                                 if read == 0 || near.write_all(&back[..read]).await.is_err() {
                                     return;
                                 }
-                                answered = true;
+                                replied = Some(Instant::now());
                             }
                         }
                     }
                 });
             }
         });
-        Self { address, closed, _runtime: runtime }
+        Self { address, broken, _runtime: runtime }
     }
 
-    /// How many requests met a closing connection.
-    pub(crate) fn closed(&self) -> u32 {
-        *self.closed.lock().unwrap()
+    /// How many requests met a forgotten connection.
+    pub(crate) fn broken(&self) -> u32 {
+        *self.broken.lock().unwrap()
+    }
+}
+
+/// What a host of HTTP/2 does with a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stream {
+    /// Answers it.
+    Answer,
+    /// Refuses it, untouched.
+    Refuse,
+    /// Says goodbye to the connection instead of taking it: the first call on it.
+    Leave,
+    /// Nothing, and nothing more on this connection.
+    Fall,
+}
+
+/// Waits for a call and says, in frames by hand, that the connection ends and no call on it was taken: no library says
+/// this of a call that it has seen (RFC 9113, 4.1, 6.5 and 6.8).
+async fn goodbye(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    const PREFACE: usize = 24;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const SETTINGS_SEEN: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+    const GOODBYE: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const HEADERS: u8 = 1;
+    stream.write_all(&SETTINGS).await.unwrap();
+    stream.write_all(&SETTINGS_SEEN).await.unwrap();
+    stream.read_exact(&mut [0; PREFACE]).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
+        if head[3] == HEADERS {
+            break;
+        }
+    }
+    stream.write_all(&GOODBYE).await.unwrap();
+    stream.flush().await.unwrap();
+    // What else comes is read, so that the connection ends without a reset.
+    let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;
+}
+
+/// A host of HTTP/2 that finds everybody, where `does` lets it: for a connection and a call on it, each from 0.
+pub(crate) struct Streams {
+    pub(crate) address: SocketAddr,
+    connections: Arc<Mutex<usize>>,
+    _runtime: Runtime,
+}
+
+impl Streams {
+    pub(crate) fn new(authority: &Authority, does: fn(usize, usize) -> Stream) -> Self {
+        let acceptor = authority.acceptor(&["localhost"], &["h2"]);
+        let (runtime, connections) = (runtime(), Arc::<Mutex<usize>>::default());
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let count = Arc::clone(&connections);
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, number) = (acceptor.clone(), *count.lock().unwrap());
+                *count.lock().unwrap() += 1;
+                tokio::spawn(async move {
+                    let mut stream = acceptor.accept(stream).await.unwrap();
+                    if does(number, 0) == Stream::Leave {
+                        return goodbye(&mut stream).await;
+                    }
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    let mut place = 0;
+                    while let Some(Ok((_, mut respond))) = connection.accept().await {
+                        match does(number, place) {
+                            Stream::Answer => {
+                                let mut body = respond.send_response(Response::default(), false).unwrap();
+                                body.send_data(Bytes::from_static(FOUND.as_bytes()), true).unwrap();
+                            }
+                            Stream::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
+                            Stream::Leave | Stream::Fall => std::future::pending().await,
+                        }
+                        place += 1;
+                    }
+                });
+            }
+        });
+        Self { address, connections, _runtime: runtime }
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        *self.connections.lock().unwrap()
     }
 }

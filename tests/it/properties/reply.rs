@@ -10,7 +10,7 @@ use dingmap::domain::verdict::verdict;
 /// # Panics
 /// Where the property does not hold.
 pub(crate) fn reply(data: &[u8]) {
-    let reply = match decode(data) {
+    let reply = match decode(data, |text| text) {
         Ok(reply) => reply,
         Err(garbled) => {
             assert!(!garbled.to_string().is_empty());

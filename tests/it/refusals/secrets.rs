@@ -10,8 +10,12 @@ use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
 
 const NUMBERS: [&str; 3] = ["13900000000", "13900000001", "+852-51234567"];
 /// What a hostile text quotes: what the call had sent.
-const OF_A_LOOKUP: &str = "?access_token=sandbox-token&mobile=13900000000 or +852-51234567";
-const OF_A_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=sandbox-secret";
+const OF_A_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 or +852-51234567";
+const OF_A_TOKEN_CALL: &str =
+    "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
+/// As long as secrets can be, and with the signs that some have.
+const TOKEN: &str = "to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
+const SECRET: &str = "se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
 
 fn code(code: i64, quoted: &str) -> Answer {
     Answer::Code { code, msg: quoted.to_owned() }
@@ -42,7 +46,19 @@ fn lookups() -> Vec<Answer> {
         Answer::Half,
     ]);
     answers.extend([format!("{{\"errcode\":0,{quoted}"), quoted.to_owned(), String::new()].map(Answer::Json));
+    answers.extend(in_codes(TOKEN));
     answers
+}
+
+/// Replies that have a secret in their code, in part of it, and spelt as JSON may spell it.
+fn in_codes(secret: &str) -> [Answer; 4] {
+    [
+        format!(r#"{{"errcode":"{secret}","errmsg":"m"}}"#),
+        format!(r#"{{"errcode":"it does not like the secret that was sent, {secret}","errmsg":"m"}}"#),
+        format!(r#"{{"errcode":"isp.{}","errmsg":"m"}}"#, secret.replace('/', "\\/")),
+        format!(r#"{{"errcode":88,"sub_code":"{secret}","sub_msg":"m","request_id":"{secret}"}}"#),
+    ]
+    .map(Answer::Json)
 }
 
 /// Every way in which a token call goes wrong.
@@ -54,12 +70,21 @@ fn tokens() -> Vec<Answer> {
     answers.extend([40096, -1, 90018].map(|number| code(number, quoted)));
     answers.extend([302, 404, 429, 502].map(|status| page(status, "location", quoted)));
     answers.extend([format!("{{\"accessToken\":{quoted}"), quoted.to_owned()].map(Answer::Json));
+    answers.extend(in_codes(SECRET));
+    for code in [SECRET.to_owned(), format!("appSecret={SECRET}"), format!("isp.{SECRET}")] {
+        let body = format!(r#"{{"code":"{code}","message":"no"}}"#);
+        answers.push(Answer::Http { status: 400, headers: Vec::new(), body });
+    }
     answers
 }
 
 fn clean(what: &str, text: &str, numbers: bool) {
-    for secret in ["sandbox-token", "sandbox-secret"] {
-        assert!(!text.contains(secret), "{what}: {secret} in {text}");
+    for secret in [TOKEN, SECRET] {
+        // No piece of it either, also not with its signs exchanged as in a code.
+        for piece in secret.as_bytes().windows(10).map(|piece| str::from_utf8(piece).unwrap()) {
+            let exchanged = piece.replace(['/', '+', '='], "_");
+            assert!(!text.contains(piece) && !text.contains(&exchanged), "{what}: {piece} in {text}");
+        }
     }
     // Those that the sandbox hands out: `sandbox-`, sixteen digits of base 16, and a count.
     let handed_out = |rest: &str| rest.bytes().take(16).filter(u8::is_ascii_hexdigit).count() == 16;
@@ -75,13 +100,16 @@ fn clean(what: &str, text: &str, numbers: bool) {
 /// One run, all that it says and leaves behind, and what is told of its state.
 fn scanned(what: &str, script: Script, given: bool, format: &str) -> Ended {
     let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
+    // So many that a run can tell from the first twenty that nothing will work.
+    let others: Vec<_> = (10..32).map(|n| format!("139000000{n}\n")).collect();
+    let input = desk.file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.env("DINGTALK_APP_SECRET", SECRET);
     command.args(["-vvv", "--log-format", format, "--progress", "line", "--partial"]);
     command.args(["--max-retries", "1", "--retry-max", "5ms", "--timeout", "300ms", "--patience", "1200ms"]);
     if given {
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
-        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
+        command.env("DINGTALK_ACCESS_TOKEN", TOKEN);
     }
     let ended = run(&mut command);
     assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
@@ -108,6 +136,23 @@ fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
         let ended = scanned(&what, Script { always: Some(answer), ..unlimited() }, true, format);
         assert!(!ended.stderr.is_empty());
     }
+}
+
+#[test]
+fn an_unknown_code_for_everybody_names_nobody() {
+    let numbers: Vec<_> = (0..24).map(|n| format!("+852-512345{n:02}")).collect();
+    let mut script = Script { static_token: TOKEN.to_owned(), ..unlimited() };
+    for number in &numbers {
+        let bare = &number[1..];
+        let quoted = format!("no rule for {bare} / {} / {number}", bare.replace('-', ""));
+        script.turn(number, vec![code(34567, &quoted); 9]);
+    }
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["-vvv", "--retry-max", "5ms"]));
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no rule for") && !ended.stderr.contains("512345"), "{}", ended.stderr);
 }
 
 #[test]
