@@ -84,7 +84,9 @@ fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
 #[test]
 fn a_connection_of_http_2_that_falls_silent_is_left() {
     let falls = |connection, call| if connection == 0 && call == 3 { Stream::Fall } else { Stream::Answer };
-    let (ended, host) = over_streams(&["--max-retries", "2", "-j", "4", "--timeout", "1s"], falls);
+    // More than a second's calls can be under way, so that the connection never rests.
+    let flags = ["--max-retries", "2", "-j", "32", "--rate", "20", "--timeout", "1s"];
+    let (ended, host) = over_streams(&flags, falls);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(host.connections() >= 2 && ended.stderr.contains("found               30"), "{}", ended.stderr);
 }
