@@ -67,7 +67,7 @@ fn a_call_that_a_host_of_http_2_did_not_take_costs_no_attempt() {
     let refuses = |_, call| if call % 3 == 2 { Stream::Refuse } else { Stream::Answer };
     let leaves = |connection, _| if connection == 0 { Stream::Leave } else { Stream::Answer };
     for does in [refuses, leaves] {
-        let (ended, _host) = over_streams(&["--max-retries", "0", "-j", "2"], does);
+        let (ended, _host) = over_streams(&["--max-retries", "0", "-j", "1"], does);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains("found               30"), "{}", ended.stderr);
         assert!(ended.stderr.contains("after a failure of the line"), "{}", ended.stderr);
