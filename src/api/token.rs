@@ -255,6 +255,9 @@ mod tests {
             r#"{"accessToken":"t","expireIn":0}"#,
             r#"{"accessToken":"t","expireIn":"7200"}"#,
             r#"{"accessToken":"t","expireIn":"soon"}"#,
+            r#"{"accessToken":"t","expireIn":null}"#,
+            r#"{"accessToken":"t","expireIn":-5}"#,
+            r#"{"accessToken":"t","expireIn":"1e400"}"#,
         ] {
             let grant = answer(200, body).unwrap();
             assert_eq!(grant.token.expose_secret(), "t", "{body}");

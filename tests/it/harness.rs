@@ -72,6 +72,11 @@ impl Api {
         self.server.ledger()
     }
 
+    /// Changes what the server does from now on.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Script)) {
+        self.server.change(change);
+    }
+
     /// `dingmap resolve` against this sandbox with its app key, unlimited and with short backoffs unless flags
     /// say otherwise: `--rate` and the like may be given again, and the last one counts.
     pub(crate) fn resolve(&self, input: &Path, output: &Path) -> Command {

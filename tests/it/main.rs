@@ -24,5 +24,6 @@ mod simulation;
 mod state;
 mod throttling;
 mod tidy;
+mod tokens;
 mod weather;
 mod workbooks;

@@ -1,0 +1,355 @@
+//! Tokens that end in the middle of a run, token calls that fail, and runs that outlast many tokens. Those that are about
+//! who meets what at which moment run on a paused clock.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant as WallInstant};
+
+use dingmap::api::fault::Fault;
+use dingmap::api::http::Reply;
+use dingmap::api::pace::Pace;
+use dingmap::api::token::{Grant, NoToken, TokenCall};
+use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::domain::outcome::Status;
+use dingmap::domain::report::{Repeat, Report};
+use dingmap::domain::verdict::banned;
+use dingmap::engine::backoff::Retries;
+use dingmap::engine::ending::End;
+use dingmap::engine::lookup::Stop;
+use dingmap::engine::pipeline::{self, Ends};
+use dingmap::engine::remote::Remote;
+use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::sandbox::script::{Answer, Script};
+use dingmap::store::known::Known;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use self::Turn::{Banned, Grants, Silence};
+use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
+
+const WORKERS: usize = 16;
+
+/// What becomes of a token call.
+#[derive(Clone, Copy)]
+enum Turn {
+    Grants,
+    Silence,
+    Banned,
+}
+
+/// How the far side deals with tokens.
+#[derive(Clone)]
+struct Rules {
+    /// How long a token works.
+    life: Duration,
+    /// What it says of its life: the run renews it so long after it was handed out.
+    fresh_for: Duration,
+    /// Whether asking again gives the first token for ever, also when it has ended.
+    stubborn: bool,
+    /// Whether asking again while it works gives the same token and more time (`API.md` 4); else a new one, and the end of
+    /// the old one.
+    extends: bool,
+    /// The lookup with which the token that is used then ends, where there is one.
+    ends_with: Option<usize>,
+    /// What a lookup with a token that has ended is told.
+    rejection: String,
+    /// What becomes of each token call, from the first on; those after the last succeed.
+    calls: Vec<Turn>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            life: Duration::from_hours(2),
+            fresh_for: Duration::from_mins(110),
+            stubborn: false,
+            extends: false,
+            ends_with: None,
+            rejection: r#"{"errcode":88,"sub_code":"40014","sub_msg":"m"}"#.to_owned(),
+            calls: Vec::new(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    token: u64,
+    ends: Option<Instant>,
+    lookups: usize,
+    /// Lookups that came with a token that had ended.
+    rejected: usize,
+    /// Every token call.
+    calls: Vec<TokenCall>,
+}
+
+/// A far side that finds everybody who comes with the token of the hour.
+struct Hall {
+    rules: Rules,
+    state: Mutex<State>,
+}
+
+impl Remote for Hall {
+    async fn lookup(&self, _: Mobile, token: &SecretString) -> Result<Reply, Fault> {
+        let body = {
+            let mut state = self.state.lock().unwrap();
+            if self.rules.ends_with == Some(state.lookups) {
+                state.ends = Some(Instant::now());
+            }
+            state.lookups += 1;
+            let works = state.ends.is_some_and(|ends| Instant::now() < ends);
+            let works = works && token.expose_secret() == format!("token-{}", state.token);
+            state.rejected += usize::from(!works);
+            let found = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
+            if works { found.to_owned() } else { self.rules.rejection.clone() }
+        };
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
+    }
+
+    async fn token(&self, call: TokenCall) -> Result<Grant, NoToken> {
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        let mut state = self.state.lock().unwrap();
+        let turn = self.rules.calls.get(state.calls.len()).copied();
+        state.calls.push(call);
+        match turn {
+            Some(Silence) => {
+                return Err(NoToken::Transient { reason: "no reply within 10s".into(), answered: true });
+            }
+            Some(Banned) => return Err(NoToken::Throttled(banned())),
+            Some(Grants) | None => {}
+        }
+        let works = state.ends.is_some_and(|ends| Instant::now() < ends);
+        if state.token == 0 || !self.rules.stubborn {
+            state.token += u64::from(!(works && self.rules.extends));
+            state.ends = Some(Instant::now() + self.rules.life);
+        }
+        let token = format!("token-{}", state.token);
+        Ok(Grant { token: token.into(), fresh_for: Some(self.rules.fresh_for) })
+    }
+
+    fn token_calls(&self) -> u64 {
+        self.state.lock().unwrap().calls.len() as u64
+    }
+
+    fn renews(&self) -> bool {
+        true
+    }
+}
+
+/// What a run came to.
+struct Played {
+    report: Report,
+    end: End,
+    took: Duration,
+    state: State,
+}
+
+/// A run over so many numbers without a retry, on a paused clock.
+fn play(rules: Rules, rate: &str, count: usize, retries: u32) -> Played {
+    let settings = Settings {
+        workers: WORKERS,
+        window: 1024,
+        retries: Retries { most: retries, min: Duration::from_millis(500), max: Duration::from_secs(30) },
+        patience: Duration::from_mins(15),
+        most_calls: None,
+        partial: false,
+        reads_on: true,
+        seed: 0,
+        wall: || Timestamp::UNIX_EPOCH,
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (started, pace) = (Instant::now(), Pace::new(rate.parse().unwrap()));
+        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
+        tokio::spawn(async move {
+            let numbers: Vec<_> =
+                (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
+            for numbers in numbers.chunks(500) {
+                let sheet = Sheet { load: (), numbers: numbers.to_vec(), per_row: NonZeroUsize::MIN };
+                let _ = sender.send(Ok(Some(sheet))).await;
+            }
+            let _ = sender.send(Ok(None)).await;
+        });
+        let (chunks, mut out) = mpsc::channel(16);
+        tokio::spawn(async move { while out.recv().await.is_some() {} });
+        let (_stop, stopped) = watch::channel(false);
+        let remote = Arc::new(Hall { rules, state: Mutex::default() });
+        let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
+        let far = Arc::clone(&remote);
+        let run = pipeline::run(settings, far, pace, &mut known, ends, stopped, |_| {});
+        let (report, end) = run.await.unwrap();
+        let state = std::mem::take(&mut *remote.state.lock().unwrap());
+        Played { report, end, took: started.elapsed(), state }
+    })
+}
+
+/// All rows were found, and a renewal cost the calls alone that had to be repeated.
+#[track_caller]
+fn all_found(played: &Played, count: usize) {
+    let Played { report, end, state, .. } = played;
+    assert!(matches!(end, End::Finished), "{end:?}");
+    assert_eq!(report.rows(Status::Found), count as u64);
+    assert_eq!(report.calls, (count + state.rejected) as u64);
+    assert_eq!(report.repeats(Repeat::Token), state.rejected as u64);
+}
+
+#[test]
+fn however_its_end_is_told_and_however_many_meet_it_a_token_is_renewed_once() {
+    for code in [40014, 42001, 40001, 33001, 43007] {
+        for rejection in [
+            format!(r#"{{"errcode":{code},"errmsg":"m","request_id":"r"}}"#),
+            format!(r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"m","errmsg":"m"}}"#),
+            format!(r#"{{"errcode":88,"errmsg":"ding talk error[subcode={code},submsg=m]"}}"#),
+        ] {
+            let rules = Rules { rejection, ends_with: Some(100), ..Rules::default() };
+            let played = play(rules, "unlimited", 400, 0);
+            all_found(&played, 400);
+            assert_eq!(played.state.rejected, WORKERS, "{code}: all those that were under way");
+            assert_eq!(played.state.calls.len(), 2, "{code}: one at the start, one in its place");
+            assert_eq!(played.report.token_calls, 2);
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_fresh_and_turned_away_ends_the_run() {
+    // One that never works, and one that is handed out again and again after its end.
+    let never = Rules { life: Duration::ZERO, ..Rules::default() };
+    let again = Rules { stubborn: true, ends_with: Some(100), ..Rules::default() };
+    for rules in [never, again] {
+        let Played { report, end, state, .. } = play(rules, "unlimited", 400, 5);
+        assert!(matches!(end, End::Stopped(Stop::TokenRejected { fresh: true, .. })), "{end:?}");
+        assert_eq!(state.calls.len(), 2);
+        assert!((1..=2 * WORKERS).contains(&state.rejected) && report.rows(Status::Failed) == 0);
+    }
+}
+
+#[test]
+fn a_run_of_three_hours_outlasts_tokens_of_half_an_hour() {
+    let count = 5 * 3 * 3600;
+    let (half, early) = (Duration::from_mins(30), Duration::from_mins(20));
+    for extends in [true, false] {
+        let rules = Rules { life: half, fresh_for: early, extends, ..Rules::default() };
+        let played = play(rules, "5", count, 0);
+        all_found(&played, count);
+        assert!(played.took >= Duration::from_hours(3), "{:?}", played.took);
+        assert_eq!(played.state.calls.len(), 10, "one at the start, and one every twenty minutes");
+        // Those under way when a new token ends the old one, and nobody where it is extended.
+        let most = if extends { 0 } else { 9 * WORKERS };
+        assert!(played.state.rejected <= most, "{}", played.state.rejected);
+    }
+    // A host that promises two hours and keeps half of one.
+    let played = play(Rules { life: half, ..Rules::default() }, "5", count, 0);
+    all_found(&played, count);
+    assert_eq!(played.state.calls.len(), 7, "one at the start, and one every half an hour");
+    assert!((6..=6 * WORKERS).contains(&played.state.rejected), "{}", played.state.rejected);
+}
+
+#[test]
+fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
+    let rules = Rules {
+        ends_with: Some(100),
+        calls: vec![Grants, Silence, Silence, Silence, Silence, Banned, Silence],
+        ..Rules::default()
+    };
+    // Both calls fail twice, then the first waits for five minutes and fails, and the older one gives the token.
+    let played = play(rules, "unlimited", 400, 2);
+    all_found(&played, 400);
+    let (current, older) = (TokenCall::Current, TokenCall::Older);
+    let expected = [current, current, older, current, older, current, current, older];
+    assert_eq!(played.state.calls, expected);
+    assert!(played.took > Duration::from_mins(5) && played.took < Duration::from_mins(6));
+    assert_eq!((played.state.rejected, played.report.holds), (WORKERS, 1));
+}
+
+#[test]
+fn a_renewal_that_always_fails_ends_the_run_once_the_token_is_dead_and_not_before() {
+    let rules = |ends_with| Rules {
+        fresh_for: Duration::from_secs(5),
+        ends_with,
+        calls: [vec![Grants], vec![Silence; 1000]].concat(),
+        ..Rules::default()
+    };
+    let played = play(rules(None), "5", 400, 2);
+    all_found(&played, 400);
+    assert!(played.state.calls.len() > 2, "it was due all the time");
+    let Played { end, report, .. } = play(rules(Some(100)), "5", 400, 2);
+    let told =
+        matches!(&end, End::Stopped(Stop::NoToken { reason, refused: false }) if reason.contains("10s"));
+    assert!(told, "{end:?}");
+    assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
+}
+
+/// A table of so many numbers, all of which the directory finds.
+fn staff(count: u32) -> String {
+    let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
+    "mobile\n".to_owned() + &rows.concat()
+}
+
+#[test]
+fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
+    let wait = Duration::from_millis(5)..=Duration::from_millis(10);
+    let outage = [
+        Answer::Pass,
+        Answer::Hang(Duration::from_secs(3)),
+        Answer::Drop,
+        Answer::Half,
+        Answer::status(500),
+        Answer::status(404),
+        Answer::Json("<html>log in</html>".to_owned()),
+        Answer::Json(r#"{"accessToken":"","expireIn":7200}"#.to_owned()),
+        Answer::code(-1),
+    ];
+    let script = Script {
+        latency: wait,
+        expire_tokens_after_calls: Some(50),
+        token_turns: outage.into(),
+        ..unlimited()
+    };
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
+    let ended = run(api.resolve(&input, &output).args(["--timeout", "400ms", "--max-retries", "4"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(rows(&output).iter().all(|row| row["status"] == "found"));
+    assert_eq!(api.ledger().token_calls().len(), 10);
+    assert!(ended.stderr.contains("10 token calls"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_answered_is_kept() {
+    let turns = [vec![Answer::Pass], vec![Answer::Hang(Duration::from_secs(60)); 20]].concat();
+    let script = Script { expire_tokens_after_calls: Some(50), token_turns: turns.into(), ..unlimited() };
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
+    let mut command = api.resolve(&input, &output);
+    command.args(["--timeout", "300ms", "--max-retries", "1", "-j", "1"]);
+    let begun = WallInstant::now();
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no reply within 300ms"), "{}", ended.stderr);
+    // Four calls of 300 ms, and a wide margin for a busy machine.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!((api.ledger().token_calls().len(), output.exists()), (5, false));
+    api.change(|script| script.token_turns.clear());
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("resuming: 50 of "), "{}", ended.stderr);
+    assert_eq!(api.ledger().calls().len(), 200 + 1, "each number once, and the one whose token had ended");
+}
+
+#[test]
+fn a_given_token_that_dies_says_which_variable_to_renew() {
+    let mut script = unlimited();
+    script.calls.insert(20, Answer::wrapped("40014"));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(60)), desk.path("out.csv"));
+    let mut command = api.resolve(&input, &output);
+    command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(["-j", "1"]);
+    let Ended { status, stderr, .. } = run(command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
+    assert_eq!(status, Some(5), "{stderr}");
+    assert!(stderr.contains("into DINGTALK_ACCESS_TOKEN") && stderr.contains("40014"), "{stderr}");
+    assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (21, 0));
+}
