@@ -1,5 +1,6 @@
 //! The pace as the server sees it: the share of the rate that is used, and the most calls in any second, over the real
-//! executable and a real server. `cargo bench --bench pace`; seconds for each rate, and the rates, may follow:
+//! executable and a real server: all the time, after a hold of everybody, and after the whole process was stopped, as a
+//! laptop's sleep does. `cargo bench --bench pace`; seconds for each run, and the rates, may follow:
 //! `cargo bench --bench pace -- 30 0.5 20 40 60 1000`. To be run on a quiet machine.
 
 #![expect(
@@ -9,10 +10,11 @@
 )]
 
 use std::io::Write;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::Script;
+use dingmap::sandbox::script::{Answer, Script};
 use dingmap::sandbox::server::Server;
 
 /// DESIGN 3: at least this share of the rate is used.
@@ -26,50 +28,105 @@ fn main() {
     if rates.is_empty() {
         rates = vec![20.0, 60.0, 1000.0];
     }
-    println!("{:>8} {:>8} {:>8} {:>16} {:>9}", "rate", "calls", "share", "most in 1 s", "");
+    println!("{:>8} {:<8} {:>8} {:>8} {:>16} {:>9}", "rate", "", "calls", "share", "most in 1 s", "");
     for rate in rates {
-        measure(rate, seconds);
+        measure(rate, seconds, Course::Steady);
+        // Slower runs have rests of this length between any two calls.
+        if rate >= 5.0 {
+            measure(rate, seconds, Course::Held);
+            measure(rate, seconds, Course::Stopped);
+        }
     }
 }
 
-/// One run: 5 % of the numbers answer -1 twice, replies take 5 to 300 ms, and the first second is left out.
-fn measure(rate: f64, seconds: f64) {
+/// What happens to a run after a third of its time.
+#[derive(Clone, Copy, PartialEq)]
+enum Course {
+    /// Nothing.
+    Steady,
+    /// A proxy asks everybody to rest.
+    Held,
+    /// The process stands still.
+    Stopped,
+}
+
+impl Course {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Steady => "steady",
+            Self::Held => "held",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How long the rest in the middle is.
+const REST: Duration = Duration::from_secs(3);
+
+/// One run: 5 % of the numbers answer -1 twice, replies take 5 to 300 ms. The second after the start, or after the rest,
+/// is left out of the share, and nothing is left out of the windows.
+fn measure(rate: f64, seconds: f64, course: Course) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let script = Script {
+    let count = whole(rate * seconds).max(20);
+    let mut script = Script {
         limit: None,
         latency: Duration::from_millis(5)..=Duration::from_millis(300),
         transient_share: 0.05,
         transient_tries: 2,
         ..Script::default()
     };
+    if course == Course::Held {
+        let headers = vec![("Retry-After".to_owned(), REST.as_secs().to_string())];
+        let busy = Answer::Http { status: 429, headers, body: String::new() };
+        script.calls.insert(u64::try_from(count).unwrap() / 3, busy);
+    }
     let server = runtime.block_on(Server::start(script, 0)).unwrap();
     let mut input = tempfile::NamedTempFile::new().unwrap();
-    let count = whole(rate * seconds).max(20);
     // The sandbox finds everybody whose number ends in 00 to 79.
     let numbers: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}", n / 80, n % 80)).collect();
     input.write_all(format!("mobile\n{}\n", numbers.join("\n")).as_bytes()).unwrap();
-    let status = Command::new(env!("CARGO_BIN_EXE_dingmap"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dingmap"))
         .arg("resolve")
         .arg(input.path())
-        .args(["-o", "/dev/null", "-j", "512", "--quiet", "--rate", &rate.to_string()])
+        .args(["-o", "/dev/null", "--no-state", "-j", "512", "--quiet", "--rate", &rate.to_string()])
         .args(["--endpoint", &server.endpoint()])
         .env("DINGTALK_ACCESS_TOKEN", "sandbox-token")
         .stdin(Stdio::null())
-        .status()
+        .spawn()
         .unwrap();
+    if course == Course::Stopped {
+        sleep(Duration::from_secs_f64(seconds / 3.0));
+        signal(&child, "-STOP");
+        sleep(REST);
+        signal(&child, "-CONT");
+    }
+    let status = child.wait().unwrap();
     assert!(status.success(), "the run failed: {status}");
     let ledger = server.ledger();
     let most = u32::try_from(ledger.most_in_window(Duration::from_secs(1))).unwrap();
-    // At the end only numbers that back off are left, so the share is that of the calls before.
     let arrivals: Vec<_> = ledger.arrivals().collect();
-    let start = arrivals[0] + Duration::from_secs(1);
-    let steady: Vec<_> =
-        arrivals.iter().filter(|at| **at >= start).take(count.saturating_sub(whole(rate)).max(2)).collect();
+    let start = if course == Course::Steady { arrivals[0] } else { after_the_rest(&arrivals) };
+    // At the end only numbers that back off are left, so the share is that of the calls before.
+    let before_the_end = &arrivals[..arrivals.len().min(count.saturating_sub(whole(rate)).max(2))];
+    let steady: Vec<_> = before_the_end.iter().filter(|at| **at >= start + Duration::from_secs(1)).collect();
     let gaps = u32::try_from(steady.len() - 1).unwrap();
     let share = f64::from(gaps) / (*steady[steady.len() - 1] - *steady[0]).as_secs_f64() / rate;
     let allowed = if rate <= 60.0 { rate.max(1.0) } else { rate * 1.01 };
     let kept = if f64::from(most) <= allowed && share >= SHARE { "kept" } else { "NOT KEPT" };
-    println!("{rate:>8} {:>8} {:>7.2}% {:>7} of {allowed:<6} {kept:>9}", arrivals.len(), share * 100.0, most);
+    let (calls, name, share) = (arrivals.len(), course.name(), share * 100.0);
+    println!("{rate:>8} {name:<8} {calls:>8} {share:>7.2}% {most:>7} of {allowed:<6} {kept:>9}");
+}
+
+/// The first call after the longest rest.
+fn after_the_rest(arrivals: &[Instant]) -> Instant {
+    let pair = arrivals.windows(2).max_by_key(|pair| pair[1] - pair[0]).unwrap();
+    // Those under way to the server when the process was stopped may come a moment later.
+    assert!(pair[1] - pair[0] > Duration::from_millis(2500), "there was no rest");
+    pair[1]
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of calls")]

@@ -104,6 +104,12 @@ pub(crate) fn unlimited() -> Script {
     Script { limit: None, ..Script::default() }
 }
 
+/// A table of so many numbers, all of which the sandbox finds.
+pub(crate) fn staff(count: u32) -> String {
+    let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
+    "mobile\n".to_owned() + &rows.concat()
+}
+
 /// A directory with an input, gone at the end.
 pub(crate) struct Desk {
     directory: TempDir,

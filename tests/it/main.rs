@@ -15,6 +15,7 @@ mod faults;
 mod harness;
 mod network;
 mod numbers;
+mod pacing;
 mod readme;
 mod refusals;
 mod rows;

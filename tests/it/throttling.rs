@@ -30,7 +30,7 @@ use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::harness::{Api, Desk, rows, run, unlimited};
+use crate::harness::{Api, Desk, rows, run, staff, unlimited};
 
 /// How long a call takes: long enough for all workers to be on their way when the first is turned away.
 const LATENCY: Duration = Duration::from_millis(900);
@@ -244,12 +244,6 @@ fn only_a_complaint_about_the_own_rate_lowers_it_and_it_recovers_in_steps() {
         let crowded = calls.windows(21).any(|calls| calls[20].0 - calls[0].0 < second);
         assert!(!crowded, "{name}: more than {RATE} calls in a second");
     }
-}
-
-/// A table of so many numbers, all of which the directory finds.
-fn staff(count: u32) -> String {
-    let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
-    "mobile\n".to_owned() + &rows.concat()
 }
 
 /// Resolves twenty numbers one after the other and sees them found without a retry; how long the calls rested after

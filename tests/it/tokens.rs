@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use self::Turn::{Banned, Grants, Silence};
-use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
+use crate::harness::{Api, Desk, Ended, rows, run, staff, unlimited};
 
 const WORKERS: usize = 16;
 
@@ -283,12 +283,6 @@ fn a_renewal_that_always_fails_ends_the_run_once_the_token_is_dead_and_not_befor
     assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
 }
 
-/// A table of so many numbers, all of which the directory finds.
-fn staff(count: u32) -> String {
-    let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
-    "mobile\n".to_owned() + &rows.concat()
-}
-
 #[test]
 fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
     let wait = Duration::from_millis(5)..=Duration::from_millis(10);
@@ -320,7 +314,7 @@ fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
 
 #[test]
 fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_answered_is_kept() {
-    let turns = [vec![Answer::Pass], vec![Answer::Hang(Duration::from_secs(60)); 20]].concat();
+    let turns = [vec![Answer::Pass], vec![Answer::Hang(Duration::from_mins(1)); 20]].concat();
     let script = Script { expire_tokens_after_calls: Some(50), token_turns: turns.into(), ..unlimited() };
     let (api, desk) = (Api::new(script), Desk::new());
     let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));

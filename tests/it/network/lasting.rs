@@ -7,7 +7,7 @@ use dingmap::sandbox::script::Answer;
 
 use super::fronts::{Forgetful, Stream, Streams};
 use super::{Scene, TOKEN, went_well};
-use crate::harness::{Api, Desk, Ended, run, unlimited};
+use crate::harness::{Api, Desk, Ended, run, staff, unlimited};
 
 /// Longer than a connection is kept idle, by more than a busy machine makes of the difference.
 const FORGOTTEN: Duration = Duration::from_millis(800);
@@ -44,12 +44,6 @@ fn a_connection_is_kept_while_there_is_work() {
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-j", "4"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!((1..=5).contains(&api.ledger().connections()), "{}", api.ledger().connections());
-}
-
-fn staff(count: u32) -> String {
-    // None of those that the sandbox finds something else about.
-    let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
-    "mobile\n".to_owned() + &rows.concat()
 }
 
 /// Thirty numbers at such a host of HTTP/2.

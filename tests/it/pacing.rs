@@ -1,0 +1,125 @@
+//! The pace of whole runs where something comes in between: a process that stood still, a clock that jumped, calls that
+//! wait long for their turn. The exact figures are the business of `benches/pace.rs` on a quiet machine.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant as WallInstant};
+
+use dingmap::api::fault::Fault;
+use dingmap::api::http::Reply;
+use dingmap::api::pace::Pace;
+use dingmap::api::token::{Grant, NoToken, TokenCall};
+use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::engine::backoff::Retries;
+use dingmap::engine::ending::End;
+use dingmap::engine::pipeline::{self, Ends};
+use dingmap::engine::remote::Remote;
+use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::sandbox::script::Script;
+use dingmap::store::known::Known;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::harness::{Api, Desk, rows, run, staff, unlimited};
+use crate::served::Process;
+
+/// Whoever saves up what was not used while the process stood still has eighty calls to make at once. The bound leaves
+/// room for a server that itself was held up for a second by other tests.
+#[test]
+fn a_process_that_stood_still_makes_up_for_nothing() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(160)), desk.path("out.csv"));
+    let mut process =
+        Process::start(api.resolve(&input, &output).args(["--rate", "20", "--progress", "none"]));
+    while api.ledger().calls().len() < 40 {
+        sleep(Duration::from_millis(5));
+    }
+    process.signal("STOP");
+    sleep(Duration::from_secs(4));
+    process.signal("CONT");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let most = api.ledger().most_in_window(Duration::from_secs(1));
+    assert!(most <= 40, "{most} calls in a second");
+}
+
+#[test]
+fn the_wait_for_a_turn_is_no_part_of_a_calls_timeout() {
+    let latency = Duration::from_millis(50);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(12)), desk.path("out.csv"));
+    let begun = WallInstant::now();
+    // The last number waits almost three seconds for its turn.
+    let flags = ["--rate", "4", "-j", "16", "--timeout", "1500ms", "--max-retries", "0"];
+    let ended = run(api.resolve(&input, &output).args(flags));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(begun.elapsed() > Duration::from_millis(2500), "{:?}", begun.elapsed());
+    assert!(rows(&output).iter().all(|row| row["status"] == "found"));
+    assert_eq!(api.ledger().calls().len(), 12);
+}
+
+/// Finds everybody after a tenth of a second, and notes when it was asked.
+#[derive(Default)]
+struct Clocked(Mutex<Vec<Instant>>);
+
+impl Remote for Clocked {
+    async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, Fault> {
+        self.0.lock().unwrap().push(Instant::now());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let body = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#.into();
+        Ok(Reply { status: 200, retry_after: None, leads_to: None, body })
+    }
+
+    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
+        Ok(Grant { token: "the-token".into(), fresh_for: None })
+    }
+
+    fn token_calls(&self) -> u64 {
+        0
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_releases_no_burst() {
+    const COUNT: usize = 600;
+    let settings = Settings {
+        workers: 64,
+        window: 1024,
+        retries: Retries { most: 0, min: Duration::from_millis(500), max: Duration::from_secs(30) },
+        patience: Duration::from_mins(15),
+        most_calls: None,
+        partial: false,
+        reads_on: true,
+        seed: 0,
+        wall: || Timestamp::UNIX_EPOCH,
+    };
+    let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
+    let numbers = (0..COUNT).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
+    sender.try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN }))).unwrap();
+    sender.try_send(Ok(None)).unwrap();
+    let (chunks, _out) = mpsc::channel(COUNT);
+    let (_stop, stopped) = watch::channel(false);
+    tokio::spawn(async {
+        for jump in [Duration::from_secs(1), Duration::from_mins(5), Duration::from_hours(8)] {
+            tokio::time::sleep(Duration::from_millis(5321)).await;
+            tokio::time::advance(jump).await;
+        }
+    });
+    let (remote, pace) = (Arc::new(Clocked::default()), Pace::new("20".parse().unwrap()));
+    let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
+    let far = Arc::clone(&remote);
+    let (_, end) = pipeline::run(settings, far, pace, &mut known, ends, stopped, |_| {}).await.unwrap();
+    assert!(matches!(end, End::Finished), "{end:?}");
+    let calls = remote.0.lock().unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(calls.len(), COUNT);
+    assert!(calls[COUNT - 1] - calls[0] > Duration::from_hours(8), "the clock must have jumped");
+    assert!(calls.windows(21).all(|calls| calls[20] - calls[0] >= second));
+}
