@@ -35,7 +35,12 @@ fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
 fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", "mobile\n13900000000\n");
-    for (moment, reason) in [("2025-01-01T00:00:00Z", "has passed"), ("soon", "is no moment")] {
+    for (moment, reason) in [
+        ("2025-01-01T00:00:00Z", "has passed"),
+        ("2025-01-01T00:00[+08:00]", "has passed"),
+        ("soon", "is no moment"),
+        ("23:59+08:00", "is no moment"),
+    ] {
         let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", moment]));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("--start-at: ") && ended.stderr.contains(reason), "{}", ended.stderr);
