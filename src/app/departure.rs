@@ -73,10 +73,13 @@ fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
     if moment > *now { Ok(moment) } else { Err(format!("{} has passed", clock(&moment))) }
 }
 
-/// What to say where a run that starts at `now` would call in the busy minutes; `calls` is how many it makes at most, where
-/// that is known. China's full hours are those of UTC.
+/// What to say where a run that starts at `now` would call in the busy minutes; `rows` is how many the input has, where that
+/// is known, each with a number in so many `columns`. China's full hours are those of UTC.
 #[must_use]
-pub fn crowd(now: &Zoned, rate: Rate, calls: Option<u64>) -> Option<String> {
+pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Option<String> {
+    // Repeats aside a row takes one call at most, and with several columns as many more as nobody can know before: a number
+    // that nobody has leads on to the next one.
+    let calls = rows.filter(|_| columns == 1);
     let rate = rate.per_second().unwrap_or(Rate::MOST);
     let hour = now.timestamp().round(Unit::Hour).ok()?;
     let (opens, closes) = (hour - AROUND.minutes(), hour + AROUND.minutes());
@@ -194,7 +197,7 @@ mod tests {
     fn the_full_hour_is_warned_about_where_a_brisk_run_meets_it() {
         let (brisk, slow) = (Rate::of(20.0), Rate::of(10.0));
         let told =
-            |time: &str, rate, calls| crowd(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, calls);
+            |time: &str, rate, rows| crowd(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, rows, 1);
         for time in ["14:55:00", "14:59:59", "15:00:00", "15:04:59"] {
             let told = told(time, brisk, Some(100_000)).unwrap();
             assert!(told.contains("--start-at 15:05"), "{time}: {told}");
@@ -209,8 +212,11 @@ mod tests {
         // Over before the hour: 100 calls take five seconds.
         assert_eq!(told("14:59:50", brisk, Some(100)), None);
         assert!(told("14:59:56", brisk, Some(100)).is_some());
+        // A second column may double them, so nobody knows when it is over.
+        let now = at("2026-11-23T14:59:50+08:00[+08:00]");
+        assert!(crowd(&now, brisk, Some(100), 2).is_some());
         // India's full hours are half past China's.
-        let india = |time: &str| crowd(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None);
+        let india = |time: &str| crowd(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None, 1);
         assert!(india("14:30:00").unwrap().contains("--start-at 14:35") && india("15:00:00").is_none());
     }
 }

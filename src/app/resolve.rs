@@ -81,7 +81,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
             departure::wait(moment, &mut signals, terminal).await?;
         }
         if access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint))
-            && let Some(crowd) = departure::crowd(&Zoned::now(), args.rate, total)
+            && let Some(crowd) = departure::crowd(&Zoned::now(), args.rate, total, source.columns().len())
         {
             terminal.say(&crowd);
         }
