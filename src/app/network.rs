@@ -84,7 +84,7 @@ pub fn straight(args: &Resolve) -> Settings {
 #[must_use]
 pub fn unusable(what: &str) -> Failure {
     let text = format!(
-        "no connection can be encrypted: {what}. Install the system's certificates (the package ca-certificates), or check --ca-file."
+        "no connection can be encrypted: {what}. Install the system's certificates (the package ca-certificates), or name some with --ca-file."
     );
     Failure::new(Exit::Broken, text)
 }

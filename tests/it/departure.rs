@@ -1,5 +1,6 @@
 //! Runs that are told when to begin, and the reading of their moment on the command line.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Api, Desk, run, unlimited};
@@ -29,6 +30,31 @@ fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
     assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
     assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (0, 0));
     assert_eq!(desk.names(), ["staff.csv"]);
+}
+
+#[test]
+fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let nothing = desk.file("nothing.pem", "");
+    let mut command = api.resolve_at("https://oapi.invalid", &input, &desk.path("out.csv"));
+    // No authority of the system's, so that nobody can be trusted.
+    command.env("SSL_CERT_FILE", &nothing).env("SSL_CERT_DIR", desk.path("")).args(["--start-at", "+1h"]);
+    let ended = Process::start(&mut command).end();
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no connection can be encrypted"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("starting at"), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["nothing.pem", "staff.csv"]);
+
+    let secret = desk.file("secret", "sandbox-secret\n");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret);
+    let mut process = Process::start(command.args(["--start-at", "+1h"]));
+    process.wait_for("starting at ");
+    assert!(process.stderr().contains("warning: others on this machine can read"), "{}", process.stderr());
+    process.signal("TERM");
+    assert_eq!(process.end().status, Some(143));
 }
 
 #[test]
