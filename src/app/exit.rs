@@ -177,7 +177,7 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
         Stop::Untrusted(reason) => (
             Exit::Broken,
             format!(
-                "{endpoint} was reached, but its certificate is not trusted: {}. Nothing was sent. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
+                "{endpoint}: the host or the proxy before it was reached, but its certificate is not trusted: {}. Nothing was sent to it. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
                 shown(reason)
             ),
         ),
@@ -310,6 +310,9 @@ mod tests {
             (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
             (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
             (Stop::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
+            // It may be the proxy's, whereas another host has been sent something before.
+            (Stop::Untrusted("m".into()), 1, "https://e: the host or the proxy before it was reached"),
+            (Stop::Untrusted("m".into()), 1, "Nothing was sent to it. "),
             (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
             let failure = early(&End::Stopped(stop), "https://e", None).unwrap();

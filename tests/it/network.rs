@@ -88,6 +88,11 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
             assert!(!scene.desk.path("out.csv").exists() && front.seen().is_empty());
         }
     }
+    let proxy = format!("https://localhost:{}", stranger.address.port());
+    let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN);
+    assert_eq!((ended.status, stranger.seen().len()), (Some(1), 0), "{}", ended.stderr);
+    let told = "https://oapi.invalid: the host or the proxy before it was reached, but its certificate is not trusted";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
 
 #[test]
