@@ -100,17 +100,17 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The proxy that the environment names for an endpoint, and the variable. The small letters of `http_proxy` come
-/// first: a web server that runs programs sets the capitals from what its callers send.
+/// The proxy that the environment names for an endpoint, and the variable. `HTTP_PROXY` in capitals is none of them, as
+/// with curl: a web server that runs programs (CGI) sets it to what a caller sends as the header `Proxy`.
 fn environment(
     endpoint: &Url,
     variable: &impl Fn(&str) -> Option<OsString>,
 ) -> Option<(&'static str, String)> {
-    let names = match endpoint.scheme() {
-        "http" => ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"],
-        _ => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+    let names: &[_] = match endpoint.scheme() {
+        "http" => &["http_proxy", "ALL_PROXY", "all_proxy"],
+        _ => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
     };
-    text(variable, &names)
+    text(variable, names)
 }
 
 /// The first of these variables that is set to something.
@@ -214,6 +214,11 @@ mod tests {
         assert_eq!((way(dingtalk, &[], &[]), way("https://127.0.0.1", &[], &set)), (Ok(None), Ok(None)));
         let http = [("HTTPS_PROXY", "http://a:1"), ("http_proxy", "http://e:5")];
         assert_eq!(way("http://gateway", &["--insecure-http"], &http), some("http://e:5/", ""));
+        // The capitals are what a stranger may have sent to a web server that runs this.
+        let strange = [("HTTP_PROXY", "http://f:6"), ("all_proxy", "http://b:2")];
+        assert_eq!(way("http://gateway", &["--insecure-http"], &strange[..1]), Ok(None));
+        assert_eq!(way("http://gateway", &["--insecure-http"], &strange), some("http://b:2/", ""));
+        assert_eq!(way(dingtalk, &[], &strange[..1]), Ok(None));
     }
 
     #[test]
