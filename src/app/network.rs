@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use crate::api::http::{Root, Route, Settings};
@@ -42,7 +43,8 @@ pub fn connections(
     endpoint: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, Failure> {
-    let proxy = match args.way.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
+    let given = args.way.proxy.as_ref().map(|proxy| proxy.expose_secret().trim());
+    let proxy = match given.filter(|proxy| !proxy.is_empty()) {
         Some("none") => None,
         Some(given) => Some((proxy("--proxy", given)?, String::new())),
         // The environment's proxy knows nothing of addresses on this machine.
@@ -153,7 +155,6 @@ fn roots(path: &Path) -> Result<Vec<Root>, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::app::cli::{Cli, Command};
