@@ -145,7 +145,7 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
         Stop::TokenRejected { fresh: false, code, message } => (
             Exit::Denied,
             format!(
-                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves.\n  The API said: {} (errcode {code})",
+                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves. With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app and not for that token, so that the next token goes on from there.\n  The API said: {} (errcode {code})",
                 shown(message)
             ),
         ),
@@ -305,6 +305,11 @@ mod tests {
                 Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
                 5,
                 "DINGTALK_ACCESS_TOKEN",
+            ),
+            (
+                Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
+                5,
+                "With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app",
             ),
             (Stop::NoToken { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
             (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
