@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, Version, redirect, retry};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -64,9 +67,21 @@ impl Root {
     /// # Errors
     /// What is wrong with it.
     pub fn read(pem: &[u8]) -> Result<Vec<Self>, String> {
-        let roots = Certificate::from_pem_bundle(pem).map_err(told)?;
-        Ok(roots.into_iter().map(Self).collect())
+        let mut roots = Vec::new();
+        for (at, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
+            let der = der.ok().filter(is_certificate).ok_or_else(|| {
+                let which = at + 1;
+                format!("certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)")
+            })?;
+            roots.push(Self(Certificate::from_der(&der).map_err(told)?));
+        }
+        Ok(roots)
     }
+}
+
+/// Whether these bytes are a certificate. The HTTP library takes any, and refuses them only when a client is made.
+fn is_certificate(der: &CertificateDer<'_>) -> bool {
+    RootCertStore::empty().add(der.clone()).is_ok()
 }
 
 impl Default for Settings {

@@ -28,11 +28,15 @@ pub fn planned(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failur
     named.map(|text| moment(text, now).map_err(wrong)).transpose()
 }
 
-/// The moment that a user means: `14:10` (the next one, in local time), `2026-11-23 14:10`, an RFC 3339 moment, or `+15m`.
+/// The moment that a user means: `14:10` (the next one, in local time), `2026-11-23 14:10`, a date and time with an offset
+/// or a zone, or `+15m`.
 fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
     let text = text.trim();
-    let wrong =
-        || format!("'{text}' is no moment; write 14:10, 2026-11-23 14:10, 2026-11-23T14:10:00+08:00 or +15m");
+    let wrong = || {
+        format!(
+            "'{text}' is no moment; write 14:10, 2026-11-23 14:10 or +15m, or for another place than this one 2026-11-23T14:10:00+08:00 or 2026-11-23T14:10[Asia/Shanghai]"
+        )
+    };
     if let Some(later) = text.strip_prefix('+') {
         let later = humantime::parse_duration(later).map_err(|_| wrong())?;
         return now.checked_add(later).map_err(|_| wrong());
@@ -41,8 +45,19 @@ fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
     if !text.contains(':') {
         return Err(wrong());
     }
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return coming(moment.to_zoned(now.time_zone().clone()), now);
+    // A `Timestamp` passes over a zone, with which an offset has to agree.
+    let exact = if text.contains('[') {
+        text.parse::<Zoned>()
+    } else {
+        text.parse::<Timestamp>().map(|moment| moment.to_zoned(now.time_zone().clone()))
+    };
+    if let Ok(moment) = exact {
+        return coming(moment.with_time_zone(now.time_zone().clone()), now);
+    }
+    // What is parsed as local would lose an offset or a zone without a word.
+    let time = text.rsplit(['T', 't', ' ']).next().unwrap_or_default();
+    if !time.chars().all(|c| c.is_ascii_digit() || matches!(c, ':' | '.')) {
+        return Err(wrong());
     }
     // Before the time alone, which would be read off it.
     if let Ok(local) = text.parse::<DateTime>() {
@@ -58,10 +73,13 @@ fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
     if moment > *now { Ok(moment) } else { Err(format!("{} has passed", clock(&moment))) }
 }
 
-/// What to say where a run that starts at `now` would call in the busy minutes; `calls` is how many it makes at most, where
-/// that is known. China's full hours are those of UTC.
+/// What to say where a run that starts at `now` would call in the busy minutes; `rows` is how many the input has, where that
+/// is known, each with a number in so many `columns`. China's full hours are those of UTC.
 #[must_use]
-pub fn crowd(now: &Zoned, rate: Rate, calls: Option<u64>) -> Option<String> {
+pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Option<String> {
+    // Repeats aside a row takes one call at most, and with several columns as many more as nobody can know before: a number
+    // that nobody has leads on to the next one.
+    let calls = rows.filter(|_| columns == 1);
     let rate = rate.per_second().unwrap_or(Rate::MOST);
     let hour = now.timestamp().round(Unit::Hour).ok()?;
     let (opens, closes) = (hour - AROUND.minutes(), hour + AROUND.minutes());
@@ -130,6 +148,10 @@ mod tests {
             ("2026-11-23T16:00:00+09:00", "2026-11-23T15:00:00"),
             (" 2026-12-01 08:00 ", "2026-12-01T08:00:00"),
             ("2026-12-01T08:00", "2026-12-01T08:00:00"),
+            ("2026-12-01t08:00:30.5", "2026-12-01T08:00:30"),
+            ("2026-11-23T16:00[+09:00]", "2026-11-23T15:00:00"),
+            ("2026-11-23T16:00+09:00[+09:00]", "2026-11-23T15:00:00"),
+            ("2026-11-23 07:00Z[UTC]", "2026-11-23T15:00:00"),
         ] {
             let moment = moment(text, &now).unwrap();
             assert_eq!(moment.strftime("%Y-%m-%dT%H:%M:%S").to_string(), expected, "{text}");
@@ -143,10 +165,39 @@ mod tests {
     }
 
     #[test]
+    fn an_offset_or_a_zone_is_obeyed_or_refused_and_never_passed_over() {
+        let now = at("2026-11-23T14:05:30-05:00[-05:00]");
+        // What a zone's name means is told by the system's tables, which a machine may lack.
+        let told = moment("2031-11-23T14:10[Asia/Shanghai]", &now);
+        let right =
+            told.as_ref().is_ok_and(|moment| moment.timestamp().to_string() == "2031-11-23T06:10:00Z");
+        assert!(right || told.as_ref().is_err_and(|what| what.contains("no moment")), "{told:?}");
+        for text in [
+            "23:59+08:00",
+            "23:59-05",
+            "23:59 +08:00",
+            "23-05:00",
+            "23+08:00",
+            "23:59Z",
+            "23:59z",
+            "23:59[Asia/Shanghai]",
+            "23:59 Asia/Shanghai",
+            "2031-11-23T14:10[Nowhere/Else]",
+            "2031-11-23T14:10+08:00[+09:00]",
+            "2031-11-23 14:10 Asia/Shanghai",
+            "2031-11-23 14:10 CST",
+            "2031-11-23T14:10+0x:00",
+            "2031-11-23T14:10[u-ca=gregory]",
+        ] {
+            assert!(moment(text, &now).is_err_and(|what| what.contains("no moment")), "{text}");
+        }
+    }
+
+    #[test]
     fn the_full_hour_is_warned_about_where_a_brisk_run_meets_it() {
         let (brisk, slow) = (Rate::of(20.0), Rate::of(10.0));
         let told =
-            |time: &str, rate, calls| crowd(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, calls);
+            |time: &str, rate, rows| crowd(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, rows, 1);
         for time in ["14:55:00", "14:59:59", "15:00:00", "15:04:59"] {
             let told = told(time, brisk, Some(100_000)).unwrap();
             assert!(told.contains("--start-at 15:05"), "{time}: {told}");
@@ -161,8 +212,11 @@ mod tests {
         // Over before the hour: 100 calls take five seconds.
         assert_eq!(told("14:59:50", brisk, Some(100)), None);
         assert!(told("14:59:56", brisk, Some(100)).is_some());
+        // A second column may double them, so nobody knows when it is over.
+        let now = at("2026-11-23T14:59:50+08:00[+08:00]");
+        assert!(crowd(&now, brisk, Some(100), 2).is_some());
         // India's full hours are half past China's.
-        let india = |time: &str| crowd(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None);
+        let india = |time: &str| crowd(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None, 1);
         assert!(india("14:30:00").unwrap().contains("--start-at 14:35") && india("15:00:00").is_none());
     }
 }

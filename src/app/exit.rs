@@ -145,7 +145,7 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
         Stop::TokenRejected { fresh: false, code, message } => (
             Exit::Denied,
             format!(
-                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves.\n  The API said: {} (errcode {code})",
+                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves. With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app and not for that token, so that the next token goes on from there.\n  The API said: {} (errcode {code})",
                 shown(message)
             ),
         ),
@@ -177,7 +177,7 @@ fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
         Stop::Untrusted(reason) => (
             Exit::Broken,
             format!(
-                "{endpoint} was reached, but its certificate is not trusted: {}. Nothing was sent. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
+                "{endpoint}: the host or the proxy before it was reached, but its certificate is not trusted: {}. Nothing was sent to it. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
                 shown(reason)
             ),
         ),
@@ -306,10 +306,18 @@ mod tests {
                 5,
                 "DINGTALK_ACCESS_TOKEN",
             ),
+            (
+                Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
+                5,
+                "With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app",
+            ),
             (Stop::NoToken { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
             (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
             (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
             (Stop::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
+            // It may be the proxy's, whereas another host has been sent something before.
+            (Stop::Untrusted("m".into()), 1, "https://e: the host or the proxy before it was reached"),
+            (Stop::Untrusted("m".into()), 1, "Nothing was sent to it. "),
             (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
             let failure = early(&End::Stopped(stop), "https://e", None).unwrap();

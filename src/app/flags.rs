@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use secrecy::SecretString;
 
 use crate::domain::outcome::Status;
 
@@ -57,7 +58,7 @@ pub enum LogFormat {
 pub struct Way {
     /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
     #[arg(long, value_name = "URL", env = "DINGMAP_PROXY", hide_env_values = true)]
-    pub proxy: Option<String>,
+    pub proxy: Option<SecretString>,
     /// A PEM file with certificates to trust beside the system's: those of a proxy that inspects connections
     #[arg(long, value_name = "FILE", env = "DINGMAP_CA_FILE")]
     pub ca_file: Option<PathBuf>,

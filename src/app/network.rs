@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use crate::api::http::{Root, Route, Settings};
@@ -42,7 +43,8 @@ pub fn connections(
     endpoint: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, Failure> {
-    let proxy = match args.way.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
+    let given = args.way.proxy.as_ref().map(|proxy| proxy.expose_secret().trim());
+    let proxy = match given.filter(|proxy| !proxy.is_empty()) {
         Some("none") => None,
         Some(given) => Some((proxy("--proxy", given)?, String::new())),
         // The environment's proxy knows nothing of addresses on this machine.
@@ -84,7 +86,7 @@ pub fn straight(args: &Resolve) -> Settings {
 #[must_use]
 pub fn unusable(what: &str) -> Failure {
     let text = format!(
-        "no connection can be encrypted: {what}. Install the system's certificates (the package ca-certificates), or check --ca-file."
+        "no connection can be encrypted: {what}. Install the system's certificates (the package ca-certificates), or name some with --ca-file."
     );
     Failure::new(Exit::Broken, text)
 }
@@ -100,17 +102,17 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The proxy that the environment names for an endpoint, and the variable. The small letters of `http_proxy` come
-/// first: a web server that runs programs sets the capitals from what its callers send.
+/// The proxy that the environment names for an endpoint, and the variable. `HTTP_PROXY` in capitals is none of them, as
+/// with curl: a web server that runs programs (CGI) sets it to what a caller sends as the header `Proxy`.
 fn environment(
     endpoint: &Url,
     variable: &impl Fn(&str) -> Option<OsString>,
 ) -> Option<(&'static str, String)> {
-    let names = match endpoint.scheme() {
-        "http" => ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"],
-        _ => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+    let names: &[_] = match endpoint.scheme() {
+        "http" => &["http_proxy", "ALL_PROXY", "all_proxy"],
+        _ => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
     };
-    text(variable, &names)
+    text(variable, names)
 }
 
 /// The first of these variables that is set to something.
@@ -153,7 +155,6 @@ fn roots(path: &Path) -> Result<Vec<Root>, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::app::cli::{Cli, Command};
@@ -214,6 +215,11 @@ mod tests {
         assert_eq!((way(dingtalk, &[], &[]), way("https://127.0.0.1", &[], &set)), (Ok(None), Ok(None)));
         let http = [("HTTPS_PROXY", "http://a:1"), ("http_proxy", "http://e:5")];
         assert_eq!(way("http://gateway", &["--insecure-http"], &http), some("http://e:5/", ""));
+        // The capitals are what a stranger may have sent to a web server that runs this.
+        let strange = [("HTTP_PROXY", "http://f:6"), ("all_proxy", "http://b:2")];
+        assert_eq!(way("http://gateway", &["--insecure-http"], &strange[..1]), Ok(None));
+        assert_eq!(way("http://gateway", &["--insecure-http"], &strange), some("http://b:2/", ""));
+        assert_eq!(way(dingtalk, &[], &strange[..1]), Ok(None));
     }
 
     #[test]

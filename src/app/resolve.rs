@@ -76,17 +76,20 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
             if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
         let memory = recall::memory(plan.as_ref());
+        let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
+        let far = FarSide::of(args, access, terminal).await?;
         let known = recall::begin(plan, &mut signals, terminal).await?;
+        // Last of all: who waits for a moment has heard by then of everything that there is to mend.
         if let Some(moment) = &departure {
             departure::wait(moment, &mut signals, terminal).await?;
         }
-        if access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint))
-            && let Some(crowd) = departure::crowd(&Zoned::now(), args.rate, total)
+        if crowded
+            && let Some(crowd) = departure::crowd(&Zoned::now(), args.rate, total, source.columns().len())
         {
             terminal.say(&crowd);
         }
         terminal.begin(total);
-        Run { args, terminal, bounds, total, target, memory }.run(source, sink, access, known, signals).await
+        Run { args, terminal, bounds, total, target, memory }.run(source, sink, far, known, signals).await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
@@ -149,6 +152,41 @@ fn open(args: &Resolve) -> Result<(Source, String, Option<Survey>), Failure> {
     Ok((source, title, found))
 }
 
+/// The API and its address: DingTalk's, or those of a server of our own.
+struct FarSide {
+    remote: DingTalk,
+    endpoint: String,
+    /// Serves as long as it lives.
+    server: Option<Server>,
+}
+
+impl FarSide {
+    /// Makes ready to call it, and says what there is to say of that. Nothing is sent yet.
+    async fn of(args: &Resolve, access: Option<Access>, terminal: &Terminal) -> Result<Self, Failure> {
+        let (server, access) = if let Some(access) = access {
+            (None, access)
+        } else {
+            terminal.say("resolving against the built-in sandbox: its people and their ids are invented");
+            let script = Script::default();
+            let server =
+                Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
+            let access = config::rehearsal(args, &server.endpoint(), &script)?;
+            (Some(server), access)
+        };
+        for remark in &access.remarks {
+            terminal.say(remark);
+        }
+        let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
+        let (mainland, exclusive) = (config::mainland(args), args.exclusive_accounts);
+        let remote = DingTalk {
+            client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
+            issuer: Issuer::new(http, &access.endpoint, access.credentials),
+        };
+        let endpoint = access.endpoint.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { remote, endpoint, server })
+    }
+}
+
 /// One run, from its first call to its last word.
 struct Run<'a> {
     args: &'a Resolve,
@@ -165,12 +203,12 @@ impl Run<'_> {
         self,
         source: Source,
         sink: Sink,
-        access: Option<Access>,
+        far: FarSide,
         mut known: Known,
         mut signals: Signals,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
-        let (remote, endpoint, server) = self.far_side(access).await?;
+        let FarSide { remote, endpoint, server } = far;
         let (further, labels) = (config::further(self.args), source.labels());
         let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
         let Writing { chunks, sink } = feed::write(sink, further, labels).map_err(broken)?;
@@ -231,31 +269,6 @@ impl Run<'_> {
                 Ok(self.verdict(&report))
             }
         }
-    }
-
-    /// The API and its address: DingTalk's, or a server of our own, which lives as long as what is given back.
-    async fn far_side(&self, access: Option<Access>) -> Result<(DingTalk, String, Option<Server>), Failure> {
-        let (server, access) = if let Some(access) = access {
-            (None, access)
-        } else {
-            self.terminal
-                .say("resolving against the built-in sandbox: its people and their ids are invented");
-            let script = Script::default();
-            let server =
-                Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
-            let access = config::rehearsal(self.args, &server.endpoint(), &script)?;
-            (Some(server), access)
-        };
-        for remark in &access.remarks {
-            self.terminal.say(remark);
-        }
-        let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
-        let (mainland, exclusive) = (config::mainland(self.args), self.args.exclusive_accounts);
-        let remote = DingTalk {
-            client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
-            issuer: Issuer::new(http, &access.endpoint, access.credentials),
-        };
-        Ok((remote, access.endpoint.as_str().trim_end_matches('/').to_owned(), server))
     }
 
     /// Drives the engine, shows how it goes and listens for signals: how it ended, none where a second signal ended

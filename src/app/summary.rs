@@ -78,13 +78,7 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
-    if report.calls > 0 || report.token_calls > 0 {
-        let _ = write!(text, "\n{}", calls(report));
-    }
-    if report.holds > 0 {
-        let times = plural(report.holds, "time");
-        let _ = write!(text, "\nheld by throttling: {times}, {} in all{}", span(report.held()), held(report));
-    }
+    text.push_str(&spent(report));
     if report.rows(Status::OutOfScope) > 0 {
         text.push_str(
             "\nout_of_scope: the app does not see these people; widen its contact scope in the developer console",
@@ -94,8 +88,12 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
     text
 }
 
-/// The calls by kind, their repeats by cause, and how long replies took.
-fn calls(report: &Report) -> String {
+/// What the calls were: by kind, their repeats by cause, how long replies took, and how long throttling held them. Lines that
+/// each begin with a line end; nothing where there was no call of any kind.
+fn spent(report: &Report) -> String {
+    if report.calls == 0 && report.token_calls == 0 {
+        return String::new();
+    }
     let causes = Repeat::ALL.map(|cause| (report.repeats(cause), cause));
     let causes: Vec<_> = causes
         .into_iter()
@@ -105,10 +103,15 @@ fn calls(report: &Report) -> String {
     let repeated =
         if causes.is_empty() { String::new() } else { format!(" (repeated: {})", causes.join(", ")) };
     let (lookups, tokens) = (plural(report.calls, "lookup"), plural(report.token_calls, "token call"));
-    let mut text = format!("calls: {lookups}{repeated}, {tokens}");
+    let mut text = format!("\ncalls: {lookups}{repeated}, {tokens}");
     let within = |share| report.latency.within(share).map(brief);
+    // Writing to a string does not fail.
     if let (Some(half), Some(most), Some(nearly)) = (within(0.5), within(0.95), within(0.99)) {
         let _ = write!(text, "\nreplies: half within {half}, 95 % within {most}, 99 % within {nearly}");
+    }
+    if report.holds > 0 {
+        let times = plural(report.holds, "time");
+        let _ = write!(text, "\nheld by throttling: {times}, {} in all{}", span(report.held()), held(report));
     }
     text
 }
@@ -151,10 +154,10 @@ pub fn lacking(characters: u64) -> Option<String> {
     })
 }
 
-/// The last line of a run that wrote nothing.
+/// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
 #[must_use]
 pub fn broken_off(report: &Report, took: Duration) -> String {
-    format!("stopped after {} and {}", span(took), plural(report.calls, "call"))
+    format!("stopped after {} and {}{}", span(took), plural(report.calls, "call"), spent(report))
 }
 
 fn meaning(status: Status) -> &'static str {
@@ -215,12 +218,17 @@ mod tests {
         report.held_by[Limit::App as usize] = Duration::from_secs(1);
         report.held_by[Limit::Address as usize] = Duration::from_mins(1);
         let text = closing(&report, Duration::ZERO, &Target::Stdout);
-        for line in [
-            "\ncalls: 4 lookups (repeated: 1 after a transient answer, 1 with a new token), 1 token call\n",
-            "\nreplies: half within 2.0ms, 95 % within 1.5s, 99 % within 1.5s\n",
-            "\nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m\n",
-        ] {
-            assert!(text.contains(line), "{text}");
-        }
+        let spent = "\ncalls: 4 lookups (repeated: 1 after a transient answer, 1 with a new token), 1 token call\
+                     \nreplies: half within 2.0ms, 95 % within 1.5s, 99 % within 1.5s\
+                     \nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m";
+        assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
+        // One that wrote nothing has made its calls too.
+        let text = broken_off(&report, Duration::from_secs(2));
+        assert_eq!(text, format!("stopped after 2.0s and 4 calls{spent}"));
+        let mut report = Report::default();
+        report.token_calls = 2;
+        let text = broken_off(&report, Duration::ZERO);
+        assert_eq!(text, "stopped after 0.0s and 0 calls\ncalls: 0 lookups, 2 token calls");
+        assert_eq!(broken_off(&Report::default(), Duration::ZERO), "stopped after 0.0s and 0 calls");
     }
 }

@@ -1,5 +1,6 @@
 //! Runs that are told when to begin, and the reading of their moment on the command line.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Api, Desk, run, unlimited};
@@ -32,10 +33,40 @@ fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
 }
 
 #[test]
+fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let nothing = desk.file("nothing.pem", "");
+    let mut command = api.resolve_at("https://oapi.invalid", &input, &desk.path("out.csv"));
+    // No authority of the system's, so that nobody can be trusted.
+    command.env("SSL_CERT_FILE", &nothing).env("SSL_CERT_DIR", desk.path("")).args(["--start-at", "+1h"]);
+    let ended = Process::start(&mut command).end();
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no connection can be encrypted"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("starting at"), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["nothing.pem", "staff.csv"]);
+
+    let secret = desk.file("secret", "sandbox-secret\n");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret);
+    let mut process = Process::start(command.args(["--start-at", "+1h"]));
+    process.wait_for("starting at ");
+    assert!(process.stderr().contains("warning: others on this machine can read"), "{}", process.stderr());
+    process.signal("TERM");
+    assert_eq!(process.end().status, Some(143));
+}
+
+#[test]
 fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", "mobile\n13900000000\n");
-    for (moment, reason) in [("2025-01-01T00:00:00Z", "has passed"), ("soon", "is no moment")] {
+    for (moment, reason) in [
+        ("2025-01-01T00:00:00Z", "has passed"),
+        ("2025-01-01T00:00[+08:00]", "has passed"),
+        ("soon", "is no moment"),
+        ("23:59+08:00", "is no moment"),
+    ] {
         let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", moment]));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("--start-at: ") && ended.stderr.contains(reason), "{}", ended.stderr);

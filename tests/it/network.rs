@@ -4,7 +4,6 @@ mod fronts;
 mod lasting;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hyper::Version;
@@ -90,26 +89,39 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
             assert!(!scene.desk.path("out.csv").exists() && front.seen().is_empty());
         }
     }
+    let proxy = format!("https://localhost:{}", stranger.address.port());
+    let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN);
+    assert_eq!((ended.status, stranger.seen().len()), (Some(1), 0), "{}", ended.stderr);
+    let told = "https://oapi.invalid: the host or the proxy before it was reached, but its certificate is not trusted";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
 
 #[test]
 fn a_file_of_certificates_that_is_none_is_told() {
     let scene = Scene::new();
-    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let nothing = scene.desk.file("nothing.pem", "hello\n");
-    let broken = scene.desk.file("broken.pem", broken);
-    let told = |file: &Path| {
-        let ended = scene.run("https://localhost:1", &["--ca-file", file.to_str().unwrap()], &[]);
-        assert!(
-            matches!(ended.status, Some(1 | 2)) && ended.stderr.contains("--ca-file"),
-            "{}",
-            ended.stderr
-        );
-        ended.stderr
+    let ca = scene.authority.pem();
+    let framed = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    let damaged = |which: u8| {
+        format!(
+            "certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)"
+        )
     };
-    assert!(told(&nothing).contains("no certificate in it"));
-    assert!(told(Path::new("/nowhere.pem")).contains("/nowhere.pem: No such file"));
-    assert!(told(&broken).contains("cannot") || told(&broken).contains("encrypted"));
+    for (name, text, reason) in [
+        (
+            "nothing.pem",
+            Some("hello\n".to_owned()),
+            "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE".to_owned(),
+        ),
+        ("nowhere.pem", None, "No such file or directory (os error 2)".to_owned()),
+        ("bytes.pem", Some(framed("AAAA")), damaged(1)),
+        ("letters.pem", Some(ca.clone() + &framed("****")), damaged(2)),
+        ("half.pem", Some(ca[..ca.len() / 2].to_owned()), damaged(1)),
+    ] {
+        let file = text.map_or_else(|| scene.desk.path(name), |text| scene.desk.file(name, text));
+        let ended = scene.run("https://localhost:1", &["--ca-file", file.to_str().unwrap()], &[]);
+        let told = format!("dingmap: --ca-file {}: {reason}", file.display());
+        assert_eq!((ended.status, ended.stderr.lines().last()), (Some(2), Some(&*told)), "{}", ended.stderr);
+    }
 }
 
 #[test]

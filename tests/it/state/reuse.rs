@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use dingmap::sandbox::script::Script;
+
 use super::{calls_of, cut_short, numbers, shell, slow, table, undisturbed};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};
 use crate::served::{Process, until};
@@ -248,6 +250,39 @@ fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
     assert!(told.contains("without --restart"), "{told}");
     let info = run(dingmap().args(["state", "info", "--state"]).arg(api.state()));
     assert!(info.stdout.contains("app app") && info.stdout.contains("app token:"), "{info:?}");
+}
+
+#[test]
+fn what_a_token_learned_before_it_died_serves_the_next_token_of_its_app_alone() {
+    for (key, left) in [(Some("sandbox-key"), 20), (None, 40)] {
+        // The first call has a token handed out, which dies after twenty of the run's; the static one stays.
+        let script = Script { expire_tokens_after_calls: Some(21), ..unlimited() };
+        let (api, desk) = (Api::new(script), Desk::new());
+        let first = desk.file("first.csv", table(&numbers(1)));
+        calls_of(&api, &first, &desk.path("first.out.csv"), &["--no-state"]);
+        let dying = api.ledger().calls()[0].token.to_string();
+        let (input, output) = (desk.file("staff.csv", table(&numbers(40))), desk.path("out.csv"));
+        let with = |token: &str| {
+            let mut command = api.resolve(&input, &output);
+            command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").arg("-j1");
+            command.env("DINGTALK_ACCESS_TOKEN", token).envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
+            let before = api.ledger().calls().len();
+            let ended = run(&mut command);
+            (api.ledger().calls().len() - before, ended)
+        };
+        let (calls, ended) = with(&dying);
+        assert_eq!((calls, ended.status), (21, Some(5)), "{key:?}: {}", ended.stderr);
+        for words in
+            ["With DINGTALK_APP_KEY set beside a token", "and 21 calls\ncalls: 21 lookups, 0 token calls\n"]
+        {
+            assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        }
+        assert_eq!(ended.stderr.contains("kept for this token"), key.is_none(), "{}", ended.stderr);
+        let (calls, ended) = with("sandbox-token");
+        assert_eq!((calls, ended.status), (left, Some(0)), "{key:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.contains("resuming: 20 of"), key.is_some(), "{}", ended.stderr);
+        assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    }
 }
 
 #[test]
