@@ -56,7 +56,7 @@ pub enum LogFormat {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct Way {
-    /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY (for an http:// endpoint http_proxy) or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
+    /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
     #[arg(long, value_name = "URL", env = "DINGMAP_PROXY", hide_env_values = true)]
     pub proxy: Option<SecretString>,
     /// A PEM file with certificates to trust beside the system's: those of a proxy that inspects connections

@@ -62,8 +62,10 @@ impl Lookup {
             exclusive: None,
             content_type: content_type.to_owned(),
         };
-        let is_json = content_type.contains("json")
-            || (!content_type.contains("form-urlencoded") && body.trim_ascii_start().starts_with(b"{"));
+        // Names of types have no case (RFC 9110, 8.3.1).
+        let kind = content_type.to_ascii_lowercase();
+        let is_json = kind.contains("json")
+            || (!kind.contains("form-urlencoded") && body.trim_ascii_start().starts_with(b"{"));
         if is_json {
             let value: Value = serde_json::from_slice(body).unwrap_or_default();
             text_of(&value["mobile"]).clone_into(&mut lookup.mobile);
@@ -189,11 +191,11 @@ pub fn current_token(token: &str, seconds: u64, id: u64) -> String {
     format!(r#"{{"accessToken":"{token}","expireIn":{seconds},"request_id":"{id:016x}"}}"#)
 }
 
-/// The current call's refusal of credentials; it goes with HTTP 400.
+/// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id by this name.
 #[must_use]
 pub fn current_token_refused(id: u64) -> String {
     let code = "invalidClientIdOrSecret";
-    format!(r#"{{"code":"{code}","message":"无效的clientId或者clientSecret","request_id":"{id:016x}"}}"#)
+    format!(r#"{{"code":"{code}","message":"无效的clientId或者clientSecret","requestid":"{id:016x}"}}"#)
 }
 
 /// A token, as the legacy call gives it; `seconds` is its lifetime.

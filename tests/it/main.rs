@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod answers;
+mod clients;
 mod columns;
 mod containers;
 mod corpus;

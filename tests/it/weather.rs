@@ -46,6 +46,25 @@ fn transient_answers_are_tried_again_and_counted() {
 }
 
 #[test]
+fn the_summary_says_what_the_calls_were_spent_on() {
+    let mut script = unlimited();
+    let answers =
+        [Answer::code(-1), Answer::Drop, Answer::code(90018), Answer::wrapped("40014"), Answer::code(34567)];
+    script.calls.extend((10..).step_by(10).zip(answers));
+    let api = Api::new(script);
+    let ended = all_found(&api, 80, &["-j", "1"]);
+    for line in [
+        "80 distinct numbers asked with 85 calls (5 repeated)",
+        "\ncalls: 85 lookups (repeated: 1 after a transient answer, 1 after a failure of the line, 1 after throttling, 1 with a new token, 1 after an unknown code), 2 token calls\n",
+        "\nreplies: half within ",
+        "\nheld by throttling: 1 time, 1.0s in all: this app's calls a second 1.0s\n",
+    ] {
+        assert!(ended.stderr.contains(line), "{line}: {}", ended.stderr);
+    }
+    assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (85, 2));
+}
+
+#[test]
 fn too_fast_a_run_is_held_as_a_whole_and_loses_nothing() {
     let api = Api::new(Script { limit: Some(30), ..Script::default() });
     let ended = all_found(&api, 120, &["--max-retries", "0"]);

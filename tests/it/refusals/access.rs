@@ -151,6 +151,22 @@ fn a_partial_output_has_what_was_resolved_and_the_rest_as_pending() {
 }
 
 #[test]
+fn what_was_answered_before_a_dead_end_is_kept_and_the_same_command_asks_only_the_rest() {
+    for (answer, said, _) in fatal() {
+        let mut script = unlimited();
+        script.calls.insert(30, answer);
+        let (desk, api) = (Desk::new(), Api::new(script));
+        let output = desk.path("out.csv");
+        let mut command = api.resolve(&desk.file("in.csv", people(80)), &output);
+        command.args(["-j", "1"]);
+        told(&run(&mut command), 5, &[said, "the same command goes on from there"]);
+        assert_eq!((api.ledger().calls().len(), output.exists()), (31, false));
+        told(&run(&mut command), 0, &["resuming: 30 of "]);
+        assert_eq!(api.ledger().calls().len(), 80 + 1, "the one that ended it, and each number once");
+    }
+}
+
+#[test]
 fn standard_output_ends_with_the_last_row_before_the_one_that_stopped_the_run() {
     let (desk, mut script) = (Desk::new(), unlimited());
     script.calls.insert(2, Answer::code(60011));
