@@ -137,9 +137,11 @@ pub mod app {
     pub mod config;
     pub mod board;
     pub mod terminal;
+    pub mod files;
     pub mod summary;
     pub mod outlook;
     pub mod recall;
+    pub mod outlet;
     pub mod departure;
     pub mod resolve;
     pub mod rehearsal;

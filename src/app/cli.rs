@@ -113,6 +113,9 @@ pub struct Resolve {
     /// The CSV to write; - is standard output [default: NAME.resolved.csv beside the input]
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = "Input and output")]
     pub output: Option<PathBuf>,
+    /// Also write the rows that may succeed on another try, as they came in: the input of that try; - is standard output
+    #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = "Input and output")]
+    pub failed: Option<PathBuf>,
     /// A column with numbers: its header, its position from 1, or a regular expression that fits one header; where it is
     /// given several times (in the variable: several lines), the next one is tried for rows whose number before is
     /// invalid or not found [default: detected]

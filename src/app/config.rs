@@ -153,7 +153,13 @@ pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Resul
         let own = if encoding == read { survey.bytes } else { 0 };
         own + survey.rows * LEAST_APPENDED
     });
-    Ok(Style { encoding: Some(encoding), bom: args.output_bom, excel_safe: args.excel_safe, least })
+    Ok(Style {
+        encoding: Some(encoding),
+        bom: args.output_bom,
+        excel_safe: args.excel_safe,
+        least,
+        ..Style::default()
+    })
 }
 
 /// What bounds the run. The window is wide enough for one slow reply not to starve the workers (DESIGN 7).

@@ -11,6 +11,7 @@ use crate::api::token::Credentials;
 use crate::app::cli::{Mainland, Resolve, Switch};
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, state_lost};
+use crate::app::files::same;
 use crate::app::outlook::{Memory, refused, told};
 use crate::app::signals::Signals;
 use crate::app::summary;
@@ -123,13 +124,6 @@ pub fn memory(plan: Option<&Plan>) -> Memory {
         Some(plan) if plan.scope.is_of_token() => Memory::Token,
         Some(_) => Memory::Kept,
     }
-}
-
-/// Whether two paths lead to one file.
-#[must_use]
-pub fn same(one: &Path, other: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
-    one != Path::new("-") && whole(one).is_some_and(|one| Some(one) == whole(other))
 }
 
 fn scope(args: &Resolve, access: Option<&Access>) -> Scope {

@@ -5,12 +5,11 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Zoned;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::api::client::Client;
 use crate::api::http::Http;
@@ -21,7 +20,9 @@ use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::files::{self, Targets};
 use crate::app::network;
+use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::recall;
 use crate::app::signals::Signals;
@@ -31,7 +32,7 @@ use crate::domain::entry::looks_like_mobile;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::ending::End;
-use crate::engine::feed::{self, Load, Reading, Writing};
+use crate::engine::feed::{self, Load, Reading, Sinks, Writing};
 use crate::engine::pipeline::{self, Ends};
 use crate::engine::remote::DingTalk;
 use crate::engine::settings::Settings;
@@ -39,14 +40,9 @@ use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::store::known::Known;
 use crate::table::container::{self, ContainerError, Wishes};
-use crate::table::head::Head;
-use crate::table::sink::{Sink, SinkError, Style};
 use crate::table::source::{Source, SourceError};
 use crate::table::survey::{Survey, survey};
 use crate::table::target::Target;
-
-/// How long a second Ctrl-C leaves the writer to remove its temporary file; it only waits on a full pipe.
-const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Runs the command: the exit status of a run that wrote its output.
 ///
@@ -60,8 +56,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     bounds.reads_on = total.is_some();
     terminal.say(&summary::opening(&title, &source, total));
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
-    let output = config::output(args);
-    let target = if output == Path::new("-") { Target::Stdout } else { Target::File(output) };
+    let targets = files::targets(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -71,7 +66,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         // The input came first, then the output, then the credentials: what a person has at hand is checked before what
         // they have to fetch.
-        let sink = create(&mut signals, target.clone(), source.head().clone(), style).await?;
+        let sinks = outlet::create(&mut signals, targets.clone(), source.head().clone(), style).await?;
         let access =
             if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
@@ -89,28 +84,11 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
             terminal.say(&crowd);
         }
         terminal.begin(total);
-        Run { args, terminal, bounds, total, target, memory }.run(source, sink, far, known, signals).await
+        Run { args, terminal, bounds, total, targets, memory }.run(source, sinks, far, known, signals).await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     exit
-}
-
-/// Opens the output. A FIFO that nobody reads makes that wait, which a signal ends.
-async fn create(signals: &mut Signals, target: Target, head: Head, style: Style) -> Result<Sink, Failure> {
-    let mut creating = tokio::task::spawn_blocking(move || Sink::create(target, &head, style));
-    tokio::select! {
-        biased;
-        sink = &mut creating => match sink {
-            Ok(sink) => sink.map_err(|error| Failure::of(Exit::Output, error)),
-            Err(error) => Err(Failure::of(Exit::Broken, error)),
-        },
-        signal = signals.next() => {
-            // A temporary file that was just made is removed with the sink that this gives.
-            drop(timeout(AT_ONCE, creating).await);
-            Err(Failure::new(Exit::Interrupted(signal), "interrupted while opening the output"))
-        }
-    }
 }
 
 /// Opens the input, and says what to call it. A regular file is read through once before, so that a bad row is told before
@@ -193,7 +171,7 @@ struct Run<'a> {
     terminal: &'a Terminal,
     bounds: Settings,
     total: Option<u64>,
-    target: Target,
+    targets: Targets,
     /// What becomes of the answers.
     memory: Memory,
 }
@@ -202,7 +180,7 @@ impl Run<'_> {
     async fn run(
         self,
         source: Source,
-        sink: Sink,
+        sinks: Sinks,
         far: FarSide,
         mut known: Known,
         mut signals: Signals,
@@ -211,7 +189,7 @@ impl Run<'_> {
         let FarSide { remote, endpoint, server } = far;
         let (further, labels) = (config::further(self.args), source.labels());
         let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
-        let Writing { chunks, sink } = feed::write(sink, further, labels).map_err(broken)?;
+        let Writing { chunks, sinks } = feed::write(sinks, further, labels).map_err(broken)?;
         let started = Instant::now();
         let (ended, signalled) =
             self.drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals).await;
@@ -220,7 +198,13 @@ impl Run<'_> {
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
         let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
-        let sink = outrun(&mut signals, sink, signalled, if hurried { AT_ONCE } else { Duration::MAX }).await;
+        let sinks = outlet::outrun(
+            &mut signals,
+            sinks,
+            signalled,
+            if hurried { outlet::AT_ONCE } else { Duration::MAX },
+        )
+        .await;
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);
             let text = "interrupted at once; answers of the last second may have to be asked again";
@@ -236,7 +220,7 @@ impl Run<'_> {
         })?;
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
-        let sink = sink.map_err(told)?.map_err(unwritable)?;
+        let sinks = sinks.map_err(told)?.map_err(unwritable)?;
         let mut lacking = 0;
         // The only copy of the input is not exchanged for one with open rows, unless that is asked for.
         let whole = report.rows(Status::Pending) == 0 || self.args.partial || !self.replaces_input();
@@ -246,12 +230,12 @@ impl Run<'_> {
             self.is_all_there(&report)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
-            lacking = sink.finish(&tail).map_err(unwritable)?;
+            lacking = sinks.finish(&tail).map_err(unwritable)?;
         }
         let unfinished = recall::finish(settled, matches!(end, End::Finished)).err();
         let took = started.elapsed();
         self.terminal.say(&if written {
-            summary::closing(&report, took, &self.target)
+            summary::closing(&report, took, &self.targets)
         } else {
             summary::broken_off(&report, took)
         });
@@ -336,12 +320,12 @@ impl Run<'_> {
 
     /// Whether the output takes the input's place.
     fn replaces_input(&self) -> bool {
-        matches!(&self.target, Target::File(path) if recall::same(path, &self.args.input))
+        matches!(&self.targets.all, Target::File(path) if files::same(path, &self.args.input))
     }
 
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
-        let place = match &self.target {
+        let place = match &self.targets.all {
             Target::Stdout => "standard output has the rows up to the first open one".to_owned(),
             Target::File(path) => format!(
                 "{} was not written; --partial writes it with the open rows as pending",
@@ -350,32 +334,4 @@ impl Run<'_> {
         };
         Failure::new(failure.exit, format!("{:#}\n  {place}", failure.error))
     }
-}
-
-/// Waits for the writer, for so long at most; a signal cuts the wait down to [`AT_ONCE`].
-async fn outrun(
-    signals: &mut Signals,
-    writer: JoinHandle<Result<Sink, SinkError>>,
-    signalled: Option<Signal>,
-    patience: Duration,
-) -> Result<Result<Sink, SinkError>, Failure> {
-    let mut joined = tokio::task::spawn_blocking(move || writer.join());
-    let (signal, patience) = tokio::select! {
-        biased;
-        joined = &mut joined => return ended(joined),
-        () = sleep(patience) => (signalled.unwrap_or(Signal::Interrupt), Duration::ZERO),
-        signal = signals.next() => (signal, AT_ONCE),
-    };
-    match timeout(patience, joined).await {
-        Ok(joined) => ended(joined),
-        Err(_) => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
-    }
-}
-
-/// What the writer gave back; that it panicked is a bug of ours.
-fn ended<E, P>(
-    joined: Result<Result<Result<Sink, SinkError>, P>, E>,
-) -> Result<Result<Sink, SinkError>, Failure> {
-    let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
-    joined.map_err(|_| bug())?.map_err(|_| bug())
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::app::exit::shown;
+use crate::app::files::Targets;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
 use crate::table::columns::Column;
 use crate::table::lead;
 use crate::table::source::Source;
-use crate::table::target::Target;
 
 /// What people call an input.
 #[must_use]
@@ -53,7 +53,7 @@ pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
 
 /// The last block: counts, calls and the place of the output.
 #[must_use]
-pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
+pub fn closing(report: &Report, took: Duration, places: &Targets) -> String {
     let mut text = format!("{} in {}: ", plural(report.rows_in, "row"), span(took));
     // Writing to a string does not fail.
     let _ = write!(
@@ -84,7 +84,15 @@ pub fn closing(report: &Report, took: Duration, place: &Target) -> String {
             "\nout_of_scope: the app does not see these people; widen its contact scope in the developer console",
         );
     }
-    let _ = write!(text, "\nwritten to {place}");
+    let _ = write!(text, "\nwritten to {}", places.all);
+    if let Some(failed) = &places.failed {
+        let rows: u64 = Status::ALL
+            .into_iter()
+            .filter(|status| status.may_yet_succeed())
+            .map(|status| report.rows(status))
+            .sum();
+        let _ = write!(text, "\n{} to try again written to {failed}", plural(rows, "row"));
+    }
     text
 }
 
@@ -188,6 +196,11 @@ fn span(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::target::Target;
+
+    fn places() -> Targets {
+        Targets { all: Target::Stdout, failed: Some(Target::File("failed.csv".into())) }
+    }
 
     #[test]
     fn the_last_block_has_what_happened_and_nothing_else() {
@@ -201,7 +214,7 @@ mod tests {
         report.count(Status::Found);
         report.count(Status::Found);
         report.count(Status::OutOfScope);
-        let text = closing(&report, Duration::from_millis(1234), &Target::Stdout);
+        let text = closing(&report, Duration::from_millis(1234), &places());
         assert!(
             text.starts_with(
                 "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"
@@ -210,14 +223,14 @@ mod tests {
         );
         assert!(text.contains("\n  found                2") && text.contains("contact scope"), "{text}");
         assert!(
-            text.ends_with("written to standard output")
+            text.ends_with("written to standard output\n0 rows to try again written to failed.csv")
                 && !text.contains("held")
                 && !text.contains("invalid")
         );
         report.holds = 1;
         report.held_by[Limit::App as usize] = Duration::from_secs(1);
         report.held_by[Limit::Address as usize] = Duration::from_mins(1);
-        let text = closing(&report, Duration::ZERO, &Target::Stdout);
+        let text = closing(&report, Duration::ZERO, &places());
         let spent = "\ncalls: 4 lookups (repeated: 1 after a transient answer, 1 with a new token), 1 token call\
                      \nreplies: half within 2.0ms, 95 % within 1.5s, 99 % within 1.5s\
                      \nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m";

@@ -47,6 +47,12 @@ impl Status {
             Self::Pending => "pending",
         }
     }
+
+    /// Whether the row may come to another status by the same call at another time.
+    #[must_use]
+    pub const fn may_yet_succeed(self) -> bool {
+        matches!(self, Self::Failed | Self::Pending)
+    }
 }
 
 impl fmt::Display for Status {

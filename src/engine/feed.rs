@@ -54,13 +54,35 @@ pub struct Reading {
     pub tail: JoinHandle<Vec<u8>>,
 }
 
+/// Where rows are written.
+#[derive(Debug)]
+pub struct Sinks {
+    /// Every row, with its answer.
+    pub all: Sink,
+    /// Those that may succeed on another try, as they came in, where they are asked for.
+    pub failed: Option<Sink>,
+}
+
+impl Sinks {
+    /// Ends both, the one of every row with `tail`: how many characters of the input its encoding lacked.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the system refuses the bytes or a name.
+    pub fn finish(self, tail: &[u8]) -> Result<u64, SinkError> {
+        let lacking = self.all.finish(tail)?;
+        // Last, since it is the lesser loss.
+        self.failed.map(|failed| failed.finish(&[])).transpose()?;
+        Ok(lacking)
+    }
+}
+
 /// Where answered rows go.
 #[derive(Debug)]
 pub struct Writing {
     /// The rows, in order.
     pub chunks: mpsc::Sender<Chunk<Load>>,
-    /// The sink, once the sender is gone: its owner decides whether it is finished or dropped.
-    pub sink: JoinHandle<Result<Sink, SinkError>>,
+    /// The sinks, once the sender is gone: their owner decides whether they are finished or dropped.
+    pub sinks: JoinHandle<Result<Sinks, SinkError>>,
 }
 
 /// Starts to read.
@@ -98,9 +120,9 @@ fn numbered(batch: Batch, rules: Rules, per_row: NonZeroUsize) -> Sheet<Load> {
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(mut sink: Sink, further: Further, labels: Vec<String>) -> io::Result<Writing> {
+pub fn write(mut sinks: Sinks, further: Further, labels: Vec<String>) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
-    let sink = thread::Builder::new().name("writer".into()).spawn(move || {
+    let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
             for (row, Answer { nth, outcome }) in chunk.rows.zip(&chunk.answers) {
@@ -125,15 +147,18 @@ pub fn write(mut sink: Sink, further: Further, labels: Vec<String>) -> io::Resul
                     asked.map(|entry| entry.mobile.sent(mainland)).unwrap_or_default()
                 });
                 cells.extend(sent.as_deref());
-                sink.row(&chunk.load.batch, row, &cells)?;
+                sinks.all.row(&chunk.load.batch, row, &cells)?;
+                if let Some(failed) = sinks.failed.as_mut().filter(|_| status.may_yet_succeed()) {
+                    failed.bare_row(&chunk.load.batch, row)?;
+                }
             }
             if receiver.is_empty() {
-                sink.flush()?;
+                sinks.all.flush()?;
             }
         }
-        Ok(sink)
+        Ok(sinks)
     })?;
-    Ok(Writing { chunks, sink })
+    Ok(Writing { chunks, sinks })
 }
 
 impl Load {

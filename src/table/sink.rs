@@ -17,28 +17,34 @@ const GATHERED: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The place cannot be written to; nothing was done yet.
-    #[error("cannot create {target}: {cause}; {}", advice(cause))]
+    #[error("cannot create {target}: {cause}; {}", advice(cause, flag))]
     Create {
         /// Where the output was to go.
         target: Target,
         /// What the system says.
         cause: io::Error,
+        /// The flag that names the place.
+        flag: &'static str,
     },
     /// Writing failed on the way; a file that stood there before is untouched.
-    #[error("cannot write to {target}: {cause}; {}", advice(cause))]
+    #[error("cannot write to {target}: {cause}; {}", advice(cause, flag))]
     Write {
         /// Where the output goes.
         target: Target,
         /// What the system says.
         cause: io::Error,
+        /// The flag that names the place.
+        flag: &'static str,
     },
     /// The complete output could not be put under its name.
-    #[error("cannot put the finished output in place as {target}: {cause}; {}", advice(cause))]
+    #[error("cannot put the finished output in place as {target}: {cause}; {}", advice(cause, flag))]
     Finish {
         /// Where the output goes.
         target: Target,
         /// What the system says.
         cause: io::Error,
+        /// The flag that names the place.
+        flag: &'static str,
     },
 }
 
@@ -51,28 +57,28 @@ impl SinkError {
     }
 }
 
-fn advice(cause: &io::Error) -> &'static str {
+fn advice(cause: &io::Error, flag: &str) -> String {
     use io::ErrorKind as Kind;
     match cause.kind() {
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
-            "make room and run the same command again"
+            "make room and run the same command again".to_owned()
         }
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
-            "get permission to write in that directory, or choose another place with --output"
+            format!("get permission to write in that directory, or choose another place with {flag}")
         }
         Kind::NotFound | Kind::NotADirectory => {
-            "create the directory first, or choose another place with --output"
+            format!("create the directory first, or choose another place with {flag}")
         }
-        Kind::IsADirectory => "name a file in it with --output",
+        Kind::IsADirectory => format!("name a file in it with {flag}"),
         Kind::BrokenPipe => {
-            "the program that reads the output has ended; run again with one that reads to the end"
+            "the program that reads the output has ended; run again with one that reads to the end".to_owned()
         }
-        _ => "choose another place with --output, or put this right, and run the same command again",
+        _ => format!("choose another place with {flag}, or put this right, and run the same command again"),
     }
 }
 
 /// What is settled about the output before it is begun; everything else is as in the input.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Style {
     /// The output's encoding.
     pub encoding: Option<Encoding>,
@@ -82,12 +88,22 @@ pub struct Style {
     pub excel_safe: bool,
     /// How many bytes the output will have at least, as far as that is known: without room for them it is not begun.
     pub least: u64,
+    /// The flag that names the place, for whoever has to choose another.
+    pub flag: &'static str,
+}
+
+impl Default for Style {
+    /// As the input, at the place of `--output`.
+    fn default() -> Self {
+        Self { encoding: None, bom: None, excel_safe: false, least: 0, flag: "--output" }
+    }
 }
 
 /// A table that is being written. Dropped before [`Sink::finish`], it leaves no file behind.
 pub struct Sink {
     output: Output,
     target: Target,
+    flag: &'static str,
     delimiter: char,
     /// The input's encoding.
     from: Encoding,
@@ -116,12 +132,13 @@ impl Sink {
     /// [`SinkError::Create`] when the place cannot be written to.
     pub fn create(target: Target, head: &Head, style: Style) -> Result<Self, SinkError> {
         match Output::open(&target, style.least) {
-            Err(cause) => Err(SinkError::Create { target, cause }),
+            Err(cause) => Err(SinkError::Create { target, cause, flag: style.flag }),
             Ok(output) => {
                 let (from, to) = (head.encoding, style.encoding.unwrap_or(head.encoding));
                 let mut sink = Self {
                     output,
                     target,
+                    flag: style.flag,
                     delimiter: char::from(head.delimiter),
                     from,
                     to,
@@ -162,13 +179,27 @@ impl Sink {
         if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
     }
 
+    /// Writes row `row` (from 0) of `batch` as it stands in the input, without the blank lines before it.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn bare_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
+        self.pass(batch.raw(row));
+        self.pass(batch.terminator(row));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    }
+
     /// Hands what was written so far to the system, so that a reader of standard output gets it.
     ///
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
     pub fn flush(&mut self) -> Result<(), SinkError> {
         self.spill()?;
-        self.output.flush().map_err(|cause| SinkError::Write { target: self.target.clone(), cause })
+        self.output.flush().map_err(|cause| SinkError::Write {
+            target: self.target.clone(),
+            cause,
+            flag: self.flag,
+        })
     }
 
     /// Ends the table with `tail`, the blank lines behind the last row, and puts a file under its name. Gives how many
@@ -179,15 +210,15 @@ impl Sink {
     pub fn finish(mut self, tail: &[u8]) -> Result<u64, SinkError> {
         self.pass(tail);
         self.spill()?;
-        let Self { output, target, lacking, .. } = self;
-        output.finish().map_err(|cause| SinkError::Finish { target, cause })?;
+        let Self { output, target, lacking, flag, .. } = self;
+        output.finish().map_err(|cause| SinkError::Finish { target, cause, flag })?;
         Ok(lacking)
     }
 
     fn spill(&mut self) -> Result<(), SinkError> {
         let written = self.output.write_all(&self.gathered);
         self.gathered.clear();
-        written.map_err(|cause| SinkError::Write { target: self.target.clone(), cause })
+        written.map_err(|cause| SinkError::Write { target: self.target.clone(), cause, flag: self.flag })
     }
 
     /// Writes whole characters of the input: as they are, unless the output's encoding is another one.

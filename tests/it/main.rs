@@ -12,6 +12,7 @@ mod departure;
 mod dialects;
 mod encodings;
 mod endings;
+mod failed;
 mod faults;
 mod harness;
 mod network;

@@ -1,0 +1,82 @@
+//! The files that a run writes: opened before the first call, so that a place that cannot be written to is told then, and
+//! let go of in order, whatever ends the run. Leaves what is written to `engine::feed`.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::app::exit::{Exit, Failure, Signal};
+use crate::app::files::Targets;
+use crate::app::signals::Signals;
+use crate::engine::feed::Sinks;
+use crate::table::head::Head;
+use crate::table::sink::{Sink, SinkError, Style};
+
+/// How long a second Ctrl-C leaves the writer to remove its temporary files; it only waits on a full pipe.
+pub const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// Opens the outputs. A FIFO that nobody reads makes that wait, which a signal ends.
+///
+/// # Errors
+/// Output (7) for a place that cannot be written to; interrupted, by a signal.
+pub async fn create(
+    signals: &mut Signals,
+    targets: Targets,
+    head: Head,
+    style: Style,
+) -> Result<Sinks, Failure> {
+    let mut creating = tokio::task::spawn_blocking(move || open(targets, &head, style));
+    tokio::select! {
+        biased;
+        sinks = &mut creating => match sinks {
+            Ok(sinks) => sinks.map_err(|error| Failure::of(Exit::Output, error)),
+            Err(error) => Err(Failure::of(Exit::Broken, error)),
+        },
+        signal = signals.next() => {
+            // A temporary file that was just made is removed with the sinks that this gives.
+            drop(timeout(AT_ONCE, creating).await);
+            Err(Failure::new(Exit::Interrupted(signal), "interrupted while opening the output"))
+        }
+    }
+}
+
+fn open(Targets { all, failed }: Targets, head: &Head, style: Style) -> Result<Sinks, SinkError> {
+    let all = Sink::create(all, head, style)?;
+    // They come out as they came in, to the byte: no column is appended, and nothing is converted.
+    let bare = Head { names: None, ..head.clone() };
+    let style = Style { flag: "--failed", ..Style::default() };
+    let failed = failed.map(|target| Sink::create(target, &bare, style)).transpose()?;
+    Ok(Sinks { all, failed })
+}
+
+/// Waits for the writer, for so long at most; a signal cuts the wait down to [`AT_ONCE`].
+///
+/// # Errors
+/// Interrupted, by a signal; unexpected (1) where the writer panicked.
+pub async fn outrun(
+    signals: &mut Signals,
+    writer: JoinHandle<Result<Sinks, SinkError>>,
+    signalled: Option<Signal>,
+    patience: Duration,
+) -> Result<Result<Sinks, SinkError>, Failure> {
+    let mut joined = tokio::task::spawn_blocking(move || writer.join());
+    let (signal, patience) = tokio::select! {
+        biased;
+        joined = &mut joined => return ended(joined),
+        () = sleep(patience) => (signalled.unwrap_or(Signal::Interrupt), Duration::ZERO),
+        signal = signals.next() => (signal, AT_ONCE),
+    };
+    match timeout(patience, joined).await {
+        Ok(joined) => ended(joined),
+        Err(_) => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
+    }
+}
+
+/// What the writer gave back; that it panicked is a bug of ours.
+fn ended<E, P>(
+    joined: Result<Result<Result<Sinks, SinkError>, P>, E>,
+) -> Result<Result<Sinks, SinkError>, Failure> {
+    let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
+    joined.map_err(|_| bug())?.map_err(|_| bug())
+}
