@@ -138,7 +138,10 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod files;
+    pub mod account;
+    pub mod papers;
     pub mod summary;
+    pub mod opening;
     pub mod outlook;
     pub mod recall;
     pub mod outlet;

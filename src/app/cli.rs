@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use secrecy::ExposeSecret;
 
 use crate::api::rate::Rate;
-use crate::app::flags::{Keep, Show, StateCommand, Way};
+use crate::app::flags::{Keep, Show, StateCommand, Tell, Way};
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;
@@ -254,6 +254,10 @@ pub struct Resolve {
     /// Where answers are kept
     #[command(flatten)]
     pub keep: Keep,
+
+    /// What to leave beside the output
+    #[command(flatten)]
+    pub tell: Tell,
 
     /// What to show on standard error
     #[command(flatten)]

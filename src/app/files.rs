@@ -1,4 +1,5 @@
-//! The files that a run writes, by name: which they are, and that no two of them are one. Leaves opening them to `outlet`.
+//! The files that a run writes, by name: which they are, and that no two of them are one. Leaves opening them to `outlet` and
+//! `papers`.
 
 use std::path::Path;
 
@@ -14,6 +15,10 @@ pub struct Targets {
     pub all: Target,
     /// The rows that may succeed on another try, where they are asked for.
     pub failed: Option<Target>,
+    /// The run's account as JSON.
+    pub summary: Option<Target>,
+    /// The same as metrics.
+    pub metrics: Option<Target>,
 }
 
 /// Where the outputs go.
@@ -22,19 +27,29 @@ pub struct Targets {
 /// Usage (2) where two files would be one.
 pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
     let output = config::output(args);
-    let at = |path: &Path| {
-        if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
-    };
-    if let Some(failed) = &args.failed {
-        let both_stdout = failed == Path::new("-") && output == Path::new("-");
-        for (other, what) in [(&output, "output"), (&args.input, "input")] {
-            if same(failed, other) || (both_stdout && what == "output") {
-                let text = format!("--failed: {} is the {what}; name another file", failed.display());
-                return Err(Failure::new(Exit::Usage, text));
-            }
+    let asked = [
+        ("--failed", args.failed.as_deref()),
+        ("--summary", args.tell.summary.as_deref()),
+        ("--metrics", args.tell.metrics.as_deref()),
+    ];
+    let mut taken = vec![("the input", &*args.input), ("the output", &*output)];
+    for (flag, path) in asked.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {
+        let stdout = |other: &Path| path == Path::new("-") && other == Path::new("-");
+        // What comes from standard input takes nothing from standard output.
+        let meets =
+            |(place, (_, other)): (usize, &(&str, &Path))| same(path, other) || (place > 0 && stdout(other));
+        if let Some((_, (what, _))) = taken.iter().enumerate().find(|taken| meets(*taken)) {
+            let text = format!("{flag}: {} is {what} already; name another file", path.display());
+            return Err(Failure::new(Exit::Usage, text));
         }
+        taken.push((flag, path));
     }
-    Ok(Targets { all: at(&output), failed: args.failed.as_deref().map(at) })
+    let [failed, summary, metrics] = asked.map(|(_, path)| path.map(target));
+    Ok(Targets { all: target(&output), failed, summary, metrics })
+}
+
+fn target(path: &Path) -> Target {
+    if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
 }
 
 /// Whether two paths lead to one file.

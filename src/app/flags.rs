@@ -67,6 +67,18 @@ pub struct Way {
     pub insecure_http: bool,
 }
 
+/// What a run leaves to be read beside its output.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Reports")]
+pub struct Tell {
+    /// Write an account of the run as JSON, whatever it came to; - is standard output
+    #[arg(long, value_name = "FILE", env = "DINGMAP_SUMMARY")]
+    pub summary: Option<PathBuf>,
+    /// Write the same as Prometheus text, for the node exporter's textfile collector
+    #[arg(long, value_name = "FILE", env = "DINGMAP_METRICS")]
+    pub metrics: Option<PathBuf>,
+}
+
 /// Where a run keeps its answers, and which it uses.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "State")]

@@ -41,7 +41,7 @@ pub async fn create(
     }
 }
 
-fn open(Targets { all, failed }: Targets, head: &Head, style: Style) -> Result<Sinks, SinkError> {
+fn open(Targets { all, failed, .. }: Targets, head: &Head, style: Style) -> Result<Sinks, SinkError> {
     let all = Sink::create(all, head, style)?;
     // They come out as they came in, to the byte: no column is appended, and nothing is converted.
     let bare = Head { names: None, ..head.clone() };

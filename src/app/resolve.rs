@@ -1,8 +1,8 @@
 //! `dingmap resolve`: puts the floors together for one run and tells how it went. Leaves every rule to the floors.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::api::client::Client;
 use crate::api::http::Http;
 use crate::api::pace::Pace;
 use crate::api::token::Issuer;
+use crate::app::account::Account;
 use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
@@ -22,13 +23,14 @@ use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::files::{self, Targets};
 use crate::app::network;
+use crate::app::opening::{self, Opened};
 use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
+use crate::app::papers::Papers;
 use crate::app::recall;
 use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::app::terminal::Terminal;
-use crate::domain::entry::looks_like_mobile;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::ending::End;
@@ -39,9 +41,8 @@ use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::store::known::Known;
-use crate::table::container::{self, ContainerError, Wishes};
+use crate::store::scope::sha256;
 use crate::table::source::{Source, SourceError};
-use crate::table::survey::{Survey, survey};
 use crate::table::target::Target;
 
 /// Runs the command: the exit status of a run that wrote its output.
@@ -49,14 +50,41 @@ use crate::table::target::Target;
 /// # Errors
 /// A [`Failure`] for everything that people have to be told.
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
-    let mut bounds = config::bounds(args, fastrand::u64(..))?;
+    let bounds = config::bounds(args, fastrand::u64(..))?;
     let departure = departure::planned(args.start_at.as_deref(), &Zoned::now())?;
-    let (source, title, survey) = open(args)?;
+    let targets = files::targets(args)?;
+    let papers = Papers::open(&targets)?;
+    let mut account = Account::new(args, summary::name(&args.input));
+    let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &mut account);
+    account.ended(&result);
+    match (papers.write(&account), result) {
+        (Ok(()), result) => result,
+        (Err(failure), Ok(_)) => Err(failure),
+        (Err(failure), Err(first)) => {
+            terminal.complain(&format!("{:#}", failure.error));
+            Err(first)
+        }
+    }
+}
+
+fn attempt(
+    args: &Resolve,
+    terminal: &Terminal,
+    mut bounds: Settings,
+    departure: Option<&Zoned>,
+    targets: Targets,
+    account: &mut Account,
+) -> Result<Exit, Failure> {
+    let Opened { source, title, survey } = opening::open(args)?;
     let total = survey.as_ref().map(|survey| survey.rows);
+    // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
+    let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
+    let wanted = targets.summary.is_some() && total.is_some();
+    let sha256 = wanted.then(digest).transpose()?;
+    account.opened(&source, sha256);
     bounds.reads_on = total.is_some();
     terminal.say(&summary::opening(&title, &source, total));
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
-    let targets = files::targets(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -73,9 +101,10 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         let memory = recall::memory(plan.as_ref());
         let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
         let far = FarSide::of(args, access, terminal).await?;
+        account.endpoint(&far.endpoint);
         let known = recall::begin(plan, &mut signals, terminal).await?;
         // Last of all: who waits for a moment has heard by then of everything that there is to mend.
-        if let Some(moment) = &departure {
+        if let Some(moment) = departure {
             departure::wait(moment, &mut signals, terminal).await?;
         }
         if crowded
@@ -84,50 +113,13 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
             terminal.say(&crowd);
         }
         terminal.begin(total);
-        Run { args, terminal, bounds, total, targets, memory }.run(source, sinks, far, known, signals).await
+        Run { args, terminal, bounds, total, targets, memory, account }
+            .run(source, sinks, far, known, signals)
+            .await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     exit
-}
-
-/// Opens the input, and says what to call it. A regular file is read through once before, so that a bad row is told before
-/// the first call and the number of rows is known.
-fn open(args: &Resolve) -> Result<(Source, String, Option<Survey>), Failure> {
-    let mut options = config::reading(args);
-    let wishes = Wishes { sheet: args.sheet.as_deref(), delimiter: args.delimiter };
-    let looks = |cell: &str| looks_like_mobile(cell, args.region);
-    let name = summary::name(&args.input);
-    let unreadable =
-        |error| Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(name.clone()) };
-    let unopened = |error| {
-        let exit = if matches!(error, ContainerError::NoSheets) { Exit::Usage } else { Exit::Input };
-        Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
-    };
-    let piped = args.input == Path::new("-");
-    let regular = !piped && std::fs::metadata(&args.input).is_ok_and(|metadata| metadata.is_file());
-    let open = || {
-        if piped {
-            container::stream(Box::new(io::stdin()), wishes)
-        } else {
-            container::open(&args.input, wishes)
-        }
-    };
-    let mut opened = open().map_err(unopened)?;
-    if opened.delimiter.is_some() && options.encoding.is_some() {
-        let text = format!("{name} is a workbook, whose text needs no --encoding: leave it out");
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    options.delimiter = opened.delimiter.or(options.delimiter);
-    options.eager = regular;
-    let mut found = None;
-    if regular {
-        found = Some(survey(opened.reader, &options, &looks).map_err(unreadable)?);
-        opened = open().map_err(unopened)?;
-    }
-    let source = Source::open(opened.reader, &options, &looks).map_err(unreadable)?;
-    let title = opened.remark.map_or_else(|| name.clone(), |remark| format!("{name} ({remark})"));
-    Ok((source, title, found))
 }
 
 /// The API and its address: DingTalk's, or those of a server of our own.
@@ -174,6 +166,7 @@ struct Run<'a> {
     targets: Targets,
     /// What becomes of the answers.
     memory: Memory,
+    account: &'a mut Account,
 }
 
 impl Run<'_> {
@@ -218,6 +211,7 @@ impl Run<'_> {
             let error = anyhow::Error::new(error).context(summary::name(&self.args.input));
             told(Failure { exit: Exit::Input, error })
         })?;
+        self.account.report(&report);
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
@@ -231,6 +225,7 @@ impl Run<'_> {
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
             lacking = sinks.finish(&tail).map_err(unwritable)?;
+            self.account.written();
         }
         let unfinished = recall::finish(settled, matches!(end, End::Finished)).err();
         let took = started.elapsed();

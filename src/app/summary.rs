@@ -199,7 +199,12 @@ mod tests {
     use crate::table::target::Target;
 
     fn places() -> Targets {
-        Targets { all: Target::Stdout, failed: Some(Target::File("failed.csv".into())) }
+        Targets {
+            all: Target::Stdout,
+            failed: Some(Target::File("failed.csv".into())),
+            summary: None,
+            metrics: None,
+        }
     }
 
     #[test]

@@ -191,6 +191,13 @@ impl Home {
     }
 }
 
+impl fmt::Display for Home {
+    /// Its two letters, which are also what the library calls it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
 impl std::str::FromStr for Home {
     type Err = String;
 

@@ -66,15 +66,30 @@ impl Fingerprint {
     ///
     /// # Errors
     /// What reading says.
-    pub fn and_all(mut self, mut content: impl Read) -> io::Result<Self> {
-        let mut block = vec![0; BLOCK];
-        loop {
-            match content.read(&mut block) {
-                Ok(0) => return Ok(self.and("content", b"")),
-                Ok(read) => self.0.update(block.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    pub fn and_all(mut self, content: impl Read) -> io::Result<Self> {
+        take_in(&mut self.0, content)?;
+        Ok(self.and("content", b""))
+    }
+}
+
+/// The SHA-256 of everything that there is to read, as other programs tell it.
+///
+/// # Errors
+/// What reading says.
+pub fn sha256(content: impl Read) -> io::Result<String> {
+    let mut print = Fingerprint(Sha256::new());
+    take_in(&mut print.0, content)?;
+    Ok(print.to_string())
+}
+
+fn take_in(hash: &mut Sha256, mut content: impl Read) -> io::Result<()> {
+    let mut block = vec![0; BLOCK];
+    loop {
+        match content.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(read) => hash.update(block.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

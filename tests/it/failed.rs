@@ -76,9 +76,9 @@ fn a_place_that_cannot_be_meant_or_written_to_is_told_before_the_first_call() {
     let nowhere = desk.path("none/failed.csv");
     let stdout = Path::new("-");
     for (failed, output, status, words) in [
-        (&*input, &*output, 2, "is the input"),
-        (&*output, &*output, 2, "is the output"),
-        (stdout, stdout, 2, "is the output"),
+        (&*input, &*output, 2, "is the input already"),
+        (&*output, &*output, 2, "is the output already"),
+        (stdout, stdout, 2, "is the output already"),
         (&*nowhere, &*output, 7, "choose another place with --failed"),
     ] {
         let ended = run(api.resolve(&input, output).arg("--failed").arg(failed));

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod account;
 mod answers;
 mod clients;
 mod columns;

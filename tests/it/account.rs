@@ -1,0 +1,158 @@
+//! What a run leaves for programs: the account as JSON, held against its schema, and as metrics, read by a parser that is
+//! not ours.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use dingmap::sandbox::script::Answer;
+use prometheus_parse::{Scrape, Value as Sample};
+use serde_json::{Value, json};
+
+use crate::harness::{Api, Desk, run, staff, unlimited};
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Sees that the account is as the schema says.
+#[track_caller]
+fn fits(account: &Value) {
+    let schema = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json"));
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let errors: Vec<_> =
+        validator.iter_errors(account).map(|error| format!("{error} at {}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:?} in {account:#}");
+}
+
+#[test]
+fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
+    let mut script = unlimited();
+    let answers = [Answer::code(-1), Answer::Drop, Answer::code(90018), Answer::wrapped("40014")];
+    script.calls.extend((10..).step_by(10).zip(answers));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", staff(80) + "13900000000\nn/a\n13800138094\n13800138090\n");
+    let (summary, metrics) = (desk.path("run.json"), desk.path("dingmap.prom"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["-j", "1", "--max-retries", "2", "--summary"]).arg(&summary).arg("--metrics").arg(&metrics);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let account = read(&summary);
+    fits(&account);
+    let ledger = api.ledger();
+    let (lookups, tokens) = (ledger.calls().len(), ledger.token_calls().len());
+    assert_eq!(account["calls"]["lookups"], json!(lookups));
+    assert_eq!(account["calls"]["token"], json!(tokens));
+    assert_eq!(account["numbers"], json!({"asked": ledger.distinct(), "rows_shared": 1, "rows_known": 0}));
+    let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
+        "out_of_scope": 0, "failed": 1, "pending": 0});
+    assert_eq!(account["rows"], rows);
+    let repeated = json!({"transient": 3, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0});
+    assert_eq!(account["calls"]["repeated"], repeated);
+    assert_eq!(
+        (&account["holds"]["count"], &account["holds"]["by_limit_seconds"]["app"]),
+        (&json!(1), &json!(1.0))
+    );
+    assert_eq!(
+        (&account["exit_status"], &account["written"], &account["message"]),
+        (&json!(4), &json!(true), &Value::Null)
+    );
+    assert_eq!(account["input"]["columns"], json!([{"position": 1, "name": "mobile"}]));
+    // The digest is what other programs say.
+    let other = std::process::Command::new("sha256sum").arg(&input).output().unwrap();
+    let other = String::from_utf8(other.stdout).unwrap();
+    assert_eq!(account["input"]["sha256"], json!(other.split(' ').next().unwrap()));
+
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
+    let told: HashMap<_, _> = scrape
+        .samples
+        .iter()
+        .map(|sample| {
+            let Sample::Gauge(number) = sample.value else { panic!("{sample:?}") };
+            assert_eq!(sample.labels.get("input"), input.to_str(), "{sample:?}");
+            let rest = sample
+                .labels
+                .iter()
+                .filter(|(name, _)| *name != "input")
+                .map(|(_, value)| value.as_str())
+                .collect::<Vec<_>>()
+                .join(",");
+            ((sample.metric.as_str(), rest), number)
+        })
+        .collect();
+    for (metric, label, number) in [
+        ("dingmap_rows", "found", 81),
+        ("dingmap_rows", "failed", 1),
+        ("dingmap_rows_read", "", 84),
+        ("dingmap_calls", "lookup", lookups),
+        ("dingmap_calls", "token", tokens),
+        ("dingmap_repeated_calls", "transient", 3),
+        ("dingmap_holds", "", 1),
+        ("dingmap_exit_status", "", 4),
+        ("dingmap_output_written", "", 1),
+    ] {
+        let number = f64::from(u32::try_from(number).unwrap());
+        assert_eq!(told[&(metric, label.to_owned())], number, "{metric} {label}: {text}");
+    }
+    assert!(told[&("dingmap_held_seconds", "app".to_owned())] >= 1.0, "{text}");
+}
+
+#[test]
+fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
+    let mut script = unlimited();
+    let said = "no permission for 13900000003".to_owned();
+    script.calls.insert(3, Answer::Code { code: 60011, msg: said });
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", staff(9));
+    let (summary, metrics) = (desk.file("run.json", "of yesterday"), desk.path("dingmap.prom"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["-j", "1", "--summary"]).arg(&summary).arg("--metrics").arg(&metrics);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(5), "{}", ended.stderr);
+    let account = read(&summary);
+    fits(&account);
+    let message = account["message"].as_str().unwrap();
+    assert!(message.contains("no permission for") && message.contains("60011"), "{message}");
+    let text = std::fs::read_to_string(&summary).unwrap() + &std::fs::read_to_string(&metrics).unwrap();
+    for secret in ["13900000003", "sandbox-secret", "sandbox-key"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    assert_eq!((&account["exit_status"], &account["written"]), (&json!(5), &json!(false)));
+    assert_eq!(account["calls"]["lookups"], json!(4));
+    assert!(text.contains("dingmap_exit_status{"), "{text}");
+}
+
+#[test]
+fn a_run_that_never_began_is_accounted_for_too() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let summary = desk.path("run.json");
+    let mut command = api.resolve(&desk.path("none.csv"), &desk.path("out.csv"));
+    let ended = run(command.arg("--summary").arg(&summary));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    let account = read(&summary);
+    fits(&account);
+    assert_eq!((&account["exit_status"], &account["input"]["sha256"]), (&json!(3), &Value::Null));
+}
+
+#[test]
+fn places_that_cannot_be_written_to_or_are_one_are_told_before_the_first_call() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(3)), desk.path("out.csv"));
+    let nowhere = desk.path("none/run.json");
+    for (flag, path, status, words) in [
+        ("--summary", &nowhere, 7, "--summary: cannot write"),
+        ("--metrics", &nowhere, 7, "--metrics: cannot write"),
+        ("--summary", &output, 2, "is the output already"),
+        ("--metrics", &input, 2, "is the input already"),
+    ] {
+        let ended = run(api.resolve(&input, &output).arg(flag).arg(path));
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert_eq!(desk.names(), ["staff.csv"]);
+    }
+    assert!(api.ledger().calls().is_empty());
+    // To standard output, where the rows do not go there.
+    let ended = run(api.resolve(&input, &output).args(["--summary", "-"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    fits(&serde_json::from_str(&ended.stdout).unwrap());
+}
