@@ -149,5 +149,6 @@ pub mod app {
     pub mod resolve;
     pub mod rehearsal;
     pub mod state;
+    pub mod manual;
     pub mod start;
 }

@@ -9,6 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use secrecy::ExposeSecret;
 
 use crate::api::rate::Rate;
@@ -100,6 +101,18 @@ pub enum Command {
     /// Look into the file in which answers are kept, or forget some
     #[command(subcommand)]
     State(StateCommand),
+    /// Write completions for a shell to standard output
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Write the manual in the form of man to standard output, or a page for each command into a directory
+    Man {
+        /// The directory of the pages: dingmap.1, dingmap-resolve.1 and so on
+        #[arg(long, value_name = "DIR", env = "DINGMAP_DIRECTORY")]
+        directory: Option<PathBuf>,
+    },
 }
 
 /// `dingmap resolve`.

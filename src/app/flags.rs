@@ -30,6 +30,13 @@ pub struct Show {
     pub log_format: LogFormat,
 }
 
+impl Default for Show {
+    /// As without any flag, for commands that have nothing to show.
+    fn default() -> Self {
+        Self { progress: Progress::Auto, quiet: false, verbose: 0, log_format: LogFormat::Text }
+    }
+}
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Progress {

@@ -8,8 +8,9 @@ use clap::error::ErrorKind;
 
 use crate::app::cli::{Cli, Command};
 use crate::app::exit::Exit;
+use crate::app::flags::Show;
 use crate::app::terminal::Terminal;
-use crate::app::{rehearsal, resolve, state};
+use crate::app::{manual, rehearsal, resolve, state};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -21,10 +22,12 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
+    let usual = Show::default();
     let show = match &cli.command {
         Command::Resolve(args) => &args.show,
         Command::Sandbox(args) => &args.show,
         Command::State(command) => &command.place().show,
+        Command::Completions { .. } | Command::Man { .. } => &usual,
     };
     let terminal = Terminal::new(show);
     terminal.log(show);
@@ -32,6 +35,8 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Resolve(args) => resolve::resolve(args, &terminal),
         Command::Sandbox(args) => rehearsal::serve(args, &terminal),
         Command::State(command) => state::state(command, &terminal),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { directory } => manual::man(directory.as_deref()),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -16,6 +16,7 @@ mod endings;
 mod failed;
 mod faults;
 mod harness;
+mod manual;
 mod network;
 mod numbers;
 mod pacing;

@@ -1,0 +1,66 @@
+//! What packagers install beside the program: completions for shells and pages for man. Both are made from the command line
+//! itself, so that they cannot disagree with it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::app::cli::Cli;
+use crate::app::exit::{Exit, Failure};
+
+/// Writes completions for a shell to standard output.
+///
+/// # Errors
+/// Output (7) where that cannot be written to.
+pub fn completions(shell: Shell) -> Result<Exit, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dingmap", &mut text);
+    to_stdout(&text)
+}
+
+/// Writes the manual: all of it to standard output, or a page for each command into a directory, which is made where there is
+/// none.
+///
+/// # Errors
+/// Output (7) where one cannot be written.
+pub fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
+    let mut root = Cli::command();
+    root.build();
+    let pages = pages(&root).map_err(|error| Failure::of(Exit::Output, error))?;
+    let Some(directory) = directory else {
+        return to_stdout(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
+    };
+    let told = |error: io::Error| {
+        Failure::new(Exit::Output, format!("cannot write the manual to {}: {error}", directory.display()))
+    };
+    fs::create_dir_all(directory).map_err(told)?;
+    for (name, page) in pages {
+        fs::write(directory.join(name), page).map_err(told)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The page of a command, and behind it those of its own commands, each with its file's name.
+fn pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let man = clap_mangen::Man::new(command.clone());
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    let mut all = vec![(man.get_filename(), page)];
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        all.extend(pages(below)?);
+    }
+    Ok(all)
+}
+
+fn to_stdout(text: &[u8]) -> Result<Exit, Failure> {
+    #[expect(clippy::disallowed_methods, reason = "it is what the command is asked for")]
+    let mut stdout = io::stdout();
+    stdout
+        .write_all(text)
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::new(Exit::Output, format!("cannot write to standard output: {error}")))?;
+    Ok(Exit::Done)
+}
