@@ -135,6 +135,7 @@ pub mod app {
     pub mod network;
     pub mod secret;
     pub mod config;
+    pub mod glance;
     pub mod board;
     pub mod terminal;
     pub mod files;
