@@ -84,6 +84,7 @@ pub mod api {
     pub mod pace;
     pub mod fault;
     pub mod http;
+    pub mod veil;
     pub mod token;
     pub mod client;
 }

@@ -91,8 +91,9 @@ impl Board {
                 self.trouble = None;
             }
             Event::NoToken { reason, delay, serves } => {
+                let reason = shown(reason);
                 info!(reason, ?delay, serves, "no new token; tries again");
-                self.trouble = Some(shown(reason)).filter(|_| !serves);
+                self.trouble = Some(reason).filter(|_| !serves);
             }
             Event::Ending => self.ending = true,
         }

@@ -147,13 +147,13 @@ impl FarSide {
         for remark in &access.remarks {
             terminal.say(remark);
         }
+        let endpoint = network::named(&access.endpoint, &access.connections.route);
         let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
         let (mainland, exclusive) = (config::mainland(args), args.exclusive_accounts);
         let remote = DingTalk {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
             issuer: Issuer::new(http, &access.endpoint, access.credentials),
         };
-        let endpoint = access.endpoint.as_str().trim_end_matches('/').to_owned();
         Ok(Self { remote, endpoint, server })
     }
 }
