@@ -102,7 +102,7 @@ fn attempt(
         let memory = recall::memory(plan.as_ref());
         let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
         let far = FarSide::of(args, access, terminal).await?;
-        account.endpoint(&far.endpoint);
+        account.endpoint(&far.address);
         let known = recall::begin(plan, &mut signals, terminal).await?;
         // Last of all: who waits for a moment has heard by then of everything that there is to mend.
         if let Some(moment) = departure {
@@ -126,6 +126,8 @@ fn attempt(
 /// The API and its address: DingTalk's, or those of a server of our own.
 struct FarSide {
     remote: DingTalk,
+    /// Its address, and what messages call it.
+    address: String,
     endpoint: String,
     /// Serves as long as it lives.
     server: Option<Server>,
@@ -154,7 +156,8 @@ impl FarSide {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
             issuer: Issuer::new(http, &access.endpoint, access.credentials),
         };
-        Ok(Self { remote, endpoint, server })
+        let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { remote, address, endpoint, server })
     }
 }
 
@@ -181,7 +184,7 @@ impl Run<'_> {
         mut question: Question,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
-        let FarSide { remote, endpoint, server } = far;
+        let FarSide { remote, endpoint, server, .. } = far;
         let (further, labels) = (config::further(self.args), source.labels());
         let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
         let Writing { chunks, sinks } = feed::write(sinks, further, labels).map_err(broken)?;

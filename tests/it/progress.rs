@@ -44,7 +44,11 @@ fn a_hold_is_among_what_a_program_reads() {
     let input = desk.file("staff.csv", staff(40));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--progress", "json"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains(r#""held_by":"a proxy's limit""#), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(r#""held_by":"a limit of the host or of a proxy, told by HTTP""#),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

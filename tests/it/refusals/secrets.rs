@@ -111,13 +111,22 @@ fn scanned(what: &str, script: Script, given: bool, format: &str) -> Ended {
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
         command.env("DINGTALK_ACCESS_TOKEN", TOKEN);
     }
+    let papers = ["run.json", "run.prom", "failed.csv"];
+    for (flag, name) in ["--summary", "--metrics", "--failed"].into_iter().zip(papers) {
+        command.arg(flag).arg(desk.path(name));
+    }
     let ended = run(&mut command);
     assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
+    for (name, numbers) in papers.into_iter().zip([true, true, false]) {
+        clean(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
+    }
     clean(what, &ended.stdout, true);
     clean(what, &ended.stderr, true);
     clean(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
     assert!(
-        desk.names().iter().all(|name| ["out.csv", "staff.csv"].contains(&&**name)),
+        desk.names()
+            .iter()
+            .all(|name| ["out.csv", "staff.csv"].iter().chain(&papers).any(|known| known == name)),
         "{:?}",
         desk.names()
     );
