@@ -14,19 +14,18 @@ use dingmap::api::token::{Grant, NoToken, TokenCall};
 use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
-use dingmap::engine::backoff::Retries;
 use dingmap::engine::ending::End;
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
 use dingmap::sandbox::script::Script;
 use dingmap::store::known::Known;
-use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
+use crate::stage::{paused, settings};
 
 /// A far side that answers by the last two digits of a number, after a time.
 struct Digits(fn(u8) -> (Duration, &'static str));
@@ -62,20 +61,6 @@ const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down
 const CLOSED: &str = r#"{"errcode":90001,"errmsg":"closed for a while"}"#;
 const BUSY: &str = r#"{"errcode":-1,"errmsg":"busy"}"#;
 
-fn settings() -> Settings {
-    Settings {
-        workers: 16,
-        window: 1024,
-        retries: Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) },
-        patience: Duration::from_mins(15),
-        most_calls: None,
-        partial: false,
-        reads_on: true,
-        seed: 0,
-        wall: || Timestamp::UNIX_EPOCH,
-    }
-}
-
 /// How the input ends.
 #[derive(Clone, Copy, PartialEq)]
 enum Inlet {
@@ -89,9 +74,7 @@ type Played = (Report, End, usize, Duration);
 
 /// A run over so many numbers on a paused clock.
 fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after: Option<Duration>) -> Played {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    paused().block_on(async {
         let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let numbers = (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
         sender.try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN }))).unwrap();

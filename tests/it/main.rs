@@ -27,6 +27,7 @@ mod rows;
 mod samples;
 mod served;
 mod simulation;
+mod stage;
 mod state;
 mod throttling;
 mod tidy;

@@ -1,30 +1,26 @@
 //! The pace of whole runs where something comes in between: a process that stood still, a clock that jumped, calls that
 //! wait long for their turn. The exact figures are the business of `benches/pace.rs` on a quiet machine.
 
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant as WallInstant};
 
 use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
-use dingmap::api::pace::Pace;
+use dingmap::api::rate::Rate;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::domain::mobile::Mobile;
 use dingmap::engine::backoff::Retries;
 use dingmap::engine::ending::End;
-use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::engine::settings::Settings;
 use dingmap::sandbox::script::Script;
-use dingmap::store::known::Known;
-use jiff::Timestamp;
 use secrecy::SecretString;
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::harness::{Api, Desk, rows, run, staff, unlimited};
 use crate::served::{Process, until};
+use crate::stage;
 
 /// Whoever saves up what was not used while the process stood still has eighty calls to make at once. The bound leaves
 /// room for a server that itself was held up for a second by other tests.
@@ -109,33 +105,16 @@ impl Remote for Clocked {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_releases_no_burst() {
     const COUNT: usize = 600;
-    let settings = Settings {
-        workers: 64,
-        window: 1024,
-        retries: Retries { most: 0, min: Duration::from_millis(500), max: Duration::from_secs(30) },
-        patience: Duration::from_mins(15),
-        most_calls: None,
-        partial: false,
-        reads_on: true,
-        seed: 0,
-        wall: || Timestamp::UNIX_EPOCH,
-    };
-    let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
-    let numbers = (0..COUNT).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
-    sender.try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN }))).unwrap();
-    sender.try_send(Ok(None)).unwrap();
-    let (chunks, _out) = mpsc::channel(COUNT);
-    let (_stop, stopped) = watch::channel(false);
+    let usual = stage::settings();
+    let settings = Settings { workers: 64, retries: Retries { most: 0, ..usual.retries }, ..usual };
     tokio::spawn(async {
         for jump in [Duration::from_secs(1), Duration::from_mins(5), Duration::from_hours(8)] {
             tokio::time::sleep(Duration::from_millis(5321)).await;
             tokio::time::advance(jump).await;
         }
     });
-    let (remote, pace) = (Arc::new(Clocked::default()), Pace::new("20".parse().unwrap()));
-    let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
-    let far = Arc::clone(&remote);
-    let (_, end) = pipeline::run(settings, far, pace, &mut known, ends, stopped, |_| {}).await.unwrap();
+    let remote = Arc::new(Clocked::default());
+    let (_, end) = stage::perform(Arc::clone(&remote), settings, Rate::of(20.0), COUNT, |_| {}).await;
     assert!(matches!(end, End::Finished), "{end:?}");
     let calls = remote.0.lock().unwrap();
     let second = Duration::from_secs(1);

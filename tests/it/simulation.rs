@@ -15,7 +15,6 @@ use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::refusal::Refusal;
 use dingmap::domain::report::Report;
-use dingmap::engine::backoff::Retries;
 use dingmap::engine::ending::End;
 use dingmap::engine::event::Event;
 use dingmap::engine::pipeline::{self, Ends};
@@ -23,10 +22,11 @@ use dingmap::engine::remote::Remote;
 use dingmap::engine::reorder::{Answer, Chunk};
 use dingmap::engine::settings::{SHEET, Settings, Sheet};
 use dingmap::store::known::Known;
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+use crate::stage;
 
 /// A far side with a will of its own, all of it drawn from the seed.
 struct World {
@@ -201,17 +201,7 @@ fn input(dice: &mut fastrand::Rng, count: usize) -> Vec<Row> {
 }
 
 fn settings(seed: u64) -> Settings {
-    Settings {
-        workers: 16,
-        window: 1024,
-        retries: Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) },
-        patience: Duration::from_hours(100),
-        most_calls: None,
-        partial: false,
-        reads_on: true,
-        seed,
-        wall: || Timestamp::UNIX_EPOCH,
-    }
+    Settings { patience: Duration::from_hours(100), seed, ..stage::settings() }
 }
 
 /// What came out of a run: for each row which of its numbers was answered, a status and a user id.
@@ -232,11 +222,9 @@ fn play(
     rows: Vec<Row>,
     stop_after: Option<Duration>,
 ) -> Played {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let world = Arc::new(world);
     let remote = Arc::clone(&world);
-    runtime.block_on(async move {
+    stage::paused().block_on(async move {
         let (sheets_in, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
         let (chunks, mut chunks_out) = mpsc::channel::<Chunk<()>>(2);
         let (stop, stopped) = watch::channel(false);

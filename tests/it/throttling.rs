@@ -3,34 +3,30 @@
 //! the token call's limits, are shown on the executable.
 
 use std::cell::Cell;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
-use dingmap::api::pace::Pace;
 use dingmap::api::rate::Rate;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::domain::mobile::Mobile;
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
 use dingmap::domain::verdict::Limit;
 use dingmap::engine::backoff::Retries;
 use dingmap::engine::ending::End;
 use dingmap::engine::event::Event;
-use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::engine::settings::Settings;
 use dingmap::sandbox::script::{Answer, Script};
-use dingmap::store::known::Known;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::harness::{Api, Desk, rows, run, staff, unlimited};
+use crate::stage;
 
 /// How long a call takes: long enough for all workers to be on their way when the first is turned away.
 const LATENCY: Duration = Duration::from_millis(900);
@@ -162,41 +158,20 @@ struct Played {
 }
 
 fn play(reply: Reply) -> Played {
-    let settings = Settings {
-        workers: WORKERS,
-        window: 4096,
-        // No attempt may be used up, so that none beyond the first is needed.
-        retries: Retries { most: 0, min: Duration::from_millis(500), max: Duration::from_secs(30) },
-        patience: Duration::from_mins(15),
-        most_calls: None,
-        partial: false,
-        reads_on: true,
-        seed: 0,
-        wall,
-    };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    let usual = stage::settings();
+    // No attempt may be used up, so that none beyond the first is needed.
+    let settings = Settings { retries: Retries { most: 0, ..usual.retries }, wall, ..usual };
+    stage::paused().block_on(async {
         BEGAN.set(Some(Instant::now()));
         let remote = Arc::new(Limited { reply, calls: Mutex::default() });
-        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
-        let numbers = (0..ROWS).map(|n| Mobile::parse(&format!("1390000{n:04}"), Home::CHINA)).collect();
-        sender.try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN }))).unwrap();
-        sender.try_send(Ok(None)).unwrap();
-        let (chunks, mut out) = mpsc::channel(ROWS);
-        let (_stop, stopped) = watch::channel(false);
-        let pace = Pace::new(Rate::of(RATE));
         let mut rates = Vec::new();
         let announce = |event: &Event| {
             if let Event::Rate(rate) = event {
                 rates.extend(rate.per_second());
             }
         };
-        let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
         let far = Arc::clone(&remote);
-        let run = pipeline::run(settings, far, pace, &mut known, ends, stopped, announce);
-        let (report, end) = run.await.unwrap();
-        out.close();
+        let (report, end) = stage::perform(far, settings, Rate::of(RATE), ROWS, announce).await;
         let calls = remote.calls.lock().unwrap().clone();
         Played { report, end, calls, rates }
     })

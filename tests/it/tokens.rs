@@ -3,31 +3,26 @@
 
 mod line;
 
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
-use dingmap::api::pace::Pace;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::domain::mobile::Mobile;
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::{Repeat, Report};
 use dingmap::domain::verdict::banned;
 use dingmap::engine::backoff::Retries;
 use dingmap::engine::ending::End;
 use dingmap::engine::lookup::Stop;
-use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::{Settings, Sheet};
-use dingmap::store::known::Known;
-use jiff::Timestamp;
+use dingmap::engine::settings::Settings;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use self::Turn::{Banned, Grants, Silence, Unknown};
+use crate::stage;
 
 const WORKERS: usize = 16;
 
@@ -178,34 +173,10 @@ struct Played {
 
 /// A run over so many numbers without a retry, on a paused clock.
 fn play(rules: Rules, rate: &str, count: usize, retries: u32) -> Played {
-    let settings = Settings {
-        workers: WORKERS,
-        window: 1024,
-        retries: Retries { most: retries, min: Duration::from_millis(500), max: Duration::from_secs(30) },
-        patience: Duration::from_mins(15),
-        most_calls: None,
-        partial: false,
-        reads_on: true,
-        seed: 0,
-        wall: || Timestamp::UNIX_EPOCH,
-    };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let (started, pace) = (Instant::now(), Pace::new(rate.parse().unwrap()));
-        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
-        tokio::spawn(async move {
-            let numbers: Vec<_> =
-                (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
-            for numbers in numbers.chunks(500) {
-                let sheet = Sheet { load: (), numbers: numbers.to_vec(), per_row: NonZeroUsize::MIN };
-                let _ = sender.send(Ok(Some(sheet))).await;
-            }
-            let _ = sender.send(Ok(None)).await;
-        });
-        let (chunks, mut out) = mpsc::channel(16);
-        tokio::spawn(async move { while out.recv().await.is_some() {} });
-        let (_stop, stopped) = watch::channel(false);
+    let usual = stage::settings();
+    let settings = Settings { retries: Retries { most: retries, ..usual.retries }, ..usual };
+    stage::paused().block_on(async {
+        let started = Instant::now();
         let state = State {
             began: started,
             token: 0,
@@ -216,10 +187,8 @@ fn play(rules: Rules, rate: &str, count: usize, retries: u32) -> Played {
             calls: Vec::new(),
         };
         let remote = Arc::new(Hall { rules, state: Mutex::new(state) });
-        let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
-        let far = Arc::clone(&remote);
-        let run = pipeline::run(settings, far, pace, &mut known, ends, stopped, |_| {});
-        let (report, end) = run.await.unwrap();
+        let rate = rate.parse().unwrap();
+        let (report, end) = stage::perform(Arc::clone(&remote), settings, rate, count, |_| {}).await;
         let took = started.elapsed();
         let state = remote.state.lock().unwrap().clone();
         Played { report, end, took, state }
