@@ -129,6 +129,7 @@ pub mod app {
     //! standard error.
 
     pub mod flags;
+    pub mod input;
     pub mod cli;
     pub mod exit;
     pub mod signals;
