@@ -68,8 +68,10 @@ pub mod store {
     pub mod rule;
     pub mod scope;
     pub mod lock;
+    mod overlay;
     pub mod state;
     pub mod runs;
+    pub mod usable;
     pub mod journal;
     pub mod disk;
     pub mod known;
