@@ -140,6 +140,7 @@ pub mod app {
     pub mod config;
     pub mod board;
     pub mod terminal;
+    pub mod answer;
     pub mod files;
     pub mod account;
     pub mod papers;
@@ -151,6 +152,11 @@ pub mod app {
     pub mod departure;
     pub mod resolve;
     pub mod rehearsal;
+    pub mod tally;
+    pub mod forecast;
+    pub mod effort;
+    pub mod outline;
+    pub mod plan;
     pub mod state;
     pub mod manual;
     pub mod start;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use secrecy::ExposeSecret;
 
@@ -35,23 +35,17 @@ impl Cli {
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = Self::command().try_get_matches_from(args)?;
         let mut cli = Self::from_arg_matches(&matches)?;
-        if let (Command::Resolve(resolve), Some(("resolve", given))) =
-            (&mut cli.command, matches.subcommand())
-        {
+        let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
+        if let Command::Plan(plan) = &mut cli.command {
+            settle(&mut plan.reading, &mut plan.keep, given)?;
+        }
+        if let Command::Resolve(resolve) = &mut cli.command {
             let source = |name| given.value_source(name);
-            let keep = &mut resolve.keep;
-            if !keep.agree(source("state"), source("no_state")) {
-                let text = "--state and --no-state exclude each other: give one of them";
-                return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
-            }
+            settle(&mut resolve.reading, &mut resolve.keep, given)?;
             let typed = source("proxy") == Some(ValueSource::CommandLine);
             if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
                 let text = "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead";
                 return Err(Self::command().error(ErrorKind::ValueValidation, text));
-            }
-            if source("column") == Some(ValueSource::EnvVariable) {
-                let lines = given.get_raw("column").into_iter().flatten();
-                resolve.reading.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
             }
             if !resolve.sandbox {
                 return Ok(cli);
@@ -70,6 +64,19 @@ impl Cli {
     }
 }
 
+/// Settles what depends on where a value comes from, for the commands that read an input and know a state.
+fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<(), clap::Error> {
+    if !keep.agree(given.value_source("state"), given.value_source("no_state")) {
+        let text = "--state and --no-state exclude each other: give one of them";
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+    }
+    if given.value_source("column") == Some(ValueSource::EnvVariable) {
+        let lines = given.get_raw("column").into_iter().flatten();
+        reading.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
+    }
+    Ok(())
+}
+
 /// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
 fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
     let text = text.to_string_lossy().into_owned();
@@ -83,6 +90,7 @@ fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Erro
 
 const EXAMPLES: &str = "Examples:
   dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
+  dingmap plan staff.csv                          what it would ask, and how long that takes; no network
   dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
   dingmap resolve - -o - < staff.csv > out.csv    in a pipe
   dingmap sandbox --port 8600                     the emulated API alone
@@ -94,6 +102,8 @@ Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
 pub enum Command {
     /// Append user id and status to every row of a CSV
     Resolve(Box<Resolve>),
+    /// Tell what resolve would do: what was detected, which rows are invalid, how many calls and how long; asks nobody
+    Plan(Box<Plan>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some
@@ -204,6 +214,39 @@ pub struct Resolve {
     /// What to leave beside the output
     #[command(flatten)]
     pub tell: Tell,
+
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// `dingmap plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The CSV to read, also packed (.gz, .zst), or a workbook (.xlsx); - is standard input
+    pub input: PathBuf,
+
+    /// How the input is read
+    #[command(flatten)]
+    pub reading: Reading,
+    /// What counts as a number
+    #[command(flatten)]
+    pub numbers: Numbers,
+    /// Give the plan as JSON, for programs
+    #[arg(long, env = "DINGMAP_JSON", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub json: bool,
+
+    /// Whom the numbers would be asked of
+    #[command(flatten)]
+    pub directory: Directory,
+
+    /// How fast
+    #[command(flatten)]
+    pub speed: Speed,
+
+    /// Where answers are kept
+    #[command(flatten)]
+    pub keep: Keep,
 
     /// What to show on standard error
     #[command(flatten)]

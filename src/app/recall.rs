@@ -77,6 +77,29 @@ pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) 
     Ok(Place { path, named: false })
 }
 
+/// Opens the state at `path`: where another process has it and `waits` says so, says that it waits, and does.
+///
+/// # Errors
+/// What `open` says, which is told whether to wait.
+pub fn patiently<T>(
+    path: &Path,
+    waits: bool,
+    terminal: &Terminal,
+    open: impl Fn(bool) -> Result<T, StateError>,
+) -> Result<T, StateError> {
+    match open(false) {
+        Err(error @ StateError::Lock(LockError::Held(_))) if waits => {
+            terminal.say(&held(path, &error));
+            open(true)
+        }
+        opened => opened,
+    }
+}
+
+fn held(path: &Path, error: &StateError) -> String {
+    format!("waiting: the state {} is {error}", path.display())
+}
+
 /// What is to be opened; none where answers are kept in memory alone. `access` is the API's, none for the built-in
 /// emulation, and `rows` what the input has, where it was looked through.
 ///
@@ -203,7 +226,7 @@ pub async fn begin(plan: Option<Plan>, signals: &mut Signals, terminal: &Termina
     let (path, rows) = (&plan.place.path, plan.rows);
     let opened = match opened(&plan, false, signals).await? {
         Err(error @ StateError::Lock(LockError::Held(_))) if plan.waits => {
-            terminal.say(&format!("waiting: the state {} is {error}", path.display()));
+            terminal.say(&held(path, &error));
             opened(&plan, true, signals).await?
         }
         opened => opened,

@@ -20,6 +20,7 @@ mod manual;
 mod network;
 mod numbers;
 mod pacing;
+mod plan;
 mod readme;
 mod refusals;
 mod rows;
