@@ -2,8 +2,9 @@
 //! what it leaves alone against the bytes before.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -291,6 +292,27 @@ fn standard_input_is_planned_too() {
     assert_eq!(run(command.args(["--max-calls", "4"]).stdin(File::open(&input).unwrap())).status, Some(6));
     let (known, _) = told(&mut piped());
     assert_eq!((&known["known"]["run"], &known["calls"]["least"]), (&json!("resumed"), &json!(5)));
+}
+
+#[test]
+fn rows_pass_through_and_only_numbers_stay() {
+    let mut command = dingmap();
+    let command = command.args(["plan", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let filler = "x".repeat(1 << 10);
+    stdin.write_all(b"mobile,remark\n").unwrap();
+    for n in 0..60_000 {
+        writeln!(stdin, "139{:08},{filler}", n % 1000).unwrap();
+    }
+    // Some 60 MiB have passed by now; what this process takes by itself is less than half of them.
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 48 << 10, "{peak} KiB");
+    drop(stdin);
+    let told: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!((&told["rows"]["all"], &told["numbers"]["distinct"]), (&json!(60_000), &json!(1000)));
 }
 
 #[test]
