@@ -109,6 +109,7 @@ fn measure(rate: f64, seconds: f64, course: Course) {
     // At the end only numbers that back off are left, so the share is that of the calls before.
     let before_the_end = &arrivals[..arrivals.len().min(count.saturating_sub(whole(rate)).max(2))];
     let steady: Vec<_> = before_the_end.iter().filter(|at| **at >= start + Duration::from_secs(1)).collect();
+    assert!(steady.len() > 1, "the run is too short to be measured: give it more seconds");
     let gaps = u32::try_from(steady.len() - 1).unwrap();
     let share = f64::from(gaps) / (*steady[steady.len() - 1] - *steady[0]).as_secs_f64() / rate;
     let allowed = if rate <= 60.0 { rate.max(1.0) } else { rate * 1.01 };

@@ -86,6 +86,7 @@ pub mod api {
     pub mod pace;
     pub mod fault;
     pub mod http;
+    pub mod veil;
     pub mod token;
     pub mod client;
 }
@@ -138,6 +139,7 @@ pub mod app {
     pub mod network;
     pub mod secret;
     pub mod config;
+    pub mod glance;
     pub mod board;
     pub mod terminal;
     pub mod answer;

@@ -43,15 +43,32 @@ pub(crate) fn fault(error: &(dyn Error + 'static), connecting: bool) -> Fault {
     let text = cause(error);
     match () {
         () if untrusted(error) => Fault::Untrusted(text),
-        () if connecting => Fault::Unreachable(text),
+        () if connecting => Fault::Unreachable(tunnel(text)),
         () if declined(error) => Fault::Declined(text),
         () => Fault::Broken(text),
     }
 }
 
-/// The innermost cause, which says what happened ("Connection refused").
+/// A proxy's refusal in words that say whose it is; what status it came with is not to be had.
+fn tunnel(text: String) -> String {
+    match text.strip_prefix("tunnel error: ") {
+        Some(what) if what.contains("authorization") => format!(
+            "the proxy wants a user and a password, which the variable DINGMAP_PROXY can have in its URL ({what})"
+        ),
+        Some(what) => format!("the proxy does not let the call through ({what})"),
+        None => text,
+    }
+}
+
+/// The innermost cause, which says what happened ("Connection refused"). Of HTTP/2 the reason alone: beside it the far side
+/// can send whatever it likes.
 pub(crate) fn cause(error: &(dyn Error + 'static)) -> String {
-    causes(error).last().map_or_else(String::new, ToString::to_string)
+    let reason = |error: &(dyn Error + 'static)| {
+        let reason = error.downcast_ref::<h2::Error>()?.reason()?;
+        Some(reason.description().to_owned())
+    };
+    let last = || causes(error).last().map_or_else(String::new, ToString::to_string);
+    causes(error).find_map(reason).unwrap_or_else(last)
 }
 
 /// An error and what lies below it, the innermost last. What an I/O error was made of is not among its sources.

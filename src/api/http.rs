@@ -2,6 +2,7 @@
 //! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
 //! `fault`. Leaves what is sent to `token` and `client`.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,12 +13,15 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use crate::api::fault::{Fault, cause, fault};
 
 /// The largest reply that is read, in bytes. An answer of the API has some hundreds.
 const LARGEST_REPLY: usize = 1 << 20;
+/// The longest scheme, host and port that are told, in bytes.
+const LONGEST_PLACE: usize = 280;
 /// The longest `Retry-After` that is believed.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
@@ -25,6 +29,11 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// may have, and the call that finds out is lost. Above two calls a second one is kept all the time; below, a new one for
 /// each call is no burden.
 const LONGEST_IDLE: Duration = Duration::from_millis(500);
+
+/// A timer that is late by more than this was not served, as in a program that is stopped or a laptop that sleeps.
+const STALL: Duration = Duration::from_millis(250);
+/// For so long a reply is then looked for that may have come meanwhile.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -174,6 +183,9 @@ impl Http {
             let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
             let location = location.and_then(|place| response.url().join(place.to_str().ok()?).ok());
             let leads_to = location.map(|place| place.origin().ascii_serialization());
+            // A longer one is none that could be looked up (RFC 1035, 2.3.4).
+            let leads_to = leads_to
+                .map(|place| if place.len() > LONGEST_PLACE { "another host".to_owned() } else { place });
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(failed)? {
                 if body.len() + chunk.len() > LARGEST_REPLY {
@@ -183,7 +195,13 @@ impl Http {
             }
             Ok(Reply { status, retry_after, leads_to, body: body.freeze() })
         };
-        let reply = tokio::time::timeout(self.settings.timeout, whole).await;
+        let mut whole = pin!(whole);
+        let deadline = Instant::now() + self.settings.timeout;
+        let mut reply = timeout_at(deadline, whole.as_mut()).await;
+        if reply.is_err() && deadline.elapsed() > STALL {
+            // Not the reply is late but this program: what came while it stood still has not been looked at yet.
+            reply = timeout(GRACE, whole).await;
+        }
         reply.unwrap_or_else(|_| {
             self.give_up(number);
             Err(Fault::Late(self.settings.timeout))

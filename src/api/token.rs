@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::api::fault::Fault;
 use crate::api::http::{Http, Reply};
+use crate::api::veil::Veil;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::reply::{self, Garbled};
 use crate::domain::verdict::{self, Hold, Remedy, Verdict};
@@ -19,6 +20,8 @@ use crate::domain::verdict::{self, Hold, Remedy, Verdict};
 const USUAL_LIFETIME: Duration = Duration::from_hours(2);
 /// The longest lifetime that is believed; a longer one would only overflow a clock.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
+/// No token is renewed sooner: calls for one have no pace of their own.
+const LEAST: Duration = Duration::from_secs(1);
 /// How long before its end a token is renewed (`API.md` 4).
 const EARLY: Duration = Duration::from_mins(10);
 
@@ -62,6 +65,9 @@ pub enum NoToken {
     /// Whoever answers is not known to be the host, so nothing was sent.
     #[error("{0}")]
     Untrusted(String),
+    /// The host answers, and not as one that knows this call: the other one may do.
+    #[error("{0}")]
+    Unknown(String),
     /// May work on another try. `answered` tells whether any HTTP answer came at all.
     #[error("{reason}")]
     Transient {
@@ -77,7 +83,7 @@ pub enum NoToken {
 pub enum TokenCall {
     /// `POST /v1.0/oauth2/accessToken`.
     Current,
-    /// `GET /gettoken`, where the current one gave no verdict: an old gateway knows this one alone.
+    /// `GET /gettoken`, where the host does not know the current one, as an old gateway. The secret stands in the URL.
     Older,
 }
 
@@ -89,6 +95,7 @@ pub struct Issuer {
     older: Url,
     credentials: Credentials,
     calls: AtomicU64,
+    veil: Veil,
 }
 
 impl Issuer {
@@ -105,7 +112,18 @@ impl Issuer {
         let mut older = endpoint.clone();
         current.set_path(&format!("{}/v1.0/oauth2/accessToken", endpoint.path().trim_end_matches('/')));
         older.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
-        Self { http, current, older, credentials, calls: AtomicU64::new(0) }
+        let veil = Veil::default();
+        match &credentials {
+            Credentials::Token(secret) | Credentials::App { secret, .. } => veil.add(secret),
+        }
+        Self { http, current, older, credentials, calls: AtomicU64::new(0), veil }
+    }
+
+    /// A text without any secret of this run: texts reach files and terminals, and some quote what was sent. A token that
+    /// was renewed early still serves, so it is one for as long as the run lasts.
+    #[must_use]
+    pub fn hide(&self, text: String) -> String {
+        self.veil.hide(text)
     }
 
     /// Whether a rejected token can be replaced.
@@ -130,10 +148,10 @@ impl Issuer {
             Credentials::App { key, secret } => (key, secret),
         };
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let reply = match call {
+        let (url, reply) = match call {
             TokenCall::Current => {
                 let body = json!({"appKey": key, "appSecret": secret.expose_secret()});
-                self.http.post(&self.current, body.to_string()).await
+                (&self.current, self.http.post(&self.current, body.to_string()).await)
             }
             TokenCall::Older => {
                 // It needs the secret in the query; the URL lives no longer than this call.
@@ -142,34 +160,26 @@ impl Issuer {
                     .query_pairs_mut()
                     .append_pair("appkey", key)
                     .append_pair("appsecret", secret.expose_secret());
-                self.http.get(&older).await
+                (&self.older, self.http.get(&older).await)
             }
         };
-        match reply {
-            Ok(reply) => read(&reply, secret),
-            Err(Fault::Untrusted(what)) => Err(NoToken::Untrusted(what)),
-            Err(fault) => Err(NoToken::Transient { reason: fault.to_string(), answered: fault.answered() }),
-        }
+        let fault = match reply {
+            Ok(reply) => {
+                return read(&reply, |text| self.hide(text)).inspect(|grant| self.veil.add(&grant.token));
+            }
+            Err(fault) => fault,
+        };
+        let answered = fault.answered();
+        // It may be another host than the one of the lookups, which messages name.
+        let told = |what: String| match url.host_str().filter(|host| Some(*host) != self.older.host_str()) {
+            Some(host) => self.hide(format!("at {host}: {what}")),
+            None => self.hide(what),
+        };
+        Err(match fault {
+            Fault::Untrusted(what) => NoToken::Untrusted(told(what)),
+            fault => NoToken::Transient { reason: told(fault.to_string()), answered },
+        })
     }
-}
-
-/// A text of the API without this secret in it, plain or as URLs spell it: texts reach files and terminals, and some
-/// quote what was sent.
-#[must_use]
-pub fn concealed(text: String, secret: &SecretString) -> String {
-    let secret = secret.expose_secret();
-    // No spelling is shorter than the secret itself.
-    if secret.is_empty() || text.len() < secret.len() {
-        return text;
-    }
-    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let percent = form.replace('+', "%20");
-    let (form_lower, percent_lower) = (form.to_lowercase(), percent.to_lowercase());
-    let spellings = [secret, &form, &percent, &form_lower, &percent_lower];
-    spellings.iter().fold(
-        text,
-        |text, spelling| if text.contains(spelling) { text.replace(spelling, "***") } else { text },
-    )
 }
 
 /// The bodies of both calls: their parts have different names, so one struct holds either.
@@ -186,9 +196,8 @@ struct Body {
     legacy_lifetime: Option<Value>,
 }
 
-fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
-    let hide = |text| concealed(text, secret);
-    let coded = reply::decode(&reply.body, hide);
+fn read(reply: &Reply, hide: impl Fn(String) -> String) -> Result<Grant, NoToken> {
+    let coded = reply::decode(&reply.body, &hide);
     if matches!(coded, Err(Garbled::Banned)) {
         // The ban is one of the address, for all calls (`API.md` 3).
         return Err(NoToken::Throttled(verdict::banned()));
@@ -196,9 +205,12 @@ fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
     if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
         return Err(NoToken::Throttled(hold));
     }
-    let strange = || NoToken::Transient {
-        reason: format!("the token call gave HTTP {} and no token", reply.status),
-        answered: true,
+    let strange = || {
+        let reason = format!("the token call gave HTTP {} and no token", reply.status);
+        match reply.status {
+            300..=399 | 408 | 500..=599 => NoToken::Transient { reason, answered: true },
+            _ => NoToken::Unknown(reason),
+        }
     };
     let body: Body = serde_json::from_slice(&reply.body).map_err(|_| strange())?;
     if let Some(token) =
@@ -221,9 +233,8 @@ fn read(reply: &Reply, secret: &SecretString) -> Result<Grant, NoToken> {
     Err(match verdict::verdict(&code, &message) {
         Verdict::Throttled(hold) => NoToken::Throttled(hold),
         Verdict::Answer(Status::Found) => strange(),
-        Verdict::Fatal(Remedy::Endpoint) | Verdict::Transient => {
-            NoToken::Transient { reason: format!("{message} ({code})"), answered: true }
-        }
+        Verdict::Fatal(Remedy::Endpoint) => NoToken::Unknown(format!("{message} ({code})")),
+        Verdict::Transient => NoToken::Transient { reason: format!("{message} ({code})"), answered: true },
         _ => NoToken::Refused { code: code.to_string(), message },
     })
 }
@@ -235,7 +246,7 @@ fn fresh_for(seconds: f64) -> Duration {
         .ok()
         .filter(|stated| !stated.is_zero())
         .map_or(USUAL_LIFETIME, |stated| stated.min(LONGEST_LIFETIME));
-    lifetime.saturating_sub(EARLY).max(lifetime.min(EARLY * 2) / 2)
+    lifetime.saturating_sub(EARLY).max(lifetime.min(EARLY * 2) / 2).max(LEAST)
 }
 
 #[cfg(test)]
@@ -243,7 +254,9 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &'static str) -> Result<Grant, NoToken> {
-        read(&Reply { status, retry_after: None, leads_to: None, body: body.into() }, &"secret".into())
+        read(&Reply { status, retry_after: None, leads_to: None, body: body.into() }, |text| {
+            text.replace("the secret", "***")
+        })
     }
 
     #[test]
@@ -263,26 +276,15 @@ mod tests {
             assert_eq!(grant.token.expose_secret(), "t", "{body}");
             assert_eq!(grant.fresh_for, Some(Duration::from_mins(110)), "{body}");
         }
-        assert_eq!(fresh_for(60.0), Duration::from_secs(30));
+        assert_eq!([fresh_for(60.0), fresh_for(1e-9)], [Duration::from_secs(30), LEAST]);
         assert_eq!(fresh_for(1e18), Duration::from_hours(24 * 30).saturating_sub(EARLY));
         assert_eq!(fresh_for(f64::MAX), Duration::from_mins(110));
     }
 
     #[test]
-    fn a_secret_is_concealed_in_every_spelling() {
-        let secret: SecretString = "se cret/K+x==".into();
-        for text in
-            ["se cret/K+x==", "se+cret%2FK%2Bx%3D%3D", "t=se%20cret%2FK%2Bx%3D%3D&", "se+cret%2fk%2bx%3d%3d"]
-        {
-            let concealed = concealed(format!("bad: {text}"), &secret);
-            assert!(concealed.contains("***") && !concealed.contains("cret"), "{concealed}");
-        }
-    }
-
-    #[test]
     fn refusals_are_final_and_outages_are_not() {
         let quoted =
-            answer(400, r#"{"code":"invalidClientIdOrSecret","message":"secret is wrong"}"#).unwrap_err();
+            answer(400, r#"{"code":"invalidClientIdOrSecret","message":"the secret is wrong"}"#).unwrap_err();
         assert_eq!(quoted.to_string(), "*** is wrong (invalidClientIdOrSecret)");
         let refused = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
         assert_eq!(refused.to_string(), "no (invalidClientIdOrSecret)");
@@ -290,12 +292,13 @@ mod tests {
             assert!(matches!(answer(200, body), Err(NoToken::Refused { .. })), "{body}");
         }
         for (status, body) in
-            [(404, "{}"), (502, "<html>"), (200, ""), (404, r#"{"code":"NotFound","message":"x"}"#)]
+            [(404, "{}"), (200, ""), (404, r#"{"code":"NotFound","message":"x"}"#), (405, "<html>")]
         {
-            assert!(
-                matches!(answer(status, body), Err(NoToken::Transient { answered: true, .. })),
-                "{status} {body}"
-            );
+            assert!(matches!(answer(status, body), Err(NoToken::Unknown(_))), "{status} {body}");
+        }
+        for (status, body) in [(502, "<html>"), (302, ""), (200, r#"{"errcode":-1,"errmsg":"x"}"#)] {
+            let transient = matches!(answer(status, body), Err(NoToken::Transient { answered: true, .. }));
+            assert!(transient, "{status} {body}");
         }
         assert!(matches!(answer(429, ""), Err(NoToken::Throttled(_))));
         assert!(matches!(answer(200, r#"{"errcode":90018,"errmsg":""}"#), Err(NoToken::Throttled(_))));

@@ -1,15 +1,15 @@
-//! What a run looks like from outside: events in, a line of words out. Owns the counting for progress and the
-//! estimate of what is left. Leaves where it is shown to `terminal`; the run's own totals are the engine's report.
+//! What a run looks like from outside: events in, a glance out. Owns the counting for progress and the estimate of what is
+//! left. Leaves the words to `glance`; the run's own totals are the engine's report.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info, trace};
 
 use crate::api::rate::Rate;
-use crate::app::exit::{rounded, shown};
+use crate::app::exit::shown;
+use crate::app::glance::Glance;
 use crate::domain::outcome::Status;
 use crate::domain::verdict::Limit;
 use crate::engine::event::Event;
@@ -91,21 +91,16 @@ impl Board {
                 self.trouble = None;
             }
             Event::NoToken { reason, delay, serves } => {
+                let reason = shown(reason);
                 info!(reason, ?delay, serves, "no new token; tries again");
-                self.trouble = Some(shown(reason)).filter(|_| !serves);
+                self.trouble = Some(reason).filter(|_| !serves);
             }
             Event::Ending => self.ending = true,
         }
     }
 
-    /// Rows that are settled.
-    #[must_use]
-    pub fn settled(&self) -> u64 {
-        self.settled
-    }
-
-    /// How far the run is, how fast, and how long it will take.
-    pub fn course(&mut self) -> String {
+    /// What there is to see now.
+    pub fn glance(&mut self) -> Glance {
         let now = Instant::now();
         if self.hold.is_some_and(|(until, _)| until <= now) {
             // The speed of a rest says nothing of the time after it.
@@ -113,44 +108,19 @@ impl Board {
             self.past = VecDeque::from([(now, self.calls)]);
         }
         let speed = self.speed(now);
-        let mut line = match self.total {
-            Some(total) => format!("{} of {total} rows", self.settled),
-            None => format!("{} rows", self.settled),
-        };
-        // Writing to a string does not fail.
-        let _ = match self.rate.per_second() {
-            Some(_) => write!(line, " · {speed:.1} of {} calls/s", self.rate),
-            None => write!(line, " · {speed:.0} calls/s"),
-        };
-        if self.ending {
-            line.push_str(" · ending: waiting for the calls under way");
-        } else if let Some((until, cause)) = self.hold {
-            let clock = jiff::Zoned::now().saturating_add(until.saturating_duration_since(now));
-            let _ = write!(line, " · throttled until {} ({cause})", clock.strftime("%H:%M:%S"));
-        } else if let Some(reason) = &self.trouble {
-            let _ = write!(line, " · no token yet: {reason}; trying again");
-        } else if let Some(left) = self.left(speed) {
-            let _ = write!(line, " · about {} left", rounded(left));
+        Glance {
+            rows: self.settled,
+            total: self.total,
+            by_status: self.by_status,
+            calls: self.calls,
+            speed,
+            rate: self.rate,
+            retrying: self.retrying,
+            held: self.hold.map(|(until, cause)| (until.saturating_duration_since(now), cause)),
+            trouble: self.trouble.clone(),
+            ending: self.ending,
+            left: self.left(speed),
         }
-        line
-    }
-
-    /// What became of the rows so far.
-    #[must_use]
-    pub fn counts(&self) -> String {
-        let mut line = String::new();
-        for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
-            if rows > 0
-                || matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed)
-            {
-                let between = if line.is_empty() { "" } else { " · " };
-                let _ = write!(line, "{between}{} {rows}", status.name().replace('_', " "));
-            }
-        }
-        if self.retrying > 0 {
-            let _ = write!(line, " · retrying {}", self.retrying);
-        }
-        line
     }
 
     /// Calls a second of late.
@@ -201,16 +171,16 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         // 30 numbers are open and 40 rows unread, half of which need a call: 50 calls at 20 a second.
         assert_eq!(
-            [board.course(), board.counts()].join(" | "),
+            [board.glance().course(), board.glance().counts()].join(" | "),
             "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
         board
             .observe(&Event::Held { until: Instant::now() + Duration::from_mins(1), cause: Limit::Platform });
-        let line = board.course();
+        let line = board.glance().course();
         assert!(line.contains(" · throttled until ") && line.contains("(the platform's capacity)"), "{line}");
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(!board.course().contains("throttled"));
+        assert!(!board.glance().course().contains("throttled"));
         board.observe(&Event::Ending);
-        assert!(board.course().contains("ending"));
+        assert!(board.glance().course().contains("ending"));
     }
 }

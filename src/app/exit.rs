@@ -97,7 +97,7 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failur
         End::Finished => return None,
         End::CallsUsedUp => (
             Exit::Limit,
-            "stopped: --max-calls was reached; the rows that are left are pending. Run again with a higher --max-calls to ask for them.".to_owned(),
+            "stopped: --max-calls was reached; the rows that are left are pending. Run again to ask for as many more, or with a higher --max-calls for all.".to_owned(),
         ),
         End::PatienceUsedUp { cause, left } => (
             Exit::Limit,

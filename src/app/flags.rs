@@ -16,7 +16,7 @@ use crate::domain::outcome::Status;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Messages")]
 pub struct Show {
-    /// How progress is shown: auto is a bar on a terminal and lines elsewhere
+    /// How progress is shown: auto is a bar on a terminal and lines elsewhere, json an object every second
     #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
     /// Show errors only
@@ -46,6 +46,8 @@ pub enum Progress {
     Bar,
     /// A line every ten seconds.
     Line,
+    /// A JSON object every second.
+    Json,
     /// Nothing.
     None,
 }

@@ -82,6 +82,20 @@ pub fn straight(args: &Resolve) -> Settings {
     }
 }
 
+/// The address of the API as messages name it, with the proxy that stands before it, without its password.
+#[must_use]
+pub fn named(endpoint: &Url, route: &Route) -> String {
+    let plain = endpoint.as_str().trim_end_matches('/');
+    let proxy = match route {
+        Route::Proxy { url, .. } => Url::parse(url.expose_secret()).ok(),
+        Route::Direct => None,
+    };
+    proxy.map_or_else(
+        || plain.to_owned(),
+        |proxy| format!("{plain} (proxy: {})", proxy.origin().ascii_serialization()),
+    )
+}
+
 /// What to say where no encrypted connection could ever be made; `what` is what the TLS library says.
 #[must_use]
 pub fn unusable(what: &str) -> Failure {

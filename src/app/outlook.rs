@@ -37,7 +37,7 @@ pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failur
             "nothing is kept without a state file; the same command starts from the beginning".to_owned()
         }
         (Memory::Token, None) => {
-            "what was answered is kept for this token; the same command goes on from there as long as it serves".to_owned()
+            "what was answered is kept for this token: the same command with it goes on from there, and with another starts anew".to_owned()
         }
         (Memory::Restart, None) => {
             "what was answered is kept; the same command without --restart goes on from there".to_owned()

@@ -28,7 +28,7 @@ use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
 use crate::app::recall;
-use crate::app::signals::Signals;
+use crate::app::signals::{Question, Signals};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
@@ -93,6 +93,7 @@ fn attempt(
     let exit = runtime.block_on(async {
         // The signals are caught before there is a temporary file, so that none can leave it behind.
         let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+        let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         // The input came first, then the output, then the credentials: what a person has at hand is checked before what
         // they have to fetch.
         let sinks = outlet::create(&mut signals, targets.clone(), source.head().clone(), style).await?;
@@ -102,7 +103,7 @@ fn attempt(
         let memory = recall::memory(plan.as_ref());
         let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
         let far = FarSide::of(args, access, terminal).await?;
-        account.endpoint(&far.endpoint);
+        account.endpoint(&far.address);
         let known = recall::begin(plan, &mut signals, terminal).await?;
         // Last of all: who waits for a moment has heard by then of everything that there is to mend.
         if let Some(moment) = departure {
@@ -116,7 +117,7 @@ fn attempt(
         }
         terminal.begin(total);
         Run { args, terminal, bounds, total, targets, memory, account }
-            .run(source, sinks, far, known, signals)
+            .run(source, sinks, far, known, signals, question)
             .await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
@@ -127,6 +128,8 @@ fn attempt(
 /// The API and its address: DingTalk's, or those of a server of our own.
 struct FarSide {
     remote: DingTalk,
+    /// Its address, and what messages call it.
+    address: String,
     endpoint: String,
     /// Serves as long as it lives.
     server: Option<Server>,
@@ -148,14 +151,15 @@ impl FarSide {
         for remark in &access.remarks {
             terminal.say(remark);
         }
+        let endpoint = network::named(&access.endpoint, &access.connections.route);
         let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
         let (mainland, exclusive) = (config::mainland(&args.directory), args.directory.exclusive_accounts);
         let remote = DingTalk {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
             issuer: Issuer::new(http, &access.endpoint, access.credentials),
         };
-        let endpoint = access.endpoint.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { remote, endpoint, server })
+        let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { remote, address, endpoint, server })
     }
 }
 
@@ -179,18 +183,19 @@ impl Run<'_> {
         far: FarSide,
         mut known: Known,
         mut signals: Signals,
+        mut question: Question,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
-        let FarSide { remote, endpoint, server } = far;
+        let FarSide { remote, endpoint, server, .. } = far;
         let (further, labels) = (config::further(self.args), source.labels());
         let Reading { mut sheets, tail } =
             feed::read(source, config::rules(&self.args.numbers)).map_err(broken)?;
         let Writing { chunks, sinks } = feed::write(sinks, further, labels).map_err(broken)?;
         let started = Instant::now();
-        let (ended, signalled) =
-            self.drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals).await;
+        let (ended, signalled) = self
+            .drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals, &mut question)
+            .await;
         drop(server);
-        self.terminal.end();
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
         let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
@@ -258,6 +263,7 @@ impl Run<'_> {
         known: &mut Known,
         ends: Ends<'_, Load, SourceError>,
         signals: &mut Signals,
+        question: &mut Question,
     ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
         let (stop, stopped) = watch::channel(false);
@@ -275,19 +281,26 @@ impl Run<'_> {
                 biased;
                 signal = signals.next() => {
                     if signalled.replace(signal).is_some() {
+                        let glance = board.borrow_mut().glance();
+                        self.terminal.end(&glance);
                         return (None, signalled);
                     }
                     self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
                     // The run has ended where nobody listens.
                     let _ = stop.send(true);
                 }
-                ended = &mut engine => return (Some(ended), signalled),
+                ended = &mut engine => {
+                    let glance = board.borrow_mut().glance();
+                    self.terminal.end(&glance);
+                    return (Some(ended), signalled);
+                }
                 _ = ticks.tick(), if period.is_some() => {
-                    let (course, counts, rows) = {
-                        let mut board = board.borrow_mut();
-                        (board.course(), board.counts(), board.settled())
-                    };
-                    self.terminal.progress(rows, course, counts);
+                    let glance = board.borrow_mut().glance();
+                    self.terminal.progress(&glance);
+                }
+                () = question.asked() => {
+                    let glance = board.borrow_mut().glance();
+                    self.terminal.tell(&glance);
                 }
             }
         }

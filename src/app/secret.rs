@@ -13,9 +13,12 @@ use crate::app::exit::{Exit, Failure};
 /// Usage (2) for a file that cannot be read, is empty or has more than one line.
 pub fn read(path: &Path) -> Result<String, Failure> {
     let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
-    let text =
-        fs::read_to_string(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
-    match text.trim() {
+    let bytes = fs::read(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Failure::new(Exit::Usage, say("the file is not text; it should have the secret alone, in ASCII"))
+    })?;
+    // Some editors begin every file with a mark.
+    match text.trim_start_matches('\u{feff}').trim() {
         "" => Err(Failure::new(Exit::Usage, say("the file is empty"))),
         secret if secret.lines().count() > 1 => Err(Failure::new(
             Exit::Usage,

@@ -1,4 +1,5 @@
-//! The signals that end a run: Ctrl-C, SIGTERM, SIGHUP. Owns hearing them; what they mean is the run's.
+//! The signals that end a run, Ctrl-C, SIGTERM and SIGHUP, and the one that asks how far it is, SIGUSR1. Owns hearing them; what
+//! they mean is the run's.
 
 use std::{fs, io};
 
@@ -54,5 +55,24 @@ impl Signals {
             () = heard(&mut self.terminate) => Signal::Terminate,
             () = heard(&mut self.hangup) => Signal::Hangup,
         }
+    }
+}
+
+/// Hears SIGUSR1, which would end the program where nobody does.
+#[derive(Debug)]
+pub struct Question(unix::Signal);
+
+impl Question {
+    /// Begins to hear; has to be called within tokio's runtime.
+    ///
+    /// # Errors
+    /// Where the system gives no handler.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::user_defined1()).map(Self)
+    }
+
+    /// Waits until somebody asks.
+    pub async fn asked(&mut self) {
+        self.0.recv().await;
     }
 }

@@ -12,9 +12,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app::flags::{LogFormat, Progress, Show};
+use crate::app::glance::Glance;
 
 /// Redraws a second at most.
 const REDRAWS: u8 = 10;
+/// How often a program that reads along is told.
+const OBJECTS: Duration = Duration::from_secs(1);
 /// How often progress is told where there is no terminal to draw on.
 const LINES: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,7 @@ pub struct Terminal {
 enum Manner {
     Bar,
     Line,
+    Json,
     Silent,
 }
 
@@ -44,6 +48,7 @@ impl Terminal {
         let manner = match show.progress {
             _ if show.quiet => Manner::Silent,
             Progress::None => Manner::Silent,
+            Progress::Json => Manner::Json,
             Progress::Auto | Progress::Bar if draws => Manner::Bar,
             _ => Manner::Line,
         };
@@ -99,28 +104,37 @@ impl Terminal {
         match self.manner {
             Manner::Bar => Some(Duration::from_secs(1) / u32::from(REDRAWS)),
             Manner::Line => Some(LINES),
+            Manner::Json => Some(OBJECTS),
             Manner::Silent => None,
         }
     }
 
     /// Shows how far the run is.
-    pub fn progress(&self, rows: u64, course: String, counts: String) {
+    pub fn progress(&self, glance: &Glance) {
         match self.manner {
             Manner::Bar => {
-                self.bar.set_position(rows);
-                self.bar.set_prefix(course);
-                self.bar.set_message(counts);
+                self.bar.set_position(glance.rows);
+                self.bar.set_prefix(glance.course());
+                self.bar.set_message(glance.counts());
                 self.bar.tick();
             }
-            Manner::Line => {
-                self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")));
-            }
+            Manner::Line => self.tell(glance),
+            Manner::Json => self.say(&glance.json()),
             Manner::Silent => {}
         }
     }
 
-    /// Takes the bar away.
-    pub fn end(&self) {
+    /// Says how far the run is, however progress is shown.
+    pub fn tell(&self, glance: &Glance) {
+        let (course, counts) = (glance.course(), glance.counts());
+        self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")));
+    }
+
+    /// Takes the bar away; a program that reads along gets a last object, so that it need not guess how the rest went.
+    pub fn end(&self, glance: &Glance) {
+        if self.manner == Manner::Json {
+            self.progress(glance);
+        }
         self.bar.finish_and_clear();
     }
 

@@ -44,6 +44,8 @@ pub enum Garbled {
     NoCode,
 }
 
+/// In bytes; the API's longest have some hundreds.
+const LONGEST_MESSAGE: usize = 4000;
 /// Digits and sign of the longest code that is known.
 const LONGEST_CODE: usize = 7;
 
@@ -73,12 +75,21 @@ pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Gar
     let inner_message = wire.sub_msg.or(wire.submsg).and_then(&text).filter(|message| !message.is_empty());
     let (userid, exclusive) = person(wire.result)?;
     Ok(Reply {
-        message: if inner.is_some() { inner_message.unwrap_or(message) } else { message },
+        message: within_bounds(if inner.is_some() { inner_message.unwrap_or(message) } else { message }),
         code: inner.unwrap_or(outer),
         userid,
         exclusive,
         request: wire.request_id.and_then(&text).filter(|request| is_plain(request)),
     })
+}
+
+/// A message of a length that a cell and a terminal can do with.
+fn within_bounds(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 /// Whether a request's id is one: a few dozen letters, digits and signs, and no text.
@@ -112,9 +123,11 @@ fn garbled(body: &[u8]) -> Garbled {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     let page = text.starts_with('<');
+    // The ban's object, as a script in a page or in a hand that is no JSON.
+    let bare: String = text.chars().filter(|c| !c.is_whitespace() && !"\"'\\".contains(*c)).collect();
     if text.is_empty() {
         Garbled::Empty
-    } else if page && GUARD.iter().any(|mark| text.contains(mark)) {
+    } else if bare.contains("status:1111") || (page && GUARD.iter().any(|mark| text.contains(mark))) {
         Garbled::Banned
     } else if page {
         Garbled::Page
@@ -296,12 +309,15 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_told_apart() {
-        let cases: [(&str, Garbled); 10] = [
+        let cases: [(&str, Garbled); 13] = [
             ("", Garbled::Empty),
             (" \n", Garbled::Empty),
             ("<html><body>502</body></html>", Garbled::Page),
             ("<!doctype html><script>var url='/_____tmd_____/punish?x5secdata=1'</script>", Garbled::Banned),
             (r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, Garbled::Banned),
+            (r#"<html><body>{"status" : 1111}</body></html>"#, Garbled::Banned),
+            (r"<script>var punish={'status':1111}</script>", Garbled::Banned),
+            ("{status:1111,wait:5}", Garbled::Banned),
             (r#"{"errcode":0,"result":{"userid":"zh"#, Garbled::NotJson),
             ("upstream timed out", Garbled::NotJson),
             (r#"{"errcode":90018,"errmsg":"请求过于频繁"#, Garbled::NotJson),

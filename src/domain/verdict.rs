@@ -63,7 +63,7 @@ pub enum Limit {
     Other,
     /// The egress IP was banned.
     Address,
-    /// A proxy in between asked for a pause.
+    /// The host, or a proxy in between, asked for a pause by HTTP 429 or 503.
     Proxy,
 }
 
@@ -218,8 +218,9 @@ pub fn banned() -> Hold {
 fn penalty_end(message: &str) -> Option<Timestamp> {
     let (_, rest) = message.split_once("处罚将在").or_else(|| message.split_once("限制将在"))?;
     let (moment, _) = rest.split_once("结束")?;
-    let moment: DateTime = moment.trim().parse().ok()?;
-    tz::offset(8).to_timestamp(moment).ok()
+    let moment: DateTime = moment.trim().replace('/', "-").parse().ok()?;
+    // A moment past the end of time, which is in some hours of the year 9999, is a very late one.
+    Some(tz::offset(8).to_timestamp(moment).unwrap_or(Timestamp::MAX))
 }
 
 impl Limit {
@@ -237,7 +238,7 @@ impl fmt::Display for Limit {
             Self::Suspended => "a suspension of the API",
             Self::Other => "a frequency limit",
             Self::Address => "a ban of this network address",
-            Self::Proxy => "a proxy's limit",
+            Self::Proxy => "a limit of the host or of a proxy, told by HTTP",
         })
     }
 }
@@ -334,6 +335,7 @@ mod tests {
         for message in [
             "触发全局限流, 处罚将在 2026-09-03 00:01:03 结束",
             "ding talk error[subcode=90002,submsg=限制将在2026-09-03 00:01:03结束]",
+            "限制将在 2026/09/03 00:01:03 结束",
         ] {
             let Verdict::Throttled(hold) = verdict(&Code::Number(90002), message) else {
                 panic!("{message}")

@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::api::fault::Fault;
@@ -28,7 +27,7 @@ use crate::engine::remote::Remote;
 use crate::engine::reorder::{Answer, Chunk, Reorder};
 use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
-use crate::engine::under_way::{Call, UnderWay};
+use crate::engine::under_way::{Call, Fetch, UnderWay};
 use crate::store::known::Known;
 
 /// A run in progress.
@@ -46,7 +45,7 @@ pub(crate) struct Dispatcher<'k, R, L, F> {
     later: Later,
     pub(crate) calls: UnderWay,
     tokens: Tokens,
-    pub(crate) fetches: JoinSet<Result<Grant, NoToken>>,
+    pub(crate) fetch: Fetch,
     /// The rate that was announced last.
     rate: Rate,
     holds: Holds,
@@ -80,7 +79,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             later: Later::default(),
             calls: UnderWay::default(),
             tokens: Tokens::default(),
-            fetches: JoinSet::new(),
+            fetch: Fetch::default(),
             holds: Holds::default(),
             omen: Omen::default(),
             report: Report::default(),
@@ -149,7 +148,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         }
         if let Some(call) = self.tokens.fetch_now() {
             let remote = Arc::clone(&self.remote);
-            self.fetches.spawn(async move { remote.token(call).await });
+            self.fetch.start(self.holds.episode(), async move { remote.token(call).await });
         }
         while self.calls.len() < self.settings.workers
             && !self.ready.is_empty()
@@ -179,16 +178,15 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             }
             (self.announce)(&Event::Called { again: again.is_some() });
             let (remote, mobile) = (Arc::clone(&self.remote), lookup.mobile());
-            let carried = Arc::clone(&token);
             let (episode, left) = (self.holds.episode(), Instant::now());
-            let call = Call { lookup, token, generation, episode, left };
-            self.calls.start(call, async move { remote.lookup(mobile, &carried).await });
+            let call = Call { lookup, generation, episode, left };
+            self.calls.start(call, async move { remote.lookup(mobile, &token).await });
         }
     }
 
     /// A call came back, or panicked: then its row fails and the run goes on.
     pub(crate) fn heard(&mut self, call: Call, result: Option<Result<Reply, Fault>>) {
-        let Call { mut lookup, token, generation, episode, left } = call;
+        let Call { mut lookup, generation, episode, left } = call;
         if let Some(Ok(_)) = result {
             self.report.latency.record(left.elapsed());
         }
@@ -200,7 +198,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             self.ready.push_front(lookup);
             return self.finish_early(End::Stopped(stop));
         }
-        let token = Used { token: &token, generation, renews: self.remote.renews() };
+        let hide = |text| self.remote.hide(text);
+        let token = Used { hide: &hide, generation, renews: self.remote.renews() };
         let step = lookup.next(result, token, &self.settings.retries, &mut self.jitter);
         if lookup.was_answered() {
             self.holds.answered(episode);
@@ -268,7 +267,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                 self.pace.slow_down();
             }
         }
-        if rest.begins || hold.until.is_some() {
+        if rest.begins || rest.prolongs {
             (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
         }
         if self.holds.total() > self.settings.patience {
@@ -279,32 +278,37 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     }
 
     /// A token call came back.
-    pub(crate) fn fetched(&mut self, joined: Result<Result<Grant, NoToken>, JoinError>) {
+    pub(crate) fn fetched(&mut self, episode: u64, result: Option<Result<Grant, NoToken>>) {
         if self.end.is_some() {
             return;
         }
-        let outage = match joined {
-            Ok(Ok(grant)) => {
-                self.report.tokens += u64::from(grant.fresh_for.is_some());
+        let outage = match result {
+            Some(Ok(grant)) => {
+                let fetched = grant.fresh_for.is_some();
                 self.tokens.granted(grant);
-                return (self.announce)(&Event::Token(self.report.tokens));
+                if fetched {
+                    self.report.tokens += 1;
+                    (self.announce)(&Event::Token(self.report.tokens));
+                }
+                return;
             }
-            Ok(Err(NoToken::Throttled(hold))) => {
+            Some(Err(NoToken::Throttled(hold))) => {
                 self.tokens.put_off();
-                return self.hold(&hold, self.holds.episode());
+                return self.hold(&hold, episode);
             }
-            Ok(Err(refused @ NoToken::Refused { .. })) => {
+            Some(Err(refused @ NoToken::Refused { .. })) => {
                 let stop = Stop::NoToken { reason: refused.to_string(), refused: true };
                 return self.finish_early(End::Stopped(stop));
             }
-            Ok(Err(NoToken::Untrusted(what))) => {
+            Some(Err(NoToken::Untrusted(what))) => {
                 return self.finish_early(End::Stopped(Stop::Untrusted(what)));
             }
-            Ok(Err(NoToken::Transient { reason, answered })) => {
-                let Some(both) = self.tokens.undecided(reason, answered) else { return };
-                both
-            }
-            Err(_) => ("the token call failed inside dingmap; please report it".to_owned(), true),
+            Some(Err(NoToken::Unknown(reason))) => match self.tokens.unknown(reason) {
+                Some(both) => (both, true),
+                None => return,
+            },
+            Some(Err(NoToken::Transient { reason, answered })) => (reason, answered),
+            None => ("the token call failed inside dingmap; please report it".to_owned(), true),
         };
         let (reason, answered) = outage;
         let retries = self.settings.retries;
@@ -313,8 +317,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         if failures <= retries.most || serves {
             return (self.announce)(&Event::NoToken { reason, delay, serves });
         }
-        let stop =
-            if answered { Stop::NoToken { reason, refused: false } } else { Stop::Unreachable(reason) };
+        let reached = answered || self.omen.answered();
+        let stop = if reached { Stop::NoToken { reason, refused: false } } else { Stop::Unreachable(reason) };
         self.finish_early(End::Stopped(stop));
     }
 
@@ -323,7 +327,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         let urgent = matches!(end, End::Stopped(_)) && self.end.as_ref().is_some_and(End::limit);
         if self.end.is_none() || urgent {
             self.end = Some(end);
-            self.fetches.abort_all();
+            self.fetch.break_off();
             (self.announce)(&Event::Ending);
         }
     }
@@ -377,15 +381,12 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
 
     /// The totals, and how it ended: a run all of whose rows have their answers has finished, whatever else came.
     pub(crate) fn close(&mut self, all_read: bool) -> (Report, End) {
-        if self.end.is_some() {
-            self.holds.cut_short();
-        }
-        self.holds.until();
+        self.holds.cut_short();
         self.report.held_by = self.holds.by_cause();
         self.report.asked = self.report.calls - self.report.retries();
         self.report.token_calls = self.remote.token_calls();
         let whole = all_read && self.reorder.is_empty() && self.report.rows(Status::Pending) == 0;
-        let end = self.end.take().filter(|end| !(whole && matches!(end, End::Interrupted)));
+        let end = self.end.take().filter(|end| !whole || !(end.limit() || matches!(end, End::Interrupted)));
         (std::mem::take(&mut self.report), end.unwrap_or(End::Finished))
     }
 }

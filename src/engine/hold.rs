@@ -41,6 +41,8 @@ pub struct Held {
     pub until: Instant,
     /// Whether a hold began, as against one that was on already.
     pub begins: bool,
+    /// Whether one that was on already lasts longer now.
+    pub prolongs: bool,
     /// What was exceeded.
     pub cause: Limit,
 }
@@ -75,10 +77,11 @@ impl Holds {
             self.since = Some(now);
         }
         let current = self.current.get_or_insert(Current { since: now, until: now, cause: hold.cause });
+        let prolongs = !begins && until > current.until;
         if until > current.until {
             (current.until, current.cause) = (until, hold.cause);
         }
-        Held { until: current.until, begins, cause: hold.cause }
+        Held { until: current.until, begins, prolongs, cause: hold.cause }
     }
 
     /// An answer to a call that left in `episode`: the limit is not exceeded any more.

@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
-use crate::api::token::concealed;
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 use crate::domain::reply::{self, Garbled};
@@ -39,10 +36,10 @@ pub struct Lookup {
 }
 
 /// The token that an attempt was made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Used<'a> {
-    /// The token, so that a message which quotes it can be told without.
-    pub token: &'a SecretString,
+    /// A text of the API without the secrets that it may quote.
+    pub hide: &'a dyn Fn(String) -> String,
     /// Which token of the run.
     pub generation: u64,
     /// Whether another can be fetched in its place.
@@ -165,7 +162,7 @@ impl Lookup {
             self.again = Some(Repeat::Line);
             return Step::AtOnce;
         }
-        let heard = hear(result, token.token);
+        let heard = hear(result, token.hide);
         self.again = Some(match heard.verdict {
             Verdict::Throttled(_) => Repeat::Throttled,
             Verdict::Token => Repeat::Token,
@@ -212,7 +209,7 @@ impl Lookup {
 }
 
 /// The result of an attempt, judged: by HTTP status where that decides, else by the body.
-fn hear(result: Result<Reply, Fault>, token: &SecretString) -> Heard {
+fn hear(result: Result<Reply, Fault>, hide: &dyn Fn(String) -> String) -> Heard {
     let silent = |verdict, message: String| Heard {
         verdict,
         code: None,
@@ -223,19 +220,27 @@ fn hear(result: Result<Reply, Fault>, token: &SecretString) -> Heard {
     };
     let reply = match result {
         Ok(reply) => reply,
-        Err(fault) => return silent(Verdict::Transient, fault.to_string()),
+        Err(fault) => return silent(Verdict::Transient, hide(fault.to_string())),
     };
-    let read = reply::decode(&reply.body, |text| concealed(text, token));
+    let read = reply::decode(&reply.body, hide);
     if matches!(read, Err(Garbled::Banned)) {
         // Whatever status it comes with: a ban outlasts every pause that a status asks for.
         return silent(Verdict::Throttled(verdict::banned()), Garbled::Banned.to_string());
     }
     if let Some(verdict) = verdict::by_status(reply.status, reply.retry_after) {
-        return silent(verdict, format!("HTTP {}", reply.status));
+        let said = read.as_ref().map(|read| verdict::verdict(&read.code, &read.message));
+        return match (verdict, said) {
+            // The body knows better which limit it is, and the header how long.
+            (Verdict::Throttled(header), Ok(Verdict::Throttled(body))) => {
+                let pause = if reply.retry_after.is_some() { header.pause } else { body.pause };
+                silent(Verdict::Throttled(Hold { pause, ..body }), String::new())
+            }
+            (verdict, _) => silent(verdict, format!("HTTP {}", reply.status)),
+        };
     }
     if let Some(place) = reply.leads_to {
         let text = format!("HTTP {}: the host leads to {place}, where no token is sent", reply.status);
-        return silent(Verdict::Transient, concealed(text, token));
+        return silent(Verdict::Transient, hide(text));
     }
     match read {
         Ok(read) => Heard {
@@ -271,18 +276,14 @@ fn answer(status: Status, heard: Heard) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::LazyLock;
-
     use super::*;
     use crate::domain::mobile::Home;
 
     const RETRIES: Retries =
         Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
 
-    static SECRET: LazyLock<SecretString> = LazyLock::new(|| "secret".into());
-
     fn token(generation: u64, renews: bool) -> Used<'static> {
-        Used { token: &SECRET, generation, renews }
+        Used { hide: &|text| text.replace("secret", "***"), generation, renews }
     }
 
     fn lookup() -> Lookup {

@@ -33,6 +33,12 @@ impl Omen {
         !self.well && called >= u64::from(FIRST)
     }
 
+    /// Whether the host ever answered, by whatever.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        self.answered
+    }
+
     /// Takes note of one call's result; the reason to stop, where it is one: somebody else may sit where the host was,
     /// or a proxy, and no attempt makes that better.
     pub fn heard(&mut self, result: &Result<Reply, Fault>) -> Option<Stop> {

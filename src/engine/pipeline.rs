@@ -77,7 +77,7 @@ pub async fn run<R: Remote, L, E>(
             }
             () = news.notified() => run.written(),
             Some((call, result)) = run.calls.next(), if !run.calls.is_empty() => run.heard(call, result),
-            Some(joined) = run.fetches.join_next(), if !run.fetches.is_empty() => run.fetched(joined),
+            Some((episode, result)) = run.fetch.next(), if !run.fetch.is_empty() => run.fetched(episode, result),
             room = chunks.reserve(), if run.reorder.ready() => {
                 let Ok(permit) = room else {
                     run.finish_early(End::OutputLost);

@@ -28,6 +28,9 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Whether a rejected token can be replaced by fetching one.
     fn renews(&self) -> bool;
+
+    /// A text of the far side without the secrets that it may quote.
+    fn hide(&self, text: String) -> String;
 }
 
 /// DingTalk over HTTP.
@@ -54,5 +57,9 @@ impl Remote for DingTalk {
 
     fn renews(&self) -> bool {
         self.issuer.renews()
+    }
+
+    fn hide(&self, text: String) -> String {
+        self.issuer.hide(text)
     }
 }

@@ -25,9 +25,8 @@ pub struct Tokens {
     dead: bool,
     /// Whether a token call is under way.
     fetching: bool,
-    /// What the current token call gave instead of a verdict, and whether the host answered at all, until the older call
-    /// has had its turn.
-    undecided: Option<(String, bool)>,
+    /// What a host that does not know the current token call gave instead, until the older call has had its turn.
+    unknown: Option<String>,
     /// Fetches that failed since the last one that worked.
     failures: u32,
     /// How long to wait after those.
@@ -50,7 +49,7 @@ impl Tokens {
         let wanted = self.usable().is_none() || self.due.is_some_and(|due| due <= now);
         let start = wanted && !self.fetching && self.not_before.is_none_or(|moment| moment <= now);
         self.fetching |= start;
-        let call = if self.undecided.is_some() { TokenCall::Older } else { TokenCall::Current };
+        let call = if self.unknown.is_some() { TokenCall::Older } else { TokenCall::Current };
         start.then_some(call)
     }
 
@@ -67,20 +66,18 @@ impl Tokens {
         self.due = grant.fresh_for.map(|fresh| Instant::now() + fresh);
         self.generation += 1;
         (self.dead, self.fetching, self.failures, self.not_before) = (false, false, 0, None);
-        (self.backoff, self.undecided) = (None, None);
+        (self.backoff, self.unknown) = (None, None);
     }
 
-    /// A token call gave no verdict: none where the older one is to be made instead, at once unless calls are held, and
-    /// what both said where it was that one.
-    pub fn undecided(&mut self, reason: String, answered: bool) -> Option<(String, bool)> {
+    /// The host does not know the current token call: the older one is to be made instead, at once unless calls are held.
+    /// Where it was that one, which is as good as a failure, what both said.
+    pub fn unknown(&mut self, reason: String) -> Option<String> {
         self.fetching = false;
-        let Some((before, also)) = self.undecided.take() else {
-            self.undecided = Some((reason, answered));
+        let Some(before) = self.unknown.take() else {
+            self.unknown = Some(reason);
             return None;
         };
-        let both =
-            if before == reason { reason } else { format!("{before}; the older token call: {reason}") };
-        Some((both, answered || also))
+        Some(if before == reason { reason } else { format!("{before}; the older token call: {reason}") })
     }
 
     /// The token call was throttled: it starts again when calls may.
@@ -93,7 +90,7 @@ impl Tokens {
     pub fn failed(&mut self, retries: Retries, jitter: &mut fastrand::Rng) -> (u32, Duration) {
         let backoff = self.backoff.get_or_insert_with(|| Backoff::new(retries)).after_failure(jitter);
         let delay = if self.usable().is_some() { LATER } else { backoff };
-        (self.fetching, self.undecided) = (false, None);
+        (self.fetching, self.unknown) = (false, None);
         self.failures += 1;
         self.not_before = Some(Instant::now() + delay);
         (self.failures, delay)
@@ -101,7 +98,11 @@ impl Tokens {
 
     /// A call was turned away with the token of this generation. Only the first such call of a generation matters.
     pub fn rejected(&mut self, generation: u64) {
-        self.dead |= generation == self.generation;
+        if generation == self.generation && !self.dead {
+            self.dead = true;
+            // Failures while it still served were no hurry, and have nothing to say of the time from now on.
+            (self.failures, self.backoff, self.not_before) = (0, None, None);
+        }
     }
 }
 
@@ -159,21 +160,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_older_call_has_its_turn_where_the_current_one_gives_no_verdict() {
+    async fn the_older_call_has_its_turn_where_the_host_does_not_know_the_current_one() {
         let mut tokens = Tokens::default();
         for _ in 0..2 {
             assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
-            assert_eq!(tokens.undecided("HTTP 404".into(), true), None);
+            assert_eq!(tokens.unknown("HTTP 404".into()), None);
             assert_eq!(tokens.fetch_now(), Some(TokenCall::Older));
             tokens.put_off();
             assert_eq!(tokens.fetch_now(), Some(TokenCall::Older), "the same one again after a hold");
-            let both = tokens.undecided("silence".into(), false).unwrap();
-            assert_eq!(both, ("HTTP 404; the older token call: silence".to_owned(), true));
+            let both = tokens.unknown("no JSON".into()).unwrap();
+            assert_eq!(both, "HTTP 404; the older token call: no JSON");
             failed(&mut tokens);
             tokens.not_before = None;
         }
         assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
-        assert_eq!(tokens.undecided("silence".into(), false), None);
+        assert_eq!(tokens.unknown("HTTP 404".into()), None);
         tokens.granted(grant(60));
         tokens.rejected(1);
         assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));

@@ -1,20 +1,19 @@
-//! The calls that are under way: what each was made with, until it comes back. Leaves what follows to `dispatcher`.
+//! The calls that are under way, lookups and the one for a token: what each was made with, until it comes back. Leaves what
+//! follows to `dispatcher`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use secrecy::SecretString;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
+use crate::api::token::{Grant, NoToken};
 use crate::engine::lookup::Lookup;
 
 /// A call that is under way.
 pub(crate) struct Call {
     pub(crate) lookup: Lookup,
-    pub(crate) token: Arc<SecretString>,
     /// Which token of the run that is.
     pub(crate) generation: u64,
     /// The hold that was the last one when it left.
@@ -55,5 +54,39 @@ impl UnderWay {
             Err(error) => (error.id(), None),
         };
         Some((self.calls.remove(&id)?, result))
+    }
+}
+
+/// The call for a token, of which there is one at a time; dropping it breaks it off.
+#[derive(Default)]
+pub(crate) struct Fetch {
+    task: JoinSet<Result<Grant, NoToken>>,
+    /// The hold that was the last one when it left.
+    episode: u64,
+}
+
+impl Fetch {
+    /// Lets it leave.
+    pub(crate) fn start<A>(&mut self, episode: u64, attempt: A)
+    where
+        A: Future<Output = Result<Grant, NoToken>> + Send + 'static,
+    {
+        self.episode = episode;
+        self.task.spawn(attempt);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.task.is_empty()
+    }
+
+    pub(crate) fn break_off(&mut self) {
+        self.task.abort_all();
+    }
+
+    /// Waits for it to come back: the hold that was the last one when it left, and its result unless it panicked. None where
+    /// none is under way. Giving the wait up loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<(u64, Option<Result<Grant, NoToken>>)> {
+        let joined = self.task.join_next().await?;
+        Some((self.episode, joined.ok()))
     }
 }

@@ -50,6 +50,10 @@ impl Remote for Digits {
     fn renews(&self) -> bool {
         false
     }
+
+    fn hide(&self, text: String) -> String {
+        text
+    }
 }
 
 const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;

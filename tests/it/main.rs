@@ -21,6 +21,7 @@ mod network;
 mod numbers;
 mod pacing;
 mod plan;
+mod progress;
 mod readme;
 mod refusals;
 mod rows;

@@ -92,8 +92,10 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
     let proxy = format!("https://localhost:{}", stranger.address.port());
     let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN);
     assert_eq!((ended.status, stranger.seen().len()), (Some(1), 0), "{}", ended.stderr);
-    let told = "https://oapi.invalid: the host or the proxy before it was reached, but its certificate is not trusted";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let told = format!(
+        "https://oapi.invalid (proxy: {proxy}): the host or the proxy before it was reached, but its certificate is not trusted"
+    );
+    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
 }
 
 #[test]
@@ -201,14 +203,15 @@ fn a_proxy_that_does_not_let_through_is_told() {
     let scene = Scene::new();
     for (answer, reason) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", "tunnel"),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy does not let the call through"),
     ] {
         let proxy = Proxy::new(scene.sandbox(), answer);
         let url = format!("http://u:geheim@{}", proxy.address);
         let ended =
             scene.run("https://oapi.dingtalk.io", &["--max-retries", "1"], &[("DINGMAP_PROXY", &url)]);
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.contains(reason) && ended.stderr.contains("proxy"), "{}", ended.stderr);
+        let told = format!("https://oapi.dingtalk.io (proxy: http://{}) was never reached: ", proxy.address);
+        assert!(ended.stderr.contains(reason) && ended.stderr.contains(&told), "{}", ended.stderr);
         assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
     }
 }

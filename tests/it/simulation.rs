@@ -180,6 +180,10 @@ impl Remote for World {
     fn renews(&self) -> bool {
         true
     }
+
+    fn hide(&self, text: String) -> String {
+        text
+    }
 }
 
 /// The numbers of a row, of which every row of a run has the same count.

@@ -1,9 +1,11 @@
-//! Tokens that end in the middle of a run, token calls that fail, and runs that outlast many tokens. Those that are about
-//! who meets what at which moment run on a paused clock.
+//! Tokens that end in the middle of a run, token calls that fail, and runs that outlast many tokens, on a paused clock;
+//! `line` has those that only a real line can show.
+
+mod line;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant as WallInstant};
+use std::time::Duration;
 
 use dingmap::api::fault::Fault;
 use dingmap::api::http::Reply;
@@ -19,15 +21,13 @@ use dingmap::engine::lookup::Stop;
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
-use dingmap::sandbox::script::{Answer, Script};
 use dingmap::store::known::Known;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use self::Turn::{Banned, Grants, Silence};
-use crate::harness::{Api, Desk, Ended, rows, run, staff, unlimited};
+use self::Turn::{Banned, Grants, Silence, Unknown};
 
 const WORKERS: usize = 16;
 
@@ -37,6 +37,7 @@ enum Turn {
     Grants,
     Silence,
     Banned,
+    Unknown,
 }
 
 /// How the far side deals with tokens.
@@ -55,6 +56,8 @@ struct Rules {
     ends_with: Option<usize>,
     /// What a lookup with a token that has ended is told.
     rejection: String,
+    /// From when on, and how long, every call is told that the address is banned.
+    banned: Option<(Duration, Duration)>,
     /// What becomes of each token call, from the first on; those after the last succeed.
     calls: Vec<Turn>,
 }
@@ -68,19 +71,23 @@ impl Default for Rules {
             extends: false,
             ends_with: None,
             rejection: r#"{"errcode":88,"sub_code":"40014","sub_msg":"m"}"#.to_owned(),
+            banned: None,
             calls: Vec::new(),
         }
     }
 }
 
-#[derive(Default)]
+#[derive(Clone)]
 struct State {
+    began: Instant,
     token: u64,
     ends: Option<Instant>,
     lookups: usize,
     /// Lookups that came with a token that had ended.
     rejected: usize,
-    /// Every token call.
+    /// Lookups that met the ban.
+    banned: usize,
+    /// Every token call that was answered otherwise.
     calls: Vec<TokenCall>,
 }
 
@@ -88,6 +95,12 @@ struct State {
 struct Hall {
     rules: Rules,
     state: Mutex<State>,
+}
+
+impl Hall {
+    fn bans(&self, state: &State) -> bool {
+        self.rules.banned.is_some_and(|(from, long)| (from..from + long).contains(&state.began.elapsed()))
+    }
 }
 
 impl Remote for Hall {
@@ -102,13 +115,25 @@ impl Remote for Hall {
             let works = works && token.expose_secret() == format!("token-{}", state.token);
             state.rejected += usize::from(!works);
             let found = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
-            if works { found.to_owned() } else { self.rules.rejection.clone() }
+            if self.bans(&state) {
+                state.banned += 1;
+                r#"{"status":1111,"punish":"deny"}"#.to_owned()
+            } else if works {
+                found.to_owned()
+            } else {
+                self.rules.rejection.clone()
+            }
         };
         tokio::time::sleep(Duration::from_millis(300)).await;
         Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
     }
 
     async fn token(&self, call: TokenCall) -> Result<Grant, NoToken> {
+        let bans = self.bans(&self.state.lock().unwrap());
+        if bans {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            return Err(NoToken::Throttled(banned()));
+        }
         tokio::time::sleep(Duration::from_millis(80)).await;
         let mut state = self.state.lock().unwrap();
         let turn = self.rules.calls.get(state.calls.len()).copied();
@@ -118,6 +143,7 @@ impl Remote for Hall {
                 return Err(NoToken::Transient { reason: "no reply within 10s".into(), answered: true });
             }
             Some(Banned) => return Err(NoToken::Throttled(banned())),
+            Some(Unknown) => return Err(NoToken::Unknown("HTTP 404".into())),
             Some(Grants) | None => {}
         }
         let works = state.ends.is_some_and(|ends| Instant::now() < ends);
@@ -135,6 +161,10 @@ impl Remote for Hall {
 
     fn renews(&self) -> bool {
         true
+    }
+
+    fn hide(&self, text: String) -> String {
+        text
     }
 }
 
@@ -176,13 +206,23 @@ fn play(rules: Rules, rate: &str, count: usize, retries: u32) -> Played {
         let (chunks, mut out) = mpsc::channel(16);
         tokio::spawn(async move { while out.recv().await.is_some() {} });
         let (_stop, stopped) = watch::channel(false);
-        let remote = Arc::new(Hall { rules, state: Mutex::default() });
+        let state = State {
+            began: started,
+            token: 0,
+            ends: None,
+            lookups: 0,
+            rejected: 0,
+            banned: 0,
+            calls: Vec::new(),
+        };
+        let remote = Arc::new(Hall { rules, state: Mutex::new(state) });
         let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
         let far = Arc::clone(&remote);
         let run = pipeline::run(settings, far, pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await.unwrap();
-        let state = std::mem::take(&mut *remote.state.lock().unwrap());
-        Played { report, end, took: started.elapsed(), state }
+        let took = started.elapsed();
+        let state = remote.state.lock().unwrap().clone();
+        Played { report, end, took, state }
     })
 }
 
@@ -252,17 +292,32 @@ fn a_run_of_three_hours_outlasts_tokens_of_half_an_hour() {
 fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
     let rules = Rules {
         ends_with: Some(100),
-        calls: vec![Grants, Silence, Silence, Silence, Silence, Banned, Silence],
+        calls: vec![Grants, Silence, Silence, Unknown, Banned, Silence],
         ..Rules::default()
     };
-    // Both calls fail twice, then the first waits for five minutes and fails, and the older one gives the token.
-    let played = play(rules, "unlimited", 400, 2);
+    // It fails twice, then the host does not know it; the older one has to wait for five minutes and fails, and the next
+    // gives the token.
+    let played = play(rules, "unlimited", 400, 3);
     all_found(&played, 400);
     let (current, older) = (TokenCall::Current, TokenCall::Older);
-    let expected = [current, current, older, current, older, current, current, older];
+    let expected = [current, current, current, current, older, older, current];
     assert_eq!(played.state.calls, expected);
     assert!(played.took > Duration::from_mins(5) && played.took < Duration::from_mins(6));
     assert_eq!((played.state.rejected, played.report.holds), (WORKERS, 1));
+}
+
+#[test]
+fn a_renewal_and_lookups_that_meet_one_ban_are_held_once() {
+    // The first lookups are told of it while the renewal, which is due ten seconds after the first token, is under way.
+    let ban = (Duration::from_millis(9850), Duration::from_millis(500));
+    let rules =
+        Rules { fresh_for: Duration::from_secs(10), extends: true, banned: Some(ban), ..Rules::default() };
+    let Played { report, end, took, state } = play(rules, "20", 400, 0);
+    assert!(matches!(end, End::Finished), "{end:?}");
+    assert_eq!((report.rows(Status::Found), report.holds), (400, 1));
+    assert!(state.banned > 1 && report.calls == 400 + state.banned as u64);
+    assert_eq!(report.held().as_secs(), 300);
+    assert!(took > Duration::from_secs(320) && took < Duration::from_secs(330), "{took:?}");
 }
 
 #[test]
@@ -281,69 +336,4 @@ fn a_renewal_that_always_fails_ends_the_run_once_the_token_is_dead_and_not_befor
         matches!(&end, End::Stopped(Stop::NoToken { reason, refused: false }) if reason.contains("10s"));
     assert!(told, "{end:?}");
     assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
-}
-
-#[test]
-fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
-    let wait = Duration::from_millis(5)..=Duration::from_millis(10);
-    let outage = [
-        Answer::Pass,
-        Answer::Hang(Duration::from_secs(3)),
-        Answer::Drop,
-        Answer::Half,
-        Answer::status(500),
-        Answer::status(404),
-        Answer::Json("<html>log in</html>".to_owned()),
-        Answer::Json(r#"{"accessToken":"","expireIn":7200}"#.to_owned()),
-        Answer::code(-1),
-    ];
-    let script = Script {
-        latency: wait,
-        expire_tokens_after_calls: Some(50),
-        token_turns: outage.into(),
-        ..unlimited()
-    };
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
-    let ended = run(api.resolve(&input, &output).args(["--timeout", "400ms", "--max-retries", "4"]));
-    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(rows(&output).iter().all(|row| row["status"] == "found"));
-    assert_eq!(api.ledger().token_calls().len(), 10);
-    assert!(ended.stderr.contains("10 token calls"), "{}", ended.stderr);
-}
-
-#[test]
-fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_answered_is_kept() {
-    let turns = [vec![Answer::Pass], vec![Answer::Hang(Duration::from_mins(1)); 20]].concat();
-    let script = Script { expire_tokens_after_calls: Some(50), token_turns: turns.into(), ..unlimited() };
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
-    let mut command = api.resolve(&input, &output);
-    command.args(["--timeout", "300ms", "--max-retries", "1", "-j", "1"]);
-    let begun = WallInstant::now();
-    let ended = run(&mut command);
-    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("no reply within 300ms"), "{}", ended.stderr);
-    // Four calls of 300 ms, and a wide margin for a busy machine.
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    assert_eq!((api.ledger().token_calls().len(), output.exists()), (5, false));
-    api.change(|script| script.token_turns.clear());
-    let ended = run(&mut command);
-    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("resuming: 50 of "), "{}", ended.stderr);
-    assert_eq!(api.ledger().calls().len(), 200 + 1, "each number once, and the one whose token had ended");
-}
-
-#[test]
-fn a_given_token_that_dies_says_which_variable_to_renew() {
-    let mut script = unlimited();
-    script.calls.insert(20, Answer::wrapped("40014"));
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(60)), desk.path("out.csv"));
-    let mut command = api.resolve(&input, &output);
-    command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(["-j", "1"]);
-    let Ended { status, stderr, .. } = run(command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
-    assert_eq!(status, Some(5), "{stderr}");
-    assert!(stderr.contains("into DINGTALK_ACCESS_TOKEN") && stderr.contains("40014"), "{stderr}");
-    assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (21, 0));
 }

@@ -264,7 +264,9 @@ async fn goodbye(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     const PREFACE: usize = 24;
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     const SETTINGS_SEEN: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
-    const GOODBYE: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    // What it may say besides is for logs: a host may well put the request there.
+    const WORDS: &[u8; 59] = b"POST /topapi/v2/user/getbymobile?access_token=sandbox-token";
+    const GOODBYE: [u8; 17] = [0, 0, 8 + 59, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     const HEADERS: u8 = 1;
     stream.write_all(&SETTINGS).await.unwrap();
     stream.write_all(&SETTINGS_SEEN).await.unwrap();
@@ -278,7 +280,7 @@ async fn goodbye(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
             break;
         }
     }
-    stream.write_all(&GOODBYE).await.unwrap();
+    stream.write_all(&[&GOODBYE[..], WORDS].concat()).await.unwrap();
     stream.flush().await.unwrap();
     // What else comes is read, so that the connection ends without a reset.
     let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;

@@ -10,7 +10,7 @@ use super::{Scene, TOKEN, went_well};
 use crate::harness::{Api, Desk, Ended, run, staff, unlimited};
 
 /// Longer than a connection is kept idle, by more than a busy machine makes of the difference.
-const FORGOTTEN: Duration = Duration::from_millis(800);
+const FORGOTTEN: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
@@ -18,12 +18,13 @@ fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
     let line = Forgetful::new(scene.sandbox(), FORGOTTEN);
     let endpoint = format!("http://{}", line.address);
     // At this pace every call leaves after a rest.
-    went_well(&scene.run(&endpoint, &["--max-retries", "0", "--rate", "1"], &TOKEN));
+    went_well(&scene.run(&endpoint, &["--max-retries", "0", "--rate", "0.25"], &TOKEN));
     assert_eq!((line.broken(), scene.api.ledger().calls().len()), (0, 3));
-    // Eight connections are warm when throttling holds the run for a second.
+    // Eight connections are warm when throttling holds the run for four seconds.
+    let headers = vec![("Retry-After".to_owned(), "4".to_owned())];
     let mut script = unlimited();
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
-    script.calls.insert(20, Answer::code(90018));
+    script.calls.insert(20, Answer::Http { status: 429, headers, body: String::new() });
     let (api, desk) = (Api::new(script), Desk::new());
     let line = Forgetful::new(api.endpoint().trim_start_matches("http://").parse().unwrap(), FORGOTTEN);
     let input = desk.file("staff.csv", staff(60));
@@ -70,16 +71,19 @@ fn a_call_that_a_host_of_http_2_did_not_take_costs_no_attempt() {
 
 #[test]
 fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
-    let (ended, _host) = over_streams(&["--max-retries", "1"], |_, _| Stream::Refuse);
-    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the host did not take the call"), "{}", ended.stderr);
+    for does in [|_, _| Stream::Refuse, |_, _| Stream::Leave] {
+        let (ended, _host) = over_streams(&["--max-retries", "1", "-vvv"], does);
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the host did not take the call"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("sandbox-token"), "{}", ended.stderr);
+    }
 }
 
 #[test]
 fn a_connection_of_http_2_that_falls_silent_is_left() {
     let falls = |connection, call| if connection < 2 && call == 3 { Stream::Fall } else { Stream::Answer };
     // More than a second's calls can be under way, so that the connection never rests.
-    let flags = ["--max-retries", "2", "-j", "32", "--rate", "20", "--timeout", "1s"];
+    let flags = ["--max-retries", "5", "-j", "32", "--rate", "20", "--timeout", "1s"];
     let (ended, host) = over_streams(&flags, falls);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(host.connections() >= 2 && ended.stderr.contains("found               30"), "{}", ended.stderr);

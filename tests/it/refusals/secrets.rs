@@ -7,12 +7,12 @@ use std::path::Path;
 use dingmap::sandbox::script::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
+use crate::served::until;
 
 const NUMBERS: [&str; 3] = ["13900000000", "13900000001", "+852-51234567"];
 /// What a hostile text quotes: what the call had sent.
 const OF_A_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 or +852-51234567";
-const OF_A_TOKEN_CALL: &str =
-    "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
+const OF_A_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== of 13900000000 or +852-51234567";
 /// As long as secrets can be, and with the signs that some have.
 const TOKEN: &str = "to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
 const SECRET: &str = "se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
@@ -111,13 +111,22 @@ fn scanned(what: &str, script: Script, given: bool, format: &str) -> Ended {
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
         command.env("DINGTALK_ACCESS_TOKEN", TOKEN);
     }
+    let papers = ["run.json", "run.prom", "failed.csv"];
+    for (flag, name) in ["--summary", "--metrics", "--failed"].into_iter().zip(papers) {
+        command.arg(flag).arg(desk.path(name));
+    }
     let ended = run(&mut command);
     assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
+    for (name, numbers) in papers.into_iter().zip([true, true, false]) {
+        clean(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
+    }
     clean(what, &ended.stdout, true);
     clean(what, &ended.stderr, true);
     clean(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
     assert!(
-        desk.names().iter().all(|name| ["out.csv", "staff.csv"].contains(&&**name)),
+        desk.names()
+            .iter()
+            .all(|name| ["out.csv", "staff.csv"].iter().chain(&papers).any(|known| known == name)),
         "{:?}",
         desk.names()
     );
@@ -135,6 +144,37 @@ fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
         let format = if place % 2 == 0 { "json" } else { "text" };
         let ended = scanned(&what, Script { always: Some(answer), ..unlimited() }, true, format);
         assert!(!ended.stderr.is_empty());
+    }
+}
+
+/// What a lookup's reply quotes need not have been sent with it: the app's secret, and the token before this one, which serves
+/// on where it was renewed early.
+#[test]
+fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
+    for code in [60011, 34567, 60121] {
+        let mut script =
+            Script { app_secret: SECRET.to_owned(), expire_tokens_after_calls: Some(5), ..unlimited() };
+        script.calls.insert(3, Answer::Json(format!(r#"{{"errcode":60121,"errmsg":"{SECRET}"}}"#)));
+        let (api, desk) = (Api::new(script), Desk::new());
+        let numbers: Vec<_> = (10..40).map(|n| format!("139000000{n}\n")).collect();
+        let input = desk.file("staff.csv", format!("mobile\n{}", numbers.concat()));
+        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        command.env("DINGTALK_APP_SECRET", SECRET).args(["-vvv", "-j", "1", "--partial", "--rate", "40"]);
+        let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        // The first two tokens are known only once they were handed out.
+        let tokens = || {
+            let ledger = api.ledger();
+            let mut tokens: Vec<_> = ledger.calls().iter().map(|call| call.token.to_string()).collect();
+            tokens.dedup();
+            tokens
+        };
+        let tokens = until("the second token", || Some(tokens()).filter(|tokens| tokens.len() == 2));
+        let quoted = format!("old {} new {} secret {SECRET}", tokens[0], tokens[1]);
+        api.change(|script| script.always = Some(Answer::Code { code, msg: quoted }));
+        let ended: Ended = child.wait_with_output().unwrap().into();
+        let text = ended.stderr + &fs::read_to_string(desk.path("out.csv")).unwrap();
+        assert!(text.contains("old *** new *** secret ***"), "{code}: {text}");
+        clean("a reply that quotes all of them", &text, false);
     }
 }
 

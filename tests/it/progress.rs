@@ -1,0 +1,69 @@
+//! How a run says how far it is, for programs and for whoever asks.
+
+use std::time::Duration;
+
+use dingmap::sandbox::script::{Answer, Script};
+use serde_json::Value;
+
+use crate::harness::{Api, Desk, run, staff, unlimited};
+use crate::served::Process;
+
+#[test]
+fn a_program_reads_an_object_a_second_and_one_at_the_end() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", staff(60));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["--rate", "20", "--progress", "json"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let objects: Vec<Value> = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // Three seconds at the least, and on a busy machine some more.
+    assert!((3..60).contains(&objects.len()), "{}", ended.stderr);
+    assert!(objects.is_sorted_by_key(|object| object["rows"].as_u64()), "{}", ended.stderr);
+    let (first, last) = (&objects[0], &objects[objects.len() - 1]);
+    assert!(first["seconds_left"].as_u64().is_some_and(|left| left <= 3), "{first}");
+    assert_eq!(
+        (&last["rows"], &last["total"], &last["status"]["found"]),
+        (&60.into(), &60.into(), &60.into())
+    );
+    assert_eq!((&last["calls"], &last["rate"], &last["held_by"]), (&60.into(), &20.0.into(), &Value::Null));
+    let ended = run(command.args(["--quiet"]));
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn a_hold_is_among_what_a_program_reads() {
+    let mut script = unlimited();
+    let headers = vec![("Retry-After".to_owned(), "3".to_owned())];
+    script.calls.insert(20, Answer::Http { status: 429, headers, body: String::new() });
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", staff(40));
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--progress", "json"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(r#""held_by":"a limit of the host or of a proxy, told by HTTP""#),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_run_that_is_asked_says_how_far_it_is_and_goes_on() {
+    let latency = Duration::from_millis(100);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(40)), desk.path("out.csv"));
+    let mut command = api.resolve(&input, &output);
+    let mut process = Process::start(command.args(["--rate", "20", "--progress", "none"]));
+    while api.ledger().calls().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    process.signal("USR1");
+    process.wait_for(" of 40 rows · ");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(output.exists());
+}
