@@ -68,8 +68,10 @@ pub mod store {
     pub mod rule;
     pub mod scope;
     pub mod lock;
+    mod overlay;
     pub mod state;
     pub mod runs;
+    pub mod usable;
     pub mod journal;
     pub mod disk;
     pub mod known;
@@ -130,6 +132,7 @@ pub mod app {
     //! standard error.
 
     pub mod flags;
+    pub mod input;
     pub mod cli;
     pub mod exit;
     pub mod signals;
@@ -139,6 +142,7 @@ pub mod app {
     pub mod glance;
     pub mod board;
     pub mod terminal;
+    pub mod answer;
     pub mod files;
     pub mod account;
     pub mod papers;
@@ -150,6 +154,11 @@ pub mod app {
     pub mod departure;
     pub mod resolve;
     pub mod rehearsal;
+    pub mod tally;
+    pub mod forecast;
+    pub mod effort;
+    pub mod outline;
+    pub mod plan;
     pub mod state;
     pub mod manual;
     pub mod start;

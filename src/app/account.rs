@@ -9,8 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::app::cli::{Mainland, Resolve, Switch};
+use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure, shown};
+use crate::app::input::{Mainland, Switch};
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
@@ -133,7 +134,7 @@ impl Account {
         let settings = Told {
             endpoint: None,
             sandbox: args.sandbox,
-            rate: args.rate.per_second(),
+            rate: args.speed.rate.per_second(),
             workers: args.workers,
             max_retries: args.max_retries,
             retry_min_seconds: seconds(args.retry_min),
@@ -144,13 +145,13 @@ impl Account {
             max_calls: args.max_calls,
             max_age_seconds: seconds(args.keep.max_age),
             max_age_not_found_seconds: seconds(args.keep.max_age_not_found),
-            region: args.region.to_string(),
-            strict_numbers: args.strict_numbers == Switch::On,
-            mainland: match args.mainland {
+            region: args.numbers.region.to_string(),
+            strict_numbers: args.numbers.strict_numbers == Switch::On,
+            mainland: match args.directory.mainland {
                 Mainland::Plain => "plain",
                 Mainland::Prefixed => "prefixed",
             },
-            exclusive_accounts: args.exclusive_accounts,
+            exclusive_accounts: args.directory.exclusive_accounts,
             partial: args.partial,
         };
         let mut account = Self {

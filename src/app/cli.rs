@@ -8,15 +8,13 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use secrecy::ExposeSecret;
 
-use crate::api::rate::Rate;
 use crate::app::flags::{Keep, Show, StateCommand, Tell, Way};
-use crate::domain::mobile::Home;
+use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::table::columns::ColumnChoice;
-use crate::table::dialect::parse_delimiter;
 use crate::table::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
@@ -37,23 +35,17 @@ impl Cli {
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = Self::command().try_get_matches_from(args)?;
         let mut cli = Self::from_arg_matches(&matches)?;
-        if let (Command::Resolve(resolve), Some(("resolve", given))) =
-            (&mut cli.command, matches.subcommand())
-        {
+        let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
+        if let Command::Plan(plan) = &mut cli.command {
+            settle(&mut plan.reading, &mut plan.keep, given)?;
+        }
+        if let Command::Resolve(resolve) = &mut cli.command {
             let source = |name| given.value_source(name);
-            let keep = &mut resolve.keep;
-            if !keep.agree(source("state"), source("no_state")) {
-                let text = "--state and --no-state exclude each other: give one of them";
-                return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
-            }
+            settle(&mut resolve.reading, &mut resolve.keep, given)?;
             let typed = source("proxy") == Some(ValueSource::CommandLine);
             if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
                 let text = "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead";
                 return Err(Self::command().error(ErrorKind::ValueValidation, text));
-            }
-            if source("column") == Some(ValueSource::EnvVariable) {
-                let lines = given.get_raw("column").into_iter().flatten();
-                resolve.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
             }
             if !resolve.sandbox {
                 return Ok(cli);
@@ -72,6 +64,19 @@ impl Cli {
     }
 }
 
+/// Settles what depends on where a value comes from, for the commands that read an input and know a state.
+fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<(), clap::Error> {
+    if !keep.agree(given.value_source("state"), given.value_source("no_state")) {
+        let text = "--state and --no-state exclude each other: give one of them";
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+    }
+    if given.value_source("column") == Some(ValueSource::EnvVariable) {
+        let lines = given.get_raw("column").into_iter().flatten();
+        reading.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
+    }
+    Ok(())
+}
+
 /// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
 fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
     let text = text.to_string_lossy().into_owned();
@@ -85,6 +90,7 @@ fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Erro
 
 const EXAMPLES: &str = "Examples:
   dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
+  dingmap plan staff.csv                          what it would ask, and how long that takes; no network
   dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
   dingmap resolve - -o - < staff.csv > out.csv    in a pipe
   dingmap sandbox --port 8600                     the emulated API alone
@@ -96,6 +102,8 @@ Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
 pub enum Command {
     /// Append user id and status to every row of a CSV
     Resolve(Box<Resolve>),
+    /// Tell what resolve would do: what was detected, which rows are invalid, how many calls and how long; asks nobody
+    Plan(Box<Plan>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some
@@ -129,44 +137,9 @@ pub struct Resolve {
     /// Also write the rows that may succeed on another try, as they came in: the input of that try; - is standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = "Input and output")]
     pub failed: Option<PathBuf>,
-    /// A column with numbers: its header, its position from 1, or a regular expression that fits one header; where it is
-    /// given several times (in the variable: several lines), the next one is tried for rows whose number before is
-    /// invalid or not found [default: detected]
-    #[arg(
-        short,
-        long,
-        value_name = "NAME|N|/REGEX/",
-        env = "DINGMAP_COLUMN",
-        help_heading = "Input and output"
-    )]
-    pub column: Vec<ColumnChoice>,
-    /// The first row is data, not a header [default: detected]
-    #[arg(short, long, env = "DINGMAP_NO_HEADERS", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
-    pub no_headers: bool,
-    /// The delimiter: a character, or tab [default: detected]
-    #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter, help_heading = "Input and output")]
-    pub delimiter: Option<u8>,
-    /// The sheet of a workbook: its name or its number from 1 [default: the first visible one with rows]
-    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "Input and output")]
-    pub sheet: Option<String>,
-    /// The encoding: utf-8, utf-16le, utf-16be, gb18030, big5, shift-jis, windows-1252 [default: detected]
-    #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING", help_heading = "Input and output")]
-    pub encoding: Option<Encoding>,
-    /// Let cells with bytes that are not in the encoding pass through as they are
-    #[arg(long, env = "DINGMAP_LOSSY_CELLS", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
-    pub lossy_cells: bool,
-    /// Keep so many lines above the header as they are: titles, comments
-    #[arg(
-        long,
-        value_name = "N",
-        env = "DINGMAP_SKIP_LINES",
-        default_value_t = 0,
-        help_heading = "Input and output"
-    )]
-    pub skip_lines: u64,
-    /// Keep rows with more cells than the header whole, with the new cells behind theirs
-    #[arg(long, env = "DINGMAP_FLEXIBLE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
-    pub flexible: bool,
+    /// How the input is read
+    #[command(flatten)]
+    pub reading: Reading,
     /// The encoding of the output [default: the input's]
     #[arg(long, value_name = "NAME", env = "DINGMAP_OUTPUT_ENCODING", help_heading = "Input and output")]
     pub output_encoding: Option<Encoding>,
@@ -179,56 +152,26 @@ pub struct Resolve {
     /// Put an apostrophe before new cells that a spreadsheet would take for formulas
     #[arg(long, env = "DINGMAP_EXCEL_SAFE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub excel_safe: bool,
-    /// The region of numbers without a country code
-    #[arg(
-        long,
-        value_name = "CC",
-        env = "DINGMAP_REGION",
-        default_value = "CN",
-        help_heading = "Input and output"
-    )]
-    pub region: Home,
-    /// Whether a number must be in a range that its country gives to mobiles; off: the right length is enough
-    #[arg(long, env = "DINGMAP_STRICT_NUMBERS", value_enum, default_value_t = Switch::On, help_heading = "Input and output")]
-    pub strict_numbers: Switch,
+    /// What counts as a number
+    #[command(flatten)]
+    pub numbers: Numbers,
     /// Write the output although the run stopped early, the open rows as pending
     #[arg(long, env = "DINGMAP_PARTIAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub partial: bool,
 
-    /// Where the API is
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "DINGMAP_ENDPOINT",
-        default_value = "https://oapi.dingtalk.io",
-        help_heading = "DingTalk"
-    )]
-    pub endpoint: String,
+    /// Whom the numbers are asked of
+    #[command(flatten)]
+    pub directory: Directory,
     /// Resolve against a built-in emulation of the API instead; needs no credentials
     #[arg(long, env = "DINGMAP_SANDBOX", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "DingTalk")]
     pub sandbox: bool,
-    /// The app's key [or DINGTALK_APP_KEY]
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "DINGMAP_APP_KEY",
-        hide_env_values = true,
-        help_heading = "DingTalk"
-    )]
-    pub app_key: Option<String>,
     /// The file that has the app's secret [or DINGTALK_APP_SECRET, or a token in DINGTALK_ACCESS_TOKEN]
     #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = "DingTalk")]
     pub app_secret_file: Option<PathBuf>,
-    /// How mainland numbers are sent
-    #[arg(long, env = "DINGMAP_MAINLAND", value_enum, default_value_t = Mainland::Plain, help_heading = "DingTalk")]
-    pub mainland: Mainland,
-    /// Also find exclusive accounts that this organisation created
-    #[arg(long, value_name = "BOOL", env = "DINGMAP_EXCLUSIVE_ACCOUNTS", default_value_t = true, action = ArgAction::Set, help_heading = "DingTalk")]
-    pub exclusive_accounts: bool,
 
-    /// Calls a second: 20, 0.5, 900/m, unlimited; retries count
-    #[arg(short, long, value_name = "N", env = "DINGMAP_RATE", default_value = "20", help_heading = "Calls")]
-    pub rate: Rate,
+    /// How fast
+    #[command(flatten)]
+    pub speed: Speed,
     /// Calls in flight at most
     #[arg(short = 'j', long, value_name = "N", env = "DINGMAP_WORKERS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Calls")]
     pub workers: u16,
@@ -277,6 +220,39 @@ pub struct Resolve {
     pub show: Show,
 }
 
+/// `dingmap plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The CSV to read, also packed (.gz, .zst), or a workbook (.xlsx); - is standard input
+    pub input: PathBuf,
+
+    /// How the input is read
+    #[command(flatten)]
+    pub reading: Reading,
+    /// What counts as a number
+    #[command(flatten)]
+    pub numbers: Numbers,
+    /// Give the plan as JSON, for programs
+    #[arg(long, env = "DINGMAP_JSON", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub json: bool,
+
+    /// Whom the numbers would be asked of
+    #[command(flatten)]
+    pub directory: Directory,
+
+    /// How fast
+    #[command(flatten)]
+    pub speed: Speed,
+
+    /// Where answers are kept
+    #[command(flatten)]
+    pub keep: Keep,
+
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
 /// `dingmap sandbox`.
 #[derive(Args, Debug)]
 pub struct Sandbox {
@@ -295,24 +271,6 @@ pub struct Sandbox {
     /// What to show on standard error
     #[command(flatten)]
     pub show: Show,
-}
-
-/// A rule that can be switched off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// It holds.
-    On,
-    /// It does not.
-    Off,
-}
-
-/// How mainland numbers are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Mainland {
-    /// Eleven digits.
-    Plain,
-    /// +86- and eleven digits, for organisations registered abroad.
-    Prefixed,
 }
 
 /// Definitive answers that a job may want to hear about by the exit status.

@@ -9,8 +9,9 @@ use url::Url;
 
 use crate::api::http;
 use crate::api::token::Credentials;
-use crate::app::cli::{Mainland, Resolve, Switch};
+use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure};
+use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
 use crate::app::{network, secret};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
@@ -42,28 +43,18 @@ pub struct Access {
 /// # Errors
 /// Usage (2) for an endpoint that cannot be meant; denied (5) where there are no credentials.
 pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Result<Access, Failure> {
-    let endpoint = network::endpoint(&args.endpoint, args.way.insecure_http)?;
+    let endpoint = network::endpoint(&args.directory.endpoint, args.way.insecure_http)?;
     let connections = network::connections(args, &endpoint, &variable)?;
     let mut remarks = Vec::new();
-    let text = |name: &str| -> Result<Option<String>, Failure> {
-        match variable(name).map(OsString::into_string) {
-            None => Ok(None),
-            Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-            Some(Err(_)) => Err(Failure::new(Exit::Usage, format!("{name} is not valid text"))),
-        }
-    };
-    let key = match &args.app_key {
-        Some(key) => Some(key.trim().to_owned()).filter(|key| !key.is_empty()),
-        None => text("DINGTALK_APP_KEY")?,
-    };
+    let key = key(&args.directory, &variable)?;
     let secret = match &args.app_secret_file {
         Some(path) => {
             remarks.extend(secret::exposed(path));
             Some(secret::read(path)?)
         }
-        None => text("DINGTALK_APP_SECRET")?,
+        None => text(&variable, "DINGTALK_APP_SECRET")?,
     };
-    let token = text("DINGTALK_ACCESS_TOKEN")?;
+    let token = token(&variable)?;
     if key.is_some() && secret.is_some() && token.is_some() {
         let text = "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used";
         remarks.push(text.to_owned());
@@ -94,6 +85,36 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
     Ok(Access { endpoint, credentials, app, connections, remarks })
 }
 
+/// The app's key, from its flag or the environment.
+///
+/// # Errors
+/// Usage (2) for a variable that is not text.
+pub fn key(
+    directory: &Directory,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, Failure> {
+    match &directory.app_key {
+        Some(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty())),
+        None => text(variable, "DINGTALK_APP_KEY"),
+    }
+}
+
+/// The token that the environment has.
+///
+/// # Errors
+/// Usage (2) for a variable that is not text.
+pub fn token(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<String>, Failure> {
+    text(variable, "DINGTALK_ACCESS_TOKEN")
+}
+
+fn text(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Option<String>, Failure> {
+    match variable(name).map(OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Some(Err(_)) => Err(Failure::new(Exit::Usage, format!("{name} is not valid text"))),
+    }
+}
+
 /// The built-in emulation's address, and the key that it takes. No credentials of the user's are touched.
 ///
 /// # Errors
@@ -106,9 +127,9 @@ pub fn rehearsal(args: &Resolve, endpoint: &str, script: &Script) -> Result<Acce
     Ok(Access { endpoint, credentials, app: None, connections, remarks: Vec::new() })
 }
 
-/// How the input is read.
+/// How the input is read; `further` are the names of the columns that rows get behind the usual five.
 #[must_use]
-pub fn reading(args: &Resolve) -> Options {
+pub fn reading(args: &Reading, further: Vec<&'static str>) -> Options {
     Options {
         encoding: args.encoding,
         eager: false,
@@ -118,14 +139,17 @@ pub fn reading(args: &Resolve) -> Options {
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
-        further: further(args).names(),
+        further,
     }
 }
 
 /// What rows get behind the usual five cells.
 #[must_use]
 pub fn further(args: &Resolve) -> Further {
-    Further { matched: args.column.len() > 1, sent: args.show_sent.then(|| mainland(args)) }
+    Further {
+        matched: args.reading.column.len() > 1,
+        sent: args.show_sent.then(|| mainland(&args.directory)),
+    }
 }
 
 /// The fewest bytes that a row's new cells take: `,u,,found,0,`.
@@ -137,7 +161,7 @@ const LEAST_APPENDED: u64 = 12;
 /// Usage (2) for a byte order mark in an encoding that has none, and for bytes that are to be kept and converted.
 pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Result<Style, Failure> {
     let encoding = args.output_encoding.unwrap_or(read);
-    if args.lossy_cells && encoding != read {
+    if args.reading.lossy_cells && encoding != read {
         let text = format!(
             "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out"
         );
@@ -186,13 +210,13 @@ pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
 
 /// What counts as a mobile number.
 #[must_use]
-pub fn rules(args: &Resolve) -> mobile::Rules {
+pub fn rules(args: &Numbers) -> mobile::Rules {
     mobile::Rules { home: args.region, strict: args.strict_numbers == Switch::On }
 }
 
 /// How mainland numbers are sent.
 #[must_use]
-pub fn mainland(args: &Resolve) -> mobile::Mainland {
+pub fn mainland(args: &Directory) -> mobile::Mainland {
     match args.mainland {
         Mainland::Plain => mobile::Mainland::Plain,
         Mainland::Prefixed => mobile::Mainland::Prefixed,

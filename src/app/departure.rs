@@ -123,7 +123,8 @@ pub async fn wait(moment: &Zoned, signals: &mut Signals, terminal: &Terminal) ->
 }
 
 /// A moment as people read it, with its date and zone.
-fn clock(moment: &Zoned) -> String {
+#[must_use]
+pub fn clock(moment: &Zoned) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 

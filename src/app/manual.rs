@@ -8,6 +8,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use crate::app::answer::tell;
 use crate::app::cli::Cli;
 use crate::app::exit::{Exit, Failure};
 
@@ -56,11 +57,6 @@ fn pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn to_stdout(text: &[u8]) -> Result<Exit, Failure> {
-    #[expect(clippy::disallowed_methods, reason = "it is what the command is asked for")]
-    let mut stdout = io::stdout();
-    stdout
-        .write_all(text)
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::new(Exit::Output, format!("cannot write to standard output: {error}")))?;
+    tell(|output| output.write_all(text))?;
     Ok(Exit::Done)
 }

@@ -88,7 +88,8 @@ pub fn refused(path: &Path, error: &StateError) -> Failure {
 }
 
 /// A count with its thousands apart.
-fn grouped(count: u64) -> String {
+#[must_use]
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

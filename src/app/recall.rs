@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret;
 
 use crate::api::token::Credentials;
-use crate::app::cli::{Mainland, Resolve, Switch};
+use crate::app::cli::Resolve;
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure, state_lost};
 use crate::app::files::same;
+use crate::app::flags::Keep;
+use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
 use crate::app::outlook::{Memory, refused, told};
 use crate::app::signals::Signals;
 use crate::app::summary;
@@ -75,6 +77,29 @@ pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) 
     Ok(Place { path, named: false })
 }
 
+/// Opens the state at `path`: where another process has it and `waits` says so, says that it waits, and does.
+///
+/// # Errors
+/// What `open` says, which is told whether to wait.
+pub fn patiently<T>(
+    path: &Path,
+    waits: bool,
+    terminal: &Terminal,
+    open: impl Fn(bool) -> Result<T, StateError>,
+) -> Result<T, StateError> {
+    match open(false) {
+        Err(error @ StateError::Lock(LockError::Held(_))) if waits => {
+            terminal.say(&held(path, &error));
+            open(true)
+        }
+        opened => opened,
+    }
+}
+
+fn held(path: &Path, error: &StateError) -> String {
+    format!("waiting: the state {} is {error}", path.display())
+}
+
 /// What is to be opened; none where answers are kept in memory alone. `access` is the API's, none for the built-in
 /// emulation, and `rows` what the input has, where it was looked through.
 ///
@@ -104,13 +129,9 @@ pub fn plan(
         place,
         waits: args.keep.wait,
         restart: args.keep.restart,
-        ages: if args.keep.restart {
-            Ages::default()
-        } else {
-            Ages { any: args.keep.max_age, nobody: args.keep.max_age_not_found }
-        },
-        scope: scope(args, access),
-        fingerprint: fingerprint(args, source, rows.is_some())?,
+        ages: ages(&args.keep),
+        scope: answers(&args.directory, access),
+        fingerprint: fingerprint(&args.input, &args.reading, &args.numbers, source, rows.is_some())?,
         rows,
     }))
 }
@@ -126,25 +147,49 @@ pub fn memory(plan: Option<&Plan>) -> Memory {
     }
 }
 
-fn scope(args: &Resolve, access: Option<&Access>) -> Scope {
-    let (endpoint, app) = match access {
+/// How old the answers of finished runs may be that a run uses.
+#[must_use]
+pub fn ages(keep: &Keep) -> Ages {
+    if keep.restart { Ages::default() } else { Ages { any: keep.max_age, nobody: keep.max_age_not_found } }
+}
+
+fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
+    match access {
         // Its port changes from run to run.
-        None => ("sandbox".to_owned(), "sandbox".to_owned()),
+        None => scope(directory, "sandbox", "sandbox".to_owned()),
         Some(Access { endpoint, credentials, app, .. }) => {
             let app = match (credentials, app) {
                 (Credentials::App { key, .. }, _) | (_, Some(key)) => key.clone(),
                 (Credentials::Token(token), None) => Scope::of_token(token.expose_secret()),
             };
-            (endpoint.as_str().trim_end_matches('/').to_owned(), app)
+            scope(directory, endpoint.as_str(), app)
         }
-    };
-    let prefixed = args.mainland == Mainland::Prefixed;
-    Scope { endpoint, app, exclusive: args.exclusive_accounts, prefixed }
+    }
+}
+
+/// Whose answers: those of this endpoint and app, asked as the flags say.
+#[must_use]
+pub fn scope(directory: &Directory, endpoint: &str, app: String) -> Scope {
+    Scope {
+        endpoint: endpoint.trim_end_matches('/').to_owned(),
+        app,
+        exclusive: directory.exclusive_accounts,
+        prefixed: directory.mainland == Mainland::Prefixed,
+    }
 }
 
 /// By what the run is known again: its input and what changes the answers to it. A stream is known by what stands before
-/// its first row, since all of it cannot be had before.
-fn fingerprint(args: &Resolve, source: &Source, regular: bool) -> Result<String, Failure> {
+/// its first row, since all of it cannot be had before; `regular` says that it is none.
+///
+/// # Errors
+/// Unreadable (3).
+pub fn fingerprint(
+    input: &Path,
+    reading: &Reading,
+    numbers: &Numbers,
+    source: &Source,
+    regular: bool,
+) -> Result<String, Failure> {
     let dialect = source.dialect();
     let mut print = Fingerprint::of("run");
     for column in source.columns() {
@@ -154,20 +199,20 @@ fn fingerprint(args: &Resolve, source: &Source, regular: bool) -> Result<String,
     }
     let print = print
         .and("encoding", dialect.encoding.to_string().as_bytes())
-        .and("skipped", args.skip_lines.to_string().as_bytes())
+        .and("skipped", reading.skip_lines.to_string().as_bytes())
         .and("delimiter", &[dialect.delimiter])
         .and("headers", &[dialect.headers.into()])
-        .and("sheet", args.sheet.as_deref().unwrap_or_default().as_bytes())
-        .and("region", format!("{:?}", args.region).as_bytes())
-        .and("strict", &[u8::from(args.strict_numbers == Switch::On)]);
+        .and("sheet", reading.sheet.as_deref().unwrap_or_default().as_bytes())
+        .and("region", format!("{:?}", numbers.region).as_bytes())
+        .and("strict", &[u8::from(numbers.strict_numbers == Switch::On)]);
     let print = if regular {
         let unreadable = |error| Failure {
             exit: Exit::Input,
-            error: anyhow::Error::new(error).context(summary::name(&args.input)),
+            error: anyhow::Error::new(error).context(summary::name(input)),
         };
-        File::open(&args.input).and_then(|file| print.and_all(file)).map_err(unreadable)?
+        File::open(input).and_then(|file| print.and_all(file)).map_err(unreadable)?
     } else {
-        print.and("stream", args.input.as_os_str().as_encoded_bytes())
+        print.and("stream", input.as_os_str().as_encoded_bytes())
     };
     Ok(print.to_string())
 }
@@ -181,7 +226,7 @@ pub async fn begin(plan: Option<Plan>, signals: &mut Signals, terminal: &Termina
     let (path, rows) = (&plan.place.path, plan.rows);
     let opened = match opened(&plan, false, signals).await? {
         Err(error @ StateError::Lock(LockError::Held(_))) if plan.waits => {
-            terminal.say(&format!("waiting: the state {} is {error}", path.display()));
+            terminal.say(&held(path, &error));
             opened(&plan, true, signals).await?
         }
         opened => opened,

@@ -1,7 +1,8 @@
 //! `dingmap sandbox`: serves the emulated API until it is told to stop, and says how to use it.
 
-use std::io::{self, Write};
+use std::io::Write;
 
+use crate::app::answer::tell;
 use crate::app::cli::Sandbox;
 use crate::app::exit::{Exit, Failure};
 use crate::app::signals::Signals;
@@ -33,7 +34,7 @@ pub fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
         })?;
         // Heard from before the first word, after which a script may send one.
         let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-        tell(&usage(&server.endpoint(), &script)).map_err(|error| Failure::of(Exit::Output, error))?;
+        tell(|output| output.write_all(usage(&server.endpoint(), &script).as_bytes()))?;
         signals.next().await;
         let ledger = server.ledger();
         terminal.say(&format!(
@@ -58,11 +59,4 @@ fn usage(endpoint: &str, script: &Script) -> String {
         secret = script.app_secret,
         token = script.static_token,
     )
-}
-
-fn tell(text: &str) -> io::Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "this text is the command's answer")]
-    let mut output = io::stdout();
-    output.write_all(text.as_bytes())?;
-    output.flush()
 }

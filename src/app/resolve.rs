@@ -75,7 +75,8 @@ fn attempt(
     targets: Targets,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
-    let Opened { source, title, survey } = opening::open(args)?;
+    let Opened { source, title, survey } =
+        opening::open(&args.input, &args.reading, args.numbers.region, config::further(args))?;
     let total = survey.as_ref().map(|survey| survey.rows);
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
@@ -109,7 +110,8 @@ fn attempt(
             departure::wait(moment, &mut signals, terminal).await?;
         }
         if crowded
-            && let Some(crowd) = departure::crowd(&Zoned::now(), args.rate, total, source.columns().len())
+            && let Some(crowd) =
+                departure::crowd(&Zoned::now(), args.speed.rate, total, source.columns().len())
         {
             terminal.say(&crowd);
         }
@@ -151,7 +153,7 @@ impl FarSide {
         }
         let endpoint = network::named(&access.endpoint, &access.connections.route);
         let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
-        let (mainland, exclusive) = (config::mainland(args), args.exclusive_accounts);
+        let (mainland, exclusive) = (config::mainland(&args.directory), args.directory.exclusive_accounts);
         let remote = DingTalk {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
             issuer: Issuer::new(http, &access.endpoint, access.credentials),
@@ -186,7 +188,8 @@ impl Run<'_> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let FarSide { remote, endpoint, server, .. } = far;
         let (further, labels) = (config::further(self.args), source.labels());
-        let Reading { mut sheets, tail } = feed::read(source, config::rules(self.args)).map_err(broken)?;
+        let Reading { mut sheets, tail } =
+            feed::read(source, config::rules(&self.args.numbers)).map_err(broken)?;
         let Writing { chunks, sinks } = feed::write(sinks, further, labels).map_err(broken)?;
         let started = Instant::now();
         let (ended, signalled) = self
@@ -212,10 +215,7 @@ impl Run<'_> {
         let lost = settled.as_ref().err().cloned();
         let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));
-        let (report, end) = ended.map_err(|error| {
-            let error = anyhow::Error::new(error).context(summary::name(&self.args.input));
-            told(Failure { exit: Exit::Input, error })
-        })?;
+        let (report, end) = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
         self.account.report(&report);
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
@@ -265,10 +265,10 @@ impl Run<'_> {
         signals: &mut Signals,
         question: &mut Question,
     ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
-        let board = RefCell::new(Board::new(self.total, self.args.rate));
+        let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
         let (stop, stopped) = watch::channel(false);
         let announce = |event: &_| board.borrow_mut().observe(event);
-        let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.rate));
+        let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.speed.rate));
         let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, stopped, announce));
         let period = self.terminal.period();
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::app::answer::tell;
 use crate::app::exit::{Exit, Failure, rounded};
 use crate::app::flags::{Forget, StateCommand};
 use crate::app::outlook::{refused, since};
-use crate::app::recall::place;
+use crate::app::recall::{patiently, place};
 use crate::app::terminal::Terminal;
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Home, Mobile, Rules};
 use crate::store::disk::wall;
-use crate::store::lock::LockError;
 use crate::store::runs::Run;
 use crate::store::state::{State, StateError, VERSION};
 use crate::store::upkeep::{self, Choice, Record, Shelf};
@@ -59,14 +59,8 @@ pub fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failur
         StateCommand::Forget(forget) => Some(choice(forget)?),
         _ => None,
     };
-    let state = match State::existing(&place.path, false) {
-        Err(error @ StateError::Lock(LockError::Held(_))) if at.wait => {
-            terminal.say(&format!("waiting: the state {} is {error}", place.path.display()));
-            State::existing(&place.path, true)
-        }
-        state => state,
-    };
-    let state = state.map_err(broken)?;
+    let existing = |waits| State::existing(&place.path, waits);
+    let state = patiently(&place.path, at.wait, terminal, existing).map_err(broken)?;
     let size = || state.size().map_err(|error| broken(error.into()));
     match command {
         StateCommand::Info(_) => {
@@ -194,15 +188,6 @@ fn row<W: Write>(table: &mut csv::Writer<W>, Record { scope, number, kept }: Rec
         &*asked,
         &*outcome.request,
     ])
-}
-
-/// Writes the command's answer.
-fn tell(write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>) -> Result<(), Failure> {
-    #[expect(clippy::disallowed_methods, reason = "this is the command's answer")]
-    let mut output = BufWriter::new(io::stdout());
-    write(&mut output)
-        .and_then(|()| output.flush())
-        .map_err(|error| Failure::new(Exit::Output, format!("cannot write to standard output: {error}")))
 }
 
 #[cfg(test)]

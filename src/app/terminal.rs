@@ -157,7 +157,8 @@ impl Terminal {
 }
 
 /// Names of files and columns come from elsewhere: what they have of control characters would steer the terminal.
-fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 

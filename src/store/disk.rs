@@ -5,26 +5,24 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use redb::{ReadOnlyTable, ReadableDatabase};
-
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::journal::{Journal, Lost, QUEUE};
-use crate::store::kept::{Kept, Key};
+use crate::store::kept::Kept;
 use crate::store::rule::{Ages, Rule};
 use crate::store::runs::{Begun, finish};
-use crate::store::state::{ANSWERS, State, StateError};
+use crate::store::state::{State, StateError};
+use crate::store::usable::Usable;
 
 /// A run's view of the state.
 #[derive(Debug)]
 pub struct Disk {
     state: Arc<State>,
     begun: Begun,
-    rule: Rule,
     clock: fn() -> i64,
     journal: Journal,
     /// The answers of the last commit that was looked at.
-    answers: ReadOnlyTable<Key, &'static [u8]>,
+    answers: Usable,
     /// What is not in there yet, and its order.
     fresh: HashMap<Mobile, Arc<Outcome>>,
     order: VecDeque<Mobile>,
@@ -63,11 +61,10 @@ impl Disk {
     /// What the database says, or the system where it gives no thread.
     pub fn start(state: State, begun: Begun, ages: Ages, clock: fn() -> i64) -> Result<Self, StateError> {
         let state = Arc::new(state);
-        let answers = state.database.begin_read()?.open_table(ANSWERS)?;
+        let answers = Usable::of(&state, begun.scope, Rule { since: begun.since, ages })?;
         let journal = Journal::start(Arc::clone(&state), begun.clone())?;
         Ok(Self {
             state,
-            rule: Rule { since: begun.since, ages },
             begun,
             clock,
             journal,
@@ -84,17 +81,16 @@ impl Disk {
         if let Some(outcome) = self.fresh.get(&mobile) {
             return Some(Recalled { outcome: Arc::clone(outcome), earlier: false });
         }
-        let key = (self.begun.scope, mobile.bits());
-        let kept = match self.answers.get(key) {
-            Ok(kept) => Kept::decode(key, kept?.value())?,
+        match self.answers.get(mobile, (self.clock)()) {
+            Ok(kept) => kept.map(|Kept { session, outcome, .. }| Recalled {
+                outcome,
+                earlier: session != self.begun.session,
+            }),
             Err(error) => {
                 self.lost = Some(Lost(error.to_string()));
-                return None;
+                None
             }
-        };
-        let usable = self.rule.allows(kept.outcome.status, kept.session, kept.asked, (self.clock)());
-        let earlier = kept.session != self.begun.session;
-        usable.then_some(Recalled { outcome: kept.outcome, earlier })
+        }
     }
 
     /// Keeps a definitive answer: at once for lookups, on disk within a second.
@@ -128,14 +124,9 @@ impl Disk {
         if committed == self.settled {
             return;
         }
-        let reopened =
-            || -> Result<_, StateError> { Ok(self.state.database.begin_read()?.open_table(ANSWERS)?) };
-        match reopened() {
-            Ok(answers) => self.answers = answers,
-            Err(error) => {
-                self.lost = Some(Lost(error.to_string()));
-                return;
-            }
+        if let Err(error) = self.answers.refresh(&self.state) {
+            self.lost = Some(Lost(error.to_string()));
+            return;
         }
         for _ in self.settled..committed {
             if let Some(mobile) = self.order.pop_front() {

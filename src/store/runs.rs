@@ -1,9 +1,9 @@
 //! Runs that are not finished: which one a command continues, what a new one inherits, and what a finished one leaves.
-//! Sessions, one for each start of the program, are counted and never timed. Leaves answers to `disk`.
+//! Sessions, one for each start of the program, are counted and never timed. Leaves answers to `usable` and `disk`.
 
 use std::collections::BTreeMap;
 
-use redb::{ReadableTable, Table};
+use redb::{ReadableDatabase, ReadableTable, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::store::scope::Scope;
@@ -126,6 +126,18 @@ pub fn begin(state: &State, wish: Wish<'_>) -> Result<Begun, StateError> {
     Ok(begun)
 }
 
+/// Where a run would stand if it began now; nothing is begun. None where nothing is known of its scope.
+///
+/// # Errors
+/// What the database says.
+pub fn foreseen(state: &State, wish: Wish<'_>) -> Result<Option<Begun>, StateError> {
+    let view = state.database.begin_read()?;
+    let Some(scope) = scope_number(&view.open_table(SCOPES)?, wish.scope)? else { return Ok(None) };
+    let session = next(&view.open_table(META)?, "sessions")?;
+    let (found, run) = decided(&of_scope(&view.open_table(RUNS)?, scope)?, wish, session);
+    Ok(Some(Begun { scope, fingerprint: wish.fingerprint.to_owned(), session, since: run.since, found }))
+}
+
 /// Ends a run whose output is complete. The runs from which it may have inherited are inherited by no other.
 ///
 /// # Errors
@@ -152,9 +164,14 @@ pub fn finish(state: &State, begun: &Begun) -> Result<(), StateError> {
 
 /// Raises a counter by one and gives it.
 fn counted(meta: &mut Table<'_, &'static str, u64>, name: &'static str) -> Result<u64, StateError> {
-    let count = meta.get(name)?.map_or(0, |count| count.value()) + 1;
+    let count = next(meta, name)?;
     meta.insert(name, count)?;
     Ok(count)
+}
+
+/// What a counter would be raised to.
+fn next(meta: &impl ReadableTable<&'static str, u64>, name: &'static str) -> Result<u64, StateError> {
+    Ok(meta.get(name)?.map_or(0, |count| count.value()) + 1)
 }
 
 /// The number of a scope that is known already.
@@ -236,6 +253,23 @@ mod tests {
 
         fn finish(&self, begun: &Begun) {
             finish(&self.state, begun).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_foreseen_is_what_then_begins() {
+        let desk = Desk::new();
+        let foreseen = |fingerprint, restart| {
+            let scope = &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
+            let wish = Wish { scope, fingerprint, restart, rows: None, now: 2000 };
+            foreseen(&desk.state, wish).unwrap()
+        };
+        assert_eq!(foreseen("x", false), None, "nobody has asked for this app");
+        desk.learn("a", "x");
+        for (fingerprint, restart) in [("x", true), ("y", false), ("x", false)] {
+            let told = foreseen(fingerprint, restart);
+            assert_eq!(told, foreseen(fingerprint, restart), "nothing was begun");
+            assert_eq!(told, Some(desk.begin("a", fingerprint, restart)));
         }
     }
 

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use jiff::Zoned;
-use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
 use crate::store::kept::Key;
 use crate::store::lock::{Lock, LockError, beside};
+use crate::store::overlay;
 use crate::table::draft::{directory, sync_directory};
 
 /// The version of what lies in the tables; the file's own format has another.
@@ -88,7 +89,7 @@ impl State {
         let path = &led_to(path)?;
         let lock = Lock::take(path, waits)?;
         let mut aside = None;
-        let database = match checked(path) {
+        let database = match checked(path, to_work_with) {
             Err(StateError::Absent) => create(path)?,
             Err(StateError::Damaged(_)) => {
                 aside = Some(set_aside(path)?);
@@ -108,13 +109,25 @@ impl State {
     /// # Errors
     /// [`StateError`].
     pub fn existing(path: &Path, waits: bool) -> Result<Self, StateError> {
+        Self::there(path, waits, to_work_with)
+    }
+
+    /// The same for who only looks: the file keeps every byte, whatever is left to be put in order in it.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn untouched(path: &Path, waits: bool) -> Result<Self, StateError> {
+        Self::there(path, waits, overlay::open)
+    }
+
+    fn there(path: &Path, waits: bool, way: Way) -> Result<Self, StateError> {
         let path = &led_to(path)?;
         // Before the lock, which would make a file beside nothing.
         if head(path)?.is_none() {
             return Err(StateError::Absent);
         }
         let lock = Lock::take(path, waits)?;
-        let database = checked(path)?;
+        let database = checked(path, way)?;
         Ok(Self { database, path: path.to_owned(), _lock: lock })
     }
 
@@ -177,14 +190,21 @@ fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     }))
 }
 
+/// How a file is opened.
+type Way = fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
+
+fn to_work_with(builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
+    builder.set_cache_size(CACHE).open(path)
+}
+
 /// Opens the database and checks every page of it, and that it is ours and of our version.
-fn checked(path: &Path) -> Result<Database, StateError> {
+fn checked(path: &Path, way: Way) -> Result<Database, StateError> {
     head(path)?.ok_or(StateError::Absent)??;
     let opened = quietly({
         let path = path.to_owned();
         move || -> Result<(Database, Option<u64>), StateError> {
-            let database =
-                Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).open(&path)?;
+            let mut builder = Builder::new();
+            let database = way(builder.set_check_integrity_on_open(true), &path)?;
             let version = match database.begin_read()?.open_table(META) {
                 Ok(meta) => meta.get("version")?.map(|version| version.value()),
                 Err(TableError::Storage(error)) => return Err(error.into()),
@@ -259,7 +279,7 @@ fn create(path: &Path) -> Result<Database, StateError> {
     drop(database);
     new.persist_noclobber(path).map_err(|failed| failed.error)?;
     sync_directory(place)?;
-    checked(path)
+    checked(path, to_work_with)
 }
 
 /// Gives a damaged file another name, which no file has.

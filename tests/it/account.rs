@@ -8,20 +8,10 @@ use dingmap::sandbox::script::Answer;
 use prometheus_parse::{Scrape, Value as Sample};
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, run, staff, unlimited};
+use crate::harness::{Api, Desk, fits, run, staff, unlimited};
 
 fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Sees that the account is as the schema says.
-#[track_caller]
-fn fits(account: &Value) {
-    let schema = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json"));
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-    let errors: Vec<_> =
-        validator.iter_errors(account).map(|error| format!("{error} at {}", error.instance_path())).collect();
-    assert!(errors.is_empty(), "{errors:?} in {account:#}");
 }
 
 #[test]
@@ -37,7 +27,7 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let account = read(&summary);
-    fits(&account);
+    fits("summary", &account);
     let ledger = api.ledger();
     let (lookups, tokens) = (ledger.calls().len(), ledger.token_calls().len());
     assert_eq!(account["calls"]["lookups"], json!(lookups));
@@ -111,7 +101,7 @@ fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     let account = read(&summary);
-    fits(&account);
+    fits("summary", &account);
     let message = account["message"].as_str().unwrap();
     assert!(message.contains("no permission for") && message.contains("60011"), "{message}");
     let text = std::fs::read_to_string(&summary).unwrap() + &std::fs::read_to_string(&metrics).unwrap();
@@ -131,7 +121,7 @@ fn a_run_that_never_began_is_accounted_for_too() {
     let ended = run(command.arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let account = read(&summary);
-    fits(&account);
+    fits("summary", &account);
     assert_eq!((&account["exit_status"], &account["input"]["sha256"]), (&json!(3), &Value::Null));
 }
 
@@ -155,5 +145,5 @@ fn places_that_cannot_be_written_to_or_are_one_are_told_before_the_first_call() 
     // To standard output, where the rows do not go there.
     let ended = run(api.resolve(&input, &output).args(["--summary", "-"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    fits(&serde_json::from_str(&ended.stdout).unwrap());
+    fits("summary", &serde_json::from_str(&ended.stdout).unwrap());
 }

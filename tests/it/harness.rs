@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use dingmap::sandbox::ledger::Ledger;
 use dingmap::sandbox::script::Script;
 use dingmap::sandbox::server::Server;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -145,6 +146,17 @@ impl Desk {
 /// A run to its end.
 pub(crate) fn run(command: &mut Command) -> Ended {
     command.output().unwrap().into()
+}
+
+/// Sees that something is as its schema in `samples/` says.
+#[track_caller]
+pub(crate) fn fits(name: &str, told: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("samples/{name}.schema.json"));
+    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let errors: Vec<_> =
+        validator.iter_errors(told).map(|error| format!("{error} at {}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:?} in {told:#}");
 }
 
 /// An output, as rows by column name.

@@ -20,6 +20,7 @@ mod manual;
 mod network;
 mod numbers;
 mod pacing;
+mod plan;
 mod progress;
 mod readme;
 mod refusals;

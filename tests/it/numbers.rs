@@ -73,9 +73,9 @@ fn the_readme_says_how_each_cell_is_read() {
         let args = args(&rule.flags);
         assert!(!rule.cells.is_empty());
         for cell in &rule.cells {
-            match (Entry::read(cell, config::rules(&args)), &rule.sent) {
+            match (Entry::read(cell, config::rules(&args.numbers)), &rule.sent) {
                 (Ok(entry), Some(sent)) => {
-                    assert_eq!(&entry.mobile.sent(config::mainland(&args)), sent, "{cell:?}");
+                    assert_eq!(&entry.mobile.sent(config::mainland(&args.directory)), sent, "{cell:?}");
                     let remark = entry.remark("").unwrap_or_default();
                     let told = rule.message.strip_prefix("the API's, and behind it: ");
                     assert_eq!(remark, told.unwrap_or_default(), "{cell:?}");
@@ -139,7 +139,7 @@ fn the_example_of_every_landline_is_refused() {
         for strict in ["on", "off"] {
             let args = args(&["--strict-numbers".to_owned(), strict.to_owned()]);
             let cell = number.format_as(PhoneNumberFormat::International).into_owned();
-            let read = Entry::read(&cell, config::rules(&args));
+            let read = Entry::read(&cell, config::rules(&args.numbers));
             assert_eq!(read.unwrap_err().to_string(), "a landline number, not a mobile number", "{cell}");
         }
     }

@@ -1,0 +1,18 @@
+//! Standard output where it carries a command's answer. Leaves rows on their way to `-o -` to `table`, and messages to
+//! `terminal`.
+
+use std::io::{self, BufWriter, Write};
+
+use crate::app::exit::{Exit, Failure};
+
+/// Writes the answer, to its end.
+///
+/// # Errors
+/// Output (7) where standard output does not take it.
+pub fn tell(write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>) -> Result<(), Failure> {
+    #[expect(clippy::disallowed_methods, reason = "this is the command's answer")]
+    let mut output = BufWriter::new(io::stdout());
+    write(&mut output)
+        .and_then(|()| output.flush())
+        .map_err(|error| Failure::new(Exit::Output, format!("cannot write to standard output: {error}")))
+}

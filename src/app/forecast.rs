@@ -1,0 +1,129 @@
+//! What a run would know if it began now: the state is looked at as the run would find it, and stays as it is. Owns which
+//! ground such knowledge stands on, and why there is none. Leaves where the state is and which run is meant to `recall`.
+
+use std::ffi::OsString;
+
+use crate::app::cli::Plan;
+use crate::app::config;
+use crate::app::exit::Failure;
+use crate::app::network;
+use crate::app::outlook::refused;
+use crate::app::recall;
+use crate::app::tally::Tally;
+use crate::app::terminal::Terminal;
+use crate::domain::mobile::Mobile;
+use crate::store::disk::wall;
+use crate::store::lock::LockError;
+use crate::store::rule::Rule;
+use crate::store::runs::{Found, Wish, foreseen};
+use crate::store::scope::Scope;
+use crate::store::state::{State, StateError};
+use crate::store::usable::Usable;
+use crate::table::source::Source;
+
+/// What a run would know.
+#[derive(Debug)]
+pub struct Forecast {
+    /// Why it would know that, or nothing.
+    pub ground: Ground,
+    /// How many of the rows' distinct first numbers it would know.
+    pub known: u64,
+    /// How many of the numbers that stand behind first ones alone.
+    pub behind: u64,
+}
+
+/// Why a run would know something, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// It is to keep nothing.
+    NoState,
+    /// It is to ask for everything anew.
+    Restart,
+    /// Nobody says for which app it would ask.
+    NoApp,
+    /// There is no state yet.
+    Absent,
+    /// Another process works with the state.
+    InUse,
+    /// The state cannot be worked with.
+    Unusable,
+    /// The state was looked at, and this was found.
+    Seen(Found),
+}
+
+/// What a run of this input would know if it began now. Complains where the state cannot be looked at.
+///
+/// # Errors
+/// Usage (2) for an endpoint that cannot be meant and where there is no place for a state; unreadable (3) where the input
+/// cannot be read once more.
+pub fn forecast(
+    args: &Plan,
+    source: &Source,
+    regular: bool,
+    tally: &Tally,
+    terminal: &Terminal,
+) -> Result<Forecast, Failure> {
+    let nothing = |ground| Ok(Forecast { ground, known: 0, behind: 0 });
+    let scope = scope(args, |name| std::env::var_os(name))?;
+    if args.keep.no_state {
+        return nothing(Ground::NoState);
+    }
+    if args.keep.restart {
+        return nothing(Ground::Restart);
+    }
+    let Some(scope) = scope else { return nothing(Ground::NoApp) };
+    let path = recall::place(args.keep.state.as_deref(), |name| std::env::var_os(name))?.path;
+    let looked = recall::patiently(&path, args.keep.wait, terminal, |waits| State::untouched(&path, waits));
+    let state = match looked {
+        Ok(state) => state,
+        Err(StateError::Absent) => return nothing(Ground::Absent),
+        Err(error) => {
+            let text = format!("{:#}", refused(&path, &error).error);
+            terminal.complain(&format!("{text}\n  The plan is made as if nothing were known."));
+            let held = matches!(error, StateError::Lock(LockError::Held(_)));
+            return nothing(if held { Ground::InUse } else { Ground::Unusable });
+        }
+    };
+    let fingerprint = recall::fingerprint(&args.input, &args.reading, &args.numbers, source, regular)?;
+    let wish = Wish {
+        scope: &scope,
+        fingerprint: &fingerprint,
+        restart: false,
+        rows: regular.then_some(tally.rows),
+        now: wall(),
+    };
+    seen(&state, wish, args, tally).or_else(|error| {
+        terminal.complain(&format!("{:#}", refused(&path, &error).error));
+        nothing(Ground::Unusable)
+    })
+}
+
+fn seen(state: &State, wish: Wish<'_>, args: &Plan, tally: &Tally) -> Result<Forecast, StateError> {
+    let Some(begun) = foreseen(state, wish)? else {
+        return Ok(Forecast { ground: Ground::Seen(Found::Nothing), known: 0, behind: 0 });
+    };
+    let rule = Rule { since: begun.since, ages: recall::ages(&args.keep) };
+    let usable = Usable::of(state, begun.scope, rule)?;
+    Ok(Forecast {
+        known: known(&usable, tally.numbers(), wish.now)?,
+        behind: known(&usable, tally.numbers_behind(), wish.now)?,
+        ground: Ground::Seen(begun.found),
+    })
+}
+
+/// How many of these numbers have an answer that may be used at `now`.
+fn known(usable: &Usable, mut numbers: impl Iterator<Item = Mobile>, now: i64) -> Result<u64, StateError> {
+    numbers.try_fold(0, |known, mobile| Ok(known + u64::from(usable.get(mobile, now)?.is_some())))
+}
+
+/// Whose answers the run would use; none where neither an app nor a token is named. The app's secret says nothing of that,
+/// and of a token no more than its digest is taken.
+fn scope(args: &Plan, variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Scope>, Failure> {
+    // Nothing is sent, so nothing can be read on the way.
+    let endpoint = network::endpoint(&args.directory.endpoint, true)?;
+    let app = match config::key(&args.directory, &variable)? {
+        Some(key) => Some(key),
+        None => config::token(&variable)?.map(|token| Scope::of_token(&token)),
+    };
+    Ok(app.map(|app| recall::scope(&args.directory, endpoint.as_str(), app)))
+}
