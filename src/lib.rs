@@ -38,6 +38,7 @@ pub mod table {
     pub mod columns;
     pub mod listing;
     pub mod evidence;
+    pub mod beside;
     pub mod layout;
     pub mod window;
     pub mod text;

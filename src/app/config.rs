@@ -118,6 +118,7 @@ pub fn reading(args: &Resolve) -> Options {
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
+        beside: Vec::new(),
         further: further(args).names(),
     }
 }
