@@ -21,6 +21,8 @@ pub mod domain {
     pub mod verdict;
     pub mod latency;
     pub mod report;
+    pub mod share;
+    pub mod change;
 }
 
 pub mod table {
