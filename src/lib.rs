@@ -113,6 +113,14 @@ pub mod engine {
     pub mod feed;
 }
 
+pub mod reconcile {
+    //! Floor 3, two resolved tables against each other, in memory that does not grow with them. Blocking.
+
+    pub mod sorting;
+    pub mod reading;
+    pub mod comparing;
+}
+
 pub mod sandbox {
     //! At the side: an emulated DingTalk API over real HTTP on loopback: people by rule, faults by script, and a
     //! ledger of what arrived. It imports nothing of the rest of the crate and writes its JSON by hand, so that a
