@@ -158,6 +158,7 @@ pub mod app {
     pub mod outlet;
     pub mod departure;
     pub mod resolve;
+    pub mod diff;
     pub mod rehearsal;
     pub mod state;
     pub mod start;

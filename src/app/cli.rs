@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use secrecy::ExposeSecret;
 
 use crate::api::rate::Rate;
-use crate::app::flags::{Keep, Show, StateCommand, Tell, Way};
+use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;
@@ -36,6 +36,17 @@ impl Cli {
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = Self::command().try_get_matches_from(args)?;
         let mut cli = Self::from_arg_matches(&matches)?;
+        let column = match &mut cli.command {
+            Command::Resolve(resolve) => Some(&mut resolve.column),
+            Command::Diff(diff) => Some(&mut diff.column),
+            _ => None,
+        };
+        if let (Some(column), Some((_, given))) = (column, matches.subcommand())
+            && given.value_source("column") == Some(ValueSource::EnvVariable)
+        {
+            let lines = given.get_raw("column").into_iter().flatten();
+            *column = lines.flat_map(columns).collect::<Result<_, _>>()?;
+        }
         if let (Command::Resolve(resolve), Some(("resolve", given))) =
             (&mut cli.command, matches.subcommand())
         {
@@ -49,10 +60,6 @@ impl Cli {
             if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
                 let text = "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead";
                 return Err(Self::command().error(ErrorKind::ValueValidation, text));
-            }
-            if source("column") == Some(ValueSource::EnvVariable) {
-                let lines = given.get_raw("column").into_iter().flatten();
-                resolve.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
             }
             if !resolve.sandbox {
                 return Ok(cli);
@@ -86,6 +93,7 @@ const EXAMPLES: &str = "Examples:
   dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
   dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
   dingmap resolve - -o - < staff.csv > out.csv    in a pipe
+  dingmap diff old.csv new.csv --key 工号         what is different between two resolved files
   dingmap sandbox --port 8600                     the emulated API alone
 
 Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
@@ -95,6 +103,8 @@ Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
 pub enum Command {
     /// Append user id and status to every row of a CSV
     Resolve(Box<Resolve>),
+    /// Compare two files that resolve wrote: who was added, removed, lost, or has another user id
+    Diff(Box<Diff>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use crate::app::cli::{Cli, Command};
 use crate::app::exit::Exit;
 use crate::app::terminal::Terminal;
-use crate::app::{rehearsal, resolve, state};
+use crate::app::{diff, rehearsal, resolve, state};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -23,6 +23,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let show = match &cli.command {
         Command::Resolve(args) => &args.show,
+        Command::Diff(args) => &args.show,
         Command::Sandbox(args) => &args.show,
         Command::State(command) => &command.place().show,
     };
@@ -30,6 +31,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     terminal.log(show);
     let result = match &cli.command {
         Command::Resolve(args) => resolve::resolve(args, &terminal),
+        Command::Diff(args) => diff::diff(args, &terminal),
         Command::Sandbox(args) => rehearsal::serve(args, &terminal),
         Command::State(command) => state::state(command, &terminal),
     };
