@@ -21,6 +21,8 @@ pub mod domain {
     pub mod verdict;
     pub mod latency;
     pub mod report;
+    pub mod share;
+    pub mod change;
 }
 
 pub mod table {
@@ -38,6 +40,7 @@ pub mod table {
     pub mod columns;
     pub mod listing;
     pub mod evidence;
+    pub mod beside;
     pub mod layout;
     pub mod window;
     pub mod text;
@@ -113,6 +116,14 @@ pub mod engine {
     pub mod feed;
 }
 
+pub mod reconcile {
+    //! Floor 3, two resolved tables against each other, in memory that does not grow with them. Blocking.
+
+    pub mod sorting;
+    pub mod reading;
+    pub mod comparing;
+}
+
 pub mod sandbox {
     //! At the side: an emulated DingTalk API over real HTTP on loopback: people by rule, faults by script, and a
     //! ledger of what arrived. It imports nothing of the rest of the crate and writes its JSON by hand, so that a
@@ -153,6 +164,7 @@ pub mod app {
     pub mod outlet;
     pub mod departure;
     pub mod resolve;
+    pub mod diff;
     pub mod rehearsal;
     pub mod tally;
     pub mod forecast;

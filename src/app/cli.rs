@@ -12,7 +12,7 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, 
 use clap_complete::Shell;
 use secrecy::ExposeSecret;
 
-use crate::app::flags::{Keep, Show, StateCommand, Tell, Way};
+use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
@@ -38,6 +38,9 @@ impl Cli {
         let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
         if let Command::Plan(plan) = &mut cli.command {
             settle(&mut plan.reading, &mut plan.keep, given)?;
+        }
+        if let Command::Diff(diff) = &mut cli.command {
+            settle_columns(&mut diff.column, given)?;
         }
         if let Command::Resolve(resolve) = &mut cli.command {
             let source = |name| given.value_source(name);
@@ -70,9 +73,14 @@ fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<
         let text = "--state and --no-state exclude each other: give one of them";
         return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
     }
+    settle_columns(&mut reading.column, given)
+}
+
+/// Reads the columns that stand in a variable, a line each.
+fn settle_columns(chosen: &mut Vec<ColumnChoice>, given: &ArgMatches) -> Result<(), clap::Error> {
     if given.value_source("column") == Some(ValueSource::EnvVariable) {
         let lines = given.get_raw("column").into_iter().flatten();
-        reading.column = lines.flat_map(columns).collect::<Result<_, _>>()?;
+        *chosen = lines.flat_map(columns).collect::<Result<_, _>>()?;
     }
     Ok(())
 }
@@ -93,6 +101,7 @@ const EXAMPLES: &str = "Examples:
   dingmap plan staff.csv                          what it would ask, and how long that takes; no network
   dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
   dingmap resolve - -o - < staff.csv > out.csv    in a pipe
+  dingmap diff old.csv new.csv --key 工号         what is different between two resolved files
   dingmap sandbox --port 8600                     the emulated API alone
 
 Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
@@ -104,6 +113,8 @@ pub enum Command {
     Resolve(Box<Resolve>),
     /// Tell what resolve would do: what was detected, which rows are invalid, how many calls and how long; asks nobody
     Plan(Box<Plan>),
+    /// Compare two files that resolve wrote: who was added, removed, lost, or has another user id
+    Diff(Box<Diff>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some

@@ -139,6 +139,7 @@ pub fn reading(args: &Reading, further: Vec<&'static str>) -> Options {
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
+        beside: Vec::new(),
         further,
     }
 }

@@ -27,6 +27,10 @@ pub enum Exit {
     Limit,
     /// 7: output cannot be written.
     Output,
+    /// 10: `diff` found differences.
+    Differs,
+    /// 11: `diff` found more of them than were expected.
+    Suspicious,
     /// 130, 143 or 129: interrupted by this signal.
     Interrupted(Signal),
 }
@@ -55,6 +59,8 @@ impl Exit {
             Self::Denied => 5,
             Self::Limit => 6,
             Self::Output => 7,
+            Self::Differs => 10,
+            Self::Suspicious => 11,
             Self::Interrupted(Signal::Interrupt) => 130,
             Self::Interrupted(Signal::Terminate) => 143,
             Self::Interrupted(Signal::Hangup) => 129,

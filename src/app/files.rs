@@ -48,7 +48,9 @@ pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
     Ok(Targets { all: target(&output), failed, summary, metrics })
 }
 
-fn target(path: &Path) -> Target {
+/// Where a path leads; `-` is standard output.
+#[must_use]
+pub fn target(path: &Path) -> Target {
     if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
 }
 

@@ -10,7 +10,12 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::domain::mobile::Home;
 use crate::domain::outcome::Status;
+use crate::domain::share::Share;
+use crate::table::columns::ColumnChoice;
+use crate::table::dialect::parse_delimiter;
+use crate::table::encoding::Encoding;
 
 /// What is shown on standard error.
 #[derive(Args, Debug)]
@@ -189,6 +194,52 @@ pub struct Forget {
     #[command(flatten)]
     pub place: Place,
 }
+
+/// `dingmap diff`.
+#[derive(Args, Debug)]
+#[command(after_help = DIFF_EXIT)]
+pub struct Diff {
+    /// The earlier file that resolve wrote, also packed (.gz, .zst); - is standard input
+    pub old: PathBuf,
+    /// The later one; - is standard input
+    pub new: PathBuf,
+    /// Where the differences go, as CSV; - is standard output
+    #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", default_value = "-")]
+    pub output: PathBuf,
+    /// The column that tells people apart, such as one of staff numbers: its header, or its position from 1 [default: the
+    /// mobile number]
+    #[arg(short, long, value_name = "NAME|N", env = "DINGMAP_KEY")]
+    pub key: Option<ColumnChoice>,
+    /// Exit with 11 where more than this share of OLD's rows was changed, lost or removed: 5%, 0.5%, 0.05
+    #[arg(long, value_name = "P", env = "DINGMAP_MAX_CHANGE")]
+    pub max_change: Option<Share>,
+    /// The column with the mobile number, as resolve's; several times: the first one with a number in it counts [default:
+    /// detected]
+    #[arg(short, long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_COLUMN")]
+    pub column: Vec<ColumnChoice>,
+    /// The region of numbers without a country code
+    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", default_value = "CN")]
+    pub region: Home,
+    /// The delimiter of both files: a character, or tab [default: detected]
+    #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter)]
+    pub delimiter: Option<u8>,
+    /// The encoding of both files [default: detected]
+    #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING")]
+    pub encoding: Option<Encoding>,
+    /// Pass over so many lines above the header of both files
+    #[arg(long, value_name = "N", env = "DINGMAP_SKIP_LINES", default_value_t = 0)]
+    pub skip_lines: u64,
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
+const DIFF_EXIT: &str = "Exit status:
+  0  no difference              3  input unreadable
+  1  could not go on            7  output cannot be written
+  2  usage                     10  differences
+                               11  more than --max-change
+                               130/143  interrupted";
 
 /// An age such as `12h` or `30d`, up to ten years; `0` is none.
 fn age(text: &str) -> Result<Duration, String> {

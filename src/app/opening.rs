@@ -25,29 +25,36 @@ pub struct Opened {
     pub survey: Option<Survey>,
 }
 
-/// Opens the input, and says what to call it. A regular file is read through once before, so that a bad row is told before
-/// the first call and the number of rows is known. `region` is that of numbers without a country code, and `further` what
-/// rows get behind the usual five cells.
+/// An input that is to be opened, and how.
+pub struct Input<'a> {
+    /// Where it is; `-` is standard input.
+    pub path: &'a Path,
+    /// The sheet of a workbook.
+    pub sheet: Option<&'a str>,
+    /// How it is read.
+    pub options: Options,
+    /// The region of numbers without a country code.
+    pub region: Home,
+}
+
+/// Opens the input of a run, and says what to call it. A regular file is read through once before, so that a bad row is told
+/// before the first call and the number of rows is known. `region` is that of numbers without a country code, and `further`
+/// what rows get behind the usual five cells.
 ///
 /// # Errors
-/// Unreadable (3), or usage (2) for a workbook without sheets and for flags that do not fit the input.
-pub fn open(input: &Path, reading: &Reading, region: Home, further: Further) -> Result<Opened, Failure> {
-    let way = Way { input, reading, region, further };
-    if !regular(input) {
-        return way.open();
-    }
-    let (opened, options) = way.opened()?;
-    let looks = |cell: &str| looks_like_mobile(cell, region);
-    let survey = survey(opened.reader, &options, &looks).map_err(|error| unreadable(input, error))?;
-    Ok(Opened { survey: Some(survey), ..way.open()? })
+/// As [`Input::open`].
+pub fn open(path: &Path, reading: &Reading, region: Home, further: Further) -> Result<Opened, Failure> {
+    let input = Input::as_flags_say(path, reading, region, further.names());
+    let survey = regular(path).then(|| input.looked_through()).transpose()?;
+    Ok(Opened { survey, ..input.open()? })
 }
 
 /// Opens the input as [`open`] does, for who reads it to its end anyway: it is not read through before.
 ///
 /// # Errors
-/// As [`open`], but for what stands wrong in a row.
-pub fn open_once(input: &Path, reading: &Reading, region: Home) -> Result<Opened, Failure> {
-    Way { input, reading, region, further: Further { matched: false, sent: None } }.open()
+/// As [`Input::open`].
+pub fn open_once(path: &Path, reading: &Reading, region: Home) -> Result<Opened, Failure> {
+    Input::as_flags_say(path, reading, region, Vec::new()).open()
 }
 
 /// Whether an input is a file whose content can be read more than once.
@@ -62,34 +69,40 @@ pub fn unreadable(input: &Path, error: SourceError) -> Failure {
     Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(summary::name(input)) }
 }
 
-/// What it takes to open an input, once or twice.
-struct Way<'a> {
-    input: &'a Path,
-    reading: &'a Reading,
-    region: Home,
-    further: Further,
-}
+impl<'a> Input<'a> {
+    fn as_flags_say(path: &'a Path, reading: &'a Reading, region: Home, further: Vec<&'static str>) -> Self {
+        Self { path, sheet: reading.sheet.as_deref(), options: config::reading(reading, further), region }
+    }
 
-impl Way<'_> {
-    fn open(&self) -> Result<Opened, Failure> {
-        let (opened, options) = self.opened()?;
+    /// Opens it, and says what to call it.
+    ///
+    /// # Errors
+    /// Unreadable (3), or usage (2) for a workbook without sheets and for flags that do not fit the input.
+    pub fn open(&self) -> Result<Opened, Failure> {
+        let (opened, options) = self.unpacked()?;
         let looks = |cell: &str| looks_like_mobile(cell, self.region);
         let source =
-            Source::open(opened.reader, &options, &looks).map_err(|error| unreadable(self.input, error))?;
-        let name = summary::name(self.input);
+            Source::open(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))?;
+        let name = summary::name(self.path);
         let title = opened.remark.map_or_else(|| name.clone(), |remark| format!("{name} ({remark})"));
         Ok(Opened { source, title, survey: None })
     }
 
+    fn looked_through(&self) -> Result<Survey, Failure> {
+        let (opened, options) = self.unpacked()?;
+        let looks = |cell: &str| looks_like_mobile(cell, self.region);
+        survey(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))
+    }
+
     /// What the input is packed in taken off, and how what is inside is read.
-    fn opened(&self) -> Result<(container::Opened, Options), Failure> {
-        let mut options = config::reading(self.reading, self.further.names());
-        let wishes = Wishes { sheet: self.reading.sheet.as_deref(), delimiter: self.reading.delimiter };
-        let name = summary::name(self.input);
-        let opened = if self.input == Path::new("-") {
+    fn unpacked(&self) -> Result<(container::Opened, Options), Failure> {
+        let mut options = self.options.clone();
+        let wishes = Wishes { sheet: self.sheet, delimiter: options.delimiter };
+        let name = summary::name(self.path);
+        let opened = if self.path == Path::new("-") {
             container::stream(Box::new(io::stdin()), wishes)
         } else {
-            container::open(self.input, wishes)
+            container::open(self.path, wishes)
         };
         let opened = opened.map_err(|error| {
             let exit = if matches!(error, ContainerError::NoSheets) { Exit::Usage } else { Exit::Input };
@@ -100,7 +113,7 @@ impl Way<'_> {
             return Err(Failure::new(Exit::Usage, text));
         }
         options.delimiter = opened.delimiter.or(options.delimiter);
-        options.eager = regular(self.input);
+        options.eager = regular(self.path);
         Ok((opened, options))
     }
 }

@@ -10,7 +10,7 @@ use crate::app::cli::{Cli, Command};
 use crate::app::exit::Exit;
 use crate::app::flags::Show;
 use crate::app::terminal::Terminal;
-use crate::app::{manual, plan, rehearsal, resolve, state};
+use crate::app::{diff, manual, plan, rehearsal, resolve, state};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -26,6 +26,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let show = match &cli.command {
         Command::Resolve(args) => &args.show,
         Command::Plan(args) => &args.show,
+        Command::Diff(args) => &args.show,
         Command::Sandbox(args) => &args.show,
         Command::State(command) => &command.place().show,
         Command::Completions { .. } | Command::Man { .. } => &usual,
@@ -35,6 +36,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &cli.command {
         Command::Resolve(args) => resolve::resolve(args, &terminal),
         Command::Plan(args) => plan::plan(args, &terminal),
+        Command::Diff(args) => diff::diff(args, &terminal),
         Command::Sandbox(args) => rehearsal::serve(args, &terminal),
         Command::State(command) => state::state(command, &terminal),
         Command::Completions { shell } => manual::completions(*shell),

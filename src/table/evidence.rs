@@ -157,7 +157,9 @@ impl Evidence<'_> {
         }
     }
 
-    fn all(&self) -> Listing {
+    /// All columns, as an error lists them.
+    #[must_use]
+    pub fn all(&self) -> Listing {
         Listing::of(&self.named(&(0..self.first.len()).collect::<Vec<_>>()), &[])
     }
 

@@ -1,6 +1,7 @@
 //! Owns what the beginning of an input tells about the whole: dialect, width and the column with the number. Gets a
 //! sample that others have read, and the user's wishes.
 
+use crate::table::beside::{Beside, own, places};
 use crate::table::columns::{Column, ColumnChoice, names_a_header};
 use crate::table::dialect::{Dialect, Sample, are_headers};
 use crate::table::encoding::Encoding;
@@ -27,6 +28,8 @@ pub struct Options {
     pub headers: Option<bool>,
     /// The columns that hold numbers, the one to begin with first; none where it has to be found out.
     pub columns: Vec<ColumnChoice>,
+    /// The columns whose cells are read along with the numbers.
+    pub beside: Vec<Beside>,
     /// The names of columns that are appended behind the usual ones.
     pub further: Vec<&'static str>,
 }
@@ -37,6 +40,8 @@ pub struct Layout {
     pub dialect: Dialect,
     /// The columns that hold numbers, at least one.
     pub columns: Vec<Column>,
+    /// Where the columns stand that are read along with them, counted from 0.
+    pub beside: Vec<usize>,
     /// The first row's cells: the columns' names, where the dialect has headers.
     pub first: Vec<String>,
 }
@@ -74,10 +79,17 @@ impl Beginning<'_> {
         let detected = || names_a_header(choices, &first) || are_headers(&sample.rows, looks_like_mobile);
         let headers = options.headers.unwrap_or_else(detected);
         let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
-        let columns = Evidence { first: &first, headers, line, rows, looks_like_mobile }.choose(choices);
+        let evidence = Evidence { first: &first, headers, line, rows, looks_like_mobile };
+        let beside = places(evidence, &options.beside);
+        let columns = beside.and_then(|beside| {
+            // What was appended to a table is no evidence of the column that it was made from.
+            let first = if choices.is_empty() { own(&options.beside, &beside, &first) } else { &first };
+            Ok((Evidence { first, ..evidence }.choose(choices)?, beside))
+        });
         let &Guess { encoding, mark, why } = guess;
         let dialect = Dialect { encoding, why, bom: mark > 0, delimiter: sample.delimiter, headers };
-        (columns.map(|columns| Layout { dialect, columns, first }), !rows.is_empty())
+        let seen = !rows.is_empty();
+        (columns.map(|(columns, beside)| Layout { dialect, columns, beside, first }), seen)
     }
 }
 

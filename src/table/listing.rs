@@ -72,6 +72,27 @@ pub enum ColumnError {
         /// All columns.
         columns: Listing,
     },
+    /// A column is not there that a table has to which an answer was appended.
+    #[error(
+        "line {line}: there is no column \"{name}\", with which resolve goes on behind a table's own; give a file that it \
+         wrote, with its header: {columns}"
+    )]
+    NotAppended {
+        /// The name that is missing.
+        name: &'static str,
+        /// The line of the header row.
+        line: u64,
+        /// All columns.
+        columns: Listing,
+    },
+    /// What is wrong is so with the column that another flag asks for.
+    #[error("{}", error.to_string().replace("--column", flag))]
+    Asked {
+        /// The flag, with its dashes.
+        flag: &'static str,
+        /// What is wrong.
+        error: Box<ColumnError>,
+    },
     /// Several columns may be meant.
     #[error("several columns may hold the mobile numbers; name the right one with --column: {columns}")]
     Ambiguous {

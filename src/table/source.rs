@@ -98,6 +98,12 @@ impl Source {
         &self.layout.columns
     }
 
+    /// Where the columns stand whose cells come behind the numbers', counted from 0, in the order in which they were asked for.
+    #[must_use]
+    pub fn beside(&self) -> &[usize] {
+        &self.layout.beside
+    }
+
     /// What the rows say about the column that their answer came from, for each of [`Source::columns`].
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
@@ -182,9 +188,10 @@ impl Source {
                             title: self.title,
                         });
                     }
-                    let cell = |column: &Column| self.framer.cell(column.index).unwrap_or_default();
-                    let cells =
-                        self.layout.columns.iter().map(|column| String::from_utf8_lossy(cell(column)));
+                    let cell = |index| self.framer.cell(index).unwrap_or_default();
+                    let numbers = self.layout.columns.iter().map(|column| column.index);
+                    let wanted = numbers.chain(self.layout.beside.iter().copied());
+                    let cells = wanted.map(|index| String::from_utf8_lossy(cell(index)));
                     let missing = expected.saturating_sub(found);
                     batch.push(&self.text.raw_row(&row), cells, missing);
                     let size = row.size();

@@ -11,6 +11,7 @@ mod containers;
 mod corpus;
 mod departure;
 mod dialects;
+mod diff;
 mod encodings;
 mod endings;
 mod failed;

@@ -91,7 +91,7 @@ fn the_tables_of_statuses_are_whole() {
         assert!(told.contains(status.name()), "{status}");
     }
     let section = README.split("\n## Exit status").nth(1).unwrap();
-    for status in ["0", "1", "2", "3", "4", "5", "6", "7", "130, 143"] {
+    for status in ["0", "1", "2", "3", "4", "5", "6", "7", "10", "11", "130, 143"] {
         assert!(section.contains(&format!("\n| {status} |")), "{status}");
     }
 }

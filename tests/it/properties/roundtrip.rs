@@ -85,6 +85,7 @@ impl Way {
                 [one, 0] => vec![position(one - 1)],
                 [one, other] => vec![position(one - 1), position(other)],
             },
+            beside: Vec::new(),
             further: Vec::new(),
         };
         Self {

@@ -1,0 +1,257 @@
+//! `dingmap diff`: opens two files that `resolve` wrote, has them compared, and tells what came of it. Leaves the comparison
+//! to `reconcile`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::timeout;
+
+use crate::app::exit::{Exit, Failure, shown};
+use crate::app::files::{same, target};
+use crate::app::flags::Diff;
+use crate::app::opening::{Input, Opened};
+use crate::app::outlet::AT_ONCE;
+use crate::app::signals::Signals;
+use crate::app::summary::name;
+use crate::app::terminal::Terminal;
+use crate::domain::change::Change;
+use crate::domain::mobile::Rules;
+use crate::reconcile::comparing::{Tally, compare};
+use crate::reconcile::reading::{Lines, ReconcileError, Side, Table, beside, key, read};
+use crate::table::draft::directory;
+use crate::table::layout::Options;
+use crate::table::sink::SinkError;
+use crate::table::source::Source;
+use crate::table::target::{Output, Target};
+
+/// Runs the command: whether there are differences.
+///
+/// # Errors
+/// A [`Failure`] for everything that people have to be told, more differences than were expected among it.
+pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
+    let standard = Path::new("-");
+    if args.old == standard && args.new == standard {
+        return Err(Failure::new(Exit::Usage, "only one of OLD and NEW can be standard input; name a file"));
+    }
+    for (what, path) in [("OLD", &args.old), ("NEW", &args.new)] {
+        if same(&args.output, path) {
+            let text = format!("--output: {} is {what} already; name another file", args.output.display());
+            return Err(Failure::new(Exit::Usage, text));
+        }
+    }
+    let (old, new) = (open(args, &args.old)?, open(args, &args.new)?);
+    terminal.say(&opening(args, [&old, &new]));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Broken, error))?;
+    let tally = runtime.block_on(compared(args, old, new));
+    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
+    runtime.shutdown_background();
+    let tally = tally?;
+    terminal.say(&closing(args, &tally));
+    match args.max_change {
+        Some(most) if tally.passes(most) => Err(Failure::new(
+            Exit::Suspicious,
+            format!(
+                "{} of the {} rows of {} were changed, lost or removed, which is more than --max-change {most}. That is usually a lost permission, a narrower contact scope or the wrong file, and not a mass resignation: look at the differences before anything is done with them.",
+                tally.harmed(),
+                tally.rows[0],
+                name(&args.old)
+            ),
+        )),
+        _ if tally.differs() => Ok(Exit::Differs),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// Opens one of the files. It has a header, since its columns are found by that.
+fn open(args: &Diff, path: &Path) -> Result<Source, Failure> {
+    let options = Options {
+        encoding: args.encoding,
+        delimiter: args.delimiter,
+        skip_lines: args.skip_lines,
+        headers: Some(true),
+        columns: args.column.clone(),
+        beside: beside(args.key.as_ref()),
+        ..Options::default()
+    };
+    let Opened { source, .. } = Input { path, sheet: None, options, region: args.region }.open()?;
+    Ok(source)
+}
+
+/// What is compared, and by what.
+fn opening(args: &Diff, sources: [&Source; 2]) -> String {
+    let by = |source: &Source| match (key(source), source.columns().first()) {
+        (Some(place), _) => format!("column {}", place + 1),
+        (None, Some(column)) => {
+            let label = column.name.as_deref().map_or_else(String::new, |name| format!(" ({})", shown(name)));
+            format!("the number in column {}{label}", column.index + 1)
+        }
+        (None, None) => "the number".to_owned(),
+    };
+    let [old, new] = sources.map(by);
+    let joined = if old == new { format!("both by {old}") } else { format!("by {old}, and by {new}") };
+    format!("comparing {} with {}, {joined}", name(&args.old), name(&args.new))
+}
+
+/// Compares the two, which a signal ends.
+async fn compared(args: &Diff, old: Source, new: Source) -> Result<Tally, Failure> {
+    let mut run = Run {
+        signals: Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?,
+        stop: Arc::default(),
+    };
+    // Sorting may take minutes: a place that cannot be written to is told before.
+    let place = target(&args.output);
+    let flag = "--output";
+    let at = place.clone();
+    let unwritable = |error: SinkError| Failure::of(Exit::Output, error);
+    let scratch = scratch(&place);
+    let opened = run.does(move |_| Output::open(&place, 0)).await?;
+    let mut output =
+        opened.map_err(|cause| unwritable(SinkError::Create { target: at.clone(), cause, flag }))?;
+    // What is merely unlikely as a number has a canonical form all the same.
+    let rules = Rules { home: args.region, strict: false };
+    let tables = run.does(move |stop| -> Result<[Table; 2], (Side, ReconcileError)> {
+        let table = |source, side| read(source, side, rules, &scratch, stop).map_err(|error| (side, error));
+        Ok([table(old, Side::Old)?, table(new, Side::New)?])
+    });
+    let title = |side| name(if side == Side::Old { &args.old } else { &args.new });
+    let [old, new] = tables.await?.map_err(|(side, error)| failure(error, title(side)))?;
+    let told =
+        run.does(move |stop| compare(old, new, &mut output, stop).map(|tally| (tally, output))).await?;
+    let (tally, output) = told.map_err(|error| match error {
+        ReconcileError::Output(cause) => unwritable(SinkError::Write { target: at.clone(), cause, flag }),
+        ReconcileError::Crowded { side, .. } => failure(error, title(side)),
+        error => failure(error, title(Side::New)),
+    })?;
+    let finished = run.does(move |_| output.finish()).await?;
+    finished.map_err(|cause| unwritable(SinkError::Finish { target: at, cause, flag }))?;
+    Ok(tally)
+}
+
+/// How the program ends by an error, which is in the file called `title` where it is in one.
+fn failure(error: ReconcileError, title: String) -> Failure {
+    let exit = match error {
+        ReconcileError::Source(_) | ReconcileError::NoStatus { .. } => Exit::Input,
+        ReconcileError::Crowded { .. } => Exit::Usage,
+        ReconcileError::Scratch(_) | ReconcileError::Output(_) => return Failure::of(Exit::Output, error),
+        ReconcileError::Interrupted => return Failure::of(Exit::Broken, error),
+    };
+    Failure { exit, error: anyhow::Error::new(error).context(title) }
+}
+
+/// Where temporary files go: beside the output where that is a file, so that they have the room that was planned for.
+fn scratch(output: &Target) -> PathBuf {
+    match output {
+        Target::File(path) if fs::metadata(path).map_or(true, |found| found.is_file()) => {
+            directory(path).to_owned()
+        }
+        _ => std::env::temp_dir(),
+    }
+}
+
+/// The work, which blocks and so is done on another thread, while this one hears signals.
+struct Run {
+    signals: Signals,
+    stop: Arc<AtomicBool>,
+}
+
+impl Run {
+    /// Does a part of the work.
+    ///
+    /// # Errors
+    /// Interrupted, by a signal; unexpected (1) where the work panicked.
+    async fn does<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let stop = Arc::clone(&self.stop);
+        let mut working = tokio::task::spawn_blocking(move || work(&stop));
+        tokio::select! {
+            biased;
+            done = &mut working => done.map_err(|error| Failure::of(Exit::Broken, error)),
+            signal = self.signals.next() => {
+                self.stop.store(true, Ordering::Relaxed);
+                // What was begun of the output is removed with what this gives.
+                drop(timeout(AT_ONCE, working).await);
+                Err(Failure::new(Exit::Interrupted(signal), "interrupted; nothing was written"))
+            }
+        }
+    }
+}
+
+/// What came of it: counts, what could not be compared, and where the differences are.
+fn closing(args: &Diff, tally: &Tally) -> String {
+    let mut text = format!("{} rows before, {} now", tally.rows[0], tally.rows[1]);
+    let counts = Change::ALL.map(|change| (change.name(), tally.of(change), meaning(change)));
+    let others = [
+        ("same", tally.same, ""),
+        (
+            "unknown",
+            tally.unknown,
+            "failed or pending in one of the files, so that nothing can be said of them",
+        ),
+    ];
+    for (name, count, meaning) in counts.into_iter().chain(others) {
+        let line = format!("  {name:<13}{count:>9}  {meaning}");
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n{}", line.trim_end());
+    }
+    let (harmed, all) = (tally.harmed(), tally.rows[0]);
+    let share = percent(harmed, all);
+    let _ = write!(text, "\nchanged, lost or removed: {harmed} of {all} rows ({share})");
+    let tables = [(&args.old, 0), (&args.new, 1)];
+    for (path, place) in tables {
+        let mut warn = |lines: &Lines, what: &str| {
+            if lines.count > 0 {
+                let _ = write!(text, "\n{}: rows {what}: {lines}", name(path));
+            }
+        };
+        warn(&tally.keyless[place], "without a key, which were left out");
+        warn(&tally.repeated[place], "with the key of an earlier one, which were compared in order");
+    }
+    let _ = write!(text, "\nwritten to {}", target(&args.output));
+    text
+}
+
+/// A share in hundredths of a percent, rounded up: what is not nothing does not look like it.
+fn percent(part: u64, all: u64) -> String {
+    let hundredths = (u128::from(part) * 10_000).div_ceil(u128::from(all.max(1)));
+    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+}
+
+fn meaning(change: Change) -> &'static str {
+    match change {
+        Change::Added => "in the new file alone",
+        Change::Removed => "in the old file alone",
+        Change::Changed => "another user id",
+        Change::Lost => "found before, not any more",
+        Change::Gained => "not found before, found now",
+        Change::SharedUserid => "rows of the new file whose user id stands at another key too",
+        Change::SharedNumber => "rows of the new file whose number stands at another key too",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_told_to_hundredths() {
+        let told =
+            [(0, 0), (0, 5), (5, 100), (1, 3), (1, 1_000_000), (3, 3)].map(|(part, all)| percent(part, all));
+        assert_eq!(told, ["0.00 %", "0.00 %", "5.00 %", "33.34 %", "0.01 %", "100.00 %"]);
+    }
+
+    #[test]
+    fn temporary_files_stand_beside_a_file_alone() {
+        assert_eq!(scratch(&Target::File("a/b.csv".into())), Path::new("a"));
+        assert_eq!(scratch(&Target::File("b.csv".into())), Path::new("."));
+        assert_eq!(scratch(&Target::File("/dev/null".into())), std::env::temp_dir());
+        assert_eq!(scratch(&Target::Stdout), std::env::temp_dir());
+    }
+}
