@@ -7,6 +7,9 @@
 //! input ─▶ source ─batches▶ mobile ─▶ known? ─▶ flight ─▶ [ pace ▶ client ▶ reply ▶ verdict ▶ back off ] ─▶ reorder ─▶ sink ─▶ output
 //!                                        └────────────── events ─▶ board ─▶ terminal ──────────────┘
 //! ```
+//!
+//! Words for people pass through `tr!` wherever they stand, and the English ones are what they are known by. Which language
+//! is spoken is said once, by `app::language`, before anything else runs.
 
 pub mod domain {
     //! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
@@ -142,6 +145,7 @@ pub mod app {
     //! Floor 4, the command line: flags as typed become each floor's own options; `terminal` alone writes to
     //! standard error.
 
+    pub mod language;
     pub mod flags;
     pub mod input;
     pub mod cli;

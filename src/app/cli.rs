@@ -14,6 +14,7 @@ use secrecy::ExposeSecret;
 
 use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
 use crate::app::input::{Directory, Numbers, Reading, Speed};
+use crate::app::language::Language;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
@@ -21,6 +22,9 @@ use crate::table::encoding::Encoding;
 #[derive(Debug, Parser)]
 #[command(name = "dingmap", version, about, after_help = EXAMPLES, max_term_width = 110)]
 pub struct Cli {
+    /// The language of messages, help and reports [default: by LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, value_enum, env = "DINGMAP_LANG", global = true, help_heading = "Messages")]
+    pub lang: Option<Language>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -9,11 +9,14 @@ use clap::error::ErrorKind;
 use crate::app::cli::{Cli, Command};
 use crate::app::exit::Exit;
 use crate::app::flags::Show;
+use crate::app::language::Language;
 use crate::app::terminal::Terminal;
 use crate::app::{diff, manual, plan, rehearsal, resolve, state};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    Language::chosen(&args, |name| std::env::var_os(name)).speak();
     let cli = match Cli::read(args) {
         Ok(cli) => cli,
         Err(error) => {

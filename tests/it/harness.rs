@@ -20,6 +20,8 @@ pub(crate) fn dingmap() -> Command {
             command.env_remove(name);
         }
     }
+    // Nor does it speak the language of whoever runs the tests.
+    command.env("LC_ALL", "C");
     command.stdin(Stdio::null());
     // No run finds the answers of whoever runs the tests: those against an [`Api`] have a place of their own.
     command.env("DINGMAP_NO_STATE", "1");
