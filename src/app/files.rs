@@ -19,6 +19,8 @@ pub struct Targets {
     pub summary: Option<Target>,
     /// The same as metrics.
     pub metrics: Option<Target>,
+    /// The same as a page.
+    pub report: Option<Target>,
 }
 
 /// Where the outputs go.
@@ -31,6 +33,7 @@ pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
         ("--failed", args.failed.as_deref()),
         ("--summary", args.tell.summary.as_deref()),
         ("--metrics", args.tell.metrics.as_deref()),
+        ("--report", args.tell.report.as_deref()),
     ];
     let mut taken = vec![("the input", &*args.input), ("the output", &*output)];
     for (flag, path) in asked.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {
@@ -44,8 +47,8 @@ pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
         }
         taken.push((flag, path));
     }
-    let [failed, summary, metrics] = asked.map(|(_, path)| path.map(target));
-    Ok(Targets { all: target(&output), failed, summary, metrics })
+    let [failed, summary, metrics, report] = asked.map(|(_, path)| path.map(target));
+    Ok(Targets { all: target(&output), failed, summary, metrics, report })
 }
 
 /// Where a path leads; `-` is standard output.

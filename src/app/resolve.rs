@@ -17,11 +17,13 @@ use crate::api::pace::Pace;
 use crate::api::token::Issuer;
 use crate::app::account::Account;
 use crate::app::board::Board;
+use crate::app::chronicle::Chronicle;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::files::{self, Targets};
+use crate::app::misses::Basket;
 use crate::app::network;
 use crate::app::opening::{self, Opened};
 use crate::app::outlet;
@@ -34,7 +36,7 @@ use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::ending::End;
-use crate::engine::feed::{self, Load, Reading, Sinks, Writing};
+use crate::engine::feed::{self, Load, Miss, Reading, Sinks, Writing};
 use crate::engine::pipeline::{self, Ends};
 use crate::engine::remote::DingTalk;
 use crate::engine::settings::Settings;
@@ -55,6 +57,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
     let mut account = Account::new(args, summary::name(&args.input));
+    account.story.output = targets.all.to_string();
     let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &mut account);
     account.ended(&result);
     match (papers.write(&account), result) {
@@ -80,11 +83,12 @@ fn attempt(
     let total = survey.as_ref().map(|survey| survey.rows);
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
-    let wanted = targets.summary.is_some() && total.is_some();
+    let wanted = (targets.summary.is_some() || targets.report.is_some()) && total.is_some();
     let sha256 = wanted.then(digest).transpose()?;
     account.opened(&source, sha256);
     bounds.reads_on = total.is_some();
-    terminal.say(&summary::opening(&title, &source, total));
+    account.story.detected = summary::opening(&title, &source, total);
+    terminal.say(&account.story.detected);
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -102,6 +106,7 @@ fn attempt(
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
         let memory = recall::memory(plan.as_ref());
         let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
+        account.story.remarks.extend(access.iter().flat_map(|access| access.remarks.clone()));
         let far = FarSide::of(args, access, terminal).await?;
         account.endpoint(&far.address);
         let known = recall::begin(plan, &mut signals, terminal).await?;
@@ -114,6 +119,7 @@ fn attempt(
                 departure::crowd(&Zoned::now(), args.speed.rate, total, source.columns().len())
         {
             terminal.say(&crowd);
+            account.story.remarks.push(crowd);
         }
         terminal.begin(total);
         Run { args, terminal, bounds, total, targets, memory, account }
@@ -190,11 +196,18 @@ impl Run<'_> {
         let (further, labels) = (config::further(self.args), source.labels());
         let Reading { mut sheets, tail } =
             feed::read(source, config::rules(&self.args.numbers)).map_err(broken)?;
-        let Writing { chunks, sinks } = feed::write(sinks, further, labels).map_err(broken)?;
+        let basket = Basket::default();
+        let note = {
+            let basket = basket.clone();
+            move |miss: &Miss<'_>| basket.note(miss)
+        };
+        let Writing { chunks, sinks } = feed::write(sinks, further, labels, note).map_err(broken)?;
         let started = Instant::now();
-        let (ended, signalled) = self
-            .drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals, &mut question)
-            .await;
+        let mut chronicle = Chronicle::new(self.args.speed.rate);
+        let ends = Ends { sheets: &mut sheets, chunks };
+        let (ended, signalled) =
+            self.drive(remote, &mut known, ends, &mut signals, &mut question, &mut chronicle).await;
+        self.account.story.course = chronicle.close();
         drop(server);
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
@@ -206,6 +219,7 @@ impl Run<'_> {
             if hurried { outlet::AT_ONCE } else { Duration::MAX },
         )
         .await;
+        self.account.story.misses = basket.take();
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);
             let text = "interrupted at once; answers of the last second may have to be asked again";
@@ -241,6 +255,7 @@ impl Run<'_> {
         });
         if let Some(remark) = summary::lacking(lacking) {
             self.terminal.complain(&remark);
+            self.account.story.remarks.push(remark);
         }
         match (unfinished.filter(|_| matches!(end, End::Finished)), early) {
             (Some(failure), _) => Err(failure),
@@ -264,10 +279,14 @@ impl Run<'_> {
         ends: Ends<'_, Load, SourceError>,
         signals: &mut Signals,
         question: &mut Question,
+        chronicle: &mut Chronicle,
     ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
         let (stop, stopped) = watch::channel(false);
-        let announce = |event: &_| board.borrow_mut().observe(event);
+        let announce = |event: &_| {
+            board.borrow_mut().observe(event);
+            chronicle.observe(event);
+        };
         let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.speed.rate));
         let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, stopped, announce));
         let period = self.terminal.period();

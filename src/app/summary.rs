@@ -124,7 +124,9 @@ fn spent(report: &Report) -> String {
     text
 }
 
-fn again(cause: Repeat) -> &'static str {
+/// Why a call was repeated.
+#[must_use]
+pub fn again(cause: Repeat) -> &'static str {
     match cause {
         Repeat::Answer => "after a transient answer",
         Repeat::Line => "after a failure of the line",
@@ -142,7 +144,8 @@ fn held(report: &Report) -> String {
 }
 
 /// A reply's time: in milliseconds, from a second on in seconds.
-fn brief(time: Duration) -> String {
+#[must_use]
+pub fn brief(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
         ..10.0 => format!("{millis:.1}ms"),
@@ -168,7 +171,9 @@ pub fn broken_off(report: &Report, took: Duration) -> String {
     format!("stopped after {} and {}{}", span(took), plural(report.calls, "call"), spent(report))
 }
 
-fn meaning(status: Status) -> &'static str {
+/// What a status means; nothing where its name says it.
+#[must_use]
+pub fn meaning(status: Status) -> &'static str {
     match status {
         Status::Found => "",
         Status::NotFound => "nobody in the organisation has this number",
@@ -185,7 +190,8 @@ fn plural(count: u64, what: &str) -> String {
 }
 
 /// A duration with a tenth of a second below a minute, in whole seconds above.
-fn span(duration: Duration) -> String {
+#[must_use]
+pub fn span(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
         format!("{:.1}s", duration.as_secs_f64())
     } else {
@@ -204,6 +210,7 @@ mod tests {
             failed: Some(Target::File("failed.csv".into())),
             summary: None,
             metrics: None,
+            report: None,
         }
     }
 

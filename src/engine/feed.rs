@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 
 use crate::domain::entry::Entry;
-use crate::domain::mobile::{Mainland, Rules};
-use crate::domain::outcome::Status;
+use crate::domain::mobile::{Mainland, Mobile, Rules};
+use crate::domain::outcome::{Outcome, Status};
 use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::{Answer, Chunk};
 use crate::engine::settings::{SHEET, Sheet};
@@ -85,6 +85,19 @@ pub struct Writing {
     pub sinks: JoinHandle<Result<Sinks, SinkError>>,
 }
 
+/// A row that gets no user id, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Miss<'a> {
+    /// The line of the input on which it starts, from 1.
+    pub line: u64,
+    /// The number that its answer is about; none where no cell has one that can be sent.
+    pub mobile: Option<Mobile>,
+    /// Its answer.
+    pub outcome: &'a Outcome,
+    /// Its `errmsg`, which may quote the cell.
+    pub message: &'a str,
+}
+
 /// Starts to read.
 ///
 /// # Errors
@@ -116,11 +129,17 @@ fn numbered(batch: Batch, rules: Rules, per_row: NonZeroUsize) -> Sheet<Load> {
     Sheet { load: Load { batch, entries }, numbers, per_row }
 }
 
-/// Starts to write. `labels` are what rows say of the columns of numbers.
+/// Starts to write. `labels` are what rows say of the columns of numbers; `note` is told of the rows without a user id, in the
+/// order of the input.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(mut sinks: Sinks, further: Further, labels: Vec<String>) -> io::Result<Writing> {
+pub fn write(
+    mut sinks: Sinks,
+    further: Further,
+    labels: Vec<String>,
+    mut note: impl FnMut(&Miss<'_>) + Send + 'static,
+) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
@@ -137,6 +156,10 @@ pub fn write(mut sinks: Sinks, further: Further, labels: Vec<String>) -> io::Res
                 let remark = entry.and_then(|entry| entry.remark(&outcome.message));
                 let message = remark.as_deref().unwrap_or(&outcome.message);
                 let status = outcome.status;
+                if status != Status::Found {
+                    let line = chunk.load.batch.line(row);
+                    note(&Miss { line, mobile: entry.map(|entry| entry.mobile), outcome, message });
+                }
                 let mut cells = vec![&*outcome.userid, &*outcome.exclusive, status.name(), &*code, message];
                 if further.matched {
                     let found = labels.get(*nth).filter(|_| status == Status::Found);
