@@ -64,14 +64,14 @@ pub fn calls(course: &Course) -> Option<Markup> {
                     title #calls-title { (tr!("Calls a second over time")) }
                     desc #calls-desc { (described) }
                     @for tick in ticks(step, top) {
-                        line.grid x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick));
+                        line.grid x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick)) {}
                     }
                     @for (from, until) in rests(&columns) {
-                        rect.held x=(round(x(from))) y="0" width=(round((x(until) - x(from)).max(1.0))) height=(HEIGHT);
+                        rect.held x=(round(x(from))) y="0" width=(round((x(until) - x(from)).max(1.0))) height=(HEIGHT) {}
                     }
-                    path.calls d=(area(&columns, |column| column.speed, x, y));
-                    path.repeats d=(area(&columns, |column| column.repeats, x, y));
-                    path.limit d=(line(&columns, x, y));
+                    path.calls d=(area(&columns, |column| column.speed, x, y)) {}
+                    path.repeats d=(area(&columns, |column| column.repeats, x, y)) {}
+                    path.limit d=(line(&columns, x, y)) {}
                 }
                 @for (seconds, label) in times(began, end) {
                     span.x aria-hidden="true" style={ "left:" (percent(seconds / end)) } { (label) }
@@ -129,8 +129,8 @@ pub fn bar(share: f64, kind: &str) -> Markup {
     let width = if share > 0.0 { share.max(VISIBLE) } else { 0.0 };
     html! {
         svg class={ "bar " (kind) } viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
-            rect.track width="100" height="1";
-            rect width=(round(width * 100.0)) height="1";
+            rect.track width="100" height="1" {}
+            rect width=(round(width * 100.0)) height="1" {}
         }
     }
 }
@@ -154,7 +154,7 @@ pub fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
             title id={ (id) "-title" } { (title) }
             desc id={ (id) "-desc" } { (described.join(", ")) }
             @for (from, (kind, count)) in starts.zip(&parts) {
-                rect class=(kind) x=(round(from)) width=(round(width(*count) / whole * 100.0)) height="1";
+                rect class=(kind) x=(round(from)) width=(round(width(*count) / whole * 100.0)) height="1" {}
             }
         }
     }

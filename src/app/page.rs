@@ -102,7 +102,7 @@ fn verdict(status: u8) -> (&'static str, String) {
         0 => ("good", tr!("Every row has a definitive answer")),
         2 => ("bad", tr!("Usage or configuration")),
         3 => ("bad", tr!("The input could not be read")),
-        4 => ("fair", tr!("Finished, but some rows have no answer that counts")),
+        4 => ("fair", tr!("Finished, but some rows failed")),
         5 => ("bad", tr!("Credentials or permission")),
         6 => ("fair", tr!("Stopped by a limit")),
         7 => ("bad", tr!("The output could not be written")),

@@ -266,5 +266,5 @@ fn counted(caption: &str, unit: &str, lines: &[Line]) -> Markup {
 /// A round time, as one would say it.
 fn round(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
-    if millis < 1000.0 { format!("{millis} ms") } else { format!("{} s", millis / 1000.0) }
+    if millis < 1000.0 { format!("{millis}ms") } else { format!("{}s", millis / 1000.0) }
 }

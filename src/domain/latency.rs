@@ -26,13 +26,13 @@ impl Latency {
     }
 
     /// How many replies took how long: each count with the time within which those came, and which those of the entry before
-    /// exceeded. The times are 1, 2 and 5 times a power of ten in microseconds, without a gap between the shortest and the
-    /// longest reply.
+    /// exceeded. The times are round, six in each power of ten from 10 µs on, without a gap between the shortest and the longest
+    /// reply.
     #[must_use]
     pub fn spread(&self) -> Vec<(Duration, u64)> {
         let mut spread: Vec<(Duration, u64)> = Vec::new();
         let Some(times) = &self.0 else { return spread };
-        let mut ends = (0..).flat_map(|power| [1, 2, 5].map(|n| n * 10_u64.pow(power)));
+        let mut ends = (0..).flat_map(|power| [10, 15, 20, 30, 50, 70].map(|n| n * 10_u64.pow(power)));
         let mut end = 0;
         for step in times.iter_recorded() {
             let took = times.lowest_equivalent(step.value_iterated_to());
@@ -79,9 +79,10 @@ mod tests {
         let spread = latency.spread();
         assert_eq!(spread.iter().map(|(_, count)| count).sum::<u64>(), 1000);
         let ends: Vec<_> = spread.iter().map(|(end, _)| end.as_millis()).collect();
-        assert_eq!(ends, [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]);
+        let hundreds = [100, 150, 200, 300, 500, 700, 1000];
+        assert_eq!(ends, [&[1][..], &[1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70][..], &hundreds[..]].concat());
         // Neighbours of a bound may count on its other side, by the 1 %.
-        assert!(spread[9].1.abs_diff(500) <= 5, "{spread:?}");
+        assert!(spread[18].1.abs_diff(300) <= 5, "{spread:?}");
         latency.record(Duration::ZERO);
         assert_eq!(latency.within(0.0), Some(Duration::from_micros(1)));
         latency.record(Duration::MAX);

@@ -25,6 +25,7 @@ mod plan;
 mod progress;
 mod readme;
 mod refusals;
+mod report;
 mod rows;
 mod samples;
 mod served;
