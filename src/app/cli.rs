@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use secrecy::ExposeSecret;
+use tr::tr;
 
 use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
 use crate::app::input::{Directory, Numbers, Reading, Speed};
@@ -51,7 +52,9 @@ impl Cli {
             settle(&mut resolve.reading, &mut resolve.keep, given)?;
             let typed = source("proxy") == Some(ValueSource::CommandLine);
             if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
-                let text = "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead";
+                let text = tr!(
+                    "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
+                );
                 return Err(Self::command().error(ErrorKind::ValueValidation, text));
             }
             if !resolve.sandbox {
@@ -62,7 +65,7 @@ impl Cli {
                 | (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => {}
                 (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => resolve.sandbox = false,
                 _ => {
-                    let text = "--sandbox and --endpoint exclude each other: give one of them";
+                    let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
                     return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
                 }
             }
@@ -74,7 +77,7 @@ impl Cli {
 /// Settles what depends on where a value comes from, for the commands that read an input and know a state.
 fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<(), clap::Error> {
     if !keep.agree(given.value_source("state"), given.value_source("no_state")) {
-        let text = "--state and --no-state exclude each other: give one of them";
+        let text = tr!("--state and --no-state exclude each other: give one of them");
         return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
     }
     settle_columns(&mut reading.column, given)
@@ -304,15 +307,16 @@ const EXIT: &str = "Exit status:
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 30s or 15m"))?;
-    if duration > Duration::from_hours(2400) { Err("at most 100 days".to_owned()) } else { Ok(duration) }
+    let duration = humantime::parse_duration(text).map_err(|error| {
+        tr!("{cause}; write a number and a unit, such as 500ms, 30s or 15m", cause = error)
+    })?;
+    if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
 }
 
 /// A duration above zero.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("must be more than zero".to_owned()),
+        Duration::ZERO => Err(tr!("must be more than zero")),
         some => Ok(some),
     }
 }

@@ -9,6 +9,7 @@ use clap::builder::BoolishValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
+use tr::tr;
 
 use crate::domain::mobile::Home;
 use crate::domain::outcome::Status;
@@ -248,8 +249,8 @@ fn age(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     let age = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 12h or 30d"))?;
-    if age > most { Err("at most ten years".to_owned()) } else { Ok(age) }
+        .map_err(|error| tr!("{cause}; write a number and a unit, such as 12h or 30d", cause = error))?;
+    if age > most { Err(tr!("at most ten years")) } else { Ok(age) }
 }
 
 /// A status that is kept.
@@ -257,7 +258,7 @@ fn status(text: &str) -> Result<Status, String> {
     let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
     kept.into_iter()
         .find(|status| status.name() == text.replace('-', "_"))
-        .ok_or_else(|| format!("one of {}", kept.map(Status::name).join(", ")))
+        .ok_or_else(|| tr!("one of {names}", names = kept.map(Status::name).join(", ")))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use tr::tr;
 
 use crate::app::answer::tell;
 use crate::app::cli::Cli;
@@ -35,7 +36,14 @@ pub fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
         return to_stdout(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
     };
     let told = |error: io::Error| {
-        Failure::new(Exit::Output, format!("cannot write the manual to {}: {error}", directory.display()))
+        Failure::new(
+            Exit::Output,
+            tr!(
+                "cannot write the manual to {directory}: {cause}",
+                directory = directory.display(),
+                cause = error
+            ),
+        )
     };
     fs::create_dir_all(directory).map_err(told)?;
     for (name, page) in pages {
