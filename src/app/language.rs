@@ -19,7 +19,15 @@ pub enum Language {
 }
 
 /// The Chinese texts, a file for each room. The first has the header.
-const CHINESE: &str = concat!(include_str!("../language/zh-CN/help.po"),);
+const CHINESE: &str = concat!(
+    include_str!("../language/zh-CN/help.po"),
+    include_str!("../language/zh-CN/failure.po"),
+    include_str!("../language/zh-CN/settings.po"),
+    include_str!("../language/zh-CN/run.po"),
+    include_str!("../language/zh-CN/plan.po"),
+    include_str!("../language/zh-CN/diff.po"),
+    include_str!("../language/zh-CN/state.po"),
+);
 
 impl Language {
     /// The language that the arguments or the environment ask for. It is needed before arguments are parsed, since their
