@@ -146,6 +146,8 @@ pub mod app {
     //! standard error.
 
     pub mod language;
+    pub mod help;
+    pub mod refusal;
     pub mod flags;
     pub mod input;
     pub mod cli;

@@ -13,9 +13,11 @@ use clap_complete::Shell;
 use secrecy::ExposeSecret;
 use tr::tr;
 
-use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
+use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
+use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
+use crate::app::refusal::refusal;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
@@ -38,7 +40,7 @@ impl Cli {
     /// # Errors
     /// What clap says, help and version among it; and where both come in the same way.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(args)?;
+        let matches = help::spoken(Self::command()).try_get_matches_from(args)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
         if let Command::Plan(plan) = &mut cli.command {
@@ -55,7 +57,7 @@ impl Cli {
                 let text = tr!(
                     "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
                 );
-                return Err(Self::command().error(ErrorKind::ValueValidation, text));
+                return Err(refusal(Self::command(), ErrorKind::ValueValidation, text));
             }
             if !resolve.sandbox {
                 return Ok(cli);
@@ -66,7 +68,7 @@ impl Cli {
                 (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => resolve.sandbox = false,
                 _ => {
                     let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
-                    return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+                    return Err(refusal(Self::command(), ErrorKind::ArgumentConflict, text));
                 }
             }
         }
@@ -78,7 +80,7 @@ impl Cli {
 fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<(), clap::Error> {
     if !keep.agree(given.value_source("state"), given.value_source("no_state")) {
         let text = tr!("--state and --no-state exclude each other: give one of them");
-        return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+        return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
     }
     settle_columns(&mut reading.column, given)
 }
@@ -98,7 +100,7 @@ fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Erro
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
     lines.into_iter().map(|choice: Result<_, regex::Error>| {
         choice.map_err(|error| {
-            Cli::command().error(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
+            refusal(Cli::command(), ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
         })
     })
 }
@@ -308,7 +310,7 @@ const EXIT: &str = "Exit status:
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
 fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| {
-        tr!("{cause}; write a number and a unit, such as 500ms, 30s or 15m", cause = error)
+        tr!("{cause}; write a number and a unit, such as 500ms, 30s or 15m", cause = no_duration(&error))
     })?;
     if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
 }

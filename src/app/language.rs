@@ -3,6 +3,7 @@
 //! everybody else.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use tr::{PoTranslator, set_translator};
@@ -17,6 +18,9 @@ pub enum Language {
     #[value(name = "zh", alias = "zh-CN")]
     Chinese,
 }
+
+/// What is spoken.
+static SPOKEN: OnceLock<Language> = OnceLock::new();
 
 /// The Chinese texts, a file for each room. The first has the header.
 const CHINESE: &str = concat!(
@@ -56,8 +60,16 @@ impl Language {
         if chinese { Self::Chinese } else { Self::English }
     }
 
+    /// The one that is spoken: English unless [`Language::speak`] was told another.
+    #[must_use]
+    pub fn spoken() -> Self {
+        SPOKEN.get().copied().unwrap_or(Self::English)
+    }
+
     /// Speaks it from now on, in the whole process. To be called once, before other threads are there.
     pub fn speak(self) {
+        // Whoever comes second is not heard.
+        let _ = SPOKEN.set(self);
         if self == Self::Chinese
             && let Ok(texts) = PoTranslator::from_vec_u8(CHINESE.into())
         {

@@ -11,7 +11,7 @@ use crate::app::exit::Exit;
 use crate::app::flags::Show;
 use crate::app::language::Language;
 use crate::app::terminal::Terminal;
-use crate::app::{diff, manual, plan, rehearsal, resolve, state};
+use crate::app::{diff, manual, plan, refusal, rehearsal, resolve, state};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -20,8 +20,8 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::read(args) {
         Ok(cli) => cli,
         Err(error) => {
-            let told = error.print();
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let told = refusal::print(error);
             return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
