@@ -146,7 +146,7 @@ pub mod app {
     //! standard error.
 
     pub mod language;
-    pub mod help;
+    pub mod wording;
     pub mod refusal;
     pub mod flags;
     pub mod input;

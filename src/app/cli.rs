@@ -14,10 +14,10 @@ use secrecy::ExposeSecret;
 use tr::tr;
 
 use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
-use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
 use crate::app::refusal::refusal;
+use crate::app::wording;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
@@ -40,7 +40,7 @@ impl Cli {
     /// # Errors
     /// What clap says, help and version among it; and where both come in the same way.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = help::spoken(Self::command()).try_get_matches_from(args)?;
+        let matches = wording::spoken(Self::command()).try_get_matches_from(args)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
         if let Command::Plan(plan) = &mut cli.command {

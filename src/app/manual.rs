@@ -12,7 +12,7 @@ use tr::tr;
 use crate::app::answer::tell;
 use crate::app::cli::Cli;
 use crate::app::exit::{Exit, Failure};
-use crate::app::help;
+use crate::app::wording;
 
 /// Writes completions for a shell to standard output.
 ///
@@ -20,7 +20,7 @@ use crate::app::help;
 /// Output (7) where that cannot be written to.
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut help::told(Cli::command(), usize::MAX), "dingmap", &mut text);
+    clap_complete::generate(shell, &mut wording::told(Cli::command(), usize::MAX), "dingmap", &mut text);
     to_stdout(&text)
 }
 
@@ -30,7 +30,7 @@ pub fn completions(shell: Shell) -> Result<Exit, Failure> {
 /// # Errors
 /// Output (7) where one cannot be written.
 pub fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
-    let mut root = help::told(Cli::command(), usize::MAX);
+    let mut root = wording::told(Cli::command(), usize::MAX);
     root.build();
     let pages = pages(&root).map_err(|error| Failure::of(Exit::Output, error))?;
     let Some(directory) = directory else {
