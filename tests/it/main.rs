@@ -17,6 +17,7 @@ mod endings;
 mod failed;
 mod faults;
 mod harness;
+mod languages;
 mod manual;
 mod network;
 mod numbers;
