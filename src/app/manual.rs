@@ -10,16 +10,15 @@ use clap_complete::Shell;
 
 use crate::app::answer::tell;
 use crate::app::cli::Cli;
+use crate::app::completion::script;
 use crate::app::exit::{Exit, Failure};
 
 /// Writes completions for a shell to standard output.
 ///
 /// # Errors
-/// Output (7) where that cannot be written to.
+/// Output (7) where that cannot be written to; unexpected (1) where there are none.
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "dingmap", &mut text);
-    to_stdout(&text)
+    to_stdout(&script(shell)?)
 }
 
 /// Writes the manual: all of it to standard output, or a page for each command into a directory, which is made where there is
