@@ -11,17 +11,16 @@ use tr::tr;
 
 use crate::app::answer::tell;
 use crate::app::cli::Cli;
+use crate::app::completion::script;
 use crate::app::exit::{Exit, Failure};
 use crate::app::wording;
 
 /// Writes completions for a shell to standard output.
 ///
 /// # Errors
-/// Output (7) where that cannot be written to.
+/// Output (7) where that cannot be written to; unexpected (1) where there are none.
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut wording::told(Cli::command(), usize::MAX), "dingmap", &mut text);
-    to_stdout(&text)
+    to_stdout(&script(shell)?)
 }
 
 /// Writes the manual: all of it to standard output, or a page for each command into a directory, which is made where there is
