@@ -14,6 +14,7 @@ use crate::app::account::Account;
 use crate::app::chart;
 use crate::app::departure::clock;
 use crate::app::exit::shown;
+use crate::app::language::Language;
 use crate::app::outlook::grouped;
 use crate::app::panels;
 use crate::app::story::Story;
@@ -30,7 +31,7 @@ pub fn html(account: &Account) -> String {
     let name = shown(&account.input.name);
     let page = html! {
         (DOCTYPE)
-        html lang=(tr!("the tag of this language" => "en")) {
+        html lang=(tag()) {
             head {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
@@ -68,6 +69,14 @@ pub fn html(account: &Account) -> String {
         }
     };
     page.into_string()
+}
+
+/// The language that the page is in, as pages name it.
+fn tag() -> &'static str {
+    match Language::spoken() {
+        Language::English => "en",
+        Language::Chinese => "zh-CN",
+    }
 }
 
 /// How the run ended, and what people were warned of.

@@ -9,7 +9,7 @@ use tr::tr;
 use crate::app::chart::{bar, float, strip};
 use crate::app::misses::{Group, Misses};
 use crate::app::outlook::grouped;
-use crate::app::summary::{again, brief, meaning, span};
+use crate::app::summary::{brief, meaning, span};
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
@@ -57,11 +57,7 @@ pub fn outcome(report: &Report) -> Markup {
 
 /// What a status means, in every case.
 fn explained(status: Status) -> String {
-    if status == Status::Found {
-        tr!("the directory has a user with this number")
-    } else {
-        meaning(status).to_string()
-    }
+    if status == Status::Found { tr!("the directory has a user with this number") } else { meaning(status) }
 }
 
 /// The rows without a user id, those that somebody can do something about first.
@@ -184,7 +180,7 @@ pub fn trouble(report: &Report) -> Option<Markup> {
         .into_iter()
         .filter(|cause| report.repeats(*cause) > 0)
         .map(|cause| Line {
-            name: html! { (again(cause)) },
+            name: html! { (repeated(cause)) },
             meaning: String::new(),
             count: report.repeats(cause),
             amount: None,
@@ -226,6 +222,17 @@ pub fn trouble(report: &Report) -> Option<Markup> {
             }
         }
     })
+}
+
+/// What came before a call that was repeated.
+fn repeated(cause: Repeat) -> String {
+    match cause {
+        Repeat::Answer => tr!("a transient answer of the API"),
+        Repeat::Line => tr!("a failure of the line"),
+        Repeat::Throttled => tr!("throttling"),
+        Repeat::Token => tr!("a token that was not accepted"),
+        Repeat::Unknown => tr!("an unknown code"),
+    }
 }
 
 /// A table of counts, each with its share and a bar.
