@@ -148,6 +148,7 @@ pub mod app {
 
     pub mod language;
     pub mod help;
+    pub mod origin;
     pub mod flags;
     pub mod input;
     pub mod cli;
@@ -161,6 +162,10 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod answer;
+    pub mod kind;
+    pub mod preset;
+    pub mod printed;
+    pub mod typed;
     pub mod files;
     pub mod account;
     pub mod papers;

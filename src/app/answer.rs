@@ -16,3 +16,12 @@ pub fn tell(write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>) ->
         .and_then(|()| output.flush())
         .map_err(|error| Failure::new(Exit::Output, format!("cannot write to standard output: {error}")))
 }
+
+/// Writes a text that is all of the answer.
+///
+/// # Errors
+/// As [`tell`].
+pub fn whole(text: &[u8]) -> Result<Exit, Failure> {
+    tell(|output| output.write_all(text))?;
+    Ok(Exit::Done)
+}
