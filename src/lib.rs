@@ -147,6 +147,8 @@ pub mod app {
     //! standard error.
 
     pub mod language;
+    pub mod wording;
+    pub mod refusal;
     pub mod help;
     pub mod origin;
     pub mod flags;

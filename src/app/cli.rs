@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use tr::tr;
 
-use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
+use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
@@ -243,15 +244,16 @@ pub enum FailOn {
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 30s or 15m"))?;
-    if duration > Duration::from_hours(2400) { Err("at most 100 days".to_owned()) } else { Ok(duration) }
+    let duration = humantime::parse_duration(text).map_err(|error| {
+        tr!("{cause}; write a number and a unit, such as 500ms, 30s or 15m", cause = no_duration(&error))
+    })?;
+    if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
 }
 
 /// A duration above zero.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("must be more than zero".to_owned()),
+        Duration::ZERO => Err(tr!("must be more than zero")),
         some => Ok(some),
     }
 }

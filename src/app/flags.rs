@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
+use tr::tr;
 
 use crate::app::help;
 use crate::domain::mobile::Home;
@@ -231,9 +232,31 @@ fn age(text: &str) -> Result<Duration, String> {
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
-    let age = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 12h or 30d"))?;
-    if age > most { Err("at most ten years".to_owned()) } else { Ok(age) }
+    let age = humantime::parse_duration(text).map_err(|error| {
+        tr!("{cause}; write a number and a unit, such as 12h or 30d", cause = no_duration(&error))
+    })?;
+    if age > most { Err(tr!("at most ten years")) } else { Ok(age) }
+}
+
+/// Why a text is no duration.
+#[must_use]
+pub fn no_duration(error: &humantime::DurationError) -> String {
+    use humantime::DurationError::{Empty, InvalidCharacter, NumberExpected, NumberOverflow, UnknownUnit};
+    match error {
+        InvalidCharacter(at) => tr!("invalid character at {at}", at),
+        NumberExpected(at) => tr!("expected number at {at}", at),
+        UnknownUnit { unit, value, .. } if unit.is_empty() => {
+            tr!("time unit needed, for example {value}sec or {value}ms", value)
+        }
+        UnknownUnit { unit, .. } => tr!(
+            "unknown time unit \"{unit}\", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)",
+            unit
+        ),
+        NumberOverflow => tr!(
+            "number is too large or cannot be represented without a lack of precision (values below 1ns are not supported)"
+        ),
+        Empty => tr!("value was empty"),
+    }
 }
 
 /// A status that is kept.
@@ -241,7 +264,7 @@ fn status(text: &str) -> Result<Status, String> {
     let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
     kept.into_iter()
         .find(|status| status.name() == text.replace('-', "_"))
-        .ok_or_else(|| format!("one of {}", kept.map(Status::name).join(", ")))
+        .ok_or_else(|| tr!("one of {names}", names = kept.map(Status::name).join(", ")))
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use tr::tr;
 
 use crate::app::answer::whole;
 use crate::app::cli::Cli;
 use crate::app::completion::script;
 use crate::app::exit::{Exit, Failure};
+use crate::app::wording;
 
 /// Writes completions for a shell to standard output.
 ///
@@ -27,14 +29,21 @@ pub fn completions(shell: Shell) -> Result<Exit, Failure> {
 /// # Errors
 /// Output (7) where one cannot be written.
 pub fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
-    let mut root = Cli::command();
+    let mut root = wording::told(Cli::command(), usize::MAX);
     root.build();
     let pages = pages(&root).map_err(|error| Failure::of(Exit::Output, error))?;
     let Some(directory) = directory else {
         return whole(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
     };
     let told = |error: io::Error| {
-        Failure::new(Exit::Output, format!("cannot write the manual to {}: {error}", directory.display()))
+        Failure::new(
+            Exit::Output,
+            tr!(
+                "cannot write the manual to {directory}: {cause}",
+                directory = directory.display(),
+                cause = error
+            ),
+        )
     };
     fs::create_dir_all(directory).map_err(told)?;
     for (name, page) in pages {

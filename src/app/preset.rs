@@ -16,6 +16,7 @@ use tr::tr;
 use crate::app::exit::{Exit, Failure, shown};
 use crate::app::kind;
 use crate::app::origin::Origin;
+use crate::app::refusal::briefly;
 use crate::table::near::nearest;
 
 /// Flags that say what this one call is to do, and so are no defaults: those that name the file, and what `state forget`
@@ -378,10 +379,5 @@ fn refused(holder: &Command, arg: &Arg, words: &[OsString]) -> Option<String> {
     });
     let error = alone.try_get_matches_from(std::iter::once("dingmap".into()).chain(spelt)).err()?;
     // That nothing else was given is no fault of this value.
-    matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation).then(|| {
-        let text = error.to_string();
-        let text = text.split("\n\nUsage:").next().unwrap_or_default();
-        let text = text.split("\n\nFor more").next().unwrap_or_default();
-        text.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
-    })
+    matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation).then(|| briefly(&error))
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use tr::tr;
+use unicode_width::UnicodeWidthStr;
 
 use crate::app::kind;
 use crate::app::origin::Origin;
@@ -28,10 +29,11 @@ pub fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String
     let mut text = name.map_or_else(String::new, |name| format!("[{name}]\n"));
     let flags = cli.get_arguments().chain(holder.get_arguments()).filter(|arg| sets(arg));
     let lines: Vec<_> = flags.map(|arg| line(arg, name, given, presets)).collect();
-    let width = lines.iter().map(|(setting, _)| setting.chars().count()).max().unwrap_or(0).min(48);
+    let width = lines.iter().map(|(setting, _)| setting.width()).max().unwrap_or(0).min(48);
     for (setting, origin) in lines {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{}  # {}", printable(&format!("{setting:<width$}")), printable(&origin));
+        let room = width.saturating_sub(setting.width());
+        let _ = writeln!(text, "{}{:room$}  # {}", printable(&setting), "", printable(&origin));
     }
     if holder.get_arguments().any(|arg| arg.get_id() == "app_key") {
         for name in CREDENTIALS {

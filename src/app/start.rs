@@ -13,7 +13,9 @@ use crate::app::flags::Show;
 use crate::app::language::Language;
 use crate::app::terminal::Terminal;
 use crate::app::typed::{Refused, Typed};
-use crate::app::{answer, completion, diff, manual, plan, rehearsal, resolve, state, typed, variables};
+use crate::app::{
+    answer, completion, diff, manual, plan, refusal, rehearsal, resolve, state, typed, variables,
+};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -30,8 +32,8 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Typed::Settings(text)) => return ended(answer::whole(text.as_bytes()), &Terminal::new(&usual)),
         Err(Refused::File(failure)) => return ended(Err(failure), &Terminal::new(&usual)),
         Err(Refused::Line(error)) => {
-            let told = error.print();
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let told = refusal::print(error);
             return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };

@@ -18,6 +18,8 @@ use crate::app::input::Reading;
 use crate::app::origin::{Counts, Origin};
 use crate::app::preset::Presets;
 use crate::app::printed::printed;
+use crate::app::refusal::refusal;
+use crate::app::wording;
 use crate::table::columns::ColumnChoice;
 
 /// What the arguments come to.
@@ -108,7 +110,7 @@ pub fn read(args: &[OsString]) -> Result<Typed, Refused> {
             command.mut_args(|arg| if arg.is_positional() { arg.required(false) } else { arg })
         });
     }
-    let matches = command.try_get_matches_from(args)?;
+    let matches = wording::spoken(command).try_get_matches_from(args)?;
     if asked.print {
         return Ok(Typed::Settings(printed(&Cli::command(), &matches, &presets)));
     }
@@ -140,7 +142,7 @@ fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Re
         let text = tr!(
             "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
         );
-        return Err(Cli::command().error(ErrorKind::ValueValidation, text));
+        return Err(refusal(Cli::command(), ErrorKind::ValueValidation, text));
     }
     if resolve.sandbox {
         match origin("sandbox").against(origin("endpoint")) {
@@ -148,7 +150,7 @@ fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Re
             Counts::Second => resolve.sandbox = false,
             Counts::Neither => {
                 let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
-                return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+                return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
             }
         }
     }
@@ -168,7 +170,7 @@ fn settle(
             Counts::Second => keep.state = None,
             Counts::Neither => {
                 let text = tr!("--state and --no-state exclude each other: give one of them");
-                return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+                return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
             }
         }
     }
@@ -190,7 +192,7 @@ fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Erro
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
     lines.into_iter().map(|choice: Result<_, regex::Error>| {
         choice.map_err(|error| {
-            Cli::command().error(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
+            refusal(Cli::command(), ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
         })
     })
 }

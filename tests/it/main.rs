@@ -19,6 +19,7 @@ mod failed;
 mod faults;
 mod harness;
 mod help;
+mod languages;
 mod manual;
 mod network;
 mod numbers;
