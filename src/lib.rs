@@ -150,6 +150,7 @@ pub mod app {
     pub mod wording;
     pub mod refusal;
     pub mod help;
+    pub mod origin;
     pub mod flags;
     pub mod input;
     pub mod cli;
@@ -163,6 +164,10 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod answer;
+    pub mod kind;
+    pub mod preset;
+    pub mod printed;
+    pub mod typed;
     pub mod files;
     pub mod account;
     pub mod papers;

@@ -36,6 +36,21 @@ pub fn print(mut error: Error) -> io::Result<()> {
     error.apply::<Told>().print()
 }
 
+/// What clap says, on one line and without usage, for who tells himself where that is.
+#[must_use]
+pub fn briefly(error: &Error) -> String {
+    let own = if Language::spoken() == Language::English { None } else { what(error) };
+    let text = own.map_or_else(
+        || {
+            let whole = error.to_string();
+            let whole = whole.split("\n\nUsage:").next().unwrap_or_default();
+            whole.split("\n\nFor more").next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        },
+        |what| std::iter::once(what).chain(tips(error)).collect::<Vec<_>>().join("; "),
+    );
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Shows the text that stands in the error.
 struct Told;
 
