@@ -7,17 +7,8 @@ use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
 /// Licences that ask for no more than to be named, and no network of their own.
-const PERMISSIVE: [&str; 9] = [
-    "0BSD",
-    "Apache-2.0",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "Unicode-3.0",
-    "Zlib",
-];
+const PERMISSIVE: [&str; 9] =
+    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "Unicode-3.0", "Zlib"];
 
 /// Every package that is built here.
 fn packages() -> Vec<Value> {

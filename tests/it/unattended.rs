@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use prometheus_parse::Scrape;
-use regex::Regex;
+use regex::{NoExpand, Regex};
 
 use crate::harness::{Api, Desk, Ended, dingmap, run, staff, unlimited};
 
@@ -24,7 +24,7 @@ const PLACES: [&str; 8] = [
 ];
 /// What the jobs are given, and what all of them leave.
 const GIVEN: [&str; 3] = ["app-secret", "list.csv", "staff.secret"];
-const LEFT: [&str; 3] = ["list.resolved.csv", "state.redb", "summary.json"];
+const LEFT: [&str; 4] = ["list.resolved.csv", "state.redb", "state.redb.lock", "summary.json"];
 
 fn sample(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
@@ -50,7 +50,9 @@ impl Machine {
     fn here(&self, text: &str) -> String {
         let place = self.desk.path("");
         let place = place.to_str().unwrap().trim_end_matches('/');
-        PLACES.iter().fold(text.to_owned(), |text, there| text.replace(there, place))
+        // In one pass, since the test's place may have a name of these in it.
+        let there = Regex::new(&PLACES.map(regex::escape).join("|")).unwrap();
+        there.replace_all(text, NoExpand(place)).into_owned()
     }
 
     /// The variables of a sample, but for those that lead to the real DingTalk.
@@ -91,13 +93,16 @@ fn assignments(text: &str) -> impl Iterator<Item = (String, String)> {
 fn the_service_does_its_list() {
     let machine = Machine::new(&staff(20));
     let unit = sample("systemd/dingmap@.service").replace("\\\n", " ");
-    let set = |name: &str| unit.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix('='));
+    let set = |name: &str| -> Vec<&str> {
+        unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+    };
     let mut variables: BTreeMap<_, _> = set("Environment")
+        .into_iter()
         .map(|pair| pair.split_once('=').unwrap())
-        .map(|(n, v)| (n, machine.here(v)))
+        .map(|(name, value)| (name, machine.here(value)))
         .collect();
     let list = variables.remove("LIST").unwrap();
-    let [line] = set("ExecStart").collect::<Vec<_>>().try_into().unwrap();
+    let [line] = set("ExecStart").try_into().unwrap();
     let mut words = line.split_whitespace();
     assert_eq!(words.next(), Some("/usr/bin/dingmap"));
     let mut command = dingmap();
@@ -143,7 +148,7 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
         std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("found               20")
     );
 
-    machine.desk.file("list.csv", "name\nnobody\n");
+    machine.desk.file("list.csv", "");
     let ended = go();
     machine.check(&ended, 0, &more);
     assert!(ended.stdout.starts_with("dingmap: exit status 3; see "), "{ended:?}");
