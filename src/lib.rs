@@ -38,6 +38,7 @@ pub mod table {
     pub mod usual;
     pub mod guess;
     pub mod heading;
+    pub mod near;
     pub mod dialect;
     pub mod lead;
     pub mod columns;
@@ -146,10 +147,14 @@ pub mod app {
     //! standard error.
 
     pub mod language;
+    pub mod wording;
+    pub mod refusal;
+    pub mod help;
     pub mod flags;
     pub mod input;
     pub mod cli;
     pub mod exit;
+    pub mod variables;
     pub mod signals;
     pub mod network;
     pub mod secret;
@@ -176,6 +181,7 @@ pub mod app {
     pub mod outline;
     pub mod plan;
     pub mod state;
+    pub mod completion;
     pub mod manual;
     pub mod start;
 }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use tr::tr;
 use url::Url;
 
 use crate::api::http;
@@ -56,8 +57,9 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
     };
     let token = token(&variable)?;
     if key.is_some() && secret.is_some() && token.is_some() {
-        let text = "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used";
-        remarks.push(text.to_owned());
+        remarks.push(tr!(
+            "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used"
+        ));
     }
     let app = key.clone();
     let credentials = match (key, secret, token) {
@@ -66,19 +68,23 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
         (Some(_), None, None) => {
             return Err(Failure::new(
                 Exit::Denied,
-                "there is an app key but no secret: set DINGTALK_APP_SECRET, or name a file with --app-secret-file",
+                tr!(
+                    "there is an app key but no secret: set DINGTALK_APP_SECRET, or name a file with --app-secret-file"
+                ),
             ));
         }
         (None, Some(_), None) => {
             return Err(Failure::new(
                 Exit::Denied,
-                "there is an app secret but no key: set DINGTALK_APP_KEY, or give --app-key",
+                tr!("there is an app secret but no key: set DINGTALK_APP_KEY, or give --app-key"),
             ));
         }
         (None, None, None) => {
             return Err(Failure::new(
                 Exit::Denied,
-                "no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none",
+                tr!(
+                    "no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none"
+                ),
             ));
         }
     };
@@ -111,7 +117,7 @@ fn text(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Optio
     match variable(name).map(OsString::into_string) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-        Some(Err(_)) => Err(Failure::new(Exit::Usage, format!("{name} is not valid text"))),
+        Some(Err(_)) => Err(Failure::new(Exit::Usage, tr!("{name} is not valid text", name))),
     }
 }
 
@@ -163,14 +169,17 @@ const LEAST_APPENDED: u64 = 12;
 pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Result<Style, Failure> {
     let encoding = args.output_encoding.unwrap_or(read);
     if args.reading.lossy_cells && encoding != read {
-        let text = format!(
-            "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out"
+        let text = tr!(
+            "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out",
+            read,
+            encoding
         );
         return Err(Failure::new(Exit::Usage, text));
     }
     if args.output_bom == Some(true) && encoding.mark().is_empty() {
-        let text = format!(
-            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out"
+        let text = tr!(
+            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out",
+            encoding
         );
         return Err(Failure::new(Exit::Usage, text));
     }
@@ -193,7 +202,7 @@ pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Resul
 /// Usage (2) for backoff bounds that contradict each other.
 pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
     if args.retry_min > args.retry_max {
-        return Err(Failure::new(Exit::Usage, "--retry-min is longer than --retry-max"));
+        return Err(Failure::new(Exit::Usage, tr!("--retry-min is longer than --retry-max")));
     }
     let workers = usize::from(args.workers);
     Ok(Settings {

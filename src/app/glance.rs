@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, Zoned};
 use serde_json::json;
+use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::rounded;
@@ -43,26 +44,28 @@ impl Glance {
     /// How far the run is, how fast, and how long it will take.
     #[must_use]
     pub fn course(&self) -> String {
-        let mut line = match self.total {
-            Some(total) => format!("{} of {total} rows", self.rows),
-            None => format!("{} rows", self.rows),
-        };
-        // Writing to a string does not fail.
-        let _ = match self.rate.per_second() {
-            Some(_) => write!(line, " · {:.1} of {} calls/s", self.speed, self.rate),
-            None => write!(line, " · {:.0} calls/s", self.speed),
-        };
+        let rows = self.rows;
+        let mut parts = vec![match self.total {
+            Some(total) => tr!("{rows} of {total} rows", rows, total),
+            None => tr!("{rows} rows", rows),
+        }];
+        let speed = self.speed;
+        parts.push(match self.rate.per_second() {
+            Some(_) => tr!("{speed} of {rate} calls/s", speed = format_args!("{speed:.1}"), rate = self.rate),
+            None => tr!("{speed} calls/s", speed = format_args!("{speed:.0}")),
+        });
         if self.ending {
-            line.push_str(" · ending: waiting for the calls under way");
+            parts.push(tr!("ending: waiting for the calls under way"));
         } else if let Some((rest, cause)) = self.held {
-            let clock = Zoned::now().saturating_add(rest);
-            let _ = write!(line, " · throttled until {} ({cause})", clock.strftime("%H:%M:%S"));
+            let time = Zoned::now().saturating_add(rest);
+            let time = time.strftime("%H:%M:%S");
+            parts.push(tr!("throttled until {time} ({cause})", time, cause));
         } else if let Some(reason) = &self.trouble {
-            let _ = write!(line, " · no token yet: {reason}; trying again");
+            parts.push(tr!("no token yet: {cause}; trying again", cause = reason));
         } else if let Some(left) = self.left {
-            let _ = write!(line, " · about {} left", rounded(left));
+            parts.push(tr!("about {left} left", left = rounded(left)));
         }
-        line
+        parts.join(" · ")
     }
 
     /// What became of the rows so far.
@@ -78,7 +81,7 @@ impl Glance {
             }
         }
         if self.retrying > 0 {
-            let _ = write!(line, " · retrying {}", self.retrying);
+            let _ = write!(line, " · {}", tr!("retrying {n}", n = self.retrying));
         }
         line
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use tr::tr;
+
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
 use crate::app::input::Reading;
@@ -84,7 +86,8 @@ impl<'a> Input<'a> {
         let source =
             Source::open(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))?;
         let name = summary::name(self.path);
-        let title = opened.remark.map_or_else(|| name.clone(), |remark| format!("{name} ({remark})"));
+        let title =
+            opened.remark.map_or_else(|| name.clone(), |remark| tr!("{name} ({remark})", name, remark));
         Ok(Opened { source, title, survey: None })
     }
 
@@ -109,7 +112,7 @@ impl<'a> Input<'a> {
             Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
         })?;
         if opened.delimiter.is_some() && options.encoding.is_some() {
-            let text = format!("{name} is a workbook, whose text needs no --encoding: leave it out");
+            let text = tr!("{name} is a workbook, whose text needs no --encoding: leave it out", name);
             return Err(Failure::new(Exit::Usage, text));
         }
         options.delimiter = opened.delimiter.or(options.delimiter);

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
+use tr::tr;
 
 use crate::app::exit::{Exit, Failure, Signal};
 use crate::app::files::Targets;
@@ -36,7 +37,7 @@ pub async fn create(
         signal = signals.next() => {
             // A temporary file that was just made is removed with the sinks that this gives.
             drop(timeout(AT_ONCE, creating).await);
-            Err(Failure::new(Exit::Interrupted(signal), "interrupted while opening the output"))
+            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while opening the output")))
         }
     }
 }
@@ -69,7 +70,7 @@ pub async fn outrun(
     };
     match timeout(patience, joined).await {
         Ok(joined) => ended(joined),
-        Err(_) => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
+        Err(_) => Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while writing the output"))),
     }
 }
 
@@ -77,6 +78,7 @@ pub async fn outrun(
 fn ended<E, P>(
     joined: Result<Result<Result<Sinks, SinkError>, P>, E>,
 ) -> Result<Result<Sinks, SinkError>, Failure> {
-    let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
+    let bug =
+        || Failure::new(Exit::Broken, tr!("the writer ended unexpectedly; this is a bug, please report it"));
     joined.map_err(|_| bug())?.map_err(|_| bug())
 }

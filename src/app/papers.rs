@@ -3,6 +3,8 @@
 
 use std::io::{self, Write};
 
+use tr::tr;
+
 use crate::app::account::Account;
 use crate::app::exit::{Exit, Failure};
 use crate::app::files::Targets;
@@ -65,6 +67,11 @@ impl Papers {
 }
 
 fn unwritable(flag: &str, target: &Target, error: &io::Error) -> Failure {
-    let text = format!("{flag}: cannot write {target}: {error}; choose another place, or put this right");
+    let text = tr!(
+        "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
+        flag,
+        target,
+        cause = error
+    );
     Failure::new(Exit::Output, text)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Zoned;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tr::tr;
 
 use crate::api::client::Client;
 use crate::api::http::Http;
@@ -141,7 +142,8 @@ impl FarSide {
         let (server, access) = if let Some(access) = access {
             (None, access)
         } else {
-            terminal.say("resolving against the built-in sandbox: its people and their ids are invented");
+            terminal
+                .say(&tr!("resolving against the built-in sandbox: its people and their ids are invented"));
             let script = Script::default();
             let server =
                 Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
@@ -208,7 +210,7 @@ impl Run<'_> {
         .await;
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);
-            let text = "interrupted at once; answers of the last second may have to be asked again";
+            let text = tr!("interrupted at once; answers of the last second may have to be asked again");
             return Err(outlook(&Failure::new(Exit::Interrupted(signal), text), self.memory, None));
         };
         let settled = recall::settle(known, &mut signals).await?;
@@ -248,7 +250,7 @@ impl Run<'_> {
             (None, Some(failure)) => Err(told(self.unwritten(&failure))),
             (None, None) => {
                 if report.rows(Status::Failed) > 0 && self.memory != Memory::None {
-                    self.terminal.say("to try those that failed again and ask nothing else twice, add --max-age 1d --max-age-not-found 1d");
+                    self.terminal.say(&tr!("to try those that failed again and ask nothing else twice, add --max-age 1d --max-age-not-found 1d"));
                 }
                 Ok(self.verdict(&report))
             }
@@ -285,7 +287,7 @@ impl Run<'_> {
                         self.terminal.end(&glance);
                         return (None, signalled);
                     }
-                    self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
+                    self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
                     // The run has ended where nobody listens.
                     let _ = stop.send(true);
                 }
@@ -311,10 +313,11 @@ impl Run<'_> {
         match self.total {
             Some(total) if total != report.rows_in => Err(Failure::new(
                 Exit::Input,
-                format!(
-                    "{}: the file changed while it was read: {total} rows at first, {} in the end; nothing was written. Run again when it is complete.",
-                    summary::name(&self.args.input),
-                    report.rows_in
+                tr!(
+                    "{file}: the file changed while it was read: {first} rows at first, {last} in the end; nothing was written. Run again when it is complete.",
+                    file = summary::name(&self.args.input),
+                    first = total,
+                    last = report.rows_in
                 ),
             )),
             _ => Ok(()),
@@ -334,10 +337,10 @@ impl Run<'_> {
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.targets.all {
-            Target::Stdout => "standard output has the rows up to the first open one".to_owned(),
-            Target::File(path) => format!(
-                "{} was not written; --partial writes it with the open rows as pending",
-                path.display()
+            Target::Stdout => tr!("standard output has the rows up to the first open one"),
+            Target::File(path) => tr!(
+                "{path} was not written; --partial writes it with the open rows as pending",
+                path = path.display()
             ),
         };
         Failure::new(failure.exit, format!("{:#}\n  {place}", failure.error))

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use tr::tr;
+
 use crate::app::exit::{Exit, Failure};
 
 /// The first line of the file: what an editor adds at the end does not belong to the secret.
@@ -15,14 +17,17 @@ pub fn read(path: &Path) -> Result<String, Failure> {
     let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
     let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::new(Exit::Usage, say("the file is not text; it should have the secret alone, in ASCII"))
+        Failure::new(
+            Exit::Usage,
+            say(&tr!("the file is not text; it should have the secret alone, in ASCII")),
+        )
     })?;
     // Some editors begin every file with a mark.
     match text.trim_start_matches('\u{feff}').trim() {
-        "" => Err(Failure::new(Exit::Usage, say("the file is empty"))),
+        "" => Err(Failure::new(Exit::Usage, say(&tr!("the file is empty")))),
         secret if secret.lines().count() > 1 => Err(Failure::new(
             Exit::Usage,
-            say("the file has more than one line; it should have the secret alone"),
+            say(&tr!("the file has more than one line; it should have the secret alone")),
         )),
         secret => Ok(secret.to_owned()),
     }
@@ -36,8 +41,11 @@ pub fn exposed(path: &Path) -> Option<String> {
     let mode = file.mode();
     let too_much = if file.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
     (mode & too_much != 0).then(|| {
-        let path = path.display();
-        format!("warning: others on this machine can read --app-secret-file {path} (mode {:03o}); mend that with: chmod 600 {path}", mode & 0o777)
+        tr!(
+            "warning: others on this machine can read --app-secret-file {path} (mode {mode}); mend that with: chmod 600 {path}",
+            path = path.display(),
+            mode = format_args!("{:03o}", mode & 0o777)
+        )
     })
 }
 

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::app::cli::{Cli, Command};
@@ -11,17 +12,20 @@ use crate::app::exit::Exit;
 use crate::app::flags::Show;
 use crate::app::language::Language;
 use crate::app::terminal::Terminal;
-use crate::app::{diff, manual, plan, rehearsal, resolve, state};
+use crate::app::{completion, diff, manual, plan, refusal, rehearsal, resolve, state, variables};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
+    if let Some(exit) = completion::answered(&args) {
+        return exit.into();
+    }
     Language::chosen(&args, |name| std::env::var_os(name)).speak();
     let cli = match Cli::read(args) {
         Ok(cli) => cli,
         Err(error) => {
-            let told = error.print();
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let told = refusal::print(error);
             return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
@@ -36,6 +40,9 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(show);
     terminal.log(show);
+    for warning in variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
+        terminal.say(&warning);
+    }
     let result = match &cli.command {
         Command::Resolve(args) => resolve::resolve(args, &terminal),
         Command::Plan(args) => plan::plan(args, &terminal),

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::app::exit::shown;
+use tr::tr;
+
+use crate::app::exit::{shown, spoken};
 use crate::app::files::Targets;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
@@ -16,82 +18,96 @@ use crate::table::source::Source;
 /// What people call an input.
 #[must_use]
 pub fn name(input: &Path) -> String {
-    if input == Path::new("-") { "standard input".to_owned() } else { input.display().to_string() }
+    if input == Path::new("-") { tr!("standard input") } else { input.display().to_string() }
 }
 
 /// What was detected, and why: the run's first line. `title` names the input, and what it was packed in.
 #[must_use]
 pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
     let dialect = source.dialect();
-    let rows = match total {
-        Some(0) => "no rows below the header, ".to_owned(),
-        Some(1) => "1 row, ".to_owned(),
-        Some(rows) => format!("{rows} rows, "),
-        None => String::new(),
-    };
-    let delimiter = match dialect.delimiter {
-        b',' => "commas".to_owned(),
-        b';' => "semicolons".to_owned(),
-        b'\t' => "tabs".to_owned(),
-        other => format!("{:?}", char::from(other)),
-    };
-    let mark = if dialect.bom { " with byte order mark" } else { "" };
-    let header = if dialect.headers { "a header" } else { "no header" };
+    let (encoding, why) = (dialect.encoding, &dialect.why);
+    let read = [
+        total.map(|total| match total {
+            0 => tr!("no rows below the header"),
+            _ => tr!("{n} row" | "{n} rows" % total),
+        }),
+        Some(if dialect.bom {
+            tr!("{encoding} with byte order mark ({why})", encoding, why)
+        } else {
+            tr!("{encoding} ({why})", encoding, why)
+        }),
+        Some(match dialect.delimiter {
+            b',' => tr!("commas"),
+            b';' => tr!("semicolons"),
+            b'\t' => tr!("tabs"),
+            other => format!("{:?}", char::from(other)),
+        }),
+        Some(if dialect.headers { tr!("a header") } else { tr!("no header") }),
+    ];
+    let read: Vec<_> = read.into_iter().flatten().collect();
     let column = |column: &Column| {
         let (position, reason) = (column.index + 1, &column.reason);
-        match &column.name {
-            Some(name) => format!("column {position} ({}): {reason}", shown(name)),
-            None => format!("column {position}: {reason}"),
+        match column.name.as_deref().map(shown) {
+            Some(name) => tr!("column {position} ({name}): {reason}", position, name, reason),
+            None => tr!("column {position}: {reason}", position, reason),
         }
     };
     let columns: Vec<String> = source.columns().iter().map(column).collect();
-    let columns = columns.join(", then ");
-    let (encoding, why) = (dialect.encoding, dialect.why);
-    let advice = lead::advice(source.title());
-    format!("{title}: {rows}{encoding}{mark} ({why}), {delimiter}, {header}; numbers in {columns}{advice}")
+    tr!(
+        "{title}: {read}; numbers in {columns}{advice}",
+        title,
+        read = read.join(&tr!(", ")),
+        columns = columns.join(&tr!(", then ")),
+        advice = lead::advice(source.title())
+    )
 }
 
 /// The last block: counts, calls and the place of the output.
 #[must_use]
 pub fn closing(report: &Report, took: Duration, places: &Targets) -> String {
-    let mut text = format!("{} in {}: ", plural(report.rows_in, "row"), span(took));
-    // Writing to a string does not fail.
-    let _ = write!(
-        text,
-        "{} asked with {}",
-        plural(report.asked, "distinct number"),
-        plural(report.calls, "call")
-    );
-    if report.retries() > 0 {
-        let _ = write!(text, " ({} repeated)", report.retries());
-    }
+    let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % report.asked);
+    let calls = calls(report);
+    let asked = if report.retries() > 0 {
+        tr!("{numbers} asked with {calls} ({repeated} repeated)", numbers, calls, repeated = report.retries())
+    } else {
+        tr!("{numbers} asked with {calls}", numbers, calls)
+    };
+    let mut done = vec![asked];
     if report.shared > 0 {
-        let _ = write!(text, ", {} shared an answer", plural(report.shared, "row"));
+        done.push(tr!("{n} row shared an answer" | "{n} rows shared an answer" % report.shared));
     }
     if report.recalled > 0 {
-        let _ = write!(text, ", {} known from before", plural(report.recalled, "row"));
+        done.push(tr!("{n} row known from before" | "{n} rows known from before" % report.recalled));
     }
+    let rows = tr!("{n} row" | "{n} rows" % report.rows_in);
+    let mut text = tr!("{rows} in {time}: {done}", rows, time = span(took), done = done.join(&tr!(", ")));
     for status in Status::ALL {
         let rows = report.rows(status);
         if rows > 0 {
             let line = format!("  {:<13}{rows:>9}  {}", status.name(), meaning(status));
+            // Writing to a string does not fail.
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
     text.push_str(&spent(report));
     if report.rows(Status::OutOfScope) > 0 {
-        text.push_str(
-            "\nout_of_scope: the app does not see these people; widen its contact scope in the developer console",
-        );
+        text.push('\n');
+        text.push_str(&tr!(
+            "out_of_scope: the app does not see these people; widen its contact scope in the developer console"
+        ));
     }
-    let _ = write!(text, "\nwritten to {}", places.all);
+    let _ = write!(text, "\n{}", tr!("written to {place}", place = places.all));
     if let Some(failed) = &places.failed {
         let rows: u64 = Status::ALL
             .into_iter()
             .filter(|status| status.may_yet_succeed())
             .map(|status| report.rows(status))
             .sum();
-        let _ = write!(text, "\n{} to try again written to {failed}", plural(rows, "row"));
+        let told = tr!(
+            "{n} row to try again written to {place}" | "{n} rows to try again written to {place}" % rows,
+            place = failed
+        );
+        let _ = write!(text, "\n{told}");
     }
     text
 }
@@ -106,31 +122,56 @@ fn spent(report: &Report) -> String {
     let causes: Vec<_> = causes
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, cause)| format!("{count} {}", again(cause)))
+        .map(|(count, cause)| again(cause, count))
         .collect();
-    let repeated =
-        if causes.is_empty() { String::new() } else { format!(" (repeated: {})", causes.join(", ")) };
-    let (lookups, tokens) = (plural(report.calls, "lookup"), plural(report.token_calls, "token call"));
-    let mut text = format!("\ncalls: {lookups}{repeated}, {tokens}");
+    let lookups = tr!("{n} lookup" | "{n} lookups" % report.calls);
+    let tokens = tr!("{n} token call" | "{n} token calls" % report.token_calls);
+    let mut text = "\n".to_owned();
+    text.push_str(&if causes.is_empty() {
+        tr!("calls: {lookups}, {tokens}", lookups, tokens)
+    } else {
+        let causes = causes.join(&tr!(", "));
+        tr!("calls: {lookups} (repeated: {causes}), {tokens}", lookups, causes, tokens)
+    });
     let within = |share| report.latency.within(share).map(brief);
-    // Writing to a string does not fail.
     if let (Some(half), Some(most), Some(nearly)) = (within(0.5), within(0.95), within(0.99)) {
-        let _ = write!(text, "\nreplies: half within {half}, 95 % within {most}, 99 % within {nearly}");
+        text.push('\n');
+        text.push_str(&tr!(
+            "replies: half within {half}, 95 % within {most}, 99 % within {nearly}",
+            half,
+            most,
+            nearly
+        ));
     }
     if report.holds > 0 {
-        let times = plural(report.holds, "time");
-        let _ = write!(text, "\nheld by throttling: {times}, {} in all{}", span(report.held()), held(report));
+        let all = tr!(
+            "held by throttling: {n} time, {time} in all"
+                | "held by throttling: {n} times, {time} in all" % report.holds,
+            time = span(report.held())
+        );
+        let by_cause = held(report);
+        text.push('\n');
+        text.push_str(&if by_cause.is_empty() {
+            all
+        } else {
+            tr!("{all}: {causes}", all, causes = by_cause)
+        });
     }
     text
 }
 
-fn again(cause: Repeat) -> &'static str {
+/// So many calls.
+fn calls(report: &Report) -> String {
+    tr!("{n} call" | "{n} calls" % report.calls)
+}
+
+fn again(cause: Repeat, count: u64) -> String {
     match cause {
-        Repeat::Answer => "after a transient answer",
-        Repeat::Line => "after a failure of the line",
-        Repeat::Throttled => "after throttling",
-        Repeat::Token => "with a new token",
-        Repeat::Unknown => "after an unknown code",
+        Repeat::Answer => tr!("{count} after a transient answer", count),
+        Repeat::Line => tr!("{count} after a failure of the line", count),
+        Repeat::Throttled => tr!("{count} after throttling", count),
+        Repeat::Token => tr!("{count} with a new token", count),
+        Repeat::Unknown => tr!("{count} after an unknown code", count),
     }
 }
 
@@ -138,16 +179,16 @@ fn again(cause: Repeat) -> &'static str {
 fn held(report: &Report) -> String {
     let by_cause = Limit::ALL.into_iter().zip(report.held_by).filter(|(_, held)| !held.is_zero());
     let parts: Vec<_> = by_cause.map(|(limit, held)| format!("{limit} {}", span(held))).collect();
-    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+    parts.join(&tr!(", "))
 }
 
 /// A reply's time: in milliseconds, from a second on in seconds.
 fn brief(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
-        ..10.0 => format!("{millis:.1}ms"),
-        ..1000.0 => format!("{millis:.0}ms"),
-        _ => format!("{:.1}s", time.as_secs_f64()),
+        ..10.0 => format!("{millis:.1}{}", tr!("duration" => "ms")),
+        ..1000.0 => format!("{millis:.0}{}", tr!("duration" => "ms")),
+        _ => seconds(time),
     }
 }
 
@@ -155,9 +196,10 @@ fn brief(time: Duration) -> String {
 #[must_use]
 pub fn lacking(characters: u64) -> Option<String> {
     (characters > 0).then(|| {
-        format!(
-            "{} of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them",
-            plural(characters, "character")
+        tr!(
+            "{n} character of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them"
+                | "{n} characters of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them"
+                % characters
         )
     })
 }
@@ -165,31 +207,32 @@ pub fn lacking(characters: u64) -> Option<String> {
 /// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
 #[must_use]
 pub fn broken_off(report: &Report, took: Duration) -> String {
-    format!("stopped after {} and {}{}", span(took), plural(report.calls, "call"), spent(report))
+    tr!("stopped after {time} and {calls}", time = span(took), calls = calls(report)) + &spent(report)
 }
 
-fn meaning(status: Status) -> &'static str {
+fn meaning(status: Status) -> String {
     match status {
-        Status::Found => "",
-        Status::NotFound => "nobody in the organisation has this number",
-        Status::BadNumber => "the API refused the number",
-        Status::Invalid => "not sent; errmsg says why",
-        Status::OutOfScope => "outside what the app may see",
-        Status::Failed => "may succeed on another try",
-        Status::Pending => "the run ended first",
+        Status::Found => String::new(),
+        Status::NotFound => tr!("nobody in the organisation has this number"),
+        Status::BadNumber => tr!("the API refused the number"),
+        Status::Invalid => tr!("not sent; errmsg says why"),
+        Status::OutOfScope => tr!("outside what the app may see"),
+        Status::Failed => tr!("may succeed on another try"),
+        Status::Pending => tr!("the run ended first"),
     }
 }
 
-fn plural(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+/// A duration in seconds and tenths of them.
+fn seconds(duration: Duration) -> String {
+    format!("{:.1}{}", duration.as_secs_f64(), tr!("duration" => "s"))
 }
 
 /// A duration with a tenth of a second below a minute, in whole seconds above.
 fn span(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
-        format!("{:.1}s", duration.as_secs_f64())
+        seconds(duration)
     } else {
-        humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+        spoken(Duration::from_secs(duration.as_secs()))
     }
 }
 

@@ -184,6 +184,15 @@ impl Home {
     /// Mainland China.
     pub const CHINA: Self = Self(Region::CN);
 
+    /// All regions that there are, in two letters each and in their order.
+    #[must_use]
+    pub fn all() -> Vec<String> {
+        let mut all: Vec<String> =
+            PHONE_NUMBER_UTIL.get_supported_regions().map(|region| Self(region).to_string()).collect();
+        all.sort();
+        all
+    }
+
     /// Whether it is mainland China.
     #[must_use]
     pub fn is_mainland(self) -> bool {

@@ -145,6 +145,17 @@ impl FromStr for Encoding {
 }
 
 impl Encoding {
+    /// All that there are.
+    pub const ALL: [Self; 7] = [
+        Self::Utf8,
+        Self::Utf16Le,
+        Self::Utf16Be,
+        Self::Gb18030,
+        Self::Big5,
+        Self::ShiftJis,
+        Self::Windows1252,
+    ];
+
     /// How many bytes a line end takes: the width of the units that characters are made of.
     #[must_use]
     pub fn unit(self) -> usize {

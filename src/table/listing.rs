@@ -3,14 +3,21 @@
 
 use std::fmt;
 
+use tr::tr;
+
 /// Why there is no column to read the numbers from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
     /// No column has the name that was asked for.
-    #[error("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}")]
+    #[error("{}", match near {
+        Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
+        None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}", line = line, name = name, columns = columns),
+    })]
     NoSuchName {
         /// The name that was asked for.
         name: String,
+        /// The name that may have been meant.
+        near: Option<String>,
         /// The line of the header row.
         line: u64,
         /// All columns.

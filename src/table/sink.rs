@@ -272,6 +272,7 @@ mod tests {
     fn head(names: bool) -> Head {
         let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned).to_vec());
         Head {
+            first: Vec::new(),
             mark: b"\xEF\xBB\xBF".to_vec(),
             raw: b"\nphone".to_vec(),
             terminator: b"\r\n".to_vec(),
