@@ -152,7 +152,7 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
     let ended = go();
     machine.check(&ended, 0, &more);
     assert!(ended.stdout.starts_with("dingmap: exit status 3; see "), "{ended:?}");
-    assert!(std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("error: "));
+    assert!(std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("list.csv"));
 }
 
 #[test]
