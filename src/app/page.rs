@@ -52,7 +52,7 @@ pub fn html(account: &Account) -> String {
                 }
                 main {
                     (panels::outcome(&story.report))
-                    (panels::misses(&story.misses))
+                    @if let Some(misses) = panels::misses(&story.misses) { (misses) }
                     @if let Some(drawn) = chart::calls(&story.course) {
                         section aria-labelledby="course" {
                             h2 #course { (tr!("Calls over time")) }
@@ -93,13 +93,17 @@ fn ending(account: &Account) -> Markup {
                 @else { (tr!("The output was not written as a whole.")) }
             }
             @if *times > 0 || !remarks.is_empty() {
-                ul.remarks {
+                ul {
                     @for remark in remarks { li { (shown(remark)) } }
                     @if *times > 0 { li { (tr!(
                         "A token could not be fetched once: {reason}" | "A token could not be fetched {n} times; the last time: {reason}" % *times,
                         reason = last
                     )) } }
                 }
+            }
+            @if !account.advice.is_empty() {
+                p.todo { (tr!("What would help")) }
+                ul { @for advice in &account.advice { li { (shown(&advice.text)) } } }
             }
         }
     }

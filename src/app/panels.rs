@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use tr::tr;
 
 use crate::app::chart::{bar, float, strip};
-use crate::app::misses::{Group, Misses};
+use crate::app::exit::shown;
 use crate::app::outlook::grouped;
 use crate::app::summary::{brief, meaning, span};
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
+use crate::engine::misses::{Group, Misses};
 
 /// A row of a table of counts: what is counted, what that means, how many, and the colour of its bar.
 struct Line {
@@ -60,9 +61,9 @@ fn explained(status: Status) -> String {
     if status == Status::Found { tr!("the directory has a user with this number") } else { meaning(status) }
 }
 
-/// The rows without a user id, those that somebody can do something about first.
+/// The rows without a user id, those that somebody can do something about first; nothing where there are none.
 #[must_use]
-pub fn misses(misses: &Misses) -> Markup {
+pub fn misses(misses: &Misses) -> Option<Markup> {
     let order = [
         Status::Failed,
         Status::Invalid,
@@ -71,22 +72,21 @@ pub fn misses(misses: &Misses) -> Markup {
         Status::NotFound,
         Status::Pending,
     ];
-    let groups: Vec<_> = order
-        .into_iter()
-        .map(|status| (status, misses.of(status)))
-        .filter(|(_, group)| group.count > 0)
-        .collect();
-    html! {
-        section aria-labelledby="misses" {
-            h2 #misses { (tr!("Rows without a user id")) }
-            @if groups.is_empty() { p.note { (tr!("There are none.")) } }
-            @for (status, group) in groups { (group_of(status, group)) }
+    let groups = order.map(|status| (status, misses.of(status)));
+    groups.iter().any(|(_, group)| group.count > 0).then(|| {
+        html! {
+            section aria-labelledby="misses" {
+                h2 #misses { (tr!("Rows without a user id")) }
+                @for (status, group) in groups {
+                    @if group.count > 0 { (group_of(status, group)) }
+                }
+            }
         }
-    }
+    })
 }
 
 fn group_of(status: Status, group: &Group) -> Markup {
-    let numbers = group.rows.iter().any(|row| !row.number.is_empty());
+    let numbers = group.rows.iter().any(|row| row.mobile.is_some());
     let codes = group.rows.iter().any(|row| !row.code.is_empty());
     let count = grouped(group.count);
     let rows = tr!("{count} row" | "{count} rows" % group.count, count = count);
@@ -111,9 +111,9 @@ fn group_of(status: Status, group: &Group) -> Markup {
                     tbody { @for row in &group.rows {
                         tr {
                             td.number { (row.line) }
-                            @if numbers { td.masked { (row.number) } }
-                            @if codes { td.code { (row.code) } }
-                            td { (row.reason) }
+                            @if numbers { td.masked { @if let Some(mobile) = row.mobile { (mobile.masked()) } } }
+                            @if codes { td.code { (shown(&row.code)) } }
+                            td { (shown(&row.message)) }
                         }
                     } }
                 }
@@ -135,7 +135,7 @@ fn advice(status: Status) -> String {
         ),
         Status::OutOfScope => tr!("Widen the app's contact scope in the developer console and run again."),
         Status::Failed => tr!(
-            "Run the same command again with --max-age 1d --max-age-not-found 1d: only these numbers are then asked for. Or let --failed FILE write such rows as an input of their own."
+            "They may succeed on another try: --retry-failed asks only for such rows of a resolved file, and --failed FILE writes them as an input of their own."
         ),
         Status::Pending => tr!("Run the same command again: it goes on from what the state has kept."),
     }
@@ -216,9 +216,6 @@ pub fn trouble(report: &Report) -> Option<Markup> {
                     time = span(report.held())
                 )) }
                 (counted(&tr!("Time held by limit"), &tr!("time"), &held))
-                @if !report.held_by[Limit::App as usize].is_zero() {
-                    p.note { (tr!("The limit of this app's calls a second was met although the rate was kept: another program uses the same app, or the edition allows less. Give a lower --rate.")) }
-                }
             }
         }
     })

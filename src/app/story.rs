@@ -2,8 +2,8 @@
 //! remarked on the way. Leaves how it is shown to `page`.
 
 use crate::app::chronicle::Course;
-use crate::app::misses::Misses;
 use crate::domain::report::Report;
+use crate::engine::misses::Misses;
 
 /// That of one run.
 #[derive(Debug, Default)]
