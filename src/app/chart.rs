@@ -243,7 +243,7 @@ fn times(began: &Zoned, end: f64) -> Vec<(f64, String)> {
     let midnight = since(time.hour(), 3600.0) + since(time.minute(), 60.0) + since(time.second(), 1.0);
     let midnight = midnight + f64::from(time.subsec_nanosecond()) / 1e9;
     let first = (step - midnight % step) % step;
-    (0..)
+    (0_u32..8)
         .map(|n| first + f64::from(n) * step)
         // A label at the right edge would stand out of the page.
         .take_while(|seconds| *seconds <= end * 0.94)

@@ -216,7 +216,7 @@ mod tests {
         let sum = |of: fn(&Stretch) -> u64| course.stretches.iter().map(of).sum::<u64>();
         assert_eq!((sum(|one| one.calls), sum(|one| one.repeats)), (6000, 600));
         let held: Duration = course.stretches.iter().map(|one| one.held).sum();
-        assert_eq!((held, course.took), (Duration::from_secs(6 * 90), Duration::from_hours(10)));
+        assert_eq!((held, course.took), (Duration::from_mins(9), Duration::from_hours(10)));
         let spans = course.spans();
         let (_, end, _) = spans.last().unwrap();
         assert!(

@@ -270,5 +270,9 @@ fn counted(caption: &str, unit: &str, lines: &[Line]) -> Markup {
 /// A round time, as one would say it.
 fn round(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
-    if millis < 1000.0 { format!("{millis}ms") } else { format!("{}s", millis / 1000.0) }
+    if millis < 1000.0 {
+        format!("{millis}{}", tr!("duration" => "ms"))
+    } else {
+        format!("{}{}", millis / 1000.0, tr!("duration" => "s"))
+    }
 }

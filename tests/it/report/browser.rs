@@ -24,6 +24,9 @@ const LOOK: &str = r"(() => {
         if (!one.closest('.unseen') && place.width > 0 && (place.right > wide + 0.5 || place.left < -0.5))
             found.push('stands out: ' + called(one));
     }
+    for (const one of document.querySelectorAll('.rows td:last-child'))
+        if (one.getBoundingClientRect().width < 6 * parseFloat(getComputedStyle(one).fontSize))
+            found.push('squeezed: ' + called(one));
     const labels = [...document.querySelectorAll('.plot span')].map(one => one.getBoundingClientRect());
     labels.forEach((one, at) => labels.slice(0, at).forEach(other => {
         if (one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom)
