@@ -89,7 +89,7 @@ fn group_of(status: Status, group: &Group) -> Markup {
     let numbers = group.rows.iter().any(|row| row.mobile.is_some());
     let codes = group.rows.iter().any(|row| !row.code.is_empty());
     let count = grouped(group.count);
-    let rows = tr!("{count} row" | "{count} rows" % group.count, count = count);
+    let rows = tr!("{n} row" | "{n} rows" % group.count);
     // What can be mended row by row is there to be read; the rest would only be long.
     let opened = matches!(status, Status::Failed | Status::Invalid | Status::BadNumber);
     let kept = u64::try_from(group.rows.len()).unwrap_or(u64::MAX);
@@ -204,15 +204,13 @@ pub fn trouble(report: &Report) -> Option<Markup> {
             h2 #trouble { (tr!("Repeats and holds")) }
             @if !repeats.is_empty() {
                 p { (tr!(
-                    "{count} call repeated an earlier one of the same number." | "{count} calls repeated an earlier one of the same number." % report.retries(),
-                    count = grouped(report.retries())
+                    "{n} call repeated an earlier one of the same number." | "{n} calls repeated an earlier one of the same number." % report.retries()
                 )) }
                 (counted(&tr!("Repeated calls by cause"), &tr!("calls"), &repeats))
             }
             @if report.holds > 0 {
                 p { (tr!(
-                    "Throttling held all calls once, for {time}." | "Throttling held all calls {count} times, for {time} in all." % report.holds,
-                    count = grouped(report.holds),
+                    "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.holds,
                     time = span(report.held())
                 )) }
                 (counted(&tr!("Time held by limit"), &tr!("time"), &held))
