@@ -156,9 +156,11 @@ pub mod app {
     pub mod config;
     pub mod glance;
     pub mod board;
+    pub mod bar;
     pub mod terminal;
     pub mod answer;
     pub mod files;
+    pub mod log;
     pub mod account;
     pub mod papers;
     pub mod summary;

@@ -1,11 +1,12 @@
 //! One look at a run: how far it is, how fast, what holds it. Owns the words for people and the JSON for programs. Leaves
 //! counting to `board` and where it is shown to `terminal`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use console::{measure_text_width, truncate_str};
 use jiff::{Timestamp, Zoned};
 use serde_json::json;
+use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::rounded;
@@ -40,47 +41,80 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// How far the run is, how fast, and how long it will take.
+    /// How far the run is, how fast, and how long it will take, in so many cells at most. Where room is short the speed goes
+    /// first, then the reasons, then the rows: their share stands in the bar.
     #[must_use]
-    pub fn course(&self) -> String {
-        let mut line = match self.total {
+    pub fn course(&self, cells: usize) -> String {
+        let rows = match self.total {
             Some(total) => format!("{} of {total} rows", self.rows),
             None => format!("{} rows", self.rows),
         };
-        // Writing to a string does not fail.
-        let _ = match self.rate.per_second() {
-            Some(_) => write!(line, " · {:.1} of {} calls/s", self.speed, self.rate),
-            None => write!(line, " · {:.0} calls/s", self.speed),
+        let brief = self.total.map_or_else(|| rows.clone(), |total| format!("{}/{total}", self.rows));
+        let speed = match self.rate.per_second() {
+            Some(_) => format!("{:.1} of {} calls/s", self.speed, self.rate),
+            None => format!("{:.0} calls/s", self.speed),
         };
-        if self.ending {
-            line.push_str(" · ending: waiting for the calls under way");
-        } else if let Some((rest, cause)) = self.held {
-            let clock = Zoned::now().saturating_add(rest);
-            let _ = write!(line, " · throttled until {} ({cause})", clock.strftime("%H:%M:%S"));
-        } else if let Some(reason) = &self.trouble {
-            let _ = write!(line, " · no token yet: {reason}; trying again");
-        } else if let Some(left) = self.left {
-            let _ = write!(line, " · about {} left", rounded(left));
-        }
-        line
+        let ways = match self.matter() {
+            Some([whole, short]) => vec![
+                [&*rows, &speed, &whole].join(" · "),
+                [&*rows, &whole].join(" · "),
+                [&*rows, &short].join(" · "),
+                [&*brief, &short].join(" · "),
+                if self.left_alone() { rows } else { short },
+                brief,
+            ],
+            None => vec![[&*rows, &speed].join(" · "), rows, brief],
+        };
+        fitting(&ways, cells)
     }
 
-    /// What became of the rows so far.
+    /// Whether there is nothing to tell but how long it will take.
+    fn left_alone(&self) -> bool {
+        !self.ending && self.held.is_none() && self.trouble.is_none()
+    }
+
+    /// What a person has to know most, whole and in short.
+    fn matter(&self) -> Option<[String; 2]> {
+        if self.ending {
+            Some(["ending: waiting for the calls under way".to_owned(), tr!("ending")])
+        } else if let Some((rest, cause)) = self.held {
+            let clock = Zoned::now().saturating_add(rest).strftime("%H:%M:%S").to_string();
+            Some([format!("throttled until {clock} ({cause})"), tr!("throttled until {}", clock)])
+        } else if let Some(reason) = &self.trouble {
+            Some([format!("no token yet: {reason}; trying again"), tr!("no token yet")])
+        } else {
+            let left = self.left.map(|left| format!("about {} left", rounded(left)))?;
+            Some([left.clone(), left])
+        }
+    }
+
+    /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
     #[must_use]
-    pub fn counts(&self) -> String {
-        let mut line = String::new();
+    pub fn counts(&self, cells: usize) -> String {
+        let mut parts = Vec::new();
         for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
-            if rows > 0
-                || matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed)
-            {
-                let between = if line.is_empty() { "" } else { " · " };
-                let _ = write!(line, "{between}{} {rows}", status.name().replace('_', " "));
+            let usual = matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed);
+            let rank = match status {
+                Status::Found => 0,
+                _ if rows == 0 => 5,
+                Status::Failed => 1,
+                Status::NotFound => 2,
+                _ => 4,
+            };
+            if rows > 0 || usual {
+                parts.push((rank, format!("{} {rows}", status.name().replace('_', " "))));
             }
         }
         if self.retrying > 0 {
-            let _ = write!(line, " · retrying {}", self.retrying);
+            parts.push((3, format!("retrying {}", self.retrying)));
         }
-        line
+        let mut ways = Vec::new();
+        while !parts.is_empty() {
+            ways.push(parts.iter().map(|(_, part)| &**part).collect::<Vec<_>>().join(" · "));
+            let least = parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map(|(at, _)| at);
+            parts.remove(least.unwrap_or_default());
+        }
+        fitting(&ways, cells)
     }
 
     /// The same as one JSON object on one line; times are in seconds.
@@ -106,4 +140,11 @@ impl Glance {
         })
         .to_string()
     }
+}
+
+/// The first of these that takes so many cells at most, or what fits of the last one. Chinese takes two cells a character.
+fn fitting(ways: &[String], cells: usize) -> String {
+    let last = ways.len().saturating_sub(1);
+    let fits = ways.iter().position(|way| measure_text_width(way) <= cells).unwrap_or(last);
+    ways.get(fits).map(|way| truncate_str(way, cells, "…").into_owned()).unwrap_or_default()
 }
