@@ -2,7 +2,7 @@
 //! up to here, so that every destructor on the way has run.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -29,7 +29,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let usual = Show::default();
     let show = show(&cli.command).unwrap_or(&usual);
-    let terminal = Terminal::new(show);
+    let terminal = Terminal::new(show, gives_rows(&cli.command));
     let result =
         log::begin(show, &files(&cli.command), &terminal).and_then(|()| run(&cli.command, &terminal));
     let (exit, failure) = match result {
@@ -66,6 +66,12 @@ fn show(command: &Command) -> Option<&Show> {
         Command::State(command) => Some(&command.place().show),
         Command::Completions { .. } | Command::Man { .. } => None,
     }
+}
+
+/// Whether rows go to standard output while they settle.
+fn gives_rows(command: &Command) -> bool {
+    let standard = Path::new("-");
+    matches!(command, Command::Resolve(args) if config::output(args) == standard || args.failed.as_deref() == Some(standard))
 }
 
 /// The files of a command that log lines would spoil, by what to call them.

@@ -42,16 +42,17 @@ enum Manner {
 }
 
 impl Terminal {
-    /// Chooses how to show progress: a bar needs a terminal that can redraw a line.
+    /// Chooses how to show progress: a bar needs a terminal that can redraw a line. Where `rows` go to standard output, that
+    /// has to lead elsewhere, or they and the bar would tear each other.
     #[must_use]
-    pub fn new(show: &Show) -> Self {
+    pub fn new(show: &Show, rows: bool) -> Self {
         let kind = std::env::var_os("TERM").unwrap_or_default();
         let draws = standard_error().is_terminal() && !kind.is_empty() && kind != "dumb";
         let manner = match show.progress {
             _ if show.quiet => Manner::Silent,
             Progress::None => Manner::Silent,
             Progress::Json => Manner::Json,
-            Progress::Auto | Progress::Bar if draws => Manner::Bar,
+            Progress::Auto | Progress::Bar if draws && !(rows && console::user_attended()) => Manner::Bar,
             _ => Manner::Line,
         };
         let terminal =
