@@ -148,3 +148,43 @@ fn fitting(ways: &[String], cells: usize) -> String {
     let fits = ways.iter().position(|way| measure_text_width(way) <= cells).unwrap_or(last);
     ways.get(fits).map(|way| truncate_str(way, cells, "…").into_owned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_is_told_by_cells_and_the_most_important_first() {
+        let ways = ["系统繁忙 · 20".to_owned(), "系统繁忙".to_owned()];
+        for (cells, expected) in
+            [(13, "系统繁忙 · 20"), (12, "系统繁忙"), (8, "系统繁忙"), (7, "系统繁…"), (6, "系统…"), (1, "…")]
+        {
+            assert_eq!(fitting(&ways, cells), expected, "{cells}");
+        }
+        let mut glance = Glance {
+            rows: 12_345,
+            total: Some(100_000),
+            by_status: [12_000, 200, 40, 50, 20, 35, 0],
+            calls: 12_300,
+            speed: 19.8,
+            rate: Rate::of(20.0),
+            retrying: 3,
+            held: None,
+            trouble: None,
+            ending: false,
+            left: Some(Duration::from_secs(4383)),
+        };
+        for (cells, expected) in
+            [(58, "12345 of 100000 rows · about 1h 13m 3s left"), (18, "12345/100000"), (5, "1234…")]
+        {
+            assert_eq!(glance.course(cells), expected, "{cells}");
+        }
+        assert_eq!(glance.counts(39), "found 12000 · not found 200 · failed 35");
+        assert_eq!(glance.counts(12), "found 12000");
+        glance.held = Some((Duration::from_secs(60), Limit::Platform));
+        assert!(glance.course(58).ends_with(" (the platform's capacity)"), "{}", glance.course(58));
+        for cells in [38, 24] {
+            assert!(glance.course(cells).starts_with("throttled until "), "{}", glance.course(cells));
+        }
+    }
+}

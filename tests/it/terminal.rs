@@ -90,7 +90,8 @@ fn a_window_that_is_pulled_at_keeps_what_was_said_and_nothing_of_the_bar() {
 #[test]
 fn chinese_is_cut_by_what_it_takes_on_the_screen() {
     let runs = [61, 62, 63].map(|columns| {
-        let reason = "系统繁忙，请稍后再试。".repeat(8);
+        // With it a line has fewer characters than the terminal has columns, and takes more of them.
+        let reason = "系统繁忙，请稍后再试。".to_owned();
         let token_turns = [Answer::Code { code: -1, msg: reason }].into();
         let (api, desk) = (Api::new(Script { token_turns, ..unlimited() }), Desk::new());
         let mut command = three_seconds(&api, &desk, &desk.path("out.csv"));
@@ -109,11 +110,13 @@ fn chinese_is_cut_by_what_it_takes_on_the_screen() {
 
 #[test]
 fn ctrl_c_in_the_middle_of_a_bar_leaves_what_was_said_and_a_visible_cursor() {
-    for columns in [40, 80] {
+    // At 45 the last line would fill the terminal, and what the terminal puts behind it would begin another line.
+    for columns in [45, 80] {
         let (api, desk) = (Api::new(unlimited()), Desk::new());
         let command = three_seconds(&api, &desk, &desk.path("out.csv"));
         let mut pty = Pty::start(&command, columns, &Streams::All);
-        until("the bar", || pty.bar());
+        let found_ten = |bar: &[String; 3]| bar[2].split(' ').nth(1).is_some_and(|found| found.len() == 2);
+        until("a bar with ten found", || pty.bar().filter(found_ten));
         pty.press("\x03");
         let (status, seen) = pty.end();
         assert_eq!(status, Some(130), "{}", pty.rows().join("\n"));
