@@ -162,6 +162,7 @@ pub mod app {
     pub mod config;
     pub mod glance;
     pub mod board;
+    pub mod bar;
     pub mod terminal;
     pub mod answer;
     pub mod kind;
@@ -169,6 +170,7 @@ pub mod app {
     pub mod printed;
     pub mod typed;
     pub mod files;
+    pub mod log;
     pub mod account;
     pub mod papers;
     pub mod summary;

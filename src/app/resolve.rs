@@ -116,7 +116,6 @@ fn attempt(
         {
             terminal.say(&crowd);
         }
-        terminal.begin(total);
         Run { args, terminal, bounds, total, targets, memory, account }
             .run(source, sinks, far, known, signals, question)
             .await
