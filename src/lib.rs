@@ -156,6 +156,7 @@ pub mod app {
     pub mod wording;
     pub mod refusal;
     pub mod help;
+    pub mod origin;
     pub mod flags;
     pub mod input;
     pub mod cli;
@@ -169,6 +170,10 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod answer;
+    pub mod kind;
+    pub mod preset;
+    pub mod printed;
+    pub mod typed;
     pub mod files;
     pub mod advice;
     pub mod advising;
