@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tr::tr;
 
@@ -14,21 +13,13 @@ use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mainland, Rules};
 use crate::domain::outcome::{NoStatus, Status};
 use crate::reconcile::sorting::{Sorted, Sorter};
+use crate::reconcile::watch::{Side, Watch};
 use crate::table::beside::Beside;
 use crate::table::columns::ColumnChoice;
 use crate::table::source::{Source, SourceError};
 
 /// How many line numbers people are told.
 const TOLD: usize = 10;
-
-/// One of the two tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The earlier one.
-    Old,
-    /// The later one.
-    New,
-}
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -134,22 +125,23 @@ pub fn key(source: &Source) -> Option<usize> {
 /// Reads a table to its end, of which [`beside`] named the columns. What people share is asked of the new one alone.
 ///
 /// # Errors
-/// [`ReconcileError`] for what cannot be read, and when `stop` is set.
+/// [`ReconcileError`] for what cannot be read, and when `watch` says to stop.
 pub fn read(
     mut source: Source,
     side: Side,
     rules: Rules,
     place: &Path,
-    stop: &AtomicBool,
+    watch: &Watch,
 ) -> Result<Table, ReconcileError> {
     let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(place));
     let (numbers, keyed) = (source.columns().len(), key(&source).is_some());
     let (mut rows, mut keyless, mut value) = (0, Lines::default(), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
-        if stop.load(Ordering::Relaxed) {
+        if watch.stopped() {
             return Err(ReconcileError::Interrupted);
         }
         rows += batch.len() as u64;
+        watch.reads(side, batch.len() as u64);
         for row in 0..batch.len() {
             let line = batch.line(row);
             let mut cells = batch.cells(row);
