@@ -22,7 +22,15 @@ pub enum Language {
 }
 
 /// The Chinese texts, a file for each room. The first has the header.
-const CHINESE: &str = concat!(include_str!("../language/zh-CN/help.po"),);
+const CHINESE: &str = concat!(
+    include_str!("../language/zh-CN/help.po"),
+    include_str!("../language/zh-CN/domain.po"),
+    include_str!("../language/zh-CN/table.po"),
+    include_str!("../language/zh-CN/store.po"),
+    include_str!("../language/zh-CN/api.po"),
+    include_str!("../language/zh-CN/engine.po"),
+    include_str!("../language/zh-CN/reconcile.po"),
+);
 
 impl Language {
     /// The language that the arguments or the environment ask for. It is needed before arguments are parsed, since their

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use tr::tr;
+
 /// The `status` column: one of seven words, each with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
@@ -133,6 +135,12 @@ impl Outcome {
             message: message.into(),
             request: "".into(),
         }
+    }
+
+    /// Nobody: errcode 0 without an id, which the API gives no reason for (`API.md` 2).
+    #[must_use]
+    pub fn nobody(code: Option<Code>) -> Self {
+        Self::bare(Status::NotFound, code, tr!("the API answered ok and named no user"))
     }
 
     /// The row of a number whose turn did not come.

@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tr::tr;
+
 use crate::domain::change::Answer;
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mainland, Rules};
@@ -35,17 +37,19 @@ pub enum ReconcileError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A row has no status.
-    #[error(
-        "line {line}: what stands in the column status is none of {}; give a file that resolve wrote", Status::ALL.map(Status::name).join(", ")
-    )]
+    #[error("{}", tr!(
+        "line {line}: what stands in the column status is none of {statuses}; give a file that resolve wrote",
+        line, statuses = Status::ALL.map(Status::name).join(", ")
+    ))]
     NoStatus {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
     /// A key has more rows than can belong to one person.
-    #[error(
-        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart"
-    )]
+    #[error("{}", tr!(
+        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
+        line, most
+    ))]
     Crowded {
         /// Which table it is.
         side: Side,
@@ -55,15 +59,16 @@ pub enum ReconcileError {
         most: usize,
     },
     /// Temporary files cannot be written or read.
-    #[error(
-        "sorting needs room for temporary files: {0}; make room in the output's directory (without -o: in TMPDIR), and run again"
-    )]
+    #[error("{}", tr!(
+        "sorting needs room for temporary files: {cause}; make room in the output's directory (without -o: in TMPDIR), and run again",
+        cause = .0
+    ))]
     Scratch(io::Error),
     /// The differences cannot be written.
-    #[error("cannot write the differences: {0}")]
+    #[error("{}", tr!("cannot write the differences: {cause}", cause = .0))]
     Output(io::Error),
     /// Somebody wants it to end.
-    #[error("interrupted")]
+    #[error("{}", tr!("interrupted"))]
     Interrupted,
 }
 

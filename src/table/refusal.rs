@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use tr::tr;
+
 use crate::table::encoding::EncodingError;
 use crate::table::lead::advice;
 use crate::table::listing::ColumnError;
@@ -13,7 +15,10 @@ use crate::table::record::RecordError;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The input cannot be opened.
-    #[error("cannot open {}: {cause}; check the path and the permissions, then run again", path.display())]
+    #[error("{}", tr!(
+        "cannot open {path}: {cause}; check the path and the permissions, then run again",
+        path = path.display(), cause
+    ))]
     Open {
         /// The file.
         path: PathBuf,
@@ -21,7 +26,10 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// The input broke off.
-    #[error("line {line}: reading failed here: {cause}; make the input readable and run again")]
+    #[error("{}", tr!(
+        "line {line}: reading failed here: {cause}; make the input readable and run again",
+        line, cause
+    ))]
     Read {
         /// The line up to which the input was read, counted from 1.
         line: u64,
@@ -35,11 +43,10 @@ pub enum SourceError {
         skipped: u64,
     },
     /// A row has more cells than the first one.
-    #[error(
-        "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
-         the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \
-         then run again{}", advice(*title)
-    )]
+    #[error("{}", tr!(
+        "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, then run again{advice}",
+        line, found, expected, advice = advice(*title)
+    ))]
     Ragged {
         /// The line on which the row starts, counted from 1.
         line: u64,
@@ -68,11 +75,13 @@ pub enum SourceError {
 
 fn empty(skipped: u64) -> String {
     if skipped == 0 {
-        "the input is empty: it has neither a header nor a row; check that the export worked and run again"
-            .to_owned()
+        tr!(
+            "the input is empty: it has neither a header nor a row; check that the export worked and run again"
+        )
     } else {
-        format!(
-            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a header nor a row; give it a smaller number and run again"
+        tr!(
+            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a header nor a row; give it a smaller number and run again",
+            skipped
         )
     }
 }
