@@ -84,6 +84,7 @@ fn what_is_not_translated_is_told() {
         (right.replace("打开 {path}", "打开 {file}"), "has {\"path\"}, and its translation {\"file\"}"),
         (right.replace("{n} 行", "行"), "has {\"n\"}, and its translation {}"),
         (right.replace("无法打开", "cannot open"), "no Chinese in the translation of"),
+        (right.replace("无法打开", "用 --input 打开"), "other flags in the translation of"),
         (right.repeat(2), "has \"a row\", and so has a.po"),
         (right.replacen("msgid", "#, fuzzy\nmsgid", 1), "marked as fuzzy"),
         (right.replacen("msgid", "#~ msgid", 1).replacen("\nmsgstr", "\n#~ msgstr", 1), "marked as"),

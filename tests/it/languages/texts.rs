@@ -85,6 +85,13 @@ pub(crate) fn holes(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The flags that a text names, such as `--column`.
+pub(crate) fn flags(text: &str) -> BTreeSet<&str> {
+    let is_name = |sign: char| sign.is_ascii_lowercase() || sign == '-';
+    let pieces = text.split(|sign| !is_name(sign));
+    pieces.filter(|piece| piece.starts_with("--") && piece.len() > 2).collect()
+}
+
 /// Where the bracket at `open` closes.
 fn close(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0_usize;
