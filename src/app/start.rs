@@ -23,12 +23,12 @@ use crate::app::{
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
-    if let Some(exit) = completion::answered(&args) {
-        return exit.into();
-    }
     let set = typed::language(&args);
     let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
     Language::chosen(&args, |name| std::env::var_os(name).or_else(|| set(name))).speak();
+    if let Some(exit) = completion::answered(&args) {
+        return exit.into();
+    }
     let usual = Show::default();
     let cli = match typed::read(&args) {
         Ok(Typed::Run(cli)) => cli,

@@ -6,6 +6,7 @@
 mod account;
 mod advice;
 mod answers;
+mod chinese;
 mod clients;
 mod columns;
 mod completion;
