@@ -85,13 +85,8 @@ impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.first.iter().map(u64::to_string).collect();
         let more = if self.count > lines.len() as u64 { " …" } else { "" };
-        write!(
-            f,
-            "{} ({} {}{more})",
-            self.count,
-            if self.count == 1 { "line" } else { "lines" },
-            lines.join(", ")
-        )
+        let lines = lines.join(", ") + more;
+        f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
     }
 }
 

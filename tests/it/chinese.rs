@@ -12,7 +12,8 @@ use unicode_width::UnicodeWidthStr;
 use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
 
 /// Words with small letters that Chinese text may have, beside flags, paths, statuses and what stands in backticks.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
+    "Excel",
     "dingmap",
     "errmsg",
     "errcode",
@@ -212,7 +213,19 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
         let typed: Vec<_> = line.iter().flat_map(|word| word.split([' ', '='])).collect();
         let names =
             ["mobile", "en", "zh", "sec", "ms", "us", "min", "hours", "days", "weeks", "months", "years"];
-        let commands = ["plan", "diff", "state", "forget", "completions", "man", "help", "ns"];
+        let commands = [
+            "plan",
+            "diff",
+            "state",
+            "info",
+            "forget",
+            "compact",
+            "export",
+            "completions",
+            "man",
+            "help",
+            "ns",
+        ];
         let system = ["No", "such", "file", "or", "directory", "os", "error"];
         says_chinese(&ended.stderr, &[&typed[..], &names, &commands, &system].concat());
     }
