@@ -34,6 +34,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/plan.po"),
     include_str!("../language/zh-CN/diff.po"),
     include_str!("../language/zh-CN/state.po"),
+    include_str!("../language/zh-CN/config.po"),
 );
 
 impl Language {

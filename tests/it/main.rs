@@ -8,6 +8,7 @@ mod answers;
 mod clients;
 mod columns;
 mod completion;
+mod config;
 mod containers;
 mod corpus;
 mod departure;
