@@ -67,6 +67,13 @@ fn the_sample_is_read_and_its_print_is_a_file_again() {
     let print = |command: &mut Command| settings(command.current_dir(root));
     let told = print(resolve(sample).args(["--profile", "nightly"]));
     has(&told, "[resolve]");
+    // So the README shows it.
+    let shown = include_str!("../../README.md").split("--print-config --rate 5\n").nth(1).unwrap();
+    for line in
+        shown.split("```").next().unwrap().lines().filter(|line| *line != "…" && !line.starts_with("rate"))
+    {
+        has(&told, &line.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
     has(&told, r#"column = ["手机号", "备用手机"] # samples/dingmap.toml:9"#);
     has(&told, r#"output = "samples/mapped.csv" # samples/dingmap.toml:25, profile nightly"#);
     has(&told, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
