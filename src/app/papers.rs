@@ -10,6 +10,8 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::files::Targets;
 use crate::table::target::{Output, Target};
 
+const METRICS: &str = "--metrics";
+
 /// One of them.
 struct Paper {
     flag: &'static str,
@@ -30,12 +32,19 @@ impl Papers {
         let mut papers = Vec::new();
         let mut open = |flag, target: Option<&Target>, text| {
             let Some(target) = target.cloned() else { return Ok(()) };
-            let output = Output::open(&target, 0).map_err(|error| unwritable(flag, &target, &error))?;
+            let opened = Output::open(&target, 0).and_then(|output| {
+                // The collector reads them with an account of its own, and nobody is named in them.
+                if flag == METRICS {
+                    output.publish()?;
+                }
+                Ok(output)
+            });
+            let output = opened.map_err(|error| unwritable(flag, &target, &error))?;
             papers.push(Paper { flag, target, output, text });
             Ok::<_, Failure>(())
         };
         open("--summary", targets.summary.as_ref(), Account::json)?;
-        open("--metrics", targets.metrics.as_ref(), |account| Ok(account.metrics()))?;
+        open(METRICS, targets.metrics.as_ref(), |account| Ok(account.metrics()))?;
         Ok(Self(papers))
     }
 

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod account;
+mod advice;
 mod answers;
 mod clients;
 mod columns;
@@ -16,11 +17,13 @@ mod dialects;
 mod diff;
 mod encodings;
 mod endings;
+mod expect;
 mod failed;
 mod faults;
 mod harness;
 mod help;
 mod languages;
+mod licences;
 mod manual;
 mod network;
 mod numbers;
@@ -29,6 +32,7 @@ mod plan;
 mod progress;
 mod readme;
 mod refusals;
+mod retry;
 mod rows;
 mod samples;
 mod served;
@@ -38,5 +42,6 @@ mod state;
 mod throttling;
 mod tidy;
 mod tokens;
+mod unattended;
 mod weather;
 mod workbooks;
