@@ -13,6 +13,7 @@ use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
+use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
