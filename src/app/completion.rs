@@ -58,7 +58,7 @@ pub fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
 /// The command line with the values that only this program knows.
 fn with_values(command: Command) -> Command {
     let values = |arg: clap::Arg| match arg.get_id().as_str() {
-        "column" | "key" => arg.add(ArgValueCandidates::new(columns)),
+        "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(columns)),
         "sheet" => arg.add(ArgValueCandidates::new(sheets)),
         "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(encodings)),
         "profile" => arg.add(ArgValueCandidates::new(profiles)),

@@ -35,6 +35,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/plan.po"),
     include_str!("../language/zh-CN/diff.po"),
     include_str!("../language/zh-CN/state.po"),
+    include_str!("../language/zh-CN/rows.po"),
 );
 
 impl Language {
