@@ -19,6 +19,8 @@ pub mod domain {
     pub mod spelling;
     pub mod mobile;
     pub mod outcome;
+    pub mod expect;
+    pub mod findings;
     pub mod entry;
     pub mod reply;
     pub mod verdict;
@@ -59,6 +61,8 @@ pub mod table {
     pub mod survey;
     pub mod draft;
     pub mod target;
+    pub mod splice;
+    pub mod quoting;
     pub mod sink;
     #[cfg(test)]
     mod round_trip;
@@ -117,6 +121,7 @@ pub mod engine {
     pub mod remote;
     pub mod dispatcher;
     pub mod pipeline;
+    pub mod manner;
     pub mod feed;
 }
 
@@ -150,6 +155,7 @@ pub mod app {
     pub mod wording;
     pub mod refusal;
     pub mod help;
+    pub mod origin;
     pub mod flags;
     pub mod input;
     pub mod cli;
@@ -163,10 +169,17 @@ pub mod app {
     pub mod board;
     pub mod terminal;
     pub mod answer;
+    pub mod kind;
+    pub mod preset;
+    pub mod printed;
+    pub mod typed;
     pub mod files;
+    pub mod advice;
+    pub mod advising;
     pub mod account;
     pub mod papers;
     pub mod summary;
+    pub mod retry;
     pub mod opening;
     pub mod outlook;
     pub mod recall;

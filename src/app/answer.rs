@@ -18,3 +18,12 @@ pub fn tell(write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>) ->
         Failure::new(Exit::Output, tr!("cannot write to standard output: {cause}", cause = error))
     })
 }
+
+/// Writes a text that is all of the answer.
+///
+/// # Errors
+/// As [`tell`].
+pub fn whole(text: &[u8]) -> Result<Exit, Failure> {
+    tell(|output| output.write_all(text))?;
+    Ok(Exit::Done)
+}

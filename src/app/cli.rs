@@ -1,25 +1,18 @@
 //! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
-//! shape of values (DESIGN 1). Leaves what values mean together to `config`.
+//! shape of values (DESIGN 1). Leaves reading it to `typed`, and what values mean together to `config`.
 
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use secrecy::ExposeSecret;
 use tr::tr;
 
 use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
-use crate::app::refusal::refusal;
-use crate::app::wording;
-use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
@@ -29,83 +22,21 @@ pub struct Cli {
     /// The language of messages, help and reports [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_enum, env = "DINGMAP_LANG", global = true, help_heading = "Messages")]
     pub lang: Option<Language>,
+    /// A TOML file with defaults for the flags
+    ///
+    /// Its keys are the flags' long names, for all commands, under [resolve] and the like for one, and under [profile.NAME] for
+    /// those who ask for that profile. A flag beats its variable, that a profile, that the rest of the file
+    #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// The profile in that file to use, by its name
+    #[arg(long, value_name = "NAME", env = "DINGMAP_PROFILE", global = true)]
+    pub profile: Option<String>,
+    /// Tell each flag's value and where it comes from, and run nothing
+    #[arg(long, env = "DINGMAP_PRINT_CONFIG", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, global = true, help_heading = "Messages")]
+    pub print_config: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-impl Cli {
-    /// Reads the command line. Of `sandbox` and `endpoint`, which exclude each other, the one given as a flag beats the one
-    /// set as a variable.
-    ///
-    /// # Errors
-    /// What clap says, help and version among it; and where both come in the same way.
-    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let args: Vec<_> = args.into_iter().collect();
-        let command = wording::spoken(help::arranged(Self::command(), &args));
-        let matches = command.try_get_matches_from(args)?;
-        let mut cli = Self::from_arg_matches(&matches)?;
-        let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
-        if let Command::Plan(plan) = &mut cli.command {
-            settle(&mut plan.reading, &mut plan.keep, given)?;
-        }
-        if let Command::Diff(diff) = &mut cli.command {
-            settle_columns(&mut diff.column, given)?;
-        }
-        if let Command::Resolve(resolve) = &mut cli.command {
-            let source = |name| given.value_source(name);
-            settle(&mut resolve.reading, &mut resolve.keep, given)?;
-            let typed = source("proxy") == Some(ValueSource::CommandLine);
-            if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
-                let text = tr!(
-                    "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
-                );
-                return Err(refusal(Self::command(), ErrorKind::ValueValidation, text));
-            }
-            if !resolve.sandbox {
-                return Ok(cli);
-            }
-            match (source("sandbox"), source("endpoint")) {
-                (_, Some(ValueSource::DefaultValue))
-                | (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => {}
-                (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => resolve.sandbox = false,
-                _ => {
-                    let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
-                    return Err(refusal(Self::command(), ErrorKind::ArgumentConflict, text));
-                }
-            }
-        }
-        Ok(cli)
-    }
-}
-
-/// Settles what depends on where a value comes from, for the commands that read an input and know a state.
-fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<(), clap::Error> {
-    if !keep.agree(given.value_source("state"), given.value_source("no_state")) {
-        let text = tr!("--state and --no-state exclude each other: give one of them");
-        return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
-    }
-    settle_columns(&mut reading.column, given)
-}
-
-/// Reads the columns that stand in a variable, a line each.
-fn settle_columns(chosen: &mut Vec<ColumnChoice>, given: &ArgMatches) -> Result<(), clap::Error> {
-    if given.value_source("column") == Some(ValueSource::EnvVariable) {
-        let lines = given.get_raw("column").into_iter().flatten();
-        *chosen = lines.flat_map(columns).collect::<Result<_, _>>()?;
-    }
-    Ok(())
-}
-
-/// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
-fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
-    let text = text.to_string_lossy().into_owned();
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
-    lines.into_iter().map(|choice: Result<_, regex::Error>| {
-        choice.map_err(|error| {
-            refusal(Cli::command(), ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
-        })
-    })
 }
 
 /// The commands.
@@ -162,6 +93,12 @@ pub struct Resolve {
     /// They are written as they came in, as the input of that try; - is standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = None::<&str>)]
     pub failed: Option<PathBuf>,
+    /// Ask only the rows of a resolved file that failed or are pending, and rewrite it in place (or to --output)
+    #[arg(long, env = "DINGMAP_RETRY_FAILED", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub retry_failed: bool,
+    /// Compare with the user ids in this column: append a column expected with match, mismatch or missing
+    #[arg(long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_EXPECT", help_heading = "Input and output")]
+    pub expect: Option<ColumnChoice>,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -329,6 +266,9 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]

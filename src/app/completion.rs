@@ -13,6 +13,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 use crate::app::cli::Cli;
 use crate::app::exit::{Exit, Failure};
 use crate::app::opening::{Input, regular};
+use crate::app::preset::profiles_of;
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
@@ -60,6 +61,7 @@ fn with_values(command: Command) -> Command {
         "column" | "key" => arg.add(ArgValueCandidates::new(columns)),
         "sheet" => arg.add(ArgValueCandidates::new(sheets)),
         "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(encodings)),
+        "profile" => arg.add(ArgValueCandidates::new(profiles)),
         "region" => arg.add(ArgValueCandidates::new(regions)),
         _ => arg,
     };
@@ -126,6 +128,13 @@ fn regions() -> Vec<CompletionCandidate> {
     Home::all().into_iter().map(CompletionCandidate::new).collect()
 }
 
+/// The profiles of the file that the line or the environment names.
+fn profiles() -> Vec<CompletionCandidate> {
+    let config = given().and_then(|given| given.get_one::<PathBuf>("config").cloned());
+    let known = config.map(|config| profiles_of(&config)).unwrap_or_default();
+    known.into_iter().map(CompletionCandidate::new).collect()
+}
+
 fn is_small(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.len() <= LARGEST_WORKBOOK)
 }
@@ -134,20 +143,28 @@ fn is_workbook(path: &Path) -> bool {
     path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("xlsx"))
 }
 
-/// The file that the line names as its input, and all that the line says, however unfinished it is. A pipe is left alone.
-fn line() -> Option<(PathBuf, ArgMatches)> {
+/// All that the line says of its command, however unfinished it is.
+fn given() -> Option<ArgMatches> {
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1).map(unquoted);
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
-    let (_, given) = matches.subcommand()?;
+    matches.subcommand().map(|(_, given)| given.clone())
+}
+
+/// The same, and the file that it names as its input. A pipe is left alone.
+fn line() -> Option<(PathBuf, ArgMatches)> {
+    let given = given()?;
     let named = |id| given.try_get_one::<PathBuf>(id).ok().flatten().filter(|path| regular(path)).cloned();
     let path = ["input", "new", "old"].into_iter().find_map(named)?;
-    Some((path, given.clone()))
+    Some((path, given))
 }
 
 /// A word as the shell would hand it over: without its quotes, and with the home directory for `~/`.
 fn unquoted(word: OsString) -> OsString {
     let Ok(text) = word.into_string().map_err(drop) else { return OsString::new() };
-    let plain = shlex::split(&text).and_then(|words| words.into_iter().next()).unwrap_or(text);
+    // Some shells hand words over as they are meant, so that a space in one parts nothing.
+    let quoted = text.contains(['\'', '"', '\\']);
+    let plain =
+        shlex::split(&text).filter(|_| quoted).and_then(|words| words.into_iter().next()).unwrap_or(text);
     match (plain.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest).into_os_string(),
         _ => plain.into(),

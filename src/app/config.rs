@@ -16,7 +16,7 @@ use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
 use crate::app::{network, secret};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
-use crate::engine::feed::Further;
+use crate::engine::manner::Wanted;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::table::encoding::Encoding;
@@ -133,30 +133,48 @@ pub fn rehearsal(args: &Resolve, endpoint: &str, script: &Script) -> Result<Acce
     Ok(Access { endpoint, credentials, app: None, connections, remarks: Vec::new() })
 }
 
-/// How the input is read; `further` are the names of the columns that rows get behind the usual five.
+/// How the input is read, where this is wanted of its rows.
 #[must_use]
-pub fn reading(args: &Reading, further: Vec<&'static str>) -> Options {
+pub fn reading(args: &Reading, wanted: &Wanted) -> Options {
     Options {
         encoding: args.encoding,
         eager: false,
         lossy: args.lossy_cells,
         skip_lines: args.skip_lines,
         flexible: args.flexible,
+        resolved: wanted.again,
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
-        beside: Vec::new(),
-        further,
+        beside: wanted.beside(),
+        further: wanted.names(),
     }
 }
 
-/// What rows get behind the usual five cells.
-#[must_use]
-pub fn further(args: &Resolve) -> Further {
-    Further {
-        matched: args.reading.column.len() > 1,
-        sent: args.show_sent.then(|| mainland(&args.directory)),
+/// What is wanted of the rows beside the usual five cells.
+///
+/// # Errors
+/// Usage (2) for flags that do not go with a table that has answers already.
+pub fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
+    if args.retry_failed && args.reading.no_headers {
+        let text = tr!(
+            "--retry-failed finds the answers by the names of their columns, and --no-headers says that there are none: put a line with the names above the first row, and leave --no-headers out"
+        );
+        return Err(Failure::new(Exit::Usage, text));
     }
+    if args.retry_failed && args.reading.flexible {
+        let text = tr!(
+            "--retry-failed needs every answer below the names of its columns, and --flexible lets rows be longer: leave --flexible out, or resolve what --failed wrote"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok(Wanted {
+        matched: args.reading.column.len() > 1,
+        sent: args.show_sent,
+        mainland: mainland(&args.directory),
+        expect: args.expect.clone(),
+        again: args.retry_failed,
+    })
 }
 
 /// The fewest bytes that a row's new cells take: `,u,,found,0,`.
@@ -185,7 +203,7 @@ pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Resul
     }
     let least = survey.map_or(0, |survey| {
         let own = if encoding == read { survey.bytes } else { 0 };
-        own + survey.rows * LEAST_APPENDED
+        own + if args.retry_failed { 0 } else { survey.rows * LEAST_APPENDED }
     });
     Ok(Style {
         encoding: Some(encoding),
@@ -233,12 +251,15 @@ pub fn mainland(args: &Directory) -> mobile::Mainland {
     }
 }
 
-/// Where the output goes: `-`, or a file; without a flag beside the input, under its name without what it is packed in, or to standard output where the input
+/// Where the output goes: `-`, or a file; without a flag in the input's place where that has answers already, else beside the input, under its name without what it is packed in, or to standard output where the input
 /// is standard input.
 #[must_use]
 pub fn output(args: &Resolve) -> PathBuf {
     if let Some(output) = &args.output {
         return output.clone();
+    }
+    if args.retry_failed {
+        return args.input.clone();
     }
     if args.input == Path::new("-") {
         return PathBuf::from("-");

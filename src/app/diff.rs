@@ -80,7 +80,7 @@ fn open(args: &Diff, path: &Path) -> Result<Source, Failure> {
         encoding: args.encoding,
         delimiter: args.delimiter,
         skip_lines: args.skip_lines,
-        headers: Some(true),
+        resolved: true,
         columns: args.column.clone(),
         beside: beside(args.key.as_ref()),
         ..Options::default()

@@ -283,13 +283,29 @@ pub fn rounded(duration: Duration) -> String {
     spoken(Duration::from_secs(duration.as_secs() + begun))
 }
 
+/// A unit of time, as [`humantime`] has it.
+fn long(unit: &str) -> String {
+    match unit {
+        "year" => tr!("duration" => "year"),
+        "years" => tr!("duration" => "years"),
+        "month" => tr!("duration" => "month"),
+        "months" => tr!("duration" => "months"),
+        "day" => tr!("duration" => "day"),
+        "days" => tr!("duration" => "days"),
+        "h" => tr!("duration" => "h"),
+        "m" => tr!("duration" => "m"),
+        "s" => tr!("duration" => "s"),
+        other => other.to_owned(),
+    }
+}
+
 /// A duration in the units that people use.
 #[must_use]
 pub fn spoken(duration: Duration) -> String {
     let text = humantime::format_duration(duration).to_string();
     let part = |part: &str| {
         let (count, unit) = part.split_at(part.find(char::is_alphabetic).unwrap_or(part.len()));
-        format!("{count}{}", tr!("duration" => unit))
+        format!("{count}{}", long(unit))
     };
     text.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::parser::ValueSource;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use tr::tr;
@@ -117,22 +116,6 @@ pub struct Keep {
     /// The same for numbers that nobody had or that were out of scope, beside --max-age and at most that; 0: always ask again
     #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = age)]
     pub max_age_not_found: Duration,
-}
-
-impl Keep {
-    /// Settles which of `state` and `no_state` counts, by where each comes from: a flag beats a variable. False where
-    /// both come in the same way.
-    pub fn agree(&mut self, state: Option<ValueSource>, no_state: Option<ValueSource>) -> bool {
-        if self.state.is_none() || !self.no_state {
-            return true;
-        }
-        match (state, no_state) {
-            (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => self.no_state = false,
-            (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => self.state = None,
-            _ => return false,
-        }
-        true
-    }
 }
 
 /// `dingmap state`.

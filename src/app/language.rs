@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use rspolib::pofile;
-use tr::{Translator, set_translator};
+use tr::{Translator, set_translator, tr};
 
 /// The languages that people are told things in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,6 +28,7 @@ static SPOKEN: OnceLock<Language> = OnceLock::new();
 /// The Chinese texts, a file for each room. The first has the header.
 const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/help.po"),
+    include_str!("../language/zh-CN/refusal.po"),
     include_str!("../language/zh-CN/failure.po"),
     include_str!("../language/zh-CN/settings.po"),
     include_str!("../language/zh-CN/run.po"),
@@ -76,6 +77,19 @@ impl Language {
         if let Some(texts) = self.texts() {
             set_translator!(texts);
         }
+    }
+
+    /// A text that does not stand in the code as a literal, since clap has it from a comment: the help of a flag, say. In the
+    /// language that is spoken, paragraph by paragraph; what has no words there stays English.
+    #[must_use]
+    pub fn of_help(english: &str) -> String {
+        english.split("\n\n").map(|paragraph| tr!(paragraph)).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// What clap says by itself, in the language that is spoken; what has no words there stays English.
+    #[must_use]
+    pub fn of_clap(english: &str) -> String {
+        tr!("clap" => english)
     }
 
     /// Its texts; none for English, which the code itself has.

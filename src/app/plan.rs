@@ -106,9 +106,10 @@ fn course(rate: Rate, Effort { least, most, .. }: &Effort, several: bool) -> (St
         return (tr!("open"), tr!("there is no limit: as long as the replies take"));
     };
     let end = |span: &Span| {
-        span.end
-            .as_ref()
-            .map_or_else(|| tr!("beyond the calendar"), |end| tr!("at {moment}", moment = clock(end)))
+        span.end.as_ref().map_or_else(
+            || tr!("beyond the calendar"),
+            |end| tr!("end" => "at {moment}", moment = clock(end)),
+        )
     };
     let text = if several {
         tr!(

@@ -36,6 +36,21 @@ pub fn print(mut error: Error) -> io::Result<()> {
     error.apply::<Told>().print()
 }
 
+/// What clap says, on one line and without usage, for who tells himself where that is.
+#[must_use]
+pub fn briefly(error: &Error) -> String {
+    let own = if Language::spoken() == Language::English { None } else { what(error) };
+    let text = own.map_or_else(
+        || {
+            let whole = error.to_string();
+            let whole = whole.split("\n\nUsage:").next().unwrap_or_default();
+            whole.split("\n\nFor more").next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        },
+        |what| std::iter::once(what).chain(tips(error)).collect::<Vec<_>>().join("; "),
+    );
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Shows the text that stands in the error.
 struct Told;
 
@@ -156,7 +171,7 @@ fn what(error: &Error) -> Option<String> {
 fn why(cause: &str) -> String {
     match cause.split_once(" is not in ") {
         Some((value, range)) => tr!("{value} is not in {range}", value, range),
-        None => tr!(cause),
+        None => Language::of_clap(cause),
     }
 }
 
@@ -185,8 +200,7 @@ fn tips(error: &Error) -> Vec<String> {
 fn quoted(tip: &str) -> String {
     let (words, names): (Vec<_>, Vec<_>) = tip.split('\'').enumerate().partition(|(at, _)| at % 2 == 0);
     let words: Vec<_> = words.into_iter().map(|(_, words)| words).collect();
-    let pattern: &str = &words.join("'_'");
-    let told = tr!(pattern);
+    let told = Language::of_clap(&words.join("'_'"));
     let mut names = names.into_iter().map(|(_, name)| name);
     told.split('_').fold(String::new(), |text, words| {
         if text.is_empty() { words.to_owned() } else { text + names.next().unwrap_or_default() + words }

@@ -8,11 +8,14 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::app::cli::{Cli, Command};
-use crate::app::exit::Exit;
+use crate::app::exit::{Exit, Failure};
 use crate::app::flags::Show;
 use crate::app::language::Language;
 use crate::app::terminal::Terminal;
-use crate::app::{completion, diff, manual, plan, refusal, rehearsal, resolve, state, variables};
+use crate::app::typed::{Refused, Typed};
+use crate::app::{
+    answer, completion, diff, manual, plan, refusal, rehearsal, resolve, state, typed, variables,
+};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -20,16 +23,20 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(exit) = completion::answered(&args) {
         return exit.into();
     }
-    Language::chosen(&args, |name| std::env::var_os(name)).speak();
-    let cli = match Cli::read(args) {
-        Ok(cli) => cli,
-        Err(error) => {
+    let set = typed::language(&args);
+    let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
+    Language::chosen(&args, |name| std::env::var_os(name).or_else(|| set(name))).speak();
+    let usual = Show::default();
+    let cli = match typed::read(&args) {
+        Ok(Typed::Run(cli)) => cli,
+        Ok(Typed::Settings(text)) => return ended(answer::whole(text.as_bytes()), &Terminal::new(&usual)),
+        Err(Refused::File(failure)) => return ended(Err(failure), &Terminal::new(&usual)),
+        Err(Refused::Line(error)) => {
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             let told = refusal::print(error);
             return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
-    let usual = Show::default();
     let show = match &cli.command {
         Command::Resolve(args) => &args.show,
         Command::Plan(args) => &args.show,
@@ -52,6 +59,11 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { directory } => manual::man(directory.as_deref()),
     };
+    ended(result, &terminal)
+}
+
+/// The exit status, of which people have been told by then.
+fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {

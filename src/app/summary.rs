@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tr::tr;
 
+use crate::app::advice::Advice;
 use crate::app::exit::{shown, spoken};
 use crate::app::files::Targets;
+use crate::domain::expect::Expected;
+use crate::domain::findings::Findings;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
@@ -62,9 +65,15 @@ pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
     )
 }
 
-/// The last block: counts, calls and the place of the output.
+/// The last block: counts, calls, how user ids on file compare where that was asked, advice, and the place of the output.
 #[must_use]
-pub fn closing(report: &Report, took: Duration, places: &Targets) -> String {
+pub fn closing(
+    report: &Report,
+    took: Duration,
+    places: &Targets,
+    expected: Option<&Findings>,
+    advice: &[Advice],
+) -> String {
     let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % report.asked);
     let calls = calls(report);
     let asked = if report.retries() > 0 {
@@ -79,6 +88,9 @@ pub fn closing(report: &Report, took: Duration, places: &Targets) -> String {
     if report.recalled > 0 {
         done.push(tr!("{n} row known from before" | "{n} rows known from before" % report.recalled));
     }
+    if report.kept > 0 {
+        done.push(tr!("{n} row kept as it was" | "{n} rows kept as they were" % report.kept));
+    }
     let rows = tr!("{n} row" | "{n} rows" % report.rows_in);
     let mut text = tr!("{rows} in {time}: {done}", rows, time = span(took), done = done.join(&tr!(", ")));
     for status in Status::ALL {
@@ -89,13 +101,12 @@ pub fn closing(report: &Report, took: Duration, places: &Targets) -> String {
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
-    text.push_str(&spent(report));
-    if report.rows(Status::OutOfScope) > 0 {
+    if let Some(findings) = expected {
         text.push('\n');
-        text.push_str(&tr!(
-            "out_of_scope: the app does not see these people; widen its contact scope in the developer console"
-        ));
+        text.push_str(&compared(findings, report.rows_out));
     }
+    text.push_str(&spent(report));
+    advise(&mut text, advice);
     let _ = write!(text, "\n{}", tr!("written to {place}", place = places.all));
     if let Some(failed) = &places.failed {
         let rows: u64 = Status::ALL
@@ -110,6 +121,19 @@ pub fn closing(report: &Report, took: Duration, places: &Targets) -> String {
         let _ = write!(text, "\n{told}");
     }
     text
+}
+
+/// How the user ids on file compare; rows that have none, or no definitive answer, are not compared.
+fn compared(findings: &Findings, rows: u64) -> String {
+    let [alike, other, missing] = Expected::ALL.map(|word| findings.expected(word));
+    let rest = rows.saturating_sub(alike + other + missing);
+    tr!(
+        "expected: match {alike}, mismatch {other}, missing {missing}; not compared {rest}",
+        alike,
+        other,
+        missing,
+        rest
+    )
 }
 
 /// What the calls were: by kind, their repeats by cause, how long replies took, and how long throttling held them. Lines that
@@ -206,8 +230,19 @@ pub fn lacking(characters: u64) -> Option<String> {
 
 /// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
 #[must_use]
-pub fn broken_off(report: &Report, took: Duration) -> String {
-    tr!("stopped after {time} and {calls}", time = span(took), calls = calls(report)) + &spent(report)
+pub fn broken_off(report: &Report, took: Duration, advice: &[Advice]) -> String {
+    let mut text = tr!("stopped after {time} and {calls}", time = span(took), calls = calls(report));
+    text.push_str(&spent(report));
+    advise(&mut text, advice);
+    text
+}
+
+/// Adds advice, a line each that begins with a line end.
+fn advise(text: &mut String, advice: &[Advice]) {
+    for advice in advice {
+        text.push('\n');
+        text.push_str(&advice.words());
+    }
 }
 
 fn meaning(status: Status) -> String {
@@ -262,7 +297,11 @@ mod tests {
         report.count(Status::Found);
         report.count(Status::Found);
         report.count(Status::OutOfScope);
-        let text = closing(&report, Duration::from_millis(1234), &places());
+        let advice = [Advice::OutOfScope { rows: 1 }];
+        let mut findings = Findings::default();
+        findings.expect(Expected::Mismatch);
+        report.rows_out = 3;
+        let text = closing(&report, Duration::from_millis(1234), &places(), Some(&findings), &advice);
         assert!(
             text.starts_with(
                 "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"
@@ -270,6 +309,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\n  found                2") && text.contains("contact scope"), "{text}");
+        assert!(text.contains("\nexpected: match 0, mismatch 1, missing 0; not compared 2\n"), "{text}");
         assert!(
             text.ends_with("written to standard output\n0 rows to try again written to failed.csv")
                 && !text.contains("held")
@@ -278,18 +318,20 @@ mod tests {
         report.holds = 1;
         report.held_by[Limit::App as usize] = Duration::from_secs(1);
         report.held_by[Limit::Address as usize] = Duration::from_mins(1);
-        let text = closing(&report, Duration::ZERO, &places());
+        report.kept = 2;
+        let text = closing(&report, Duration::ZERO, &places(), None, &advice);
+        assert!(text.contains(", 2 rows kept as they were\n") && !text.contains("expected"), "{text}");
         let spent = "\ncalls: 4 lookups (repeated: 1 after a transient answer, 1 with a new token), 1 token call\
                      \nreplies: half within 2.0ms, 95 % within 1.5s, 99 % within 1.5s\
                      \nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m";
         assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
         // One that wrote nothing has made its calls too.
-        let text = broken_off(&report, Duration::from_secs(2));
+        let text = broken_off(&report, Duration::from_secs(2), &[]);
         assert_eq!(text, format!("stopped after 2.0s and 4 calls{spent}"));
         let mut report = Report::default();
         report.token_calls = 2;
-        let text = broken_off(&report, Duration::ZERO);
+        let text = broken_off(&report, Duration::ZERO, &[]);
         assert_eq!(text, "stopped after 0.0s and 0 calls\ncalls: 0 lookups, 2 token calls");
-        assert_eq!(broken_off(&Report::default(), Duration::ZERO), "stopped after 0.0s and 0 calls");
+        assert_eq!(broken_off(&Report::default(), Duration::ZERO, &[]), "stopped after 0.0s and 0 calls");
     }
 }

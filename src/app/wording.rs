@@ -62,7 +62,7 @@ fn walked(command: Command, width: usize) -> Command {
 fn argument(arg: Arg, width: usize) -> Arg {
     let heading = arg.get_help_heading().map_or_else(
         || if arg.is_positional() { tr!("Arguments") } else { tr!("Options") },
-        |heading| tr!(heading),
+        Language::of_help,
     );
     let short = arg.get_help().map(own).unwrap_or_default();
     let long = arg.get_long_help().map_or_else(|| short.clone(), own);
@@ -125,8 +125,7 @@ impl Added {
 
 /// A text of the command line in the language that is spoken; the English one where there is none.
 fn own(english: &StyledStr) -> String {
-    let english: &str = &english.to_string();
-    tr!(english)
+    Language::of_help(&english.to_string())
 }
 
 fn resettable(text: Option<String>) -> Resettable<StyledStr> {

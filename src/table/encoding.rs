@@ -180,6 +180,22 @@ impl Encoding {
         self.tables().decode_without_bom_handling(bytes).0
     }
 
+    /// The text of some bytes, and for each byte of it how many of `bytes` stand before the end of its character.
+    #[must_use]
+    pub fn decoded(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
+        let mut decoder = self.tables().new_decoder_without_bom_handling();
+        let (mut text, mut behind) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
+        for (at, byte) in bytes.iter().enumerate() {
+            // One byte ends two characters at most: one that was cut short, and itself.
+            let mut room = [0; 32];
+            let last = at + 1 == bytes.len();
+            let (_, _, written, _) = decoder.decode_to_utf8(std::slice::from_ref(byte), &mut room, last);
+            text.extend_from_slice(room.get(..written).unwrap_or_default());
+            behind.resize(text.len(), at + 1);
+        }
+        (text, behind)
+    }
+
     /// How many bytes stand before the first one that is no text, if there is one.
     #[must_use]
     pub fn first_wrong(self, bytes: &[u8]) -> Option<usize> {

@@ -92,6 +92,23 @@ pub enum ColumnError {
         /// All columns.
         columns: Listing,
     },
+    /// The same, and the first row is not even a header.
+    #[error(
+        "{}",
+        tr!(
+            "line {line}: this row is data and no header, and the columns of the answers are found by their names; put a line \
+             with the names of all {width} columns above it, the last ones as resolve calls them (userid, exclusive_userids, \
+             status, errcode, errmsg)",
+            line = .line,
+            width = .width
+        )
+    )]
+    NoNames {
+        /// The line of the first row.
+        line: u64,
+        /// How many columns there are.
+        width: usize,
+    },
     /// What is wrong is so with the column that another flag asks for.
     #[error("{}", error.to_string().replace("--column", flag))]
     Asked {

@@ -56,7 +56,7 @@ fn columns_are_those_of_the_input_on_the_line() {
         // What a shell would take apart is offered by its position, and what may be a number not at all.
         (&["dingmap", "resolve", "staff.csv", "-c", ""][..], &["工号", "手机号", "3", "5"][..]),
         (&["dingmap", "plan", "staff.csv", "--column", "手"], &["手机号"]),
-        (&["dingmap", "plan", "-r", "5", "-o", "my staff.csv", "staff.csv", "--column", "手"], &["手机号"]),
+        (&["dingmap", "resolve", "-r", "5", "-o", "out.csv", "staff.csv", "--column", "手"], &["手机号"]),
         (&["dingmap", "diff", "none.csv", "staff.csv", "--key", "工"], &["工号"]),
         (&["dingmap", "resolve", "'my staff.csv'", "-c", "M"], &["Mobile"]),
         (&["dingmap", "resolve", r"my\ staff.csv", "-c", "M"], &["Mobile"]),

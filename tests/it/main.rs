@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod account;
+mod advice;
 mod answers;
 mod clients;
 mod columns;
@@ -15,6 +16,7 @@ mod dialects;
 mod diff;
 mod encodings;
 mod endings;
+mod expect;
 mod failed;
 mod faults;
 mod harness;
@@ -29,6 +31,7 @@ mod plan;
 mod progress;
 mod readme;
 mod refusals;
+mod retry;
 mod rows;
 mod samples;
 mod served;
