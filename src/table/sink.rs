@@ -21,10 +21,7 @@ const GATHERED: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The place cannot be written to; nothing was done yet.
-    #[error("{}", tr!(
-        "cannot create {target}: {cause}; {advice}",
-        target, cause, advice = advice(cause, flag)
-    ))]
+    #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
     Create {
         /// Where the output was to go.
         target: Target,
@@ -34,10 +31,7 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// Writing failed on the way; a file that stood there before is untouched.
-    #[error("{}", tr!(
-        "cannot write to {target}: {cause}; {advice}",
-        target, cause, advice = advice(cause, flag)
-    ))]
+    #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
     Write {
         /// Where the output goes.
         target: Target,
@@ -47,10 +41,7 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// The complete output could not be put under its name.
-    #[error("{}", tr!(
-        "cannot put the finished output in place as {target}: {cause}; {advice}",
-        target, cause, advice = advice(cause, flag)
-    ))]
+    #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
     Finish {
         /// Where the output goes.
         target: Target,

@@ -26,7 +26,8 @@ const LOGGING: [&str; 8] =
 /// Calls whose texts are for programs: `family` is a metric with what it means.
 const MEASURING: [&str; 1] = ["family"];
 /// Calls that look for a text in what another program said.
-const COMPARING: [&str; 5] = ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix"];
+const COMPARING: [&str; 6] =
+    ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix", "split"];
 
 /// Texts that look like prose and are not for people: the file, the text, and what it is.
 const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
