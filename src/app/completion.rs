@@ -61,7 +61,7 @@ pub fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
 /// The command line with the values that only this program knows.
 fn with_values(command: Command) -> Command {
     let values = |arg: clap::Arg| match arg.get_id().as_str() {
-        "column" | "key" => arg.add(ArgValueCandidates::new(columns)),
+        "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(columns)),
         "sheet" => arg.add(ArgValueCandidates::new(sheets)),
         "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(encodings)),
         "profile" => arg.add(ArgValueCandidates::new(profiles)),
@@ -112,12 +112,12 @@ fn sheets() -> Vec<CompletionCandidate> {
         let file = fs::File::open(path).ok()?;
         sheet::names(file).ok()
     });
-    let named = |(at, name): (usize, String)| {
+    let candidate = |(at, name): (usize, String)| {
         let plain = name.chars().all(char::is_alphanumeric);
         let value = if plain { name.clone() } else { (at + 1).to_string() };
         CompletionCandidate::new(value).help(Some(name.into())).display_order(Some(at))
     };
-    names.unwrap_or_default().into_iter().enumerate().map(named).collect()
+    names.unwrap_or_default().into_iter().enumerate().map(candidate).collect()
 }
 
 fn encodings() -> Vec<CompletionCandidate> {

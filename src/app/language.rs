@@ -41,6 +41,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/api.po"),
     include_str!("../language/zh-CN/engine.po"),
     include_str!("../language/zh-CN/reconcile.po"),
+    include_str!("../language/zh-CN/config.po"),
 );
 
 impl Language {

@@ -10,6 +10,7 @@ mod chinese;
 mod clients;
 mod columns;
 mod completion;
+mod config;
 mod containers;
 mod corpus;
 mod departure;
