@@ -168,6 +168,7 @@ pub mod app {
     pub mod config;
     pub mod glance;
     pub mod board;
+    pub mod bar;
     pub mod terminal;
     pub mod answer;
     pub mod kind;
@@ -175,6 +176,7 @@ pub mod app {
     pub mod printed;
     pub mod typed;
     pub mod files;
+    pub mod log;
     pub mod advice;
     pub mod advising;
     pub mod account;

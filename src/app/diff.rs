@@ -56,7 +56,6 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
-    terminal.begin(None);
     let tally = runtime.block_on(compared(args, old, new, terminal));
     terminal.finish();
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.

@@ -34,12 +34,21 @@ pub struct Show {
     /// The form of log lines
     #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// Append log lines to this file instead of writing them to standard error; without -v it gets what -v shows
+    #[arg(long, value_name = "FILE", env = "DINGMAP_LOG_FILE")]
+    pub log_file: Option<PathBuf>,
 }
 
 impl Default for Show {
     /// As without any flag, for commands that have nothing to show.
     fn default() -> Self {
-        Self { progress: Progress::Auto, quiet: false, verbose: 0, log_format: LogFormat::Text }
+        Self {
+            progress: Progress::Auto,
+            quiet: false,
+            verbose: 0,
+            log_format: LogFormat::Text,
+            log_file: None,
+        }
     }
 }
 

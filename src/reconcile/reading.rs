@@ -36,9 +36,10 @@ pub enum ReconcileError {
         cause: NoStatus,
     },
     /// A key has more rows than can belong to one person.
-    #[error(
-        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart"
-    )]
+    #[error("{}", tr!(
+        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
+        line, most
+    ))]
     Crowded {
         /// Which table it is.
         side: Side,
@@ -48,15 +49,16 @@ pub enum ReconcileError {
         most: usize,
     },
     /// Temporary files cannot be written or read.
-    #[error(
-        "sorting needs room for temporary files: {0}; make room in the output's directory (without -o: in TMPDIR), and run again"
-    )]
+    #[error("{}", tr!(
+        "sorting needs room for temporary files: {cause}; make room in the output's directory (without -o: in TMPDIR), and run again",
+        cause = .0
+    ))]
     Scratch(io::Error),
     /// The differences cannot be written.
-    #[error("cannot write the differences: {0}")]
+    #[error("{}", tr!("cannot write the differences: {cause}", cause = .0))]
     Output(io::Error),
     /// Somebody wants it to end.
-    #[error("interrupted")]
+    #[error("{}", tr!("interrupted"))]
     Interrupted,
 }
 
@@ -83,13 +85,8 @@ impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.first.iter().map(u64::to_string).collect();
         let more = if self.count > lines.len() as u64 { " …" } else { "" };
-        write!(
-            f,
-            "{} ({} {}{more})",
-            self.count,
-            if self.count == 1 { "line" } else { "lines" },
-            lines.join(", ")
-        )
+        let lines = lines.join(", ") + more;
+        f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
     }
 }
 
