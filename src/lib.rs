@@ -130,6 +130,7 @@ pub mod reconcile {
     //! Floor 3, two resolved tables against each other, in memory that does not grow with them. Blocking.
 
     pub mod sorting;
+    pub mod watch;
     pub mod reading;
     pub mod comparing;
 }
@@ -169,6 +170,7 @@ pub mod app {
     pub mod glance;
     pub mod board;
     pub mod chronicle;
+    pub mod bar;
     pub mod terminal;
     pub mod answer;
     pub mod kind;
@@ -176,6 +178,7 @@ pub mod app {
     pub mod printed;
     pub mod typed;
     pub mod files;
+    pub mod log;
     pub mod advice;
     pub mod advising;
     pub mod story;

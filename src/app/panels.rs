@@ -44,7 +44,7 @@ pub fn outcome(report: &Report) -> Markup {
                 p.note { (tr!("No row got an answer.")) }
             } @else {
                 (strip("rows", &title, &counts))
-                (counted(&title, &tr!("rows"), &lines.collect::<Vec<_>>()))
+                (counted(&title, &tr!("report" => "rows"), &lines.collect::<Vec<_>>()))
             }
             @if report.rows_out < report.rows_in {
                 p.note { (tr!(
@@ -213,7 +213,7 @@ pub fn trouble(report: &Report) -> Option<Markup> {
                     "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.holds,
                     time = span(report.held())
                 )) }
-                (counted(&tr!("Time held by limit"), &tr!("time"), &held))
+                (counted(&tr!("Time held by limit"), &tr!("report" => "time"), &held))
             }
         }
     })

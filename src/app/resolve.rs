@@ -141,7 +141,6 @@ fn attempt(
             terminal.say(&crowd);
             account.story.remarks.push(crowd);
         }
-        terminal.begin(total);
         Run { args, terminal, bounds, total, targets, memory, account }
             .run((source, manner), sinks, far, known, signals, question)
             .await
