@@ -129,6 +129,7 @@ pub mod reconcile {
     //! Floor 3, two resolved tables against each other, in memory that does not grow with them. Blocking.
 
     pub mod sorting;
+    pub mod watch;
     pub mod reading;
     pub mod comparing;
 }
@@ -167,6 +168,7 @@ pub mod app {
     pub mod config;
     pub mod glance;
     pub mod board;
+    pub mod bar;
     pub mod terminal;
     pub mod answer;
     pub mod kind;
@@ -174,6 +176,7 @@ pub mod app {
     pub mod printed;
     pub mod typed;
     pub mod files;
+    pub mod log;
     pub mod advice;
     pub mod advising;
     pub mod account;

@@ -79,7 +79,11 @@ impl Board {
                 trace!(status = status.name(), "row settled");
             }
             Event::Held { until, cause } => {
-                info!(seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(), %cause, "all calls rest");
+                info!(
+                    seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(),
+                    ?cause,
+                    "all calls rest"
+                );
                 self.hold = Some((*until, *cause));
             }
             Event::Rate(rate) => {
@@ -171,16 +175,16 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         // 30 numbers are open and 40 rows unread, half of which need a call: 50 calls at 20 a second.
         assert_eq!(
-            [board.glance().course(), board.glance().counts()].join(" | "),
+            [board.glance().course(usize::MAX), board.glance().counts(usize::MAX)].join(" | "),
             "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
         board
             .observe(&Event::Held { until: Instant::now() + Duration::from_mins(1), cause: Limit::Platform });
-        let line = board.glance().course();
+        let line = board.glance().course(usize::MAX);
         assert!(line.contains(" · throttled until ") && line.contains("(the platform's capacity)"), "{line}");
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(!board.glance().course().contains("throttled"));
+        assert!(!board.glance().course(usize::MAX).contains("throttled"));
         board.observe(&Event::Ending);
-        assert!(board.glance().course().contains("ending"));
+        assert!(board.glance().course(usize::MAX).contains("ending"));
     }
 }

@@ -14,6 +14,7 @@ use crate::app::cli::Cli;
 use crate::app::exit::{Exit, Failure};
 use crate::app::opening::{Input, regular};
 use crate::app::preset::profiles_of;
+use crate::app::wording;
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
@@ -31,7 +32,9 @@ const LARGEST_WORKBOOK: u64 = 4 << 20;
 pub fn answered(args: &[OsString]) -> Option<Exit> {
     std::env::var_os(VARIABLE)?;
     let here = std::env::current_dir().ok();
-    let asked = CompleteEnv::with_factory(|| with_values(Cli::command())).var(VARIABLE).completer("dingmap");
+    let asked = CompleteEnv::with_factory(|| with_values(wording::told(Cli::command(), usize::MAX)))
+        .var(VARIABLE)
+        .completer("dingmap");
     match asked.try_complete(args.iter().cloned(), here.as_deref()) {
         Ok(false) => None,
         Ok(true) => Some(Exit::Done),

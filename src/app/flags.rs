@@ -34,12 +34,21 @@ pub struct Show {
     /// The form of log lines
     #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// Append log lines to this file instead of writing them to standard error; without -v it gets what -v shows
+    #[arg(long, value_name = "FILE", env = "DINGMAP_LOG_FILE")]
+    pub log_file: Option<PathBuf>,
 }
 
 impl Default for Show {
     /// As without any flag, for commands that have nothing to show.
     fn default() -> Self {
-        Self { progress: Progress::Auto, quiet: false, verbose: 0, log_format: LogFormat::Text }
+        Self {
+            progress: Progress::Auto,
+            quiet: false,
+            verbose: 0,
+            log_format: LogFormat::Text,
+            log_file: None,
+        }
     }
 }
 
@@ -218,6 +227,9 @@ pub struct Diff {
     /// The encoding of both files [default: detected]
     #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING", help_heading = "Input")]
     pub encoding: Option<Encoding>,
+    /// The sheet of both workbooks, by name or number [default: the first with rows]
+    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "Input")]
+    pub sheet: Option<String>,
     /// Pass over so many lines above the header of both files
     #[arg(long, value_name = "N", env = "DINGMAP_SKIP_LINES", help_heading = "Input", default_value_t = 0)]
     pub skip_lines: u64,

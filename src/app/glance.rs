@@ -1,9 +1,9 @@
 //! One look at a run: how far it is, how fast, what holds it. Owns the words for people and the JSON for programs. Leaves
 //! counting to `board` and where it is shown to `terminal`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use console::{measure_text_width, truncate_str};
 use jiff::{Timestamp, Zoned};
 use serde_json::json;
 use tr::tr;
@@ -41,49 +41,83 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// How far the run is, how fast, and how long it will take.
+    /// How far the run is, how fast, and how long it will take, in so many cells at most. Where room is short the speed goes
+    /// first, then the reasons, then the rows: their share stands in the bar.
     #[must_use]
-    pub fn course(&self) -> String {
+    pub fn course(&self, cells: usize) -> String {
         let rows = self.rows;
-        let mut parts = vec![match self.total {
-            Some(total) => tr!("{rows} of {total} rows", rows, total),
-            None => tr!("{rows} rows", rows),
-        }];
+        let (rows, brief) = match self.total {
+            Some(total) => (tr!("{rows} of {total} rows", rows, total), format!("{rows}/{total}")),
+            None => (tr!("{rows} rows", rows), tr!("{rows} rows", rows)),
+        };
         let speed = self.speed;
-        parts.push(match self.rate.per_second() {
+        let speed = match self.rate.per_second() {
             Some(_) => tr!("{speed} of {rate} calls/s", speed = format_args!("{speed:.1}"), rate = self.rate),
             None => tr!("{speed} calls/s", speed = format_args!("{speed:.0}")),
-        });
+        };
+        let ways = match self.matter() {
+            Some([whole, short]) => vec![
+                [&*rows, &speed, &whole].join(" · "),
+                [&*rows, &whole].join(" · "),
+                [&*rows, &short].join(" · "),
+                [&*brief, &short].join(" · "),
+                if self.left_alone() { rows } else { short },
+                brief,
+            ],
+            None => vec![[&*rows, &speed].join(" · "), rows, brief],
+        };
+        fitting(&ways, cells)
+    }
+
+    /// Whether there is nothing to tell but how long it will take.
+    fn left_alone(&self) -> bool {
+        !self.ending && self.held.is_none() && self.trouble.is_none()
+    }
+
+    /// What a person has to know most, whole and in short.
+    fn matter(&self) -> Option<[String; 2]> {
         if self.ending {
-            parts.push(tr!("ending: waiting for the calls under way"));
+            Some([tr!("ending: waiting for the calls under way"), tr!("ending")])
         } else if let Some((rest, cause)) = self.held {
             let time = Zoned::now().saturating_add(rest);
             let time = time.strftime("%H:%M:%S");
-            parts.push(tr!("throttled until {time} ({cause})", time, cause));
+            let whole = tr!("throttled until {time} ({cause})", time, cause);
+            Some([whole, tr!("throttled until {time}", time)])
         } else if let Some(reason) = &self.trouble {
-            parts.push(tr!("no token yet: {cause}; trying again", cause = reason));
-        } else if let Some(left) = self.left {
-            parts.push(tr!("about {left} left", left = rounded(left)));
+            Some([tr!("no token yet: {cause}; trying again", cause = reason), tr!("no token yet")])
+        } else {
+            let left = self.left.map(|left| tr!("about {left} left", left = rounded(left)))?;
+            Some([left.clone(), left])
         }
-        parts.join(" · ")
     }
 
-    /// What became of the rows so far.
+    /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
     #[must_use]
-    pub fn counts(&self) -> String {
-        let mut line = String::new();
+    pub fn counts(&self, cells: usize) -> String {
+        let mut parts = Vec::new();
         for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
-            if rows > 0
-                || matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed)
-            {
-                let between = if line.is_empty() { "" } else { " · " };
-                let _ = write!(line, "{between}{} {rows}", status.name().replace('_', " "));
+            let usual = matches!(status, Status::Found | Status::NotFound | Status::Invalid | Status::Failed);
+            let rank = match status {
+                Status::Found => 0,
+                _ if rows == 0 => 5,
+                Status::Failed => 1,
+                Status::NotFound => 2,
+                _ => 4,
+            };
+            if rows > 0 || usual {
+                parts.push((rank, format!("{} {rows}", status.name().replace('_', " "))));
             }
         }
         if self.retrying > 0 {
-            let _ = write!(line, " · {}", tr!("retrying {n}", n = self.retrying));
+            parts.push((3, tr!("retrying {n}", n = self.retrying)));
         }
-        line
+        let mut ways = Vec::new();
+        while !parts.is_empty() {
+            ways.push(parts.iter().map(|(_, part)| &**part).collect::<Vec<_>>().join(" · "));
+            let least = parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map(|(at, _)| at);
+            parts.remove(least.unwrap_or_default());
+        }
+        fitting(&ways, cells)
     }
 
     /// The same as one JSON object on one line; times are in seconds.
@@ -108,5 +142,52 @@ impl Glance {
             "seconds_left": self.left.map(|left| left.as_secs()),
         })
         .to_string()
+    }
+}
+
+/// The first of these that takes so many cells at most, or what fits of the last one. Chinese takes two cells a character.
+fn fitting(ways: &[String], cells: usize) -> String {
+    let last = ways.len().saturating_sub(1);
+    let fits = ways.iter().position(|way| measure_text_width(way) <= cells).unwrap_or(last);
+    ways.get(fits).map(|way| truncate_str(way, cells, "…").into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_is_told_by_cells_and_the_most_important_first() {
+        let ways = ["系统繁忙 · 20".to_owned(), "系统繁忙".to_owned()];
+        for (cells, expected) in
+            [(13, "系统繁忙 · 20"), (12, "系统繁忙"), (8, "系统繁忙"), (7, "系统繁…"), (6, "系统…"), (1, "…")]
+        {
+            assert_eq!(fitting(&ways, cells), expected, "{cells}");
+        }
+        let mut glance = Glance {
+            rows: 12_345,
+            total: Some(100_000),
+            by_status: [12_000, 200, 40, 50, 20, 35, 0],
+            calls: 12_300,
+            speed: 19.8,
+            rate: Rate::of(20.0),
+            retrying: 3,
+            held: None,
+            trouble: None,
+            ending: false,
+            left: Some(Duration::from_secs(4383)),
+        };
+        for (cells, expected) in
+            [(58, "12345 of 100000 rows · about 1h 13m 3s left"), (18, "12345/100000"), (5, "1234…")]
+        {
+            assert_eq!(glance.course(cells), expected, "{cells}");
+        }
+        assert_eq!(glance.counts(39), "found 12000 · not found 200 · failed 35");
+        assert_eq!(glance.counts(12), "found 12000");
+        glance.held = Some((Duration::from_secs(60), Limit::Platform));
+        assert!(glance.course(58).ends_with(" (the platform's capacity)"), "{}", glance.course(58));
+        for cells in [38, 24] {
+            assert!(glance.course(cells).starts_with("throttled until "), "{}", glance.course(cells));
+        }
     }
 }

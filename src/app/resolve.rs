@@ -136,7 +136,6 @@ fn attempt(
         {
             terminal.say(&crowd);
         }
-        terminal.begin(total);
         Run { args, terminal, bounds, total, targets, memory, account }
             .run((source, manner), sinks, far, known, signals, question)
             .await

@@ -1,17 +1,17 @@
 //! Standard error: the bar, the lines, the logs and the messages, none of which tears another. The only file that
 //! writes there. Leaves what is said to its callers.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::app::flags::{LogFormat, Progress, Show};
+use crate::app::bar::{Screen, lines};
+use crate::app::flags::{Progress, Show};
 use crate::app::glance::Glance;
 
 /// Redraws a second at most.
@@ -29,6 +29,8 @@ pub struct Terminal {
     draws: bool,
     manner: Manner,
     bar: ProgressBar,
+    /// What the bar shows: nothing before the first look at a run.
+    seen: Arc<Mutex<Option<Glance>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,61 +42,48 @@ enum Manner {
 }
 
 impl Terminal {
-    /// Chooses how to show progress: a bar needs a terminal that can redraw a line.
+    /// Chooses how to show progress: a bar needs a terminal that can redraw a line. Where `rows` go to standard output, that
+    /// has to lead elsewhere, or they and the bar would tear each other.
     #[must_use]
-    pub fn new(show: &Show) -> Self {
-        let draws =
-            standard_error().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    pub fn new(show: &Show, rows: bool) -> Self {
+        let kind = std::env::var_os("TERM").unwrap_or_default();
+        let draws = standard_error().is_terminal() && !kind.is_empty() && kind != "dumb";
         let manner = match show.progress {
             _ if show.quiet => Manner::Silent,
             Progress::None => Manner::Silent,
             Progress::Json => Manner::Json,
-            Progress::Auto | Progress::Bar if draws => Manner::Bar,
+            Progress::Auto | Progress::Bar if draws && !(rows && console::user_attended()) => Manner::Bar,
             _ => Manner::Line,
         };
-        Self { quiet: show.quiet, draws, manner, bar: ProgressBar::hidden() }
-    }
-
-    /// Sends log lines here. Only this crate's: those of the HTTP client print URLs, which carry the token.
-    pub fn log(&self, show: &Show) {
-        let level = match (show.quiet, show.verbose) {
-            (true, _) => LevelFilter::ERROR,
-            (_, 0) => LevelFilter::WARN,
-            (_, 1) => LevelFilter::INFO,
-            (_, 2) => LevelFilter::DEBUG,
-            _ => LevelFilter::TRACE,
-        };
-        let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(self.clone());
-        let filter = Targets::new().with_target("dingmap", level);
-        let registry = tracing_subscriber::registry().with(filter);
-        // Fails only where a subscriber was set before, which then serves as well.
-        let _ = match show.log_format {
-            LogFormat::Text => registry.with(layer.with_ansi(self.colours())).try_init(),
-            LogFormat::Json => registry.with(layer.json()).try_init(),
-        };
+        let terminal =
+            Self { quiet: show.quiet, draws, manner, bar: ProgressBar::hidden(), seen: Arc::default() };
+        if manner == Manner::Bar {
+            terminal.show_bar();
+        }
+        terminal
     }
 
     /// Whether colours are shown: on a terminal that can, unless the user wants none (no-color.org).
-    fn colours(&self) -> bool {
+    #[must_use]
+    pub fn colours(&self) -> bool {
         self.draws && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
     }
 
-    /// Begins to show progress, of so many rows where that is known. Clones share the bar, so that a log line goes
-    /// above it and not through it.
-    pub fn begin(&self, total: Option<u64>) {
-        if self.manner == Manner::Bar {
-            let shape = if total.is_some() {
-                "{wide_bar:.cyan/dim} {percent:>3}%\n{prefix}\n{wide_msg}"
-            } else {
-                "{spinner} {prefix}\n{wide_msg}"
-            };
-            if let Ok(style) = ProgressStyle::with_template(shape) {
-                self.bar.set_style(style.progress_chars("━╸─"));
+    /// Lets the bar be drawn. Clones share it, so that a log line goes above it and not through it.
+    fn show_bar(&self) {
+        let (seen, term, colours) = (self.seen.clone(), Term::buffered_stderr(), self.colours());
+        let columns = term.clone();
+        // The width is asked for at each drawing, since it changes when somebody pulls at the window.
+        let write = move |_: &ProgressState, text: &mut dyn fmt::Write| {
+            if let Some(glance) = &*seen.lock().unwrap_or_else(PoisonError::into_inner) {
+                // Writing to a string does not fail.
+                let _ = text.write_str(&lines(glance, columns.size().1, colours));
             }
-            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
-            if let Some(rows) = total {
-                self.bar.set_length(rows);
-            }
+        };
+        if let Ok(style) = ProgressStyle::with_template("{lines}") {
+            self.bar.set_style(style.with_key("lines", write));
+            // It is drawn at each tick and behind each message, and at no other time.
+            self.bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(Screen::new(term))));
         }
     }
 
@@ -113,9 +102,7 @@ impl Terminal {
     pub fn progress(&self, glance: &Glance) {
         match self.manner {
             Manner::Bar => {
-                self.bar.set_position(glance.rows);
-                self.bar.set_prefix(glance.course());
-                self.bar.set_message(glance.counts());
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(glance.clone());
                 self.bar.tick();
             }
             Manner::Line => self.tell(glance),
@@ -124,9 +111,27 @@ impl Terminal {
         }
     }
 
+    /// Shows how far other work is than a run: `words`, or an `object` for programs.
+    pub fn course(&self, words: &str, object: impl FnOnce() -> String) {
+        match self.manner {
+            Manner::Bar => {
+                self.bar.set_prefix(words.to_owned());
+                self.bar.tick();
+            }
+            Manner::Line => self.say(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S"))),
+            Manner::Json => self.say(&object()),
+            Manner::Silent => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Says how far the run is, however progress is shown.
     pub fn tell(&self, glance: &Glance) {
-        let (course, counts) = (glance.course(), glance.counts());
+        let (course, counts) = (glance.course(usize::MAX), glance.counts(usize::MAX));
         self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")));
     }
 

@@ -98,28 +98,35 @@ fn clean(what: &str, text: &str, numbers: bool) {
 }
 
 /// One run, all that it says and leaves behind, and what is told of its state.
-fn scanned(what: &str, script: Script, given: bool, format: &str) -> Ended {
+fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
     let (api, desk) = (Api::new(script), Desk::new());
     // So many that a run can tell from the first twenty that nothing will work.
     let others: Vec<_> = (10..32).map(|n| format!("139000000{n}\n")).collect();
     let input = desk.file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.env("DINGTALK_APP_SECRET", SECRET);
+    // A hold takes its time, so each answer meets one of the two forms of the log, in one of its two places.
+    let (format, filed) = (if place % 2 == 0 { "json" } else { "text" }, place / 2 % 2 == 0);
     command.args(["-vvv", "--log-format", format, "--progress", "line", "--partial"]);
+    if filed {
+        command.arg("--log-file").arg(desk.path("run.log"));
+    }
     command.args(["--max-retries", "1", "--retry-max", "5ms", "--timeout", "300ms", "--patience", "1200ms"]);
     if given {
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
         command.env("DINGTALK_ACCESS_TOKEN", TOKEN);
     }
-    let papers = ["run.json", "run.prom", "failed.csv"];
+    let papers = ["run.json", "run.prom", "failed.csv", "run.log"];
     for (flag, name) in ["--summary", "--metrics", "--failed"].into_iter().zip(papers) {
         command.arg(flag).arg(desk.path(name));
     }
     let ended = run(&mut command);
     assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
-    for (name, numbers) in papers.into_iter().zip([true, true, false]) {
+    for (name, numbers) in papers.into_iter().zip([true, true, false, true]) {
         clean(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
     }
+    let logged = if filed { fs::read_to_string(desk.path("run.log")).unwrap() } else { ended.stderr.clone() };
+    assert!(logged.contains("TRACE") && logged.contains("began"), "{what}: {logged}");
     clean(what, &ended.stdout, true);
     clean(what, &ended.stderr, true);
     clean(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
@@ -140,9 +147,7 @@ fn scanned(what: &str, script: Script, given: bool, format: &str) -> Ended {
 fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
     for (place, answer) in lookups().into_iter().enumerate() {
         let what = format!("{answer:?}");
-        // A hold takes its time, so each answer meets one of the two forms of the log.
-        let format = if place % 2 == 0 { "json" } else { "text" };
-        let ended = scanned(&what, Script { always: Some(answer), ..unlimited() }, true, format);
+        let ended = scanned(&what, Script { always: Some(answer), ..unlimited() }, true, place);
         assert!(!ended.stderr.is_empty());
     }
 }
@@ -200,8 +205,7 @@ fn no_failure_of_a_token_call_shows_a_secret() {
     for (place, answer) in tokens().into_iter().enumerate() {
         let what = format!("token call: {answer:?}");
         let turns = std::iter::repeat_n(answer, 50).collect();
-        let format = if place % 2 == 0 { "json" } else { "text" };
-        scanned(&what, Script { token_turns: turns, ..unlimited() }, false, format);
+        scanned(&what, Script { token_turns: turns, ..unlimited() }, false, place);
     }
 }
 

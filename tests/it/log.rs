@@ -1,0 +1,138 @@
+//! The file that log lines are appended to: what gets there and what does not, and that nothing that happens to it costs a
+//! run anything.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use dingmap::sandbox::script::{Answer, Script};
+use serde_json::Value;
+
+use crate::harness::{Api, Desk, dingmap, rows, run, staff, unlimited};
+use crate::served::Process;
+
+fn objects(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+fn messages(objects: &[Value]) -> Vec<&str> {
+    objects.iter().map(|object| object["fields"]["message"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() {
+    let mut script = unlimited();
+    script.calls.insert(2, Answer::Code { code: -1, msg: "系统繁忙".to_owned() });
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, log) = (desk.file("staff.csv", staff(3)), desk.path("run.log"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["--log-format", "json", "-q", "--log-file"]).arg(&log);
+    let ended = run(&mut command);
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+    let first = objects(&log);
+    assert_eq!(messages(&first), ["began", "a token was fetched", "tries again", "ended"]);
+    assert!(first.iter().all(|object| object["level"] == "INFO"), "{first:?}");
+    let moments: Vec<jiff::Timestamp> =
+        first.iter().map(|object| object["timestamp"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(moments.is_sorted(), "{moments:?}");
+    assert_eq!(first[3]["fields"]["status"], 0);
+    assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // The next run goes on behind it, and says in it why it ended; standard error has its messages as ever.
+    let mut command = api.resolve(Path::new("/nowhere.csv"), &desk.path("out.csv"));
+    let ended = run(command.env("DINGMAP_LOG_FILE", &log).env("DINGMAP_LOG_FORMAT", "json").arg("-vvv"));
+    assert_eq!(ended.status, Some(3));
+    assert!(ended.stderr.starts_with("dingmap: ") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
+    let both = objects(&log);
+    assert_eq!(both[..4], first);
+    let last = &both[both.len() - 1]["fields"];
+    assert_eq!((&last["message"], &last["status"]), (&"ended".into(), &3.into()));
+    assert!(last["failure"].as_str().unwrap().contains("/nowhere.csv"), "{last}");
+}
+
+#[test]
+fn every_command_that_logs_takes_it_and_more_v_say_more() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, log) = (desk.file("staff.csv", staff(3)), desk.path("run.log"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.arg("-vv").arg("--log-file").arg(&log));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(
+        text.contains("DEBUG answered") && text.contains("139****0000") && !text.contains('\x1b'),
+        "{text}"
+    );
+    assert!(!ended.stderr.contains("answered"), "{}", ended.stderr);
+    for command in ["plan", "diff", "state info"] {
+        let log = desk.path(command.replace(' ', "-"));
+        let mut typed = dingmap();
+        typed.args(command.split(' '));
+        match command {
+            "plan" => typed.arg(&input),
+            "diff" => typed.arg(desk.path("out.csv")).arg(desk.path("out.csv")),
+            _ => typed.arg("--state").arg(api.state()),
+        };
+        let ended = run(typed.arg("--log-file").arg(&log));
+        assert_eq!(ended.status, Some(0), "{command}: {}", ended.stderr);
+        assert!(fs::read_to_string(&log).unwrap().contains("ended status=0"), "{command}");
+    }
+}
+
+#[test]
+fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(3)), desk.path("out.csv"));
+    for (name, status, word) in [
+        ("no/such/directory/run.log", 7, "No such file or directory"),
+        ("", 7, "directory"),
+        ("staff.csv", 2, "is the input already"),
+        ("out.csv", 2, "is the output already"),
+        ("failed.csv", 2, "is --failed already"),
+        ("state.redb", 2, "is --state already"),
+    ] {
+        let mut command = api.resolve(&input, &output);
+        command.arg("--failed").arg(desk.path("failed.csv")).arg("--state").arg(desk.path("state.redb"));
+        let ended = run(command.arg("--log-file").arg(desk.path(name)));
+        assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.contains("--log-file: ") && ended.stderr.contains(word), "{}", ended.stderr);
+    }
+    let ended = run(api.resolve(&input, &output).args(["--log-file", "-"]));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    let ended = run(dingmap().arg("plan").arg(&input).arg("--log-file").arg(&input));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["staff.csv"]);
+    assert_eq!(fs::read_to_string(&input).unwrap(), staff(3));
+    assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
+}
+
+#[test]
+fn a_full_disk_costs_log_lines_and_nothing_else() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("staff.csv", staff(60)), desk.path("out.csv"));
+    let ended = run(api.resolve(&input, &output).args(["-vvv", "-q", "--log-file", "/dev/full"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot write /dev/full: No space left"), "{}", ended.stderr);
+    assert_eq!(rows(&output).iter().filter(|row| row["status"] == "found").count(), 60);
+}
+
+#[test]
+fn a_log_file_that_is_moved_keeps_the_lines_of_its_run() {
+    let latency = Duration::from_millis(100);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let (input, log) = (desk.file("staff.csv", staff(40)), desk.path("run.log"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["--workers", "2", "-vv", "--log-format", "json", "--log-file"]).arg(&log);
+    let mut process = Process::start(&mut command);
+    while api.ledger().calls().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::rename(&log, desk.path("run.log.1")).unwrap();
+    let ended = process.end();
+    assert_eq!((ended.status, log.exists()), (Some(0), false), "{}", ended.stderr);
+    let objects = objects(&desk.path("run.log.1"));
+    assert_eq!(messages(&objects).iter().filter(|message| **message == "answered").count(), 40);
+    assert_eq!(messages(&objects).last(), Some(&"ended"));
+}

@@ -1,0 +1,214 @@
+//! A pseudo-terminal with the executable on it, and the emulation of a terminal that shows what a person sees there, at each
+//! moment. Leaves what ought to be seen to the tests.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use vt100::Parser;
+
+use crate::served::until;
+
+/// Rows of every terminal here.
+const HEIGHT: u16 = 24;
+
+/// Where the program's standard streams lead.
+pub(super) enum Streams {
+    /// All three to the terminal.
+    All,
+    /// As `All`, but for standard output, which the command has set itself.
+    ButOutput,
+    /// As `All`, but for standard error, which the command has set itself.
+    ButErrors,
+}
+
+/// What came, and what it looked like on the way.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) bytes: Vec<u8>,
+    /// What no moment may show: bars that are broken, or more than one.
+    pub(super) faults: Vec<String>,
+}
+
+/// The program on its terminal.
+pub(super) struct Pty {
+    child: Child,
+    master: Option<OwnedFd>,
+    screen: Arc<Mutex<(Parser, Seen)>>,
+    gone: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Pty {
+    /// Starts a command in a session of its own, whose terminal has so many columns.
+    pub(super) fn start(command: &Command, columns: u16, streams: &Streams) -> Self {
+        Self::start_with(command, columns, streams, |_| {})
+    }
+
+    /// The same, with streams that `set` leads elsewhere.
+    pub(super) fn start_with(
+        command: &Command,
+        columns: u16,
+        streams: &Streams,
+        set: impl FnOnce(&mut Command),
+    ) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        tcsetwinsize(&master, size(columns)).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let name = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+        let noctty = OpenptFlags::NOCTTY.bits().cast_signed();
+        let terminal = OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
+        let stream = || terminal.try_clone().unwrap();
+        // A session of its own, so that the terminal is the one that Ctrl-C and the hangup come from.
+        let mut wrapped = Command::new("setsid");
+        wrapped.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        wrapped.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => wrapped.env(name, value),
+                None => wrapped.env_remove(name),
+            };
+        }
+        wrapped.stdin(stream()).stdout(stream()).stderr(stream());
+        match streams {
+            Streams::All => {}
+            Streams::ButOutput | Streams::ButErrors => set(&mut wrapped),
+        }
+        let child = wrapped.spawn().unwrap();
+        let parser = Parser::new(nonzero(HEIGHT), nonzero(columns), 1000);
+        let screen = Arc::new(Mutex::new((parser, Seen::default())));
+        let gone = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (screen, gone, master) = (screen.clone(), gone.clone(), master.try_clone().unwrap());
+            rustix::io::ioctl_fionbio(&master, true).unwrap();
+            std::thread::spawn(move || read(&mut File::from(master), &screen, &gone))
+        };
+        Self { child, master: Some(master), screen, gone, reader: Some(reader) }
+    }
+
+    /// What the screen shows: its rows, without blanks at their ends.
+    pub(super) fn rows(&self) -> Vec<String> {
+        let screen = self.screen.lock().unwrap();
+        rows(&screen.0)
+    }
+
+    /// The lines of the bar, where it is to be seen.
+    pub(super) fn bar(&self) -> Option<[String; 3]> {
+        let rows = self.rows();
+        let at = rows.iter().position(|row| is_bar(row))?;
+        rows[at..].iter().take(3).cloned().collect::<Vec<_>>().try_into().ok()
+    }
+
+    /// Waits until some row has these words.
+    pub(super) fn wait_for(&self, words: &str) {
+        until(words, || self.rows().iter().any(|row| row.contains(words)).then_some(()));
+    }
+
+    /// Makes the terminal wider or narrower.
+    pub(super) fn resize(&self, columns: u16) {
+        let mut screen = self.screen.lock().unwrap();
+        tcsetwinsize(self.master.as_ref().unwrap(), size(columns)).unwrap();
+        screen.0.set_size(nonzero(HEIGHT), nonzero(columns));
+    }
+
+    /// Presses keys.
+    pub(super) fn press(&self, keys: &str) {
+        let master = self.master.as_ref().unwrap().try_clone().unwrap();
+        File::from(master).write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Takes the terminal away, as the end of a connection does.
+    pub(super) fn hang_up(&mut self) {
+        self.gone.store(true, Ordering::Relaxed);
+        self.reader.take().unwrap().join().unwrap();
+        self.master = None;
+    }
+
+    /// Waits for the end: the exit status, and all that was seen.
+    pub(super) fn end(&mut self) -> (Option<i32>, Seen) {
+        let status = until("the end of the process", || self.child.try_wait().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        let seen = std::mem::take(&mut self.screen.lock().unwrap().1);
+        (status.code(), seen)
+    }
+
+    /// Whether the cursor is to be seen, and at the beginning of a line below everything else.
+    pub(super) fn is_tidy(&self) -> bool {
+        let screen = self.screen.lock().unwrap();
+        let (row, column) = screen.0.screen().cursor_position();
+        let below = rows(&screen.0).iter().skip(usize::from(row)).all(String::is_empty);
+        !screen.0.screen().hide_cursor() && column == 0 && below
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.gone.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Shows what comes until nobody has the terminal any more.
+fn read(master: &mut File, screen: &Mutex<(Parser, Seen)>, gone: &AtomicBool) {
+    let mut buffer = [0; 4096];
+    while !gone.load(Ordering::Relaxed) {
+        match master.read(&mut buffer) {
+            Ok(length) if length > 0 => {
+                let (parser, seen) = &mut *screen.lock().unwrap();
+                parser.process(&buffer[..length]);
+                seen.bytes.extend_from_slice(&buffer[..length]);
+                seen.faults.extend(fault(parser));
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            // Linux says so when the last one has closed it.
+            _ => return,
+        }
+    }
+}
+
+/// What is wrong with the bar on the screen.
+fn fault(parser: &Parser) -> Option<String> {
+    let rows = rows(parser);
+    let bars: Vec<_> = (0..rows.len()).filter(|at| is_bar(&rows[*at])).collect();
+    let broken = |at: &usize| {
+        (*at..at + 3).any(|row| parser.screen().row_wrapped(u16::try_from(row).unwrap()))
+            || rows.iter().skip(at + 3).any(|row| !row.is_empty())
+    };
+    (bars.len() > 1 || bars.iter().any(broken)).then(|| rows.join("\n"))
+}
+
+fn is_bar(row: &str) -> bool {
+    row.starts_with(['━', '╸', '─'])
+}
+
+fn rows(parser: &Parser) -> Vec<String> {
+    let columns = parser.screen().size().1.get();
+    parser.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect()
+}
+
+fn size(columns: u16) -> Winsize {
+    Winsize { ws_row: HEIGHT, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn nonzero(n: u16) -> NonZeroU16 {
+    NonZeroU16::new(n).unwrap()
+}
