@@ -19,6 +19,8 @@ pub mod domain {
     pub mod spelling;
     pub mod mobile;
     pub mod outcome;
+    pub mod expect;
+    pub mod findings;
     pub mod entry;
     pub mod reply;
     pub mod verdict;
@@ -38,6 +40,7 @@ pub mod table {
     pub mod usual;
     pub mod guess;
     pub mod heading;
+    pub mod near;
     pub mod dialect;
     pub mod lead;
     pub mod columns;
@@ -58,6 +61,8 @@ pub mod table {
     pub mod survey;
     pub mod draft;
     pub mod target;
+    pub mod splice;
+    pub mod quoting;
     pub mod sink;
     #[cfg(test)]
     mod round_trip;
@@ -116,6 +121,7 @@ pub mod engine {
     pub mod remote;
     pub mod dispatcher;
     pub mod pipeline;
+    pub mod manner;
     pub mod feed;
 }
 
@@ -146,10 +152,15 @@ pub mod app {
     //! standard error.
 
     pub mod language;
+    pub mod wording;
+    pub mod refusal;
+    pub mod help;
+    pub mod origin;
     pub mod flags;
     pub mod input;
     pub mod cli;
     pub mod exit;
+    pub mod variables;
     pub mod signals;
     pub mod network;
     pub mod secret;
@@ -159,11 +170,18 @@ pub mod app {
     pub mod bar;
     pub mod terminal;
     pub mod answer;
+    pub mod kind;
+    pub mod preset;
+    pub mod printed;
+    pub mod typed;
     pub mod files;
     pub mod log;
+    pub mod advice;
+    pub mod advising;
     pub mod account;
     pub mod papers;
     pub mod summary;
+    pub mod retry;
     pub mod opening;
     pub mod outlook;
     pub mod recall;
@@ -178,6 +196,7 @@ pub mod app {
     pub mod outline;
     pub mod plan;
     pub mod state;
+    pub mod completion;
     pub mod manual;
     pub mod start;
 }

@@ -9,9 +9,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::app::advice::{Advice, Told as Advised, limit};
 use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure, shown};
 use crate::app::input::{Mainland, Switch};
+use crate::domain::expect::Expected;
+use crate::domain::findings::Findings;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
@@ -43,6 +46,10 @@ pub struct Account {
     holds: Holds,
     /// How long replies to lookups took; none where there was none.
     latency_seconds: Option<Percentiles>,
+    /// Rows by how their user id on file compares; none where that was not asked.
+    expected: Option<BTreeMap<&'static str, u64>>,
+    /// What can be done so that the next run goes better.
+    advice: Vec<Advised>,
     #[serde(skip)]
     began: Timestamp,
 }
@@ -90,6 +97,7 @@ struct Told {
     mainland: &'static str,
     exclusive_accounts: bool,
     partial: bool,
+    retry_failed: bool,
 }
 
 /// What became of the numbers.
@@ -101,6 +109,8 @@ struct Numbers {
     rows_shared: u64,
     /// Rows whose answer was known from before.
     rows_known: u64,
+    /// Rows that had their answer in the input.
+    rows_kept: u64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -153,6 +163,7 @@ impl Account {
             },
             exclusive_accounts: args.directory.exclusive_accounts,
             partial: args.partial,
+            retry_failed: args.retry_failed,
         };
         let mut account = Self {
             format: FORMAT,
@@ -170,6 +181,8 @@ impl Account {
             calls: Calls::default(),
             holds: Holds::default(),
             latency_seconds: None,
+            expected: None,
+            advice: Vec::new(),
             began: Timestamp::now(),
         };
         account.report(&Report::default());
@@ -199,8 +212,12 @@ impl Account {
     pub fn report(&mut self, report: &Report) {
         self.rows = Status::ALL.map(|status| (status.name(), report.rows(status))).into();
         self.rows.extend([("in", report.rows_in), ("out", report.rows_out)]);
-        self.numbers =
-            Numbers { asked: report.asked, rows_shared: report.shared, rows_known: report.recalled };
+        self.numbers = Numbers {
+            asked: report.asked,
+            rows_shared: report.shared,
+            rows_known: report.recalled,
+            rows_kept: report.kept,
+        };
         let repeated = Repeat::ALL.map(|cause| (repeat(cause), report.repeats(cause))).into();
         self.calls = Calls { lookups: report.calls, repeated, token: report.token_calls };
         self.holds = Holds {
@@ -213,6 +230,16 @@ impl Account {
         let within = |share| report.latency.within(share).map(|time| time.as_secs_f64());
         self.latency_seconds =
             (|| Some(Percentiles { p50: within(0.5)?, p95: within(0.95)?, p99: within(0.99)? }))();
+    }
+
+    /// How the user ids on file were found to compare, in a run that was asked for that.
+    pub fn expected(&mut self, findings: &Findings) {
+        self.expected = Some(Expected::ALL.map(|word| (word.name(), findings.expected(word))).into());
+    }
+
+    /// What can be done so that the next run goes better.
+    pub fn advised(&mut self, advice: &[Advice]) {
+        self.advice = advice.iter().map(Advised::of).collect();
     }
 
     /// The output stands under its name.
@@ -311,19 +338,6 @@ fn repeat(cause: Repeat) -> &'static str {
         Repeat::Throttled => "throttled",
         Repeat::Token => "token",
         Repeat::Unknown => "unknown_code",
-    }
-}
-
-/// What was exceeded, in a word.
-fn limit(cause: Limit) -> &'static str {
-    match cause {
-        Limit::App => "app",
-        Limit::Platform => "platform",
-        Limit::Minute => "minute",
-        Limit::Suspended => "suspended",
-        Limit::Other => "other",
-        Limit::Address => "address",
-        Limit::Proxy => "proxy",
     }
 }
 

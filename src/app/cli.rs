@@ -1,18 +1,16 @@
 //! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
-//! shape of values (DESIGN 1). Leaves what values mean together to `config`.
+//! shape of values (DESIGN 1). Leaves reading it to `typed`, and what values mean together to `config`.
 
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::error::ErrorKind;
-use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use secrecy::ExposeSecret;
+use tr::tr;
 
-use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way};
+use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
+use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
 use crate::table::columns::ColumnChoice;
@@ -20,117 +18,57 @@ use crate::table::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
 #[derive(Debug, Parser)]
-#[command(name = "dingmap", version, about, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "dingmap", version, about, after_help = help::TOP, after_long_help = help::EXAMPLES, max_term_width = 110)]
 pub struct Cli {
     /// The language of messages, help and reports [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_enum, env = "DINGMAP_LANG", global = true, help_heading = "Messages")]
     pub lang: Option<Language>,
+    /// A TOML file with defaults for the flags
+    ///
+    /// Its keys are the flags' long names, for all commands, under [resolve] and the like for one, and under [profile.NAME] for
+    /// those who ask for that profile. A flag beats its variable, that a profile, that the rest of the file
+    #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// The profile in that file to use, by its name
+    #[arg(long, value_name = "NAME", env = "DINGMAP_PROFILE", global = true)]
+    pub profile: Option<String>,
+    /// Tell each flag's value and where it comes from, and run nothing
+    #[arg(long, env = "DINGMAP_PRINT_CONFIG", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, global = true, help_heading = "Messages")]
+    pub print_config: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
-
-impl Cli {
-    /// Reads the command line. Of `sandbox` and `endpoint`, which exclude each other, the one given as a flag beats the one
-    /// set as a variable.
-    ///
-    /// # Errors
-    /// What clap says, help and version among it; and where both come in the same way.
-    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(args)?;
-        let mut cli = Self::from_arg_matches(&matches)?;
-        let Some((_, given)) = matches.subcommand() else { return Ok(cli) };
-        if let Command::Plan(plan) = &mut cli.command {
-            settle(&mut plan.reading, &mut plan.keep, given)?;
-        }
-        if let Command::Diff(diff) = &mut cli.command {
-            settle_columns(&mut diff.column, given)?;
-        }
-        if let Command::Resolve(resolve) = &mut cli.command {
-            let source = |name| given.value_source(name);
-            settle(&mut resolve.reading, &mut resolve.keep, given)?;
-            let typed = source("proxy") == Some(ValueSource::CommandLine);
-            if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
-                let text = "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead";
-                return Err(Self::command().error(ErrorKind::ValueValidation, text));
-            }
-            if !resolve.sandbox {
-                return Ok(cli);
-            }
-            match (source("sandbox"), source("endpoint")) {
-                (_, Some(ValueSource::DefaultValue))
-                | (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => {}
-                (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => resolve.sandbox = false,
-                _ => {
-                    let text = "--sandbox and --endpoint exclude each other: give one of them";
-                    return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
-                }
-            }
-        }
-        Ok(cli)
-    }
-}
-
-/// Settles what depends on where a value comes from, for the commands that read an input and know a state.
-fn settle(reading: &mut Reading, keep: &mut Keep, given: &ArgMatches) -> Result<(), clap::Error> {
-    if !keep.agree(given.value_source("state"), given.value_source("no_state")) {
-        let text = "--state and --no-state exclude each other: give one of them";
-        return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
-    }
-    settle_columns(&mut reading.column, given)
-}
-
-/// Reads the columns that stand in a variable, a line each.
-fn settle_columns(chosen: &mut Vec<ColumnChoice>, given: &ArgMatches) -> Result<(), clap::Error> {
-    if given.value_source("column") == Some(ValueSource::EnvVariable) {
-        let lines = given.get_raw("column").into_iter().flatten();
-        *chosen = lines.flat_map(columns).collect::<Result<_, _>>()?;
-    }
-    Ok(())
-}
-
-/// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
-fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
-    let text = text.to_string_lossy().into_owned();
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
-    lines.into_iter().map(|choice: Result<_, regex::Error>| {
-        choice.map_err(|error| {
-            Cli::command().error(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
-        })
-    })
-}
-
-const EXAMPLES: &str = "Examples:
-  dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
-  dingmap plan staff.csv                          what it would ask, and how long that takes; no network
-  dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
-  dingmap resolve - -o - < staff.csv > out.csv    in a pipe
-  dingmap diff old.csv new.csv --key 工号         what is different between two resolved files
-  dingmap sandbox --port 8600                     the emulated API alone
-
-Every flag can also be set by an environment variable, DINGMAP_<FLAG>.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Append user id and status to every row of a CSV
     Resolve(Box<Resolve>),
-    /// Tell what resolve would do: what was detected, which rows are invalid, how many calls and how long; asks nobody
+    /// Tell what resolve would do and how long it takes; asks nobody
+    ///
+    /// What was detected, which rows are invalid, how many calls are needed; no network, no output, no secret
     Plan(Box<Plan>),
-    /// Compare two files that resolve wrote: who was added, removed, lost, or has another user id
+    /// Compare two files that resolve wrote
+    ///
+    /// Who was added, removed, lost, or has another user id
     Diff(Box<Diff>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help::STATE)]
     State(StateCommand),
     /// Write completions for a shell to standard output
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions {
         /// The shell
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Write the manual in the form of man to standard output, or a page for each command into a directory
+    /// Write the manual in the form of man
+    ///
+    /// All of it goes to standard output, or a page for each command into a directory
+    #[command(after_long_help = help::MAN)]
     Man {
         /// The directory of the pages: dingmap.1, dingmap-resolve.1 and so on
         #[arg(long, value_name = "DIR", env = "DINGMAP_DIRECTORY")]
@@ -141,17 +79,27 @@ pub enum Command {
 /// `dingmap resolve`.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-#[command(after_help = EXIT)]
+#[command(after_long_help = help::RESOLVE)]
 pub struct Resolve {
-    /// The CSV to read, also packed (.gz, .zst), or a workbook (.xlsx); - is standard input
+    /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
-    /// The CSV to write; - is standard output [default: NAME.resolved.csv beside the input]
-    #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = "Input and output")]
+    /// The CSV to write [default: NAME.resolved.csv]
+    ///
+    /// Without it the output stands beside the input; - is standard output
+    #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
     pub output: Option<PathBuf>,
-    /// Also write the rows that may succeed on another try, as they came in: the input of that try; - is standard output
-    #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = "Input and output")]
+    /// Also write the rows that another try may answer
+    ///
+    /// They are written as they came in, as the input of that try; - is standard output
+    #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = None::<&str>)]
     pub failed: Option<PathBuf>,
+    /// Ask only the rows of a resolved file that failed or are pending, and rewrite it in place (or to --output)
+    #[arg(long, env = "DINGMAP_RETRY_FAILED", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    pub retry_failed: bool,
+    /// Compare with the user ids in this column: append a column expected with match, mismatch or missing
+    #[arg(long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_EXPECT", help_heading = "Input and output")]
+    pub expect: Option<ColumnChoice>,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -177,11 +125,15 @@ pub struct Resolve {
     /// Whom the numbers are asked of
     #[command(flatten)]
     pub directory: Directory,
-    /// Resolve against a built-in emulation of the API instead; needs no credentials
-    #[arg(long, env = "DINGMAP_SANDBOX", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "DingTalk")]
+    /// Rehearse against a built-in emulation of the API
+    ///
+    /// Calls go over real HTTP on this machine; no credentials are needed, and people and ids are invented
+    #[arg(long, env = "DINGMAP_SANDBOX", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub sandbox: bool,
-    /// The file that has the app's secret [or DINGTALK_APP_SECRET, or a token in DINGTALK_ACCESS_TOKEN]
-    #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = "DingTalk")]
+    /// A file with its secret [or DINGTALK_APP_SECRET]
+    ///
+    /// A token in DINGTALK_ACCESS_TOKEN stands in for key and secret
+    #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = None::<&str>)]
     pub app_secret_file: Option<PathBuf>,
 
     /// How fast
@@ -212,7 +164,7 @@ pub struct Resolve {
     #[arg(long, value_name = "TIME", env = "DINGMAP_START_AT", help_heading = "Calls")]
     pub start_at: Option<String>,
     /// Stop after so many calls, the rest pending
-    #[arg(long, value_name = "N", env = "DINGMAP_MAX_CALLS", help_heading = "Calls")]
+    #[arg(long, value_name = "N", env = "DINGMAP_MAX_CALLS", help_heading = None::<&str>)]
     pub max_calls: Option<u64>,
     /// Count these rows as failed in the exit status
     #[arg(long, value_name = "STATUS", env = "DINGMAP_FAIL_ON", value_enum, help_heading = "Calls")]
@@ -237,8 +189,9 @@ pub struct Resolve {
 
 /// `dingmap plan`.
 #[derive(Args, Debug)]
+#[command(after_long_help = help::PLAN)]
 pub struct Plan {
-    /// The CSV to read, also packed (.gz, .zst), or a workbook (.xlsx); - is standard input
+    /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
     /// How the input is read
@@ -248,7 +201,7 @@ pub struct Plan {
     #[command(flatten)]
     pub numbers: Numbers,
     /// Give the plan as JSON, for programs
-    #[arg(long, env = "DINGMAP_JSON", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    #[arg(long, env = "DINGMAP_JSON", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub json: bool,
 
     /// Whom the numbers would be asked of
@@ -270,6 +223,7 @@ pub struct Plan {
 
 /// `dingmap sandbox`.
 #[derive(Args, Debug)]
+#[command(after_long_help = help::SANDBOX)]
 pub struct Sandbox {
     /// The port on 127.0.0.1; 0 is any free one
     #[arg(long, value_name = "N", env = "DINGMAP_PORT", default_value_t = 8600)]
@@ -295,30 +249,27 @@ pub enum FailOn {
     NotFound,
 }
 
-const EXIT: &str = "Exit status:
-  0  every row has a definitive answer          5  credentials or permission
-  1  could not go on                            6  stopped by a limit: --max-calls, --patience
-  2  usage or configuration                     7  output cannot be written
-  3  input unreadable                           130/143  interrupted
-  4  some rows failed and may succeed on another try";
-
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
 fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 30s or 15m"))?;
-    if duration > Duration::from_hours(2400) { Err("at most 100 days".to_owned()) } else { Ok(duration) }
+    let duration = humantime::parse_duration(text).map_err(|error| {
+        tr!("{cause}; write a number and a unit, such as 500ms, 30s or 15m", cause = no_duration(&error))
+    })?;
+    if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
 }
 
 /// A duration above zero.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("must be more than zero".to_owned()),
+        Duration::ZERO => Err(tr!("must be more than zero")),
         some => Ok(some),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use tr::tr;
 use url::Url;
 
 use crate::api::http;
@@ -15,7 +16,7 @@ use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
 use crate::app::{network, secret};
 use crate::domain::mobile;
 use crate::engine::backoff::Retries;
-use crate::engine::feed::Further;
+use crate::engine::manner::Wanted;
 use crate::engine::settings::Settings;
 use crate::sandbox::script::Script;
 use crate::table::encoding::Encoding;
@@ -56,8 +57,9 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
     };
     let token = token(&variable)?;
     if key.is_some() && secret.is_some() && token.is_some() {
-        let text = "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used";
-        remarks.push(text.to_owned());
+        remarks.push(tr!(
+            "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used"
+        ));
     }
     let app = key.clone();
     let credentials = match (key, secret, token) {
@@ -66,19 +68,23 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
         (Some(_), None, None) => {
             return Err(Failure::new(
                 Exit::Denied,
-                "there is an app key but no secret: set DINGTALK_APP_SECRET, or name a file with --app-secret-file",
+                tr!(
+                    "there is an app key but no secret: set DINGTALK_APP_SECRET, or name a file with --app-secret-file"
+                ),
             ));
         }
         (None, Some(_), None) => {
             return Err(Failure::new(
                 Exit::Denied,
-                "there is an app secret but no key: set DINGTALK_APP_KEY, or give --app-key",
+                tr!("there is an app secret but no key: set DINGTALK_APP_KEY, or give --app-key"),
             ));
         }
         (None, None, None) => {
             return Err(Failure::new(
                 Exit::Denied,
-                "no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none",
+                tr!(
+                    "no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none"
+                ),
             ));
         }
     };
@@ -111,7 +117,7 @@ fn text(variable: impl Fn(&str) -> Option<OsString>, name: &str) -> Result<Optio
     match variable(name).map(OsString::into_string) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-        Some(Err(_)) => Err(Failure::new(Exit::Usage, format!("{name} is not valid text"))),
+        Some(Err(_)) => Err(Failure::new(Exit::Usage, tr!("{name} is not valid text", name))),
     }
 }
 
@@ -127,30 +133,48 @@ pub fn rehearsal(args: &Resolve, endpoint: &str, script: &Script) -> Result<Acce
     Ok(Access { endpoint, credentials, app: None, connections, remarks: Vec::new() })
 }
 
-/// How the input is read; `further` are the names of the columns that rows get behind the usual five.
+/// How the input is read, where this is wanted of its rows.
 #[must_use]
-pub fn reading(args: &Reading, further: Vec<&'static str>) -> Options {
+pub fn reading(args: &Reading, wanted: &Wanted) -> Options {
     Options {
         encoding: args.encoding,
         eager: false,
         lossy: args.lossy_cells,
         skip_lines: args.skip_lines,
         flexible: args.flexible,
+        resolved: wanted.again,
         delimiter: args.delimiter,
         headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
-        beside: Vec::new(),
-        further,
+        beside: wanted.beside(),
+        further: wanted.names(),
     }
 }
 
-/// What rows get behind the usual five cells.
-#[must_use]
-pub fn further(args: &Resolve) -> Further {
-    Further {
-        matched: args.reading.column.len() > 1,
-        sent: args.show_sent.then(|| mainland(&args.directory)),
+/// What is wanted of the rows beside the usual five cells.
+///
+/// # Errors
+/// Usage (2) for flags that do not go with a table that has answers already.
+pub fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
+    if args.retry_failed && args.reading.no_headers {
+        let text = tr!(
+            "--retry-failed finds the answers by the names of their columns, and --no-headers says that there are none: put a line with the names above the first row, and leave --no-headers out"
+        );
+        return Err(Failure::new(Exit::Usage, text));
     }
+    if args.retry_failed && args.reading.flexible {
+        let text = tr!(
+            "--retry-failed needs every answer below the names of its columns, and --flexible lets rows be longer: leave --flexible out, or resolve what --failed wrote"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok(Wanted {
+        matched: args.reading.column.len() > 1,
+        sent: args.show_sent,
+        mainland: mainland(&args.directory),
+        expect: args.expect.clone(),
+        again: args.retry_failed,
+    })
 }
 
 /// The fewest bytes that a row's new cells take: `,u,,found,0,`.
@@ -163,20 +187,23 @@ const LEAST_APPENDED: u64 = 12;
 pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Result<Style, Failure> {
     let encoding = args.output_encoding.unwrap_or(read);
     if args.reading.lossy_cells && encoding != read {
-        let text = format!(
-            "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out"
+        let text = tr!(
+            "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out",
+            read,
+            encoding
         );
         return Err(Failure::new(Exit::Usage, text));
     }
     if args.output_bom == Some(true) && encoding.mark().is_empty() {
-        let text = format!(
-            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out"
+        let text = tr!(
+            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out",
+            encoding
         );
         return Err(Failure::new(Exit::Usage, text));
     }
     let least = survey.map_or(0, |survey| {
         let own = if encoding == read { survey.bytes } else { 0 };
-        own + survey.rows * LEAST_APPENDED
+        own + if args.retry_failed { 0 } else { survey.rows * LEAST_APPENDED }
     });
     Ok(Style {
         encoding: Some(encoding),
@@ -193,7 +220,7 @@ pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Resul
 /// Usage (2) for backoff bounds that contradict each other.
 pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
     if args.retry_min > args.retry_max {
-        return Err(Failure::new(Exit::Usage, "--retry-min is longer than --retry-max"));
+        return Err(Failure::new(Exit::Usage, tr!("--retry-min is longer than --retry-max")));
     }
     let workers = usize::from(args.workers);
     Ok(Settings {
@@ -224,12 +251,15 @@ pub fn mainland(args: &Directory) -> mobile::Mainland {
     }
 }
 
-/// Where the output goes: `-`, or a file; without a flag beside the input, under its name without what it is packed in, or to standard output where the input
+/// Where the output goes: `-`, or a file; without a flag in the input's place where that has answers already, else beside the input, under its name without what it is packed in, or to standard output where the input
 /// is standard input.
 #[must_use]
 pub fn output(args: &Resolve) -> PathBuf {
     if let Some(output) = &args.output {
         return output.clone();
+    }
+    if args.retry_failed {
+        return args.input.clone();
     }
     if args.input == Path::new("-") {
         return PathBuf::from("-");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::civil::{DateTime, Time};
 use jiff::{SignedDuration, Timestamp, ToSpan, Unit, Zoned};
 use tokio::time::sleep;
+use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::{Exit, Failure, rounded};
@@ -33,8 +34,9 @@ pub fn planned(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failur
 fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
     let text = text.trim();
     let wrong = || {
-        format!(
-            "'{text}' is no moment; write 14:10, 2026-11-23 14:10 or +15m, or for another place than this one 2026-11-23T14:10:00+08:00 or 2026-11-23T14:10[Asia/Shanghai]"
+        tr!(
+            "'{text}' is no moment; write 14:10, 2026-11-23 14:10 or +15m, or for another place than this one 2026-11-23T14:10:00+08:00 or 2026-11-23T14:10[Asia/Shanghai]",
+            text
         )
     };
     if let Some(later) = text.strip_prefix('+') {
@@ -70,7 +72,7 @@ fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
 }
 
 fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
-    if moment > *now { Ok(moment) } else { Err(format!("{} has passed", clock(&moment))) }
+    if moment > *now { Ok(moment) } else { Err(tr!("{moment} has passed", moment = clock(&moment))) }
 }
 
 /// What to say where a run that starts at `now` would call in the busy minutes; `rows` is how many the input has, where that
@@ -92,9 +94,9 @@ pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Opti
     });
     let later = closes.to_zoned(now.time_zone().clone());
     reaches.then(|| {
-        format!(
-            "around the full hour the platform is busiest and may throttle every app (90002); to start after it: --start-at {}",
-            later.strftime("%H:%M")
+        tr!(
+            "around the full hour the platform is busiest and may throttle every app (90002); to start after it: --start-at {time}",
+            time = later.strftime("%H:%M")
         )
     })
 }
@@ -105,7 +107,7 @@ pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Opti
 /// Interrupted (130, 143) by a signal.
 pub async fn wait(moment: &Zoned, signals: &mut Signals, terminal: &Terminal) -> Result<(), Failure> {
     let left = || moment.timestamp().duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO);
-    terminal.say(&format!("starting at {} (in {})", clock(moment), rounded(left())));
+    terminal.say(&tr!("starting at {moment} (in {left})", moment = clock(moment), left = rounded(left())));
     loop {
         let left = left();
         if left.is_zero() {
@@ -114,7 +116,7 @@ pub async fn wait(moment: &Zoned, signals: &mut Signals, terminal: &Terminal) ->
         tokio::select! {
             biased;
             signal = signals.next() => {
-                let text = "interrupted before the first call";
+                let text = tr!("interrupted before the first call");
                 return Err(Failure::new(Exit::Interrupted(signal), text));
             }
             () = sleep(left.min(LOOKS)) => {}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::timeout;
+use tr::tr;
 
 use crate::app::exit::{Exit, Failure, shown};
 use crate::app::files::{same, target};
@@ -34,11 +35,15 @@ use crate::table::target::{Output, Target};
 pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     let standard = Path::new("-");
     if args.old == standard && args.new == standard {
-        return Err(Failure::new(Exit::Usage, "only one of OLD and NEW can be standard input; name a file"));
+        return Err(Failure::new(
+            Exit::Usage,
+            tr!("only one of OLD and NEW can be standard input; name a file"),
+        ));
     }
     for (what, path) in [("OLD", &args.old), ("NEW", &args.new)] {
         if same(&args.output, path) {
-            let text = format!("--output: {} is {what} already; name another file", args.output.display());
+            let (flag, path) = ("--output", args.output.display());
+            let text = tr!("{flag}: {path} is {what} already; name another file", flag, path, what);
             return Err(Failure::new(Exit::Usage, text));
         }
     }
@@ -56,11 +61,12 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     match args.max_change {
         Some(most) if tally.passes(most) => Err(Failure::new(
             Exit::Suspicious,
-            format!(
-                "{} of the {} rows of {} were changed, lost or removed, which is more than --max-change {most}. That is usually a lost permission, a narrower contact scope or the wrong file, and not a mass resignation: look at the differences before anything is done with them.",
-                tally.harmed(),
-                tally.rows[0],
-                name(&args.old)
+            tr!(
+                "{harmed} of the {rows} rows of {file} were changed, lost or removed, which is more than --max-change {most}. That is usually a lost permission, a narrower contact scope or the wrong file, and not a mass resignation: look at the differences before anything is done with them.",
+                harmed = tally.harmed(),
+                rows = tally.rows[0],
+                file = name(&args.old),
+                most
             ),
         )),
         _ if tally.differs() => Ok(Exit::Differs),
@@ -74,7 +80,7 @@ fn open(args: &Diff, path: &Path) -> Result<Source, Failure> {
         encoding: args.encoding,
         delimiter: args.delimiter,
         skip_lines: args.skip_lines,
-        headers: Some(true),
+        resolved: true,
         columns: args.column.clone(),
         beside: beside(args.key.as_ref()),
         ..Options::default()
@@ -86,16 +92,23 @@ fn open(args: &Diff, path: &Path) -> Result<Source, Failure> {
 /// What is compared, and by what.
 fn opening(args: &Diff, sources: [&Source; 2]) -> String {
     let by = |source: &Source| match (key(source), source.columns().first()) {
-        (Some(place), _) => format!("column {}", place + 1),
+        (Some(place), _) => tr!("column {position}", position = place + 1),
         (None, Some(column)) => {
-            let label = column.name.as_deref().map_or_else(String::new, |name| format!(" ({})", shown(name)));
-            format!("the number in column {}{label}", column.index + 1)
+            let position = column.index + 1;
+            match column.name.as_deref().map(shown) {
+                Some(name) => tr!("the number in column {position} ({name})", position, name),
+                None => tr!("the number in column {position}", position),
+            }
         }
-        (None, None) => "the number".to_owned(),
+        (None, None) => tr!("the number"),
     };
-    let [old, new] = sources.map(by);
-    let joined = if old == new { format!("both by {old}") } else { format!("by {old}, and by {new}") };
-    format!("comparing {} with {}, {joined}", name(&args.old), name(&args.new))
+    let [by, by_too] = sources.map(by);
+    let (old, new) = (name(&args.old), name(&args.new));
+    if by == by_too {
+        tr!("comparing {old} with {new}, both by {by}", old, new, by)
+    } else {
+        tr!("comparing {old} with {new}, by {by}, and by {by_too}", old, new, by, by_too)
+    }
 }
 
 /// Compares the two, which a signal ends.
@@ -178,7 +191,7 @@ impl Run {
                 self.stop.store(true, Ordering::Relaxed);
                 // What was begun of the output is removed with what this gives.
                 drop(timeout(AT_ONCE, working).await);
-                Err(Failure::new(Exit::Interrupted(signal), "interrupted; nothing was written"))
+                Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted; nothing was written")))
             }
         }
     }
@@ -186,14 +199,15 @@ impl Run {
 
 /// What came of it: counts, what could not be compared, and where the differences are.
 fn closing(args: &Diff, tally: &Tally) -> String {
-    let mut text = format!("{} rows before, {} now", tally.rows[0], tally.rows[1]);
+    let [old, new] = tally.rows;
+    let mut text = tr!("{old} rows before, {new} now", old, new);
     let counts = Change::ALL.map(|change| (change.name(), tally.of(change), meaning(change)));
     let others = [
-        ("same", tally.same, ""),
+        ("same", tally.same, String::new()),
         (
             "unknown",
             tally.unknown,
-            "failed or pending in one of the files, so that nothing can be said of them",
+            tr!("failed or pending in one of the files, so that nothing can be said of them"),
         ),
     ];
     for (name, count, meaning) in counts.into_iter().chain(others) {
@@ -201,20 +215,27 @@ fn closing(args: &Diff, tally: &Tally) -> String {
         // Writing to a string does not fail.
         let _ = write!(text, "\n{}", line.trim_end());
     }
-    let (harmed, all) = (tally.harmed(), tally.rows[0]);
-    let share = percent(harmed, all);
-    let _ = write!(text, "\nchanged, lost or removed: {harmed} of {all} rows ({share})");
+    let harmed = tally.harmed();
+    let share = percent(harmed, old);
+    text.push('\n');
+    text.push_str(&tr!(
+        "changed, lost or removed: {harmed} of {all} rows ({share})",
+        harmed,
+        all = old,
+        share
+    ));
     let tables = [(&args.old, 0), (&args.new, 1)];
     for (path, place) in tables {
-        let mut warn = |lines: &Lines, what: &str| {
+        let mut warn = |lines: &Lines, what: String| {
             if lines.count > 0 {
-                let _ = write!(text, "\n{}: rows {what}: {lines}", name(path));
+                let _ = write!(text, "\n{}: {what}: {lines}", name(path));
             }
         };
-        warn(&tally.keyless[place], "without a key, which were left out");
-        warn(&tally.repeated[place], "with the key of an earlier one, which were compared in order");
+        warn(&tally.keyless[place], tr!("rows without a key, which were left out"));
+        let in_order = tr!("rows with the key of an earlier one, which were compared in order");
+        warn(&tally.repeated[place], in_order);
     }
-    let _ = write!(text, "\nwritten to {}", target(&args.output));
+    let _ = write!(text, "\n{}", tr!("written to {place}", place = target(&args.output)));
     text
 }
 
@@ -224,15 +245,15 @@ fn percent(part: u64, all: u64) -> String {
     format!("{}.{:02} %", hundredths / 100, hundredths % 100)
 }
 
-fn meaning(change: Change) -> &'static str {
+fn meaning(change: Change) -> String {
     match change {
-        Change::Added => "in the new file alone",
-        Change::Removed => "in the old file alone",
-        Change::Changed => "another user id",
-        Change::Lost => "found before, not any more",
-        Change::Gained => "not found before, found now",
-        Change::SharedUserid => "rows of the new file whose user id stands at another key too",
-        Change::SharedNumber => "rows of the new file whose number stands at another key too",
+        Change::Added => tr!("in the new file alone"),
+        Change::Removed => tr!("in the old file alone"),
+        Change::Changed => tr!("another user id"),
+        Change::Lost => tr!("found before, not any more"),
+        Change::Gained => tr!("not found before, found now"),
+        Change::SharedUserid => tr!("rows of the new file whose user id stands at another key too"),
+        Change::SharedNumber => tr!("rows of the new file whose number stands at another key too"),
     }
 }
 

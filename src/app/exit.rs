@@ -4,6 +4,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tr::tr;
+
+use crate::domain::outcome::Code;
 use crate::domain::verdict::Remedy;
 use crate::engine::ending::End;
 use crate::engine::lookup::Stop;
@@ -103,22 +106,24 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failur
         End::Finished => return None,
         End::CallsUsedUp => (
             Exit::Limit,
-            "stopped: --max-calls was reached; the rows that are left are pending. Run again to ask for as many more, or with a higher --max-calls for all.".to_owned(),
+            tr!(
+                "stopped: --max-calls was reached; the rows that are left are pending. Run again to ask for as many more, or with a higher --max-calls for all."
+            ),
         ),
         End::PatienceUsedUp { cause, left } => (
             Exit::Limit,
-            format!(
-                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left are pending. Run again in {} or later, or with a longer --patience.",
-                rounded(*left)
+            tr!(
+                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left are pending. Run again in {left} or later, or with a longer --patience.",
+                cause,
+                left = rounded(*left)
             ),
         ),
-        End::Interrupted => (
-            Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)),
-            "interrupted".to_owned(),
-        ),
+        End::Interrupted => (Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)), tr!("interrupted")),
         End::StateLost(what) => return Some(state_lost(what)),
-        End::InputLost => (Exit::Broken, "the input broke off inside dingmap; this is a bug, please report it".to_owned()),
-        End::OutputLost => (Exit::Output, "the output cannot be written".to_owned()),
+        End::InputLost => {
+            (Exit::Broken, tr!("the input broke off inside dingmap; this is a bug, please report it"))
+        }
+        End::OutputLost => (Exit::Output, tr!("the output cannot be written")),
         End::Stopped(stop) => stopped(stop, endpoint),
     };
     Some(Failure::new(exit, text))
@@ -129,106 +134,105 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failur
 pub fn state_lost(what: &str) -> Failure {
     Failure::new(
         Exit::Broken,
-        format!(
-            "answers can no longer be kept in the state file: {what}. Make room or mend what the system says, and run the same command again."
+        tr!(
+            "answers can no longer be kept in the state file: {cause}. Make room or mend what the system says, and run the same command again.",
+            cause = what
         ),
     )
 }
 
 fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
     match stop {
-        Stop::Fatal { remedy, code, message } => {
-            let (what, now) = remedy_text(*remedy);
-            (
-                Exit::Denied,
-                format!(
-                    "{what}. {now}\n  The API said: {} (errcode {})",
-                    shown(message),
-                    shown(&code.to_string())
-                ),
-            )
-        }
+        Stop::Fatal { remedy, code, message } => (Exit::Denied, remedy_text(*remedy) + &said(message, code)),
         Stop::TokenRejected { fresh: false, code, message } => (
             Exit::Denied,
-            format!(
-                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves. With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app and not for that token, so that the next token goes on from there.\n  The API said: {} (errcode {code})",
-                shown(message)
-            ),
+            tr!(
+                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves. With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app and not for that token, so that the next token goes on from there."
+            ) + &said(message, code),
         ),
         Stop::TokenRejected { fresh: true, code, message } => (
             Exit::Denied,
-            format!(
-                "a token that was fetched a moment ago is not accepted. Check that DINGTALK_APP_KEY belongs to an internal app of this organisation and that --endpoint {endpoint} is its host.\n  The API said: {} (errcode {code})",
-                shown(message)
-            ),
+            tr!(
+                "a token that was fetched a moment ago is not accepted. Check that DINGTALK_APP_KEY belongs to an internal app of this organisation and that --endpoint {endpoint} is its host.",
+                endpoint
+            ) + &said(message, code),
         ),
         Stop::NoToken { reason, refused: true } => (
             Exit::Denied,
-            format!(
-                "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.\n  The API said: {}",
-                shown(reason)
-            ),
+            tr!(
+                "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.",
+                endpoint
+            ) + "\n  "
+                + &tr!("The API said: {message}", message = shown(reason)),
         ),
         Stop::NoToken { reason, refused: false } => (
             Exit::Broken,
-            format!("no token could be fetched at {endpoint}: {}. Try again later.", shown(reason)),
+            tr!(
+                "no token could be fetched at {endpoint}: {cause}. Try again later.",
+                endpoint,
+                cause = shown(reason)
+            ),
         ),
         Stop::Unreachable(reason) => (
             Exit::Broken,
-            format!(
-                "{endpoint} was never reached: {}. Check --endpoint, the network and the proxy, and run the same command again.",
-                shown(reason)
+            tr!(
+                "{endpoint} was never reached: {cause}. Check --endpoint, the network and the proxy, and run the same command again.",
+                endpoint,
+                cause = shown(reason)
             ),
         ),
         Stop::Untrusted(reason) => (
             Exit::Broken,
-            format!(
-                "{endpoint}: the host or the proxy before it was reached, but its certificate is not trusted: {}. Nothing was sent to it. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
-                shown(reason)
+            tr!(
+                "{endpoint}: the host or the proxy before it was reached, but its certificate is not trusted: {cause}. Nothing was sent to it. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
+                endpoint,
+                cause = shown(reason)
             ),
         ),
         Stop::Unreadable(reason) => (
             Exit::Broken,
-            format!(
-                "{endpoint} does not answer as the API does: {}, for each of the first 20 numbers. Stopped before more calls are spent; check --endpoint, and whether a proxy or a login page stands in between.",
-                shown(reason)
+            tr!(
+                "{endpoint} does not answer as the API does: {cause}, for each of the first 20 numbers. Stopped before more calls are spent; check --endpoint, and whether a proxy or a login page stands in between.",
+                endpoint,
+                cause = shown(reason)
             ),
         ),
         Stop::Unknown { code, message } => (
             Exit::Broken,
-            format!(
-                "the first 20 numbers all failed with errcode {code}, which dingmap does not know: {}. Stopped before more calls are spent; look the code up in DingTalk's documentation.",
-                shown(message)
+            tr!(
+                "the first 20 numbers all failed with errcode {code}, which dingmap does not know: {message}. Stopped before more calls are spent; look the code up in DingTalk's documentation.",
+                code,
+                message = shown(message)
             ),
         ),
     }
 }
 
-fn remedy_text(remedy: Remedy) -> (&'static str, &'static str) {
+/// The API's own words, on a line of their own.
+fn said(message: &str, code: &Code) -> String {
+    let (message, code) = (shown(message), shown(&code.to_string()));
+    "\n  ".to_owned() + &tr!("The API said: {message} (errcode {code})", message, code)
+}
+
+fn remedy_text(remedy: Remedy) -> String {
     match remedy {
-        Remedy::Permission => (
-            "the app has no permission for this call",
-            "Grant it qyapi_get_member_by_mobile (developer console, your app, Permissions; the message below may carry the link), then run the same command again.",
+        Remedy::Permission => tr!(
+            "the app has no permission for this call. Grant it qyapi_get_member_by_mobile (developer console, your app, Permissions; the message below may carry the link), then run the same command again."
         ),
-        Remedy::AllowList => (
-            "this machine's address is not on the app's allow list",
-            "Add the address in the message below (developer console, your app, Security, server egress IP), then run the same command again.",
+        Remedy::AllowList => tr!(
+            "this machine's address is not on the app's allow list. Add the address in the message below (developer console, your app, Security, server egress IP), then run the same command again."
         ),
-        Remedy::Credentials => (
-            "the credentials are not accepted",
-            "Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or DINGTALK_ACCESS_TOKEN.",
+        Remedy::Credentials => tr!(
+            "the credentials are not accepted. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or DINGTALK_ACCESS_TOKEN."
         ),
-        Remedy::Organisation => (
-            "the app or its organisation may not call the API now",
-            "Check in the developer console that the app is an internal one, enabled and installed.",
+        Remedy::Organisation => tr!(
+            "the app or its organisation may not call the API now. Check in the developer console that the app is an internal one, enabled and installed."
         ),
-        Remedy::Quota => (
-            "the organisation's quota of calls is used up",
-            "Wait until it is renewed, or extend it in the developer console, then run the same command again.",
+        Remedy::Quota => tr!(
+            "the organisation's quota of calls is used up. Wait until it is renewed, or extend it in the developer console, then run the same command again."
         ),
-        Remedy::Endpoint => (
-            "the endpoint does not have this call",
-            "Check --endpoint: https://oapi.dingtalk.io or https://oapi.dingtalk.com, without a path.",
+        Remedy::Endpoint => tr!(
+            "the endpoint does not have this call. Check --endpoint: https://oapi.dingtalk.io or https://oapi.dingtalk.com, without a path."
         ),
     }
 }
@@ -276,7 +280,34 @@ fn masked(run: &str, abroad: bool) -> Option<String> {
 #[must_use]
 pub fn rounded(duration: Duration) -> String {
     let begun = u64::from(duration.subsec_nanos() > 0);
-    humantime::format_duration(Duration::from_secs(duration.as_secs() + begun)).to_string()
+    spoken(Duration::from_secs(duration.as_secs() + begun))
+}
+
+/// A unit of time, as [`humantime`] has it.
+fn long(unit: &str) -> String {
+    match unit {
+        "year" => tr!("duration" => "year"),
+        "years" => tr!("duration" => "years"),
+        "month" => tr!("duration" => "month"),
+        "months" => tr!("duration" => "months"),
+        "day" => tr!("duration" => "day"),
+        "days" => tr!("duration" => "days"),
+        "h" => tr!("duration" => "h"),
+        "m" => tr!("duration" => "m"),
+        "s" => tr!("duration" => "s"),
+        other => other.to_owned(),
+    }
+}
+
+/// A duration in the units that people use.
+#[must_use]
+pub fn spoken(duration: Duration) -> String {
+    let text = humantime::format_duration(duration).to_string();
+    let part = |part: &str| {
+        let (count, unit) = part.split_at(part.find(char::is_alphabetic).unwrap_or(part.len()));
+        format!("{count}{}", long(unit))
+    };
+    text.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use tr::tr;
+
 use crate::app::cli::Resolve;
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
@@ -32,17 +34,19 @@ pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
         ("--summary", args.tell.summary.as_deref()),
         ("--metrics", args.tell.metrics.as_deref()),
     ];
-    let mut taken = vec![("the input", &*args.input), ("the output", &*output)];
+    let mut taken = vec![(tr!("the input"), &*args.input), (tr!("the output"), &*output)];
     for (flag, path) in asked.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {
         let stdout = |other: &Path| path == Path::new("-") && other == Path::new("-");
         // What comes from standard input takes nothing from standard output.
-        let meets =
-            |(place, (_, other)): (usize, &(&str, &Path))| same(path, other) || (place > 0 && stdout(other));
+        let meets = |(place, (_, other)): (usize, &(String, &Path))| {
+            same(path, other) || (place > 0 && stdout(other))
+        };
         if let Some((_, (what, _))) = taken.iter().enumerate().find(|taken| meets(*taken)) {
-            let text = format!("{flag}: {} is {what} already; name another file", path.display());
+            let path = path.display();
+            let text = tr!("{flag}: {path} is {what} already; name another file", flag, path, what);
             return Err(Failure::new(Exit::Usage, text));
         }
-        taken.push((flag, path));
+        taken.push((flag.to_owned(), path));
     }
     let [failed, summary, metrics] = asked.map(|(_, path)| path.map(target));
     Ok(Targets { all: target(&output), failed, summary, metrics })

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::parser::ValueSource;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use secrecy::SecretString;
+use tr::tr;
 
+use crate::app::help;
 use crate::domain::mobile::Home;
 use crate::domain::outcome::Status;
 use crate::domain::share::Share;
@@ -25,10 +26,10 @@ pub struct Show {
     #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
     /// Show errors only
-    #[arg(short, long, env = "DINGMAP_QUIET", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(short, long, env = "DINGMAP_QUIET", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
-    /// Log more: -v retries and tokens, -vv each answer, -vvv everything
-    #[arg(short, long, env = "DINGMAP_VERBOSE", action = ArgAction::Count)]
+    /// Log more: -v retries, -vv answers, -vvv all
+    #[arg(short, long, env = "DINGMAP_VERBOSE", help_heading = None::<&str>, action = ArgAction::Count)]
     pub verbose: u8,
     /// The form of log lines
     #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -126,22 +127,6 @@ pub struct Keep {
     pub max_age_not_found: Duration,
 }
 
-impl Keep {
-    /// Settles which of `state` and `no_state` counts, by where each comes from: a flag beats a variable. False where
-    /// both come in the same way.
-    pub fn agree(&mut self, state: Option<ValueSource>, no_state: Option<ValueSource>) -> bool {
-        if self.state.is_none() || !self.no_state {
-            return true;
-        }
-        match (state, no_state) {
-            (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => self.no_state = false,
-            (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => self.state = None,
-            _ => return false,
-        }
-        true
-    }
-}
-
 /// `dingmap state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
@@ -182,6 +167,7 @@ pub struct Place {
 
 /// `dingmap state forget`.
 #[derive(Args, Debug)]
+#[command(override_usage = "dingmap state forget <--all|--app|--older-than|--status|--number>")]
 #[command(group = clap::ArgGroup::new("choice").required(true).multiple(true).args(["all", "app", "older_than", "status", "number"]))]
 pub struct Forget {
     /// All answers and all unfinished runs
@@ -206,49 +192,48 @@ pub struct Forget {
 
 /// `dingmap diff`.
 #[derive(Args, Debug)]
-#[command(after_help = DIFF_EXIT)]
+#[command(after_long_help = help::DIFF)]
 pub struct Diff {
-    /// The earlier file that resolve wrote, also packed (.gz, .zst); - is standard input
+    /// The earlier file (also .gz, .zst); - is standard input
     pub old: PathBuf,
     /// The later one; - is standard input
     pub new: PathBuf,
-    /// Where the differences go, as CSV; - is standard output
+    /// Where the differences go, as CSV
+    ///
+    /// - is standard output
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", default_value = "-")]
     pub output: PathBuf,
-    /// The column that tells people apart, such as one of staff numbers: its header, or its position from 1 [default: the
-    /// mobile number]
+    /// The column that tells people apart [default: the number]
+    ///
+    /// Such as one of staff numbers: its header, or its position from 1
     #[arg(short, long, value_name = "NAME|N", env = "DINGMAP_KEY")]
     pub key: Option<ColumnChoice>,
-    /// Exit with 11 where more than this share of OLD's rows was changed, lost or removed: 5%, 0.5%, 0.05
+    /// Exit with 11 where more than this share was lost: 5%
+    ///
+    /// It is that of OLD's rows which were changed, lost or removed: 5%, 0.5%, 0.05
     #[arg(long, value_name = "P", env = "DINGMAP_MAX_CHANGE")]
     pub max_change: Option<Share>,
-    /// The column with the mobile number, as resolve's; several times: the first one with a number in it counts [default:
-    /// detected]
-    #[arg(short, long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_COLUMN")]
+    /// The column with the numbers [default: detected]
+    ///
+    /// It is named as for resolve; where several are given, the first one with a number in it counts
+    #[arg(short, long, value_name = "NAME|N|/RE/", env = "DINGMAP_COLUMN")]
     pub column: Vec<ColumnChoice>,
     /// The region of numbers without a country code
-    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", default_value = "CN")]
+    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", help_heading = "Input", default_value = "CN")]
     pub region: Home,
     /// The delimiter of both files: a character, or tab [default: detected]
-    #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter)]
+    #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", help_heading = "Input", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
     /// The encoding of both files [default: detected]
-    #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING")]
+    #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING", help_heading = "Input")]
     pub encoding: Option<Encoding>,
     /// Pass over so many lines above the header of both files
-    #[arg(long, value_name = "N", env = "DINGMAP_SKIP_LINES", default_value_t = 0)]
+    #[arg(long, value_name = "N", env = "DINGMAP_SKIP_LINES", help_heading = "Input", default_value_t = 0)]
     pub skip_lines: u64,
     /// What to show on standard error
     #[command(flatten)]
     pub show: Show,
 }
-
-const DIFF_EXIT: &str = "Exit status:
-  0  no difference              3  input unreadable
-  1  could not go on            7  output cannot be written
-  2  usage                     10  differences
-                               11  more than --max-change
-                               130/143  interrupted";
 
 /// An age such as `12h` or `30d`, up to ten years; `0` is none.
 fn age(text: &str) -> Result<Duration, String> {
@@ -256,9 +241,31 @@ fn age(text: &str) -> Result<Duration, String> {
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
-    let age = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 12h or 30d"))?;
-    if age > most { Err("at most ten years".to_owned()) } else { Ok(age) }
+    let age = humantime::parse_duration(text).map_err(|error| {
+        tr!("{cause}; write a number and a unit, such as 12h or 30d", cause = no_duration(&error))
+    })?;
+    if age > most { Err(tr!("at most ten years")) } else { Ok(age) }
+}
+
+/// Why a text is no duration.
+#[must_use]
+pub fn no_duration(error: &humantime::DurationError) -> String {
+    use humantime::DurationError::{Empty, InvalidCharacter, NumberExpected, NumberOverflow, UnknownUnit};
+    match error {
+        InvalidCharacter(at) => tr!("invalid character at {at}", at),
+        NumberExpected(at) => tr!("expected number at {at}", at),
+        UnknownUnit { unit, value, .. } if unit.is_empty() => {
+            tr!("time unit needed, for example {value}sec or {value}ms", value)
+        }
+        UnknownUnit { unit, .. } => tr!(
+            "unknown time unit \"{unit}\", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)",
+            unit
+        ),
+        NumberOverflow => tr!(
+            "number is too large or cannot be represented without a lack of precision (values below 1ns are not supported)"
+        ),
+        Empty => tr!("value was empty"),
+    }
 }
 
 /// A status that is kept.
@@ -266,7 +273,7 @@ fn status(text: &str) -> Result<Status, String> {
     let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
     kept.into_iter()
         .find(|status| status.name() == text.replace('-', "_"))
-        .ok_or_else(|| format!("one of {}", kept.map(Status::name).join(", ")))
+        .ok_or_else(|| tr!("one of {names}", names = kept.map(Status::name).join(", ")))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 
+use tr::tr;
+
 use crate::app::cli::Plan;
 use crate::app::config;
 use crate::app::exit::Failure;
@@ -79,7 +81,7 @@ pub fn forecast(
         Err(StateError::Absent) => return nothing(Ground::Absent),
         Err(error) => {
             let text = format!("{:#}", refused(&path, &error).error);
-            terminal.complain(&format!("{text}\n  The plan is made as if nothing were known."));
+            terminal.complain(&format!("{text}\n  {}", tr!("The plan is made as if nothing were known.")));
             let held = matches!(error, StateError::Lock(LockError::Held(_)));
             return nothing(if held { Ground::InUse } else { Ground::Unusable });
         }

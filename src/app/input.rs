@@ -14,10 +14,11 @@ use crate::table::encoding::Encoding;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Input and output")]
 pub struct Reading {
-    /// A column with numbers: its header, its position from 1, or a regular expression that fits one header; where it is
-    /// given several times (in the variable: several lines), the next one is tried for rows whose number before is
-    /// invalid or not found [default: detected]
-    #[arg(short, long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_COLUMN")]
+    /// The column with the numbers [default: detected]
+    ///
+    /// It is named by its header, by its position from 1, or by a regular expression that fits one header. Where several are
+    /// given (in the variable on a line each), the next one is tried for rows whose number before is invalid or not found
+    #[arg(short, long, value_name = "NAME|N|/RE/", env = "DINGMAP_COLUMN", help_heading = None::<&str>)]
     pub column: Vec<ColumnChoice>,
     /// The first row is data, not a header [default: detected]
     #[arg(short, long, env = "DINGMAP_NO_HEADERS", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
@@ -25,8 +26,10 @@ pub struct Reading {
     /// The delimiter: a character, or tab [default: detected]
     #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
-    /// The sheet of a workbook: its name or its number from 1 [default: the first visible one with rows]
-    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET")]
+    /// The sheet of a workbook [default: the first]
+    ///
+    /// It is named by its name or its number from 1; by default it is the first visible one with rows
+    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = None::<&str>)]
     pub sheet: Option<String>,
     /// The encoding: utf-8, utf-16le, utf-16be, gb18030, big5, shift-jis, windows-1252 [default: detected]
     #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING")]
@@ -58,11 +61,13 @@ pub struct Numbers {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "DingTalk")]
 pub struct Directory {
-    /// Where the API is
-    #[arg(long, value_name = "URL", env = "DINGMAP_ENDPOINT", default_value = "https://oapi.dingtalk.io")]
+    /// The API
+    ///
+    /// Organisations of the edition for China have https://oapi.dingtalk.com
+    #[arg(long, value_name = "URL", env = "DINGMAP_ENDPOINT", help_heading = None::<&str>, default_value = "https://oapi.dingtalk.io")]
     pub endpoint: String,
     /// The app's key [or DINGTALK_APP_KEY]
-    #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", help_heading = None::<&str>, hide_env_values = true)]
     pub app_key: Option<String>,
     /// How mainland numbers are sent
     #[arg(long, env = "DINGMAP_MAINLAND", value_enum, default_value_t = Mainland::Plain)]
@@ -76,8 +81,10 @@ pub struct Directory {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Calls")]
 pub struct Speed {
-    /// Calls a second: 20, 0.5, 900/m, unlimited; retries count
-    #[arg(short, long, value_name = "N", env = "DINGMAP_RATE", default_value = "20")]
+    /// Calls a second; also as 900/m
+    ///
+    /// Fractions are allowed, and so is unlimited; retries count. 20 is the limit of the standard edition; other programs that use the same app share it
+    #[arg(short, long, value_name = "N", env = "DINGMAP_RATE", help_heading = None::<&str>, default_value = "20")]
     pub rate: Rate,
 }
 

@@ -2,10 +2,14 @@
 //! texts are in `src/language/`, a folder for each language but English, which the code itself has. Leaves what is said to
 //! everybody else.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use tr::{PoTranslator, set_translator};
+use rspolib::pofile;
+use tr::{Translator, set_translator, tr};
 
 /// The languages that people are told things in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,8 +22,21 @@ pub enum Language {
     Chinese,
 }
 
+/// What is spoken.
+static SPOKEN: OnceLock<Language> = OnceLock::new();
+
 /// The Chinese texts, a file for each room. The first has the header.
-const CHINESE: &str = concat!(include_str!("../language/zh-CN/help.po"),);
+const CHINESE: &str = concat!(
+    include_str!("../language/zh-CN/help.po"),
+    include_str!("../language/zh-CN/refusal.po"),
+    include_str!("../language/zh-CN/failure.po"),
+    include_str!("../language/zh-CN/settings.po"),
+    include_str!("../language/zh-CN/run.po"),
+    include_str!("../language/zh-CN/plan.po"),
+    include_str!("../language/zh-CN/diff.po"),
+    include_str!("../language/zh-CN/state.po"),
+    include_str!("../language/zh-CN/terminal.po"),
+);
 
 impl Language {
     /// The language that the arguments or the environment ask for. It is needed before arguments are parsed, since their
@@ -48,13 +65,82 @@ impl Language {
         if chinese { Self::Chinese } else { Self::English }
     }
 
+    /// The one that is spoken: English unless [`Language::speak`] was told another.
+    #[must_use]
+    pub fn spoken() -> Self {
+        SPOKEN.get().copied().unwrap_or(Self::English)
+    }
+
     /// Speaks it from now on, in the whole process. To be called once, before other threads are there.
     pub fn speak(self) {
-        if self == Self::Chinese
-            && let Ok(texts) = PoTranslator::from_vec_u8(CHINESE.into())
-        {
+        // Whoever comes second is not heard.
+        let _ = SPOKEN.set(self);
+        if let Some(texts) = self.texts() {
             set_translator!(texts);
         }
+    }
+
+    /// A text that does not stand in the code as a literal, since clap has it from a comment: the help of a flag, say. In the
+    /// language that is spoken, paragraph by paragraph; what has no words there stays English.
+    #[must_use]
+    pub fn of_help(english: &str) -> String {
+        english.split("\n\n").map(|paragraph| tr!(paragraph)).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// What clap says by itself, in the language that is spoken; what has no words there stays English.
+    #[must_use]
+    pub fn of_clap(english: &str) -> String {
+        tr!("clap" => english)
+    }
+
+    /// Its texts; none for English, which the code itself has.
+    #[must_use]
+    pub fn texts(self) -> Option<Texts> {
+        match self {
+            Self::English => None,
+            Self::Chinese => Texts::read(CHINESE),
+        }
+    }
+}
+
+/// The texts of a language, by the English ones. (The reader of .po files that `tr` has, in 0.1.11, finds nothing in a file
+/// that is in memory.)
+pub struct Texts(HashMap<String, String>);
+
+impl Texts {
+    fn read(po: &str) -> Option<Self> {
+        let entries = pofile(po).ok()?.entries.into_iter();
+        // One form does for every count: so it is in Chinese, and so far there is no other language.
+        let told = entries.filter_map(|entry| {
+            let text = entry.msgstr_plural.into_iter().next().or(entry.msgstr)?;
+            Some((key(&entry.msgid, entry.msgctxt.as_deref()).into_owned(), text))
+        });
+        Some(Self(told.collect()))
+    }
+
+    fn find<'a>(&'a self, english: &str, context: Option<&str>) -> Option<Cow<'a, str>> {
+        self.0.get(&*key(english, context)).map(|text| Cow::Borrowed(&**text))
+    }
+}
+
+/// What a text is known by: with its context before it, as in gettext's own files.
+fn key<'a>(english: &'a str, context: Option<&str>) -> Cow<'a, str> {
+    context.map_or(Cow::Borrowed(english), |context| Cow::Owned(format!("{context}\u{4}{english}")))
+}
+
+impl Translator for Texts {
+    fn translate<'a>(&'a self, english: &'a str, context: Option<&'a str>) -> Cow<'a, str> {
+        self.find(english, context).unwrap_or(Cow::Borrowed(english))
+    }
+
+    fn ntranslate<'a>(
+        &'a self,
+        count: u64,
+        one: &'a str,
+        many: &'a str,
+        context: Option<&'a str>,
+    ) -> Cow<'a, str> {
+        self.find(one, context).unwrap_or(Cow::Borrowed(if count == 1 { one } else { many }))
     }
 }
 
@@ -89,7 +175,21 @@ mod tests {
     }
 
     #[test]
-    fn the_chinese_texts_can_be_read() {
-        assert!(PoTranslator::from_vec_u8(CHINESE.into()).is_ok());
+    fn texts_are_found_by_the_english_ones_and_their_context() {
+        let po = "msgid \"\"\nmsgstr \"\"\n\"Language: zh_CN\\n\"\n\nmsgid \"open \\\"it\\\"\"\nmsgstr \"打开\"\n\n\
+                  msgctxt \"state\"\nmsgid \"open \\\"it\\\"\"\nmsgstr \"未完成\"\n\n\
+                  msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
+        let texts = Texts::read(po).unwrap();
+        assert_eq!(texts.translate("open \"it\"", None), "打开");
+        assert_eq!(texts.translate("open \"it\"", Some("state")), "未完成");
+        assert_eq!(texts.translate("open \"it\"", Some("verb")), "open \"it\"");
+        for count in [0, 1, 2] {
+            assert_eq!(texts.ntranslate(count, "a row", "{n} rows", None), "{n} 行");
+        }
+        assert_eq!(texts.ntranslate(2, "a line", "{n} lines", None), "{n} lines");
+        assert!(
+            Language::Chinese.texts().is_some_and(|texts| !texts.0.is_empty())
+                && Language::English.texts().is_none()
+        );
     }
 }

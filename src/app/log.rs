@@ -23,7 +23,7 @@ use crate::app::terminal::Terminal;
 ///
 /// # Errors
 /// Output (7) for a file that cannot be written to; usage (2) for one that is taken.
-pub fn begin(show: &Show, taken: &[(&str, PathBuf)], terminal: &Terminal) -> Result<(), Failure> {
+pub fn begin(show: &Show, taken: &[(String, PathBuf)], terminal: &Terminal) -> Result<(), Failure> {
     let verbose = match show.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -76,26 +76,25 @@ struct Course {
 }
 
 impl LogFile {
-    fn open(path: &Path, taken: &[(&str, PathBuf)], terminal: &Terminal) -> Result<Self, Failure> {
+    fn open(path: &Path, taken: &[(String, PathBuf)], terminal: &Terminal) -> Result<Self, Failure> {
         if path == Path::new("-") {
             let text = tr!("--log-file: - is no file; without this flag log lines go to standard error");
             return Err(Failure::new(Exit::Usage, text));
         }
         // Also where it is not there yet, since the name has to stay free for what will be.
         if let Some((what, _)) = taken.iter().find(|(_, other)| same(path, other)) {
-            let text = tr!(
-                "--log-file: {path} is {what} already; name another file",
-                path = path.display(),
-                what = what
-            );
+            let path = path.display();
+            let text =
+                tr!("{flag}: {path} is {what} already; name another file", flag = "--log-file", path, what);
             return Err(Failure::new(Exit::Usage, text));
         }
         let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         let file = opened.map_err(|error| {
             let text = tr!(
-                "--log-file: cannot write {path}: {error}; choose another place, or put this right",
-                path = path.display(),
-                error = error
+                "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
+                flag = "--log-file",
+                target = path.display(),
+                cause = error
             );
             Failure::new(Exit::Output, text)
         })?;
@@ -130,9 +129,9 @@ impl Write for &LogFile {
             && !std::mem::replace(&mut course.told, true)
         {
             self.terminal.complain(&tr!(
-                "--log-file: cannot write {path}: {error}; the run goes on, and log lines are lost until that is mended",
+                "--log-file: cannot write {path}: {cause}; the run goes on, and log lines are lost until that is mended",
                 path = self.path.display(),
-                error = error
+                cause = error
             ));
         }
         Ok(line.len())

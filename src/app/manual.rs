@@ -2,24 +2,25 @@
 //! itself, so that they cannot disagree with it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use tr::tr;
 
-use crate::app::answer::tell;
+use crate::app::answer::whole;
 use crate::app::cli::Cli;
+use crate::app::completion::script;
 use crate::app::exit::{Exit, Failure};
+use crate::app::wording;
 
 /// Writes completions for a shell to standard output.
 ///
 /// # Errors
-/// Output (7) where that cannot be written to.
+/// Output (7) where that cannot be written to; unexpected (1) where there are none.
 pub fn completions(shell: Shell) -> Result<Exit, Failure> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "dingmap", &mut text);
-    to_stdout(&text)
+    whole(&script(shell)?)
 }
 
 /// Writes the manual: all of it to standard output, or a page for each command into a directory, which is made where there is
@@ -28,14 +29,21 @@ pub fn completions(shell: Shell) -> Result<Exit, Failure> {
 /// # Errors
 /// Output (7) where one cannot be written.
 pub fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
-    let mut root = Cli::command();
+    let mut root = wording::told(Cli::command(), usize::MAX);
     root.build();
     let pages = pages(&root).map_err(|error| Failure::of(Exit::Output, error))?;
     let Some(directory) = directory else {
-        return to_stdout(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
+        return whole(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
     };
     let told = |error: io::Error| {
-        Failure::new(Exit::Output, format!("cannot write the manual to {}: {error}", directory.display()))
+        Failure::new(
+            Exit::Output,
+            tr!(
+                "cannot write the manual to {directory}: {cause}",
+                directory = directory.display(),
+                cause = error
+            ),
+        )
     };
     fs::create_dir_all(directory).map_err(told)?;
     for (name, page) in pages {
@@ -54,9 +62,4 @@ fn pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
         all.extend(pages(below)?);
     }
     Ok(all)
-}
-
-fn to_stdout(text: &[u8]) -> Result<Exit, Failure> {
-    tell(|output| output.write_all(text))?;
-    Ok(Exit::Done)
 }

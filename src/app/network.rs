@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use secrecy::ExposeSecret;
+use tr::tr;
 use url::{Host, Url};
 
 use crate::api::http::{Root, Route, Settings};
@@ -19,18 +20,18 @@ use crate::app::exit::{Exit, Failure};
 pub fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
     // The text is not repeated: a URL can have a password in it.
-    let url = Url::parse(text).map_err(|error| wrong(&format!("not a URL: {error}")))?;
+    let url = Url::parse(text).map_err(|error| wrong(&tr!("not a URL: {cause}", cause = error)))?;
     let bare = url.username().is_empty() && url.password().is_none() && url.host().is_some();
     if !bare || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("only scheme, host and port, such as https://oapi.dingtalk.io"));
+        return Err(wrong(&tr!("only scheme, host and port, such as https://oapi.dingtalk.io")));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if insecure || is_loopback(&url) => Ok(url),
-        "http" => Err(wrong(
-            "http:// would send the token and the numbers in clear; use https://, or an address on this machine, or accept that with --insecure-http",
-        )),
-        _ => Err(wrong("the address begins with https://")),
+        "http" => Err(wrong(&tr!(
+            "http:// would send the token and the numbers in clear; use https://, or an address on this machine, or accept that with --insecure-http"
+        ))),
+        _ => Err(wrong(&tr!("the address begins with https://"))),
     }
 }
 
@@ -59,7 +60,9 @@ pub fn connections(
     let plain = endpoint.scheme() == "http";
     let foreign = proxy.as_ref().is_some_and(|(url, _)| !is_loopback(url));
     if plain && foreign && !args.way.insecure_http {
-        let what = "--proxy: the proxy would see the token and the numbers that go to an http:// endpoint; leave it out, or accept that with --insecure-http";
+        let what = tr!(
+            "--proxy: the proxy would see the token and the numbers that go to an http:// endpoint; leave it out, or accept that with --insecure-http"
+        );
         return Err(Failure::new(Exit::Usage, what));
     }
     let encrypted = !plain || proxy.as_ref().is_some_and(|(url, _)| url.scheme() == "https");
@@ -92,15 +95,18 @@ pub fn named(endpoint: &Url, route: &Route) -> String {
     };
     proxy.map_or_else(
         || plain.to_owned(),
-        |proxy| format!("{plain} (proxy: {})", proxy.origin().ascii_serialization()),
+        |proxy| {
+            tr!("{endpoint} (proxy: {proxy})", endpoint = plain, proxy = proxy.origin().ascii_serialization())
+        },
     )
 }
 
 /// What to say where no encrypted connection could ever be made; `what` is what the TLS library says.
 #[must_use]
 pub fn unusable(what: &str) -> Failure {
-    let text = format!(
-        "no connection can be encrypted: {what}. Install the system's certificates (the package ca-certificates), or name some with --ca-file."
+    let text = tr!(
+        "no connection can be encrypted: {cause}. Install the system's certificates (the package ca-certificates), or name some with --ca-file.",
+        cause = what
     );
     Failure::new(Exit::Broken, text)
 }
@@ -144,13 +150,15 @@ fn proxy(place: &str, given: &str) -> Result<Url, Failure> {
     let whole = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
     // The text is not repeated: it can have a password in it.
     match Url::parse(&whole) {
-        Err(error) => wrong(&format!("not a URL: {error}; write http://HOST:PORT")),
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => wrong("no host in it; write http://HOST:PORT"),
+        Err(error) => wrong(&tr!("not a URL: {cause}; write http://HOST:PORT", cause = error)),
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => {
+            wrong(&tr!("no host in it; write http://HOST:PORT"))
+        }
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         Ok(url) if url.scheme().starts_with("socks") => {
-            wrong("SOCKS proxies are not supported; give an http:// or https:// proxy")
+            wrong(&tr!("SOCKS proxies are not supported; give an http:// or https:// proxy"))
         }
-        Ok(_) => wrong("a proxy's URL begins with http:// or https://"),
+        Ok(_) => wrong(&tr!("a proxy's URL begins with http:// or https://")),
     }
 }
 
@@ -159,9 +167,9 @@ fn roots(path: &Path) -> Result<Vec<Root>, Failure> {
     let pem = fs::read(path).map_err(|error| wrong(&error.to_string()))?;
     match Root::read(&pem) {
         Err(what) => Err(wrong(&what)),
-        Ok(roots) if roots.is_empty() => {
-            Err(wrong("there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE"))
-        }
+        Ok(roots) if roots.is_empty() => Err(wrong(&tr!(
+            "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE"
+        ))),
         Ok(roots) => Ok(roots),
     }
 }

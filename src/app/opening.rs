@@ -3,16 +3,19 @@
 use std::io;
 use std::path::Path;
 
+use tr::tr;
+
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
 use crate::app::input::Reading;
-use crate::app::summary;
+use crate::app::{retry, summary};
 use crate::domain::entry::looks_like_mobile;
 use crate::domain::mobile::Home;
-use crate::engine::feed::Further;
+use crate::domain::report::Report;
+use crate::engine::manner::{Manner, Wanted};
 use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::layout::Options;
-use crate::table::source::{Source, SourceError};
+use crate::table::source::Source;
 use crate::table::survey::{Survey, survey};
 
 /// An input that was opened.
@@ -23,6 +26,10 @@ pub struct Opened {
     pub title: String,
     /// What looking through it gave, for a regular file.
     pub survey: Option<Survey>,
+    /// What became of its rows so far, for a regular file that has answers already.
+    pub settled: Option<Report>,
+    /// Whether the table was packed, or a workbook's.
+    pub packed: bool,
 }
 
 /// An input that is to be opened, and how.
@@ -38,15 +45,21 @@ pub struct Input<'a> {
 }
 
 /// Opens the input of a run, and says what to call it. A regular file is read through once before, so that a bad row is told
-/// before the first call and the number of rows is known. `region` is that of numbers without a country code, and `further`
-/// what rows get behind the usual five cells.
+/// before the first call and the number of rows is known. `region` is that of numbers without a country code, and `wanted`
+/// what is wanted of the rows beside the usual five cells.
 ///
 /// # Errors
 /// As [`Input::open`].
-pub fn open(path: &Path, reading: &Reading, region: Home, further: Further) -> Result<Opened, Failure> {
-    let input = Input::as_flags_say(path, reading, region, further.names());
-    let survey = regular(path).then(|| input.looked_through()).transpose()?;
-    Ok(Opened { survey, ..input.open()? })
+pub fn open(path: &Path, reading: &Reading, region: Home, wanted: &Wanted) -> Result<Opened, Failure> {
+    let input = Input::as_flags_say(path, reading, region, wanted);
+    if !regular(path) {
+        return input.open();
+    }
+    if wanted.again {
+        let (survey, settled) = input.counted(wanted)?;
+        return Ok(Opened { survey: Some(survey), settled: Some(settled), ..input.open()? });
+    }
+    Ok(Opened { survey: Some(input.looked_through()?), ..input.open()? })
 }
 
 /// Opens the input as [`open`] does, for who reads it to its end anyway: it is not read through before.
@@ -54,7 +67,7 @@ pub fn open(path: &Path, reading: &Reading, region: Home, further: Further) -> R
 /// # Errors
 /// As [`Input::open`].
 pub fn open_once(path: &Path, reading: &Reading, region: Home) -> Result<Opened, Failure> {
-    Input::as_flags_say(path, reading, region, Vec::new()).open()
+    Input::as_flags_say(path, reading, region, &Wanted::default()).open()
 }
 
 /// Whether an input is a file whose content can be read more than once.
@@ -65,13 +78,21 @@ pub fn regular(input: &Path) -> bool {
 
 /// What to tell of an input that cannot be read.
 #[must_use]
-pub fn unreadable(input: &Path, error: SourceError) -> Failure {
-    Failure { exit: Exit::Input, error: anyhow::Error::new(error).context(summary::name(input)) }
+pub fn unreadable(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
+    Failure { exit: Exit::Input, error: error.into().context(summary::name(input)) }
+}
+
+/// How the rows of an opened input are read and answered.
+///
+/// # Errors
+/// Usage (2) where a column is wanted that earlier answers have not.
+pub fn manner(wanted: &Wanted, source: &Source, input: &Path) -> Result<Manner, Failure> {
+    Manner::of(wanted, source).map_err(|lacking| retry::lacking(&summary::name(input), lacking))
 }
 
 impl<'a> Input<'a> {
-    fn as_flags_say(path: &'a Path, reading: &'a Reading, region: Home, further: Vec<&'static str>) -> Self {
-        Self { path, sheet: reading.sheet.as_deref(), options: config::reading(reading, further), region }
+    fn as_flags_say(path: &'a Path, reading: &'a Reading, region: Home, wanted: &Wanted) -> Self {
+        Self { path, sheet: reading.sheet.as_deref(), options: config::reading(reading, wanted), region }
     }
 
     /// Opens it, and says what to call it.
@@ -84,14 +105,22 @@ impl<'a> Input<'a> {
         let source =
             Source::open(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))?;
         let name = summary::name(self.path);
-        let title = opened.remark.map_or_else(|| name.clone(), |remark| format!("{name} ({remark})"));
-        Ok(Opened { source, title, survey: None })
+        let packed = opened.remark.is_some();
+        let title =
+            opened.remark.map_or_else(|| name.clone(), |remark| tr!("{name} ({remark})", name, remark));
+        Ok(Opened { source, title, survey: None, settled: None, packed })
     }
 
     fn looked_through(&self) -> Result<Survey, Failure> {
         let (opened, options) = self.unpacked()?;
         let looks = |cell: &str| looks_like_mobile(cell, self.region);
         survey(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))
+    }
+
+    fn counted(&self, wanted: &Wanted) -> Result<(Survey, Report), Failure> {
+        let source = self.open()?.source;
+        let manner = manner(wanted, &source, self.path)?;
+        retry::count(source, &manner).map_err(|error| unreadable(self.path, error))
     }
 
     /// What the input is packed in taken off, and how what is inside is read.
@@ -109,7 +138,7 @@ impl<'a> Input<'a> {
             Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
         })?;
         if opened.delimiter.is_some() && options.encoding.is_some() {
-            let text = format!("{name} is a workbook, whose text needs no --encoding: leave it out");
+            let text = tr!("{name} is a workbook, whose text needs no --encoding: leave it out", name);
             return Err(Failure::new(Exit::Usage, text));
         }
         options.delimiter = opened.delimiter.or(options.delimiter);

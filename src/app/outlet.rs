@@ -5,10 +5,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
+use tr::tr;
 
 use crate::app::exit::{Exit, Failure, Signal};
 use crate::app::files::Targets;
 use crate::app::signals::Signals;
+use crate::domain::findings::Findings;
 use crate::engine::feed::Sinks;
 use crate::table::head::Head;
 use crate::table::sink::{Sink, SinkError, Style};
@@ -36,7 +38,7 @@ pub async fn create(
         signal = signals.next() => {
             // A temporary file that was just made is removed with the sinks that this gives.
             drop(timeout(AT_ONCE, creating).await);
-            Err(Failure::new(Exit::Interrupted(signal), "interrupted while opening the output"))
+            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while opening the output")))
         }
     }
 }
@@ -47,7 +49,7 @@ fn open(Targets { all, failed, .. }: Targets, head: &Head, style: Style) -> Resu
     let bare = Head { names: None, ..head.clone() };
     let style = Style { flag: "--failed", ..Style::default() };
     let failed = failed.map(|target| Sink::create(target, &bare, style)).transpose()?;
-    Ok(Sinks { all, failed })
+    Ok(Sinks { all, failed, findings: Findings::default() })
 }
 
 /// Waits for the writer, for so long at most; a signal cuts the wait down to [`AT_ONCE`].
@@ -69,7 +71,7 @@ pub async fn outrun(
     };
     match timeout(patience, joined).await {
         Ok(joined) => ended(joined),
-        Err(_) => Err(Failure::new(Exit::Interrupted(signal), "interrupted while writing the output")),
+        Err(_) => Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while writing the output"))),
     }
 }
 
@@ -77,6 +79,7 @@ pub async fn outrun(
 fn ended<E, P>(
     joined: Result<Result<Result<Sinks, SinkError>, P>, E>,
 ) -> Result<Result<Sinks, SinkError>, Failure> {
-    let bug = || Failure::new(Exit::Broken, "the writer ended unexpectedly; this is a bug, please report it");
+    let bug =
+        || Failure::new(Exit::Broken, tr!("the writer ended unexpectedly; this is a bug, please report it"));
     joined.map_err(|_| bug())?.map_err(|_| bug())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use tr::tr;
 
 use crate::app::exit::{Exit, Failure};
 use crate::store::journal::Lost;
@@ -30,19 +31,22 @@ pub enum Memory {
 #[must_use]
 pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failure {
     let outlook = match (memory, lost) {
-        (_, Some(lost)) => format!(
-            "what was answered is kept up to about a second before; the last answers could not be: {lost}. The same command goes on from there once that is mended"
+        (_, Some(lost)) => tr!(
+            "what was answered is kept up to about a second before; the last answers could not be: {cause}. The same command goes on from there once that is mended",
+            cause = lost
         ),
         (Memory::None, None) => {
-            "nothing is kept without a state file; the same command starts from the beginning".to_owned()
+            tr!("nothing is kept without a state file; the same command starts from the beginning")
         }
         (Memory::Token, None) => {
-            "what was answered is kept for this token: the same command with it goes on from there, and with another starts anew".to_owned()
+            tr!(
+                "what was answered is kept for this token: the same command with it goes on from there, and with another starts anew"
+            )
         }
         (Memory::Restart, None) => {
-            "what was answered is kept; the same command without --restart goes on from there".to_owned()
+            tr!("what was answered is kept; the same command without --restart goes on from there")
         }
-        (Memory::Kept, None) => "what was answered is kept; the same command goes on from there".to_owned(),
+        (Memory::Kept, None) => tr!("what was answered is kept; the same command goes on from there"),
     };
     Failure::new(failure.exit, format!("{:#}\n  {outlook}", failure.error))
 }
@@ -52,13 +56,18 @@ pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failur
 pub fn told(found: &Found, rows: Option<u64>) -> Option<String> {
     match *found {
         Found::Resumed { known, started } if known > 0 => {
-            let most = rows.map_or(String::new(), |rows| format!(" of at most {}", grouped(rows)));
-            Some(format!("resuming: {}{most} numbers known since {}", grouped(known), since(started)))
+            let (known, since) = (grouped(known), since(started));
+            Some(match rows.map(grouped) {
+                Some(most) => {
+                    tr!("resuming: {known} of at most {most} numbers known since {since}", known, most, since)
+                }
+                None => tr!("resuming: {known} numbers known since {since}", known, since),
+            })
         }
-        Found::Inherited { known, started } if known > 0 => Some(format!(
-            "another input was not finished: its {} numbers, known since {}, are used where they occur here (--restart asks anew)",
-            grouped(known),
-            since(started)
+        Found::Inherited { known, started } if known > 0 => Some(tr!(
+            "another input was not finished: its {known} numbers, known since {since}, are used where they occur here (--restart asks anew)",
+            known = grouped(known),
+            since = since(started)
         )),
         _ => None,
     }
@@ -69,22 +78,29 @@ pub fn told(found: &Found, rows: Option<u64>) -> Option<String> {
 pub fn refused(path: &Path, error: &StateError) -> Failure {
     let way_out = match error {
         StateError::Lock(LockError::Held(_)) => {
-            "Wait until it has ended, or give --wait to have this one wait; --state names another file, and --no-state uses none."
+            tr!(
+                "Wait until it has ended, or give --wait to have this one wait; --state names another file, and --no-state uses none."
+            )
         }
-        StateError::Absent => "Nothing was kept yet, or --state names another file.",
-        StateError::Foreign => "Name another file with --state.",
-        StateError::Newer(_) => "Use the newer dingmap, or name another file with --state.",
+        StateError::Absent => tr!("Nothing was kept yet, or --state names another file."),
+        StateError::Foreign => tr!("Name another file with --state."),
+        StateError::Newer(_) => tr!("Use the newer dingmap, or name another file with --state."),
         StateError::Older(_) => {
-            "Use the dingmap that wrote it and its `state export` to see what it knows, or name another file with --state."
+            tr!(
+                "Use the dingmap that wrote it and its `state export` to see what it knows, or name another file with --state."
+            )
         }
         StateError::Damaged(_) => {
-            "The next `dingmap resolve` with this file sets it aside and begins a fresh one."
+            tr!("The next `dingmap resolve` with this file sets it aside and begins a fresh one.")
         }
         StateError::Lock(_) | StateError::Io(_) | StateError::Database(_) => {
-            "Make room or mend what the system says, name another file with --state, or use --no-state, with which an interrupted run cannot go on."
+            tr!(
+                "Make room or mend what the system says, name another file with --state, or use --no-state, with which an interrupted run cannot go on."
+            )
         }
     };
-    Failure::new(Exit::Broken, format!("state {}: {error}. {way_out}", path.display()))
+    let path = path.display();
+    Failure::new(Exit::Broken, tr!("state {path}: {error}. {way_out}", path, error, way_out))
 }
 
 /// A count with its thousands apart.

@@ -3,10 +3,14 @@
 
 use std::io::{self, Write};
 
+use tr::tr;
+
 use crate::app::account::Account;
 use crate::app::exit::{Exit, Failure};
 use crate::app::files::Targets;
 use crate::table::target::{Output, Target};
+
+const METRICS: &str = "--metrics";
 
 /// One of them.
 struct Paper {
@@ -28,12 +32,19 @@ impl Papers {
         let mut papers = Vec::new();
         let mut open = |flag, target: Option<&Target>, text| {
             let Some(target) = target.cloned() else { return Ok(()) };
-            let output = Output::open(&target, 0).map_err(|error| unwritable(flag, &target, &error))?;
+            let opened = Output::open(&target, 0).and_then(|output| {
+                // The collector reads them with an account of its own, and nobody is named in them.
+                if flag == METRICS {
+                    output.publish()?;
+                }
+                Ok(output)
+            });
+            let output = opened.map_err(|error| unwritable(flag, &target, &error))?;
             papers.push(Paper { flag, target, output, text });
             Ok::<_, Failure>(())
         };
         open("--summary", targets.summary.as_ref(), Account::json)?;
-        open("--metrics", targets.metrics.as_ref(), |account| Ok(account.metrics()))?;
+        open(METRICS, targets.metrics.as_ref(), |account| Ok(account.metrics()))?;
         Ok(Self(papers))
     }
 
@@ -56,6 +67,11 @@ impl Papers {
 }
 
 fn unwritable(flag: &str, target: &Target, error: &io::Error) -> Failure {
-    let text = format!("{flag}: cannot write {target}: {error}; choose another place, or put this right");
+    let text = tr!(
+        "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
+        flag,
+        target,
+        cause = error
+    );
     Failure::new(Exit::Output, text)
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use jiff::Zoned;
+use tr::tr;
+use unicode_width::UnicodeWidthStr;
 
 use crate::api::rate::Rate;
 use crate::app::answer::tell;
@@ -50,58 +52,76 @@ pub fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
 /// All but the first line, for people.
 fn words(args: &Plan, tally: &Tally, forecast: &Forecast, effort: &Effort, several: bool) -> String {
     let mut text = String::new();
-    let mut line = |what: &str, count: u64, remark: &str| {
-        let line = format!("{what:<20}{:>12}  {remark}", grouped(count));
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{}", line.trim_end());
-    };
-    line("rows", tally.rows, "");
-    line("with a number", tally.with_number, if several { "the first one of each row counts" } else { "" });
-    line("distinct numbers", tally.distinct(), "");
-    line("repeated rows", tally.repeated(), "which share the answer of a row before them");
+    let none = String::new;
+    line(&mut text, &tr!("rows"), &grouped(tally.rows), &none());
+    let first = if several { tr!("the first one of each row counts") } else { none() };
+    line(&mut text, &tr!("with a number"), &grouped(tally.with_number), &first);
+    line(&mut text, &tr!("distinct numbers"), &grouped(tally.distinct()), &none());
+    let shared = tr!("which share the answer of a row before them");
+    line(&mut text, &tr!("repeated rows"), &grouped(tally.repeated()), &shared);
     if several {
-        line("further numbers", tally.behind(), "asked where nobody has the ones before them");
+        let further = tr!("asked where nobody has the ones before them");
+        line(&mut text, &tr!("further numbers"), &grouped(tally.behind()), &further);
     }
-    line("invalid rows", tally.invalid(), "");
+    line(&mut text, &tr!("invalid rows"), &grouped(tally.invalid()), &none());
     for example in &tally.examples {
-        let _ = writeln!(text, "  line {}: {}", example.line, shown(&example.reason));
+        let reason = shown(&example.reason);
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {}", tr!("line {line}: {reason}", line = example.line, reason));
     }
     let more = tally.invalid() - tally.examples.len() as u64;
     if more > 0 {
-        let _ = writeln!(text, "  and {} more", grouped(more));
+        let _ = writeln!(text, "  {}", tr!("and {count} more", count = grouped(more)));
     }
-    let mut line = |what: &str, count: &str, remark: &str| {
-        let line = format!("{what:<20}{count:>12}  {remark}");
-        let _ = writeln!(text, "{}", line.trim_end());
+    let ground = ground(args, &forecast.ground);
+    let ground = match forecast.behind {
+        0 => ground,
+        behind => tr!("{ground}; and {count} of the further ones", ground, count = grouped(behind)),
     };
-    let behind = match forecast.behind {
-        0 => String::new(),
-        behind => format!("; and {} of the further ones", grouped(behind)),
-    };
-    line("known already", &grouped(forecast.known), &(ground(args, &forecast.ground) + &behind));
+    line(&mut text, &tr!("known already"), &grouped(forecast.known), &ground);
     let Effort { least, most, .. } = effort;
-    let bound = if several { "at least " } else { "" };
-    let calls = if several { format!("at most {}; ", grouped(most.calls)) } else { String::new() };
-    let calls = format!("{calls}repeats of failed calls come on top");
-    line("calls needed", &format!("{bound}{}", grouped(least.calls)), &calls);
+    let bound = |least: String| if several { tr!("at least {least}", least) } else { least };
+    let calls = if several {
+        tr!("at most {most}; repeats of failed calls come on top", most = grouped(most.calls))
+    } else {
+        tr!("repeats of failed calls come on top")
+    };
+    line(&mut text, &tr!("calls needed"), &bound(grouped(least.calls)), &calls);
     let (time, course) = course(args.speed.rate, effort, several);
-    line("time", &format!("{bound}{time}"), &course);
+    line(&mut text, &tr!("time"), &bound(time), &course);
     text
+}
+
+/// One line: what, how much of it on the right of its column, and a remark. A Chinese character takes the place of two others.
+fn line(text: &mut String, what: &str, count: &str, remark: &str) {
+    let space = |most: usize, filled: &str| " ".repeat(most.saturating_sub(filled.width()));
+    let line = format!("{what}{}{}{count}  {remark}", space(20, what), space(12, count));
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{}", line.trim_end());
 }
 
 /// How long a run would take at least, and when it would end, in words.
 fn course(rate: Rate, Effort { least, most, .. }: &Effort, several: bool) -> (String, String) {
     let (Some(shortest), Some(longest)) = (least.takes, most.takes) else {
-        return ("open".to_owned(), "there is no limit: as long as the replies take".to_owned());
+        return (tr!("open"), tr!("there is no limit: as long as the replies take"));
     };
     let end = |span: &Span| {
-        span.end.as_ref().map_or_else(|| "beyond the calendar".to_owned(), |end| format!("at {}", clock(end)))
+        span.end.as_ref().map_or_else(
+            || tr!("beyond the calendar"),
+            |end| tr!("end" => "at {moment}", moment = clock(end)),
+        )
     };
-    let mut text = format!("at {rate} calls a second; if it began now it would end {}", end(least));
-    if several {
-        // Writing to a string does not fail.
-        let _ = write!(text, ", or after {} {} at the latest", rounded(longest), end(most));
-    }
+    let text = if several {
+        tr!(
+            "at {rate} calls a second; if it began now it would end {end}, or after {longest} {latest} at the latest",
+            rate,
+            end = end(least),
+            longest = rounded(longest),
+            latest = end(most)
+        )
+    } else {
+        tr!("at {rate} calls a second; if it began now it would end {end}", rate, end = end(least))
+    };
     (rounded(shortest), text)
 }
 
@@ -110,33 +130,36 @@ fn ground(args: &Plan, ground: &Ground) -> String {
     let ages = (!args.keep.max_age.is_zero()).then(|| {
         let nobody = args.keep.max_age_not_found.min(args.keep.max_age);
         let nobody =
-            if nobody.is_zero() { "asked again".to_owned() } else { format!("up to {}", rounded(nobody)) };
-        format!(
-            "answers of finished runs up to {} old (those of numbers that nobody had: {nobody})",
-            rounded(args.keep.max_age)
+            if nobody.is_zero() { tr!("asked again") } else { tr!("up to {age}", age = rounded(nobody)) };
+        let age = rounded(args.keep.max_age);
+        tr!(
+            "answers of finished runs up to {age} old (those of numbers that nobody had: {nobody})",
+            age,
+            nobody
         )
     });
     let open = match ground {
-        Ground::NoState => return "without a state nothing is known".to_owned(),
-        Ground::Restart => return "--restart asks for everything anew".to_owned(),
+        Ground::NoState => return tr!("without a state nothing is known"),
+        Ground::Restart => return tr!("--restart asks for everything anew"),
         Ground::NoApp => {
-            return "whose answers are meant is not said: set DINGTALK_APP_KEY or give --app-key".to_owned();
+            return tr!("whose answers are meant is not said: set DINGTALK_APP_KEY or give --app-key");
         }
-        Ground::Absent => return "nothing was kept yet".to_owned(),
-        Ground::InUse => return "not looked up: another process works with the state".to_owned(),
-        Ground::Unusable => return "not looked up: the state cannot be worked with".to_owned(),
+        Ground::Absent => return tr!("nothing was kept yet"),
+        Ground::InUse => return tr!("not looked up: another process works with the state"),
+        Ground::Unusable => return tr!("not looked up: the state cannot be worked with"),
         Ground::Seen(Found::Nothing) => None,
         Ground::Seen(Found::Resumed { started, .. }) => {
-            Some(format!("the run goes on that was interrupted, with its answers since {}", since(*started)))
+            let since = since(*started);
+            Some(tr!("the run goes on that was interrupted, with its answers since {since}", since))
         }
         Ground::Seen(Found::Inherited { started, .. }) => {
-            Some(format!("another input was not finished: its answers since {}", since(*started)))
+            Some(tr!("another input was not finished: its answers since {since}", since = since(*started)))
         }
     };
     let grounds: Vec<_> = open.into_iter().chain(ages).collect();
     if grounds.is_empty() {
-        "each run asks anew; --max-age uses answers of finished runs".to_owned()
+        tr!("each run asks anew; --max-age uses answers of finished runs")
     } else {
-        grounds.join("; ")
+        grounds.join(&tr!("; "))
     }
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
+use tr::tr;
 
 use crate::api::token::Credentials;
 use crate::app::cli::Resolve;
@@ -71,7 +72,7 @@ pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) 
     let path = data.map(|data| data.join("dingmap").join("state.redb")).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "there is no place for the state, in which answers are kept so that an interrupted run can go on: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state",
+            tr!("there is no place for the state, in which answers are kept so that an interrupted run can go on: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state"),
         )
     })?;
     Ok(Place { path, named: false })
@@ -97,7 +98,7 @@ pub fn patiently<T>(
 }
 
 fn held(path: &Path, error: &StateError) -> String {
-    format!("waiting: the state {} is {error}", path.display())
+    tr!("waiting: the state {path} is {error}", path = path.display(), error)
 }
 
 /// What is to be opened; none where answers are kept in memory alone. `access` is the API's, none for the built-in
@@ -116,12 +117,14 @@ pub fn plan(
         return Ok(None);
     }
     let place = place(args.keep.state.as_deref(), |name| std::env::var_os(name))?;
-    for (file, what) in [(&args.input, "input"), (&config::output(args), "output")] {
+    for (file, is_input) in [(&args.input, true), (&config::output(args), false)] {
         if same(file, &place.path) {
-            let text = format!(
-                "{} cannot be the {what} and the state: name another file with --state",
-                file.display()
-            );
+            let path = file.display();
+            let text = if is_input {
+                tr!("{path} cannot be the input and the state: name another file with --state", path)
+            } else {
+                tr!("{path} cannot be the output and the state: name another file with --state", path)
+            };
             return Err(Failure::new(Exit::Usage, text));
         }
     }
@@ -233,10 +236,10 @@ pub async fn begin(plan: Option<Plan>, signals: &mut Signals, terminal: &Termina
     };
     let Opened { known, aside, found } = opened.map_err(|error| refused(path, &error))?;
     if let Some(aside) = aside {
-        terminal.complain(&format!(
-            "the state file {} was damaged and is set aside as {}; a fresh one takes its place. What it knew of earlier and interrupted runs is asked again.",
-            path.display(),
-            aside.display()
+        terminal.complain(&tr!(
+            "the state file {path} was damaged and is set aside as {aside}; a fresh one takes its place. What it knew of earlier and interrupted runs is asked again.",
+            path = path.display(),
+            aside = aside.display()
         ));
     }
     if let Some(remark) = told(&found, rows) {
@@ -257,7 +260,7 @@ async fn opened(
         biased;
         opened = opening => opened.map_err(|error| Failure::of(Exit::Broken, error)),
         signal = signals.next() => {
-            Err(Failure::new(Exit::Interrupted(signal), "interrupted before the first call"))
+            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted before the first call")))
         }
     }
 }
@@ -286,7 +289,7 @@ pub async fn settle(known: Known, signals: &mut Signals) -> Result<Result<Option
         biased;
         closed = closing => closed.map_err(|error| Failure::of(Exit::Broken, error)),
         signal = signals.next() => {
-            Err(Failure::new(Exit::Interrupted(signal), "interrupted while the last answers were written"))
+            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while the last answers were written")))
         }
     }
 }
@@ -303,8 +306,9 @@ pub fn finish(settled: Result<Option<Settled>, Lost>, finished: bool) -> Result<
     };
     lost.map_err(|lost| {
         if finished {
-            let text = format!(
-                "the output is complete, but the state file could not be written: {lost}. The next run of this input would take this one for unfinished and use its answers; give it --restart to ask anew."
+            let text = tr!(
+                "the output is complete, but the state file could not be written: {cause}. The next run of this input would take this one for unfinished and use its answers; give it --restart to ask anew.",
+                cause = lost
             );
             Failure::new(Exit::Broken, text)
         } else {

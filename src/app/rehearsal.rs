@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use tr::tr;
+
 use crate::app::answer::tell;
 use crate::app::cli::Sandbox;
 use crate::app::exit::{Exit, Failure};
@@ -29,7 +31,11 @@ pub fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
         let server = Server::start(script.clone(), args.port).await.map_err(|error| {
             Failure::new(
                 Exit::Broken,
-                format!("port {} on 127.0.0.1: {error}; choose another with --port, or 0 for any", args.port),
+                tr!(
+                    "port {port} on 127.0.0.1: {cause}; choose another with --port, or 0 for any",
+                    port = args.port,
+                    cause = error
+                ),
             )
         })?;
         // Heard from before the first word, after which a script may send one.
@@ -37,26 +43,27 @@ pub fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
         tell(|output| output.write_all(usage(&server.endpoint(), &script).as_bytes()))?;
         signals.next().await;
         let ledger = server.ledger();
-        terminal.say(&format!(
-            "{} lookups and {} token calls were served",
-            ledger.calls().len(),
-            ledger.token_calls().len()
+        terminal.say(&tr!(
+            "{lookups} lookups and {tokens} token calls were served",
+            lookups = ledger.calls().len(),
+            tokens = ledger.token_calls().len()
         ));
         Ok(Exit::Done)
     })
 }
 
 fn usage(endpoint: &str, script: &Script) -> String {
-    let limit = script.limit.map_or("no limit".to_owned(), |limit| format!("{limit} in any second"));
+    let limit = script.limit.map_or_else(|| tr!("no limit"), |limit| tr!("{limit} in any second", limit));
+    let (key, secret, token) = (&script.app_key, &script.app_secret, &script.static_token);
     format!(
-        "The emulated API serves at {endpoint} until Ctrl-C; calls: {limit}.\n\
+        "{serves}\n\
          \n\
-         Resolve against it:\n\
+         {resolve}\n\
          \x20 DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}\n\
-         Ask it by hand:\n\
+         {ask}\n\
          \x20 curl -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
-        key = script.app_key,
-        secret = script.app_secret,
-        token = script.static_token,
+        serves = tr!("The emulated API serves at {endpoint} until Ctrl-C; calls: {limit}.", endpoint, limit),
+        resolve = tr!("Resolve against it:"),
+        ask = tr!("Ask it by hand:"),
     )
 }

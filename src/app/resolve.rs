@@ -10,31 +10,36 @@ use std::time::Duration;
 use jiff::Zoned;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tr::tr;
 
 use crate::api::client::Client;
 use crate::api::http::Http;
 use crate::api::pace::Pace;
 use crate::api::token::Issuer;
 use crate::app::account::Account;
+use crate::app::advising::{self, Facts};
 use crate::app::board::Board;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::files::{self, Targets};
+use crate::app::input::Mainland;
 use crate::app::network;
 use crate::app::opening::{self, Opened};
 use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
 use crate::app::recall;
+use crate::app::retry;
 use crate::app::signals::{Question, Signals};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::ending::End;
-use crate::engine::feed::{self, Load, Reading, Sinks, Writing};
+use crate::engine::feed::{self, FeedError, Load, Reading, Sinks, Writing};
+use crate::engine::manner::{Manner, Wanted};
 use crate::engine::pipeline::{self, Ends};
 use crate::engine::remote::DingTalk;
 use crate::engine::settings::Settings;
@@ -42,7 +47,7 @@ use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::store::known::Known;
 use crate::store::scope::sha256;
-use crate::table::source::{Source, SourceError};
+use crate::table::source::Source;
 use crate::table::target::Target;
 
 /// Runs the command: the exit status of a run that wrote its output.
@@ -52,10 +57,11 @@ use crate::table::target::Target;
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let bounds = config::bounds(args, fastrand::u64(..))?;
     let departure = departure::planned(args.start_at.as_deref(), &Zoned::now())?;
+    let wanted = config::wanted(args)?;
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
     let mut account = Account::new(args, summary::name(&args.input));
-    let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &mut account);
+    let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &wanted, &mut account);
     account.ended(&result);
     match (papers.write(&account), result) {
         (Ok(()), result) => result,
@@ -73,18 +79,31 @@ fn attempt(
     mut bounds: Settings,
     departure: Option<&Zoned>,
     targets: Targets,
+    wanted: &Wanted,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
-    let Opened { source, title, survey } =
-        opening::open(&args.input, &args.reading, args.numbers.region, config::further(args))?;
+    let Opened { source, title, survey, settled, packed } =
+        opening::open(&args.input, &args.reading, args.numbers.region, wanted)?;
+    retry::placed(args, packed)?;
+    let manner = opening::manner(wanted, &source, &args.input)?;
     let total = survey.as_ref().map(|survey| survey.rows);
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
-    let wanted = targets.summary.is_some() && total.is_some();
-    let sha256 = wanted.then(digest).transpose()?;
+    let digested = targets.summary.is_some() && total.is_some();
+    let sha256 = digested.then(digest).transpose()?;
     account.opened(&source, sha256);
     bounds.reads_on = total.is_some();
     terminal.say(&summary::opening(&title, &source, total));
+    // What is as it should be already is not written anew, and needs no credentials.
+    if let Some(report) = settled.filter(|report| report.kept == report.rows_in)
+        && args.output.is_none()
+        && args.failed.is_none()
+    {
+        account.report(&report);
+        account.written();
+        terminal.say(&retry::nothing(&report, &args.input));
+        return Ok(verdict(args, &report));
+    }
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -96,7 +115,9 @@ fn attempt(
         let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         // The input came first, then the output, then the credentials: what a person has at hand is checked before what
         // they have to fetch.
-        let sinks = outlet::create(&mut signals, targets.clone(), source.head().clone(), style).await?;
+        let mut head = source.head().clone();
+        head.names = head.names.filter(|_| !wanted.again);
+        let sinks = outlet::create(&mut signals, targets.clone(), head, style).await?;
         let access =
             if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
@@ -116,12 +137,18 @@ fn attempt(
             terminal.say(&crowd);
         }
         Run { args, terminal, bounds, total, targets, memory, account }
-            .run(source, sinks, far, known, signals, question)
+            .run((source, manner), sinks, far, known, signals, question)
             .await
     });
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     exit
+}
+
+/// The exit status of a run that wrote its output.
+fn verdict(args: &Resolve, report: &Report) -> Exit {
+    let unwanted = args.fail_on == Some(FailOn::NotFound) && report.rows(Status::NotFound) > 0;
+    if report.rows(Status::Failed) > 0 || unwanted { Exit::Failed } else { Exit::Done }
 }
 
 /// The API and its address: DingTalk's, or those of a server of our own.
@@ -140,7 +167,8 @@ impl FarSide {
         let (server, access) = if let Some(access) = access {
             (None, access)
         } else {
-            terminal.say("resolving against the built-in sandbox: its people and their ids are invented");
+            terminal
+                .say(&tr!("resolving against the built-in sandbox: its people and their ids are invented"));
             let script = Script::default();
             let server =
                 Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
@@ -177,7 +205,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn run(
         self,
-        source: Source,
+        (source, manner): (Source, Manner),
         sinks: Sinks,
         far: FarSide,
         mut known: Known,
@@ -185,11 +213,12 @@ impl Run<'_> {
         mut question: Question,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
-        let FarSide { remote, endpoint, server, .. } = far;
-        let (further, labels) = (config::further(self.args), source.labels());
-        let Reading { mut sheets, tail } =
-            feed::read(source, config::rules(&self.args.numbers)).map_err(broken)?;
-        let Writing { chunks, sinks } = feed::write(sinks, further, labels).map_err(broken)?;
+        let FarSide { remote, address, endpoint, server } = far;
+        // A row that failed is found again by the names of the columns.
+        let retriable = source.dialect().headers && !self.args.reading.flexible;
+        let (labels, rules) = (source.labels(), config::rules(&self.args.numbers));
+        let Reading { mut sheets, tail } = feed::read(source, rules, manner.clone()).map_err(broken)?;
+        let Writing { chunks, sinks } = feed::write(sinks, manner, labels).map_err(broken)?;
         let started = Instant::now();
         let (ended, signalled) = self
             .drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals, &mut question)
@@ -207,7 +236,7 @@ impl Run<'_> {
         .await;
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);
-            let text = "interrupted at once; answers of the last second may have to be asked again";
+            let text = tr!("interrupted at once; answers of the last second may have to be asked again");
             return Err(outlook(&Failure::new(Exit::Interrupted(signal), text), self.memory, None));
         };
         let settled = recall::settle(known, &mut signals).await?;
@@ -219,9 +248,10 @@ impl Run<'_> {
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
-        let mut lacking = 0;
-        // The only copy of the input is not exchanged for one with open rows, unless that is asked for.
-        let whole = report.rows(Status::Pending) == 0 || self.args.partial || !self.replaces_input();
+        let (findings, mut lacking) = (sinks.findings.clone(), 0);
+        // The only copy of the input is not exchanged for one with open rows, unless that is asked for, or it had them before.
+        let open = report.rows(Status::Pending) > 0 && !self.args.partial && !self.args.retry_failed;
+        let whole = !open || !self.replaces_input();
         let written = written && whole;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
@@ -231,26 +261,38 @@ impl Run<'_> {
             lacking = sinks.finish(&tail).map_err(unwritable)?;
             self.account.written();
         }
-        let unfinished = recall::finish(settled, matches!(end, End::Finished)).err();
+        let finished = matches!(end, End::Finished);
+        let unfinished = recall::finish(settled, finished).err();
         let took = started.elapsed();
+        let file = self.targets.all.path().filter(|_| written && retriable);
+        let advice = advising::advice(&Facts {
+            report: &report,
+            findings: &findings,
+            took,
+            rate: self.args.speed.rate.per_second(),
+            workers: self.args.workers,
+            endpoint: &address,
+            prefixed: self.args.directory.mainland == Mainland::Prefixed,
+            file: file.as_deref(),
+            kept: finished && self.memory != Memory::None,
+            token_alone: self.memory == Memory::Token,
+        });
+        self.account.advised(&advice);
+        let expected = self.args.expect.as_ref().map(|_| &findings);
+        expected.into_iter().for_each(|findings| self.account.expected(findings));
         self.terminal.say(&if written {
-            summary::closing(&report, took, &self.targets)
+            summary::closing(&report, took, &self.targets, expected, &advice)
         } else {
-            summary::broken_off(&report, took)
+            summary::broken_off(&report, took, &advice)
         });
         if let Some(remark) = summary::lacking(lacking) {
             self.terminal.complain(&remark);
         }
-        match (unfinished.filter(|_| matches!(end, End::Finished)), early) {
+        match (unfinished.filter(|_| finished), early) {
             (Some(failure), _) => Err(failure),
             (None, Some(failure)) if written => Err(told(failure)),
             (None, Some(failure)) => Err(told(self.unwritten(&failure))),
-            (None, None) => {
-                if report.rows(Status::Failed) > 0 && self.memory != Memory::None {
-                    self.terminal.say("to try those that failed again and ask nothing else twice, add --max-age 1d --max-age-not-found 1d");
-                }
-                Ok(self.verdict(&report))
-            }
+            (None, None) => Ok(verdict(self.args, &report)),
         }
     }
 
@@ -260,10 +302,10 @@ impl Run<'_> {
         &self,
         remote: DingTalk,
         known: &mut Known,
-        ends: Ends<'_, Load, SourceError>,
+        ends: Ends<'_, Load, FeedError>,
         signals: &mut Signals,
         question: &mut Question,
-    ) -> (Option<Result<(Report, End), SourceError>>, Option<Signal>) {
+    ) -> (Option<Result<(Report, End), FeedError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
         let (stop, stopped) = watch::channel(false);
         let announce = |event: &_| board.borrow_mut().observe(event);
@@ -284,7 +326,7 @@ impl Run<'_> {
                         self.terminal.end(&glance);
                         return (None, signalled);
                     }
-                    self.terminal.say("stopping: waiting for the calls under way; once more to stop at once");
+                    self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
                     // The run has ended where nobody listens.
                     let _ = stop.send(true);
                 }
@@ -310,19 +352,15 @@ impl Run<'_> {
         match self.total {
             Some(total) if total != report.rows_in => Err(Failure::new(
                 Exit::Input,
-                format!(
-                    "{}: the file changed while it was read: {total} rows at first, {} in the end; nothing was written. Run again when it is complete.",
-                    summary::name(&self.args.input),
-                    report.rows_in
+                tr!(
+                    "{file}: the file changed while it was read: {first} rows at first, {last} in the end; nothing was written. Run again when it is complete.",
+                    file = summary::name(&self.args.input),
+                    first = total,
+                    last = report.rows_in
                 ),
             )),
             _ => Ok(()),
         }
-    }
-
-    fn verdict(&self, report: &Report) -> Exit {
-        let unwanted = self.args.fail_on == Some(FailOn::NotFound) && report.rows(Status::NotFound) > 0;
-        if report.rows(Status::Failed) > 0 || unwanted { Exit::Failed } else { Exit::Done }
     }
 
     /// Whether the output takes the input's place.
@@ -333,10 +371,10 @@ impl Run<'_> {
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.targets.all {
-            Target::Stdout => "standard output has the rows up to the first open one".to_owned(),
-            Target::File(path) => format!(
-                "{} was not written; --partial writes it with the open rows as pending",
-                path.display()
+            Target::Stdout => tr!("standard output has the rows up to the first open one"),
+            Target::File(path) => tr!(
+                "{path} was not written; --partial writes it with the open rows as pending",
+                path = path.display()
             ),
         };
         Failure::new(failure.exit, format!("{:#}\n  {place}", failure.error))

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
+use tr::tr;
 use tracing::info;
 
 use crate::app::cli::{Cli, Command};
@@ -13,38 +15,45 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::flags::Show;
 use crate::app::language::Language;
 use crate::app::terminal::Terminal;
-use crate::app::{config, diff, log, manual, plan, rehearsal, resolve, state};
+use crate::app::typed::{Refused, Typed};
+use crate::app::{
+    answer, completion, config, diff, log, manual, plan, refusal, rehearsal, resolve, state, typed, variables,
+};
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
-    Language::chosen(&args, |name| std::env::var_os(name)).speak();
-    let cli = match Cli::read(args) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let told = error.print();
+    if let Some(exit) = completion::answered(&args) {
+        return exit.into();
+    }
+    let set = typed::language(&args);
+    let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
+    Language::chosen(&args, |name| std::env::var_os(name).or_else(|| set(name))).speak();
+    let usual = Show::default();
+    let cli = match typed::read(&args) {
+        Ok(Typed::Run(cli)) => cli,
+        Ok(Typed::Settings(text)) => {
+            return ended(answer::whole(text.as_bytes()), &Terminal::new(&usual, false));
+        }
+        Err(Refused::File(failure)) => return ended(Err(failure), &Terminal::new(&usual, false)),
+        Err(Refused::Line(error)) => {
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let told = refusal::print(error);
             return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
         }
     };
-    let usual = Show::default();
     let show = show(&cli.command).unwrap_or(&usual);
     let terminal = Terminal::new(show, gives_rows(&cli.command));
     let result =
         log::begin(show, &files(&cli.command), &terminal).and_then(|()| run(&cli.command, &terminal));
-    let (exit, failure) = match result {
-        Ok(exit) => (exit, None),
-        Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
-    };
-    info!(status = exit.status(), failure, "ended");
-    if let Some(text) = failure {
-        terminal.complain(&text);
-    }
-    exit.into()
+    ended(result, &terminal)
 }
 
 fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
     info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
+    for warning in variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
+        terminal.say(&warning);
+    }
     match command {
         Command::Resolve(args) => resolve::resolve(args, terminal),
         Command::Plan(args) => plan::plan(args, terminal),
@@ -54,6 +63,19 @@ fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { directory } => manual::man(directory.as_deref()),
     }
+}
+
+/// The exit status, of which people have been told by then.
+fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
+    let (exit, failure) = match result {
+        Ok(exit) => (exit, None),
+        Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
+    };
+    info!(status = exit.status(), failure, "ended");
+    if let Some(text) = failure {
+        terminal.complain(&text);
+    }
+    exit.into()
 }
 
 /// What a command is to show, where it has something to show.
@@ -75,25 +97,28 @@ fn gives_rows(command: &Command) -> bool {
 }
 
 /// The files of a command that log lines would spoil, by what to call them.
-fn files(command: &Command) -> Vec<(&'static str, PathBuf)> {
+fn files(command: &Command) -> Vec<(String, PathBuf)> {
     let files = match command {
         Command::Resolve(args) => vec![
-            ("the input", Some(args.input.clone())),
-            ("the output", Some(config::output(args))),
-            ("--failed", args.failed.clone()),
-            ("--summary", args.tell.summary.clone()),
-            ("--metrics", args.tell.metrics.clone()),
-            ("--state", args.keep.state.clone()),
+            (tr!("the input"), Some(args.input.clone())),
+            (tr!("the output"), Some(config::output(args))),
+            ("--failed".to_owned(), args.failed.clone()),
+            ("--summary".to_owned(), args.tell.summary.clone()),
+            ("--metrics".to_owned(), args.tell.metrics.clone()),
+            ("--state".to_owned(), args.keep.state.clone()),
         ],
         Command::Plan(args) => {
-            vec![("the input", Some(args.input.clone())), ("--state", args.keep.state.clone())]
+            vec![
+                (tr!("the input"), Some(args.input.clone())),
+                ("--state".to_owned(), args.keep.state.clone()),
+            ]
         }
         Command::Diff(args) => vec![
-            ("OLD", Some(args.old.clone())),
-            ("NEW", Some(args.new.clone())),
-            ("the output", Some(args.output.clone())),
+            ("OLD".to_owned(), Some(args.old.clone())),
+            ("NEW".to_owned(), Some(args.new.clone())),
+            (tr!("the output"), Some(args.output.clone())),
         ],
-        Command::State(command) => vec![("--state", command.place().state.clone())],
+        Command::State(command) => vec![("--state".to_owned(), command.place().state.clone())],
         Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => Vec::new(),
     };
     files.into_iter().filter_map(|(what, path)| Some((what, path?))).collect()

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tr::tr;
 
 use crate::app::answer::tell;
 use crate::app::exit::{Exit, Failure, rounded};
@@ -65,19 +66,25 @@ pub fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failur
     match command {
         StateCommand::Info(_) => {
             let text = info(&upkeep::inspect(&state).map_err(broken)?);
-            let title = format!("{}: version {VERSION}, {}\n", place.path.display(), bytes(size()?));
-            tell(|output| write!(output, "{title}{text}"))?;
+            let size = bytes(size()?);
+            let title = tr!(
+                "{path}: version {version}, {size}",
+                path = place.path.display(),
+                version = VERSION,
+                size
+            );
+            tell(|output| write!(output, "{title}\n{text}"))?;
         }
         StateCommand::Forget(_) => {
             let forgotten = upkeep::forget(&state, &choice.unwrap_or_default()).map_err(broken)?;
-            terminal.say(&format!("{forgotten} answers were forgotten"));
-            terminal.say("`dingmap state compact` also takes what is left of them out of the file");
+            terminal.say(&tr!("{count} answers were forgotten", count = forgotten));
+            terminal.say(&tr!("`dingmap state compact` also takes what is left of them out of the file"));
         }
         StateCommand::Compact(_) => {
             let before = size()?;
             state.compact().map_err(broken)?;
             let after = std::fs::metadata(&place.path).map_err(|error| broken(error.into()))?.len();
-            terminal.say(&format!("{} before, {} now", bytes(before), bytes(after)));
+            terminal.say(&tr!("{before} before, {after} now", before = bytes(before), after = bytes(after)));
         }
         StateCommand::Export(_) => export(&state, broken)?,
     }
@@ -103,7 +110,7 @@ fn numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
         let refused = |what: String| {
             Failure::new(
                 Exit::Usage,
-                format!("standard input, line {}: {what}; nothing was forgotten", at + 1),
+                tr!("standard input, line {line}: {what}; nothing was forgotten", line = at + 1, what),
             )
         };
         let line = line.map_err(|error| refused(error.to_string()))?;
@@ -119,20 +126,26 @@ fn numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
 fn info(shelves: &[Shelf]) -> String {
     let mut text = String::new();
     if shelves.is_empty() {
-        text.push_str("nothing was kept yet\n");
+        text.push_str(&(tr!("nothing was kept yet") + "\n"));
     }
     for Shelf { scope, answers, asked, runs } in shelves {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "\n{}, app {}", scope.endpoint, scope.app);
-        let exclusive = if scope.exclusive { "with" } else { "without" };
-        let sent = if scope.prefixed { "as +86-" } else { "plain" };
-        let _ = writeln!(text, "  {exclusive} exclusive accounts, mainland numbers sent {sent}");
+        let title = tr!("{endpoint}, app {app}", endpoint = scope.endpoint, app = scope.app);
+        let _ = writeln!(text, "\n{title}");
+        let sent = match (scope.exclusive, scope.prefixed) {
+            (true, true) => tr!("with exclusive accounts, mainland numbers sent as +86-"),
+            (true, false) => tr!("with exclusive accounts, mainland numbers sent plain"),
+            (false, true) => tr!("without exclusive accounts, mainland numbers sent as +86-"),
+            (false, false) => tr!("without exclusive accounts, mainland numbers sent plain"),
+        };
+        let _ = writeln!(text, "  {sent}");
         for (status, count) in answers {
             let _ = writeln!(text, "  {:<13}{count:>9}", status.name());
         }
         if let Some((oldest, newest)) = asked {
             let age = |asked: &i64| rounded(Duration::from_secs(wall().abs_diff(*asked)));
-            let _ = writeln!(text, "  oldest {}, newest {}", age(oldest), age(newest));
+            let ages = tr!("oldest {oldest}, newest {newest}", oldest = age(oldest), newest = age(newest));
+            let _ = writeln!(text, "  {ages}");
         }
         for run in runs {
             let _ = writeln!(text, "  {}", open(run));
@@ -142,9 +155,13 @@ fn info(shelves: &[Shelf]) -> String {
 }
 
 fn open(Run { started, known, rows, inherited, .. }: &Run) -> String {
-    let rows = rows.map_or(String::new(), |rows| format!(", {rows} rows"));
-    let inherited = if *inherited { ", used by a later run" } else { "" };
-    format!("not finished: a run since {}, {known} numbers known{rows}{inherited}", since(*started))
+    let since = since(*started);
+    let mut parts = vec![tr!("not finished: a run since {since}, {known} numbers known", since, known)];
+    parts.extend(rows.map(|rows| tr!("{rows} rows", rows)));
+    if *inherited {
+        parts.push(tr!("used by a later run"));
+    }
+    parts.join(&tr!(", "))
 }
 
 /// A size for people.

@@ -123,8 +123,10 @@ impl Mobile {
         Self(bits)
     }
 
-    fn country(self) -> u64 {
-        self.0 >> 54
+    /// Its country code.
+    #[must_use]
+    pub fn country(self) -> u16 {
+        u16::try_from(self.0 >> 54).unwrap_or_default()
     }
 
     fn national(self) -> String {
@@ -136,7 +138,7 @@ impl Mobile {
     #[must_use]
     pub fn sent(self, mainland: Mainland) -> String {
         match mainland {
-            Mainland::Plain if self.country() == u64::from(MAINLAND) => self.national(),
+            Mainland::Plain if self.country() == MAINLAND => self.national(),
             _ => format!("+{}-{}", self.country(), self.national()),
         }
     }
@@ -149,7 +151,7 @@ impl Mobile {
         let tail = if national.len() > 8 { 4 } else { 2 };
         let head = national.len().saturating_sub(tail + 4).min(3);
         let hidden = format!("{}****{}", &national[..head], &national[national.len().saturating_sub(tail)..]);
-        if self.country() == u64::from(MAINLAND) { hidden } else { format!("+{}-{hidden}", self.country()) }
+        if self.country() == MAINLAND { hidden } else { format!("+{}-{hidden}", self.country()) }
     }
 }
 
@@ -183,6 +185,15 @@ impl fmt::Debug for Mobile {
 impl Home {
     /// Mainland China.
     pub const CHINA: Self = Self(Region::CN);
+
+    /// All regions that there are, in two letters each and in their order.
+    #[must_use]
+    pub fn all() -> Vec<String> {
+        let mut all: Vec<String> =
+            PHONE_NUMBER_UTIL.get_supported_regions().map(|region| Self(region).to_string()).collect();
+        all.sort();
+        all
+    }
 
     /// Whether it is mainland China.
     #[must_use]

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use tr::tr;
+
 /// The `status` column: one of seven words, each with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
@@ -48,6 +50,14 @@ impl Status {
         }
     }
 
+    /// The status that a cell of the `status` column says.
+    ///
+    /// # Errors
+    /// [`NoStatus`] for any other word.
+    pub fn read(cell: &str) -> Result<Self, NoStatus> {
+        Self::ALL.into_iter().find(|status| status.name() == cell.trim()).ok_or(NoStatus)
+    }
+
     /// Whether the row may come to another status by the same call at another time.
     #[must_use]
     pub const fn may_yet_succeed(self) -> bool {
@@ -60,6 +70,17 @@ impl fmt::Display for Status {
         f.pad(self.name())
     }
 }
+
+/// A cell of the `status` column that says none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}",
+    tr!(
+        "what stands in the column status is none of {statuses}; give a file that resolve wrote",
+        statuses = Status::ALL.map(Status::name).join(", ")
+    )
+)]
+pub struct NoStatus;
 
 /// An effective code of the API: a number nearly always, a word for the gateway's own (`isp.…`, `API.md` 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -47,7 +47,48 @@ pub enum Refusal {
     NoSuchRange(u16),
 }
 
+/// What is wrong with a cell that is not sent, as far as people can do something about it for many rows at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is empty.
+    Empty,
+    /// A spreadsheet rounded it.
+    Rounded,
+    /// It has too few digits.
+    Short,
+    /// It has eight, as numbers of Hong Kong and Macau without their country code.
+    Eight,
+    /// It is a landline's or a service's.
+    Landline,
+    /// Anything else.
+    Other,
+}
+
+impl Flaw {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Empty, Self::Rounded, Self::Short, Self::Eight, Self::Landline, Self::Other];
+}
+
 impl Refusal {
+    /// What kind of refusal it is, for counts; of several numbers that of the one that decided it.
+    #[must_use]
+    pub fn flaw(&self) -> Flaw {
+        match self {
+            Self::Empty => Flaw::Empty,
+            Self::Rounded(_) => Flaw::Rounded,
+            Self::TooShort(8) => Flaw::Eight,
+            Self::TooShort(_) => Flaw::Short,
+            Self::Landline | Self::Service => Flaw::Landline,
+            Self::Several { reason, .. } => reason.flaw(),
+            Self::NotANumber
+            | Self::Fraction
+            | Self::NoSuchCountry
+            | Self::TooLong(_)
+            | Self::NoSuchRange(_) => Flaw::Other,
+        }
+    }
+
     /// Whether the text was understood as a number, only not as a mobile one. Next to such a number another one
     /// may be used; next to text that nobody can read it may not, since that may be the one that was meant.
     #[must_use]

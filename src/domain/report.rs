@@ -42,6 +42,8 @@ pub struct Report {
     pub shared: u64,
     /// Rows whose answer an earlier session asked for.
     pub recalled: u64,
+    /// Rows that had a definitive answer already and keep it.
+    pub kept: u64,
     /// Calls of the directory, retries included.
     pub calls: u64,
     /// Calls that repeated an earlier one of the same number, by cause in the order of [`Repeat::ALL`].

@@ -89,12 +89,19 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     }
 
     /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
-    pub(crate) fn admit(&mut self, sheet: Sheet<L>) {
+    pub(crate) fn admit(&mut self, mut sheet: Sheet<L>) {
+        let mut kept = std::mem::take(&mut sheet.kept).into_iter();
         let rows = self.reorder.push(sheet);
         self.report.rows_in += rows.end - rows.start;
         (self.announce)(&Event::Read(rows.end - rows.start));
         for row in rows {
-            self.seek(Waiting { row, nth: 0 }, None);
+            if let Some(status) = kept.next().flatten() {
+                self.report.kept += 1;
+                let outcome = Arc::new(Outcome::bare(status, None, ""));
+                self.settle(row, Answer { nth: 0, outcome });
+            } else {
+                self.seek(Waiting { row, nth: 0 }, None);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! The two threads at the ends of a run: one reads batches and finds each row's number, one writes answered rows.
+//! The two threads at the ends of a run: one reads batches and finds each row's number, one writes answered rows, and
+//! counts what they have in common.
 //! Batches, never rows, pass between threads (DESIGN 7), through queues that hold one or two.
 
 use std::fmt::Write as _;
@@ -7,10 +8,15 @@ use std::num::NonZeroUsize;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
+use tr::tr;
 
 use crate::domain::entry::Entry;
-use crate::domain::mobile::{Mainland, Rules};
-use crate::domain::outcome::Status;
+use crate::domain::expect::Expected;
+use crate::domain::findings::Findings;
+use crate::domain::mobile::Rules;
+use crate::domain::outcome::{NoStatus, Status};
+use crate::domain::refusal::{Flaw, Refusal};
+use crate::engine::manner::Manner;
 use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::{Answer, Chunk};
 use crate::engine::settings::{SHEET, Sheet};
@@ -23,33 +29,31 @@ use crate::table::source::{Source, SourceError};
 pub struct Load {
     /// The rows' text.
     batch: Batch,
-    /// What each number cell holds, where it can be sent; those of one row stand beside each other.
-    entries: Vec<Option<Entry>>,
+    /// What each number cell holds, or why it is not sent; those of one row stand beside each other.
+    entries: Vec<Result<Entry, Flaw>>,
 }
 
-/// What rows get behind the usual five cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Further {
-    /// Whether rows say in which of several columns the number that was found stood.
-    pub matched: bool,
-    /// How mainland numbers are sent, where rows say what was sent.
-    pub sent: Option<Mainland>,
-}
-
-impl Further {
-    /// The names of those columns, in the order of the cells.
-    #[must_use]
-    pub fn names(self) -> Vec<&'static str> {
-        let names = [("matched_column", self.matched), ("mobile_sent", self.sent.is_some())];
-        names.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
-    }
+/// Why no more rows can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The input cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A row that should have an answer has none.
+    #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
+    NoStatus {
+        /// The line on which the row starts, counted from 1.
+        line: u64,
+        /// What is wrong.
+        cause: NoStatus,
+    },
 }
 
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
 #[derive(Debug)]
 pub struct Reading {
     /// The sheets, and what ended them.
-    pub sheets: Inlet<Load, SourceError>,
+    pub sheets: Inlet<Load, FeedError>,
     /// Not to be joined before the sheets have ended: a read of a silent pipe never returns.
     pub tail: JoinHandle<Vec<u8>>,
 }
@@ -61,6 +65,8 @@ pub struct Sinks {
     pub all: Sink,
     /// Those that may succeed on another try, as they came in, where they are asked for.
     pub failed: Option<Sink>,
+    /// What the rows that were written have in common.
+    pub findings: Findings,
 }
 
 impl Sinks {
@@ -89,13 +95,13 @@ pub struct Writing {
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn read(mut source: Source, rules: Rules) -> io::Result<Reading> {
+pub fn read(mut source: Source, rules: Rules, manner: Manner) -> io::Result<Reading> {
     let (sender, sheets) = mpsc::channel(1);
-    let per_row = NonZeroUsize::new(source.columns().len()).unwrap_or(NonZeroUsize::MIN);
     let tail = thread::Builder::new().name("reader".into()).spawn(move || {
         loop {
+            let batch = source.next_batch(SHEET).map_err(FeedError::from);
             let sheet =
-                source.next_batch(SHEET).map(|batch| batch.map(|batch| numbered(batch, rules, per_row)));
+                batch.and_then(|batch| batch.map(|batch| numbered(batch, rules, &manner)).transpose());
             let goes_on = matches!(sheet, Ok(Some(_)));
             if sender.blocking_send(sheet).is_err() || !goes_on {
                 return source.tail().to_vec();
@@ -105,51 +111,42 @@ pub fn read(mut source: Source, rules: Rules) -> io::Result<Reading> {
     Ok(Reading { sheets, tail })
 }
 
-fn numbered(batch: Batch, rules: Rules, per_row: NonZeroUsize) -> Sheet<Load> {
+fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, FeedError> {
+    let per_row = NonZeroUsize::new(manner.numbers).unwrap_or(NonZeroUsize::MIN);
     let mut entries = Vec::with_capacity(batch.len() * per_row.get());
     let mut numbers = Vec::with_capacity(entries.capacity());
-    for cell in (0..batch.len()).flat_map(|row| batch.cells(row)) {
-        let entry = Entry::read(cell, rules);
-        entries.push(entry.as_ref().ok().copied());
-        numbers.push(entry.map(|entry| entry.mobile));
+    let mut kept = Vec::new();
+    for row in 0..batch.len() {
+        let keeps = manner.keeps(&batch, row);
+        let keeps = keeps.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })?;
+        for cell in batch.cells(row).take(per_row.get()) {
+            let entry = if keeps.is_some() { Err(Refusal::Empty) } else { Entry::read(cell, rules) };
+            entries.push(entry.as_ref().copied().map_err(Refusal::flaw));
+            numbers.push(entry.map(|entry| entry.mobile));
+        }
+        if manner.places().is_some() {
+            kept.push(keeps);
+        }
     }
-    Sheet { load: Load { batch, entries }, numbers, per_row }
+    Ok(Sheet { load: Load { batch, entries }, numbers, per_row, kept })
 }
 
 /// Starts to write. `labels` are what rows say of the columns of numbers.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(mut sinks: Sinks, further: Further, labels: Vec<String>) -> io::Result<Writing> {
+pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
-            for (row, Answer { nth, outcome }) in chunk.rows.zip(&chunk.answers) {
-                code.clear();
-                if let Some(known) = &outcome.code {
-                    // Writing to a string does not fail.
-                    let _ = write!(code, "{known}");
-                }
-                let entry = chunk.load.entry(row, *nth);
-                // What is particular to this row's cell is added here: the answer is shared by every row with its
-                // number.
-                let remark = entry.and_then(|entry| entry.remark(&outcome.message));
-                let message = remark.as_deref().unwrap_or(&outcome.message);
-                let status = outcome.status;
-                let mut cells = vec![&*outcome.userid, &*outcome.exclusive, status.name(), &*code, message];
-                if further.matched {
-                    let found = labels.get(*nth).filter(|_| status == Status::Found);
-                    cells.push(found.map(String::as_str).unwrap_or_default());
-                }
-                let sent = further.sent.map(|mainland| {
-                    let asked = entry.filter(|_| status != Status::Pending);
-                    asked.map(|entry| entry.mobile.sent(mainland)).unwrap_or_default()
-                });
-                cells.extend(sent.as_deref());
-                sinks.all.row(&chunk.load.batch, row, &cells)?;
-                if let Some(failed) = sinks.failed.as_mut().filter(|_| status.may_yet_succeed()) {
-                    failed.bare_row(&chunk.load.batch, row)?;
+            for (row, answer) in chunk.rows.zip(&chunk.answers) {
+                if manner.keeps(&chunk.load.batch, row).is_ok_and(|keeps| keeps.is_some()) {
+                    let expected = manner.expected(&chunk.load.batch, row);
+                    expected.into_iter().for_each(|word| sinks.findings.expect(word));
+                    sinks.all.same_row(&chunk.load.batch, row)?;
+                } else {
+                    sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
                 }
             }
             if receiver.is_empty() {
@@ -161,10 +158,61 @@ pub fn write(mut sinks: Sinks, further: Further, labels: Vec<String>) -> io::Res
     Ok(Writing { chunks, sinks })
 }
 
+impl Sinks {
+    /// Writes a row with its answer. `code` is room for a cell.
+    fn answered(
+        &mut self,
+        load: &Load,
+        row: usize,
+        Answer { nth, outcome }: &Answer,
+        manner: &Manner,
+        labels: &[String],
+        code: &mut String,
+    ) -> Result<(), SinkError> {
+        code.clear();
+        if let Some(known) = &outcome.code {
+            // Writing to a string does not fail.
+            let _ = write!(code, "{known}");
+        }
+        let (entry, status) = (load.entry(row, *nth), outcome.status);
+        self.findings.row(status, entry.map(|entry| entry.mobile));
+        let entry = entry.ok();
+        // What is particular to this row's cell is added here: the answer is shared by every row with its number.
+        let remark = entry.and_then(|entry| entry.remark(&outcome.message));
+        let message = remark.as_deref().unwrap_or(&outcome.message);
+        let mut cells = vec![&*outcome.userid, &*outcome.exclusive, status.name(), &*code, message];
+        if manner.matched {
+            let found = labels.get(*nth).filter(|_| status == Status::Found);
+            cells.push(found.map(String::as_str).unwrap_or_default());
+        }
+        let sent = manner.sent.map(|mainland| {
+            let asked = entry.filter(|_| status != Status::Pending);
+            asked.map(|entry| entry.mobile.sent(mainland)).unwrap_or_default()
+        });
+        cells.extend(sent.as_deref());
+        if let Some(on_file) = manner.on_file(&load.batch, row) {
+            let word = Expected::of(on_file, outcome);
+            word.into_iter().for_each(|word| self.findings.expect(word));
+            cells.push(word.map_or("", Expected::name));
+        }
+        match manner.places() {
+            Some(places) => {
+                let mut cells: Vec<_> = places.iter().copied().zip(cells).collect();
+                self.all.changed_row(&load.batch, row, &mut cells)?;
+            }
+            None => self.all.row(&load.batch, row, &cells)?,
+        }
+        if let Some(failed) = self.failed.as_mut().filter(|_| status.may_yet_succeed()) {
+            failed.bare_row(&load.batch, row)?;
+        }
+        Ok(())
+    }
+}
+
 impl Load {
-    /// What the `nth` number cell of a row holds, where it can be sent.
-    fn entry(&self, row: usize, nth: usize) -> Option<Entry> {
+    /// What the `nth` number cell of a row holds, or why it is not sent.
+    fn entry(&self, row: usize, nth: usize) -> Result<Entry, Flaw> {
         let per_row = self.entries.len() / self.batch.len().max(1);
-        self.entries.get(row * per_row + nth).copied().flatten()
+        self.entries.get(row * per_row + nth).copied().unwrap_or(Err(Flaw::Empty))
     }
 }

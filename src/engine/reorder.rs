@@ -60,7 +60,7 @@ impl<L> Default for Reorder<L> {
 impl<L> Reorder<L> {
     /// Takes in the rows of a sheet; the numbers that they go by from now on.
     pub fn push(&mut self, sheet: Sheet<L>) -> Range<u64> {
-        let Sheet { load, numbers, per_row } = sheet;
+        let Sheet { load, numbers, per_row, .. } = sheet;
         let (first, rows) = (self.first + self.slots.len() as u64, numbers.len() / per_row);
         if rows > 0 {
             self.sheets.push_back(Open { load: Arc::new(load), first, rows: 0..rows, numbers, per_row });
@@ -153,7 +153,7 @@ mod tests {
             let (mut reorder, mut expected) = (Reorder::default(), Vec::new());
             for (sheet, rows) in sizes.iter().enumerate() {
                 let numbers = (0..rows * per_row.get()).map(|n| Err(Refusal::TooLong(sheet * 100 + n)));
-                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row });
+                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row, kept: Vec::new() });
                 expected.extend((0..*rows).map(|row| (sheet, row)));
             }
             let mut rows: Vec<u64> = (0..expected.len() as u64).collect();

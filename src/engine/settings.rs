@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::mobile::Mobile;
+use crate::domain::outcome::Status;
 use crate::domain::refusal::Refusal;
 use crate::engine::backoff::Retries;
 
@@ -21,6 +22,8 @@ pub struct Sheet<L> {
     pub numbers: Vec<Result<Mobile, Refusal>>,
     /// How many numbers each row has, at least 1.
     pub per_row: NonZeroUsize,
+    /// The status that a row keeps, for those that are not asked; nothing where every row is.
+    pub kept: Vec<Option<Status>>,
 }
 
 /// What bounds a run.

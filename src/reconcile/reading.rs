@@ -7,10 +7,12 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tr::tr;
+
 use crate::domain::change::Answer;
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mainland, Rules};
-use crate::domain::outcome::Status;
+use crate::domain::outcome::{NoStatus, Status};
 use crate::reconcile::sorting::{Sorted, Sorter};
 use crate::table::beside::Beside;
 use crate::table::columns::ColumnChoice;
@@ -35,12 +37,12 @@ pub enum ReconcileError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A row has no status.
-    #[error(
-        "line {line}: what stands in the column status is none of {}; give a file that resolve wrote", Status::ALL.map(Status::name).join(", ")
-    )]
+    #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
     NoStatus {
         /// The line on which the row starts, counted from 1.
         line: u64,
+        /// What is wrong.
+        cause: NoStatus,
     },
     /// A key has more rows than can belong to one person.
     #[error(
@@ -154,8 +156,7 @@ pub fn read(
             let number = number(cells.by_ref().take(numbers), rules);
             let mut cell = || cells.next().unwrap_or_default().trim();
             let [userid, exclusive, status] = [(); 3].map(|()| cell());
-            let status = Status::ALL.into_iter().find(|known| known.name() == status);
-            let status = status.ok_or(ReconcileError::NoStatus { line })?;
+            let status = Status::read(status).map_err(|cause| ReconcileError::NoStatus { line, cause })?;
             let key = if keyed { cell() } else { number.as_deref().unwrap_or_default() };
             if key.is_empty() {
                 keyless.add(line);

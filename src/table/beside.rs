@@ -25,22 +25,27 @@ pub enum Beside {
 /// # Errors
 /// [`ColumnError`] for the first that is not there.
 pub fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, ColumnError> {
-    let place =
-        |wanted: &Beside| match wanted {
-            Beside::Appended(name) => appended(evidence.first, name).ok_or_else(|| {
-                ColumnError::NotAppended { name, line: evidence.line, columns: evidence.all() }
-            }),
-            Beside::Asked { choice, flag } => evidence
-                .choose(std::slice::from_ref(choice))
-                .map(|columns| columns.first().map_or(0, |column| column.index))
-                .map_err(|error| ColumnError::Asked { flag, error: Box::new(error) }),
-        };
+    let place = |wanted: &Beside| match wanted {
+        Beside::Appended(name) => appended(evidence.first, name).ok_or_else(|| {
+            let (line, width) = (evidence.line, evidence.first.len());
+            // The first row was taken for a header because there has to be one.
+            if evidence.first.iter().any(|cell| (evidence.looks_like_mobile)(cell)) {
+                return ColumnError::NoNames { line, width };
+            }
+            ColumnError::NotAppended { name, line, columns: evidence.all() }
+        }),
+        Beside::Asked { choice, flag } => evidence
+            .choose(std::slice::from_ref(choice))
+            .map(|columns| columns.first().map_or(0, |column| column.index))
+            .map_err(|error| ColumnError::Asked { flag, error: Box::new(error) }),
+    };
     wanted.iter().map(place).collect()
 }
 
 /// The last column of that name, prefixes aside: what is appended stands behind a column of the table's own that has the
 /// name already, whichever of the two has the prefix.
-fn appended(first: &[String], name: &str) -> Option<usize> {
+#[must_use]
+pub fn appended(first: &[String], name: &str) -> Option<usize> {
     first.iter().rposition(|header| {
         let header = folded(header);
         header.strip_suffix(name).is_some_and(|prefixes| prefixes.replace("dingtalk_", "").is_empty())
@@ -82,6 +87,16 @@ mod tests {
         }
         let error = places_in("a,userid,state", &wanted).unwrap_err();
         assert!(error.starts_with("line 3: there is no column \"status\""), "{error}");
+    }
+
+    #[test]
+    fn a_first_row_with_a_number_is_no_header() {
+        let first = ["a", "138", "u1", "", "found"].map(str::to_owned);
+        let looks_like_mobile = &|cell: &str| cell == "138";
+        let evidence = Evidence { first: &first, headers: true, line: 2, rows: &[], looks_like_mobile };
+        let error = places(evidence, &[Beside::Appended("userid")]).unwrap_err();
+        assert_eq!(error, ColumnError::NoNames { line: 2, width: 5 });
+        assert!(error.to_string().starts_with("line 2: this row is data and no header"), "{error}");
     }
 
     #[test]

@@ -50,6 +50,16 @@ impl Draft {
         Ok(Self { temporary, path })
     }
 
+    /// Lets everybody read the file, unless it replaces one that not everybody may read.
+    ///
+    /// # Errors
+    /// What the system says.
+    #[cfg(unix)]
+    pub fn publish(&self) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        self.temporary.as_file().set_permissions(fs::Permissions::from_mode(0o644))
+    }
+
     /// Puts the file under its name, with the permissions and, as far as the system lets us, the owner of the file that it
     /// replaces. The disk has it then.
     ///

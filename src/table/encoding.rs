@@ -145,6 +145,17 @@ impl FromStr for Encoding {
 }
 
 impl Encoding {
+    /// All that there are.
+    pub const ALL: [Self; 7] = [
+        Self::Utf8,
+        Self::Utf16Le,
+        Self::Utf16Be,
+        Self::Gb18030,
+        Self::Big5,
+        Self::ShiftJis,
+        Self::Windows1252,
+    ];
+
     /// How many bytes a line end takes: the width of the units that characters are made of.
     #[must_use]
     pub fn unit(self) -> usize {
@@ -167,6 +178,22 @@ impl Encoding {
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         self.tables().decode_without_bom_handling(bytes).0
+    }
+
+    /// The text of some bytes, and for each byte of it how many of `bytes` stand before the end of its character.
+    #[must_use]
+    pub fn decoded(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
+        let mut decoder = self.tables().new_decoder_without_bom_handling();
+        let (mut text, mut behind) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
+        for (at, byte) in bytes.iter().enumerate() {
+            // One byte ends two characters at most: one that was cut short, and itself.
+            let mut room = [0; 32];
+            let last = at + 1 == bytes.len();
+            let (_, _, written, _) = decoder.decode_to_utf8(std::slice::from_ref(byte), &mut room, last);
+            text.extend_from_slice(room.get(..written).unwrap_or_default());
+            behind.resize(text.len(), at + 1);
+        }
+        (text, behind)
     }
 
     /// How many bytes stand before the first one that is no text, if there is one.

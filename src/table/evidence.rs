@@ -5,6 +5,7 @@ use regex::Regex;
 use crate::table::columns::{Column, ColumnChoice, same_name};
 use crate::table::heading::{Hint, folded, hint};
 use crate::table::listing::{ColumnError, Listing, presentable};
+use crate::table::near::nearest;
 
 /// What is known of the table when the column is chosen.
 #[derive(Clone, Copy)]
@@ -57,7 +58,13 @@ impl Evidence<'_> {
         match (alike.as_slice(), exact.as_slice()) {
             (&[index], _) | (_, &[index]) => Ok(self.column(index, "asked for by name".to_owned())),
             ([], _) => {
-                Err(ColumnError::NoSuchName { name: name.to_owned(), line: self.line, columns: self.all() })
+                let near = nearest(name, self.first.iter().map(String::as_str)).and_then(presentable);
+                Err(ColumnError::NoSuchName {
+                    name: name.to_owned(),
+                    near,
+                    line: self.line,
+                    columns: self.all(),
+                })
             }
             (several, _) => {
                 let columns = self.sampled(several);

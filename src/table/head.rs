@@ -17,6 +17,8 @@ pub struct Head {
     pub raw: Vec<u8>,
     /// What ends the header row.
     pub terminator: Vec<u8>,
+    /// The cells of the first row: the columns' names, where it is a header.
+    pub first: Vec<String>,
     /// The names of the appended columns, where there is a header row to append them to.
     pub names: Option<Vec<String>>,
     /// The byte between two cells.
@@ -55,6 +57,7 @@ impl Head {
             mark,
             raw,
             terminator,
+            first: layout.first.clone(),
             names,
             delimiter: layout.dialect.delimiter,
             encoding: layout.dialect.encoding,

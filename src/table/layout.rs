@@ -22,6 +22,8 @@ pub struct Options {
     pub skip_lines: u64,
     /// Whether a row may have more cells than the first one.
     pub flexible: bool,
+    /// Whether the table is one to which answers were appended: it has a header, and no row may have more cells than that.
+    pub resolved: bool,
     /// The byte between two cells.
     pub delimiter: Option<u8>,
     /// Whether the first row is a header.
@@ -77,7 +79,7 @@ impl Beginning<'_> {
         let first = sample.rows.first().cloned().unwrap_or_default();
         let choices = &options.columns;
         let detected = || names_a_header(choices, &first) || are_headers(&sample.rows, looks_like_mobile);
-        let headers = options.headers.unwrap_or_else(detected);
+        let headers = options.resolved || options.headers.unwrap_or_else(detected);
         let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
         let evidence = Evidence { first: &first, headers, line, rows, looks_like_mobile };
         let beside = places(evidence, &options.beside);

@@ -3,14 +3,21 @@
 
 use std::fmt;
 
+use tr::tr;
+
 /// Why there is no column to read the numbers from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
     /// No column has the name that was asked for.
-    #[error("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}")]
+    #[error("{}", match near {
+        Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
+        None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}", line = line, name = name, columns = columns),
+    })]
     NoSuchName {
         /// The name that was asked for.
         name: String,
+        /// The name that may have been meant.
+        near: Option<String>,
         /// The line of the header row.
         line: u64,
         /// All columns.
@@ -84,6 +91,23 @@ pub enum ColumnError {
         line: u64,
         /// All columns.
         columns: Listing,
+    },
+    /// The same, and the first row is not even a header.
+    #[error(
+        "{}",
+        tr!(
+            "line {line}: this row is data and no header, and the columns of the answers are found by their names; put a line \
+             with the names of all {width} columns above it, the last ones as resolve calls them (userid, exclusive_userids, \
+             status, errcode, errmsg)",
+            line = .line,
+            width = .width
+        )
+    )]
+    NoNames {
+        /// The line of the first row.
+        line: u64,
+        /// How many columns there are.
+        width: usize,
     },
     /// What is wrong is so with the column that another flag asks for.
     #[error("{}", error.to_string().replace("--column", flag))]

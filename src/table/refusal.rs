@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use tr::tr;
+
 use crate::table::encoding::EncodingError;
 use crate::table::lead::advice;
 use crate::table::listing::ColumnError;
@@ -35,11 +37,7 @@ pub enum SourceError {
         skipped: u64,
     },
     /// A row has more cells than the first one.
-    #[error(
-        "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
-         the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \
-         then run again{}", advice(*title)
-    )]
+    #[error("{}", ragged(*line, *found, *expected, *kept) + &advice(*title))]
     Ragged {
         /// The line on which the row starts, counted from 1.
         line: u64,
@@ -49,6 +47,8 @@ pub enum SourceError {
         expected: usize,
         /// How many lines look like a title, if any do.
         title: Option<u64>,
+        /// Whether such rows can be kept whole on request.
+        kept: bool,
     },
     /// The bytes are no text.
     #[error(transparent)]
@@ -64,6 +64,28 @@ pub enum SourceError {
         /// How many lines look like a title, if any do.
         title: Option<u64>,
     },
+}
+
+fn ragged(line: u64, found: usize, expected: usize, kept: bool) -> String {
+    if kept {
+        tr!(
+            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
+             the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \
+             then run again",
+            line,
+            found,
+            expected
+        )
+    } else {
+        tr!(
+            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
+             the delimiter needs quotes around it), or give the right --delimiter, then run again. Where resolve wrote \
+             longer rows with --flexible, give the first row as many cells",
+            line,
+            found,
+            expected
+        )
+    }
 }
 
 fn empty(skipped: u64) -> String {

@@ -158,12 +158,7 @@ struct Filled {
 pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, SheetError> {
     check(&file, MOST_UNPACKED)?;
     let mut workbook = Workbook::new(BufReader::new(file))?;
-    let sheets: Vec<(String, bool)> = workbook
-        .sheets_metadata()
-        .iter()
-        .filter(|sheet| sheet.typ == SheetType::WorkSheet)
-        .map(|sheet| (sheet.name.clone(), sheet.visible == SheetVisible::Visible))
-        .collect();
+    let sheets = sheets(&workbook);
     let mut with_rows = Vec::new();
     for (name, _) in &sheets {
         with_rows.push(next(&mut workbook.worksheet_cells_reader(name)?)?.is_some());
@@ -197,6 +192,22 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Sh
         workbook.borrow_mut().worksheet_cells_reader(&name)
     })?;
     Ok(Sheet { name, others, rows: Rows::new(cells, extent, delimiter) })
+}
+
+/// The names of the sheets that can be asked for, in the order of their numbers.
+///
+/// # Errors
+/// As [`open`], save for sheets.
+pub fn names(file: File) -> Result<Vec<String>, SheetError> {
+    check(&file, MOST_UNPACKED)?;
+    let workbook = Workbook::new(BufReader::new(file))?;
+    Ok(sheets(&workbook).into_iter().map(|(name, _)| name).collect())
+}
+
+/// The sheets with cells, each with whether it is visible.
+fn sheets(workbook: &Workbook) -> Vec<(String, bool)> {
+    let sheets = workbook.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
+    sheets.map(|sheet| (sheet.name.clone(), sheet.visible == SheetVisible::Visible)).collect()
 }
 
 /// The sheet of that name, exactly or as Excel takes it, without regard to case; else the one of that number.

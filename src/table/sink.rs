@@ -8,6 +8,8 @@ use std::iter;
 use crate::table::batch::Batch;
 use crate::table::encoding::Encoding;
 use crate::table::head::Head;
+use crate::table::quoting::push_cell;
+use crate::table::splice;
 use crate::table::target::{Output, Target};
 
 /// How many bytes are gathered before they are written.
@@ -179,6 +181,48 @@ impl Sink {
         if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
     }
 
+    /// Writes row `row` (from 0) of `batch` as it stands in the input, and with the blank lines before it.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn same_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
+        self.pass(batch.before(row));
+        self.bare_row(batch, row)
+    }
+
+    /// Writes row `row` (from 0) of `batch` with other cells in the columns of `cells`, counted from 0 and each once;
+    /// the others keep their bytes. A row that is too short for them gets empty ones between.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn changed_row(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        cells: &mut [(usize, &str)],
+    ) -> Result<(), SinkError> {
+        cells.sort_unstable();
+        let raw = batch.raw(row);
+        let ends = splice::ends(raw, self.from, u8::try_from(self.delimiter).unwrap_or(b','));
+        let (mut at, mut width) = (0, ends.len());
+        self.pass(batch.before(row));
+        for &mut (index, cell) in cells {
+            if let Some((start, end)) = splice::place(&ends, index, self.from.unit()) {
+                self.pass(raw.get(at..start).unwrap_or_default());
+                self.put(cell);
+                at = end;
+            } else {
+                self.pass(raw.get(at..).unwrap_or_default());
+                at = raw.len();
+                self.append(index.saturating_sub(width), &[cell]);
+                width = index + 1;
+            }
+        }
+        self.pass(raw.get(at..).unwrap_or_default());
+        self.pass(batch.terminator(row));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    }
+
     /// Writes row `row` (from 0) of `batch` as it stands in the input, without the blank lines before it.
     ///
     /// # Errors
@@ -236,30 +280,17 @@ impl Sink {
         self.cells.extend(iter::repeat_n(self.delimiter, missing));
         for &cell in cells {
             self.cells.push(self.delimiter);
-            let formula = self.excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-            push_cell(&mut self.cells, if formula { "'" } else { "" }, cell, self.delimiter);
+            push_cell(&mut self.cells, cell, self.delimiter, self.excel_safe);
         }
         self.to.encode(&self.cells, &mut self.gathered);
     }
-}
 
-/// Adds a cell behind `sign`, in quotes where it would be read as something else without them.
-fn push_cell(to: &mut String, sign: &str, cell: &str, delimiter: char) {
-    let special = |letter| letter == delimiter || matches!(letter, '"' | '\r' | '\n');
-    if !cell.starts_with(' ') && !cell.ends_with(' ') && !cell.contains(special) {
-        to.push_str(sign);
-        to.push_str(cell);
-        return;
+    /// Writes a cell, without a delimiter.
+    fn put(&mut self, cell: &str) {
+        self.cells.clear();
+        push_cell(&mut self.cells, cell, self.delimiter, self.excel_safe);
+        self.to.encode(&self.cells, &mut self.gathered);
     }
-    to.push('"');
-    to.push_str(sign);
-    for letter in cell.chars() {
-        if letter == '"' {
-            to.push(letter);
-        }
-        to.push(letter);
-    }
-    to.push('"');
 }
 
 #[cfg(test)]
@@ -272,6 +303,7 @@ mod tests {
     fn head(names: bool) -> Head {
         let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned).to_vec());
         Head {
+            first: Vec::new(),
             mark: b"\xEF\xBB\xBF".to_vec(),
             raw: b"\nphone".to_vec(),
             terminator: b"\r\n".to_vec(),
@@ -298,6 +330,25 @@ mod tests {
         sink.row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
         sink.finish(b"\r\n").unwrap();
         let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
+        assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    }
+
+    #[test]
+    fn cells_are_exchanged_and_the_others_keep_their_bytes() {
+        let mut batch = Batch::default();
+        let row = |text| Row { before: b"\n", text, terminator: b"\r\n", line: 2 };
+        batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 0);
+        batch.push(&row(b"a"), [Cow::Borrowed("")], 4);
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        let style = Style { excel_safe: true, ..Style::default() };
+        let mut sink = Sink::create(Target::File(path.clone()), &head(false), style).unwrap();
+        sink.changed_row(&batch, 0, &mut [(3, "-1"), (1, "x;y")]).unwrap();
+        sink.changed_row(&batch, 1, &mut [(0, "z"), (2, "y"), (4, "x")]).unwrap();
+        sink.same_row(&batch, 0).unwrap();
+        sink.finish(b"").unwrap();
+        let expected =
+            "\u{feff}\nphone\r\n\n\"a;\";\"x;y\";\"b\"\"\";'-1\r\n\nz;;y;;x\r\n\n\"a;\";old;\"b\"\"\";c\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
     }
 

@@ -4,6 +4,7 @@
 use std::io::Read;
 
 use crate::table::batch::Batch;
+use crate::table::beside::appended;
 use crate::table::columns::Column;
 use crate::table::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::guess::guess;
@@ -27,6 +28,8 @@ pub struct Source {
     title: Option<u64>,
     lossy: bool,
     flexible: bool,
+    /// Whether it could be flexible.
+    keeps: bool,
     head: Head,
     tail: Vec<u8>,
     state: State,
@@ -82,8 +85,9 @@ impl Source {
         let mut framer = Framer::new(layout.dialect.delimiter).at_line(lead.lines + 1);
         let head = Head::take(&mut text, &lead, &layout, &options.further, &mut framer);
         framer.blank_is_row(layout.width() == 1);
-        let (lossy, flexible) = (options.lossy, options.flexible);
-        Self { text, framer, layout, title, lossy, flexible, head, tail: Vec::new(), state: State::Reading }
+        let Options { lossy, flexible, resolved, .. } = *options;
+        let (keeps, tail, state) = (!resolved, Vec::new(), State::Reading);
+        Self { text, framer, layout, title, lossy, flexible, keeps, head, tail, state }
     }
 
     /// How the table is written.
@@ -102,6 +106,12 @@ impl Source {
     #[must_use]
     pub fn beside(&self) -> &[usize] {
         &self.layout.beside
+    }
+
+    /// Where the column stands, counted from 0, that was appended to the table under this name, if one was.
+    #[must_use]
+    pub fn appended(&self, name: &str) -> Option<usize> {
+        appended(&self.layout.first, name)
     }
 
     /// What the rows say about the column that their answer came from, for each of [`Source::columns`].
@@ -181,12 +191,8 @@ impl Source {
                     }
                     let (found, expected) = (self.framer.width(), self.layout.width());
                     if found > expected && !self.flexible {
-                        return Err(SourceError::Ragged {
-                            line: row.line,
-                            found,
-                            expected,
-                            title: self.title,
-                        });
+                        let (line, title, kept) = (row.line, self.title, self.keeps);
+                        return Err(SourceError::Ragged { line, found, expected, title, kept });
                     }
                     let cell = |index| self.framer.cell(index).unwrap_or_default();
                     let numbers = self.layout.columns.iter().map(|column| column.index);
@@ -322,7 +328,7 @@ mod tests {
         let mut source = open(&[b"a,mobile\nx,138\ny\nz,,\nw,138\n"]).unwrap();
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 2);
         let error = source.next_batch(100).unwrap_err();
-        assert!(matches!(error, SourceError::Ragged { line: 4, found: 3, expected: 2, title: None }));
+        assert!(matches!(error, SourceError::Ragged { line: 4, found: 3, expected: 2, title: None, .. }));
         assert!(source.next_batch(100).unwrap().is_none());
     }
 

@@ -56,7 +56,7 @@ mod tests {
         let text = format!("name,phone\n{}\"a\nb\",1\nc\nd,,\n", "a,1\n".repeat(90_000));
         let error = survey_of(&text).unwrap_err();
         assert!(
-            matches!(error, SourceError::Ragged { line: 90_005, found: 3, expected: 2, title: None }),
+            matches!(error, SourceError::Ragged { line: 90_005, found: 3, expected: 2, title: None, .. }),
             "{error}"
         );
     }

@@ -17,6 +17,17 @@ pub enum Target {
     File(PathBuf),
 }
 
+impl Target {
+    /// The name of the file, if it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        match self {
+            Self::Stdout => None,
+            Self::File(path) => Some(path.display().to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,6 +75,18 @@ impl Output {
                 OpenOptions::new().write(true).open(path).map(Self::Device)
             }
             _ => Draft::beside(followed(path)?, least).map(Box::new).map(Self::Draft),
+        }
+    }
+
+    /// Lets everybody read a file that is new; others stay as they are.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn publish(&self) -> io::Result<()> {
+        match self {
+            #[cfg(unix)]
+            Self::Draft(draft) => draft.publish(),
+            _ => Ok(()),
         }
     }
 
@@ -144,6 +167,21 @@ mod tests {
         output.finish().unwrap();
         assert_eq!(names(place.path()), ["手机.csv"]);
         assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"new"[..], 0o600));
+    }
+
+    #[test]
+    fn what_is_published_can_be_read_by_everybody_unless_it_replaces_what_cannot() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("dingmap.prom");
+        for (before, after) in [(None, 0o644), (Some(0o640), 0o640)] {
+            if let Some(before) = before {
+                fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+            }
+            let output = written(&path).unwrap();
+            output.publish().unwrap();
+            output.finish().unwrap();
+            assert_eq!(mode(&path), after);
+        }
     }
 
     #[test]

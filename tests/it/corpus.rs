@@ -14,7 +14,15 @@ use std::path::Path;
 const FILES: usize = 60;
 const BYTES: u64 = 1024;
 
+/// Whether these are the sources that cargo packed, where the fuzzer is not: it leaves out what has a manifest of its own.
+fn packed() -> bool {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml.orig").exists()
+}
+
 fn replay(target: &str, holds: fn(&[u8])) {
+    if packed() {
+        return;
+    }
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap()).collect();
     assert!((20..=FILES).contains(&files.len()), "{} files for {target}", files.len());
@@ -46,6 +54,9 @@ fn tables() {
 /// Every target of the fuzzer has its corpus, and every corpus its replay above.
 #[test]
 fn every_target_is_replayed() {
+    if packed() {
+        return;
+    }
     let names = |under: &str| {
         let entries = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(under)).unwrap();
         let name = |path: &Path| path.file_stem().unwrap().to_string_lossy().into_owned();

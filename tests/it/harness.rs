@@ -88,8 +88,15 @@ impl Api {
 
     /// The same at another address, by which this sandbox is reached.
     pub(crate) fn resolve_at(&self, endpoint: &str, input: &Path, output: &Path) -> Command {
+        let mut command = self.resolve_without_output(endpoint, input);
+        command.arg("-o").arg(output);
+        command
+    }
+
+    /// The same without a word about the output.
+    pub(crate) fn resolve_without_output(&self, endpoint: &str, input: &Path) -> Command {
         let mut command = dingmap();
-        command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
+        command.args(["resolve".as_ref(), input.as_os_str()]);
         command.args(["--endpoint", endpoint]);
         command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
         command

@@ -1,32 +1,18 @@
 //! What packagers install beside the program: completions and manual pages.
 
-use std::process::{Command, Stdio};
-
 use crate::harness::{Desk, dingmap, run};
 
 const FLAGS: [&str; 4] = ["max-retries", "start-at", "older-than", "token-lifetime"];
 
 #[test]
-fn every_shell_completes_every_flag() {
+fn every_shell_has_a_script_that_asks_the_program() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let ended = run(dingmap().args(["completions", shell]));
         assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{shell}");
-        for flag in FLAGS {
-            assert!(ended.stdout.contains(flag), "{shell}: {flag}");
-        }
+        assert!(ended.stdout.contains("DINGMAP_COMPLETE"), "{shell}: {}", ended.stdout);
     }
     let ended = run(dingmap().args(["completions", "cmd"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-}
-
-#[test]
-fn bash_reads_its_completions() {
-    let desk = Desk::new();
-    let script = desk.file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);
-    let complete = "source \"$0\"; COMP_WORDS=(dingmap resolve --max-r); COMP_CWORD=2; _dingmap dingmap --max-r resolve; echo \"${COMPREPLY[@]}\"";
-    let output =
-        Command::new("bash").args(["-c", complete]).arg(script).stderr(Stdio::inherit()).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "--max-retries");
 }
 
 #[test]

@@ -234,7 +234,8 @@ fn play(
             let mut rows = rows.into_iter();
             loop {
                 let numbers: Vec<_> = rows.by_ref().take(dice.usize(1..=SHEET)).flatten().collect();
-                let sheet = (!numbers.is_empty()).then_some(Sheet { load: (), numbers, per_row });
+                let sheet =
+                    (!numbers.is_empty()).then_some(Sheet { load: (), numbers, per_row, kept: Vec::new() });
                 let ends = sheet.is_none();
                 if sheets_in.send(Ok(sheet)).await.is_err() || ends {
                     return;

@@ -2,7 +2,7 @@
 //! from it or does what its room leaves to others fails here by name and line.
 
 mod plants;
-mod syntax;
+pub(crate) mod syntax;
 
 use std::fs;
 use std::path::Path;
@@ -192,7 +192,7 @@ fn in_source(map: &Map, path: &str, text: &str) -> Vec<String> {
 }
 
 /// Every source of the crate but the map, by its path from the crate's root.
-fn sources() -> Vec<(String, String)> {
+pub(crate) fn sources() -> Vec<(String, String)> {
     fn collect(root: &Path, under: &str, to: &mut Vec<(String, String)>) {
         let Ok(entries) = fs::read_dir(root.join(under)) else { return };
         for entry in entries {

@@ -1,10 +1,10 @@
-//! Owns the reading of sources for `tidy`: the map's files in their order, and of any file its tokens and the
-//! paths that they spell. What is allowed is decided in `tidy`.
+//! Owns the reading of sources for `tidy` and `languages`: the map's files in their order, and of any file its tokens and
+//! the paths that they spell. What is allowed is decided there.
 
 use std::str::FromStr;
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
-use syn::{Attribute, Item};
+use syn::{Attribute, Item, LitStr};
 
 /// The files that the map declares, as `src/room/file.rs`, in declared order.
 pub(crate) struct Map {
@@ -63,6 +63,8 @@ fn is_for_tests(attribute: &Attribute) -> bool {
 /// so that what a text or a comment says is never taken for code.
 pub(crate) struct Token {
     pub(crate) text: String,
+    /// What a literal that is a string says, with its escapes resolved.
+    pub(crate) says: Option<String>,
     pub(crate) place: Place,
 }
 
@@ -100,10 +102,13 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
         item_for_tests |= opens_item_for_tests(&trees[at - 1..]);
         let line = tree.span().start().line;
         let place = Place { line, test: outside.test || item_for_tests, ..outside };
-        let mut push = |text: String| to.push(Token { text, place });
+        let mut push = |text: String| to.push(Token { text, says: None, place });
         match tree {
             TokenTree::Ident(word) => push(word.to_string()),
-            TokenTree::Literal(_) => push("\"".to_owned()),
+            TokenTree::Literal(literal) => {
+                let says = syn::parse_str::<LitStr>(&literal.to_string()).ok().map(|text| text.value());
+                to.push(Token { text: "\"".to_owned(), says, place });
+            }
             TokenTree::Punct(sign) => match trees.get(at) {
                 Some(TokenTree::Punct(next))
                     if (sign.as_char(), next.as_char(), sign.spacing()) == (':', ':', Spacing::Joint) =>
@@ -127,7 +132,7 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
                 let module = at >= 3 && matches!(&trees[at - 3], TokenTree::Ident(word) if word == "mod");
                 let depth = outside.depth + usize::from(module);
                 flatten(group.stream(), Place { depth, ..place }, to);
-                to.push(Token { text: close.to_owned(), place });
+                to.push(Token { text: close.to_owned(), says: None, place });
                 item_for_tests &= group.delimiter() != Delimiter::Brace;
             }
         }

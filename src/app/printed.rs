@@ -1,0 +1,110 @@
+//! What `--print-config` tells: the value of each flag and where it comes from, as a file that `--config` could name. Leaves
+//! finding that out to `preset`.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use tr::tr;
+use unicode_width::UnicodeWidthStr;
+
+use crate::app::kind;
+use crate::app::origin::Origin;
+use crate::app::preset::{Place, Presets, sets};
+use crate::app::terminal::printable;
+
+/// The variables that credentials come from; what is in them is never told.
+const CREDENTIALS: [&str; 3] = ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"];
+
+/// The settings of the command that was typed. `cli` is the command line, `matches` what was parsed of it, with `presets` for
+/// its defaults.
+#[must_use]
+pub fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String {
+    let (mut holder, mut given, mut name) = (cli, matches, None);
+    while let Some((below, inner)) = given.subcommand() {
+        let Some(command) = holder.find_subcommand(below) else { break };
+        name = name.or(Some(below));
+        (holder, given) = (command, inner);
+    }
+    let mut text = name.map_or_else(String::new, |name| format!("[{name}]\n"));
+    let flags = cli.get_arguments().chain(holder.get_arguments()).filter(|arg| sets(arg));
+    let lines: Vec<_> = flags.map(|arg| line(arg, name, given, presets)).collect();
+    let width = lines.iter().map(|(setting, _)| setting.width()).max().unwrap_or(0).min(48);
+    for (setting, origin) in lines {
+        // Writing to a string does not fail.
+        let room = width.saturating_sub(setting.width());
+        let _ = writeln!(text, "{}{:room$}  # {}", printable(&setting), "", printable(&origin));
+    }
+    if holder.get_arguments().any(|arg| arg.get_id() == "app_key") {
+        for name in CREDENTIALS {
+            let set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            let _ = writeln!(
+                text,
+                "# {}",
+                if set { tr!("{name} is set", name) } else { tr!("{name} is not set", name) }
+            );
+        }
+    }
+    text
+}
+
+/// A flag with its value, as it would stand in a file, and where the value comes from.
+fn line(arg: &Arg, command: Option<&str>, given: &ArgMatches, presets: &Presets) -> (String, String) {
+    let long = arg.get_long().unwrap_or_default();
+    let (origin, place) = presets.origin(arg, command, given);
+    let words: Vec<&OsStr> = given.get_raw(arg.get_id().as_str()).into_iter().flatten().collect();
+    let count = given.try_get_one::<u8>(arg.get_id().as_str()).ok().flatten().map(ToString::to_string);
+    let value = match (arg.get_action(), &count) {
+        // Of a flag that counts there are no words.
+        (ArgAction::Count, Some(count)) => count.clone(),
+        _ if words.is_empty() => return (format!("# {long} ="), tr!("not set")),
+        _ if kind::is_secret(arg) => masked(&words.join(OsStr::new("")).to_string_lossy()),
+        (ArgAction::SetTrue, _) => given.get_flag(arg.get_id().as_str()).to_string(),
+        // In a variable several stand on a line each.
+        (ArgAction::Append, _) if origin == Origin::Variable => {
+            let all = words.join(OsStr::new("\n")).to_string_lossy().into_owned();
+            kind::written(arg, &all.lines().map(OsStr::new).collect::<Vec<_>>())
+        }
+        _ => kind::written(arg, &words),
+    };
+    (format!("{long} = {value}"), told(origin, place, arg))
+}
+
+fn told(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
+    match (origin, place) {
+        (_, Some(place)) => place.to_string(),
+        (Origin::Flag, _) => tr!("command line"),
+        (Origin::Variable, _) => {
+            let name = arg.get_env().map(OsStr::to_string_lossy).unwrap_or_default();
+            tr!("variable {name}", name)
+        }
+        _ => tr!("default"),
+    }
+}
+
+/// A URL without user and password, in quotes.
+fn masked(url: &str) -> String {
+    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
+        (None, Some((_, host))) => format!("***@{host}"),
+        _ => url.to_owned(),
+    };
+    serde_json::Value::from(shown).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_masked() {
+        for (url, shown) in [
+            ("http://u:geheim@h:1", r#""http://***@h:1""#),
+            ("u:geheim@h", r#""***@h""#),
+            ("http://u:ge@heim@h", r#""http://***@h""#),
+            ("http://h:1", r#""http://h:1""#),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
+}

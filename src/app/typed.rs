@@ -1,0 +1,198 @@
+//! From arguments to a command line: the file with defaults is found and applied, what was typed is parsed, and what excludes
+//! each other is settled by where it comes from. Leaves names and defaults of flags to `cli`, `flags` and `input`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use secrecy::ExposeSecret;
+use tr::tr;
+
+use crate::app::cli::{Cli, Command, Resolve};
+use crate::app::exit::{Exit, Failure};
+use crate::app::flags::Keep;
+use crate::app::help;
+use crate::app::input::Reading;
+use crate::app::origin::{Counts, Origin};
+use crate::app::preset::Presets;
+use crate::app::printed::printed;
+use crate::app::refusal::refusal;
+use crate::app::wording;
+use crate::table::columns::ColumnChoice;
+
+/// What the arguments come to.
+pub enum Typed {
+    /// A command to run.
+    Run(Cli),
+    /// What `--print-config` asks for.
+    Settings(String),
+}
+
+/// Why they come to nothing.
+pub enum Refused {
+    /// What clap says of them, help and version among it.
+    Line(clap::Error),
+    /// What is wrong with the file.
+    File(Failure),
+}
+
+impl From<clap::Error> for Refused {
+    fn from(error: clap::Error) -> Self {
+        Self::Line(error)
+    }
+}
+
+/// What arguments and environment say of the file, which has to be known before everything else is parsed.
+#[derive(Default)]
+struct Asked {
+    config: Option<PathBuf>,
+    profile: Option<String>,
+    print: bool,
+}
+
+impl Asked {
+    fn of(args: &[OsString]) -> Self {
+        let typed = |flag: &str| args.iter().any(|arg| arg.to_string_lossy().starts_with(flag));
+        let set = |name: &str| std::env::var_os(name).is_some();
+        if !["--config", "--profile", "--print-config"].into_iter().any(typed)
+            && !["DINGMAP_CONFIG", "DINGMAP_PROFILE", "DINGMAP_PRINT_CONFIG"].into_iter().any(set)
+        {
+            return Self::default();
+        }
+        // Mistakes are told when all of it is parsed; where help is asked for, there is nothing to read.
+        let Ok(matches) = Cli::command().ignore_errors(true).try_get_matches_from(args) else {
+            return Self::default();
+        };
+        let mut given = &matches;
+        while let Some((_, below)) = given.subcommand() {
+            given = below;
+        }
+        Self {
+            config: given.get_one("config").cloned(),
+            profile: given.get_one("profile").cloned(),
+            print: given.get_flag("print_config"),
+        }
+    }
+
+    fn presets(&self) -> Result<Presets, Failure> {
+        match (&self.config, &self.profile) {
+            (Some(config), profile) => Presets::read(config, profile.as_deref(), &Cli::command()),
+            (None, Some(_)) => Err(Failure::new(
+                Exit::Usage,
+                tr!(
+                    "--profile names a part of the file that --config names, and there is none: give --config, or set DINGMAP_CONFIG"
+                ),
+            )),
+            (None, None) => Ok(Presets::default()),
+        }
+    }
+}
+
+/// The language that the file asks for, where one is named and can be read.
+#[must_use]
+pub fn language(args: &[OsString]) -> Option<OsString> {
+    Asked::of(args).presets().ok()?.language()
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// What clap says; where two that exclude each other come in the same way; and what is wrong with the file of `--config`.
+pub fn read(args: &[OsString]) -> Result<Typed, Refused> {
+    let asked = Asked::of(args);
+    let presets = asked.presets().map_err(Refused::File)?;
+    let mut command = presets.applied(help::arranged(Cli::command(), args));
+    if asked.print {
+        // Settings have no need of an input.
+        command = command.mut_subcommands(|command| {
+            command.mut_args(|arg| if arg.is_positional() { arg.required(false) } else { arg })
+        });
+    }
+    let matches = wording::spoken(command).try_get_matches_from(args)?;
+    if asked.print {
+        return Ok(Typed::Settings(printed(&Cli::command(), &matches, &presets)));
+    }
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let Some((name, given)) = matches.subcommand() else { return Ok(Typed::Run(cli)) };
+    let known = Cli::command();
+    let holder = known.find_subcommand(name).unwrap_or(&known);
+    let origin = |id: &str| {
+        let arg = holder.get_arguments().find(|arg| arg.get_id() == id);
+        arg.map_or(Origin::Default, |arg| presets.origin(arg, Some(name), given).0)
+    };
+    match &mut cli.command {
+        Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin)?,
+        Command::Diff(diff) => settle_columns(&mut diff.column, given)?,
+        Command::Resolve(resolve) => {
+            settle(&mut resolve.reading, &mut resolve.keep, given, origin)?;
+            settle_endpoint(resolve, origin)?;
+        }
+        _ => {}
+    }
+    Ok(Typed::Run(cli))
+}
+
+/// Of `sandbox` and `endpoint`, which exclude each other, the stronger one counts. A proxy's password is refused where
+/// everybody can read it.
+fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Result<(), clap::Error> {
+    let typed = origin("proxy") == Origin::Flag;
+    if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
+        let text = tr!(
+            "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
+        );
+        return Err(refusal(Cli::command(), ErrorKind::ValueValidation, text));
+    }
+    if resolve.sandbox {
+        match origin("sandbox").against(origin("endpoint")) {
+            Counts::First => {}
+            Counts::Second => resolve.sandbox = false,
+            Counts::Neither => {
+                let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
+                return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Settles what depends on where a value comes from, for the commands that read an input and know a state.
+fn settle(
+    reading: &mut Reading,
+    keep: &mut Keep,
+    given: &ArgMatches,
+    origin: impl Fn(&str) -> Origin,
+) -> Result<(), clap::Error> {
+    if keep.state.is_some() && keep.no_state {
+        match origin("state").against(origin("no_state")) {
+            Counts::First => keep.no_state = false,
+            Counts::Second => keep.state = None,
+            Counts::Neither => {
+                let text = tr!("--state and --no-state exclude each other: give one of them");
+                return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
+            }
+        }
+    }
+    settle_columns(&mut reading.column, given)
+}
+
+/// Reads the columns that stand in a variable, a line each.
+fn settle_columns(chosen: &mut Vec<ColumnChoice>, given: &ArgMatches) -> Result<(), clap::Error> {
+    if given.value_source("column") == Some(ValueSource::EnvVariable) {
+        let lines = given.get_raw("column").into_iter().flatten();
+        *chosen = lines.flat_map(columns).collect::<Result<_, _>>()?;
+    }
+    Ok(())
+}
+
+/// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
+fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
+    let text = text.to_string_lossy().into_owned();
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
+    lines.into_iter().map(|choice: Result<_, regex::Error>| {
+        choice.map_err(|error| {
+            refusal(Cli::command(), ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
+        })
+    })
+}

@@ -1,0 +1,135 @@
+//! What is read of a row beside its numbers, and where its answer goes: behind it as a rule, or in the place of an earlier
+//! answer. Owns the order of an answer's cells; what they say is `feed`'s.
+
+use crate::domain::expect::Expected;
+use crate::domain::mobile::Mainland;
+use crate::domain::outcome::{NoStatus, Status};
+use crate::table::batch::Batch;
+use crate::table::beside::Beside;
+use crate::table::columns::ColumnChoice;
+use crate::table::source::Source;
+
+/// The names of an answer's usual cells, in their order (DESIGN 2.3).
+const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+/// Where the status is among them.
+const STATUS: usize = 2;
+/// The names of those that may stand behind them.
+const MATCHED: &str = "matched_column";
+const SENT: &str = "mobile_sent";
+const EXPECTED: &str = "expected";
+
+/// What is wanted of a run beside the usual five cells.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Whether rows say in which of several columns the number that was found stood.
+    pub matched: bool,
+    /// Whether they say what was sent.
+    pub sent: bool,
+    /// How mainland numbers are sent.
+    pub mainland: Mainland,
+    /// The column with a user id on file, where rows say how it compares.
+    pub expect: Option<ColumnChoice>,
+    /// Whether rows have answers already, and only those are asked that may succeed on another try.
+    pub again: bool,
+}
+
+impl Wanted {
+    /// The names of the columns that are appended behind the usual ones, in the order of the cells.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let names = [(MATCHED, self.matched), (SENT, self.sent), (EXPECTED, self.expect.is_some())];
+        names.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
+    }
+
+    /// The columns that are read along with the numbers.
+    #[must_use]
+    pub fn beside(&self) -> Vec<Beside> {
+        let expect = self.expect.as_ref();
+        let earlier = expect.map(|_| EXPECTED);
+        let appended = USUAL.into_iter().chain(earlier).filter(|_| self.again).map(Beside::Appended);
+        let on_file = expect.map(|choice| Beside::Asked { choice: choice.clone(), flag: "--expect" });
+        appended.chain(on_file).collect()
+    }
+}
+
+/// How the rows of one table are read and answered.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// How many cells of a row hold numbers; they come first.
+    pub numbers: usize,
+    /// Whether an answer has a cell for the column that its number stood in.
+    pub matched: bool,
+    /// How mainland numbers are sent, where an answer has a cell for what was sent.
+    pub sent: Option<Mainland>,
+    /// Which of the cells behind the numbers has the user id on file.
+    on_file: Option<usize>,
+    /// Where the cells go, each to its column from 0; behind the row where there is nothing here.
+    places: Vec<usize>,
+    /// Whether rows have answers already.
+    again: bool,
+}
+
+/// A column is wanted that the earlier answers have not: its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lacking(pub &'static str);
+
+impl Manner {
+    /// How the rows of `source`, which was opened with the columns of [`Wanted::beside`], are read and answered.
+    ///
+    /// # Errors
+    /// [`Lacking`], since no column is added where there are answers already.
+    pub fn of(wanted: &Wanted, source: &Source) -> Result<Self, Lacking> {
+        let Wanted { mut matched, mut sent, mainland, ref expect, again } = *wanted;
+        let (numbers, mut places) = (source.columns().len(), Vec::new());
+        let usual = if again { USUAL.len() } else { 0 };
+        if again {
+            places.extend_from_slice(source.beside().get(..usual).unwrap_or_default());
+            // A column of the table's own may have the name, but does not stand behind an answer.
+            let last = places.iter().copied().max().unwrap_or_default();
+            let behind = |name| source.appended(name).filter(|place| *place > last);
+            let [of_match, of_sent] = [MATCHED, SENT].map(behind);
+            if sent && of_sent.is_none() {
+                return Err(Lacking(SENT));
+            }
+            (matched, sent) = (of_match.is_some(), of_sent.is_some());
+            let of_expected = source.beside().get(usual).copied().filter(|_| expect.is_some());
+            places.extend([of_match, of_sent, of_expected].into_iter().flatten());
+        }
+        let on_file = expect.as_ref().map(|_| usual + usize::from(again));
+        Ok(Self { numbers, matched, sent: sent.then_some(mainland), on_file, places, again })
+    }
+
+    /// The status that a row keeps, since its answer is definitive; nothing for one that is asked.
+    ///
+    /// # Errors
+    /// [`NoStatus`] where its answer has none.
+    pub fn keeps(&self, batch: &Batch, row: usize) -> Result<Option<Status>, NoStatus> {
+        if !self.again {
+            return Ok(None);
+        }
+        let status = Status::read(self.beside(batch, row, STATUS))?;
+        Ok(Some(status).filter(|status| !status.may_yet_succeed()))
+    }
+
+    /// The user id that a row has on file, where that is wanted.
+    #[must_use]
+    pub fn on_file<'a>(&self, batch: &'a Batch, row: usize) -> Option<&'a str> {
+        self.on_file.map(|place| self.beside(batch, row, place))
+    }
+
+    /// How the user id on file of a row that keeps its answer was found to compare.
+    #[must_use]
+    pub fn expected(&self, batch: &Batch, row: usize) -> Option<Expected> {
+        self.on_file.and_then(|_| Expected::read(self.beside(batch, row, USUAL.len())))
+    }
+
+    /// The columns that an answer's cells go to, in their order; nothing where they are appended.
+    #[must_use]
+    pub fn places(&self) -> Option<&[usize]> {
+        self.again.then_some(&*self.places)
+    }
+
+    fn beside<'a>(&self, batch: &'a Batch, row: usize, place: usize) -> &'a str {
+        batch.cells(row).nth(self.numbers + place).unwrap_or_default()
+    }
+}

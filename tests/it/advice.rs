@@ -1,0 +1,76 @@
+//! What a run advises at its end, in its closing lines and in its summary.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use dingmap::sandbox::script::Answer;
+use serde_json::{Value, json};
+
+use crate::harness::{Api, Desk, fits, run, staff, unlimited};
+
+fn account(path: &std::path::Path) -> Value {
+    let account = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    fits("summary", &account);
+    account
+}
+
+#[test]
+fn a_run_says_what_to_do_about_what_happened() {
+    let mut script = unlimited();
+    for call in [20, 40, 60] {
+        script.calls.insert(call, Answer::code(90018));
+    }
+    let (api, desk) = (Api::new(script), Desk::new());
+    let mut table = staff(80);
+    // Rounded numbers, and people of Hong Kong whom the organisation does not have.
+    (0..3).for_each(|_| table.push_str("1.38E+10\n"));
+    for n in 0..12 {
+        let _ = writeln!(table, "+852 51{n:02} 4590");
+    }
+    let (input, output, summary) = (desk.file("in.csv", table), desk.path("out.csv"), desk.path("run.json"));
+    let run_with = |flags: &[&str]| {
+        let mut command = api.resolve(&input, &output);
+        run(command.args(["-j", "1", "--rate", "20", "--summary"]).arg(&summary).args(flags))
+    };
+    let ended = run_with(&[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let lines = [
+        "3 numbers were rounded by Excel: export the column as text, or give the .xlsx itself",
+        "12 not found: 100 % start with +852; is this the right organisation?",
+        "held 3 times by 90018: another program uses this app's quota; give --rate what it leaves",
+    ];
+    let block = format!("\n{}\nwritten to {}\n", lines.join("\n"), output.display());
+    assert!(ended.stderr.contains(&block), "{}", ended.stderr);
+    let advice = account(&summary)["advice"].clone();
+    let texts: Vec<_> = advice.as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, lines);
+    assert_eq!(advice[0], json!({"kind": "rounded", "rows": 3, "text": lines[0]}));
+    assert_eq!((&advice[1]["code"], &advice[2]["limit"]), (&json!(852), &json!("app")));
+    // A quiet run says nothing, and the summary has it all the same.
+    let ended = run_with(&["-q", "--max-age", "1d", "--max-age-not-found", "1d"]);
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+    assert_eq!(account(&summary)["advice"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_run_without_trouble_advises_nothing() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, summary) = (desk.file("in.csv", staff(30)), desk.path("run.json"));
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(account(&summary)["advice"], json!([]));
+}
+
+#[test]
+fn connections_that_break_are_told_and_rows_that_failed() {
+    let mut script = unlimited();
+    script.calls.extend((5..17).map(|call| (call, Answer::Drop)));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, output, summary) =
+        (desk.file("in.csv", staff(9)), desk.path("out.csv"), desk.path("run.json"));
+    let mut command = api.resolve(&input, &output);
+    let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\n12 of 21 calls met a connection that broke"), "{}", ended.stderr);
+    assert_eq!(account(&summary)["advice"][0]["kind"], json!("line"));
+}

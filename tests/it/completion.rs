@@ -1,0 +1,92 @@
+//! Completions in a real shell: the script that is installed, and the values that the program gives for what is typed.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Desk, dingmap, run};
+
+/// What bash offers behind these words, the last of which is under way.
+fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
+    let script = desk.file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);
+    let complete = r#"source "$0"
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+        name=$(complete -p dingmap | sed 's/.*-F \([^ ]*\) .*/\1/')
+        "$name" dingmap "${COMP_WORDS[COMP_CWORD]}" "" 2>&1
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let program = Path::new(env!("CARGO_BIN_EXE_dingmap")).parent().unwrap().display();
+    let output = Command::new("bash")
+        .args(["--norc", "-c", complete])
+        .arg(script)
+        .args(words)
+        .current_dir(desk.path(""))
+        .env("PATH", format!("{program}:{}", std::env::var("PATH").unwrap()))
+        .env("HOME", desk.path(""))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn flags_commands_and_values_are_offered() {
+    let desk = Desk::new();
+    desk.file("staff.csv", "x\n");
+    for (words, expected) in [
+        (&["dingmap", "res"][..], &["resolve"][..]),
+        (&["dingmap", "resolve", "--max-r"], &["--max-retries"]),
+        (&["dingmap", "state", "forget", "--ol"], &["--older-than"]),
+        (&["dingmap", "resolve", "st"], &["staff.csv"]),
+        (&["dingmap", "resolve", "--progress", "l"], &["line"]),
+        (&["dingmap", "resolve", "-e", "g"], &["gb18030"]),
+        (&["dingmap", "resolve", "--output-encoding", "utf-16"], &["utf-16le", "utf-16be"]),
+        (&["dingmap", "diff", "--region", "HK"], &["HK"]),
+    ] {
+        assert_eq!(offered(&desk, words), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn columns_are_those_of_the_input_on_the_line() {
+    let desk = Desk::new();
+    desk.file("staff.csv", "工号,手机号,联系 电话,13800138000,$(x)\n1,13800138000,,,\n");
+    desk.file("my staff.csv", "工号,Mobile\n1,13800138000\n");
+    desk.file("old.txt", encoding_rs::GB18030.encode("标题\n工号;手机\n1;2\n").0);
+    for (words, expected) in [
+        // What a shell would take apart is offered by its position, and what may be a number not at all.
+        (&["dingmap", "resolve", "staff.csv", "-c", ""][..], &["工号", "手机号", "3", "5"][..]),
+        (&["dingmap", "plan", "staff.csv", "--column", "手"], &["手机号"]),
+        (&["dingmap", "resolve", "-r", "5", "-o", "out.csv", "staff.csv", "--column", "手"], &["手机号"]),
+        (&["dingmap", "diff", "none.csv", "staff.csv", "--key", "工"], &["工号"]),
+        (&["dingmap", "resolve", "'my staff.csv'", "-c", "M"], &["Mobile"]),
+        (&["dingmap", "resolve", r"my\ staff.csv", "-c", "M"], &["Mobile"]),
+        (&["dingmap", "resolve", "~/staff.csv", "-c", "手"], &["手机号"]),
+        (&["dingmap", "resolve", "old.txt", "--skip-lines", "1", "-e", "gbk", "-c", ""], &["工号", "手机"]),
+        (&["dingmap", "resolve", "none.csv", "-c", ""], &[]),
+        (&["dingmap", "resolve", "-c", ""], &[]),
+    ] {
+        assert_eq!(offered(&desk, words), expected, "{words:?}");
+    }
+    assert_eq!(desk.names().len(), 4, "nothing is written");
+}
+
+#[test]
+fn sheets_are_those_of_the_workbook() {
+    let desk = Desk::new();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
+    std::fs::copy(samples, desk.path("staff.xlsx")).unwrap();
+    let sheets = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
+    assert!(!sheets.is_empty());
+    let columns = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""]);
+    assert!(!columns.is_empty());
+}
+
+#[test]
+fn an_ordinary_run_knows_nothing_of_it() {
+    for (name, value) in [("COMPLETE", "bash"), ("DINGMAP_COMPLETE", ""), ("DINGMAP_COMPLETE", "0")] {
+        let ended = run(dingmap().arg("--version").env(name, value));
+        assert!(ended.status == Some(0) && ended.stdout.starts_with("dingmap "), "{name}={value}: {ended:?}");
+    }
+    let ended = run(dingmap().arg("--version").env("DINGMAP_COMPLETE", "tcsh"));
+    assert_eq!((ended.status, &*ended.stdout, &*ended.stderr), (Some(2), "", ""));
+}

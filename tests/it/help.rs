@@ -1,0 +1,141 @@
+//! What people are told who ask for help, or who misspell something.
+
+use crate::harness::{Desk, dingmap, run};
+
+const COMMANDS: [&str; 12] = [
+    "",
+    "resolve",
+    "plan",
+    "diff",
+    "sandbox",
+    "state",
+    "state info",
+    "state forget",
+    "state compact",
+    "state export",
+    "completions",
+    "man",
+];
+
+fn help(command: &str, flag: &str) -> String {
+    let ended = run(dingmap().args(command.split_whitespace()).arg(flag).env("COLUMNS", "80"));
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{command} {flag}");
+    ended.stdout
+}
+
+#[test]
+fn short_help_fits_one_screen() {
+    for command in COMMANDS {
+        let told = help(command, "-h");
+        let widest = told.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(told.lines().count() <= 24 && widest <= 80, "{command}:\n{told}");
+        assert!(told.contains("see more with '--help'"), "{command}:\n{told}");
+    }
+    // The flags without which nobody gets far.
+    let told = help("resolve", "-h");
+    for flag in ["--output", "--column", "--sandbox", "--app-key", "--app-secret-file", "--rate", "--config"]
+    {
+        assert!(told.contains(flag), "{flag}:\n{told}");
+    }
+    assert!(!told.contains("--retry-min"), "{told}");
+}
+
+#[test]
+fn long_help_has_every_flag_under_a_heading_and_examples() {
+    let told = help("resolve", "--help");
+    let headings = [
+        "Options:",
+        "Input and output:",
+        "DingTalk:",
+        "Calls:",
+        "Network:",
+        "State:",
+        "Reports:",
+        "Messages:",
+    ];
+    for heading in headings {
+        assert!(told.lines().any(|line| line == heading), "{heading}:\n{told}");
+    }
+    for flag in ["--retry-min", "--max-age-not-found", "--lang", "--insecure-http"] {
+        assert!(told.contains(flag), "{flag}:\n{told}");
+    }
+    for command in ["", "resolve", "plan", "diff", "sandbox", "state", "completions", "man"] {
+        let told = help(command, "--help");
+        let example = format!("\n  dingmap {command}");
+        assert!(told.contains("Examples:") && told.contains(example.trim_end()), "{command}:\n{told}");
+    }
+}
+
+#[test]
+fn examples_are_command_lines_that_can_be_typed() {
+    for command in COMMANDS {
+        let told = help(command, "--help");
+        let examples = told.lines().filter_map(|line| line.strip_prefix("  dingmap "));
+        for example in examples {
+            // Behind the command stand a remark, or what the shell does with its output.
+            let typed = example.split("   ").next().unwrap().split([' ', '\t']);
+            let words: Vec<_> = typed.take_while(|word| !["<", ">", "|"].contains(word)).collect();
+            let config = ["--config", "--profile", "--print-config", "dingmap.toml", "nightly"];
+            let words = words.iter().filter(|word| !config.contains(word));
+            // With help at the end nothing is run, but all before it must be right.
+            let ended = run(dingmap().args(words).arg("--help"));
+            assert_eq!(ended.status, Some(0), "{example}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_is_misspelt_gets_a_suggestion() {
+    for (line, meant) in [
+        ("resolv staff.csv", "'resolve'"),
+        ("resolve staff.csv --max-retrys 3", "'--max-retries'"),
+        ("resolve staff.csv --mainland prefix", "'prefixed'"),
+        ("diff a b --max-chnage 5%", "'--max-change'"),
+        ("state inf", "'info'"),
+        ("completions bsh", "'bash'"),
+    ] {
+        let ended = run(dingmap().args(line.split(' ')));
+        assert_eq!(ended.status, Some(2), "{line}");
+        assert!(ended.stderr.contains(meant), "{line}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_told_and_does_not_stop_the_run() {
+    let desk = Desk::new();
+    let input = desk.file("staff.csv", "手机号\n13800138000\n");
+    let plan = || {
+        let mut command = dingmap();
+        command.arg("plan").arg(&input);
+        command
+    };
+    let ended = run(plan().env("DINGMAP_WROKERS", "3"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let told = "warning: nothing reads the variable DINGMAP_WROKERS; did you mean DINGMAP_WORKERS?";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let ended = run(plan().env("DINGTALK_APPKEY", "k"));
+    assert!(ended.stderr.contains("did you mean DINGTALK_APP_KEY?"), "{}", ended.stderr);
+    let ended = run(plan().env("DINGMAP_RATE", "3").env("DINGTALK_CORP_ID", "x"));
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_misspelt_column_is_told_with_what_may_be_meant() {
+    let desk = Desk::new();
+    let input = desk.file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
+    for (column, meant) in [("手机好", "手机号"), ("moblie", "Mobile"), ("ＭＯＢＩＬ", "Mobile")] {
+        let ended = run(dingmap().arg("plan").arg(&input).args(["--column", column]));
+        assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+        let told = format!(
+            "there is no column \"{column}\"; did you mean {meant}? Name one of these with --column: 1 工号"
+        );
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    }
+    let ended = run(dingmap().arg("plan").arg(&input).args(["-c", "电话"]));
+    assert!(!ended.stderr.contains("did you mean") && ended.stderr.contains("2 手机号"), "{}", ended.stderr);
+    // A header that is a number, where the first row is none, is not repeated.
+    let headless = desk.file("headless.csv", "x,13800138000\ny,13900139000\n");
+    let ended =
+        run(dingmap().arg("plan").arg(&headless).args(["-c", "13800138001"]).env("DINGMAP_LANG", "en"));
+    assert!(!ended.stderr.contains("13800138000"), "{}", ended.stderr);
+}

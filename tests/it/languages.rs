@@ -1,0 +1,280 @@
+//! That people are told everything in both languages: every text that the code or the help has is translated, every
+//! translation has its text, and no text goes past `tr!`. Reading the code is left to `texts`, the proof that this can fail to
+//! `plants`.
+
+mod plants;
+mod texts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use dingmap::app::cli::Cli;
+use dingmap::app::language::Language;
+use rspolib::{POEntry, pofile};
+use texts::{Text, holes, spoken, unspoken, words};
+use tr::Translator;
+
+use crate::tidy::sources;
+use crate::tidy::syntax::{Map, tokens};
+
+/// Where the translations are, and the file whose `CHINESE` puts them together.
+const FOLDER: &str = "src/language/zh-CN";
+const CHOOSER: &str = "src/app/language.rs";
+/// Texts with words whose translation has no Chinese character, and why.
+const SAME: [(&str, &str); 1] = [("at {moment}", "a moment needs no word before it")];
+
+/// A translation and the file that has it.
+struct Translated {
+    file: String,
+    entry: POEntry,
+}
+
+/// What a file of translations has, and what is wrong with it by itself.
+fn read(file: &str, content: &str, found: &mut Vec<String>) -> Vec<Translated> {
+    if !content.ends_with("\"\n\n") {
+        found.push(format!("{file}: does not end with a blank line, behind which the next file goes on"));
+    }
+    let read = match pofile(content) {
+        Ok(read) => read,
+        Err(error) => {
+            found.push(format!("{file}: {error}"));
+            return Vec::new();
+        }
+    };
+    let mut translated = Vec::new();
+    for entry in read.entries {
+        if entry.fuzzy() || entry.obsolete {
+            found.push(format!("{file}: marked as fuzzy or obsolete: {:?}", entry.msgid));
+        }
+        translated.push(Translated { file: file.to_owned(), entry });
+    }
+    translated
+}
+
+/// What is said for a text; nothing where it is not there or empty.
+fn translations(entry: &POEntry) -> Vec<&str> {
+    let plural = entry.msgid_plural.is_some();
+    let all: Vec<_> = match &entry.msgstr {
+        Some(text) if !plural => vec![&**text],
+        _ => entry.msgstr_plural.iter().map(|text| &**text).collect(),
+    };
+    if all.iter().any(|text| text.trim().is_empty()) { Vec::new() } else { all }
+}
+
+/// Whether a translation is one of this text.
+fn is_of(entry: &POEntry, text: &Text) -> bool {
+    entry.msgid == text.one && entry.msgid_plural == text.many && entry.msgctxt == text.context
+}
+
+/// Every text of `texts` that is not translated as it should be.
+fn untranslated(texts: &[Text], translated: &[Translated]) -> Vec<String> {
+    let mut found = Vec::new();
+    for text in texts {
+        let Some(Translated { file, entry }) = translated.iter().find(|known| is_of(&known.entry, text))
+        else {
+            found.push(format!("{}: no translation of {:?}", text.place, text.one));
+            continue;
+        };
+        let said = translations(entry);
+        if said.is_empty() {
+            found.push(format!("{file}: an empty translation of {:?}", text.one));
+        }
+        if text.many.is_some() && said.len() > 1 {
+            found.push(format!("{file}: Chinese has one form for {:?}", text.one));
+        }
+        for said in said {
+            // The form that every count but one takes has all of them; a form for one may leave the count out.
+            let (wanted, given) = (holes(text.many.as_ref().unwrap_or(&text.one)), holes(said));
+            if text.filled && wanted != given {
+                found.push(format!("{file}: {:?} has {wanted:?}, and its translation {given:?}", text.one));
+            }
+            let chinese = said.chars().any(|sign| ('\u{4e00}'..='\u{9fff}').contains(&sign));
+            if !chinese && words(&text.one) > 0 && !SAME.iter().any(|(same, _)| *same == text.one) {
+                found.push(format!("{file}: no Chinese in the translation of {:?}", text.one));
+            }
+        }
+    }
+    found
+}
+
+/// Every translation that no text asks for, and every one that is there twice.
+fn idle(texts: &[&[Text]], translated: &[Translated]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut seen = BTreeMap::new();
+    for Translated { file, entry } in translated {
+        // What clap says by itself stands in clap.
+        let of_clap = entry.msgctxt.as_deref() == Some("clap");
+        if !of_clap && !texts.iter().any(|texts| texts.iter().any(|text| is_of(entry, text))) {
+            found.push(format!("{file}: a translation that nothing asks for: {:?}", entry.msgid));
+        }
+        if let Some(other) = seen.insert((&entry.msgctxt, &entry.msgid), file) {
+            found.push(format!("{file}: has {:?}, and so has {other}", entry.msgid));
+        }
+    }
+    found
+}
+
+/// Every text that `command` and those under it show as their help.
+fn helps(command: &Command, texts: &mut BTreeMap<String, String>) {
+    let mut add = |place: &str, text: Option<String>| {
+        if let Some(text) = text.filter(|text| words(text) > 0) {
+            for paragraph in text.split("\n\n").filter(|paragraph| words(paragraph) > 0) {
+                let told = || format!("{}, {place}", command.get_name());
+                texts.entry(paragraph.to_owned()).or_insert_with(told);
+            }
+        }
+    };
+    let own = [
+        command.get_about(),
+        command.get_long_about(),
+        command.get_before_help(),
+        command.get_before_long_help(),
+        command.get_after_help(),
+        command.get_after_long_help(),
+    ];
+    for text in own.into_iter().flatten() {
+        add("about it", Some(text.to_string()));
+    }
+    for arg in command.get_arguments() {
+        let name = arg.get_id().as_str();
+        add(name, arg.get_help().map(ToString::to_string));
+        add(name, arg.get_long_help().map(ToString::to_string));
+        add(name, arg.get_help_heading().map(ToString::to_string));
+        // Those of completions and of switches are never shown with a help of their own.
+        for value in arg.get_possible_values() {
+            add(name, value.get_help().map(ToString::to_string));
+        }
+    }
+    add("subcommands", command.get_subcommand_help_heading().map(ToString::to_string));
+    for command in command.get_subcommands() {
+        helps(command, texts);
+    }
+}
+
+/// The texts of the help.
+fn help() -> Vec<Text> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut texts = BTreeMap::new();
+    helps(&cli, &mut texts);
+    let text = |(one, place)| Text { place, context: None, one, many: None, filled: false };
+    texts.into_iter().map(text).collect()
+}
+
+/// Everything that the crate and its translations have.
+struct Whole {
+    code: Vec<Text>,
+    help: Vec<Text>,
+    translated: Vec<Translated>,
+    /// What is wrong with the calls of `tr!` or with a file by itself.
+    found: Vec<String>,
+}
+
+fn whole() -> Whole {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut code, mut found) = (Vec::new(), Vec::new());
+    for (path, tokens) in code_of_the_crate() {
+        code.extend(spoken(&path, &tokens, &mut found));
+    }
+    let included = included(&fs::read_to_string(root.join(CHOOSER)).unwrap());
+    let mut names: BTreeSet<String> = fs::read_dir(root.join(FOLDER))
+        .unwrap()
+        .map(|entry| format!("{FOLDER}/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .collect();
+    let mut translated = Vec::new();
+    for file in &included {
+        if !names.remove(file) {
+            found.push(format!("{CHOOSER}: {file} is included twice or does not exist"));
+            continue;
+        }
+        let own = fs::read_to_string(root.join(file)).unwrap();
+        translated.extend(read(file, &own, &mut found));
+    }
+    found.extend(names.iter().map(|name| format!("{name}: not among those that {CHOOSER} includes")));
+    Whole { code, help: help(), translated, found }
+}
+
+/// The files that `CHINESE` puts together, from the crate's root.
+fn included(chooser: &str) -> Vec<String> {
+    let tokens = tokens(chooser, false).unwrap();
+    let calls = tokens.windows(4).filter(|call| call[0].text == "include_str" && call[1].text == "!");
+    calls.filter_map(|call| Some(call[3].says.as_ref()?.replacen("../", "src/", 1))).collect()
+}
+
+/// The tokens of every file under `src/`; what is for tests is marked.
+fn code_of_the_crate() -> Vec<(String, Vec<crate::tidy::syntax::Token>)> {
+    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let map = Map::read(&map).unwrap();
+    let sources = sources().into_iter().filter(|(path, _)| path.starts_with("src/"));
+    let mut all: Vec<_> = sources
+        .map(|(path, text)| {
+            let test = map.place_of(&path).is_some_and(|at| map.files[at].test);
+            let tokens = tokens(&text, test).unwrap();
+            (path, tokens)
+        })
+        .collect();
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all
+}
+
+#[track_caller]
+fn nothing(mut found: Vec<String>) {
+    found.sort();
+    found.dedup();
+    assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn every_message_of_the_code_is_translated() {
+    let whole = whole();
+    let mut found = whole.found;
+    found.extend(untranslated(&whole.code, &whole.translated));
+    found.extend(idle(&[&whole.code, &whole.help], &whole.translated));
+    nothing(found);
+}
+
+#[test]
+fn every_text_of_the_help_is_translated() {
+    let whole = whole();
+    assert!(whole.help.len() > 50, "{} texts", whole.help.len());
+    nothing(untranslated(&whole.help, &whole.translated));
+}
+
+/// The files by themselves may be right and yet nothing in them be found.
+#[test]
+fn the_translations_are_found_when_they_are_asked_for() {
+    let whole = whole();
+    let translator = Language::Chinese.texts().unwrap();
+    let mut found = Vec::new();
+    for Translated { file, entry } in &whole.translated {
+        let context = entry.msgctxt.as_deref();
+        for count in [0, 1, 2, 5, 21, 1_000_000] {
+            let said = match &entry.msgid_plural {
+                Some(many) => translator.ntranslate(count, &entry.msgid, many, context),
+                None => translator.translate(&entry.msgid, context),
+            };
+            if translations(entry).first().is_some_and(|wanted| *wanted != said) {
+                found.push(format!("{file}: {:?} gives {said:?} for {count}", entry.msgid));
+            }
+        }
+    }
+    nothing(found);
+}
+
+fn past_tr(of: impl Fn(&str) -> bool) -> Vec<String> {
+    let help: BTreeSet<_> = help().into_iter().map(|text| text.one).collect();
+    let files = code_of_the_crate().into_iter().filter(|(path, _)| of(path));
+    files.flat_map(|(path, tokens)| unspoken(&path, &tokens, &help)).collect()
+}
+
+#[test]
+fn no_text_below_app_goes_past_the_translations() {
+    nothing(past_tr(|path| !path.starts_with("src/app/") && !path.starts_with("src/sandbox/")));
+}
+
+#[test]
+fn no_text_of_app_goes_past_the_translations() {
+    nothing(past_tr(|path| path.starts_with("src/app/")));
+}

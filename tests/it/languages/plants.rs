@@ -1,0 +1,145 @@
+//! Owns the proof that `languages` can fail: code and translations in order, and one violation of each kind planted
+//! into them.
+
+use std::collections::BTreeSet;
+
+use super::texts::{Text, holes, spoken, unspoken, words};
+use super::{Translated, idle, included, read, untranslated};
+use crate::tidy::syntax::tokens;
+
+fn texts(code: &str) -> (Vec<Text>, Vec<String>) {
+    let mut found = Vec::new();
+    let texts = spoken("a.rs", &tokens(code, false).unwrap(), &mut found);
+    (texts, found)
+}
+
+fn translations(content: &str) -> (Vec<Translated>, Vec<String>) {
+    let mut found = Vec::new();
+    (read("a.po", content, &mut found), found)
+}
+
+#[test]
+fn texts_are_read_as_the_compiler_reads_them() {
+    let code = r##"
+        #[error("{}", tr!("one \
+            line: {cause}", cause = .0))]
+        fn f() { tr!("a \"b\"\n"); tr!(r#"raw"#); tr!("verb" => "open"); g(tr!("{n} row of {name}" | "{n} rows of {name}" % a.b(c, d), name)) }
+        #[cfg(test)]
+        mod tests { fn f() { tr!("not this") } }
+    "##;
+    let (texts, found) = texts(code);
+    assert_eq!(found, [""; 0]);
+    let read: Vec<_> =
+        texts.iter().map(|text| (text.context.as_deref(), &*text.one, text.many.as_deref())).collect();
+    assert_eq!(
+        read,
+        [
+            (None, "one line: {cause}", None),
+            (None, "a \"b\"\n", None),
+            (None, "raw", None),
+            (Some("verb"), "open", None),
+            (None, "{n} row of {name}", Some("{n} rows of {name}")),
+        ]
+    );
+    assert_eq!(texts[4].place, "a.rs:4");
+}
+
+#[test]
+fn a_call_that_cannot_be_filled_is_told() {
+    for (code, what) in [
+        (r#"tr!("{path} is gone", file = path)"#, "no value for {path}"),
+        (r#"tr!("{path} is gone", file = path)"#, "{file} is not in"),
+        (r#"tr!("{} is {}", one)"#, "no value for {1}"),
+        (r#"tr!("{path:>5} is gone", path)"#, "no value for {path:>5}"),
+        (r#"tr!("it is {path}")"#, "braces, and no value"),
+        (r#"tr!("a row" | "{n} rows of {m}" % n)"#, "no value for {m}"),
+        (r#"tr!("a row" | "rows" % n)"#, "{n} is not in"),
+        ("tr!(text)", "no literal text"),
+        (r#"tr!(concat!("a", "b"))"#, "no literal text"),
+    ] {
+        let (_, found) = texts(code);
+        assert!(found.iter().any(|found| found.contains(what)), "{code}: {found:?}");
+    }
+    assert_eq!(texts(r#"tr!("a {{ and {b}", b = c == d, )"#).1, [""; 0]);
+}
+
+#[test]
+fn what_is_not_translated_is_told() {
+    let (texts, _) = texts(r#"tr!("cannot open {path}", path); tr!("a row" | "{n} rows" % n)"#);
+    let right = "msgid \"cannot open {path}\"\nmsgstr \"无法打开 {path}\"\n\n\
+                 msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
+    let all = |content: &str| {
+        let (translated, mut found) = translations(content);
+        found.extend(untranslated(&texts, &translated));
+        found.extend(idle(&[&texts], &translated));
+        found
+    };
+    assert_eq!(all(right), [""; 0]);
+    for (wrong, what) in [
+        (right.replace("cannot", "could not"), "no translation of \"cannot open {path}\""),
+        (right.replace("cannot", "could not"), "nothing asks for: \"could not open {path}\""),
+        (right.replace("{n} rows", "{n} lines"), "no translation of \"a row\""),
+        (right.replace("无法打开 {path}", ""), "an empty translation of \"cannot open {path}\""),
+        (right.replace("{n} 行", " "), "an empty translation of \"a row\""),
+        (right.replace("打开 {path}", "打开 {file}"), "has {\"path\"}, and its translation {\"file\"}"),
+        (right.replace("{n} 行", "行"), "has {\"n\"}, and its translation {}"),
+        (right.replace("无法打开", "cannot open"), "no Chinese in the translation of"),
+        (right.repeat(2), "has \"a row\", and so has a.po"),
+        (right.replacen("msgid", "#, fuzzy\nmsgid", 1), "marked as fuzzy"),
+        (right.replacen("msgid", "#~ msgid", 1).replacen("\nmsgstr", "\n#~ msgstr", 1), "marked as"),
+        (right.trim_end().to_owned(), "does not end with a blank line"),
+        (right.replacen("msgid", "msgit", 1), "a.po: "),
+        (
+            format!("{}msgstr[1] \"{{n}} 行\"\n\n", right.trim_end().to_owned() + "\n"),
+            "one form for \"a row\"",
+        ),
+    ] {
+        let found = all(&wrong);
+        assert!(found.iter().any(|found| found.contains(what)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_text_that_goes_past_the_translations_is_told() {
+    let unspoken = |code: &str| {
+        unspoken("a.rs", &tokens(code, false).unwrap(), &BTreeSet::from(["In help.".to_owned()]))
+    };
+    for code in [
+        r#"#[error("interrupted")] struct A;"#,
+        r#"#[error("line {line}: {0}")] struct A;"#,
+        r#"#[error("{}", if a { "a" } else { "gone" })] struct A;"#,
+        r#"fn f() { Failure::new(Exit::Usage, "interrupted") }"#,
+        r#"fn f() { self.terminal.say("stopping") }"#,
+        r#"fn f() { self.terminal.say(&format!("{n} rows")) }"#,
+        r#"fn f() { terminal.complain(&x.replace("a", "no file")) }"#,
+        r#"fn f() -> &'static str { "told by its mark" }"#,
+        r#"fn f() { format!("{n} rows") }"#,
+        r#"fn f() { tr!("{why}: it is gone", why = if a { "as asked for" } else { "" }) }"#,
+        r#"fn f() { "<p class=\"a b\">Rows of it</p>" }"#,
+    ] {
+        assert_eq!(unspoken(code).len(), 1, "{code}: {:?}", unspoken(code));
+    }
+    for code in [
+        "/// A comment that says much.\n//! As this does.\nfn f() {}",
+        r#"#[error("{path}: {0}")] struct A;"#,
+        r#"#[error("{}", tr!("line {line}: {cause}", line, cause = .0))] struct A;"#,
+        r#"#[arg(help = "told by clap")] #[expect(lint, reason = "it is so")] struct A;"#,
+        r#"fn f() { tracing::debug!(a, "a new token"); warn!("it is late") }"#,
+        r#"fn f() { message.contains("token is blank") }"#,
+        r#"fn f() { Failure::new(Exit::Usage, tr!("interrupted")); terminal.say(&text.replace("--column", "--key")) }"#,
+        r#"fn f() { format!("{a}: {b}\n"); format!("--{flag} {value}"); "userid"; "<p class=\"a b\">" }"#,
+        "#[cfg(test)]\nmod tests { fn f() { terminal.say(\"as it is\") } }",
+        r#"const HELP: &str = "In help.";"#,
+    ] {
+        assert_eq!(unspoken(code), [""; 0], "{code}");
+    }
+}
+
+#[test]
+fn words_and_placeholders_are_told_from_each_other() {
+    assert_eq!(words("{name}: --column N, user_id, HTTP 404 (a)"), 0);
+    assert_eq!(words("line {line}: gone, or \"away\" ({why})"), 4);
+    assert_eq!(holes("{a} of {} {{b}} and {}"), BTreeSet::from(["a", "0", "1"].map(str::to_owned)));
+    let chooser = r#"const C: &str = concat!(include_str!("../language/zh-CN/a.po"), include_str!("../language/zh-CN/b.po"));"#;
+    assert_eq!(included(chooser), ["src/language/zh-CN/a.po", "src/language/zh-CN/b.po"]);
+}

@@ -1,0 +1,252 @@
+//! Owns what a source says to people: the calls of `tr!` with their texts, and the texts that should stand in such a call and
+//! do not. Whether a text is translated is `languages`'.
+
+use std::collections::BTreeSet;
+
+use crate::tidy::syntax::Token;
+
+/// A text that is told in the language chosen.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Text {
+    /// The file and line, or what of the help it is.
+    pub(crate) place: String,
+    pub(crate) context: Option<String>,
+    pub(crate) one: String,
+    /// The form for every other count than one.
+    pub(crate) many: Option<String>,
+    /// Whether values are filled in, so that braces mean something.
+    pub(crate) filled: bool,
+}
+
+/// Calls whose texts go to people as they are.
+const TELLING: [&str; 5] = ["say", "complain", "context", "wrong", "Failure"];
+/// Macros whose texts are for developers or for programs.
+const LOGGING: [&str; 8] =
+    ["trace", "debug", "info", "warn", "error", "assert", "debug_assert", "unreachable"];
+/// Calls whose texts are for programs: `family` is a metric with what it means.
+const MEASURING: [&str; 1] = ["family"];
+/// Calls that look for a text in what another program said.
+const COMPARING: [&str; 5] = ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix"];
+
+/// Texts that look like prose and are not for people: the file, the text, and what it is.
+const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
+    (
+        "src/app/account.rs",
+        "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge",
+        "the metrics' own words",
+    ),
+    ("src/app/refusal.rs", " is not in ", "what clap says, by which it is known"),
+    (
+        "src/app/rehearsal.rs",
+        "{serves}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}\n{ask}\n  curl -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
+        "commands",
+    ),
+    ("src/app/state.rs", "{} KiB", "a unit"),
+    ("src/app/state.rs", "{} MiB", "a unit"),
+    ("src/app/terminal.rs", "dingmap: {}\n", "the program's name"),
+    ("src/store/scope.rs", "dingmap token", "what separates one kind of digest from others"),
+    ("src/store/state.rs", "dingmap meta", "a table's name in the state file"),
+    ("src/store/state.rs", "dingmap scopes", "a table's name in the state file"),
+    ("src/store/state.rs", "dingmap answers", "a table's name in the state file"),
+    ("src/store/state.rs", "dingmap runs", "a table's name in the state file"),
+];
+
+/// How many words there are in a text, without those in its placeholders, names of flags and the like.
+pub(crate) fn words(text: &str) -> usize {
+    let mut outside = String::new();
+    let mut depth = 0_usize;
+    for sign in text.chars() {
+        match sign {
+            '{' | '<' => depth += 1,
+            '}' | '>' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outside.push(sign),
+            _ => {}
+        }
+        if matches!(sign, '}' | '>') {
+            outside.push('\u{1}');
+        }
+    }
+    let is_word = |piece: &&str| {
+        let piece =
+            piece.trim_matches(|sign: char| sign.is_ascii_punctuation() && sign != '-' && sign != '_');
+        let letters = piece.chars().filter(char::is_ascii_alphabetic).count();
+        letters > 1 && piece.chars().any(|sign| sign.is_ascii_lowercase()) && letters == piece.chars().count()
+    };
+    outside.split(|sign: char| sign.is_whitespace() || sign == '\u{1}').filter(is_word).count()
+}
+
+/// The names of a text's placeholders; one without a name has its place.
+pub(crate) fn holes(text: &str) -> BTreeSet<String> {
+    let text = text.replace("{{", "").replace("}}", "");
+    let inside = text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default().trim());
+    let mut next = 0..;
+    inside
+        .map(|name| if name.is_empty() { next.next().unwrap_or(0).to_string() } else { name.to_owned() })
+        .collect()
+}
+
+/// Where the bracket at `open` closes.
+fn close(tokens: &[Token], open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match &*token.text {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    tokens.len()
+}
+
+/// The parts between the commas that stand in no bracket.
+fn parts(tokens: &[Token]) -> Vec<&[Token]> {
+    let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
+    while at < tokens.len() {
+        match &*tokens[at].text {
+            "(" | "[" | "{" => at = close(tokens, at),
+            "," => {
+                parts.push(&tokens[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    parts.push(&tokens[start.min(tokens.len())..]);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Whether a macro of this name is called here.
+fn calls(tokens: &[Token], at: usize, name: &str) -> bool {
+    let text = |at: usize| tokens.get(at).map_or("", |token| &*token.text);
+    text(at) == name && text(at + 1) == "!" && matches!(text(at + 2), "(" | "[" | "{")
+}
+
+/// The texts that a file tells through `tr!`; calls that are wrong in themselves are told in `found`.
+pub(crate) fn spoken(path: &str, tokens: &[Token], found: &mut Vec<String>) -> Vec<Text> {
+    let mut texts = Vec::new();
+    // There stands what translates the texts that clap has.
+    let called = |at: &usize| calls(tokens, *at, "tr") && !tokens[*at].place.test;
+    for at in (0..tokens.len()).filter(called).filter(|_| path != "src/app/language.rs") {
+        let place = format!("{path}:{}", tokens[at].place.line);
+        let parts = parts(&tokens[at + 3..close(tokens, at + 2)]);
+        let Some(mut text) = parts.first().and_then(|part| text(part, &place)) else {
+            found.push(format!("{place}: tr! has no literal text"));
+            continue;
+        };
+        text.filled = parts.len() > 1 || text.many.is_some();
+        found.extend(misfilled(&text, &parts[1..]));
+        texts.push(text);
+    }
+    texts
+}
+
+/// The text at the head of a call.
+fn text(tokens: &[Token], place: &str) -> Option<Text> {
+    let says = |at: usize| tokens.get(at).and_then(|token| token.says.clone());
+    let signs = |at: usize, signs: &[&str]| {
+        signs
+            .iter()
+            .enumerate()
+            .all(|(ahead, sign)| tokens.get(at + ahead).is_some_and(|token| token.text == *sign))
+    };
+    let (context, start) = if signs(1, &["=", ">"]) { (Some(says(0)?), 3) } else { (None, 0) };
+    let many = match tokens.len() - start {
+        1 => None,
+        _ if signs(start + 1, &["|"]) && signs(start + 3, &["%"]) => Some(says(start + 2)?),
+        _ => return None,
+    };
+    Some(Text { place: place.to_owned(), context, one: says(start)?, many, filled: false })
+}
+
+/// What of a text and the values for it does not fit: nobody else sees that before it is told.
+fn misfilled(text: &Text, values: &[&[Token]]) -> Vec<String> {
+    let place = &text.place;
+    let mut given: BTreeSet<String> = text.many.iter().map(|_| "n".to_owned()).collect();
+    let mut unnamed = 0_usize;
+    for value in values {
+        let named = value[0].is_word()
+            && (value.len() == 1
+                || (value[1].text == "=" && value.get(2).is_none_or(|next| next.text != "=")));
+        if named {
+            given.insert(value[0].text.clone());
+        } else {
+            given.insert(unnamed.to_string());
+            unnamed += 1;
+        }
+    }
+    if !text.filled {
+        let braces = text.one.contains(['{', '}']);
+        return braces
+            .then(|| format!("{place}: braces, and no value for them: {:?}", text.one))
+            .into_iter()
+            .collect();
+    }
+    let (one, many) = (holes(&text.one), text.many.as_ref().map(|many| holes(many)));
+    let mut found = Vec::new();
+    for hole in one.iter().chain(many.iter().flatten()).filter(|hole| !given.contains(*hole)) {
+        found.push(format!("{place}: no value for {{{hole}}} in {:?}", text.one));
+    }
+    for value in given.iter().filter(|value| !many.as_ref().unwrap_or(&one).contains(*value)) {
+        found.push(format!("{place}: {{{value}}} is not in {:?}", text.many.as_ref().unwrap_or(&text.one)));
+    }
+    found
+}
+
+/// Every text of a file that people may come to see and that does not go through `tr!`. `help` has those that clap shows.
+pub(crate) fn unspoken(path: &str, tokens: &[Token], help: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    look(path, tokens, false, help, &mut found);
+    found
+}
+
+/// Looks through `tokens`, in which one word is enough to make a text where they are `told` at once.
+fn look(path: &str, tokens: &[Token], told: bool, help: &BTreeSet<String>, found: &mut Vec<String>) {
+    let text = |at: usize| tokens.get(at).map_or("", |token| &*token.text);
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        if token.place.test {
+            continue;
+        }
+        let bracket = if text(at) == "!" { at + 1 } else { at };
+        if token.text == "#" && text(bracket) == "[" {
+            let end = close(tokens, bracket);
+            // Comments are attributes too; of all, only those of thiserror are told.
+            if text(bracket + 1) == "error" {
+                look(path, &tokens[bracket + 2..end], true, help, found);
+            }
+            at = end;
+        } else if calls(tokens, at - 1, "tr") {
+            // The text is told as it should be; what is filled in may hide others.
+            let end = close(tokens, at + 1);
+            for value in parts(&tokens[at + 2..end]).iter().skip(1) {
+                look(path, value, told, help, found);
+            }
+            at = end;
+        } else if LOGGING.iter().any(|name| calls(tokens, at - 1, name))
+            || ([&COMPARING[..], &MEASURING].concat().contains(&&*token.text) && text(at) == "(")
+        {
+            at = close(tokens, bracket);
+        } else if TELLING.contains(&&*token.text)
+            && (text(at) == "(" || (text(at), text(at + 2)) == ("::", "("))
+        {
+            let open = if text(at) == "(" { at } else { at + 2 };
+            let end = close(tokens, open);
+            look(path, &tokens[open + 1..end], true, help, found);
+            at = end;
+        } else if let Some(says) = &token.says {
+            let placed = says.contains('{') && says.contains(char::is_whitespace);
+            let prose = words(says) > usize::from(!told && !placed);
+            let known = NOT_FOR_PEOPLE.iter().any(|(file, text, _)| (*file, *text) == (path, says));
+            let of_help = says.split("\n\n").all(|paragraph| help.contains(paragraph));
+            if prose && !known && !of_help {
+                found.push(format!("{path}:{}: does not go through tr!: {says:?}", token.place.line));
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What stands in `samples/` for runs that nobody watches: each command line runs as it stands there, with its places in a
+//! directory of the test's own and the sandbox for DingTalk, and the alerts are about what a run leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use prometheus_parse::Scrape;
+use regex::{NoExpand, Regex};
+
+use crate::harness::{Api, Desk, Ended, dingmap, run, staff, unlimited};
+
+/// The places that the samples name; every one of them is the test's directory.
+const PLACES: [&str; 8] = [
+    "%S/dingmap/%i",
+    "%d",
+    "/var/lib/dingmap/staff",
+    "/var/lib/prometheus/node-exporter",
+    "/var/log/dingmap",
+    "/etc/dingmap",
+    "/data",
+    "/secrets",
+];
+/// What the jobs are given, and what all of them leave.
+const GIVEN: [&str; 3] = ["app-secret", "list.csv", "staff.secret"];
+const LEFT: [&str; 4] = ["list.resolved.csv", "state.redb", "state.redb.lock", "summary.json"];
+
+fn sample(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
+}
+
+/// A machine on which a job is set up.
+struct Machine {
+    api: Api,
+    desk: Desk,
+}
+
+impl Machine {
+    fn new(list: &str) -> Self {
+        let desk = Desk::new();
+        for (name, content) in GIVEN.into_iter().zip(["sandbox-secret\n", list, "sandbox-secret\n"]) {
+            let path = desk.file(name, content);
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        Self { api: Api::new(unlimited()), desk }
+    }
+
+    /// A text of a sample with this machine's places.
+    fn here(&self, text: &str) -> String {
+        let place = self.desk.path("");
+        let place = place.to_str().unwrap().trim_end_matches('/');
+        // In one pass, since the test's place may have a name of these in it.
+        let there = Regex::new(&PLACES.map(regex::escape).join("|")).unwrap();
+        there.replace_all(text, NoExpand(place)).into_owned()
+    }
+
+    /// The variables of a sample, but for those that lead to the real DingTalk.
+    fn variables(&self, told: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<_, _> = told.map(|(name, value)| (name, self.here(&value))).collect();
+        assert!(all.contains_key("DINGTALK_APP_KEY") && all["DINGMAP_ENDPOINT"].starts_with("https://oapi."));
+        assert!(all["DINGMAP_RATE"].parse::<f64>().unwrap() <= 20.0);
+        let ours = [
+            ("DINGTALK_APP_KEY", "sandbox-key".to_owned()),
+            ("DINGMAP_ENDPOINT", self.api.endpoint()),
+            ("DINGMAP_RATE", "unlimited".to_owned()),
+            ("DINGMAP_RETRY_MIN", "5ms".to_owned()),
+            ("DINGMAP_RETRY_MAX", "20ms".to_owned()),
+        ];
+        all.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+        all
+    }
+
+    /// Sees that a job did its work and left these files beside the ones that all leave.
+    #[track_caller]
+    fn check(&self, ended: &Ended, status: i32, more: &[&str]) {
+        assert_eq!(ended.status, Some(status), "{ended:?}");
+        assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+        let mut names: Vec<_> = GIVEN.iter().chain(&LEFT).chain(more).copied().collect();
+        names.sort_unstable();
+        assert_eq!(self.desk.names(), names);
+    }
+}
+
+/// `NAME=VALUE` on each line that is one, and on each that only a `#` keeps from it.
+fn assignments(text: &str) -> impl Iterator<Item = (String, String)> {
+    let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+    let pairs = lines.filter(|line| line.starts_with("DING")).filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
+}
+
+#[test]
+fn the_service_does_its_list() {
+    let machine = Machine::new(&staff(20));
+    let unit = sample("systemd/dingmap@.service").replace("\\\n", " ");
+    let set = |name: &str| -> Vec<&str> {
+        unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+    };
+    let mut variables: BTreeMap<_, _> = set("Environment")
+        .into_iter()
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(name, value)| (name, machine.here(value)))
+        .collect();
+    let list = variables.remove("LIST").unwrap();
+    let [line] = set("ExecStart").try_into().unwrap();
+    let mut words = line.split_whitespace();
+    assert_eq!(words.next(), Some("/usr/bin/dingmap"));
+    let mut command = dingmap();
+    command.args(words.map(|word| machine.here(word).replace("${LIST}", &list)));
+    command.env_remove("DINGMAP_NO_STATE").envs(variables);
+    // The file wins over what stands in the unit.
+    command.envs(machine.variables(assignments(&sample("dingmap.env"))));
+    let ended = run(&mut command);
+    machine.check(&ended, 0, &["dingmap-staff.prom", "list.failed.csv"]);
+    assert_eq!(machine.api.ledger().calls().len(), 20);
+    assert!(
+        ended.stderr.contains("\n  found               20\n"),
+        "the journal has the result: {}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
+    let machine = Machine::new(&staff(20));
+    let variables = machine.variables(assignments(&sample("dingmap.env")));
+    let file: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    machine.desk.file("staff.env", file.concat());
+    let table = sample("dingmap.cron");
+    let [line] =
+        table.lines().filter(|line| line.contains("dingmap resolve")).collect::<Vec<_>>().try_into().unwrap();
+    let fields: Vec<_> = line.splitn(7, ' ').collect();
+    assert!(fields[0].parse::<u8>().unwrap() % 15 > 0, "not with everybody else");
+    assert_eq!((fields[5], fields[6].contains('%')), ("dingmap", false), "cron ends a command at a %");
+    let script = machine.here(fields[6]).replace("/usr/bin/dingmap", env!("CARGO_BIN_EXE_dingmap"));
+    let go = || {
+        run(Command::new("sh")
+            .args(["-c", &script])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C"))
+    };
+    let more = ["dingmap-staff.prom", "list.failed.csv", "staff.env", "staff.log"];
+    let ended = go();
+    machine.check(&ended, 0, &more);
+    assert_eq!((&*ended.stdout, &*ended.stderr), ("", ""), "nothing to mail");
+    assert!(
+        std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("found               20")
+    );
+
+    machine.desk.file("list.csv", "");
+    let ended = go();
+    machine.check(&ended, 0, &more);
+    assert!(ended.stdout.starts_with("dingmap: exit status 3; see "), "{ended:?}");
+    assert!(std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("list.csv"));
+}
+
+#[test]
+fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
+    // One is busy through every try, and nobody has the other.
+    let machine = Machine::new(&(staff(20) + "13800138094\n13800138090\n"));
+    let job = sample("cronjob.yaml");
+    let (_, args) = job.split_once("args: [").unwrap();
+    let args: Vec<String> = serde_json::from_str(&format!("[{}]", args.split_once(']').unwrap().0)).unwrap();
+    let pair = Regex::new(r#"\{name: (DINGMAP_[A-Z_]+), value: "?([^"}]+)"?\}"#).unwrap();
+    let told = pair.captures_iter(&job).map(|found| (found[1].to_owned(), found[2].to_owned()));
+    assert!(job.contains("- name: DINGTALK_APP_KEY\n"));
+    let variables = machine.variables(told.chain([("DINGTALK_APP_KEY".to_owned(), String::new())]));
+    assert!(job.contains("command: [\"/usr/bin/dingmap\"]"));
+    let mut command = dingmap();
+    command.args(args.iter().map(|arg| machine.here(arg))).env_remove("DINGMAP_NO_STATE").envs(variables);
+    let ended = run(&mut command);
+    machine.check(&ended, 4, &[]);
+    let asked = machine.api.ledger().calls().len();
+    assert_eq!(asked, 22 + 5);
+    let ended = run(&mut command);
+    machine.check(&ended, 4, &[]);
+    assert_eq!(machine.api.ledger().calls().len() - asked, 1 + 5, "{}", ended.stderr);
+}
+
+#[test]
+fn the_alerts_are_about_metrics_that_a_run_leaves_and_the_collector_can_read() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let metrics = desk.path("dingmap.prom");
+    let ended = run(api
+        .resolve(&desk.file("staff.csv", staff(3)), &desk.path("out.csv"))
+        .arg("--metrics")
+        .arg(&metrics));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(std::fs::metadata(&metrics).unwrap().permissions().mode() & 0o777, 0o644);
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
+    let left: BTreeSet<_> = scrape.samples.iter().map(|sample| sample.metric.clone()).collect();
+    let labels: BTreeSet<_> = scrape
+        .samples
+        .iter()
+        .flat_map(|sample| sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())))
+        .collect();
+
+    let rules = sample("alerts.yml");
+    let expressions: String = rules.lines().filter(|line| line.trim_start().starts_with("expr: ")).collect();
+    // What a rule of the same file records is no metric of ours.
+    let name = Regex::new(r"[a-z_:]*dingmap_[a-z_:]+").unwrap();
+    let (recorded, used): (BTreeSet<_>, BTreeSet<_>) = name
+        .find_iter(&expressions)
+        .map(|found| found.as_str().to_owned())
+        .partition(|name| name.contains(':'));
+    assert!(used.len() >= 5 && used.is_subset(&left), "{used:?} of {left:?}");
+    assert!(recorded.iter().all(|name| rules.contains(&format!("record: {name}\n"))), "{recorded:?}");
+    let matcher = Regex::new(r#"([a-z_]+)=~?"([a-z_|]+)""#).unwrap();
+    for found in matcher.captures_iter(&expressions) {
+        for value in found[2].split('|') {
+            assert!(labels.contains(&(found[1].to_owned(), value.to_owned())), "{value}: {labels:?}");
+        }
+    }
+    let without = Regex::new(r"(?:by|without) \(([a-z_]+)\)").unwrap();
+    for found in without.captures_iter(&expressions) {
+        assert!(labels.iter().any(|(name, _)| *name == found[1]), "{}", &found[1]);
+    }
+}
