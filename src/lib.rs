@@ -129,6 +129,7 @@ pub mod reconcile {
     //! Floor 3, two resolved tables against each other, in memory that does not grow with them. Blocking.
 
     pub mod sorting;
+    pub mod watch;
     pub mod reading;
     pub mod comparing;
 }

@@ -5,27 +5,29 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use tr::tr;
+
 /// No reply, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// No connection: refused, unknown host, a proxy that does not let through.
-    #[error("no connection: {0}")]
+    #[error("{}", tr!("no connection: {cause}", cause = .0))]
     Unreachable(String),
     /// Somebody is there whose certificate proves nothing.
-    #[error("its certificate is not trusted: {0}")]
+    #[error("{}", tr!("its certificate is not trusted: {cause}", cause = .0))]
     Untrusted(String),
     /// Nothing, or not everything, within the timeout.
-    #[error("no reply within {}", humantime::format_duration(*.0))]
+    #[error("{}", tr!("no reply within {time}", time = humantime::format_duration(*.0)))]
     Late(Duration),
     /// The host said by the means of HTTP/2 that it did nothing with the request: it closes that connection, or takes
     /// no more on it for now (RFC 9113, 6.8 and 8.7).
-    #[error("the host did not take the call: {0}")]
+    #[error("{}", tr!("the host did not take the call: {cause}", cause = .0))]
     Declined(String),
     /// The connection broke before the reply was whole.
-    #[error("the connection broke: {0}")]
+    #[error("{}", tr!("the connection broke: {cause}", cause = .0))]
     Broken(String),
     /// More bytes than a reply can have.
-    #[error("the reply was longer than {0} bytes")]
+    #[error("{}", tr!("the reply was longer than {most} bytes", most = .0))]
     TooLong(usize),
 }
 
@@ -52,10 +54,11 @@ pub(crate) fn fault(error: &(dyn Error + 'static), connecting: bool) -> Fault {
 /// A proxy's refusal in words that say whose it is; what status it came with is not to be had.
 fn tunnel(text: String) -> String {
     match text.strip_prefix("tunnel error: ") {
-        Some(what) if what.contains("authorization") => format!(
-            "the proxy wants a user and a password, which the variable DINGMAP_PROXY can have in its URL ({what})"
+        Some(what) if what.contains("authorization") => tr!(
+            "the proxy wants a user and a password, which the variable DINGMAP_PROXY can have in its URL ({what})",
+            what
         ),
-        Some(what) => format!("the proxy does not let the call through ({what})"),
+        Some(what) => tr!("the proxy does not let the call through ({what})", what),
         None => text,
     }
 }

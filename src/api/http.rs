@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
+use tr::tr;
 use url::Url;
 
 use crate::api::fault::{Fault, cause, fault};
@@ -80,7 +81,10 @@ impl Root {
         for (at, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let der = der.ok().filter(is_certificate).ok_or_else(|| {
                 let which = at + 1;
-                format!("certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)")
+                tr!(
+                    "certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)",
+                    which
+                )
             })?;
             roots.push(Self(Certificate::from_der(&der).map_err(told)?));
         }
@@ -184,8 +188,8 @@ impl Http {
             let location = location.and_then(|place| response.url().join(place.to_str().ok()?).ok());
             let leads_to = location.map(|place| place.origin().ascii_serialization());
             // A longer one is none that could be looked up (RFC 1035, 2.3.4).
-            let leads_to = leads_to
-                .map(|place| if place.len() > LONGEST_PLACE { "another host".to_owned() } else { place });
+            let leads_to =
+                leads_to.map(|place| if place.len() > LONGEST_PLACE { tr!("another host") } else { place });
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(failed)? {
                 if body.len() + chunk.len() > LARGEST_REPLY {

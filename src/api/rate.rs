@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tr::tr;
+
 /// Calls a second: a fraction above zero and at most a million, or no limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(Option<f64>);
@@ -37,7 +39,7 @@ impl FromStr for Rate {
             return Ok(Self::UNLIMITED);
         }
         let wrong =
-            || format!("'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited");
+            || tr!("'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited", text);
         let (count, seconds) = match text.split_once('/') {
             None | Some((_, "s")) => (text.strip_suffix("/s").unwrap_or(text), 1.0),
             Some((count, "m")) => (count, 60.0),

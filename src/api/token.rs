@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tr::tr;
 use url::Url;
 
 use crate::api::fault::Fault;
@@ -60,7 +61,7 @@ pub enum NoToken {
         message: String,
     },
     /// Too many token calls; the verdict says how long to wait.
-    #[error("the token call was throttled")]
+    #[error("{}", tr!("the token call was throttled"))]
     Throttled(Hold),
     /// Whoever answers is not known to be the host, so nothing was sent.
     #[error("{0}")]
@@ -172,7 +173,7 @@ impl Issuer {
         let answered = fault.answered();
         // It may be another host than the one of the lookups, which messages name.
         let told = |what: String| match url.host_str().filter(|host| Some(*host) != self.older.host_str()) {
-            Some(host) => self.hide(format!("at {host}: {what}")),
+            Some(host) => self.hide(tr!("at {host}: {what}", host, what)),
             None => self.hide(what),
         };
         Err(match fault {
@@ -206,7 +207,7 @@ fn read(reply: &Reply, hide: impl Fn(String) -> String) -> Result<Grant, NoToken
         return Err(NoToken::Throttled(hold));
     }
     let strange = || {
-        let reason = format!("the token call gave HTTP {} and no token", reply.status);
+        let reason = tr!("the token call gave HTTP {status} and no token", status = reply.status);
         match reply.status {
             300..=399 | 408 | 500..=599 => NoToken::Transient { reason, answered: true },
             _ => NoToken::Unknown(reason),

@@ -198,21 +198,16 @@ mod tests {
 
     impl Run {
         fn new() -> Self {
-            let report = Report { rows_in: 1000, ..Report::default() };
-            Self {
-                report,
-                findings: Findings::default(),
-                took: 60,
-                workers: 16,
-                file: true,
-                token_alone: false,
-            }
+            let (mut report, findings) = (Report::default(), Findings::default());
+            report.rows_in = 1000;
+            Self { report, findings, took: 60, workers: 16, file: true, token_alone: false }
         }
 
         fn rows(mut self, count: u64, status: Status, number: &str) -> Self {
+            let mobile = Mobile::parse(number, Home::CHINA).unwrap();
             for _ in 0..count {
                 self.report.count(status);
-                self.findings.row(status, Ok(Mobile::parse(number, Home::CHINA).unwrap()));
+                self.findings.row(status, Ok(mobile));
             }
             self
         }

@@ -79,7 +79,11 @@ impl Board {
                 trace!(status = status.name(), "row settled");
             }
             Event::Held { until, cause } => {
-                info!(seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(), %cause, "all calls rest");
+                info!(
+                    seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(),
+                    ?cause,
+                    "all calls rest"
+                );
                 self.hold = Some((*until, *cause));
             }
             Event::Rate(rate) => {

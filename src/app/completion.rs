@@ -14,6 +14,7 @@ use crate::app::cli::Cli;
 use crate::app::exit::{Exit, Failure};
 use crate::app::opening::{Input, regular};
 use crate::app::preset::profiles_of;
+use crate::app::wording;
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
@@ -31,7 +32,9 @@ const LARGEST_WORKBOOK: u64 = 4 << 20;
 pub fn answered(args: &[OsString]) -> Option<Exit> {
     std::env::var_os(VARIABLE)?;
     let here = std::env::current_dir().ok();
-    let asked = CompleteEnv::with_factory(|| with_values(Cli::command())).var(VARIABLE).completer("dingmap");
+    let asked = CompleteEnv::with_factory(|| with_values(wording::told(Cli::command(), usize::MAX)))
+        .var(VARIABLE)
+        .completer("dingmap");
     match asked.try_complete(args.iter().cloned(), here.as_deref()) {
         Ok(false) => None,
         Ok(true) => Some(Exit::Done),
@@ -58,7 +61,7 @@ pub fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
 /// The command line with the values that only this program knows.
 fn with_values(command: Command) -> Command {
     let values = |arg: clap::Arg| match arg.get_id().as_str() {
-        "column" | "key" => arg.add(ArgValueCandidates::new(columns)),
+        "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(columns)),
         "sheet" => arg.add(ArgValueCandidates::new(sheets)),
         "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(encodings)),
         "profile" => arg.add(ArgValueCandidates::new(profiles)),
@@ -109,12 +112,12 @@ fn sheets() -> Vec<CompletionCandidate> {
         let file = fs::File::open(path).ok()?;
         sheet::names(file).ok()
     });
-    let named = |(at, name): (usize, String)| {
+    let candidate = |(at, name): (usize, String)| {
         let plain = name.chars().all(char::is_alphanumeric);
         let value = if plain { name.clone() } else { (at + 1).to_string() };
         CompletionCandidate::new(value).help(Some(name.into())).display_order(Some(at))
     };
-    names.unwrap_or_default().into_iter().enumerate().map(named).collect()
+    names.unwrap_or_default().into_iter().enumerate().map(candidate).collect()
 }
 
 fn encodings() -> Vec<CompletionCandidate> {

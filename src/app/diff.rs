@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::time::timeout;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tr::tr;
 
 use crate::app::exit::{Exit, Failure, shown};
@@ -21,7 +23,8 @@ use crate::app::terminal::Terminal;
 use crate::domain::change::Change;
 use crate::domain::mobile::Rules;
 use crate::reconcile::comparing::{Tally, compare};
-use crate::reconcile::reading::{Lines, ReconcileError, Side, Table, beside, key, read};
+use crate::reconcile::reading::{Lines, ReconcileError, Table, beside, key, read};
+use crate::reconcile::watch::{Side, Watch};
 use crate::table::draft::directory;
 use crate::table::layout::Options;
 use crate::table::sink::SinkError;
@@ -53,7 +56,8 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
-    let tally = runtime.block_on(compared(args, old, new));
+    let tally = runtime.block_on(compared(args, old, new, terminal));
+    terminal.finish();
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     let tally = tally?;
@@ -85,7 +89,8 @@ fn open(args: &Diff, path: &Path) -> Result<Source, Failure> {
         beside: beside(args.key.as_ref()),
         ..Options::default()
     };
-    let Opened { source, .. } = Input { path, sheet: None, options, region: args.region }.open()?;
+    let Opened { source, .. } =
+        Input { path, sheet: args.sheet.as_deref(), options, region: args.region }.open()?;
     Ok(source)
 }
 
@@ -112,10 +117,11 @@ fn opening(args: &Diff, sources: [&Source; 2]) -> String {
 }
 
 /// Compares the two, which a signal ends.
-async fn compared(args: &Diff, old: Source, new: Source) -> Result<Tally, Failure> {
+async fn compared(args: &Diff, old: Source, new: Source, terminal: &Terminal) -> Result<Tally, Failure> {
     let mut run = Run {
         signals: Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?,
-        stop: Arc::default(),
+        watch: Arc::default(),
+        terminal,
     };
     // Sorting may take minutes: a place that cannot be written to is told before.
     let place = target(&args.output);
@@ -128,14 +134,14 @@ async fn compared(args: &Diff, old: Source, new: Source) -> Result<Tally, Failur
         opened.map_err(|cause| unwritable(SinkError::Create { target: at.clone(), cause, flag }))?;
     // What is merely unlikely as a number has a canonical form all the same.
     let rules = Rules { home: args.region, strict: false };
-    let tables = run.does(move |stop| -> Result<[Table; 2], (Side, ReconcileError)> {
-        let table = |source, side| read(source, side, rules, &scratch, stop).map_err(|error| (side, error));
+    let tables = run.does(move |watch| -> Result<[Table; 2], (Side, ReconcileError)> {
+        let table = |source, side| read(source, side, rules, &scratch, watch).map_err(|error| (side, error));
         Ok([table(old, Side::Old)?, table(new, Side::New)?])
     });
     let title = |side| name(if side == Side::Old { &args.old } else { &args.new });
     let [old, new] = tables.await?.map_err(|(side, error)| failure(error, title(side)))?;
     let told =
-        run.does(move |stop| compare(old, new, &mut output, stop).map(|tally| (tally, output))).await?;
+        run.does(move |watch| compare(old, new, &mut output, watch).map(|tally| (tally, output))).await?;
     let (tally, output) = told.map_err(|error| match error {
         ReconcileError::Output(cause) => unwritable(SinkError::Write { target: at.clone(), cause, flag }),
         ReconcileError::Crowded { side, .. } => failure(error, title(side)),
@@ -167,34 +173,64 @@ fn scratch(output: &Target) -> PathBuf {
     }
 }
 
-/// The work, which blocks and so is done on another thread, while this one hears signals.
-struct Run {
+/// The work, which blocks and so is done on another thread, while this one hears signals and shows how far it is.
+struct Run<'a> {
     signals: Signals,
-    stop: Arc<AtomicBool>,
+    watch: Arc<Watch>,
+    terminal: &'a Terminal,
 }
 
-impl Run {
+impl Run<'_> {
     /// Does a part of the work.
     ///
     /// # Errors
     /// Interrupted, by a signal; unexpected (1) where the work panicked.
     async fn does<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+        work: impl FnOnce(&Watch) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let stop = Arc::clone(&self.stop);
-        let mut working = tokio::task::spawn_blocking(move || work(&stop));
-        tokio::select! {
-            biased;
-            done = &mut working => done.map_err(|error| Failure::of(Exit::Broken, error)),
-            signal = self.signals.next() => {
-                self.stop.store(true, Ordering::Relaxed);
-                // What was begun of the output is removed with what this gives.
-                drop(timeout(AT_ONCE, working).await);
-                Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted; nothing was written")))
+        let watch = Arc::clone(&self.watch);
+        let mut working = tokio::task::spawn_blocking(move || work(&watch));
+        let period = self.terminal.period();
+        let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick comes at once, when there is nothing to show yet.
+        ticks.reset();
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut working => return done.map_err(|error| Failure::of(Exit::Broken, error)),
+                signal = self.signals.next() => {
+                    self.watch.stop();
+                    // What was begun of the output is removed with what this gives.
+                    drop(timeout(AT_ONCE, working).await);
+                    return Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted; nothing was written")));
+                }
+                _ = ticks.tick(), if period.is_some() => {
+                    self.terminal.course(&course(&self.watch), || object(&self.watch));
+                }
             }
         }
     }
+}
+
+/// How far the comparison is, in words.
+fn course(watch: &Watch) -> String {
+    let ([old, new], compared) = (watch.read(), watch.compared());
+    if compared > 0 {
+        tr!("{compared} of {rows} rows compared", compared, rows = old + new)
+    } else if new > 0 {
+        tr!("reading NEW: {rows} rows", rows = new)
+    } else {
+        tr!("reading OLD: {rows} rows", rows = old)
+    }
+}
+
+/// The same as one JSON object on one line.
+fn object(watch: &Watch) -> String {
+    let ([old, new], compared) = (watch.read(), watch.compared());
+    json!({ "time": Timestamp::now().to_string(), "old_rows": old, "new_rows": new, "compared": compared })
+        .to_string()
 }
 
 /// What came of it: counts, what could not be compared, and where the differences are.

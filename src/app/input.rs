@@ -63,7 +63,7 @@ pub struct Numbers {
 pub struct Directory {
     /// The API
     ///
-    /// Organisations of the edition for China have https://oapi.dingtalk.com
+    /// Organisations of the edition for China have <https://oapi.dingtalk.com>
     #[arg(long, value_name = "URL", env = "DINGMAP_ENDPOINT", help_heading = None::<&str>, default_value = "https://oapi.dingtalk.io")]
     pub endpoint: String,
     /// The app's key [or DINGTALK_APP_KEY]

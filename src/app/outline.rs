@@ -37,7 +37,7 @@ pub struct Outline {
 struct Input {
     name: String,
     encoding: String,
-    encoding_reason: &'static str,
+    encoding_reason: String,
     byte_order_mark: bool,
     delimiter: String,
     header: bool,
@@ -131,7 +131,7 @@ impl Outline {
             input: Input {
                 name,
                 encoding: dialect.encoding.to_string(),
-                encoding_reason: dialect.why,
+                encoding_reason: dialect.why.to_string(),
                 byte_order_mark: dialect.bom,
                 delimiter: char::from(dialect.delimiter).to_string(),
                 header: dialect.headers,

@@ -49,7 +49,8 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)?;
-        self.profile.as_ref().map_or(Ok(()), |profile| write!(f, ", profile {profile}"))
+        let profile = self.profile.as_ref();
+        profile.map_or(Ok(()), |profile| f.write_str(&tr!(", profile {profile}", profile = shown(profile))))
     }
 }
 
@@ -245,15 +246,17 @@ impl File<'_> {
                 {
                     for (name, profile) in profiles {
                         let DeValue::Table(inner) = profile.get_ref() else {
-                            return Err(self.wrong(
-                                name.span().start,
-                                &tr!("a profile is a table: write [profile.NAME] and its flags below"),
-                            ));
+                            let what = tr!("a profile is a table: write [profile.NAME] and its flags below");
+                            return Err(self.wrong(name.span().start, &what));
                         };
                         let name = name.get_ref();
                         let counts = Some(&**name) == wanted;
                         self.part(inner, Part { profile: Some(name), counts, ..part }, wanted, presets)?;
                     }
+                }
+                _ if name == PROFILE => {
+                    let what = tr!("a profile is a table: write [profile.NAME] and its flags below");
+                    return Err(self.wrong(at, &what));
                 }
                 DeValue::Table(inner)
                     if part.command.is_none() && self.cli.find_subcommand(name).is_some() =>

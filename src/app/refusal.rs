@@ -44,7 +44,7 @@ pub fn briefly(error: &Error) -> String {
         || {
             let whole = error.to_string();
             let whole = whole.split("\n\nUsage:").next().unwrap_or_default();
-            whole.split("\n\nFor more").next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            whole.split("\n\nFor").next().unwrap_or_default().trim_start_matches("error: ").to_owned()
         },
         |what| std::iter::once(what).chain(tips(error)).collect::<Vec<_>>().join("; "),
     );

@@ -111,6 +111,24 @@ impl Terminal {
         }
     }
 
+    /// Shows how far other work is than a run: `words`, or an `object` for programs.
+    pub fn course(&self, words: &str, object: impl FnOnce() -> String) {
+        match self.manner {
+            Manner::Bar => {
+                self.bar.set_prefix(words.to_owned());
+                self.bar.tick();
+            }
+            Manner::Line => self.say(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S"))),
+            Manner::Json => self.say(&object()),
+            Manner::Silent => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Says how far the run is, however progress is shown.
     pub fn tell(&self, glance: &Glance) {
         let (course, counts) = (glance.course(usize::MAX), glance.counts(usize::MAX));

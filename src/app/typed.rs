@@ -93,7 +93,10 @@ impl Asked {
 /// The language that the file asks for, where one is named and can be read.
 #[must_use]
 pub fn language(args: &[OsString]) -> Option<OsString> {
-    Asked::of(args).presets().ok()?.language()
+    // It is asked for by help too.
+    let help = |arg: &&OsString| *arg == "-h" || *arg == "--help";
+    let args: Vec<_> = args.iter().filter(|arg| !help(arg)).cloned().collect();
+    Asked::of(&args).presets().ok()?.language()
 }
 
 /// Reads the command line.

@@ -1,6 +1,8 @@
 //! What a cell of the number column holds: one number, several of which one is used, or none. Leaves how each is
 //! spelt to `spelling`, what counts as a mobile number to `mobile`.
 
+use tr::tr;
+
 use crate::domain::mobile::{Home, Mobile, Rules};
 use crate::domain::refusal::{Refusal, ordinal};
 use crate::domain::spelling::{self, parts, plain};
@@ -50,8 +52,9 @@ impl Entry {
     /// The API's message with what people should know about the cell behind it: that it has other numbers.
     #[must_use]
     pub fn remark(self, message: &str) -> Option<String> {
-        let remark = || format!("{message} ({} of {} numbers in the cell)", ordinal(self.nth), self.of);
-        (self.of > 1).then(|| remark().trim_start().to_owned())
+        let (nth, of) = (self.nth, self.of);
+        let remark = || tr!("{message} ({nth} of {of} numbers in the cell)", message, nth = ordinal(nth), of);
+        (of > 1).then(|| remark().trim_start().to_owned())
     }
 }
 

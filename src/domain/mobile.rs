@@ -8,6 +8,8 @@ use rlibphonenumber::{
     NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberType, Region, ValidationError,
 };
 
+use tr::tr;
+
 use crate::domain::refusal::Refusal;
 use crate::domain::spelling::Spelt;
 
@@ -214,7 +216,7 @@ impl std::str::FromStr for Home {
 
     /// A two-letter region such as `CN`, in either case, for which there is a numbering plan.
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("'{text}' is not a region; use two letters such as CN, HK or SG");
+        let unknown = || tr!("'{text}' is not a region; use two letters such as CN, HK or SG", text);
         let region: Region = text.to_ascii_uppercase().as_str().try_into().map_err(|_| unknown())?;
         match PHONE_NUMBER_UTIL.get_country_code_for_region(region) {
             Some(_) => Ok(Self(region)),

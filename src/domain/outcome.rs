@@ -156,6 +156,12 @@ impl Outcome {
         }
     }
 
+    /// Nobody: errcode 0 without an id, which the API gives no reason for (`API.md` 2).
+    #[must_use]
+    pub fn nobody(code: Option<Code>) -> Self {
+        Self::bare(Status::NotFound, code, tr!("the API answered ok and named no user"))
+    }
+
     /// The row of a number whose turn did not come.
     #[must_use]
     pub fn pending(reason: &str) -> Self {

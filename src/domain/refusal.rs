@@ -1,24 +1,32 @@
 //! Why a cell is not sent, in words for its row. Leaves finding that out to `quantity`, `spelling`, `mobile` and
 //! `entry`.
 
+use tr::tr;
+
 /// Why a cell is not sent. The text is the row's `errmsg`: it quotes the cell where that helps, so it belongs in
 /// the output and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nothing but white space.
-    #[error("the cell is empty")]
+    #[error("{}", tr!("the cell is empty"))]
     Empty,
     /// A spreadsheet showed a rounded number and the digits are gone.
-    #[error("{}: Excel rounded this number; restore it from the source", .0.trim_start_matches(['+', '-', '=', '@']))]
+    #[error("{}", tr!(
+        "{cell}: Excel rounded this number; restore it from the source",
+        cell = .0.trim_start_matches(['+', '-', '=', '@'])
+    ))]
     Rounded(String),
     /// Letters or other signs that no phone number has.
-    #[error("not a phone number: it has characters other than digits and + - ( ) . and spaces")]
+    #[error("{}", tr!("not a phone number: it has characters other than digits and + - ( ) . and spaces"))]
     NotANumber,
     /// A number with decimals.
-    #[error("not a phone number: it has a fraction")]
+    #[error("{}", tr!("not a phone number: it has a fraction"))]
     Fraction,
     /// Several numbers in the cell, and none of them could be chosen.
-    #[error("none of the {of} numbers in the cell was sent; the {}: {reason}", ordinal(*nth))]
+    #[error("{}", tr!(
+        "none of the {of} numbers in the cell was sent; the {nth}: {reason}",
+        of, nth = ordinal(*nth), reason
+    ))]
     Several {
         /// The number that decided it, counted from 1.
         nth: usize,
@@ -28,22 +36,25 @@ pub enum Refusal {
         reason: Box<Self>,
     },
     /// The country code does not exist.
-    #[error("no country has this calling code")]
+    #[error("{}", tr!("no country has this calling code"))]
     NoSuchCountry,
     /// Too few digits.
-    #[error("too short: {0} digits; a mainland mobile number has 11, others need their country code")]
+    #[error("{}", tr!(
+        "too short: {digits} digits; a mainland mobile number has 11, others need their country code",
+        digits = .0
+    ))]
     TooShort(usize),
     /// Too many digits.
     #[error("{}", too_long(*.0))]
     TooLong(usize),
     /// A number that the country's plan gives to fixed lines.
-    #[error("a landline number, not a mobile number")]
+    #[error("{}", tr!("a landline number, not a mobile number"))]
     Landline,
     /// A toll-free, premium or other service number.
-    #[error("a service number, not a mobile number")]
+    #[error("{}", tr!("a service number, not a mobile number"))]
     Service,
     /// The right length, yet in no range of the country's plan.
-    #[error("not a mobile number of +{0}: no such range in its numbering plan")]
+    #[error("{}", tr!("not a mobile number of +{code}: no such range in its numbering plan", code = .0))]
     NoSuchRange(u16),
 }
 
@@ -111,15 +122,21 @@ impl Refusal {
 #[must_use]
 pub fn ordinal(nth: usize) -> String {
     match nth {
-        1 => "first".to_owned(),
-        2 => "second".to_owned(),
-        3 => "third".to_owned(),
-        nth => format!("{nth}th"),
+        1 => tr!("of several numbers" => "first"),
+        2 => tr!("of several numbers" => "second"),
+        3 => tr!("of several numbers" => "third"),
+        nth => tr!("of several numbers" => "{nth}th", nth),
     }
 }
 
 fn too_long(digits: usize) -> String {
     // Eleven digits are too many only for a number that is read as one of another region.
-    let way_out = if digits == 11 { ", and outside its own --region needs +86" } else { "" };
-    format!("too long: {digits} digits; a mainland mobile number has 11{way_out}")
+    if digits == 11 {
+        tr!(
+            "too long: {digits} digits; a mainland mobile number has 11, and outside its own --region needs +86",
+            digits
+        )
+    } else {
+        tr!("too long: {digits} digits; a mainland mobile number has 11", digits)
+    }
 }

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tr::tr;
 
 use crate::domain::outcome::Code;
 
@@ -25,22 +26,22 @@ pub struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Garbled {
     /// The page or object by which the platform bans an egress IP (`API.md` 2).
-    #[error("the platform refuses this network address for now")]
+    #[error("{}", tr!("the platform refuses this network address for now"))]
     Banned,
     /// No bytes at all.
-    #[error("the reply was empty")]
+    #[error("{}", tr!("the reply was empty"))]
     Empty,
     /// A web page, as a proxy or a login portal sends.
-    #[error("the reply was a web page, not an answer of the API")]
+    #[error("{}", tr!("the reply was a web page, not an answer of the API"))]
     Page,
     /// Neither JSON nor a page, or JSON that breaks off.
-    #[error("the reply was not readable JSON")]
+    #[error("{}", tr!("the reply was not readable JSON"))]
     NotJson,
     /// An answer whose ids are of no form that was ever seen: nobody was found, and nobody ruled out.
-    #[error("the ids in the reply were not readable")]
+    #[error("{}", tr!("the ids in the reply were not readable"))]
     Odd,
     /// JSON without the one part that every answer has.
-    #[error("the reply had no errcode")]
+    #[error("{}", tr!("the reply had no errcode"))]
     NoCode,
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tr::tr;
+
 use crate::domain::latency::Latency;
 use crate::domain::outcome::Status;
 use crate::domain::verdict::Limit;
@@ -62,9 +64,10 @@ pub struct Report {
 
 /// The counts of a run that do not add up: a bug, never a row's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the counts do not add up: {rows_in} rows read, {rows_out} written, {statuses} with a status; this is a bug, please report it"
-)]
+#[error("{}", tr!(
+    "the counts do not add up: {rows_in} rows read, {rows_out} written, {statuses} with a status; this is a bug, please report it",
+    rows_in, rows_out, statuses
+))]
 pub struct Mismatch {
     /// Rows taken from the input.
     pub rows_in: u64,

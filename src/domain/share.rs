@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tr::tr;
+
 /// How many parts a whole has: nine decimals of a fraction.
 const WHOLE: u64 = 1_000_000_000;
 
@@ -24,7 +26,10 @@ impl FromStr for Share {
     /// A percentage with its sign, or a fraction of 1.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("'{text}' is no share: write a percentage such as 5% or 0.5%, or a fraction such as 0.05")
+            tr!(
+                "'{text}' is no share: write a percentage such as 5% or 0.5%, or a fraction such as 0.05",
+                text
+            )
         };
         let (number, places) = match text.strip_suffix('%') {
             Some(number) => (number.trim_end(), 7),
@@ -36,10 +41,10 @@ impl FromStr for Share {
             return Err(wrong());
         }
         if decimals.len() > places {
-            return Err(format!("'{text}' has more than {places} decimals"));
+            return Err(tr!("'{text}' has more than {places} decimals", text, places));
         }
         let parts = format!("{units}{decimals:0<places$}").parse().map_err(|_| wrong())?;
-        if parts > WHOLE { Err(format!("{}; at most 100%", wrong())) } else { Ok(Self(parts)) }
+        if parts > WHOLE { Err(tr!("{wrong}; at most 100%", wrong = wrong())) } else { Ok(Self(parts)) }
     }
 }
 

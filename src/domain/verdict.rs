@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::{Timestamp, tz};
+use tr::tr;
 
 use crate::domain::outcome::{Code, Status};
 
@@ -231,14 +232,14 @@ impl Limit {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::App => "this app's calls a second",
-            Self::Platform => "the platform's capacity",
-            Self::Minute => "the calls a minute",
-            Self::Suspended => "a suspension of the API",
-            Self::Other => "a frequency limit",
-            Self::Address => "a ban of this network address",
-            Self::Proxy => "a limit of the host or of a proxy, told by HTTP",
+        f.write_str(&match self {
+            Self::App => tr!("this app's calls a second"),
+            Self::Platform => tr!("the platform's capacity"),
+            Self::Minute => tr!("the calls a minute"),
+            Self::Suspended => tr!("a suspension of the API"),
+            Self::Other => tr!("a frequency limit"),
+            Self::Address => tr!("a ban of this network address"),
+            Self::Proxy => tr!("a limit of the host or of a proxy, told by HTTP"),
         })
     }
 }

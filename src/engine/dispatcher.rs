@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tr::tr;
 
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
@@ -198,7 +199,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             self.report.latency.record(left.elapsed());
         }
         let Some(result) = result else {
-            let text = "the call failed inside dingmap; please report it";
+            let text = tr!("the call failed inside dingmap; please report it");
             return self.answer(&lookup, Outcome::bare(Status::Failed, None, text));
         };
         if let Some(stop) = self.omen.heard(&result) {
@@ -315,7 +316,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                 None => return,
             },
             Some(Err(NoToken::Transient { reason, answered })) => (reason, answered),
-            None => ("the token call failed inside dingmap; please report it".to_owned(), true),
+            None => (tr!("the token call failed inside dingmap; please report it"), true),
         };
         let (reason, answered) = outage;
         let retries = self.settings.retries;
@@ -358,7 +359,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         self.ready.clear();
         self.later.clear();
         let Some(end) = &self.end else { return };
-        let pending = Arc::new(Outcome::pending(end.reason()));
+        let pending = Arc::new(Outcome::pending(&end.reason()));
         let rows: Vec<Waiting> = self.flight.scatter().collect();
         for Waiting { row, nth } in rows {
             self.settle(row, Answer { nth, outcome: Arc::clone(&pending) });

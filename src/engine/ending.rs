@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tr::tr;
+
 use crate::domain::verdict::Limit;
 use crate::engine::lookup::Stop;
 
@@ -51,12 +53,12 @@ impl End {
 
     /// The `errmsg` of the rows whose turn did not come.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> String {
         match self {
-            Self::CallsUsedUp => "the run ended first: the calls that it may make were used up",
-            Self::PatienceUsedUp { .. } => "the run ended first: throttling held it too long",
-            Self::Interrupted => "the run ended first: it was interrupted",
-            _ => "the run ended first: it could not go on",
+            Self::CallsUsedUp => tr!("the run ended first: the calls that it may make were used up"),
+            Self::PatienceUsedUp { .. } => tr!("the run ended first: throttling held it too long"),
+            Self::Interrupted => tr!("the run ended first: it was interrupted"),
+            _ => tr!("the run ended first: it could not go on"),
         }
     }
 }

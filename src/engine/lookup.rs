@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tr::tr;
+
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
 use crate::domain::mobile::Mobile;
@@ -239,7 +241,8 @@ fn hear(result: Result<Reply, Fault>, hide: &dyn Fn(String) -> String) -> Heard 
         };
     }
     if let Some(place) = reply.leads_to {
-        let text = format!("HTTP {}: the host leads to {place}, where no token is sent", reply.status);
+        let status = reply.status;
+        let text = tr!("HTTP {status}: the host leads to {place}, where no token is sent", status, place);
         return silent(Verdict::Transient, hide(text));
     }
     match read {
@@ -261,9 +264,7 @@ fn answer(status: Status, heard: Heard) -> Outcome {
     let Heard { code, message, userid, exclusive, request, .. } = heard;
     let nobody = userid.is_none() && exclusive.is_empty();
     let bare = match status {
-        Status::Found if nobody => {
-            Outcome::bare(Status::NotFound, code, "the API answered ok and named no user")
-        }
+        Status::Found if nobody => Outcome::nobody(code),
         Status::Found => Outcome {
             userid: userid.unwrap_or_default().into(),
             exclusive: exclusive.join(";").into(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
+use tr::tr;
 
 use crate::api::token::{Grant, TokenCall};
 use crate::engine::backoff::{Backoff, Retries};
@@ -77,7 +78,11 @@ impl Tokens {
             self.unknown = Some(reason);
             return None;
         };
-        Some(if before == reason { reason } else { format!("{before}; the older token call: {reason}") })
+        Some(if before == reason {
+            reason
+        } else {
+            tr!("{before}; the older token call: {reason}", before, reason)
+        })
     }
 
     /// The token call was throttled: it starts again when calls may.

@@ -2,12 +2,12 @@
 //! difference is, is `domain::change`'s; where the output goes is for others.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::domain::change::{Answer, Change, Finding, compared};
 use crate::domain::share::Share;
-use crate::reconcile::reading::{Lines, ReconcileError, Side, Table, decode};
+use crate::reconcile::reading::{Lines, ReconcileError, Table, decode};
 use crate::reconcile::sorting::Sorted;
+use crate::reconcile::watch::{Side, Watch};
 
 /// The output's columns.
 const HEADER: [&str; 8] =
@@ -62,19 +62,19 @@ impl Tally {
 /// Compares two tables and writes what is different, by key, and behind it what people share.
 ///
 /// # Errors
-/// [`ReconcileError`] where a key has too many rows, where files fail, and when `stop` is set.
+/// [`ReconcileError`] where a key has too many rows, where files fail, and when `watch` says to stop.
 pub fn compare(
     old: Table,
     new: Table,
     output: &mut impl Write,
-    stop: &AtomicBool,
+    watch: &Watch,
 ) -> Result<Tally, ReconcileError> {
     let mut tally =
         Tally { rows: [old.rows, new.rows], keyless: [old.keyless, new.keyless], ..Tally::default() };
     let mut differences = csv::WriterBuilder::new().buffer_capacity(GATHERED).from_writer(output);
     let told = differences.write_record(HEADER);
     told.map_err(unwritten)?;
-    let mut writing = Writing { differences, tally: &mut tally, stop };
+    let mut writing = Writing { differences, tally: &mut tally, watch };
     writing.join(old.by_key, new.by_key)?;
     writing.shared(new.by_userid, Change::SharedUserid)?;
     writing.shared(new.by_number, Change::SharedNumber)?;
@@ -92,7 +92,7 @@ fn unwritten(error: csv::Error) -> ReconcileError {
 struct Writing<'a, W: Write> {
     differences: csv::Writer<W>,
     tally: &'a mut Tally,
-    stop: &'a AtomicBool,
+    watch: &'a Watch,
 }
 
 impl<W: Write> Writing<'_, W> {
@@ -110,6 +110,7 @@ impl<W: Write> Writing<'_, W> {
             key.extend_from_slice(next);
             gather(&mut old, Side::Old, &key, &mut before)?;
             gather(&mut new, Side::New, &key, &mut after)?;
+            self.watch.compares((before.len() + after.len()) as u64);
             for (lines, rows) in self.tally.repeated.iter_mut().zip([&before, &after]) {
                 rows.iter().skip(1).for_each(|answer| lines.add(answer.line));
             }
@@ -189,7 +190,7 @@ impl<W: Write> Writing<'_, W> {
     }
 
     fn go_on(&self) -> Result<(), ReconcileError> {
-        if self.stop.load(Ordering::Relaxed) { Err(ReconcileError::Interrupted) } else { Ok(()) }
+        if self.watch.stopped() { Err(ReconcileError::Interrupted) } else { Ok(()) }
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tr::tr;
 
@@ -14,21 +13,13 @@ use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mainland, Rules};
 use crate::domain::outcome::{NoStatus, Status};
 use crate::reconcile::sorting::{Sorted, Sorter};
+use crate::reconcile::watch::{Side, Watch};
 use crate::table::beside::Beside;
 use crate::table::columns::ColumnChoice;
 use crate::table::source::{Source, SourceError};
 
 /// How many line numbers people are told.
 const TOLD: usize = 10;
-
-/// One of the two tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The earlier one.
-    Old,
-    /// The later one.
-    New,
-}
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +36,10 @@ pub enum ReconcileError {
         cause: NoStatus,
     },
     /// A key has more rows than can belong to one person.
-    #[error(
-        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart"
-    )]
+    #[error("{}", tr!(
+        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
+        line, most
+    ))]
     Crowded {
         /// Which table it is.
         side: Side,
@@ -57,15 +49,16 @@ pub enum ReconcileError {
         most: usize,
     },
     /// Temporary files cannot be written or read.
-    #[error(
-        "sorting needs room for temporary files: {0}; make room in the output's directory (without -o: in TMPDIR), and run again"
-    )]
+    #[error("{}", tr!(
+        "sorting needs room for temporary files: {cause}; make room in the output's directory (without -o: in TMPDIR), and run again",
+        cause = .0
+    ))]
     Scratch(io::Error),
     /// The differences cannot be written.
-    #[error("cannot write the differences: {0}")]
+    #[error("{}", tr!("cannot write the differences: {cause}", cause = .0))]
     Output(io::Error),
     /// Somebody wants it to end.
-    #[error("interrupted")]
+    #[error("{}", tr!("interrupted"))]
     Interrupted,
 }
 
@@ -92,13 +85,8 @@ impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.first.iter().map(u64::to_string).collect();
         let more = if self.count > lines.len() as u64 { " …" } else { "" };
-        write!(
-            f,
-            "{} ({} {}{more})",
-            self.count,
-            if self.count == 1 { "line" } else { "lines" },
-            lines.join(", ")
-        )
+        let lines = lines.join(", ") + more;
+        f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
     }
 }
 
@@ -134,22 +122,23 @@ pub fn key(source: &Source) -> Option<usize> {
 /// Reads a table to its end, of which [`beside`] named the columns. What people share is asked of the new one alone.
 ///
 /// # Errors
-/// [`ReconcileError`] for what cannot be read, and when `stop` is set.
+/// [`ReconcileError`] for what cannot be read, and when `watch` says to stop.
 pub fn read(
     mut source: Source,
     side: Side,
     rules: Rules,
     place: &Path,
-    stop: &AtomicBool,
+    watch: &Watch,
 ) -> Result<Table, ReconcileError> {
     let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(place));
     let (numbers, keyed) = (source.columns().len(), key(&source).is_some());
     let (mut rows, mut keyless, mut value) = (0, Lines::default(), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
-        if stop.load(Ordering::Relaxed) {
+        if watch.stopped() {
             return Err(ReconcileError::Interrupted);
         }
         rows += batch.len() as u64;
+        watch.reads(side, batch.len() as u64);
         for row in 0..batch.len() {
             let line = batch.line(row);
             let mut cells = batch.cells(row);

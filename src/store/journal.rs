@@ -10,6 +10,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use redb::ReadableTable;
+use tr::tr;
 
 use crate::domain::mobile::Mobile;
 use crate::store::kept::Kept;
@@ -82,7 +83,7 @@ impl Journal {
     /// counts as lost.
     pub(crate) fn keep(&mut self, mobile: Mobile, kept: Kept) {
         if self.answers.try_send((mobile, kept)).is_err() {
-            self.progress.lose(Lost("answers come faster than they can be written".to_owned()));
+            self.progress.lose(Lost(tr!("answers come faster than they can be written")));
         }
         self.handed += 1;
         if (self.handed - self.committed()).is_multiple_of(ENOUGH) {
@@ -176,7 +177,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.ended {
-            self.progress.lose(Lost("the writing thread failed; this is a bug, please report it".to_owned()));
+            self.progress.lose(Lost(tr!("the writing thread failed; this is a bug, please report it")));
         }
     }
 }

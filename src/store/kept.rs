@@ -60,7 +60,9 @@ impl Kept {
             let plain: Plain<&str> = (self.session, self.asked, &outcome.userid, request);
             serde_json::to_writer(&mut bytes, &plain).ok()?;
         } else {
-            let (userid, exclusive, message) = (&*outcome.userid, &*outcome.exclusive, &*outcome.message);
+            let (userid, exclusive) = (&*outcome.userid, &*outcome.exclusive);
+            let message =
+                if is_nobody(outcome.status, outcome.code.as_ref()) { "" } else { &*outcome.message };
             let whole: Whole<&str> =
                 (self.session, self.asked, status, code, userid, exclusive, message, request);
             serde_json::to_writer(&mut bytes, &whole).ok()?;
@@ -87,7 +89,11 @@ impl Kept {
             Cipher::Word(word) => Code::Word(word),
         });
         let status = *DEFINITIVE.get(status)?;
-        let outcome = Outcome { status, userid, exclusive, code, message, request };
+        let outcome = if message.is_empty() && is_nobody(status, code.as_ref()) {
+            Outcome { request, ..Outcome::nobody(code) }
+        } else {
+            Outcome { status, userid, exclusive, code, message, request }
+        };
         Some(Self { session, asked, outcome: Arc::new(outcome) })
     }
 }
@@ -104,6 +110,11 @@ fn plain(userid: Box<str>, request: Box<str>) -> Outcome {
 fn is_plain(outcome: &Outcome) -> bool {
     let Outcome { status, userid: _, exclusive, code, message, request: _ } = outcome;
     *status == Status::Found && exclusive.is_empty() && *code == Some(Code::Number(0)) && **message == *OK
+}
+
+/// Whether the reason for this answer is our own, which is kept in no language: whoever reads it may speak another.
+fn is_nobody(status: Status, code: Option<&Code>) -> bool {
+    status == Status::NotFound && code == Some(&Code::Number(0))
 }
 
 fn checksum((scope, number): Key, json: &[u8]) -> [u8; CHECKSUM] {
@@ -136,6 +147,7 @@ mod tests {
             found.clone(),
             Outcome { code: None, ..found },
             Outcome::bare(Status::NotFound, Some(Code::Number(60121)), ""),
+            Outcome { request: "r-3".into(), ..Outcome::nobody(Some(Code::Number(0))) },
             Outcome { request: "r-2".into(), ..Outcome::bare(Status::NotFound, None, "x") },
             Outcome::bare(Status::BadNumber, Some(word), "m"),
             Outcome::bare(Status::OutOfScope, Some(Code::Number(-1)), "m"),
@@ -150,6 +162,17 @@ mod tests {
             assert_eq!(Kept::decode((1, 2), &bytes).as_ref(), Some(&kept));
             assert_eq!((Kept::decode((1, 3), &bytes), Kept::decode((2, 2), &bytes)), (None, None));
         }
+    }
+
+    #[test]
+    fn a_reason_of_ours_is_kept_in_no_language() {
+        let nobody = Outcome::nobody(Some(Code::Number(0)));
+        let bytes = kept(nobody.clone()).encode((1, 2)).unwrap();
+        assert!(!bytes.windows(4).any(|part| part == b"user"), "{}", bytes.escape_ascii());
+        // Words that an earlier dingmap kept stay as they are.
+        let json = br#"[7,1790000000,1,0,"","","in words",""]"#;
+        let read = Kept::decode((1, 2), &[&checksum((1, 2), json), &json[..]].concat());
+        assert_eq!(read, Some(kept(Outcome { message: "in words".into(), ..nobody })));
     }
 
     #[test]

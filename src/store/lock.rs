@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use tr::tr;
+
 /// The lock, held as long as this lives.
 #[derive(Debug)]
 pub struct Lock {
@@ -17,7 +19,7 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it: which one, where that can be told.
-    #[error("in use by {}", .0.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
+    #[error("{}", .0.map_or_else(|| tr!("in use by another process"), |pid| tr!("in use by process {pid}", pid)))]
     Held(Option<u32>),
     /// The file beside the state cannot be had.
     #[error("{path}: {cause}")]
@@ -55,9 +57,9 @@ impl Lock {
         let mut holder = String::new();
         let _ = (&file).take(20).read_to_string(&mut holder);
         if !holder.trim().bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(failed(io::Error::other(
-                "this is no lock of dingmap, and stands where one has to be",
-            )));
+            return Err(failed(io::Error::other(tr!(
+                "this is no lock of dingmap, and stands where one has to be"
+            ))));
         }
         // A courtesy too: on a full disk the lock holds without.
         let _ = file

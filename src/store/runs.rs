@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableDatabase, ReadableTable, Table};
 use serde::{Deserialize, Serialize};
+use tr::tr;
 
 use crate::store::scope::Scope;
 use crate::store::state::{META, RUNS, SCOPES, State, StateError};
@@ -113,7 +114,7 @@ pub fn begin(state: &State, wish: Wish<'_>) -> Result<Begun, StateError> {
             scope
         } else {
             let scope = u32::try_from(counted(&mut meta, "scopes")?)
-                .map_err(|_| StateError::Damaged("too many scopes".to_owned()))?;
+                .map_err(|_| StateError::Damaged(tr!("too many scopes")))?;
             scopes.insert(scope, &*written(wish.scope)?)?;
             scope
         };

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use jiff::Zoned;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
+use tr::tr;
 
 use crate::store::kept::Key;
 use crate::store::lock::{Lock, LockError, beside};
@@ -53,19 +54,19 @@ pub enum StateError {
     #[error(transparent)]
     Lock(LockError),
     /// There is none.
-    #[error("there is no such file")]
+    #[error("{}", tr!("there is no such file"))]
     Absent,
     /// It is a file, but not one that dingmap wrote.
-    #[error("this is not a state file of dingmap")]
+    #[error("{}", tr!("this is not a state file of dingmap"))]
     Foreign,
     /// A newer dingmap wrote it.
-    #[error("a newer dingmap wrote this file (version {0}, this one knows {VERSION})")]
+    #[error("{}", tr!("a newer dingmap wrote this file (version {version}, this one knows {VERSION})", version = .0, VERSION))]
     Newer(u64),
     /// Its format is older than any that this program reads.
-    #[error("the file's format ({0}) is older than this dingmap reads")]
+    #[error("{}", tr!("the file's format ({format}) is older than this dingmap reads", format = .0))]
     Older(u8),
     /// Its content is not what was written.
-    #[error("the file is damaged: {0}")]
+    #[error("{}", tr!("the file is damaged: {what}", what = .0))]
     Damaged(String),
     /// The system refuses.
     #[error("{0}")]
@@ -174,18 +175,17 @@ fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     let begin = head.get(..MAGIC.len()).unwrap_or(&head);
     let wrong = begin.iter().zip(MAGIC).filter(|(byte, right)| *byte != right).count();
     let formats = FORMATS.map(|at| head.get(at).copied().unwrap_or(FORMAT));
+    let damaged = |what| Err(StateError::Damaged(what));
     Ok(Some(match (wrong, formats) {
         // A header that a failing disk lost is nobody else's file.
-        _ if head.is_empty() => Err(StateError::Damaged("it is empty".to_owned())),
-        _ if head.iter().all(|byte| *byte == 0) => Err(StateError::Damaged("its head is gone".to_owned())),
-        (0, _) if begin.len() < MAGIC.len() => Err(StateError::Damaged("it breaks off".to_owned())),
+        _ if head.is_empty() => damaged(tr!("it is empty")),
+        _ if head.iter().all(|byte| *byte == 0) => damaged(tr!("its head is gone")),
+        (0, _) if begin.len() < MAGIC.len() => damaged(tr!("it breaks off")),
         // Both headers agree, which no stray bit makes them.
         (0, [first, second]) if first == second && first > FORMAT => Err(StateError::Newer(first.into())),
         (0, [first, second]) if first == second && first < FORMAT => Err(StateError::Older(first)),
         (0, _) => Ok(()),
-        (1..=SMUDGED, _) if begin.len() == MAGIC.len() => {
-            Err(StateError::Damaged("its first bytes are wrong".to_owned()))
-        }
+        (1..=SMUDGED, _) if begin.len() == MAGIC.len() => damaged(tr!("its first bytes are wrong")),
         _ => Err(StateError::Foreign),
     }))
 }
@@ -258,7 +258,7 @@ fn judged(error: redb::Error) -> StateError {
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => StateError::Damaged(error.to_string()),
             _ => StateError::Io(error),
         },
-        redb::Error::UpgradeRequired(_) => StateError::Damaged("its two headers disagree".to_owned()),
+        redb::Error::UpgradeRequired(_) => StateError::Damaged(tr!("its two headers disagree")),
         redb::Error::DatabaseAlreadyOpen => StateError::Lock(LockError::Held(None)),
         other => StateError::Database(Box::new(other)),
     }

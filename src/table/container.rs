@@ -6,6 +6,7 @@ use std::io::{self, Chain, Cursor, Read, Seek};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use tr::tr;
 
 use crate::table::sheet::{self, SheetError};
 
@@ -16,20 +17,26 @@ const SIGNATURE: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
     /// The input cannot be opened.
-    #[error("cannot be opened: {0}; check the path and the permissions, then run again")]
+    #[error("{}", tr!(
+        "cannot be opened: {cause}; check the path and the permissions, then run again",
+        cause = .0
+    ))]
     Open(io::Error),
     /// Not even the first bytes can be read.
-    #[error("reading failed at the beginning: {0}; make the input readable and run again")]
+    #[error("{}", tr!(
+        "reading failed at the beginning: {cause}; make the input readable and run again",
+        cause = .0
+    ))]
     Read(io::Error),
     /// A workbook comes through a pipe.
-    #[error(
+    #[error("{}", tr!(
         "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead"
-    )]
+    ))]
     Piped,
     /// A sheet was asked for, and there are none.
-    #[error(
+    #[error("{}", tr!(
         "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again"
-    )]
+    ))]
     NoSheets,
     /// The workbook cannot be read.
     #[error(transparent)]
@@ -73,9 +80,11 @@ pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
             let sheet = sheet::open(file, wishes.sheet, delimiter)?;
             let others = match &*sheet.others {
                 [] => String::new(),
-                others => format!("; other sheets with rows: {}; choose with --sheet", others.join(", ")),
+                others => {
+                    tr!("; other sheets with rows: {sheets}; choose with --sheet", sheets = others.join(", "))
+                }
             };
-            let remark = Some(format!("sheet {}{others}", sheet.name));
+            let remark = Some(tr!("sheet {sheet}{others}", sheet = sheet.name, others));
             Ok(Opened { reader: Box::new(sheet.rows), remark, delimiter: Some(delimiter) })
         }
         Kind::Compound => Err(sheet::old(file).into()),
@@ -162,9 +171,11 @@ impl<R: Read> Read for Packed<R> {
                 io::ErrorKind::Interrupted => error,
                 kind @ io::ErrorKind::UnexpectedEof => io::Error::new(
                     kind,
-                    format!("the {name} data are cut off here, so the file is incomplete"),
+                    tr!("the {name} data are cut off here, so the file is incomplete", name),
                 ),
-                kind => io::Error::new(kind, format!("the {name} data are damaged ({error})")),
+                kind => {
+                    io::Error::new(kind, tr!("the {name} data are damaged ({cause})", name, cause = error))
+                }
             }
         })
     }

@@ -1,7 +1,10 @@
 //! Owns how a table is written: its delimiter, and whether its first row is a header. Guesses both from a sample;
 //! which column holds the number is decided elsewhere.
 
+use tr::tr;
+
 use crate::table::encoding::Encoding;
+use crate::table::guess::Sign;
 use crate::table::heading::{self, Hint};
 use crate::table::record::{Framed, Framer};
 
@@ -10,8 +13,8 @@ use crate::table::record::{Framed, Framer};
 pub struct Dialect {
     /// The text's encoding.
     pub encoding: Encoding,
-    /// Why this encoding was chosen, as words for a person.
-    pub why: &'static str,
+    /// Why this encoding was chosen.
+    pub why: Sign,
     /// Whether the file begins with a byte order mark.
     pub bom: bool,
     /// The byte between two cells.
@@ -29,9 +32,9 @@ pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A delimiter that was asked for and cannot be one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
+#[error("{}", tr!(
     "a delimiter is one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
-)]
+))]
 pub struct DelimiterError;
 
 /// Reads a delimiter as a person types it: the character itself, or `tab` or `\t`.

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use tr::tr;
 
 /// A temporary file beside the file that it will become, removed on drop.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct Draft {
 
 /// There is less room than an output takes.
 #[derive(Debug, thiserror::Error)]
-#[error("the output takes {least} bytes at least, and there is room for {free}")]
+#[error("{}", tr!("the output takes {least} bytes at least, and there is room for {free}", least, free))]
 struct NoRoom {
     least: u64,
     free: u64,
@@ -109,7 +110,7 @@ fn temporary(place: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
             return Ok(temporary);
         }
     }
-    Err(io::Error::other("another run keeps removing the temporary file"))
+    Err(io::Error::other(tr!("another run keeps removing the temporary file")))
 }
 
 /// Whether the file still has its name.

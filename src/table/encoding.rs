@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use encoding_rs::{DecoderResult, EncoderResult};
+use tr::tr;
 
 use crate::table::record::line_ends;
 
@@ -31,7 +32,10 @@ pub enum Encoding {
 
 /// A name that no known encoding has.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {LEGACY} (GBK and GB2312 are read as GB18030)")]
+#[error("{}", tr!(
+    "no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {legacy} (GBK and GB2312 are read as GB18030)",
+    legacy = LEGACY
+))]
 pub struct EncodingName;
 
 /// The encodings that only content tells apart, as a message lists them.
@@ -41,21 +45,23 @@ pub const LEGACY: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
-    #[error("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again")]
+    #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"))]
     Utf32,
     /// The file begins like an archive, a workbook or a compressed file; what the input is packed in is already taken off.
-    #[error("what is packed in this file is packed once more, or is a workbook: unpack it and run again")]
+    #[error("{}", tr!(
+        "what is packed in this file is packed once more, or is a workbook: unpack it and run again"
+    ))]
     Packed,
     /// A tenth of the bytes are zeros, and it is not UTF-16 either.
-    #[error(
-        "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is \
-         UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
-    )]
+    #[error("{}", tr!(
+        "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
+    ))]
     Zeros,
     /// The byte order mark is that of another encoding.
-    #[error(
-        "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again"
-    )]
+    #[error("{}", tr!(
+        "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again",
+        marked, asked
+    ))]
     Contradicted {
         /// Whose mark it is.
         marked: Encoding,
@@ -63,11 +69,10 @@ pub enum EncodingError {
         asked: Encoding,
     },
     /// Neither UTF-8 nor any other encoding fits.
-    #[error(
-        "line {line}: the byte 0x{byte:02X} at offset {offset} of the file is not UTF-8, and the text does not \
-         read well in any of {LEGACY} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \
-         \"CSV UTF-8\") and run again"
-    )]
+    #[error("{}", tr!(
+        "line {line}: the byte 0x{byte} at offset {offset} of the file is not UTF-8, and the text does not read well in any of {legacy} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \"CSV UTF-8\") and run again",
+        line, byte = format_args!("{byte:02X}"), offset, legacy = LEGACY
+    ))]
     Unknown {
         /// The physical line that holds the first byte that is not UTF-8, counted from 1.
         line: u64,
@@ -77,11 +82,10 @@ pub enum EncodingError {
         byte: u8,
     },
     /// A byte that the encoding does not allow.
-    #[error(
-        "line {line}: the byte 0x{byte:02X} at offset {offset} of the file is not {encoding}; if the whole file is \
-         in another encoding, name it with --encoding (-e: {LEGACY} …) or save the file as UTF-8 (in Excel: \"CSV UTF-8\"); \
-         --lossy-cells lets such cells pass through as they are"
-    )]
+    #[error("{}", tr!(
+        "line {line}: the byte 0x{byte} at offset {offset} of the file is not {encoding}; if the whole file is in another encoding, name it with --encoding (-e: {legacy} …) or save the file as UTF-8 (in Excel: \"CSV UTF-8\"); --lossy-cells lets such cells pass through as they are",
+        line, byte = format_args!("{byte:02X}"), offset, encoding, legacy = LEGACY
+    ))]
     Invalid {
         /// The encoding that the file is read in.
         encoding: Encoding,
@@ -93,11 +97,10 @@ pub enum EncodingError {
         byte: u8,
     },
     /// A row that ends where a character does not, so that nothing can stand behind it.
-    #[error(
-        "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte:02X} at offset \
-         {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save \
-         the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again"
-    )]
+    #[error("{}", tr!(
+        "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte} at offset {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again",
+        line, encoding, byte = format_args!("{byte:02X}"), offset
+    ))]
     Cut {
         /// The encoding that the file is read in.
         encoding: Encoding,

@@ -1,6 +1,7 @@
 //! Owns which columns hold numbers: those that are asked for, or the one that names and cells speak for.
 
 use regex::Regex;
+use tr::tr;
 
 use crate::table::columns::{Column, ColumnChoice, same_name};
 use crate::table::heading::{Hint, folded, hint};
@@ -56,7 +57,7 @@ impl Evidence<'_> {
         let alike = self.where_header(|header| same_name(header, name));
         let exact = self.where_header(|header| header == name);
         match (alike.as_slice(), exact.as_slice()) {
-            (&[index], _) | (_, &[index]) => Ok(self.column(index, "asked for by name".to_owned())),
+            (&[index], _) | (_, &[index]) => Ok(self.column(index, tr!("asked for by name"))),
             ([], _) => {
                 let near = nearest(name, self.first.iter().map(String::as_str)).and_then(presentable);
                 Err(ColumnError::NoSuchName {
@@ -85,7 +86,7 @@ impl Evidence<'_> {
             columns,
         };
         match found.as_slice() {
-            &[index] => Ok(self.column(index, "asked for by pattern".to_owned())),
+            &[index] => Ok(self.column(index, tr!("asked for by pattern"))),
             [] => Err(failed(self.all())),
             several => Err(failed(self.sampled(several))),
         }
@@ -96,7 +97,7 @@ impl Evidence<'_> {
             return self.by_name(&position.to_string());
         }
         match position.checked_sub(1).filter(|&index| index < self.first.len()) {
-            Some(index) => Ok(self.column(index, "asked for by position".to_owned())),
+            Some(index) => Ok(self.column(index, tr!("asked for by position"))),
             None => {
                 Err(ColumnError::NoSuchPosition { position, width: self.first.len(), columns: self.all() })
             }
@@ -126,7 +127,7 @@ impl Evidence<'_> {
         };
         match winners.as_slice() {
             &[index] => Ok(self.column(index, self.reason(index, hints.get(index)))),
-            [] if self.first.len() == 1 => Ok(self.column(0, "the only column".to_owned())),
+            [] if self.first.len() == 1 => Ok(self.column(0, tr!("the only column"))),
             [] => Err(ColumnError::NotFound { columns: self.all() }),
             several => Err(ColumnError::Ambiguous { columns: self.sampled(several) }),
         }
@@ -156,11 +157,13 @@ impl Evidence<'_> {
     fn reason(&self, index: usize, hint: Option<&Hint>) -> String {
         let header = match hint {
             None | Some(Hint::Nothing) => String::new(),
-            Some(_) => format!("header {}; ", self.shown(index).unwrap_or_default()),
+            Some(_) => tr!("header {name}; ", name = self.shown(index).unwrap_or_default()),
         };
         match self.share(index) {
-            (_, 0) => format!("{header}no cells to look at"),
-            (mobile, all) => format!("{header}{mobile} of {all} sampled cells look like mobile numbers"),
+            (_, 0) => tr!("{header}no cells to look at", header),
+            (mobile, all) => {
+                tr!("{header}{mobile} of {all} sampled cells look like mobile numbers", header, mobile, all)
+            }
         }
     }
 

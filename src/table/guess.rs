@@ -1,6 +1,10 @@
 //! Owns which encoding an input has: asked for, marked, or told by its first lines. Never guesses where nothing
 //! speaks for an encoding; what the text holds is for others.
 
+use std::fmt;
+
+use tr::tr;
+
 use crate::table::encoding::{Encoding, EncodingError, check, is_text};
 use crate::table::usual::{detector_says, has_words, mostly_utf8, reads_well};
 
@@ -11,8 +15,48 @@ pub struct Guess {
     pub encoding: Encoding,
     /// How many bytes the byte order mark at the start takes; 0 without one.
     pub mark: usize,
-    /// Why it was chosen, as words for a person.
-    pub why: &'static str,
+    /// Why it was chosen.
+    pub why: Sign,
+}
+
+/// By what an encoding was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// The user named it.
+    Asked,
+    /// Its byte order mark.
+    Mark,
+    /// Zero bytes, on one side of each Latin character.
+    Zeros,
+    /// There is nothing but ASCII, as far as was looked.
+    Ascii,
+    /// The first lines are valid.
+    Valid,
+    /// As much of the first line as was looked at is valid.
+    Begins,
+    /// All but a few of the first lines are valid.
+    MostlyValid,
+    /// Words that are known.
+    Words,
+    /// How often characters occur.
+    Frequency,
+}
+
+impl fmt::Display for Sign {
+    /// In words for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
+            Self::Asked => tr!("as asked for"),
+            Self::Mark => tr!("told by its mark"),
+            Self::Zeros => tr!("told by the zero bytes of its Latin characters"),
+            Self::Ascii => tr!("nothing but ASCII so far"),
+            Self::Valid => tr!("valid throughout its first lines"),
+            Self::Begins => tr!("valid throughout its beginning"),
+            Self::MostlyValid => tr!("nearly all of its first lines are valid"),
+            Self::Words => tr!("told by words that it holds"),
+            Self::Frequency => tr!("told by how often its characters occur"),
+        })
+    }
 }
 
 /// The encodings that are told apart by what is usual in them.
@@ -45,12 +89,12 @@ pub fn guess(bytes: &[u8], complete: bool, asked: Option<Encoding>) -> Result<Op
         let encoding = marked.filter(|marked| marked.unit() == 2 && asked.unit() == 2).unwrap_or(asked);
         return match marked {
             Some(marked) if marked != encoding => Err(EncodingError::Contradicted { marked, asked }),
-            Some(_) => Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: "as asked for" })),
-            None => Ok(Some(Guess { encoding, mark: 0, why: "as asked for" })),
+            Some(_) => Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: Sign::Asked })),
+            None => Ok(Some(Guess { encoding, mark: 0, why: Sign::Asked })),
         };
     }
     if let Some(encoding) = marked {
-        return Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: "told by its mark" }));
+        return Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: Sign::Mark }));
     }
     by_content(bytes, complete)
 }
@@ -71,7 +115,7 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
     // Text of many bytes a character that is valid is UTF-8, even where cells are full of zeros.
     if zeros > 2 && letters < zeros {
         if let Some(encoding) = wide(bytes) {
-            return found(encoding, "told by the zero bytes of its Latin characters");
+            return found(encoding, Sign::Zeros);
         }
         if zeros * 10 >= bytes.len() {
             // Most likely UTF-16 or UTF-32 that is odd in some way: read as anything else it would be one big error.
@@ -79,22 +123,22 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
         }
     }
     let wrong = match str::from_utf8(lines) {
-        Ok(text) if text.is_ascii() => return found(Encoding::Utf8, "nothing but ASCII so far"),
-        Ok(_) => return found(Encoding::Utf8, "valid throughout its first lines"),
+        Ok(text) if text.is_ascii() => return found(Encoding::Utf8, Sign::Ascii),
+        Ok(_) => return found(Encoding::Utf8, Sign::Valid),
         // A character at the end of what is known may be whole when more of it is.
         Err(error) if error.error_len().is_none() && whole.is_none() && !ends => {
-            return if enough { found(Encoding::Utf8, "valid throughout its beginning") } else { Ok(None) };
+            return if enough { found(Encoding::Utf8, Sign::Begins) } else { Ok(None) };
         }
         Err(_) => check(lines, 1, 0),
     };
     if mostly_utf8(lines) {
-        return found(Encoding::Utf8, "nearly all of its first lines are valid");
+        return found(Encoding::Utf8, Sign::MostlyValid);
     }
     let usual: Vec<Encoding> =
         BY_CONTENT.into_iter().filter(|encoding| reads_well(*encoding, lines)).collect();
     let worded = |encoding: &&Encoding| has_words(**encoding, lines);
     if let (Some(encoding), 1) = (usual.iter().find(worded), usual.iter().filter(worded).count()) {
-        return found(*encoding, "told by words that it holds");
+        return found(*encoding, Sign::Words);
     }
     let telling = lines.iter().filter(|byte| !byte.is_ascii()).take(TELLING).count();
     // A single name can be read in several encodings.
@@ -105,7 +149,7 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
     let detected: Vec<Encoding> =
         usual.into_iter().filter(|encoding| !open && detector_says(*encoding, lines)).collect();
     match (detected.as_slice(), wrong) {
-        (&[encoding], _) => found(encoding, "told by how often its characters occur"),
+        (&[encoding], _) => found(encoding, Sign::Frequency),
         (_, Err(EncodingError::Invalid { line, offset, byte, .. })) if enough => {
             Err(EncodingError::Unknown { line, offset, byte })
         }

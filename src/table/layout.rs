@@ -98,10 +98,11 @@ impl Beginning<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::guess::Sign;
 
     fn layout(text: &str, options: &Options) -> (Result<Layout, ColumnError>, bool) {
         let sample = Sample::take(text.as_bytes(), b',', true);
-        let guess = Guess { encoding: Encoding::Utf8, mark: 0, why: "" };
+        let guess = Guess { encoding: Encoding::Utf8, mark: 0, why: Sign::Ascii };
         Beginning {
             sample: &sample,
             line: 1,

@@ -1,6 +1,8 @@
 //! Owns the lines above a table: Excel's `sep=;`, those that the user skips, and the signs that there are more of
 //! them. The header below them is for others.
 
+use tr::tr;
+
 use crate::table::dialect::{DELIMITERS, Sample, are_headers, parse_delimiter};
 
 /// The lines above the table, which are kept and not read.
@@ -91,7 +93,8 @@ pub fn advice(title: Option<u64>) -> String {
     match title {
         None => String::new(),
         Some(lines) => {
-            format!("; if the header stands below a title, on line {}, add --skip-lines {lines}", lines + 1)
+            let line = lines + 1;
+            tr!("; if the header stands below a title, on line {line}, add --skip-lines {lines}", line, lines)
         }
     }
 }

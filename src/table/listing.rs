@@ -24,9 +24,10 @@ pub enum ColumnError {
         columns: Listing,
     },
     /// Several columns have the name that was asked for.
-    #[error(
-        "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}"
-    )]
+    #[error("{}", tr!(
+        "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}",
+        line, name, columns
+    ))]
     SameName {
         /// The name that was asked for.
         name: String,
@@ -36,9 +37,7 @@ pub enum ColumnError {
         columns: Listing,
     },
     /// A pattern fits no column's name, or several.
-    #[error(
-        "line {line}: the pattern /{pattern}/ fits {} column's name; name the right one with --column, or several with one --column each: {columns}", if *several { "more than one" } else { "no" }
-    )]
+    #[error("{}", misfit(pattern, *several, *line, columns))]
     Pattern {
         /// The pattern.
         pattern: String,
@@ -50,10 +49,10 @@ pub enum ColumnError {
         columns: Listing,
     },
     /// A name was asked for in a table without a header row.
-    #[error(
-        "the file has no header row, so there is no column \"{name}\"; give the column's position with --column, \
-         from 1 to {width}"
-    )]
+    #[error("{}", tr!(
+        "the file has no header row, so there is no column \"{name}\"; give the column's position with --column, from 1 to {width}",
+        name, width
+    ))]
     NoHeaders {
         /// The name that was asked for.
         name: String,
@@ -61,10 +60,10 @@ pub enum ColumnError {
         width: usize,
     },
     /// The position that was asked for is not in the table.
-    #[error(
-        "there is no column {position}: the file has {width}, counted from 1; give one of these with --column: \
-         {columns}"
-    )]
+    #[error("{}", tr!(
+        "there is no column {position}: the file has {width}, counted from 1; give one of these with --column: {columns}",
+        position, width, columns
+    ))]
     NoSuchPosition {
         /// The position that was asked for.
         position: usize,
@@ -74,16 +73,19 @@ pub enum ColumnError {
         columns: Listing,
     },
     /// Neither a name nor the cells speak for any column.
-    #[error("no column looks like mobile numbers; name the right one with --column: {columns}")]
+    #[error("{}", tr!(
+        "no column looks like mobile numbers; name the right one with --column: {columns}",
+        columns
+    ))]
     NotFound {
         /// All columns.
         columns: Listing,
     },
     /// A column is not there that a table has to which an answer was appended.
-    #[error(
-        "line {line}: there is no column \"{name}\", with which resolve goes on behind a table's own; give a file that it \
-         wrote, with its header: {columns}"
-    )]
+    #[error("{}", tr!(
+        "line {line}: there is no column \"{name}\", with which resolve goes on behind a table's own; give a file that it wrote, with its header: {columns}",
+        line, name, columns
+    ))]
     NotAppended {
         /// The name that is missing.
         name: &'static str,
@@ -118,7 +120,10 @@ pub enum ColumnError {
         error: Box<ColumnError>,
     },
     /// Several columns may be meant.
-    #[error("several columns may hold the mobile numbers; name the right one with --column: {columns}")]
+    #[error("{}", tr!(
+        "several columns may hold the mobile numbers; name the right one with --column: {columns}",
+        columns
+    ))]
     Ambiguous {
         /// The columns in question.
         columns: Listing,
@@ -142,7 +147,28 @@ impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.get(..LISTED).unwrap_or(&self.0);
         f.write_str(&shown.join(", "))?;
-        if self.0.len() > LISTED { write!(f, " and {} more", self.0.len() - LISTED) } else { Ok(()) }
+        if self.0.len() <= LISTED {
+            return Ok(());
+        }
+        f.write_str(&tr!(" and {n} more", n = self.0.len() - LISTED))
+    }
+}
+
+fn misfit(pattern: &str, several: bool, line: u64, columns: &Listing) -> String {
+    if several {
+        tr!(
+            "line {line}: the pattern /{pattern}/ fits more than one column's name; name the right one with --column, or several with one --column each: {columns}",
+            line,
+            pattern,
+            columns
+        )
+    } else {
+        tr!(
+            "line {line}: the pattern /{pattern}/ fits no column's name; name the right one with --column, or several with one --column each: {columns}",
+            line,
+            pattern,
+            columns
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 //! and what its unquoted cells are. Works on bytes that others have read; encodings, widths and columns are theirs.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use tr::tr;
 
 /// The most bytes that one row may have, with the blank lines before it. A row beyond this is a quote gone astray,
 /// and without a bound it would pull the whole file into memory.
@@ -11,19 +12,19 @@ pub const LONGEST_ROW: usize = 16 << 20;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RecordError {
     /// The file ended inside a quoted cell, which therefore holds everything from its row on.
-    #[error(
-        "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of the file; \
-         close the quote (\") or remove it, then run again"
-    )]
+    #[error("{}", tr!(
+        "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of the file; close the quote (\") or remove it, then run again",
+        line
+    ))]
     OpenQuote {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
     /// The row passes [`LONGEST_ROW`].
-    #[error(
-        "line {line}: the row that begins here is longer than {} MiB, most likely because a quoted cell never \
-         ends; close the quote (\") or remove it, then run again", LONGEST_ROW >> 20
-    )]
+    #[error("{}", tr!(
+        "line {line}: the row that begins here is longer than {most} MiB, most likely because a quoted cell never ends; close the quote (\") or remove it, then run again",
+        line, most = LONGEST_ROW >> 20
+    ))]
     TooLong {
         /// The line on which the row starts, counted from 1.
         line: u64,

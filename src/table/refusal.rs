@@ -15,7 +15,10 @@ use crate::table::record::RecordError;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The input cannot be opened.
-    #[error("cannot open {}: {cause}; check the path and the permissions, then run again", path.display())]
+    #[error("{}", tr!(
+        "cannot open {path}: {cause}; check the path and the permissions, then run again",
+        path = path.display(), cause
+    ))]
     Open {
         /// The file.
         path: PathBuf,
@@ -23,7 +26,10 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// The input broke off.
-    #[error("line {line}: reading failed here: {cause}; make the input readable and run again")]
+    #[error("{}", tr!(
+        "line {line}: reading failed here: {cause}; make the input readable and run again",
+        line, cause
+    ))]
     Read {
         /// The line up to which the input was read, counted from 1.
         line: u64,
@@ -90,11 +96,13 @@ fn ragged(line: u64, found: usize, expected: usize, kept: bool) -> String {
 
 fn empty(skipped: u64) -> String {
     if skipped == 0 {
-        "the input is empty: it has neither a header nor a row; check that the export worked and run again"
-            .to_owned()
+        tr!(
+            "the input is empty: it has neither a header nor a row; check that the export worked and run again"
+        )
     } else {
-        format!(
-            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a header nor a row; give it a smaller number and run again"
+        tr!(
+            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a header nor a row; give it a smaller number and run again",
+            skipped
         )
     }
 }

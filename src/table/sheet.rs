@@ -6,6 +6,7 @@ use std::io::{self, BufReader, Read, Seek};
 
 use calamine::{Reader as _, SheetType, SheetVisible, Xlsx, XlsxCellReader, XlsxError};
 use self_cell::{MutBorrow, self_cell};
+use tr::tr;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -27,49 +28,55 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum SheetError {
     /// A zip archive of something else.
-    #[error(
+    #[error("{}", tr!(
         "this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the workbook itself"
-    )]
+    ))]
     NoWorkbook,
     /// A workbook in another format that comes in a zip archive too.
-    #[error("this is {0}, which is not read: save it as \"Excel workbook (.xlsx)\" and run again")]
-    OtherFormat(&'static str),
+    #[error("{}", tr!(
+        "this is {kind}, which is not read: save it as \"Excel workbook (.xlsx)\" and run again",
+        kind = .0
+    ))]
+    OtherFormat(String),
     /// A workbook that is encrypted.
-    #[error(
+    #[error("{}", tr!(
         "the workbook is protected by a password: open it, save a copy without one, and run again with the copy"
-    )]
+    ))]
     Password,
     /// A workbook of Excel 97 to 2003, or another file in its container.
-    #[error(
+    #[error("{}", tr!(
         "this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook (.xlsx)\" and run again"
-    )]
+    ))]
     OldWorkbook,
     /// The archive or a part of it is not what it should be.
-    #[error(
-        "the workbook is damaged or cut off ({0}): get it anew, or open it in Excel, save it, and run again"
-    )]
+    #[error("{}", tr!(
+        "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, and run again",
+        what = .0
+    ))]
     Damaged(String),
     /// An error value in a cell that only some programs write.
-    #[error(
-        "a cell has the error value {0}, which is not known: clear that cell, save the workbook and run again"
-    )]
+    #[error("{}", tr!(
+        "a cell has the error value {value}, which is not known: clear that cell, save the workbook and run again",
+        value = .0
+    ))]
     UnknownError(String),
     /// More than [`MOST_UNPACKED`].
-    #[error(
-        "the workbook unpacks to more than {} MiB: save the sheet alone as a workbook of its own, or as \"CSV UTF-8\"",
-        MOST_UNPACKED >> 20
-    )]
+    #[error("{}", tr!(
+        "the workbook unpacks to more than {most} MiB: save the sheet alone as a workbook of its own, or as \"CSV UTF-8\"",
+        most = MOST_UNPACKED >> 20
+    ))]
     Bomb,
     /// More than [`MOST_TEXT`].
-    #[error(
-        "the sheet {0} would make more than {most} MiB of CSV: delete stray cells at the far right, and run again",
-        most = MOST_TEXT >> 20
-    )]
+    #[error("{}", tr!(
+        "the sheet {sheet} would make more than {most} MiB of CSV: delete stray cells at the far right, and run again",
+        sheet = .0, most = MOST_TEXT >> 20
+    ))]
     TooLarge(String),
     /// The sheet that was asked for.
-    #[error(
-        "there is no sheet {wanted:?}; the workbook has {sheets}: name one of them with --sheet, or give its number"
-    )]
+    #[error("{}", tr!(
+        "there is no sheet {wanted}; the workbook has {sheets}: name one of them with --sheet, or give its number",
+        wanted = format_args!("{wanted:?}"), sheets
+    ))]
     NoSuchSheet {
         /// What was asked for.
         wanted: String,
@@ -77,7 +84,10 @@ pub enum SheetError {
         sheets: String,
     },
     /// No visible sheet has a cell that is not empty.
-    #[error("no visible sheet of the workbook has a row; it has {0}: choose one with --sheet")]
+    #[error("{}", tr!(
+        "no visible sheet of the workbook has a row; it has {sheets}: choose one with --sheet",
+        sheets = .0
+    ))]
     NoRows(String),
 }
 
@@ -227,9 +237,9 @@ fn check(file: &File, most: u64) -> Result<(), SheetError> {
         zip.file_names().map(|name| Ok(name?.to_lowercase())).collect::<Result<_, ZipError>>()?;
     let has = |ending: &str| names.iter().any(|name| name.ends_with(ending));
     if has("workbook.bin") {
-        return Err(SheetError::OtherFormat("a binary Excel workbook (.xlsb)"));
+        return Err(SheetError::OtherFormat(tr!("a binary Excel workbook (.xlsb)")));
     } else if has("content.xml") && has("mimetype") {
-        return Err(SheetError::OtherFormat("an OpenDocument file (.ods)"));
+        return Err(SheetError::OtherFormat(tr!("an OpenDocument file (.ods)")));
     } else if !has("_rels/.rels") || !names.iter().any(|name| is_workbook(name)) {
         return Err(SheetError::NoWorkbook);
     }
@@ -277,9 +287,11 @@ fn measure(cells: &mut CellReader<'_>, name: &str) -> Result<Extent, SheetError>
     let (mut last, mut rows, mut bytes) = ((first.row, first.column), 1_u64, first.text.len() as u64);
     while let Some(Filled { row, column, text }) = next(cells)? {
         if (row, column) <= last || row >= MOST_ROWS || column >= MOST_COLUMNS {
-            return Err(SheetError::Damaged(format!(
-                "in {name}, row {} of the sheet is out of place",
-                u64::from(row) + 1
+            let row = u64::from(row) + 1;
+            return Err(SheetError::Damaged(tr!(
+                "in {name}, row {row} of the sheet is out of place",
+                name,
+                row
             )));
         }
         rows += u64::from(row > last.0);

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::iter;
 
+use tr::tr;
+
 use crate::table::batch::Batch;
 use crate::table::encoding::Encoding;
 use crate::table::head::Head;
@@ -19,7 +21,7 @@ const GATHERED: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The place cannot be written to; nothing was done yet.
-    #[error("cannot create {target}: {cause}; {}", advice(cause, flag))]
+    #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
     Create {
         /// Where the output was to go.
         target: Target,
@@ -29,7 +31,7 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// Writing failed on the way; a file that stood there before is untouched.
-    #[error("cannot write to {target}: {cause}; {}", advice(cause, flag))]
+    #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
     Write {
         /// Where the output goes.
         target: Target,
@@ -39,7 +41,7 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// The complete output could not be put under its name.
-    #[error("cannot put the finished output in place as {target}: {cause}; {}", advice(cause, flag))]
+    #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
     Finish {
         /// Where the output goes.
         target: Target,
@@ -63,19 +65,19 @@ fn advice(cause: &io::Error, flag: &str) -> String {
     use io::ErrorKind as Kind;
     match cause.kind() {
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
-            "make room and run the same command again".to_owned()
+            tr!("make room and run the same command again")
         }
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
-            format!("get permission to write in that directory, or choose another place with {flag}")
+            tr!("get permission to write in that directory, or choose another place with {flag}", flag)
         }
         Kind::NotFound | Kind::NotADirectory => {
-            format!("create the directory first, or choose another place with {flag}")
+            tr!("create the directory first, or choose another place with {flag}", flag)
         }
-        Kind::IsADirectory => format!("name a file in it with {flag}"),
+        Kind::IsADirectory => tr!("name a file in it with {flag}", flag),
         Kind::BrokenPipe => {
-            "the program that reads the output has ended; run again with one that reads to the end".to_owned()
+            tr!("the program that reads the output has ended; run again with one that reads to the end")
         }
-        _ => format!("choose another place with {flag}, or put this right, and run the same command again"),
+        _ => tr!("choose another place with {flag}, or put this right, and run the same command again", flag),
     }
 }
 

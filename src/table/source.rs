@@ -271,7 +271,7 @@ mod tests {
     fn a_table_is_read_as_it_is_written() {
         let text = "\u{feff}\n姓名;手机\r\n\r\n张三;\"138\"\r\n\"李\n四\";138\"x\r\n王五;\n\r\n\n";
         let mut source = open(&[text.as_bytes()]).unwrap();
-        let why = "told by its mark";
+        let why = crate::table::guess::Sign::Mark;
         let dialect = Dialect { encoding: Encoding::Utf8, why, bom: true, delimiter: b';', headers: true };
         assert_eq!((source.dialect(), source.width()), (&dialect, 2));
         assert_eq!((source.columns()[0].index, source.columns()[0].name.as_deref()), (1, Some("手机")));

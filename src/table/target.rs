@@ -6,6 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 
+use tr::tr;
+
 use crate::table::draft::{Draft, directory};
 
 /// Where an output is to go.
@@ -31,7 +33,7 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stdout => f.write_str("standard output"),
+            Self::Stdout => f.write_str(&tr!("standard output")),
             Self::File(path) => path.display().fmt(f),
         }
     }
@@ -128,7 +130,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
         let Ok(link) = fs::read_link(&path) else { return Ok(path) };
         path = directory(&path).join(link);
     }
-    Err(io::Error::other("too many symbolic links"))
+    Err(io::Error::other(tr!("too many symbolic links")))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn every_row_says_how_its_id_compares() {
     assert_eq!(account["expected"], json!({"match": 3, "mismatch": 3, "missing": 3}));
     // A second try fills in what was open, and counts the rows that keep theirs.
     let script = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
-    let asked = api.ledger().calls().len();
+    let asked = u64::try_from(api.ledger().calls().len()).unwrap();
     api.change(|next| {
         next.calls.insert(asked, dingmap::sandbox::script::Answer::Json(script.to_owned()));
     });

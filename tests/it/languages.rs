@@ -3,6 +3,7 @@
 //! `plants`.
 
 mod plants;
+mod runs;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use clap::{Command, CommandFactory};
 use dingmap::app::cli::Cli;
 use dingmap::app::language::Language;
 use rspolib::{POEntry, pofile};
-use texts::{Text, holes, spoken, unspoken, words};
+use texts::{Text, flags, holes, spoken, unspoken, words};
 use tr::Translator;
 
 use crate::tidy::sources;
@@ -89,6 +90,9 @@ fn untranslated(texts: &[Text], translated: &[Translated]) -> Vec<String> {
             let (wanted, given) = (holes(text.many.as_ref().unwrap_or(&text.one)), holes(said));
             if text.filled && wanted != given {
                 found.push(format!("{file}: {:?} has {wanted:?}, and its translation {given:?}", text.one));
+            }
+            if flags(text.many.as_ref().unwrap_or(&text.one)) != flags(said) {
+                found.push(format!("{file}: other flags in the translation of {:?}", text.one));
             }
             let chinese = said.chars().any(|sign| ('\u{4e00}'..='\u{9fff}').contains(&sign));
             if !chinese && words(&text.one) > 0 && !SAME.iter().any(|(same, _)| *same == text.one) {

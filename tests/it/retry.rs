@@ -16,6 +16,11 @@ fn retry(api: &Api, file: &Path) -> Command {
     command
 }
 
+/// How many calls the server saw so far, and so the place of the next one.
+fn calls(api: &Api) -> u64 {
+    u64::try_from(api.ledger().calls().len()).unwrap()
+}
+
 fn found(userid: &str) -> Answer {
     Answer::Json(format!("{{\"errcode\":0,\"errmsg\":\"ok\",\"result\":{{\"userid\":\"{userid}\"}}}}"))
 }
@@ -49,12 +54,12 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
         file.display()
     );
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
-    let asked = api.ledger().calls().len();
+    let asked = calls(&api);
     // Still busy: two numbers are asked, once each although one stands in two rows, and nothing changes.
     let ended = run(retry(&api, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), first);
-    assert_eq!(api.ledger().calls().len(), asked + 2);
+    assert_eq!(calls(&api), asked + 2);
     assert!(ended.stderr.contains(", 3 rows kept as they were\n"), "{}", ended.stderr);
     for line in [
         "found                1",
@@ -91,7 +96,7 @@ fn where_nothing_is_left_the_file_is_not_touched() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let (input, file, summary) = (desk.file("in.csv", staff(5)), desk.path("out.csv"), desk.path("run.json"));
     assert_eq!(run(&mut api.resolve(&input, &file)).status, Some(0));
-    let (asked, before) = (api.ledger().calls().len(), fs::metadata(&file).unwrap().modified().unwrap());
+    let (asked, before) = (calls(&api), fs::metadata(&file).unwrap().modified().unwrap());
     // Not even credentials are needed.
     let mut command = retry(&api, &file);
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
@@ -102,7 +107,7 @@ fn where_nothing_is_left_the_file_is_not_touched() {
         "{}",
         ended.stderr
     );
-    assert_eq!(api.ledger().calls().len(), asked);
+    assert_eq!(calls(&api), asked);
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
     fits("summary", &account);
@@ -112,7 +117,7 @@ fn where_nothing_is_left_the_file_is_not_touched() {
     let ended = run(retry(&api, &file).arg("-o").arg(&other));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&other).unwrap(), fs::read(&file).unwrap());
-    assert_eq!(api.ledger().calls().len(), asked);
+    assert_eq!(calls(&api), asked);
 }
 
 #[test]
@@ -185,7 +190,7 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
         let ended = run(command.args(["-d", "|", "-e", encoding, "-c", "手机", "--max-retries", "0"]));
         assert_eq!(ended.status, Some(4), "{encoding}: {}", ended.stderr);
         let before = fs::read(&file).unwrap();
-        let asked = api.ledger().calls().len();
+        let asked = calls(&api);
         api.change(|script| {
             script.calls.insert(asked, found("新人"));
         });

@@ -26,7 +26,8 @@ const LOGGING: [&str; 8] =
 /// Calls whose texts are for programs: `family` is a metric with what it means.
 const MEASURING: [&str; 1] = ["family"];
 /// Calls that look for a text in what another program said.
-const COMPARING: [&str; 5] = ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix"];
+const COMPARING: [&str; 6] =
+    ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix", "split"];
 
 /// Texts that look like prose and are not for people: the file, the text, and what it is.
 const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
@@ -83,6 +84,13 @@ pub(crate) fn holes(text: &str) -> BTreeSet<String> {
     inside
         .map(|name| if name.is_empty() { next.next().unwrap_or(0).to_string() } else { name.to_owned() })
         .collect()
+}
+
+/// The flags that a text names, such as `--column`.
+pub(crate) fn flags(text: &str) -> BTreeSet<&str> {
+    let is_name = |sign: char| sign.is_ascii_lowercase() || sign == '-';
+    let pieces = text.split(|sign| !is_name(sign));
+    pieces.filter(|piece| piece.starts_with("--") && piece.len() > 2).collect()
 }
 
 /// Where the bracket at `open` closes.

@@ -79,6 +79,7 @@ impl Way {
             headers: HEADERS[usize::from(written >> 6)],
             lossy: read & 1 > 0,
             flexible: read & 2 > 0,
+            resolved: false,
             skip_lines: u64::from(read >> 2 & 3),
             columns: match [columns & 7, columns >> 6] {
                 [0 | 1, _] => Vec::new(),

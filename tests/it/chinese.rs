@@ -1,0 +1,302 @@
+//! The program under a Chinese locale: what it says on every stream is Chinese but for names, flags and statuses, its help and its
+//! refusals among it; what programs read is as under any other.
+
+use std::path::Path;
+use std::process::Command;
+
+use clap::CommandFactory;
+use dingmap::app::cli::Cli;
+use dingmap::domain::outcome::Status;
+use unicode_width::UnicodeWidthStr;
+
+use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
+
+/// Words with small letters that Chinese text may have, beside flags, paths, statuses and what stands in backticks.
+const NAMES: [&str; 11] = [
+    "Excel",
+    "dingmap",
+    "errmsg",
+    "errcode",
+    "key",
+    "secret",
+    "resolve",
+    "plain",
+    "prefixed",
+    "sandbox",
+    "sandbox-key",
+];
+
+fn chinese(command: &mut Command) -> &mut Command {
+    command.env_remove("LC_ALL").env("LANG", "zh_CN.UTF-8")
+}
+
+fn is_chinese(letter: char) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&letter)
+}
+
+/// The words of a text that are English: a flag, a path, a variable, a status, a unit of bytes and the like are none.
+fn english(text: &str, names: &[&str]) -> Vec<String> {
+    let outside = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+    let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_./:<>".contains(letter));
+    let words = outside.split(ends).map(|word| word.trim_matches([':', '.']));
+    let is_english = |word: &&str| {
+        let letters = word.chars().filter(char::is_ascii_lowercase).count();
+        let known = NAMES.contains(word)
+            || names.contains(word)
+            || Status::ALL.iter().any(|status| word.split(' ').all(|word| status.name() == word));
+        letters > 1 && !word.starts_with('-') && !word.contains(['/', '.', ':']) && !known
+    };
+    words.filter(is_english).map(str::to_owned).collect()
+}
+
+/// Sees that a text is Chinese, but for these names.
+#[track_caller]
+fn says_chinese(text: &str, names: &[&str]) {
+    assert!(text.chars().any(is_chinese), "{text}");
+    for line in text.lines() {
+        let words = english(line, names);
+        assert!(words.is_empty(), "{words:?} in {line:?} of\n{text}");
+    }
+}
+
+fn sample(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+}
+
+#[test]
+fn english_words_are_told_from_names() {
+    assert_eq!(english("已写入 staff.csv，加上 --max-age 1d；not_found 见 `dingmap plan`", &[]), [""; 0]);
+    assert_eq!(english("第 3 行：the cell is empty", &[]), ["the", "cell", "is", "empty"]);
+}
+
+#[test]
+fn a_whole_run_says_chinese_and_writes_the_same_rows() {
+    let desk = Desk::new();
+    let output = desk.path("out.csv");
+    let mut command = dingmap();
+    command.arg("resolve").arg(sample("staff.csv")).arg("-o").arg(&output).arg("--sandbox");
+    let ended = run(chinese(&mut command).env("DINGMAP_RETRY_MAX", "1s"));
+    assert_eq!((ended.status, &*ended.stdout), (Some(4), ""), "{}", ended.stderr);
+    // The progress line has statuses as words.
+    says_chinese(&ended.stderr, &["not", "bad", "number", "out", "of", "scope"]);
+    for part in ["200 行", "有表头", "不重复号码", "次调用", "已写入", "企业中没有人使用该号码"]
+    {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    let (told, golden) = (rows(&output), rows(&sample("staff.resolved.csv")));
+    assert_eq!(told.len(), golden.len());
+    let mut reworded = 0;
+    for (mut told, mut golden) in told.into_iter().zip(golden) {
+        let (said, english) = (told.remove("errmsg").unwrap(), golden.remove("errmsg").unwrap());
+        assert_eq!(told, golden);
+        if golden["status"] == "invalid" {
+            reworded += 1;
+            says_chinese(&said, &[]);
+        } else {
+            let own = english.find(" (").unwrap_or(english.len());
+            assert!(said.starts_with(&english[..own]), "the API's own words stay: {said} {english}");
+        }
+    }
+    assert_eq!(reworded, 5);
+}
+
+#[test]
+fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
+    let ended = run(chinese(dingmap().arg("plan").arg(sample("staff.csv"))));
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+    says_chinese(&ended.stdout, &[]);
+    let table: Vec<_> = ended.stdout.lines().skip(2).filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(table.len(), 8, "{}", ended.stdout);
+    for line in table {
+        let (before, _) = line.split_at(line.rfind("  ").filter(|at| *at > 30).unwrap_or(line.len()));
+        assert_eq!(before.trim_end().width(), 32, "{line}");
+    }
+    let json = |command: &mut Command| {
+        let mut told: serde_json::Value = serde_json::from_str(&run(command.arg("--json")).stdout).unwrap();
+        // The moment, and what is a text for people.
+        for texts in ["time", "invalid"] {
+            told.as_object_mut().unwrap().remove(texts);
+        }
+        told["input"].as_object_mut().unwrap().retain(|key, _| key != "encoding_reason" && key != "columns");
+        told
+    };
+    assert_eq!(
+        json(chinese(dingmap().arg("plan").arg(sample("staff.csv")))),
+        json(dingmap().arg("plan").arg(sample("staff.csv")))
+    );
+}
+
+#[test]
+fn differences_and_the_state_are_told_in_chinese() {
+    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (old, new) = (desk.path("old.csv"), desk.path("new.csv"));
+    let first = desk.file("a.csv", "mobile\n13900000000\n13900000001\n");
+    let second = desk.file("b.csv", "mobile\n13900000000\n13900000002\nx\n");
+    for (input, output) in [(&first, &old), (&second, &new)] {
+        let ended = run(chinese(&mut api.resolve(input, output)));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        says_chinese(&ended.stderr, &["mobile"]);
+    }
+    let mut command = dingmap();
+    command.arg("diff").args([&old, &new]).arg("-o").arg(desk.path("diff.csv"));
+    let ended = run(chinese(command.args(["--max-change", "5%"])));
+    assert_eq!(ended.status, Some(11), "{}", ended.stderr);
+    let changes = ["added", "removed", "changed", "lost", "gained", "same", "unknown"];
+    says_chinese(&ended.stderr, &[&changes[..], &["mobile", "shared_userid", "shared_number"]].concat());
+
+    let info = |command: &mut Command| {
+        run(chinese(command.args(["state", "info", "--state"]).arg(api.state()))
+            .env_remove("DINGMAP_NO_STATE"))
+    };
+    let ended = info(&mut dingmap());
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+    says_chinese(&ended.stdout, &["token", "app"]);
+    let mut command = dingmap();
+    let ended = run(chinese(command.args(["state", "forget", "--all", "--state"]).arg(api.state())));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    says_chinese(&ended.stderr, &[]);
+}
+
+#[test]
+fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
+    let desk = Desk::new();
+    let input = desk.file("in.csv", "mobile\n13900000000\n");
+    let input = input.to_str().unwrap();
+    for line in [
+        &["resolve"][..],
+        &["resolv"],
+        &["state"],
+        &["state", "forget"],
+        &["state", "forget", "--all", "--status", "found"],
+        &["state", "forget", "--status", "failed"],
+        &["resolve", input, "--ratee", "5"],
+        &["resolve", input, "--mainland", "x"],
+        &["resolve", input, "--workers", "0"],
+        &["resolve", input, "--workers", "many"],
+        &["resolve", input, "--max-calls", "99999999999999999999999"],
+        &["resolve", input, "--timeout", "5"],
+        &["resolve", input, "--timeout", "5 parsecs"],
+        &["resolve", input, "--timeout", "0s"],
+        &["resolve", input, "--rate", "none"],
+        &["resolve", input, "--region", "XX"],
+        &["resolve", input, "--delimiter", "ab"],
+        &["resolve", input, "--encoding", "klingon"],
+        &["resolve", input, "--quiet=x"],
+        &["resolve", input, "--rate", "1", "--rate", "2"],
+        &["resolve", input, "--rate"],
+        &["resolve", input, "--sandbox", "--endpoint", "https://oapi.dingtalk.io"],
+        &["resolve", input, "--state", "x", "--no-state"],
+        &["resolve", input, "--proxy", "http://u:p@localhost"],
+        &["resolve", input],
+        &["resolve", input, "--endpoint", "http://oapi.dingtalk.io"],
+        &["resolve", input, "--sandbox", "--start-at", "later"],
+        &["resolve", input, "--sandbox", "-o", input],
+        &["resolve", input, "--sandbox", "--retry-min", "1m"],
+        &["resolve", input, "--sandbox", "-c", "phone"],
+        &["plan", input, "--workers", "3"],
+        &["plan", input, "more"],
+        &["diff", "-", "-"],
+        &["diff", input, input, "--max-change", "much"],
+        &["help", "resolv"],
+        &["man", "--directory", "/proc/none"],
+        &["--lang", "xx", "plan", input],
+    ] {
+        let ended = run(chinese(dingmap().args(line)));
+        let plain = run(dingmap().args(line));
+        assert_eq!(
+            (ended.status, ended.stdout.is_empty()),
+            (plain.status, plain.stdout.is_empty()),
+            "{line:?}: {}",
+            ended.stderr
+        );
+        // What was typed is repeated, and a system's own reason comes as the system says it.
+        let typed: Vec<_> = line.iter().flat_map(|word| word.split([' ', '='])).collect();
+        let names =
+            ["mobile", "en", "zh", "sec", "ms", "us", "min", "hours", "days", "weeks", "months", "years"];
+        let commands = [
+            "plan",
+            "diff",
+            "state",
+            "info",
+            "forget",
+            "compact",
+            "export",
+            "completions",
+            "man",
+            "help",
+            "ns",
+        ];
+        let system = ["No", "such", "file", "or", "directory", "os", "error"];
+        says_chinese(&ended.stderr, &[&typed[..], &names, &commands, &system].concat());
+    }
+}
+
+#[test]
+fn the_language_is_known_wherever_it_is_said() {
+    let refused = |ended: Ended| {
+        assert_eq!(ended.status, Some(2));
+        says_chinese(&ended.stderr, &["plan", "ratee"]);
+    };
+    refused(run(dingmap().args(["plan", "x.csv", "--ratee", "--lang", "zh"])));
+    refused(run(dingmap().args(["--lang=zh", "plan", "x.csv", "--ratee"])));
+    refused(run(dingmap().env("DINGMAP_LANG", "zh").args(["plan", "x.csv", "--ratee"])));
+    let help = run(dingmap().args(["plan", "--lang", "zh", "--help"]));
+    assert_eq!(help.status, Some(0));
+    assert!(help.stdout.contains("用法:"), "{}", help.stdout);
+    let ended = run(chinese(dingmap().args(["plan", "--ratee", "--lang", "en"])));
+    assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+}
+
+/// Whether a line of help has words of ours: not one of flags, of names alone or of a command to type.
+fn has_words(line: &str) -> bool {
+    let line = line.trim_start();
+    !line.starts_with("dingmap ") && !english(&line.replace(['<', '>', '[', ']', '|'], " "), &[]).is_empty()
+}
+
+#[test]
+fn the_help_of_every_command_is_chinese() {
+    fn names(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
+        all.push(path.to_vec());
+        for below in command.get_subcommands() {
+            names(below, &[path, &[below.get_name().to_owned()]].concat(), all);
+        }
+    }
+    let mut all = Vec::new();
+    names(&Cli::command(), &[], &mut all);
+    assert!(all.len() > 10, "{all:?}");
+    for path in all {
+        for flag in ["-h", "--help"] {
+            let ended = run(chinese(dingmap().args(&path).arg(flag)));
+            assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{path:?} {flag}");
+            assert!(ended.stdout.contains("用法: dingmap"), "{}", ended.stdout);
+            for line in ended.stdout.lines() {
+                assert!(line.chars().any(is_chinese) || !has_words(line), "{path:?} {flag}: {line}");
+                assert!(line.width() <= 100, "{path:?} {flag}: {line}");
+                for word in ["[default", "[env", "[possible values", "Usage", "Options", "Print help"] {
+                    assert!(!line.contains(word), "{path:?} {flag}: {line}");
+                }
+            }
+        }
+    }
+    let same = run(chinese(dingmap().args(["help", "plan"]))).stdout;
+    assert_eq!(same, run(chinese(dingmap().args(["plan", "--help"]))).stdout);
+    let told = run(dingmap().args(["resolve", "--lang", "zh", "--help"])).stdout;
+    for part in ["[默认: 500ms]", "[环境变量: DINGMAP_RETRY_MIN]", "- plain: 十一位数字", "退出状态:"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn the_manual_and_what_a_shell_is_told_are_chinese() {
+    let manual = run(chinese(dingmap().arg("man")));
+    assert_eq!(manual.status, Some(0));
+    for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认: 5"] {
+        assert!(manual.stdout.contains(part), "{part}");
+    }
+    // As the script for fish asks.
+    let mut command = dingmap();
+    command.env("DINGMAP_COMPLETE", "fish").args(["--", "dingmap", "resolve", "--max-r"]);
+    let told = run(chinese(&mut command));
+    assert!(told.stdout.contains("--max-retries") && told.stdout.contains("重试"), "{}", told.stdout);
+}

@@ -1,0 +1,254 @@
+//! The file of `--config`: what beats what, how paths count, what is refused and where, and that `--print-config` tells the
+//! truth of it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{Api, Desk, dingmap, rows, run, staff, unlimited};
+
+/// The settings of a command line, as lines with their blanks made one.
+fn settings(command: &mut Command) -> Vec<String> {
+    let ended = run(command.arg("--print-config"));
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{}", ended.stdout);
+    ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[track_caller]
+fn has(settings: &[String], line: &str) {
+    assert!(settings.iter().any(|known| known == line), "{line:?} is not in {settings:#?}");
+}
+
+fn resolve(config: &Path) -> Command {
+    let mut command = dingmap();
+    command.env_remove("DINGMAP_NO_STATE").arg("resolve").arg("--config").arg(config);
+    command
+}
+
+/// What is said of a file with this content.
+fn refused(desk: &Desk, content: &str) -> String {
+    let config = desk.file("bad.toml", content);
+    let ended = run(resolve(&config).arg("staff.csv"));
+    assert_eq!((ended.status, &*ended.stdout), (Some(2), ""), "{content}: {}", ended.stderr);
+    ended.stderr.strip_prefix(&format!("dingmap: {}:", config.display())).unwrap_or(&ended.stderr).to_owned()
+}
+
+#[test]
+fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
+    let desk = Desk::new();
+    let text = "rate = 1\nworkers = 2\n\n[plan]\nrate = 7\n\n[profile.night]\nrate = 3\n\n[profile.night.resolve]\nworkers = 4\n";
+    let config = desk.file("c.toml", text);
+    let at = config.display();
+    has(&settings(&mut resolve(&config)), &format!("rate = 1 # {at}:1"));
+    let night = || {
+        let mut command = resolve(&config);
+        command.args(["--profile", "night"]);
+        command
+    };
+    has(&settings(&mut night()), &format!("rate = 3 # {at}:8, profile night"));
+    has(&settings(&mut night()), &format!("workers = 4 # {at}:11, profile night"));
+    has(&settings(&mut night()), "max-retries = 5 # default");
+    has(&settings(night().env("DINGMAP_RATE", "5")), "rate = 5 # variable DINGMAP_RATE");
+    has(&settings(night().env("DINGMAP_RATE", "5").args(["-r", "6"])), "rate = 6 # command line");
+    // For one command; and a profile's is stronger than that.
+    let plan = |args: &[&str]| settings(dingmap().arg("plan").args(args).env("DINGMAP_CONFIG", &config));
+    has(&plan(&[]), &format!("rate = 7 # {at}:5"));
+    has(&plan(&["--profile", "night"]), &format!("rate = 3 # {at}:8, profile night"));
+    let named =
+        settings(dingmap().arg("plan").env("DINGMAP_CONFIG", &config).env("DINGMAP_PROFILE", "night"));
+    has(&named, &format!("rate = 3 # {at}:8, profile night"));
+    // Wherever on the line it stands.
+    has(&settings(dingmap().arg("--config").arg(&config).arg("plan")), &format!("rate = 7 # {at}:5"));
+}
+
+#[test]
+fn the_sample_is_read_and_its_print_is_a_file_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sample = Path::new("samples/dingmap.toml");
+    let print = |command: &mut Command| settings(command.current_dir(root));
+    let told = print(resolve(sample).args(["--profile", "nightly"]));
+    has(&told, "[resolve]");
+    // So the README shows it.
+    let shown = include_str!("../../README.md").split("--print-config --rate 5\n").nth(1).unwrap();
+    for line in
+        shown.split("```").next().unwrap().lines().filter(|line| *line != "…" && !line.starts_with("rate"))
+    {
+        has(&told, &line.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    has(&told, r#"column = ["手机号", "备用手机"] # samples/dingmap.toml:9"#);
+    has(&told, r#"output = "samples/mapped.csv" # samples/dingmap.toml:25, profile nightly"#);
+    has(&told, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
+    has(&told, "# max-calls = # not set");
+    let diff = print(dingmap().args(["diff", "--config", "samples/dingmap.toml", "--profile", "nightly"]));
+    has(&diff, r#"max-change = "5%" # samples/dingmap.toml:31, profile nightly"#);
+    has(&diff, r#"output = "-" # default"#);
+    let rehearsal = print(resolve(sample).args(["--profile", "rehearsal"]));
+    assert!(rehearsal.iter().any(|line| line.starts_with("sandbox = true # samples/dingmap.toml:")));
+    // What is printed can be named with --config, and then says the same, save for where from.
+    let desk = Desk::new();
+    let printed = desk.file("printed.toml", told.join("\n"));
+    let again = settings(&mut resolve(&printed));
+    for line in told
+        .iter()
+        .filter(|line| line.contains(" = ") && !line.starts_with("# ") && !line.contains("samples/m"))
+    {
+        let setting = line.split(" # ").next().unwrap();
+        // Paths that are not absolute count from the folder of the new file.
+        if !setting.contains("samples/") {
+            assert!(again.iter().any(|other| other.starts_with(setting)), "{setting} is not in {again:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_goes_by_the_file() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let folder = desk.path("etc");
+    std::fs::create_dir(&folder).unwrap();
+    let input = desk.file("staff.csv", staff(3).replace("mobile", "工号,mobile").replace("\n1", "\n7,1"));
+    let endpoint = api.endpoint();
+    let text = format!(
+        "endpoint = \"{endpoint}\"\ncolumn = [\"mobile\"]\nrate = \"unlimited\"\nno-state = true\n\n[resolve]\noutput = \"mapped.csv\"\nmax-calls = 2\nshow-sent = true\n[profile.all.resolve]\nmax-calls = 9\n"
+    );
+    std::fs::write(folder.join("c.toml"), text).unwrap();
+    let job = || {
+        let mut command = resolve(&folder.join("c.toml"));
+        command
+            .arg(&input)
+            .env("DINGTALK_APP_KEY", "sandbox-key")
+            .env("DINGTALK_APP_SECRET", "sandbox-secret");
+        command
+    };
+    assert_eq!(run(&mut job()).status, Some(6), "two calls are not enough");
+    let ended = run(job().args(["--profile", "all"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let told = rows(&folder.join("mapped.csv"));
+    assert_eq!(told.iter().filter(|row| row["status"] == "found").count(), 3);
+    assert!(told[0].contains_key("mobile_sent"));
+    // A switch that the file turns on is turned off by its variable.
+    let ended = run(job().args(["--profile", "all"]).env("DINGMAP_SHOW_SENT", "false"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(!rows(&folder.join("mapped.csv"))[0].contains_key("mobile_sent"));
+}
+
+#[test]
+fn of_two_that_exclude_each_other_the_stronger_counts() {
+    let desk = Desk::new();
+    let input = desk.file("staff.csv", staff(1));
+    let config = desk.file("c.toml", "endpoint = \"http://127.0.0.1:9\"\nno-state = true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n");
+    let job =
+        |args: &[&str]| run(resolve(&config).arg(&input).args(args).arg("-o").arg(desk.path("out.csv")));
+    let none = job(&["--sandbox"]);
+    assert_eq!(none.status, Some(0), "the flag beats the endpoint of the file: {}", none.stderr);
+    assert_eq!(job(&["--profile", "r"]).status, Some(0), "and so does a profile");
+    let ended = job(&["--profile", "x"]);
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--sandbox and --endpoint exclude each other"), "{}", ended.stderr);
+    // The endpoint on the line beats the sandbox of the profile: then there are no credentials.
+    assert_eq!(job(&["--profile", "r", "--endpoint", "http://127.0.0.1:9"]).status, Some(5));
+    // The profile's state beats the file's switch against one.
+    assert_eq!(job(&["--profile", "both", "--sandbox"]).status, Some(0));
+    assert!(desk.path("s.redb").exists());
+}
+
+#[test]
+fn mistakes_are_told_with_line_and_suggestion() {
+    let desk = Desk::new();
+    for (content, told) in [
+        ("rate = 3\nwrokers = 4\n", "2: there is no flag wrokers; did you mean workers?"),
+        (
+            "[resolve]\nrate = 3\njson = true\n",
+            "3: there is no flag json; `dingmap resolve --help` has them all",
+        ),
+        ("[reslove]\nrate = 1\n", "1: there is no part reslove; did you mean resolve?"),
+        ("[profile.a.plan]\nmax-calls = 1\n", "2: there is no flag max-calls"),
+        ("config = \"x\"\n", "1: there is no flag config"),
+        ("all = true\n", "1: there is no flag all"),
+        ("# two\nworkers = \"8\"\n", "2: workers: this takes a whole number, without quotes"),
+        ("sandbox = \"yes\"\n", "1: sandbox: this takes true or false"),
+        ("[resolve]\noutput = 7\n", "2: output: this takes a file's name in quotes"),
+        ("output = \"x.csv\"\n", "1: output: each command writes something else; put this under [resolve]"),
+        ("workers = 0\n", "1: invalid value '0' for '--workers <N>': 0 is not in 1..=1024"),
+        ("verbose = 300\n", "1: "),
+        (
+            "mainland = \"prefix\"\n",
+            "1: invalid value 'prefix' for '--mainland <MAINLAND>' [possible values: plain, prefixed] tip: a similar value exists: 'prefixed'",
+        ),
+        ("timeout = 10\n", "1: invalid value '10' for '--timeout <D>'"),
+        ("column = [\"/(/\"]\n", "1: invalid value '/(/'"),
+        ("rate = 1\nrate = 2\n", "2: duplicate key"),
+        ("rate = \n", "1: "),
+        ("profile = 3\n", "1: a profile is a table"),
+        ("[profile]\nnight = 3\n", "2: a profile is a table"),
+        // A profile that this run does not ask for is checked all the same.
+        ("[profile.night]\nraet = 1\n", "2: there is no flag raet; did you mean rate?"),
+    ] {
+        let said = refused(&desk, content);
+        assert!(said.starts_with(told), "{content}: {said}");
+    }
+    let config = desk.file("c.toml", "[profile.nightly]\nrate = 1\n");
+    for (args, told) in [
+        (&["--profile", "nighty"][..], "has no profile nighty; did you mean nightly?"),
+        (&["--profile", "x"], "has no profile x; it has nightly"),
+    ] {
+        let ended = run(resolve(&config).arg("staff.csv").args(args));
+        assert!(ended.status == Some(2) && ended.stderr.contains(told), "{}", ended.stderr);
+    }
+    let ended = run(dingmap().args(["resolve", "staff.csv", "--profile", "x"]));
+    assert!(ended.status == Some(2) && ended.stderr.contains("give --config"), "{}", ended.stderr);
+    let ended = run(resolve(&desk.path("none.toml")).arg("staff.csv"));
+    assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{}", ended.stderr);
+    // Who asks for help gets it, whatever is wrong with a file.
+    let ended = run(dingmap().args(["resolve", "--help"]).env("DINGMAP_CONFIG", desk.path("none.toml")));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn secrets_are_neither_taken_nor_told() {
+    let desk = Desk::new();
+    for key in ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"] {
+        let said = refused(&desk, &format!("rate = 1\n{key} = \"geheim\"\n"));
+        assert!(said.starts_with("2: ") && said.contains("DINGTALK_APP_SECRET"), "{key}: {said}");
+        assert!(!said.contains("geheim"), "{said}");
+    }
+    let said = refused(&desk, "proxy = \"http://u:geheim@proxy:1\"\n");
+    assert!(said.contains("put this URL into DINGMAP_PROXY") && !said.contains("geheim"), "{said}");
+    let told = settings(
+        dingmap()
+            .arg("resolve")
+            .env("DINGMAP_PROXY", "http://u:geheim@proxy:1")
+            .env("DINGTALK_APP_SECRET", "geheim")
+            .env("DINGTALK_ACCESS_TOKEN", "geheim"),
+    );
+    has(&told, r#"proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
+    has(&told, "# DINGTALK_APP_SECRET is set");
+    has(&told, "# DINGTALK_APP_KEY is not set");
+    assert!(!told.concat().contains("geheim"), "{told:#?}");
+}
+
+#[test]
+fn no_file_is_read_unless_it_is_named() {
+    let desk = Desk::new();
+    for name in ["dingmap.toml", ".dingmap.toml"] {
+        desk.file(name, "rate = 3\n");
+    }
+    std::fs::create_dir_all(desk.path("dingmap")).unwrap();
+    desk.file("dingmap/config.toml", "rate = 3\n");
+    let told = settings(
+        dingmap()
+            .arg("plan")
+            .current_dir(desk.path(""))
+            .env("XDG_CONFIG_HOME", desk.path(""))
+            .env("HOME", desk.path("")),
+    );
+    has(&told, "rate = 20 # default");
+}
+
+#[test]
+fn the_file_speaks_for_the_language_too() {
+    let desk = Desk::new();
+    let config = desk.file("c.toml", "lang = \"zh\"\n");
+    let told =
+        |args: &[&str]| run(resolve(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args)).stderr;
+    assert!(told(&[]).contains("警告：环境变量 DINGMAP_WROKERS"), "{}", told(&[]));
+    assert!(told(&["--lang", "en"]).contains("warning: nothing reads"), "{}", told(&["--lang", "en"]));
+}
