@@ -94,10 +94,14 @@ pub struct Resolve {
     /// They are written as they came in, as the input of that try; - is standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = None::<&str>)]
     pub failed: Option<PathBuf>,
-    /// Ask only the rows of a resolved file that failed or are pending, and rewrite it in place (or to --output)
+    /// Ask only the failed and pending rows of a resolved file, in place
+    ///
+    /// The other rows stay as they are, to the byte; with --output the file itself does, too
     #[arg(long, env = "DINGMAP_RETRY_FAILED", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub retry_failed: bool,
-    /// Compare with the user ids in this column: append a column expected with match, mismatch or missing
+    /// Compare with the user ids in this column
+    ///
+    /// A column expected is appended: match, mismatch or missing, and nothing where no id is on file or no answer is definitive
     #[arg(long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_EXPECT", help_heading = "Input and output")]
     pub expect: Option<ColumnChoice>,
     /// How the input is read

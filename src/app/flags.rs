@@ -227,9 +227,8 @@ pub struct Diff {
     /// The encoding of both files [default: detected]
     #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING", help_heading = "Input")]
     pub encoding: Option<Encoding>,
-    /// The sheet of both files, which are workbooks then: its name or its number from 1 [default: the first visible one with
-    /// rows]
-    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET")]
+    /// The sheet of both workbooks, by name or number [default: the first with rows]
+    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "Input")]
     pub sheet: Option<String>,
     /// Pass over so many lines above the header of both files
     #[arg(long, value_name = "N", env = "DINGMAP_SKIP_LINES", help_heading = "Input", default_value_t = 0)]

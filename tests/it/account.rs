@@ -32,7 +32,10 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
     let (lookups, tokens) = (ledger.calls().len(), ledger.token_calls().len());
     assert_eq!(account["calls"]["lookups"], json!(lookups));
     assert_eq!(account["calls"]["token"], json!(tokens));
-    assert_eq!(account["numbers"], json!({"asked": ledger.distinct(), "rows_shared": 1, "rows_known": 0}));
+    assert_eq!(
+        account["numbers"],
+        json!({"asked": ledger.distinct(), "rows_shared": 1, "rows_known": 0, "rows_kept": 0})
+    );
     let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
         "out_of_scope": 0, "failed": 1, "pending": 0});
     assert_eq!(account["rows"], rows);

@@ -305,7 +305,11 @@ fn what_failed_can_be_asked_again_alone_and_that_is_said() {
     let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
     let (_, ended) = calls_of(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let way = format!("dingmap resolve {} --retry-failed", output.display());
+    assert!(ended.stderr.contains(&way), "{}", ended.stderr);
+    // Where the rows have gone nobody knows where, the state has to do.
     let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];
+    let (_, ended) = calls_of(&api, &input, Path::new("-"), &["--max-retries", "0"]);
     assert!(ended.stderr.contains(&flags.join(" ")), "{}", ended.stderr);
     let again = [&flags[..], &["--max-retries", "0"]].concat();
     assert_eq!(calls_of(&api, &input, &output, &again).0, 1);
