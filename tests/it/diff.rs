@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{Api, Desk, Ended, dingmap, run, staff, unlimited};
 
+mod means;
 mod oracle;
 
 const HEADER: &str = "change,key,old_userid,new_userid,old_status,new_status,old_line,new_line\n";

@@ -1,0 +1,92 @@
+//! What `diff` is given and how it says how far it is: sheets of workbooks, files without a header, longer rows, progress.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::{counted, diff, table};
+use crate::harness::{Desk, run};
+use crate::workbooks::workbook;
+
+/// A sheet whose rows have these cells, all texts.
+fn sheet(csv: &str) -> String {
+    let cell = |cell: &str| format!(r#"<c t="inlineStr"><is><t>{cell}</t></is></c>"#);
+    let row = |row: &str| format!("<row>{}</row>", row.split(',').map(cell).collect::<Vec<_>>().concat());
+    csv.lines().map(row).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn sheets_are_chosen_by_one_name_in_both_workbooks() {
+    let desk = Desk::new();
+    let book = |name: &str, userid: &str| {
+        let staff = sheet(&table(&[("13800138000", userid, "found"), ("13800138001", "u1", "found")]));
+        let cover = sheet("a,b\nc,d\n");
+        desk.file(name, workbook(&[("cover", "visible", &cover), ("staff", "visible", &staff)]))
+    };
+    let (old, new) = (book("old.xlsx", "before"), book("new.xlsx", "after"));
+    let ended = run(diff(&old, &new).args(["--sheet", "staff"]));
+    assert_eq!(ended.status, Some(10), "{}", ended.stderr);
+    assert_eq!((counted(&ended, "changed"), counted(&ended, "same")), (1, 1), "{}", ended.stderr);
+    // Without it the first one counts, which has no answers.
+    let ended = run(&mut diff(&old, &new));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("there is no column \"userid\""), "{}", ended.stderr);
+    let plain = desk.file("plain.csv", table(&[("13800138000", "u", "found")]));
+    let ended = run(diff(&plain, &new).args(["--sheet", "staff"]));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--sheet chooses a sheet of an Excel workbook"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
+    let desk = Desk::new();
+    let good = desk.file("good.csv", table(&[("13800138000", "u", "found")]));
+    let bare = table(&[("13800138000", "u", "found")]);
+    let bare = desk.file("bare.csv", bare.split_once('\n').unwrap().1);
+    let ended = run(&mut diff(&good, &bare));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    let words = "line 1: this row is data and no header";
+    assert!(
+        ended.stderr.contains(words) && ended.stderr.contains("all 6 columns above it"),
+        "{}",
+        ended.stderr
+    );
+    // With that line above it, it is compared.
+    let header = table(&[]);
+    let named = desk.file("named.csv", header + &fs::read_to_string(&bare).unwrap());
+    assert_eq!(run(&mut diff(&good, &named)).status, Some(0));
+    let long = desk.file("long.csv", table(&[("13800138000", "u", "found")]).replace(",ok", ",ok,more"));
+    let ended = run(&mut diff(&good, &long));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 2: cells in this row: 7, in the first row: 6"), "{}", ended.stderr);
+    // A flag that it has not is not recommended.
+    assert!(!ended.stderr.contains("or keep such rows whole with --flexible"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("give the first row as many cells"), "{}", ended.stderr);
+}
+
+#[test]
+fn how_far_it_is_is_told_while_it_reads() {
+    let desk = Desk::new();
+    let rows = table(&[("13800138000", "u", "found"), ("13800138001", "u1", "found")]);
+    let new = desk.file("new.csv", &rows);
+    let mut command = diff(Path::new("-"), &new);
+    command.args(["--progress", "json"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut old = child.stdin.take().unwrap();
+    old.write_all(rows.as_bytes()).unwrap();
+    old.flush().unwrap();
+    // An object a second, as long as the old file has not ended: soon one that has its rows.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = lines.by_ref().filter(|line| line.starts_with('{')).take(60).find_map(|line| {
+        let told: Value = serde_json::from_str(&line).unwrap();
+        (told["old_rows"] == 2).then_some(told)
+    });
+    let told = told.unwrap();
+    assert_eq!((&told["new_rows"], &told["compared"]), (&0.into(), &0.into()), "{told}");
+    drop(old);
+    assert!(lines.any(|line| line == "2 rows before, 2 now"));
+    assert!(child.wait().unwrap().success());
+}
