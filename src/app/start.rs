@@ -44,28 +44,15 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let show = show(&cli.command).unwrap_or(&usual);
     let terminal = Terminal::new(show, gives_rows(&cli.command));
+    for warning in variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
+        terminal.say(&warning);
+    }
     let result =
         log::begin(show, &files(&cli.command), &terminal).and_then(|()| run(&cli.command, &terminal));
     ended(result, &terminal)
 }
 
-fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
-    info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
-    for warning in variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
-        terminal.say(&warning);
-    }
-    match command {
-        Command::Resolve(args) => resolve::resolve(args, terminal),
-        Command::Plan(args) => plan::plan(args, terminal),
-        Command::Diff(args) => diff::diff(args, terminal),
-        Command::Sandbox(args) => rehearsal::serve(args, terminal),
-        Command::State(command) => state::state(command, terminal),
-        Command::Completions { shell } => manual::completions(*shell),
-        Command::Man { directory } => manual::man(directory.as_deref()),
-    }
-}
-
-/// The exit status, of which people have been told by then.
+/// The exit status, of which people and the log have been told by then.
 fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
     let (exit, failure) = match result {
         Ok(exit) => (exit, None),
@@ -76,6 +63,19 @@ fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
         terminal.complain(&text);
     }
     exit.into()
+}
+
+fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
+    info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
+    match command {
+        Command::Resolve(args) => resolve::resolve(args, terminal),
+        Command::Plan(args) => plan::plan(args, terminal),
+        Command::Diff(args) => diff::diff(args, terminal),
+        Command::Sandbox(args) => rehearsal::serve(args, terminal),
+        Command::State(command) => state::state(command, terminal),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { directory } => manual::man(directory.as_deref()),
+    }
 }
 
 /// What a command is to show, where it has something to show.
