@@ -7,7 +7,7 @@ use std::process::Command;
 use clap::CommandFactory;
 use dingmap::app::cli::Cli;
 use dingmap::domain::outcome::Status;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
 
@@ -37,8 +37,8 @@ fn is_chinese(letter: char) -> bool {
 /// The words of a text that are English: a flag, a path, a variable, a status, a unit of bytes and the like are none.
 fn english(text: &str, names: &[&str]) -> Vec<String> {
     let outside = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
-    let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_./:<>".contains(letter));
-    let words = outside.split(ends).map(|word| word.trim_matches([':', '.']));
+    let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_./:".contains(letter));
+    let words = outside.split(ends).map(|word| word.trim_end_matches([':', '.']));
     let is_english = |word: &&str| {
         let letters = word.chars().filter(char::is_ascii_lowercase).count();
         let known = NAMES.contains(word)
@@ -108,8 +108,14 @@ fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
     let table: Vec<_> = ended.stdout.lines().skip(2).filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(table.len(), 8, "{}", ended.stdout);
     for line in table {
-        let (before, _) = line.split_at(line.rfind("  ").filter(|at| *at > 30).unwrap_or(line.len()));
+        let mut width = 0;
+        let passes = |letter: char| {
+            width += letter.width().unwrap_or_default();
+            width > 32
+        };
+        let (before, behind) = line.split_at(line.find(passes).unwrap_or(line.len()));
         assert_eq!(before.trim_end().width(), 32, "{line}");
+        assert!(behind.is_empty() || behind.starts_with("  "), "{line}");
     }
     let json = |command: &mut Command| {
         let mut told: serde_json::Value = serde_json::from_str(&run(command.arg("--json")).stdout).unwrap();
