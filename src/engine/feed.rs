@@ -142,8 +142,9 @@ pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Resul
         while let Some(chunk) = receiver.blocking_recv() {
             for (row, answer) in chunk.rows.zip(&chunk.answers) {
                 if manner.keeps(&chunk.load.batch, row).is_ok_and(|keeps| keeps.is_some()) {
-                    let expected = manner.expected(&chunk.load.batch, row);
-                    expected.into_iter().for_each(|word| sinks.findings.expect(word));
+                    if let Some(word) = manner.expected(&chunk.load.batch, row) {
+                        sinks.findings.expect(word);
+                    }
                     sinks.all.same_row(&chunk.load.batch, row)?;
                 } else {
                     sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
@@ -192,7 +193,9 @@ impl Sinks {
         cells.extend(sent.as_deref());
         if let Some(on_file) = manner.on_file(&load.batch, row) {
             let word = Expected::of(on_file, outcome);
-            word.into_iter().for_each(|word| self.findings.expect(word));
+            if let Some(word) = word {
+                self.findings.expect(word);
+            }
             cells.push(word.map_or("", Expected::name));
         }
         match manner.places() {
