@@ -249,6 +249,6 @@ fn the_file_speaks_for_the_language_too() {
     let config = desk.file("c.toml", "lang = \"zh\"\n");
     let told =
         |args: &[&str]| run(resolve(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args)).stderr;
-    assert!(told(&[]).contains("警告：环境变量 DINGMAP_WROKERS"), "{}", told(&[]));
+    assert!(told(&[]).starts_with("警告："), "{}", told(&[]));
     assert!(told(&["--lang", "en"]).contains("warning: nothing reads"), "{}", told(&["--lang", "en"]));
 }
