@@ -207,7 +207,8 @@ fn held(report: &Report) -> String {
 }
 
 /// A reply's time: in milliseconds, from a second on in seconds.
-fn brief(time: Duration) -> String {
+#[must_use]
+pub fn brief(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
         ..10.0 => format!("{millis:.1}{}", tr!("duration" => "ms")),
@@ -245,7 +246,9 @@ fn advise(text: &mut String, advice: &[Advice]) {
     }
 }
 
-fn meaning(status: Status) -> String {
+/// What a status means; nothing where its name says it.
+#[must_use]
+pub fn meaning(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!("nobody in the organisation has this number"),
@@ -263,7 +266,8 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// A duration with a tenth of a second below a minute, in whole seconds above.
-fn span(duration: Duration) -> String {
+#[must_use]
+pub fn span(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
         seconds(duration)
     } else {
@@ -282,6 +286,7 @@ mod tests {
             failed: Some(Target::File("failed.csv".into())),
             summary: None,
             metrics: None,
+            report: None,
         }
     }
 

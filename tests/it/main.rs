@@ -34,6 +34,7 @@ mod plan;
 mod progress;
 mod readme;
 mod refusals;
+mod report;
 mod retry;
 mod rows;
 mod samples;
