@@ -35,6 +35,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/plan.po"),
     include_str!("../language/zh-CN/diff.po"),
     include_str!("../language/zh-CN/state.po"),
+    include_str!("../language/zh-CN/report.po"),
     include_str!("../language/zh-CN/domain.po"),
     include_str!("../language/zh-CN/table.po"),
     include_str!("../language/zh-CN/store.po"),
