@@ -127,6 +127,7 @@ pub fn limit(cause: Limit) -> &'static str {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it like this")]
 fn worded<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(limit(*cause))
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use console::Term;
+use console::{Term, truncate_str};
 use indicatif::TermLike;
 
 use crate::app::glance::Glance;
@@ -15,13 +15,36 @@ const WIDEST: usize = 72;
 /// looked for in vain when the bar is taken away.
 const SPARE: usize = 2;
 
+/// What is seen of the work at a moment.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// A run.
+    Run(Box<Glance>),
+    /// Other work.
+    Work {
+        /// How far it is.
+        words: String,
+        /// The same as a part and a whole, once both are known.
+        share: Option<(u64, u64)>,
+    },
+}
+
 /// The lines of a moment, for a terminal of so many columns.
 #[must_use]
-pub fn lines(glance: &Glance, columns: u16, colours: bool) -> String {
+pub fn lines(seen: &Seen, columns: u16, colours: bool) -> String {
     let cells = usize::from(columns).saturating_sub(SPARE).max(1);
+    let strip = |(part, whole)| strip(part, whole, cells.min(WIDEST), colours);
     let mut lines = Vec::new();
-    lines.extend(glance.total.map(|total| strip(glance.rows, total, cells.min(WIDEST), colours)));
-    lines.extend([glance.course(cells), glance.counts(cells)]);
+    match seen {
+        Seen::Run(glance) => {
+            lines.extend(glance.total.map(|total| strip((glance.rows, total))));
+            lines.extend([glance.course(cells), glance.counts(cells)]);
+        }
+        Seen::Work { words, share } => {
+            lines.extend(share.map(strip));
+            lines.push(truncate_str(words, cells, "…").into_owned());
+        }
+    }
     lines.join("\n")
 }
 

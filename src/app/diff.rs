@@ -56,8 +56,9 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
-    let tally = runtime.block_on(compared(args, old, new, terminal));
-    terminal.finish();
+    let watch = Arc::default();
+    let tally = runtime.block_on(compared(args, old, new, terminal, &watch));
+    terminal.finish(|| object(&watch));
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     let tally = tally?;
@@ -117,12 +118,15 @@ fn opening(args: &Diff, sources: [&Source; 2]) -> String {
 }
 
 /// Compares the two, which a signal ends.
-async fn compared(args: &Diff, old: Source, new: Source, terminal: &Terminal) -> Result<Tally, Failure> {
-    let mut run = Run {
-        signals: Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?,
-        watch: Arc::default(),
-        terminal,
-    };
+async fn compared(
+    args: &Diff,
+    old: Source,
+    new: Source,
+    terminal: &Terminal,
+    watch: &Arc<Watch>,
+) -> Result<Tally, Failure> {
+    let signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+    let mut run = Run { signals, watch: Arc::clone(watch), terminal };
     // Sorting may take minutes: a place that cannot be written to is told before.
     let place = target(&args.output);
     let flag = "--output";
@@ -207,22 +211,24 @@ impl Run<'_> {
                     return Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted; nothing was written")));
                 }
                 _ = ticks.tick(), if period.is_some() => {
-                    self.terminal.course(&course(&self.watch), || object(&self.watch));
+                    let (words, share) = course(&self.watch);
+                    self.terminal.course(&words, share, || object(&self.watch));
                 }
             }
         }
     }
 }
 
-/// How far the comparison is, in words.
-fn course(watch: &Watch) -> String {
+/// How far the comparison is, in words, and as a share once both files are read.
+fn course(watch: &Watch) -> (String, Option<(u64, u64)>) {
     let ([old, new], compared) = (watch.read(), watch.compared());
+    let rows = old + new;
     if compared > 0 {
-        tr!("{compared} of {rows} rows compared", compared, rows = old + new)
+        (tr!("{compared} of {rows} rows compared", compared, rows), Some((compared, rows)))
     } else if new > 0 {
-        tr!("reading NEW: {rows} rows", rows = new)
+        (tr!("reading NEW: {rows} rows", rows = new), None)
     } else {
-        tr!("reading OLD: {rows} rows", rows = old)
+        (tr!("reading OLD: {rows} rows", rows = old), None)
     }
 }
 

@@ -288,7 +288,9 @@ impl Run<'_> {
         });
         self.account.advised(&advice);
         let expected = self.args.expect.as_ref().map(|_| &findings);
-        expected.into_iter().for_each(|findings| self.account.expected(findings));
+        if let Some(findings) = expected {
+            self.account.expected(findings);
+        }
         self.terminal.say(&if written {
             summary::closing(&report, took, &self.targets, expected, &advice)
         } else {

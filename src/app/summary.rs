@@ -30,9 +30,8 @@ pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
     let dialect = source.dialect();
     let (encoding, why) = (dialect.encoding, &dialect.why);
     let read = [
-        total.map(|total| match total {
-            0 => tr!("no rows below the header"),
-            _ => tr!("{n} row" | "{n} rows" % total),
+        total.map(|total| {
+            if total == 0 { tr!("no rows below the header") } else { tr!("{n} row" | "{n} rows" % total) }
         }),
         Some(if dialect.bom {
             tr!("{encoding} with byte order mark ({why})", encoding, why)

@@ -10,7 +10,7 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::app::bar::{Screen, lines};
+use crate::app::bar::{Screen, Seen, lines};
 use crate::app::flags::{Progress, Show};
 use crate::app::glance::Glance;
 
@@ -30,7 +30,7 @@ pub struct Terminal {
     manner: Manner,
     bar: ProgressBar,
     /// What the bar shows: nothing before the first look at a run.
-    seen: Arc<Mutex<Option<Glance>>>,
+    seen: Arc<Mutex<Option<Seen>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,9 @@ impl Terminal {
         let columns = term.clone();
         // The width is asked for at each drawing, since it changes when somebody pulls at the window.
         let write = move |_: &ProgressState, text: &mut dyn fmt::Write| {
-            if let Some(glance) = &*seen.lock().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(seen) = &*seen.lock().unwrap_or_else(PoisonError::into_inner) {
                 // Writing to a string does not fail.
-                let _ = text.write_str(&lines(glance, columns.size().1, colours));
+                let _ = text.write_str(&lines(seen, columns.size().1, colours));
             }
         };
         if let Ok(style) = ProgressStyle::with_template("{lines}") {
@@ -101,31 +101,34 @@ impl Terminal {
     /// Shows how far the run is.
     pub fn progress(&self, glance: &Glance) {
         match self.manner {
-            Manner::Bar => {
-                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(glance.clone());
-                self.bar.tick();
-            }
+            Manner::Bar => self.draw(Seen::Run(Box::new(glance.clone()))),
             Manner::Line => self.tell(glance),
             Manner::Json => self.say(&glance.json()),
             Manner::Silent => {}
         }
     }
 
-    /// Shows how far other work is than a run: `words`, or an `object` for programs.
-    pub fn course(&self, words: &str, object: impl FnOnce() -> String) {
+    /// Shows how far other work is than a run: `words` with a `share` of the whole once that is known, or an `object` for
+    /// programs.
+    pub fn course(&self, words: &str, share: Option<(u64, u64)>, object: impl FnOnce() -> String) {
         match self.manner {
-            Manner::Bar => {
-                self.bar.set_prefix(words.to_owned());
-                self.bar.tick();
-            }
+            Manner::Bar => self.draw(Seen::Work { words: words.to_owned(), share }),
             Manner::Line => self.say(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S"))),
             Manner::Json => self.say(&object()),
             Manner::Silent => {}
         }
     }
 
-    /// Takes the bar away.
-    pub fn finish(&self) {
+    fn draw(&self, seen: Seen) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        self.bar.tick();
+    }
+
+    /// Takes the bar of other work away; a program that reads along gets a last object.
+    pub fn finish(&self, object: impl FnOnce() -> String) {
+        if self.manner == Manner::Json {
+            self.say(&object());
+        }
         self.bar.finish_and_clear();
     }
 

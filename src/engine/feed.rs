@@ -148,7 +148,9 @@ pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Resul
                 if let Ok(Some(status)) = manner.keeps(batch, row) {
                     sinks.misses.note(batch.line(row), None, status, manner.said(batch, row));
                     let expected = manner.expected(batch, row);
-                    expected.into_iter().for_each(|word| sinks.findings.expect(word));
+                    if let Some(word) = expected {
+                        sinks.findings.expect(word);
+                    }
                     sinks.all.same_row(batch, row)?;
                 } else {
                     sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
@@ -199,7 +201,9 @@ impl Sinks {
         cells.extend(sent.as_deref());
         if let Some(on_file) = manner.on_file(&load.batch, row) {
             let word = Expected::of(on_file, outcome);
-            word.into_iter().for_each(|word| self.findings.expect(word));
+            if let Some(word) = word {
+                self.findings.expect(word);
+            }
             cells.push(word.map_or("", Expected::name));
         }
         match manner.places() {

@@ -11,6 +11,7 @@ use crate::table::listing::ColumnError;
 
 /// What the user settled; everything else is detected.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish by itself")]
 pub struct Options {
     /// The text's encoding.
     pub encoding: Option<Encoding>,

@@ -87,6 +87,9 @@ fn how_far_it_is_is_told_while_it_reads() {
     let told = told.unwrap();
     assert_eq!((&told["new_rows"], &told["compared"]), (&0.into(), &0.into()), "{told}");
     drop(old);
-    assert!(lines.any(|line| line == "2 rows before, 2 now"));
+    // And a last one when it is done.
+    let rest: Vec<_> = lines.take_while(|line| line != "2 rows before, 2 now").collect();
+    let told: Value = serde_json::from_str(&rest[rest.len() - 1]).unwrap();
+    assert_eq!((&told["old_rows"], &told["new_rows"], &told["compared"]), (&2.into(), &2.into(), &4.into()));
     assert!(child.wait().unwrap().success());
 }
