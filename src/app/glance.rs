@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(glance.counts(39), "found 12000 · not found 200 · failed 35");
         assert_eq!(glance.counts(12), "found 12000");
         glance.held = Some((Duration::from_mins(1), Limit::Platform));
-        assert!(glance.course(58).ends_with(" (the platform's capacity)"), "{}", glance.course(58));
+        assert!(glance.course(78).ends_with(" (the platform's capacity)"), "{}", glance.course(78));
         for cells in [38, 24] {
             assert!(glance.course(cells).starts_with("throttled until "), "{}", glance.course(cells));
         }
