@@ -56,6 +56,15 @@ fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
     let named =
         settings(dingmap().arg("plan").env("DINGMAP_CONFIG", &config).env("DINGMAP_PROFILE", "night"));
     has(&named, &format!("rate = 3 # {at}:8, profile night"));
+    // It may be a pipe, which can be read once.
+    let piped = settings(
+        dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(std::fs::File::open(&config).unwrap()),
+    );
+    has(&piped, "rate = 7 # /dev/stdin:5");
+    let mut cat = Command::new("cat").arg(&config).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let pipe = cat.stdout.take().unwrap();
+    has(&settings(dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(pipe)), "rate = 7 # /dev/stdin:5");
+    cat.wait().unwrap();
     // Wherever on the line it stands.
     has(&settings(dingmap().arg("--config").arg(&config).arg("plan")), &format!("rate = 7 # {at}:5"));
 }
