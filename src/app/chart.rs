@@ -220,12 +220,13 @@ fn rests(columns: &[Column]) -> Vec<(f64, f64)> {
 
 /// A round distance between the marks of an axis that reaches to `most`, and its round end.
 fn scale(most: f64) -> (f64, f64) {
-    let rough = most.max(0.1) / 4.0;
+    let most = if most > 0.0 { most } else { 1.0 };
+    let rough = most / 4.0;
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= rough);
     let step = step.unwrap_or(rough);
     // A line at the very top would be cut in half.
-    (step, (most / step + 0.05).ceil().max(1.0) * step)
+    (step, (most / step + 0.05).ceil() * step)
 }
 
 fn ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
@@ -255,9 +256,13 @@ fn clock(began: &Zoned, after: f64, format: &str) -> String {
     began.saturating_add(SignedDuration::from_secs_f64(after)).strftime(format).to_string()
 }
 
-/// With one decimal where it says something.
+/// With as many decimals as say something.
 fn decimal(number: f64) -> String {
-    if number < 100.0 { format!("{}", (number * 10.0).round() / 10.0) } else { grouped_float(number) }
+    match number {
+        ..1.0 => ((number * 1000.0).round() / 1000.0).to_string(),
+        ..100.0 => ((number * 10.0).round() / 10.0).to_string(),
+        _ => grouped_float(number),
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a speed above a hundred")]
@@ -291,7 +296,8 @@ mod tests {
         for (most, marks) in [
             (20.0, vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0]),
             (0.5, vec![0.0, 0.2, 0.4, 0.6]),
-            (0.0, vec![0.0, 0.05]),
+            (0.0, vec![0.0, 0.25, 0.5, 0.75, 1.0, 1.25]),
+            (0.02, vec![0.0, 0.005, 0.01, 0.015, 0.02, 0.025]),
             (4994.0, vec![0.0, 2000.0, 4000.0, 6000.0]),
         ] {
             let (step, top) = scale(most);
@@ -307,8 +313,8 @@ mod tests {
         let labels = |end| times(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
         assert_eq!(labels(10.0), ["14:03:30", "14:03:35"]);
         assert_eq!(labels(4.0 * 3600.0), ["15:00", "16:00", "17:00"]);
-        assert_eq!(labels(36.0 * 3600.0), ["00:00", "12:00", "00:00"]);
-        assert_eq!(labels(20.0 * 86_400.0).len(), 4);
+        assert_eq!(labels(36.0 * 3600.0), ["00:00", "12:00"]);
+        assert_eq!(labels(20.0 * 86_400.0), ["00:00"; 3]);
         let (seconds, _) = times(&began, 10.0)[0];
         assert!((seconds - 2.5).abs() < 1e-9, "{seconds}");
     }
