@@ -18,7 +18,7 @@ use crate::app::advising::{self, Facts};
 use crate::app::board::Board;
 use crate::app::chronicle::Chronicle;
 use crate::app::cli::{FailOn, Resolve};
-use crate::app::config::{self, Access};
+use crate::app::config;
 use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::far_side::FarSide;
