@@ -72,9 +72,10 @@ impl Asked {
             given = below;
         }
         Self {
-            config: given.get_one("config").cloned(),
-            profile: given.get_one("profile").cloned(),
-            print: given.get_flag("print_config"),
+            config: given.try_get_one("config").ok().flatten().cloned(),
+            profile: given.try_get_one("profile").ok().flatten().cloned(),
+            // Behind a mistake nothing has its default.
+            print: given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default(),
         }
     }
 }

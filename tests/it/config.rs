@@ -206,6 +206,24 @@ fn mistakes_are_told_with_line_and_suggestion() {
     assert!(ended.status == Some(2) && ended.stderr.contains("give --config"), "{}", ended.stderr);
     let ended = run(resolve(&desk.path("none.toml")).arg("staff.csv"));
     assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{}", ended.stderr);
+    // A mistake on the line is told as ever, whether a file is named or not.
+    for args in [
+        &["resolve", "x", "--bogus"][..],
+        &["--bogus"],
+        &["resolv"],
+        &["resolve", "x", "--rate"],
+        &["resolve"],
+    ] {
+        for config in [config.as_os_str(), "".as_ref()] {
+            let ended = run(dingmap().args(args).env("DINGMAP_CONFIG", config));
+            assert!(
+                ended.status == Some(2) && ended.stderr.starts_with("error: "),
+                "{args:?}: {}",
+                ended.stderr
+            );
+            assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        }
+    }
     // Who asks for help gets it, whatever is wrong with a file.
     let ended = run(dingmap().args(["resolve", "--help"]).env("DINGMAP_CONFIG", desk.path("none.toml")));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
