@@ -171,3 +171,24 @@ fn wrapped(text: &str, width: usize) -> String {
     }
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_chinese_fit_and_lose_nothing() {
+        let text = "手机号所在的列 [默认: 自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。可以给出多列（在环境变量中每行一个）。";
+        let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
+        for width in [16, 24, 37, 80] {
+            let told = wrapped(text, width);
+            assert_eq!(letters(&told), letters(text));
+            assert_eq!(told.matches("\n\n").count(), 1);
+            for line in told.lines() {
+                assert!(line.width() <= width, "{line:?} in {width}");
+                assert!(!line.starts_with(['，', '。', '）', '；']), "{line:?}");
+            }
+        }
+        assert_eq!(wrapped(text, usize::MAX), text);
+    }
+}

@@ -198,7 +198,7 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
         &["resolve", input],
         &["resolve", input, "--endpoint", "http://oapi.dingtalk.io"],
         &["resolve", input, "--sandbox", "--start-at", "later"],
-        &["resolve", input, "--sandbox", "-o", input],
+        &["resolve", input, "--sandbox", "--failed", input],
         &["resolve", input, "--sandbox", "--retry-min", "1m"],
         &["resolve", input, "--sandbox", "-c", "phone"],
         &["plan", input, "--workers", "3"],
@@ -234,7 +234,19 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
             "help",
             "ns",
         ];
-        let system = ["unlimited", "No", "such", "file", "or", "directory", "os", "error"];
+        let system = [
+            "Big5",
+            "Shift_JIS",
+            "Windows-1252",
+            "unlimited",
+            "No",
+            "such",
+            "file",
+            "or",
+            "directory",
+            "os",
+            "error",
+        ];
         says_chinese(&ended.stderr, &[&typed[..], &names, &commands, &system].concat());
     }
 }
