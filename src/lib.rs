@@ -122,6 +122,7 @@ pub mod engine {
     pub mod dispatcher;
     pub mod pipeline;
     pub mod manner;
+    pub mod misses;
     pub mod feed;
 }
 
@@ -168,6 +169,7 @@ pub mod app {
     pub mod config;
     pub mod glance;
     pub mod board;
+    pub mod chronicle;
     pub mod bar;
     pub mod terminal;
     pub mod answer;
@@ -179,15 +181,19 @@ pub mod app {
     pub mod log;
     pub mod advice;
     pub mod advising;
+    pub mod story;
     pub mod account;
-    pub mod papers;
     pub mod summary;
+    pub mod outlook;
+    pub mod chart;
+    pub mod panels;
+    pub mod departure;
+    pub mod page;
+    pub mod papers;
     pub mod retry;
     pub mod opening;
-    pub mod outlook;
     pub mod recall;
     pub mod outlet;
-    pub mod departure;
     pub mod resolve;
     pub mod diff;
     pub mod rehearsal;

@@ -27,8 +27,8 @@ type() {
     sleep 0.5
     printf '\n'
 }
-type 'dingmap resolve samples/staff.csv --sandbox'
-dingmap resolve samples/staff.csv --sandbox
+type 'dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox'
+dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox
 printf '$ '
 sleep 0.1
 SESSION

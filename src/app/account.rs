@@ -13,6 +13,7 @@ use crate::app::advice::{Advice, Told as Advised, limit};
 use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure, shown};
 use crate::app::input::{Mainland, Switch};
+use crate::app::story::Story;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
 use crate::domain::outcome::Status;
@@ -27,18 +28,22 @@ pub const FORMAT: &str = "dingmap.summary/1";
 #[derive(Debug, Serialize)]
 pub struct Account {
     format: &'static str,
-    version: &'static str,
+    /// Which version ran.
+    pub version: &'static str,
     started: String,
     ended: String,
-    seconds: f64,
+    /// How long it took.
+    pub seconds: f64,
     /// The program's exit status.
-    exit_status: u8,
+    pub exit_status: u8,
     /// Why it ended as it did, where that is not by having finished.
-    message: Option<String>,
+    pub message: Option<String>,
     /// Whether the output stands complete under its name.
-    written: bool,
-    input: Input,
-    settings: Told,
+    pub written: bool,
+    /// What was read.
+    pub input: Input,
+    /// What was set.
+    pub settings: Told,
     /// Rows by status, and all of them under `in` and `out`.
     rows: BTreeMap<&'static str, u64>,
     numbers: Numbers,
@@ -49,17 +54,22 @@ pub struct Account {
     /// Rows by how their user id on file compares; none where that was not asked.
     expected: Option<BTreeMap<&'static str, u64>>,
     /// What can be done so that the next run goes better.
-    advice: Vec<Advised>,
+    pub advice: Vec<Advised>,
+    /// When it began.
     #[serde(skip)]
-    began: Timestamp,
+    pub began: Timestamp,
+    /// What only people are told.
+    #[serde(skip)]
+    pub story: Story,
 }
 
 /// What was read.
 #[derive(Debug, Default, Serialize)]
-struct Input {
-    name: String,
+pub struct Input {
+    /// What people call it.
+    pub name: String,
     /// The SHA-256 of the file; none for a pipe.
-    sha256: Option<String>,
+    pub sha256: Option<String>,
     encoding: Option<String>,
     delimiter: Option<String>,
     header: Option<bool>,
@@ -77,7 +87,7 @@ struct Column {
 /// What was set.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-struct Told {
+pub struct Told {
     endpoint: Option<String>,
     sandbox: bool,
     /// Calls a second; none where there is no limit.
@@ -184,6 +194,7 @@ impl Account {
             expected: None,
             advice: Vec::new(),
             began: Timestamp::now(),
+            story: Story::default(),
         };
         account.report(&Report::default());
         account
@@ -228,6 +239,7 @@ impl Account {
                 .into(),
         };
         let within = |share| report.latency.within(share).map(|time| time.as_secs_f64());
+        self.story.report = report.clone();
         self.latency_seconds =
             (|| Some(Percentiles { p50: within(0.5)?, p95: within(0.95)?, p99: within(0.99)? }))();
     }

@@ -242,7 +242,7 @@ pub struct Told {
     #[serde(flatten)]
     advice: Advice,
     /// In the language of the run.
-    text: String,
+    pub text: String,
 }
 
 impl Told {

@@ -27,10 +27,10 @@ pub struct Cli {
     ///
     /// Its keys are the flags' long names, for all commands, under [resolve] and the like for one, and under [profile.NAME] for
     /// those who ask for that profile. A flag beats its variable, that a profile, that the rest of the file
-    #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", display_order = 100, global = true)]
     pub config: Option<PathBuf>,
     /// The profile in that file to use, by its name
-    #[arg(long, value_name = "NAME", env = "DINGMAP_PROFILE", global = true)]
+    #[arg(long, value_name = "NAME", env = "DINGMAP_PROFILE", display_order = 100, global = true)]
     pub profile: Option<String>,
     /// Tell each flag's value and where it comes from, and run nothing
     #[arg(long, env = "DINGMAP_PRINT_CONFIG", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, global = true, help_heading = "Messages")]

@@ -133,7 +133,7 @@ fn regions() -> Vec<CompletionCandidate> {
 
 /// The profiles of the file that the line or the environment names.
 fn profiles() -> Vec<CompletionCandidate> {
-    let config = given().and_then(|given| given.get_one::<PathBuf>("config").cloned());
+    let config = given().and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
     let known = config.map(|config| profiles_of(&config)).unwrap_or_default();
     known.into_iter().map(CompletionCandidate::new).collect()
 }

@@ -21,6 +21,8 @@ pub struct Targets {
     pub summary: Option<Target>,
     /// The same as metrics.
     pub metrics: Option<Target>,
+    /// The same as a page.
+    pub report: Option<Target>,
 }
 
 /// Where the outputs go.
@@ -33,6 +35,7 @@ pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
         ("--failed", args.failed.as_deref()),
         ("--summary", args.tell.summary.as_deref()),
         ("--metrics", args.tell.metrics.as_deref()),
+        ("--report", args.tell.report.as_deref()),
     ];
     let mut taken = vec![(tr!("the input"), &*args.input), (tr!("the output"), &*output)];
     for (flag, path) in asked.into_iter().filter_map(|(flag, path)| Some((flag, path?))) {
@@ -48,8 +51,8 @@ pub fn targets(args: &Resolve) -> Result<Targets, Failure> {
         }
         taken.push((flag.to_owned(), path));
     }
-    let [failed, summary, metrics] = asked.map(|(_, path)| path.map(target));
-    Ok(Targets { all: target(&output), failed, summary, metrics })
+    let [failed, summary, metrics, report] = asked.map(|(_, path)| path.map(target));
+    Ok(Targets { all: target(&output), failed, summary, metrics, report })
 }
 
 /// Where a path leads; `-` is standard output.

@@ -101,6 +101,9 @@ pub struct Tell {
     /// Write the same as Prometheus text, for the node exporter's textfile collector
     #[arg(long, value_name = "FILE", env = "DINGMAP_METRICS")]
     pub metrics: Option<PathBuf>,
+    /// Write a report of the run as an HTML page, whatever it came to
+    #[arg(long, value_name = "FILE", env = "DINGMAP_REPORT")]
+    pub report: Option<PathBuf>,
 }
 
 /// Where a run keeps its answers, and which it uses.

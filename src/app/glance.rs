@@ -45,50 +45,47 @@ impl Glance {
     /// first, then the reasons, then the rows: their share stands in the bar.
     #[must_use]
     pub fn course(&self, cells: usize) -> String {
-        let rows = self.rows;
-        let (rows, brief) = match self.total {
-            Some(total) => (tr!("{rows} of {total} rows", rows, total), format!("{rows}/{total}")),
-            None => (tr!("{rows} rows", rows), tr!("{rows} rows", rows)),
+        let done = self.rows;
+        let rows = match self.total {
+            Some(total) => tr!("{rows} of {total} rows", rows = done, total),
+            None => tr!("{rows} rows", rows = done),
         };
+        let brief = self.total.map_or_else(|| rows.clone(), |total| format!("{done}/{total}"));
         let speed = self.speed;
         let speed = match self.rate.per_second() {
             Some(_) => tr!("{speed} of {rate} calls/s", speed = format_args!("{speed:.1}"), rate = self.rate),
             None => tr!("{speed} calls/s", speed = format_args!("{speed:.0}")),
         };
-        let ways = match self.matter() {
-            Some([whole, short]) => vec![
+        let ways = match (self.matter(), self.left) {
+            (Some([whole, short]), _) => vec![
                 [&*rows, &speed, &whole].join(" · "),
                 [&*rows, &whole].join(" · "),
                 [&*rows, &short].join(" · "),
                 [&*brief, &short].join(" · "),
-                if self.left_alone() { rows } else { short },
+                short,
                 brief,
             ],
-            None => vec![[&*rows, &speed].join(" · "), rows, brief],
+            (None, Some(left)) => {
+                let left = tr!("about {left} left", left = rounded(left));
+                vec![[&*rows, &speed, &left].join(" · "), [&*rows, &left].join(" · "), rows, brief]
+            }
+            (None, None) => vec![[&*rows, &speed].join(" · "), rows, brief],
         };
         fitting(&ways, cells)
     }
 
-    /// Whether there is nothing to tell but how long it will take.
-    fn left_alone(&self) -> bool {
-        !self.ending && self.held.is_none() && self.trouble.is_none()
-    }
-
-    /// What a person has to know most, whole and in short.
+    /// What keeps the run from going on, whole and in short.
     fn matter(&self) -> Option<[String; 2]> {
         if self.ending {
-            Some([tr!("ending: waiting for the calls under way"), tr!("ending")])
-        } else if let Some((rest, cause)) = self.held {
-            let time = Zoned::now().saturating_add(rest);
-            let time = time.strftime("%H:%M:%S");
-            let whole = tr!("throttled until {time} ({cause})", time, cause);
-            Some([whole, tr!("throttled until {time}", time)])
-        } else if let Some(reason) = &self.trouble {
-            Some([tr!("no token yet: {cause}; trying again", cause = reason), tr!("no token yet")])
-        } else {
-            let left = self.left.map(|left| tr!("about {left} left", left = rounded(left)))?;
-            Some([left.clone(), left])
+            return Some([tr!("ending: waiting for the calls under way"), tr!("ending")]);
         }
+        if let Some((rest, cause)) = self.held {
+            let time = Zoned::now().saturating_add(rest).strftime("%H:%M:%S").to_string();
+            let whole = tr!("throttled until {time} ({cause})", time = &time, cause);
+            return Some([whole, tr!("throttled until {time}", time)]);
+        }
+        let reason = self.trouble.as_ref()?;
+        Some([tr!("no token yet: {cause}; trying again", cause = reason), tr!("no token yet")])
     }
 
     /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
@@ -184,8 +181,8 @@ mod tests {
         }
         assert_eq!(glance.counts(39), "found 12000 · not found 200 · failed 35");
         assert_eq!(glance.counts(12), "found 12000");
-        glance.held = Some((Duration::from_secs(60), Limit::Platform));
-        assert!(glance.course(58).ends_with(" (the platform's capacity)"), "{}", glance.course(58));
+        glance.held = Some((Duration::from_mins(1), Limit::Platform));
+        assert!(glance.course(78).ends_with(" (the platform's capacity)"), "{}", glance.course(78));
         for cells in [38, 24] {
             assert!(glance.course(cells).starts_with("throttled until "), "{}", glance.course(cells));
         }

@@ -35,6 +35,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/plan.po"),
     include_str!("../language/zh-CN/diff.po"),
     include_str!("../language/zh-CN/state.po"),
+    include_str!("../language/zh-CN/report.po"),
     include_str!("../language/zh-CN/domain.po"),
     include_str!("../language/zh-CN/table.po"),
     include_str!("../language/zh-CN/store.po"),
@@ -43,6 +44,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/reconcile.po"),
     include_str!("../language/zh-CN/config.po"),
     include_str!("../language/zh-CN/rows.po"),
+    include_str!("../language/zh-CN/terminal.po"),
 );
 
 impl Language {

@@ -83,19 +83,18 @@ impl LogFile {
         }
         // Also where it is not there yet, since the name has to stay free for what will be.
         if let Some((what, _)) = taken.iter().find(|(_, other)| same(path, other)) {
-            let text = tr!(
-                "--log-file: {path} is {what} already; name another file",
-                path = path.display(),
-                what = what
-            );
+            let path = path.display();
+            let text =
+                tr!("{flag}: {path} is {what} already; name another file", flag = "--log-file", path, what);
             return Err(Failure::new(Exit::Usage, text));
         }
         let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         let file = opened.map_err(|error| {
             let text = tr!(
-                "--log-file: cannot write {path}: {error}; choose another place, or put this right",
-                path = path.display(),
-                error = error
+                "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
+                flag = "--log-file",
+                target = path.display(),
+                cause = error
             );
             Failure::new(Exit::Output, text)
         })?;
@@ -130,9 +129,9 @@ impl Write for &LogFile {
             && !std::mem::replace(&mut course.told, true)
         {
             self.terminal.complain(&tr!(
-                "--log-file: cannot write {path}: {error}; the run goes on, and log lines are lost until that is mended",
+                "--log-file: cannot write {path}: {cause}; the run goes on, and log lines are lost until that is mended",
                 path = self.path.display(),
-                error = error
+                cause = error
             ));
         }
         Ok(line.len())

@@ -12,6 +12,7 @@ use crate::app::files::Targets;
 use crate::app::signals::Signals;
 use crate::domain::findings::Findings;
 use crate::engine::feed::Sinks;
+use crate::engine::misses::Basket;
 use crate::table::head::Head;
 use crate::table::sink::{Sink, SinkError, Style};
 
@@ -49,7 +50,7 @@ fn open(Targets { all, failed, .. }: Targets, head: &Head, style: Style) -> Resu
     let bare = Head { names: None, ..head.clone() };
     let style = Style { flag: "--failed", ..Style::default() };
     let failed = failed.map(|target| Sink::create(target, &bare, style)).transpose()?;
-    Ok(Sinks { all, failed, findings: Findings::default() })
+    Ok(Sinks { all, failed, findings: Findings::default(), misses: Basket::default() })
 }
 
 /// Waits for the writer, for so long at most; a signal cuts the wait down to [`AT_ONCE`].

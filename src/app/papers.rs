@@ -1,5 +1,6 @@
 //! The files that tell of a run: opened before anything is done, so that a place that cannot be written to is told then, and
-//! written whatever the run came to. Leaves what they say to `account`.
+//! written whatever the run came to. Leaves what they say to `account` and
+//! `page`.
 
 use std::io::{self, Write};
 
@@ -8,6 +9,7 @@ use tr::tr;
 use crate::app::account::Account;
 use crate::app::exit::{Exit, Failure};
 use crate::app::files::Targets;
+use crate::app::page;
 use crate::table::target::{Output, Target};
 
 const METRICS: &str = "--metrics";
@@ -45,6 +47,7 @@ impl Papers {
         };
         open("--summary", targets.summary.as_ref(), Account::json)?;
         open(METRICS, targets.metrics.as_ref(), |account| Ok(account.metrics()))?;
+        open("--report", targets.report.as_ref(), |account| Ok(page::html(account)))?;
         Ok(Self(papers))
     }
 

@@ -86,27 +86,16 @@ struct File<'a> {
 }
 
 impl Presets {
-    /// Reads the file at `path`, of which everything outside profiles counts, and the `profile` that is asked for. `cli` is
+    /// Reads the `text` of the file at `path`, of which everything outside profiles counts, and the `profile` that is asked for. `cli` is
     /// the command line whose flags it may set.
     ///
     /// # Errors
-    /// Usage (2) for a file that cannot be read, is no TOML, has a key that is no flag or a value that its flag does not
+    /// Usage (2) for a file that is no TOML, has a key that is no flag or a value that its flag does not
     /// take, or has no such profile.
-    pub fn read(path: &Path, profile: Option<&str>, cli: &Command) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| {
-            let (path, cause) = (path.display(), error);
-            Failure::new(
-                Exit::Usage,
-                tr!(
-                    "--config {path}: {cause}; check the path, and that the file is text in UTF-8",
-                    path,
-                    cause
-                ),
-            )
-        })?;
+    pub fn read(path: &Path, text: &str, profile: Option<&str>, cli: &Command) -> Result<Self, Failure> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let file = File { path, text: &text, folder, cli };
-        let table = DeTable::parse(&text)
+        let file = File { path, text, folder, cli };
+        let table = DeTable::parse(text)
             .map_err(|error| file.wrong(error.span().map_or(0, |span| span.start), error.message()))?;
         let mut presets = Vec::new();
         let all = Part { profile: None, command: None, counts: true };

@@ -2,6 +2,7 @@
 //! are here. What it has no words for is told as clap tells it, in English. Leaves exit statuses to `start`.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::io;
 
 use clap::Command;
@@ -73,15 +74,16 @@ fn framed(error: &Error, what: &str) -> StyledStr {
         text.push('\n');
     }
     for tip in tips {
-        text.push_str(&format!("\n  {good}{}{good:#} {tip}", tr!("tip:")));
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {good}{}{good:#} {tip}", tr!("tip:"));
     }
     if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
         let usage = usage.to_string();
         let usage = usage.strip_prefix("Usage:").unwrap_or(&usage);
-        text.push_str(&format!("\n\n{heading}{}{heading:#}{}", tr!("Usage:"), usage.trim_end()));
+        let _ = write!(text, "\n\n{heading}{}{heading:#}{}", tr!("Usage:"), usage.trim_end());
     }
     let more = tr!("For more information, try '{flag}'.", flag = "--help");
-    text.push_str(&format!("\n\n{more}\n"));
+    let _ = write!(text, "\n\n{more}\n");
     text.into()
 }
 
@@ -102,7 +104,7 @@ fn what(error: &Error) -> Option<String> {
     let named = |heading: String, names: Vec<String>| {
         if names.is_empty() { String::new() } else { format!("\n  [{heading}: {}]", names.join(", ")) }
     };
-    let below = |names: Vec<String>| names.iter().map(|name| format!("\n  {name}")).collect::<String>();
+    let below = |names: Vec<String>| names.iter().fold(String::new(), |text, name| text + "\n  " + name);
     Some(match error.kind() {
         ErrorKind::UnknownArgument => {
             let arg = arg?;

@@ -19,6 +19,7 @@ use crate::api::token::Issuer;
 use crate::app::account::Account;
 use crate::app::advising::{self, Facts};
 use crate::app::board::Board;
+use crate::app::chronicle::Chronicle;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config::{self, Access};
 use crate::app::departure;
@@ -61,6 +62,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
     let mut account = Account::new(args, summary::name(&args.input));
+    account.story.output = targets.all.to_string();
     let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &wanted, &mut account);
     account.ended(&result);
     match (papers.write(&account), result) {
@@ -89,11 +91,12 @@ fn attempt(
     let total = survey.as_ref().map(|survey| survey.rows);
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
-    let digested = targets.summary.is_some() && total.is_some();
+    let digested = (targets.summary.is_some() || targets.report.is_some()) && total.is_some();
     let sha256 = digested.then(digest).transpose()?;
     account.opened(&source, sha256);
     bounds.reads_on = total.is_some();
-    terminal.say(&summary::opening(&title, &source, total));
+    account.story.detected = summary::opening(&title, &source, total);
+    terminal.say(&account.story.detected);
     // What is as it should be already is not written anew, and needs no credentials.
     if let Some(report) = settled.filter(|report| report.kept == report.rows_in)
         && args.output.is_none()
@@ -123,6 +126,7 @@ fn attempt(
         let plan = recall::plan(args, access.as_ref(), &source, total)?;
         let memory = recall::memory(plan.as_ref());
         let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
+        account.story.remarks.extend(access.iter().flat_map(|access| access.remarks.clone()));
         let far = FarSide::of(args, access, terminal).await?;
         account.endpoint(&far.address);
         let known = recall::begin(plan, &mut signals, terminal).await?;
@@ -135,6 +139,7 @@ fn attempt(
                 departure::crowd(&Zoned::now(), args.speed.rate, total, source.columns().len())
         {
             terminal.say(&crowd);
+            account.story.remarks.push(crowd);
         }
         Run { args, terminal, bounds, total, targets, memory, account }
             .run((source, manner), sinks, far, known, signals, question)
@@ -218,11 +223,14 @@ impl Run<'_> {
         let retriable = source.dialect().headers && !self.args.reading.flexible;
         let (labels, rules) = (source.labels(), config::rules(&self.args.numbers));
         let Reading { mut sheets, tail } = feed::read(source, rules, manner.clone()).map_err(broken)?;
+        let misses = sinks.misses.clone();
         let Writing { chunks, sinks } = feed::write(sinks, manner, labels).map_err(broken)?;
         let started = Instant::now();
-        let (ended, signalled) = self
-            .drive(remote, &mut known, Ends { sheets: &mut sheets, chunks }, &mut signals, &mut question)
-            .await;
+        let mut chronicle = Chronicle::new(self.args.speed.rate);
+        let ends = Ends { sheets: &mut sheets, chunks };
+        let (ended, signalled) =
+            self.drive(remote, &mut known, ends, &mut signals, &mut question, &mut chronicle).await;
+        self.account.story.course = chronicle.close();
         drop(server);
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
@@ -234,6 +242,7 @@ impl Run<'_> {
             if hurried { outlet::AT_ONCE } else { Duration::MAX },
         )
         .await;
+        self.account.story.misses = misses.take();
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);
             let text = tr!("interrupted at once; answers of the last second may have to be asked again");
@@ -289,6 +298,7 @@ impl Run<'_> {
         });
         if let Some(remark) = summary::lacking(lacking) {
             self.terminal.complain(&remark);
+            self.account.story.remarks.push(remark);
         }
         match (unfinished.filter(|_| finished), early) {
             (Some(failure), _) => Err(failure),
@@ -307,10 +317,14 @@ impl Run<'_> {
         ends: Ends<'_, Load, FeedError>,
         signals: &mut Signals,
         question: &mut Question,
+        chronicle: &mut Chronicle,
     ) -> (Option<Result<(Report, End), FeedError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
         let (stop, stopped) = watch::channel(false);
-        let announce = |event: &_| board.borrow_mut().observe(event);
+        let announce = |event: &_| {
+            board.borrow_mut().observe(event);
+            chronicle.observe(event);
+        };
         let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.speed.rate));
         let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, stopped, announce));
         let period = self.terminal.period();

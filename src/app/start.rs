@@ -15,22 +15,23 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::flags::Show;
 use crate::app::language::Language;
 use crate::app::terminal::Terminal;
-use crate::app::typed::{Refused, Typed};
+use crate::app::typed::{Line, Refused, Typed};
 use crate::app::{
-    answer, completion, config, diff, log, manual, plan, refusal, rehearsal, resolve, state, typed, variables,
+    answer, completion, config, diff, log, manual, plan, refusal, rehearsal, resolve, state, variables,
 };
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
-    let set = typed::language(&args);
+    let line = Line::of(&args);
+    let set = line.language();
     let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
     Language::chosen(&args, |name| std::env::var_os(name).or_else(|| set(name))).speak();
     if let Some(exit) = completion::answered(&args) {
         return exit.into();
     }
     let usual = Show::default();
-    let cli = match typed::read(&args) {
+    let cli = match line.read() {
         Ok(Typed::Run(cli)) => cli,
         Ok(Typed::Settings(text)) => {
             return ended(answer::whole(text.as_bytes()), &Terminal::new(&usual, false));

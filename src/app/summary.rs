@@ -30,9 +30,8 @@ pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
     let dialect = source.dialect();
     let (encoding, why) = (dialect.encoding, &dialect.why);
     let read = [
-        total.map(|total| match total {
-            0 => tr!("no rows below the header"),
-            _ => tr!("{n} row" | "{n} rows" % total),
+        total.map(|total| {
+            if total == 0 { tr!("no rows below the header") } else { tr!("{n} row" | "{n} rows" % total) }
         }),
         Some(if dialect.bom {
             tr!("{encoding} with byte order mark ({why})", encoding, why)
@@ -207,7 +206,8 @@ fn held(report: &Report) -> String {
 }
 
 /// A reply's time: in milliseconds, from a second on in seconds.
-fn brief(time: Duration) -> String {
+#[must_use]
+pub fn brief(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
         ..10.0 => format!("{millis:.1}{}", tr!("duration" => "ms")),
@@ -245,7 +245,9 @@ fn advise(text: &mut String, advice: &[Advice]) {
     }
 }
 
-fn meaning(status: Status) -> String {
+/// What a status means; nothing where its name says it.
+#[must_use]
+pub fn meaning(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!("nobody in the organisation has this number"),
@@ -263,7 +265,8 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// A duration with a tenth of a second below a minute, in whole seconds above.
-fn span(duration: Duration) -> String {
+#[must_use]
+pub fn span(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
         seconds(duration)
     } else {
@@ -282,6 +285,7 @@ mod tests {
             failed: Some(Target::File("failed.csv".into())),
             summary: None,
             metrics: None,
+            report: None,
         }
     }
 

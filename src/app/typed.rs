@@ -2,6 +2,8 @@
 //! each other is settled by where it comes from. Leaves names and defaults of flags to `cli`, `flags` and `input`.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -70,52 +72,87 @@ impl Asked {
             given = below;
         }
         Self {
-            config: given.get_one("config").cloned(),
-            profile: given.get_one("profile").cloned(),
-            print: given.get_flag("print_config"),
+            config: given.try_get_one("config").ok().flatten().cloned(),
+            profile: given.try_get_one("profile").ok().flatten().cloned(),
+            // Behind a mistake nothing has its default.
+            print: given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default(),
         }
+    }
+}
+
+/// A command line before it is parsed, and the file that it names, which is read once: it may be a pipe.
+pub struct Line<'a> {
+    args: &'a [OsString],
+    asked: Asked,
+    text: Option<io::Result<String>>,
+}
+
+impl<'a> Line<'a> {
+    /// Finds the file that the arguments or the environment name, and reads it.
+    #[must_use]
+    pub fn of(args: &'a [OsString]) -> Self {
+        // Help is told in the language of the file too.
+        let others: Vec<_> = args.iter().filter(|arg| !is_help(arg)).cloned().collect();
+        let asked = Asked::of(&others);
+        let text = asked.config.as_deref().map(fs::read_to_string);
+        Self { args, asked, text }
+    }
+
+    /// The language that the file asks for, where there is one that can be read.
+    #[must_use]
+    pub fn language(&self) -> Option<OsString> {
+        self.presets().ok()?.language()
     }
 
     fn presets(&self) -> Result<Presets, Failure> {
-        match (&self.config, &self.profile) {
-            (Some(config), profile) => Presets::read(config, profile.as_deref(), &Cli::command()),
-            (None, Some(_)) => Err(Failure::new(
+        let Asked { config, profile, .. } = &self.asked;
+        match (config, &self.text) {
+            (Some(path), Some(Ok(text))) => Presets::read(path, text, profile.as_deref(), &Cli::command()),
+            (Some(path), Some(Err(cause))) => Err(Failure::new(
+                Exit::Usage,
+                tr!(
+                    "--config {path}: {cause}; check the path, and that the file is text in UTF-8",
+                    path = path.display(),
+                    cause
+                ),
+            )),
+            _ if profile.is_some() => Err(Failure::new(
                 Exit::Usage,
                 tr!(
                     "--profile names a part of the file that --config names, and there is none: give --config, or set DINGMAP_CONFIG"
                 ),
             )),
-            (None, None) => Ok(Presets::default()),
+            _ => Ok(Presets::default()),
         }
+    }
+
+    /// Parses it.
+    ///
+    /// # Errors
+    /// What clap says; where two that exclude each other come in the same way; and what is wrong with the file.
+    pub fn read(&self) -> Result<Typed, Refused> {
+        // Who asks for help gets it, whatever is wrong with a file.
+        let helps = self.args.iter().any(is_help);
+        let presets = if helps { Ok(Presets::default()) } else { self.presets() };
+        read(self.args, self.asked.print, &presets.map_err(Refused::File)?)
     }
 }
 
-/// The language that the file asks for, where one is named and can be read.
-#[must_use]
-pub fn language(args: &[OsString]) -> Option<OsString> {
-    // It is asked for by help too.
-    let help = |arg: &&OsString| *arg == "-h" || *arg == "--help";
-    let args: Vec<_> = args.iter().filter(|arg| !help(arg)).cloned().collect();
-    Asked::of(&args).presets().ok()?.language()
+fn is_help(arg: &OsString) -> bool {
+    arg == "-h" || arg == "--help"
 }
 
-/// Reads the command line.
-///
-/// # Errors
-/// What clap says; where two that exclude each other come in the same way; and what is wrong with the file of `--config`.
-pub fn read(args: &[OsString]) -> Result<Typed, Refused> {
-    let asked = Asked::of(args);
-    let presets = asked.presets().map_err(Refused::File)?;
+fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refused> {
     let mut command = presets.applied(help::arranged(Cli::command(), args));
-    if asked.print {
+    if print {
         // Settings have no need of an input.
         command = command.mut_subcommands(|command| {
             command.mut_args(|arg| if arg.is_positional() { arg.required(false) } else { arg })
         });
     }
     let matches = wording::spoken(command).try_get_matches_from(args)?;
-    if asked.print {
-        return Ok(Typed::Settings(printed(&Cli::command(), &matches, &presets)));
+    if print {
+        return Ok(Typed::Settings(printed(&Cli::command(), &matches, presets)));
     }
     let mut cli = Cli::from_arg_matches(&matches)?;
     let Some((name, given)) = matches.subcommand() else { return Ok(Typed::Run(cli)) };

@@ -2,6 +2,7 @@
 //! `src/language/`, and what clap would add to them in English, variables, defaults and possible values, is said in their words.
 //! Leaves the English texts to where flags are declared, and errors to `refusal`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use clap::builder::{PossibleValue, Resettable, StyledStr};
@@ -16,6 +17,10 @@ use crate::app::language::Language;
 const WIDEST: usize = 110;
 /// How wide it is where there is no terminal to tell.
 const USUAL: usize = 100;
+/// The room that clap leaves for a short flag before a long one.
+const SHORT: usize = 4;
+/// And that on both sides of the flag.
+const AROUND: usize = 4;
 /// How far clap puts the long help of a flag to the right.
 const INDENT: usize = 10;
 
@@ -43,6 +48,13 @@ fn walked(command: Command, width: usize) -> Command {
         "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#} {{usage}}\n\n{{all-args}}{{after-help}}",
         tr!("Usage:")
     );
+    // Short help stands in a column of its own, beside the longest flag under the same heading.
+    let mut beside = HashMap::new();
+    for arg in command.get_arguments().filter(|arg| !arg.is_hide_short_help_set()) {
+        let flag = arg.to_string().width() + if arg.is_positional() { 0 } else { SHORT };
+        let column = beside.entry(heading_of(arg)).or_insert(0);
+        *column = (flag + AROUND).max(*column);
+    }
     let text = |english: Option<&StyledStr>| resettable(english.map(|text| wrapped(&own(text), width)));
     let (about, long_about) = (text(command.get_about()), text(command.get_long_about()));
     let (after, long_after) = (text(command.get_after_help()), text(command.get_after_long_help()));
@@ -54,16 +66,24 @@ fn walked(command: Command, width: usize) -> Command {
         .after_help(after)
         .after_long_help(long_after)
         .term_width(width)
-        .mut_args(|arg| argument(arg, width.saturating_sub(INDENT)))
+        .mut_args(|arg| {
+            let beside = beside.get(&heading_of(&arg)).copied().unwrap_or_default();
+            argument(arg, width.saturating_sub(beside), width.saturating_sub(INDENT))
+        })
         .mut_subcommands(|command| walked(command, width))
 }
 
-/// A flag or a value, its long help in lines of so many columns.
-fn argument(arg: Arg, width: usize) -> Arg {
-    let heading = arg.get_help_heading().map_or_else(
+/// The heading under which clap puts a flag or a value.
+fn heading_of(arg: &Arg) -> String {
+    arg.get_help_heading().map_or_else(
         || if arg.is_positional() { tr!("Arguments") } else { tr!("Options") },
         Language::of_help,
-    );
+    )
+}
+
+/// A flag or a value, its short and its long help in lines of so many columns.
+fn argument(arg: Arg, narrow: usize, wide: usize) -> Arg {
+    let heading = heading_of(&arg);
     let short = arg.get_help().map(own).unwrap_or_default();
     let long = arg.get_long_help().map_or_else(|| short.clone(), own);
     let Added { values, explained, others } = Added::to(&arg);
@@ -75,8 +95,8 @@ fn argument(arg: Arg, width: usize) -> Arg {
         parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(between)
     };
     arg.help_heading(heading)
-        .help(paragraphs(&short, " "))
-        .long_help(wrapped(&paragraphs(&long, "\n\n"), width))
+        .help(wrapped(&paragraphs(&short, " "), narrow))
+        .long_help(wrapped(&paragraphs(&long, "\n\n"), wide))
         .hide_env(true)
         .hide_default_value(true)
         .hide_possible_values(true)

@@ -17,6 +17,7 @@ use crate::domain::mobile::Rules;
 use crate::domain::outcome::{NoStatus, Status};
 use crate::domain::refusal::{Flaw, Refusal};
 use crate::engine::manner::Manner;
+use crate::engine::misses::Basket;
 use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::{Answer, Chunk};
 use crate::engine::settings::{SHEET, Sheet};
@@ -67,6 +68,8 @@ pub struct Sinks {
     pub failed: Option<Sink>,
     /// What the rows that were written have in common.
     pub findings: Findings,
+    /// Those of them that got no user id.
+    pub misses: Basket,
 }
 
 impl Sinks {
@@ -141,11 +144,14 @@ pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Resul
         let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
             for (row, answer) in chunk.rows.zip(&chunk.answers) {
-                if manner.keeps(&chunk.load.batch, row).is_ok_and(|keeps| keeps.is_some()) {
-                    if let Some(word) = manner.expected(&chunk.load.batch, row) {
+                let batch = &chunk.load.batch;
+                if let Ok(Some(status)) = manner.keeps(batch, row) {
+                    sinks.misses.note(batch.line(row), None, status, manner.said(batch, row));
+                    let expected = manner.expected(batch, row);
+                    if let Some(word) = expected {
                         sinks.findings.expect(word);
                     }
-                    sinks.all.same_row(&chunk.load.batch, row)?;
+                    sinks.all.same_row(batch, row)?;
                 } else {
                     sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
                 }
@@ -181,6 +187,8 @@ impl Sinks {
         // What is particular to this row's cell is added here: the answer is shared by every row with its number.
         let remark = entry.and_then(|entry| entry.remark(&outcome.message));
         let message = remark.as_deref().unwrap_or(&outcome.message);
+        let mobile = entry.map(|entry| entry.mobile);
+        self.misses.note(load.batch.line(row), mobile, status, [code, message]);
         let mut cells = vec![&*outcome.userid, &*outcome.exclusive, status.name(), &*code, message];
         if manner.matched {
             let found = labels.get(*nth).filter(|_| status == Status::Found);

@@ -11,8 +11,10 @@ use crate::table::source::Source;
 
 /// The names of an answer's usual cells, in their order (DESIGN 2.3).
 const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
-/// Where the status is among them.
+/// Where the status is among them, and what is said beside it.
 const STATUS: usize = 2;
+const CODE: usize = 3;
+const MESSAGE: usize = 4;
 /// The names of those that may stand behind them.
 const MATCHED: &str = "matched_column";
 const SENT: &str = "mobile_sent";
@@ -109,6 +111,12 @@ impl Manner {
         }
         let status = Status::read(self.beside(batch, row, STATUS))?;
         Ok(Some(status).filter(|status| !status.may_yet_succeed()))
+    }
+
+    /// The `errcode` and the `errmsg` of a row that keeps its answer.
+    #[must_use]
+    pub fn said<'a>(&self, batch: &'a Batch, row: usize) -> [&'a str; 2] {
+        [CODE, MESSAGE].map(|place| self.beside(batch, row, place))
     }
 
     /// The user id that a row has on file, where that is wanted.

@@ -32,6 +32,7 @@ fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
 fn flags_commands_and_values_are_offered() {
     let desk = Desk::new();
     desk.file("staff.csv", "x\n");
+    desk.file("c.toml", "[profile.nightly]\n[profile.rehearsal]\n");
     for (words, expected) in [
         (&["dingmap", "res"][..], &["resolve"][..]),
         (&["dingmap", "resolve", "--max-r"], &["--max-retries"]),
@@ -41,6 +42,7 @@ fn flags_commands_and_values_are_offered() {
         (&["dingmap", "resolve", "-e", "g"], &["gb18030"]),
         (&["dingmap", "resolve", "--output-encoding", "utf-16"], &["utf-16le", "utf-16be"]),
         (&["dingmap", "diff", "--region", "HK"], &["HK"]),
+        (&["dingmap", "plan", "--config", "c.toml", "--profile", "n"], &["nightly"]),
     ] {
         assert_eq!(offered(&desk, words), expected, "{words:?}");
     }

@@ -56,6 +56,23 @@ fn the_first_command_gives_the_output_that_is_shown() {
     );
 }
 
+/// A picture that needs nothing but itself, and that shows what the program says now.
+#[test]
+fn the_recording_is_small_whole_and_of_the_program_as_it_is() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/recording.svg");
+    let picture = std::fs::read_to_string(path).unwrap();
+    assert!(picture.len() < 200_000, "{} bytes", picture.len());
+    for foreign in ["<script", "@import", "@font-face", "url(", "href=\"http", "<image", "translateY(END)"] {
+        assert!(!picture.contains(foreign), "{foreign}");
+    }
+    // The excerpt, of which another test sees that it is what the program says; but for times.
+    let shown = README.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let same = ["$ ", "  ", "resolving ", "written to "];
+    for line in shown.lines().filter(|line| same.iter().any(|begin| line.starts_with(begin))) {
+        assert!(picture.contains(&format!(">{line}")), "make it anew by samples/recording/record.sh: {line}");
+    }
+}
+
 #[test]
 fn the_table_of_flags_has_every_flag_and_no_other() {
     let mut cli = Cli::command();

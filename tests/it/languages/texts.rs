@@ -36,6 +36,12 @@ const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
         "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge",
         "the metrics' own words",
     ),
+    (
+        "src/app/page.rs",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+        "what a page may load",
+    ),
+    ("src/app/page.rs", "light dark", "the schemes of a page"),
     ("src/app/refusal.rs", " is not in ", "what clap says, by which it is known"),
     (
         "src/app/rehearsal.rs",

@@ -106,7 +106,8 @@ fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.env("DINGTALK_APP_SECRET", SECRET);
     // A hold takes its time, so each answer meets one of the two forms of the log, in one of its two places.
-    let (format, filed) = (if place % 2 == 0 { "json" } else { "text" }, place / 2 % 2 == 0);
+    let (format, filed) =
+        (if place.is_multiple_of(2) { "json" } else { "text" }, (place / 2).is_multiple_of(2));
     command.args(["-vvv", "--log-format", format, "--progress", "line", "--partial"]);
     if filed {
         command.arg("--log-file").arg(desk.path("run.log"));

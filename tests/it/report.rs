@@ -1,0 +1,248 @@
+//! The report as an HTML page: its counts against the summary's, what it must not have, and that whatever comes from the input or
+//! the API is text in it. Read by a parser of the standard; how a browser shows it is looked at in `browser`.
+
+mod browser;
+mod devtools;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use dingmap::sandbox::script::{Answer, Script};
+use scraper::{ElementRef, Html, Selector};
+use serde_json::Value;
+
+use crate::harness::{Api, Desk, run, staff, unlimited};
+
+/// What somebody may have put into a cell, a name or a message to see whether it becomes part of the page.
+const HOSTILE: &str = r#"</td></style><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'"#;
+
+/// A page that the standard's parser has nothing against.
+fn page(path: &Path) -> Html {
+    let text = std::fs::read_to_string(path).unwrap();
+    let page = Html::parse_document(&text);
+    assert!(page.errors.is_empty(), "{:?} in {text}", page.errors);
+    page
+}
+
+fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    page.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+/// The texts of the elements that are selected.
+fn texts(page: &Html, selector: &str) -> Vec<String> {
+    all(page, selector).into_iter().map(|element| element.text().collect()).collect()
+}
+
+/// Sees that nothing in a page runs, loads or leads away.
+#[track_caller]
+fn is_inert(page: &Html) {
+    for element in all(page, "*") {
+        let (name, value) = (element.value().name(), element.value());
+        let plain = !["script", "img", "link", "iframe", "object", "a", "base", "form"].contains(&name);
+        let attributes =
+            value.attrs().all(|(name, _)| !name.starts_with("on") && name != "src" && name != "href");
+        assert!(plain && attributes, "{value:?}");
+    }
+    let policy = all(page, "meta[http-equiv=Content-Security-Policy]")[0].attr("content").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline'"), "{policy}");
+}
+
+/// Rows that come to every status, meet a limit and fail in every way.
+fn eventful() -> (Script, String) {
+    let mut script = unlimited();
+    script.calls.extend([(10, Answer::code(-1)), (20, Answer::code(90018)), (30, Answer::Drop)]);
+    let rows =
+        "13900000090\n13900000092\n13900000093\n13900000094\n1.38E+10\n\"\"\n010-62345678\n13900000007\n";
+    (script, staff(40) + rows)
+}
+
+#[test]
+fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
+    let (script, text) = eventful();
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", &text);
+    let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["-j", "1", "--max-retries", "1", "--summary"]).arg(&summary).arg("--report").arg(&report);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let account: Value = serde_json::from_str(&std::fs::read_to_string(&summary).unwrap()).unwrap();
+    let page = page(&report);
+    is_inert(&page);
+    assert_eq!(all(&page, "html")[0].attr("lang"), Some("en"));
+    let number = |text: &str| text.replace(' ', "").parse::<u64>().unwrap();
+
+    let names = texts(&page, "section[aria-labelledby=outcome] tbody code");
+    let counts = texts(&page, "section[aria-labelledby=outcome] tbody tr td:nth-child(2)");
+    assert_eq!(names, ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed"]);
+    for (name, count) in names.iter().zip(&counts) {
+        assert_eq!(account["rows"][name], number(count), "{name}");
+    }
+    let calls = account["calls"]["lookups"].as_u64().unwrap();
+    assert!(texts(&page, ".facts dd").contains(&calls.to_string()));
+    let repeats: u64 =
+        account["calls"]["repeated"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+    let told = texts(&page, "section[aria-labelledby=trouble] table:first-of-type td:nth-child(2)");
+    assert_eq!(told.iter().map(|count| number(count)).sum::<u64>(), repeats);
+    // The drawing of the calls stands on a table that has each of them.
+    let drawn = texts(&page, "figure table tbody td:nth-child(2)");
+    assert_eq!(drawn.iter().map(|count| number(count)).sum::<u64>(), calls);
+    assert!(!all(&page, "figure svg rect.held").is_empty());
+    let replies = texts(&page, "section[aria-labelledby=replies] tbody td:nth-child(2)");
+    assert_eq!(replies.iter().map(|count| number(count)).sum::<u64>(), calls - 1, "one call had no reply");
+    // Every picture says what it shows, or is beside the number that it stands for.
+    for picture in all(&page, "svg:not([aria-hidden])") {
+        let labels = picture.attr("aria-labelledby").unwrap().split(' ');
+        assert!(labels.count() == 2 && picture.attr("role") == Some("img"), "{:?}", picture.value());
+        for label in picture.attr("aria-labelledby").unwrap().split(' ') {
+            assert!(!texts(&page, &format!("#{label}"))[0].is_empty());
+        }
+    }
+
+    let line = |cell: &str| (text.lines().position(|line| line == cell).unwrap() + 1).to_string();
+    assert_eq!(
+        texts(&page, ".group.failed tbody td"),
+        [&*line("13900000094"), "139****0094", "-1", "系统繁忙"]
+    );
+    let invalid = texts(&page, ".group.invalid tbody td");
+    assert_eq!((invalid.len(), &*invalid[0]), (6, &*line("1.38E+10")));
+    assert_eq!((&*invalid[3], &*invalid[5]), ("the cell is empty", "a landline number, not a mobile number"));
+    assert_eq!(texts(&page, ".group.not_found tbody td")[1], "139****0090");
+    let written = std::fs::read_to_string(&report).unwrap();
+    for line in text.lines().filter(|line| line.len() == 11 && line.starts_with("139")) {
+        assert!(!written.contains(line), "{line}");
+    }
+    let token = api.ledger().calls()[0].token.clone();
+    for secret in ["sandbox-secret", "sandbox-key", &token] {
+        assert!(!secret.is_empty() && !written.contains(secret), "{secret}");
+    }
+    for (flag, value) in [("--max-retries", "1"), ("--rate", "unlimited"), ("--retry-max", "50ms")] {
+        let flags = texts(&page, ".settings th code");
+        let at = flags.iter().position(|told| told == flag).unwrap();
+        assert_eq!(texts(&page, ".settings td")[at], value);
+    }
+}
+
+#[test]
+fn nothing_that_comes_from_outside_becomes_part_of_the_page() {
+    let mut script = unlimited();
+    script.turn("13900000000", [Answer::Code { code: 40104, msg: HOSTILE.to_owned() }]);
+    script.turn("13900000001", [Answer::Wrapped { code: "isp.<b>x".to_owned(), msg: HOSTILE.to_owned() }]);
+    let (api, desk) = (Api::new(script), Desk::new());
+    let name = HOSTILE.replace('/', "∕");
+    let cell = HOSTILE.replace('"', "\"\"");
+    let input = desk.file(&name, format!("\"{cell}\"\n13900000000\n13900000001\n\"{cell}\"\n"));
+    let report = desk.path("run.html");
+    let mut command = api.resolve(&input, &desk.path(format!("{name}.out")));
+    let ended = run(command.args(["-c", "1", "--max-retries", "0", "--report"]).arg(&report));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let page = page(&report);
+    is_inert(&page);
+    // It is there all the same, as text.
+    assert!(texts(&page, "title")[0].contains(&name) && texts(&page, ".input")[0].contains(&name));
+    assert_eq!(texts(&page, ".group.bad_number tbody td").last().unwrap(), HOSTILE);
+    assert!(texts(&page, ".group.failed tbody td").contains(&"isp._b_x".to_owned()));
+    assert!(texts(&page, ".pairs dd").iter().any(|text| text.contains(HOSTILE)), "the column's name");
+
+    // A run that the API ends says why in its words.
+    api.change(|script| script.always = Some(Answer::Code { code: 60011, msg: HOSTILE.to_owned() }));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["-c", "1", "--restart", "--report"]).arg(&report));
+    assert_eq!(ended.status, Some(5), "{}", ended.stderr);
+    let page = self::page(&report);
+    is_inert(&page);
+    assert!(texts(&page, ".message")[0].contains(HOSTILE), "{:?}", texts(&page, ".message"));
+}
+
+#[test]
+fn an_interrupted_run_has_its_report() {
+    let mut script = unlimited();
+    script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, report) = (desk.file("staff.csv", staff(2000)), desk.file("run.html", "of yesterday"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut child = command
+        .args(["-j", "1", "--partial", "--report"])
+        .arg(&report)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while api.ledger().calls().len() < 5 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let page = page(&report);
+    assert_eq!(texts(&page, ".verdict strong"), ["Interrupted"]);
+    let pending = texts(&page, ".group.pending .count");
+    let calls = api.ledger().calls().len();
+    assert_eq!(pending, [format!("{} rows", 2000 - calls)], "{calls} calls");
+    // So many are too many to be kept; the first hundred are.
+    assert_eq!(all(&page, ".group.pending tbody tr").len(), 100);
+    assert!(texts(&page, ".group.pending summary")[0].starts_with("the first 100 of 1 "));
+}
+
+#[test]
+fn rows_may_go_to_standard_output_and_so_may_the_page() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, report) = (desk.file("staff.csv", staff(3) + "n/a\n"), desk.path("run.html"));
+    let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(&report));
+    assert_eq!((ended.status, ended.stdout.lines().count()), (Some(0), 5), "{}", ended.stderr);
+    assert_eq!(texts(&page(&report), ".verdict strong"), ["Every row has a definitive answer"]);
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--report", "-"]));
+    assert!(ended.status == Some(0) && ended.stdout.starts_with("<!DOCTYPE html>"), "{}", ended.stderr);
+    let ended = run(api.resolve(&input, Path::new("-")).args(["--report", "-"]));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(desk.path("none/run.html")));
+    assert_eq!((ended.status, &*ended.stdout), (Some(7), ""), "{}", ended.stderr);
+}
+
+#[test]
+fn rows_that_were_known_before_are_told_of_too() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", staff(3) + "13900000090\n13900000092\nn/a\n");
+    let report = desk.path("run.html");
+    for ages in [&[][..], &["--max-age", "1d", "--max-age-not-found", "1d"]] {
+        let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--report").arg(&report).args(ages));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let page = page(&report);
+        let numbers = ["not_found", "bad_number"]
+            .map(|status| texts(&page, &format!(".group.{status} tbody td"))[1].clone());
+        assert_eq!(numbers, ["139****0090", "139****0092"]);
+        assert_eq!(texts(&page, ".group.invalid tbody td")[0], "7");
+    }
+    assert_eq!(api.ledger().calls().len(), 5, "the second run asked nothing");
+    assert!(all(&page(&report), "section[aria-labelledby=replies]").is_empty());
+}
+
+#[test]
+fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", staff(2) + "13900000092\nn/a\n13900000094\n");
+    let (output, report) = (desk.path("out.csv"), desk.path("run.html"));
+    let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let mut command = api.resolve(&output, &desk.path("again.csv"));
+    let ended = run(command.args(["--retry-failed", "--max-retries", "0", "--report"]).arg(&report));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let page = page(&report);
+    assert_eq!(texts(&page, ".group.bad_number tbody td"), ["4", "40104", "无效手机号"]);
+    assert_eq!(texts(&page, ".group.failed tbody td")[..2], ["6", "139****0094"]);
+    let invalid = texts(&page, ".group.invalid tbody td");
+    assert!(invalid[0] == "5" && invalid[1].starts_with("not a phone number"), "{invalid:?}");
+}
+
+#[test]
+fn a_page_is_in_the_language_of_the_run() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, report) = (desk.file("staff.csv", staff(3) + "n/a\n"), desk.path("run.html"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["--lang", "zh", "--report"]).arg(&report));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let page = page(&report);
+    assert_eq!(all(&page, "html")[0].attr("lang"), Some("zh-CN"));
+    assert_eq!(texts(&page, "h1"), ["运行报告"]);
+    assert!(texts(&page, "h2").iter().all(|title| !title.is_ascii()));
+}

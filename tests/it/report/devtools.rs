@@ -1,0 +1,123 @@
+//! Chromium without a window, driven through the pipe of its developer tools: one page at a time, at any size, in any scheme.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What makes it ask nobody for anything and leave nothing behind.
+const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+    --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-pipe";
+/// A browser that hangs ends after so many seconds, and the test with it.
+const PATIENCE: &str = "120";
+
+/// A browser with one page.
+pub(crate) struct Browser {
+    process: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    calls: u64,
+    session: Option<String>,
+    /// What it has told unasked.
+    pub(crate) events: Vec<Value>,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one; none where there is none and the environment says that this is meant.
+    pub(crate) fn start() -> Option<Self> {
+        if Command::new("chromium").arg("--version").output().is_err() {
+            let meant = std::env::var_os("DINGMAP_TEST_WITHOUT_CHROMIUM").is_some_and(|set| set == "1");
+            assert!(
+                meant,
+                "there is no chromium on the PATH: `apt-get install chromium`, or leave these checks out with DINGMAP_TEST_WITHOUT_CHROMIUM=1"
+            );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "what a test leaves out must be seen, and its prints are not"
+            )]
+            let mut loud = std::io::stderr();
+            let _ = writeln!(loud, "NOT TESTED, for want of chromium: how reports look in a browser");
+            return None;
+        }
+        let profile = tempfile::tempdir().unwrap();
+        // The pipe is expected at the descriptors 3 and 4, which a shell can give and the standard library cannot.
+        let script =
+            format!("exec chromium {FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null 2>&1");
+        let mut process = Command::new("timeout")
+            .args([PATIENCE, "sh", "-c", &script])
+            .arg(profile.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (to, from) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        let mut browser =
+            Self { process, to, from, calls: 0, session: None, events: Vec::new(), _profile: profile };
+        let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
+        let attach = json!({"targetId": target["targetId"], "flatten": true});
+        let session =
+            browser.call("Target.attachToTarget", &attach)["sessionId"].as_str().unwrap().to_owned();
+        browser.session = Some(session);
+        for domain in ["Page", "Runtime", "Log", "Network"] {
+            browser.call(&format!("{domain}.enable"), &json!({}));
+        }
+        Some(browser)
+    }
+
+    /// Opens a file in a window of this width, in light or dark, and forgets what was told before.
+    pub(crate) fn open(&mut self, path: &Path, width: u32, scheme: &str) {
+        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.call("Emulation.setEmulatedMedia", &feature);
+        self.events.clear();
+        self.call("Page.navigate", &json!({"url": url::Url::from_file_path(path).unwrap().as_str()}));
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+            let event = self.read();
+            self.events.push(event);
+        }
+    }
+
+    /// What an expression comes to in the page.
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
+        let answer = self.call("Runtime.evaluate", &json!({"expression": expression, "returnByValue": true}));
+        assert_eq!(answer["exceptionDetails"], Value::Null, "{answer}");
+        answer["result"]["value"].clone()
+    }
+
+    /// One command and its result; what is told meanwhile is kept.
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.calls += 1;
+        let mut command = json!({"id": self.calls, "method": method, "params": params});
+        if let Some(session) = &self.session {
+            command["sessionId"] = json!(session);
+        }
+        self.to.as_mut().unwrap().write_all(format!("{command}\0").as_bytes()).unwrap();
+        loop {
+            let mut message = self.read();
+            if message["id"] == json!(self.calls) {
+                assert_eq!(message["error"], Value::Null, "{method}");
+                return message["result"].take();
+            }
+            self.events.push(message);
+        }
+    }
+
+    fn read(&mut self) -> Value {
+        let mut message = Vec::new();
+        self.from.read_until(0, &mut message).unwrap();
+        assert_eq!(message.pop(), Some(0), "the browser has ended");
+        serde_json::from_slice(&message).unwrap()
+    }
+}
+
+impl Drop for Browser {
+    /// It ends when nobody is at the other end of its pipe any more.
+    fn drop(&mut self) {
+        self.to = None;
+        let _ = self.process.wait();
+    }
+}
