@@ -194,6 +194,7 @@ pub mod app {
     pub mod opening;
     pub mod recall;
     pub mod outlet;
+    pub mod far_side;
     pub mod resolve;
     pub mod diff;
     pub mod rehearsal;

@@ -46,7 +46,7 @@ pub fn calls(course: &Course) -> Option<Markup> {
     let y = |speed: f64| HEIGHT - speed / top * HEIGHT;
     let all: u64 = columns.iter().map(|column| column.stretch.calls).sum();
     let held: Duration = columns.iter().map(|column| column.stretch.held).sum();
-    let mean = float(all) / end;
+    let mean = float(all) / end.max(1.0);
     let limited = limits().next().is_some();
     let described = tr!(
         "{mean} calls a second on average and {peak} at most; throttling held them for {held} in all",
@@ -162,7 +162,9 @@ pub fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
 
 impl Column {
     fn of((from, until, stretch): (f64, f64, Stretch)) -> Option<Self> {
-        let speed = |calls| float(calls) / (until - from);
+        // A run of less than a second made its calls in one second, which is what a rate speaks of.
+        let seconds = if from == 0.0 { until.max(1.0) } else { until - from };
+        let speed = |calls| float(calls) / seconds;
         (until > from).then(|| Self {
             from,
             until,

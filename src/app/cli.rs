@@ -25,7 +25,7 @@ pub struct Cli {
     pub lang: Option<Language>,
     /// A TOML file with defaults for the flags
     ///
-    /// Its keys are the flags' long names, for all commands, under [resolve] and the like for one, and under [profile.NAME] for
+    /// Its keys are the flags' long names, for all commands, under `[resolve]` and the like for one, and under `[profile.NAME]` for
     /// those who ask for that profile. A flag beats its variable, that a profile, that the rest of the file
     #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", display_order = 100, global = true)]
     pub config: Option<PathBuf>,

@@ -12,18 +12,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tr::tr;
 
-use crate::api::client::Client;
-use crate::api::http::Http;
 use crate::api::pace::Pace;
-use crate::api::token::Issuer;
 use crate::app::account::Account;
 use crate::app::advising::{self, Facts};
 use crate::app::board::Board;
 use crate::app::chronicle::Chronicle;
 use crate::app::cli::{FailOn, Resolve};
-use crate::app::config::{self, Access};
+use crate::app::config;
 use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
+use crate::app::far_side::FarSide;
 use crate::app::files::{self, Targets};
 use crate::app::input::Mainland;
 use crate::app::network;
@@ -44,8 +42,6 @@ use crate::engine::manner::{Manner, Wanted};
 use crate::engine::pipeline::{self, Ends};
 use crate::engine::remote::DingTalk;
 use crate::engine::settings::Settings;
-use crate::sandbox::script::Script;
-use crate::sandbox::server::Server;
 use crate::store::known::Known;
 use crate::store::scope::sha256;
 use crate::table::source::Source;
@@ -154,45 +150,6 @@ fn attempt(
 fn verdict(args: &Resolve, report: &Report) -> Exit {
     let unwanted = args.fail_on == Some(FailOn::NotFound) && report.rows(Status::NotFound) > 0;
     if report.rows(Status::Failed) > 0 || unwanted { Exit::Failed } else { Exit::Done }
-}
-
-/// The API and its address: DingTalk's, or those of a server of our own.
-struct FarSide {
-    remote: DingTalk,
-    /// Its address, and what messages call it.
-    address: String,
-    endpoint: String,
-    /// Serves as long as it lives.
-    server: Option<Server>,
-}
-
-impl FarSide {
-    /// Makes ready to call it, and says what there is to say of that. Nothing is sent yet.
-    async fn of(args: &Resolve, access: Option<Access>, terminal: &Terminal) -> Result<Self, Failure> {
-        let (server, access) = if let Some(access) = access {
-            (None, access)
-        } else {
-            terminal
-                .say(&tr!("resolving against the built-in sandbox: its people and their ids are invented"));
-            let script = Script::default();
-            let server =
-                Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
-            let access = config::rehearsal(args, &server.endpoint(), &script)?;
-            (Some(server), access)
-        };
-        for remark in &access.remarks {
-            terminal.say(remark);
-        }
-        let endpoint = network::named(&access.endpoint, &access.connections.route);
-        let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
-        let (mainland, exclusive) = (config::mainland(&args.directory), args.directory.exclusive_accounts);
-        let remote = DingTalk {
-            client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
-            issuer: Issuer::new(http, &access.endpoint, access.credentials),
-        };
-        let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { remote, address, endpoint, server })
-    }
 }
 
 /// One run, from its first call to its last word.

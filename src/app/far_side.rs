@@ -1,0 +1,60 @@
+//! The API that a run calls and its address: DingTalk's, or those of a server of our own. Leaves what is called when to the
+//! engine, and where the credentials come from to `config`.
+
+use tr::tr;
+
+use crate::api::client::Client;
+use crate::api::http::Http;
+use crate::api::token::Issuer;
+use crate::app::cli::Resolve;
+use crate::app::config::{self, Access};
+use crate::app::exit::{Exit, Failure};
+use crate::app::network;
+use crate::app::terminal::Terminal;
+use crate::engine::remote::DingTalk;
+use crate::sandbox::script::Script;
+use crate::sandbox::server::Server;
+
+/// The API and its address: DingTalk's, or those of a server of our own.
+pub struct FarSide {
+    /// What makes calls and fetches tokens.
+    pub remote: DingTalk,
+    /// Its address.
+    pub address: String,
+    /// What messages call it.
+    pub endpoint: String,
+    /// Serves as long as it lives.
+    pub server: Option<Server>,
+}
+
+impl FarSide {
+    /// Makes ready to call it, and says what there is to say of that. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Unexpected (1) where the emulation cannot be served, and what [`network::unusable`] says of a way that cannot be taken.
+    pub async fn of(args: &Resolve, access: Option<Access>, terminal: &Terminal) -> Result<Self, Failure> {
+        let (server, access) = if let Some(access) = access {
+            (None, access)
+        } else {
+            terminal
+                .say(&tr!("resolving against the built-in sandbox: its people and their ids are invented"));
+            let script = Script::default();
+            let server =
+                Server::start(script.clone(), 0).await.map_err(|error| Failure::of(Exit::Broken, error))?;
+            let access = config::rehearsal(args, &server.endpoint(), &script)?;
+            (Some(server), access)
+        };
+        for remark in &access.remarks {
+            terminal.say(remark);
+        }
+        let endpoint = network::named(&access.endpoint, &access.connections.route);
+        let http = Http::new(&access.connections).map_err(|what| network::unusable(&what))?;
+        let (mainland, exclusive) = (config::mainland(&args.directory), args.directory.exclusive_accounts);
+        let remote = DingTalk {
+            client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
+            issuer: Issuer::new(http, &access.endpoint, access.credentials),
+        };
+        let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { remote, address, endpoint, server })
+    }
+}
