@@ -134,3 +134,16 @@ impl TermLike for Screen {
         self.term.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_work_has_a_line_that_fits_and_a_bar_once_the_whole_is_known() {
+        let seen = |share| Seen::Work { words: "正在读取 OLD：1200 行".to_owned(), share };
+        assert_eq!(lines(&seen(None), 80, false), "正在读取 OLD：1200 行");
+        assert_eq!(lines(&seen(None), 12, false), "正在读取 …");
+        assert_eq!(lines(&seen(Some((1, 4))), 15, false), "━━╸─────  25%\n正在读取 OLD…");
+    }
+}

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use dingmap::sandbox::script::Answer;
+use dingmap::sandbox::script::{Answer, Script};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Desk, fits, rows, run, staff, unlimited};
+use crate::served::{Process, until};
 
 /// `dingmap resolve FILE --retry-failed` against this sandbox: without `-o`, in place.
 fn retry(api: &Api, file: &Path) -> Command {
@@ -280,4 +282,29 @@ fn what_fails_again_is_written_by_failed_too() {
     let ended = run(retry(&api, &failed).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&failed).unwrap(), text);
+}
+
+#[test]
+fn an_interrupted_try_leaves_the_file_and_goes_on_by_the_same_command() {
+    let latency = Duration::from_millis(50);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let (input, file) = (desk.file("in.csv", staff(40)), desk.path("out.csv"));
+    let ended = run(api.resolve(&input, &file).args(["--max-calls", "4", "-j", "1"]));
+    assert_eq!(ended.status, Some(6), "{}", ended.stderr);
+    let (before, asked) = (fs::read(&file).unwrap(), calls(&api));
+    let mut command = retry(&api, &file);
+    let mut process = Process::start(command.args(["-j", "1"]));
+    until("calls", || (calls(&api) >= asked + 10).then_some(()));
+    process.signal("INT");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(130), "{}", ended.stderr);
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert_eq!(desk.names(), ["in.csv", "out.csv"]);
+    let known = calls(&api) - asked;
+    let ended = run(&mut retry(&api, &file));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("resuming: {known} of at most 40 numbers")), "{}", ended.stderr);
+    // Nothing is asked twice, over all three runs.
+    assert_eq!((calls(&api), api.ledger().distinct()), (40, 40));
+    assert!(rows(&file).iter().all(|row| row["status"] == "found"));
 }
