@@ -358,7 +358,7 @@ impl Run<'_> {
         let place = match &self.targets.all {
             Target::Stdout => tr!("standard output has the rows up to the first open one"),
             Target::File(path) => tr!(
-                "{path} was not written; --partial writes it with the open rows as pending",
+                "{path} was not written; --partial writes it with what was answered",
                 path = path.display()
             ),
         };

@@ -93,3 +93,31 @@ pub fn lacking(input: &str, Lacking(column): Lacking) -> Failure {
     );
     Failure::new(Exit::Usage, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::domain::expect::Expected;
+    use crate::table::layout::Options;
+
+    #[test]
+    fn rows_that_keep_their_answers_are_counted_as_a_run_counts_them() {
+        let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
+                    138,u1,u1,,found,0,ok,match\n139,u2,,,not_found,60121,none,missing\n\
+                    137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n";
+        let wanted = Wanted { again: true, expect: Some("id".parse().unwrap()), ..Wanted::default() };
+        let options = Options { resolved: true, beside: wanted.beside(), ..Options::default() };
+        let source = Source::open(Box::new(Cursor::new(text)), &options, &|cell| cell.len() == 3).unwrap();
+        let manner = Manner::of(&wanted, &source).unwrap();
+        let (survey, settled) = count(source, &manner).unwrap();
+        assert_eq!((survey.rows, settled.report.rows_in, settled.report.kept), (4, 4, 2));
+        // What is called is what is open: the crowd at the full hour is told by that.
+        assert_eq!(settled.open(), 2);
+        assert_eq!(Expected::ALL.map(|word| settled.findings.expected(word)), [1, 0, 1]);
+        let misses = settled.misses.of(Status::NotFound);
+        assert_eq!((misses.count, misses.rows[0].line, &*misses.rows[0].code), (1, 3, "60121"));
+        assert_eq!(settled.misses.of(Status::Failed).count, 0);
+    }
+}
