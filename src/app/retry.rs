@@ -46,6 +46,16 @@ pub fn nothing(report: &Report, input: &Path) -> String {
     )
 }
 
+/// Whether the same flags read what they had written: what is advised for rows that failed is the same command, with its output
+/// for its input.
+#[must_use]
+pub fn reads_alike(args: &Resolve) -> bool {
+    let reading = &args.reading;
+    // The output is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
+    let named_anew = reading.encoding.is_some() && args.output_encoding.is_some();
+    reading.sheet.is_none() && !reading.flexible && !named_anew
+}
+
 /// Sees that what is rewritten in place is a table as it stands in the file; `packed` says that it is not.
 ///
 /// # Errors

@@ -14,9 +14,10 @@ use crate::domain::refusal::Refusal;
 use crate::domain::spelling::Spelt;
 
 /// The country code of mainland China.
-const MAINLAND: u16 = 86;
+pub const MAINLAND: u16 = 86;
 /// E.164 allows fifteen digits with the country code.
 const MOST_DIGITS: usize = 15;
+
 /// One mobile number, normalised: two spellings of the same number are equal.
 ///
 /// Packed into 64 bits, since it is the key of every map of a run: the country code, how many digits the

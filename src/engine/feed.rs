@@ -13,7 +13,7 @@ use tr::tr;
 use crate::domain::entry::Entry;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
-use crate::domain::mobile::Rules;
+use crate::domain::mobile::{Mobile, Rules};
 use crate::domain::outcome::{NoStatus, Status};
 use crate::domain::refusal::{Flaw, Refusal};
 use crate::engine::manner::Manner;
@@ -123,9 +123,10 @@ fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, 
         let keeps = manner.keeps(&batch, row);
         let keeps = keeps.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })?;
         for cell in batch.cells(row).take(per_row.get()) {
-            let entry = if keeps.is_some() { Err(Refusal::Empty) } else { Entry::read(cell, rules) };
+            let entry = Entry::read(cell, rules);
             entries.push(entry.as_ref().copied().map_err(Refusal::flaw));
-            numbers.push(entry.map(|entry| entry.mobile));
+            // A row that keeps its answer asks nobody; its numbers are read to be kept out of reports.
+            numbers.push(if keeps.is_some() { Err(Refusal::Empty) } else { entry.map(|entry| entry.mobile) });
         }
         if manner.places().is_some() {
             kept.push(keeps);
@@ -146,7 +147,12 @@ pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Resul
             for (row, answer) in chunk.rows.zip(&chunk.answers) {
                 let batch = &chunk.load.batch;
                 if let Ok(Some(status)) = manner.keeps(batch, row) {
-                    sinks.misses.note(batch.line(row), None, status, manner.said(batch, row));
+                    sinks.misses.note(
+                        batch.line(row),
+                        chunk.load.numbers(row),
+                        status,
+                        manner.said(batch, row),
+                    );
                     let expected = manner.expected(batch, row);
                     if let Some(word) = expected {
                         sinks.findings.expect(word);
@@ -221,6 +227,13 @@ impl Sinks {
 }
 
 impl Load {
+    /// The numbers in a row.
+    fn numbers(&self, row: usize) -> impl Iterator<Item = Mobile> {
+        let per_row = self.entries.len() / self.batch.len().max(1);
+        let cells = self.entries.iter().skip(row * per_row).take(per_row);
+        cells.filter_map(|entry| entry.ok()).map(|entry| entry.mobile)
+    }
+
     /// What the `nth` number cell of a row holds, or why it is not sent.
     fn entry(&self, row: usize, nth: usize) -> Result<Entry, Flaw> {
         let per_row = self.entries.len() / self.batch.len().max(1);
