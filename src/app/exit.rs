@@ -328,6 +328,8 @@ mod tests {
         ] {
             assert_eq!(shown(message), expected);
         }
+        let long = shown(&format!("{} 13800138000", "x".repeat(589)));
+        assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
     }
 
     #[test]
