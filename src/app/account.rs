@@ -319,3 +319,21 @@ fn unix(moment: Timestamp) -> f64 {
 fn escaped(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::app::cli::{Cli, Command};
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_time_negative() {
+        let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve", "i"]).command else { panic!() };
+        let mut account = Account::new(&args, "i".to_owned());
+        account.began += 1.hour();
+        account.ended(&Ok(Exit::Done));
+        assert!((0.0..60.0).contains(&account.seconds), "{}", account.seconds);
+    }
+}

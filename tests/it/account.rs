@@ -156,6 +156,25 @@ fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
     assert!(rows > Some(0) && asked > Some(0) && token == Some(1), "{account:#}");
 }
 
+/// Who holds what a later version writes against the schema of this one is not told off for what was added.
+#[test]
+fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, summary) = (desk.file("staff.csv", staff(3) + "1.38E+10\n"), desk.path("run.json"));
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let mut account = read(&summary);
+    fits("summary", &account);
+    account["later"] = json!(1);
+    account["calls"]["later"] = json!(1);
+    account["advice"][0]["later"] = json!(1);
+    account["advice"].as_array_mut().unwrap().push(json!({"kind": "later", "rows": 1, "text": "do this"}));
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json");
+    assert!(jsonschema::is_valid(&read(&schema), &account), "{account:#}");
+    account["advice"][1] = json!({"kind": "rounded", "text": "do this"});
+    assert!(!jsonschema::is_valid(&read(&schema), &account), "a kind that is known lacks its field");
+}
+
 #[test]
 fn a_run_that_never_began_is_accounted_for_too() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());

@@ -85,7 +85,7 @@ fn rows_that_failed_are_asked_again_by_the_same_command() {
     let (api, desk) = (Api::new(script), Desk::new());
     let input = desk.file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
     let output = desk.path("o $3.csv");
-    let flags = ["-c", "other", "--max-retries", "0"];
+    let flags = ["-c", "other", "-j", "1", "--max-retries", "0"];
     let ended = run(api.resolve(&input, &output).args(flags));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let advised = format!(
