@@ -246,7 +246,7 @@ pub fn shown(message: &str) -> String {
         c if c.is_control() => ' ',
         c => c,
     };
-    let clean: Vec<char> = message.chars().map(plain).take(600).collect();
+    let clean: Vec<char> = message.chars().map(plain).collect();
     let (mut shown, mut at) = (String::new(), 0);
     while let Some(c) = clean.get(at) {
         let length = if c.is_ascii_digit() { number_length(&clean[at..]) } else { 1 };
@@ -255,7 +255,8 @@ pub fn shown(message: &str) -> String {
         shown.push_str(&masked(&run, abroad).unwrap_or(run));
         at += length;
     }
-    shown
+    // Last, since what is cut off of a number leaves one that is not masked.
+    shown.chars().take(600).collect()
 }
 
 /// How far a number goes on that begins here: digits, with single dashes and spaces between them.
@@ -327,6 +328,8 @@ mod tests {
         ] {
             assert_eq!(shown(message), expected);
         }
+        let long = shown(&format!("{} 13800138000", "x".repeat(589)));
+        assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
     }
 
     #[test]
