@@ -7,7 +7,7 @@ use tr::tr;
 
 use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure};
-use crate::domain::outcome::Status;
+use crate::domain::outcome::{RowWithout, Status};
 use crate::domain::report::Report;
 use crate::engine::feed::FeedError;
 use crate::engine::manner::{Lacking, Manner};
@@ -25,7 +25,7 @@ pub fn count(mut source: Source, manner: &Manner) -> Result<(Survey, Report), Fe
         survey.bytes += batch.size() as u64;
         for row in 0..batch.len() {
             let kept = manner.keeps(&batch, row);
-            let kept = kept.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })?;
+            let kept = kept.map_err(|cause| RowWithout { line: batch.line(row), cause })?;
             report.rows_in += 1;
             report.count(kept.unwrap_or(Status::Failed));
             report.kept += u64::from(kept.is_some());

@@ -8,13 +8,12 @@ use std::num::NonZeroUsize;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
-use tr::tr;
 
 use crate::domain::entry::Entry;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
 use crate::domain::mobile::Rules;
-use crate::domain::outcome::{NoStatus, Status};
+use crate::domain::outcome::{RowWithout, Status};
 use crate::domain::refusal::{Flaw, Refusal};
 use crate::engine::manner::Manner;
 use crate::engine::misses::Basket;
@@ -41,13 +40,8 @@ pub enum FeedError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A row that should have an answer has none.
-    #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
-    NoStatus {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
-        /// What is wrong.
-        cause: NoStatus,
-    },
+    #[error(transparent)]
+    NoStatus(#[from] RowWithout),
 }
 
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
@@ -121,7 +115,7 @@ fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, 
     let mut kept = Vec::new();
     for row in 0..batch.len() {
         let keeps = manner.keeps(&batch, row);
-        let keeps = keeps.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })?;
+        let keeps = keeps.map_err(|cause| RowWithout { line: batch.line(row), cause })?;
         for cell in batch.cells(row).take(per_row.get()) {
             let entry = if keeps.is_some() { Err(Refusal::Empty) } else { Entry::read(cell, rules) };
             entries.push(entry.as_ref().copied().map_err(Refusal::flaw));
