@@ -42,7 +42,8 @@ pub fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String
     };
     let mut text = told(all);
     if let Some(name) = name {
-        text.push_str(&format!("[{name}]\n{}", told(own)));
+        // Writing to a string does not fail.
+        let _ = write!(text, "[{name}]\n{}", told(own));
     }
     if holder.get_arguments().any(|arg| arg.get_id() == "app_key") {
         for name in CREDENTIALS {

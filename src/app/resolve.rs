@@ -134,9 +134,9 @@ async fn attempt(
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     // The input came first, then the output, then the credentials: what a person has at hand is checked before what
     // they have to fetch.
-    let mut head = source.head().clone();
-    head.names = head.names.filter(|_| !wanted.again);
-    let sinks = outlet::create(&mut heard.signals, targets.clone(), head, style).await?;
+    let mut first = source.head().clone();
+    first.names = first.names.filter(|_| !wanted.again);
+    let sinks = outlet::create(&mut heard.signals, targets.clone(), first, style).await?;
     let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
     let plan = recall::plan(args, access.as_ref(), &source, total)?;
     let memory = recall::memory(plan.as_ref());

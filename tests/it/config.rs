@@ -258,9 +258,9 @@ fn secrets_are_neither_taken_nor_told() {
             .env("DINGTALK_APP_SECRET", "geheim")
             .env("DINGTALK_ACCESS_TOKEN", "geheim"),
     );
-    has(&told, r##"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"##);
+    has(&told, r#"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
     let endpoint = settings(dingmap().args(["resolve", "--endpoint", "https://u:geheim@host"]));
-    has(&endpoint, r##"# endpoint = "https://***@host" # command line"##);
+    has(&endpoint, r#"# endpoint = "https://***@host" # command line"#);
     has(&told, "# DINGTALK_APP_SECRET is set");
     has(&told, "# DINGTALK_APP_KEY is not set");
     assert!(!told.concat().contains("geheim"), "{told:#?}");
