@@ -23,6 +23,7 @@ use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::far_side::FarSide;
 use crate::app::files::{self, Targets};
+use crate::app::in_place::{self, Original};
 use crate::app::input::Mainland;
 use crate::app::network;
 use crate::app::opening::{self, Opened};
@@ -30,7 +31,7 @@ use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
 use crate::app::recall;
-use crate::app::retry;
+use crate::app::retry::{self, Settled};
 use crate::app::signals::{AT_ONCE, Heard, Question, Signals};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
@@ -58,6 +59,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         wanted: config::wanted(args)?,
         targets: files::targets(args),
     };
+    in_place::possible(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -104,11 +106,13 @@ async fn attempt(
     mut heard: Heard,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
+    let original = Original::of(&args.input, &targets);
     let Opened { source, title, survey, settled, packed } =
         opening::open_heard(args, &wanted, &mut heard.signals).await?;
-    retry::placed(args, packed)?;
+    in_place::plain(args, packed)?;
     let manner = opening::manner(&wanted, &source, &args.input)?;
     let total = survey.as_ref().map(|survey| survey.rows);
+    let open = settled.as_ref().map_or(total, |settled| Some(settled.open()));
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let mut digest = None;
     if (targets.summary.is_some() || targets.report.is_some()) && total.is_some() {
@@ -122,14 +126,24 @@ async fn attempt(
     account.story.detected = summary::opening(&title, &source, total);
     terminal.say(&account.story.detected);
     // What is as it should be already is not written anew, and needs no credentials.
-    if let Some(report) = settled.filter(|report| report.kept == report.rows_in)
+    if let Some(Settled { report, findings, misses }) = settled.filter(|settled| settled.open() == 0)
         && args.output.is_none()
         && args.failed.is_none()
     {
         account.report(&report);
-        account.written();
+        account.story.misses = misses;
         terminal.say(&retry::nothing(&report, &args.input));
+        if args.expect.is_some() {
+            account.expected(&findings);
+            terminal.say(&summary::compared(&findings, report.rows_out));
+        }
+        // It stands there complete, as it did before.
+        account.written();
         return Ok(verdict(args, &report));
+    }
+    if let Some(remark) = retry::uncompared(&wanted, &source) {
+        terminal.say(&remark);
+        account.story.remarks.push(remark);
     }
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     // The input came first, then the output, then the credentials: what a person has at hand is checked before what
@@ -150,12 +164,12 @@ async fn attempt(
         departure::wait(&moment, &mut heard, terminal).await?;
     }
     if crowded
-        && let Some(crowd) = departure::crowd(&Zoned::now(), args.speed.rate, total, source.columns().len())
+        && let Some(crowd) = departure::crowd(&Zoned::now(), args.speed.rate, open, source.columns().len())
     {
         terminal.say(&crowd);
         account.story.remarks.push(crowd);
     }
-    Run { args, terminal, bounds, total, targets, memory, account }
+    Run { args, terminal, bounds, total, targets, original, memory, account }
         .run((source, manner), sinks, far, known, heard)
         .await
 }
@@ -173,6 +187,8 @@ struct Run<'a> {
     bounds: Settings,
     total: Option<u64>,
     targets: Targets,
+    /// The input, where the output takes its place.
+    original: Option<Original>,
     /// What becomes of the answers.
     memory: Memory,
     account: &'a mut Account,
@@ -226,11 +242,12 @@ impl Run<'_> {
         let (findings, mut lacking) = (sinks.findings.clone(), 0);
         // The only copy of the input is not exchanged for one with open rows, unless that is asked for, or it had them before.
         let open = report.rows(Status::Pending) > 0 && !self.args.partial && !self.args.retry_failed;
-        let whole = !open || !self.replaces_input();
+        let whole = !open || self.original.is_none();
         let written = written && whole;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
+            self.original.as_ref().map_or(Ok(()), Original::is_untouched).map_err(told)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
             lacking = sinks.finish(&tail).map_err(unwritable)?;
@@ -345,17 +362,12 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the output takes the input's place.
-    fn replaces_input(&self) -> bool {
-        matches!(&self.targets.all, Target::File(path) if files::same(path, &self.args.input))
-    }
-
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.targets.all {
             Target::Stdout => tr!("standard output has the rows up to the first open one"),
             Target::File(path) => tr!(
-                "{path} was not written; --partial writes it with the open rows as pending",
+                "{path} was not written; --partial writes it with what was answered",
                 path = path.display()
             ),
         };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Desk, dingmap, run};
+use crate::harness::{Desk, PROGRAM, dingmap, run};
 use crate::served::Process;
 
 /// What bash offers behind these words, the last of which is under way.
@@ -14,7 +14,7 @@ fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
         name=$(complete -p dingmap | sed 's/.*-F \([^ ]*\) .*/\1/')
         "$name" dingmap "${COMP_WORDS[COMP_CWORD]}" "" 2>&1
         printf '%s\n' "${COMPREPLY[@]}""#;
-    let program = Path::new(env!("CARGO_BIN_EXE_dingmap")).parent().unwrap().display();
+    let program = Path::new(PROGRAM).parent().unwrap().display();
     let mut shell = Command::new("bash");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DINGMAP_") {
