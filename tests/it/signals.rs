@@ -52,7 +52,7 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
 #[test]
 fn a_question_ends_no_command() {
     let desk = Desk::new();
-    let text = "mobile,userid,status\n13800138000,u00138000,found\n";
+    let text = "mobile,userid,exclusive_userids,status,errcode,errmsg\n13800138000,u00138000,,found,0,ok\n";
     desk.file("old.csv", text);
     for line in [
         &["plan", "-"][..],
