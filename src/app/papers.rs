@@ -3,11 +3,9 @@
 
 use std::io::{self, Write};
 
-use tr::tr;
-
 use crate::app::account::Account;
-use crate::app::exit::{Exit, Failure};
-use crate::app::files::Targets;
+use crate::app::exit::Failure;
+use crate::app::files::{Targets, unwritable};
 use crate::app::page;
 use crate::table::target::{Output, Target};
 
@@ -66,14 +64,4 @@ impl Papers {
         }
         written
     }
-}
-
-fn unwritable(flag: &str, target: &Target, error: &io::Error) -> Failure {
-    let text = tr!(
-        "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
-        flag,
-        target,
-        cause = error
-    );
-    Failure::new(Exit::Output, text)
 }
