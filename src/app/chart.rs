@@ -93,6 +93,7 @@ pub fn calls(course: &Course) -> Option<Markup> {
 
 /// The numbers that are drawn.
 fn table(began: &Zoned, columns: &[Column]) -> Markup {
+    let date = dated(began, columns.last().map_or(0.0, |column| column.until));
     let limit = |limit: f64| if limit.is_finite() { decimal(limit) } else { "–".to_owned() };
     html! {
         details {
@@ -109,7 +110,7 @@ fn table(began: &Zoned, columns: &[Column]) -> Markup {
                 tbody {
                     @for column in columns {
                         tr {
-                            th scope="row" { (clock(began, column.from, "%H:%M:%S")) }
+                            th scope="row" { (clock(began, column.from, &format!("{date}%H:%M:%S"))) }
                             td { (grouped(column.stretch.calls)) }
                             td { (grouped(column.stretch.repeats)) }
                             td { (decimal(column.speed)) }
@@ -240,7 +241,7 @@ fn times(began: &Zoned, end: f64) -> Vec<(f64, String)> {
     let day = 86_400.0;
     let step = STEPS.map(f64::from).into_iter().find(|step| end / step <= TIMES);
     let step = step.unwrap_or_else(|| (end / TIMES / day).ceil() * day);
-    let format = if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
+    let format = dated(began, end).to_owned() + if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
     let time = began.time();
     let since = |count: i8, unit: f64| f64::from(count) * unit;
     let midnight = since(time.hour(), 3600.0) + since(time.minute(), 60.0) + since(time.second(), 1.0);
@@ -250,8 +251,14 @@ fn times(began: &Zoned, end: f64) -> Vec<(f64, String)> {
         .map(|n| first + f64::from(n) * step)
         // A label at the right edge would stand out of the page.
         .take_while(|seconds| *seconds <= end * 0.94)
-        .map(|seconds| (seconds, clock(began, seconds + 0.001, format)))
+        .map(|seconds| (seconds, clock(began, seconds + 0.001, &format)))
         .collect()
+}
+
+/// What stands before the times of a run of so many seconds: the date, where it has more than one.
+fn dated(began: &Zoned, end: f64) -> &'static str {
+    let ended = began.saturating_add(SignedDuration::from_secs_f64(end));
+    if ended.date() == began.date() { "" } else { "%m-%d " }
 }
 
 fn clock(began: &Zoned, after: f64, format: &str) -> String {
@@ -315,8 +322,8 @@ mod tests {
         let labels = |end| times(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
         assert_eq!(labels(10.0), ["14:03:30", "14:03:35"]);
         assert_eq!(labels(4.0 * 3600.0), ["15:00", "16:00", "17:00"]);
-        assert_eq!(labels(36.0 * 3600.0), ["00:00", "12:00"]);
-        assert_eq!(labels(20.0 * 86_400.0), ["00:00"; 3]);
+        assert_eq!(labels(36.0 * 3600.0), ["11-24 00:00", "11-24 12:00"]);
+        assert_eq!(labels(20.0 * 86_400.0), ["11-28 00:00", "12-03 00:00", "12-08 00:00"]);
         let (seconds, _) = times(&began, 10.0)[0];
         assert!((seconds - 2.5).abs() < 1e-9, "{seconds}");
     }

@@ -14,6 +14,7 @@ use crate::app::cli::Cli;
 use crate::app::exit::{Exit, Failure};
 use crate::app::opening::{Input, regular};
 use crate::app::preset::profiles_of;
+use crate::app::variables::COMPLETE;
 use crate::app::wording;
 use crate::domain::mobile::Home;
 use crate::table::columns::ColumnChoice;
@@ -22,24 +23,30 @@ use crate::table::layout::Options;
 use crate::table::listing::presentable;
 use crate::table::sheet;
 
-/// The variable by which a script says for which shell it asks.
-const VARIABLE: &str = "DINGMAP_COMPLETE";
 /// A workbook is read to its end before its columns are known; a larger one would keep the shell waiting. In bytes.
 const LARGEST_WORKBOOK: u64 = 4 << 20;
 
-/// Answers a shell's script, where it is one that runs the program: everybody else pays for one look at the environment.
+/// What zsh needs behind its script: it loads what lies in its directories when it is first asked, and asks the file itself.
+const ZSH_ASKS: &str = "[[ ${funcstack[1]} != _dingmap ]] || _clap_dynamic_completer_dingmap \"$@\"\n";
+
+/// Whether it is a shell's script that runs the program. Each hands the words over behind `--`, so that the variable does
+/// nothing where it merely stands in somebody's environment.
 #[must_use]
-pub fn answered(args: &[OsString]) -> Option<Exit> {
-    std::env::var_os(VARIABLE)?;
+pub fn asked(args: &[OsString]) -> bool {
+    std::env::var_os(COMPLETE).is_some() && args.get(1).is_some_and(|word| word == "--")
+}
+
+/// Answers a shell's script.
+#[must_use]
+pub fn answered(args: &[OsString]) -> Exit {
     let here = std::env::current_dir().ok();
     let asked = CompleteEnv::with_factory(|| with_values(wording::told(Cli::command(), usize::MAX)))
-        .var(VARIABLE)
+        .var(COMPLETE)
         .completer("dingmap");
     match asked.try_complete(args.iter().cloned(), here.as_deref()) {
-        Ok(false) => None,
-        Ok(true) => Some(Exit::Done),
+        Ok(true) => Exit::Done,
         // Whoever presses Tab wants no message between his words.
-        Err(_) => Some(Exit::Usage),
+        Ok(false) | Err(_) => Exit::Usage,
     }
 }
 
@@ -52,8 +59,11 @@ pub fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     if let Some(known) = shells.completer(&shell.to_string()) {
         known
-            .write_registration(VARIABLE, "dingmap", "dingmap", "dingmap", &mut text)
+            .write_registration(COMPLETE, "dingmap", "dingmap", "dingmap", &mut text)
             .map_err(|error| Failure::of(Exit::Broken, error))?;
+    }
+    if shell == Shell::Zsh {
+        text.extend_from_slice(ZSH_ASKS.as_bytes());
     }
     Ok(text)
 }
@@ -134,7 +144,8 @@ fn regions() -> Vec<CompletionCandidate> {
 /// The profiles of the file that the line or the environment names.
 fn profiles() -> Vec<CompletionCandidate> {
     let config = given().and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
-    let known = config.map(|config| profiles_of(&config)).unwrap_or_default();
+    let known =
+        config.filter(|config| regular(config)).map(|config| profiles_of(&config)).unwrap_or_default();
     known.into_iter().map(CompletionCandidate::new).collect()
 }
 

@@ -10,7 +10,7 @@ use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::{Exit, Failure, rounded};
-use crate::app::signals::Signals;
+use crate::app::signals::Heard;
 use crate::app::terminal::Terminal;
 
 /// How long before and after the full hour the platform is busy, in minutes.
@@ -101,13 +101,14 @@ pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Opti
     })
 }
 
-/// Waits until the moment, and says so.
+/// Waits until the moment, and says so, once more to whoever asks.
 ///
 /// # Errors
 /// Interrupted (130, 143) by a signal.
-pub async fn wait(moment: &Zoned, signals: &mut Signals, terminal: &Terminal) -> Result<(), Failure> {
+pub async fn wait(moment: &Zoned, heard: &mut Heard, terminal: &Terminal) -> Result<(), Failure> {
     let left = || moment.timestamp().duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO);
-    terminal.say(&tr!("starting at {moment} (in {left})", moment = clock(moment), left = rounded(left())));
+    let told = || tr!("starting at {moment} (in {left})", moment = clock(moment), left = rounded(left()));
+    terminal.say(&told());
     loop {
         let left = left();
         if left.is_zero() {
@@ -115,10 +116,11 @@ pub async fn wait(moment: &Zoned, signals: &mut Signals, terminal: &Terminal) ->
         }
         tokio::select! {
             biased;
-            signal = signals.next() => {
+            signal = heard.signals.next() => {
                 let text = tr!("interrupted before the first call");
                 return Err(Failure::new(Exit::Interrupted(signal), text));
             }
+            () = heard.question.asked() => terminal.say(&told()),
             () = sleep(left.min(LOOKS)) => {}
         }
     }

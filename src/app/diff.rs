@@ -13,11 +13,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tr::tr;
 
 use crate::app::exit::{Exit, Failure, shown};
-use crate::app::files::{same, target};
+use crate::app::files::target;
 use crate::app::flags::Diff;
 use crate::app::opening::{Input, Opened};
-use crate::app::outlet::AT_ONCE;
-use crate::app::signals::Signals;
+use crate::app::signals::{AT_ONCE, Question, Signals};
 use crate::app::summary::name;
 use crate::app::terminal::Terminal;
 use crate::domain::change::Change;
@@ -42,13 +41,6 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
             Exit::Usage,
             tr!("only one of OLD and NEW can be standard input; name a file"),
         ));
-    }
-    for (what, path) in [("OLD", &args.old), ("NEW", &args.new)] {
-        if same(&args.output, path) {
-            let (flag, path) = ("--output", args.output.display());
-            let text = tr!("{flag}: {path} is {what} already; name another file", flag, path, what);
-            return Err(Failure::new(Exit::Usage, text));
-        }
     }
     let (old, new) = (open(args, &args.old)?, open(args, &args.new)?);
     terminal.say(&opening(args, [&old, &new]));
@@ -126,7 +118,8 @@ async fn compared(
     watch: &Arc<Watch>,
 ) -> Result<Tally, Failure> {
     let signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-    let mut run = Run { signals, watch: Arc::clone(watch), terminal };
+    let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+    let mut run = Run { signals, question, watch: Arc::clone(watch), terminal };
     // Sorting may take minutes: a place that cannot be written to is told before.
     let place = target(&args.output);
     let flag = "--output";
@@ -159,7 +152,7 @@ async fn compared(
 /// How the program ends by an error, which is in the file called `title` where it is in one.
 fn failure(error: ReconcileError, title: String) -> Failure {
     let exit = match error {
-        ReconcileError::Source(_) | ReconcileError::NoStatus { .. } => Exit::Input,
+        ReconcileError::Source(_) | ReconcileError::NoStatus(_) => Exit::Input,
         ReconcileError::Crowded { .. } => Exit::Usage,
         ReconcileError::Scratch(_) | ReconcileError::Output(_) => return Failure::of(Exit::Output, error),
         ReconcileError::Interrupted => return Failure::of(Exit::Broken, error),
@@ -180,6 +173,7 @@ fn scratch(output: &Target) -> PathBuf {
 /// The work, which blocks and so is done on another thread, while this one hears signals and shows how far it is.
 struct Run<'a> {
     signals: Signals,
+    question: Question,
     watch: Arc<Watch>,
     terminal: &'a Terminal,
 }
@@ -214,6 +208,7 @@ impl Run<'_> {
                     let (words, share) = course(&self.watch);
                     self.terminal.course(&words, share, || object(&self.watch));
                 }
+                () = self.question.asked() => self.terminal.answer(&course(&self.watch).0),
             }
         }
     }

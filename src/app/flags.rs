@@ -1,6 +1,5 @@
-//! Flags that several commands share or that one room is asked for by: what is shown, the way to the API, and where answers
-//! are kept. Owns
-//! their names and defaults (DESIGN 1). Leaves the other flags to `cli`.
+//! Flags that several commands share or that one room is asked for by: what is shown, the way to the API, and
+//! where answers are kept. Owns their names and defaults (DESIGN 1). Leaves the other flags to `cli`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use tr::tr;
 use crate::app::cli::Plan;
 use crate::app::config;
 use crate::app::exit::Failure;
+use crate::app::files;
 use crate::app::network;
 use crate::app::outlook::refused;
 use crate::app::recall;
@@ -74,7 +75,7 @@ pub fn forecast(
         return nothing(Ground::Restart);
     }
     let Some(scope) = scope else { return nothing(Ground::NoApp) };
-    let path = recall::place(args.keep.state.as_deref(), |name| std::env::var_os(name))?.path;
+    let path = files::place(args.keep.state.as_deref(), |name| std::env::var_os(name))?.path;
     let looked = recall::patiently(&path, args.keep.wait, terminal, |waits| State::untouched(&path, waits));
     let state = match looked {
         Ok(state) => state,

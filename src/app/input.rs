@@ -11,7 +11,7 @@ use crate::table::dialect::parse_delimiter;
 use crate::table::encoding::Encoding;
 
 /// How an input is read.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Input and output")]
 pub struct Reading {
     /// The column with the numbers [default: detected]

@@ -91,16 +91,14 @@ pub fn written(arg: &Arg, words: &[&OsStr]) -> String {
     let kind = Kind::of(arg);
     let one = |word: &&OsStr| {
         let text = word.to_string_lossy();
-        let bare = match kind {
-            Kind::Switch | Kind::Whole => true,
-            Kind::Either => text.parse::<u64>().is_ok(),
-            Kind::Text | Kind::Path => false,
-        };
-        // A string of JSON is one of TOML too, but for this character, which JSON leaves as it is.
-        if bare {
-            text.into_owned()
-        } else {
-            serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+        // A line of commands takes numbers that begin with zeros or a plus, and TOML does not.
+        let number = text.parse::<u64>().ok().map(|number| number.to_string());
+        match (kind, number) {
+            (Kind::Whole, Some(number)) => number,
+            (Kind::Either, Some(number)) if number == text => number,
+            (Kind::Switch | Kind::Whole, _) => text.into_owned(),
+            // A string of JSON is one of TOML too, but for this character, which JSON leaves as it is.
+            _ => serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f"),
         }
     };
     let all: Vec<String> = words.iter().map(one).collect();
@@ -111,6 +109,12 @@ pub fn written(arg: &Arg, words: &[&OsStr]) -> String {
 #[must_use]
 pub fn is_secret(arg: &Arg) -> bool {
     arg.get_value_parser().type_id() == TypeId::of::<SecretString>()
+}
+
+/// Whether a flag's value is a URL that may have a password in it, which then is not shown.
+#[must_use]
+pub fn may_have_password(arg: &Arg) -> bool {
+    is_secret(arg) || arg.get_id() == "endpoint"
 }
 
 #[cfg(test)]
@@ -153,6 +157,21 @@ mod tests {
             let table = DeTable::parse(&again).unwrap();
             let value = table.get_ref().values().next().unwrap().get_ref();
             assert_eq!(super::words(&arg(long), value, Path::new("/else")).unwrap(), words, "{again}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_toml_has_them() {
+        for (long, word, expected) in [
+            ("workers", "016", "16"),
+            ("workers", "+16", "16"),
+            ("rate", "010", "\"010\""),
+            ("rate", "10", "10"),
+            ("rate", "0.50", "\"0.50\""),
+            ("column", "007", "[\"007\"]"),
+            ("column", "7", "[7]"),
+        ] {
+            assert_eq!(written(&arg(long), &[OsStr::new(word)]), expected, "{long} {word}");
         }
     }
 

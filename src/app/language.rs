@@ -53,6 +53,8 @@ impl Language {
     /// errors are told in it; a value that is none is left for the parser to refuse.
     #[must_use]
     pub fn chosen(args: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        // Behind `--` everything is a value.
+        let args = args.split(|arg| arg == "--").next().unwrap_or_default();
         let typed = args.iter().enumerate().rev().find_map(|(at, arg)| {
             let arg = arg.to_str()?;
             match arg.strip_prefix("--lang")? {
@@ -179,6 +181,8 @@ mod tests {
         assert_eq!(chosen(&["--lang=en"], &[("DINGMAP_LANG", "zh")]), English);
         assert_eq!(chosen(&["--lang=en", "--lang=zh-cn"], &[]), Chinese);
         assert_eq!(chosen(&[], &[("DINGMAP_LANG", "en"), ("LANG", "zh_CN")]), English);
+        assert_eq!(chosen(&["--lang=en", "--", "--lang=zh"], &[("LANG", "zh_CN")]), English);
+        assert_eq!(chosen(&["--", "--lang=zh"], &[]), English);
         assert_eq!(chosen(&["--lang", "xx"], &[("LANG", "zh_CN")]), Chinese);
         assert_eq!(chosen(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN")]), English);
         assert_eq!(chosen(&[], &[("LC_ALL", ""), ("LC_MESSAGES", "zh_CN"), ("LANG", "C")]), Chinese);

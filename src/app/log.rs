@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use tr::tr;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -15,15 +16,17 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::app::exit::{Exit, Failure};
-use crate::app::files::same;
+use crate::app::files::{Named, free, unwritable};
 use crate::app::flags::{LogFormat, Show};
 use crate::app::terminal::Terminal;
 
-/// Begins to write log lines to where the flags say; `taken` are the other files of the command, by what to call them.
+const FLAG: &str = "--log-file";
+
+/// Begins to write log lines to where the flags say; `taken` are the other files of the command.
 ///
 /// # Errors
 /// Output (7) for a file that cannot be written to; usage (2) for one that is taken.
-pub fn begin(show: &Show, taken: &[(String, PathBuf)], terminal: &Terminal) -> Result<(), Failure> {
+pub fn begin(show: &Show, taken: &[Named], terminal: &Terminal) -> Result<(), Failure> {
     let verbose = match show.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -66,38 +69,33 @@ struct LogFile {
     course: Mutex<Course>,
 }
 
+/// Opens a file to append to it. A pipe that nobody reads is refused by the system, and not waited for.
+fn appended(path: &Path) -> io::Result<File> {
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(at_once).open(path)?;
+    // From here on a reader that is slow is waited for.
+    fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file)
+}
+
 /// How it went so far.
 #[derive(Debug, Default)]
 struct Course {
     /// Whether the last line broke off.
     torn: bool,
-    /// Whether it was said that lines are lost.
+    /// Whether it was said that lines are lost since it went well.
     told: bool,
 }
 
 impl LogFile {
-    fn open(path: &Path, taken: &[(String, PathBuf)], terminal: &Terminal) -> Result<Self, Failure> {
+    fn open(path: &Path, taken: &[Named], terminal: &Terminal) -> Result<Self, Failure> {
         if path == Path::new("-") {
             let text = tr!("--log-file: - is no file; without this flag log lines go to standard error");
             return Err(Failure::new(Exit::Usage, text));
         }
         // Also where it is not there yet, since the name has to stay free for what will be.
-        if let Some((what, _)) = taken.iter().find(|(_, other)| same(path, other)) {
-            let path = path.display();
-            let text =
-                tr!("{flag}: {path} is {what} already; name another file", flag = "--log-file", path, what);
-            return Err(Failure::new(Exit::Usage, text));
-        }
-        let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        let file = opened.map_err(|error| {
-            let text = tr!(
-                "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
-                flag = "--log-file",
-                target = path.display(),
-                cause = error
-            );
-            Failure::new(Exit::Output, text)
-        })?;
+        free(FLAG, path, taken)?;
+        let file = appended(path).map_err(|error| unwritable(FLAG, path.display(), &error))?;
         Ok(Self { file, path: path.to_owned(), terminal: terminal.clone(), course: Mutex::default() })
     }
 
@@ -125,8 +123,9 @@ impl Write for &LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
         let appended = self.append(line, &mut course.torn);
+        let told = std::mem::replace(&mut course.told, appended.is_err());
         if let Err(error) = appended
-            && !std::mem::replace(&mut course.told, true)
+            && !told
         {
             self.terminal.complain(&tr!(
                 "--log-file: cannot write {path}: {cause}; the run goes on, and log lines are lost until that is mended",
@@ -147,5 +146,29 @@ impl<'a> MakeWriter<'a> for LogFile {
 
     fn make_writer(&'a self) -> &'a Self {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_lines_are_lost_is_told_once_each_time_that_it_begins() {
+        let desk = tempfile::tempdir().unwrap();
+        let path = desk.path().join("run.log");
+        let good = appended(&path).unwrap();
+        let terminal = Terminal::new(&Show { quiet: true, ..Show::default() }, false);
+        let mut log = LogFile { file: File::open(&path).unwrap(), path, terminal, course: Mutex::default() };
+        let told = |log: &LogFile| {
+            let mut log = log;
+            log.write_all(b"x\n").unwrap();
+            log.course.lock().unwrap().told
+        };
+        assert!(told(&log) && told(&log), "a file that was opened to be read takes nothing");
+        let bad = std::mem::replace(&mut log.file, good);
+        assert!(!told(&log));
+        log.file = bad;
+        assert!(told(&log));
     }
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use tr::tr;
 
+use crate::app::cli::Resolve;
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
 use crate::app::input::Reading;
 use crate::app::retry::{self, Settled};
+use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::domain::entry::looks_like_mobile;
 use crate::domain::mobile::Home;
@@ -50,7 +52,7 @@ pub struct Input<'a> {
 ///
 /// # Errors
 /// As [`Input::open`].
-pub fn open(path: &Path, reading: &Reading, region: Home, wanted: &Wanted) -> Result<Opened, Failure> {
+fn open(path: &Path, reading: &Reading, region: Home, wanted: &Wanted) -> Result<Opened, Failure> {
     let input = Input::as_flags_say(path, reading, region, wanted);
     if !regular(path) {
         return input.open();
@@ -60,6 +62,17 @@ pub fn open(path: &Path, reading: &Reading, region: Home, wanted: &Wanted) -> Re
         return Ok(Opened { survey: Some(survey), settled: Some(settled), ..input.open()? });
     }
     Ok(Opened { survey: Some(input.looked_through()?), ..input.open()? })
+}
+
+/// Opens the input of a run as [`open`] does, while signals are heard: a large one takes its time, and a pipe may be silent.
+///
+/// # Errors
+/// As [`Input::open`]; interrupted, by a signal.
+pub async fn open_heard(args: &Resolve, wanted: &Wanted, signals: &mut Signals) -> Result<Opened, Failure> {
+    let (path, reading, region) = (args.input.clone(), args.reading.clone(), args.numbers.region);
+    let wanted = wanted.clone();
+    let opening = move || open(&path, &reading, region, &wanted);
+    signals.during(opening, tr!("interrupted before the first call")).await?
 }
 
 /// Opens the input as [`open`] does, for who reads it to its end anyway: it is not read through before.

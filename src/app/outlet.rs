@@ -9,15 +9,12 @@ use tr::tr;
 
 use crate::app::exit::{Exit, Failure, Signal};
 use crate::app::files::Targets;
-use crate::app::signals::Signals;
+use crate::app::signals::{AT_ONCE, Signals};
 use crate::domain::findings::Findings;
 use crate::engine::feed::Sinks;
 use crate::engine::misses::Basket;
 use crate::table::head::Head;
 use crate::table::sink::{Sink, SinkError, Style};
-
-/// How long a second Ctrl-C leaves the writer to remove its temporary files; it only waits on a full pipe.
-pub const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Opens the outputs. A FIFO that nobody reads makes that wait, which a signal ends.
 ///
@@ -29,19 +26,9 @@ pub async fn create(
     head: Head,
     style: Style,
 ) -> Result<Sinks, Failure> {
-    let mut creating = tokio::task::spawn_blocking(move || open(targets, &head, style));
-    tokio::select! {
-        biased;
-        sinks = &mut creating => match sinks {
-            Ok(sinks) => sinks.map_err(|error| Failure::of(Exit::Output, error)),
-            Err(error) => Err(Failure::of(Exit::Broken, error)),
-        },
-        signal = signals.next() => {
-            // A temporary file that was just made is removed with the sinks that this gives.
-            drop(timeout(AT_ONCE, creating).await);
-            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while opening the output")))
-        }
-    }
+    let creating = move || open(targets, &head, style);
+    let sinks = signals.during(creating, tr!("interrupted while opening the output")).await?;
+    sinks.map_err(|error| Failure::of(Exit::Output, error))
 }
 
 fn open(Targets { all, failed, .. }: Targets, head: &Head, style: Style) -> Result<Sinks, SinkError> {

@@ -105,7 +105,7 @@ struct Time {
 }
 
 impl Outline {
-    /// Of a run with these flags, whose input people call `name`.
+    /// Of a run with these flags, whose input was given as `name`.
     #[must_use]
     pub fn of(
         args: &Plan,

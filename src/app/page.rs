@@ -2,6 +2,7 @@
 //! whatever comes from the input or the API is escaped by the template, and masked. Owns the page's frame, the words on how the
 //! run ended, and its settings. Leaves counts to `panels`, drawings to `chart` and colours to `page.css`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -18,7 +19,7 @@ use crate::app::language::Language;
 use crate::app::outlook::grouped;
 use crate::app::panels;
 use crate::app::story::Story;
-use crate::app::summary::span;
+use crate::app::summary::{self, span};
 
 /// What the page may load and do: nothing but its own styles.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -28,7 +29,7 @@ const STYLES: &str = include_str!("page.css");
 #[must_use]
 pub fn html(account: &Account) -> String {
     let story = &account.story;
-    let name = shown(&account.input.name);
+    let name = shown(&summary::name(Path::new(&account.input.name)));
     let page = html! {
         (DOCTYPE)
         html lang=(tag()) {
@@ -154,7 +155,7 @@ fn input(account: &Account) -> Markup {
         section aria-labelledby="files" {
             h2 #files { (tr!("Input and output")) }
             dl.pairs {
-                div { dt { (tr!("input")) } dd { bdi { (shown(&account.input.name)) } } }
+                div { dt { (tr!("input")) } dd { bdi { (shown(&summary::name(Path::new(&account.input.name)))) } } }
                 @if !story.detected.is_empty() { div { dt { (tr!("what was detected")) } dd { bdi { (shown(&story.detected)) } } } }
                 @if let Some(digest) = &account.input.sha256 { div { dt { "SHA-256" } dd { code { (digest) } } } }
                 div { dt { (tr!("output")) } dd { bdi { (shown(&story.output)) } } }

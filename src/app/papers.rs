@@ -1,14 +1,11 @@
 //! The files that tell of a run: opened before anything is done, so that a place that cannot be written to is told then, and
-//! written whatever the run came to. Leaves what they say to `account` and
-//! `page`.
+//! written whatever the run came to. Leaves what they say to `account` and `page`.
 
 use std::io::{self, Write};
 
-use tr::tr;
-
 use crate::app::account::Account;
-use crate::app::exit::{Exit, Failure};
-use crate::app::files::Targets;
+use crate::app::exit::Failure;
+use crate::app::files::{Targets, unwritable};
 use crate::app::page;
 use crate::table::target::{Output, Target};
 
@@ -67,14 +64,4 @@ impl Papers {
         }
         written
     }
-}
-
-fn unwritable(flag: &str, target: &Target, error: &io::Error) -> Failure {
-    let text = tr!(
-        "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
-        flag,
-        target,
-        cause = error
-    );
-    Failure::new(Exit::Output, text)
 }

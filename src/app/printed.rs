@@ -26,14 +26,24 @@ pub fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String
         name = name.or(Some(below));
         (holder, given) = (command, inner);
     }
-    let mut text = name.map_or_else(String::new, |name| format!("[{name}]\n"));
-    let flags = cli.get_arguments().chain(holder.get_arguments()).filter(|arg| sets(arg));
-    let lines: Vec<_> = flags.map(|arg| line(arg, name, given, presets)).collect();
-    let width = lines.iter().map(|(setting, _)| setting.width()).max().unwrap_or(0).min(48);
-    for (setting, origin) in lines {
+    let lines = |holder: &Command| -> Vec<_> {
+        let flags = holder.get_arguments().filter(|arg| sets(arg));
+        flags.map(|arg| line(arg, name, given, presets)).collect()
+    };
+    // What is for every command stands above the part of one.
+    let (all, own) = (lines(cli), lines(holder));
+    let width = all.iter().chain(&own).map(|(setting, _)| setting.width()).max().unwrap_or(0).min(48);
+    let told = |lines: Vec<(String, String)>| -> String {
+        let line = |(setting, origin): (String, String)| {
+            let room = width.saturating_sub(setting.width());
+            format!("{}{:room$}  # {}\n", printable(&setting), "", printable(&origin))
+        };
+        lines.into_iter().map(line).collect()
+    };
+    let mut text = told(all);
+    if let Some(name) = name {
         // Writing to a string does not fail.
-        let room = width.saturating_sub(setting.width());
-        let _ = writeln!(text, "{}{:room$}  # {}", printable(&setting), "", printable(&origin));
+        let _ = write!(text, "[{name}]\n{}", told(own));
     }
     if holder.get_arguments().any(|arg| arg.get_id() == "app_key") {
         for name in CREDENTIALS {
@@ -58,7 +68,10 @@ fn line(arg: &Arg, command: Option<&str>, given: &ArgMatches, presets: &Presets)
         // Of a flag that counts there are no words.
         (ArgAction::Count, Some(count)) => count.clone(),
         _ if words.is_empty() => return (format!("# {long} ="), tr!("not set")),
-        _ if kind::is_secret(arg) => masked(&words.join(OsStr::new("")).to_string_lossy()),
+        // Who reads it back has to put the password where it belongs.
+        _ if let Some(shown) = masked(arg, &words) => {
+            return (format!("# {long} = {shown}"), source(origin, place, arg));
+        }
         (ArgAction::SetTrue, _) => given.get_flag(arg.get_id().as_str()).to_string(),
         // In a variable several stand on a line each.
         (ArgAction::Append, _) if origin == Origin::Variable => {
@@ -67,10 +80,12 @@ fn line(arg: &Arg, command: Option<&str>, given: &ArgMatches, presets: &Presets)
         }
         _ => kind::written(arg, &words),
     };
-    (format!("{long} = {value}"), told(origin, place, arg))
+    (format!("{long} = {value}"), source(origin, place, arg))
 }
 
-fn told(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
+/// Where a flag's value comes from, in words.
+#[must_use]
+pub fn source(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
     match (origin, place) {
         (_, Some(place)) => place.to_string(),
         (Origin::Flag, _) => tr!("command line"),
@@ -82,29 +97,38 @@ fn told(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
     }
 }
 
-/// A URL without user and password, in quotes.
-fn masked(url: &str) -> String {
-    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
-        (None, Some((_, host))) => format!("***@{host}"),
-        _ => url.to_owned(),
-    };
-    serde_json::Value::from(shown).to_string()
+/// A URL that has a user and a password, without them and in quotes.
+fn masked(arg: &Arg, words: &[&OsStr]) -> Option<String> {
+    if !kind::may_have_password(arg) {
+        return None;
+    }
+    let url = words.join(OsStr::new("")).to_string_lossy().into_owned();
+    let (before, host) = url.rsplit_once('@')?;
+    let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+    Some(serde_json::Value::from(format!("{scheme}***@{host}")).to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::app::cli::Cli;
 
     #[test]
-    fn a_proxys_password_is_masked() {
+    fn a_password_is_masked() {
+        let cli = Cli::command();
+        let flags = cli.find_subcommand("resolve").unwrap();
         for (url, shown) in [
-            ("http://u:geheim@h:1", r#""http://***@h:1""#),
-            ("u:geheim@h", r#""***@h""#),
-            ("http://u:ge@heim@h", r#""http://***@h""#),
-            ("http://h:1", r#""http://h:1""#),
+            ("http://u:geheim@h:1", Some(r#""http://***@h:1""#)),
+            ("u:geheim@h", Some(r#""***@h""#)),
+            ("http://u:ge@heim@h", Some(r#""http://***@h""#)),
+            ("http://h:1", None),
         ] {
-            assert_eq!(masked(url), shown);
+            for (flag, expected) in [("proxy", shown), ("endpoint", shown), ("output", None)] {
+                let arg = flags.get_arguments().find(|arg| arg.get_id() == flag).unwrap();
+                assert_eq!(masked(arg, &[OsStr::new(url)]).as_deref(), expected, "{flag}");
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What a run knows before its first call: where the state is, whose answers and which run are meant, and what people
 //! are told about what was found there.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +9,9 @@ use tr::tr;
 
 use crate::api::token::Credentials;
 use crate::app::cli::Resolve;
-use crate::app::config::{self, Access};
+use crate::app::config::Access;
 use crate::app::exit::{Exit, Failure, state_lost};
-use crate::app::files::same;
+use crate::app::files::{Place, kept};
 use crate::app::flags::Keep;
 use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
 use crate::app::outlook::{Memory, refused, told};
@@ -41,41 +40,12 @@ pub struct Plan {
     rows: Option<u64>,
 }
 
-/// Where a state is.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The file.
-    pub path: PathBuf,
-    /// Whether the user named it; otherwise it is dingmap's own.
-    pub named: bool,
-}
-
 /// What was opened.
 struct Opened {
     known: Known,
     /// Where a damaged state now lies.
     aside: Option<PathBuf>,
     found: Found,
-}
-
-/// Where the state is: where the user says, or else in their data directory (XDG).
-///
-/// # Errors
-/// Usage (2) where no data directory is known.
-pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Place, Failure> {
-    if let Some(path) = named {
-        return Ok(Place { path: path.to_owned(), named: true });
-    }
-    // A relative path is none, as the XDG specification has it.
-    let directory = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = directory("XDG_DATA_HOME").or_else(|| Some(directory("HOME")?.join(".local/share")));
-    let path = data.map(|data| data.join("dingmap").join("state.redb")).ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            tr!("there is no place for the state, in which answers are kept so that an interrupted run can go on: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state"),
-        )
-    })?;
-    Ok(Place { path, named: false })
 }
 
 /// Opens the state at `path`: where another process has it and `waits` says so, says that it waits, and does.
@@ -112,22 +82,8 @@ pub fn plan(
     source: &Source,
     rows: Option<u64>,
 ) -> Result<Option<Plan>, Failure> {
-    // What the emulation says is invented, so that only who names a place wants it kept.
-    if args.keep.no_state || (access.is_none() && args.keep.state.is_none()) {
-        return Ok(None);
-    }
-    let place = place(args.keep.state.as_deref(), |name| std::env::var_os(name))?;
-    for (file, is_input) in [(&args.input, true), (&config::output(args), false)] {
-        if same(file, &place.path) {
-            let path = file.display();
-            let text = if is_input {
-                tr!("{path} cannot be the input and the state: name another file with --state", path)
-            } else {
-                tr!("{path} cannot be the output and the state: name another file with --state", path)
-            };
-            return Err(Failure::new(Exit::Usage, text));
-        }
-    }
+    let place = kept(&args.keep, access.is_none(), |name| std::env::var_os(name));
+    let Some(place) = place.transpose()? else { return Ok(None) };
     Ok(Some(Plan {
         place,
         waits: args.keep.wait,
@@ -315,35 +271,4 @@ pub fn finish(settled: Result<Option<Settled>, Lost>, finished: bool) -> Result<
             state_lost(&lost.to_string())
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_place_is_the_one_that_the_user_names_or_the_data_directory() {
-        let at = |variables: &[(&str, &str)]| {
-            let find = |name: &str| {
-                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
-            };
-            place(None, find).map(|place| place.path)
-        };
-        let default = Path::new("/h/.local/share/dingmap/state.redb");
-        assert_eq!(at(&[("HOME", "/h")]).unwrap(), default);
-        assert_eq!(at(&[("HOME", "/h"), ("XDG_DATA_HOME", "relative")]).unwrap(), default);
-        assert_eq!(
-            at(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d")]).unwrap(),
-            Path::new("/d/dingmap/state.redb")
-        );
-        for none in [&[][..], &[("HOME", "")]] {
-            let failure = at(none).unwrap_err();
-            let text = failure.error.to_string();
-            assert!(
-                failure.exit == Exit::Usage && text.contains("--state") && text.contains("--no-state"),
-                "{text}"
-            );
-        }
-        assert!(place(Some(Path::new("s")), |_| None).unwrap().named);
-    }
 }

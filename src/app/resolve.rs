@@ -32,7 +32,7 @@ use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
 use crate::app::recall;
 use crate::app::retry::{self, Settled};
-use crate::app::signals::{Question, Signals};
+use crate::app::signals::{AT_ONCE, Heard, Question, Signals};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
@@ -53,15 +53,41 @@ use crate::table::target::Target;
 /// # Errors
 /// A [`Failure`] for everything that people have to be told.
 pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
-    let bounds = config::bounds(args, fastrand::u64(..))?;
-    let departure = departure::planned(args.start_at.as_deref(), &Zoned::now())?;
-    let wanted = config::wanted(args)?;
+    let asked = Asked {
+        bounds: config::bounds(args, fastrand::u64(..))?,
+        departure: departure::planned(args.start_at.as_deref(), &Zoned::now())?,
+        wanted: config::wanted(args)?,
+        targets: files::targets(args),
+    };
     in_place::possible(args)?;
-    let targets = files::targets(args)?;
-    let papers = Papers::open(&targets)?;
-    let mut account = Account::new(args, summary::name(&args.input));
-    account.story.output = targets.all.to_string();
-    let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &wanted, &mut account);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Broken, error))?;
+    let exit = runtime.block_on(reported(args, terminal, asked));
+    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
+    runtime.shutdown_background();
+    exit
+}
+
+/// What the flags come to, before anything is opened.
+struct Asked {
+    bounds: Settings,
+    departure: Option<Zoned>,
+    wanted: Wanted,
+    targets: Targets,
+}
+
+/// A run, and the files that tell of it.
+async fn reported(args: &Resolve, terminal: &Terminal, asked: Asked) -> Result<Exit, Failure> {
+    // The signals are caught before there is a temporary file, so that none can leave it behind.
+    let mut heard = Heard::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+    let targets = asked.targets.clone();
+    let opening = move || Papers::open(&targets);
+    let papers = heard.signals.during(opening, tr!("interrupted while opening the output")).await??;
+    let mut account = Account::new(args, args.input.display().to_string());
+    account.story.output = asked.targets.all.to_string();
+    let result = attempt(args, terminal, asked, heard, &mut account).await;
     account.ended(&result);
     match (papers.write(&account), result) {
         (Ok(()), result) => result,
@@ -73,27 +99,29 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     }
 }
 
-fn attempt(
+async fn attempt(
     args: &Resolve,
     terminal: &Terminal,
-    mut bounds: Settings,
-    departure: Option<&Zoned>,
-    targets: Targets,
-    wanted: &Wanted,
+    Asked { mut bounds, departure, wanted, targets }: Asked,
+    mut heard: Heard,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
     let original = Original::of(&args.input, &targets);
     let Opened { source, title, survey, settled, packed } =
-        opening::open(&args.input, &args.reading, args.numbers.region, wanted)?;
+        opening::open_heard(args, &wanted, &mut heard.signals).await?;
     in_place::plain(args, packed)?;
-    let manner = opening::manner(wanted, &source, &args.input)?;
+    let manner = opening::manner(&wanted, &source, &args.input)?;
     let total = survey.as_ref().map(|survey| survey.rows);
     let open = settled.as_ref().map_or(total, |settled| Some(settled.open()));
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
-    let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
-    let digested = (targets.summary.is_some() || targets.report.is_some()) && total.is_some();
-    let sha256 = digested.then(digest).transpose()?;
-    account.opened(&source, sha256);
+    let mut digest = None;
+    if (targets.summary.is_some() || targets.report.is_some()) && total.is_some() {
+        let input = args.input.clone();
+        let digesting = move || File::open(input).and_then(sha256);
+        let told = heard.signals.during(digesting, tr!("interrupted before the first call")).await?;
+        digest = Some(told.map_err(|error| Failure::of(Exit::Input, error))?);
+    }
+    account.opened(&source, digest);
     bounds.reads_on = total.is_some();
     account.story.detected = summary::opening(&title, &source, total);
     terminal.say(&account.story.detected);
@@ -113,51 +141,37 @@ fn attempt(
         account.written();
         return Ok(verdict(args, &report));
     }
-    if let Some(remark) = retry::uncompared(wanted, &source) {
+    if let Some(remark) = retry::uncompared(&wanted, &source) {
         terminal.say(&remark);
         account.story.remarks.push(remark);
     }
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::of(Exit::Broken, error))?;
-    let exit = runtime.block_on(async {
-        // The signals are caught before there is a temporary file, so that none can leave it behind.
-        let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-        let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-        // The input came first, then the output, then the credentials: what a person has at hand is checked before what
-        // they have to fetch.
-        let mut head = source.head().clone();
-        head.names = head.names.filter(|_| !wanted.again);
-        let sinks = outlet::create(&mut signals, targets.clone(), head, style).await?;
-        let access =
-            if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
-        let plan = recall::plan(args, access.as_ref(), &source, total)?;
-        let memory = recall::memory(plan.as_ref());
-        let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
-        account.story.remarks.extend(access.iter().flat_map(|access| access.remarks.clone()));
-        let far = FarSide::of(args, access, terminal).await?;
-        account.endpoint(&far.address);
-        let known = recall::begin(plan, &mut signals, terminal).await?;
-        // Last of all: who waits for a moment has heard by then of everything that there is to mend.
-        if let Some(moment) = departure {
-            departure::wait(moment, &mut signals, terminal).await?;
-        }
-        if crowded
-            && let Some(crowd) =
-                departure::crowd(&Zoned::now(), args.speed.rate, open, source.columns().len())
-        {
-            terminal.say(&crowd);
-            account.story.remarks.push(crowd);
-        }
-        Run { args, terminal, bounds, total, targets, original, memory, account }
-            .run((source, manner), sinks, far, known, signals, question)
-            .await
-    });
-    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
-    runtime.shutdown_background();
-    exit
+    // The input came first, then the output, then the credentials: what a person has at hand is checked before what
+    // they have to fetch.
+    let mut first = source.head().clone();
+    first.names = first.names.filter(|_| !wanted.again);
+    let sinks = outlet::create(&mut heard.signals, targets.clone(), first, style).await?;
+    let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
+    let plan = recall::plan(args, access.as_ref(), &source, total)?;
+    let memory = recall::memory(plan.as_ref());
+    let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
+    account.story.remarks.extend(access.iter().flat_map(|access| access.remarks.clone()));
+    let far = FarSide::of(args, access, terminal).await?;
+    account.endpoint(&far.address);
+    let known = recall::begin(plan, &mut heard.signals, terminal).await?;
+    // Last of all: who waits for a moment has heard by then of everything that there is to mend.
+    if let Some(moment) = departure {
+        departure::wait(&moment, &mut heard, terminal).await?;
+    }
+    if crowded
+        && let Some(crowd) = departure::crowd(&Zoned::now(), args.speed.rate, open, source.columns().len())
+    {
+        terminal.say(&crowd);
+        account.story.remarks.push(crowd);
+    }
+    Run { args, terminal, bounds, total, targets, original, memory, account }
+        .run((source, manner), sinks, far, known, heard)
+        .await
 }
 
 /// The exit status of a run that wrote its output.
@@ -187,8 +201,7 @@ impl Run<'_> {
         sinks: Sinks,
         far: FarSide,
         mut known: Known,
-        mut signals: Signals,
-        mut question: Question,
+        Heard { mut signals, mut question }: Heard,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let FarSide { remote, address, endpoint, server } = far;
@@ -208,13 +221,9 @@ impl Run<'_> {
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
         let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
-        let sinks = outlet::outrun(
-            &mut signals,
-            sinks,
-            signalled,
-            if hurried { outlet::AT_ONCE } else { Duration::MAX },
-        )
-        .await;
+        let sinks =
+            outlet::outrun(&mut signals, sinks, signalled, if hurried { AT_ONCE } else { Duration::MAX })
+                .await;
         self.account.story.misses = misses.take();
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);

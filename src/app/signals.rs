@@ -1,11 +1,16 @@
-//! The signals that end a run, Ctrl-C, SIGTERM and SIGHUP, and the one that asks how far it is, SIGUSR1. Owns hearing them; what
-//! they mean is the run's.
+//! The signals that end a run, Ctrl-C, SIGTERM and SIGHUP, and the one that asks how far it is, SIGUSR1. Owns hearing them, also
+//! while something blocks; what they mean is the run's.
 
+use std::time::Duration;
 use std::{fs, io};
 
 use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::time::timeout;
 
-use crate::app::exit::Signal;
+use crate::app::exit::{Exit, Failure, Signal};
+
+/// How long a signal leaves other threads to remove their temporary files; one may wait for a pipe for ever.
+pub const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Hears signals from the moment it is made.
 #[derive(Debug)]
@@ -56,9 +61,60 @@ impl Signals {
             () = heard(&mut self.hangup) => Signal::Hangup,
         }
     }
+
+    /// Does what blocks, on a thread of its own. `broken_off` is what people are told where a signal ends it.
+    ///
+    /// # Errors
+    /// Interrupted, by a signal; unexpected (1) where the work panicked.
+    pub async fn during<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+        broken_off: String,
+    ) -> Result<T, Failure> {
+        let mut working = tokio::task::spawn_blocking(work);
+        tokio::select! {
+            biased;
+            done = &mut working => done.map_err(|error| Failure::of(Exit::Broken, error)),
+            signal = self.next() => {
+                // A temporary file that was just made is removed with what this gives.
+                drop(timeout(AT_ONCE, working).await);
+                Err(Failure::new(Exit::Interrupted(signal), broken_off))
+            }
+        }
+    }
 }
 
-/// Hears SIGUSR1, which would end the program where nobody does.
+/// Both, for a run.
+#[derive(Debug)]
+pub struct Heard {
+    /// What ends it.
+    pub signals: Signals,
+    /// What asks how far it is.
+    pub question: Question,
+}
+
+impl Heard {
+    /// Begins to hear; has to be called within tokio's runtime.
+    ///
+    /// # Errors
+    /// Where the system gives no handler.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { signals: Signals::new()?, question: Question::new()? })
+    }
+}
+
+/// Sees that SIGUSR1 ends no command: who asks one that has nothing to say gets no answer, and does no harm. What tokio has
+/// once put in the place of the system's own way stays there until the process ends.
+///
+/// # Errors
+/// Where the system gives no handler.
+pub fn suffer_questions() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _within = runtime.enter();
+    Question::new().map(drop)
+}
+
+/// Hears SIGUSR1.
 #[derive(Debug)]
 pub struct Question(unix::Signal);
 

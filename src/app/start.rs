@@ -2,12 +2,11 @@
 //! up to here, so that every destructor on the way has run.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use tr::tr;
 use tracing::info;
 
 use crate::app::cli::{Cli, Command};
@@ -17,22 +16,28 @@ use crate::app::language::Language;
 use crate::app::terminal::Terminal;
 use crate::app::typed::{Line, Refused, Typed};
 use crate::app::{
-    answer, completion, config, diff, log, manual, plan, refusal, rehearsal, resolve, state, variables,
+    answer, completion, config, diff, files, log, manual, plan, refusal, rehearsal, resolve, signals, state,
+    variables,
 };
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
+    let variable = |name: &str| std::env::var_os(name);
+    if completion::asked(&args) {
+        // Before the file of settings is read, which may be a pipe: nobody waits for one who presses Tab.
+        Language::chosen(&[], variable).speak();
+        return completion::answered(&args).into();
+    }
+    // Where there is no handler to be had, a question ends the program as it does others.
+    let _ = signals::suffer_questions();
     let line = Line::of(&args);
     let set = line.language();
     let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
-    Language::chosen(&args, |name| std::env::var_os(name).or_else(|| set(name))).speak();
-    if let Some(exit) = completion::answered(&args) {
-        return exit.into();
-    }
+    Language::chosen(&args, |name| variable(name).or_else(|| set(name))).speak();
     let usual = Show::default();
-    let cli = match line.read() {
-        Ok(Typed::Run(cli)) => cli,
+    let (cli, remark) = match line.read() {
+        Ok(Typed::Run { cli, remark }) => (cli, remark),
         Ok(Typed::Settings(text)) => {
             return ended(answer::whole(text.as_bytes()), &Terminal::new(&usual, false));
         }
@@ -45,10 +50,16 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let show = show(&cli.command).unwrap_or(&usual);
     let terminal = Terminal::new(show, gives_rows(&cli.command));
-    for warning in variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
-        terminal.say(&warning);
+    let warnings = variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
+    for text in warnings.into_iter().chain(remark) {
+        terminal.say(&text);
     }
-    let result = log::begin(show, &files(&cli), &terminal).and_then(|()| run(&cli.command, &terminal));
+    let files = files::of(&cli, variable);
+    let result = log::begin(show, &files, &terminal).and_then(|()| {
+        info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
+        files::apart(&files)?;
+        run(&cli.command, &terminal)
+    });
     ended(result, &terminal)
 }
 
@@ -66,7 +77,6 @@ fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
 }
 
 fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
-    info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
     match command {
         Command::Resolve(args) => resolve::resolve(args, terminal),
         Command::Plan(args) => plan::plan(args, terminal),
@@ -94,34 +104,4 @@ fn show(command: &Command) -> Option<&Show> {
 fn gives_rows(command: &Command) -> bool {
     let standard = Path::new("-");
     matches!(command, Command::Resolve(args) if config::output(args) == standard || args.failed.as_deref() == Some(standard))
-}
-
-/// The files of a command that log lines would spoil, by what to call them.
-fn files(Cli { command, config: settings, .. }: &Cli) -> Vec<(String, PathBuf)> {
-    let mut files = match command {
-        Command::Resolve(args) => vec![
-            (tr!("the input"), Some(args.input.clone())),
-            (tr!("the output"), Some(config::output(args))),
-            ("--failed".to_owned(), args.failed.clone()),
-            ("--summary".to_owned(), args.tell.summary.clone()),
-            ("--metrics".to_owned(), args.tell.metrics.clone()),
-            ("--report".to_owned(), args.tell.report.clone()),
-            ("--state".to_owned(), args.keep.state.clone()),
-        ],
-        Command::Plan(args) => {
-            vec![
-                (tr!("the input"), Some(args.input.clone())),
-                ("--state".to_owned(), args.keep.state.clone()),
-            ]
-        }
-        Command::Diff(args) => vec![
-            ("OLD".to_owned(), Some(args.old.clone())),
-            ("NEW".to_owned(), Some(args.new.clone())),
-            (tr!("the output"), Some(args.output.clone())),
-        ],
-        Command::State(command) => vec![("--state".to_owned(), command.place().state.clone())],
-        Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => Vec::new(),
-    };
-    files.push(("--config".to_owned(), settings.clone()));
-    files.into_iter().filter_map(|(what, path)| Some((what, path?))).collect()
 }

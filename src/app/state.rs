@@ -10,9 +10,10 @@ use tr::tr;
 
 use crate::app::answer::tell;
 use crate::app::exit::{Exit, Failure, rounded};
+use crate::app::files::place;
 use crate::app::flags::{Forget, StateCommand};
 use crate::app::outlook::{refused, since};
-use crate::app::recall::{patiently, place};
+use crate::app::recall::patiently;
 use crate::app::terminal::Terminal;
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Home, Mobile, Rules};

@@ -113,10 +113,15 @@ impl Terminal {
     pub fn course(&self, words: &str, share: Option<(u64, u64)>, object: impl FnOnce() -> String) {
         match self.manner {
             Manner::Bar => self.draw(Seen::Work { words: words.to_owned(), share }),
-            Manner::Line => self.say(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S"))),
+            Manner::Line => self.answer(words),
             Manner::Json => self.say(&object()),
             Manner::Silent => {}
         }
+    }
+
+    /// Says how far work is, with the time, however progress is shown.
+    pub fn answer(&self, words: &str) {
+        self.say(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S")));
     }
 
     fn draw(&self, seen: Seen) {
@@ -135,7 +140,7 @@ impl Terminal {
     /// Says how far the run is, however progress is shown.
     pub fn tell(&self, glance: &Glance) {
         let (course, counts) = (glance.course(usize::MAX), glance.counts(usize::MAX));
-        self.say(&format!("{}  {course} · {counts}", jiff::Zoned::now().strftime("%H:%M:%S")));
+        self.answer(&format!("{course} · {counts}"));
     }
 
     /// Takes the bar away; a program that reads along gets a last object, so that it need not guess how the rest went.

@@ -19,7 +19,7 @@ use crate::app::help;
 use crate::app::input::Reading;
 use crate::app::origin::{Counts, Origin};
 use crate::app::preset::Presets;
-use crate::app::printed::printed;
+use crate::app::printed::{printed, source};
 use crate::app::refusal::refusal;
 use crate::app::wording;
 use crate::table::columns::ColumnChoice;
@@ -27,7 +27,12 @@ use crate::table::columns::ColumnChoice;
 /// What the arguments come to.
 pub enum Typed {
     /// A command to run.
-    Run(Cli),
+    Run {
+        /// The command.
+        cli: Cli,
+        /// What people are told before it runs.
+        remark: Option<String>,
+    },
     /// What `--print-config` asks for.
     Settings(String),
 }
@@ -52,6 +57,8 @@ struct Asked {
     config: Option<PathBuf>,
     profile: Option<String>,
     print: bool,
+    /// Whether something before it was wrong, so that the file is heard for its language alone.
+    mistaken: bool,
 }
 
 impl Asked {
@@ -71,13 +78,34 @@ impl Asked {
         while let Some((_, below)) = given.subcommand() {
             given = below;
         }
+        let config: Option<PathBuf> = given.try_get_one("config").ok().flatten().cloned();
+        let profile = given.try_get_one("profile").ok().flatten().cloned();
+        // Behind a mistake nothing is read, and nothing has its default.
+        let print = given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default();
+        let meant = config.is_none().then(|| named(args, "--config", "DINGMAP_CONFIG")).flatten();
         Self {
-            config: given.try_get_one("config").ok().flatten().cloned(),
-            profile: given.try_get_one("profile").ok().flatten().cloned(),
-            // Behind a mistake nothing has its default.
-            print: given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default(),
+            mistaken: meant.is_some(),
+            config: config.or_else(|| meant.map(PathBuf::from)),
+            profile: profile.or_else(|| named(args, "--profile", "DINGMAP_PROFILE")?.into_string().ok()),
+            print,
         }
     }
+}
+
+/// What stands behind a flag, wherever it is on the line, or in its variable.
+fn named(args: &[OsString], flag: &str, variable: &str) -> Option<OsString> {
+    let flags = flags(args);
+    let typed =
+        flags.iter().enumerate().rev().find_map(|(at, arg)| match arg.to_str()?.strip_prefix(flag)? {
+            "" => flags.get(at + 1).cloned(),
+            rest => rest.strip_prefix('=').map(OsString::from),
+        });
+    typed.or_else(|| std::env::var_os(variable)).filter(|value| !value.is_empty())
+}
+
+/// The words among which flags may be: behind `--` everything is a value.
+fn flags(args: &[OsString]) -> &[OsString] {
+    args.split(|arg| arg == "--").next().unwrap_or_default()
 }
 
 /// A command line before it is parsed, and the file that it names, which is read once: it may be a pipe.
@@ -92,7 +120,8 @@ impl<'a> Line<'a> {
     #[must_use]
     pub fn of(args: &'a [OsString]) -> Self {
         // Help is told in the language of the file too.
-        let others: Vec<_> = args.iter().filter(|arg| !is_help(arg)).cloned().collect();
+        let (before, behind) = args.split_at(flags(args).len());
+        let others: Vec<_> = before.iter().filter(|arg| !is_help(arg)).chain(behind).cloned().collect();
         let asked = Asked::of(&others);
         let text = asked.config.as_deref().map(fs::read_to_string);
         Self { args, asked, text }
@@ -131,9 +160,9 @@ impl<'a> Line<'a> {
     /// # Errors
     /// What clap says; where two that exclude each other come in the same way; and what is wrong with the file.
     pub fn read(&self) -> Result<Typed, Refused> {
-        // Who asks for help gets it, whatever is wrong with a file.
-        let helps = self.args.iter().any(is_help);
-        let presets = if helps { Ok(Presets::default()) } else { self.presets() };
+        // Who asks for help gets it, whatever is wrong with a file; and a mistake on the line is told before one in the file.
+        let unheard = flags(self.args).iter().any(is_help) || self.asked.mistaken;
+        let presets = if unheard { Ok(Presets::default()) } else { self.presets() };
         read(self.args, self.asked.print, &presets.map_err(Refused::File)?)
     }
 }
@@ -145,36 +174,56 @@ fn is_help(arg: &OsString) -> bool {
 fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refused> {
     let mut command = presets.applied(help::arranged(Cli::command(), args));
     if print {
-        // Settings have no need of an input.
-        command = command.mut_subcommands(|command| {
-            command.mut_args(|arg| if arg.is_positional() { arg.required(false) } else { arg })
-        });
+        command = needing_nothing(command);
     }
     let matches = wording::spoken(command).try_get_matches_from(args)?;
     if print {
         return Ok(Typed::Settings(printed(&Cli::command(), &matches, presets)));
     }
     let mut cli = Cli::from_arg_matches(&matches)?;
-    let Some((name, given)) = matches.subcommand() else { return Ok(Typed::Run(cli)) };
+    let Some((name, given)) = matches.subcommand() else { return Ok(Typed::Run { cli, remark: None }) };
     let known = Cli::command();
     let holder = known.find_subcommand(name).unwrap_or(&known);
-    let origin = |id: &str| {
-        let arg = holder.get_arguments().find(|arg| arg.get_id() == id);
-        arg.map_or(Origin::Default, |arg| presets.origin(arg, Some(name), given).0)
+    let found = |id: &str| {
+        let arg = holder.get_arguments().find(|arg| arg.get_id() == id)?;
+        let (origin, place) = presets.origin(arg, Some(name), given);
+        Some((origin, source(origin, place, arg)))
     };
+    let origin = |id: &str| found(id).map_or(Origin::Default, |(origin, _)| origin);
+    let mut remark = None;
     match &mut cli.command {
         Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin)?,
         Command::Diff(diff) => settle_columns(&mut diff.column, given)?,
         Command::Resolve(resolve) => {
             settle(&mut resolve.reading, &mut resolve.keep, given, origin)?;
+            let rehearses = resolve.sandbox;
             settle_endpoint(resolve, origin)?;
+            let told = |id| found(id).map(|(_, source)| source).unwrap_or_default();
+            remark = (rehearses && !resolve.sandbox).then(|| {
+                tr!(
+                    "sandbox ({sandbox}) is off because of endpoint ({endpoint}): the calls of this run are real",
+                    sandbox = told("sandbox"),
+                    endpoint = told("endpoint")
+                )
+            });
         }
         _ => {}
     }
-    Ok(Typed::Run(cli))
+    Ok(Typed::Run { cli, remark })
 }
 
-/// Of `sandbox` and `endpoint`, which exclude each other, the stronger one counts. A proxy's password is refused where
+/// The command line for who asks what is set: that has no need of an input, nor of anything else that a command must be given.
+fn needing_nothing(command: clap::Command) -> clap::Command {
+    let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
+    let command =
+        groups.iter().fold(command, |command, group| command.mut_group(group, |group| group.required(false)));
+    command
+        .mut_args(|arg| if arg.is_positional() { arg.required(false) } else { arg })
+        .mut_subcommands(needing_nothing)
+}
+
+/// Of `sandbox` and `endpoint`, which exclude each other, the stronger one counts, save that a variable, which may have been
+/// set for other runs, makes no real run of one for which the file wants a rehearsal. A proxy's password is refused where
 /// everybody can read it.
 fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Result<(), clap::Error> {
     let typed = origin("proxy") == Origin::Flag;
@@ -185,8 +234,10 @@ fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Re
         return Err(refusal(Cli::command(), ErrorKind::ValueValidation, text));
     }
     if resolve.sandbox {
-        match origin("sandbox").against(origin("endpoint")) {
+        let endpoint = origin("endpoint");
+        match origin("sandbox").against(endpoint) {
             Counts::First => {}
+            Counts::Second if endpoint == Origin::Variable => {}
             Counts::Second => resolve.sandbox = false,
             Counts::Neither => {
                 let text = tr!("--sandbox and --endpoint exclude each other: give one of them");

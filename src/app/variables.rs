@@ -9,6 +9,8 @@ use tr::tr;
 use crate::app::exit::shown;
 use crate::table::near::nearest;
 
+/// The variable by which a shell's script says for which shell it asks; no flag, and nothing without such a script.
+pub const COMPLETE: &str = "DINGMAP_COMPLETE";
 /// What only this program's variables begin with.
 const OWN: &str = "DINGMAP_";
 /// What those begin with that have credentials; other programs may have some too.
@@ -18,7 +20,7 @@ const CREDENTIALS: [&str; 3] = ["APP_KEY", "APP_SECRET", "ACCESS_TOKEN"];
 
 /// What to say of each of the variables that are `set` and that no flag of `command` reads.
 pub fn strangers(command: &Command, set: impl IntoIterator<Item = OsString>) -> Vec<String> {
-    let mut known = Vec::new();
+    let mut known: Vec<String> = COMPLETE.strip_prefix(OWN).map(str::to_owned).into_iter().collect();
     collect(command, &mut known);
     let told = |name: OsString| {
         let name = name.into_string().ok()?;
@@ -71,6 +73,7 @@ mod tests {
             "DINGMAP_WORKERS",
             "DINGMAP_OLDER_THAN",
             "DINGMAP_LANG",
+            "DINGMAP_COMPLETE",
             "DINGTALK_APP_KEY",
             "DINGTALK_CORP",
             "X",

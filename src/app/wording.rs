@@ -27,8 +27,10 @@ const INDENT: usize = 10;
 /// The command line as it is told on a terminal.
 #[must_use]
 pub fn spoken(command: Command) -> Command {
-    let columns = terminal_size::terminal_size().map_or(USUAL, |(width, _)| width.0.into());
-    told(command, columns.min(WIDEST))
+    let terminal = terminal_size::terminal_size().map(|(width, _)| width.0.into());
+    // As clap does it for English.
+    let columns = terminal.or_else(|| std::env::var("COLUMNS").ok()?.parse().ok());
+    told(command, columns.unwrap_or(USUAL).min(WIDEST))
 }
 
 /// The command line as it is told in lines of `width` columns at most.

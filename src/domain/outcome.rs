@@ -82,6 +82,16 @@ impl fmt::Display for Status {
 )]
 pub struct NoStatus;
 
+/// A row with such a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
+pub struct RowWithout {
+    /// The line on which the row starts, counted from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub cause: NoStatus,
+}
+
 /// An effective code of the API: a number nearly always, a word for the gateway's own (`isp.…`, `API.md` 2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Code {

@@ -8,13 +8,12 @@ use std::num::NonZeroUsize;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
-use tr::tr;
 
 use crate::domain::entry::Entry;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
 use crate::domain::mobile::Rules;
-use crate::domain::outcome::{NoStatus, Status};
+use crate::domain::outcome::{RowWithout, Status};
 use crate::domain::refusal::{Flaw, Refusal};
 use crate::engine::manner::Manner;
 use crate::engine::misses::Basket;
@@ -41,13 +40,8 @@ pub enum FeedError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A row that should have an answer has none.
-    #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
-    NoStatus {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
-        /// What is wrong.
-        cause: NoStatus,
-    },
+    #[error(transparent)]
+    NoStatus(#[from] RowWithout),
 }
 
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
@@ -222,7 +216,7 @@ fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, 
 /// [`FeedError::NoStatus`] where it has to have one and has none.
 pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<Status>, FeedError> {
     let earlier = manner.earlier(batch, row);
-    earlier.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })
+    earlier.map_err(|cause| RowWithout { line: batch.line(row), cause }.into())
 }
 
 /// Starts to write. `labels` are what rows say of the columns of numbers.

@@ -11,7 +11,7 @@ use tr::tr;
 use crate::domain::change::Answer;
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mainland, Rules};
-use crate::domain::outcome::{NoStatus, Status};
+use crate::domain::outcome::{RowWithout, Status};
 use crate::reconcile::sorting::{Sorted, Sorter};
 use crate::reconcile::watch::{Side, Watch};
 use crate::table::beside::Beside;
@@ -30,13 +30,8 @@ pub enum ReconcileError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A row has no status.
-    #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
-    NoStatus {
-        /// The line on which the row starts, counted from 1.
-        line: u64,
-        /// What is wrong.
-        cause: NoStatus,
-    },
+    #[error(transparent)]
+    NoStatus(#[from] RowWithout),
     /// A key has more rows than can belong to one person.
     #[error("{}", tr!(
         "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
@@ -147,7 +142,7 @@ pub fn read(
             let number = number(cells.by_ref().take(numbers), rules);
             let mut cell = || cells.next().unwrap_or_default().trim();
             let [userid, exclusive, status] = [(); 3].map(|()| cell());
-            let status = Status::read(status).map_err(|cause| ReconcileError::NoStatus { line, cause })?;
+            let status = Status::read(status).map_err(|cause| RowWithout { line, cause })?;
             let key = if keyed { cell() } else { number.as_deref().unwrap_or_default() };
             if key.is_empty() {
                 keyless.add(line);

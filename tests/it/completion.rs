@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::{Desk, PROGRAM, dingmap, run};
+use crate::served::Process;
 
 /// What bash offers behind these words, the last of which is under way.
 fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
@@ -14,7 +15,13 @@ fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
         "$name" dingmap "${COMP_WORDS[COMP_CWORD]}" "" 2>&1
         printf '%s\n' "${COMPREPLY[@]}""#;
     let program = Path::new(PROGRAM).parent().unwrap().display();
-    let output = Command::new("bash")
+    let mut shell = Command::new("bash");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DINGMAP_") {
+            shell.env_remove(name);
+        }
+    }
+    let output = shell
         .args(["--norc", "-c", complete])
         .arg(script)
         .args(words)
@@ -78,17 +85,54 @@ fn sheets_are_those_of_the_workbook() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
     std::fs::copy(samples, desk.path("staff.xlsx")).unwrap();
     let sheets = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
-    assert!(!sheets.is_empty());
+    assert_eq!(sheets, ["员工", "离职", "空表"]);
     let columns = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""]);
-    assert!(!columns.is_empty());
+    assert_eq!(
+        columns,
+        ["工号", "姓名", "手机号", "部门", "入职日期", "最近打卡", "转正", "年假天数", "备注"]
+    );
 }
 
 #[test]
 fn an_ordinary_run_knows_nothing_of_it() {
-    for (name, value) in [("COMPLETE", "bash"), ("DINGMAP_COMPLETE", ""), ("DINGMAP_COMPLETE", "0")] {
-        let ended = run(dingmap().arg("--version").env(name, value));
-        assert!(ended.status == Some(0) && ended.stdout.starts_with("dingmap "), "{name}={value}: {ended:?}");
+    let desk = Desk::new();
+    let input = desk.file("staff.csv", "mobile\n13800138000\n");
+    for (name, value) in ["bash", "zsh", "yes", "0", "", "tcsh"]
+        .map(|value| ("DINGMAP_COMPLETE", value))
+        .into_iter()
+        .chain([("COMPLETE", "bash")])
+    {
+        let output = desk.path("out.csv");
+        let mut command = dingmap();
+        command.arg("resolve").arg(&input).arg("--sandbox").arg("-o").arg(&output).env(name, value);
+        let ended = run(&mut command);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{name}={value}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("nothing reads the variable"), "{}", ended.stderr);
+        std::fs::remove_file(output).unwrap();
     }
-    let ended = run(dingmap().arg("--version").env("DINGMAP_COMPLETE", "tcsh"));
+    // A script that asks for a shell which nobody knows gets nothing, and no message between the words.
+    let ended = run(dingmap().args(["--", "dingmap", "res"]).env("DINGMAP_COMPLETE", "tcsh"));
     assert_eq!((ended.status, &*ended.stdout, &*ended.stderr), (Some(2), "", ""));
+}
+
+#[test]
+fn nobody_who_presses_tab_waits_for_a_pipe() {
+    let desk = Desk::new();
+    assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
+    let mut command = dingmap();
+    command.args(["--", "dingmap", "plan", "--config", "pipe", "--profile", ""]).current_dir(desk.path(""));
+    command.env("DINGMAP_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "5").env("_CLAP_IFS", "\n");
+    command.env("DINGMAP_CONFIG", desk.path("pipe"));
+    let ended = Process::start(&mut command).end();
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn zsh_asks_a_script_that_it_has_just_loaded() {
+    let script = run(dingmap().args(["completions", "zsh"])).stdout;
+    assert!(script.starts_with("#compdef dingmap\n"), "{script}");
+    let last = script.lines().last().unwrap();
+    assert!(last.starts_with("[[ ${funcstack[1]} != _dingmap ]] || "), "{last}");
+    let asks = last.strip_suffix(" \"$@\"").and_then(|line| line.rsplit(' ').next()).unwrap();
+    assert!(script.contains(&format!("function {asks}() {{")), "{script}");
 }

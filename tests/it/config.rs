@@ -153,7 +153,19 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--sandbox and --endpoint exclude each other"), "{}", ended.stderr);
     // The endpoint on the line beats the sandbox of the profile: then there are no credentials.
-    assert_eq!(job(&["--profile", "r", "--endpoint", "http://127.0.0.1:9"]).status, Some(5));
+    let real = job(&["--profile", "r", "--endpoint", "http://127.0.0.1:9"]);
+    assert_eq!(real.status, Some(5));
+    let why =
+        format!("sandbox ({}:6, profile r) is off because of endpoint (command line)", config.display());
+    assert!(real.stderr.contains(&why), "{}", real.stderr);
+    let stays = run(resolve(&config)
+        .arg(&input)
+        .args(["--profile", "r"])
+        .env("DINGMAP_ENDPOINT", "http://127.0.0.1:9")
+        .arg("-o")
+        .arg(desk.path("out.csv")));
+    assert_eq!(stays.status, Some(0), "a variable makes no rehearsal real: {}", stays.stderr);
+    assert!(stays.stderr.contains("resolving against the built-in sandbox"), "{}", stays.stderr);
     // The profile's state beats the file's switch against one.
     assert_eq!(job(&["--profile", "both", "--sandbox"]).status, Some(0));
     assert!(desk.path("s.redb").exists());
@@ -246,7 +258,9 @@ fn secrets_are_neither_taken_nor_told() {
             .env("DINGTALK_APP_SECRET", "geheim")
             .env("DINGTALK_ACCESS_TOKEN", "geheim"),
     );
-    has(&told, r#"proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
+    has(&told, r#"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
+    let endpoint = settings(dingmap().args(["resolve", "--endpoint", "https://u:geheim@host"]));
+    has(&endpoint, r#"# endpoint = "https://***@host" # command line"#);
     has(&told, "# DINGTALK_APP_SECRET is set");
     has(&told, "# DINGTALK_APP_KEY is not set");
     assert!(!told.concat().contains("geheim"), "{told:#?}");
@@ -274,8 +288,58 @@ fn no_file_is_read_unless_it_is_named() {
 fn the_file_speaks_for_the_language_too() {
     let desk = Desk::new();
     let config = desk.file("c.toml", "lang = \"zh\"\n");
+    // Also where something on the line is wrong before the file is named.
+    let ended = run(dingmap().args(["resolve", "none.csv", "--bogus", "--config"]).arg(&config));
+    assert!(ended.status == Some(2) && !ended.stderr.starts_with("error: "), "{}", ended.stderr);
     let told =
         |args: &[&str]| run(resolve(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args)).stderr;
     assert!(told(&[]).starts_with("警告："), "{}", told(&[]));
     assert!(told(&["--lang", "en"]).contains("warning: nothing reads"), "{}", told(&["--lang", "en"]));
+}
+
+#[test]
+fn whatever_is_printed_is_read_back() {
+    let desk = Desk::new();
+    for args in [
+        &["resolve", "--lang", "zh"][..],
+        &["resolve", "--workers", "016", "--rate", "010", "-c", "007", "--max-retries", "+3"],
+        &["resolve", "--endpoint", "https://u:geheim@host"],
+        &["plan", "--lang", "en"],
+        &["diff"],
+        &["sandbox", "--port", "0080"],
+        &["state", "info"],
+        &["state", "forget"],
+    ] {
+        let printed = |config: Option<&Path>| {
+            let mut command = dingmap();
+            command.env_remove("DINGMAP_NO_STATE").args(if config.is_some() { &args[..1] } else { args });
+            command.args(args.get(1).filter(|word| config.is_some() && !word.starts_with('-')));
+            command.env("DINGMAP_PROXY", if config.is_none() { "http://u:geheim@h" } else { "none" });
+            config.map(|config| command.arg("--config").arg(config));
+            settings(&mut command)
+        };
+        let told = printed(None);
+        let config = desk.file("c.toml", told.join("\n"));
+        let again = printed(Some(&config));
+        let values = |lines: &[String]| -> Vec<String> {
+            let lines = lines.iter().filter(|line| !line.starts_with('#') && !line.starts_with("proxy ="));
+            lines.filter_map(|line| Some(line.split_once(" # ")?.0.to_owned())).collect()
+        };
+        let (before, mut after) = (values(&told), values(&again));
+        after.retain(|line| before.contains(line));
+        assert_eq!(after, before, "{args:?}: {again:#?}");
+    }
+}
+
+#[test]
+fn behind_two_dashes_there_are_no_flags() {
+    let desk = Desk::new();
+    for name in ["-h", "--lang=zh", "--help"] {
+        desk.file(name, staff(1));
+        let ended =
+            run(dingmap().args(["plan", "--config", "none.toml", "--", name]).current_dir(desk.path("")));
+        assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{name}: {ended:?}");
+        let ended = run(dingmap().args(["plan", "--", name]).current_dir(desk.path("")));
+        assert!(ended.status == Some(0) && ended.stdout.starts_with(&format!("{name}: 1 row,")), "{ended:?}");
+    }
 }

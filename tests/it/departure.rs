@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Api, Desk, run, unlimited};
-use crate::served::Process;
+use crate::served::{Process, until};
 
 #[test]
 fn the_first_call_is_made_at_the_moment_that_was_named() {
@@ -24,6 +24,9 @@ fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
     let input = desk.file("staff.csv", "mobile\n13900000000\n");
     let mut process = Process::start(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+1h"]));
     process.wait_for("starting at ");
+    // Who asks meanwhile is told once more.
+    process.signal("USR1");
+    until("an answer", || (process.stderr().matches("starting at ").count() == 2).then_some(()));
     process.signal("INT");
     let ended = process.end();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);

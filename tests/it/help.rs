@@ -1,5 +1,7 @@
 //! What people are told who ask for help, or who misspell something.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::harness::{Desk, dingmap, run};
 
 const COMMANDS: [&str; 12] = [
@@ -38,6 +40,16 @@ fn short_help_fits_one_screen() {
         assert!(told.contains(flag), "{flag}:\n{told}");
     }
     assert!(!told.contains("--retry-min"), "{told}");
+}
+
+#[test]
+fn help_in_another_language_is_as_wide_as_it_is_in_english() {
+    let widest = |columns: &str| {
+        let ended = run(dingmap().args(["resolve", "--help", "--lang", "zh"]).env("COLUMNS", columns));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        ended.stdout.lines().filter(|line| !line.starts_with("  dingmap ")).map(UnicodeWidthStr::width).max()
+    };
+    assert!(widest("60") <= Some(60) && widest("100") > Some(60), "{:?} {:?}", widest("60"), widest("100"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use dingmap::sandbox::script::{Answer, Script};
@@ -84,6 +85,11 @@ fn every_command_that_logs_takes_it_and_more_v_say_more() {
 fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let (input, output) = (desk.file("staff.csv", staff(3)), desk.path("out.csv"));
+    let secret = desk.file("secret", "sandbox-secret\n");
+    fs::hard_link(&input, desk.path("hard link to the input")).unwrap();
+    desk.file("c.toml", "rate = 7\n");
+    // Nobody reads it.
+    assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
     for (name, status, word) in [
         ("no/such/directory/run.log", 7, "No such file or directory"),
         ("", 7, "directory"),
@@ -91,9 +97,17 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
         ("out.csv", 2, "is the output already"),
         ("failed.csv", 2, "is --failed already"),
         ("state.redb", 2, "is --state already"),
+        ("state.redb.lock", 2, "is the lock of the state already"),
+        ("run.html", 2, "is --report already"),
+        ("secret", 2, "is --app-secret-file already"),
+        ("c.toml", 2, "is --config already"),
+        ("hard link to the input", 2, "is the input already"),
+        ("pipe", 7, "No such device"),
     ] {
         let mut command = api.resolve(&input, &output);
         command.arg("--failed").arg(desk.path("failed.csv")).arg("--state").arg(desk.path("state.redb"));
+        command.arg("--report").arg(desk.path("run.html")).arg("--app-secret-file").arg(desk.path("secret"));
+        command.arg("--config").arg(desk.path("c.toml"));
         let ended = run(command.arg("--log-file").arg(desk.path(name)));
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains("--log-file: ") && ended.stderr.contains(word), "{}", ended.stderr);
@@ -112,8 +126,18 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     let ended = run(dingmap().arg("plan").arg(&input).arg("--log-file").arg(&input));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["staff.csv"]);
+    // A state that nobody named is one too.
+    let mut command = api.resolve(&input, &output);
+    let ended = run(command.arg("--log-file").arg(api.state()));
+    assert!(ended.status == Some(2) && ended.stderr.contains("is the state already"), "{}", ended.stderr);
+    // And so are files that only others write.
+    let mut command = api.resolve(&input, &output);
+    let ended = run(command.arg("--summary").arg(&secret).arg("--app-secret-file").arg(&secret));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--summary: ") && ended.stderr.contains("is --app-secret-file already"));
+    assert_eq!(desk.names(), ["c.toml", "hard link to the input", "pipe", "secret", "staff.csv"]);
     assert_eq!(fs::read_to_string(&input).unwrap(), staff(3));
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "sandbox-secret\n");
     assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
 }
 
@@ -145,4 +169,21 @@ fn a_log_file_that_is_moved_keeps_the_lines_of_its_run() {
     let objects = objects(&desk.path("run.log.1"));
     assert_eq!(messages(&objects).iter().filter(|message| **message == "answered").count(), 40);
     assert_eq!(messages(&objects).last(), Some(&"ended"));
+}
+
+#[test]
+fn a_pipe_that_somebody_reads_takes_log_lines() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, pipe) = (desk.file("staff.csv", staff(3)), desk.path("pipe"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let read = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    // Whoever opens it to write waits for the reader, and lets him wait for the run.
+    let held = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-vvv", "--log-file"]).arg(&pipe));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    drop(held);
+    assert!(read.join().unwrap().contains("ended status=0"));
 }

@@ -39,6 +39,7 @@ mod retry;
 mod rows;
 mod samples;
 mod served;
+mod signals;
 mod simulation;
 mod stage;
 mod state;

@@ -246,3 +246,23 @@ fn a_page_is_in_the_language_of_the_run() {
     assert_eq!(texts(&page, "h1"), ["运行报告"]);
     assert!(texts(&page, "h2").iter().all(|title| !title.is_ascii()));
 }
+
+#[test]
+fn standard_input_is_called_so_by_people_alone() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", staff(3));
+    let [report, summary, metrics] = ["run.html", "run.json", "run.prom"].map(|name| desk.path(name));
+    for (lang, called) in [("en", "standard input"), ("zh", "标准输入")] {
+        let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+        command.args(["--lang", lang, "--report"]).arg(&report).arg("--summary").arg(&summary);
+        command.arg("--metrics").arg(&metrics).stdin(std::fs::File::open(&input).unwrap());
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert_eq!(texts(&page(&report), "p.input"), [called]);
+        let told: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&summary).unwrap()).unwrap();
+        assert_eq!(told["input"]["name"], "-");
+        let told = std::fs::read_to_string(&metrics).unwrap();
+        assert!(told.contains("dingmap_exit_status{input=\"-\"} 0"), "{told}");
+    }
+}

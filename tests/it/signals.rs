@@ -1,0 +1,88 @@
+//! Signals that come while a command does something else than to call: none leaves a file behind or a run untold, and a
+//! question ends nothing.
+
+use std::fs::read_to_string;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Api, Desk, dingmap, unlimited};
+use crate::served::{Process, until};
+
+/// A pipe with a name, in which nothing ever stands.
+fn silent(desk: &Desk) -> PathBuf {
+    let pipe = desk.path("staff.pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe
+}
+
+/// Waits until the process takes SIGUSR1 into its own hands (proc(5), `SigCgt`).
+fn wait_for_ears(process: &Process) {
+    until("ears", || {
+        let status = read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        (u64::from_str_radix(caught.trim(), 16).unwrap() >> 9 & 1 == 1).then_some(())
+    });
+}
+
+#[test]
+fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothing_behind() {
+    for (signal, status) in [("TERM", 143), ("INT", 130)] {
+        let (api, desk) = (Api::new(unlimited()), Desk::new());
+        let input = silent(&desk);
+        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        command.arg("--summary").arg(desk.path("run.json")).arg("--report").arg(desk.path("run.html"));
+        let mut process = Process::start(&mut command);
+        // Once its own temporary files are there it opens the input, which nobody writes.
+        until("temporary files", || (desk.names().len() == 3).then_some(()));
+        process.signal("USR1");
+        process.signal(signal);
+        let ended = process.end();
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
+        assert_eq!(desk.names(), ["run.html", "run.json", "staff.pipe"]);
+        let told: Value = serde_json::from_str(&read_to_string(desk.path("run.json")).unwrap()).unwrap();
+        assert_eq!(told["exit_status"], status, "{told}");
+        assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
+    }
+}
+
+#[test]
+fn a_question_ends_no_command() {
+    let desk = Desk::new();
+    let text = "mobile,userid,status\n13800138000,u00138000,found\n";
+    desk.file("old.csv", text);
+    for line in [
+        &["plan", "-"][..],
+        &["resolve", "-", "-o", "-", "--sandbox"],
+        &["diff", "old.csv", "-"],
+        &["sandbox", "--port", "0"],
+    ] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut command = dingmap();
+        command.args(line).current_dir(desk.path("")).stdout(Stdio::null()).stdin(reader);
+        let mut process = Process::start(&mut command);
+        // The process has its own.
+        drop(command);
+        wait_for_ears(&process);
+        process.signal("USR1");
+        if line[0] == "diff" {
+            writer.write_all(text.as_bytes()).unwrap();
+            process.wait_for("comparing old.csv");
+            // The other table has not come to its end.
+            until("an answer", || {
+                process.signal("USR1");
+                process.stderr().contains("  reading ").then_some(())
+            });
+        } else if line[0] == "sandbox" {
+            process.signal("TERM");
+        } else {
+            writer.write_all(text.as_bytes()).unwrap();
+        }
+        drop(writer);
+        let ended = process.end();
+        assert_eq!(ended.status, Some(0), "{line:?}: {}", ended.stderr);
+    }
+}
