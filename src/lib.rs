@@ -18,6 +18,7 @@ pub mod domain {
     pub mod quantity;
     pub mod spelling;
     pub mod mobile;
+    pub mod masking;
     pub mod outcome;
     pub mod expect;
     pub mod findings;
