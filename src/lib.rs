@@ -38,9 +38,9 @@ pub mod table {
 
     pub mod record;
     pub mod encoding;
+    pub mod heading;
     pub mod usual;
     pub mod guess;
-    pub mod heading;
     pub mod near;
     pub mod dialect;
     pub mod lead;

@@ -16,6 +16,7 @@ use crate::app::input::{Mainland, Switch};
 use crate::app::story::Story;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
+use crate::domain::masking::hidden;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
 use crate::domain::verdict::Limit;
@@ -184,7 +185,7 @@ impl Account {
             exit_status: 0,
             message: None,
             written: false,
-            input: Input { name, ..Input::default() },
+            input: Input { name: shown(&name), ..Input::default() },
             settings,
             rows: BTreeMap::new(),
             numbers: Numbers::default(),
@@ -267,7 +268,11 @@ impl Account {
         self.seconds = now.duration_since(self.began).as_secs_f64();
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
-            Err(failure) => (failure.exit, Some(shown(&format!("{:#}", failure.error)))),
+            Err(failure) => {
+                // A number may be broken over lines, which stay.
+                let text = hidden(&format!("{:#}", failure.error));
+                (failure.exit, Some(text.lines().map(shown).collect::<Vec<_>>().join("\n")))
+            }
         };
         (self.exit_status, self.message) = (exit.status(), message);
     }

@@ -109,7 +109,7 @@ impl Manner {
         if !self.again {
             return Ok(None);
         }
-        let status = Status::read(self.beside(batch, row, STATUS))?;
+        let status = self.status(batch, row)?;
         Ok(Some(status).filter(|status| !status.may_yet_succeed()))
     }
 
@@ -135,6 +135,15 @@ impl Manner {
     #[must_use]
     pub fn places(&self) -> Option<&[usize]> {
         self.again.then_some(&*self.places)
+    }
+
+    /// A row without any number and answer, as spreadsheets leave them at the end, has nothing to ask: that is invalid.
+    fn status(&self, batch: &Batch, row: usize) -> Result<Status, NoStatus> {
+        if batch.cells(row).all(|cell| cell.trim().is_empty()) {
+            return Ok(Status::Invalid);
+        }
+        let column = self.places.get(STATUS).copied().unwrap_or_default();
+        Status::read(self.beside(batch, row, STATUS), column)
     }
 
     fn beside<'a>(&self, batch: &'a Batch, row: usize, place: usize) -> &'a str {
