@@ -191,6 +191,7 @@ pub mod app {
     pub mod departure;
     pub mod page;
     pub mod papers;
+    pub mod in_place;
     pub mod retry;
     pub mod opening;
     pub mod recall;

@@ -108,13 +108,13 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failur
         End::CallsUsedUp => (
             Exit::Limit,
             tr!(
-                "stopped: --max-calls was reached; the rows that are left are pending. Run again to ask for as many more, or with a higher --max-calls for all."
+                "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again to ask for as many more, or with a higher --max-calls for all."
             ),
         ),
         End::PatienceUsedUp { cause, left } => (
             Exit::Limit,
             tr!(
-                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left are pending. Run again in {left} or later, or with a longer --patience.",
+                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left have no answer yet. Run again in {left} or later, or with a longer --patience.",
                 cause,
                 left = rounded(*left)
             ),

@@ -44,6 +44,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/reconcile.po"),
     include_str!("../language/zh-CN/config.po"),
     include_str!("../language/zh-CN/rows.po"),
+    include_str!("../language/zh-CN/again.po"),
     include_str!("../language/zh-CN/terminal.po"),
 );
 

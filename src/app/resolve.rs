@@ -23,6 +23,7 @@ use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::far_side::FarSide;
 use crate::app::files::{self, Targets};
+use crate::app::in_place::{self, Original};
 use crate::app::input::Mainland;
 use crate::app::network;
 use crate::app::opening::{self, Opened};
@@ -30,7 +31,7 @@ use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
 use crate::app::recall;
-use crate::app::retry;
+use crate::app::retry::{self, Settled};
 use crate::app::signals::{Question, Signals};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
@@ -55,6 +56,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let bounds = config::bounds(args, fastrand::u64(..))?;
     let departure = departure::planned(args.start_at.as_deref(), &Zoned::now())?;
     let wanted = config::wanted(args)?;
+    in_place::possible(args)?;
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
     let mut account = Account::new(args, summary::name(&args.input));
@@ -80,11 +82,13 @@ fn attempt(
     wanted: &Wanted,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
+    let original = Original::of(&args.input, &targets);
     let Opened { source, title, survey, settled, packed } =
         opening::open(&args.input, &args.reading, args.numbers.region, wanted)?;
-    retry::placed(args, packed)?;
+    in_place::plain(args, packed)?;
     let manner = opening::manner(wanted, &source, &args.input)?;
     let total = survey.as_ref().map(|survey| survey.rows);
+    let open = settled.as_ref().map_or(total, |settled| Some(settled.open()));
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
     let digested = (targets.summary.is_some() || targets.report.is_some()) && total.is_some();
@@ -94,14 +98,24 @@ fn attempt(
     account.story.detected = summary::opening(&title, &source, total);
     terminal.say(&account.story.detected);
     // What is as it should be already is not written anew, and needs no credentials.
-    if let Some(report) = settled.filter(|report| report.kept == report.rows_in)
+    if let Some(Settled { report, findings, misses }) = settled.filter(|settled| settled.open() == 0)
         && args.output.is_none()
         && args.failed.is_none()
     {
         account.report(&report);
-        account.written();
+        account.story.misses = misses;
         terminal.say(&retry::nothing(&report, &args.input));
+        if args.expect.is_some() {
+            account.expected(&findings);
+            terminal.say(&summary::compared(&findings, report.rows_out));
+        }
+        // It stands there complete, as it did before.
+        account.written();
         return Ok(verdict(args, &report));
+    }
+    if let Some(remark) = retry::uncompared(wanted, &source) {
+        terminal.say(&remark);
+        account.story.remarks.push(remark);
     }
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,12 +146,12 @@ fn attempt(
         }
         if crowded
             && let Some(crowd) =
-                departure::crowd(&Zoned::now(), args.speed.rate, total, source.columns().len())
+                departure::crowd(&Zoned::now(), args.speed.rate, open, source.columns().len())
         {
             terminal.say(&crowd);
             account.story.remarks.push(crowd);
         }
-        Run { args, terminal, bounds, total, targets, memory, account }
+        Run { args, terminal, bounds, total, targets, original, memory, account }
             .run((source, manner), sinks, far, known, signals, question)
             .await
     });
@@ -159,6 +173,8 @@ struct Run<'a> {
     bounds: Settings,
     total: Option<u64>,
     targets: Targets,
+    /// The input, where the output takes its place.
+    original: Option<Original>,
     /// What becomes of the answers.
     memory: Memory,
     account: &'a mut Account,
@@ -217,11 +233,12 @@ impl Run<'_> {
         let (findings, mut lacking) = (sinks.findings.clone(), 0);
         // The only copy of the input is not exchanged for one with open rows, unless that is asked for, or it had them before.
         let open = report.rows(Status::Pending) > 0 && !self.args.partial && !self.args.retry_failed;
-        let whole = !open || !self.replaces_input();
+        let whole = !open || self.original.is_none();
         let written = written && whole;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
+            self.original.as_ref().map_or(Ok(()), Original::is_untouched).map_err(told)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
             lacking = sinks.finish(&tail).map_err(unwritable)?;
@@ -336,17 +353,12 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the output takes the input's place.
-    fn replaces_input(&self) -> bool {
-        matches!(&self.targets.all, Target::File(path) if files::same(path, &self.args.input))
-    }
-
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.targets.all {
             Target::Stdout => tr!("standard output has the rows up to the first open one"),
             Target::File(path) => tr!(
-                "{path} was not written; --partial writes it with the open rows as pending",
+                "{path} was not written; --partial writes it with what was answered",
                 path = path.display()
             ),
         };

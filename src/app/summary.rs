@@ -123,7 +123,8 @@ pub fn closing(
 }
 
 /// How the user ids on file compare; rows that have none, or no definitive answer, are not compared.
-fn compared(findings: &Findings, rows: u64) -> String {
+#[must_use]
+pub fn compared(findings: &Findings, rows: u64) -> String {
     let [alike, other, missing] = Expected::ALL.map(|word| findings.expected(word));
     let rest = rows.saturating_sub(alike + other + missing);
     tr!(

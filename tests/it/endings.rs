@@ -78,7 +78,7 @@ fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after:
         let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let numbers = (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
         sender
-            .try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN, kept: Vec::new() })))
+            .try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN, earlier: Vec::new() })))
             .unwrap();
         if inlet == Inlet::Whole {
             sender.try_send(Ok(None)).unwrap();

@@ -11,9 +11,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+/// Where the executable is.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_dingmap");
+
 /// The executable, with nothing of this environment's that could change what it does.
 pub(crate) fn dingmap() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dingmap"));
+    // Nor are signals ignored that are ignored around the tests, as under `nohup` and in the background of a script: it would
+    // honour that, and could not be interrupted.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,HUP,TERM", PROGRAM]);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_uppercase();
         if text.starts_with("DINGMAP_") || text.starts_with("DINGTALK_") || text.ends_with("_PROXY") {

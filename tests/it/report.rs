@@ -190,7 +190,17 @@ fn rows_may_go_to_standard_output_and_so_may_the_page() {
     let (input, report) = (desk.file("staff.csv", staff(3) + "n/a\n"), desk.path("run.html"));
     let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(&report));
     assert_eq!((ended.status, ended.stdout.lines().count()), (Some(0), 5), "{}", ended.stderr);
-    assert_eq!(texts(&page(&report), ".verdict strong"), ["Every row has a definitive answer"]);
+    // With a row that somebody has to correct it is no unmixed good news, and less so where nobody was found.
+    let told = ["Every row has a definitive answer"];
+    assert_eq!(texts(&page(&report), ".ending.fair .verdict strong"), told);
+    let nobody = desk.file("nobody.csv", "mobile\nn/a\nn/a\n");
+    for (input, tone, told) in
+        [(&desk.file("good.csv", staff(3)), "good", told[0]), (&nobody, "fair", "Nobody was found")]
+    {
+        let ended = run(api.resolve(input, Path::new("-")).args(["-c", "1", "--report"]).arg(&report));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert_eq!(texts(&page(&report), &format!(".ending.{tone} .verdict strong")), [told]);
+    }
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--report", "-"]));
     assert!(ended.status == Some(0) && ended.stdout.starts_with("<!DOCTYPE html>"), "{}", ended.stderr);
     let ended = run(api.resolve(&input, Path::new("-")).args(["--report", "-"]));

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::harness::{Api, Desk, fits, rows, run, staff, unlimited};
 use crate::served::{Process, until};
 
+mod columns;
+mod in_place;
+
 /// `dingmap resolve FILE --retry-failed` against this sandbox: without `-o`, in place.
 fn retry(api: &Api, file: &Path) -> Command {
     let mut command = api.resolve_without_output(&api.endpoint(), file);

@@ -234,8 +234,8 @@ fn play(
             let mut rows = rows.into_iter();
             loop {
                 let numbers: Vec<_> = rows.by_ref().take(dice.usize(1..=SHEET)).flatten().collect();
-                let sheet =
-                    (!numbers.is_empty()).then_some(Sheet { load: (), numbers, per_row, kept: Vec::new() });
+                let earlier = Vec::new();
+                let sheet = (!numbers.is_empty()).then_some(Sheet { load: (), numbers, per_row, earlier });
                 let ends = sheet.is_none();
                 if sheets_in.send(Ok(sheet)).await.is_err() || ends {
                     return;
@@ -249,7 +249,7 @@ fn play(
                     chunk
                         .answers
                         .iter()
-                        .map(|Answer { nth, outcome }| (*nth, outcome.status, outcome.userid.to_string())),
+                        .map(|Answer { nth, outcome: of, .. }| (*nth, of.status, of.userid.to_string())),
                 );
                 if out.len() % 7 == 0 {
                     tokio::time::sleep(Duration::from_millis(30)).await;

@@ -51,8 +51,12 @@ pub(crate) async fn perform<R: Remote>(
     tokio::spawn(async move {
         let numbers: Vec<_> = (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
         for numbers in numbers.chunks(500) {
-            let sheet =
-                Sheet { load: (), numbers: numbers.to_vec(), per_row: NonZeroUsize::MIN, kept: Vec::new() };
+            let sheet = Sheet {
+                load: (),
+                numbers: numbers.to_vec(),
+                per_row: NonZeroUsize::MIN,
+                earlier: Vec::new(),
+            };
             let _ = sender.send(Ok(Some(sheet))).await;
         }
         let _ = sender.send(Ok(None)).await;
