@@ -150,7 +150,7 @@ struct Percentiles {
 impl Account {
     /// Of a run that begins now, with these flags.
     #[must_use]
-    pub fn new(args: &Resolve, name: String) -> Self {
+    pub fn new(args: &Resolve, name: &str) -> Self {
         let seconds = |duration: Duration| duration.as_secs_f64();
         let settings = Told {
             endpoint: None,
@@ -185,7 +185,7 @@ impl Account {
             exit_status: 0,
             message: None,
             written: false,
-            input: Input { name: shown(&name), ..Input::default() },
+            input: Input { name: shown(name), ..Input::default() },
             settings,
             rows: BTreeMap::new(),
             numbers: Numbers::default(),

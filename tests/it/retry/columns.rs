@@ -1,7 +1,6 @@
 //! Which columns of a resolved table are the numbers and which the answers, wherever a spreadsheet has put them.
 
 use std::fs;
-use std::process::Command;
 
 use super::{RESOLVED, calls, retry};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};
@@ -58,7 +57,7 @@ fn diff_finds_the_numbers_behind_the_answers_too() {
             let text = format!("name,{USUAL},mobile\n{name},{userid},,found,0,ok,{number}\n");
             desk.file(userid, text)
         });
-        run(Command::new(dingmap().get_program()).arg("diff").arg(old).arg(new))
+        run(dingmap().arg("diff").arg(old).arg(new))
     };
     let ended = diff(["A", "13800138000"]);
     assert_eq!(ended.status, Some(10), "{}", ended.stderr);
