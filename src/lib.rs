@@ -18,6 +18,7 @@ pub mod domain {
     pub mod quantity;
     pub mod spelling;
     pub mod mobile;
+    pub mod masking;
     pub mod outcome;
     pub mod expect;
     pub mod findings;
@@ -37,9 +38,9 @@ pub mod table {
 
     pub mod record;
     pub mod encoding;
+    pub mod heading;
     pub mod usual;
     pub mod guess;
-    pub mod heading;
     pub mod near;
     pub mod dialect;
     pub mod lead;

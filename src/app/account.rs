@@ -16,6 +16,7 @@ use crate::app::setup::Setup;
 use crate::app::story::Story;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
+use crate::domain::masking::hidden;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report, limit};
 use crate::domain::verdict::Limit;
@@ -126,7 +127,7 @@ struct Percentiles {
 impl Account {
     /// Of a run that begins now, with these flags.
     #[must_use]
-    pub fn new(args: &Resolve, name: String) -> Self {
+    pub fn new(args: &Resolve, name: &str) -> Self {
         let mut account = Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
@@ -136,7 +137,7 @@ impl Account {
             exit_status: 0,
             message: None,
             written: false,
-            input: Input { name, ..Input::default() },
+            input: Input { name: shown(name), ..Input::default() },
             settings: Setup::of(args),
             rows: BTreeMap::new(),
             numbers: Numbers::default(),
@@ -220,7 +221,11 @@ impl Account {
         self.seconds = self.since.elapsed().as_secs_f64();
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
-            Err(failure) => (failure.exit, Some(shown(&format!("{:#}", failure.error)))),
+            Err(failure) => {
+                // A number may be broken over lines, which stay.
+                let text = hidden(&format!("{:#}", failure.error));
+                (failure.exit, Some(text.lines().map(shown).collect::<Vec<_>>().join("\n")))
+            }
         };
         (self.exit_status, self.message) = (exit.status(), message);
     }
@@ -331,7 +336,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_makes_no_time_negative() {
         let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve", "i"]).command else { panic!() };
-        let mut account = Account::new(&args, "i".to_owned());
+        let mut account = Account::new(&args, "i");
         account.began += 1.hour();
         account.ended(&Ok(Exit::Done));
         assert!((0.0..60.0).contains(&account.seconds), "{}", account.seconds);

@@ -209,13 +209,19 @@ fn line(columns: &[Column], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> S
     path
 }
 
-/// Where throttling held the run, with neighbours as one.
+/// Where throttling held the run, with neighbours as one. Of a stretch as much as was held: where within it that was is not
+/// recorded, so it lies at the side on which the hold goes on, or else at its beginning.
 fn rests(columns: &[Column]) -> Vec<(f64, f64)> {
     let mut rests: Vec<(f64, f64)> = Vec::new();
-    for column in columns.iter().filter(|column| !column.stretch.held.is_zero()) {
+    for (place, column) in columns.iter().enumerate().filter(|(_, column)| !column.stretch.held.is_zero()) {
+        let held = column.stretch.held.as_secs_f64().min(column.until - column.from);
+        let goes_on = columns.get(place + 1).is_some_and(|next| !next.stretch.held.is_zero());
+        // Times are sums of fractions.
+        let near = |until: f64| column.from - until < 1e-6;
         match rests.last_mut() {
-            Some((_, until)) if *until >= column.from => *until = column.until,
-            _ => rests.push((column.from, column.until)),
+            Some((_, until)) if near(*until) => *until = column.from + held,
+            _ if goes_on => rests.push((column.until - held, column.until)),
+            _ => rests.push((column.from, column.from + held)),
         }
     }
     rests
@@ -314,6 +320,23 @@ mod tests {
             assert_eq!(drawn, marks, "{most}");
             assert!(top > most);
         }
+    }
+
+    #[test]
+    fn as_much_is_shaded_as_was_held() {
+        let drawn = |held: &[f64]| {
+            let stretch =
+                |held| Stretch { calls: 0, repeats: 0, held: Duration::from_secs_f64(held), limit: 20.0 };
+            let columns = held.iter().zip(0_u32..).map(|(held, place)| {
+                Column::of((f64::from(place), f64::from(place + 1), stretch(*held))).unwrap()
+            });
+            rests(&columns.collect::<Vec<_>>())
+        };
+        assert_eq!(drawn(&[0.0, 0.5, 1.0, 0.25, 0.0, 0.125]), [(1.5, 3.25), (5.0, 5.125)]);
+        // Two holds that touch stretches beside each other.
+        assert_eq!(drawn(&[0.5, 0.5, 0.5]), [(0.5, 1.5), (2.0, 2.5)]);
+        let all: f64 = drawn(&[0.5; 12]).iter().map(|(from, until)| until - from).sum();
+        assert!((all - 6.0).abs() < 1e-9, "{all}");
     }
 
     #[test]

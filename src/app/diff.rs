@@ -66,6 +66,16 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
                 most
             ),
         )),
+        Some(most) if tally.leaves_open(most) => Err(Failure::new(
+            Exit::Suspicious,
+            tr!(
+                "{open} of the {rows} rows of {file} could not be compared, which is more than --max-change {most}: what became of them is not known. Ask them again with resolve --retry-failed, and compare again.",
+                open = tally.unknown,
+                rows = tally.rows[0],
+                file = name(&args.old),
+                most
+            ),
+        )),
         _ if tally.differs() => Ok(Exit::Differs),
         _ => Ok(Exit::Done),
     }
@@ -237,7 +247,7 @@ fn object(watch: &Watch) -> String {
 /// What came of it: counts, what could not be compared, and where the differences are.
 fn closing(args: &Diff, tally: &Tally) -> String {
     let [old, new] = tally.rows;
-    let mut text = tr!("{old} rows before, {new} now", old, new);
+    let mut text = tr!("{n} row before, {new} now" | "{n} rows before, {new} now" % old, new);
     let counts = Change::ALL.map(|change| (change.name(), tally.of(change), meaning(change)));
     let others = [
         ("same", tally.same, String::new()),
@@ -261,6 +271,15 @@ fn closing(args: &Diff, tally: &Tally) -> String {
         all = old,
         share
     ));
+    if tally.unknown > 0 {
+        text.push('\n');
+        text.push_str(&tr!(
+            "could not be compared: {open} of {all} rows ({share}); resolve --retry-failed asks them again",
+            open = tally.unknown,
+            all = old,
+            share = percent(tally.unknown, old)
+        ));
+    }
     let tables = [(&args.old, 0), (&args.new, 1)];
     for (path, place) in tables {
         let mut warn = |lines: &Lines, what: String| {
@@ -276,10 +295,14 @@ fn closing(args: &Diff, tally: &Tally) -> String {
     text
 }
 
-/// A share in hundredths of a percent, rounded up: what is not nothing does not look like it.
+/// A share in hundredths of a percent, rounded to the nearest; what is not nothing or not everything does not look like it.
 fn percent(part: u64, all: u64) -> String {
-    let hundredths = (u128::from(part) * 10_000).div_ceil(u128::from(all.max(1)));
-    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+    let whole = u128::from(all.max(1));
+    match (u128::from(part) * 10_000 + whole / 2) / whole {
+        0 if part > 0 => "<0.01 %".to_owned(),
+        10_000 if part < all => ">99.99 %".to_owned(),
+        hundredths => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
+    }
 }
 
 fn meaning(change: Change) -> String {
@@ -300,9 +323,21 @@ mod tests {
 
     #[test]
     fn shares_are_told_to_hundredths() {
-        let told =
-            [(0, 0), (0, 5), (5, 100), (1, 3), (1, 1_000_000), (3, 3)].map(|(part, all)| percent(part, all));
-        assert_eq!(told, ["0.00 %", "0.00 %", "5.00 %", "33.34 %", "0.01 %", "100.00 %"]);
+        let told = [
+            (0, 0),
+            (0, 5),
+            (5, 100),
+            (1, 3),
+            (2, 3),
+            (32, 100_000),
+            (1, 1_000_000),
+            (99_999_999, 100_000_000),
+            (3, 3),
+        ]
+        .map(|(part, all)| percent(part, all));
+        let expected =
+            ["0.00 %", "0.00 %", "5.00 %", "33.33 %", "66.67 %", "0.03 %", "<0.01 %", ">99.99 %", "100.00 %"];
+        assert_eq!(told, expected);
     }
 
     #[test]

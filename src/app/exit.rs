@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tr::tr;
 
+use crate::domain::masking::hidden;
 use crate::domain::outcome::Code;
 use crate::domain::verdict::Remedy;
 use crate::engine::ending::End;
@@ -246,35 +247,9 @@ pub fn shown(message: &str) -> String {
         c if c.is_control() => ' ',
         c => c,
     };
-    let clean: Vec<char> = message.chars().map(plain).collect();
-    let (mut shown, mut at) = (String::new(), 0);
-    while let Some(c) = clean.get(at) {
-        let length = if c.is_ascii_digit() { number_length(&clean[at..]) } else { 1 };
-        let run: String = clean[at..at + length].iter().collect();
-        let abroad = at > 0 && clean[at - 1] == '+';
-        shown.push_str(&masked(&run, abroad).unwrap_or(run));
-        at += length;
-    }
+    let clean: String = message.chars().map(plain).collect();
     // Last, since what is cut off of a number leaves one that is not masked.
-    shown.chars().take(600).collect()
-}
-
-/// How far a number goes on that begins here: digits, with single dashes and spaces between them.
-fn number_length(text: &[char]) -> usize {
-    let digit = |at: usize| text.get(at).is_some_and(char::is_ascii_digit);
-    let joined = |at: usize| matches!(text.get(at), Some('-' | ' ')) && digit(at + 1);
-    (1..text.len()).find(|at| !digit(*at) && !joined(*at)).unwrap_or(text.len())
-}
-
-/// The mask of what could be a mobile number: eleven digits of the mainland, or seven and more behind a plus sign.
-fn masked(run: &str, abroad: bool) -> Option<String> {
-    let digits: String = run.chars().filter(char::is_ascii_digit).collect();
-    let national = digits.trim_start_matches('0');
-    let national = national.strip_prefix("86").unwrap_or(national).trim_start_matches('0');
-    let mainland = national.len() == 11 && national.starts_with('1');
-    let number = if mainland { national } else { &digits };
-    (mainland || (abroad && digits.len() > 6))
-        .then(|| format!("{}****{}", &number[..3], &number[number.len() - 2..]))
+    hidden(&clean).chars().take(600).collect()
 }
 
 /// A duration in whole seconds, for people.

@@ -58,7 +58,7 @@ pub enum Ground {
 ///
 /// # Errors
 /// Usage (2) for an endpoint that cannot be meant and where there is no place for a state; unreadable (3) where the input
-/// cannot be read once more.
+/// cannot be read once more; unexpected (1) for a state file that no run would work with.
 pub fn forecast(
     args: &Plan,
     source: &Source,
@@ -80,6 +80,10 @@ pub fn forecast(
     let state = match looked {
         Ok(state) => state,
         Err(StateError::Absent) => return nothing(Ground::Absent),
+        // A run would not begin with such a file either, so that there is nothing to plan.
+        Err(error @ (StateError::Foreign | StateError::Newer(_) | StateError::Older(_))) => {
+            return Err(refused(&path, &error));
+        }
         Err(error) => {
             let text = format!("{:#}", refused(&path, &error).error);
             terminal.complain(&format!("{text}\n  {}", tr!("The plan is made as if nothing were known.")));

@@ -20,6 +20,8 @@ use crate::app::outlook::grouped;
 use crate::app::panels;
 use crate::app::story::Story;
 use crate::app::summary::{self, span};
+use crate::domain::outcome::Status;
+use crate::domain::report::Report;
 
 /// What the page may load and do: nothing but its own styles.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -83,7 +85,7 @@ fn tag() -> &'static str {
 /// How the run ended, and what people were warned of.
 fn ending(account: &Account) -> Markup {
     let Story { course, remarks, .. } = &account.story;
-    let (tone, title) = verdict(account.exit_status);
+    let (tone, title) = verdict(account.exit_status, &account.story.report);
     let (times, last) = &course.no_token;
     html! {
         div class={ "ending " (tone) } {
@@ -110,9 +112,15 @@ fn ending(account: &Account) -> Markup {
     }
 }
 
-/// How an exit status is told: how grave it is, and in a few words what it means.
-fn verdict(status: u8) -> (&'static str, String) {
+/// How an exit status is told: how grave it is, and in a few words what it means. A run that has answers for all rows is good news
+/// only where somebody was found and no row waits for a person.
+fn verdict(status: u8, report: &Report) -> (&'static str, String) {
+    let waiting = [Status::Invalid, Status::BadNumber, Status::OutOfScope];
     match status {
+        0 if report.rows_out > 0 && report.rows(Status::Found) == 0 => ("fair", tr!("Nobody was found")),
+        0 if waiting.into_iter().any(|status| report.rows(status) > 0) => {
+            ("fair", tr!("Every row has a definitive answer"))
+        }
         0 => ("good", tr!("Every row has a definitive answer")),
         2 => ("bad", tr!("Usage or configuration")),
         3 => ("bad", tr!("The input could not be read")),

@@ -56,6 +56,11 @@ pub fn outcome(report: &Report) -> Markup {
     }
 }
 
+/// A text with its count's thousands apart, as all counts of the page have them.
+fn apart(text: &str, count: u64) -> String {
+    text.replacen(&count.to_string(), &grouped(count), 1)
+}
+
 /// What a status means, in every case.
 fn explained(status: Status) -> String {
     if status == Status::Found { tr!("the directory has a user with this number") } else { meaning(status) }
@@ -89,7 +94,7 @@ fn group_of(status: Status, group: &Group) -> Markup {
     let numbers = group.rows.iter().any(|row| row.mobile.is_some());
     let codes = group.rows.iter().any(|row| !row.code.is_empty());
     let count = grouped(group.count);
-    let rows = tr!("{n} row" | "{n} rows" % group.count);
+    let rows = apart(&tr!("{n} row" | "{n} rows" % group.count), group.count);
     // What can be mended row by row is there to be read; the rest would only be long.
     let opened = matches!(status, Status::Failed | Status::Invalid | Status::BadNumber);
     let kept = u64::try_from(group.rows.len()).unwrap_or(u64::MAX);
@@ -203,8 +208,9 @@ pub fn trouble(report: &Report) -> Option<Markup> {
         section aria-labelledby="trouble" {
             h2 #trouble { (tr!("Repeats and holds")) }
             @if !repeats.is_empty() {
-                p { (tr!(
-                    "{n} call repeated an earlier one of the same number." | "{n} calls repeated an earlier one of the same number." % report.retries()
+                p { (apart(
+                    &tr!("{n} call repeated an earlier one of the same number." | "{n} calls repeated an earlier one of the same number." % report.retries()),
+                    report.retries(),
                 )) }
                 (counted(&tr!("Repeated calls by cause"), &tr!("calls"), &repeats))
             }

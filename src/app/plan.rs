@@ -37,7 +37,7 @@ pub fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
     let forecast = forecast(args, &source, regular, &tally, terminal)?;
     let effort = Effort::of(&tally, &forecast, args.speed.rate, &Zoned::now());
     let text = if args.json {
-        let name = args.input.display().to_string();
+        let name = shown(&args.input.display().to_string());
         let outline = Outline::of(args, name, &source, &tally, &forecast, &effort);
         outline.json().map_err(|error| Failure::of(Exit::Broken, error))?
     } else {

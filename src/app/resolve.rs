@@ -85,7 +85,7 @@ async fn reported(args: &Resolve, terminal: &Terminal, asked: Asked) -> Result<E
     let targets = asked.targets.clone();
     let opening = move || Papers::open(&targets);
     let papers = heard.signals.during(opening, tr!("interrupted while opening the output")).await??;
-    let mut account = Account::new(args, args.input.display().to_string());
+    let mut account = Account::new(args, &args.input.display().to_string());
     account.story.output = asked.targets.all.to_string();
     let result = attempt(args, terminal, asked, heard, &mut account).await;
     account.ended(&result);

@@ -28,6 +28,9 @@ fn ignored() -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
+/// SIGXFSZ, on Linux, the BSDs and macOS.
+const FILE_SIZE: i32 = 25;
+
 async fn heard(signal: &mut Option<unix::Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
@@ -42,6 +45,9 @@ impl Signals {
     /// Where the system gives no handler.
     pub fn new() -> io::Result<Self> {
         let ignored = ignored();
+        // Where files may not grow further (`ulimit -f`), this signal would end the program with a temporary file left behind;
+        // heard by anybody, it makes the write fail, which is told and tidied up after.
+        drop(signal(SignalKind::from_raw(FILE_SIZE))?);
         let hear = |kind: SignalKind| {
             let bit = u32::try_from(kind.as_raw_value() - 1).map_or(0, |bit| 1_u64.wrapping_shl(bit));
             if ignored & bit == 0 { signal(kind).map(Some) } else { Ok(None) }

@@ -98,7 +98,7 @@ impl Answer {
 pub enum Finding {
     /// They say the same.
     Same,
-    /// One of them has no definitive answer, so that nothing can be said.
+    /// Both are there, and one of them has no definitive answer, so that nothing can be said.
     Unknown,
     /// They differ.
     Change(Change),
@@ -107,17 +107,21 @@ pub enum Finding {
 /// Rows that belong together, by their places among the rows of their key; none where the other table has no more of them.
 pub type Pair = (Option<usize>, Option<usize>);
 
-/// What came of two answers to one key.
+/// What came of two answers to one key, of which there is one at least.
 fn finding(old: Option<&Answer>, new: Option<&Answer>) -> Finding {
-    if [old, new].into_iter().flatten().any(|answer| answer.status.may_yet_succeed()) {
+    let (old, new) = match (old, new) {
+        // That a row is there does not depend on what became of it.
+        (None, _) => return Finding::Change(Change::Added),
+        (_, None) => return Finding::Change(Change::Removed),
+        (Some(old), Some(new)) => (old, new),
+    };
+    if old.status.may_yet_succeed() || new.status.may_yet_succeed() {
         return Finding::Unknown;
     }
-    match (old.map(Answer::meaning), new.map(Answer::meaning)) {
+    match (old.meaning(), new.meaning()) {
         (old, new) if old == new => Finding::Same,
-        (None, _) => Finding::Change(Change::Added),
-        (_, None) => Finding::Change(Change::Removed),
-        (Some(_), Some(None)) => Finding::Change(Change::Lost),
-        (Some(None), Some(_)) => Finding::Change(Change::Gained),
+        (_, None) => Finding::Change(Change::Lost),
+        (None, _) => Finding::Change(Change::Gained),
         (Some(_), Some(_)) => Finding::Change(Change::Changed),
     }
 }
@@ -207,8 +211,8 @@ mod tests {
             ("-", "/", "same"),
             ("a", "?", "unknown"),
             ("?", "a", "unknown"),
-            ("?", "", "unknown"),
-            ("", "?", "unknown"),
+            ("?", "", "removed"),
+            ("", "?", "added"),
             ("", "-", "added"),
             ("a", "", "removed"),
             ("a;x;y", "a;y;x", "same"),
@@ -228,8 +232,8 @@ mod tests {
             ("a", "a a", "same added"),
             ("a b c", "c d", "same changed removed"),
             ("a b", "? b", "same unknown"),
-            ("a", "? a", "same unknown"),
-            ("? ?", "?", "unknown unknown"),
+            ("a", "? a", "same added"),
+            ("? ?", "?", "unknown removed"),
             ("- a", "b /", "same changed"),
         ] {
             assert_eq!(told(old, new), expected, "{old} {new}");

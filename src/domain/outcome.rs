@@ -5,6 +5,11 @@ use std::fmt;
 
 use tr::tr;
 
+use crate::domain::masking::hidden;
+
+/// How many characters people are told of a cell that should have a status.
+const LONGEST_VALUE: usize = 40;
+
 /// The `status` column: one of seven words, each with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
@@ -50,12 +55,18 @@ impl Status {
         }
     }
 
-    /// The status that a cell of the `status` column says.
+    /// The status that a cell of the `status` column says, in either case and with spaces around it, as hands leave them.
+    /// `column` is that column's place from 0.
     ///
     /// # Errors
     /// [`NoStatus`] for any other word.
-    pub fn read(cell: &str) -> Result<Self, NoStatus> {
-        Self::ALL.into_iter().find(|status| status.name() == cell.trim()).ok_or(NoStatus)
+    pub fn read(cell: &str, column: usize) -> Result<Self, NoStatus> {
+        let said = cell.trim();
+        let known = Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(said));
+        known.ok_or_else(|| NoStatus {
+            column: column + 1,
+            value: hidden(said).chars().take(LONGEST_VALUE).collect(),
+        })
     }
 
     /// Whether the row may come to another status by the same call at another time.
@@ -72,18 +83,25 @@ impl fmt::Display for Status {
 }
 
 /// A cell of the `status` column that says none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{}",
     tr!(
-        "what stands in the column status is none of {statuses}; give a file that resolve wrote",
+        "the status in column {column} is {value}, which is none of {statuses}; correct the cell or delete the row, or give a file that resolve wrote",
+        column = .column,
+        value = format_args!("{:?}", .value),
         statuses = Status::ALL.map(Status::name).join(", ")
     )
 )]
-pub struct NoStatus;
+pub struct NoStatus {
+    /// The column's place, from 1.
+    pub column: usize,
+    /// What the cell says, with numbers masked.
+    pub value: String,
+}
 
 /// A row with such a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
 pub struct RowWithout {
     /// The line on which the row starts, counted from 1.
@@ -188,6 +206,21 @@ mod tests {
         let names = Status::ALL.map(Status::name);
         let contract = ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed", "pending"];
         assert_eq!(names, contract);
+    }
+
+    #[test]
+    fn a_status_is_read_as_hands_leave_it() {
+        for (cell, status) in
+            [(" failed ", Status::Failed), ("FAILED", Status::Failed), ("Not_Found", Status::NotFound)]
+        {
+            assert_eq!(Status::read(cell, 4), Ok(status));
+        }
+        let error = Status::read("mobile 13800138000", 4).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the status in column 5 is \"mobile 138****00\", which is none of found,"),
+            "{error}"
+        );
+        assert!(Status::read("", 0).is_err());
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Manner {
     /// # Errors
     /// [`NoStatus`] where its answer has none.
     pub fn earlier(&self, batch: &Batch, row: usize) -> Result<Option<Status>, NoStatus> {
-        self.again.then(|| Status::read(self.beside(batch, row, STATUS))).transpose()
+        self.again.then(|| self.status(batch, row)).transpose()
     }
 
     /// The `errcode` and the `errmsg` of a row that keeps its answer.
@@ -123,6 +123,15 @@ impl Manner {
     #[must_use]
     pub fn places(&self) -> Option<&[usize]> {
         self.again.then_some(&*self.places)
+    }
+
+    /// A row without any number and answer, as spreadsheets leave them at the end, has nothing to ask: that is invalid.
+    fn status(&self, batch: &Batch, row: usize) -> Result<Status, NoStatus> {
+        if batch.cells(row).all(|cell| cell.trim().is_empty()) {
+            return Ok(Status::Invalid);
+        }
+        let column = self.places.get(STATUS).copied().unwrap_or_default();
+        Status::read(self.beside(batch, row, STATUS), column)
     }
 
     fn beside<'a>(&self, batch: &'a Batch, row: usize, place: usize) -> &'a str {

@@ -26,7 +26,7 @@ pub struct Tally {
     pub keyless: [Lines; 2],
     /// Their rows whose key stands in an earlier row.
     pub repeated: [Lines; 2],
-    /// How many rows, or pairs of rows, have no definitive answer on one side.
+    /// How many pairs of rows have no definitive answer on one side.
     pub unknown: u64,
     /// How many pairs of rows say the same.
     pub same: u64,
@@ -56,6 +56,12 @@ impl Tally {
     #[must_use]
     pub fn passes(&self, most: Share) -> bool {
         most.is_less_than(self.harmed(), self.rows[0])
+    }
+
+    /// Whether more than this share of them could not be compared.
+    #[must_use]
+    pub fn leaves_open(&self, most: Share) -> bool {
+        most.is_less_than(self.unknown, self.rows[0])
     }
 }
 

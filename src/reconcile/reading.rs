@@ -18,7 +18,7 @@ use crate::table::beside::Beside;
 use crate::table::columns::{ColumnChoice, USUAL};
 use crate::table::source::{Source, SourceError};
 
-/// How many of the columns that every output gets are compared: the user ids and the status.
+/// How many of the columns that every output gets are compared: the user ids and, last of them, the status.
 const ANSWER: usize = 3;
 /// How many line numbers people are told.
 const TOLD: usize = 10;
@@ -129,6 +129,7 @@ pub fn read(
 ) -> Result<Table, ReconcileError> {
     let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(place));
     let (numbers, keyed) = (source.columns().len(), key(&source).is_some());
+    let place_of_status = source.beside().get(ANSWER - 1).copied().unwrap_or_default();
     let (mut rows, mut keyless, mut value) = (0, Lines::default(), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
         if watch.stopped() {
@@ -138,11 +139,16 @@ pub fn read(
         watch.reads(side, batch.len() as u64);
         for row in 0..batch.len() {
             let line = batch.line(row);
+            // As spreadsheets leave them at the end.
+            if batch.cells(row).all(|cell| cell.trim().is_empty()) {
+                keyless.add(line);
+                continue;
+            }
             let mut cells = batch.cells(row);
             let number = number(cells.by_ref().take(numbers), rules);
             let mut cell = || cells.next().unwrap_or_default().trim();
             let [userid, exclusive, status] = [(); 3].map(|()| cell());
-            let status = Status::read(status).map_err(|cause| RowWithout { line, cause })?;
+            let status = Status::read(status, place_of_status).map_err(|cause| RowWithout { line, cause })?;
             let key = if keyed { cell() } else { number.as_deref().unwrap_or_default() };
             if key.is_empty() {
                 keyless.add(line);

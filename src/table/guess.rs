@@ -6,7 +6,7 @@ use std::fmt;
 use tr::tr;
 
 use crate::table::encoding::{Encoding, EncodingError, check, is_text};
-use crate::table::usual::{detector_says, has_words, mostly_utf8, reads_well};
+use crate::table::usual::{detector_says, has_headings, has_words, mostly_utf8, reads_well};
 
 /// What is known of an input's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +134,10 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
     if mostly_utf8(lines) {
         return found(Encoding::Utf8, Sign::MostlyValid);
     }
+    let mut headed = BY_CONTENT.into_iter().filter(|encoding| has_headings(*encoding, lines));
+    if let (Some(encoding), None) = (headed.next(), headed.next()) {
+        return found(encoding, Sign::Words);
+    }
     let usual: Vec<Encoding> =
         BY_CONTENT.into_iter().filter(|encoding| reads_well(*encoding, lines)).collect();
     let worded = |encoding: &&Encoding| has_words(**encoding, lines);
@@ -232,6 +236,20 @@ mod tests {
         assert_eq!(told("姓名,手机号\n".as_bytes()), Some((Encoding::Utf8, 0)));
         assert_eq!(told(b"name,phone\na\0b,13800138000\n"), Some((Encoding::Utf8, 0)));
         assert_eq!(told(b""), Some((Encoding::Utf8, 0)));
+    }
+
+    #[test]
+    fn a_header_decides_where_the_names_are_rare() {
+        for names in [["張偉", "陳國輝", "劉麗華"], ["喆喆", "珺珺", "㛃㛃"], ["李喆", "王珺", "镕基"]]
+        {
+            for header in ["工号,姓名,手机号", "工号,姓名,mobile", "id,\"姓名\",mobile"] {
+                let rows = names.map(|name| format!("1001,{name},13800138000\r\n")).concat();
+                let bytes = encoded(Encoding::Gb18030, &format!("{header}\r\n{rows}"));
+                assert_eq!(told(&bytes), Some((Encoding::Gb18030, 0)), "{header} {names:?}");
+            }
+        }
+        let rare = "工號,姓名,手機號碼\r\n1,喆,13800138000\r\n2,珺,1\r\n3,瑨,1\r\n";
+        assert_eq!(told(&encoded(Encoding::Big5, rare)), Some((Encoding::Big5, 0)));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub enum ColumnError {
     },
     /// A column is not there that a table has to which an answer was appended.
     #[error("{}", tr!(
-        "line {line}: there is no column \"{name}\", with which resolve goes on behind a table's own; give a file that it wrote, with its header: {columns}",
+        "line {line}: there is no column \"{name}\", which resolve appends to every table; give a file that resolve wrote, with its header. The columns of this one: {columns}",
         line, name, columns
     ))]
     NotAppended {

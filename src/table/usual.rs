@@ -6,6 +6,7 @@ use std::iter;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 
 use crate::table::encoding::Encoding;
+use crate::table::heading::{Hint, hint};
 
 /// Words of a staff list by the encodings that they are written in: in another one the same bytes may make them too.
 const WORDS: [(Encoding, &[&str]); 4] = [
@@ -14,6 +15,9 @@ const WORDS: [(Encoding, &[&str]); 4] = [
     (Encoding::ShiftJis, &["携帯", "電話", "氏名", "番号", "社員", "部署", "フリガナ", "ﾌﾘｶﾞﾅ", "メール"]),
     (Encoding::Windows1252, &["Straße", "Téléphone", "Prénom", "Müller"]),
 ];
+
+/// In so many lines a table's header is looked for; titles may stand above it.
+const HEADING_LINES: usize = 5;
 
 /// Whether the text is UTF-8 with a few bytes that are none: other encodings' characters are hardly ever valid in it.
 #[must_use]
@@ -41,6 +45,30 @@ pub fn has_words(encoding: Encoding, bytes: &[u8]) -> bool {
     let text = encoding.decode(bytes);
     let words = WORDS.iter().filter(|(of, _)| *of == encoding).flat_map(|(_, words)| *words);
     words.into_iter().any(|word| text.contains(word))
+}
+
+/// Whether a cell in the first lines is, as a whole, the name of a column of a staff list, written in letters beyond ASCII. A
+/// whole name is more than a word in some text: it is proof too where the other cells have rare or traditional characters.
+#[must_use]
+pub fn has_headings(encoding: Encoding, bytes: &[u8]) -> bool {
+    let (words, wrong) = (WORDS.iter().find(|(of, _)| *of == encoding), char::REPLACEMENT_CHARACTER);
+    let words = words.map_or(&[][..], |(_, words)| words);
+    let named = |cell: &[u8]| {
+        let name = encoding.decode(cell);
+        let name = name.trim().trim_matches('"');
+        !name.is_ascii()
+            && !name.contains(wrong)
+            && (words.contains(&name)
+                || words.iter().any(|word| name.contains(word)) && hint(name) >= Hint::IsPhone)
+    };
+    let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty());
+    let mut cells = lines.take(HEADING_LINES).flat_map(|line| line.split(|byte| b",;\t".contains(byte)));
+    let text = encoding.decode(bytes);
+    let (foreign, invalid) = text
+        .chars()
+        .filter(|letter| !letter.is_ascii())
+        .fold((0, 0), |(all, none), letter| (all + 1, none + usize::from(letter == wrong)));
+    invalid * 20 <= foreign && cells.any(named)
 }
 
 /// How many characters beyond ASCII there are in a text of one and two bytes each, and how many of them are among those

@@ -226,7 +226,7 @@ fn a_token_tells_whose_answers_are_meant_and_is_not_shown() {
 }
 
 #[test]
-fn a_state_that_is_in_use_or_none_of_ours_is_told_and_nothing_is_taken_for_known() {
+fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
     let (api, desk) = (Api::new(slow()), Desk::new());
     let (input, output) = (desk.file("staff.csv", staff(600)), desk.path("out.csv"));
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "50"]));
@@ -249,9 +249,13 @@ fn a_state_that_is_in_use_or_none_of_ours_is_told_and_nothing_is_taken_for_known
     let seen: Value = serde_json::from_str(&fs::read_to_string(&answer).unwrap()).unwrap();
     assert_eq!((&seen["known"]["state"], &seen["known"]["run"]), (&json!("seen"), &json!("resumed")));
     let foreign = desk.file("foreign", "mine");
-    let (told, ended) = told(plan(&api, &input).arg("--state").arg(&foreign));
-    assert_eq!((&told["known"]["state"], &told["calls"]["least"]), (&json!("unusable"), &json!(600)));
-    assert!(ended.stderr.contains("not a state file of dingmap"), "{}", ended.stderr);
+    let planned = run(plan(&api, &input).arg("--state").arg(&foreign));
+    let resolved = run(api.resolve(&input, &output).arg("--state").arg(&foreign));
+    // A run would be refused too, in the same words.
+    assert_eq!((planned.status, resolved.status, &*planned.stdout), (Some(1), Some(1), ""));
+    for ended in [planned, resolved] {
+        assert!(ended.stderr.contains("not a state file of dingmap"), "{}", ended.stderr);
+    }
     assert_eq!(fs::read(&foreign).unwrap(), b"mine");
 }
 

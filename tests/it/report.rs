@@ -182,7 +182,7 @@ fn an_interrupted_run_has_its_report() {
     assert_eq!(texts(&page, ".verdict strong"), ["Interrupted"]);
     let pending = texts(&page, ".group.pending .count");
     let calls = api.ledger().calls().len();
-    assert_eq!(pending, [format!("{} rows", 2000 - calls)], "{calls} calls");
+    assert_eq!(pending, [format!("1 {:03} rows", 1000 - calls)], "{calls} calls");
     // So many are too many to be kept; the first hundred are.
     assert_eq!(all(&page, ".group.pending tbody tr").len(), 100);
     assert!(texts(&page, ".group.pending summary")[0].starts_with("the first 100 of 1 "));
@@ -194,7 +194,17 @@ fn rows_may_go_to_standard_output_and_so_may_the_page() {
     let (input, report) = (desk.file("staff.csv", staff(3) + "n/a\n"), desk.path("run.html"));
     let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(&report));
     assert_eq!((ended.status, ended.stdout.lines().count()), (Some(0), 5), "{}", ended.stderr);
-    assert_eq!(texts(&page(&report), ".verdict strong"), ["Every row has a definitive answer"]);
+    // With a row that somebody has to correct it is no unmixed good news, and less so where nobody was found.
+    let told = ["Every row has a definitive answer"];
+    assert_eq!(texts(&page(&report), ".ending.fair .verdict strong"), told);
+    let nobody = desk.file("nobody.csv", "mobile\nn/a\nn/a\n");
+    for (input, tone, told) in
+        [(&desk.file("good.csv", staff(3)), "good", told[0]), (&nobody, "fair", "Nobody was found")]
+    {
+        let ended = run(api.resolve(input, Path::new("-")).args(["-c", "1", "--report"]).arg(&report));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert_eq!(texts(&page(&report), &format!(".ending.{tone} .verdict strong")), [told]);
+    }
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--report", "-"]));
     assert!(ended.status == Some(0) && ended.stdout.starts_with("<!DOCTYPE html>"), "{}", ended.stderr);
     let ended = run(api.resolve(&input, Path::new("-")).args(["--report", "-"]));

@@ -1,9 +1,10 @@
-//! What `diff` is given and how it says how far it is: sheets of workbooks, files without a header, longer rows, progress.
+//! What `diff` is given and how it says how far it is: sheets of workbooks, files without a header, longer rows, empty ones, progress, what could not be
+//! compared or written.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -92,4 +93,56 @@ fn how_far_it_is_is_told_while_it_reads() {
     let told: Value = serde_json::from_str(&rest[rest.len() - 1]).unwrap();
     assert_eq!((&told["old_rows"], &told["new_rows"], &told["compared"]), (&2.into(), &2.into(), &4.into()));
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn what_could_not_be_compared_is_no_good_news() {
+    let desk = Desk::new();
+    let known = [("13800138000", "a", "found"), ("13800138001", "b", "found"), ("13800138002", "c", "found")];
+    let open = known.map(|(number, _, _)| (number, "", "failed"));
+    let (known, open) = (desk.file("known.csv", table(&known)), desk.file("open.csv", table(&open)));
+    let told = "could not be compared: 3 of 3 rows (100.00 %); resolve --retry-failed asks them again";
+    for (most, status) in [(&["--max-change", "5%"][..], 11), (&["--max-change", "100%"], 0), (&[], 0)] {
+        let ended = run(diff(&known, &open).args(most));
+        assert_eq!(ended.status, Some(status), "{most:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        let why = "known.csv could not be compared, which is more than --max-change 5%";
+        assert_eq!(ended.stderr.contains(why), status == 11, "{}", ended.stderr);
+    }
+    let one = desk.file("one.csv", table(&[("13800138000", "a", "found")]));
+    let ended = run(&mut diff(&one, &one));
+    assert!(ended.stderr.contains("\n1 row before, 1 now\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn empty_rows_and_what_hands_left_in_the_status_are_no_hindrance() {
+    let desk = Desk::new();
+    let text = table(&[("13800138000", "a", "found"), ("13800138001", "", "not_found")]);
+    let edited =
+        text.replace("found,0", " Found ,0").replace("not_ Found ", "NOT_FOUND") + ",,,,,\n , ,,,,\n";
+    let (old, new) = (desk.file("old.csv", &text), desk.file("new.csv", edited));
+    let ended = run(&mut diff(&old, &new));
+    assert_eq!((ended.status, counted(&ended, "same")), (Some(0), 2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("rows without a key, which were left out: 2 (lines 4, 5)"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_limit_of_the_system_to_the_size_of_files_ends_it_without_a_trace() {
+    let desk = Desk::new();
+    let rows: Vec<_> = (0..2000).map(|n| format!("138{n:08}")).collect();
+    let rows: Vec<_> = rows.iter().map(|number| (&**number, "u", "found")).collect();
+    let (old, new) = (desk.file("old.csv", table(&rows)), desk.file("new.csv", table(&rows[..1])));
+    let command = diff(&old, &new);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -f 2; exec \"$@\"", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    let ended = run(limited.arg("-o").arg(desk.path("out.csv")));
+    assert_eq!(ended.status, Some(7), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["new.csv", "old.csv"]);
 }
