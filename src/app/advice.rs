@@ -72,6 +72,13 @@ pub enum Advice {
         /// Of so many.
         of: u64,
     },
+    /// What came was no answer of the API.
+    Foreign {
+        /// So many calls had to be repeated for that.
+        calls: u64,
+        /// Of so many.
+        of: u64,
+    },
     /// Throttling held the run.
     Throttled {
         /// So often.
@@ -132,6 +139,14 @@ fn worded<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(limit(*cause))
 }
 
+fn foreign(calls: u64, of: u64) -> String {
+    tr!(
+        "{calls} of {of} calls got a reply that was no answer of the API: does a proxy or a login page stand in between?",
+        calls,
+        of
+    )
+}
+
 impl Advice {
     /// What it says to people, in one line.
     #[must_use]
@@ -190,6 +205,7 @@ impl Advice {
                 calls,
                 of
             ),
+            Self::Foreign { calls, of } => foreign(calls, of),
             Self::Throttled { holds, limit: Limit::App, others: true, .. } => {
                 tr!("held once by 90018: another program uses this app's quota; give --rate what it leaves"
                     | "held {n} times by 90018: another program uses this app's quota; give --rate what it leaves"

@@ -45,7 +45,7 @@ pub struct Facts<'a> {
 /// What follows from the facts, the most important first: what makes answers wrong or missing, then what costs time.
 #[must_use]
 pub fn advice(facts: &Facts<'_>) -> Vec<Advice> {
-    let rules = [cells, people, scope, line, throttled, retry, workers, duplicates, token];
+    let rules = [cells, people, scope, line, foreign, throttled, retry, workers, duplicates, token];
     rules.iter().flat_map(|rule| rule(facts)).take(MOST).collect()
 }
 
@@ -114,6 +114,11 @@ fn line(facts: &Facts<'_>) -> Vec<Advice> {
     let (calls, of) = (facts.report.repeats(Repeat::Line), facts.report.calls);
     // A connection that breaks now and then is everyday life, and costs a retry.
     if many(calls, of, 5, 10) { vec![Advice::Line { calls, of }] } else { Vec::new() }
+}
+
+fn foreign(facts: &Facts<'_>) -> Vec<Advice> {
+    let (calls, of) = (facts.report.repeats(Repeat::Foreign), facts.report.calls);
+    if many(calls, of, 5, 10) { vec![Advice::Foreign { calls, of }] } else { Vec::new() }
 }
 
 fn throttled(facts: &Facts<'_>) -> Vec<Advice> {
@@ -315,6 +320,11 @@ mod tests {
             (0..50).for_each(|_| report.repeated(Repeat::Line));
         });
         assert_eq!(lost.kinds(), "line");
+        let foreign = Run::new().with(|report| {
+            report.calls = 1000;
+            (0..50).for_each(|_| report.repeated(Repeat::Foreign));
+        });
+        assert_eq!(foreign.kinds(), "foreign");
     }
 
     #[test]

@@ -55,6 +55,10 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let bounds = config::bounds(args, fastrand::u64(..))?;
     let departure = departure::planned(args.start_at.as_deref(), &Zoned::now())?;
     let wanted = config::wanted(args)?;
+    if !args.sandbox {
+        // Before the input is gone through, which may take its time.
+        network::endpoint(&args.directory.endpoint, args.way.insecure_http)?;
+    }
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
     let mut account = Account::new(args, summary::name(&args.input));
@@ -211,7 +215,7 @@ impl Run<'_> {
         let unwritable = |error| told(Failure::of(Exit::Output, error));
         let (report, end) = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
         self.account.report(&report);
-        let early = early(&end, &endpoint, signalled);
+        let early = early(&end, &endpoint, signalled, self.memory != Memory::None);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
         let (findings, mut lacking) = (sinks.findings.clone(), 0);

@@ -40,7 +40,13 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Refused::Line(error)) => {
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             let told = refusal::print(error);
-            return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
+            let Err(cause) = told else {
+                return if helped { Exit::Done.into() } else { Exit::Usage.into() };
+            };
+            let text = tr!("cannot write to standard output: {cause}", cause);
+            // What is no help goes to standard error, and so would this.
+            let exit = if helped { Exit::Output } else { Exit::Usage };
+            return ended(Err(Failure::new(exit, text)), &Terminal::new(&usual, false));
         }
     };
     let show = show(&cli.command).unwrap_or(&usual);

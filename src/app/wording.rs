@@ -94,6 +94,12 @@ fn argument(arg: Arg, narrow: usize, wide: usize) -> Arg {
     let paragraphs = |parts: &[String], between: &str| {
         parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(between)
     };
+    // Under a heading of its own clap takes values for flags, and sorts them by name.
+    let place = arg.get_index();
+    let arg = match place {
+        Some(place) => arg.display_order(place),
+        None => arg,
+    };
     arg.help_heading(heading)
         .help(wrapped(&paragraphs(&short, " "), narrow))
         .long_help(wrapped(&paragraphs(&long, "\n\n"), wide))
@@ -116,13 +122,13 @@ impl Added {
     fn to(arg: &Arg) -> Self {
         let mut added = Self { values: None, explained: String::new(), others: Vec::new() };
         if let Some(name) = arg.get_env().filter(|_| !arg.is_hide_env_set()) {
-            added.others.push(format!("[{}: {}]", tr!("env"), name.display()));
+            added.others.push(tr!("[env: {name}]", name = name.display()));
         }
         let takes = arg.get_action().takes_values();
         if takes && !arg.is_hide_default_value_set() && !arg.get_default_values().is_empty() {
             let values: Vec<_> =
                 arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-            added.others.push(format!("[{}: {}]", tr!("default"), values.join(" ")));
+            added.others.push(tr!("[default: {values}]", values = values.join(" ")));
         }
         let mut possible = arg.get_possible_values();
         possible.retain(|value| takes && !value.is_hide_set() && !arg.is_hide_possible_values_set());
@@ -130,7 +136,7 @@ impl Added {
             return added;
         }
         let names: Vec<_> = possible.iter().map(PossibleValue::get_name).collect();
-        added.values = Some(format!("[{}: {}]", tr!("possible values"), names.join(", ")));
+        added.values = Some(tr!("[possible values: {names}]", names = names.join(&tr!("list" => ", "))));
         if possible.iter().any(|value| value.get_help().is_some()) {
             added.explained = tr!("Possible values:");
             for value in &possible {
@@ -155,7 +161,12 @@ fn resettable(text: Option<String>) -> Resettable<StyledStr> {
 /// A text in lines of at most so many columns. clap breaks lines at spaces alone, of which Chinese has none.
 fn wrapped(text: &str, width: usize) -> String {
     let (mut done, mut line, mut from) = (String::new(), String::new(), 0);
-    for (to, opportunity) in linebreaks(text) {
+    // What stands in ASCII between spaces is a value, a flag or a path, which is read and copied whole.
+    let within = |at: usize| {
+        let ends = text[..at].ends_with(|c: char| c.is_ascii_graphic());
+        ends && text[at..].starts_with(|c: char| c.is_ascii_graphic())
+    };
+    for (to, opportunity) in linebreaks(text).filter(|(at, _)| !within(*at)) {
         let piece = &text[from..to];
         from = to;
         if (line.clone() + piece).trim_end().width() > width {
@@ -190,5 +201,6 @@ mod tests {
             }
         }
         assert_eq!(wrapped(text, usize::MAX), text);
+        assert_eq!(wrapped("设置 APP_SECRET=sandbox-secret 后", 24), "设置\nAPP_SECRET=sandbox-secret\n后");
     }
 }

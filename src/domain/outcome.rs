@@ -77,7 +77,7 @@ impl fmt::Display for Status {
     "{}",
     tr!(
         "what stands in the column status is none of {statuses}; give a file that resolve wrote",
-        statuses = Status::ALL.map(Status::name).join(", ")
+        statuses = Status::ALL.map(Status::name).join(&tr!("list" => ", "))
     )
 )]
 pub struct NoStatus;

@@ -164,12 +164,19 @@ impl Lookup {
             self.again = Some(Repeat::Line);
             return Step::AtOnce;
         }
+        let came = matches!(result, Ok(_) | Err(Fault::TooLong(_)));
         let heard = hear(result, token.hide);
         self.again = Some(match heard.verdict {
             Verdict::Throttled(_) => Repeat::Throttled,
             Verdict::Token => Repeat::Token,
             Verdict::Unknown => Repeat::Unknown,
-            _ if heard.code.is_none() => Repeat::Line,
+            _ if heard.code.is_none() => {
+                if came {
+                    Repeat::Foreign
+                } else {
+                    Repeat::Line
+                }
+            }
             _ => Repeat::Answer,
         });
         match heard.verdict {
