@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use tr::tr;
+use unicode_linebreak::linebreaks;
 
 use crate::app::answer::whole;
 use crate::app::cli::Cli;
@@ -77,6 +78,7 @@ fn pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
         man.render_subcommands_section(&mut page)?;
     }
     tail(command).to_writer(&mut page)?;
+    let page = breakable(&String::from_utf8_lossy(&page)).into_bytes();
     let mut all = vec![(man.get_filename(), page)];
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
         all.extend(pages(below)?);
@@ -109,6 +111,27 @@ fn tail(command: &clap::Command) -> Roff {
         }
     }
     roff
+}
+
+/// A page that says where its Chinese lines may break, which is not known everywhere that pages are read.
+fn breakable(page: &str) -> String {
+    let mut told = String::with_capacity(page.len());
+    for line in page.lines() {
+        let mut from = 0;
+        for (to, _) in linebreaks(line).filter(|_| !line.starts_with('.')) {
+            let (piece, rest) = (&line[from..to], &line[to..]);
+            told.push_str(piece);
+            from = to;
+            let wide = |c: char| !c.is_ascii();
+            if !rest.is_empty() && (piece.ends_with(wide) || rest.starts_with(wide)) && !piece.ends_with(' ')
+            {
+                told.push_str(r"\:");
+            }
+        }
+        told.push_str(&line[from..]);
+        told.push('\n');
+    }
+    told
 }
 
 /// A section whose lines stay as they are.
@@ -160,4 +183,28 @@ fn variables(command: &clap::Command) -> Vec<String> {
         all.extend(["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"].map(str::to_owned));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_and_statuses_stand_in_one_column() {
+        assert_eq!(
+            examples("  dingmap a   what it is\n  dingmap b\n          what that is"),
+            ["dingmap a", "    what it is", "dingmap b", "    what that is"]
+        );
+        let told = statuses("  0  good          7  bad\n                11  worse");
+        assert_eq!(told, ["0        good", "7        bad", "11       worse"]);
+    }
+
+    #[test]
+    fn chinese_may_break_and_nothing_else_is_touched() {
+        let page = ".SH 退出\n\\fB\\-\\-rate\\fR of a\n频率。用 \\-\\-rate 设\n";
+        let told = breakable(page);
+        assert_eq!(told.replace(r"\:", ""), page);
+        assert!(told.contains(r"频\:率。\:用 \-\-rate 设"), "{told}");
+        assert!(told.starts_with(".SH 退出\n\\fB\\-\\-rate\\fR of a\n"), "{told}");
+    }
 }

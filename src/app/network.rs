@@ -20,8 +20,12 @@ use crate::app::exit::{Exit, Failure};
 pub fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
     // The text is not repeated: a URL can have a password in it.
-    let url =
-        Url::parse(text).map_err(|error| wrong(&tr!("not a URL: {cause}", cause = malformed(error))))?;
+    let url = Url::parse(text).map_err(|error| {
+        wrong(&tr!(
+            "not a URL ({cause}); write scheme, host and port, such as https://oapi.dingtalk.io",
+            cause = malformed(error)
+        ))
+    })?;
     let bare = url.username().is_empty() && url.password().is_none() && url.host().is_some();
     if !bare || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong(&tr!("only scheme, host and port, such as https://oapi.dingtalk.io")));

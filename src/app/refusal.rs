@@ -89,7 +89,7 @@ fn holders(command: &Command, long: &str) -> Vec<String> {
 ///
 /// # Errors
 /// Where that cannot be written to.
-pub fn print(mut error: Error) -> io::Result<()> {
+pub fn print(error: Error) -> io::Result<()> {
     let what = if Language::spoken() == Language::English { None } else { what(&error) };
     let text = match what {
         Some(what) => framed(&error, &what),
@@ -97,8 +97,10 @@ pub fn print(mut error: Error) -> io::Result<()> {
         // clap has a colon of its own behind headings.
         None => error.render().ansi().to_string().replace(":\u{1b}[0m", "：\u{1b}[0m").into(),
     };
-    error.insert(ContextKind::Custom, ContextValue::StyledStr(text));
-    error.apply::<Told>().print()
+    // Help is a message of its own, which a formatter is not asked for.
+    let mut told = Error::<Told>::new(error.kind()).with_cmd(&Command::new("dingmap"));
+    told.insert(ContextKind::Custom, ContextValue::StyledStr(text));
+    told.print()
 }
 
 /// What clap says, on one line and without usage, for who tells himself where that is.
@@ -128,23 +130,30 @@ impl ErrorFormatter for Told {
     }
 }
 
+/// What stands behind a label: a wide colon brings its own space.
+#[must_use]
+pub fn gap(label: &str) -> &'static str {
+    if label.is_ascii() { " " } else { "" }
+}
+
 /// What was refused, and what would do, what is meant perhaps, the usage, and where there is more.
 fn framed(error: &Error, what: &str) -> StyledStr {
     let styles = Styles::styled();
     let (bad, good, heading) = (styles.get_error(), styles.get_valid(), styles.get_usage());
-    let mut text = format!("{bad}{}{bad:#} {what}", tr!("error:"));
+    let mut text = format!("{bad}{}{bad:#}{}{what}", tr!("error:"), gap(&tr!("error:")));
     let tips = tips(error);
     if !tips.is_empty() {
         text.push('\n');
     }
     for tip in tips {
         // Writing to a string does not fail.
-        let _ = write!(text, "\n  {good}{}{good:#} {tip}", tr!("tip:"));
+        let _ = write!(text, "\n  {good}{}{good:#}{}{tip}", tr!("tip:"), gap(&tr!("tip:")));
     }
     if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
         let usage = usage.to_string();
         let usage = usage.strip_prefix("Usage:").unwrap_or(&usage);
-        let _ = write!(text, "\n\n{heading}{}{heading:#}{}", tr!("Usage:"), usage.trim_end());
+        let gap = gap(&tr!("Usage:"));
+        let _ = write!(text, "\n\n{heading}{}{heading:#}{gap}{}", tr!("Usage:"), usage.trim());
     }
     let more = tr!("For more information, try '{flag}'.", flag = "--help");
     let _ = write!(text, "\n\n{more}\n");

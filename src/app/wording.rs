@@ -12,6 +12,7 @@ use unicode_linebreak::{BreakOpportunity, linebreaks};
 use unicode_width::UnicodeWidthStr;
 
 use crate::app::language::Language;
+use crate::app::refusal::gap;
 
 /// The widest that help is, in columns.
 const WIDEST: usize = 110;
@@ -45,8 +46,9 @@ pub fn told(mut command: Command, width: usize) -> Command {
 fn walked(command: Command, width: usize) -> Command {
     let heading = command.get_styles().get_usage();
     let template = format!(
-        "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#} {{usage}}\n\n{{all-args}}{{after-help}}",
-        tr!("Usage:")
+        "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#}{}{{usage}}\n\n{{all-args}}{{after-help}}",
+        tr!("Usage:"),
+        gap(&tr!("Usage:"))
     );
     // Short help stands in a column of its own, beside the longest flag under the same heading.
     let mut beside = HashMap::new();
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn lines_of_chinese_fit_and_lose_nothing() {
-        let text = "手机号所在的列 [默认: 自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。可以给出多列（在环境变量中每行一个）。";
+        let text = "手机号所在的列 [默认：自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。可以给出多列（在环境变量中每行一个）。";
         let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
         for width in [16, 24, 37, 80] {
             let told = wrapped(text, width);

@@ -74,3 +74,19 @@ fn connections_that_break_are_told_and_rows_that_failed() {
     assert!(ended.stderr.contains("\n12 of 21 calls met a connection that broke"), "{}", ended.stderr);
     assert_eq!(account(&summary)["advice"][0]["kind"], json!("line"));
 }
+
+#[test]
+fn replies_that_are_no_answers_are_no_failure_of_the_line() {
+    let mut script = unlimited();
+    script.calls.extend((5..17).map(|call| (call, Answer::status(500))));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, summary) = (desk.file("in.csv", staff(9)), desk.path("run.json"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["--retry-min", "1ms", "--retry-max", "2ms", "--summary"]).arg(&summary));
+    assert!(ended.stderr.contains("after a reply that was no answer of the API"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("of the line") && !ended.stderr.contains("broke"), "{}", ended.stderr);
+    let account = account(&summary);
+    let repeated = &account["calls"]["repeated"];
+    assert!(repeated["foreign"].as_u64() >= Some(10) && repeated["line"] == 0, "{repeated}");
+    assert_eq!(account["advice"][0]["kind"], "foreign", "{}", account["advice"]);
+}

@@ -163,6 +163,8 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
 fn mistakes_are_told_with_line_and_suggestion() {
     let desk = Desk::new();
     for (content, told) in [
+        ("config = \"x\"\n", "1: there is no flag config; `dingmap resolve"),
+        ("rate = = 3\n", "1: not TOML at column 8: "),
         ("rate = 3\nwrokers = 4\n", "2: there is no flag wrokers; did you mean workers?"),
         (
             "[resolve]\nrate = 3\njson = true\n",
