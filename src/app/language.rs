@@ -103,27 +103,6 @@ impl Language {
         tr!("clap" => english)
     }
 
-    /// A text with what the system says in it of files and connections, which is English wherever it comes from, in the language
-    /// that is spoken.
-    #[must_use]
-    pub fn of_system(text: &str) -> String {
-        let said: [(&str, fn() -> String); 9] = [
-            ("No such file or directory", || tr!("No such file or directory")),
-            ("Permission denied", || tr!("Permission denied")),
-            ("Not a directory", || tr!("Not a directory")),
-            ("Is a directory", || tr!("Is a directory")),
-            ("is a directory", || tr!("Is a directory")),
-            ("No space left on device", || tr!("No space left on device")),
-            ("Read-only file system", || tr!("Read-only file system")),
-            ("Connection refused", || tr!("Connection refused")),
-            ("Address already in use", || tr!("Address already in use")),
-        ];
-        if Self::spoken() == Self::English {
-            return text.to_owned();
-        }
-        said.iter().fold(text.to_owned(), |text, (english, told)| text.replace(english, &told()))
-    }
-
     /// Its texts; none for English, which the code itself has.
     #[must_use]
     pub fn texts(self) -> Option<Texts> {

@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorFormatter, ErrorKind};
 use tr::tr;
 
 use crate::app::language::Language;
+use crate::app::wording::gap;
 
 /// A refusal in words of our own, framed as clap frames its own.
 #[must_use]
@@ -128,12 +129,6 @@ impl ErrorFormatter for Told {
             _ => StyledStr::new(),
         }
     }
-}
-
-/// What stands behind a label: a wide colon brings its own space.
-#[must_use]
-pub fn gap(label: &str) -> &'static str {
-    if label.is_ascii() { " " } else { "" }
 }
 
 /// What was refused, and what would do, what is meant perhaps, the usage, and where there is more.

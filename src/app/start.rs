@@ -63,7 +63,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
     let (exit, failure) = match result {
         Ok(exit) => (exit, None),
-        Err(failure) => (failure.exit, Some(Language::of_system(&format!("{:#}", failure.error)))),
+        Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
     };
     info!(status = exit.status(), failure, "ended");
     if let Some(text) = failure {

@@ -12,7 +12,6 @@ use unicode_linebreak::{BreakOpportunity, linebreaks};
 use unicode_width::UnicodeWidthStr;
 
 use crate::app::language::Language;
-use crate::app::refusal::gap;
 
 /// The widest that help is, in columns.
 const WIDEST: usize = 110;
@@ -149,6 +148,12 @@ impl Added {
         }
         added
     }
+}
+
+/// What stands behind a label: a wide colon brings its own space.
+#[must_use]
+pub fn gap(label: &str) -> &'static str {
+    if label.is_ascii() { " " } else { "" }
 }
 
 /// A text of the command line in the language that is spoken; the English one where there is none.

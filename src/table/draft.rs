@@ -193,7 +193,7 @@ fn bare(error: io::Error) -> io::Error {
     }
     // Its number stands in its words alone, before the name.
     let words = error.to_string();
-    let number = words.split_once("(os error ").and_then(|(_, rest)| rest.split_once(')')?.0.parse().ok());
+    let number = words.split_once(')').and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
     number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 

@@ -82,7 +82,7 @@ fn replies_that_are_no_answers_are_no_failure_of_the_line() {
     let (api, desk) = (Api::new(script), Desk::new());
     let (input, summary) = (desk.file("in.csv", staff(9)), desk.path("run.json"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
-    let ended = run(command.args(["--retry-min", "1ms", "--retry-max", "2ms", "--summary"]).arg(&summary));
+    let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert!(ended.stderr.contains("after a reply that was no answer of the API"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("of the line") && !ended.stderr.contains("broke"), "{}", ended.stderr);
     let account = account(&summary);

@@ -312,7 +312,8 @@ fn the_manual_and_what_a_shell_is_told_are_chinese() {
     let manual = run(chinese(dingmap().arg("man")));
     assert_eq!(manual.status, Some(0));
     for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"] {
-        assert!(manual.stdout.contains(part), "{part}");
+        // Chinese lines say where they may break.
+        assert!(manual.stdout.replace(r"\:", "").contains(part), "{part}");
     }
     // As the script for fish asks.
     let mut command = dingmap();

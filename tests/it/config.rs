@@ -186,7 +186,7 @@ fn mistakes_are_told_with_line_and_suggestion() {
         ),
         ("timeout = 10\n", "1: invalid value '10' for '--timeout <D>'"),
         ("column = [\"/(/\"]\n", "1: invalid value '/(/'"),
-        ("rate = 1\nrate = 2\n", "2: duplicate key"),
+        ("rate = 1\nrate = 2\n", "2: not TOML at column 1: duplicate key"),
         ("rate = \n", "1: "),
         ("profile = 3\n", "1: a profile is a table"),
         ("[profile]\nnight = 3\n", "2: a profile is a table"),

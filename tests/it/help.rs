@@ -192,7 +192,7 @@ fn chinese_help_has_wide_colons_whole_values_and_the_files_in_order() {
         ended.stdout
     };
     let diff = told("diff");
-    assert!(diff.find("<OLD>\n") < diff.find("<NEW>\n"), "{diff}");
+    assert!(diff.find("\n  <OLD>\n") < diff.find("\n  <NEW>\n"), "{diff}");
     assert!(diff.contains("\n参数：\n") && diff.contains("用法：dingmap diff"), "{diff}");
     assert!(told("sandbox").contains("DINGTALK_APP_SECRET=sandbox-secret"));
 }
