@@ -181,6 +181,7 @@ pub mod app {
     pub mod log;
     pub mod advice;
     pub mod advising;
+    pub mod setup;
     pub mod story;
     pub mod account;
     pub mod summary;
@@ -190,6 +191,7 @@ pub mod app {
     pub mod departure;
     pub mod page;
     pub mod papers;
+    pub mod in_place;
     pub mod retry;
     pub mod opening;
     pub mod recall;

@@ -254,8 +254,8 @@ pub fn mainland(args: &Directory) -> mobile::Mainland {
     }
 }
 
-/// Where the output goes: `-`, or a file; without a flag in the input's place where that has answers already, else beside the input, under its name without what it is packed in, or to standard output where the input
-/// is standard input.
+/// Where the output goes: `-`, or a file. Without a flag that is the input's place where it has answers already; else a file
+/// beside the input, under its name without what it is packed in, or standard output where the input is standard input.
 #[must_use]
 pub fn output(args: &Resolve) -> PathBuf {
     if let Some(output) = &args.output {

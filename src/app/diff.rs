@@ -26,7 +26,7 @@ use crate::domain::mobile::Rules;
 use crate::reconcile::comparing::{Tally, compare};
 use crate::reconcile::reading::{Lines, ReconcileError, Table, beside, key, read};
 use crate::reconcile::watch::{Side, Watch};
-use crate::table::columns::APPENDED;
+use crate::table::columns::USUAL;
 use crate::table::draft::directory;
 use crate::table::layout::Options;
 use crate::table::sink::SinkError;
@@ -97,7 +97,7 @@ fn spared(output: &Path) -> Result<(), Failure> {
     // The names are ASCII, of which UTF-16 has a zero beside every byte.
     begin.retain(|byte| *byte != 0);
     let begin = String::from_utf8_lossy(&begin);
-    if !begin.lines().any(|line| APPENDED.iter().all(|name| line.contains(name))) {
+    if !begin.lines().any(|line| USUAL.iter().all(|name| line.contains(name))) {
         return Ok(());
     }
     Err(Failure::new(

@@ -113,13 +113,13 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>, kept: bool) -> O
         End::CallsUsedUp => (
             Exit::Limit,
             tr!(
-                "stopped: --max-calls was reached; the rows that are left are pending. Run again to ask for as many more, or with a higher --max-calls for all."
+                "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again to ask for as many more, or with a higher --max-calls for all."
             ),
         ),
         End::PatienceUsedUp { cause, left } => (
             Exit::Limit,
             tr!(
-                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left are pending. Run again in {left} or later, or with a longer --patience.",
+                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left have no answer yet. Run again in {left} or later, or with a longer --patience.",
                 cause,
                 left = rounded(*left)
             ),
@@ -252,7 +252,7 @@ pub fn shown(message: &str) -> String {
         c if c.is_control() => ' ',
         c => c,
     };
-    let clean: Vec<char> = message.chars().map(plain).take(600).collect();
+    let clean: Vec<char> = message.chars().map(plain).collect();
     let (mut shown, mut at) = (String::new(), 0);
     while let Some(c) = clean.get(at) {
         let length = if c.is_ascii_digit() { number_length(&clean[at..]) } else { 1 };
@@ -261,7 +261,8 @@ pub fn shown(message: &str) -> String {
         shown.push_str(&masked(&run, abroad).unwrap_or(run));
         at += length;
     }
-    shown
+    // Last, since what is cut off of a number leaves one that is not masked.
+    shown.chars().take(600).collect()
 }
 
 /// How far a number goes on that begins here: digits, with single dashes and spaces between them.
@@ -333,6 +334,8 @@ mod tests {
         ] {
             assert_eq!(shown(message), expected);
         }
+        let long = shown(&format!("{} 13800138000", "x".repeat(589)));
+        assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
     }
 
     #[test]

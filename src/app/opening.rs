@@ -8,10 +8,10 @@ use tr::tr;
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
 use crate::app::input::Reading;
-use crate::app::{retry, summary};
+use crate::app::retry::{self, Settled};
+use crate::app::summary;
 use crate::domain::entry::looks_like_mobile;
 use crate::domain::mobile::Home;
-use crate::domain::report::Report;
 use crate::engine::manner::{Manner, Wanted};
 use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::layout::Options;
@@ -27,7 +27,7 @@ pub struct Opened {
     /// What looking through it gave, for a regular file.
     pub survey: Option<Survey>,
     /// What became of its rows so far, for a regular file that has answers already.
-    pub settled: Option<Report>,
+    pub settled: Option<Settled>,
     /// Whether the table was packed, or a workbook's.
     pub packed: bool,
 }
@@ -117,10 +117,10 @@ impl<'a> Input<'a> {
         survey(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))
     }
 
-    fn counted(&self, wanted: &Wanted) -> Result<(Survey, Report), Failure> {
+    fn counted(&self, wanted: &Wanted) -> Result<(Survey, Settled), Failure> {
         let source = self.open()?.source;
         let manner = manner(wanted, &source, self.path)?;
-        retry::count(source, &manner).map_err(|error| unreadable(self.path, error))
+        retry::count(source, self.region, &manner).map_err(|error| unreadable(self.path, error))
     }
 
     /// What the input is packed in taken off, and how what is inside is read.

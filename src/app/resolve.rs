@@ -23,6 +23,7 @@ use crate::app::departure;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::far_side::FarSide;
 use crate::app::files::{self, Targets};
+use crate::app::in_place::{self, Original};
 use crate::app::input::Mainland;
 use crate::app::network;
 use crate::app::opening::{self, Opened};
@@ -30,13 +31,13 @@ use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
 use crate::app::recall;
-use crate::app::retry;
+use crate::app::retry::{self, Settled};
 use crate::app::signals::{Question, Signals};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
-use crate::engine::ending::End;
+use crate::engine::ending::{End, Halt};
 use crate::engine::feed::{self, FeedError, Load, Reading, Sinks, Writing};
 use crate::engine::manner::{Manner, Wanted};
 use crate::engine::pipeline::{self, Ends};
@@ -59,6 +60,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         // Before the input is gone through, which may take its time.
         network::endpoint(&args.directory.endpoint, args.way.insecure_http)?;
     }
+    in_place::possible(args)?;
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
     let mut account = Account::new(args, summary::name(&args.input));
@@ -84,11 +86,13 @@ fn attempt(
     wanted: &Wanted,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
+    let original = Original::of(&args.input, &targets);
     let Opened { source, title, survey, settled, packed } =
         opening::open(&args.input, &args.reading, args.numbers.region, wanted)?;
-    retry::placed(args, packed)?;
+    in_place::plain(args, packed)?;
     let manner = opening::manner(wanted, &source, &args.input)?;
     let total = survey.as_ref().map(|survey| survey.rows);
+    let open = settled.as_ref().map_or(total, |settled| Some(settled.open()));
     // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
     let digest = || File::open(&args.input).and_then(sha256).map_err(|error| Failure::of(Exit::Input, error));
     let digested = (targets.summary.is_some() || targets.report.is_some()) && total.is_some();
@@ -98,14 +102,24 @@ fn attempt(
     account.story.detected = summary::opening(&title, &source, total);
     terminal.say(&account.story.detected);
     // What is as it should be already is not written anew, and needs no credentials.
-    if let Some(report) = settled.filter(|report| report.kept == report.rows_in)
+    if let Some(Settled { report, findings, misses }) = settled.filter(|settled| settled.open() == 0)
         && args.output.is_none()
         && args.failed.is_none()
     {
         account.report(&report);
-        account.written();
+        account.story.misses = misses;
         terminal.say(&retry::nothing(&report, &args.input));
+        if args.expect.is_some() {
+            account.expected(&findings);
+            terminal.say(&summary::compared(&findings, report.rows_out));
+        }
+        // It stands there complete, as it did before.
+        account.written();
         return Ok(verdict(args, &report));
+    }
+    if let Some(remark) = retry::uncompared(wanted, &source) {
+        terminal.say(&remark);
+        account.story.remarks.push(remark);
     }
     let style = config::writing(args, source.dialect().encoding, survey.as_ref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -136,12 +150,12 @@ fn attempt(
         }
         if crowded
             && let Some(crowd) =
-                departure::crowd(&Zoned::now(), args.speed.rate, total, source.columns().len())
+                departure::crowd(&Zoned::now(), args.speed.rate, open, source.columns().len())
         {
             terminal.say(&crowd);
             account.story.remarks.push(crowd);
         }
-        Run { args, terminal, bounds, total, targets, memory, account }
+        Run { args, terminal, bounds, total, targets, original, memory, account }
             .run((source, manner), sinks, far, known, signals, question)
             .await
     });
@@ -163,6 +177,8 @@ struct Run<'a> {
     bounds: Settings,
     total: Option<u64>,
     targets: Targets,
+    /// The input, where the output takes its place.
+    original: Option<Original>,
     /// What becomes of the answers.
     memory: Memory,
     account: &'a mut Account,
@@ -180,18 +196,19 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let FarSide { remote, address, endpoint, server } = far;
-        // A row that failed is found again by the names of the columns.
-        let retriable = source.dialect().headers && !self.args.reading.flexible;
+        // What the advice for rows that failed has to rely on: that the output reads with the same flags as the input.
+        let retriable = source.dialect().headers && retry::reads_alike(self.args);
         let (labels, rules) = (source.labels(), config::rules(&self.args.numbers));
         let Reading { mut sheets, tail } = feed::read(source, rules, manner.clone()).map_err(broken)?;
         let misses = sinks.misses.clone();
-        let Writing { chunks, sinks } = feed::write(sinks, manner, labels).map_err(broken)?;
+        let Writing { chunks, sinks } = feed::write(sinks, rules.home, manner, labels).map_err(broken)?;
         let started = Instant::now();
         let mut chronicle = Chronicle::new(self.args.speed.rate);
         let ends = Ends { sheets: &mut sheets, chunks };
-        let (ended, signalled) =
+        let (report, ended, signalled) =
             self.drive(remote, &mut known, ends, &mut signals, &mut question, &mut chronicle).await;
         self.account.story.course = chronicle.close();
+        self.account.report(&report);
         drop(server);
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
@@ -213,19 +230,19 @@ impl Run<'_> {
         let lost = settled.as_ref().err().cloned();
         let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));
-        let (report, end) = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
-        self.account.report(&report);
+        let end = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
         let early = early(&end, &endpoint, signalled, self.memory != Memory::None);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
         let (findings, mut lacking) = (sinks.findings.clone(), 0);
         // The only copy of the input is not exchanged for one with open rows, unless that is asked for, or it had them before.
         let open = report.rows(Status::Pending) > 0 && !self.args.partial && !self.args.retry_failed;
-        let whole = !open || !self.replaces_input();
+        let whole = !open || self.original.is_none();
         let written = written && whole;
         if written {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
+            self.original.as_ref().map_or(Ok(()), Original::is_untouched).map_err(told)?;
             // The sheets have ended, so the reader has.
             let tail = tail.join().unwrap_or_default();
             lacking = sinks.finish(&tail).map_err(unwritable)?;
@@ -234,7 +251,7 @@ impl Run<'_> {
         let finished = matches!(end, End::Finished);
         let unfinished = recall::finish(settled, finished).err();
         let took = started.elapsed();
-        let file = self.targets.all.path().filter(|_| written && retriable);
+        let file = files::lasting(&self.targets.all).filter(|_| written && retriable);
         let advice = advising::advice(&Facts {
             report: &report,
             findings: &findings,
@@ -244,7 +261,7 @@ impl Run<'_> {
             endpoint: &address,
             prefixed: self.args.directory.mainland == Mainland::Prefixed,
             file: file.as_deref(),
-            kept: finished && self.memory != Memory::None,
+            outlives: finished && self.memory != Memory::None,
             token_alone: self.memory == Memory::Token,
         });
         self.account.advised(&advice);
@@ -269,8 +286,8 @@ impl Run<'_> {
         }
     }
 
-    /// Drives the engine, shows how it goes and listens for signals: how it ended, none where a second signal ended
-    /// it at once, and the last signal.
+    /// Drives the engine, shows how it goes and listens for signals: the totals, how it ended, none where a second signal
+    /// ended it at once, and the last signal.
     async fn drive(
         &self,
         remote: DingTalk,
@@ -279,38 +296,36 @@ impl Run<'_> {
         signals: &mut Signals,
         question: &mut Question,
         chronicle: &mut Chronicle,
-    ) -> (Option<Result<(Report, End), FeedError>>, Option<Signal>) {
+    ) -> (Report, Option<Result<End, FeedError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
-        let (stop, stopped) = watch::channel(false);
+        let (halt, halted) = watch::channel(Halt::No);
         let announce = |event: &_| {
             board.borrow_mut().observe(event);
             chronicle.observe(event);
         };
         let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.speed.rate));
-        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, stopped, announce));
+        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, halted, announce));
         let period = self.terminal.period();
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick comes at once, when there is nothing to show yet.
         ticks.reset();
-        let mut signalled = None;
+        let (mut signalled, mut at_once) = (None, false);
         loop {
             tokio::select! {
                 biased;
                 signal = signals.next() => {
-                    if signalled.replace(signal).is_some() {
-                        let glance = board.borrow_mut().glance();
-                        self.terminal.end(&glance);
-                        return (None, signalled);
+                    at_once = signalled.replace(signal).is_some();
+                    if !at_once {
+                        self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
                     }
-                    self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
                     // The run has ended where nobody listens.
-                    let _ = stop.send(true);
+                    let _ = halt.send(if at_once { Halt::Now } else { Halt::Soon });
                 }
-                ended = &mut engine => {
+                (report, ended) = &mut engine => {
                     let glance = board.borrow_mut().glance();
                     self.terminal.end(&glance);
-                    return (Some(ended), signalled);
+                    return (report, Some(ended).filter(|_| !at_once), signalled);
                 }
                 _ = ticks.tick(), if period.is_some() => {
                     let glance = board.borrow_mut().glance();
@@ -340,17 +355,12 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the output takes the input's place.
-    fn replaces_input(&self) -> bool {
-        matches!(&self.targets.all, Target::File(path) if files::same(path, &self.args.input))
-    }
-
     /// Says where the rows are that were resolved before the run ended.
     fn unwritten(&self, failure: &Failure) -> Failure {
         let place = match &self.targets.all {
             Target::Stdout => tr!("standard output has the rows up to the first open one"),
             Target::File(path) => tr!(
-                "{path} was not written; --partial writes it with the open rows as pending",
+                "{path} was not written; --partial writes it with what was answered",
                 path = path.display()
             ),
         };

@@ -54,8 +54,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     for warning in variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name)) {
         terminal.say(&warning);
     }
-    let result =
-        log::begin(show, &files(&cli.command), &terminal).and_then(|()| run(&cli.command, &terminal));
+    let result = log::begin(show, &files(&cli), &terminal).and_then(|()| run(&cli.command, &terminal));
     ended(result, &terminal)
 }
 
@@ -104,14 +103,15 @@ fn gives_rows(command: &Command) -> bool {
 }
 
 /// The files of a command that log lines would spoil, by what to call them.
-fn files(command: &Command) -> Vec<(String, PathBuf)> {
-    let files = match command {
+fn files(Cli { command, config: settings, .. }: &Cli) -> Vec<(String, PathBuf)> {
+    let mut files = match command {
         Command::Resolve(args) => vec![
             (tr!("the input"), Some(args.input.clone())),
             (tr!("the output"), Some(config::output(args))),
             ("--failed".to_owned(), args.failed.clone()),
             ("--summary".to_owned(), args.tell.summary.clone()),
             ("--metrics".to_owned(), args.tell.metrics.clone()),
+            ("--report".to_owned(), args.tell.report.clone()),
             ("--state".to_owned(), args.keep.state.clone()),
         ],
         Command::Plan(args) => {
@@ -128,5 +128,6 @@ fn files(command: &Command) -> Vec<(String, PathBuf)> {
         Command::State(command) => vec![("--state".to_owned(), command.place().state.clone())],
         Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => Vec::new(),
     };
+    files.push(("--config".to_owned(), settings.clone()));
     files.into_iter().filter_map(|(what, path)| Some((what, path?))).collect()
 }

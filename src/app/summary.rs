@@ -123,7 +123,8 @@ pub fn closing(
 }
 
 /// How the user ids on file compare; rows that have none, or no definitive answer, are not compared.
-fn compared(findings: &Findings, rows: u64) -> String {
+#[must_use]
+pub fn compared(findings: &Findings, rows: u64) -> String {
     let [alike, other, missing] = Expected::ALL.map(|word| findings.expected(word));
     let rest = rows.saturating_sub(alike + other + missing);
     tr!(
@@ -166,10 +167,10 @@ fn spent(report: &Report) -> String {
             nearly
         ));
     }
-    if report.holds > 0 {
+    if report.holds() > 0 {
         let all = tr!(
             "held by throttling: {n} time, {time} in all"
-                | "held by throttling: {n} times, {time} in all" % report.holds,
+                | "held by throttling: {n} times, {time} in all" % report.holds(),
             time = span(report.held())
         );
         let by_cause = held(report);
@@ -320,7 +321,7 @@ mod tests {
                 && !text.contains("held")
                 && !text.contains("invalid")
         );
-        report.holds = 1;
+        report.holds_by[Limit::App as usize] = 1;
         report.held_by[Limit::App as usize] = Duration::from_secs(1);
         report.held_by[Limit::Address as usize] = Duration::from_mins(1);
         report.kept = 2;

@@ -65,7 +65,7 @@ pub fn next(
                 let again = numbers.iter().take(nth).any(|before| before == number);
                 if !again {
                     let by = if earlier { By::AnEarlierRun } else { By::AnotherRow };
-                    told = Some(Told { answer: Answer { nth, outcome }, by });
+                    told = Some(Told { answer: Answer::new(nth, outcome), by });
                 }
                 if ends {
                     break;
@@ -74,7 +74,7 @@ pub fn next(
             }
             Err(refusal) if blank && (told.is_none() || *refusal != Refusal::Empty) => {
                 let outcome = Arc::new(Outcome::bare(Status::Invalid, None, refusal.to_string()));
-                told = Some(Told { answer: Answer { nth, outcome }, by: By::Itself });
+                told = Some(Told { answer: Answer::new(nth, outcome), by: By::Itself });
                 blank = *refusal == Refusal::Empty;
             }
             Err(_) => {}
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn an_answer_that_was_waited_for_is_the_row_s_own() {
         let outcome = Arc::new(Outcome::bare(Status::NotFound, None, "none"));
-        let own = Told { answer: Answer { nth: 0, outcome }, by: By::Itself };
+        let own = Told { answer: Answer::new(0, outcome), by: By::Itself };
         let goes_on =
             |second: Result<Mobile, Refusal>| next(&[Ok(number(0)), second], 1, Some(own.clone()), known);
         assert_eq!(goes_on(Err(Refusal::NotANumber)), Some(Next::Settle(own.clone())));

@@ -90,18 +90,17 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     }
 
     /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
-    pub(crate) fn admit(&mut self, mut sheet: Sheet<L>) {
-        let mut kept = std::mem::take(&mut sheet.kept).into_iter();
+    pub(crate) fn admit(&mut self, sheet: Sheet<L>) {
         let rows = self.reorder.push(sheet);
         self.report.rows_in += rows.end - rows.start;
         (self.announce)(&Event::Read(rows.end - rows.start));
         for row in rows {
-            if let Some(status) = kept.next().flatten() {
-                self.report.kept += 1;
-                let outcome = Arc::new(Outcome::bare(status, None, ""));
-                self.settle(row, Answer { nth: 0, outcome });
-            } else {
-                self.seek(Waiting { row, nth: 0 }, None);
+            match self.reorder.earlier(row).filter(|status| !status.may_yet_succeed()) {
+                Some(status) => {
+                    self.report.kept += 1;
+                    self.settle(row, Answer::earlier(status));
+                }
+                None => self.seek(Waiting { row, nth: 0 }, None),
             }
         }
     }
@@ -247,7 +246,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         for (place, waiting) in self.flight.land(mobile).into_iter().enumerate() {
             let Waiting { row, nth } = waiting;
             let by = if place == 0 { By::Itself } else { By::AnotherRow };
-            let told = Told { answer: Answer { nth, outcome: Arc::clone(&outcome) }, by };
+            let told = Told { answer: Answer::new(nth, Arc::clone(&outcome)), by };
             if leads_on(&outcome) {
                 self.seek(Waiting { row, nth: nth + 1 }, Some(told));
             } else {
@@ -269,11 +268,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
 
     fn hold(&mut self, hold: &Hold, episode: u64) {
         let rest = self.holds.order(hold, episode, (self.settings.wall)(), &mut self.jitter);
-        if rest.begins {
-            self.report.holds += 1;
-            if rest.cause == Limit::App {
-                self.pace.slow_down();
-            }
+        if rest.begins && rest.cause == Limit::App {
+            self.pace.slow_down();
         }
         if rest.begins || rest.prolongs {
             (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
@@ -351,7 +347,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         self.end.as_ref().is_some_and(|end| end.hands_on_all(self.settings.partial))
     }
 
-    /// Once the run ends early and its calls are back, what is open becomes pending.
+    /// Once the run ends early and its calls are back, what is open becomes pending, or stays what it was.
     pub(crate) fn wind_up(&mut self) {
         if !self.drained() || !self.hands_on_all() {
             return;
@@ -362,7 +358,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         let pending = Arc::new(Outcome::pending(&end.reason()));
         let rows: Vec<Waiting> = self.flight.scatter().collect();
         for Waiting { row, nth } in rows {
-            self.settle(row, Answer { nth, outcome: Arc::clone(&pending) });
+            let status = self.reorder.pass_over(row, Answer::new(nth, Arc::clone(&pending)));
+            (self.announce)(&Event::Settled(status));
         }
     }
 
@@ -390,10 +387,10 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     /// The totals, and how it ended: a run all of whose rows have their answers has finished, whatever else came.
     pub(crate) fn close(&mut self, all_read: bool) -> (Report, End) {
         self.holds.cut_short();
-        self.report.held_by = self.holds.by_cause();
+        (self.report.holds_by, self.report.held_by) = self.holds.by_limit();
         self.report.asked = self.report.calls - self.report.retries();
         self.report.token_calls = self.remote.token_calls();
-        let whole = all_read && self.reorder.is_empty() && self.report.rows(Status::Pending) == 0;
+        let whole = all_read && self.reorder.is_through();
         let end = self.end.take().filter(|end| !whole || !(end.limit() || matches!(end, End::Interrupted)));
         (std::mem::take(&mut self.report), end.unwrap_or(End::Finished))
     }

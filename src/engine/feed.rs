@@ -13,7 +13,7 @@ use tr::tr;
 use crate::domain::entry::Entry;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
-use crate::domain::mobile::Rules;
+use crate::domain::mobile::{Home, Rules};
 use crate::domain::outcome::{NoStatus, Status};
 use crate::domain::refusal::{Flaw, Refusal};
 use crate::engine::manner::Manner;
@@ -83,95 +83,30 @@ impl Sinks {
         self.failed.map(|failed| failed.finish(&[])).transpose()?;
         Ok(lacking)
     }
-}
 
-/// Where answered rows go.
-#[derive(Debug)]
-pub struct Writing {
-    /// The rows, in order.
-    pub chunks: mpsc::Sender<Chunk<Load>>,
-    /// The sinks, once the sender is gone: their owner decides whether they are finished or dropped.
-    pub sinks: JoinHandle<Result<Sinks, SinkError>>,
-}
-
-/// Starts to read.
-///
-/// # Errors
-/// Where the system gives no thread.
-pub fn read(mut source: Source, rules: Rules, manner: Manner) -> io::Result<Reading> {
-    let (sender, sheets) = mpsc::channel(1);
-    let tail = thread::Builder::new().name("reader".into()).spawn(move || {
-        loop {
-            let batch = source.next_batch(SHEET).map_err(FeedError::from);
-            let sheet =
-                batch.and_then(|batch| batch.map(|batch| numbered(batch, rules, &manner)).transpose());
-            let goes_on = matches!(sheet, Ok(Some(_)));
-            if sender.blocking_send(sheet).is_err() || !goes_on {
-                return source.tail().to_vec();
-            }
+    /// Writes a row as it came.
+    fn unchanged(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        status: Status,
+        manner: &Manner,
+        home: Home,
+    ) -> Result<(), SinkError> {
+        note_earlier(manner, home, batch, row, status, &mut self.findings, &self.misses);
+        self.all.same_row(batch, row)?;
+        if let Some(failed) = self.failed.as_mut().filter(|_| status.may_yet_succeed()) {
+            failed.bare_row(batch, row)?;
         }
-    })?;
-    Ok(Reading { sheets, tail })
-}
-
-fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, FeedError> {
-    let per_row = NonZeroUsize::new(manner.numbers).unwrap_or(NonZeroUsize::MIN);
-    let mut entries = Vec::with_capacity(batch.len() * per_row.get());
-    let mut numbers = Vec::with_capacity(entries.capacity());
-    let mut kept = Vec::new();
-    for row in 0..batch.len() {
-        let keeps = manner.keeps(&batch, row);
-        let keeps = keeps.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })?;
-        for cell in batch.cells(row).take(per_row.get()) {
-            let entry = if keeps.is_some() { Err(Refusal::Empty) } else { Entry::read(cell, rules) };
-            entries.push(entry.as_ref().copied().map_err(Refusal::flaw));
-            numbers.push(entry.map(|entry| entry.mobile));
-        }
-        if manner.places().is_some() {
-            kept.push(keeps);
-        }
+        Ok(())
     }
-    Ok(Sheet { load: Load { batch, entries }, numbers, per_row, kept })
-}
 
-/// Starts to write. `labels` are what rows say of the columns of numbers.
-///
-/// # Errors
-/// Where the system gives no thread.
-pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
-    let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
-    let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
-        let mut code = String::new();
-        while let Some(chunk) = receiver.blocking_recv() {
-            for (row, answer) in chunk.rows.zip(&chunk.answers) {
-                let batch = &chunk.load.batch;
-                if let Ok(Some(status)) = manner.keeps(batch, row) {
-                    sinks.misses.note(batch.line(row), None, status, manner.said(batch, row));
-                    let expected = manner.expected(batch, row);
-                    if let Some(word) = expected {
-                        sinks.findings.expect(word);
-                    }
-                    sinks.all.same_row(batch, row)?;
-                } else {
-                    sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
-                }
-            }
-            if receiver.is_empty() {
-                sinks.all.flush()?;
-            }
-        }
-        Ok(sinks)
-    })?;
-    Ok(Writing { chunks, sinks })
-}
-
-impl Sinks {
     /// Writes a row with its answer. `code` is room for a cell.
     fn answered(
         &mut self,
         load: &Load,
         row: usize,
-        Answer { nth, outcome }: &Answer,
+        Answer { nth, outcome, .. }: &Answer,
         manner: &Manner,
         labels: &[String],
         code: &mut String,
@@ -218,6 +153,108 @@ impl Sinks {
         }
         Ok(())
     }
+}
+
+/// Counts a row that keeps the answer which it came with, of this status. Its numbers are read to be
+/// kept out of reports, by the lenient rules, since an earlier run may have sent them by those.
+pub fn note_earlier(
+    manner: &Manner,
+    home: Home,
+    batch: &Batch,
+    row: usize,
+    status: Status,
+    findings: &mut Findings,
+    misses: &Basket,
+) {
+    let rules = Rules { home, strict: false };
+    let cells = batch.cells(row).take(manner.numbers);
+    let numbers = cells.filter_map(|cell| Entry::read(cell, rules).ok()).map(|entry| entry.mobile);
+    misses.note(batch.line(row), numbers, status, manner.said(batch, row));
+    if let Some(word) = manner.expected(batch, row) {
+        findings.expect(word);
+    }
+}
+
+/// Where answered rows go.
+#[derive(Debug)]
+pub struct Writing {
+    /// The rows, in order.
+    pub chunks: mpsc::Sender<Chunk<Load>>,
+    /// The sinks, once the sender is gone: their owner decides whether they are finished or dropped.
+    pub sinks: JoinHandle<Result<Sinks, SinkError>>,
+}
+
+/// Starts to read.
+///
+/// # Errors
+/// Where the system gives no thread.
+pub fn read(mut source: Source, rules: Rules, manner: Manner) -> io::Result<Reading> {
+    let (sender, sheets) = mpsc::channel(1);
+    let tail = thread::Builder::new().name("reader".into()).spawn(move || {
+        loop {
+            let batch = source.next_batch(SHEET).map_err(FeedError::from);
+            let sheet =
+                batch.and_then(|batch| batch.map(|batch| numbered(batch, rules, &manner)).transpose());
+            let goes_on = matches!(sheet, Ok(Some(_)));
+            if sender.blocking_send(sheet).is_err() || !goes_on {
+                return source.tail().to_vec();
+            }
+        }
+    })?;
+    Ok(Reading { sheets, tail })
+}
+
+fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, FeedError> {
+    let per_row = NonZeroUsize::new(manner.numbers).unwrap_or(NonZeroUsize::MIN);
+    let mut entries = Vec::with_capacity(batch.len() * per_row.get());
+    let mut numbers = Vec::with_capacity(entries.capacity());
+    let mut earlier = Vec::new();
+    for row in 0..batch.len() {
+        let status = came_with(manner, &batch, row)?;
+        let asked = status.is_none_or(Status::may_yet_succeed);
+        for cell in batch.cells(row).take(per_row.get()) {
+            let entry = if asked { Entry::read(cell, rules) } else { Err(Refusal::Empty) };
+            entries.push(entry.as_ref().copied().map_err(Refusal::flaw));
+            numbers.push(entry.map(|entry| entry.mobile));
+        }
+        earlier.extend(status);
+    }
+    Ok(Sheet { load: Load { batch, entries }, numbers, per_row, earlier })
+}
+
+/// The status that a row came with; nothing where rows have none yet.
+///
+/// # Errors
+/// [`FeedError::NoStatus`] where it has to have one and has none.
+pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<Status>, FeedError> {
+    let earlier = manner.earlier(batch, row);
+    earlier.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })
+}
+
+/// Starts to write. `labels` are what rows say of the columns of numbers, and `home` is the region of those without a country
+/// code.
+///
+/// # Errors
+/// Where the system gives no thread.
+pub fn write(mut sinks: Sinks, home: Home, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
+    let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
+    let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
+        let mut code = String::new();
+        while let Some(chunk) = receiver.blocking_recv() {
+            for (row, answer) in chunk.rows.zip(&chunk.answers) {
+                if answer.earlier {
+                    sinks.unchanged(&chunk.load.batch, row, answer.outcome.status, &manner, home)?;
+                } else {
+                    sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
+                }
+            }
+            if receiver.is_empty() {
+                sinks.all.flush()?;
+            }
+        }
+        Ok(sinks)
+    })?;
+    Ok(Writing { chunks, sinks })
 }
 
 impl Load {

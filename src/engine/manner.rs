@@ -6,19 +6,13 @@ use crate::domain::mobile::Mainland;
 use crate::domain::outcome::{NoStatus, Status};
 use crate::table::batch::Batch;
 use crate::table::beside::Beside;
-use crate::table::columns::ColumnChoice;
+use crate::table::columns::{ColumnChoice, EXPECTED, MATCHED, SENT, USUAL};
 use crate::table::source::Source;
 
-/// The names of an answer's usual cells, in their order (DESIGN 2.3).
-const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
-/// Where the status is among them, and what is said beside it.
+/// Where the status is among an answer's usual cells, and what is said beside it.
 const STATUS: usize = 2;
 const CODE: usize = 3;
 const MESSAGE: usize = 4;
-/// The names of those that may stand behind them.
-const MATCHED: &str = "matched_column";
-const SENT: &str = "mobile_sent";
-const EXPECTED: &str = "expected";
 
 /// What is wanted of a run beside the usual five cells.
 #[derive(Clone, Debug, Default)]
@@ -83,34 +77,28 @@ impl Manner {
     pub fn of(wanted: &Wanted, source: &Source) -> Result<Self, Lacking> {
         let Wanted { mut matched, mut sent, mainland, ref expect, again } = *wanted;
         let (numbers, mut places) = (source.columns().len(), Vec::new());
-        let usual = if again { USUAL.len() } else { 0 };
         if again {
-            places.extend_from_slice(source.beside().get(..usual).unwrap_or_default());
-            // A column of the table's own may have the name, but does not stand behind an answer.
-            let last = places.iter().copied().max().unwrap_or_default();
-            let behind = |name| source.appended(name).filter(|place| *place > last);
-            let [of_match, of_sent] = [MATCHED, SENT].map(behind);
-            if sent && of_sent.is_none() {
-                return Err(Lacking(SENT));
+            let there = |name| source.appended(name).ok_or(Lacking(name));
+            for name in USUAL {
+                places.push(there(name)?);
             }
+            let of_sent = if sent { Some(there(SENT)?) } else { source.appended(SENT) };
+            let of_match = source.appended(MATCHED);
+            let of_expected = expect.as_ref().map(|_| there(EXPECTED)).transpose()?;
             (matched, sent) = (of_match.is_some(), of_sent.is_some());
-            let of_expected = source.beside().get(usual).copied().filter(|_| expect.is_some());
             places.extend([of_match, of_sent, of_expected].into_iter().flatten());
         }
-        let on_file = expect.as_ref().map(|_| usual + usize::from(again));
+        // Behind what is read of the answers, which is `expected` too.
+        let on_file = expect.as_ref().map(|_| if again { USUAL.len() + 1 } else { 0 });
         Ok(Self { numbers, matched, sent: sent.then_some(mainland), on_file, places, again })
     }
 
-    /// The status that a row keeps, since its answer is definitive; nothing for one that is asked.
+    /// The status that a row came with; nothing where rows have none yet.
     ///
     /// # Errors
     /// [`NoStatus`] where its answer has none.
-    pub fn keeps(&self, batch: &Batch, row: usize) -> Result<Option<Status>, NoStatus> {
-        if !self.again {
-            return Ok(None);
-        }
-        let status = Status::read(self.beside(batch, row, STATUS))?;
-        Ok(Some(status).filter(|status| !status.may_yet_succeed()))
+    pub fn earlier(&self, batch: &Batch, row: usize) -> Result<Option<Status>, NoStatus> {
+        self.again.then(|| Status::read(self.beside(batch, row, STATUS))).transpose()
     }
 
     /// The `errcode` and the `errmsg` of a row that keeps its answer.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::domain::mobile::Mobile;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, Status};
 use crate::domain::refusal::Refusal;
 use crate::engine::settings::Sheet;
 
@@ -29,6 +29,22 @@ pub struct Answer {
     pub nth: usize,
     /// What it says.
     pub outcome: Arc<Outcome>,
+    /// Whether it is the one that the row came with, of which nothing but the status is said here.
+    pub earlier: bool,
+}
+
+impl Answer {
+    /// The answer to the `nth` number of a row.
+    #[must_use]
+    pub fn new(nth: usize, outcome: Arc<Outcome>) -> Self {
+        Self { nth, outcome, earlier: false }
+    }
+
+    /// That of a row which keeps what it came with.
+    #[must_use]
+    pub fn earlier(status: Status) -> Self {
+        Self { nth: 0, outcome: Arc::new(Outcome::bare(status, None, "")), earlier: true }
+    }
 }
 
 /// The window: rows in input order, each with its answer once it has one.
@@ -38,6 +54,8 @@ pub struct Reorder<L> {
     /// The number of the row in the first slot.
     first: u64,
     slots: VecDeque<Option<Answer>>,
+    /// Rows that left without having had their turn.
+    passed_over: u64,
 }
 
 #[derive(Debug)]
@@ -49,21 +67,24 @@ struct Open<L> {
     rows: Range<usize>,
     numbers: Vec<Result<Mobile, Refusal>>,
     per_row: NonZeroUsize,
+    /// The statuses that its rows came with.
+    earlier: Vec<Status>,
 }
 
 impl<L> Default for Reorder<L> {
     fn default() -> Self {
-        Self { sheets: VecDeque::new(), first: 0, slots: VecDeque::new() }
+        Self { sheets: VecDeque::new(), first: 0, slots: VecDeque::new(), passed_over: 0 }
     }
 }
 
 impl<L> Reorder<L> {
     /// Takes in the rows of a sheet; the numbers that they go by from now on.
     pub fn push(&mut self, sheet: Sheet<L>) -> Range<u64> {
-        let Sheet { load, numbers, per_row, .. } = sheet;
+        let Sheet { load, numbers, per_row, earlier } = sheet;
         let (first, rows) = (self.first + self.slots.len() as u64, numbers.len() / per_row);
         if rows > 0 {
-            self.sheets.push_back(Open { load: Arc::new(load), first, rows: 0..rows, numbers, per_row });
+            let load = Arc::new(load);
+            self.sheets.push_back(Open { load, first, rows: 0..rows, numbers, per_row, earlier });
             self.slots.extend(std::iter::repeat_n(None, rows));
         }
         first..first + rows as u64
@@ -72,12 +93,39 @@ impl<L> Reorder<L> {
     /// A row's numbers; none where the row is not here.
     pub fn numbers(&self, row: u64) -> &[Result<Mobile, Refusal>] {
         let find = || {
-            let behind = self.sheets.partition_point(|sheet| sheet.first <= row);
-            let sheet = self.sheets.get(behind.checked_sub(1)?)?;
-            let start = usize::try_from(row - sheet.first).ok()? * sheet.per_row.get();
+            let (sheet, at) = self.find(row)?;
+            let start = at * sheet.per_row.get();
             sheet.numbers.get(start..start + sheet.per_row.get())
         };
         find().unwrap_or_default()
+    }
+
+    /// The status that a row came with.
+    #[must_use]
+    pub fn earlier(&self, row: u64) -> Option<Status> {
+        let (sheet, at) = self.find(row)?;
+        sheet.earlier.get(at).copied()
+    }
+
+    /// A row's sheet, and its place in it.
+    fn find(&self, row: u64) -> Option<(&Open<L>, usize)> {
+        let behind = self.sheets.partition_point(|sheet| sheet.first <= row);
+        let sheet = self.sheets.get(behind.checked_sub(1)?)?;
+        Some((sheet, usize::try_from(row - sheet.first).ok()?))
+    }
+
+    /// A row does not have its turn any more: it keeps the answer that it came with, or has `pending`. Gives its status.
+    pub fn pass_over(&mut self, row: u64, pending: Answer) -> Status {
+        let answer = self.earlier(row).map_or(pending, Answer::earlier);
+        let status = answer.outcome.status;
+        self.passed_over += u64::from(self.settle(row, answer));
+        status
+    }
+
+    /// Whether every row that came has left after its turn.
+    #[must_use]
+    pub fn is_through(&self) -> bool {
+        self.is_empty() && self.passed_over == 0
     }
 
     /// A row has its answer. False, and nothing changes, for a row that is not here or has one already.
@@ -134,10 +182,34 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::outcome::Status;
 
     fn answer(row: u64) -> Answer {
-        Answer { nth: 0, outcome: Arc::new(Outcome::bare(Status::Failed, None, row.to_string())) }
+        Answer::new(0, Arc::new(Outcome::bare(Status::Failed, None, row.to_string())))
+    }
+
+    #[test]
+    fn a_row_whose_turn_does_not_come_keeps_what_it_came_with() {
+        let mut reorder = Reorder::default();
+        let sheet = |earlier: &[Status], rows| Sheet {
+            load: (),
+            numbers: vec![Err(Refusal::Empty); rows],
+            per_row: NonZeroUsize::MIN,
+            earlier: earlier.to_vec(),
+        };
+        reorder.push(sheet(&[Status::Found, Status::Failed], 2));
+        reorder.push(sheet(&[], 1));
+        let found = [0, 1, 2, 3].map(|row| reorder.earlier(row));
+        assert_eq!(found, [Some(Status::Found), Some(Status::Failed), None, None]);
+        let pending = Answer::new(0, Arc::new(Outcome::pending("a limit")));
+        reorder.settle(0, Answer::earlier(Status::Found));
+        assert_eq!(reorder.pass_over(1, pending.clone()), Status::Failed);
+        assert_eq!(reorder.pass_over(2, pending.clone()), Status::Pending);
+        assert!(!reorder.is_through());
+        let left: Vec<_> = std::iter::from_fn(|| reorder.take()).flat_map(|chunk| chunk.answers).collect();
+        assert_eq!(left, [Answer::earlier(Status::Found), Answer::earlier(Status::Failed), pending]);
+        // That they have left does not make up for it.
+        assert!(reorder.is_empty() && !reorder.is_through());
+        assert!(Reorder::<()>::default().is_through());
     }
 
     proptest! {
@@ -153,7 +225,7 @@ mod tests {
             let (mut reorder, mut expected) = (Reorder::default(), Vec::new());
             for (sheet, rows) in sizes.iter().enumerate() {
                 let numbers = (0..rows * per_row.get()).map(|n| Err(Refusal::TooLong(sheet * 100 + n)));
-                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row, kept: Vec::new() });
+                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row, earlier: Vec::new() });
                 expected.extend((0..*rows).map(|row| (sheet, row)));
             }
             let mut rows: Vec<u64> = (0..expected.len() as u64).collect();

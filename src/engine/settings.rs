@@ -22,8 +22,8 @@ pub struct Sheet<L> {
     pub numbers: Vec<Result<Mobile, Refusal>>,
     /// How many numbers each row has, at least 1.
     pub per_row: NonZeroUsize,
-    /// The status that a row keeps, for those that are not asked; nothing where every row is.
-    pub kept: Vec<Option<Status>>,
+    /// The statuses that the rows came with, one each; nothing where rows have none yet.
+    pub earlier: Vec<Status>,
 }
 
 /// What bounds a run.

@@ -15,9 +15,11 @@ use crate::domain::outcome::{NoStatus, Status};
 use crate::reconcile::sorting::{Sorted, Sorter};
 use crate::reconcile::watch::{Side, Watch};
 use crate::table::beside::Beside;
-use crate::table::columns::ColumnChoice;
+use crate::table::columns::{ColumnChoice, USUAL};
 use crate::table::source::{Source, SourceError};
 
+/// How many of the columns that every output gets are compared: the user ids and the status.
+const ANSWER: usize = 3;
 /// How many line numbers people are told.
 const TOLD: usize = 10;
 
@@ -93,9 +95,9 @@ impl fmt::Display for Lines {
 /// The columns that have to be read along with the numbers, where rows are joined by `key`.
 #[must_use]
 pub fn beside(key: Option<&ColumnChoice>) -> Vec<Beside> {
-    let appended = ["userid", "exclusive_userids", "status"].map(Beside::Appended);
+    let appended = USUAL.into_iter().take(ANSWER).map(Beside::Appended);
     let key = key.map(|choice| Beside::Asked { choice: choice.clone(), flag: "--key" });
-    appended.into_iter().chain(key).collect()
+    appended.chain(key).collect()
 }
 
 /// A table that was read.
@@ -115,7 +117,7 @@ pub struct Table {
 /// Where the key stands that rows are joined by: nothing where it is the number.
 #[must_use]
 pub fn key(source: &Source) -> Option<usize> {
-    let key = source.beside().get(3).copied();
+    let key = source.beside().get(ANSWER).copied();
     key.filter(|key| source.columns().iter().all(|column| column.index != *key))
 }
 

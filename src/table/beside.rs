@@ -1,7 +1,7 @@
 //! Owns which columns are read along with the numbers: those that were appended to a table, and those that somebody asks
 //! for. Which column holds the numbers is `evidence`'s.
 
-use crate::table::columns::ColumnChoice;
+use crate::table::columns::{ColumnChoice, EXPECTED, MATCHED, PREFIX, SENT, USUAL, same_name};
 use crate::table::evidence::Evidence;
 use crate::table::heading::folded;
 use crate::table::listing::ColumnError;
@@ -42,22 +42,45 @@ pub fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, C
     wanted.iter().map(place).collect()
 }
 
-/// The last column of that name, prefixes aside: what is appended stands behind a column of the table's own that has the
-/// name already, whichever of the two has the prefix.
+/// Where the column stands that was appended under this name, if one was. Of those that only some outputs have, one that does
+/// not stand behind the usual ones is the table's own.
 #[must_use]
 pub fn appended(first: &[String], name: &str) -> Option<usize> {
+    let usual = || USUAL.into_iter().filter_map(|usual| last(first, usual)).max();
+    last(first, name).filter(|place| USUAL.contains(&name) || Some(*place) > usual())
+}
+
+/// The last column of that name, prefixes aside: what is appended stands behind a column of the table's own that has the
+/// name already, whichever of the two has the prefix.
+fn last(first: &[String], name: &str) -> Option<usize> {
     first.iter().rposition(|header| {
         let header = folded(header);
-        header.strip_suffix(name).is_some_and(|prefixes| prefixes.replace("dingtalk_", "").is_empty())
+        header.strip_suffix(name).is_some_and(|prefixes| prefixes.replace(PREFIX, "").is_empty())
     })
 }
 
-/// The names of the table's own columns: those before what was appended, or all where that stands in front.
-#[must_use]
-pub fn own<'a>(wanted: &[Beside], places: &[usize], first: &'a [String]) -> &'a [String] {
-    let appended = wanted.iter().zip(places).filter(|(wanted, _)| matches!(wanted, Beside::Appended(_)));
-    let begin = appended.map(|(_, place)| *place).min().filter(|begin| *begin > 0);
-    begin.and_then(|begin| first.get(..begin)).unwrap_or(first)
+/// Every column that may be an answer's, wherever it stands, in a table to which answers were appended: none of them is
+/// evidence of the column that the answers came from.
+///
+/// # Errors
+/// [`ColumnError::Repeated`] where another column has just the same name as one that was appended: which of them is the
+/// answer's cannot be told.
+pub fn answers(evidence: Evidence<'_>) -> Result<Vec<usize>, ColumnError> {
+    let first = evidence.first;
+    let mut found = Vec::new();
+    for name in USUAL.into_iter().chain([MATCHED, SENT, EXPECTED]) {
+        if let Some(place) = appended(first, name)
+            && let Some(header) = first.get(place)
+        {
+            let alike = evidence.where_header(|other| same_name(other, header));
+            if alike.len() > 1 {
+                let (name, line) = (header.trim().to_owned(), evidence.line);
+                return Err(ColumnError::Repeated { name, line, columns: evidence.listed(&alike) });
+            }
+        }
+        found.extend(last(first, name));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -66,9 +89,11 @@ mod tests {
 
     fn places_in(header: &str, wanted: &[Beside]) -> Result<Vec<usize>, String> {
         let first: Vec<String> = header.split(',').map(str::to_owned).collect();
-        let looks_like_mobile = &|_: &str| false;
-        let evidence = Evidence { first: &first, headers: true, line: 3, rows: &[], looks_like_mobile };
-        places(evidence, wanted).map_err(|error| error.to_string())
+        places(evidence(&first), wanted).map_err(|error| error.to_string())
+    }
+
+    fn evidence(first: &[String]) -> Evidence<'_> {
+        Evidence { first, headers: true, line: 3, rows: &[], answers: &[], looks_like_mobile: &|_| false }
     }
 
     #[test]
@@ -93,7 +118,7 @@ mod tests {
     fn a_first_row_with_a_number_is_no_header() {
         let first = ["a", "138", "u1", "", "found"].map(str::to_owned);
         let looks_like_mobile = &|cell: &str| cell == "138";
-        let evidence = Evidence { first: &first, headers: true, line: 2, rows: &[], looks_like_mobile };
+        let evidence = Evidence { line: 2, looks_like_mobile, ..evidence(&first) };
         let error = places(evidence, &[Beside::Appended("userid")]).unwrap_err();
         assert_eq!(error, ColumnError::NoNames { line: 2, width: 5 });
         assert!(error.to_string().starts_with("line 2: this row is data and no header"), "{error}");
@@ -107,12 +132,48 @@ mod tests {
         assert!(error.contains("with --key: 1 a, 2 b") && !error.contains("--column"), "{error}");
     }
 
+    fn answers_in(header: &str) -> Result<Vec<usize>, String> {
+        let first: Vec<String> = header.split(',').map(str::to_owned).collect();
+        answers(evidence(&first)).map_err(|error| error.to_string())
+    }
+
     #[test]
-    fn the_tables_own_columns_stand_before() {
-        let first = ["a", "b", "userid"].map(str::to_owned);
-        let wanted = [Beside::Asked { choice: "a".parse().unwrap(), flag: "" }, Beside::Appended("userid")];
-        assert_eq!(own(&wanted, &[0, 2], &first), &first[..2]);
-        assert_eq!(own(&wanted[1..], &[0], &first), &first);
-        assert_eq!(own(&[], &[], &first), &first);
+    fn the_columns_of_an_answer_are_known_wherever_they_stand() {
+        let usual = "userid,exclusive_userids,status,errcode,errmsg";
+        for (header, expected) in [
+            (format!("a,b,{usual}"), vec![2, 3, 4, 5, 6]),
+            (format!("mobile_sent,{usual},tel"), vec![1, 2, 3, 4, 5, 0]),
+            ("errmsg,tel,STATUS,userid,errcode,exclusive_userids".to_owned(), vec![3, 5, 2, 4, 0]),
+            (format!("status,tel,{}", usual.replace("status", "dingtalk_status")), vec![2, 3, 4, 5, 6]),
+            (format!("expected,expected,tel,{usual}"), vec![3, 4, 5, 6, 7, 1]),
+        ] {
+            assert_eq!(answers_in(&header).unwrap(), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn two_columns_of_the_same_name_are_refused() {
+        let usual = "userid,exclusive_userids,status,errcode,errmsg";
+        for (header, told) in [
+            (
+                format!("a,{usual},Status "),
+                "\"Status\"; rename the one that is not the answers': 4 status, 7 Status",
+            ),
+            (format!("{usual},mobile_sent,tel,mobile_sent"), "6 mobile_sent, 8 mobile_sent"),
+        ] {
+            let error = answers_in(&header).unwrap_err();
+            assert!(error.starts_with("line 3: ") && error.ends_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_some_outputs_have_stands_behind_the_usual_ones() {
+        let place = |header: &str, name| {
+            let first: Vec<String> = header.split(',').map(str::to_owned).collect();
+            appended(&first, name)
+        };
+        assert_eq!(place("expected,userid,status", EXPECTED), None);
+        assert_eq!(place("expected,userid,status,dingtalk_expected", EXPECTED), Some(3));
+        assert_eq!(place("status,a,userid", "status"), Some(0));
     }
 }

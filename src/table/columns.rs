@@ -94,8 +94,16 @@ pub fn same_name(one: &str, other: &str) -> bool {
     folded(one) == folded(other)
 }
 
-/// The names of the columns that every output gets (DESIGN 2.3).
-pub const APPENDED: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+/// The names of the columns that every output gets, in their order (DESIGN 2.3).
+pub const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+/// Of those that may stand behind them: the one that says in which column the number stood that was found.
+pub const MATCHED: &str = "matched_column";
+/// The one that says what was sent.
+pub const SENT: &str = "mobile_sent";
+/// The one that says how a user id on file compares.
+pub const EXPECTED: &str = "expected";
+/// What stands before a name, as often as it takes, where the table has a column of that name already.
+pub const PREFIX: &str = "dingtalk_";
 
 /// The names of the appended columns, those of `further` ones at the end, each with a prefix while a column in `headers`
 /// has the name already.
@@ -105,11 +113,11 @@ pub fn appended_names(headers: &[String], further: &[&str]) -> Vec<String> {
     let free = |name: &&str| {
         let mut name = (*name).to_owned();
         while taken.contains(&name) {
-            name.insert_str(0, "dingtalk_");
+            name.insert_str(0, PREFIX);
         }
         name
     };
-    APPENDED.iter().chain(further).map(free).collect()
+    USUAL.iter().chain(further).map(free).collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct Evidence<'a> {
     pub line: u64,
     /// Some rows of data.
     pub rows: &'a [Vec<String>],
+    /// The columns that hold answers to a column of numbers, counted from 0: they are not that column.
+    pub answers: &'a [usize],
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
@@ -106,15 +108,17 @@ impl Evidence<'_> {
 
     /// A column wins when its name and its cells agree, or when one of them speaks and the other does not object.
     /// Where a good name and the cells point to different columns, nothing is guessed: the mobile column may be the
-    /// one that a spreadsheet damaged, and the other one someone else's numbers.
+    /// one that a spreadsheet damaged, and the other one someone else's numbers. Where there are answers, which may be written
+    /// over, no column is taken that has cells and none that looks like a number.
     fn detect(&self) -> Result<Column, ColumnError> {
+        let own: Vec<usize> = (0..self.first.len()).filter(|index| !self.answers.contains(index)).collect();
         let hints: Vec<Hint> =
             self.first.iter().map(|name| if self.headers { hint(name) } else { Hint::Nothing }).collect();
-        let best = hints.iter().copied().max().unwrap_or(Hint::Nothing);
-        let where_hint =
-            |wanted| (0..).zip(&hints).filter(move |&(_, &hint)| hint == wanted).map(|(index, _)| index);
-        let named: Vec<usize> = if best == Hint::Nothing { Vec::new() } else { where_hint(best).collect() };
-        let mobile: Vec<usize> = (0..self.first.len()).filter(|&index| self.mostly_mobile(index)).collect();
+        let says = |index: usize| hints.get(index).copied().unwrap_or(Hint::Nothing);
+        let best = own.iter().map(|index| says(*index)).max().unwrap_or(Hint::Nothing);
+        let named: Vec<usize> =
+            own.iter().copied().filter(|index| best > Hint::Nothing && says(*index) == best).collect();
+        let mobile: Vec<usize> = own.iter().copied().filter(|index| self.mostly_mobile(*index)).collect();
         let both: Vec<usize> = named.iter().copied().filter(|index| mobile.contains(index)).collect();
         let winners = if !both.is_empty() {
             both
@@ -125,11 +129,12 @@ impl Evidence<'_> {
         } else {
             [named, mobile].concat()
         };
-        match winners.as_slice() {
-            &[index] => Ok(self.column(index, self.reason(index, hints.get(index)))),
-            [] if self.first.len() == 1 => Ok(self.column(0, tr!("the only column"))),
-            [] => Err(ColumnError::NotFound { columns: self.all() }),
-            several => Err(ColumnError::Ambiguous { columns: self.sampled(several) }),
+        let doubtful = |index| !self.answers.is_empty() && matches!(self.share(index), (0, 1..));
+        match (winners.as_slice(), own.as_slice()) {
+            (&[index], _) if !doubtful(index) => Ok(self.column(index, self.reason(index, hints.get(index)))),
+            ([], &[index]) if !doubtful(index) => Ok(self.column(index, tr!("the only column"))),
+            ([] | [_], _) => Err(ColumnError::NotFound { columns: self.all() }),
+            (several, _) => Err(ColumnError::Ambiguous { columns: self.sampled(several) }),
         }
     }
 
@@ -137,7 +142,8 @@ impl Evidence<'_> {
         Column { index, name: self.first.get(index).filter(|_| self.headers).cloned(), reason }
     }
 
-    fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
+    /// The columns whose header this is true of.
+    pub fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
         self.first.iter().enumerate().filter(|(_, header)| matches(header)).map(|(index, _)| index).collect()
     }
 
@@ -170,7 +176,13 @@ impl Evidence<'_> {
     /// All columns, as an error lists them.
     #[must_use]
     pub fn all(&self) -> Listing {
-        Listing::of(&self.named(&(0..self.first.len()).collect::<Vec<_>>()), &[])
+        self.listed(&(0..self.first.len()).collect::<Vec<_>>())
+    }
+
+    /// Some columns, as an error lists them.
+    #[must_use]
+    pub fn listed(&self, indices: &[usize]) -> Listing {
+        Listing::of(&self.named(indices), &[])
     }
 
     /// Columns among which a person has to choose, with cells to recognise them by.
@@ -204,7 +216,7 @@ mod tests {
         let rows = table(text);
         let choices: Vec<ColumnChoice> = choice.iter().map(|text| text.parse().unwrap()).collect();
         let data = &rows[usize::from(headers)..];
-        Evidence { first: &rows[0], headers, line: 1, rows: data, looks_like_mobile: &mobile }
+        Evidence { first: &rows[0], headers, line: 1, rows: data, answers: &[], looks_like_mobile: &mobile }
             .choose(&choices)
             .map(|mut columns| columns.remove(0))
     }
@@ -262,6 +274,29 @@ mod tests {
     }
 
     #[test]
+    fn where_there_are_answers_their_columns_are_no_evidence_and_a_doubtful_one_is_not_taken() {
+        let found = |text: &str, answers: &[usize]| {
+            let rows = table(text);
+            let (first, rows) = (&*rows[0], &rows[1..]);
+            let evidence =
+                Evidence { first, headers: true, line: 1, rows, answers, looks_like_mobile: &mobile };
+            evidence.choose(&[]).map(|columns| (columns[0].index, columns[0].reason.clone())).ok()
+        };
+        let sampled = |name: &str| format!("header {name}; 1 of 1 sampled cells look like mobile numbers");
+        // What was sent is no evidence, wherever it stands.
+        let sent = "mobile_sent,userid,tel\n13800138000,u1,13800138000";
+        assert_eq!(found(sent, &[1]), Some((0, sampled("mobile_sent"))));
+        assert_eq!(found(sent, &[0, 1]), Some((2, sampled("tel"))));
+        assert_eq!(found("name,userid,mobile\nA,u1,13800138000", &[1]), Some((2, sampled("mobile"))));
+        // Neither its name alone nor that it is the only one speaks for a column against its cells.
+        for text in ["tel,userid\n010-1,u1", "name,userid\nA,u1", "tel,userid,a\n010-1,u1,b"] {
+            assert_eq!(found(text, &[1]), None, "{text}");
+        }
+        assert_eq!(found("name,userid\n,u1", &[1]), Some((0, "the only column".to_owned())));
+        assert_eq!(found("tel,userid,a\n,u1,b", &[1]).map(|(index, _)| index), Some(0));
+    }
+
+    #[test]
     fn a_pattern_fits_one_name() {
         let text = "姓名,手机１,手机２,ＰＨＯＮＥ\nA,13800138000,B,C";
         for (pattern, index) in [("/手机1/", 1), ("/手机２/", 2), ("/^phone$/", 3), ("/姓/", 0)] {
@@ -296,6 +331,7 @@ mod tests {
             headers: true,
             line: 1,
             rows: &rows[1..],
+            answers: &[],
             looks_like_mobile: &mobile,
         };
         let choices = ["c", "1", "/A/", "C"].map(|text| text.parse::<ColumnChoice>().unwrap());

@@ -1,7 +1,7 @@
 //! Owns what the beginning of an input tells about the whole: dialect, width and the column with the number. Gets a
 //! sample that others have read, and the user's wishes.
 
-use crate::table::beside::{Beside, own, places};
+use crate::table::beside::{Beside, answers, places};
 use crate::table::columns::{Column, ColumnChoice, names_a_header};
 use crate::table::dialect::{Dialect, Sample, are_headers};
 use crate::table::encoding::Encoding;
@@ -82,12 +82,10 @@ impl Beginning<'_> {
         let detected = || names_a_header(choices, &first) || are_headers(&sample.rows, looks_like_mobile);
         let headers = options.resolved || options.headers.unwrap_or_else(detected);
         let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
-        let evidence = Evidence { first: &first, headers, line, rows, looks_like_mobile };
-        let beside = places(evidence, &options.beside);
-        let columns = beside.and_then(|beside| {
-            // What was appended to a table is no evidence of the column that it was made from.
-            let first = if choices.is_empty() { own(&options.beside, &beside, &first) } else { &first };
-            Ok((Evidence { first, ..evidence }.choose(choices)?, beside))
+        let evidence = Evidence { first: &first, headers, line, rows, answers: &[], looks_like_mobile };
+        let columns = places(evidence, &options.beside).and_then(|beside| {
+            let answers = if options.resolved { answers(evidence)? } else { Vec::new() };
+            Ok((Evidence { answers: &answers, ..evidence }.choose(choices)?, beside))
         });
         let &Guess { encoding, mark, why } = guess;
         let dialect = Dialect { encoding, why, bom: mark > 0, delimiter: sample.delimiter, headers };

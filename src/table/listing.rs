@@ -94,7 +94,20 @@ pub enum ColumnError {
         /// All columns.
         columns: Listing,
     },
-    /// The same, and the first row is not even a header.
+    /// A column that was appended is called as another one, which resolve never does.
+    #[error("{}", tr!(
+        "line {line}: more than one column is called \"{name}\"; rename the one that is not the answers': {columns}",
+        line, name, columns
+    ))]
+    Repeated {
+        /// The name.
+        name: String,
+        /// The line of the header row.
+        line: u64,
+        /// The columns of that name.
+        columns: Listing,
+    },
+    /// The first row of such a table is not even a header.
     #[error(
         "{}",
         tr!(

@@ -43,7 +43,7 @@ pub enum SourceError {
         skipped: u64,
     },
     /// A row has more cells than the first one.
-    #[error("{}", ragged(*line, *found, *expected, *kept) + &advice(*title))]
+    #[error("{}", ragged(*line, *found, *expected, *may_flex) + &advice(*title))]
     Ragged {
         /// The line on which the row starts, counted from 1.
         line: u64,
@@ -53,8 +53,8 @@ pub enum SourceError {
         expected: usize,
         /// How many lines look like a title, if any do.
         title: Option<u64>,
-        /// Whether such rows can be kept whole on request.
-        kept: bool,
+        /// Whether `--flexible` is a way out: not in a table that has answers already.
+        may_flex: bool,
     },
     /// The bytes are no text.
     #[error(transparent)]
@@ -72,8 +72,8 @@ pub enum SourceError {
     },
 }
 
-fn ragged(line: u64, found: usize, expected: usize, kept: bool) -> String {
-    if kept {
+fn ragged(line: u64, found: usize, expected: usize, may_flex: bool) -> String {
+    if may_flex {
         tr!(
             "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
              the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \

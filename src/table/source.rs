@@ -28,8 +28,8 @@ pub struct Source {
     title: Option<u64>,
     lossy: bool,
     flexible: bool,
-    /// Whether it could be flexible.
-    keeps: bool,
+    /// Whether the user may have it flexible.
+    may_flex: bool,
     head: Head,
     tail: Vec<u8>,
     state: State,
@@ -86,8 +86,8 @@ impl Source {
         let head = Head::take(&mut text, &lead, &layout, &options.further, &mut framer);
         framer.blank_is_row(layout.width() == 1);
         let Options { lossy, flexible, resolved, .. } = *options;
-        let (keeps, tail, state) = (!resolved, Vec::new(), State::Reading);
-        Self { text, framer, layout, title, lossy, flexible, keeps, head, tail, state }
+        let (may_flex, tail, state) = (!resolved, Vec::new(), State::Reading);
+        Self { text, framer, layout, title, lossy, flexible, may_flex, head, tail, state }
     }
 
     /// How the table is written.
@@ -191,8 +191,8 @@ impl Source {
                     }
                     let (found, expected) = (self.framer.width(), self.layout.width());
                     if found > expected && !self.flexible {
-                        let (line, title, kept) = (row.line, self.title, self.keeps);
-                        return Err(SourceError::Ragged { line, found, expected, title, kept });
+                        let (line, title, may_flex) = (row.line, self.title, self.may_flex);
+                        return Err(SourceError::Ragged { line, found, expected, title, may_flex });
                     }
                     let cell = |index| self.framer.cell(index).unwrap_or_default();
                     let numbers = self.layout.columns.iter().map(|column| column.index);

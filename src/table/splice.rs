@@ -56,16 +56,6 @@ mod tests {
     use crate::table::record::{Framed, Framer};
     use proptest::prelude::*;
 
-    const ENCODINGS: [Encoding; 7] = [
-        Encoding::Utf8,
-        Encoding::Utf16Le,
-        Encoding::Utf16Be,
-        Encoding::Gb18030,
-        Encoding::Big5,
-        Encoding::ShiftJis,
-        Encoding::Windows1252,
-    ];
-
     /// The cells as they stand in the row, quotes and all.
     fn cells(row: &str, encoding: Encoding, delimiter: u8) -> Vec<String> {
         let mut raw = Vec::new();
@@ -81,7 +71,7 @@ mod tests {
 
     #[test]
     fn cells_are_found_in_every_encoding() {
-        for encoding in ENCODINGS {
+        for encoding in Encoding::ALL {
             for (row, expected) in [
                 ("a,b", vec!["a", "b"]),
                 ("", vec![""]),
@@ -112,8 +102,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_are_the_framer_s(row in "[ab,;\"\n峾𠮷]{1,40}", at in 0..ENCODINGS.len()) {
-            let encoding = ENCODINGS[at];
+        fn they_are_the_framer_s(row in "[ab,;\"\n峾𠮷]{1,40}", at in 0..Encoding::ALL.len()) {
+            let encoding = Encoding::ALL[at];
             let mut framer = Framer::new(b',');
             let mut raw = Vec::new();
             encoding.encode(&row, &mut raw);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Desk, dingmap, run};
+use crate::harness::{Desk, PROGRAM, dingmap, run};
 
 /// What bash offers behind these words, the last of which is under way.
 fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
@@ -13,7 +13,7 @@ fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
         name=$(complete -p dingmap | sed 's/.*-F \([^ ]*\) .*/\1/')
         "$name" dingmap "${COMP_WORDS[COMP_CWORD]}" "" 2>&1
         printf '%s\n' "${COMPREPLY[@]}""#;
-    let program = Path::new(env!("CARGO_BIN_EXE_dingmap")).parent().unwrap().display();
+    let program = Path::new(PROGRAM).parent().unwrap().display();
     let output = Command::new("bash")
         .args(["--norc", "-c", complete])
         .arg(script)

@@ -98,6 +98,16 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains("--log-file: ") && ended.stderr.contains(word), "{}", ended.stderr);
     }
+    let settings = desk.file("dingmap.toml", "rate = 5\n");
+    for (flag, file) in [("--report", desk.path("run.html")), ("--config", settings.clone())] {
+        let mut command = api.resolve(&input, &output);
+        let ended = run(command.arg(flag).arg(&file).arg("--log-file").arg(&file));
+        assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+        let words = format!("--log-file: {} is {flag} already", file.display());
+        assert!(ended.stderr.contains(&words), "{}", ended.stderr);
+    }
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "rate = 5\n");
+    fs::remove_file(settings).unwrap();
     let ended = run(api.resolve(&input, &output).args(["--log-file", "-"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     let ended = run(dingmap().arg("plan").arg(&input).arg("--log-file").arg(&input));

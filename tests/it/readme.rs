@@ -1,5 +1,5 @@
-//! The README against the program: its first command and the excerpts of its output, and its tables of flags, statuses and exit
-//! statuses. (Its second command is the one that runs this test.)
+//! The README against the program: its first command, in both languages, and the excerpts of its output, and its tables of flags,
+//! statuses and exit statuses. (Its second command is the one that runs this test.)
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,8 +7,9 @@ use std::path::Path;
 use clap::CommandFactory;
 use dingmap::app::cli::Cli;
 use dingmap::domain::outcome::Status;
+use regex::Regex;
 
-use crate::harness::{Desk, dingmap, run};
+use crate::harness::{Desk, Ended, dingmap, run};
 
 const README: &str = include_str!("../../README.md");
 
@@ -25,35 +26,89 @@ fn the_first_command_gives_the_output_that_is_shown() {
     let block = README.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     let words: Vec<_> = block.split_whitespace().collect();
     assert_eq!(words[..4], ["cargo", "run", "--release", "--"], "a fresh clone needs nothing but cargo");
-    let desk = Desk::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = desk.path("staff.resolved.csv");
-    let args = words[4..].iter().map(|word| match *word {
-        "staff.resolved.csv" => output.clone(),
-        word => word.into(),
-    });
-    // The number that is busy through every retry costs half a minute by itself; its row does not depend on how long.
-    let ended = run(dingmap().args(args).current_dir(root).env("DINGMAP_RETRY_MAX", "1s"));
-    assert_eq!(ended.status, Some(4), "as the README says: {}", ended.stderr);
-    let golden = std::fs::read_to_string(root.join("samples/staff.resolved.csv")).unwrap();
-    assert_eq!(std::fs::read_to_string(&output).unwrap(), golden);
+    let (ended, output) = told_by_sample(&words[4..]);
+    let golden = include_str!("../../samples/staff.resolved.csv");
+    assert_eq!(output, golden);
 
     let excerpt = README.split("```csv\n").nth(1).unwrap().split("```").next().unwrap();
     for line in excerpt.lines() {
         assert!(golden.lines().any(|other| other == line), "not in the output: {line}");
     }
-    let shown = README.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
-    let (first, block) = shown.split_once("\n━").unwrap();
-    assert!(ended.stderr.contains(first.split_once('\n').unwrap().1), "{}", ended.stderr);
-    // The last block, but for times and calls: a stall of this machine can cost one that is refused and repeated.
-    let block = block.split_once("\n\n").unwrap().1;
-    for line in block.lines().filter(|line| line.starts_with("  ")) {
-        assert!(ended.stderr.contains(line), "{line}\n{}", ended.stderr);
+    let (first, bar) = shown("$ dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox\n")
+        .split_once("\n━")
+        .unwrap();
+    is_told(first, &ended.stderr);
+    is_told(bar.split_once("\n\n").unwrap().1, &ended.stderr);
+}
+
+#[test]
+fn the_first_command_in_chinese_gives_the_output_that_is_shown() {
+    let command = "resolve samples/staff.csv -o staff.resolved.csv --sandbox --lang zh";
+    let (ended, _) = told_by_sample(&command.split(' ').collect::<Vec<_>>());
+    is_told(shown(&format!("$ dingmap {command}\n")), &ended.stderr);
+}
+
+/// What a command over the sample says and writes, in a directory that has the sample alone.
+fn told_by_sample(words: &[&str]) -> (Ended, String) {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("samples")).unwrap();
+    desk.file("samples/staff.csv", include_str!("../../samples/staff.csv"));
+    // The number that is busy through every retry costs half a minute by itself; its row does not depend on how long.
+    let ended = run(dingmap().args(words).current_dir(desk.path("")).env("DINGMAP_RETRY_MAX", "1s"));
+    assert_eq!(ended.status, Some(4), "as the README says: {}", ended.stderr);
+    (ended, std::fs::read_to_string(desk.path("staff.resolved.csv")).unwrap())
+}
+
+/// What the README shows below a command.
+fn shown(command: &str) -> &'static str {
+    README.split(command).nth(1).unwrap().split("```").next().unwrap()
+}
+
+/// Sees that each line of an excerpt is told, and that the counts are the same; but for times and calls, and for what there is
+/// to say of them: a stall of this machine can cost a call that is refused and repeated.
+#[track_caller]
+fn is_told(excerpt: &str, told: &str) {
+    let time = Regex::new(r"[0-9][0-9:.]* ?(毫秒|秒|ms|s\b)|[0-9]+:[0-9:]+").unwrap();
+    let calls = Regex::new("[0-9]+ (次|calls|lookups|repeated|after)").unwrap();
+    let count = Regex::new("[0-9]+([.][0-9]+)?").unwrap();
+    let timeless = |line: &str| {
+        let line = time.replace_all(line, "#");
+        let line = calls.replace_all(&line, "# $1");
+        // A line of progress begins with the time of day.
+        if line.starts_with('#') { count.replace_all(&line, "#").into_owned() } else { line.into_owned() }
+    };
+    let told: Vec<_> = told.lines().map(timeless).collect();
+    for line in excerpt.lines() {
+        let line = timeless(line);
+        // What a line of progress says of the moment need not be said of another one.
+        let parts: Vec<_> = line.split(['·', '，', '（', '：', '(', ',']).map(str::trim).collect();
+        let same = |told: &String| {
+            let lasting = |part: &&&str| !part.starts_with("约剩") && !part.starts_with("重试中");
+            *told == line
+                || line.contains('#') && parts.iter().filter(lasting).all(|part| told.contains(part))
+        };
+        assert!(told.iter().any(same), "{line}\n{told:#?}");
     }
-    assert!(
-        ended.stderr.contains("\n200 rows in ")
-            && ended.stderr.contains(": 181 distinct numbers asked with ")
-    );
+}
+
+#[test]
+fn the_contents_lead_to_every_section_in_order() {
+    let contents = README.split("\n## ").next().unwrap();
+    let link = Regex::new(r"\[([^]]+)\]\(#([^)]+)\)").unwrap();
+    let told: Vec<_> =
+        link.captures_iter(contents).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
+    // As GitHub makes an anchor of a heading: letters, digits and hyphens, and a hyphen for each space.
+    let anchor = |title: &str| {
+        let kept = title.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect::<String>()
+    };
+    let titles =
+        README.lines().filter_map(|line| line.strip_prefix("## ")).map(|title| title.replace('`', ""));
+    let real: Vec<_> = titles.map(|title| (title.clone(), anchor(&title))).collect();
+    assert_eq!(told, real);
+    for found in link.captures_iter(README) {
+        assert!(real.iter().any(|(_, anchor)| *anchor == found[2]), "{}", &found[0]);
+    }
 }
 
 /// A picture that needs nothing but itself, and that shows what the program says now.

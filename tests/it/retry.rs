@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::harness::{Api, Desk, fits, rows, run, staff, unlimited};
 use crate::served::{Process, until};
 
+mod columns;
+mod in_place;
+
 /// `dingmap resolve FILE --retry-failed` against this sandbox: without `-o`, in place.
 fn retry(api: &Api, file: &Path) -> Command {
     let mut command = api.resolve_without_output(&api.endpoint(), file);
@@ -52,7 +55,7 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
     };
     assert_eq!(same(&first), same(RESOLVED));
     let told = format!(
-        "3 rows failed; to ask them alone once more: dingmap resolve {} --retry-failed",
+        "3 rows failed; to ask them alone once more, run the same command with {} as its input and --retry-failed, ",
         file.display()
     );
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);

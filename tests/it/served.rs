@@ -11,7 +11,7 @@ use dingmap::sandbox::script::{Answer, Script};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
+use crate::harness::{Api, Desk, Ended, PROGRAM, dingmap, rows, run, unlimited};
 
 const LOOKUP: &str = "/topapi/v2/user/getbymobile";
 
@@ -188,7 +188,7 @@ fn the_command_lines_that_it_prints_work_as_printed() {
     for (name, _) in clean.get_envs() {
         shell.env_remove(name);
     }
-    let directory = Path::new(clean.get_program()).parent().unwrap().to_owned();
+    let directory = Path::new(PROGRAM).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(directory).chain(std::env::split_paths(&path))).unwrap();
     let ended =

@@ -61,13 +61,12 @@ fn calls_of(api: &Api, input: &Path, output: &Path, flags: &[&str]) -> (usize, E
     (api.ledger().calls().len() - before, ended)
 }
 
-/// The same command, run by a shell after a few lines of its own.
+/// The same command, run by a shell after a few lines of its own, which may have signals ignored: what makes them heard stands
+/// before the shell.
 fn shell(lines: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &format!("{lines}\nexec \"$@\""), "sh"])
-        .arg(command.get_program())
-        .args(command.get_args());
+    let mut words = command.get_args();
+    let mut shell = Command::new(command.get_program());
+    shell.args(words.next()).args(["sh", "-c", &format!("{lines}\nexec \"$@\""), "sh"]).args(words);
     with_variables_of(command, shell)
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use prometheus_parse::Scrape;
 use regex::{NoExpand, Regex};
 
-use crate::harness::{Api, Desk, Ended, dingmap, run, staff, unlimited};
+use crate::harness::{Api, Desk, Ended, PROGRAM, dingmap, run, staff, unlimited};
 
 /// The places that the samples name; every one of them is the test's directory.
 const PLACES: [&str; 8] = [
@@ -49,10 +49,13 @@ impl Machine {
     /// A text of a sample with this machine's places.
     fn here(&self, text: &str) -> String {
         let place = self.desk.path("");
-        let place = place.to_str().unwrap().trim_end_matches('/');
-        // In one pass, since the test's place may have a name of these in it.
-        let there = Regex::new(&PLACES.map(regex::escape).join("|")).unwrap();
-        there.replace_all(text, NoExpand(place)).into_owned()
+        at(place.to_str().unwrap().trim_end_matches('/'), text)
+    }
+
+    /// The same for a shell, to which a space in a place says something.
+    fn here_in_shell(&self, text: &str) -> String {
+        let place = self.desk.path("");
+        at(&quoted(place.to_str().unwrap().trim_end_matches('/')), text)
     }
 
     /// The variables of a sample, but for those that lead to the real DingTalk.
@@ -80,6 +83,18 @@ impl Machine {
         names.sort_unstable();
         assert_eq!(self.desk.names(), names);
     }
+}
+
+/// A text of a sample with its places at this one.
+fn at(place: &str, text: &str) -> String {
+    // In one pass, since the test's place may have a name of these in it.
+    let there = Regex::new(&PLACES.map(regex::escape).join("|")).unwrap();
+    there.replace_all(text, NoExpand(place)).into_owned()
+}
+
+/// One word of a shell's.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).unwrap().into_owned()
 }
 
 /// `NAME=VALUE` on each line that is one, and on each that only a `#` keeps from it.
@@ -124,7 +139,7 @@ fn the_service_does_its_list() {
 fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
     let machine = Machine::new(&staff(20));
     let variables = machine.variables(assignments(&sample("dingmap.env")));
-    let file: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let file: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect();
     machine.desk.file("staff.env", file.concat());
     let table = sample("dingmap.cron");
     let [line] =
@@ -132,7 +147,7 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
     let fields: Vec<_> = line.splitn(7, ' ').collect();
     assert!(fields[0].parse::<u8>().unwrap() % 15 > 0, "not with everybody else");
     assert_eq!((fields[5], fields[6].contains('%')), ("dingmap", false), "cron ends a command at a %");
-    let script = machine.here(fields[6]).replace("/usr/bin/dingmap", env!("CARGO_BIN_EXE_dingmap"));
+    let script = machine.here_in_shell(fields[6]).replace("/usr/bin/dingmap", &quoted(PROGRAM));
     let go = || {
         run(Command::new("sh")
             .args(["-c", &script])

@@ -49,6 +49,8 @@ impl Browser {
         let mut process = Command::new("timeout")
             .args([PATIENCE, "sh", "-c", &script])
             .arg(profile.path())
+            // Some of what it keeps it would keep in the home directory, wherever its profile is.
+            .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, profile.path())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -67,12 +69,17 @@ impl Browser {
         Some(browser)
     }
 
+    /// Makes the page think that it is on a medium, `screen` or `print`, and in light or dark.
+    pub(crate) fn emulate(&mut self, medium: &str, scheme: &str) {
+        let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+        self.call("Emulation.setEmulatedMedia", &json!({"media": medium, "features": [feature]}));
+    }
+
     /// Opens a file in a window of this width, in light or dark, and forgets what was told before.
     pub(crate) fn open(&mut self, path: &Path, width: u32, scheme: &str) {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", &size);
-        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.call("Emulation.setEmulatedMedia", &feature);
+        self.emulate("screen", scheme);
         self.events.clear();
         self.call("Page.navigate", &json!({"url": url::Url::from_file_path(path).unwrap().as_str()}));
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {

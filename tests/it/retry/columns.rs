@@ -1,0 +1,110 @@
+//! Which columns of a resolved table are the numbers and which the answers, wherever a spreadsheet has put them.
+
+use std::fs;
+use std::process::Command;
+
+use super::{RESOLVED, calls, retry};
+use crate::harness::{Api, Desk, dingmap, run, unlimited};
+
+const USUAL: &str = "userid,exclusive_userids,status,errcode,errmsg";
+
+#[test]
+fn the_numbers_may_stand_behind_the_answers() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    for (before, behind) in [
+        ("name,{},mobile\nA,{},13800138000", "column 7 (mobile)"),
+        ("id,name,{},mobile\n1,A,{},13800138000", "column 8 (mobile)"),
+        ("name,tel,{},mobile\nA,010-62345678,{},13800138000", "column 8 (mobile)"),
+        ("tel,{},mobile_sent\n13800138000,{},", "column 1 (tel)"),
+        ("mobile_sent,{},tel\n13800138000,{},13800138000", "column 7 (tel)"),
+    ] {
+        let table = |answer: &str| before.replacen("{}", USUAL, 1).replacen("{}", answer, 1);
+        let file = desk.file("out.csv", table(",,failed,-1,busy"));
+        let ended = run(&mut retry(&api, &file));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains(behind), "{behind}: {}", ended.stderr);
+        let mut expected = table("u00138000,,found,0,ok");
+        if before.ends_with("{},") {
+            expected += "13800138000";
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_column_whose_cells_are_no_numbers_is_not_written_over() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    for before in ["name,{}\nA,{}", "tel,{}\n010-62345678,{}", "a,b,{}\n1,2,{}"] {
+        let text = before.replacen("{}", USUAL, 1).replacen("{}", ",,failed,-1,busy", 1);
+        let file = desk.file("out.csv", &text);
+        let ended = run(&mut retry(&api, &file));
+        assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.contains("no column looks like mobile numbers; name"), "{}", ended.stderr);
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    assert_eq!(calls(&api), 0);
+    // Who says that it is meant is heard.
+    let file = desk.file("out.csv", format!("name,{USUAL}\nA,,,failed,-1,busy"));
+    let ended = run(retry(&api, &file).args(["-c", "name"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn diff_finds_the_numbers_behind_the_answers_too() {
+    let desk = Desk::new();
+    let diff = |cells: [&str; 2]| {
+        let [old, new] = ["u1", "u2"].map(|userid| {
+            let [name, number] = cells;
+            let text = format!("name,{USUAL},mobile\n{name},{userid},,found,0,ok,{number}\n");
+            desk.file(userid, text)
+        });
+        run(Command::new(dingmap().get_program()).arg("diff").arg(old).arg(new))
+    };
+    let ended = diff(["A", "13800138000"]);
+    assert_eq!(ended.status, Some(10), "{}", ended.stderr);
+    assert!(ended.stderr.contains("both by the number in column 7 (mobile)"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("changed,13800138000,u1,u2,"), "{}", ended.stdout);
+    let ended = diff(["A", "010-62345678"]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("6 errmsg, 7 mobile"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_name_that_stands_twice_is_refused() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let text = format!("mobile,{USUAL},status\n13800138000,,,failed,-1,busy,failed\n");
+    let file = desk.file("out.csv", &text);
+    let ended = run(&mut retry(&api, &file));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    let words = "more than one column is called \"status\"; rename the one that is not the answers': 4 status, 7 status";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    assert_eq!((fs::read_to_string(&file).unwrap(), calls(&api)), (text, 0));
+}
+
+#[test]
+fn a_column_expected_of_the_tables_own_is_not_written_to() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let text = format!("expected,mobile,note,{USUAL}\nmine,13800138000,u1,,,failed,-1,busy\n");
+    let file = desk.file("out.csv", &text);
+    let ended = run(retry(&api, &file).args(["--expect", "note"]));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("there is no column \"expected\""), "{}", ended.stderr);
+    assert_eq!((fs::read_to_string(&file).unwrap(), calls(&api)), (text, 0));
+}
+
+#[test]
+fn who_does_not_compare_again_is_told_so() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let words = "give --expect COLUMN to compare them too";
+    let with = format!("mobile,on file,{USUAL},expected\n13800138000,u1,,,failed,-1,busy,\n");
+    for (flags, told, cell) in [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")] {
+        let file = desk.file("out.csv", &with);
+        let ended = run(retry(&api, &file).args(flags));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains(words), told, "{}", ended.stderr);
+        assert!(fs::read_to_string(&file).unwrap().ends_with(&format!(",found,0,ok,{cell}\n")));
+    }
+    let file = desk.file("out.csv", RESOLVED);
+    let ended = run(retry(&api, &file).args(["--max-retries", "0"]));
+    assert!(!ended.stderr.contains(words), "{}", ended.stderr);
+}

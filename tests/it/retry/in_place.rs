@@ -1,0 +1,188 @@
+//! What a try in place leaves alone: rows whose turn did not come, pipes, what somebody else wrote meanwhile, and a file that
+//! has nothing to ask.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use dingmap::sandbox::script::Script;
+use serde_json::{Value, json};
+
+use super::{RESOLVED, calls, found, retry};
+use crate::harness::{Api, Desk, fits, run, staff, unlimited};
+use crate::served::{Process, until};
+
+/// What came of this run, in its summary.
+fn account(summary: &Path) -> Value {
+    let account = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
+    fits("summary", &account);
+    account
+}
+
+#[test]
+fn a_row_whose_turn_does_not_come_keeps_its_cells() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (file, failed, summary) =
+        (desk.file("out.csv", RESOLVED), desk.path("failed.csv"), desk.path("run.json"));
+    api.change(|script| {
+        script.calls.insert(0, found("new"));
+    });
+    let mut command = retry(&api, &file);
+    command.args(["-j", "1", "--max-calls", "1", "--failed"]).arg(&failed).arg("--summary").arg(&summary);
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(6), "{}", ended.stderr);
+    // Both rows of the number that was asked have its answer; the third one says what it said before.
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        RESOLVED.replace(",,,failed,-1,系统繁忙", ",new,,found,0,ok")
+    );
+    let rows = &account(&summary)["rows"];
+    assert_eq!((&rows["found"], &rows["failed"], &rows["pending"]), (&json!(3), &json!(1), &json!(0)));
+    assert_eq!((&rows["in"], &rows["out"]), (&json!(6), &json!(6)));
+    let failed = fs::read_to_string(&failed).unwrap();
+    assert_eq!(failed.lines().skip(1).collect::<Vec<_>>(), ["5,13800138099,\"\",,,failed,34567,未知错误"]);
+    assert!(ended.stderr.contains("1 row to try again written to "), "{}", ended.stderr);
+}
+
+#[test]
+fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
+    let latency = Duration::from_millis(300);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let (input, file) = (desk.file("in.csv", staff(30)), desk.path("out.csv"));
+    // As a run that nobody answered in time would leave them.
+    let head = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
+    let numbers = fs::read_to_string(input).unwrap();
+    let rows =
+        numbers.lines().skip(1).zip(0..).map(|(number, at)| format!("{number},,,failed,-1,busy {at}\n"));
+    let before = head.to_owned() + &rows.collect::<String>();
+    fs::write(&file, &before).unwrap();
+    let mut command = retry(&api, &file);
+    let mut process = Process::start(command.args(["-j", "1", "--partial"]));
+    until("calls", || (calls(&api) >= 2).then_some(()));
+    process.signal("INT");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(130), "{}", ended.stderr);
+    let after = fs::read_to_string(&file).unwrap();
+    let asked = after.lines().filter(|line| line.contains(",found,")).count();
+    assert!((1..30).contains(&asked), "{after}");
+    let changed = after.lines().zip(before.lines()).filter(|(after, before)| after != before).count();
+    assert_eq!((changed, after.lines().count()), (asked, 31));
+}
+
+#[test]
+fn a_pipe_is_not_rewritten() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let words =
+        "is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output";
+    let fifo = desk.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Nobody writes to it: it is refused without being read.
+    let ended = run(&mut retry(&api, &fifo));
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    let piped = |input: &str, output: Option<&Path>| {
+        let mut command = retry(&api, Path::new(input));
+        command
+            .args(["--max-retries", "0"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(output) = output {
+            command.arg("-o").arg(output);
+        }
+        let mut child = command.spawn().unwrap();
+        // Who refuses it does not read it.
+        let _ = child.stdin.take().unwrap().write_all(RESOLVED.as_bytes());
+        crate::harness::Ended::from(child.wait_with_output().unwrap())
+    };
+    let ended = piped("/dev/stdin", None);
+    assert_eq!((ended.status, &*ended.stdout), (Some(2), ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    assert_eq!(calls(&api), 0);
+    // The two ways out that it names.
+    let ended = piped("-", None);
+    assert_eq!((ended.status, &*ended.stdout), (Some(4), RESOLVED), "{}", ended.stderr);
+    let output = desk.path("out.csv");
+    let ended = piped("/dev/stdin", Some(&output));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&output).unwrap(), RESOLVED);
+}
+
+#[test]
+fn what_somebody_wrote_meanwhile_is_not_lost() {
+    let latency = Duration::from_millis(50);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let (file, summary) = (desk.file("out.csv", RESOLVED), desk.path("run.json"));
+    let mut command = retry(&api, &file);
+    let mut process = Process::start(command.args(["-j", "1", "--summary"]).arg(&summary));
+    until("a call", || (calls(&api) > 0).then_some(()));
+    // As many rows as before.
+    let edited = RESOLVED.replace("two\r\nlines", "three");
+    fs::write(&file, &edited).unwrap();
+    let ended = process.end();
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("somebody else wrote to the file during the run"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("what was answered is kept"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+    assert_eq!(account(&summary)["written"], json!(false));
+    assert_eq!(desk.names(), ["out.csv", "run.json"]);
+    // Run again, it has the edit and the answers.
+    api.change(|script| script.latency = Duration::ZERO..=Duration::ZERO);
+    let ended = run(retry(&api, &file).args(["--max-retries", "0"]));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    assert!(fs::read_to_string(&file).unwrap().contains("2,13800138094,\"three\","));
+}
+
+#[test]
+fn a_table_that_an_output_replaces_without_answers_is_guarded_too() {
+    let latency = Duration::from_millis(50);
+    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
+    let file = desk.file("in.csv", staff(4));
+    let mut command = api.resolve(&file, &file);
+    let mut process = Process::start(command.args(["-j", "1"]));
+    until("a call", || (calls(&api) > 0).then_some(()));
+    let edited = staff(4).replace("mobile\n", "Mobile\n");
+    fs::write(&file, &edited).unwrap();
+    let ended = process.end();
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+}
+
+#[test]
+fn where_nothing_is_left_to_ask_as_much_is_told_as_ever() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let table = "mobile,on file,userid,exclusive_userids,status,errcode,errmsg,expected\n\
+                 13800138000,u1,u1,,found,0,ok,match\n13800138001,u2,u3,,found,0,ok,mismatch\n\
+                 13800138090,u4,,,not_found,60121,找不到该用户,missing\n";
+    let file = desk.file("out.csv", table);
+    let told = |more: &[&str]| {
+        let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
+        let mut command = retry(&api, &file);
+        command.args(["--expect", "on file", "--summary"]).arg(&summary).arg("--report").arg(&report);
+        let ended = run(command.args(more));
+        (ended, account(&summary), fs::read_to_string(report).unwrap())
+    };
+    let (ended, summary, page) = told(&[]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing to retry: all 3 rows"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("expected: match 1, mismatch 1, missing 1; not compared 0"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(summary["expected"], json!({"match": 1, "mismatch": 1, "missing": 1}));
+    assert!(page.contains("60121") && page.contains("找不到该用户"), "{page}");
+    // As a run that asks says it.
+    let (ended, other, whole) = told(&["-o", desk.path("other.csv").to_str().unwrap()]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!((&summary["expected"], &summary["rows"]), (&other["expected"], &other["rows"]));
+    let group = |page: &str| {
+        page.split("group not_found").nth(1).unwrap().split("</section>").next().unwrap().to_owned()
+    };
+    assert_eq!(group(&page), group(&whole));
+    let (ended, _, _) = told(&["--fail-on", "not-found"]);
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    assert_eq!((calls(&api), fs::read_to_string(&file).unwrap()), (0, table.to_owned()));
+}
