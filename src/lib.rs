@@ -182,6 +182,7 @@ pub mod app {
     pub mod log;
     pub mod advice;
     pub mod advising;
+    pub mod setup;
     pub mod story;
     pub mod account;
     pub mod summary;

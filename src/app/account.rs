@@ -4,21 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::app::advice::{Advice, Told as Advised, limit};
+use crate::app::advice::{Advice, Told as Advised};
 use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure, shown};
-use crate::app::input::{Mainland, Switch};
+use crate::app::setup::Setup;
 use crate::app::story::Story;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
 use crate::domain::masking::hidden;
 use crate::domain::outcome::Status;
-use crate::domain::report::{Repeat, Report};
+use crate::domain::report::{Repeat, Report, limit};
 use crate::domain::verdict::Limit;
 use crate::table::source::Source;
 
@@ -44,7 +44,7 @@ pub struct Account {
     /// What was read.
     pub input: Input,
     /// What was set.
-    pub settings: Told,
+    pub settings: Setup,
     /// Rows by status, and all of them under `in` and `out`.
     rows: BTreeMap<&'static str, u64>,
     numbers: Numbers,
@@ -59,6 +59,9 @@ pub struct Account {
     /// When it began.
     #[serde(skip)]
     pub began: Timestamp,
+    /// The same by the clock that nobody sets.
+    #[serde(skip)]
+    since: Instant,
     /// What only people are told.
     #[serde(skip)]
     pub story: Story,
@@ -83,32 +86,6 @@ struct Column {
     /// From 1.
     position: usize,
     name: Option<String>,
-}
-
-/// What was set.
-#[derive(Debug, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct Told {
-    endpoint: Option<String>,
-    sandbox: bool,
-    /// Calls a second; none where there is no limit.
-    rate: Option<f64>,
-    workers: u16,
-    max_retries: u32,
-    retry_min_seconds: f64,
-    retry_max_seconds: f64,
-    patience_seconds: f64,
-    timeout_seconds: f64,
-    connect_timeout_seconds: f64,
-    max_calls: Option<u64>,
-    max_age_seconds: f64,
-    max_age_not_found_seconds: f64,
-    region: String,
-    strict_numbers: bool,
-    mainland: &'static str,
-    exclusive_accounts: bool,
-    partial: bool,
-    retry_failed: bool,
 }
 
 /// What became of the numbers.
@@ -151,31 +128,6 @@ impl Account {
     /// Of a run that begins now, with these flags.
     #[must_use]
     pub fn new(args: &Resolve, name: &str) -> Self {
-        let seconds = |duration: Duration| duration.as_secs_f64();
-        let settings = Told {
-            endpoint: None,
-            sandbox: args.sandbox,
-            rate: args.speed.rate.per_second(),
-            workers: args.workers,
-            max_retries: args.max_retries,
-            retry_min_seconds: seconds(args.retry_min),
-            retry_max_seconds: seconds(args.retry_max),
-            patience_seconds: seconds(args.patience),
-            timeout_seconds: seconds(args.timeout),
-            connect_timeout_seconds: seconds(args.connect_timeout),
-            max_calls: args.max_calls,
-            max_age_seconds: seconds(args.keep.max_age),
-            max_age_not_found_seconds: seconds(args.keep.max_age_not_found),
-            region: args.numbers.region.to_string(),
-            strict_numbers: args.numbers.strict_numbers == Switch::On,
-            mainland: match args.directory.mainland {
-                Mainland::Plain => "plain",
-                Mainland::Prefixed => "prefixed",
-            },
-            exclusive_accounts: args.directory.exclusive_accounts,
-            partial: args.partial,
-            retry_failed: args.retry_failed,
-        };
         let mut account = Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
@@ -186,7 +138,7 @@ impl Account {
             message: None,
             written: false,
             input: Input { name: shown(name), ..Input::default() },
-            settings,
+            settings: Setup::of(args),
             rows: BTreeMap::new(),
             numbers: Numbers::default(),
             calls: Calls::default(),
@@ -195,6 +147,7 @@ impl Account {
             expected: None,
             advice: Vec::new(),
             began: Timestamp::now(),
+            since: Instant::now(),
             story: Story::default(),
         };
         account.report(&Report::default());
@@ -233,7 +186,7 @@ impl Account {
         let repeated = Repeat::ALL.map(|cause| (repeat(cause), report.repeats(cause))).into();
         self.calls = Calls { lookups: report.calls, repeated, token: report.token_calls };
         self.holds = Holds {
-            count: report.holds,
+            count: report.holds(),
             seconds: report.held().as_secs_f64(),
             by_limit_seconds: Limit::ALL
                 .map(|cause| (limit(cause), report.held_by[cause as usize].as_secs_f64()))
@@ -265,7 +218,7 @@ impl Account {
         let now = Timestamp::now();
         self.started = self.began.to_string();
         self.ended = now.to_string();
-        self.seconds = now.duration_since(self.began).as_secs_f64();
+        self.seconds = self.since.elapsed().as_secs_f64();
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
             Err(failure) => {
@@ -370,4 +323,22 @@ fn unix(moment: Timestamp) -> f64 {
 /// A label's value, as the exposition format has it.
 fn escaped(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::app::cli::{Cli, Command};
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_time_negative() {
+        let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve", "i"]).command else { panic!() };
+        let mut account = Account::new(&args, "i");
+        account.began += 1.hour();
+        account.ended(&Ok(Exit::Done));
+        assert!((0.0..60.0).contains(&account.seconds), "{}", account.seconds);
+    }
 }

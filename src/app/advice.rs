@@ -2,13 +2,15 @@
 //! programs. Which of it a run gives reason for is `advising`'s; where it is shown, that of `summary`, `account` and whoever
 //! wants it.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 use tr::tr;
 
+use crate::domain::mobile::MAINLAND;
+use crate::domain::report::limit;
 use crate::domain::verdict::Limit;
 
-/// The country code of mainland China.
-const MAINLAND: u16 = 86;
 /// One thing to do, or to look at. Its JSON has a `kind`, and the numbers that speak for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -74,9 +76,9 @@ pub enum Advice {
     },
     /// Throttling held the run.
     Throttled {
-        /// So often.
+        /// The limit so often.
         holds: u64,
-        /// For so many seconds in all.
+        /// And for so many seconds.
         seconds: f64,
         /// What held it longest.
         #[serde(serialize_with = "worded")]
@@ -88,7 +90,7 @@ pub enum Advice {
     Retry {
         /// So many.
         rows: u64,
-        /// The file that has them; none where it is not known.
+        /// The file that has them, for the same command to read; none where no file is fit for that.
         file: Option<String>,
     },
     /// Replies took so long that the calls in flight kept the run from its rate.
@@ -113,23 +115,15 @@ pub enum Advice {
     Token,
 }
 
-/// What was exceeded, in a word for programs.
-#[must_use]
-pub fn limit(cause: Limit) -> &'static str {
-    match cause {
-        Limit::App => "app",
-        Limit::Platform => "platform",
-        Limit::Minute => "minute",
-        Limit::Suspended => "suspended",
-        Limit::Other => "other",
-        Limit::Address => "address",
-        Limit::Proxy => "proxy",
-    }
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it like this")]
 fn worded<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(limit(*cause))
+}
+
+/// A file's name as a shell takes it for one word.
+fn quoted(file: &str) -> Cow<'_, str> {
+    // No name of a file has a zero byte, which alone cannot be quoted.
+    shlex::try_quote(file).unwrap_or(Cow::Borrowed(file))
 }
 
 impl Advice {
@@ -201,16 +195,15 @@ impl Advice {
                         % holds
             ),
             Self::Throttled { holds, limit, .. } => tr!(
-                "held once, by {limit}: a lower --rate or another hour may avoid that"
-                    | "held {n} times, longest by {limit}: a lower --rate or another hour may avoid that"
-                        % holds,
+                "held once by {limit}: a lower --rate or another hour may avoid that"
+                    | "held {n} times by {limit}: a lower --rate or another hour may avoid that" % holds,
                 limit
             ),
             Self::Retry { rows, file: Some(ref file) } => tr!(
-                "one row failed; to ask it alone once more: dingmap resolve {file} --retry-failed"
-                    | "{n} rows failed; to ask them alone once more: dingmap resolve {file} --retry-failed"
+                "one row failed; to ask it alone once more, run the same command with {file} as its input and --retry-failed, without --output"
+                    | "{n} rows failed; to ask them alone once more, run the same command with {file} as its input and --retry-failed, without --output"
                         % rows,
-                file
+                file = quoted(file)
             ),
             Self::Retry { rows, file: None } => tr!(
                 "one row failed; to ask it once more and nothing else twice, add --max-age 1d --max-age-not-found 1d"

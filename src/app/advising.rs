@@ -37,7 +37,7 @@ pub struct Facts<'a> {
     /// The file that has every row with its answer now; none where it went elsewhere.
     pub file: Option<&'a str>,
     /// Whether answers outlive the run.
-    pub kept: bool,
+    pub outlives: bool,
     /// Whether they do so for the token alone that it was given.
     pub token_alone: bool,
 }
@@ -83,8 +83,9 @@ fn cells(facts: &Facts<'_>) -> Vec<Advice> {
 }
 
 fn people(facts: &Facts<'_>) -> Vec<Advice> {
-    let nobody = facts.report.rows(Status::NotFound);
-    let found = facts.report.rows(Status::Found) + facts.report.rows(Status::OutOfScope);
+    // Those whose numbers are counted by country: what this run answered, and not what earlier answers say.
+    let rows = |status| facts.findings.rows(status);
+    let (nobody, found) = (rows(Status::NotFound), rows(Status::Found) + rows(Status::OutOfScope));
     let Some((code, [answered, missed])) = facts.findings.most_missed() else { return Vec::new() };
     // A list of leavers may well have every second one missing, and not nine of ten.
     if facts.report.kept == 0 && many(nobody, nobody + found, 90, 20) {
@@ -105,7 +106,7 @@ fn people(facts: &Facts<'_>) -> Vec<Advice> {
 }
 
 fn scope(facts: &Facts<'_>) -> Vec<Advice> {
-    let rows = facts.report.rows(Status::OutOfScope);
+    let rows = facts.findings.rows(Status::OutOfScope);
     // The API says so itself, and one person is reason enough.
     if rows > 0 { vec![Advice::OutOfScope { rows }] } else { Vec::new() }
 }
@@ -117,22 +118,23 @@ fn line(facts: &Facts<'_>) -> Vec<Advice> {
 }
 
 fn throttled(facts: &Facts<'_>) -> Vec<Advice> {
-    let (report, held) = (facts.report, facts.report.held());
-    let longest = Limit::ALL.into_iter().max_by_key(|limit| report.held_by[*limit as usize]);
+    let report = facts.report;
+    let of = |limit: Limit| (report.holds_by[limit as usize], report.held_by[limit as usize]);
     // Once is chance (a program that has just ended), unless it took a tenth of the run and a good while.
-    let long = held >= Duration::from_secs(10) && held * 10 >= facts.took;
-    match longest {
-        Some(limit) if report.holds >= 2 || long => {
-            let others = limit == Limit::App && facts.rate.is_some_and(|rate| rate <= STANDARD);
-            vec![Advice::Throttled { holds: report.holds, seconds: held.as_secs_f64(), limit, others }]
-        }
-        _ => Vec::new(),
-    }
+    let telling = |limit: &Limit| {
+        let (holds, held) = of(*limit);
+        holds >= 2 || (held >= Duration::from_secs(10) && held * 10 >= facts.took)
+    };
+    let longest = Limit::ALL.into_iter().filter(telling).max_by_key(|limit| of(*limit).1);
+    let Some(limit) = longest else { return Vec::new() };
+    let (holds, held) = of(limit);
+    let others = limit == Limit::App && facts.rate.is_some_and(|rate| rate <= STANDARD);
+    vec![Advice::Throttled { holds, seconds: held.as_secs_f64(), limit, others }]
 }
 
 fn retry(facts: &Facts<'_>) -> Vec<Advice> {
     let rows = facts.report.rows(Status::Failed);
-    if rows == 0 || (facts.file.is_none() && !facts.kept) {
+    if rows == 0 || (facts.file.is_none() && !facts.outlives) {
         return Vec::new();
     }
     vec![Advice::Retry { rows, file: facts.file.map(str::to_owned) }]
@@ -145,7 +147,7 @@ fn workers(facts: &Facts<'_>) -> Vec<Advice> {
     let (Some(rate), Some(typical), Some(slow)) = (facts.rate, typical, slow) else { return Vec::new() };
     let speed = float(report.calls) / took.max(0.001);
     // Below a hundred calls the beginning and the end of the run weigh too much.
-    if report.calls < 100 || report.holds > 0 || speed >= 0.8 * rate {
+    if report.calls < 100 || report.holds() > 0 || speed >= 0.8 * rate {
         return Vec::new();
     }
     // Calls in flight = calls a second × how long each takes: where that is nearly all that may be, it is what bounds them.
@@ -234,8 +236,8 @@ mod tests {
                 workers: self.workers,
                 endpoint: "https://oapi.dingtalk.io",
                 prefixed: false,
-                file: self.file.then_some("out.csv"),
-                kept: true,
+                file: self.file.then_some("an $x.csv"),
+                outlives: true,
                 token_alone: self.token_alone,
             })
         }
@@ -296,20 +298,40 @@ mod tests {
         // A second try of a few rows says nothing of all.
         let again = Run::new().with(|report| report.kept = 900).rows(9, Status::NotFound, MAINLAND);
         assert_eq!(again.kinds(), "");
+        // Nor do the rows that keep an answer make up for those that were asked.
+        let mut again = Run::new().rows(30, Status::NotFound, MAINLAND).with(|report| {
+            report.kept = 900;
+            (0..900).for_each(|_| report.count(Status::NotFound));
+        });
+        assert_eq!(again.kinds(), "country");
+        again = again.rows(90, Status::Found, HONG_KONG);
+        let told = again.advice();
+        assert!(matches!(told[..], [Advice::Country { rows: 30, percent: 100, code: 86, .. }]), "{told:?}");
     }
 
     #[test]
     fn what_held_a_run_is_told() {
         let held = |holds, seconds, limit: Limit| {
             let run = Run::new().with(|report| {
-                report.holds = holds;
+                report.holds_by[limit as usize] = holds;
                 report.held_by[limit as usize] = Duration::from_secs(seconds);
             });
             run.advice().first().map(Advice::words).unwrap_or_default()
         };
         assert_eq!(held(1, 1, Limit::App), "");
         assert!(held(3, 3, Limit::App).starts_with("held 3 times by 90018: another program"));
-        assert!(held(1, 30, Limit::Address).starts_with("held once, by a ban of this network address"));
+        assert!(held(1, 30, Limit::Address).starts_with("held once by a ban of this network address"));
+        // Each limit speaks for itself: one 90018 among others is chance as any other.
+        let mixed = |of_app: u64| {
+            Run::new().with(|report| {
+                let [app, platform] = [Limit::App, Limit::Platform].map(|limit| limit as usize);
+                (report.holds_by[app], report.held_by[app]) = (of_app, Duration::from_secs(5));
+                (report.holds_by[platform], report.held_by[platform]) = (3, Duration::from_secs(4));
+            })
+        };
+        assert!(mixed(1).advice()[0].words().starts_with("held 3 times by the platform's capacity: "));
+        let told = mixed(2).advice();
+        assert!(matches!(told[..], [Advice::Throttled { holds: 2, limit: Limit::App, .. }]), "{told:?}");
         let lost = Run::new().with(|report| {
             report.calls = 1000;
             (0..50).for_each(|_| report.repeated(Repeat::Line));
@@ -340,7 +362,11 @@ mod tests {
         let mut run = Run::new().rows(2, Status::Failed, MAINLAND).with(|report| report.shared = 200);
         run.token_alone = true;
         assert_eq!(run.kinds(), "retry duplicates token");
-        assert!(run.advice()[0].words().ends_with("dingmap resolve out.csv --retry-failed"));
+        let words = run.advice()[0].words();
+        assert!(
+            words.contains("the same command with 'an $x.csv' as its input and --retry-failed"),
+            "{words}"
+        );
         run.file = false;
         assert!(run.advice()[0].words().contains("--max-age 1d"));
     }
@@ -351,7 +377,7 @@ mod tests {
             let statuses = Status::ALL.into_iter().zip(&counts);
             let mut run = Run::new().with(|report| {
                 (report.rows_in, report.kept) = (counts[10] + counts[11], counts[11]);
-                (report.calls, report.shared, report.holds) = (counts[12], counts[13], counts[14]);
+                (report.calls, report.shared, report.holds_by[1]) = (counts[12], counts[13], counts[14]);
                 report.held_by[1] = Duration::from_secs(counts[15]);
                 (0..counts[16]).for_each(|_| report.repeated(Repeat::Line));
                 report.latency.record(Duration::from_millis(counts[17]));

@@ -143,9 +143,14 @@ impl Board {
     /// The calls that are left, at the rate or at the speed where that is clearly lower. The numbers in rows that
     /// were not read yet are taken to repeat as often as those that were.
     fn left(&self, speed: f64) -> Option<Duration> {
-        let unread = count(self.total?.saturating_sub(self.read));
+        let unread = self.total?.saturating_sub(self.read);
+        // How long those take that back off does not follow from the rate.
+        let open = self.wanted.saturating_sub(self.answered);
+        if unread == 0 && open <= self.retrying as u64 {
+            return None;
+        }
         let new = if self.read == 0 { 1.0 } else { count(self.wanted) / count(self.read) };
-        let calls = count(self.wanted.saturating_sub(self.answered)) + unread * new;
+        let calls = count(open) + count(unread) * new;
         let aim = self.rate.per_second().unwrap_or(f64::INFINITY);
         let pace = if speed > 0.0 && speed < 0.8 * aim && self.calls > 50 { speed } else { aim };
         Duration::try_from_secs_f64(calls / pace).ok().filter(|left| !left.is_zero())
@@ -184,6 +189,12 @@ mod tests {
         assert!(line.contains(" · throttled until ") && line.contains("(the platform's capacity)"), "{line}");
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(!board.glance().course(usize::MAX).contains("throttled"));
+        // Nothing is left but what backs off, for as long as that takes.
+        board.observe(&Event::Read(40));
+        board.observe(&Event::Retrying(30));
+        assert!(!board.glance().course(usize::MAX).contains("left"));
+        board.observe(&Event::Retrying(29));
+        assert!(board.glance().course(usize::MAX).contains("about 2s left"));
         board.observe(&Event::Ending);
         assert!(board.glance().course(usize::MAX).contains("ending"));
     }

@@ -61,6 +61,17 @@ pub fn target(path: &Path) -> Target {
     if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
 }
 
+/// The name of the file that a target is, for another run to read: none for standard output, a device, a pipe, and what means
+/// something to this process alone.
+#[must_use]
+pub fn lasting(target: &Target) -> Option<String> {
+    let Target::File(path) = target else { return None };
+    let name = path.to_str()?;
+    let own = std::path::absolute(path).ok()?;
+    let passing = ["/dev", "/proc"].iter().any(|place| own.starts_with(place));
+    (!passing && path.is_file()).then(|| name.to_owned())
+}
+
 /// Whether two paths lead to one file.
 #[must_use]
 pub fn same(one: &Path, other: &Path) -> bool {

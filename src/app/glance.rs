@@ -11,6 +11,7 @@ use tr::tr;
 use crate::api::rate::Rate;
 use crate::app::exit::rounded;
 use crate::domain::outcome::Status;
+use crate::domain::report::limit;
 use crate::domain::verdict::Limit;
 
 /// What is seen of a run at a moment.
@@ -133,7 +134,7 @@ impl Glance {
             "rate": self.rate.per_second(),
             "retrying": self.retrying,
             "held_seconds": self.held.map(|(rest, _)| rest.as_secs()),
-            "held_by": self.held.map(|(_, cause)| cause.to_string()),
+            "held_by": self.held.map(|(_, cause)| limit(cause)),
             "trouble": self.trouble,
             "ending": self.ending,
             "seconds_left": self.left.map(|left| left.as_secs()),

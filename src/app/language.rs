@@ -43,9 +43,8 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/engine.po"),
     include_str!("../language/zh-CN/reconcile.po"),
     include_str!("../language/zh-CN/config.po"),
-    include_str!("../language/zh-CN/rows.po"),
-    include_str!("../language/zh-CN/again.po"),
-    include_str!("../language/zh-CN/terminal.po"),
+    include_str!("../language/zh-CN/advice.po"),
+    include_str!("../language/zh-CN/retry.po"),
 );
 
 impl Language {

@@ -120,7 +120,7 @@ impl<'a> Input<'a> {
     fn counted(&self, wanted: &Wanted) -> Result<(Survey, Settled), Failure> {
         let source = self.open()?.source;
         let manner = manner(wanted, &source, self.path)?;
-        retry::count(source, &manner).map_err(|error| unreadable(self.path, error))
+        retry::count(source, self.region, &manner).map_err(|error| unreadable(self.path, error))
     }
 
     /// What the input is packed in taken off, and how what is inside is read.

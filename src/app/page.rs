@@ -201,6 +201,8 @@ fn set(key: &str, value: &Value) -> String {
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .map(|time| humantime::format_duration(time).to_string())
             .unwrap_or_default(),
+        // Whole numbers have no fraction, though one could be typed.
+        Value::Number(number) => number.as_f64().map(|number| number.to_string()).unwrap_or_default(),
         other => other.to_string(),
     }
 }

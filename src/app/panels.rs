@@ -204,7 +204,7 @@ pub fn trouble(report: &Report) -> Option<Markup> {
             kind: "held",
         })
         .collect();
-    (!repeats.is_empty() || report.holds > 0).then(|| html! {
+    (!repeats.is_empty() || report.holds() > 0).then(|| html! {
         section aria-labelledby="trouble" {
             h2 #trouble { (tr!("Repeats and holds")) }
             @if !repeats.is_empty() {
@@ -214,9 +214,9 @@ pub fn trouble(report: &Report) -> Option<Markup> {
                 )) }
                 (counted(&tr!("Repeated calls by cause"), &tr!("calls"), &repeats))
             }
-            @if report.holds > 0 {
+            @if report.holds() > 0 {
                 p { (tr!(
-                    "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.holds,
+                    "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.holds(),
                     time = span(report.held())
                 )) }
                 (counted(&tr!("Time held by limit"), &tr!("report" => "time"), &held))

@@ -1,6 +1,5 @@
 //! The files that tell of a run: opened before anything is done, so that a place that cannot be written to is told then, and
-//! written whatever the run came to. Leaves what they say to `account` and
-//! `page`.
+//! written whatever the run came to. Leaves what they say to `account` and `page`.
 
 use std::io::{self, Write};
 

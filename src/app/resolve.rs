@@ -37,7 +37,7 @@ use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
-use crate::engine::ending::End;
+use crate::engine::ending::{End, Halt};
 use crate::engine::feed::{self, FeedError, Load, Reading, Sinks, Writing};
 use crate::engine::manner::{Manner, Wanted};
 use crate::engine::pipeline::{self, Ends};
@@ -59,7 +59,7 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     in_place::possible(args)?;
     let targets = files::targets(args)?;
     let papers = Papers::open(&targets)?;
-    let mut account = Account::new(args, summary::name(&args.input));
+    let mut account = Account::new(args, &summary::name(&args.input));
     account.story.output = targets.all.to_string();
     let result = attempt(args, terminal, bounds, departure.as_ref(), targets, &wanted, &mut account);
     account.ended(&result);
@@ -192,18 +192,19 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let FarSide { remote, address, endpoint, server } = far;
-        // A row that failed is found again by the names of the columns.
-        let retriable = source.dialect().headers && !self.args.reading.flexible;
+        // What the advice for rows that failed has to rely on: that the output reads with the same flags as the input.
+        let retriable = source.dialect().headers && retry::reads_alike(self.args);
         let (labels, rules) = (source.labels(), config::rules(&self.args.numbers));
         let Reading { mut sheets, tail } = feed::read(source, rules, manner.clone()).map_err(broken)?;
         let misses = sinks.misses.clone();
-        let Writing { chunks, sinks } = feed::write(sinks, manner, labels).map_err(broken)?;
+        let Writing { chunks, sinks } = feed::write(sinks, rules.home, manner, labels).map_err(broken)?;
         let started = Instant::now();
         let mut chronicle = Chronicle::new(self.args.speed.rate);
         let ends = Ends { sheets: &mut sheets, chunks };
-        let (ended, signalled) =
+        let (report, ended, signalled) =
             self.drive(remote, &mut known, ends, &mut signals, &mut question, &mut chronicle).await;
         self.account.story.course = chronicle.close();
+        self.account.report(&report);
         drop(server);
         // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
         // to stop may be waiting for whoever reads our output, and is not waited for long.
@@ -225,8 +226,7 @@ impl Run<'_> {
         let lost = settled.as_ref().err().cloned();
         let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));
-        let (report, end) = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
-        self.account.report(&report);
+        let end = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
         let early = early(&end, &endpoint, signalled);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
@@ -247,7 +247,7 @@ impl Run<'_> {
         let finished = matches!(end, End::Finished);
         let unfinished = recall::finish(settled, finished).err();
         let took = started.elapsed();
-        let file = self.targets.all.path().filter(|_| written && retriable);
+        let file = files::lasting(&self.targets.all).filter(|_| written && retriable);
         let advice = advising::advice(&Facts {
             report: &report,
             findings: &findings,
@@ -257,7 +257,7 @@ impl Run<'_> {
             endpoint: &address,
             prefixed: self.args.directory.mainland == Mainland::Prefixed,
             file: file.as_deref(),
-            kept: finished && self.memory != Memory::None,
+            outlives: finished && self.memory != Memory::None,
             token_alone: self.memory == Memory::Token,
         });
         self.account.advised(&advice);
@@ -282,8 +282,8 @@ impl Run<'_> {
         }
     }
 
-    /// Drives the engine, shows how it goes and listens for signals: how it ended, none where a second signal ended
-    /// it at once, and the last signal.
+    /// Drives the engine, shows how it goes and listens for signals: the totals, how it ended, none where a second signal
+    /// ended it at once, and the last signal.
     async fn drive(
         &self,
         remote: DingTalk,
@@ -292,38 +292,36 @@ impl Run<'_> {
         signals: &mut Signals,
         question: &mut Question,
         chronicle: &mut Chronicle,
-    ) -> (Option<Result<(Report, End), FeedError>>, Option<Signal>) {
+    ) -> (Report, Option<Result<End, FeedError>>, Option<Signal>) {
         let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
-        let (stop, stopped) = watch::channel(false);
+        let (halt, halted) = watch::channel(Halt::No);
         let announce = |event: &_| {
             board.borrow_mut().observe(event);
             chronicle.observe(event);
         };
         let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.speed.rate));
-        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, stopped, announce));
+        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, halted, announce));
         let period = self.terminal.period();
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick comes at once, when there is nothing to show yet.
         ticks.reset();
-        let mut signalled = None;
+        let (mut signalled, mut at_once) = (None, false);
         loop {
             tokio::select! {
                 biased;
                 signal = signals.next() => {
-                    if signalled.replace(signal).is_some() {
-                        let glance = board.borrow_mut().glance();
-                        self.terminal.end(&glance);
-                        return (None, signalled);
+                    at_once = signalled.replace(signal).is_some();
+                    if !at_once {
+                        self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
                     }
-                    self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
                     // The run has ended where nobody listens.
-                    let _ = stop.send(true);
+                    let _ = halt.send(if at_once { Halt::Now } else { Halt::Soon });
                 }
-                ended = &mut engine => {
+                (report, ended) = &mut engine => {
                     let glance = board.borrow_mut().glance();
                     self.terminal.end(&glance);
-                    return (Some(ended), signalled);
+                    return (report, Some(ended).filter(|_| !at_once), signalled);
                 }
                 _ = ticks.tick(), if period.is_some() => {
                     let glance = board.borrow_mut().glance();

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use tr::tr;
 
+use crate::app::cli::Resolve;
 use crate::app::exit::{Exit, Failure};
 use crate::domain::findings::Findings;
+use crate::domain::mobile::Home;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
 use crate::engine::feed::{self, FeedError};
@@ -35,11 +37,12 @@ impl Settled {
     }
 }
 
-/// Reads a table to its end: what it holds, and what became of its rows so far.
+/// Reads a table to its end: what it holds, and what became of its rows so far. `home` is the region of numbers without
+/// a country code.
 ///
 /// # Errors
 /// [`FeedError`] for the first row that cannot be read or has no status.
-pub fn count(mut source: Source, manner: &Manner) -> Result<(Survey, Settled), FeedError> {
+pub fn count(mut source: Source, home: Home, manner: &Manner) -> Result<(Survey, Settled), FeedError> {
     let (mut survey, mut settled, misses) =
         (Survey { rows: 0, bytes: 0 }, Settled::default(), Basket::default());
     while let Some(batch) = source.next_batch(usize::MAX)? {
@@ -51,7 +54,7 @@ pub fn count(mut source: Source, manner: &Manner) -> Result<(Survey, Settled), F
             settled.report.count(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
                 settled.report.kept += 1;
-                feed::note_earlier(manner, &batch, row, status, &mut settled.findings, &misses);
+                feed::note_earlier(manner, home, &batch, row, status, &mut settled.findings, &misses);
             }
         }
     }
@@ -83,6 +86,16 @@ pub fn nothing(report: &Report, input: &Path) -> String {
     )
 }
 
+/// Whether the same flags read what they had written: what is advised for rows that failed is the same command, with its output
+/// for its input.
+#[must_use]
+pub fn reads_alike(args: &Resolve) -> bool {
+    let reading = &args.reading;
+    // The output is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
+    let named_anew = reading.encoding.is_some() && args.output_encoding.is_some();
+    reading.sheet.is_none() && !reading.flexible && !named_anew
+}
+
 /// What to tell where a column is wanted that the answers have not.
 #[must_use]
 pub fn lacking(input: &str, Lacking(column): Lacking) -> Failure {
@@ -111,7 +124,7 @@ mod tests {
         let options = Options { resolved: true, beside: wanted.beside(), ..Options::default() };
         let source = Source::open(Box::new(Cursor::new(text)), &options, &|cell| cell.len() == 3).unwrap();
         let manner = Manner::of(&wanted, &source).unwrap();
-        let (survey, settled) = count(source, &manner).unwrap();
+        let (survey, settled) = count(source, Home::CHINA, &manner).unwrap();
         assert_eq!((survey.rows, settled.report.rows_in, settled.report.kept), (4, 4, 2));
         // What is called is what is open: the crowd at the full hour is told by that.
         assert_eq!(settled.open(), 2);

@@ -167,10 +167,10 @@ fn spent(report: &Report) -> String {
             nearly
         ));
     }
-    if report.holds > 0 {
+    if report.holds() > 0 {
         let all = tr!(
             "held by throttling: {n} time, {time} in all"
-                | "held by throttling: {n} times, {time} in all" % report.holds,
+                | "held by throttling: {n} times, {time} in all" % report.holds(),
             time = span(report.held())
         );
         let by_cause = held(report);
@@ -320,7 +320,7 @@ mod tests {
                 && !text.contains("held")
                 && !text.contains("invalid")
         );
-        report.holds = 1;
+        report.holds_by[Limit::App as usize] = 1;
         report.held_by[Limit::App as usize] = Duration::from_secs(1);
         report.held_by[Limit::Address as usize] = Duration::from_mins(1);
         report.kept = 2;

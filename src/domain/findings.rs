@@ -11,6 +11,8 @@ use crate::domain::refusal::Flaw;
 /// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
+    /// Rows by status in the order of [`Status::ALL`].
+    by_status: [u64; Status::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
     /// Rows whose number the directory gave a definitive answer to, by country code: all, and those that nobody has.
     answered: BTreeMap<u16, [u64; 2]>,
@@ -22,6 +24,7 @@ pub struct Findings {
 impl Findings {
     /// Counts a row that was answered by this run, with the number that the answer is to, or why its cell was not sent.
     pub fn row(&mut self, status: Status, number: Result<Mobile, Flaw>) {
+        self.by_status[status as usize] += 1;
         match number {
             Ok(_) if status.may_yet_succeed() => {}
             Ok(mobile) => {
@@ -53,6 +56,12 @@ impl Findings {
     #[must_use]
     pub fn expected(&self, word: Expected) -> u64 {
         self.expected[word as usize]
+    }
+
+    /// Rows that this run answered with this status; those that keep an earlier answer are not among them.
+    #[must_use]
+    pub fn rows(&self, status: Status) -> u64 {
+        self.by_status[status as usize]
     }
 
     /// Rows that were invalid for this reason.

@@ -14,9 +14,10 @@ use crate::domain::refusal::Refusal;
 use crate::domain::spelling::Spelt;
 
 /// The country code of mainland China.
-const MAINLAND: u16 = 86;
+pub const MAINLAND: u16 = 86;
 /// E.164 allows fifteen digits with the country code.
 const MOST_DIGITS: usize = 15;
+
 /// One mobile number, normalised: two spellings of the same number are equal.
 ///
 /// Packed into 64 bits, since it is the key of every map of a run: the country code, how many digits the
@@ -164,11 +165,16 @@ impl Mobile {
         let national = self.national();
         let mut hidden = String::new();
         let mut rest = text;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-            let joined = |c: char| c.is_ascii_digit() || matches!(c, '-' | ' ' | '+');
+        let digit = |c: char| match c {
+            '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xfee0),
+            c => Some(c).filter(char::is_ascii_digit),
+        };
+        while let Some(start) = rest.find(|c| digit(c).is_some()) {
+            // Where it is shown, a control character becomes a space.
+            let joined = |c: char| digit(c).is_some() || matches!(c, '-' | ' ' | '+') || c.is_control();
             let end = rest[start..].find(|c| !joined(c)).map_or(rest.len(), |length| start + length);
             let run = &rest[start..end];
-            let digits: String = run.chars().filter(char::is_ascii_digit).collect();
+            let digits: String = run.chars().filter_map(digit).collect();
             hidden.push_str(&rest[..start]);
             hidden.push_str(if digits.contains(&national) { "****" } else { run });
             rest = &rest[end..];
@@ -288,9 +294,19 @@ mod tests {
         assert_eq!(mask("13800138000"), "138****8000");
         assert_eq!(mask("+85251234567"), "+852-51****67");
         let abroad = Mobile::of(&read("+85251234567").unwrap(), RULES).unwrap();
-        for text in ["852-51234567", "0085251234567", "+852 5123 4567", "no 51234567!"] {
+        for text in [
+            "852-51234567",
+            "0085251234567",
+            "+852 5123 4567",
+            "no 51234567!",
+            "５１２３４５６７",
+            "5123\t4567",
+        ] {
             let hidden = abroad.hidden_in(text);
-            assert!(hidden.contains("****") && !hidden.contains("5123"), "{hidden}");
+            assert!(
+                hidden.contains("****") && !hidden.contains("5123") && !hidden.contains('５'),
+                "{hidden}"
+            );
         }
         assert_eq!(abroad.hidden_in("ip 10.0.0.1, code 60011"), "ip 10.0.0.1, code 60011");
         assert_eq!(format!("{:?}", Mobile::mainland(b"13800138000")), "Some(Mobile(138****8000))");

@@ -52,14 +52,28 @@ pub struct Report {
     repeats: [u64; Repeat::ALL.len()],
     /// How long lookups took, from their departure to their whole reply; those that had none are not in it.
     pub latency: Latency,
-    /// Times that throttling held the run.
-    pub holds: u64,
+    /// Times that throttling held the run, by what was exceeded in the order of [`Limit::ALL`].
+    pub holds_by: [u64; Limit::ALL.len()],
     /// How long throttling held the run, by what was exceeded in the order of [`Limit::ALL`].
     pub held_by: [Duration; Limit::ALL.len()],
     /// Tokens fetched.
     pub tokens: u64,
     /// Calls for a token, of either kind.
     pub token_calls: u64,
+}
+
+/// What was exceeded, in a word for programs.
+#[must_use]
+pub fn limit(cause: Limit) -> &'static str {
+    match cause {
+        Limit::App => "app",
+        Limit::Platform => "platform",
+        Limit::Minute => "minute",
+        Limit::Suspended => "suspended",
+        Limit::Other => "other",
+        Limit::Address => "address",
+        Limit::Proxy => "proxy",
+    }
 }
 
 /// The counts of a run that do not add up: a bug, never a row's fault.
@@ -105,6 +119,12 @@ impl Report {
     #[must_use]
     pub fn retries(&self) -> u64 {
         self.repeats.iter().sum()
+    }
+
+    /// How often throttling held the run in all.
+    #[must_use]
+    pub fn holds(&self) -> u64 {
+        self.holds_by.iter().sum()
     }
 
     /// How long throttling held the run in all.

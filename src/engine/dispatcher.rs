@@ -268,11 +268,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
 
     fn hold(&mut self, hold: &Hold, episode: u64) {
         let rest = self.holds.order(hold, episode, (self.settings.wall)(), &mut self.jitter);
-        if rest.begins {
-            self.report.holds += 1;
-            if rest.cause == Limit::App {
-                self.pace.slow_down();
-            }
+        if rest.begins && rest.cause == Limit::App {
+            self.pace.slow_down();
         }
         if rest.begins || rest.prolongs {
             (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
@@ -390,7 +387,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     /// The totals, and how it ended: a run all of whose rows have their answers has finished, whatever else came.
     pub(crate) fn close(&mut self, all_read: bool) -> (Report, End) {
         self.holds.cut_short();
-        self.report.held_by = self.holds.by_cause();
+        (self.report.holds_by, self.report.held_by) = self.holds.by_limit();
         self.report.asked = self.report.calls - self.report.retries();
         self.report.token_calls = self.remote.token_calls();
         let whole = all_read && self.reorder.is_through();

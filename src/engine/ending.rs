@@ -7,6 +7,17 @@ use tr::tr;
 use crate::domain::verdict::Limit;
 use crate::engine::lookup::Stop;
 
+/// What a run is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// To go on.
+    No,
+    /// To end once the calls under way are back.
+    Soon,
+    /// To end at once.
+    Now,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub enum End {

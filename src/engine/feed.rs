@@ -13,7 +13,7 @@ use tr::tr;
 use crate::domain::entry::Entry;
 use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
-use crate::domain::mobile::Rules;
+use crate::domain::mobile::{Home, Rules};
 use crate::domain::outcome::{NoStatus, Status};
 use crate::domain::refusal::{Flaw, Refusal};
 use crate::engine::manner::Manner;
@@ -91,8 +91,9 @@ impl Sinks {
         row: usize,
         status: Status,
         manner: &Manner,
+        home: Home,
     ) -> Result<(), SinkError> {
-        note_earlier(manner, batch, row, status, &mut self.findings, &self.misses);
+        note_earlier(manner, home, batch, row, status, &mut self.findings, &self.misses);
         self.all.same_row(batch, row)?;
         if let Some(failed) = self.failed.as_mut().filter(|_| status.may_yet_succeed()) {
             failed.bare_row(batch, row)?;
@@ -154,16 +155,21 @@ impl Sinks {
     }
 }
 
-/// Counts a row that keeps the answer which it came with, of this status.
+/// Counts a row that keeps the answer which it came with, of this status. Its numbers are read to be
+/// kept out of reports, by the lenient rules, since an earlier run may have sent them by those.
 pub fn note_earlier(
     manner: &Manner,
+    home: Home,
     batch: &Batch,
     row: usize,
     status: Status,
     findings: &mut Findings,
     misses: &Basket,
 ) {
-    misses.note(batch.line(row), None, status, manner.said(batch, row));
+    let rules = Rules { home, strict: false };
+    let cells = batch.cells(row).take(manner.numbers);
+    let numbers = cells.filter_map(|cell| Entry::read(cell, rules).ok()).map(|entry| entry.mobile);
+    misses.note(batch.line(row), numbers, status, manner.said(batch, row));
     if let Some(word) = manner.expected(batch, row) {
         findings.expect(word);
     }
@@ -225,18 +231,19 @@ pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<St
     earlier.map_err(|cause| FeedError::NoStatus { line: batch.line(row), cause })
 }
 
-/// Starts to write. `labels` are what rows say of the columns of numbers.
+/// Starts to write. `labels` are what rows say of the columns of numbers, and `home` is the region of those without a country
+/// code.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(mut sinks: Sinks, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
+pub fn write(mut sinks: Sinks, home: Home, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
         let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
             for (row, answer) in chunk.rows.zip(&chunk.answers) {
                 if answer.earlier {
-                    sinks.unchanged(&chunk.load.batch, row, answer.outcome.status, &manner)?;
+                    sinks.unchanged(&chunk.load.batch, row, answer.outcome.status, &manner, home)?;
                 } else {
                     sinks.answered(&chunk.load, row, answer, &manner, &labels, &mut code)?;
                 }

@@ -22,16 +22,30 @@ pub struct Holds {
     in_a_row: u32,
     /// When the last hold began.
     since: Option<Instant>,
-    /// How long those that have ended lasted, by what was exceeded in the order of [`Limit::ALL`].
-    ended: [Duration; Limit::ALL.len()],
+    /// How many have ended, and how long they lasted, by what was exceeded in the order of [`Limit::ALL`].
+    ended: ByLimit,
 }
+
+/// How many holds there were, and how long they lasted, by what was exceeded in the order of [`Limit::ALL`].
+pub type ByLimit = ([u64; Limit::ALL.len()], [Duration; Limit::ALL.len()]);
 
 #[derive(Clone, Copy, Debug)]
 struct Current {
     since: Instant,
     until: Instant,
+    /// Whether it was begun, and is no straggler's from before.
+    begun: bool,
     /// What was exceeded: the limit that holds longest.
     cause: Limit,
+}
+
+impl Current {
+    fn count(self, (counts, times): &mut ByLimit) {
+        let time = self.until.duration_since(self.since);
+        // A straggler whose rest is over already holds nobody.
+        counts[self.cause as usize] += u64::from(self.begun || !time.is_zero());
+        times[self.cause as usize] += time;
+    }
 }
 
 /// What a throttling answer changed.
@@ -76,7 +90,8 @@ impl Holds {
             self.in_a_row += 1;
             self.since = Some(now);
         }
-        let current = self.current.get_or_insert(Current { since: now, until: now, cause: hold.cause });
+        let current =
+            self.current.get_or_insert(Current { since: now, until: now, begun: begins, cause: hold.cause });
         let prolongs = !begins && until > current.until;
         if until > current.until {
             (current.until, current.cause) = (until, hold.cause);
@@ -97,7 +112,7 @@ impl Holds {
         if current.until > Instant::now() {
             return Some(current.until);
         }
-        self.ended[current.cause as usize] += current.until.duration_since(current.since);
+        current.count(&mut self.ended);
         self.current = None;
         None
     }
@@ -105,17 +120,17 @@ impl Holds {
     /// How long the run was held in all, with the whole of the hold that is on.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.by_cause().iter().sum()
+        self.by_limit().1.iter().sum()
     }
 
-    /// The same by what was exceeded, in the order of [`Limit::ALL`].
+    /// How often and how long it was held, by the limit that held longest in each, with the hold that is on.
     #[must_use]
-    pub fn by_cause(&self) -> [Duration; Limit::ALL.len()] {
-        let mut by_cause = self.ended;
+    pub fn by_limit(&self) -> ByLimit {
+        let mut by_limit = self.ended;
         if let Some(current) = self.current {
-            by_cause[current.cause as usize] += current.until.duration_since(current.since);
+            current.count(&mut by_limit);
         }
-        by_cause
+        by_limit
     }
 
     /// The run ends during a hold: only the part of it that was waited for counts.

@@ -31,11 +31,12 @@ pub struct Group {
 pub struct Row {
     /// The line of the input on which it starts, from 1.
     pub line: u64,
-    /// The number that its answer is about; none where no cell has one that can be sent.
+    /// The number that its answer is about; none where no cell has one that can be sent, and where it is not known which one
+    /// that was.
     pub mobile: Option<Mobile>,
     /// Its `errcode`.
     pub code: String,
-    /// Its `errmsg`, which may quote the cell.
+    /// Its `errmsg`, without the row's own numbers.
     pub message: String,
 }
 
@@ -58,8 +59,15 @@ impl fmt::Debug for Misses {
 pub struct Basket(Arc<Mutex<Misses>>);
 
 impl Basket {
-    /// Takes a row in, with its status, `errcode` and `errmsg`; one that was found is passed over.
-    pub fn note(&self, line: u64, mobile: Option<Mobile>, status: Status, [code, message]: [&str; 2]) {
+    /// Takes a row in, with its status, `errcode` and `errmsg`; one that was found is passed over. Its answer is about its
+    /// number, where it has but one, and what is said has none of them.
+    pub fn note(
+        &self,
+        line: u64,
+        numbers: impl IntoIterator<Item = Mobile>,
+        status: Status,
+        [code, message]: [&str; 2],
+    ) {
         if status == Status::Found {
             return;
         }
@@ -67,8 +75,13 @@ impl Basket {
         let group = &mut misses.0[status as usize];
         group.count += 1;
         if group.rows.len() < KEPT {
-            let cut = |text: &str| text.chars().take(LONGEST).collect();
-            group.rows.push(Row { line, mobile, code: cut(code), message: cut(message) });
+            let numbers: Vec<_> = numbers.into_iter().collect();
+            let told = |text: &str| {
+                let hidden = |text: String, number: &Mobile| number.hidden_in(&text);
+                cut(&numbers.iter().fold(text.to_owned(), hidden)).to_owned()
+            };
+            let mobile = numbers.first().copied().filter(|_| numbers.len() == 1);
+            group.rows.push(Row { line, mobile, code: told(code), message: told(message) });
         }
     }
 
@@ -79,9 +92,35 @@ impl Basket {
     }
 }
 
+/// The first [`LONGEST`] characters, and no part of a number that goes on behind them: it could not be told for one any more.
+fn cut(text: &str) -> &str {
+    let Some((end, _)) = text.char_indices().nth(LONGEST) else { return text };
+    let (kept, rest) = text.split_at(end);
+    let of_a_number = |c: char| c.is_numeric() || matches!(c, '-' | ' ' | '+');
+    if rest.starts_with(of_a_number) { kept.trim_end_matches(of_a_number) } else { kept }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mobile::Home;
+
+    #[test]
+    fn no_number_is_in_what_is_said_nor_a_part_of_one() {
+        let basket = Basket::default();
+        let [own, second] =
+            ["+852 5123 4567", "13800138000"].map(|spelt| Mobile::parse(spelt, Home::CHINA).unwrap());
+        let long = format!("{} 13800138000", "x".repeat(589));
+        for message in ["no 85251234567 nor 51234567 nor 138-0013-8000", &long, &long.replace(' ', "１")] {
+            basket.note(2, [own, second], Status::Failed, ["51234567", message]);
+        }
+        basket.note(2, None, Status::Failed, ["", &long]);
+        for Row { mobile, code, message, .. } in &basket.take().of(Status::Failed).rows {
+            let told = format!("{code} {message}");
+            assert!(!told.contains("1234567") && !told.contains("1380") && !told.contains("138-"), "{told}");
+            assert_eq!(*mobile, None, "which of them it was is not known");
+        }
+    }
 
     #[test]
     fn the_first_hundred_are_kept_and_the_others_counted() {

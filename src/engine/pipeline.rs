@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::api::pace::Pace;
 use crate::domain::report::Report;
 use crate::engine::dispatcher::Dispatcher;
-use crate::engine::ending::End;
+use crate::engine::ending::{End, Halt};
 use crate::engine::event::Event;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::Chunk;
@@ -33,20 +33,20 @@ pub struct Ends<'a, L, E> {
     pub chunks: mpsc::Sender<Chunk<L>>,
 }
 
-/// Runs to the end: takes sheets, hands on chunks in the same order. `stop` turning true ends the run early. `known`
-/// has what is known and takes what is learned; closing it is its owner's.
+/// Runs to the end: takes sheets, hands on chunks in the same order. `halt` ends the run early. `known` has what
+/// is known and takes what is learned; closing it is its owner's.
 ///
-/// # Errors
-/// The first error that came instead of a sheet, once the rows before it that have their answers are handed on.
+/// Calls are spent whatever comes of them, so the totals are told in any case. In the place of how the run ended stands the
+/// first error that came instead of a sheet, once the rows before it that have their answers are handed on.
 pub async fn run<R: Remote, L, E>(
     settings: Settings,
     remote: Arc<R>,
     pace: Pace,
     known: &mut Known,
     ends: Ends<'_, L, E>,
-    mut stop: watch::Receiver<bool>,
+    mut halt: watch::Receiver<Halt>,
     announce: impl FnMut(&Event),
-) -> Result<(Report, End), E> {
+) -> (Report, Result<End, E>) {
     let Ends { sheets, chunks } = ends;
     let news = Arc::new(Notify::new());
     known.on_news({
@@ -62,7 +62,8 @@ pub async fn run<R: Remote, L, E>(
         let leaves = run.drained() && !run.hands_on_all();
         let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         if (all_read && run.reorder.is_empty()) || (leaves && (late || !run.reorder.ready())) {
-            return failure.map_or_else(|| Ok(run.close(all_read)), Err);
+            let (report, end) = run.close(all_read);
+            return (report, failure.map_or(Ok(end), Err));
         }
         if leaves && deadline.is_none() {
             deadline = Some(Instant::now() + LAST_ROWS);
@@ -71,9 +72,14 @@ pub async fn run<R: Remote, L, E>(
         let room = run.reorder.is_empty() || run.reorder.len() + SHEET <= run.settings.window;
         tokio::select! {
             biased;
-            Ok(()) = stop.changed(), if run.end.is_none() => {
-                run.finish_early(End::Interrupted);
-                all_read |= !run.settings.reads_on;
+            Ok(()) = halt.changed() => {
+                if *halt.borrow_and_update() == Halt::Now {
+                    return (run.close(false).0, Ok(End::Interrupted));
+                }
+                if run.end.is_none() {
+                    run.finish_early(End::Interrupted);
+                    all_read |= !run.settings.reads_on;
+                }
             }
             () = news.notified() => run.written(),
             Some((call, result)) = run.calls.next(), if !run.calls.is_empty() => run.heard(call, result),
@@ -81,7 +87,8 @@ pub async fn run<R: Remote, L, E>(
             room = chunks.reserve(), if run.reorder.ready() => {
                 let Ok(permit) = room else {
                     run.finish_early(End::OutputLost);
-                    return Ok(run.close(all_read));
+                    let (report, end) = run.close(all_read);
+                    return (report, Ok(end));
                 };
                 if let Some(chunk) = run.hand_on() {
                     permit.send(chunk);

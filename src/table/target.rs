@@ -19,17 +19,6 @@ pub enum Target {
     File(PathBuf),
 }
 
-impl Target {
-    /// The name of the file, if it is one.
-    #[must_use]
-    pub fn path(&self) -> Option<String> {
-        match self {
-            Self::Stdout => None,
-            Self::File(path) => Some(path.display().to_string()),
-        }
-    }
-}
-
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,13 +2,16 @@
 //! not ours.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use dingmap::sandbox::script::Answer;
 use prometheus_parse::{Scrape, Value as Sample};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Desk, fits, run, staff, unlimited};
+use crate::served::{Process, until};
 
 fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -114,6 +117,62 @@ fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
     assert_eq!((&account["exit_status"], &account["written"]), (&json!(5), &json!(false)));
     assert_eq!(account["calls"]["lookups"], json!(4));
     assert!(text.contains("dingmap_exit_status{"), "{text}");
+}
+
+/// Calls are spent whatever becomes of the run.
+#[test]
+fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
+    let mut script = unlimited();
+    script.calls.insert(4, Answer::Hang(Duration::from_secs(20)));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, summary) = (desk.file("staff.csv", staff(9)), desk.path("run.json"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    command.args(["-j", "1", "--timeout", "30s", "--report"]).arg(desk.path("run.html"));
+    let mut process = Process::start(command.arg("--summary").arg(&summary));
+    until("the call without an answer", || (api.ledger().calls().len() == 5).then_some(()));
+    process.signal("INT");
+    process.wait_for("stopping: ");
+    process.signal("INT");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(130), "{}", ended.stderr);
+    let account = read(&summary);
+    fits("summary", &account);
+    let spent = |account: &Value| {
+        [&account["rows"]["in"], &account["numbers"]["asked"], &account["calls"]["token"]].map(Value::as_u64)
+    };
+    assert_eq!(spent(&account), [Some(9), Some(5), Some(1)], "{account:#}");
+    let page = std::fs::read_to_string(desk.path("run.html")).unwrap();
+    assert!(page.contains("<dt>calls</dt><dd class=\"large\">5</dd>"), "{page}");
+
+    // Of a pipe nothing is known before its rows are asked.
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, summary) = (desk.file("staff.csv", staff(3000) + "13900000000,2\n"), desk.path("run.json"));
+    let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+    let ended = run(command.stdin(File::open(input).unwrap()).arg("--summary").arg(&summary));
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    let account = read(&summary);
+    assert_eq!(account["calls"]["lookups"], json!(api.ledger().calls().len()));
+    let [rows, asked, token] = spent(&account);
+    assert!(rows > Some(0) && asked > Some(0) && token == Some(1), "{account:#}");
+}
+
+/// Who holds what a later version writes against the schema of this one is not told off for what was added.
+#[test]
+fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, summary) = (desk.file("staff.csv", staff(3) + "1.38E+10\n"), desk.path("run.json"));
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let mut account = read(&summary);
+    fits("summary", &account);
+    account["later"] = json!(1);
+    account["calls"]["later"] = json!(1);
+    account["advice"][0]["later"] = json!(1);
+    account["advice"].as_array_mut().unwrap().push(json!({"kind": "later", "rows": 1, "text": "do this"}));
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json");
+    assert!(jsonschema::is_valid(&read(&schema), &account), "{account:#}");
+    account["advice"][1] = json!({"kind": "rounded", "text": "do this"});
+    assert!(!jsonschema::is_valid(&read(&schema), &account), "a kind that is known lacks its field");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What a run advises at its end, in its closing lines and in its summary.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
 
 use dingmap::sandbox::script::Answer;
 use serde_json::{Value, json};
@@ -73,4 +75,50 @@ fn connections_that_break_are_told_and_rows_that_failed() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("\n12 of 21 calls met a connection that broke"), "{}", ended.stderr);
     assert_eq!(account(&summary)["advice"][0]["kind"], json!("line"));
+}
+
+/// Whoever does what is advised gets the answers that they were missing, and nobody else's.
+#[test]
+fn rows_that_failed_are_asked_again_by_the_same_command() {
+    let mut script = unlimited();
+    script.turn("13900000003", vec![Answer::code(-1)]);
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
+    let output = desk.path("o $3.csv");
+    let flags = ["-c", "other", "-j", "1", "--max-retries", "0"];
+    let ended = run(api.resolve(&input, &output).args(flags));
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let advised = format!(
+        "\none row failed; to ask it alone once more, run the same command with '{}' as its input and --retry-failed, \
+         without --output\n",
+        output.display()
+    );
+    assert!(ended.stderr.contains(&advised), "{}", ended.stderr);
+    let mut again = api.resolve_without_output(&api.endpoint(), &output);
+    let ended = run(again.args(flags).arg("--retry-failed"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let asked: Vec<_> = api.ledger().calls().iter().map(|call| call.number.to_string()).collect();
+    assert_eq!(asked, ["13900000003", "13900000004", "13900000003"]);
+}
+
+#[test]
+fn a_file_that_the_same_command_does_not_read_is_not_advised() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, output) = (desk.file("in.csv", staff(2) + "13900000094\n"), desk.path("out.csv"));
+    let both = ["-e", "utf-8", "--output-encoding", "gb18030"];
+    for (place, flags) in [
+        (&*output, &both[..]),
+        (&output, &["--flexible"]),
+        (Path::new("-"), &[]),
+        (Path::new("/dev/stdout"), &[]),
+        (Path::new("/dev/null"), &[]),
+    ] {
+        let out = File::create(desk.path("rows.csv")).unwrap();
+        let mut command = api.resolve(&input, place);
+        command.args(flags).args(["--max-retries", "0"]).stdout(out).stderr(Stdio::piped());
+        let ended = command.spawn().unwrap().wait_with_output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(4), "{place:?} {flags:?}: {told}");
+        assert!(told.contains("add --max-age 1d") && !told.contains("--retry-failed"), "{place:?}: {told}");
+    }
 }

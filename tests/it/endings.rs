@@ -14,7 +14,7 @@ use dingmap::api::token::{Grant, NoToken, TokenCall};
 use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
-use dingmap::engine::ending::End;
+use dingmap::engine::ending::{End, Halt};
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
@@ -85,18 +85,19 @@ fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after:
         }
         let _open = (inlet == Inlet::Open).then_some(sender);
         let (chunks, mut out) = mpsc::channel(1024);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Halt::No);
         tokio::spawn(async move {
             if let Some(after) = stop_after {
                 tokio::time::sleep(after).await;
-                let _ = stop.send(true);
+                let _ = stop.send(Halt::Soon);
             }
             std::future::pending::<()>().await;
         });
         let (started, pace) = (Instant::now(), Pace::new("unlimited".parse().unwrap()));
         let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
         let run = pipeline::run(settings, Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
-        let (report, end) = run.await.unwrap();
+        let (report, end) = run.await;
+        let end = end.unwrap();
         let took = started.elapsed();
         let mut rows = 0;
         while let Some(chunk) = out.recv().await {
@@ -166,7 +167,7 @@ fn patience_ends_a_run_whose_limit_never_lifts() {
     let (report, end, rows, took) = play(far, bounds, 50, Inlet::Whole, None);
     assert!(matches!(end, End::PatienceUsedUp { .. }), "{end:?}");
     assert!(report.held() <= Duration::from_secs(30) && took < Duration::from_mins(1));
-    assert_eq!((report.rows(Status::Pending), report.holds), (50, 31), "30 of a second, and one too many");
+    assert_eq!((report.rows(Status::Pending), report.holds()), (50, 31), "30 of a second, and one too many");
     assert_eq!(rows, 50);
 }
 

@@ -42,13 +42,10 @@ fn a_hold_is_among_what_a_program_reads() {
     script.calls.insert(20, Answer::Http { status: 429, headers, body: String::new() });
     let (api, desk) = (Api::new(script), Desk::new());
     let input = desk.file("staff.csv", staff(40));
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--progress", "json"]));
+    // Programs get a word that does not follow the language.
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--progress", "json", "--lang", "zh"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains(r#""held_by":"a limit of the host or of a proxy, told by HTTP""#),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains(r#""held_by":"proxy""#), "{}", ended.stderr);
 }
 
 #[test]

@@ -48,6 +48,12 @@ fn is_inert(page: &Html) {
     assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline'"), "{policy}");
 }
 
+/// What a page says that a flag was set to.
+fn set(page: &Html, flag: &str) -> String {
+    let at = texts(page, ".settings th code").iter().position(|told| told == flag).unwrap();
+    texts(page, ".settings td")[at].clone()
+}
+
 /// Rows that come to every status, meet a limit and fail in every way.
 fn eventful() -> (Script, String) {
     let mut script = unlimited();
@@ -118,9 +124,7 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
         assert!(!secret.is_empty() && !written.contains(secret), "{secret}");
     }
     for (flag, value) in [("--max-retries", "1"), ("--rate", "unlimited"), ("--retry-max", "50ms")] {
-        let flags = texts(&page, ".settings th code");
-        let at = flags.iter().position(|told| told == flag).unwrap();
-        assert_eq!(texts(&page, ".settings td")[at], value);
+        assert_eq!(set(&page, flag), value);
     }
 }
 
@@ -238,10 +242,30 @@ fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
     let ended = run(command.args(["--retry-failed", "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let page = page(&report);
-    assert_eq!(texts(&page, ".group.bad_number tbody td"), ["4", "40104", "无效手机号"]);
+    assert_eq!(texts(&page, ".group.bad_number tbody td"), ["4", "139****0092", "40104", "无效手机号"]);
     assert_eq!(texts(&page, ".group.failed tbody td")[..2], ["6", "139****0094"]);
     let invalid = texts(&page, ".group.invalid tbody td");
     assert!(invalid[0] == "5" && invalid[1].starts_with("not a phone number"), "{invalid:?}");
+}
+
+#[test]
+fn settings_are_told_as_one_types_them() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", "mobile,工号\n13900000000,7\n");
+    let report = desk.path("run.html");
+    let typed = [
+        ("--rate", "20"),
+        ("--expect", "工号"),
+        ("--failed", "-"),
+        ("--output-encoding", "GB18030"),
+        ("--fail-on", "not-found"),
+    ];
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(typed.map(<[&str; 2]>::from).as_flattened()).arg("--report").arg(&report));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    for (flag, value) in typed {
+        assert_eq!(set(&page(&report), flag), value, "{flag}");
+    }
 }
 
 #[test]

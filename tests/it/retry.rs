@@ -68,7 +68,7 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
     };
     assert_eq!(same(&first), same(RESOLVED));
     let told = format!(
-        "3 rows failed; to ask them alone once more: dingmap resolve {} --retry-failed",
+        "3 rows failed; to ask them alone once more, run the same command with {} as its input and --retry-failed, ",
         file.display()
     );
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);

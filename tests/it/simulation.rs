@@ -15,7 +15,7 @@ use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::refusal::Refusal;
 use dingmap::domain::report::Report;
-use dingmap::engine::ending::End;
+use dingmap::engine::ending::{End, Halt};
 use dingmap::engine::event::Event;
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
@@ -227,7 +227,7 @@ fn play(
     stage::paused().block_on(async move {
         let (sheets_in, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
         let (chunks, mut chunks_out) = mpsc::channel::<Chunk<()>>(2);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Halt::No);
         let mut dice = fastrand::Rng::with_seed(settings.seed ^ 1);
         let feeding = tokio::spawn(async move {
             let per_row = NonZeroUsize::new(rows[0].len()).unwrap();
@@ -260,7 +260,7 @@ fn play(
         if let Some(after) = stop_after {
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
-                let _ = stop.send(true);
+                let _ = stop.send(Halt::Soon);
                 std::future::pending::<()>().await;
             });
         }
@@ -277,7 +277,8 @@ fn play(
         let mut known = Known::default();
         let ends = Ends { sheets: &mut sheets, chunks };
         let run = pipeline::run(settings, remote, pace, &mut known, ends, stopped, announce);
-        let (report, end) = run.await.unwrap();
+        let (report, end) = run.await;
+        let end = end.unwrap();
         drop(sheets);
         feeding.await.unwrap();
         let out = taking.await.unwrap();

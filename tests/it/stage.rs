@@ -9,7 +9,7 @@ use dingmap::api::rate::Rate;
 use dingmap::domain::mobile::{Home, Mobile};
 use dingmap::domain::report::Report;
 use dingmap::engine::backoff::Retries;
-use dingmap::engine::ending::End;
+use dingmap::engine::ending::{End, Halt};
 use dingmap::engine::event::Event;
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
@@ -63,8 +63,9 @@ pub(crate) async fn perform<R: Remote>(
     });
     let (chunks, mut out) = mpsc::channel(16);
     tokio::spawn(async move { while out.recv().await.is_some() {} });
-    let (_stop, stopped) = watch::channel(false);
+    let (_stop, stopped) = watch::channel(Halt::No);
     let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
     let run = pipeline::run(settings, remote, Pace::new(rate), &mut known, ends, stopped, announce);
-    run.await.unwrap()
+    let (report, end) = run.await;
+    (report, end.unwrap())
 }

@@ -187,7 +187,7 @@ fn one_rest_holds_everybody_for_as_long_as_was_said() {
         let refused = calls.iter().filter(|(_, throttled)| *throttled).count();
         assert!((2..=WORKERS).contains(&refused), "{name}: {refused} of those that were under way");
         assert_eq!(
-            (report.holds, calls.len()),
+            (report.holds(), calls.len()),
             (1, ROWS + refused),
             "{name}: one rest, and each call once more"
         );

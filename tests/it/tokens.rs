@@ -272,7 +272,7 @@ fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
     let expected = [current, current, current, current, older, older, current];
     assert_eq!(played.state.calls, expected);
     assert!(played.took > Duration::from_mins(5) && played.took < Duration::from_mins(6));
-    assert_eq!((played.state.rejected, played.report.holds), (WORKERS, 1));
+    assert_eq!((played.state.rejected, played.report.holds()), (WORKERS, 1));
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_renewal_and_lookups_that_meet_one_ban_are_held_once() {
         Rules { fresh_for: Duration::from_secs(10), extends: true, banned: Some(ban), ..Rules::default() };
     let Played { report, end, took, state } = play(rules, "20", 400, 0);
     assert!(matches!(end, End::Finished), "{end:?}");
-    assert_eq!((report.rows(Status::Found), report.holds), (400, 1));
+    assert_eq!((report.rows(Status::Found), report.holds()), (400, 1));
     assert!(state.banned > 1 && report.calls == 400 + state.banned as u64);
     assert_eq!(report.held().as_secs(), 300);
     assert!(took > Duration::from_secs(320) && took < Duration::from_secs(330), "{took:?}");

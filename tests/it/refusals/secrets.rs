@@ -232,6 +232,42 @@ fn an_unknown_code_for_everybody_names_nobody() {
     assert!(ended.stderr.contains("no rule for") && !ended.stderr.contains("512345"), "{}", ended.stderr);
 }
 
+/// Without a plus, or without its country code, nothing tells such a number but that it was asked: also in a row whose answer is
+/// an earlier run's.
+#[test]
+fn what_is_left_of_rows_quotes_no_number_however_it_is_spelt() {
+    let answers = [-1, 60121, 40104, 50002, 34567];
+    let mut script = unlimited();
+    let numbers: Vec<_> = (0..answers.len()).map(|n| format!("+852-512345{n}7")).collect();
+    for (number, answer) in numbers.iter().zip(answers) {
+        let national = &number[5..];
+        let long = "x".repeat(596);
+        let quoted = format!("no 852{national}, {national}, 00852 {national} {long}{national}");
+        script.turn(number, vec![code(answer, &quoted); 9]);
+    }
+    let (api, desk) = (Api::new(script), Desk::new());
+    let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let (output, again) = (desk.path("out.csv"), desk.path("again.csv"));
+    for (input, output, more) in [(&input, &output, None), (&output, &again, Some("--retry-failed"))] {
+        let papers = ["run.html", "run.json", "run.prom", "run.log"].map(|name| desk.path(name));
+        let mut command = api.resolve(input, output);
+        command.args(["-vvv", "--max-retries", "1"]).args(more);
+        for (flag, paper) in ["--report", "--summary", "--metrics", "--log-file"].iter().zip(&papers) {
+            command.arg(flag).arg(paper);
+        }
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+        let told = papers.map(|paper| fs::read_to_string(paper).unwrap());
+        assert!(told[0].matches("+852-51****").count() == answers.len(), "{}", told[0]);
+        assert!(told[0].matches("no ****, ****, ****xxx").count() == answers.len(), "{}", told[0]);
+        for text in told.iter().chain([&ended.stderr]) {
+            assert!(!text.contains("512345"), "{text}");
+        }
+        // The output is the place for them.
+        assert!(fs::read_to_string(output).unwrap().contains("no 85251234507"));
+    }
+}
+
 #[test]
 fn no_failure_of_a_token_call_shows_a_secret() {
     for (place, answer) in tokens().into_iter().enumerate() {

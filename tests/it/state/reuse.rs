@@ -305,7 +305,7 @@ fn what_failed_can_be_asked_again_alone_and_that_is_said() {
     let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
     let (_, ended) = calls_of(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let way = format!("dingmap resolve {} --retry-failed", output.display());
+    let way = format!("the same command with {} as its input and --retry-failed, ", output.display());
     assert!(ended.stderr.contains(&way), "{}", ended.stderr);
     // Where the rows have gone nobody knows where, the state has to do.
     let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];
