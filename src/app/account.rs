@@ -305,6 +305,7 @@ fn repeat(cause: Repeat) -> &'static str {
     match cause {
         Repeat::Answer => "transient",
         Repeat::Line => "line",
+        Repeat::Foreign => "foreign",
         Repeat::Throttled => "throttled",
         Repeat::Token => "token",
         Repeat::Unknown => "unknown_code",

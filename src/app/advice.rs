@@ -74,6 +74,13 @@ pub enum Advice {
         /// Of so many.
         of: u64,
     },
+    /// What came was no answer of the API.
+    Foreign {
+        /// So many calls had to be repeated for that.
+        calls: u64,
+        /// Of so many.
+        of: u64,
+    },
     /// Throttling held the run.
     Throttled {
         /// The limit so often.
@@ -118,6 +125,14 @@ pub enum Advice {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it like this")]
 fn worded<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(limit(*cause))
+}
+
+fn foreign(calls: u64, of: u64) -> String {
+    tr!(
+        "{calls} of {of} calls got a reply that was no answer of the API: does a proxy or a login page stand in between?",
+        calls,
+        of
+    )
 }
 
 /// A file's name as a shell takes it for one word.
@@ -184,6 +199,7 @@ impl Advice {
                 calls,
                 of
             ),
+            Self::Foreign { calls, of } => foreign(calls, of),
             Self::Throttled { holds, limit: Limit::App, others: true, .. } => {
                 tr!("held once by 90018: another program uses this app's quota; give --rate what it leaves"
                     | "held {n} times by 90018: another program uses this app's quota; give --rate what it leaves"

@@ -30,7 +30,14 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", display_order = 100, global = true)]
     pub config: Option<PathBuf>,
     /// The profile in that file to use, by its name
-    #[arg(long, value_name = "NAME", env = "DINGMAP_PROFILE", display_order = 100, global = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DINGMAP_PROFILE",
+        display_order = 100,
+        hide_short_help = true,
+        global = true
+    )]
     pub profile: Option<String>,
     /// Tell each flag's value and where it comes from, and run nothing
     #[arg(long, env = "DINGMAP_PRINT_CONFIG", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, global = true, help_heading = "Messages")]
@@ -264,7 +271,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// A duration above zero.
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err(tr!("must be more than zero")),
+        Duration::ZERO => Err(tr!("must be more than zero; write a number and a unit, such as 10s")),
         some => Ok(some),
     }
 }

@@ -220,7 +220,10 @@ pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Resul
 /// Usage (2) for backoff bounds that contradict each other.
 pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
     if args.retry_min > args.retry_max {
-        return Err(Failure::new(Exit::Usage, tr!("--retry-min is longer than --retry-max")));
+        return Err(Failure::new(
+            Exit::Usage,
+            tr!("--retry-min is longer than --retry-max: lower the one, or raise the other"),
+        ));
     }
     let workers = usize::from(args.workers);
     Ok(Settings {

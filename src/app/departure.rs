@@ -72,7 +72,14 @@ fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
 }
 
 fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
-    if moment > *now { Ok(moment) } else { Err(tr!("{moment} has passed", moment = clock(&moment))) }
+    if moment > *now {
+        Ok(moment)
+    } else {
+        Err(tr!(
+            "{moment} has passed; name a later one, or leave --start-at out to begin at once",
+            moment = clock(&moment)
+        ))
+    }
 }
 
 /// What to say where a run that starts at `now` would call in the busy minutes; `rows` is how many the input has, where that

@@ -2,7 +2,8 @@
 //! to `reconcile`.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,15 @@ use crate::domain::mobile::Rules;
 use crate::reconcile::comparing::{Tally, compare};
 use crate::reconcile::reading::{Lines, ReconcileError, Table, beside, key, read};
 use crate::reconcile::watch::{Side, Watch};
+use crate::table::columns::USUAL;
 use crate::table::draft::directory;
 use crate::table::layout::Options;
 use crate::table::sink::SinkError;
 use crate::table::source::Source;
 use crate::table::target::{Output, Target};
+
+/// So many bytes of an output that is there already are looked at, for its header.
+const HEAD: u64 = 64 << 10;
 
 /// Runs the command: whether there are differences.
 ///
@@ -42,6 +47,7 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
             tr!("only one of OLD and NEW can be standard input; name a file"),
         ));
     }
+    spared(&args.output)?;
     let (old, new) = (open(args, &args.old)?, open(args, &args.new)?);
     terminal.say(&opening(args, [&old, &new]));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -79,6 +85,30 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         _ if tally.differs() => Ok(Exit::Differs),
         _ => Ok(Exit::Done),
     }
+}
+
+/// Leaves alone a file that `resolve` wrote: the variable of --output is one for both commands, and would have such a file replaced
+/// by differences.
+fn spared(output: &Path) -> Result<(), Failure> {
+    let mut begin = Vec::new();
+    // Of a pipe there is nothing to lose. What cannot be read is told where it cannot be written.
+    let file = fs::metadata(output).is_ok_and(|found| found.is_file()).then(|| File::open(output).ok());
+    if let Some(Some(file)) = file {
+        let _ = file.take(HEAD).read_to_end(&mut begin);
+    }
+    // The names are ASCII, of which UTF-16 has a zero beside every byte.
+    begin.retain(|byte| *byte != 0);
+    let begin = String::from_utf8_lossy(&begin);
+    if !begin.lines().any(|line| USUAL.iter().all(|name| line.contains(name))) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        tr!(
+            "--output (DINGMAP_OUTPUT, which resolve reads too): {path} is a file that resolve wrote, and differences do not replace it; name another file with -o, or delete this one first",
+            path = output.display()
+        ),
+    ))
 }
 
 /// Opens one of the files. It has a header, since its columns are found by that.

@@ -100,11 +100,17 @@ impl Failure {
 }
 
 /// What to tell about a run that ended before all rows had their answers; none for one that finished. `endpoint`
-/// is where the calls went, and `signal` what interrupted, if that happened.
+/// is where the calls went, `signal` what interrupted, if that happened, and `kept` whether another run has the answers.
 #[must_use]
-pub fn early(end: &End, endpoint: &str, signal: Option<Signal>) -> Option<Failure> {
+pub fn early(end: &End, endpoint: &str, signal: Option<Signal>, kept: bool) -> Option<Failure> {
     let (exit, text) = match end {
         End::Finished => return None,
+        End::CallsUsedUp if !kept => (
+            Exit::Limit,
+            tr!(
+                "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again with a higher --max-calls, or with a --state file, where the next run finds what was answered."
+            ),
+        ),
         End::CallsUsedUp => (
             Exit::Limit,
             tr!(
@@ -242,11 +248,7 @@ fn remedy_text(remedy: Remedy) -> String {
 /// everything that could be a mobile number masked, however it is spelt.
 #[must_use]
 pub fn shown(message: &str) -> String {
-    let plain = |c: char| match c {
-        '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-        c if c.is_control() => ' ',
-        c => c,
-    };
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
     let clean: String = message.chars().map(plain).collect();
     // Last, since what is cut off of a number leaves one that is not masked.
     hidden(&clean).chars().take(600).collect()
@@ -308,6 +310,13 @@ mod tests {
     }
 
     #[test]
+    fn who_keeps_nothing_is_not_told_to_go_on() {
+        let told = |kept| early(&End::CallsUsedUp, "https://e", None, kept).unwrap().error.to_string();
+        assert!(told(true).contains("as many more") && !told(true).contains("--state"));
+        assert!(told(false).contains("--state") && !told(false).contains("as many more"));
+    }
+
+    #[test]
     fn every_way_to_stop_says_what_to_do() {
         let code = crate::domain::outcome::Code::Number(1);
         let fatal = |remedy| Stop::Fatal { remedy, code: code.clone(), message: "m".into() };
@@ -335,7 +344,7 @@ mod tests {
             (Stop::Untrusted("m".into()), 1, "Nothing was sent to it. "),
             (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
-            let failure = early(&End::Stopped(stop), "https://e", None).unwrap();
+            let failure = early(&End::Stopped(stop), "https://e", None, true).unwrap();
             assert_eq!(failure.exit.status(), status, "{word}");
             assert!(failure.error.to_string().contains(word), "{}", failure.error);
         }

@@ -212,7 +212,7 @@ pub struct Diff {
     pub key: Option<ColumnChoice>,
     /// Exit with 11 where more than this share was lost: 5%
     ///
-    /// It is that of OLD's rows which were changed, lost or removed: 5%, 0.5%, 0.05
+    /// It is that of OLD's rows which were changed, lost or removed, or could not be compared: 5%, 0.5%, 0.05
     #[arg(long, value_name = "P", env = "DINGMAP_MAX_CHANGE")]
     pub max_change: Option<Share>,
     /// The column with the numbers [default: detected]
@@ -257,8 +257,8 @@ fn age(text: &str) -> Result<Duration, String> {
 pub fn no_duration(error: &humantime::DurationError) -> String {
     use humantime::DurationError::{Empty, InvalidCharacter, NumberExpected, NumberOverflow, UnknownUnit};
     match error {
-        InvalidCharacter(at) => tr!("invalid character at {at}", at),
-        NumberExpected(at) => tr!("expected number at {at}", at),
+        InvalidCharacter(at) => tr!("invalid character at {at}", at = at + 1),
+        NumberExpected(at) => tr!("expected number at {at}", at = at + 1),
         UnknownUnit { unit, value, .. } if unit.is_empty() => {
             tr!("time unit needed, for example {value}sec or {value}ms", value)
         }
@@ -278,7 +278,7 @@ fn status(text: &str) -> Result<Status, String> {
     let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
     kept.into_iter()
         .find(|status| status.name() == text.replace('-', "_"))
-        .ok_or_else(|| tr!("one of {names}", names = kept.map(Status::name).join(", ")))
+        .ok_or_else(|| tr!("one of {names}", names = kept.map(Status::name).join(&tr!("list" => ", "))))
 }
 
 #[cfg(test)]

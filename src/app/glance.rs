@@ -10,6 +10,7 @@ use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::rounded;
+use crate::app::language::Language;
 use crate::domain::outcome::Status;
 use crate::domain::report::limit;
 use crate::domain::verdict::Limit;
@@ -103,7 +104,12 @@ impl Glance {
                 _ => 4,
             };
             if rows > 0 || usual {
-                parts.push((rank, format!("{} {rows}", status.name().replace('_', " "))));
+                // Elsewhere than in English the names are no words, and are told as they stand in the file.
+                let name = match Language::spoken() {
+                    Language::English => status.name().replace('_', " "),
+                    Language::Chinese => status.name().to_owned(),
+                };
+                parts.push((rank, format!("{name} {rows}")));
             }
         }
         if self.retrying > 0 {

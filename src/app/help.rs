@@ -99,7 +99,7 @@ pub const MAN: &str = "Examples:
 pub fn arranged(command: Command, args: &[OsString]) -> Command {
     let long = args.iter().any(|arg| arg == "--help" || arg == "help");
     let each = |arg: Arg| {
-        let special = arg.get_help_heading().is_some();
+        let special = arg.get_help_heading().is_some() || arg.is_hide_short_help_set();
         arg.hide_env(!long).hide_short_help(special)
     };
     command.mut_args(each).mut_subcommands(|below| arranged(below, args))

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 use tr::tr;
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::api::http::{Root, Route, Settings};
 use crate::app::cli::Resolve;
@@ -20,7 +20,12 @@ use crate::app::exit::{Exit, Failure};
 pub fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
     // The text is not repeated: a URL can have a password in it.
-    let url = Url::parse(text).map_err(|error| wrong(&tr!("not a URL: {cause}", cause = error)))?;
+    let url = Url::parse(text).map_err(|error| {
+        wrong(&tr!(
+            "not a URL ({cause}); write scheme, host and port, such as https://oapi.dingtalk.io",
+            cause = malformed(error)
+        ))
+    })?;
     let bare = url.username().is_empty() && url.password().is_none() && url.host().is_some();
     if !bare || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong(&tr!("only scheme, host and port, such as https://oapi.dingtalk.io")));
@@ -31,7 +36,23 @@ pub fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
         "http" => Err(wrong(&tr!(
             "http:// would send the token and the numbers in clear; use https://, or an address on this machine, or accept that with --insecure-http"
         ))),
-        _ => Err(wrong(&tr!("the address begins with https://"))),
+        _ => {
+            let text = tr!(
+                "{address}: the address begins with https://, such as https://oapi.dingtalk.io",
+                address = url
+            );
+            Err(wrong(&text))
+        }
+    }
+}
+
+/// Why a text is no URL.
+fn malformed(error: ParseError) -> String {
+    match error {
+        ParseError::InvalidPort => tr!("invalid port number"),
+        ParseError::EmptyHost => tr!("empty host"),
+        ParseError::RelativeUrlWithoutBase => tr!("it does not begin with https://"),
+        other => other.to_string(),
     }
 }
 

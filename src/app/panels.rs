@@ -230,6 +230,7 @@ fn repeated(cause: Repeat) -> String {
     match cause {
         Repeat::Answer => tr!("a transient answer of the API"),
         Repeat::Line => tr!("a failure of the line"),
+        Repeat::Foreign => tr!("a reply that was no answer of the API"),
         Repeat::Throttled => tr!("throttling"),
         Repeat::Token => tr!("a token that was not accepted"),
         Repeat::Unknown => tr!("an unknown code"),

@@ -96,7 +96,7 @@ impl Presets {
         let folder = path.parent().unwrap_or(Path::new(""));
         let file = File { path, text, folder, cli };
         let table = DeTable::parse(text)
-            .map_err(|error| file.wrong(error.span().map_or(0, |span| span.start), error.message()))?;
+            .map_err(|error| file.malformed(error.span().map_or(0, |span| span.start), error.message()))?;
         let mut presets = Vec::new();
         let all = Part { profile: None, command: None, counts: true };
         file.part(table.get_ref(), all, profile, &mut presets)?;
@@ -122,7 +122,7 @@ impl Presets {
                             "--profile: {path} has no profile {wanted}; it has {known}",
                             path,
                             wanted,
-                            known = known.join(", ")
+                            known = known.join(&tr!("list" => ", "))
                         ),
                     },
                 ))
@@ -209,6 +209,13 @@ impl File<'_> {
     /// A mistake at the byte `at`.
     fn wrong(&self, at: usize, what: &str) -> Failure {
         Failure::new(Exit::Usage, format!("{}:{}: {what}", self.path.display(), self.line(at)))
+    }
+
+    /// What is no TOML at the byte `at`, in the words of its reader, which are English.
+    fn malformed(&self, at: usize, cause: &str) -> Failure {
+        let before = self.text.get(..at).unwrap_or_default();
+        let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
+        self.wrong(at, &tr!("not TOML at column {column}: {cause}", column, cause))
     }
 
     fn line(&self, at: usize) -> usize {

@@ -2,6 +2,7 @@
 //! are here. What it has no words for is told as clap tells it, in English. Leaves exit statuses to `start`.
 
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 
@@ -11,6 +12,7 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorFormatter, ErrorKind};
 use tr::tr;
 
 use crate::app::language::Language;
+use crate::app::wording::gap;
 
 /// A refusal in words of our own, framed as clap frames its own.
 #[must_use]
@@ -25,16 +27,81 @@ pub fn refusal(mut command: Command, kind: ErrorKind, text: String) -> Error {
     error
 }
 
+/// What clap refuses, with what it does not know of: that a value is one of the environment, which nobody typed, and that a flag is
+/// one of another command. `args` are what was typed.
+#[must_use]
+pub fn enlightened(mut error: Error, cli: &Command, args: &[OsString]) -> Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let told = text(ContextKind::InvalidArg);
+    let tip = match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            variable(cli, &told, &text(ContextKind::InvalidValue), args)
+                .map(|name| tr!("this value is that of the variable {name}", name))
+        }
+        ErrorKind::UnknownArgument => {
+            let flag = told.split('=').next().unwrap_or_default();
+            let commands = holders(cli, flag.strip_prefix("--").unwrap_or_default());
+            (!commands.is_empty()).then(|| {
+                let commands = commands.join(&tr!("list" => ", "));
+                tr!("{flag} is a flag of {commands}", flag, commands)
+            })
+        }
+        _ => None,
+    };
+    if let Some(tip) = tip {
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
+/// The variable that has this value of a flag, which clap tells as `--rate <N>`, where the flag was not typed.
+fn variable(command: &Command, told: &str, value: &str, args: &[OsString]) -> Option<String> {
+    let own = command.get_arguments().find_map(|arg| {
+        let long = format!("--{}", arg.get_long()?);
+        let name = arg.get_env()?.to_str()?;
+        let typed = |word: &OsString| {
+            let word = word.to_string_lossy();
+            let short = arg.get_short().is_some_and(|short| word.starts_with(&format!("-{short}")));
+            short || word == long || word.starts_with(&format!("{long}="))
+        };
+        let set = std::env::var_os(name)? == value;
+        let this = told.split(' ').any(|word| word.trim_end_matches("...") == long);
+        (this && set && !args.iter().any(typed)).then(|| name.to_owned())
+    });
+    own.or_else(|| command.get_subcommands().find_map(|below| variable(below, told, value, args)))
+}
+
+/// The commands that have a flag of this long name.
+fn holders(command: &Command, long: &str) -> Vec<String> {
+    let below = command.get_subcommands().flat_map(|below| {
+        let name = below.get_name();
+        let own = below.get_arguments().any(|arg| arg.get_long() == Some(long)).then(|| name.to_owned());
+        let inner = holders(below, long).into_iter().map(move |inner| format!("{name} {inner}"));
+        own.into_iter().chain(inner)
+    });
+    below.collect()
+}
+
 /// Prints what clap says, an error or help, to where it belongs.
 ///
 /// # Errors
 /// Where that cannot be written to.
-pub fn print(mut error: Error) -> io::Result<()> {
-    let what = if Language::spoken() == Language::English { None } else { what(&error) };
-    let Some(what) = what else { return error.print() };
-    let text = framed(&error, &what);
-    error.insert(ContextKind::Custom, ContextValue::StyledStr(text));
-    error.apply::<Told>().print()
+pub fn print(error: &Error) -> io::Result<()> {
+    let what = if Language::spoken() == Language::English { None } else { what(error) };
+    let text = match what {
+        Some(what) => framed(error, &what),
+        None if Language::spoken() == Language::English => return error.print(),
+        // clap has a colon of its own behind headings.
+        None => error.render().ansi().to_string().replace(":\u{1b}[0m", "：\u{1b}[0m").into(),
+    };
+    // Help is a message of its own, which a formatter is not asked for.
+    let mut told = Error::<Told>::new(error.kind()).with_cmd(&Command::new("dingmap"));
+    told.insert(ContextKind::Custom, ContextValue::StyledStr(text));
+    told.print()
 }
 
 /// What clap says, on one line and without usage, for who tells himself where that is.
@@ -68,19 +135,20 @@ impl ErrorFormatter for Told {
 fn framed(error: &Error, what: &str) -> StyledStr {
     let styles = Styles::styled();
     let (bad, good, heading) = (styles.get_error(), styles.get_valid(), styles.get_usage());
-    let mut text = format!("{bad}{}{bad:#} {what}", tr!("error:"));
+    let mut text = format!("{bad}{}{bad:#}{}{what}", tr!("error:"), gap(&tr!("error:")));
     let tips = tips(error);
     if !tips.is_empty() {
         text.push('\n');
     }
     for tip in tips {
         // Writing to a string does not fail.
-        let _ = write!(text, "\n  {good}{}{good:#} {tip}", tr!("tip:"));
+        let _ = write!(text, "\n  {good}{}{good:#}{}{tip}", tr!("tip:"), gap(&tr!("tip:")));
     }
     if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
         let usage = usage.to_string();
         let usage = usage.strip_prefix("Usage:").unwrap_or(&usage);
-        let _ = write!(text, "\n\n{heading}{}{heading:#}{}", tr!("Usage:"), usage.trim_end());
+        let gap = gap(&tr!("Usage:"));
+        let _ = write!(text, "\n\n{heading}{}{heading:#}{gap}{}", tr!("Usage:"), usage.trim());
     }
     let more = tr!("For more information, try '{flag}'.", flag = "--help");
     let _ = write!(text, "\n\n{more}\n");
@@ -101,8 +169,12 @@ fn what(error: &Error) -> Option<String> {
         return Some(own.to_owned());
     }
     let (arg, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-    let named = |heading: String, names: Vec<String>| {
-        if names.is_empty() { String::new() } else { format!("\n  [{heading}: {}]", names.join(", ")) }
+    let named = |tell: fn(String) -> String, names: Vec<String>| {
+        if names.is_empty() {
+            String::new()
+        } else {
+            "\n  ".to_owned() + &tell(names.join(&tr!("list" => ", ")))
+        }
     };
     let below = |names: Vec<String>| names.iter().fold(String::new(), |text, name| text + "\n  " + name);
     Some(match error.kind() {
@@ -117,7 +189,7 @@ fn what(error: &Error) -> Option<String> {
             } else {
                 tr!("invalid value '{value}' for '{arg}'", value, arg)
             };
-            what + &named(tr!("possible values"), list(ContextKind::ValidValue))
+            what + &named(|names| tr!("[possible values: {names}]", names), list(ContextKind::ValidValue))
         }
         ErrorKind::ValueValidation => {
             let (arg, value) = (arg?, value?);
@@ -147,7 +219,7 @@ fn what(error: &Error) -> Option<String> {
         ErrorKind::MissingSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
             tr!("'{name}' requires a subcommand but one was not provided", name)
-                + &named(tr!("subcommands"), list(ContextKind::ValidSubcommand))
+                + &named(|names| tr!("[subcommands: {names}]", names), list(ContextKind::ValidSubcommand))
         }
         ErrorKind::ArgumentConflict => {
             let arg = arg?;
@@ -187,7 +259,7 @@ fn tips(error: &Error) -> Vec<String> {
             _ => return,
         };
         let names: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
-        tips.push(tip(names.join(", ")));
+        tips.push(tip(names.join(&tr!("list" => ", "))));
     };
     similar(ContextKind::SuggestedSubcommand, |names| tr!("a similar subcommand exists: {names}", names));
     similar(ContextKind::SuggestedArg, |names| tr!("a similar argument exists: {names}", names));
@@ -200,6 +272,9 @@ fn tips(error: &Error) -> Vec<String> {
 
 /// A tip of clap's: what stands in its quotes differs from case to case, and the words around that are known.
 fn quoted(tip: &str) -> String {
+    if !tip.contains('\'') {
+        return Language::of_clap(tip);
+    }
     let (words, names): (Vec<_>, Vec<_>) = tip.split('\'').enumerate().partition(|(at, _)| at % 2 == 0);
     let words: Vec<_> = words.into_iter().map(|(_, words)| words).collect();
     let told = Language::of_clap(&words.join("'_'"));

@@ -59,6 +59,10 @@ pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
         wanted: config::wanted(args)?,
         targets: files::targets(args),
     };
+    if !args.sandbox {
+        // Before the input is gone through, which may take its time.
+        network::endpoint(&args.directory.endpoint, args.way.insecure_http)?;
+    }
     in_place::possible(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -236,7 +240,7 @@ impl Run<'_> {
         let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));
         let end = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
-        let early = early(&end, &endpoint, signalled);
+        let early = early(&end, &endpoint, signalled, self.memory != Memory::None);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
         let (findings, mut lacking) = (sinks.findings.clone(), 0);

@@ -15,7 +15,12 @@ use crate::app::exit::{Exit, Failure};
 /// Usage (2) for a file that cannot be read, is empty or has more than one line.
 pub fn read(path: &Path) -> Result<String, Failure> {
     let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
-    let bytes = fs::read(path).map_err(|error| Failure::new(Exit::Usage, say(&error.to_string())))?;
+    let bytes = fs::read(path).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            say(&tr!("{cause}; check the path, and that this user may read the file", cause = error)),
+        )
+    })?;
     let text = String::from_utf8(bytes).map_err(|_| {
         Failure::new(
             Exit::Usage,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use tr::tr;
 use tracing::info;
 
 use crate::app::cli::{Cli, Command};
@@ -44,8 +45,14 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Refused::File(failure)) => return ended(Err(failure), &Terminal::new(&usual, false)),
         Err(Refused::Line(error)) => {
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let told = refusal::print(error);
-            return if helped && told.is_ok() { Exit::Done.into() } else { Exit::Usage.into() };
+            let told = refusal::print(&error);
+            let Err(cause) = told else {
+                return if helped { Exit::Done.into() } else { Exit::Usage.into() };
+            };
+            let text = tr!("cannot write to standard output: {cause}", cause);
+            // What is no help goes to standard error, and so would this.
+            let exit = if helped { Exit::Output } else { Exit::Usage };
+            return ended(Err(Failure::new(exit, text)), &Terminal::new(&usual, false));
         }
     };
     let show = show(&cli.command).unwrap_or(&usual);

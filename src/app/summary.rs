@@ -193,6 +193,7 @@ fn again(cause: Repeat, count: u64) -> String {
     match cause {
         Repeat::Answer => tr!("{count} after a transient answer", count),
         Repeat::Line => tr!("{count} after a failure of the line", count),
+        Repeat::Foreign => tr!("{count} after a reply that was no answer of the API", count),
         Repeat::Throttled => tr!("{count} after throttling", count),
         Repeat::Token => tr!("{count} with a new token", count),
         Repeat::Unknown => tr!("{count} after an unknown code", count),

@@ -20,9 +20,9 @@ use crate::app::input::Reading;
 use crate::app::origin::{Counts, Origin};
 use crate::app::preset::Presets;
 use crate::app::printed::{printed, source};
-use crate::app::refusal::refusal;
+use crate::app::refusal::{enlightened, refusal};
 use crate::app::wording;
-use crate::table::columns::ColumnChoice;
+use crate::table::columns::{ColumnChoice, NoPattern};
 
 /// What the arguments come to.
 pub enum Typed {
@@ -133,17 +133,31 @@ impl<'a> Line<'a> {
         self.presets().ok()?.language()
     }
 
+    /// What a setting was given by: its flag, or the variable.
+    fn named<'b>(&self, flag: &'b str, variable: &'b str) -> &'b str {
+        let typed = self.args.iter().any(|arg| arg.to_string_lossy().starts_with(flag));
+        if typed { flag } else { variable }
+    }
+
     fn presets(&self) -> Result<Presets, Failure> {
         let Asked { config, profile, .. } = &self.asked;
         match (config, &self.text) {
             (Some(path), Some(Ok(text))) => Presets::read(path, text, profile.as_deref(), &Cli::command()),
             (Some(path), Some(Err(cause))) => Err(Failure::new(
                 Exit::Usage,
-                tr!(
-                    "--config {path}: {cause}; check the path, and that the file is text in UTF-8",
-                    path = path.display(),
-                    cause
-                ),
+                match cause.kind() {
+                    io::ErrorKind::InvalidData => tr!(
+                        "{flag} {path}: the file is not text in UTF-8; save it as that",
+                        flag = self.named("--config", "DINGMAP_CONFIG"),
+                        path = path.display()
+                    ),
+                    _ => tr!(
+                        "{flag} {path}: {cause}; check the path",
+                        flag = self.named("--config", "DINGMAP_CONFIG"),
+                        path = path.display(),
+                        cause
+                    ),
+                },
             )),
             _ if profile.is_some() => Err(Failure::new(
                 Exit::Usage,
@@ -176,7 +190,9 @@ fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refu
     if print {
         command = needing_nothing(command);
     }
-    let matches = wording::spoken(command).try_get_matches_from(args)?;
+    let matches = wording::spoken(command)
+        .try_get_matches_from(args)
+        .map_err(|error| enlightened(error, &Cli::command(), args))?;
     if print {
         return Ok(Typed::Settings(printed(&Cli::command(), &matches, presets)));
     }
@@ -184,6 +200,7 @@ fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refu
     let Some((name, given)) = matches.subcommand() else { return Ok(Typed::Run { cli, remark: None }) };
     let known = Cli::command();
     let holder = known.find_subcommand(name).unwrap_or(&known);
+    let refuse = |kind, text| refusal(told(name), kind, text);
     let found = |id: &str| {
         let arg = holder.get_arguments().find(|arg| arg.get_id() == id)?;
         let (origin, place) = presets.origin(arg, Some(name), given);
@@ -192,18 +209,18 @@ fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refu
     let origin = |id: &str| found(id).map_or(Origin::Default, |(origin, _)| origin);
     let mut remark = None;
     match &mut cli.command {
-        Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin)?,
-        Command::Diff(diff) => settle_columns(&mut diff.column, given)?,
+        Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin, refuse)?,
+        Command::Diff(diff) => settle_columns(&mut diff.column, given, refuse)?,
         Command::Resolve(resolve) => {
-            settle(&mut resolve.reading, &mut resolve.keep, given, origin)?;
+            settle(&mut resolve.reading, &mut resolve.keep, given, origin, refuse)?;
             let rehearses = resolve.sandbox;
-            settle_endpoint(resolve, origin)?;
-            let told = |id| found(id).map(|(_, source)| source).unwrap_or_default();
+            settle_endpoint(resolve, origin, refuse)?;
+            let from = |id| found(id).map(|(_, source)| source).unwrap_or_default();
             remark = (rehearses && !resolve.sandbox).then(|| {
                 tr!(
                     "sandbox ({sandbox}) is off because of endpoint ({endpoint}): the calls of this run are real",
-                    sandbox = told("sandbox"),
-                    endpoint = told("endpoint")
+                    sandbox = from("sandbox"),
+                    endpoint = from("endpoint")
                 )
             });
         }
@@ -225,13 +242,17 @@ fn needing_nothing(command: clap::Command) -> clap::Command {
 /// Of `sandbox` and `endpoint`, which exclude each other, the stronger one counts, save that a variable, which may have been
 /// set for other runs, makes no real run of one for which the file wants a rehearsal. A proxy's password is refused where
 /// everybody can read it.
-fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Result<(), clap::Error> {
+fn settle_endpoint(
+    resolve: &mut Resolve,
+    origin: impl Fn(&str) -> Origin,
+    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+) -> Result<(), clap::Error> {
     let typed = origin("proxy") == Origin::Flag;
     if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@')) {
         let text = tr!(
             "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
         );
-        return Err(refusal(Cli::command(), ErrorKind::ValueValidation, text));
+        return Err(refuse(ErrorKind::ValueValidation, text));
     }
     if resolve.sandbox {
         let endpoint = origin("endpoint");
@@ -241,7 +262,7 @@ fn settle_endpoint(resolve: &mut Resolve, origin: impl Fn(&str) -> Origin) -> Re
             Counts::Second => resolve.sandbox = false,
             Counts::Neither => {
                 let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
-                return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
+                return Err(refuse(ErrorKind::ArgumentConflict, text));
             }
         }
     }
@@ -254,6 +275,7 @@ fn settle(
     keep: &mut Keep,
     given: &ArgMatches,
     origin: impl Fn(&str) -> Origin,
+    refuse: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
     if keep.state.is_some() && keep.no_state {
         match origin("state").against(origin("no_state")) {
@@ -261,29 +283,37 @@ fn settle(
             Counts::Second => keep.state = None,
             Counts::Neither => {
                 let text = tr!("--state and --no-state exclude each other: give one of them");
-                return Err(refusal(Cli::command(), ErrorKind::ArgumentConflict, text));
+                return Err(refuse(ErrorKind::ArgumentConflict, text));
             }
         }
     }
-    settle_columns(&mut reading.column, given)
+    settle_columns(&mut reading.column, given, refuse)
 }
 
 /// Reads the columns that stand in a variable, a line each.
-fn settle_columns(chosen: &mut Vec<ColumnChoice>, given: &ArgMatches) -> Result<(), clap::Error> {
+fn settle_columns(
+    chosen: &mut Vec<ColumnChoice>,
+    given: &ArgMatches,
+    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+) -> Result<(), clap::Error> {
     if given.value_source("column") == Some(ValueSource::EnvVariable) {
         let lines = given.get_raw("column").into_iter().flatten();
-        *chosen = lines.flat_map(columns).collect::<Result<_, _>>()?;
+        let wrong = |error| refuse(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"));
+        *chosen = lines.flat_map(columns).collect::<Result<_, _>>().map_err(wrong)?;
     }
     Ok(())
 }
 
 /// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
-fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, clap::Error>> {
+fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, NoPattern>> {
     let text = text.to_string_lossy().into_owned();
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
-    lines.into_iter().map(|choice: Result<_, regex::Error>| {
-        choice.map_err(|error| {
-            refusal(Cli::command(), ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"))
-        })
-    })
+    lines.into_iter()
+}
+
+/// A command as it is typed, for its usage.
+fn told(name: &str) -> clap::Command {
+    let mut cli = Cli::command();
+    cli.build();
+    cli.find_subcommand(name).cloned().unwrap_or(cli)
 }

@@ -47,8 +47,9 @@ pub fn told(mut command: Command, width: usize) -> Command {
 fn walked(command: Command, width: usize) -> Command {
     let heading = command.get_styles().get_usage();
     let template = format!(
-        "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#} {{usage}}\n\n{{all-args}}{{after-help}}",
-        tr!("Usage:")
+        "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#}{}{{usage}}\n\n{{all-args}}{{after-help}}",
+        tr!("Usage:"),
+        gap(&tr!("Usage:"))
     );
     // Short help stands in a column of its own, beside the longest flag under the same heading.
     let mut beside = HashMap::new();
@@ -96,6 +97,12 @@ fn argument(arg: Arg, narrow: usize, wide: usize) -> Arg {
     let paragraphs = |parts: &[String], between: &str| {
         parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(between)
     };
+    // Under a heading of its own clap takes values for flags, and sorts them by name.
+    let place = arg.get_index();
+    let arg = match place {
+        Some(place) => arg.display_order(place),
+        None => arg,
+    };
     arg.help_heading(heading)
         .help(wrapped(&paragraphs(&short, " "), narrow))
         .long_help(wrapped(&paragraphs(&long, "\n\n"), wide))
@@ -118,13 +125,13 @@ impl Added {
     fn to(arg: &Arg) -> Self {
         let mut added = Self { values: None, explained: String::new(), others: Vec::new() };
         if let Some(name) = arg.get_env().filter(|_| !arg.is_hide_env_set()) {
-            added.others.push(format!("[{}: {}]", tr!("env"), name.display()));
+            added.others.push(tr!("[env: {name}]", name = name.display()));
         }
         let takes = arg.get_action().takes_values();
         if takes && !arg.is_hide_default_value_set() && !arg.get_default_values().is_empty() {
             let values: Vec<_> =
                 arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-            added.others.push(format!("[{}: {}]", tr!("default"), values.join(" ")));
+            added.others.push(tr!("[default: {values}]", values = values.join(" ")));
         }
         let mut possible = arg.get_possible_values();
         possible.retain(|value| takes && !value.is_hide_set() && !arg.is_hide_possible_values_set());
@@ -132,7 +139,7 @@ impl Added {
             return added;
         }
         let names: Vec<_> = possible.iter().map(PossibleValue::get_name).collect();
-        added.values = Some(format!("[{}: {}]", tr!("possible values"), names.join(", ")));
+        added.values = Some(tr!("[possible values: {names}]", names = names.join(&tr!("list" => ", "))));
         if possible.iter().any(|value| value.get_help().is_some()) {
             added.explained = tr!("Possible values:");
             for value in &possible {
@@ -143,6 +150,12 @@ impl Added {
         }
         added
     }
+}
+
+/// What stands behind a label: a wide colon brings its own space.
+#[must_use]
+pub fn gap(label: &str) -> &'static str {
+    if label.is_ascii() { " " } else { "" }
 }
 
 /// A text of the command line in the language that is spoken; the English one where there is none.
@@ -157,7 +170,12 @@ fn resettable(text: Option<String>) -> Resettable<StyledStr> {
 /// A text in lines of at most so many columns. clap breaks lines at spaces alone, of which Chinese has none.
 fn wrapped(text: &str, width: usize) -> String {
     let (mut done, mut line, mut from) = (String::new(), String::new(), 0);
-    for (to, opportunity) in linebreaks(text) {
+    // What stands in ASCII between spaces is a value, a flag or a path, which is read and copied whole.
+    let within = |at: usize| {
+        let ends = text[..at].ends_with(|c: char| c.is_ascii_graphic());
+        ends && text[at..].starts_with(|c: char| c.is_ascii_graphic())
+    };
+    for (to, opportunity) in linebreaks(text).filter(|(at, _)| !within(*at)) {
         let piece = &text[from..to];
         from = to;
         if (line.clone() + piece).trim_end().width() > width {
@@ -180,7 +198,7 @@ mod tests {
 
     #[test]
     fn lines_of_chinese_fit_and_lose_nothing() {
-        let text = "手机号所在的列 [默认: 自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。可以给出多列（在环境变量中每行一个）。";
+        let text = "手机号所在的列 [默认：自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。可以给出多列（在环境变量中每行一个）。";
         let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
         for width in [16, 24, 37, 80] {
             let told = wrapped(text, width);
@@ -192,5 +210,6 @@ mod tests {
             }
         }
         assert_eq!(wrapped(text, usize::MAX), text);
+        assert_eq!(wrapped("设置 APP_SECRET=sandbox-secret 后", 24), "设置\nAPP_SECRET=sandbox-secret\n后");
     }
 }

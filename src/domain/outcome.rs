@@ -90,7 +90,7 @@ impl fmt::Display for Status {
         "the status in column {column} is {value}, which is none of {statuses}; correct the cell or delete the row, or give a file that resolve wrote",
         column = .column,
         value = format_args!("{:?}", .value),
-        statuses = Status::ALL.map(Status::name).join(", ")
+        statuses = Status::ALL.map(Status::name).join(&tr!("list" => ", "))
     )
 )]
 pub struct NoStatus {

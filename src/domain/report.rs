@@ -14,8 +14,10 @@ use crate::domain::verdict::Limit;
 pub enum Repeat {
     /// The API's answer was a transient one.
     Answer,
-    /// No answer of the API came: the line failed, or whatever stands in between.
+    /// No reply came, or not all of it: the line failed.
     Line,
+    /// A reply came that was no answer of the API: of whatever stands in between, or of its web server alone.
+    Foreign,
     /// A limit was met.
     Throttled,
     /// The token was not accepted.
@@ -26,7 +28,8 @@ pub enum Repeat {
 
 impl Repeat {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Answer, Self::Line, Self::Throttled, Self::Token, Self::Unknown];
+    pub const ALL: [Self; 6] =
+        [Self::Answer, Self::Line, Self::Foreign, Self::Throttled, Self::Token, Self::Unknown];
 }
 
 /// The totals of a run. Rows are counted where they enter and where they leave, so that the two can disagree.

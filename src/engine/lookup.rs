@@ -1,5 +1,4 @@
-//! The life of one number: from an attempt's result, and what happened to the number before, to the next step. A
-//! state machine without time: it says how long to back off and `dispatcher` waits.
+//! The life of one number: from an attempt's result, and what happened before, to the next step. No clock: `dispatcher` waits.
 
 use std::time::Duration;
 
@@ -164,13 +163,15 @@ impl Lookup {
             self.again = Some(Repeat::Line);
             return Step::AtOnce;
         }
+        let came = matches!(result, Ok(_) | Err(Fault::TooLong(_)));
         let heard = hear(result, token.hide);
         self.again = Some(match heard.verdict {
             Verdict::Throttled(_) => Repeat::Throttled,
             Verdict::Token => Repeat::Token,
             Verdict::Unknown => Repeat::Unknown,
-            _ if heard.code.is_none() => Repeat::Line,
-            _ => Repeat::Answer,
+            _ if heard.code.is_some() => Repeat::Answer,
+            _ if came => Repeat::Foreign,
+            _ => Repeat::Line,
         });
         match heard.verdict {
             Verdict::Answer(status) => Step::Settle(answer(status, heard)),

@@ -82,7 +82,7 @@ impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<_> = self.first.iter().map(u64::to_string).collect();
         let more = if self.count > lines.len() as u64 { " …" } else { "" };
-        let lines = lines.join(", ") + more;
+        let lines = lines.join(&tr!("list" => ", ")) + more;
         f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
     }
 }

@@ -50,13 +50,19 @@ pub fn appended(first: &[String], name: &str) -> Option<usize> {
     last(first, name).filter(|place| USUAL.contains(&name) || Some(*place) > usual())
 }
 
-/// The last column of that name, prefixes aside: what is appended stands behind a column of the table's own that has the
-/// name already, whichever of the two has the prefix.
+/// The answer's column of that name, prefixes aside. As long as an answer's usual columns stand side by side, as they were
+/// appended, they are told from others of their names by that. Otherwise the last one counts: what is appended stands behind
+/// a column of the table's own that has the name already, whichever of the two has the prefix.
 fn last(first: &[String], name: &str) -> Option<usize> {
-    first.iter().rposition(|header| {
-        let header = folded(header);
-        header.strip_suffix(name).is_some_and(|prefixes| prefixes.replace(PREFIX, "").is_empty())
-    })
+    let together = |headers: &[String]| headers.iter().zip(USUAL).all(|(header, name)| named(header, name));
+    let usual = USUAL.iter().position(|usual| *usual == name);
+    usual
+        .and_then(|nth| Some(first.windows(USUAL.len()).rposition(together)? + nth))
+        .or_else(|| first.iter().rposition(|header| named(header, name)))
+}
+
+fn named(header: &str, name: &str) -> bool {
+    folded(header).strip_suffix(name).is_some_and(|prefixes| prefixes.replace(PREFIX, "").is_empty())
 }
 
 /// Every column that may be an answer's, wherever it stands, in a table to which answers were appended: none of them is
@@ -110,6 +116,9 @@ mod tests {
         ] {
             assert_eq!(places_in(header, &wanted).unwrap(), expected, "{header}");
         }
+        // Somebody has moved the table's own column behind the answer, which still stands together.
+        let moved = "a,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,errmsg,status,userid";
+        assert_eq!(places_in(moved, &wanted).unwrap(), [1, 3]);
         let error = places_in("a,userid,state", &wanted).unwrap_err();
         assert!(error.starts_with("line 3: there is no column \"status\""), "{error}");
     }

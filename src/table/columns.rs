@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use regex::{Regex, RegexBuilder};
+use tr::tr;
 
 use crate::table::heading::folded;
 
@@ -18,14 +19,34 @@ pub enum ColumnChoice {
     Pattern(Regex),
 }
 
+/// What stands between slashes is no regular expression.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", tr!(
+    "/{pattern}/ is no regular expression: {cause}; without the slashes it would be a column's name",
+    pattern = .pattern, cause = .cause
+))]
+pub struct NoPattern {
+    /// What was given.
+    pub pattern: String,
+    /// What is wrong with it, on one line, in English.
+    pub cause: String,
+}
+
 impl FromStr for ColumnChoice {
-    type Err = regex::Error;
+    type Err = NoPattern;
 
     /// Digits are a position; so that no text is lost, digits that are not written as a number is (`007`) are a name.
     /// What stands between slashes is a regular expression, without regard to case.
-    fn from_str(text: &str) -> Result<Self, regex::Error> {
+    fn from_str(text: &str) -> Result<Self, NoPattern> {
         if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
-            return RegexBuilder::new(pattern).case_insensitive(true).build().map(Self::Pattern);
+            return RegexBuilder::new(pattern).case_insensitive(true).build().map(Self::Pattern).map_err(
+                |error| {
+                    // The lines before it show the pattern once more.
+                    let cause = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+                    let cause = cause.strip_prefix("error: ").map_or(cause.clone(), str::to_owned);
+                    NoPattern { pattern: pattern.to_owned(), cause }
+                },
+            );
         }
         let position = text.parse().ok().filter(|position: &usize| position.to_string() == text);
         Ok(position.map_or_else(|| Self::Name(text.to_owned()), Self::Position))

@@ -81,7 +81,10 @@ pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
             let others = match &*sheet.others {
                 [] => String::new(),
                 others => {
-                    tr!("; other sheets with rows: {sheets}; choose with --sheet", sheets = others.join(", "))
+                    tr!(
+                        "; other sheets with rows: {sheets}; choose with --sheet",
+                        sheets = others.join(&tr!("list" => ", "))
+                    )
                 }
             };
             let remark = Some(tr!("sheet {sheet}{others}", sheet = sheet.name, others));

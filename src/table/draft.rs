@@ -188,7 +188,13 @@ fn inherit(file: &File, existing: &Metadata) -> io::Result<()> {
 /// What failed, without the temporary file's name, which `tempfile` adds and which says nothing to a person.
 fn bare(error: io::Error) -> io::Error {
     let named = error.get_ref().is_some() && error.kind() != io::ErrorKind::Other;
-    if named { error.kind().into() } else { error }
+    if !named {
+        return error;
+    }
+    // Its number stands in its words alone, before the name.
+    let words = error.to_string();
+    let number = words.split_once(')').and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
+    number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// Makes a rename last through a power cut, where the system and the file system can do so for a directory.

@@ -159,7 +159,7 @@ const DIGITS_OF_A_NUMBER: usize = 7;
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.get(..LISTED).unwrap_or(&self.0);
-        f.write_str(&shown.join(", "))?;
+        f.write_str(&shown.join(&tr!("list" => ", ")))?;
         if self.0.len() <= LISTED {
             return Ok(());
         }
@@ -198,7 +198,11 @@ impl Listing {
             }
             let cells = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
             let samples: Vec<String> = cells.take(SAMPLES).map(|cell| masked(cell)).collect();
-            if samples.is_empty() { label } else { format!("{label} ({})", samples.join(", ")) }
+            if samples.is_empty() {
+                label
+            } else {
+                format!("{label} ({})", samples.join(&tr!("list" => ", ")))
+            }
         };
         Self(columns.iter().map(label).collect())
     }

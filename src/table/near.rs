@@ -2,18 +2,26 @@
 
 use crate::table::heading::folded;
 
-/// How much alike two names must be, of 1; that of clap for flags.
-const ALIKE: f64 = 0.7;
+/// In bytes; what is shorter stands in many names by chance.
+const PART: usize = 4;
 
 /// The name that is most like `wrong`, without regard to case and width, where one is like it at all.
 #[must_use]
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = folded(wrong);
-    let scored = names.into_iter().map(|name| (strsim::jaro(&wrong, &folded(name)), name));
-    scored
-        .filter(|(alike, _)| *alike > ALIKE)
+    let names = names.into_iter().filter(|name| is_near(&wrong, &folded(name)));
+    names
+        .map(|name| (strsim::jaro(&wrong, &folded(name)), name))
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|best| best.1)
+}
+
+/// Whether one can be meant by the other: by a slip in every three letters at most, or one that is a part of the other.
+fn is_near(wrong: &str, name: &str) -> bool {
+    let longest = wrong.chars().count().max(name.chars().count());
+    let slips = strsim::osa_distance(wrong, name);
+    let part = |one: &str, other: &str| one.len() >= PART && other.contains(one);
+    (slips < longest && slips <= (longest / 3).max(1)) || part(wrong, name) || part(name, wrong)
 }
 
 #[cfg(test)]
@@ -27,6 +35,7 @@ mod tests {
             ("手机好", Some("手机号")),
             ("moblie phone", Some("Mobile phone")),
             ("ＭＯＢＩＬＥ", Some("Mobile phone")),
+            ("工呺", Some("工号")),
             ("电话", None),
             ("", None),
         ] {
@@ -34,5 +43,7 @@ mod tests {
         }
         assert_eq!(nearest("retries", ["retry-min", "max-retries"]), Some("max-retries"));
         assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest("config", ["encoding", "column"]), None);
+        assert_eq!(nearest("x", ["y", "id"]), None);
     }
 }

@@ -74,8 +74,8 @@ pub enum SheetError {
     TooLarge(String),
     /// The sheet that was asked for.
     #[error("{}", tr!(
-        "there is no sheet {wanted}; the workbook has {sheets}: name one of them with --sheet, or give its number",
-        wanted = format_args!("{wanted:?}"), sheets
+        "there is no sheet \"{wanted}\"; the workbook has {sheets}: name one of them with --sheet, or give its number",
+        wanted = .wanted.escape_debug(), sheets = .sheets
     ))]
     NoSuchSheet {
         /// What was asked for.
@@ -177,7 +177,7 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Sh
         let told = |(at, (name, visible)): (usize, &(String, bool))| {
             format!("{} {name}{}", at + 1, if *visible { "" } else { " (hidden)" })
         };
-        sheets.iter().enumerate().map(told).collect::<Vec<_>>().join(", ")
+        sheets.iter().enumerate().map(told).collect::<Vec<_>>().join(&tr!("list" => ", "))
     };
     let chosen = match wanted {
         Some(wanted) => position(&sheets, wanted)

@@ -42,7 +42,8 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
     let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
         "out_of_scope": 0, "failed": 1, "pending": 0});
     assert_eq!(account["rows"], rows);
-    let repeated = json!({"transient": 3, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0});
+    let repeated =
+        json!({"transient": 3, "foreign": 0, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0});
     assert_eq!(account["calls"]["repeated"], repeated);
     assert_eq!(
         (&account["holds"]["count"], &account["holds"]["by_limit_seconds"]["app"]),

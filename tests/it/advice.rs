@@ -77,6 +77,22 @@ fn connections_that_break_are_told_and_rows_that_failed() {
     assert_eq!(account(&summary)["advice"][0]["kind"], json!("line"));
 }
 
+#[test]
+fn replies_that_are_no_answers_are_no_failure_of_the_line() {
+    let mut script = unlimited();
+    script.calls.extend((5..17).map(|call| (call, Answer::status(500))));
+    let (api, desk) = (Api::new(script), Desk::new());
+    let (input, summary) = (desk.file("in.csv", staff(9)), desk.path("run.json"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
+    assert!(ended.stderr.contains("after a reply that was no answer of the API"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("of the line") && !ended.stderr.contains("broke"), "{}", ended.stderr);
+    let account = account(&summary);
+    let repeated = &account["calls"]["repeated"];
+    assert!(repeated["foreign"].as_u64() >= Some(10) && repeated["line"] == 0, "{repeated}");
+    assert_eq!(account["advice"][0]["kind"], "foreign", "{}", account["advice"]);
+}
+
 /// Whoever does what is advised gets the answers that they were missing, and nobody else's.
 #[test]
 fn rows_that_failed_are_asked_again_by_the_same_command() {

@@ -262,7 +262,7 @@ fn the_language_is_known_wherever_it_is_said() {
     refused(run(dingmap().env("DINGMAP_LANG", "zh").args(["plan", "x.csv", "--ratee"])));
     let help = run(dingmap().args(["plan", "--lang", "zh", "--help"]));
     assert_eq!(help.status, Some(0));
-    assert!(help.stdout.contains("用法:"), "{}", help.stdout);
+    assert!(help.stdout.contains("用法："), "{}", help.stdout);
     let ended = run(chinese(dingmap().args(["plan", "--ratee", "--lang", "en"])));
     assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
 }
@@ -288,7 +288,7 @@ fn the_help_of_every_command_is_chinese() {
         for flag in ["-h", "--help"] {
             let ended = run(chinese(dingmap().args(&path).arg(flag)));
             assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{path:?} {flag}");
-            assert!(ended.stdout.contains("用法: dingmap"), "{}", ended.stdout);
+            assert!(ended.stdout.contains("用法：dingmap"), "{}", ended.stdout);
             for line in ended.stdout.lines() {
                 assert!(line.chars().any(is_chinese) || !has_words(line), "{path:?} {flag}: {line}");
                 assert!(line.width() <= 100, "{path:?} {flag}: {line}");
@@ -301,7 +301,7 @@ fn the_help_of_every_command_is_chinese() {
     let same = run(chinese(dingmap().args(["help", "plan"]))).stdout;
     assert_eq!(same, run(chinese(dingmap().args(["plan", "--help"]))).stdout);
     let told = run(dingmap().args(["resolve", "--lang", "zh", "--help"])).stdout;
-    for part in ["[默认: 500ms]", "[环境变量: DINGMAP_RETRY_MIN]", "- plain: 十一位数字", "退出状态:"]
+    for part in ["[默认：500ms]", "[环境变量：DINGMAP_RETRY_MIN]", "- plain: 十一位数字", "退出状态"]
     {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -311,8 +311,9 @@ fn the_help_of_every_command_is_chinese() {
 fn the_manual_and_what_a_shell_is_told_are_chinese() {
     let manual = run(chinese(dingmap().arg("man")));
     assert_eq!(manual.status, Some(0));
-    for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认: 5"] {
-        assert!(manual.stdout.contains(part), "{part}");
+    for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"] {
+        // Chinese lines say where they may break.
+        assert!(manual.stdout.replace(r"\:", "").contains(part), "{part}");
     }
     // As the script for fish asks.
     let mut command = dingmap();

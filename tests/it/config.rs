@@ -175,6 +175,8 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
 fn mistakes_are_told_with_line_and_suggestion() {
     let desk = Desk::new();
     for (content, told) in [
+        ("config = \"x\"\n", "1: there is no flag config; `dingmap resolve"),
+        ("rate = = 3\n", "1: not TOML at column 8: "),
         ("rate = 3\nwrokers = 4\n", "2: there is no flag wrokers; did you mean workers?"),
         (
             "[resolve]\nrate = 3\njson = true\n",
@@ -196,7 +198,7 @@ fn mistakes_are_told_with_line_and_suggestion() {
         ),
         ("timeout = 10\n", "1: invalid value '10' for '--timeout <D>'"),
         ("column = [\"/(/\"]\n", "1: invalid value '/(/'"),
-        ("rate = 1\nrate = 2\n", "2: duplicate key"),
+        ("rate = 1\nrate = 2\n", "2: not TOML at column 1: duplicate key"),
         ("rate = \n", "1: "),
         ("profile = 3\n", "1: a profile is a table"),
         ("[profile]\nnight = 3\n", "2: a profile is a table"),

@@ -365,3 +365,22 @@ fn a_signal_ends_it_without_a_trace() {
 fn lines(text: &str) -> BTreeSet<String> {
     text.lines().skip(1).map(str::to_owned).collect()
 }
+
+#[test]
+fn a_resolved_file_is_not_replaced_by_differences() {
+    let desk = Desk::new();
+    let (old, new) = (desk.file("old.csv", table(&[])), desk.file("new.csv", table(&[])));
+    let wide: Vec<u8> = table(&[]).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for kept in
+        [table(&[("1", "u", "found")]).into_bytes(), format!("title\n{}", table(&[])).into_bytes(), wide]
+    {
+        let keep = desk.file("keep.csv", &kept);
+        let ended = run(diff(&old, &new).env("DINGMAP_OUTPUT", &keep));
+        assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("keep.csv is a file that resolve wrote"), "{}", ended.stderr);
+        assert!(std::fs::read(&keep).unwrap() == kept);
+    }
+    // Differences of the night before are replaced, and so is anything else.
+    let last = desk.file("last.csv", HEADER);
+    assert_eq!(run(diff(&old, &new).arg("-o").arg(&last)).status, Some(0));
+}

@@ -30,7 +30,8 @@ fn short_help_fits_one_screen() {
     for command in COMMANDS {
         let told = help(command, "-h");
         let widest = told.lines().map(|line| line.chars().count()).max().unwrap();
-        assert!(told.lines().count() <= 24 && widest <= 80, "{command}:\n{told}");
+        assert!(told.lines().count() <= 22 && widest <= 80, "{command}:\n{told}");
+        // Room is left for the command line and the next prompt.
         assert!(told.contains("see more with '--help'"), "{command}:\n{told}");
     }
     // The flags without which nobody gets far.
@@ -150,4 +151,60 @@ fn a_misspelt_column_is_told_with_what_may_be_meant() {
     let ended =
         run(dingmap().arg("plan").arg(&headless).args(["-c", "13800138001"]).env("DINGMAP_LANG", "en"));
     assert!(!ended.stderr.contains("13800138000"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_flag_of_another_command_is_told_as_that() {
+    for (flags, told) in [
+        (&["plan", "x", "--timeout", "5s"][..], "--timeout is a flag of resolve"),
+        (&["plan", "x", "--key=1"], "--key is a flag of diff"),
+        (&["plan", "x", "--older-than", "1d"], "--older-than is a flag of state forget"),
+    ] {
+        let ended = run(dingmap().args(flags));
+        assert_eq!(ended.status, Some(2));
+        assert!(ended.stderr.contains(told) && !ended.stderr.contains("as a value"), "{}", ended.stderr);
+    }
+    let ended = run(dingmap().args(["resolve", "x", "--sandbox", "--endpoint", "https://a"]));
+    assert!(ended.stderr.contains("Usage: dingmap resolve"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_value_that_nobody_typed_is_told_with_its_variable() {
+    for (language, told) in [("en", "that of the variable"), ("zh", "来自环境变量")] {
+        for (name, value) in [("RATE", "abc"), ("RATE", ""), ("CONFIG", ""), ("COLUMN", "/(/")] {
+            let name = format!("DINGMAP_{name}");
+            let ended = run(dingmap().args(["plan", "x", "--lang", language]).env(&name, value));
+            assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+            assert!(ended.stderr.contains(&format!("{told} {name}")), "{}", ended.stderr);
+        }
+        let typed = ["plan", "x", "--lang", language, "--rate", "abc"];
+        let ended = run(dingmap().args(typed).env("DINGMAP_RATE", "abc"));
+        assert!(!ended.stderr.contains("DINGMAP_RATE"), "{}", ended.stderr);
+    }
+    let ended = run(dingmap().args(["plan", "x"]).env("DINGMAP_CONFIG", "/no/such.toml"));
+    assert!(ended.stderr.contains("DINGMAP_CONFIG /no/such.toml: No such file"), "{}", ended.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_told() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let child = dingmap().arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(7), "{told}");
+    assert!(told.contains("No space left"), "{told}");
+}
+
+#[test]
+fn chinese_help_has_wide_colons_whole_values_and_the_files_in_order() {
+    let told = |command: &str| {
+        let ended = run(dingmap().args([command, "--help", "--lang", "zh"]));
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        ended.stdout
+    };
+    let diff = told("diff");
+    assert!(diff.find("\n  <OLD>\n") < diff.find("\n  <NEW>\n"), "{diff}");
+    assert!(diff.contains("\n参数：\n") && diff.contains("用法：dingmap diff"), "{diff}");
+    assert!(told("sandbox").contains("DINGTALK_APP_SECRET=sandbox-secret"));
 }

@@ -113,6 +113,7 @@ fn an_output_that_cannot_be_written_is_told_before_the_first_call() {
     for output in ["no/such/directory/out.csv", "in.csv/out.csv", "directory"] {
         let ended = run(api.resolve(&input, &desk.path(output)).arg("-vvv"));
         told(&ended, 7, &[output, "--output"]);
+        assert!(!ended.stderr.contains("entity"), "{}", ended.stderr);
         is_discreet(&ended, &api.ledger(), people(3).as_bytes());
         assert_eq!(desk.names(), ["directory", "in.csv"]);
         assert!(std::fs::read_dir(desk.path("directory")).unwrap().next().is_none());
