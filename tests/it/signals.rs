@@ -11,6 +11,10 @@ use serde_json::Value;
 use crate::harness::{Api, Desk, dingmap, unlimited};
 use crate::served::{Process, until};
 
+/// The numbers of two signals, as Linux has them.
+const USR1: u32 = 10;
+const TERM: u32 = 15;
+
 /// A pipe with a name, in which nothing ever stands.
 fn silent(desk: &Desk) -> PathBuf {
     let pipe = desk.path("staff.pipe");
@@ -18,12 +22,12 @@ fn silent(desk: &Desk) -> PathBuf {
     pipe
 }
 
-/// Waits until the process takes SIGUSR1 into its own hands (proc(5), `SigCgt`).
-fn wait_for_ears(process: &Process) {
+/// Waits until the process takes the signal of this number into its own hands (proc(5), `SigCgt`).
+fn wait_for_ears(process: &Process, signal: u32) {
     until("ears", || {
         let status = read_to_string(format!("/proc/{}/status", process.id())).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        (u64::from_str_radix(caught.trim(), 16).unwrap() >> 9 & 1 == 1).then_some(())
+        (u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal - 1) & 1 == 1).then_some(())
     });
 }
 
@@ -66,7 +70,7 @@ fn a_question_ends_no_command() {
         let mut process = Process::start(&mut command);
         // The process has its own.
         drop(command);
-        wait_for_ears(&process);
+        wait_for_ears(&process, USR1);
         process.signal("USR1");
         if line[0] == "diff" {
             writer.write_all(text.as_bytes()).unwrap();
@@ -77,6 +81,7 @@ fn a_question_ends_no_command() {
                 process.stderr().contains("  reading ").then_some(())
             });
         } else if line[0] == "sandbox" {
+            wait_for_ears(&process, TERM);
             process.signal("TERM");
         } else {
             writer.write_all(text.as_bytes()).unwrap();
