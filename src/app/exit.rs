@@ -248,11 +248,7 @@ fn remedy_text(remedy: Remedy) -> String {
 /// everything that could be a mobile number masked, however it is spelt.
 #[must_use]
 pub fn shown(message: &str) -> String {
-    let plain = |c: char| match c {
-        '\u{ff10}'..='\u{ff19}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-        c if c.is_control() => ' ',
-        c => c,
-    };
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
     let clean: String = message.chars().map(plain).collect();
     // Last, since what is cut off of a number leaves one that is not masked.
     hidden(&clean).chars().take(600).collect()

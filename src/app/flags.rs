@@ -212,7 +212,7 @@ pub struct Diff {
     pub key: Option<ColumnChoice>,
     /// Exit with 11 where more than this share was lost: 5%
     ///
-    /// It is that of OLD's rows which were changed, lost or removed: 5%, 0.5%, 0.05
+    /// It is that of OLD's rows which were changed, lost or removed, or could not be compared: 5%, 0.5%, 0.05
     #[arg(long, value_name = "P", env = "DINGMAP_MAX_CHANGE")]
     pub max_change: Option<Share>,
     /// The column with the numbers [default: detected]

@@ -29,7 +29,11 @@ enum Fate {
 /// every way to group them counts, and rather too much is masked than too little.
 #[must_use]
 pub fn hidden(text: &str) -> String {
-    let text: Vec<char> = text.chars().collect();
+    let plain = |c: char| match c {
+        '０'..='９' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c => c,
+    };
+    let text: Vec<char> = text.chars().map(plain).collect();
     let groups = groups(&text);
     let mut fates = vec![Fate::Shown; text.len()];
     for first in 0..groups.len() {
@@ -161,6 +165,7 @@ mod tests {
             ("13712340103 2026-11-25 20:14", "137****03 2026-11-25 20:14"),
             ("1 13712340107", "1 137****07"),
             ("0 137 1234 0107 0", "0 137****07 0"),
+            ("１３７１２３４０１０１ 60011", "137****01 60011"),
             ("13712340101400001", "137****01400001"),
             ("137.1234.0107, 13,712,340,107 (137)1234-0107", "137****07, 13,7****07 (137****07"),
             ("+86 13712340107 400001", "+137****07 400001"),
