@@ -136,7 +136,7 @@ fn throttled(facts: &Facts<'_>) -> Vec<Advice> {
 }
 
 fn retry(facts: &Facts<'_>) -> Vec<Advice> {
-    let rows = facts.report.rows(Status::Failed);
+    let rows = facts.findings.rows(Status::Failed);
     if rows == 0 || (facts.file.is_none() && !facts.outlives) {
         return Vec::new();
     }

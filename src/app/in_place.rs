@@ -58,6 +58,8 @@ struct Mark {
     file: [u64; 2],
     length: u64,
     modified: [i64; 2],
+    /// When anything of it changed, which no program can set back.
+    changed: [i64; 2],
 }
 
 impl Mark {
@@ -66,6 +68,7 @@ impl Mark {
             file: [found.dev(), found.ino()],
             length: found.len(),
             modified: [found.mtime(), found.mtime_nsec()],
+            changed: [found.ctime(), found.ctime_nsec()],
         };
         fs::metadata(path).ok().map(mark)
     }

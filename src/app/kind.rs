@@ -33,9 +33,8 @@ impl Kind {
             ArgAction::SetTrue | ArgAction::SetFalse => Self::Switch,
             ArgAction::Count => Self::Whole,
             _ if is(&[TypeId::of::<bool>()]) => Self::Switch,
-            _ if is(&[TypeId::of::<u8>(), TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()]) => {
-                Self::Whole
-            }
+            // A single byte is the delimiter, which is a character.
+            _ if is(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()]) => Self::Whole,
             _ if is(&[TypeId::of::<PathBuf>()]) => Self::Path,
             _ if is(&[TypeId::of::<String>(), TypeId::of::<SecretString>()]) => Self::Text,
             _ => Self::Either,
@@ -146,6 +145,8 @@ mod tests {
             ("output", "\"/srv/a.csv\"", &["/srv/a.csv"]),
             ("output", "\"-\"", &["-"]),
             ("verbose", "2", &["2"]),
+            ("delimiter", "\";\"", &[";"]),
+            ("delimiter", "\"\\t\"", &["\t"]),
         ] {
             let text = format!("x = {value}");
             let table = DeTable::parse(&text).unwrap();

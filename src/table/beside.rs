@@ -166,7 +166,7 @@ mod tests {
         for (header, told) in [
             (
                 format!("a,{usual},Status "),
-                "\"status\"; rename the one that is not the answers': 4 status, 7 Status",
+                "\"status\"; rename the one that dingmap did not write: 4 status, 7 Status",
             ),
             (format!("{usual},mobile_sent,tel,mobile_sent"), "6 mobile_sent, 8 mobile_sent"),
         ] {

@@ -96,7 +96,7 @@ pub enum ColumnError {
     },
     /// A column that was appended is called as another one, which resolve never does.
     #[error("{}", tr!(
-        "line {line}: more than one column is called \"{name}\"; rename the one that is not the answers': {columns}",
+        "line {line}: more than one column is called \"{name}\"; rename the one that dingmap did not write: {columns}",
         line, name, columns
     ))]
     Repeated {

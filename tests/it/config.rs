@@ -306,6 +306,8 @@ fn whatever_is_printed_is_read_back() {
         &["resolve", "--lang", "zh"][..],
         &["resolve", "--workers", "016", "--rate", "010", "-c", "007", "--max-retries", "+3"],
         &["resolve", "--endpoint", "https://u:geheim@host"],
+        &["resolve", "-d", ";"],
+        &["resolve", "-d", "\t"],
         &["plan", "--lang", "en"],
         &["diff"],
         &["sandbox", "--port", "0080"],

@@ -75,7 +75,7 @@ fn a_name_that_stands_twice_is_refused() {
     let file = desk.file("out.csv", &text);
     let ended = run(&mut retry(&api, &file));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    let words = "more than one column is called \"status\"; rename the one that is not the answers': 4 status, 7 status";
+    let words = "more than one column is called \"status\"; rename the one that dingmap did not write: 4 status, 7 status";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     assert_eq!((fs::read_to_string(&file).unwrap(), calls(&api)), (text, 0));
 }
