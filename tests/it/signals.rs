@@ -102,7 +102,7 @@ fn a_run_whose_report_nobody_reads_can_be_interrupted() {
         let (input, pipe) = (desk.file("in.csv", staff(1)), silent(&desk, "full.pipe"));
         // Both ends are open, and the page has no room in what is left of the usual 64 KiB.
         let mut full = File::options().read(true).write(true).open(&pipe).unwrap();
-        full.write_all(&[b' '; 65_000]).unwrap();
+        full.write_all(&vec![b' '; 65_000]).unwrap();
         let mut command = api.resolve(&input, &desk.path("out.csv"));
         command.arg("--report").arg(&pipe).arg("--summary").arg(desk.path("run.json"));
         let mut process = Process::start(&mut command);
