@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 use tr::tr;
 
+use crate::app::exit::shown;
 use crate::domain::mobile::MAINLAND;
 use crate::domain::report::limit;
 use crate::domain::verdict::Limit;
@@ -255,9 +256,13 @@ pub struct Told {
 }
 
 impl Told {
-    /// The same with its words.
+    /// The same with its words. What is left for others to read has no full numbers, which a file's name may have.
     #[must_use]
     pub fn of(advice: &Advice) -> Self {
-        Self { text: advice.words(), advice: advice.clone() }
+        let mut advice = advice.clone();
+        if let Advice::Retry { file: Some(file), .. } = &mut advice {
+            *file = shown(file);
+        }
+        Self { text: advice.words(), advice }
     }
 }

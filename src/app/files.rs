@@ -173,6 +173,10 @@ pub fn same(one: &Path, other: &Path) -> bool {
         return false;
     }
     // A device or a pipe takes nothing from itself, and may have several names.
+    let passing = |path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if passing(one) || passing(other) {
+        return false;
+    }
     let file = |path| fs::metadata(path).ok().filter(fs::Metadata::is_file);
     if let (Some(one), Some(other)) = (file(one), file(other)) {
         return (one.dev(), one.ino()) == (other.dev(), other.ino());
@@ -333,6 +337,7 @@ mod tests {
             assert_eq!(same(&path(one), &path(other)), expected, "{one} {other}");
         }
         assert!(!same(Path::new("-"), Path::new("-")));
+        assert!(!same(Path::new("/dev/null"), Path::new("/dev/null")));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::app::{
     answer, completion, config, diff, files, log, manual, plan, refusal, rehearsal, resolve, signals, state,
     variables,
 };
+use crate::domain::masking::hidden;
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -76,7 +77,7 @@ fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
         Ok(exit) => (exit, None),
         Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
     };
-    info!(status = exit.status(), failure, "ended");
+    info!(status = exit.status(), failure = failure.as_deref().map(hidden), "ended");
     if let Some(text) = failure {
         terminal.complain(&text);
     }

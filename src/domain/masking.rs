@@ -30,7 +30,7 @@ enum Fate {
 #[must_use]
 pub fn hidden(text: &str) -> String {
     let plain = |c: char| match c {
-        '０'..='９' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '０'..='９' | '＋' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c => c,
     };
     let text: Vec<char> = text.chars().map(plain).collect();
@@ -70,9 +70,9 @@ fn groups(text: &[char]) -> Vec<Range<usize>> {
 /// Whether what stands between two groups of digits may stand within a number.
 fn joined(text: &[char], one: &Range<usize>, other: &Range<usize>) -> bool {
     let space = |c: &char| {
-        c.is_whitespace() || matches!(c, '-' | '_' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－')
-            // What cannot be seen separates nothing.
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+        c.is_whitespace()
+            || matches!(c, '-' | '_' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－')
+            || unseen(*c)
     };
     match &text[one.end..other.start] {
         [','] => true,
@@ -146,9 +146,15 @@ fn mainland(digits: &str) -> bool {
     digits.len() == MAINLAND && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..])
 }
 
-/// Whether a plus sign stands before this place, be it with a space or a bracket between.
+/// Whether a plus sign stands before this place, be it with spaces, a bracket or what cannot be seen between.
 fn abroad(text: &[char], start: usize) -> bool {
-    matches!(text[..start], [.., '+'] | [.., '+', ' ' | '('])
+    let between = |c: &char| c.is_whitespace() || *c == '(' || unseen(*c);
+    text[..start].iter().rev().take(4).find(|c| !between(c)) == Some(&'+')
+}
+
+/// What cannot be seen separates nothing.
+fn unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -171,6 +177,8 @@ mod tests {
             ("+86 13712340107 400001", "+137****07 400001"),
             ("+44 7911 123456", "+44 7****56"),
             ("+ 852 51234567", "+ 852****67"),
+            ("＋852 51234567", "+852****67"),
+            ("+ (\u{200b}852) 5123 4567", "+ (\u{200b}852****67"),
         ] {
             assert_eq!(hidden(text), told, "{text}");
         }

@@ -160,10 +160,12 @@ pub fn note_earlier(
     findings: &mut Findings,
     misses: &Basket,
 ) {
-    let rules = Rules { home, strict: false };
-    let cells = batch.cells(row).take(manner.numbers);
-    let numbers = cells.filter_map(|cell| Entry::read(cell, rules).ok()).map(|entry| entry.mobile);
-    misses.note(batch.line(row), numbers, status, manner.said(batch, row));
+    if status != Status::Found {
+        let rules = Rules { home, strict: false };
+        let cells = batch.cells(row).take(manner.numbers);
+        let numbers = cells.filter_map(|cell| Entry::read(cell, rules).ok()).map(|entry| entry.mobile);
+        misses.note(batch.line(row), numbers, status, manner.said(batch, row));
+    }
     if let Some(word) = manner.expected(batch, row) {
         findings.expect(word);
     }
