@@ -84,7 +84,7 @@ pub enum Command {
 }
 
 /// `dingmap resolve`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_long_help = help::RESOLVE)]
 pub struct Resolve {

@@ -18,7 +18,7 @@ use crate::table::dialect::parse_delimiter;
 use crate::table::encoding::Encoding;
 
 /// What is shown on standard error.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
 pub struct Show {
     /// How progress is shown: auto is a bar on a terminal and lines elsewhere, json an object every second
@@ -76,7 +76,7 @@ pub enum LogFormat {
 }
 
 /// The way to the API.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct Way {
     /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
@@ -91,7 +91,7 @@ pub struct Way {
 }
 
 /// What a run leaves to be read beside its output.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Reports")]
 pub struct Tell {
     /// Write an account of the run as JSON, whatever it came to; - is standard output
@@ -106,7 +106,7 @@ pub struct Tell {
 }
 
 /// Where a run keeps its answers, and which it uses.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct Keep {
     /// Where answers are kept [default: dingmap/state.redb in your data directory; with --sandbox in memory]

@@ -46,7 +46,7 @@ pub struct Reading {
 }
 
 /// What counts as a number.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Input and output")]
 pub struct Numbers {
     /// The region of numbers without a country code
@@ -58,7 +58,7 @@ pub struct Numbers {
 }
 
 /// Whom numbers are asked of, and how: what keeps the answers of one directory apart from those of another.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "DingTalk")]
 pub struct Directory {
     /// The API
@@ -78,7 +78,7 @@ pub struct Directory {
 }
 
 /// How fast numbers are asked.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Calls")]
 pub struct Speed {
     /// Calls a second; also as 900/m

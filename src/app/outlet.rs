@@ -32,11 +32,19 @@ pub async fn create(
 }
 
 fn open(Targets { all, failed, .. }: Targets, head: &Head, style: Style) -> Result<Sinks, SinkError> {
-    let all = Sink::create(all, head, style)?;
     // They come out as they came in, to the byte: no column is appended, and nothing is converted.
     let bare = Head { names: None, ..head.clone() };
-    let style = Style { flag: "--failed", ..Style::default() };
-    let failed = failed.map(|target| Sink::create(target, &bare, style)).transpose()?;
+    let plain = Style { flag: "--failed", ..Style::default() };
+    let first = failed.as_ref().is_some_and(|target| !target.is_drafted());
+    let all = || Sink::create(all, head, style);
+    let failed = || failed.map(|target| Sink::create(target, &bare, plain)).transpose();
+    // Where a pipe makes us wait for ever, no temporary file must wait with it.
+    let (failed, all) = if first {
+        (failed()?, all()?)
+    } else {
+        let all = all()?;
+        (failed()?, all)
+    };
     Ok(Sinks { all, failed, findings: Findings::default(), misses: Basket::default() })
 }
 

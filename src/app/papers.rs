@@ -28,9 +28,19 @@ impl Papers {
     /// # Errors
     /// Output (7) for a place that cannot be written to.
     pub fn open(targets: &Targets) -> Result<Self, Failure> {
+        let asked: [(_, _, fn(&Account) -> _); 3] = [
+            ("--summary", &targets.summary, Account::json),
+            (METRICS, &targets.metrics, |account| Ok(account.metrics())),
+            ("--report", &targets.report, |account| Ok(page::html(account))),
+        ];
         let mut papers = Vec::new();
-        let mut open = |flag, target: Option<&Target>, text| {
-            let Some(target) = target.cloned() else { return Ok(()) };
+        let mut asked: Vec<_> = asked
+            .into_iter()
+            .filter_map(|(flag, target, text)| Some((flag, target.clone()?, text)))
+            .collect();
+        // Where a pipe makes us wait for ever, no temporary file must wait with it.
+        asked.sort_by_key(|(_, target, _)| target.is_drafted());
+        for (flag, target, text) in asked {
             let opened = Output::open(&target, 0).and_then(|output| {
                 // The collector reads them with an account of its own, and nobody is named in them.
                 if flag == METRICS {
@@ -40,20 +50,17 @@ impl Papers {
             });
             let output = opened.map_err(|error| unwritable(flag, &target, &error))?;
             papers.push(Paper { flag, target, output, text });
-            Ok::<_, Failure>(())
-        };
-        open("--summary", targets.summary.as_ref(), Account::json)?;
-        open(METRICS, targets.metrics.as_ref(), |account| Ok(account.metrics()))?;
-        open("--report", targets.report.as_ref(), |account| Ok(page::html(account)))?;
+        }
         Ok(Self(papers))
     }
 
-    /// Writes them, each complete or not at all.
+    /// Writes them, each complete or not at all: the files first, for a pipe may make the rest wait for ever.
     ///
     /// # Errors
     /// Output (7) for the first that cannot be written; the others are.
-    pub fn write(self, account: &Account) -> Result<(), Failure> {
+    pub fn write(mut self, account: &Account) -> Result<(), Failure> {
         let mut written = Ok(());
+        self.0.sort_by_key(|paper| !matches!(paper.output, Output::Draft(_)));
         for Paper { flag, target, mut output, text } in self.0 {
             let told = text(account).map_err(io::Error::other);
             let done = told.and_then(|told| {

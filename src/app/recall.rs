@@ -75,22 +75,26 @@ fn held(path: &Path, error: &StateError) -> String {
 /// emulation, and `rows` what the input has, where it was looked through.
 ///
 /// # Errors
-/// Usage (2) where there is no place; unreadable (3) where the input cannot be read.
-pub fn plan(
+/// Usage (2) where there is no place; unreadable (3) where the input cannot be read; interrupted, by a signal.
+pub async fn plan(
     args: &Resolve,
     access: Option<&Access>,
     source: &Source,
     rows: Option<u64>,
+    signals: &mut Signals,
 ) -> Result<Option<Plan>, Failure> {
     let place = kept(&args.keep, access.is_none(), |name| std::env::var_os(name));
     let Some(place) = place.transpose()? else { return Ok(None) };
+    let (print, input) = (begun(&args.reading, &args.numbers, source), args.input.clone());
+    let completing = move || completed(print, &input, rows.is_some());
+    let fingerprint = signals.during(completing, tr!("interrupted before the first call")).await??;
     Ok(Some(Plan {
         place,
         waits: args.keep.wait,
         restart: args.keep.restart,
         ages: ages(&args.keep),
         scope: answers(&args.directory, access),
-        fingerprint: fingerprint(&args.input, &args.reading, &args.numbers, source, rows.is_some())?,
+        fingerprint,
         rows,
     }))
 }
@@ -149,6 +153,11 @@ pub fn fingerprint(
     source: &Source,
     regular: bool,
 ) -> Result<String, Failure> {
+    completed(begun(reading, numbers, source), input, regular)
+}
+
+/// That of how the input is read.
+fn begun(reading: &Reading, numbers: &Numbers, source: &Source) -> Fingerprint {
     let dialect = source.dialect();
     let mut print = Fingerprint::of("run");
     for column in source.columns() {
@@ -156,14 +165,18 @@ pub fn fingerprint(
             .and("column", column.index.to_string().as_bytes())
             .and("name", column.name.as_deref().unwrap_or_default().as_bytes());
     }
-    let print = print
+    print
         .and("encoding", dialect.encoding.to_string().as_bytes())
         .and("skipped", reading.skip_lines.to_string().as_bytes())
         .and("delimiter", &[dialect.delimiter])
         .and("headers", &[dialect.headers.into()])
         .and("sheet", reading.sheet.as_deref().unwrap_or_default().as_bytes())
         .and("region", format!("{:?}", numbers.region).as_bytes())
-        .and("strict", &[u8::from(numbers.strict_numbers == Switch::On)]);
+        .and("strict", &[u8::from(numbers.strict_numbers == Switch::On)])
+}
+
+/// With the input itself, which is read from end to end.
+fn completed(print: Fingerprint, input: &Path, regular: bool) -> Result<String, Failure> {
     let print = if regular {
         let unreadable = |error| Failure {
             exit: Exit::Input,
@@ -211,14 +224,7 @@ async fn opened(
     signals: &mut Signals,
 ) -> Result<Result<Opened, StateError>, Failure> {
     let plan = plan.clone();
-    let opening = tokio::task::spawn_blocking(move || open(&plan, waits));
-    tokio::select! {
-        biased;
-        opened = opening => opened.map_err(|error| Failure::of(Exit::Broken, error)),
-        signal = signals.next() => {
-            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted before the first call")))
-        }
-    }
+    signals.during(move || open(&plan, waits), tr!("interrupted before the first call")).await
 }
 
 fn open(plan: &Plan, waits: bool) -> Result<Opened, StateError> {

@@ -91,9 +91,12 @@ async fn reported(args: &Resolve, terminal: &Terminal, asked: Asked) -> Result<E
     let papers = heard.signals.during(opening, tr!("interrupted while opening the output")).await??;
     let mut account = Account::new(args, &args.input.display().to_string());
     account.story.output = asked.targets.all.to_string();
-    let result = attempt(args, terminal, asked, heard, &mut account).await;
+    let result = attempt(args, terminal, asked, &mut heard, &mut account).await;
     account.ended(&result);
-    match (papers.write(&account), result) {
+    let writing = move || papers.write(&account);
+    let broken_off = tr!("interrupted while writing --summary, --metrics or --report");
+    let written = heard.signals.hurrying(writing, broken_off).await;
+    match (written.flatten(), result) {
         (Ok(()), result) => result,
         (Err(failure), Ok(_)) => Err(failure),
         (Err(failure), Err(first)) => {
@@ -107,7 +110,7 @@ async fn attempt(
     args: &Resolve,
     terminal: &Terminal,
     Asked { mut bounds, departure, wanted, targets }: Asked,
-    mut heard: Heard,
+    heard: &mut Heard,
     account: &mut Account,
 ) -> Result<Exit, Failure> {
     let original = Original::of(&args.input, &targets);
@@ -155,8 +158,14 @@ async fn attempt(
     let mut first = source.head().clone();
     first.names = first.names.filter(|_| !wanted.again);
     let sinks = outlet::create(&mut heard.signals, targets.clone(), first, style).await?;
-    let access = if args.sandbox { None } else { Some(config::access(args, |name| std::env::var_os(name))?) };
-    let plan = recall::plan(args, access.as_ref(), &source, total)?;
+    let mut access = None;
+    if !args.sandbox {
+        // The secret's file may be a pipe.
+        let args = args.clone();
+        let reading = move || config::access(&args, |name| std::env::var_os(name));
+        access = Some(heard.signals.during(reading, tr!("interrupted before the first call")).await??);
+    }
+    let plan = recall::plan(args, access.as_ref(), &source, total, &mut heard.signals).await?;
     let memory = recall::memory(plan.as_ref());
     let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
     account.story.remarks.extend(access.iter().flat_map(|access| access.remarks.clone()));
@@ -165,7 +174,7 @@ async fn attempt(
     let known = recall::begin(plan, &mut heard.signals, terminal).await?;
     // Last of all: who waits for a moment has heard by then of everything that there is to mend.
     if let Some(moment) = departure {
-        departure::wait(&moment, &mut heard, terminal).await?;
+        departure::wait(&moment, heard, terminal).await?;
     }
     if crowded
         && let Some(crowd) = departure::crowd(&Zoned::now(), args.speed.rate, open, source.columns().len())
@@ -205,7 +214,7 @@ impl Run<'_> {
         sinks: Sinks,
         far: FarSide,
         mut known: Known,
-        Heard { mut signals, mut question }: Heard,
+        Heard { signals, question }: &mut Heard,
     ) -> Result<Exit, Failure> {
         let broken = |error: io::Error| Failure::of(Exit::Broken, error);
         let FarSide { remote, address, endpoint, server } = far;
@@ -219,7 +228,7 @@ impl Run<'_> {
         let mut chronicle = Chronicle::new(self.args.speed.rate);
         let ends = Ends { sheets: &mut sheets, chunks };
         let (report, ended, signalled) =
-            self.drive(remote, &mut known, ends, &mut signals, &mut question, &mut chronicle).await;
+            self.drive(remote, &mut known, ends, signals, question, &mut chronicle).await;
         self.account.story.course = chronicle.close();
         self.account.report(&report);
         drop(server);
@@ -227,15 +236,14 @@ impl Run<'_> {
         // to stop may be waiting for whoever reads our output, and is not waited for long.
         let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
         let sinks =
-            outlet::outrun(&mut signals, sinks, signalled, if hurried { AT_ONCE } else { Duration::MAX })
-                .await;
+            outlet::outrun(signals, sinks, signalled, if hurried { AT_ONCE } else { Duration::MAX }).await;
         self.account.story.misses = misses.take();
         let Some(ended) = ended else {
             let signal = signalled.unwrap_or(Signal::Interrupt);
             let text = tr!("interrupted at once; answers of the last second may have to be asked again");
             return Err(outlook(&Failure::new(Exit::Interrupted(signal), text), self.memory, None));
         };
-        let settled = recall::settle(known, &mut signals).await?;
+        let settled = recall::settle(known, signals).await?;
         let lost = settled.as_ref().err().cloned();
         let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use crate::app::exit::{Exit, Failure, Signal};
@@ -77,17 +78,46 @@ impl Signals {
         work: impl FnOnce() -> T + Send + 'static,
         broken_off: String,
     ) -> Result<T, Failure> {
+        match self.beside(work).await {
+            // A temporary file that was just made is removed with what the work gave.
+            (Some(signal), _) | (None, Err(signal)) => Err(interrupted(signal, broken_off)),
+            (None, Ok(done)) => done,
+        }
+    }
+
+    /// The same for work that is not taken back: a signal cuts it down to [`AT_ONCE`], and what is done by then counts.
+    ///
+    /// # Errors
+    /// As [`Signals::during`].
+    pub async fn hurrying<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+        broken_off: String,
+    ) -> Result<T, Failure> {
+        let (_, done) = self.beside(work).await;
+        done.unwrap_or_else(|signal| Err(interrupted(signal, broken_off)))
+    }
+
+    /// The signal that came while something blocked, and what that gave, unless the signal ended the wait for it.
+    async fn beside<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> (Option<Signal>, Result<Result<T, Failure>, Signal>) {
+        let told = |done: Result<T, JoinError>| done.map_err(|error| Failure::of(Exit::Broken, error));
         let mut working = tokio::task::spawn_blocking(work);
         tokio::select! {
             biased;
-            done = &mut working => done.map_err(|error| Failure::of(Exit::Broken, error)),
+            done = &mut working => (None, Ok(told(done))),
             signal = self.next() => {
-                // A temporary file that was just made is removed with what this gives.
-                drop(timeout(AT_ONCE, working).await);
-                Err(Failure::new(Exit::Interrupted(signal), broken_off))
+                let done = timeout(AT_ONCE, working).await;
+                (Some(signal), done.map(told).map_err(|_| signal))
             }
         }
     }
+}
+
+fn interrupted(signal: Signal, broken_off: String) -> Failure {
+    Failure::new(Exit::Interrupted(signal), broken_off)
 }
 
 /// Both, for a run.

@@ -28,6 +28,16 @@ impl fmt::Display for Target {
     }
 }
 
+impl Target {
+    /// Whether it is written as a temporary file at first. Anything else may make whoever opens it or writes to it wait
+    /// for a reader, for ever.
+    #[must_use]
+    pub fn is_drafted(&self) -> bool {
+        let Self::File(path) = self else { return false };
+        fs::metadata(path).map_or(true, |existing| existing.is_file())
+    }
+}
+
 /// An output that is being written.
 #[derive(Debug)]
 pub enum Output {

@@ -1,25 +1,34 @@
 //! Signals that come while a command does something else than to call: none leaves a file behind or a run untold, and a
 //! question ends nothing.
 
-use std::fs::read_to_string;
+use std::fs::{File, read_to_string};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{Api, Desk, dingmap, unlimited};
+use crate::harness::{Api, Desk, dingmap, staff, unlimited};
 use crate::served::{Process, until};
 
 /// The numbers of two signals, as Linux has them.
 const USR1: u32 = 10;
 const TERM: u32 = 15;
 
-/// A pipe with a name, in which nothing ever stands.
-fn silent(desk: &Desk) -> PathBuf {
-    let pipe = desk.path("staff.pipe");
+/// A pipe with a name, in which nothing stands.
+fn silent(desk: &Desk, name: &str) -> PathBuf {
+    let pipe = desk.path(name);
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     pipe
+}
+
+/// Waits until the process has opened a pipe to read it: our end, from which nothing comes.
+fn wait_for_reader(pipe: &Path) -> File {
+    let pipe = pipe.to_owned();
+    let opening = thread::spawn(move || File::options().write(true).open(pipe).unwrap());
+    until("a reader", || opening.is_finished().then_some(()));
+    opening.join().unwrap()
 }
 
 /// Waits until the process takes the signal of this number into its own hands (proc(5), `SigCgt`).
@@ -35,12 +44,12 @@ fn wait_for_ears(process: &Process, signal: u32) {
 fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothing_behind() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
         let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let input = silent(&desk);
+        let input = silent(&desk, "staff.pipe");
         let mut command = api.resolve(&input, &desk.path("out.csv"));
         command.arg("--summary").arg(desk.path("run.json")).arg("--report").arg(desk.path("run.html"));
         let mut process = Process::start(&mut command);
-        // Once its own temporary files are there it opens the input, which nobody writes.
-        until("temporary files", || (desk.names().len() == 3).then_some(()));
+        // Its own temporary files are there by then.
+        let _writer = wait_for_reader(&input);
         process.signal("USR1");
         process.signal(signal);
         let ended = process.end();
@@ -50,6 +59,60 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
         let told: Value = serde_json::from_str(&read_to_string(desk.path("run.json")).unwrap()).unwrap();
         assert_eq!(told["exit_status"], status, "{told}");
         assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_waits_for_its_secret_can_be_interrupted() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (input, secret) = (desk.file("in.csv", staff(1)), silent(&desk, "secret.pipe"));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut process = Process::start(command.arg("--app-secret-file").arg(&secret));
+    let _writer = wait_for_reader(&secret);
+    process.signal("TERM");
+    let ended = process.end();
+    assert_eq!(ended.status, Some(143), "{}", ended.stderr);
+    assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
+    assert_eq!(desk.names(), ["in.csv", "secret.pipe"]);
+}
+
+#[test]
+fn a_pipe_that_nobody_opens_leaves_no_other_output_behind() {
+    for (flag, heard) in [("--report", ""), ("--failed", "1 row")] {
+        let (api, desk) = (Api::new(unlimited()), Desk::new());
+        let (input, pipe) = (desk.file("in.csv", staff(1)), silent(&desk, "unread.pipe"));
+        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        command.arg(flag).arg(&pipe).arg("--summary").arg(desk.path("run.json"));
+        let mut process = Process::start(&mut command);
+        wait_for_ears(&process, TERM);
+        // Rows are counted before the outputs are opened, and after what tells of the run is.
+        process.wait_for(heard);
+        process.signal("TERM");
+        let ended = process.end();
+        assert_eq!(ended.status, Some(143), "{flag}: {}", ended.stderr);
+        let names = desk.names();
+        assert!(names.iter().all(|name| !name.starts_with('.') && name != "out.csv"), "{flag}: {names:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_report_nobody_reads_can_be_interrupted() {
+    for (signal, status) in [("TERM", 143), ("INT", 130)] {
+        let (api, desk) = (Api::new(unlimited()), Desk::new());
+        let (input, pipe) = (desk.file("in.csv", staff(1)), silent(&desk, "full.pipe"));
+        // Both ends are open, and the page has no room in what is left of the usual 64 KiB.
+        let mut full = File::options().read(true).write(true).open(&pipe).unwrap();
+        full.write_all(&vec![b' '; 65_000]).unwrap();
+        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        command.arg("--report").arg(&pipe).arg("--summary").arg(desk.path("run.json"));
+        let mut process = Process::start(&mut command);
+        // It stands there before the pipe is written to.
+        until("the summary", || desk.path("run.json").exists().then_some(()));
+        process.signal(signal);
+        let ended = process.end();
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains("interrupted while writing --summary"), "{}", ended.stderr);
+        assert_eq!(desk.names(), ["full.pipe", "in.csv", "out.csv", "run.json"]);
     }
 }
 

@@ -137,13 +137,14 @@ fn what_somebody_wrote_meanwhile_is_not_lost() {
 
 #[test]
 fn a_table_that_an_output_replaces_without_answers_is_guarded_too() {
-    let latency = Duration::from_millis(50);
+    // The edit has to come before the run's end.
+    let latency = Duration::from_secs(1);
     let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let file = desk.file("in.csv", staff(4));
+    let file = desk.file("in.csv", staff(2));
     let mut command = api.resolve(&file, &file);
     let mut process = Process::start(command.args(["-j", "1"]));
     until("a call", || (calls(&api) > 0).then_some(()));
-    let edited = staff(4).replace("mobile\n", "Mobile\n");
+    let edited = staff(2).replace("mobile\n", "Mobile\n");
     fs::write(&file, &edited).unwrap();
     let ended = process.end();
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
