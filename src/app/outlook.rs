@@ -24,6 +24,8 @@ pub enum Memory {
     Restart,
     /// They are kept.
     Kept,
+    /// They stand in the file that the same command reads.
+    Written,
 }
 
 /// Adds to the reason why a run ended early what its next start will find. `lost` is why the last answers could not be
@@ -47,6 +49,9 @@ pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failur
             tr!("what was answered is kept; the same command without --restart goes on from there")
         }
         (Memory::Kept, None) => tr!("what was answered is kept; the same command goes on from there"),
+        (Memory::Written, None) => {
+            tr!("what was answered stands in the file; the same command asks the rows that are left")
+        }
     };
     Failure::new(failure.exit, format!("{:#}\n  {outlook}", failure.error))
 }

@@ -248,7 +248,9 @@ impl Run<'_> {
         let told = |failure: Failure| outlook(&failure, self.memory, lost.as_ref());
         let unwritable = |error| told(Failure::of(Exit::Output, error));
         let end = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
-        let early = early(&end, &endpoint, signalled, self.memory != Memory::None);
+        // What a second try writes into its own input is what the same command goes on from, state or not.
+        let in_place = self.args.retry_failed && self.original.is_some();
+        let early = early(&end, &endpoint, signalled, in_place || self.memory != Memory::None);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
         let (findings, mut lacking) = (sinks.findings.clone(), 0);
@@ -297,6 +299,9 @@ impl Run<'_> {
         }
         match (unfinished.filter(|_| finished), early) {
             (Some(failure), _) => Err(failure),
+            (None, Some(failure)) if written && in_place => {
+                Err(outlook(&failure, Memory::Written, lost.as_ref()))
+            }
             (None, Some(failure)) if written => Err(told(failure)),
             (None, Some(failure)) => Err(told(self.unwritten(&failure))),
             (None, None) => Ok(verdict(self.args, &report)),

@@ -44,6 +44,9 @@ fn a_row_whose_turn_does_not_come_keeps_its_cells() {
     let failed = fs::read_to_string(&failed).unwrap();
     assert_eq!(failed.lines().skip(1).collect::<Vec<_>>(), ["5,13800138099,\"\",,,failed,34567,未知错误"]);
     assert!(ended.stderr.contains("1 row to try again written to "), "{}", ended.stderr);
+    // It was not asked, so that nothing is advised for it but to go on.
+    let told = "what was answered stands in the file; the same command asks the rows that are left";
+    assert!(ended.stderr.contains(told) && !ended.stderr.contains("failed; to ask"), "{}", ended.stderr);
 }
 
 #[test]
