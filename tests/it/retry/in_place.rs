@@ -115,7 +115,8 @@ fn a_pipe_is_not_rewritten() {
 
 #[test]
 fn what_somebody_wrote_meanwhile_is_not_lost() {
-    let latency = Duration::from_millis(50);
+    // The edit has to come before the run's end, which several repeats put off.
+    let latency = Duration::from_millis(300);
     let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
     let (file, summary) = (desk.file("out.csv", RESOLVED), desk.path("run.json"));
     let mut command = retry(&api, &file);
