@@ -127,6 +127,14 @@ mod tests {
         let before = original();
         fs::File::options().append(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         assert!(before.is_untouched().is_err());
+        // As long, and at the same time by what can be set; what cannot be is as fine as the clock of the system.
+        let (before, marked) = (original(), fs::metadata(&path).unwrap());
+        while fs::metadata(&path).unwrap().ctime_nsec() == marked.ctime_nsec() {
+            fs::write(&path, "LONGER").unwrap();
+            let file = fs::File::options().append(true).open(&path).unwrap();
+            file.set_modified(marked.modified().unwrap()).unwrap();
+        }
+        assert!(before.is_untouched().is_err());
         // Another file with the same content, length and time.
         let before = original();
         fs::copy(&path, &other).unwrap();
