@@ -14,6 +14,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+if [[ " $* " == *" --help "* ]]; then
+    sed -n '2,/^set /s/^# \{0,1\}//p' benches/compare.sh
+    exit
+fi
+
 for peer in oha xan xsv; do
     [ -x "target/peers/bin/$peer" ] || cargo install --locked --root target/peers "$peer"
 done

@@ -4,13 +4,14 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compare import calls, growth, known, memory, plan, quota, results, size
 from compare.process import Failed
 from compare.setting import ROOT, Setting
 
-PARTS = {
+PARTS: dict[str, Callable[[Setting], Iterable[results.Section]]] = {
     "calls": calls.measure,
     "known": known.measure,
     "memory": memory.measure,
@@ -51,12 +52,11 @@ def main() -> None:
 def _measure(setting: Setting, named: list[str], command: str) -> None:
     for part in named or PARTS:
         print(f"{part} …", file=sys.stderr)
-        sections = PARTS[part](setting)
-        # A clean build takes minutes and cannot be a small one, so it is timed for those who ask for it.
-        if part == "size" and part in named and not setting.quick:
-            sections.append(size.measure_build(setting))
-        for section in sections:
+        for section in PARTS[part](setting):
             results.write(setting.page, section, command)
+    # A clean build takes minutes and cannot be a small one, so it is timed for those who ask for it.
+    if "size" in named and not setting.quick:
+        results.write(setting.page, size.measure_build(setting), command)
     print(f"written to {setting.page}", file=sys.stderr)
 
 

@@ -3,7 +3,7 @@ a table and a curve."""
 
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
@@ -32,15 +32,27 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """How often the cost at a first step the cost at another may be, and how that is told."""
+
+    allowed: Callable[[int, int], float]
+    told: str
+
+
+# A step counts double, since log 1 is 0.
+N_LOG_N = Limit(lambda first, at: log2(2 * at) / log2(2 * first), "Allowed is what n log n would cost.")
+NEVER_MORE = Limit(lambda _first, _at: 1, "A repeat may cost no more than a call.")
+
+
+@dataclass(frozen=True)
 class Curve:
-    """A curve: what it is called, along what it goes, and how often the first cost each later one may be, if there is a
-    limit."""
+    """A curve: what it is called, along what it goes, and the limit, if there is one."""
 
     name: str
     title: str
     along: str
     cases: Sequence[Case]
-    limit: Callable[[int, int], float] | None
+    limit: Limit | None
 
 
 @dataclass(frozen=True)
@@ -52,9 +64,10 @@ class Step:
     wall: Figure
 
 
-def measure(setting: Setting) -> list[Section]:
+def measure(setting: Setting) -> Iterator[Section]:
     with servers.nginx(setting, setting.server_core) as address:
-        return [_section(setting, curve) for curve in _curves(setting, address)]
+        for curve in _curves(setting, address):
+            yield _section(setting, curve)
 
 
 def _curves(setting: Setting, address: str) -> list[Curve]:
@@ -78,20 +91,11 @@ def _curves(setting: Setting, address: str) -> list[Curve]:
     sizes = map(setting.rows, (10_000, 100_000, 1_000_000, 10_000_000))
     latencies = {0: AT_ONCE, 20: AFTER_20_MS, 200: AFTER_200_MS}
     return [
-        Curve("rows", "with rows", "rows", [by_rows(rows) for rows in sizes], _n_log_n),
-        Curve("workers", "with workers", "workers", [by_workers(n) for n in (1, 4, 16, 64, 256, 512)], _n_log_n),
-        Curve("repeats", "with repeats", "% repeats", [by_repeats(n) for n in (0, 50, 90, 99)], _never_more),
+        Curve("rows", "with rows", "rows", [by_rows(rows) for rows in sizes], N_LOG_N),
+        Curve("workers", "with workers", "workers", [by_workers(n) for n in (1, 4, 16, 64, 256, 512)], N_LOG_N),
+        Curve("repeats", "with repeats", "% repeats", [by_repeats(n) for n in (0, 50, 90, 99)], NEVER_MORE),
         Curve("latency", "with latency", "ms of latency", [by_latency(*one) for one in latencies.items()], None),
     ]
-
-
-def _n_log_n(first: int, at: int) -> float:
-    """How much more n log n costs for each of `at` than for each of `first`. A step counts double, since log 1 is 0."""
-    return log2(2 * at) / log2(2 * first)
-
-
-def _never_more(_first: int, _at: int) -> float:
-    return 1
 
 
 def _section(setting: Setting, curve: Curve) -> Section:
@@ -111,7 +115,7 @@ def _row(curve: Curve, first: Step, step: Step) -> list[str]:
     cells = [spelt(step.at), str(step.cpu), spelt(cpu), str(step.wall), spelt(wall)]
     if curve.limit is None:
         return [*cells, NOTHING, NOTHING]
-    allowed = curve.limit(first.at, step.at)
+    allowed = curve.limit.allowed(first.at, step.at)
     return [*cells, spelt(allowed), "yes" if max(cpu, wall) <= allowed else "**no**"]
 
 
@@ -123,14 +127,11 @@ def _how(curve: Curve) -> str:
     }
     fixed = [f"{spelt(values.pop())} {name}" for name, values in same.items() if len(values) == 1]
     runs = ", ".join(str(case.runs) for case in curve.cases)
-    limit = {_n_log_n: "Allowed is what n log n would cost.", _never_more: "A repeat may cost no more than a call."}
-    told = [
+    how = (
         f"{', '.join(fixed)}; nginx on one core and dingmap on another, a new state file each run. Runs for each line: "
         f"{runs}; the median counts."
-    ]
-    if curve.limit is not None:
-        told.append(limit[curve.limit])
-    return " ".join(told)
+    )
+    return how if curve.limit is None else f"{how} {curve.limit.told}"
 
 
 def _measured(setting: Setting, cases: Sequence[Case]) -> list[Step]:
