@@ -211,6 +211,11 @@ impl Http {
             // Whatever is late takes its connection along, which it alone uses.
             return reply.await;
         }
+        // Large, and not taken where calls are many.
+        Box::pin(self.send_by_reqwest(method, url, json)).await
+    }
+
+    async fn send_by_reqwest(&self, method: Method, url: &Url, json: String) -> Result<Reply, Fault> {
         let Line { client, number, .. } = self.line().clone();
         let mut request = client.request(method, url.clone());
         if !json.is_empty() {

@@ -46,10 +46,10 @@ pub(crate) struct Plain {
     bounds: Bounds,
     connector: HttpConnector,
     /// Those that are idle. The last one became so last.
-    idle: Mutex<VecDeque<Line>>,
+    idle: Mutex<VecDeque<Box<Line>>>,
 }
 
-/// A connection that is open.
+/// A connection that is open. It is large, and passed on at each call: so it is always in a box.
 #[derive(Debug)]
 struct Line {
     to: Authority,
@@ -93,7 +93,8 @@ impl Plain {
         loop {
             let mut line = match self.take(&to) {
                 Some(line) => line,
-                None => self.connect(&url, to.clone()).await?,
+                // Seldom taken and large: a call has only the room for it, not the thing itself.
+                None => Box::pin(self.connect(&url, to.clone())).await?,
             };
             match line.send(request, self.bounds.reply).await {
                 Sent::Replied(head, body) => {
@@ -107,17 +108,17 @@ impl Plain {
         }
     }
 
-    async fn connect(&self, url: &Uri, to: Authority) -> Result<Line, Fault> {
+    async fn connect(&self, url: &Uri, to: Authority) -> Result<Box<Line>, Fault> {
         let connecting = self.connector.clone().call(url.clone());
         let stream = match timeout(self.bounds.connect, connecting).await {
             Ok(stream) => stream.map_err(|error| fault(&error, true))?,
             Err(_) => return Err(fault(&io::Error::from(ErrorKind::TimedOut), true)),
         };
         let (requests, connection) = handshake(stream).await.map_err(|error| fault(&error, true))?;
-        Ok(Line { to, requests, connection, ended: false, idle: Instant::now() })
+        Ok(Box::new(Line { to, requests, connection, ended: false, idle: Instant::now() }))
     }
 
-    fn take(&self, to: &Authority) -> Option<Line> {
+    fn take(&self, to: &Authority) -> Option<Box<Line>> {
         let mut idle = self.idle();
         while idle.front().is_some_and(|line| line.idle.elapsed() > self.bounds.idle) {
             idle.pop_front();
@@ -126,7 +127,7 @@ impl Plain {
         idle.remove(at)
     }
 
-    fn keep(&self, mut line: Line) {
+    fn keep(&self, mut line: Box<Line>) {
         let mut idle = self.idle();
         if !line.ended && idle.len() < self.bounds.most {
             line.idle = Instant::now();
@@ -134,7 +135,7 @@ impl Plain {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, VecDeque<Line>> {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Box<Line>>> {
         // Nothing that holds it can panic.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +157,8 @@ impl Line {
                 },
             };
             match Limited::new(body, most).collect().await {
-                Ok(body) => Sent::Replied(head, body.to_bytes()),
+                // A copy, so that the connection has its buffer to itself again, and needs no new one for the next reply.
+                Ok(body) => Sent::Replied(head, Bytes::copy_from_slice(&body.to_bytes())),
                 Err(error) if error.is::<LengthLimitError>() => Sent::Failed(Fault::TooLong(most)),
                 Err(error) => Sent::Failed(fault(&*error, false)),
             }
