@@ -97,6 +97,7 @@ pub mod api {
     pub mod rate;
     pub mod pace;
     pub mod fault;
+    mod plain;
     pub mod http;
     pub mod veil;
     pub mod token;

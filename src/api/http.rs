@@ -1,14 +1,16 @@
 //! HTTP: one request, one bounded reply. The only file that knows reqwest, so that the choice of a client stays
 //! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
-//! `fault`. Leaves what is sent to `token` and `client`.
+//! `fault`. Leaves what is sent to `token` and `client`, and the shortest way, without encryption and proxy, to `plain`.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Method, NoProxy, Proxy, RequestBuilder, Version, redirect, retry};
+use http_body_util::Full;
+use hyper::{Request, Uri};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
+use reqwest::{Certificate, Client, Method, NoProxy, Proxy, StatusCode, Version, redirect, retry};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -18,6 +20,7 @@ use tr::tr;
 use url::Url;
 
 use crate::api::fault::{Fault, cause, fault};
+use crate::api::plain::{Bounds, Plain};
 
 /// The largest reply that is read, in bytes. An answer of the API has some hundreds.
 const LARGEST_REPLY: usize = 1 << 20;
@@ -35,6 +38,11 @@ const LONGEST_IDLE: Duration = Duration::from_millis(500);
 const STALL: Duration = Duration::from_millis(250);
 /// For so long a reply is then looked for that may have come meanwhile.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// What a body is.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// By what the program is known to a host.
+const PROGRAM: &str = concat!("dingmap/", env!("CARGO_PKG_VERSION"));
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -116,6 +124,8 @@ impl Default for Settings {
 pub struct Http {
     settings: Arc<Settings>,
     line: Arc<Mutex<Line>>,
+    /// The shortest way, where it can be gone.
+    plain: Option<Arc<Plain>>,
 }
 
 /// The connections that are in use.
@@ -141,6 +151,20 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+impl Reply {
+    /// Reads the head of a reply to a call of `url`.
+    fn of(status: StatusCode, headers: &HeaderMap, url: &Url, body: Bytes) -> Self {
+        let location = headers.get(LOCATION).filter(|_| status.is_redirection());
+        let location = location.and_then(|place| url.join(place.to_str().ok()?).ok());
+        let leads_to = location.map(|place| place.origin().ascii_serialization());
+        // A longer one is none that could be looked up (RFC 1035, 2.3.4).
+        let leads_to =
+            leads_to.map(|place| if place.len() > LONGEST_PLACE { tr!("another host") } else { place });
+        let retry_after = headers.get(RETRY_AFTER).and_then(retry_after);
+        Self { status: status.as_u16(), retry_after, leads_to, body }
+    }
+}
+
 impl Http {
     /// Makes a client. No connection is opened yet.
     ///
@@ -151,7 +175,14 @@ impl Http {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // HTTP/2 is agreed upon where a connection is encrypted, and nowhere else.
         let line = Line { client: client(settings)?, number: 0, shared: settings.encrypted };
-        Ok(Self { settings: Arc::new(settings.clone()), line: Arc::new(Mutex::new(line)) })
+        let bounds = Bounds {
+            connect: settings.connect_timeout,
+            most: settings.idle,
+            idle: LONGEST_IDLE,
+            reply: LARGEST_REPLY,
+        };
+        let plain = matches!(settings.route, Route::Direct).then(|| Arc::new(Plain::new(bounds)));
+        Ok(Self { settings: Arc::new(settings.clone()), line: Arc::new(Mutex::new(line)), plain })
     }
 
     /// Posts a JSON body.
@@ -159,8 +190,7 @@ impl Http {
     /// # Errors
     /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
     pub async fn post(&self, url: &Url, json: String) -> Result<Reply, Fault> {
-        let json_follows = HeaderValue::from_static("application/json");
-        self.send(Method::POST, url, |request| request.header(CONTENT_TYPE, json_follows).body(json)).await
+        self.send(Method::POST, url, json).await
     }
 
     /// Gets a URL.
@@ -168,28 +198,32 @@ impl Http {
     /// # Errors
     /// As [`Http::post`].
     pub async fn get(&self, url: &Url) -> Result<Reply, Fault> {
-        self.send(Method::GET, url, |request| request).await
+        self.send(Method::GET, url, String::new()).await
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        url: &Url,
-        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Reply, Fault> {
+    async fn send(&self, method: Method, url: &Url, json: String) -> Result<Reply, Fault> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
+            let request = plainly(method, url, json)?;
+            let reply = self.in_time(async {
+                let (head, body) = plain.call(request).await?;
+                Ok(Reply::of(head.status, &head.headers, url, body))
+            });
+            // Whatever is late takes its connection along, which it alone uses.
+            return reply.await;
+        }
+        // Large, and not taken where calls are many.
+        Box::pin(self.send_by_reqwest(method, url, json)).await
+    }
+
+    async fn send_by_reqwest(&self, method: Method, url: &Url, json: String) -> Result<Reply, Fault> {
         let Line { client, number, .. } = self.line().clone();
-        let request = fill(client.request(method, url.clone()));
-        let whole = async {
+        let mut request = client.request(method, url.clone());
+        if !json.is_empty() {
+            request = request.header(CONTENT_TYPE, JSON).body(json);
+        }
+        let reply = self.in_time(async {
             let mut response = request.send().await.map_err(failed)?;
             self.line().shared = response.version() == Version::HTTP_2;
-            let status = response.status().as_u16();
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
-            let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
-            let location = location.and_then(|place| response.url().join(place.to_str().ok()?).ok());
-            let leads_to = location.map(|place| place.origin().ascii_serialization());
-            // A longer one is none that could be looked up (RFC 1035, 2.3.4).
-            let leads_to =
-                leads_to.map(|place| if place.len() > LONGEST_PLACE { tr!("another host") } else { place });
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(failed)? {
                 if body.len() + chunk.len() > LARGEST_REPLY {
@@ -197,8 +231,17 @@ impl Http {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Reply { status, retry_after, leads_to, body: body.freeze() })
-        };
+            Ok(Reply::of(response.status(), response.headers(), url, body.freeze()))
+        });
+        reply.await.inspect_err(|fault| {
+            if matches!(fault, Fault::Late(_)) {
+                self.give_up(number);
+            }
+        })
+    }
+
+    /// Waits for a reply as long as an attempt may take.
+    async fn in_time(&self, whole: impl Future<Output = Result<Reply, Fault>>) -> Result<Reply, Fault> {
         let mut whole = pin!(whole);
         let deadline = Instant::now() + self.settings.timeout;
         let mut reply = timeout_at(deadline, whole.as_mut()).await;
@@ -206,10 +249,7 @@ impl Http {
             // Not the reply is late but this program: what came while it stood still has not been looked at yet.
             reply = timeout(GRACE, whole).await;
         }
-        reply.unwrap_or_else(|_| {
-            self.give_up(number);
-            Err(Fault::Late(self.settings.timeout))
-        })
+        reply.unwrap_or_else(|_| Err(Fault::Late(self.settings.timeout)))
     }
 
     /// A call that comes too late takes its connection along, save where others share it: if it is the connection that
@@ -228,6 +268,21 @@ impl Http {
         // Nothing that holds it can panic.
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request with the headers that reqwest would send.
+fn plainly(method: Method, url: &Url, json: String) -> Result<Request<Full<Bytes>>, Fault> {
+    let unusable = |error: &(dyn std::error::Error + 'static)| fault(error, true);
+    let place = Uri::try_from(url.as_str()).map_err(|error| unusable(&error))?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(place)
+        .header(ACCEPT, HeaderValue::from_static("*/*"))
+        .header(USER_AGENT, HeaderValue::from_static(PROGRAM));
+    if !json.is_empty() {
+        request = request.header(CONTENT_TYPE, JSON);
+    }
+    request.body(Full::from(json)).map_err(|error| unusable(&error))
 }
 
 fn client(settings: &Settings) -> Result<Client, String> {
@@ -250,7 +305,7 @@ fn client(settings: &Settings) -> Result<Client, String> {
         .redirect(redirect::Policy::none())
         // A repeat of its own would go past the pace and past the count of calls.
         .retry(retry::never())
-        .user_agent(concat!("dingmap/", env!("CARGO_PKG_VERSION")))
+        .user_agent(PROGRAM)
         .build()
         .map_err(told)
 }

@@ -1,9 +1,12 @@
 //! The calls that are under way, lookups and the one for a token: what each was made with, until it comes back. Leaves what
 //! follows to `dispatcher`.
 
-use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 
-use tokio::task::{Id, JoinSet};
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::api::fault::Fault;
@@ -21,12 +24,13 @@ pub(crate) struct Call {
     pub(crate) left: Instant,
 }
 
-/// All of them; dropping it breaks them off.
+/// What a call came to: its result, unless it panicked.
+pub(crate) type Back = (Call, Option<Result<Reply, Fault>>);
+
+/// All of them; dropping it breaks them off. They are part of the run's own task: one of its own for each call costs as much
+/// as the rest of a call does.
 #[derive(Default)]
-pub(crate) struct UnderWay {
-    tasks: JoinSet<Result<Reply, Fault>>,
-    calls: HashMap<Id, Call>,
-}
+pub(crate) struct UnderWay(FuturesUnordered<Pin<Box<dyn Future<Output = Back> + Send>>>);
 
 impl UnderWay {
     /// Lets a call leave.
@@ -34,26 +38,22 @@ impl UnderWay {
     where
         A: Future<Output = Result<Reply, Fault>> + Send + 'static,
     {
-        let task = self.tasks.spawn(attempt);
-        self.calls.insert(task.id(), call);
+        // After a panic nothing of the attempt is looked at any more.
+        let attempt = AssertUnwindSafe(attempt).catch_unwind();
+        self.0.push(Box::pin(async move { (call, attempt.await.ok()) }));
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.tasks.len()
+        self.0.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.0.is_empty()
     }
 
-    /// Waits for the next to come back: the call, and its result unless it panicked. None where there is none.
-    /// Giving the wait up loses nothing.
-    pub(crate) async fn next(&mut self) -> Option<(Call, Option<Result<Reply, Fault>>)> {
-        let (id, result) = match self.tasks.join_next_with_id().await? {
-            Ok((id, result)) => (id, Some(result)),
-            Err(error) => (error.id(), None),
-        };
-        Some((self.calls.remove(&id)?, result))
+    /// Waits for the next to come back. None where there is none. Giving the wait up loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Back> {
+        self.0.next().await
     }
 }
 
