@@ -48,7 +48,8 @@ pub(crate) fn compare() -> ExitCode {
             continue;
         };
         let more = (now / before - 1.0) * 100.0;
-        println!("{name:<20} {before:>10.1} {now:>10.1} {more:>+7.2} %");
+        let note = if more < -TOLERANCE { " (record it, so that it stays so)" } else { "" };
+        println!("{name:<20} {before:>10.1} {now:>10.1} {more:>+7.2} %{note}");
         if more > TOLERANCE {
             complaints.push(format!(
                 "{name}: {now:.1} instructions an item, {more:.1} % more than the {before:.1} on record"
