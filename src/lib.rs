@@ -85,6 +85,7 @@ pub mod store {
     pub mod runs;
     pub mod usable;
     pub mod journal;
+    pub mod ahead;
     pub mod disk;
     pub mod known;
     pub mod upkeep;
@@ -111,6 +112,7 @@ pub mod engine {
     pub mod flight;
     pub mod backoff;
     pub mod settings;
+    pub mod inlet;
     pub mod reorder;
     pub mod choice;
     pub mod hold;

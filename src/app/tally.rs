@@ -48,7 +48,7 @@ impl Tally {
                 numbers.clear();
                 numbers.extend(batch.cells(row).map(|cell| Ok(Entry::read(cell, rules)?.mobile)));
                 tally.rows += 1;
-                match next(&numbers, 0, None, |_| None) {
+                match next(&numbers, 0, None, |_, _| None) {
                     Some(Next::Ask { nth, mobile }) => {
                         tally.with_number += 1;
                         tally.first.insert(mobile.bits());

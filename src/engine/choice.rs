@@ -7,7 +7,7 @@ use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::refusal::Refusal;
 use crate::engine::reorder::Answer;
-use crate::store::disk::Recalled;
+use crate::store::ahead::Recalled;
 
 /// What a row's numbers have come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub enum Next {
     Settle(Told),
 }
 
-/// What happens next to a row with these `numbers`, those before the one at `from` having come to `told`. A number leads
+/// What happens next to a row with these `numbers`, those before the one at `from` having come to `told`; `known` is
+/// asked for a number by its place and itself. A number leads
 /// on to the next where it cannot be sent or the directory has nobody with it; the last number that could be sent has
 /// the last word. Of cells that are not sent, the first one that holds something is told about. Nothing for a row
 /// without numbers.
@@ -51,13 +52,13 @@ pub fn next(
     numbers: &[Result<Mobile, Refusal>],
     from: usize,
     mut told: Option<Told>,
-    mut known: impl FnMut(Mobile) -> Option<Recalled>,
+    mut known: impl FnMut(usize, Mobile) -> Option<Recalled>,
 ) -> Option<Next> {
     let mut blank = told.is_none();
     for (nth, number) in numbers.iter().enumerate().skip(from) {
         match number {
             &Ok(mobile) => {
-                let Some(Recalled { outcome, earlier }) = known(mobile) else {
+                let Some(Recalled { outcome, earlier }) = known(nth, mobile) else {
                     return Some(Next::Ask { nth, mobile });
                 };
                 let ends = !leads_on(&outcome);
@@ -99,7 +100,7 @@ mod tests {
     }
 
     /// Numbers from 0 to 9: an even one is not found, an odd one is, from 8 on nothing is known.
-    fn known(mobile: Mobile) -> Option<Recalled> {
+    fn known(_: usize, mobile: Mobile) -> Option<Recalled> {
         let n = (0..8).find(|n| number(*n) == mobile)?;
         let status = if n % 2 == 0 { Status::NotFound } else { Status::Found };
         Some(Recalled { outcome: Arc::new(Outcome::bare(status, None, n.to_string())), earlier: n == 5 })

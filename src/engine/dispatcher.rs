@@ -29,6 +29,7 @@ use crate::engine::reorder::{Answer, Chunk, Reorder};
 use crate::engine::settings::{Settings, Sheet};
 use crate::engine::tokens::Tokens;
 use crate::engine::under_way::{Call, Fetch, UnderWay};
+use crate::store::ahead::Recalled;
 use crate::store::known::Known;
 
 /// A run in progress.
@@ -90,25 +91,27 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     }
 
     /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
-    pub(crate) fn admit(&mut self, sheet: Sheet<L>) {
+    pub(crate) fn admit(&mut self, mut sheet: Sheet<L>) {
+        let foreseen = self.known.heard(std::mem::take(&mut sheet.foreseen));
+        let mut foreseen = foreseen.chunks(sheet.per_row.get());
         let rows = self.reorder.push(sheet);
         self.report.rows_in += rows.end - rows.start;
         (self.announce)(&Event::Read(rows.end - rows.start));
         for row in rows {
+            let foreseen = foreseen.next().unwrap_or_default();
             match self.reorder.earlier(row).filter(|status| !status.may_yet_succeed()) {
                 Some(status) => {
                     self.report.kept += 1;
                     self.settle(row, Answer::earlier(status));
                 }
-                None => self.seek(Waiting { row, nth: 0 }, None),
+                None => self.seek(Waiting { row, nth: 0 }, None, foreseen),
             }
         }
     }
 
-    /// Looks for a row's answer from one of its numbers on; `told` is what those before it came to.
-    fn seek(&mut self, from: Waiting, told: Option<Told>) {
-        let Waiting { row, nth } = from;
-        let known = |mobile| self.known.get(mobile);
+    /// Looks for a row's answer from one of its numbers on; those before it came to `told`, and ahead of all it was `foreseen`.
+    fn seek(&mut self, Waiting { row, nth }: Waiting, told: Option<Told>, foreseen: &[Option<Recalled>]) {
+        let known = |nth, mobile| self.known.get(mobile, foreseen.get(nth));
         match choice::next(self.reorder.numbers(row), nth, told, known) {
             Some(Next::Ask { nth, mobile }) => {
                 let is_first = self.flight.join(mobile, Waiting { row, nth });
@@ -248,7 +251,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             let by = if place == 0 { By::Itself } else { By::AnotherRow };
             let told = Told { answer: Answer::new(nth, Arc::clone(&outcome)), by };
             if leads_on(&outcome) {
-                self.seek(Waiting { row, nth: nth + 1 }, Some(told));
+                self.seek(Waiting { row, nth: nth + 1 }, Some(told), &[]);
             } else {
                 self.tell(row, told);
             }

@@ -1,10 +1,11 @@
-//! The two threads at the ends of a run: one reads batches and finds each row's number, one writes answered rows, and
-//! counts what they have in common.
+//! The threads at the ends of a run: one reads batches, some find each row's number in them and what is known of it, one writes
+//! answered rows, and counts what they have in common.
 //! Batches, never rows, pass between threads (DESIGN 7), through queues that hold one or two.
 
 use std::fmt::Write as _;
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc;
@@ -15,11 +16,12 @@ use crate::domain::findings::Findings;
 use crate::domain::mobile::{Home, Rules};
 use crate::domain::outcome::{RowWithout, Status};
 use crate::domain::refusal::{Flaw, Refusal};
+use crate::engine::inlet::Inlet;
 use crate::engine::manner::Manner;
 use crate::engine::misses::Basket;
-use crate::engine::pipeline::Inlet;
 use crate::engine::reorder::{Answer, Chunk};
 use crate::engine::settings::{SHEET, Sheet};
+use crate::store::ahead::Ahead;
 use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
@@ -180,27 +182,55 @@ pub struct Writing {
     pub sinks: JoinHandle<Result<Sinks, SinkError>>,
 }
 
-/// Starts to read.
+/// A batch on its way, or what came instead of it; nothing at the end.
+type Read = Result<Option<Batch>, FeedError>;
+
+/// Starts to read. Each of `ahead` is looked at by a thread of its own; where there is none, one thread finds the numbers alone.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn read(mut source: Source, rules: Rules, manner: Manner) -> io::Result<Reading> {
-    let (sender, sheets) = mpsc::channel(1);
+pub fn read(mut source: Source, rules: Rules, manner: &Manner, ahead: Vec<Ahead>) -> io::Result<Reading> {
+    let mut ahead: Vec<_> = ahead.into_iter().map(Some).collect();
+    if ahead.is_empty() {
+        ahead.push(None);
+    }
+    let (mut lanes, mut sheets) = (Vec::new(), Vec::new());
+    for ahead in ahead {
+        let (lane, batches) = sync_channel::<Read>(1);
+        let (sender, sheet) = mpsc::channel(1);
+        lanes.push(lane);
+        sheets.push(sheet);
+        let manner = manner.clone();
+        thread::Builder::new().name("lookup".into()).spawn(move || {
+            for batch in batches {
+                let sheet = batch.and_then(|batch| {
+                    batch.map(|batch| numbered(batch, rules, &manner, ahead.as_ref())).transpose()
+                });
+                if sender.blocking_send(sheet).is_err() {
+                    return;
+                }
+            }
+        })?;
+    }
     let tail = thread::Builder::new().name("reader".into()).spawn(move || {
-        loop {
+        for lane in lanes.iter().cycle() {
             let batch = source.next_batch(SHEET).map_err(FeedError::from);
-            let sheet =
-                batch.and_then(|batch| batch.map(|batch| numbered(batch, rules, &manner)).transpose());
-            let goes_on = matches!(sheet, Ok(Some(_)));
-            if sender.blocking_send(sheet).is_err() || !goes_on {
-                return source.tail().to_vec();
+            let goes_on = matches!(batch, Ok(Some(_)));
+            if lane.send(batch).is_err() || !goes_on {
+                break;
             }
         }
+        source.tail().to_vec()
     })?;
-    Ok(Reading { sheets, tail })
+    Ok(Reading { sheets: Inlet::of(sheets), tail })
 }
 
-fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, FeedError> {
+fn numbered(
+    batch: Batch,
+    rules: Rules,
+    manner: &Manner,
+    ahead: Option<&Ahead>,
+) -> Result<Sheet<Load>, FeedError> {
     let per_row = NonZeroUsize::new(manner.numbers).unwrap_or(NonZeroUsize::MIN);
     let mut entries = Vec::with_capacity(batch.len() * per_row.get());
     let mut numbers = Vec::with_capacity(entries.capacity());
@@ -215,7 +245,14 @@ fn numbered(batch: Batch, rules: Rules, manner: &Manner) -> Result<Sheet<Load>, 
         }
         earlier.extend(status);
     }
-    Ok(Sheet { load: Load { batch, entries }, numbers, per_row, earlier })
+    let foreseen = ahead.map(|ahead| ahead.look(numbers.iter().map(|number| number.as_ref().ok().copied())));
+    Ok(Sheet {
+        load: Load { batch, entries },
+        numbers,
+        per_row,
+        earlier,
+        foreseen: foreseen.unwrap_or_default(),
+    })
 }
 
 /// The status that a row came with; nothing where rows have none yet.

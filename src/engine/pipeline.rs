@@ -13,16 +13,14 @@ use crate::domain::report::Report;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::ending::{End, Halt};
 use crate::engine::event::Event;
+use crate::engine::inlet::Inlet;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::Chunk;
-use crate::engine::settings::{SHEET, Settings, Sheet};
+use crate::engine::settings::{SHEET, Settings};
 use crate::store::known::Known;
 
 /// How long a run that stops waits for whoever takes its last rows.
 const LAST_ROWS: Duration = Duration::from_secs(1);
-
-/// What comes in: sheets, and at the end an explicit nothing. A channel that closes without it has lost rows.
-pub type Inlet<L, E> = mpsc::Receiver<Result<Option<Sheet<L>>, E>>;
 
 /// Where rows come from and go to.
 #[derive(Debug)]

@@ -80,7 +80,7 @@ impl<L> Default for Reorder<L> {
 impl<L> Reorder<L> {
     /// Takes in the rows of a sheet; the numbers that they go by from now on.
     pub fn push(&mut self, sheet: Sheet<L>) -> Range<u64> {
-        let Sheet { load, numbers, per_row, earlier } = sheet;
+        let Sheet { load, numbers, per_row, earlier, .. } = sheet;
         let (first, rows) = (self.first + self.slots.len() as u64, numbers.len() / per_row);
         if rows > 0 {
             let load = Arc::new(load);
@@ -182,6 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::ahead::Foreseen;
 
     fn answer(row: u64) -> Answer {
         Answer::new(0, Arc::new(Outcome::bare(Status::Failed, None, row.to_string())))
@@ -195,6 +196,7 @@ mod tests {
             numbers: vec![Err(Refusal::Empty); rows],
             per_row: NonZeroUsize::MIN,
             earlier: earlier.to_vec(),
+            foreseen: Foreseen::default(),
         };
         reorder.push(sheet(&[Status::Found, Status::Failed], 2));
         reorder.push(sheet(&[], 1));
@@ -225,7 +227,7 @@ mod tests {
             let (mut reorder, mut expected) = (Reorder::default(), Vec::new());
             for (sheet, rows) in sizes.iter().enumerate() {
                 let numbers = (0..rows * per_row.get()).map(|n| Err(Refusal::TooLong(sheet * 100 + n)));
-                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row, earlier: Vec::new() });
+                reorder.push(Sheet { load: sheet, numbers: numbers.collect(), per_row, earlier: Vec::new(), foreseen: Foreseen::default() });
                 expected.extend((0..*rows).map(|row| (sheet, row)));
             }
             let mut rows: Vec<u64> = (0..expected.len() as u64).collect();

@@ -9,6 +9,7 @@ use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Status;
 use crate::domain::refusal::Refusal;
 use crate::engine::backoff::Retries;
+use crate::store::ahead::Foreseen;
 
 /// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.
 pub const SHEET: usize = 128;
@@ -24,6 +25,8 @@ pub struct Sheet<L> {
     pub per_row: NonZeroUsize,
     /// The statuses that the rows came with, one each; nothing where rows have none yet.
     pub earlier: Vec<Status>,
+    /// What was found when the numbers were looked up, where somebody did.
+    pub foreseen: Foreseen,
 }
 
 /// What bounds a run.

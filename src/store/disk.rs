@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
+use crate::store::ahead::{Ahead, Foreseen, Recalled};
 use crate::store::journal::{Journal, Lost, QUEUE};
 use crate::store::kept::Kept;
 use crate::store::rule::{Ages, Rule};
@@ -23,21 +24,17 @@ pub struct Disk {
     journal: Journal,
     /// The answers of the last commit that was looked at.
     answers: Usable,
-    /// What is not in there yet, and its order.
+    /// How many answers were committed then.
+    looked: u64,
+    rule: Rule,
+    /// What is not in there yet, or not in what is looked at ahead, and its order.
     fresh: HashMap<Mobile, Arc<Outcome>>,
     order: VecDeque<Mobile>,
     /// How many answers have left `fresh`.
     settled: u64,
+    /// How many answers each thread that looks ahead had before it, the last time that it was heard of.
+    lanes: Vec<u64>,
     lost: Option<Lost>,
-}
-
-/// Something known, and whence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recalled {
-    /// The answer.
-    pub outcome: Arc<Outcome>,
-    /// Whether an earlier session asked for it.
-    pub earlier: bool,
 }
 
 /// A run all of whose answers are on disk, and which is not finished.
@@ -61,7 +58,8 @@ impl Disk {
     /// What the database says, or the system where it gives no thread.
     pub fn start(state: State, begun: Begun, ages: Ages, clock: fn() -> i64) -> Result<Self, StateError> {
         let state = Arc::new(state);
-        let answers = Usable::of(&state, begun.scope, Rule { since: begun.since, ages })?;
+        let rule = Rule { since: begun.since, ages };
+        let answers = Usable::of(&state, begun.scope, rule)?;
         let journal = Journal::start(Arc::clone(&state), begun.clone())?;
         Ok(Self {
             state,
@@ -69,28 +67,51 @@ impl Disk {
             clock,
             journal,
             answers,
+            looked: 0,
+            rule,
             fresh: HashMap::new(),
             order: VecDeque::new(),
             settled: 0,
+            lanes: Vec::new(),
             lost: None,
         })
     }
 
-    /// What is known of a number. What cannot be read, or is not as it was written, is not known.
-    pub fn get(&mut self, mobile: Mobile) -> Option<Recalled> {
+    /// What that many threads need to look ahead, one each. From now on each has to be heard of, time and again.
+    pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
+        self.lanes = vec![0; threads];
+        let of = |lane| Ahead {
+            state: Arc::clone(&self.state),
+            begun: self.begun.clone(),
+            rule: self.rule,
+            clock: self.clock,
+            progress: self.journal.progress(),
+            lane,
+        };
+        (0..threads).map(of).collect()
+    }
+
+    /// What was looked up ahead has come to its turn.
+    pub fn heard(&mut self, foreseen: &Foreseen) {
+        if let Some(seen) = self.lanes.get_mut(foreseen.lane) {
+            *seen = foreseen.seen;
+        }
+        self.let_go();
+    }
+
+    /// What is known of a number, where `foreseen` is what was found ahead, if somebody looked. What cannot be read, or is
+    /// not as it was written, is not known.
+    pub fn get(&mut self, mobile: Mobile, foreseen: Option<&Option<Recalled>>) -> Option<Recalled> {
         if let Some(outcome) = self.fresh.get(&mobile) {
             return Some(Recalled { outcome: Arc::clone(outcome), earlier: false });
         }
-        match self.answers.get(mobile, (self.clock)()) {
-            Ok(kept) => kept.map(|Kept { session, outcome, .. }| Recalled {
-                outcome,
-                earlier: session != self.begun.session,
-            }),
-            Err(error) => {
-                self.lost = Some(Lost(error.to_string()));
-                None
-            }
+        if let Some(foreseen) = foreseen {
+            return foreseen.clone();
         }
+        Recalled::of(&self.answers, mobile, (self.clock)(), self.begun.session).unwrap_or_else(|error| {
+            self.lost = Some(Lost(error.to_string()));
+            None
+        })
     }
 
     /// Keeps a definitive answer: at once for lookups, on disk within a second.
@@ -104,7 +125,7 @@ impl Disk {
     /// Whether so many more answers can be taken before some have been committed.
     #[must_use]
     pub fn has_room(&self, more: usize) -> bool {
-        self.fresh.len() + more < QUEUE
+        self.journal.waiting() + (more as u64) < QUEUE as u64
     }
 
     /// Why answers can no longer be kept.
@@ -121,19 +142,26 @@ impl Disk {
     /// Looks at the last commit from now on, and lets go of what is in it.
     pub fn refresh(&mut self) {
         let committed = self.journal.committed();
-        if committed == self.settled {
+        if committed == self.looked {
             return;
         }
         if let Err(error) = self.answers.refresh(&self.state) {
             self.lost = Some(Lost(error.to_string()));
             return;
         }
-        for _ in self.settled..committed {
+        self.looked = committed;
+        self.let_go();
+    }
+
+    /// Lets go of the answers that everybody finds who looks, here or ahead.
+    fn let_go(&mut self) {
+        let found = self.lanes.iter().copied().fold(self.looked, u64::min);
+        while self.settled < found {
             if let Some(mobile) = self.order.pop_front() {
                 self.fresh.remove(&mobile);
             }
+            self.settled += 1;
         }
-        self.settled = committed;
     }
 
     /// Waits until everything is on disk.
@@ -199,9 +227,9 @@ mod tests {
         let room = tempfile::tempdir().unwrap();
         let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
         for n in 0..100 {
-            assert_eq!(disk.get(number(n)), None);
+            assert_eq!(disk.get(number(n), None), None);
             disk.keep(number(n), &answer(n));
-            assert_eq!(disk.get(number(n)), Some(Recalled { outcome: answer(n), earlier: false }));
+            assert_eq!(disk.get(number(n), None), Some(Recalled { outcome: answer(n), earlier: false }));
         }
         let begun = Instant::now();
         while !disk.fresh.is_empty() {
@@ -211,8 +239,40 @@ mod tests {
         }
         assert!(disk.order.is_empty() && disk.has_room(QUEUE - 1) && !disk.has_room(QUEUE));
         for n in 0..100 {
-            assert_eq!(disk.get(number(n)), Some(Recalled { outcome: answer(n), earlier: false }));
+            assert_eq!(disk.get(number(n), None), Some(Recalled { outcome: answer(n), earlier: false }));
         }
+    }
+
+    #[test]
+    fn what_was_learned_since_somebody_looked_ahead_stays_known() {
+        let room = tempfile::tempdir().unwrap();
+        let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
+        let lanes = disk.ahead(2);
+        let look = |lane: usize| lanes[lane].look([Some(number(1)), None].into_iter());
+        let early = look(0);
+        assert_eq!(early.answers, [None, None]);
+        disk.keep(number(1), &answer(1));
+        let begun = Instant::now();
+        while disk.journal.waiting() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30) && disk.lost().is_none());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        disk.refresh();
+        let known = Some(Recalled { outcome: answer(1), earlier: false });
+        for lane in [0, 1] {
+            // The one that looked before the answer came may still be under way, and so may the other.
+            disk.heard(&early);
+            assert_eq!(disk.get(number(1), early.answers.first()), known);
+            assert_eq!(look(lane).answers, [known.clone(), None]);
+            disk.heard(&look(lane));
+        }
+        assert!(!disk.fresh.is_empty(), "one of them was last heard of before it");
+        disk.heard(&look(0));
+        assert!(disk.fresh.is_empty() && disk.order.is_empty());
+        assert_eq!(
+            (disk.get(number(1), look(1).answers.first()), disk.get(number(1), None)),
+            (known.clone(), known)
+        );
     }
 
     #[test]
@@ -223,11 +283,11 @@ mod tests {
         disk.keep(number(1), &answer(1));
         drop(disk.close().unwrap());
         let mut disk = start(&path, an_hour_earlier, Duration::ZERO);
-        assert_eq!(disk.get(number(1)), Some(Recalled { outcome: answer(1), earlier: true }));
+        assert_eq!(disk.get(number(1), None), Some(Recalled { outcome: answer(1), earlier: true }));
         disk.close().unwrap().finish().unwrap();
         for (any, known) in [(Duration::ZERO, false), (HOUR / 2, false), (HOUR, true), (HOUR * 2, true)] {
             let mut disk = start(&path, an_hour_earlier, any);
-            assert_eq!(disk.get(number(1)).is_some(), known, "{any:?}");
+            assert_eq!(disk.get(number(1), None).is_some(), known, "{any:?}");
             disk.close().unwrap().finish().unwrap();
         }
     }

@@ -32,27 +32,40 @@ pub struct Lost(pub String);
 
 /// How far the writing is.
 #[derive(Default)]
-struct Progress {
+pub(crate) struct Progress {
     committed: AtomicU64,
     lost: OnceLock<Lost>,
     wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Progress {
+    /// How many answers were committed since the start.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
     fn tell(&self) {
         if let Some(wake) = self.wake.get() {
             wake();
         }
     }
 
-    fn lose(&self, lost: Lost) {
+    /// No more can be kept, or can be read.
+    pub(crate) fn lose(&self, lost: Lost) {
         // The first reason counts.
         let _ = self.lost.set(lost);
         self.tell();
     }
 }
 
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("committed", &self.committed()).finish_non_exhaustive()
+    }
+}
+
 /// The way to the writing thread.
+#[derive(Debug)]
 pub(crate) struct Journal {
     answers: SyncSender<(Mobile, Kept)>,
     /// Tells the thread not to wait for more: a message that there is enough, and its end that there will be none.
@@ -86,7 +99,7 @@ impl Journal {
             self.progress.lose(Lost(tr!("answers come faster than they can be written")));
         }
         self.handed += 1;
-        if (self.handed - self.committed()).is_multiple_of(ENOUGH) {
+        if self.waiting().is_multiple_of(ENOUGH) {
             // One message that waits already says the same.
             let _ = self.hurry.try_send(());
         }
@@ -94,7 +107,17 @@ impl Journal {
 
     /// How many answers were committed since the start.
     pub(crate) fn committed(&self) -> u64 {
-        self.progress.committed.load(Ordering::Acquire)
+        self.progress.committed()
+    }
+
+    /// How many wait to be.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.handed - self.committed()
+    }
+
+    /// The same for others who look.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Why no more are.
@@ -117,12 +140,6 @@ impl Journal {
         // A panic of the thread has been told as a loss.
         let _ = self.thread.join();
         self.progress.lost.get().cloned().map_or(Ok(()), Err)
-    }
-}
-
-impl fmt::Debug for Journal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("committed", &self.committed()).finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
-use crate::store::disk::{Disk, Recalled, Settled};
+use crate::store::ahead::{Ahead, Foreseen, Recalled};
+use crate::store::disk::{Disk, Settled};
 use crate::store::journal::Lost;
 use crate::store::kept::definitive;
 use crate::store::memory::Answers;
@@ -24,11 +25,24 @@ impl Known {
         Self { here: Answers::default(), disk: Some(disk) }
     }
 
-    /// The answer to a number, if there is one.
-    pub fn get(&mut self, mobile: Mobile) -> Option<Recalled> {
+    /// What that many threads need to look numbers up ahead, one each; none where there is nothing to look at but memory.
+    pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
+        self.disk.as_mut().map(|disk| disk.ahead(threads)).unwrap_or_default()
+    }
+
+    /// What was looked up ahead has come to its turn: what was found, one for each number.
+    pub fn heard(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
+        if let Some(disk) = &mut self.disk {
+            disk.heard(&foreseen);
+        }
+        foreseen.answers
+    }
+
+    /// The answer to a number, if there is one; `foreseen` as in [`Disk::get`].
+    pub fn get(&mut self, mobile: Mobile, foreseen: Option<&Option<Recalled>>) -> Option<Recalled> {
         match self.here.get(mobile) {
             Some(outcome) => Some(Recalled { outcome, earlier: false }),
-            None => self.disk.as_mut()?.get(mobile),
+            None => self.disk.as_mut()?.get(mobile, foreseen),
         }
     }
 

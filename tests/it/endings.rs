@@ -19,6 +19,7 @@ use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
 use dingmap::sandbox::script::Script;
+use dingmap::store::ahead::Foreseen;
 use dingmap::store::known::Known;
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
@@ -75,10 +76,16 @@ type Played = (Report, End, usize, Duration);
 /// A run over so many numbers on a paused clock.
 fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after: Option<Duration>) -> Played {
     paused().block_on(async {
-        let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
+        let (sender, sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let numbers = (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
         sender
-            .try_send(Ok(Some(Sheet { load: (), numbers, per_row: NonZeroUsize::MIN, earlier: Vec::new() })))
+            .try_send(Ok(Some(Sheet {
+                load: (),
+                numbers,
+                per_row: NonZeroUsize::MIN,
+                earlier: Vec::new(),
+                foreseen: Foreseen::default(),
+            })))
             .unwrap();
         if inlet == Inlet::Whole {
             sender.try_send(Ok(None)).unwrap();
@@ -94,7 +101,7 @@ fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after:
             std::future::pending::<()>().await;
         });
         let (started, pace) = (Instant::now(), Pace::new("unlimited".parse().unwrap()));
-        let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
+        let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
         let run = pipeline::run(settings, Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await;
         let end = end.unwrap();

@@ -17,10 +17,12 @@ use dingmap::domain::refusal::Refusal;
 use dingmap::domain::report::Report;
 use dingmap::engine::ending::{End, Halt};
 use dingmap::engine::event::Event;
+use dingmap::engine::inlet::Inlet;
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
 use dingmap::engine::reorder::{Answer, Chunk};
 use dingmap::engine::settings::{SHEET, Settings, Sheet};
+use dingmap::store::ahead::Foreseen;
 use dingmap::store::known::Known;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, watch};
@@ -225,7 +227,7 @@ fn play(
     let world = Arc::new(world);
     let remote = Arc::clone(&world);
     stage::paused().block_on(async move {
-        let (sheets_in, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
+        let (sheets_in, sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
         let (chunks, mut chunks_out) = mpsc::channel::<Chunk<()>>(2);
         let (stop, stopped) = watch::channel(Halt::No);
         let mut dice = fastrand::Rng::with_seed(settings.seed ^ 1);
@@ -235,7 +237,13 @@ fn play(
             loop {
                 let numbers: Vec<_> = rows.by_ref().take(dice.usize(1..=SHEET)).flatten().collect();
                 let earlier = Vec::new();
-                let sheet = (!numbers.is_empty()).then_some(Sheet { load: (), numbers, per_row, earlier });
+                let sheet = (!numbers.is_empty()).then_some(Sheet {
+                    load: (),
+                    numbers,
+                    per_row,
+                    earlier,
+                    foreseen: Foreseen::default(),
+                });
                 let ends = sheet.is_none();
                 if sheets_in.send(Ok(sheet)).await.is_err() || ends {
                     return;
@@ -275,6 +283,7 @@ fn play(
         };
         let pace = Pace::new(rate.parse().unwrap());
         let mut known = Known::default();
+        let mut sheets = Inlet::from(sheets);
         let ends = Ends { sheets: &mut sheets, chunks };
         let run = pipeline::run(settings, remote, pace, &mut known, ends, stopped, announce);
         let (report, end) = run.await;

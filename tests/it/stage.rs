@@ -14,6 +14,7 @@ use dingmap::engine::event::Event;
 use dingmap::engine::pipeline::{self, Ends};
 use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::store::ahead::Foreseen;
 use dingmap::store::known::Known;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
@@ -47,7 +48,7 @@ pub(crate) async fn perform<R: Remote>(
     count: usize,
     announce: impl FnMut(&Event),
 ) -> (Report, End) {
-    let (sender, mut sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
+    let (sender, sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
     tokio::spawn(async move {
         let numbers: Vec<_> = (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
         for numbers in numbers.chunks(500) {
@@ -56,6 +57,7 @@ pub(crate) async fn perform<R: Remote>(
                 numbers: numbers.to_vec(),
                 per_row: NonZeroUsize::MIN,
                 earlier: Vec::new(),
+                foreseen: Foreseen::default(),
             };
             let _ = sender.send(Ok(Some(sheet))).await;
         }
@@ -64,7 +66,7 @@ pub(crate) async fn perform<R: Remote>(
     let (chunks, mut out) = mpsc::channel(16);
     tokio::spawn(async move { while out.recv().await.is_some() {} });
     let (_stop, stopped) = watch::channel(Halt::No);
-    let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets, chunks });
+    let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
     let run = pipeline::run(settings, remote, Pace::new(rate), &mut known, ends, stopped, announce);
     let (report, end) = run.await;
     (report, end.unwrap())
