@@ -14,6 +14,7 @@ use dingmap::domain::verdict::verdict;
 use dingmap::engine::flight::{Flight, Waiting};
 use dingmap::engine::reorder::{Answer, Reorder};
 use dingmap::engine::settings::{SHEET, Sheet};
+use dingmap::store::ahead::Foreseen;
 use dingmap::store::disk::Disk;
 use dingmap::store::rule::{Ages, Rule};
 use dingmap::store::runs::{Wish, begin, foreseen};
@@ -112,7 +113,8 @@ fn reorder(order: Vec<u64>) -> Box<dyn FnMut()> {
         let mut reorder = Reorder::default();
         for numbers in numbers.chunks(SHEET) {
             let (numbers, per_row) = (numbers.to_vec(), NonZeroUsize::MIN);
-            reorder.push(Sheet { load: (), numbers, per_row, earlier: Vec::new() });
+            let (earlier, foreseen) = (Vec::new(), Foreseen::default());
+            reorder.push(Sheet { load: (), numbers, per_row, earlier, foreseen });
         }
         for row in &order {
             reorder.settle(*row, answer.clone());
