@@ -2,7 +2,7 @@
 //! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
 //! `fault`. Leaves what is sent to `token` and `client`, and the shortest way, without encryption and proxy, to `plain`.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ use tr::tr;
 use url::Url;
 
 use crate::api::fault::{Fault, cause, fault};
-use crate::api::plain::{Bounds, Plain};
+use crate::api::plain::{Bounds, Plain, Whole};
 
 /// The largest reply that is read, in bytes. An answer of the API has some hundreds.
 const LARGEST_REPLY: usize = 1 << 20;
@@ -204,12 +204,12 @@ impl Http {
     async fn send(&self, method: Method, url: &Url, json: String) -> Result<Reply, Fault> {
         if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
             let request = plainly(method, url, json)?;
-            let reply = self.in_time(async {
+            let reply = pin!(async {
                 let (head, body) = plain.call(request).await?;
                 Ok(Reply::of(head.status, &head.headers, url, body))
             });
             // Whatever is late takes its connection along, which it alone uses.
-            return reply.await;
+            return self.in_time(reply).await;
         }
         // Large, and not taken where calls are many.
         Box::pin(self.send_by_reqwest(method, url, json)).await
@@ -221,7 +221,7 @@ impl Http {
         if !json.is_empty() {
             request = request.header(CONTENT_TYPE, JSON).body(json);
         }
-        let reply = self.in_time(async {
+        let reply = pin!(async {
             let mut response = request.send().await.map_err(failed)?;
             self.line().shared = response.version() == Version::HTTP_2;
             let mut body = BytesMut::new();
@@ -233,7 +233,7 @@ impl Http {
             }
             Ok(Reply::of(response.status(), response.headers(), url, body.freeze()))
         });
-        reply.await.inspect_err(|fault| {
+        self.in_time(reply).await.inspect_err(|fault| {
             if matches!(fault, Fault::Late(_)) {
                 self.give_up(number);
             }
@@ -241,8 +241,10 @@ impl Http {
     }
 
     /// Waits for a reply as long as an attempt may take.
-    async fn in_time(&self, whole: impl Future<Output = Result<Reply, Fault>>) -> Result<Reply, Fault> {
-        let mut whole = pin!(whole);
+    async fn in_time(
+        &self,
+        mut whole: Pin<&mut impl Future<Output = Result<Reply, Fault>>>,
+    ) -> Result<Reply, Fault> {
         let deadline = Instant::now() + self.settings.timeout;
         let mut reply = timeout_at(deadline, whole.as_mut()).await;
         if reply.is_err() && deadline.elapsed() > STALL {
@@ -271,7 +273,7 @@ impl Http {
 }
 
 /// A request with the headers that reqwest would send.
-fn plainly(method: Method, url: &Url, json: String) -> Result<Request<Full<Bytes>>, Fault> {
+fn plainly(method: Method, url: &Url, json: String) -> Result<Whole, Fault> {
     let unusable = |error: &(dyn std::error::Error + 'static)| fault(error, true);
     let place = Uri::try_from(url.as_str()).map_err(|error| unusable(&error))?;
     let mut request = Request::builder()
@@ -282,7 +284,7 @@ fn plainly(method: Method, url: &Url, json: String) -> Result<Request<Full<Bytes
     if !json.is_empty() {
         request = request.header(CONTENT_TYPE, JSON);
     }
-    request.body(Full::from(json)).map_err(|error| unusable(&error))
+    request.body(Full::from(json)).map(Box::new).map_err(|error| unusable(&error))
 }
 
 fn client(settings: &Settings) -> Result<Client, String> {

@@ -24,8 +24,8 @@ use tower_service::Service;
 
 use crate::api::fault::{Fault, fault};
 
-/// A request with its body, and its absolute URL.
-pub(crate) type Whole = Request<Full<Bytes>>;
+/// A request with its body, and its absolute URL; in a box, since it is passed on and on.
+pub(crate) type Whole = Box<Request<Full<Bytes>>>;
 
 /// How connections are made and kept, and what may come over them.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +64,8 @@ struct Line {
 /// What came of a request on one connection.
 enum Sent {
     Replied(response::Parts, Bytes),
-    /// The connection had ended before any of it was sent.
-    Unsent(Whole),
+    /// The connection had ended before any of it was sent: in these words.
+    Unsent(Whole, Fault),
     Failed(Fault),
 }
 
@@ -91,7 +91,9 @@ impl Plain {
         // On the way to the host itself a request names the place on it alone (RFC 9112, 3.2.1).
         *request.uri_mut() = url.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
         loop {
-            let mut line = match self.take(&to) {
+            let kept = self.take(&to);
+            let is_new = kept.is_none();
+            let mut line = match kept {
                 Some(line) => line,
                 // Seldom taken and large: a call has only the room for it, not the thing itself.
                 None => Box::pin(self.connect(&url, to.clone())).await?,
@@ -101,8 +103,9 @@ impl Plain {
                     self.keep(line);
                     return Ok((head, body));
                 }
-                // Each kept one that had ended is gone now, and in the end there is a new one.
-                Sent::Unsent(unsent) => request = unsent,
+                Sent::Unsent(_, fault) if is_new => return Err(fault),
+                // A kept one that had ended is gone now, and in the end there is a new one.
+                Sent::Unsent(unsent, _) => request = unsent,
                 Sent::Failed(fault) => return Err(fault),
             }
         }
@@ -144,17 +147,20 @@ impl Plain {
 impl Line {
     async fn send(&mut self, request: Whole, most: usize) -> Sent {
         let Self { requests, connection, ended, .. } = self;
-        if moving(connection, ended, requests.ready()).await.is_err() || *ended {
-            return Sent::Unsent(request);
+        if let Err(error) = moving(connection, ended, pin!(requests.ready())).await {
+            return Sent::Unsent(request, fault(&error, false));
         }
-        let sending = requests.try_send_request(request);
-        moving(connection, ended, async {
+        let sending = requests.try_send_request(*request);
+        let replied = pin!(async {
             let (head, body) = match sending.await {
                 Ok(response) => response.into_parts(),
-                Err(mut refused) => match refused.take_message() {
-                    Some(request) => return Sent::Unsent(request),
-                    None => return Sent::Failed(fault(refused.error(), false)),
-                },
+                Err(mut refused) => {
+                    let (request, fault) = (refused.take_message(), fault(refused.error(), false));
+                    return match request {
+                        Some(request) => Sent::Unsent(Box::new(request), fault),
+                        None => Sent::Failed(fault),
+                    };
+                }
             };
             match Limited::new(body, most).collect().await {
                 // A copy, so that the connection has its buffer to itself again, and needs no new one for the next reply.
@@ -162,18 +168,17 @@ impl Line {
                 Err(error) if error.is::<LengthLimitError>() => Sent::Failed(Fault::TooLong(most)),
                 Err(error) => Sent::Failed(fault(&*error, false)),
             }
-        })
-        .await
+        });
+        moving(connection, ended, replied).await
     }
 }
 
-/// Waits for something that needs the connection to move.
+/// Waits for something that needs the connection to move. It is pinned by who waits: here it would take its room twice.
 async fn moving<T>(
     connection: &mut Connection<TokioIo<TcpStream>, Full<Bytes>>,
     ended: &mut bool,
-    wanted: impl Future<Output = T>,
+    mut wanted: Pin<&mut impl Future<Output = T>>,
 ) -> T {
-    let mut wanted = pin!(wanted);
     poll_fn(|context| {
         // Its end is told to who waits for a reply on it.
         if !*ended {
@@ -182,4 +187,91 @@ async fn moving<T>(
         wanted.as_mut().poll(context)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const BOUNDS: Bounds =
+        Bounds { connect: Duration::from_secs(5), most: 4, idle: Duration::from_mins(1), reply: 100 };
+
+    fn request(port: u16) -> Whole {
+        let url = format!("http://127.0.0.1:{port}/a?b=c");
+        Box::new(Request::post(url).body(Full::from("body")).unwrap())
+    }
+
+    /// Serves so many requests on each connection, answers that many bytes to each, and then closes it; counts connections.
+    async fn serve(requests: usize, length: usize) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let count = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, SeqCst);
+                tokio::spawn(answer(stream, port, requests, length));
+            }
+        });
+        (port, count)
+    }
+
+    async fn answer(mut stream: TcpStream, port: u16, requests: usize, length: usize) {
+        for _ in 0..requests {
+            let mut request = Vec::new();
+            while !request.ends_with(b"body") {
+                if stream.read_buf(&mut request).await.unwrap() == 0 {
+                    return;
+                }
+            }
+            let request = String::from_utf8(request).unwrap();
+            assert!(request.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{request}");
+            assert!(request.contains(&format!("\r\nhost: 127.0.0.1:{port}\r\n")), "{request}");
+            let body = "x".repeat(length);
+            let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_costs_no_call_and_a_new_one_that_is_closed_does() {
+        let plain = Plain::new(BOUNDS);
+        let (port, connections) = serve(2, 5).await;
+        for _ in 0..5 {
+            let (head, body) = plain.call(request(port)).await.unwrap();
+            assert_eq!((head.status.as_u16(), &*body), (200, &b"xxxxx"[..]));
+            // Long enough for its end to have come; were it not, the call would find out as well.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(connections.load(SeqCst), 3);
+        let (port, connections) = serve(0, 0).await;
+        for calls in 1..4 {
+            assert!(matches!(plain.call(request(port)).await, Err(Fault::Broken(_))));
+            assert_eq!(connections.load(SeqCst), calls);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reply_has_its_bound_and_connections_have_theirs() {
+        let plain = Plain::new(BOUNDS);
+        let (port, _) = serve(9, 100).await;
+        assert_eq!(plain.call(request(port)).await.unwrap().1.len(), 100);
+        let (port, connections) = serve(9, 101).await;
+        for calls in 1..3 {
+            assert_eq!(plain.call(request(port)).await.err(), Some(Fault::TooLong(100)));
+            assert_eq!(connections.load(SeqCst), calls, "it is not used again");
+        }
+        let (port, connections) = serve(9, 0).await;
+        let all = futures_util::future::join_all((0..9).map(|_| plain.call(request(port)))).await;
+        assert!(all.iter().all(Result::is_ok));
+        assert_eq!((connections.load(SeqCst), plain.idle().len()), (9, BOUNDS.most));
+    }
 }

@@ -10,7 +10,7 @@ use tracing::{debug, info, trace};
 use crate::api::rate::Rate;
 use crate::app::exit::shown;
 use crate::app::glance::Glance;
-use crate::domain::outcome::Status;
+use crate::domain::outcome::{Code, Status};
 use crate::domain::verdict::Limit;
 use crate::engine::event::Event;
 
@@ -70,8 +70,13 @@ impl Board {
             Event::BacksOff { mobile, delay } => info!(number = mobile.masked(), ?delay, "tries again"),
             Event::Answered { mobile, status, code } => {
                 self.answered += 1;
-                let code = code.as_ref().map(|code| shown(&code.to_string())).unwrap_or_default();
-                debug!(number = mobile.masked(), status = status.name(), code, "answered");
+                // Made where it is logged, and nowhere else.
+                debug!(
+                    number = mobile.masked(),
+                    status = status.name(),
+                    code = told(code.as_ref()),
+                    "answered"
+                );
             }
             Event::Settled(status) => {
                 self.settled += 1;
@@ -155,6 +160,10 @@ impl Board {
         let pace = if speed > 0.0 && speed < 0.8 * aim && self.calls > 50 { speed } else { aim };
         Duration::try_from_secs_f64(calls / pace).ok().filter(|left| !left.is_zero())
     }
+}
+
+fn told(code: Option<&Code>) -> String {
+    code.map(|code| shown(&code.to_string())).unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]

@@ -3,10 +3,8 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -49,9 +47,6 @@ use crate::store::known::Known;
 use crate::store::scope::sha256;
 use crate::table::source::Source;
 use crate::table::target::Target;
-
-/// Threads that look numbers up, at most: what follows them is then the slowest part.
-const MOST_AHEAD: usize = 4;
 
 /// Runs the command: the exit status of a run that wrote its output.
 ///
@@ -226,7 +221,7 @@ impl Run<'_> {
         // What the advice for rows that failed has to rely on: that the output reads with the same flags as the input.
         let retriable = source.dialect().headers && retry::reads_alike(self.args);
         let (labels, rules) = (source.labels(), config::rules(&self.args.numbers));
-        let ahead = known.ahead(available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_AHEAD));
+        let ahead = known.ahead(feed::threads_ahead());
         let Reading { mut sheets, tail } = feed::read(source, rules, &manner, ahead).map_err(broken)?;
         let misses = sinks.misses.clone();
         let Writing { chunks, sinks } = feed::write(sinks, rules.home, manner, labels).map_err(broken)?;

@@ -7,6 +7,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -16,7 +17,7 @@ use crate::domain::findings::Findings;
 use crate::domain::mobile::{Home, Rules};
 use crate::domain::outcome::{RowWithout, Status};
 use crate::domain::refusal::{Flaw, Refusal};
-use crate::engine::inlet::Inlet;
+use crate::engine::inlet::{Coming, Inlet};
 use crate::engine::manner::Manner;
 use crate::engine::misses::Basket;
 use crate::engine::reorder::{Answer, Chunk};
@@ -25,6 +26,10 @@ use crate::store::ahead::Ahead;
 use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
+
+/// Where rows come one by one, thick and fast, they gather for so long before they are written: to wake the thread that does it costs as much
+/// as a whole call.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Rows on their way through a run.
 #[derive(Debug)]
@@ -185,38 +190,49 @@ pub struct Writing {
 /// A batch on its way, or what came instead of it; nothing at the end.
 type Read = Result<Option<Batch>, FeedError>;
 
-/// Starts to read. Each of `ahead` is looked at by a thread of its own; where there is none, one thread finds the numbers alone.
+/// How many threads look ahead: none where one processor would have them in turns, and no more than what follows them keeps up with.
+#[must_use]
+pub fn threads_ahead() -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    if processors == 1 { 0 } else { processors.min(4) }
+}
+
+/// Takes a batch on; false where nobody wants any more.
+type Lane = Box<dyn Fn(Read) -> bool + Send>;
+
+/// Starts to read. Each of `ahead` is looked at by a thread of its own; where there is none, the one that reads finds the
+/// numbers too.
 ///
 /// # Errors
 /// Where the system gives no thread.
 pub fn read(mut source: Source, rules: Rules, manner: &Manner, ahead: Vec<Ahead>) -> io::Result<Reading> {
-    let mut ahead: Vec<_> = ahead.into_iter().map(Some).collect();
-    if ahead.is_empty() {
-        ahead.push(None);
-    }
-    let (mut lanes, mut sheets) = (Vec::new(), Vec::new());
+    let (mut lanes, mut sheets) = (Vec::<Lane>::new(), Vec::new());
     for ahead in ahead {
         let (lane, batches) = sync_channel::<Read>(1);
         let (sender, sheet) = mpsc::channel(1);
-        lanes.push(lane);
+        lanes.push(Box::new(move |batch| lane.send(batch).is_ok()));
         sheets.push(sheet);
         let manner = manner.clone();
         thread::Builder::new().name("lookup".into()).spawn(move || {
             for batch in batches {
-                let sheet = batch.and_then(|batch| {
-                    batch.map(|batch| numbered(batch, rules, &manner, ahead.as_ref())).transpose()
-                });
-                if sender.blocking_send(sheet).is_err() {
+                if sender.blocking_send(numbered(batch, rules, &manner, Some(&ahead))).is_err() {
                     return;
                 }
             }
         })?;
     }
+    if lanes.is_empty() {
+        let (sender, sheet) = mpsc::channel(1);
+        let manner = manner.clone();
+        lanes
+            .push(Box::new(move |batch| sender.blocking_send(numbered(batch, rules, &manner, None)).is_ok()));
+        sheets.push(sheet);
+    }
     let tail = thread::Builder::new().name("reader".into()).spawn(move || {
-        for lane in lanes.iter().cycle() {
+        for take in lanes.iter().cycle() {
             let batch = source.next_batch(SHEET).map_err(FeedError::from);
             let goes_on = matches!(batch, Ok(Some(_)));
-            if lane.send(batch).is_err() || !goes_on {
+            if !take(batch) || !goes_on {
                 break;
             }
         }
@@ -225,12 +241,8 @@ pub fn read(mut source: Source, rules: Rules, manner: &Manner, ahead: Vec<Ahead>
     Ok(Reading { sheets: Inlet::of(sheets), tail })
 }
 
-fn numbered(
-    batch: Batch,
-    rules: Rules,
-    manner: &Manner,
-    ahead: Option<&Ahead>,
-) -> Result<Sheet<Load>, FeedError> {
+fn numbered(batch: Read, rules: Rules, manner: &Manner, ahead: Option<&Ahead>) -> Coming<Load, FeedError> {
+    let Some(batch) = batch? else { return Ok(None) };
     let per_row = NonZeroUsize::new(manner.numbers).unwrap_or(NonZeroUsize::MIN);
     let mut entries = Vec::with_capacity(batch.len() * per_row.get());
     let mut numbers = Vec::with_capacity(entries.capacity());
@@ -246,13 +258,8 @@ fn numbered(
         earlier.extend(status);
     }
     let foreseen = ahead.map(|ahead| ahead.look(numbers.iter().map(|number| number.as_ref().ok().copied())));
-    Ok(Sheet {
-        load: Load { batch, entries },
-        numbers,
-        per_row,
-        earlier,
-        foreseen: foreseen.unwrap_or_default(),
-    })
+    let foreseen = foreseen.unwrap_or_default();
+    Ok(Some(Sheet { load: Load { batch, entries }, numbers, per_row, earlier, foreseen }))
 }
 
 /// The status that a row came with; nothing where rows have none yet.
@@ -272,8 +279,9 @@ pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<St
 pub fn write(mut sinks: Sinks, home: Home, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
-        let mut code = String::new();
+        let (mut code, mut flushed, mut rows) = (String::new(), Instant::now(), 0);
         while let Some(chunk) = receiver.blocking_recv() {
+            rows += chunk.rows.len();
             for (row, answer) in chunk.rows.zip(&chunk.answers) {
                 if answer.earlier {
                     sinks.unchanged(&chunk.load.batch, row, answer.outcome.status, &manner, home)?;
@@ -283,6 +291,10 @@ pub fn write(mut sinks: Sinks, home: Home, manner: Manner, labels: Vec<String>) 
             }
             if receiver.is_empty() {
                 sinks.all.flush()?;
+                if rows < SHEET && flushed.elapsed() < PAUSE {
+                    thread::sleep(PAUSE);
+                }
+                (flushed, rows) = (Instant::now(), 0);
             }
         }
         Ok(sinks)

@@ -11,6 +11,8 @@ use crate::domain::outcome::{Code, Outcome, Status};
 const DEFINITIVE: [Status; 4] = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
 /// How many bytes of a value are its checksum.
 const CHECKSUM: usize = 4;
+/// In how many bytes a usual answer finds room.
+const USUAL: usize = 96;
 
 /// Whose answer: the number of the scope and the bits of the mobile number.
 pub type Key = (u32, u64);
@@ -54,7 +56,8 @@ impl Kept {
             Code::Number(number) => Cipher::Number(*number),
             Code::Word(word) => Cipher::Word(word.clone()),
         });
-        let mut bytes = vec![0; CHECKSUM];
+        let mut bytes = Vec::with_capacity(USUAL);
+        bytes.resize(CHECKSUM, 0);
         let request = &*outcome.request;
         if is_plain(outcome) {
             let plain: Plain<&str> = (self.session, self.asked, &outcome.userid, request);
