@@ -15,14 +15,14 @@ from compare.setting import Setting
 
 def measure(setting: Setting) -> list[Section]:
     many, few = setting.rows(300_000), setting.rows(30_000)
+    versions = ", ".join(f"{peer} {version}" for peer, version in peers.versions(setting).items())
     with servers.nginx(setting, setting.server_core) as address:
         rows = _at_once(setting, address, many, few) + _late(setting, address, many, few)
         commands = _commands(setting, address, many, few)
     with servers.sandbox(setting, setting.server_core) as address:
         rows.insert(1, _beside_oha(setting, address, many))
-    versions = ", ".join(f"{peer} {version}" for peer, version in peers.versions(setting).items())
     notes = [
-        f"{spelt(many)} distinct numbers in no order ({spelt(few)} for aiohttp and at 20 ms), CSV in and out, "
+        f"{spelt(many)} distinct numbers in no order ({spelt(few)} for aiohttp and where replies are late), CSV in and out, "
         f"{WORKERS} workers, answers kept in a new state file; the server has one core, the client another. CPU is "
         f"user and system time of the client, for a row or a request. {told(setting.runs)}",
         "Where replies are late wrk runs for as long as dingmap did, and what it reaches is the possible rate: each of "
@@ -58,7 +58,7 @@ def _late(setting: Setting, address: str, many: int, few: int) -> list[list[str]
     rows = []
     for what, path, count, share in [
         ("rows a second, each reply after 20 ms", AFTER_20_MS, few, 0.97),
-        ("rows a second, 1 % of the replies after 300 ms", WITH_A_TAIL, many, 0.92),
+        ("rows a second, 1 % of the replies after 300 ms, the others after 20", WITH_A_TAIL, few, 0.92),
     ]:
         table = inputs.distinct(setting, count)
         ours, loads = [], []

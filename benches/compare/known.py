@@ -15,6 +15,7 @@ ANY_AGE = "3650d"
 
 def measure(setting: Setting) -> list[Section]:
     one, ten = setting.rows(1_000_000), setting.rows(10_000_000)
+    versions = peers.versions(setting)
     answers = inputs.answers(setting, one)
     table = inputs.distinct(setting, one)
     words, more_words = _words(setting, one), _words(setting, ten)
@@ -40,7 +41,6 @@ def measure(setting: Setting) -> list[Section]:
         compared(f"peak memory, {spelt(one)} rows", peak, f"{slower} join", _peak(theirs[slower])),
         compared(f"peak memory, {spelt(ten)} rows", _peak(more), of_one, peak),
     ]
-    versions = peers.versions(setting)
     notes = [
         "All numbers are distinct, in no order, and in the state; the joins read the same answers as a table in "
         f"another order and keep every row in its place. Nothing is pinned. {told(setting.runs)} {blind_spot()}",

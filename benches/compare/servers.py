@@ -43,7 +43,7 @@ http {{
     location /topapi/ {{ return 200 $body; }}
     location /slow20/topapi/ {{ echo_sleep 0.02; echo -n $body; }}
     location /slow200/topapi/ {{ echo_sleep 0.2; echo -n $body; }}
-    location /tail/topapi/ {{ if ($late) {{ rewrite ^ /late last; }} return 200 $body; }}
+    location /tail/topapi/ {{ if ($late) {{ rewrite ^ /late last; }} echo_sleep 0.02; echo -n $body; }}
     location /late {{ echo_sleep 0.3; echo -n $body; }}
   }}
 }}

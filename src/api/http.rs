@@ -29,8 +29,8 @@ const LONGEST_PLACE: usize = 280;
 /// The longest `Retry-After` that is believed.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
-/// A connection that was idle for so long is not used again: no host closes one sooner, but after a hold of a second some
-/// may have, and the call that finds out is lost. Above two calls a second one is kept all the time; below, a new one for
+/// A connection that was idle for so long is not used again: few hosts close one sooner, but after a hold of a second some
+/// have, and the call that finds out is lost. Above two calls a second one is kept all the time; below, a new one for
 /// each call is no burden.
 const LONGEST_IDLE: Duration = Duration::from_millis(500);
 

@@ -49,14 +49,16 @@ pub(crate) struct Plain {
     idle: Mutex<VecDeque<Box<Line>>>,
 }
 
+/// What moves bytes while it is polled.
+type Moved = Connection<TokioIo<TcpStream>, Full<Bytes>>;
+
 /// A connection that is open. It is large, and passed on at each call: so it is always in a box.
 #[derive(Debug)]
 struct Line {
     to: Authority,
     requests: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<TcpStream>, Full<Bytes>>,
-    /// Whether the connection has come to its end.
-    ended: bool,
+    /// Gone once it has come to its end.
+    connection: Option<Moved>,
     /// Since when it is idle.
     idle: Instant,
 }
@@ -118,7 +120,7 @@ impl Plain {
             Err(_) => return Err(fault(&io::Error::from(ErrorKind::TimedOut), true)),
         };
         let (requests, connection) = handshake(stream).await.map_err(|error| fault(&error, true))?;
-        Ok(Box::new(Line { to, requests, connection, ended: false, idle: Instant::now() }))
+        Ok(Box::new(Line { to, requests, connection: Some(connection), idle: Instant::now() }))
     }
 
     fn take(&self, to: &Authority) -> Option<Box<Line>> {
@@ -132,7 +134,7 @@ impl Plain {
 
     fn keep(&self, mut line: Box<Line>) {
         let mut idle = self.idle();
-        if !line.ended && idle.len() < self.bounds.most {
+        if line.connection.is_some() && idle.len() < self.bounds.most {
             line.idle = Instant::now();
             idle.push_back(line);
         }
@@ -146,8 +148,8 @@ impl Plain {
 
 impl Line {
     async fn send(&mut self, request: Whole, most: usize) -> Sent {
-        let Self { requests, connection, ended, .. } = self;
-        if let Err(error) = moving(connection, ended, pin!(requests.ready())).await {
+        let Self { requests, connection, .. } = self;
+        if let Err(error) = moving(connection, pin!(requests.ready())).await {
             return Sent::Unsent(request, fault(&error, false));
         }
         let sending = requests.try_send_request(*request);
@@ -169,21 +171,15 @@ impl Line {
                 Err(error) => Sent::Failed(fault(&*error, false)),
             }
         });
-        moving(connection, ended, replied).await
+        moving(connection, replied).await
     }
 }
 
 /// Waits for something that needs the connection to move. It is pinned by who waits: here it would take its room twice.
-async fn moving<T>(
-    connection: &mut Connection<TokioIo<TcpStream>, Full<Bytes>>,
-    ended: &mut bool,
-    mut wanted: Pin<&mut impl Future<Output = T>>,
-) -> T {
+async fn moving<T>(connection: &mut Option<Moved>, mut wanted: Pin<&mut impl Future<Output = T>>) -> T {
     poll_fn(|context| {
-        // Its end is told to who waits for a reply on it.
-        if !*ended {
-            *ended = Pin::new(&mut *connection).poll(context).is_ready();
-        }
+        // Who waits on it hears of its end when it is dropped, and not before.
+        connection.take_if(|connection| Pin::new(connection).poll(context).is_ready());
         wanted.as_mut().poll(context)
     })
     .await
@@ -208,20 +204,25 @@ mod tests {
         Box::new(Request::post(url).body(Full::from("body")).unwrap())
     }
 
-    /// Serves so many requests on each connection, answers that many bytes to each, and then closes it; counts connections.
-    async fn serve(requests: usize, length: usize) -> (u16, Arc<AtomicUsize>) {
+    /// Serves so many requests on each connection, answers that many bytes to each, and closes it after a while. The
+    /// counts are those of connections that were opened, and that were closed.
+    async fn serve(requests: usize, length: usize) -> (u16, Arc<[AtomicUsize; 2]>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let count = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&count);
+        let counts = Arc::<[AtomicUsize; 2]>::default();
+        let counted = Arc::clone(&counts);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                counted.fetch_add(1, SeqCst);
-                tokio::spawn(answer(stream, port, requests, length));
+                counted[0].fetch_add(1, SeqCst);
+                let counted = Arc::clone(&counted);
+                tokio::spawn(async move {
+                    answer(stream, port, requests, length).await;
+                    counted[1].fetch_add(1, SeqCst);
+                });
             }
         });
-        (port, count)
+        (port, counts)
     }
 
     async fn answer(mut stream: TcpStream, port: u16, requests: usize, length: usize) {
@@ -239,23 +240,40 @@ mod tests {
             let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
             stream.write_all(reply.as_bytes()).await.unwrap();
         }
+        if requests > 0 {
+            // By then who called has the reply, and has put the connection by.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// One call, which is not to be waited for: no server here is slow.
+    async fn call(plain: &Plain, port: u16) -> Result<(response::Parts, Bytes), Fault> {
+        timeout(Duration::from_secs(20), plain.call(request(port))).await.expect("the call hangs")
     }
 
     #[tokio::test]
-    async fn a_kept_connection_that_was_closed_costs_no_call_and_a_new_one_that_is_closed_does() {
+    async fn a_kept_connection_that_was_closed_costs_no_call() {
         let plain = Plain::new(BOUNDS);
-        let (port, connections) = serve(2, 5).await;
-        for _ in 0..5 {
-            let (head, body) = plain.call(request(port)).await.unwrap();
-            assert_eq!((head.status.as_u16(), &*body), (200, &b"xxxxx"[..]));
-            // Long enough for its end to have come; were it not, the call would find out as well.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let (port, counts) = serve(2, 5).await;
+        for round in 1..4 {
+            for _ in 0..2 {
+                let (head, body) = call(&plain, port).await.unwrap();
+                assert_eq!((head.status.as_u16(), &*body), (200, &b"xxxxx"[..]));
+            }
+            assert_eq!((counts[0].load(SeqCst), plain.idle().len()), (round, 1));
+            while counts[1].load(SeqCst) < round {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
         }
-        assert_eq!(connections.load(SeqCst), 3);
-        let (port, connections) = serve(0, 0).await;
-        for calls in 1..4 {
-            assert!(matches!(plain.call(request(port)).await, Err(Fault::Broken(_))));
-            assert_eq!(connections.load(SeqCst), calls);
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_that_is_closed_at_once_costs_the_call() {
+        let plain = Plain::new(BOUNDS);
+        let (port, counts) = serve(0, 0).await;
+        for calls in 1..9 {
+            assert!(matches!(call(&plain, port).await, Err(Fault::Broken(_))));
+            assert_eq!(counts[0].load(SeqCst), calls);
         }
     }
 
@@ -263,15 +281,15 @@ mod tests {
     async fn a_reply_has_its_bound_and_connections_have_theirs() {
         let plain = Plain::new(BOUNDS);
         let (port, _) = serve(9, 100).await;
-        assert_eq!(plain.call(request(port)).await.unwrap().1.len(), 100);
-        let (port, connections) = serve(9, 101).await;
+        assert_eq!(call(&plain, port).await.unwrap().1.len(), 100);
+        let (port, counts) = serve(9, 101).await;
         for calls in 1..3 {
-            assert_eq!(plain.call(request(port)).await.err(), Some(Fault::TooLong(100)));
-            assert_eq!(connections.load(SeqCst), calls, "it is not used again");
+            assert_eq!(call(&plain, port).await.err(), Some(Fault::TooLong(100)));
+            assert_eq!(counts[0].load(SeqCst), calls, "it is not used again");
         }
-        let (port, connections) = serve(9, 0).await;
-        let all = futures_util::future::join_all((0..9).map(|_| plain.call(request(port)))).await;
+        let (port, counts) = serve(9, 0).await;
+        let all = futures_util::future::join_all((0..9).map(|_| call(&plain, port))).await;
         assert!(all.iter().all(Result::is_ok));
-        assert_eq!((connections.load(SeqCst), plain.idle().len()), (9, BOUNDS.most));
+        assert_eq!((counts[0].load(SeqCst), plain.idle().len()), (9, BOUNDS.most));
     }
 }

@@ -27,8 +27,8 @@ use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
 
-/// Where rows come one by one, thick and fast, they gather for so long before they are written: to wake the thread that does it costs as much
-/// as a whole call.
+/// Where rows come one by one, thick and fast, those behind one that was written gather for so long: to wake the thread that
+/// writes costs as much as a call.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Rows on their way through a run.
@@ -215,7 +215,9 @@ pub fn read(mut source: Source, rules: Rules, manner: &Manner, ahead: Vec<Ahead>
         let manner = manner.clone();
         thread::Builder::new().name("lookup".into()).spawn(move || {
             for batch in batches {
-                if sender.blocking_send(numbered(batch, rules, &manner, Some(&ahead))).is_err() {
+                let sheet = numbered(batch, rules, &manner, Some(&ahead));
+                let ends = !matches!(sheet, Ok(Some(_)));
+                if sender.blocking_send(sheet).is_err() || ends {
                     return;
                 }
             }

@@ -36,3 +36,54 @@ impl<L, E> From<mpsc::Receiver<Coming<L, E>>> for Inlet<L, E> {
         Self::of(vec![lane])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::ahead::Foreseen;
+
+    fn sheet(load: usize) -> Sheet<usize> {
+        Sheet {
+            load,
+            numbers: Vec::new(),
+            per_row: NonZeroUsize::MIN,
+            earlier: Vec::new(),
+            foreseen: Foreseen::default(),
+        }
+    }
+
+    proptest! {
+        /// However many lanes there are, and whichever of them is faster, sheets come in their order up to the end.
+        #[test]
+        fn sheets_come_in_their_order(lanes in 1..5usize, count in 0..40usize, late in any::<u64>()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+            let came = runtime.unwrap().block_on(async {
+                let mut receivers = Vec::new();
+                for lane in 0..lanes {
+                    let (sender, receiver) = mpsc::channel::<Coming<usize, ()>>(1);
+                    receivers.push(receiver);
+                    tokio::spawn(async move {
+                        for at in (lane..=count).step_by(lanes) {
+                            let wait = late.rotate_left(u32::try_from(at).unwrap()) % 4;
+                            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+                            let sheet = (at < count).then(|| sheet(at));
+                            sender.send(Ok(sheet)).await.unwrap();
+                        }
+                        // A lane stays open until the run lets go of it.
+                        sender.closed().await;
+                    });
+                }
+                let (mut inlet, mut came) = (Inlet::of(receivers), Vec::new());
+                while let Some(Ok(Some(sheet))) = inlet.recv().await {
+                    came.push(sheet.load);
+                }
+                came
+            });
+            prop_assert_eq!(came, (0..count).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Looking numbers up before a run comes to them, on threads beside it: what the last commit has. Owns how an answer of then
 //! is told apart from what was learned since. Leaves what is not committed yet to `disk`, and the threads to the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
@@ -36,7 +36,8 @@ impl Recalled {
 /// What one thread needs that looks ahead.
 #[derive(Clone, Debug)]
 pub struct Ahead {
-    pub(crate) state: Arc<State>,
+    /// Held by the run alone, which closes it: these threads may be waiting for somebody then, and are not waited for.
+    pub(crate) state: Weak<State>,
     pub(crate) begun: Begun,
     pub(crate) rule: Rule,
     pub(crate) clock: fn() -> i64,
@@ -59,9 +60,10 @@ impl Ahead {
     /// Looks these numbers up; cells without one know nothing. What cannot be read is not known, and ends the run.
     #[must_use]
     pub fn look(&self, numbers: impl Iterator<Item = Option<Mobile>>) -> Foreseen {
+        let Some(state) = self.state.upgrade() else { return Foreseen::default() };
         // In this order: what is committed between the two is seen and not counted, which does no harm.
         let (seen, now) = (self.progress.committed(), (self.clock)());
-        let view = || Usable::of(&self.state, self.begun.scope, self.rule);
+        let view = || Usable::of(&state, self.begun.scope, self.rule);
         let answers = view().and_then(|view| {
             let recalled = |mobile| Recalled::of(&view, mobile, now, self.begun.session);
             numbers.map(|mobile| mobile.map_or(Ok(None), recalled)).collect()

@@ -81,7 +81,7 @@ impl Disk {
     pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
         self.lanes = vec![0; threads];
         let of = |lane| Ahead {
-            state: Arc::clone(&self.state),
+            state: Arc::downgrade(&self.state),
             begun: self.begun.clone(),
             rule: self.rule,
             clock: self.clock,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{numbers, table, undisturbed};
+use super::{cut_short, numbers, slow, table, undisturbed};
 use crate::harness::{Api, Desk, Ended, run, unlimited};
 
 const ROWS: u32 = 300;
@@ -102,4 +102,19 @@ fn a_file_of_somebody_else_is_refused_and_stays_as_it_is() {
     );
     assert_eq!(fs::read_to_string(&other).unwrap(), table(&numbers(ROWS)));
     assert!(!scene.desk.names().iter().any(|name| name.contains("damaged")));
+}
+
+/// A run that is stopped while more is read than it came to closes its state as every other does: the next run need not
+/// put it in order. Where redb says that it has to is the second bit of the tenth byte of the file.
+#[test]
+fn a_run_that_stops_early_closes_its_state() {
+    let (api, desk) = (Api::new(slow(5)), Desk::new());
+    let input = desk.file("staff.csv", table(&numbers(20_000)));
+    let output = desk.path("out.csv");
+    for signal in ["INT", "TERM"] {
+        cut_short(&api, &input, &output, 50, signal, &[]);
+        assert_eq!(fs::read(api.state()).unwrap()[9] & 2, 0, "{signal}");
+    }
+    let ended = run(api.resolve(&input, &output).args(["--max-calls", "50"]));
+    assert_eq!((ended.status, fs::read(api.state()).unwrap()[9] & 2), (Some(6), 0), "{}", ended.stderr);
 }

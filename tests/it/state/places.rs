@@ -66,7 +66,10 @@ fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
     let (size, before) = (fs::metadata(&state).unwrap().len(), api.ledger().calls().len());
     fs::remove_file(&output).unwrap();
     // No file may grow beyond this; the signal that says so is ignored, so that the write fails as on a full disk.
-    // A little room is left for the beginning of a run, which is refused at once where there is none.
+    // Where there is no room even for the beginning of a run, it is refused before the first call.
+    let none = run(&mut shell(&format!("trap '' XFSZ; ulimit -f {}", size / 512), &command()));
+    assert_eq!((none.status, api.ledger().calls().len()), (Some(1), before), "{}", none.stderr);
+    assert!(none.stderr.contains("Make room") && !output.exists(), "{}", none.stderr);
     let blocks = (size + (256 << 10)) / 512;
     let mut full = shell(&format!("trap '' XFSZ; ulimit -f {blocks}"), &command());
     let ended = run(&mut full);
