@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compare.setting import Setting
 
-# As in `benches/memory.rs`: a prime above every size, so that the steps come to each remainder once.
+# A prime above every size, so that the steps come to each remainder once.
 PRIME = 79_999_987
 STEP = 31_415_927
 

@@ -190,7 +190,7 @@ impl Http {
     /// # Errors
     /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
     pub async fn post(&self, url: &Url, json: String) -> Result<Reply, Fault> {
-        self.send(Method::POST, url, json).await
+        self.send(Method::POST, url, Some(json)).await
     }
 
     /// Gets a URL.
@@ -198,10 +198,10 @@ impl Http {
     /// # Errors
     /// As [`Http::post`].
     pub async fn get(&self, url: &Url) -> Result<Reply, Fault> {
-        self.send(Method::GET, url, String::new()).await
+        self.send(Method::GET, url, None).await
     }
 
-    async fn send(&self, method: Method, url: &Url, json: String) -> Result<Reply, Fault> {
+    async fn send(&self, method: Method, url: &Url, json: Option<String>) -> Result<Reply, Fault> {
         if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
             let request = plainly(method, url, json)?;
             let reply = pin!(async {
@@ -215,10 +215,10 @@ impl Http {
         Box::pin(self.send_by_reqwest(method, url, json)).await
     }
 
-    async fn send_by_reqwest(&self, method: Method, url: &Url, json: String) -> Result<Reply, Fault> {
+    async fn send_by_reqwest(&self, method: Method, url: &Url, json: Option<String>) -> Result<Reply, Fault> {
         let Line { client, number, .. } = self.line().clone();
         let mut request = client.request(method, url.clone());
-        if !json.is_empty() {
+        if let Some(json) = json {
             request = request.header(CONTENT_TYPE, JSON).body(json);
         }
         let reply = pin!(async {
@@ -273,7 +273,7 @@ impl Http {
 }
 
 /// A request with the headers that reqwest would send.
-fn plainly(method: Method, url: &Url, json: String) -> Result<Whole, Fault> {
+fn plainly(method: Method, url: &Url, json: Option<String>) -> Result<Whole, Fault> {
     let unusable = |error: &(dyn std::error::Error + 'static)| fault(error, true);
     let place = Uri::try_from(url.as_str()).map_err(|error| unusable(&error))?;
     let mut request = Request::builder()
@@ -281,10 +281,10 @@ fn plainly(method: Method, url: &Url, json: String) -> Result<Whole, Fault> {
         .uri(place)
         .header(ACCEPT, HeaderValue::from_static("*/*"))
         .header(USER_AGENT, HeaderValue::from_static(PROGRAM));
-    if !json.is_empty() {
+    if json.is_some() {
         request = request.header(CONTENT_TYPE, JSON);
     }
-    request.body(Full::from(json)).map(Box::new).map_err(|error| unusable(&error))
+    request.body(Full::from(json.unwrap_or_default())).map(Box::new).map_err(|error| unusable(&error))
 }
 
 fn client(settings: &Settings) -> Result<Client, String> {

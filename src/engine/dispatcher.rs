@@ -92,7 +92,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
 
     /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
     pub(crate) fn admit(&mut self, mut sheet: Sheet<L>) {
-        let foreseen = self.known.heard(std::mem::take(&mut sheet.foreseen));
+        let foreseen = self.known.arrived(std::mem::take(&mut sheet.foreseen));
         let mut foreseen = foreseen.chunks(sheet.per_row.get());
         let rows = self.reorder.push(sheet);
         self.report.rows_in += rows.end - rows.start;

@@ -26,7 +26,6 @@ pub struct Disk {
     answers: Usable,
     /// How many answers were committed then.
     looked: u64,
-    rule: Rule,
     /// What is not in there yet, or not in what is looked at ahead, and its order.
     fresh: HashMap<Mobile, Arc<Outcome>>,
     order: VecDeque<Mobile>,
@@ -58,8 +57,7 @@ impl Disk {
     /// What the database says, or the system where it gives no thread.
     pub fn start(state: State, begun: Begun, ages: Ages, clock: fn() -> i64) -> Result<Self, StateError> {
         let state = Arc::new(state);
-        let rule = Rule { since: begun.since, ages };
-        let answers = Usable::of(&state, begun.scope, rule)?;
+        let answers = Usable::of(&state, begun.scope, Rule { since: begun.since, ages })?;
         let journal = Journal::start(Arc::clone(&state), begun.clone())?;
         Ok(Self {
             state,
@@ -68,7 +66,6 @@ impl Disk {
             journal,
             answers,
             looked: 0,
-            rule,
             fresh: HashMap::new(),
             order: VecDeque::new(),
             settled: 0,
@@ -83,7 +80,7 @@ impl Disk {
         let of = |lane| Ahead {
             state: Arc::downgrade(&self.state),
             begun: self.begun.clone(),
-            rule: self.rule,
+            rule: self.answers.rule,
             clock: self.clock,
             progress: self.journal.progress(),
             lane,
@@ -92,7 +89,7 @@ impl Disk {
     }
 
     /// What was looked up ahead has come to its turn.
-    pub fn heard(&mut self, foreseen: &Foreseen) {
+    pub fn arrived(&mut self, foreseen: &Foreseen) {
         if let Some(seen) = self.lanes.get_mut(foreseen.lane) {
             *seen = foreseen.seen;
         }
@@ -261,13 +258,13 @@ mod tests {
         let known = Some(Recalled { outcome: answer(1), earlier: false });
         for lane in [0, 1] {
             // The one that looked before the answer came may still be under way, and so may the other.
-            disk.heard(&early);
+            disk.arrived(&early);
             assert_eq!(disk.get(number(1), early.answers.first()), known);
             assert_eq!(look(lane).answers, [known.clone(), None]);
-            disk.heard(&look(lane));
+            disk.arrived(&look(lane));
         }
         assert!(!disk.fresh.is_empty(), "one of them was last heard of before it");
-        disk.heard(&look(0));
+        disk.arrived(&look(0));
         assert!(disk.fresh.is_empty() && disk.order.is_empty());
         assert_eq!(
             (disk.get(number(1), look(1).answers.first()), disk.get(number(1), None)),

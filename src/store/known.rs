@@ -31,9 +31,9 @@ impl Known {
     }
 
     /// What was looked up ahead has come to its turn: what was found, one for each number.
-    pub fn heard(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
+    pub fn arrived(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
         if let Some(disk) = &mut self.disk {
-            disk.heard(&foreseen);
+            disk.arrived(&foreseen);
         }
         foreseen.answers
     }

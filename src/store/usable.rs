@@ -13,7 +13,7 @@ use crate::store::state::{ANSWERS, State, StateError};
 pub struct Usable {
     answers: ReadOnlyTable<Key, &'static [u8]>,
     scope: u32,
-    rule: Rule,
+    pub(crate) rule: Rule,
 }
 
 impl Usable {
