@@ -43,7 +43,7 @@ pub(crate) struct Dispatcher<'k, R, L, F> {
     flight: Flight,
     pub(crate) reorder: Reorder<L>,
     /// Numbers whose turn is next.
-    ready: VecDeque<Lookup>,
+    pub(crate) ready: VecDeque<Lookup>,
     later: Later,
     pub(crate) calls: UnderWay,
     tokens: Tokens,

@@ -7,7 +7,6 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -26,10 +25,6 @@ use crate::store::ahead::Ahead;
 use crate::table::batch::Batch;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
-
-/// Where rows come one by one, thick and fast, those behind one that was written gather for so long: to wake the thread that
-/// writes costs as much as a call.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// Rows on their way through a run.
 #[derive(Debug)]
@@ -281,9 +276,8 @@ pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<St
 pub fn write(mut sinks: Sinks, home: Home, manner: Manner, labels: Vec<String>) -> io::Result<Writing> {
     let (chunks, mut receiver) = mpsc::channel::<Chunk<Load>>(2);
     let sinks = thread::Builder::new().name("writer".into()).spawn(move || {
-        let (mut code, mut flushed, mut rows) = (String::new(), Instant::now(), 0);
+        let mut code = String::new();
         while let Some(chunk) = receiver.blocking_recv() {
-            rows += chunk.rows.len();
             for (row, answer) in chunk.rows.zip(&chunk.answers) {
                 if answer.earlier {
                     sinks.unchanged(&chunk.load.batch, row, answer.outcome.status, &manner, home)?;
@@ -293,10 +287,6 @@ pub fn write(mut sinks: Sinks, home: Home, manner: Manner, labels: Vec<String>) 
             }
             if receiver.is_empty() {
                 sinks.all.flush()?;
-                if rows < SHEET && flushed.elapsed() < PAUSE {
-                    thread::sleep(PAUSE);
-                }
-                (flushed, rows) = (Instant::now(), 0);
             }
         }
         Ok(sinks)

@@ -2,11 +2,12 @@
 //! `workers`, the calls in flight, and `window`, the rows read and not yet handed on. Owns what is waited for; what
 //! follows from it is `dispatcher`'s.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::pace::Pace;
 use crate::domain::report::Report;
@@ -19,6 +20,9 @@ use crate::engine::reorder::Chunk;
 use crate::engine::settings::{SHEET, Settings};
 use crate::store::known::Known;
 
+/// How long answered rows wait for others to fill a sheet, while there is something to ask for. Who takes them is then woken a
+/// few times a second, whatever the rate.
+const GATHERS: Duration = Duration::from_millis(250);
 /// How long a run that stops waits for whoever takes its last rows.
 const LAST_ROWS: Duration = Duration::from_secs(1);
 
@@ -53,6 +57,8 @@ pub async fn run<R: Remote, L, E>(
     });
     let mut run = Dispatcher::new(settings, remote, pace, known, announce);
     let (mut all_read, mut failure, mut deadline) = (false, None, None);
+    // One timer for all, which is moved once for each chunk.
+    let mut gathered = pin!(sleep(GATHERS));
     loop {
         // In this order: starting may find that no call is left to make, and that winds up what is open.
         run.start();
@@ -67,6 +73,9 @@ pub async fn run<R: Remote, L, E>(
             deadline = Some(Instant::now() + LAST_ROWS);
         }
         let wakes = deadline.or_else(|| run.wakes());
+        let settled = run.reorder.settled();
+        let asks_on = run.end.is_none() && !run.ready.is_empty();
+        let waits = settled < SHEET && asks_on && !gathered.is_elapsed();
         let room = run.reorder.is_empty() || run.reorder.len() + SHEET <= run.settings.window;
         tokio::select! {
             biased;
@@ -82,7 +91,7 @@ pub async fn run<R: Remote, L, E>(
             () = news.notified() => run.written(),
             Some((call, result)) = run.calls.next(), if !run.calls.is_empty() => run.heard(call, result),
             Some((episode, result)) = run.fetch.next(), if !run.fetch.is_empty() => run.fetched(episode, result),
-            room = chunks.reserve(), if run.reorder.ready() => {
+            room = chunks.reserve(), if settled > 0 && !waits => {
                 let Ok(permit) = room else {
                     run.finish_early(End::OutputLost);
                     let (report, end) = run.close(all_read);
@@ -91,7 +100,9 @@ pub async fn run<R: Remote, L, E>(
                 if let Some(chunk) = run.hand_on() {
                     permit.send(chunk);
                 }
+                gathered.as_mut().reset(Instant::now() + GATHERS);
             }
+            () = gathered.as_mut(), if settled > 0 && waits => {}
             sheet = sheets.recv(), if !all_read && !leaves && room => match sheet {
                 Some(Ok(Some(sheet))) => run.admit(sheet),
                 Some(Ok(None)) => all_read = true,

@@ -54,6 +54,8 @@ pub struct Reorder<L> {
     /// The number of the row in the first slot.
     first: u64,
     slots: VecDeque<Option<Answer>>,
+    /// So many slots at the front are known to have theirs.
+    settled: usize,
     /// Rows that left without having had their turn.
     passed_over: u64,
 }
@@ -73,7 +75,7 @@ struct Open<L> {
 
 impl<L> Default for Reorder<L> {
     fn default() -> Self {
-        Self { sheets: VecDeque::new(), first: 0, slots: VecDeque::new(), passed_over: 0 }
+        Self { sheets: VecDeque::new(), first: 0, slots: VecDeque::new(), settled: 0, passed_over: 0 }
     }
 }
 
@@ -158,13 +160,23 @@ impl<L> Reorder<L> {
         self.slots.front().is_some_and(Option::is_some)
     }
 
+    /// How many rows can leave.
+    pub fn settled(&mut self) -> usize {
+        while self.slots.get(self.settled).is_some_and(Option::is_some) {
+            self.settled += 1;
+        }
+        self.settled
+    }
+
     /// The settled rows at the front, as far as the first sheet goes.
     pub fn take(&mut self) -> Option<Chunk<L>> {
+        let settled = self.settled();
         let sheet = self.sheets.front_mut()?;
-        let settled = self.slots.iter().take(sheet.rows.len()).take_while(|slot| slot.is_some()).count();
+        let settled = settled.min(sheet.rows.len());
         if settled == 0 {
             return None;
         }
+        self.settled -= settled;
         let rows = sheet.rows.start..sheet.rows.start + settled;
         let answers = self.slots.drain(..settled).flatten().collect();
         self.first += settled as u64;

@@ -23,7 +23,7 @@ const GATHERS: Duration = Duration::from_millis(500);
 /// on disk; fewer to a commit cost more of the database's upper pages.
 const ENOUGH: u64 = 1 << 12;
 /// Answers that may wait to be written: those of one commit, and those that come in the meantime.
-pub(crate) const QUEUE: usize = 1 << 14;
+pub(crate) const QUEUE: usize = 1 << 13;
 
 /// Why answers can no longer be kept: what the system or the database says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

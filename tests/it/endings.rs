@@ -29,7 +29,7 @@ use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
 use crate::stage::{paused, settings};
 
 /// A far side that answers by the last two digits of a number, after a time.
-struct Digits(fn(u8) -> (Duration, &'static str));
+pub(crate) struct Digits(pub(crate) fn(u8) -> (Duration, &'static str));
 
 impl Remote for Digits {
     async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, Fault> {
@@ -56,9 +56,9 @@ impl Remote for Digits {
     }
 }
 
-const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
+pub(crate) const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
 const DENIED: &str = r#"{"errcode":60011,"errmsg":"no permission"}"#;
-const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
+pub(crate) const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
 const CLOSED: &str = r#"{"errcode":90001,"errmsg":"closed for a while"}"#;
 const BUSY: &str = r#"{"errcode":-1,"errmsg":"busy"}"#;
 

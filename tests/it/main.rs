@@ -25,6 +25,7 @@ mod harness;
 mod help;
 mod languages;
 mod licences;
+mod leaving;
 mod log;
 mod manual;
 mod network;
