@@ -251,6 +251,7 @@ impl Run<'_> {
         let end = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
         // What a second try writes into its own input is what the same command goes on from, state or not.
         let in_place = self.args.retry_failed && self.original.is_some();
+        let finished = matches!(end, End::Finished);
         let early = early(&end, &endpoint, signalled, in_place || self.memory != Memory::None);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
@@ -263,12 +264,12 @@ impl Run<'_> {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
             self.original.as_ref().map_or(Ok(()), Original::is_untouched).map_err(told)?;
-            // The sheets have ended, so the reader has.
-            let tail = tail.join().unwrap_or_default();
+            // A pipe that was not read to its end has none, and who reads it may wait for it for ever.
+            let read = finished || self.bounds.reads_on || tail.is_finished();
+            let tail = if read { tail.join().unwrap_or_default() } else { Vec::new() };
             lacking = sinks.finish(&tail).map_err(unwritable)?;
             self.account.written();
         }
-        let finished = matches!(end, End::Finished);
         let unfinished = recall::finish(settled, finished).err();
         let took = started.elapsed();
         let file = files::lasting(&self.targets.all).filter(|_| written && retriable);
