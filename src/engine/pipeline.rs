@@ -53,7 +53,9 @@ pub async fn run<R: Remote, L, E>(
         move || news.notify_one()
     });
     let mut run = Dispatcher::new(settings, remote, pace, known, announce);
-    let (mut all_read, mut failure, mut deadline) = (false, None, None);
+    // No row is read any more, and that is so because there is none.
+    let (mut all_read, mut whole) = (false, false);
+    let (mut failure, mut deadline) = (None, None);
     let mut gathering = Gathering::default();
     loop {
         // In this order: starting may find that no call is left to make, and that winds up what is open.
@@ -62,7 +64,7 @@ pub async fn run<R: Remote, L, E>(
         let leaves = run.drained() && !run.hands_on_all();
         let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         if (all_read && run.reorder.is_empty()) || (leaves && (late || run.reorder.settled() == 0)) {
-            let (report, end) = run.close(all_read);
+            let (report, end) = run.close(whole);
             return (report, failure.map_or(Ok(end), Err));
         }
         if leaves && deadline.is_none() {
@@ -91,7 +93,7 @@ pub async fn run<R: Remote, L, E>(
             permit = chunks.reserve(), if leave => {
                 let Ok(permit) = permit else {
                     run.finish_early(End::OutputLost);
-                    let (report, end) = run.close(all_read);
+                    let (report, end) = run.close(whole);
                     return (report, Ok(end));
                 };
                 if let Some(chunk) = run.hand_on() {
@@ -101,7 +103,7 @@ pub async fn run<R: Remote, L, E>(
             () = gathering.over(), if settled > 0 && !leave => {}
             sheet = sheets.recv(), if !all_read && !leaves && room => match sheet {
                 Some(Ok(Some(sheet))) => run.admit(sheet),
-                Some(Ok(None)) => all_read = true,
+                Some(Ok(None)) => (all_read, whole) = (true, true),
                 Some(Err(error)) => {
                     run.finish_early(End::InputLost);
                     (all_read, failure) = (true, Some(error));

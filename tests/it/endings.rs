@@ -7,21 +7,16 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::fault::Fault;
-use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
-use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::mobile::{Home, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
 use dingmap::engine::ending::{End, Halt};
 use dingmap::engine::pipeline::{self, Ends};
-use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
 use dingmap::sandbox::script::Script;
 use dingmap::store::ahead::Foreseen;
 use dingmap::store::known::Known;
-use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
