@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,9 +27,9 @@ PARTS: dict[str, Callable[[Setting], Iterable[results.Section]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benches/compare.sh", description="Measures dingmap against its peers.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)} [default: all]")
-    parser.add_argument("--runs", type=int, default=5, help="how many runs the medians are of [default: 5]")
+    parser.add_argument("--runs", type=_runs, default=5, help="how many runs the medians are of [default: 5]")
     parser.add_argument(
-        "--long-runs", type=int, default=1, help="the same for ten million rows that ask a server [default: 1]"
+        "--long-runs", type=_runs, default=1, help="the same for ten million rows that ask a server [default: 1]"
     )
     parser.add_argument("--quick", action="store_true", help="try the harness: one run, small sizes, no results")
     typed = parser.parse_args()
@@ -47,10 +48,21 @@ def main() -> None:
         command = f"DINGMAP=FILE {command}"
     # Whatever is built while hours of measuring go on, it is this executable that is measured.
     shutil.copy2(given, setting.dingmap)
+    # As by Ctrl-C: servers are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
         _measure(setting, typed.parts, results.measured(command))
     except Failed as failed:
         sys.exit(f"benches/compare.sh: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def _runs(text: str) -> int:
+    """A number of runs: a median needs one at least."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
 
 
 def _measure(setting: Setting, named: list[str], measured: str) -> None:

@@ -251,7 +251,6 @@ impl Run<'_> {
         let end = ended.map_err(|error| told(opening::unreadable(&self.args.input, error)))?;
         // What a second try writes into its own input is what the same command goes on from, state or not.
         let in_place = self.args.retry_failed && self.original.is_some();
-        let finished = matches!(end, End::Finished);
         let early = early(&end, &endpoint, signalled, in_place || self.memory != Memory::None);
         let written = end.hands_on_all(self.args.partial);
         let sinks = sinks.map_err(told)?.map_err(unwritable)?;
@@ -264,12 +263,12 @@ impl Run<'_> {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
             self.original.as_ref().map_or(Ok(()), Original::is_untouched).map_err(told)?;
-            // A pipe that was not read to its end has none, and who reads it may wait for it for ever.
-            let read = finished || self.bounds.reads_on || tail.is_finished();
-            let tail = if read { tail.join().unwrap_or_default() } else { Vec::new() };
+            // Who reads a pipe that was not read to its end may wait for it for ever.
+            let tail = if report.read_whole { tail.join().unwrap_or_default() } else { Vec::new() };
             lacking = sinks.finish(&tail).map_err(unwritable)?;
             self.account.written();
         }
+        let finished = matches!(end, End::Finished);
         let unfinished = recall::finish(settled, finished).err();
         let took = started.elapsed();
         let file = files::lasting(&self.targets.all).filter(|_| written && retriable);
@@ -295,7 +294,8 @@ impl Run<'_> {
         } else {
             summary::broken_off(&report, took, &advice)
         });
-        if let Some(remark) = summary::lacking(lacking) {
+        let unread = (written && !report.read_whole).then(|| summary::unread(report.rows_in));
+        for remark in summary::lacking(lacking).into_iter().chain(unread) {
             self.terminal.complain(&remark);
             self.account.story.remarks.push(remark);
         }

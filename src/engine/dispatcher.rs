@@ -391,7 +391,7 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     pub(crate) fn close(&mut self, read_whole: bool) -> (Report, End) {
         self.holds.cut_short();
         (self.report.holds_by, self.report.held_by) = self.holds.by_limit();
-        self.report.asked = self.report.calls - self.report.retries();
+        (self.report.asked, self.report.read_whole) = (self.report.calls - self.report.retries(), read_whole);
         self.report.token_calls = self.remote.token_calls();
         let whole = read_whole && self.reorder.is_through();
         let end = self.end.take().filter(|end| !whole || !(end.limit() || matches!(end, End::Interrupted)));

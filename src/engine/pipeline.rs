@@ -81,11 +81,15 @@ pub async fn run<R: Remote, L, E>(
                 if *halt.borrow_and_update() == Halt::Now {
                     return (run.close(false).0, Ok(End::Interrupted));
                 }
+                let cuts = !run.settings.reads_on && !all_read;
+                // What was awaited where a limit had ended the run, the other rows of a pipe, is not any more.
+                if cuts && run.end.as_ref().is_some_and(End::limit) {
+                    run.end = None;
+                }
                 if run.end.is_none() {
                     run.finish_early(End::Interrupted);
                 }
-                // Also where a limit had ended the run, and rows of a pipe were awaited all the same.
-                all_read |= !run.settings.reads_on;
+                all_read |= cuts;
             }
             () = news.notified() => run.written(),
             Some((call, result)) = run.calls.next(), if !run.calls.is_empty() => run.heard(call, result),

@@ -115,6 +115,7 @@ fn an_interrupted_pipe_is_not_read_on() {
     let (report, end, rows, took) = play(far, bounds, 40, Inlet::Open, Some(Duration::from_millis(1500)));
     assert!(matches!(end, End::Interrupted), "{end:?}");
     assert_eq!((rows, report.rows(Status::Found)), (40, 32), "two rounds of sixteen, and the rest pending");
+    assert!(!report.read_whole);
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
