@@ -55,6 +55,7 @@ impl Remote for Digits {
 /// What it says of somebody who is found, and of too many calls.
 pub(crate) const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
 pub(crate) const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
+
 /// The bounds of DESIGN 1, and chance that is the same each time.
 pub(crate) fn settings() -> Settings {
     Settings {
