@@ -26,10 +26,11 @@ fn play(remote: Digits, pace: Pace, sheets: Vec<(Duration, u8)>) -> (Left, Durat
         let (sender, inlet) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let began = Instant::now();
         tokio::spawn(async move {
+            let mut everybody = 0_u32..;
             for (at, count) in sheets {
                 tokio::time::sleep_until(began + at).await;
-                let numbers =
-                    (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
+                let people = everybody.by_ref().take(count.into());
+                let numbers = people.map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
                 let per_row = NonZeroUsize::MIN;
                 let sheet =
                     Sheet { load: (), numbers, per_row, earlier: vec![], foreseen: Foreseen::default() };
