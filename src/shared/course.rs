@@ -44,7 +44,7 @@ impl Course {
         let book = Book::new(Vault::of(seal(), vec![1, 0], ages), rate, optional);
         let wall = u64::try_from(wall()).unwrap() * 1_000_000;
         let mut course = Self { book, begun: Instant::now(), wall, open: 7, others: 0 };
-        course.reply(vec![], vec![]);
+        course.reply(&[], vec![]);
         course
     }
 
@@ -61,9 +61,9 @@ impl Course {
         self.book.fold(said, &reply, now, now);
     }
 
-    fn reply(&mut self, slots: Vec<Duration>, told: Vec<Told>) {
+    fn reply(&mut self, slots: &[Duration], told: Vec<Told>) {
         let said = self.book.request(false);
-        self.answer(&said, None, &slots, told);
+        self.answer(&said, None, slots, told);
     }
 
     /// What is asked of these numbers with so many calls to start.
@@ -116,7 +116,7 @@ async fn slots_that_went_by_are_given_back_and_none_is_relied_on_that_was_not_co
     assert_eq!(course.book.take(), Ok(()), "heard of 991 ms ago");
     advance(111 * MS).await;
     assert_eq!(course.book.take(), Err(None), "heard of 1102 ms ago");
-    course.reply(vec![], vec![]);
+    course.reply(&[], vec![]);
     assert_eq!(course.book.take(), Ok(()), "heard of just now");
     assert!(course.book.request(false).request.unused.is_empty(), "told once");
 }
@@ -127,7 +127,7 @@ async fn a_server_that_remembers_nothing_and_a_rest_take_the_slots_back() {
     let said = course.expect(0..5, 16);
     course.answer(&said, None, &[50 * MS, 100 * MS], vec![Told::Claimed; 5]);
     course.open = 8;
-    course.reply(vec![], vec![]);
+    course.reply(&[], vec![]);
     advance(50 * MS).await;
     assert_eq!(course.book.take(), Err(None));
     let said = course.book.request(false);
@@ -145,23 +145,23 @@ async fn a_server_that_remembers_nothing_and_a_rest_take_the_slots_back() {
 #[tokio::test(start_paused = true)]
 async fn a_rest_that_this_run_met_is_told_until_it_is_heard() {
     let mut course = Course::new("20", ask_anew(), false);
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     course.book.held(until, Limit::App, true);
     let said = course.book.request(false);
-    assert_eq!(said.request.rest, Some((Duration::from_secs(60), Limit::App, true)));
+    assert_eq!(said.request.rest, Some((Duration::from_mins(1), Limit::App, true)));
     // A longer one is met while the first is on its way.
-    let later = until + Duration::from_secs(60);
+    let later = until + Duration::from_mins(1);
     course.book.held(later, Limit::Suspended, false);
-    course.answer(&said, Some((Duration::from_secs(60), Limit::App)), &[], vec![]);
+    course.answer(&said, Some((Duration::from_mins(1), Limit::App)), &[], vec![]);
     let said = course.book.request(false);
-    assert_eq!(said.request.rest.map(|(rest, ..)| rest), Some(Duration::from_secs(120)));
-    course.answer(&said, Some((Duration::from_secs(120), Limit::Suspended)), &[], vec![]);
+    assert_eq!(said.request.rest.map(|(rest, ..)| rest), Some(Duration::from_mins(2)));
+    course.answer(&said, Some((Duration::from_mins(2), Limit::Suspended)), &[], vec![]);
     assert_eq!(course.book.request(false).request.rest, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_of_others_are_used_as_their_age_allows() {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let vault = Vault::of(seal(), vec![1, 0], ask_anew());
     let found =
         Arc::new(Outcome { userid: "u".into(), ..Outcome::bare(Status::Found, Some(Code::Number(0)), "ok") });
@@ -219,18 +219,18 @@ async fn a_silent_server_holds_the_run_and_one_that_may_goes_on_at_its_part() {
     advance(1001 * MS).await;
     course.book.silent(silence(), 50 * MS);
     assert!(matches!(course.book.rest(), Some((until, Limit::Shared)) if until > Instant::now()));
-    course.reply(vec![], vec![]);
+    course.reply(&[], vec![]);
     assert_eq!(course.book.rest(), None);
 
     let mut course = Course::new("20", ask_anew(), true);
     course.others = 3;
-    course.reply(vec![], vec![]);
+    course.reply(&[], vec![]);
     advance(1001 * MS).await;
     course.book.silent(silence(), 50 * MS);
     assert_eq!((course.book.rest(), course.book.alone()), (None, Some(Rate::of(5.0))));
     assert_eq!((course.book.stand(number(0)), course.book.take()), (Stand::Open, Ok(())));
     assert!(course.book.take().is_err(), "one call in a fifth of a second");
-    course.reply(vec![], vec![]);
+    course.reply(&[], vec![]);
     assert_eq!((course.book.alone(), course.book.stand(number(0))), (None, Stand::Unclear));
 }
 
