@@ -96,6 +96,7 @@ pub mod api {
     //! engine's.
 
     pub mod rate;
+    pub mod turns;
     pub mod pace;
     pub mod fault;
     mod plain;
@@ -103,6 +104,21 @@ pub mod api {
     pub mod veil;
     pub mod token;
     pub mod client;
+}
+
+pub mod shared {
+    //! Floor 2, what runs on several hosts have in common: one app's quota, its holds, answers and token, on a Redis or
+    //! Valkey server. To the engine it is one more giver of turns.
+
+    pub mod seal;
+    pub mod clock;
+    pub mod link;
+    pub mod talk;
+    mod vault;
+    mod book;
+    pub mod desk;
+    pub mod purse;
+    pub mod membership;
 }
 
 pub mod engine {
@@ -125,6 +141,7 @@ pub mod engine {
     pub mod ending;
     pub mod remote;
     pub mod dispatcher;
+    mod starting;
     pub mod pipeline;
     pub mod manner;
     pub mod misses;
@@ -201,7 +218,9 @@ pub mod app {
     pub mod opening;
     pub mod recall;
     pub mod outlet;
+    pub mod quota;
     pub mod far_side;
+    pub mod driving;
     pub mod resolve;
     pub mod diff;
     pub mod rehearsal;
