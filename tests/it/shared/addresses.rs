@@ -66,7 +66,7 @@ fn an_encrypted_server_is_trusted_by_its_authority_alone() {
     for (name, authority, status) in [("right", authority, Some(0)), ("wrong", Authority::new(), Some(1))] {
         let file = ground.desk.file(name, authority.pem());
         let mut command = ground.run_over(&url, "run", &table(0, 5));
-        let ended = run(command.args(["--patience", "1s", "--ca-file", file.to_str().unwrap()]));
+        let ended = run(command.args(["--patience", "1s", "--shared-ca-file", file.to_str().unwrap()]));
         println!("{}", ended.stderr);
         assert_eq!(ended.status == Some(0), status == Some(0), "{name}: {}", ended.stderr);
         let calls = ground.api.ledger().calls().len();
@@ -86,7 +86,7 @@ fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
     let cases: &[(String, &str, i32, &[&str])] = &[
         (url.clone(), wrong, 5, &["password"]),
         (url.clone(), "", 5, &["DINGMAP_SHARED_PASSWORD"]),
-        (format!("redis://nobody@{host}"), PASSWORD, 5, &["nobody"]),
+        (format!("redis://nobody@{host}"), PASSWORD, 5, &["the user or the password"]),
         (format!("{url}/99"), PASSWORD, 2, &["99"]),
         (format!("http://{host}"), PASSWORD, 2, &["redis://"]),
         (format!("redis://:{wrong}@{host}"), "", 2, &["DINGMAP_SHARED_PASSWORD"]),
