@@ -13,7 +13,7 @@ const ROWS: u32 = 100;
 /// After how long without a word of the server a run makes no call, and what a busy machine may add before a call arrives.
 const SILENCE: Duration = Duration::from_millis(1000 + 500);
 /// What a run says that holds for want of the server.
-const HELD: &str = "shared";
+const HELD: &str = "is silent (";
 
 /// Two runs, both of which are making calls.
 struct Pair {
@@ -126,7 +126,7 @@ fn a_server_that_is_full_is_waited_for() {
     let full = Instant::now();
     sleep_until(full + 3 * SECOND);
     pair.no_call(full + SILENCE, Instant::now());
-    pair.runs.iter().for_each(|run| run.wait_for(HELD));
+    pair.runs.iter().for_each(|run| run.wait_for("silent (it is out of memory)"));
     pair.ground.redis.empty();
     pair.complete();
 }
