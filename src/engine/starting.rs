@@ -64,11 +64,12 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
             self.fetch.start(self.holds.episode(), async move { remote.token(call).await });
         }
         let room = self.settings.workers.saturating_sub(self.calls.len());
-        self.turns.expect(&mut self.ready.iter().map(Lookup::mobile), room);
+        let looked_at = self.turns.expect(&mut self.ready.iter().map(Lookup::mobile), room);
         // One that somebody else may be asking for does not keep those behind it from their turns: they may be what others
         // wait for.
         let mut place = 0;
-        while let Some(mobile) = self.ready.get(place).map(Lookup::mobile)
+        while place < looked_at
+            && let Some(mobile) = self.ready.get(place).map(Lookup::mobile)
             && self.known.has_room(self.calls.len())
         {
             match self.turns.stand(mobile) {
@@ -83,8 +84,9 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
                     continue;
                 }
                 Stand::Elsewhere => {
-                    let lookup = self.ready.remove(place);
-                    lookup.into_iter().for_each(|lookup| self.later.put_off(lookup, AGAIN));
+                    if let Some(lookup) = self.ready.remove(place) {
+                        self.later.put_off(lookup, AGAIN);
+                    }
                     continue;
                 }
             }
