@@ -8,6 +8,7 @@ mod outages;
 mod pace;
 mod patience;
 mod privacy;
+mod slots;
 
 use std::path::PathBuf;
 use std::process::Command;
