@@ -1,6 +1,7 @@
 //! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
 //! shape of values (DESIGN 1). Leaves reading it to `typed`, and what values mean together to `config`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
 use crate::app::input::{Directory, Numbers, Reading, Speed};
 use crate::app::language::Language;
+use crate::domain::mobile::Home;
+use crate::domain::shard::Shard;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
@@ -60,6 +63,10 @@ pub enum Command {
     ///
     /// Who was added, removed, lost, or has another user id
     Diff(Box<Diff>),
+    /// Put the shards of a table together again
+    ///
+    /// What several runs of resolve with --shard wrote becomes the file that one run would have written
+    Merge(Box<Merge>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some
@@ -111,6 +118,12 @@ pub struct Resolve {
     /// A column expected is appended: match, mismatch or missing, and nothing where no id is on file or no answer is definitive
     #[arg(long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_EXPECT", help_heading = "Input and output")]
     pub expect: Option<ColumnChoice>,
+    /// Take a part of the rows: shard K of N, counted from 0, such as 0/4
+    ///
+    /// Every row of a number falls to the same shard, in every run. N alone takes K from JOB_COMPLETION_INDEX, as an indexed Job of
+    /// Kubernetes sets it. The output has this shard's rows alone, and `dingmap merge` puts the shards together
+    #[arg(long, value_name = "K/N", env = "DINGMAP_SHARD", help_heading = "Input and output", value_parser = shard)]
+    pub shard: Option<Shard>,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -232,6 +245,36 @@ pub struct Plan {
     pub show: Show,
 }
 
+/// `dingmap merge`.
+#[derive(Args, Debug)]
+#[command(after_long_help = help::MERGE)]
+pub struct Merge {
+    /// The table that the runs took their rows from; - is standard input
+    pub input: PathBuf,
+    /// What they wrote, a file for each shard, in any order
+    #[arg(required = true, value_name = "SHARD")]
+    pub shards: Vec<PathBuf>,
+
+    /// The CSV to write [default: NAME.resolved.csv]
+    ///
+    /// Without it the output stands beside the input; - is standard output
+    #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
+    pub output: Option<PathBuf>,
+    /// How the input is read
+    #[command(flatten)]
+    pub reading: Reading,
+    /// The region of numbers without a country code
+    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", help_heading = "Input and output", default_value = "CN")]
+    pub region: Home,
+    /// The encoding of the shards [default: the input's]
+    #[arg(long, value_name = "NAME", env = "DINGMAP_OUTPUT_ENCODING", help_heading = "Input and output")]
+    pub output_encoding: Option<Encoding>,
+
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
 /// `dingmap sandbox`.
 #[derive(Args, Debug)]
 #[command(after_long_help = help::SANDBOX)]
@@ -258,6 +301,12 @@ pub struct Sandbox {
 pub enum FailOn {
     /// Rows with the status `not_found`.
     NotFound,
+}
+
+/// A shard, of which the environment may say the number.
+fn shard(text: &str) -> Result<Shard, String> {
+    let index = std::env::var_os("JOB_COMPLETION_INDEX");
+    Shard::read(text, index.as_deref().and_then(OsStr::to_str))
 }
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.

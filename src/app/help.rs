@@ -67,6 +67,18 @@ Exit status:
                                11  more than --max-change
                                130/143  interrupted";
 
+/// Behind the long help of `merge`.
+pub const MERGE: &str = "Examples:
+  dingmap merge staff.csv staff.resolved.*-of-4.csv      the four shards of staff.csv, into staff.resolved.csv
+  dingmap merge staff.csv a.csv b.csv -o mapped.csv      two shards, into a file of this name
+
+The flags that say how the input is read are those that the runs had.
+
+Exit status:
+  0  the table is whole         3  input unreadable, or rows missing
+  1  could not go on            7  output cannot be written
+  2  usage                      130/143  interrupted";
+
 /// Behind the long help of `sandbox`.
 pub const SANDBOX: &str = "Examples:
   dingmap sandbox --port 8600 --limit 5        an API that refuses more than 5 calls a second

@@ -85,7 +85,10 @@ pub async fn plan(
 ) -> Result<Option<Plan>, Failure> {
     let place = kept(&args.keep, access.is_none(), |name| std::env::var_os(name));
     let Some(place) = place.transpose()? else { return Ok(None) };
-    let (print, input) = (begun(&args.reading, &args.numbers, source), args.input.clone());
+    let (mut print, input) = (begun(&args.reading, &args.numbers, source), args.input.clone());
+    if let Some(shard) = args.shard {
+        print = print.and("shard", shard.to_string().as_bytes());
+    }
     let completing = move || completed(print, &input, rows.is_some());
     let fingerprint = signals.during(completing, tr!("interrupted before the first call")).await??;
     Ok(Some(Plan {

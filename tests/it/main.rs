@@ -40,6 +40,7 @@ mod retry;
 mod rows;
 mod samples;
 mod served;
+mod shards;
 mod signals;
 mod simulation;
 mod stage;
