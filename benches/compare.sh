@@ -12,6 +12,7 @@
 # and xsv by cargo and aiohttp and matplotlib by pip, all under target/peers; wrk, hey and nginx by apt.
 # DINGMAP=FILE measures that executable and skips the build.
 set -euo pipefail
+[ -z "${DINGMAP:-}" ] || DINGMAP=$(realpath "$DINGMAP")
 cd "$(dirname "$0")/.."
 
 if [[ " $* " == *" --help "* ]]; then
@@ -40,7 +41,7 @@ python=target/peers/venv/bin/python
 "$python" -c "import aiohttp, matplotlib" 2>/dev/null || "$python" -m pip install --quiet aiohttp matplotlib
 
 if [ -z "${DINGMAP:-}" ]; then
-    cargo build --release --locked
-    DINGMAP=target/release/dingmap
+    cargo build --release --locked --target-dir target
+    DINGMAP=$(realpath target/release/dingmap)
 fi
-DINGMAP=$(realpath "$DINGMAP") PYTHONPATH=benches PYTHONDONTWRITEBYTECODE=1 exec "$python" -m compare "$@"
+DINGMAP=$DINGMAP PYTHONPATH=benches PYTHONDONTWRITEBYTECODE=1 exec "$python" -m compare "$@"

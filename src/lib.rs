@@ -114,6 +114,7 @@ pub mod engine {
     pub mod backoff;
     pub mod settings;
     pub mod inlet;
+    mod gathering;
     pub mod reorder;
     pub mod choice;
     pub mod hold;

@@ -3,6 +3,8 @@
 import argparse
 import os
 import shlex
+import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,38 +27,52 @@ PARTS: dict[str, Callable[[Setting], Iterable[results.Section]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benches/compare.sh", description="Measures dingmap against its peers.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)} [default: all]")
-    parser.add_argument("--runs", type=int, default=5, help="how many runs the medians are of [default: 5]")
+    parser.add_argument("--runs", type=_runs, default=5, help="how many runs the medians are of [default: 5]")
     parser.add_argument(
-        "--long-runs", type=int, default=1, help="the same for ten million rows that ask a server [default: 1]"
+        "--long-runs", type=_runs, default=1, help="the same for ten million rows that ask a server [default: 1]"
     )
     parser.add_argument("--quick", action="store_true", help="try the harness: one run, small sizes, no results")
     typed = parser.parse_args()
     if unknown := set(typed.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    given = Path(os.environ["DINGMAP"])
     setting = Setting(
-        dingmap=Path(os.environ["DINGMAP"]),
+        given=given,
         runs=1 if typed.quick else typed.runs,
         long_runs=1 if typed.quick else typed.long_runs,
         quick=typed.quick,
     )
     command = shlex.join(["benches/compare.sh", *sys.argv[1:]])
-    if setting.dingmap != ROOT / "target/release/dingmap":
+    if given != ROOT / "target/release/dingmap":
         # Another executable may be of another commit.
         command = f"DINGMAP=FILE {command}"
+    # Whatever is built while hours of measuring go on, it is this executable that is measured.
+    shutil.copy2(given, setting.dingmap)
+    # As by Ctrl-C: servers are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
-        _measure(setting, typed.parts, command)
+        _measure(setting, typed.parts, results.measured(command))
     except Failed as failed:
         sys.exit(f"benches/compare.sh: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
-def _measure(setting: Setting, named: list[str], command: str) -> None:
+def _runs(text: str) -> int:
+    """A number of runs: a median needs one at least."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
+def _measure(setting: Setting, named: list[str], measured: str) -> None:
     for part in named or PARTS:
         print(f"{part} …", file=sys.stderr)
         for section in PARTS[part](setting):
-            results.write(setting.page, section, command)
+            results.write(setting.page, section, measured)
     # A clean build takes minutes and cannot be a small one, so it is timed for those who ask for it.
     if "size" in named and not setting.quick:
-        results.write(setting.page, size.measure_build(setting), command)
+        results.write(setting.page, size.measure_build(setting), measured)
     print(f"written to {setting.page}", file=sys.stderr)
 
 

@@ -1,5 +1,6 @@
 """Owns dingmap's command lines, and the state files that runs are given."""
 
+import hashlib
 from pathlib import Path
 
 from compare.process import Spent, measure
@@ -55,9 +56,13 @@ def measure_fresh(
 
 
 def known_state(setting: Setting, table: Path, rows: int) -> Path:
-    """A state file with the answers to every row of `table`. It is made once, and is whole when it has its name."""
-    known = setting.work / f"known-{rows}.redb"
+    """A state file with the answers to every row of `table`, as this executable writes it. It is made once, and is whole when it
+    has its name."""
+    build = hashlib.sha256(setting.dingmap.read_bytes()).hexdigest()[:8]
+    known = setting.work / f"known-{rows}-{build}.redb"
     if not known.exists():
+        for former in setting.work.glob(f"known-{rows}-*"):
+            former.unlink()
         state = fresh_state(setting, "unfinished")
         with nginx(setting, None, KNOWN_PORT) as address:
             measure(resolve(setting, table, address, state))

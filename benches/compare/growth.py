@@ -33,15 +33,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Limit:
-    """How often the cost at a first step the cost at another may be, and how that is told."""
+    """From which step on a row may cost how often what it costs there, and how that is told."""
 
+    base: int
     allowed: Callable[[int, int], float]
     told: str
 
 
-# A step counts double, since log 1 is 0.
-N_LOG_N = Limit(lambda first, at: log2(2 * at) / log2(2 * first), "Allowed is what n log n would cost.")
-NEVER_MORE = Limit(lambda _first, _at: 1, "A repeat may cost no more than a call.")
+def _n_log_n(base: int) -> Limit:
+    """A row may cost what n log n gives it. A step counts double, since log 1 is 0."""
+    told = f"From {spelt(base)} on a row may cost what n log n allows; what is less shows the start, or waits for replies."
+    return Limit(base, lambda first, at: log2(2 * at) / log2(2 * first), told)
+
+
+NEVER_MORE = Limit(0, lambda _first, _at: 1, "A repeat may cost no more than a call.")
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def _curves(setting: Setting, address: str) -> list[Curve]:
     sizes = map(setting.rows, (10_000, 100_000, 1_000_000, 10_000_000))
     latencies = {0: AT_ONCE, 20: AFTER_20_MS, 200: AFTER_200_MS}
     return [
-        Curve("rows", "with rows", "rows", [by_rows(rows) for rows in sizes], N_LOG_N),
-        Curve("workers", "with workers", "workers", [by_workers(n) for n in (1, 4, 16, 64, 256, 512)], N_LOG_N),
+        Curve("rows", "with rows", "rows", [by_rows(rows) for rows in sizes], _n_log_n(hundred_thousand)),
+        Curve("workers", "with workers", "workers", [by_workers(n) for n in (1, 4, 16, 64, 256, 512)], _n_log_n(WORKERS)),
         Curve("repeats", "with repeats", "% repeats", [by_repeats(n) for n in (0, 50, 90, 99)], NEVER_MORE),
         Curve("latency", "with latency", "ms of latency", [by_latency(*one) for one in latencies.items()], None),
     ]
@@ -102,20 +107,22 @@ def _section(setting: Setting, curve: Curve) -> Section:
     steps = _measured(setting, curve.cases)
     picture = f"growth-{curve.name}.svg"
     _draw(setting, setting.page.with_name(picture), curve.along, steps)
-    header = [curve.along, "CPU a row", "÷ first", "time a row", "÷ first", "allowed ÷ first", "reached"]
-    rows = [_row(curve, steps[0], step) for step in steps]
+    base = next((step for step in steps if curve.limit is not None and step.at == curve.limit.base), steps[0])
+    of = f"÷ that at {spelt(base.at)}"
+    header = [curve.along, "CPU a row", of, "time a row", of, "allowed", "reached"]
+    rows = [_row(curve, base, step) for step in steps]
     case = curve.cases[-1]
     last = resolve(setting, case.table, case.endpoint, fresh_state(setting), workers=case.workers)
     notes = [f"![Cost of a row against {curve.along}]({picture})", _how(curve)]
     return Section(f"growth-{curve.name}", f"Growth {curve.title}", table(header, rows), notes, [shown(last)])
 
 
-def _row(curve: Curve, first: Step, step: Step) -> list[str]:
-    cpu, wall = step.cpu.median / first.cpu.median, step.wall.median / first.wall.median
+def _row(curve: Curve, base: Step, step: Step) -> list[str]:
+    cpu, wall = step.cpu.median / base.cpu.median, step.wall.median / base.wall.median
     cells = [spelt(step.at), str(step.cpu), spelt(cpu), str(step.wall), spelt(wall)]
-    if curve.limit is None:
+    if curve.limit is None or step.at < base.at:
         return [*cells, NOTHING, NOTHING]
-    allowed = curve.limit.allowed(first.at, step.at)
+    allowed = curve.limit.allowed(base.at, step.at)
     return [*cells, spelt(allowed), "yes" if max(cpu, wall) <= allowed else "**no**"]
 
 

@@ -24,27 +24,33 @@ class Section:
     commands: Sequence[str]
 
 
-def write(page: Path, section: Section, command: str) -> None:
-    """Puts a section in its place, or at the end of the page if it has none."""
+def write(page: Path, section: Section, measured: str) -> None:
+    """Puts a section in its place, or at the end of the page if it has none, with what was measured and by what command."""
     text = page.read_text() if page.exists() else TITLE
     begin, end = (f"<!-- {section.name}: {edge} of what benches/compare.sh writes -->" for edge in ("begin", "end"))
     if begin not in text:
         text = f"{text.rstrip()}\n\n## {section.title}\n\n{begin}\n{end}\n"
     before, rest = text.split(begin)
     _, after = rest.split(end)
-    page.write_text(f"{before}{begin}\n{_body(section, command)}\n{end}{after}")
+    page.write_text(f"{before}{begin}\n{_body(section, measured)}\n{end}{after}")
 
 
-def _body(section: Section, command: str) -> str:
-    facts = f"{time.strftime('%Y-%m-%d')}, commit {_commit()}, {_machine()}: `{command}`"
+def _body(section: Section, measured: str) -> str:
+    facts = f"{time.strftime('%Y-%m-%d')}, {measured}"
     commands = "\n".join(section.commands)
     return "\n\n".join([facts, section.table, *section.notes, f"```text\n{commands}\n```"])
 
 
+def measured(command: str) -> str:
+    """What is measured, where and by what command: to be asked at the beginning, since files may change meanwhile."""
+    return f"commit {_commit()}, {_machine()}: `{command}`"
+
+
 def _commit() -> str:
-    """The commit, and whether files that are part of it were changed. The page itself changes with every part."""
+    """The commit, and whether files that are part of it were changed. The page and the curves change with every part."""
     commit = _git("rev-parse", "--short", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src", "Cargo.toml", "Cargo.lock")
+    parts = ["src", "Cargo.toml", "Cargo.lock", "benches", ":!benches/RESULTS.md", ":!benches/*.svg"]
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *parts)
     return f"{commit} with changes" if changed else commit
 
 

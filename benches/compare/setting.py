@@ -15,7 +15,7 @@ QUICK_SHARE = 100
 class Setting:
     """What every part is given."""
 
-    dingmap: Path
+    given: Path
     runs: int
     long_runs: int
     quick: bool
@@ -26,6 +26,11 @@ class Setting:
         work = ROOT / "target/compare/quick" if self.quick else ROOT / "target/compare"
         work.mkdir(parents=True, exist_ok=True)
         return work
+
+    @property
+    def dingmap(self) -> Path:
+        """The executable that is measured, a copy of the one that was given."""
+        return self.work / "dingmap"
 
     @property
     def page(self) -> Path:

@@ -118,7 +118,7 @@ fn reorder(order: Vec<u64>) -> Box<dyn FnMut()> {
         }
         for row in &order {
             reorder.settle(*row, answer.clone());
-            while reorder.ready() {
+            while reorder.settled() > 0 {
                 black_box(reorder.take());
             }
         }

@@ -263,8 +263,8 @@ impl Run<'_> {
             report.check().map_err(|error| Failure::of(Exit::Broken, error))?;
             self.is_all_there(&report)?;
             self.original.as_ref().map_or(Ok(()), Original::is_untouched).map_err(told)?;
-            // The sheets have ended, so the reader has.
-            let tail = tail.join().unwrap_or_default();
+            // Who reads a pipe that was not read to its end may wait for it for ever.
+            let tail = if report.read_whole { tail.join().unwrap_or_default() } else { Vec::new() };
             lacking = sinks.finish(&tail).map_err(unwritable)?;
             self.account.written();
         }
@@ -294,7 +294,8 @@ impl Run<'_> {
         } else {
             summary::broken_off(&report, took, &advice)
         });
-        if let Some(remark) = summary::lacking(lacking) {
+        let unread = (written && !report.read_whole).then(|| summary::unread(report.rows_in));
+        for remark in summary::lacking(lacking).into_iter().chain(unread) {
             self.terminal.complain(&remark);
             self.account.story.remarks.push(remark);
         }

@@ -230,6 +230,16 @@ pub fn lacking(characters: u64) -> Option<String> {
     })
 }
 
+/// What to say of an output that has not all rows of the input.
+#[must_use]
+pub fn unread(rows: u64) -> String {
+    tr!(
+        "the input was not read to its end: only its first row is in the output; run again with the whole input for the others"
+            | "the input was not read to its end: only its first {n} rows are in the output; run again with the whole input for the others"
+                % rows
+    )
+}
+
 /// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
 #[must_use]
 pub fn broken_off(report: &Report, took: Duration, advice: &[Advice]) -> String {

@@ -37,6 +37,8 @@ impl Repeat {
 pub struct Report {
     /// Rows taken from the input.
     pub rows_in: u64,
+    /// Whether these are all: an interrupted run does not wait for the rest of a pipe.
+    pub read_whole: bool,
     /// Rows handed to the output, by status in the order of [`Status::ALL`].
     by_status: [u64; Status::ALL.len()],
     /// Rows handed to the output.

@@ -388,12 +388,12 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     }
 
     /// The totals, and how it ended: a run all of whose rows have their answers has finished, whatever else came.
-    pub(crate) fn close(&mut self, all_read: bool) -> (Report, End) {
+    pub(crate) fn close(&mut self, read_whole: bool) -> (Report, End) {
         self.holds.cut_short();
         (self.report.holds_by, self.report.held_by) = self.holds.by_limit();
-        self.report.asked = self.report.calls - self.report.retries();
+        (self.report.asked, self.report.read_whole) = (self.report.calls - self.report.retries(), read_whole);
         self.report.token_calls = self.remote.token_calls();
-        let whole = all_read && self.reorder.is_through();
+        let whole = read_whole && self.reorder.is_through();
         let end = self.end.take().filter(|end| !whole || !(end.limit() || matches!(end, End::Interrupted)));
         (std::mem::take(&mut self.report), end.unwrap_or(End::Finished))
     }

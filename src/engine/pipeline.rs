@@ -2,27 +2,24 @@
 //! `workers`, the calls in flight, and `window`, the rows read and not yet handed on. Owns what is waited for; what
 //! follows from it is `dispatcher`'s.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::api::pace::Pace;
 use crate::domain::report::Report;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::ending::{End, Halt};
 use crate::engine::event::Event;
+use crate::engine::gathering::Gathering;
 use crate::engine::inlet::Inlet;
 use crate::engine::remote::Remote;
 use crate::engine::reorder::Chunk;
 use crate::engine::settings::{SHEET, Settings};
 use crate::store::known::Known;
 
-/// How long answered rows wait for others to fill a sheet, while there is something to ask for. Who takes them is then woken a
-/// few times a second, whatever the rate.
-const GATHERS: Duration = Duration::from_millis(250);
 /// How long a run that stops waits for whoever takes its last rows.
 const LAST_ROWS: Duration = Duration::from_secs(1);
 
@@ -56,17 +53,18 @@ pub async fn run<R: Remote, L, E>(
         move || news.notify_one()
     });
     let mut run = Dispatcher::new(settings, remote, pace, known, announce);
-    let (mut all_read, mut failure, mut deadline) = (false, None, None);
-    // One timer for all, which is moved once for each chunk.
-    let mut gathered = pin!(sleep(GATHERS));
+    // No row is read any more, and that is so because there is none.
+    let (mut all_read, mut whole) = (false, false);
+    let (mut failure, mut deadline) = (None, None);
+    let mut gathering = Gathering::default();
     loop {
         // In this order: starting may find that no call is left to make, and that winds up what is open.
         run.start();
         run.wind_up();
         let leaves = run.drained() && !run.hands_on_all();
         let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-        if (all_read && run.reorder.is_empty()) || (leaves && (late || !run.reorder.ready())) {
-            let (report, end) = run.close(all_read);
+        if (all_read && run.reorder.is_empty()) || (leaves && (late || run.reorder.settled() == 0)) {
+            let (report, end) = run.close(whole);
             return (report, failure.map_or(Ok(end), Err));
         }
         if leaves && deadline.is_none() {
@@ -75,7 +73,7 @@ pub async fn run<R: Remote, L, E>(
         let wakes = deadline.or_else(|| run.wakes());
         let settled = run.reorder.settled();
         let asks_on = run.end.is_none() && !run.ready.is_empty();
-        let waits = settled < SHEET && asks_on && !gathered.is_elapsed();
+        let leave = gathering.leave(settled, asks_on);
         let room = run.reorder.is_empty() || run.reorder.len() + SHEET <= run.settings.window;
         tokio::select! {
             biased;
@@ -83,29 +81,33 @@ pub async fn run<R: Remote, L, E>(
                 if *halt.borrow_and_update() == Halt::Now {
                     return (run.close(false).0, Ok(End::Interrupted));
                 }
+                let cuts = !run.settings.reads_on && !all_read;
+                // What was awaited where a limit had ended the run, the other rows of a pipe, is not any more.
+                if cuts && run.end.as_ref().is_some_and(End::limit) {
+                    run.end = None;
+                }
                 if run.end.is_none() {
                     run.finish_early(End::Interrupted);
-                    all_read |= !run.settings.reads_on;
                 }
+                all_read |= cuts;
             }
             () = news.notified() => run.written(),
             Some((call, result)) = run.calls.next(), if !run.calls.is_empty() => run.heard(call, result),
             Some((episode, result)) = run.fetch.next(), if !run.fetch.is_empty() => run.fetched(episode, result),
-            room = chunks.reserve(), if settled > 0 && !waits => {
-                let Ok(permit) = room else {
+            permit = chunks.reserve(), if leave => {
+                let Ok(permit) = permit else {
                     run.finish_early(End::OutputLost);
-                    let (report, end) = run.close(all_read);
+                    let (report, end) = run.close(whole);
                     return (report, Ok(end));
                 };
                 if let Some(chunk) = run.hand_on() {
                     permit.send(chunk);
                 }
-                gathered.as_mut().reset(Instant::now() + GATHERS);
             }
-            () = gathered.as_mut(), if settled > 0 && waits => {}
+            () = gathering.over(), if settled > 0 && !leave => {}
             sheet = sheets.recv(), if !all_read && !leaves && room => match sheet {
                 Some(Ok(Some(sheet))) => run.admit(sheet),
-                Some(Ok(None)) => all_read = true,
+                Some(Ok(None)) => (all_read, whole) = (true, true),
                 Some(Err(error)) => {
                     run.finish_early(End::InputLost);
                     (all_read, failure) = (true, Some(error));

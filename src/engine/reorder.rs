@@ -154,12 +154,6 @@ impl<L> Reorder<L> {
         self.slots.is_empty()
     }
 
-    /// Whether the first row can leave.
-    #[must_use]
-    pub fn ready(&self) -> bool {
-        self.slots.front().is_some_and(Option::is_some)
-    }
-
     /// How many rows can leave.
     pub fn settled(&mut self) -> usize {
         while self.slots.get(self.settled).is_some_and(Option::is_some) {
@@ -265,7 +259,7 @@ mod tests {
             prop_assert_eq!(places, expected);
             let numbers: Vec<_> = (0..answers.len() as u64).map(answer).collect();
             prop_assert_eq!(answers, numbers);
-            prop_assert!(reorder.is_empty() && !reorder.ready());
+            prop_assert!(reorder.is_empty() && reorder.settled() == 0);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Looking numbers up before a run comes to them, on threads beside it: what the last commit has. Owns how an answer of then
 //! is told apart from what was learned since. Leaves what is not committed yet to `disk`, and the threads to the engine.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
@@ -33,11 +33,33 @@ impl Recalled {
     }
 }
 
+/// The way to the state for those who look ahead, which whoever has this closes behind them: then no look is under way any
+/// more, and what looks later finds nothing. (These threads may be waiting for somebody when a run ends, and are not waited for.)
+#[derive(Debug)]
+pub(crate) struct Door(Way);
+
+type Way = Arc<RwLock<Option<Arc<State>>>>;
+
+impl Door {
+    pub(crate) fn to(state: &Arc<State>) -> Self {
+        Self(Arc::new(RwLock::new(Some(Arc::clone(state)))))
+    }
+
+    pub(crate) fn way(&self) -> Way {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// What one thread needs that looks ahead.
 #[derive(Clone, Debug)]
 pub struct Ahead {
-    /// Held by the run alone, which closes it: these threads may be waiting for somebody then, and are not waited for.
-    pub(crate) state: Weak<State>,
+    pub(crate) way: Way,
     pub(crate) begun: Begun,
     pub(crate) rule: Rule,
     pub(crate) clock: fn() -> i64,
@@ -47,11 +69,13 @@ pub struct Ahead {
 }
 
 /// What was found, or that nobody looked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Foreseen {
     pub(crate) lane: usize,
     /// How many of the run's own answers were committed before: these were looked at.
     pub(crate) seen: u64,
+    /// When that was, in seconds since 1970.
+    pub(crate) at: i64,
     /// One for each number, in their order; none where nobody looked.
     pub(crate) answers: Vec<Option<Recalled>>,
 }
@@ -60,10 +84,11 @@ impl Ahead {
     /// Looks these numbers up; cells without one know nothing. What cannot be read is not known, and ends the run.
     #[must_use]
     pub fn look(&self, numbers: impl Iterator<Item = Option<Mobile>>) -> Foreseen {
-        let Some(state) = self.state.upgrade() else { return Foreseen::default() };
+        let door = self.way.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = &*door else { return Foreseen::default() };
         // In this order: what is committed between the two is seen and not counted, which does no harm.
         let (seen, now) = (self.progress.committed(), (self.clock)());
-        let view = || Usable::of(&state, self.begun.scope, self.rule);
+        let view = || Usable::of(state, self.begun.scope, self.rule);
         let answers = view().and_then(|view| {
             let recalled = |mobile| Recalled::of(&view, mobile, now, self.begun.session);
             numbers.map(|mobile| mobile.map_or(Ok(None), recalled)).collect()
@@ -72,6 +97,6 @@ impl Ahead {
             self.progress.lose(Lost(error.to_string()));
             Vec::new()
         });
-        Foreseen { lane: self.lane, seen, answers }
+        Foreseen { lane: self.lane, seen, at: now, answers }
     }
 }

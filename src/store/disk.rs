@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::Outcome;
-use crate::store::ahead::{Ahead, Foreseen, Recalled};
+use crate::store::ahead::{Ahead, Door, Foreseen, Recalled};
 use crate::store::journal::{Journal, Lost, QUEUE};
 use crate::store::kept::Kept;
 use crate::store::rule::{Ages, Rule};
@@ -15,9 +15,14 @@ use crate::store::runs::{Begun, finish};
 use crate::store::state::{State, StateError};
 use crate::store::usable::Usable;
 
+/// What was found ahead so many seconds ago is looked up again: an answer may have got too old since.
+const STALE: u64 = 60;
+
 /// A run's view of the state.
 #[derive(Debug)]
 pub struct Disk {
+    /// Closed before the state is let go of.
+    door: Door,
     state: Arc<State>,
     begun: Begun,
     clock: fn() -> i64,
@@ -60,6 +65,7 @@ impl Disk {
         let answers = Usable::of(&state, begun.scope, Rule { since: begun.since, ages })?;
         let journal = Journal::start(Arc::clone(&state), begun.clone())?;
         Ok(Self {
+            door: Door::to(&state),
             state,
             begun,
             clock,
@@ -78,7 +84,7 @@ impl Disk {
     pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
         self.lanes = vec![0; threads];
         let of = |lane| Ahead {
-            state: Arc::downgrade(&self.state),
+            way: self.door.way(),
             begun: self.begun.clone(),
             rule: self.answers.rule,
             clock: self.clock,
@@ -88,12 +94,13 @@ impl Disk {
         (0..threads).map(of).collect()
     }
 
-    /// What was looked up ahead has come to its turn.
-    pub fn arrived(&mut self, foreseen: &Foreseen) {
+    /// What was looked up ahead has come to its turn: what was found, one for each number; nothing where that was too long ago.
+    pub fn arrived(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
         if let Some(seen) = self.lanes.get_mut(foreseen.lane) {
             *seen = foreseen.seen;
         }
         self.let_go();
+        if (self.clock)().abs_diff(foreseen.at) > STALE { Vec::new() } else { foreseen.answers }
     }
 
     /// What is known of a number, where `foreseen` is what was found ahead, if somebody looked. What cannot be read, or is
@@ -166,6 +173,7 @@ impl Disk {
     /// # Errors
     /// [`Lost`], where not all of it came there.
     pub fn close(self) -> Result<Settled, Lost> {
+        drop(self.door);
         self.journal.close()?;
         self.lost.map_or(Ok(Settled { state: self.state, begun: self.begun }), Err)
     }
@@ -184,6 +192,7 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -258,17 +267,46 @@ mod tests {
         let known = Some(Recalled { outcome: answer(1), earlier: false });
         for lane in [0, 1] {
             // The one that looked before the answer came may still be under way, and so may the other.
-            disk.arrived(&early);
+            disk.arrived(early.clone());
             assert_eq!(disk.get(number(1), early.answers.first()), known);
             assert_eq!(look(lane).answers, [known.clone(), None]);
-            disk.arrived(&look(lane));
+            disk.arrived(look(lane));
         }
         assert!(!disk.fresh.is_empty(), "one of them was last heard of before it");
-        disk.arrived(&look(0));
+        disk.arrived(look(0));
         assert!(disk.fresh.is_empty() && disk.order.is_empty());
         assert_eq!(
             (disk.get(number(1), look(1).answers.first()), disk.get(number(1), None)),
             (known.clone(), known)
+        );
+    }
+
+    #[test]
+    fn what_was_looked_up_too_long_ago_is_looked_up_again() {
+        static CLOCK: AtomicI64 = AtomicI64::new(NOON);
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("s");
+        let begin = || start(&path, || CLOCK.load(Ordering::Relaxed), Duration::from_mins(10));
+        let mut disk = begin();
+        disk.keep(number(1), &answer(1));
+        disk.close().unwrap().finish().unwrap();
+        CLOCK.store(NOON + 9 * 60, Ordering::Relaxed);
+        let mut disk = begin();
+        let lanes = disk.ahead(1);
+        let early = lanes[0].look([Some(number(1))].into_iter());
+        let known = Some(Recalled { outcome: answer(1), earlier: true });
+        for (later, found) in [(0, true), (50, true), (59, true)] {
+            CLOCK.store(NOON + 9 * 60 + later, Ordering::Relaxed);
+            let arrived = disk.arrived(early.clone());
+            assert_eq!(disk.get(number(1), arrived.first()) == known, found, "{later}");
+        }
+        CLOCK.store(NOON + 11 * 60, Ordering::Relaxed);
+        let arrived = disk.arrived(early);
+        assert_eq!(disk.get(number(1), arrived.first()), None, "it is eleven minutes old");
+        drop(disk);
+        assert!(
+            lanes[0].look([Some(number(1))].into_iter()).answers.is_empty(),
+            "nobody looks behind a run's end"
         );
     }
 

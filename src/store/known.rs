@@ -30,12 +30,9 @@ impl Known {
         self.disk.as_mut().map(|disk| disk.ahead(threads)).unwrap_or_default()
     }
 
-    /// What was looked up ahead has come to its turn: what was found, one for each number.
+    /// What was looked up ahead has come to its turn: what was found, as in [`Disk::arrived`].
     pub fn arrived(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
-        if let Some(disk) = &mut self.disk {
-            disk.arrived(&foreseen);
-        }
-        foreseen.answers
+        self.disk.as_mut().map(|disk| disk.arrived(foreseen)).unwrap_or_default()
     }
 
     /// The answer to a number, if there is one; `foreseen` as in [`Disk::get`].

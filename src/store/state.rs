@@ -21,7 +21,7 @@ use crate::table::draft::{directory, sync_directory};
 /// The version of what lies in the tables; the file's own format has another.
 pub const VERSION: u64 = 1;
 /// Memory for pages of the file, in bytes: for the upper ones, since others are seldom met again, and the system keeps them too.
-const CACHE: usize = 10 << 20;
+const CACHE: usize = 4 << 20;
 /// The first bytes of every file of the embedded database, and where each of its two headers tells the file's format.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 const FORMATS: [usize; 2] = [64, 192];

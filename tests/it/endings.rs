@@ -7,58 +7,23 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::fault::Fault;
-use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
-use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::mobile::{Home, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::report::Report;
 use dingmap::engine::ending::{End, Halt};
 use dingmap::engine::pipeline::{self, Ends};
-use dingmap::engine::remote::Remote;
 use dingmap::engine::settings::{Settings, Sheet};
 use dingmap::sandbox::script::Script;
 use dingmap::store::ahead::Foreseen;
 use dingmap::store::known::Known;
-use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
-use crate::stage::{paused, settings};
+use crate::stage::{Digits, FOUND, SLOW_DOWN, paused, settings};
 
-/// A far side that answers by the last two digits of a number, after a time.
-pub(crate) struct Digits(pub(crate) fn(u8) -> (Duration, &'static str));
-
-impl Remote for Digits {
-    async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, Fault> {
-        let number = mobile.sent(Mainland::Plain);
-        let (latency, body) = (self.0)(number[9..].parse().unwrap());
-        tokio::time::sleep(latency).await;
-        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
-    }
-
-    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
-        Ok(Grant { token: "t".into(), fresh_for: None })
-    }
-
-    fn token_calls(&self) -> u64 {
-        0
-    }
-
-    fn renews(&self) -> bool {
-        false
-    }
-
-    fn hide(&self, text: String) -> String {
-        text
-    }
-}
-
-pub(crate) const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
 const DENIED: &str = r#"{"errcode":60011,"errmsg":"no permission"}"#;
-pub(crate) const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
 const CLOSED: &str = r#"{"errcode":90001,"errmsg":"closed for a while"}"#;
 const BUSY: &str = r#"{"errcode":-1,"errmsg":"busy"}"#;
 
@@ -150,6 +115,7 @@ fn an_interrupted_pipe_is_not_read_on() {
     let (report, end, rows, took) = play(far, bounds, 40, Inlet::Open, Some(Duration::from_millis(1500)));
     assert!(matches!(end, End::Interrupted), "{end:?}");
     assert_eq!((rows, report.rows(Status::Found)), (40, 32), "two rounds of sixteen, and the rest pending");
+    assert!(!report.read_whole);
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 

@@ -15,22 +15,22 @@ use dingmap::store::known::Known;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::endings::{Digits, FOUND, SLOW_DOWN};
-use crate::stage::{paused, settings};
+use crate::stage::{Digits, FOUND, SLOW_DOWN, paused, settings};
 
 /// When rows left since the start, and how many at a time.
 type Left = Vec<(Duration, usize)>;
 
 /// A run over sheets of so many numbers, each of which comes at its time.
-fn play(remote: Digits, pace: Pace, sheets: &'static [(Duration, u8)]) -> (Left, Duration) {
+fn play(remote: Digits, pace: Pace, sheets: Vec<(Duration, u8)>) -> (Left, Duration) {
     paused().block_on(async {
         let (sender, inlet) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let began = Instant::now();
         tokio::spawn(async move {
+            let mut everybody = 0_u32..;
             for (at, count) in sheets {
-                tokio::time::sleep_until(began + *at).await;
-                let numbers =
-                    (0..*count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
+                tokio::time::sleep_until(began + at).await;
+                let people = everybody.by_ref().take(count.into());
+                let numbers = people.map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
                 let per_row = NonZeroUsize::MIN;
                 let sheet =
                     Sheet { load: (), numbers, per_row, earlier: vec![], foreseen: Foreseen::default() };
@@ -61,30 +61,46 @@ fn pace(rate: &str) -> Pace {
     Pace::new(rate.parse().unwrap())
 }
 
-const SLOW: &[(Duration, u8)] =
-    &[(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
-const ONE: &[(Duration, u8)] = &[(Duration::ZERO, 100)];
+/// A hundred rows that are there at once.
+fn all() -> Vec<(Duration, u8)> {
+    vec![(Duration::ZERO, 100)]
+}
 
 #[test]
 fn at_the_quota_rows_leave_a_few_times_a_second() {
     let far = Digits(|_| (Duration::from_millis(5), FOUND));
-    let (left, took) = play(far, pace("20"), ONE);
-    // A hundred rows in five seconds, four times a second at most and the first and the last by themselves.
+    let (left, took) = play(far, pace("20"), all());
+    // A hundred rows in five seconds, four times a second, and the last by themselves.
     assert!((15..=22).contains(&left.len()), "{left:?}");
-    assert!(left.windows(2).all(|two| two[1].0 - two[0].0 <= Duration::from_millis(300)), "{left:?}");
-    assert!(left.last().unwrap().0 >= took.saturating_sub(Duration::from_millis(1)), "{took:?} {left:?}");
+    assert!(left.windows(2).all(|two| two[1].0 <= two[0].0 + Duration::from_millis(300)), "{left:?}");
+    assert!(took < Duration::from_millis(5100), "the last row waits for nothing: {took:?} {left:?}");
+}
+
+#[test]
+fn rows_of_many_sheets_leave_as_soon_as_those_of_one() {
+    let far = Digits(|_| (Duration::from_millis(5), FOUND));
+    // One by one as a slow program writes them into a pipe, and faster than they can be asked.
+    let sheets = (0..200).map(|n| (Duration::from_millis(30 * n), 1)).collect();
+    let (left, took) = play(far, pace("20"), sheets);
+    for late in 1..10 {
+        let moment = Duration::from_secs(late);
+        let out: usize = left.iter().filter(|(at, _)| *at <= moment).map(|(_, rows)| rows).sum();
+        let asked = 20 * usize::try_from(late).unwrap();
+        assert!(out + 7 >= asked, "{out} rows of {asked} are out after {late} s: {left:?}");
+    }
+    assert!(took < Duration::from_millis(10_200), "{took:?}");
 }
 
 #[test]
 fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
     let far = Digits(|_| (Duration::from_millis(5), FOUND));
-    let (left, took) = play(far, pace("unlimited"), SLOW);
-    assert!(took < Duration::from_secs(21));
-    for (at, _) in SLOW {
-        assert!(
-            left.iter().any(|(left, _)| (0..20).contains(&left.saturating_sub(*at).as_millis())),
-            "{left:?}"
-        );
+    let sheets = vec![(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
+    let (left, _) = play(far, pace("unlimited"), sheets.clone());
+    for (at, rows) in sheets {
+        let at_once =
+            |left: &Duration| left.checked_sub(at).is_some_and(|late| late < Duration::from_millis(20));
+        let out: usize = left.iter().filter(|(left, _)| at_once(left)).map(|(_, rows)| rows).sum();
+        assert_eq!(out, usize::from(rows), "{at:?}: {left:?}");
     }
 }
 
@@ -92,10 +108,8 @@ fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
 fn rows_do_not_wait_for_the_end_of_a_hold() {
     let far =
         Digits(|n| if n == 2 { (Duration::from_millis(50), SLOW_DOWN) } else { (Duration::ZERO, FOUND) });
-    let (left, took) = play(far, pace("20"), ONE);
+    let (left, took) = play(far, pace("20"), all());
     // The third number is refused until the run's patience ends.
-    assert!(
-        left[0] <= (Duration::from_millis(300), 2) && took > Duration::from_mins(10),
-        "{took:?} {left:?}"
-    );
+    assert!(left[0].0 <= Duration::from_millis(300) && left[0].1 == 2, "{left:?}");
+    assert!(took > Duration::from_mins(10), "{took:?}");
 }

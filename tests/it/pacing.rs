@@ -81,8 +81,7 @@ impl Remote for Clocked {
     async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, Fault> {
         self.0.lock().unwrap().push(Instant::now());
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let body = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#.into();
-        Ok(Reply { status: 200, retry_after: None, leads_to: None, body })
+        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: stage::FOUND.into() })
     }
 
     async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {

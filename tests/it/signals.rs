@@ -62,6 +62,35 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
     }
 }
 
+/// Also where a limit had ended the run before, and it only waited for the rest of the rows.
+#[test]
+fn a_silent_pipe_does_not_keep_a_run_that_is_interrupted() {
+    for (flags, calls, written) in [
+        (&["--partial"][..], 5, true),
+        (&["--partial", "--max-calls", "3"], 3, true),
+        (&["--max-calls", "3"], 3, false),
+        (&[], 5, false),
+    ] {
+        let (api, desk) = (Api::new(unlimited()), Desk::new());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+        command.args(flags).stdin(reader);
+        let mut process = Process::start(&mut command);
+        drop(command);
+        writer.write_all(staff(5).as_bytes()).unwrap();
+        until("the calls", || (api.ledger().calls().len() == calls).then_some(()));
+        process.signal("INT");
+        let ended = process.end();
+        assert_eq!(ended.status, Some(130), "{flags:?}: {}", ended.stderr);
+        let remark = "the input was not read to its end: only its first 5 rows are in the output";
+        assert_eq!(ended.stderr.contains(remark), written, "{flags:?}: {}", ended.stderr);
+        let lines = read_to_string(desk.path("out.csv")).ok().map(|text| text.lines().count());
+        assert_eq!(lines, written.then_some(6), "{flags:?}: {}", ended.stderr);
+        assert_eq!(desk.names().len(), usize::from(written), "{:?}", desk.names());
+        drop(writer);
+    }
+}
+
 #[test]
 fn a_run_that_waits_for_its_secret_can_be_interrupted() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());

@@ -1,12 +1,15 @@
-//! What whole runs on a paused clock stand on: the usual bounds, and a run over some numbers from its first row to its last.
+//! What whole runs on a paused clock stand on: the usual bounds, a far side that answers by rule, and a run over some numbers from its first row to its last.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dingmap::api::fault::Fault;
+use dingmap::api::http::Reply;
 use dingmap::api::pace::Pace;
 use dingmap::api::rate::Rate;
-use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::api::token::{Grant, NoToken, TokenCall};
+use dingmap::domain::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::report::Report;
 use dingmap::engine::backoff::Retries;
 use dingmap::engine::ending::{End, Halt};
@@ -17,8 +20,41 @@ use dingmap::engine::settings::{Settings, Sheet};
 use dingmap::store::ahead::Foreseen;
 use dingmap::store::known::Known;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+
+/// A far side that answers by the last two digits of a number, after a time.
+pub(crate) struct Digits(pub(crate) fn(u8) -> (Duration, &'static str));
+
+impl Remote for Digits {
+    async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, Fault> {
+        let number = mobile.sent(Mainland::Plain);
+        let (latency, body) = (self.0)(number[9..].parse().unwrap());
+        tokio::time::sleep(latency).await;
+        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
+    }
+
+    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
+        Ok(Grant { token: "t".into(), fresh_for: None })
+    }
+
+    fn token_calls(&self) -> u64 {
+        0
+    }
+
+    fn renews(&self) -> bool {
+        false
+    }
+
+    fn hide(&self, text: String) -> String {
+        text
+    }
+}
+
+/// What it says of somebody who is found, and of too many calls.
+pub(crate) const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
+pub(crate) const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
 
 /// The bounds of DESIGN 1, and chance that is the same each time.
 pub(crate) fn settings() -> Settings {

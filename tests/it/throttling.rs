@@ -118,8 +118,7 @@ impl Remote for Limited {
             throttled
         };
         tokio::time::sleep(LATENCY).await;
-        let found = || http(200, None, r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#);
-        Ok(if throttled { self.reply.clone() } else { found() })
+        Ok(if throttled { self.reply.clone() } else { http(200, None, stage::FOUND) })
     }
 
     async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
