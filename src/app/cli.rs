@@ -1,7 +1,6 @@
 //! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
 //! shape of values (DESIGN 1). Leaves reading it to `typed`, and what values mean together to `config`.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,10 +11,8 @@ use tr::tr;
 
 use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
-use crate::app::input::{Directory, Numbers, Reading, Speed};
+use crate::app::input::{Directory, Numbers, Part, Reading, Speed};
 use crate::app::language::Language;
-use crate::domain::mobile::Home;
-use crate::domain::shard::Shard;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
 
@@ -118,12 +115,9 @@ pub struct Resolve {
     /// A column expected is appended: match, mismatch or missing, and nothing where no id is on file or no answer is definitive
     #[arg(long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_EXPECT", help_heading = "Input and output")]
     pub expect: Option<ColumnChoice>,
-    /// Take a part of the rows: shard K of N, counted from 0, such as 0/4
-    ///
-    /// Every row of a number falls to the same shard, in every run. N alone takes K from JOB_COMPLETION_INDEX, as an indexed Job of
-    /// Kubernetes sets it. The output has this shard's rows alone, and `dingmap merge` puts the shards together
-    #[arg(long, value_name = "K/N", env = "DINGMAP_SHARD", help_heading = "Input and output", value_parser = shard)]
-    pub shard: Option<Shard>,
+    /// Which of the rows
+    #[command(flatten)]
+    pub part: Part,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -218,6 +212,9 @@ pub struct Plan {
     /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
+    /// Which of the rows
+    #[command(flatten)]
+    pub part: Part,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -263,9 +260,9 @@ pub struct Merge {
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
-    /// The region of numbers without a country code
-    #[arg(long, value_name = "CC", env = "DINGMAP_REGION", help_heading = "Input and output", default_value = "CN")]
-    pub region: Home,
+    /// What counts as a number
+    #[command(flatten)]
+    pub numbers: Numbers,
     /// The encoding of the shards [default: the input's]
     #[arg(long, value_name = "NAME", env = "DINGMAP_OUTPUT_ENCODING", help_heading = "Input and output")]
     pub output_encoding: Option<Encoding>,
@@ -301,12 +298,6 @@ pub struct Sandbox {
 pub enum FailOn {
     /// Rows with the status `not_found`.
     NotFound,
-}
-
-/// A shard, of which the environment may say the number.
-fn shard(text: &str) -> Result<Shard, String> {
-    let index = std::env::var_os("JOB_COMPLETION_INDEX");
-    Shard::read(text, index.as_deref().and_then(OsStr::to_str))
 }
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.

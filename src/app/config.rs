@@ -169,7 +169,7 @@ pub fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
         );
         return Err(Failure::new(Exit::Usage, text));
     }
-    if args.retry_failed && args.shard.is_some() {
+    if args.retry_failed && args.part.shard.is_some() {
         let text = tr!(
             "--retry-failed rewrites a whole table, and --shard takes a part of its rows: leave --shard out; a shard that was resolved is a table of its own"
         );
@@ -181,7 +181,7 @@ pub fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
         mainland: mainland(&args.directory),
         expect: args.expect.clone(),
         again: args.retry_failed,
-        shard: args.shard,
+        shard: args.part.shard,
     })
 }
 
@@ -272,7 +272,7 @@ pub fn output(args: &Resolve) -> PathBuf {
     if args.retry_failed {
         return args.input.clone();
     }
-    resolved(&args.input, args.shard)
+    resolved(&args.input, args.part.shard)
 }
 
 /// Where a whole table of shards goes.
@@ -288,12 +288,15 @@ pub fn resolved(input: &Path, shard: Option<Shard>) -> PathBuf {
     if input == Path::new("-") {
         return PathBuf::from("-");
     }
-    let packed =
-        input.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
+    let packed = input
+        .extension()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
     // The output is not packed, so its name does not say so.
     let bare = if packed { input.with_extension("") } else { input.to_owned() };
     let mut name = bare.file_stem().unwrap_or(bare.as_os_str()).to_owned();
-    name.push(shard.map_or(".resolved.csv".to_owned(), |shard| format!(".resolved.{}.csv", shard.in_names())));
+    name.push(
+        shard.map_or(".resolved.csv".to_owned(), |shard| format!(".resolved.{}.csv", shard.in_names())),
+    );
     input.with_file_name(name)
 }
 

@@ -130,7 +130,7 @@ async fn attempt(
     }
     account.opened(&source, digest);
     bounds.reads_on = total.is_some();
-    account.story.detected = summary::opening(&title, &source, total);
+    account.story.detected = summary::opening(&title, &source, args.part.shard, total);
     terminal.say(&account.story.detected);
     // What is as it should be already is not written anew, and needs no credentials.
     if let Some(Settled { report, findings, misses }) = settled.filter(|settled| settled.open() == 0)

@@ -17,8 +17,8 @@ use crate::app::language::Language;
 use crate::app::terminal::Terminal;
 use crate::app::typed::{Line, Refused, Typed};
 use crate::app::{
-    answer, completion, config, diff, files, log, manual, merge, plan, refusal, rehearsal, resolve, signals, state,
-    variables,
+    answer, completion, config, diff, files, log, manual, merge, plan, refusal, rehearsal, resolve, signals,
+    state, variables,
 };
 use crate::domain::masking::hidden;
 

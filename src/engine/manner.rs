@@ -2,10 +2,9 @@
 //! answer. Owns the order of an answer's cells; what they say is `feed`'s.
 
 use crate::domain::expect::Expected;
-use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mainland, Rules};
 use crate::domain::outcome::{NoStatus, Status};
-use crate::domain::shard::Shard;
+use crate::domain::shard::{Lot, Shard};
 use crate::table::batch::Batch;
 use crate::table::beside::Beside;
 use crate::table::columns::{ColumnChoice, EXPECTED, MATCHED, SENT, USUAL};
@@ -125,18 +124,11 @@ impl Manner {
         self.on_file.and_then(|_| Expected::read(self.beside(batch, row, USUAL.len())))
     }
 
-    /// Those of these rows that the run takes: the first number that is read in a row says so, and where there is none, the
-    /// text of its first cell.
+    /// Those of these rows that the run takes.
     #[must_use]
     pub fn own(&self, batch: Batch, rules: Rules) -> Batch {
         let Some(shard) = self.shard else { return batch };
-        let takes = |row: &usize| {
-            let number = batch.cells(*row).take(self.numbers).find_map(|cell| Entry::read(cell, rules).ok());
-            match number {
-                Some(entry) => shard.has(entry.mobile),
-                None => shard.has_text(batch.cells(*row).next().unwrap_or_default()),
-            }
-        };
+        let takes = |row: &usize| shard.has(Lot::of(batch.cells(*row).take(self.numbers), rules));
         batch.only(&(0..batch.len()).filter(takes).collect::<Vec<_>>())
     }
 

@@ -1,10 +1,18 @@
 //! Shards put together again: the rows of several outputs, in the order of the input that they were made of, byte for byte what
 //! one run would have written. Owns finding the row that continues one of the input. Leaves which files those are to `app::merge`.
+//!
+//! A row of a shard is a row of the input, with the same bytes, and an answer's cells behind it. Rows that begin alike fall to one
+//! shard, since the cells with numbers are among the first ones that every row has: so the next row of no more than one shard
+//! begins with what the input is at.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tr::tr;
 
+use crate::domain::mobile::Rules;
+use crate::domain::outcome::Status;
+use crate::domain::shard::{Lot, Shard};
 use crate::reconcile::reading::Lines;
 use crate::table::batch::Batch;
 use crate::table::encoding::Encoding;
@@ -15,6 +23,8 @@ use crate::table::splice;
 
 /// So many rows are read at once, of each file.
 const SHEET: usize = 128;
+/// Where the status is among an answer's cells.
+const STATUS: usize = 2;
 
 /// How far the work is, and whether it should stop. Counts only grow.
 #[derive(Debug, Default)]
@@ -48,7 +58,7 @@ pub enum MergeError {
     },
     /// Rows of a shard are not in the input where they are due.
     #[error("{}", tr!(
-        "{name}, line {line}: the input has no such row where it is due; is this a shard of another input, or the same one given twice?",
+        "{name}, line {line}: the input has no such row where it is due; was this made of another input, by another number of shards, or given twice?",
         name, line
     ))]
     Foreign {
@@ -57,9 +67,6 @@ pub enum MergeError {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
-    /// Rows of the input are in no shard.
-    #[error("{}", tr!("no shard has {rows} of the input", rows = .0))]
-    Missing(Lines),
     /// The table cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -76,87 +83,147 @@ pub struct Named {
     pub source: Source,
 }
 
-/// Writes the rows of `shards` in the order of `input` to what `sink` makes of the first lines: how many there are.
+/// What a shard lacks.
+#[derive(Debug, Default)]
+pub struct Gap {
+    /// Rows that are in no file, by their lines in the input.
+    pub missing: Lines,
+    /// Rows that the run did not come to.
+    pub pending: Lines,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Merged {
+    /// How many rows the input has.
+    pub rows: u64,
+    /// What shards lack, which are not told apart where it is not known how many there are. Where there is anything, no table
+    /// was written.
+    pub gaps: BTreeMap<Option<Shard>, Gap>,
+}
+
+/// Writes the rows of `shards` in the order of `input` to what `sink` makes of the first lines. `rules` say what a number is,
+/// and `one` is any shard of the table, where one is known.
 ///
 /// # Errors
 /// [`MergeError`]; then what was written is no table.
 pub fn merge(
     input: Named,
     shards: Vec<Named>,
+    (rules, one): (Rules, Option<Shard>),
     sink: impl FnOnce(&Head) -> Result<Sink, SinkError>,
     progress: &Progress,
-) -> Result<u64, MergeError> {
-    let mut shards: Vec<_> = shards.into_iter().map(Rows::of).collect();
+) -> Result<Merged, MergeError> {
     let mut input = Rows::of(input);
-    let mut sink = sink(&beginning(&input, &shards)?)?;
-    let (mut rows, mut missing) = (0, Lines::default());
+    let mut files =
+        Files { shards: shards.into_iter().map(Rows::of).collect(), due: Vec::new(), appended: None };
+    let mut sink = sink(&files.beginning(&input)?)?;
+    let mut merged = Merged { rows: 0, gaps: BTreeMap::new() };
     while input.is_there()? {
         if progress.stop.load(Ordering::Relaxed) {
             return Err(MergeError::Interrupted);
         }
-        match next(&mut shards, &input)? {
+        let state = match files.next(&input)? {
+            None => State::Missing,
             Some(shard) => {
+                let state = shard.state(&input);
                 sink.same_row(&shard.batch, shard.at)?;
                 shard.at += 1;
+                state
             }
-            None => missing.add(input.batch.line(input.at)),
+        };
+        if state != State::Answered {
+            let shard = one.map(|one| one.with(Lot::of(input.batch.cells(input.at), rules)));
+            let gap = merged.gaps.entry(shard).or_default();
+            let lines = if state == State::Pending { &mut gap.pending } else { &mut gap.missing };
+            lines.add(input.batch.line(input.at));
         }
         input.at += 1;
-        rows += 1;
+        merged.rows += 1;
         progress.rows.fetch_add(1, Ordering::Relaxed);
     }
-    for shard in &mut shards {
+    for shard in &mut files.shards {
         if shard.is_there()? {
             return Err(MergeError::Foreign { name: shard.name.clone(), line: shard.batch.line(shard.at) });
         }
     }
-    if missing.count > 0 {
-        return Err(MergeError::Missing(missing));
+    if merged.gaps.is_empty() {
+        // Every shard ends as the input does.
+        sink.finish(files.shards.first().map(|shard| shard.source.tail()).unwrap_or_default())?;
     }
-    // Every shard ends as the input does.
-    sink.finish(shards.first().map(|shard| shard.source.tail()).unwrap_or_default())?;
-    Ok(rows)
+    Ok(merged)
 }
 
-/// What all shards begin with: the input's first lines, with the names of the answers' columns behind the header.
-fn beginning(input: &Rows, shards: &[Rows]) -> Result<Head, MergeError> {
-    let head = input.source.head();
-    let Some(first) = shards.first() else { return Ok(head.clone()) };
-    for shard in shards {
-        let own = shard.source.head();
-        let as_others = (&own.mark, &own.raw, &own.terminator) == {
-            let first = first.source.head();
-            (&first.mark, &first.raw, &first.terminator)
-        };
-        let unlike = |other: &Rows| MergeError::Unlike { name: shard.name.clone(), other: other.name.clone() };
-        if !begins((&own.raw, own.encoding), (&head.raw, head.encoding)) {
-            return Err(unlike(input));
-        }
-        if !as_others {
-            return Err(unlike(first));
-        }
-    }
-    Ok(Head { names: None, ..first.source.head().clone() })
+/// The shards' files.
+struct Files {
+    shards: Vec<Rows>,
+    /// What the row begins with that is looked for: that of the input, with what it lacks of cells, and a delimiter.
+    due: Vec<u8>,
+    /// How many cells are behind those of the input in every row, once there was one that says so.
+    appended: Option<usize>,
 }
 
-/// The shard whose next row continues the one that the input is at.
-fn next<'a>(shards: &'a mut [Rows], input: &Rows) -> Result<Option<&'a mut Rows>, MergeError> {
-    for shard in shards {
-        if shard.is_there()? && shard.continues(input) {
-            return Ok(Some(shard));
-        }
-    }
-    Ok(None)
+/// What became of a row of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Answered,
+    Pending,
+    Missing,
 }
 
-/// Whether some bytes begin with others, as these are written in their encoding.
-fn begins((whole, to): (&[u8], Encoding), (part, from): (&[u8], Encoding)) -> bool {
+impl Files {
+    /// What all begin with: the input's first lines, with the names of the answers' columns behind the header.
+    fn beginning(&mut self, input: &Rows) -> Result<Head, MergeError> {
+        let head = input.source.head();
+        let Some(first) = self.shards.first() else { return Ok(Head { names: None, ..head.clone() }) };
+        let written = first.source.head();
+        begin(&mut self.due, (&head.raw, head.encoding), written.encoding);
+        if head.names.is_some() {
+            written.encoding.encode(&char::from(head.delimiter).to_string(), &mut self.due);
+        }
+        for shard in &self.shards {
+            let own = shard.source.head();
+            let unlike =
+                |other: &Rows| MergeError::Unlike { name: shard.name.clone(), other: other.name.clone() };
+            if !own.raw.starts_with(&self.due) {
+                return Err(unlike(input));
+            }
+            if (&own.mark, &own.raw, &own.terminator) != (&written.mark, &written.raw, &written.terminator) {
+                return Err(unlike(first));
+            }
+        }
+        Ok(Head { names: None, ..written.clone() })
+    }
+
+    /// The shard whose next row continues the one that the input is at, if there is one.
+    fn next(&mut self, input: &Rows) -> Result<Option<&mut Rows>, MergeError> {
+        let Self { shards, due, appended } = self;
+        let Some(first) = shards.first() else { return Ok(None) };
+        let encoding = first.source.dialect().encoding;
+        begin(due, input.raw(), encoding);
+        let delimiter = char::from(input.source.dialect().delimiter).to_string();
+        encoding.encode(&delimiter.repeat(input.batch.missing(input.at) + 1), due);
+        for shard in shards {
+            if shard.is_there()? && shard.raw().0.starts_with(due) {
+                let behind = shard.ends().len().checked_sub(input.width());
+                if behind.is_some() && appended.is_none_or(|appended| behind == Some(appended)) {
+                    *appended = behind;
+                    return Ok(Some(shard));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Puts `raw`, which is written in `from`, into `due` as an output in `to` has it.
+fn begin(due: &mut Vec<u8>, (raw, from): (&[u8], Encoding), to: Encoding) {
+    due.clear();
     if from == to {
-        return whole.starts_with(part);
+        due.extend_from_slice(raw);
+    } else {
+        to.encode(&from.decode(raw), due);
     }
-    let mut written = Vec::new();
-    to.encode(&from.decode(part), &mut written);
-    whole.starts_with(&written)
 }
 
 /// The rows of a file, one at a time.
@@ -166,13 +233,11 @@ struct Rows {
     batch: Batch,
     at: usize,
     ended: bool,
-    /// How many cells are behind those of the input, once a row was met that says so.
-    appended: Option<usize>,
 }
 
 impl Rows {
     fn of(Named { name, source }: Named) -> Self {
-        Self { name, source, batch: Batch::default(), at: 0, ended: false, appended: None }
+        Self { name, source, batch: Batch::default(), at: 0, ended: false }
     }
 
     /// Whether there is a row.
@@ -190,22 +255,22 @@ impl Rows {
         (self.batch.raw(self.at), self.source.dialect().encoding)
     }
 
-    /// How many cells the row has.
-    fn width(&self) -> usize {
+    /// Where the row's cells end.
+    fn ends(&self) -> Vec<usize> {
         let (raw, encoding) = self.raw();
-        splice::ends(raw, encoding, self.source.dialect().delimiter).len()
+        splice::ends(raw, encoding, self.source.dialect().delimiter)
     }
 
-    /// Whether the row is one of the input with cells behind it, as many for every row.
-    fn continues(&mut self, row: &Self) -> bool {
-        if !begins(self.raw(), row.raw()) {
-            return false;
-        }
-        let found = self.width().checked_sub(row.width() + row.batch.missing(row.at)).filter(|cells| *cells > 0);
-        let fits = found.is_some() && self.appended.is_none_or(|appended| found == Some(appended));
-        if fits {
-            self.appended = found;
-        }
-        fits
+    /// How many cells the row of an input has, with those that it lacks.
+    fn width(&self) -> usize {
+        self.ends().len() + self.batch.missing(self.at)
+    }
+
+    /// What became of the row that this one continues.
+    fn state(&self, input: &Self) -> State {
+        let (raw, encoding) = self.raw();
+        let place = splice::place(&self.ends(), input.width() + STATUS, encoding.unit());
+        let status = place.and_then(|(start, end)| raw.get(start..end)).unwrap_or_default();
+        if encoding.decode(status) == Status::Pending.name() { State::Pending } else { State::Answered }
     }
 }
