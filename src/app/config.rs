@@ -294,9 +294,12 @@ pub fn resolved(input: &Path, shard: Option<Shard>) -> PathBuf {
     // The output is not packed, so its name does not say so.
     let bare = if packed { input.with_extension("") } else { input.to_owned() };
     let mut name = bare.file_stem().unwrap_or(bare.as_os_str()).to_owned();
-    name.push(
-        shard.map_or(".resolved.csv".to_owned(), |shard| format!(".resolved.{}.csv", shard.in_names())),
-    );
+    name.push(".resolved");
+    if let Some(shard) = shard {
+        name.push(".");
+        name.push(shard.in_names());
+    }
+    name.push(".csv");
     input.with_file_name(name)
 }
 

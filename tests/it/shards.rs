@@ -294,3 +294,21 @@ fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
     assert_eq!(calls, distinct, "{before} {calls}");
     assert!(std::fs::read(all).unwrap() == std::fs::read(desk.path("staff.resolved.csv")).unwrap());
 }
+
+#[test]
+fn the_readme_shows_what_is_missing_as_it_is() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    desk.file("staff.csv", include_str!("../../samples/staff.csv"));
+    for (shard, most, status) in [("0/3", "1000", 4), ("2/3", "30", 6)] {
+        let mut command = api.resolve_without_output(&api.endpoint(), Path::new("staff.csv"));
+        // One after the other, so that the same rows are left each time.
+        command.args(["--shard", shard, "--max-calls", most, "--max-retries", "0", "-j", "1"]);
+        let ended = run(command.current_dir(desk.path("")));
+        assert_eq!(ended.status, Some(status), "{ended:?}");
+    }
+    let files = ["staff.resolved.0-of-3.csv", "staff.resolved.2-of-3.csv"];
+    let ended = run(dingmap().args(["merge", "staff.csv"]).args(files).current_dir(desk.path("")));
+    let readme = include_str!("../../README.md");
+    let shown = readme.split("\n## Shards").nth(1).unwrap().split("```text\n").nth(2).unwrap();
+    assert_eq!(ended.stderr, shown.split("```").next().unwrap());
+}
