@@ -4,7 +4,9 @@ mod odd;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use encoding_rs::GB18030;
 
@@ -293,6 +295,35 @@ fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
     // What the first half asked, and the other shard's numbers, were not asked again.
     assert_eq!(calls, distinct, "{before} {calls}");
     assert!(std::fs::read(all).unwrap() == std::fs::read(desk.path("staff.resolved.csv")).unwrap());
+}
+
+#[test]
+fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
+    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let input = desk.file("staff.csv", table());
+    let shards = sharded(&api, &input, 2, &[]);
+    let ended = merge(&input, &shards, &["--progress", "json"]);
+    let told = ended.stderr.lines().find(|line| line.starts_with('{')).unwrap();
+    let told: serde_json::Value = serde_json::from_str(told).unwrap();
+    assert_eq!((ended.status, &told["rows"]), (Some(0), &401.into()), "{ended:?}");
+    assert!(ended.stderr.ends_with(&format!(
+        "401 rows of 2 files, written to {}\n",
+        desk.path("staff.resolved.csv").display()
+    )));
+    let before = desk.names();
+    let mut command = dingmap();
+    command.args(["merge", "-"]).args(&shards).arg("-o").arg(desk.path("cut.csv")).stdin(Stdio::piped());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&table().as_bytes()[..1000]).unwrap();
+    // The signals are heard from before there is a temporary file.
+    while desk.names().len() == before.len() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(desk.names(), before);
+    drop(pipe);
 }
 
 #[test]
