@@ -19,7 +19,7 @@ use crate::table::encoding::Encoding;
 use crate::table::head::Head;
 use crate::table::sink::{Sink, SinkError};
 use crate::table::source::{Source, SourceError};
-use crate::table::splice;
+use crate::table::splice::{self, Splitter};
 
 /// So many rows are read at once, of each file.
 const SHEET: usize = 128;
@@ -115,8 +115,12 @@ pub fn merge(
     progress: &Progress,
 ) -> Result<Merged, MergeError> {
     let mut input = Rows::of(input);
-    let mut files =
-        Files { shards: shards.into_iter().map(Rows::of).collect(), due: Vec::new(), appended: None };
+    let mut files = Files {
+        shards: shards.into_iter().map(Rows::of).collect(),
+        splitter: Splitter::new(input.source.dialect().delimiter),
+        due: Vec::new(),
+        appended: None,
+    };
     let mut sink = sink(&files.beginning(&input)?)?;
     let mut merged = Merged { rows: 0, gaps: BTreeMap::new() };
     while input.is_there()? {
@@ -125,8 +129,7 @@ pub fn merge(
         }
         let state = match files.next(&input)? {
             None => State::Missing,
-            Some(shard) => {
-                let state = shard.state(&input);
+            Some((shard, state)) => {
                 sink.same_row(&shard.batch, shard.at)?;
                 shard.at += 1;
                 state
@@ -157,6 +160,7 @@ pub fn merge(
 /// The shards' files.
 struct Files {
     shards: Vec<Rows>,
+    splitter: Splitter,
     /// What the row begins with that is looked for: that of the input, with what it lacks of cells, and a delimiter.
     due: Vec<u8>,
     /// How many cells are behind those of the input in every row, once there was one that says so.
@@ -195,20 +199,28 @@ impl Files {
         Ok(Head { names: None, ..written.clone() })
     }
 
-    /// The shard whose next row continues the one that the input is at, if there is one.
-    fn next(&mut self, input: &Rows) -> Result<Option<&mut Rows>, MergeError> {
-        let Self { shards, due, appended } = self;
+    /// The shard whose next row continues the one that the input is at, if there is one, and what became of that.
+    fn next(&mut self, input: &Rows) -> Result<Option<(&mut Rows, State)>, MergeError> {
+        let Self { shards, splitter, due, appended } = self;
         let Some(first) = shards.first() else { return Ok(None) };
         let encoding = first.source.dialect().encoding;
-        begin(due, input.raw(), encoding);
+        let (raw, from) = input.raw();
+        let missing = input.batch.missing(input.at);
+        let width = splitter.ends(raw, from).len() + missing;
+        begin(due, (raw, from), encoding);
         let delimiter = char::from(input.source.dialect().delimiter).to_string();
-        encoding.encode(&delimiter.repeat(input.batch.missing(input.at) + 1), due);
+        encoding.encode(&delimiter.repeat(missing + 1), due);
         for shard in shards {
             if shard.is_there()? && shard.raw().0.starts_with(due) {
-                let behind = shard.ends().len().checked_sub(input.width());
+                let (raw, encoding) = shard.raw();
+                let ends = splitter.ends(raw, encoding);
+                let behind = ends.len().checked_sub(width);
                 if behind.is_some() && appended.is_none_or(|appended| behind == Some(appended)) {
                     *appended = behind;
-                    return Ok(Some(shard));
+                    let place = splice::place(&ends, width + STATUS, encoding.unit());
+                    let status = place.and_then(|(start, end)| raw.get(start..end)).unwrap_or_default();
+                    let pending = encoding.decode(status) == Status::Pending.name();
+                    return Ok(Some((shard, if pending { State::Pending } else { State::Answered })));
                 }
             }
         }
@@ -253,24 +265,5 @@ impl Rows {
 
     fn raw(&self) -> (&[u8], Encoding) {
         (self.batch.raw(self.at), self.source.dialect().encoding)
-    }
-
-    /// Where the row's cells end.
-    fn ends(&self) -> Vec<usize> {
-        let (raw, encoding) = self.raw();
-        splice::ends(raw, encoding, self.source.dialect().delimiter)
-    }
-
-    /// How many cells the row of an input has, with those that it lacks.
-    fn width(&self) -> usize {
-        self.ends().len() + self.batch.missing(self.at)
-    }
-
-    /// What became of the row that this one continues.
-    fn state(&self, input: &Self) -> State {
-        let (raw, encoding) = self.raw();
-        let place = splice::place(&self.ends(), input.width() + STATUS, encoding.unit());
-        let status = place.and_then(|(start, end)| raw.get(start..end)).unwrap_or_default();
-        if encoding.decode(status) == Status::Pending.name() { State::Pending } else { State::Answered }
     }
 }
