@@ -28,6 +28,7 @@ pub mod domain {
     pub mod latency;
     pub mod report;
     pub mod share;
+    pub mod shard;
     pub mod change;
 }
 
@@ -151,12 +152,14 @@ pub mod engine {
 }
 
 pub mod reconcile {
-    //! Floor 3, two resolved tables against each other, in memory that does not grow with them. Blocking.
+    //! Floor 3, several resolved tables together: two against each other, or the shards of one. In memory that does not grow
+    //! with them. Blocking.
 
     pub mod sorting;
     pub mod watch;
     pub mod reading;
     pub mod comparing;
+    pub mod merging;
 }
 
 pub mod sandbox {
@@ -224,7 +227,9 @@ pub mod app {
     pub mod far_side;
     pub mod driving;
     pub mod resolve;
+    pub mod working;
     pub mod diff;
+    pub mod merge;
     pub mod rehearsal;
     pub mod tally;
     pub mod forecast;

@@ -11,7 +11,7 @@ use tr::tr;
 
 use crate::app::flags::{Diff, Keep, Sharing, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
-use crate::app::input::{Directory, Numbers, Reading, Speed};
+use crate::app::input::{Directory, Numbers, Part, Reading, Speed};
 use crate::app::language::Language;
 use crate::table::columns::ColumnChoice;
 use crate::table::encoding::Encoding;
@@ -60,6 +60,10 @@ pub enum Command {
     ///
     /// Who was added, removed, lost, or has another user id
     Diff(Box<Diff>),
+    /// Put the shards of a table together again
+    ///
+    /// What several runs of resolve with --shard wrote becomes the file that one run would have written
+    Merge(Box<Merge>),
     /// Serve the emulated API on loopback until stopped
     Sandbox(Sandbox),
     /// Look into the file in which answers are kept, or forget some
@@ -111,6 +115,9 @@ pub struct Resolve {
     /// A column expected is appended: match, mismatch or missing, and nothing where no id is on file or no answer is definitive
     #[arg(long, value_name = "NAME|N|/REGEX/", env = "DINGMAP_EXPECT", help_heading = "Input and output")]
     pub expect: Option<ColumnChoice>,
+    /// Which of the rows
+    #[command(flatten)]
+    pub part: Part,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -209,6 +216,9 @@ pub struct Plan {
     /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
+    /// Which of the rows
+    #[command(flatten)]
+    pub part: Part,
     /// How the input is read
     #[command(flatten)]
     pub reading: Reading,
@@ -230,6 +240,36 @@ pub struct Plan {
     /// Where answers are kept
     #[command(flatten)]
     pub keep: Keep,
+
+    /// What to show on standard error
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// `dingmap merge`.
+#[derive(Args, Debug)]
+#[command(after_long_help = help::MERGE)]
+pub struct Merge {
+    /// The table that the runs took their rows from; - is standard input
+    pub input: PathBuf,
+    /// What they wrote, a file for each shard, in any order
+    #[arg(required = true, value_name = "SHARD")]
+    pub shards: Vec<PathBuf>,
+
+    /// The CSV to write [default: NAME.resolved.csv]
+    ///
+    /// Without it the output stands beside the input; - is standard output
+    #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
+    pub output: Option<PathBuf>,
+    /// How the input is read
+    #[command(flatten)]
+    pub reading: Reading,
+    /// What counts as a number
+    #[command(flatten)]
+    pub numbers: Numbers,
+    /// The encoding of the shards [default: the input's]
+    #[arg(long, value_name = "NAME", env = "DINGMAP_OUTPUT_ENCODING", help_heading = "Input and output")]
+    pub output_encoding: Option<Encoding>,
 
     /// What to show on standard error
     #[command(flatten)]

@@ -10,11 +10,12 @@ use url::Url;
 
 use crate::api::http;
 use crate::api::token::Credentials;
-use crate::app::cli::Resolve;
+use crate::app::cli::{Merge, Resolve};
 use crate::app::exit::{Exit, Failure};
 use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
 use crate::app::{network, secret};
 use crate::domain::mobile;
+use crate::domain::shard::Shard;
 use crate::engine::backoff::Retries;
 use crate::engine::manner::Wanted;
 use crate::engine::settings::Settings;
@@ -168,12 +169,19 @@ pub fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
         );
         return Err(Failure::new(Exit::Usage, text));
     }
+    if args.retry_failed && args.part.shard.is_some() {
+        let text = tr!(
+            "--retry-failed rewrites a whole table, and --shard takes a part of its rows: leave --shard out; a shard that was resolved is a table of its own"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
     Ok(Wanted {
         matched: args.reading.column.len() > 1,
         sent: args.show_sent,
         mainland: mainland(&args.directory),
         expect: args.expect.clone(),
         again: args.retry_failed,
+        shard: args.part.shard,
     })
 }
 
@@ -254,8 +262,8 @@ pub fn mainland(args: &Directory) -> mobile::Mainland {
     }
 }
 
-/// Where the output goes: `-`, or a file. Without a flag that is the input's place where it has answers already; else a file
-/// beside the input, under its name without what it is packed in, or standard output where the input is standard input.
+/// Where the output goes: `-`, or a file. Without a flag that is the input's place where it has answers already, else that of
+/// [`resolved`].
 #[must_use]
 pub fn output(args: &Resolve) -> PathBuf {
     if let Some(output) = &args.output {
@@ -264,18 +272,35 @@ pub fn output(args: &Resolve) -> PathBuf {
     if args.retry_failed {
         return args.input.clone();
     }
-    if args.input == Path::new("-") {
+    resolved(&args.input, args.part.shard)
+}
+
+/// Where a whole table of shards goes.
+#[must_use]
+pub fn whole(args: &Merge) -> PathBuf {
+    args.output.clone().unwrap_or_else(|| resolved(&args.input, None))
+}
+
+/// Where the rows of an input go, all of them or those of a shard, where nobody says otherwise: a file beside it, under its name
+/// without what it is packed in, or standard output where the input is standard input.
+#[must_use]
+pub fn resolved(input: &Path, shard: Option<Shard>) -> PathBuf {
+    if input == Path::new("-") {
         return PathBuf::from("-");
     }
-    let packed = args
-        .input
+    let packed = input
         .extension()
         .is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
     // The output is not packed, so its name does not say so.
-    let input = if packed { args.input.with_extension("") } else { args.input.clone() };
-    let mut name = input.file_stem().unwrap_or(input.as_os_str()).to_owned();
-    name.push(".resolved.csv");
-    args.input.with_file_name(name)
+    let bare = if packed { input.with_extension("") } else { input.to_owned() };
+    let mut name = bare.file_stem().unwrap_or(bare.as_os_str()).to_owned();
+    name.push(".resolved");
+    if let Some(shard) = shard {
+        name.push(".");
+        name.push(shard.in_names());
+    }
+    name.push(".csv");
+    input.with_file_name(name)
 }
 
 #[cfg(test)]
@@ -328,6 +353,8 @@ mod tests {
             ("a.xlsx", "a.resolved.csv"),
         ] {
             assert_eq!(output(&args(&[input])), Path::new(expected));
+            let shard = expected.replace(".resolved", ".resolved.1-of-3");
+            assert_eq!(output(&args(&[input, "--shard", "1/3"])), Path::new(&shard));
         }
         assert_eq!(output(&args(&["-", "-o", "x"])), Path::new("x"));
     }

@@ -6,20 +6,18 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval, timeout};
 use tr::tr;
 
 use crate::app::exit::{Exit, Failure, shown};
 use crate::app::files::target;
 use crate::app::flags::Diff;
 use crate::app::opening::{Input, Opened};
-use crate::app::signals::{AT_ONCE, Question, Signals};
 use crate::app::summary::name;
 use crate::app::terminal::Terminal;
+use crate::app::working::{Course, Working};
 use crate::domain::change::Change;
 use crate::domain::mobile::Rules;
 use crate::reconcile::comparing::{Tally, compare};
@@ -54,9 +52,9 @@ pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::of(Exit::Broken, error))?;
-    let watch = Arc::default();
+    let watch = Arc::<Watch>::default();
     let tally = runtime.block_on(compared(args, old, new, terminal, &watch));
-    terminal.finish(|| object(&watch));
+    terminal.finish(|| watch.object());
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
     let tally = tally?;
@@ -157,9 +155,7 @@ async fn compared(
     terminal: &Terminal,
     watch: &Arc<Watch>,
 ) -> Result<Tally, Failure> {
-    let signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-    let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-    let mut run = Run { signals, question, watch: Arc::clone(watch), terminal };
+    let mut run = Working::new(watch, terminal)?;
     // Sorting may take minutes: a place that cannot be written to is told before.
     let place = target(&args.output);
     let flag = "--output";
@@ -210,68 +206,28 @@ fn scratch(output: &Target) -> PathBuf {
     }
 }
 
-/// The work, which blocks and so is done on another thread, while this one hears signals and shows how far it is.
-struct Run<'a> {
-    signals: Signals,
-    question: Question,
-    watch: Arc<Watch>,
-    terminal: &'a Terminal,
-}
+impl Course for Watch {
+    fn stop(&self) {
+        Watch::stop(self);
+    }
 
-impl Run<'_> {
-    /// Does a part of the work.
-    ///
-    /// # Errors
-    /// Interrupted, by a signal; unexpected (1) where the work panicked.
-    async fn does<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&Watch) -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let watch = Arc::clone(&self.watch);
-        let mut working = tokio::task::spawn_blocking(move || work(&watch));
-        let period = self.terminal.period();
-        let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick comes at once, when there is nothing to show yet.
-        ticks.reset();
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut working => return done.map_err(|error| Failure::of(Exit::Broken, error)),
-                signal = self.signals.next() => {
-                    self.watch.stop();
-                    // What was begun of the output is removed with what this gives.
-                    drop(timeout(AT_ONCE, working).await);
-                    return Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted; nothing was written")));
-                }
-                _ = ticks.tick(), if period.is_some() => {
-                    let (words, share) = course(&self.watch);
-                    self.terminal.course(&words, share, || object(&self.watch));
-                }
-                () = self.question.asked() => self.terminal.answer(&course(&self.watch).0),
-            }
+    fn told(&self) -> (String, Option<(u64, u64)>) {
+        let ([old, new], compared) = (self.read(), self.compared());
+        let rows = old + new;
+        if compared > 0 {
+            (tr!("{compared} of {rows} rows compared", compared, rows), Some((compared, rows)))
+        } else if new > 0 {
+            (tr!("reading NEW: {rows} rows", rows = new), None)
+        } else {
+            (tr!("reading OLD: {rows} rows", rows = old), None)
         }
     }
-}
 
-/// How far the comparison is, in words, and as a share once both files are read.
-fn course(watch: &Watch) -> (String, Option<(u64, u64)>) {
-    let ([old, new], compared) = (watch.read(), watch.compared());
-    let rows = old + new;
-    if compared > 0 {
-        (tr!("{compared} of {rows} rows compared", compared, rows), Some((compared, rows)))
-    } else if new > 0 {
-        (tr!("reading NEW: {rows} rows", rows = new), None)
-    } else {
-        (tr!("reading OLD: {rows} rows", rows = old), None)
+    fn object(&self) -> String {
+        let ([old, new], compared) = (self.read(), self.compared());
+        json!({ "time": Timestamp::now().to_string(), "old_rows": old, "new_rows": new, "compared": compared })
+            .to_string()
     }
-}
-
-/// The same as one JSON object on one line.
-fn object(watch: &Watch) -> String {
-    let ([old, new], compared) = (watch.read(), watch.compared());
-    json!({ "time": Timestamp::now().to_string(), "old_rows": old, "new_rows": new, "compared": compared })
-        .to_string()
 }
 
 /// What came of it: counts, what could not be compared, and where the differences are.

@@ -122,6 +122,11 @@ pub fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> 
             files.push(Named::read("NEW", &args.new));
             files.push(Named::written(tr!("the output"), "--output", &args.output));
         }
+        Command::Merge(args) => {
+            files.push(Named::read(tr!("the input"), &args.input));
+            files.extend(args.shards.iter().map(|path| Named::read(tr!("a shard"), path)));
+            files.push(Named::written(tr!("the output"), "--output", &config::whole(args)));
+        }
         Command::State(command) => state = Some(place(command.place().state.as_deref(), variable)),
         Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
@@ -301,6 +306,9 @@ mod tests {
             (&["sandbox", "--log-file", "c", "--config", "c"], "--log-file: c is --config"),
             (&["diff", "a", "b", "-o", "b"], "--output: b is NEW"),
             (&["diff", "a", "b", "--log-file", "a"], "--log-file: a is OLD"),
+            (&["merge", "i", "a", "b", "-o", "b"], "--output: b is a shard"),
+            (&["merge", "i", "a", "-o", "i"], "--output: i is the input"),
+            (&["merge", "i.csv", "a", "i.resolved.csv"], "--output: i.resolved.csv is a shard"),
         ] {
             let told = told(line).unwrap_or_default();
             assert!(told.starts_with(&format!("{expected} ")), "{line:?}: {told}");

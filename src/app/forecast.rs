@@ -91,7 +91,8 @@ pub fn forecast(
             return nothing(if held { Ground::InUse } else { Ground::Unusable });
         }
     };
-    let fingerprint = recall::fingerprint(&args.input, &args.reading, &args.numbers, source, regular)?;
+    let fingerprint =
+        recall::fingerprint(&args.input, &args.reading, &args.numbers, &args.part, source, regular)?;
     let wish = Wish {
         scope: &scope,
         fingerprint: &fingerprint,

@@ -6,9 +6,8 @@ use std::ffi::OsString;
 use clap::{Arg, Command};
 
 /// Behind the short help of the program.
-pub const TOP: &str = "Examples:
-  dingmap resolve staff.csv --sandbox     a rehearsal; needs no credentials
-  dingmap resolve --help                  all flags of a command, with examples";
+pub const TOP: &str = "Example:
+  dingmap resolve staff.csv --sandbox     a rehearsal; needs no credentials";
 
 /// Behind the long help of the program.
 pub const EXAMPLES: &str = "Examples:
@@ -66,6 +65,18 @@ Exit status:
   2  usage                     10  differences
                                11  more than --max-change
                                130/143  interrupted";
+
+/// Behind the long help of `merge`.
+pub const MERGE: &str = "Examples:
+  dingmap merge staff.csv staff.resolved.*-of-4.csv   the four shards of staff.csv, into staff.resolved.csv
+  dingmap merge staff.csv a.csv b.csv -o mapped.csv   two shards, into a file of this name
+
+The flags are those that the runs had.
+
+Exit status:
+  0  the table is whole         3  input unreadable, or rows missing
+  1  could not go on            7  output cannot be written
+  2  usage                      130/143  interrupted";
 
 /// Behind the long help of `sandbox`.
 pub const SANDBOX: &str = "Examples:

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use tr::tr;
 
 use crate::app::cli::Resolve;
+use crate::app::config;
 use crate::app::exit::{Exit, Failure};
 use crate::app::files::{self, Targets};
 use crate::app::summary::name;
 use crate::table::target::Target;
 
 /// Sees, before anything is read, that an input which is to be rewritten in place is a file: what a pipe has given cannot be
-/// taken back, and what is written to it would be read again.
+/// taken back, and what is written to it would be read again. A part of its rows does not take its place either.
 ///
 /// # Errors
 /// Usage (2) for anything else; `-` is written to standard output.
@@ -24,6 +25,12 @@ pub fn possible(args: &Resolve) -> Result<(), Failure> {
         let text = tr!(
             "{input} is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output, or give - as the input, which goes to standard output",
             input = args.input.display()
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    if args.part.shard.is_some() && files::same(&config::output(args), &args.input) {
+        let text = tr!(
+            "the output has the rows of one shard alone, and would take the place of the whole table: name another file with --output"
         );
         return Err(Failure::new(Exit::Usage, text));
     }

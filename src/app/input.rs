@@ -1,11 +1,14 @@
 //! Flags that say what is read, and what is asked of whom and how fast: shared by the commands that take an input with
 //! numbers. Owns their names and defaults (DESIGN 1). Leaves what values mean together to `config`.
 
+use std::ffi::OsStr;
+
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::api::rate::Rate;
 use crate::domain::mobile::Home;
+use crate::domain::shard::Shard;
 use crate::table::columns::ColumnChoice;
 use crate::table::dialect::parse_delimiter;
 use crate::table::encoding::Encoding;
@@ -43,6 +46,18 @@ pub struct Reading {
     /// Keep rows with more cells than the header whole, with the new cells behind theirs
     #[arg(long, env = "DINGMAP_FLEXIBLE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub flexible: bool,
+}
+
+/// Which of the rows are taken.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Input and output")]
+pub struct Part {
+    /// Take a part of the rows: shard K of N, counted from 0, such as 0/4
+    ///
+    /// Every row of a number falls to the same shard, in every run. N alone takes K from the environment, where an indexed Job of
+    /// Kubernetes sets it. The output has this shard's rows alone, and `dingmap merge` puts the shards together
+    #[arg(long, value_name = "K/N", env = "DINGMAP_SHARD", value_parser = shard)]
+    pub shard: Option<Shard>,
 }
 
 /// What counts as a number.
@@ -86,6 +101,12 @@ pub struct Speed {
     /// Fractions are allowed, and so is unlimited; retries count. 20 is the limit of the standard edition; other programs that use the same app share it
     #[arg(short, long, value_name = "N", env = "DINGMAP_RATE", help_heading = None::<&str>, default_value = "20")]
     pub rate: Rate,
+}
+
+/// A shard, of which the environment may say the number.
+fn shard(text: &str) -> Result<Shard, String> {
+    let index = std::env::var_os("JOB_COMPLETION_INDEX");
+    Shard::read(text, index.as_deref().and_then(OsStr::to_str))
 }
 
 /// A rule that can be switched off.

@@ -45,6 +45,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/config.po"),
     include_str!("../language/zh-CN/advice.po"),
     include_str!("../language/zh-CN/retry.po"),
+    include_str!("../language/zh-CN/shards.po"),
     include_str!("../language/zh-CN/guidance.po"),
 );
 

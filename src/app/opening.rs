@@ -13,7 +13,7 @@ use crate::app::retry::{self, Settled};
 use crate::app::signals::Signals;
 use crate::app::summary;
 use crate::domain::entry::looks_like_mobile;
-use crate::domain::mobile::Home;
+use crate::domain::mobile::{Home, Rules};
 use crate::engine::manner::{Manner, Wanted};
 use crate::table::container::{self, ContainerError, Wishes};
 use crate::table::layout::Options;
@@ -47,15 +47,18 @@ pub struct Input<'a> {
 }
 
 /// Opens the input of a run, and says what to call it. A regular file is read through once before, so that a bad row is told
-/// before the first call and the number of rows is known. `region` is that of numbers without a country code, and `wanted`
+/// before the first call and the number of rows is known. `rules` say what a number is, and `wanted`
 /// what is wanted of the rows beside the usual five cells.
 ///
 /// # Errors
 /// As [`Input::open`].
-fn open(path: &Path, reading: &Reading, region: Home, wanted: &Wanted) -> Result<Opened, Failure> {
-    let input = Input::as_flags_say(path, reading, region, wanted);
+fn open(path: &Path, reading: &Reading, rules: Rules, wanted: &Wanted) -> Result<Opened, Failure> {
+    let input = Input::as_flags_say(path, reading, rules.home, wanted);
     if !regular(path) {
         return input.open();
+    }
+    if wanted.shard.is_some() {
+        return Ok(Opened { survey: Some(input.sharded(rules, wanted)?), ..input.open()? });
     }
     if wanted.again {
         let (survey, settled) = input.counted(wanted)?;
@@ -69,9 +72,9 @@ fn open(path: &Path, reading: &Reading, region: Home, wanted: &Wanted) -> Result
 /// # Errors
 /// As [`Input::open`]; interrupted, by a signal.
 pub async fn open_heard(args: &Resolve, wanted: &Wanted, signals: &mut Signals) -> Result<Opened, Failure> {
-    let (path, reading, region) = (args.input.clone(), args.reading.clone(), args.numbers.region);
+    let (path, reading, rules) = (args.input.clone(), args.reading.clone(), config::rules(&args.numbers));
     let wanted = wanted.clone();
-    let opening = move || open(&path, &reading, region, &wanted);
+    let opening = move || open(&path, &reading, rules, &wanted);
     signals.during(opening, tr!("interrupted before the first call")).await?
 }
 
@@ -128,6 +131,18 @@ impl<'a> Input<'a> {
         let (opened, options) = self.unpacked()?;
         let looks = |cell: &str| looks_like_mobile(cell, self.region);
         survey(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))
+    }
+
+    /// What the rows come to that the run takes, all of which are read.
+    fn sharded(&self, rules: Rules, wanted: &Wanted) -> Result<Survey, Failure> {
+        let mut source = self.open()?.source;
+        let (manner, mut survey) = (manner(wanted, &source, self.path)?, Survey { rows: 0, bytes: 0 });
+        while let Some(batch) = source.next_batch(usize::MAX).map_err(|error| unreadable(self.path, error))? {
+            let own = manner.own(batch, rules);
+            survey.rows += own.len() as u64;
+            survey.bytes += own.size() as u64;
+        }
+        Ok(survey)
     }
 
     fn counted(&self, wanted: &Wanted) -> Result<(Survey, Settled), Failure> {

@@ -32,7 +32,7 @@ pub fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
     let regular = opening::regular(&args.input);
     let Opened { mut source, title, .. } =
         opening::open_once(&args.input, &args.reading, args.numbers.region)?;
-    let tally = Tally::of(&mut source, config::rules(&args.numbers))
+    let tally = Tally::of(&mut source, config::rules(&args.numbers), args.part.shard)
         .map_err(|error| opening::unreadable(&args.input, error))?;
     let forecast = forecast(args, &source, regular, &tally, terminal)?;
     let effort = Effort::of(&tally, &forecast, args.speed.rate, &Zoned::now());
@@ -41,7 +41,7 @@ pub fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
         let outline = Outline::of(args, name, &source, &tally, &forecast, &effort);
         outline.json().map_err(|error| Failure::of(Exit::Broken, error))?
     } else {
-        let opening = summary::opening(&title, &source, Some(tally.rows));
+        let opening = summary::opening(&title, &source, args.part.shard, Some(tally.rows));
         let several = source.columns().len() > 1;
         printable(&format!("{opening}\n\n{}", words(args, &tally, &forecast, &effort, several)))
     };

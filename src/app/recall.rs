@@ -13,7 +13,7 @@ use crate::app::config::Access;
 use crate::app::exit::{Exit, Failure, state_lost};
 use crate::app::files::{Place, kept};
 use crate::app::flags::Keep;
-use crate::app::input::{Directory, Mainland, Numbers, Reading, Switch};
+use crate::app::input::{Directory, Mainland, Numbers, Part, Reading, Switch};
 use crate::app::outlook::{Memory, refused, told};
 use crate::app::signals::Signals;
 use crate::app::summary;
@@ -85,7 +85,7 @@ pub async fn plan(
 ) -> Result<Option<Plan>, Failure> {
     let place = kept(&args.keep, access.is_none(), |name| std::env::var_os(name));
     let Some(place) = place.transpose()? else { return Ok(None) };
-    let (print, input) = (begun(&args.reading, &args.numbers, source), args.input.clone());
+    let (print, input) = (begun(&args.reading, &args.numbers, &args.part, source), args.input.clone());
     let completing = move || completed(print, &input, rows.is_some());
     let fingerprint = signals.during(completing, tr!("interrupted before the first call")).await??;
     Ok(Some(Plan {
@@ -152,20 +152,24 @@ pub fn fingerprint(
     input: &Path,
     reading: &Reading,
     numbers: &Numbers,
+    part: &Part,
     source: &Source,
     regular: bool,
 ) -> Result<String, Failure> {
-    completed(begun(reading, numbers, source), input, regular)
+    completed(begun(reading, numbers, part, source), input, regular)
 }
 
-/// That of how the input is read.
-fn begun(reading: &Reading, numbers: &Numbers, source: &Source) -> Fingerprint {
+/// That of how the input is read, and of which rows.
+fn begun(reading: &Reading, numbers: &Numbers, part: &Part, source: &Source) -> Fingerprint {
     let dialect = source.dialect();
     let mut print = Fingerprint::of("run");
     for column in source.columns() {
         print = print
             .and("column", column.index.to_string().as_bytes())
             .and("name", column.name.as_deref().unwrap_or_default().as_bytes());
+    }
+    if let Some(shard) = part.shard {
+        print = print.and("shard", shard.to_string().as_bytes());
     }
     print
         .and("encoding", dialect.encoding.to_string().as_bytes())

@@ -128,17 +128,21 @@ async fn attempt(
     }
     account.opened(&source, digest);
     bounds.reads_on = total.is_some();
-    account.story.detected = summary::opening(&title, &source, total);
+    account.story.detected = summary::opening(&title, &source, args.part.shard, total);
     let shared = quota::server(&args.sharing, |name| std::env::var_os(name))?;
     // Where the quota is shared the first line says so, too, which takes a word with the server.
+    let says_so = |account: &Account| terminal.say(&account.story.detected);
     if shared.is_none() {
-        terminal.say(&account.story.detected);
+        says_so(account);
     }
     // What is as it should be already is not written anew, and needs no credentials.
     if let Some(Settled { report, findings, misses }) = settled.filter(|settled| settled.open() == 0)
         && args.output.is_none()
         && args.failed.is_none()
     {
+        if shared.is_some() {
+            says_so(account);
+        }
         account.report(&report);
         account.story.misses = misses;
         terminal.say(&retry::nothing(&report, &args.input));
@@ -177,7 +181,7 @@ async fn attempt(
             quota::join(&server, quota::application(args, &server, access), &mut heard.signals).await?;
         let found = quota::found(&server, &joined, args.speed.rate);
         account.story.detected = tr!("{detected}; {quota}", detected = account.story.detected, quota = found);
-        terminal.say(&account.story.detected);
+        says_so(account);
         for remark in server.remarks.into_iter().chain(quota::apart(access)) {
             terminal.say(&remark);
             account.story.remarks.push(remark);

@@ -91,9 +91,9 @@ pub fn nothing(report: &Report, input: &Path) -> String {
 #[must_use]
 pub fn reads_alike(args: &Resolve) -> bool {
     let reading = &args.reading;
-    // The output is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
+    // It takes no --shard, its input is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
     let named_anew = reading.encoding.is_some() && args.output_encoding.is_some();
-    reading.sheet.is_none() && !reading.flexible && !named_anew
+    args.part.shard.is_none() && reading.sheet.is_none() && !reading.flexible && !named_anew
 }
 
 /// What to tell where a column is wanted that the answers have not.

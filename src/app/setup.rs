@@ -37,6 +37,8 @@ pub struct Setup {
     exclusive_accounts: bool,
     partial: bool,
     retry_failed: bool,
+    /// The shard whose rows were taken, as one types it.
+    shard: Option<String>,
     /// The column of user ids on file, as it was named.
     expect: Option<String>,
     /// The file of rows to try again.
@@ -76,6 +78,7 @@ impl Setup {
             exclusive_accounts: args.directory.exclusive_accounts,
             partial: args.partial,
             retry_failed: args.retry_failed,
+            shard: args.part.shard.map(|shard| shard.to_string()),
             expect: args.expect.as_ref().map(|choice| shown(&column(choice))),
             failed: args.failed.as_ref().map(|file| file.display().to_string()),
             output_encoding: args.output_encoding.map(|encoding| encoding.to_string()),

@@ -17,8 +17,8 @@ use crate::app::language::Language;
 use crate::app::terminal::Terminal;
 use crate::app::typed::{Line, Refused, Typed};
 use crate::app::{
-    answer, completion, config, diff, files, log, manual, plan, refusal, rehearsal, resolve, signals, state,
-    variables,
+    answer, completion, config, diff, files, log, manual, merge, plan, refusal, rehearsal, resolve, signals,
+    state, variables,
 };
 use crate::domain::masking::hidden;
 
@@ -89,6 +89,7 @@ fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Resolve(args) => resolve::resolve(args, terminal),
         Command::Plan(args) => plan::plan(args, terminal),
         Command::Diff(args) => diff::diff(args, terminal),
+        Command::Merge(args) => merge::merge(args, terminal),
         Command::Sandbox(args) => rehearsal::serve(args, terminal),
         Command::State(command) => state::state(command, terminal),
         Command::Completions { shell } => manual::completions(*shell),
@@ -102,14 +103,21 @@ fn show(command: &Command) -> Option<&Show> {
         Command::Resolve(args) => Some(&args.show),
         Command::Plan(args) => Some(&args.show),
         Command::Diff(args) => Some(&args.show),
+        Command::Merge(args) => Some(&args.show),
         Command::Sandbox(args) => Some(&args.show),
         Command::State(command) => Some(&command.place().show),
         Command::Completions { .. } | Command::Man { .. } => None,
     }
 }
 
-/// Whether rows go to standard output while they settle.
+/// Whether rows go to standard output while people are told how far it is.
 fn gives_rows(command: &Command) -> bool {
     let standard = Path::new("-");
-    matches!(command, Command::Resolve(args) if config::output(args) == standard || args.failed.as_deref() == Some(standard))
+    match command {
+        Command::Resolve(args) => {
+            config::output(args) == standard || args.failed.as_deref() == Some(standard)
+        }
+        Command::Merge(args) => config::whole(args) == standard,
+        _ => false,
+    }
 }

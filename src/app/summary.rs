@@ -13,6 +13,7 @@ use crate::domain::expect::Expected;
 use crate::domain::findings::Findings;
 use crate::domain::outcome::Status;
 use crate::domain::report::{Repeat, Report};
+use crate::domain::shard::Shard;
 use crate::domain::verdict::Limit;
 use crate::table::columns::Column;
 use crate::table::lead;
@@ -24,14 +25,20 @@ pub fn name(input: &Path) -> String {
     if input == Path::new("-") { tr!("standard input") } else { input.display().to_string() }
 }
 
-/// What was detected, and why: the run's first line. `title` names the input, and what it was packed in.
+/// What was detected, and why: the run's first line. `title` names the input, and what it was packed in; `total` counts the
+/// rows that are taken of it.
 #[must_use]
-pub fn opening(title: &str, source: &Source, total: Option<u64>) -> String {
+pub fn opening(title: &str, source: &Source, shard: Option<Shard>, total: Option<u64>) -> String {
     let dialect = source.dialect();
     let (encoding, why) = (dialect.encoding, &dialect.why);
     let read = [
+        shard.map(|shard| tr!("shard {shard}", shard)),
         total.map(|total| {
-            if total == 0 { tr!("no rows below the header") } else { tr!("{n} row" | "{n} rows" % total) }
+            if total == 0 && shard.is_none() {
+                tr!("no rows below the header")
+            } else {
+                tr!("{n} row" | "{n} rows" % total)
+            }
         }),
         Some(if dialect.bom {
             tr!("{encoding} with byte order mark ({why})", encoding, why)

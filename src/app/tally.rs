@@ -6,6 +6,7 @@ use roaring::RoaringTreemap;
 
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Mobile, Rules};
+use crate::domain::shard::{Lot, Shard};
 use crate::engine::choice::{Next, next};
 use crate::table::source::{Source, SourceError};
 
@@ -37,14 +38,17 @@ pub struct Example {
 }
 
 impl Tally {
-    /// Reads the input to its end.
+    /// Reads the input to its end, of which the rows of `shard` count, or all of them.
     ///
     /// # Errors
     /// [`SourceError`] for the first thing in it that cannot be read.
-    pub fn of(source: &mut Source, rules: Rules) -> Result<Self, SourceError> {
+    pub fn of(source: &mut Source, rules: Rules, shard: Option<Shard>) -> Result<Self, SourceError> {
         let (mut tally, mut numbers) = (Self::default(), Vec::new());
         while let Some(batch) = source.next_batch(usize::MAX)? {
             for row in 0..batch.len() {
+                if shard.is_some_and(|shard| !shard.has(Lot::of(batch.cells(row), rules))) {
+                    continue;
+                }
                 numbers.clear();
                 numbers.extend(batch.cells(row).map(|cell| Ok(Entry::read(cell, rules)?.mobile)));
                 tally.rows += 1;
@@ -118,7 +122,7 @@ mod tests {
         let options = Options { columns, ..Options::default() };
         let reader = Box::new(Cursor::new(text.as_bytes().to_vec()));
         let mut source = Source::open(reader, &options, &|cell| cell.starts_with('1')).unwrap();
-        Tally::of(&mut source, Rules { home: Home::CHINA, strict: true }).unwrap()
+        Tally::of(&mut source, Rules { home: Home::CHINA, strict: true }, None).unwrap()
     }
 
     #[test]

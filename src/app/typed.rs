@@ -210,6 +210,7 @@ fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refu
     let mut remark = None;
     match &mut cli.command {
         Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin, refuse)?,
+        Command::Merge(merge) => settle_columns(&mut merge.reading.column, given, refuse)?,
         Command::Diff(diff) => settle_columns(&mut diff.column, given, refuse)?,
         Command::Resolve(resolve) => {
             settle(&mut resolve.reading, &mut resolve.keep, given, origin, refuse)?;

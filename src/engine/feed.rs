@@ -240,6 +240,7 @@ pub fn read(mut source: Source, rules: Rules, manner: &Manner, ahead: Vec<Ahead>
 
 fn numbered(batch: Read, rules: Rules, manner: &Manner, ahead: Option<&Ahead>) -> Coming<Load, FeedError> {
     let Some(batch) = batch? else { return Ok(None) };
+    let batch = manner.own(batch, rules);
     let per_row = NonZeroUsize::new(manner.numbers).unwrap_or(NonZeroUsize::MIN);
     let mut entries = Vec::with_capacity(batch.len() * per_row.get());
     let mut numbers = Vec::with_capacity(entries.capacity());

@@ -2,8 +2,9 @@
 //! answer. Owns the order of an answer's cells; what they say is `feed`'s.
 
 use crate::domain::expect::Expected;
-use crate::domain::mobile::Mainland;
+use crate::domain::mobile::{Mainland, Rules};
 use crate::domain::outcome::{NoStatus, Status};
+use crate::domain::shard::{Lot, Shard};
 use crate::table::batch::Batch;
 use crate::table::beside::Beside;
 use crate::table::columns::{ColumnChoice, EXPECTED, MATCHED, SENT, USUAL};
@@ -27,6 +28,8 @@ pub struct Wanted {
     pub expect: Option<ColumnChoice>,
     /// Whether rows have answers already, and only those are asked that may succeed on another try.
     pub again: bool,
+    /// The shard whose rows the run takes; all of them where there is none.
+    pub shard: Option<Shard>,
 }
 
 impl Wanted {
@@ -63,6 +66,8 @@ pub struct Manner {
     places: Vec<usize>,
     /// Whether rows have answers already.
     again: bool,
+    /// The shard whose rows the run takes.
+    shard: Option<Shard>,
 }
 
 /// A column is wanted that the earlier answers have not: its name.
@@ -75,7 +80,7 @@ impl Manner {
     /// # Errors
     /// [`Lacking`], since no column is added where there are answers already.
     pub fn of(wanted: &Wanted, source: &Source) -> Result<Self, Lacking> {
-        let Wanted { mut matched, mut sent, mainland, ref expect, again } = *wanted;
+        let Wanted { mut matched, mut sent, mainland, ref expect, again, shard } = *wanted;
         let (numbers, mut places) = (source.columns().len(), Vec::new());
         if again {
             let there = |name| source.appended(name).ok_or(Lacking(name));
@@ -90,7 +95,7 @@ impl Manner {
         }
         // Behind what is read of the answers, which is `expected` too.
         let on_file = expect.as_ref().map(|_| if again { USUAL.len() + 1 } else { 0 });
-        Ok(Self { numbers, matched, sent: sent.then_some(mainland), on_file, places, again })
+        Ok(Self { numbers, matched, sent: sent.then_some(mainland), on_file, places, again, shard })
     }
 
     /// The status that a row came with; nothing where rows have none yet.
@@ -117,6 +122,14 @@ impl Manner {
     #[must_use]
     pub fn expected(&self, batch: &Batch, row: usize) -> Option<Expected> {
         self.on_file.and_then(|_| Expected::read(self.beside(batch, row, USUAL.len())))
+    }
+
+    /// Those of these rows that the run takes.
+    #[must_use]
+    pub fn own(&self, batch: Batch, rules: Rules) -> Batch {
+        let Some(shard) = self.shard else { return batch };
+        let takes = |row: &usize| shard.has(Lot::of(batch.cells(*row).take(self.numbers), rules));
+        batch.only(&(0..batch.len()).filter(takes).collect::<Vec<_>>())
     }
 
     /// The columns that an answer's cells go to, in their order; nothing where they are appended.

@@ -125,6 +125,18 @@ impl Batch {
         self.text.get(self.place_before(row).end..self.place(row).text_start).unwrap_or_default()
     }
 
+    /// These rows alone, in this order, each with the blank lines in front of it; what is no row here is passed over.
+    #[must_use]
+    pub fn only(&self, rows: &[usize]) -> Self {
+        let mut only = Self::with_room_for(self.size());
+        for &row in rows.iter().filter(|row| **row < self.len()) {
+            let (before, text, terminator) = (self.before(row), self.raw(row), self.terminator(row));
+            let whole = Row { before, text, terminator, line: self.line(row) };
+            only.push(&whole, self.cells(row).map(Cow::Borrowed), self.missing(row));
+        }
+        only
+    }
+
     fn place(&self, row: usize) -> Place {
         self.places.get(row).copied().unwrap_or_default()
     }
@@ -140,6 +152,26 @@ mod tests {
 
     fn shared<T: Send + Sync>(value: T) -> T {
         value
+    }
+
+    #[test]
+    fn some_rows_stand_by_themselves() {
+        let mut batch = Batch::default();
+        let row = |before, text, line| Row { before, text, terminator: b"\n", line };
+        for (row, cells) in [
+            (row(&b"\n"[..], &b"a,1"[..], 2), ["1", "x"]),
+            (row(b"\n\n", b"b,2", 5), ["2", "y"]),
+            (row(b"", b"c,3", 6), ["3", "z"]),
+        ] {
+            batch.push(&row, cells.map(Cow::Borrowed), 1);
+        }
+        let only = batch.only(&[1, 2, 7]);
+        let told = |at| (only.before(at).to_vec(), only.raw(at).to_vec(), only.line(at), only.missing(at));
+        assert_eq!(only.len(), 2);
+        assert_eq!(told(0), (b"\n\n".to_vec(), b"b,2".to_vec(), 5, 1));
+        assert_eq!(told(1), (Vec::new(), b"c,3".to_vec(), 6, 1));
+        assert_eq!(only.cells(0).chain(only.cells(1)).collect::<Vec<_>>(), ["2", "y", "3", "z"]);
+        assert!(batch.only(&[]).is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::table::batch::Batch;
 use crate::table::encoding::Encoding;
 use crate::table::head::Head;
 use crate::table::quoting::push_cell;
-use crate::table::splice;
+use crate::table::splice::{self, Splitter};
 use crate::table::target::{Output, Target};
 
 /// How many bytes are gathered before they are written.
@@ -109,6 +109,7 @@ pub struct Sink {
     target: Target,
     flag: &'static str,
     delimiter: char,
+    splitter: Splitter,
     /// The input's encoding.
     from: Encoding,
     /// The output's.
@@ -144,6 +145,7 @@ impl Sink {
                     target,
                     flag: style.flag,
                     delimiter: char::from(head.delimiter),
+                    splitter: Splitter::new(head.delimiter),
                     from,
                     to,
                     excel_safe: style.excel_safe,
@@ -205,7 +207,7 @@ impl Sink {
     ) -> Result<(), SinkError> {
         cells.sort_unstable();
         let raw = batch.raw(row);
-        let ends = splice::ends(raw, self.from, u8::try_from(self.delimiter).unwrap_or(b','));
+        let ends = self.splitter.ends(raw, self.from);
         let (mut at, mut width) = (0, ends.len());
         self.pass(batch.before(row));
         for &mut (index, cell) in cells {

@@ -5,38 +5,51 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
 use crate::table::encoding::Encoding;
 
-/// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the delimiter stands behind each but the
-/// last. A row has one cell at least.
-#[must_use]
-pub fn ends(raw: &[u8], encoding: Encoding, delimiter: u8) -> Vec<usize> {
-    if encoding == Encoding::Utf8 {
-        return ends_of_text(raw, delimiter);
-    }
-    let (text, behind) = encoding.decoded(raw);
-    let place = |end: usize| match behind.get(end) {
-        // What stands there is the delimiter, which is one unit in every encoding.
-        Some(behind) => behind.saturating_sub(encoding.unit()),
-        None => raw.len(),
-    };
-    ends_of_text(&text, delimiter).into_iter().map(place).collect()
+/// Finds the cells of rows. It is kept, since its state machine takes longer to make than a row to read.
+pub struct Splitter {
+    core: Box<Reader>,
 }
 
-/// The same for text in UTF-8, by the state machine that framed the row.
-fn ends_of_text(text: &[u8], delimiter: u8) -> Vec<usize> {
-    let mut core: Reader = ReaderBuilder::new().delimiter(delimiter).build();
-    let (mut room, mut at, mut ends) = ([0; 256], 0, Vec::new());
-    // As for the framer, a mark at the row's beginning is part of its first cell.
-    core.read_field(b"\n", &mut room);
-    loop {
-        let (result, read, _) = core.read_field(text.get(at..).unwrap_or_default(), &mut room);
-        at += read;
-        match result {
-            // At the end of the text the next, empty read ends the last cell.
-            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
-            ReadFieldResult::Field { record_end: false } => ends.push(at.saturating_sub(1)),
-            ReadFieldResult::Field { record_end: true } | ReadFieldResult::End => {
-                ends.push(text.len());
-                return ends;
+impl Splitter {
+    /// That of rows with this byte between two cells.
+    #[must_use]
+    pub fn new(delimiter: u8) -> Self {
+        Self { core: Box::new(ReaderBuilder::new().delimiter(delimiter).build()) }
+    }
+
+    /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the delimiter stands behind each but the
+    /// last. A row has one cell at least.
+    #[must_use]
+    pub fn ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
+        if encoding == Encoding::Utf8 {
+            return self.ends_of_text(raw);
+        }
+        let (text, behind) = encoding.decoded(raw);
+        let place = |end: usize| match behind.get(end) {
+            // What stands there is the delimiter, which is one unit in every encoding.
+            Some(behind) => behind.saturating_sub(encoding.unit()),
+            None => raw.len(),
+        };
+        self.ends_of_text(&text).into_iter().map(place).collect()
+    }
+
+    /// The same for text in UTF-8, by the state machine that framed the row.
+    fn ends_of_text(&mut self, text: &[u8]) -> Vec<usize> {
+        let (mut room, mut at, mut ends) = ([0; 256], 0, Vec::new());
+        self.core.reset();
+        // As for the framer, a mark at the row's beginning is part of its first cell.
+        self.core.read_field(b"\n", &mut room);
+        loop {
+            let (result, read, _) = self.core.read_field(text.get(at..).unwrap_or_default(), &mut room);
+            at += read;
+            match result {
+                // At the end of the text the next, empty read ends the last cell.
+                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+                ReadFieldResult::Field { record_end: false } => ends.push(at.saturating_sub(1)),
+                ReadFieldResult::Field { record_end: true } | ReadFieldResult::End => {
+                    ends.push(text.len());
+                    return ends;
+                }
             }
         }
     }
@@ -60,7 +73,7 @@ mod tests {
     fn cells(row: &str, encoding: Encoding, delimiter: u8) -> Vec<String> {
         let mut raw = Vec::new();
         encoding.encode(row, &mut raw);
-        let ends = ends(&raw, encoding, delimiter);
+        let ends = Splitter::new(delimiter).ends(&raw, encoding);
         let cell = |index| {
             let (start, end) = place(&ends, index, encoding.unit()).unwrap();
             encoding.decode(&raw[start..end]).into_owned()
@@ -90,13 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn a_row_says_nothing_of_the_next() {
+        let mut splitter = Splitter::new(b',');
+        for (row, expected) in
+            [(&b"a,\"b"[..], &[1, 4][..]), (b"a,b", &[1, 3]), (b"", &[0]), (b"a,b,", &[1, 3, 4])]
+        {
+            assert_eq!(splitter.ends(row, Encoding::Utf8), expected);
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_text_stay_in_their_cell() {
         for (encoding, raw) in [
             (Encoding::Utf8, &b"\xff\xe4,x,y"[..]),
             (Encoding::Gb18030, b"\xff\x80,x,y"),
             (Encoding::ShiftJis, b"\xfd\xff,x,y"),
         ] {
-            assert_eq!(ends(raw, encoding, b','), [2, 4, 6], "{encoding}");
+            assert_eq!(Splitter::new(b',').ends(raw, encoding), [2, 4, 6], "{encoding}");
         }
     }
 

@@ -4,11 +4,12 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::harness::{Desk, dingmap, run};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "",
     "resolve",
     "plan",
     "diff",
+    "merge",
     "sandbox",
     "state",
     "state info",
@@ -72,7 +73,7 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
     for flag in ["--retry-min", "--max-age-not-found", "--lang", "--insecure-http"] {
         assert!(told.contains(flag), "{flag}:\n{told}");
     }
-    for command in ["", "resolve", "plan", "diff", "sandbox", "state", "completions", "man"] {
+    for command in ["", "resolve", "plan", "diff", "merge", "sandbox", "state", "completions", "man"] {
         let told = help(command, "--help");
         let example = format!("\n  dingmap {command}");
         assert!(told.contains("Examples:") && told.contains(example.trim_end()), "{command}:\n{told}");

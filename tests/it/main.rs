@@ -42,6 +42,7 @@ mod rows;
 mod samples;
 mod served;
 mod shared;
+mod shards;
 mod signals;
 mod simulation;
 mod stage;

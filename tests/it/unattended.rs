@@ -104,6 +104,24 @@ fn assignments(text: &str) -> impl Iterator<Item = (String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
+/// What the containers of a sample for Kubernetes are started with, all of which are this program.
+fn arguments(job: &str) -> Vec<Vec<String>> {
+    let list = Regex::new(r"(?s)args: \[(.*?)\n +\]").unwrap();
+    let lists = list.captures_iter(job).map(|found| format!("[{}]", &found[1]));
+    let lists: Vec<_> = lists.map(|list| serde_json::from_str(&list).unwrap()).collect();
+    assert_eq!(job.matches("command: [\"/usr/bin/dingmap\"]").count(), lists.len());
+    lists
+}
+
+/// The variables that such a sample sets.
+fn told_in(job: &str) -> impl Iterator<Item = (String, String)> {
+    assert!(job.contains("- name: DINGTALK_APP_KEY\n"));
+    let pair = Regex::new(r#"\{name: (DINGMAP_[A-Z_]+), value: "?([^"}]+)"?\}"#).unwrap();
+    let told: Vec<_> =
+        pair.captures_iter(job).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
+    told.into_iter().chain([("DINGTALK_APP_KEY".to_owned(), String::new())])
+}
+
 #[test]
 fn the_service_does_its_list() {
     let machine = Machine::new(&staff(20));
@@ -175,13 +193,8 @@ fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
     // One is busy through every try, and nobody has the other.
     let machine = Machine::new(&(staff(20) + "13800138094\n13800138090\n"));
     let job = sample("cronjob.yaml");
-    let (_, args) = job.split_once("args: [").unwrap();
-    let args: Vec<String> = serde_json::from_str(&format!("[{}]", args.split_once(']').unwrap().0)).unwrap();
-    let pair = Regex::new(r#"\{name: (DINGMAP_[A-Z_]+), value: "?([^"}]+)"?\}"#).unwrap();
-    let told = pair.captures_iter(&job).map(|found| (found[1].to_owned(), found[2].to_owned()));
-    assert!(job.contains("- name: DINGTALK_APP_KEY\n"));
-    let variables = machine.variables(told.chain([("DINGTALK_APP_KEY".to_owned(), String::new())]));
-    assert!(job.contains("command: [\"/usr/bin/dingmap\"]"));
+    let [args] = arguments(&job).try_into().unwrap();
+    let variables = machine.variables(told_in(&job));
     let mut command = dingmap();
     command.args(args.iter().map(|arg| machine.here(arg))).env_remove("DINGMAP_NO_STATE").envs(variables);
     let ended = run(&mut command);
@@ -191,6 +204,38 @@ fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
     let ended = run(&mut command);
     machine.check(&ended, 4, &[]);
     assert_eq!(machine.api.ledger().calls().len() - asked, 1 + 5, "{}", ended.stderr);
+}
+
+#[test]
+fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together() {
+    let machine = Machine::new(&staff(200));
+    let job = sample("indexed-job.yaml");
+    let [mut args, merge] = arguments(&job).try_into().unwrap();
+    let shards = args.iter().position(|arg| arg == "--shard").map(|at| args[at + 1].clone()).unwrap();
+    assert!(job.contains(&format!("completions: {shards}\n")) && job.contains("completionMode: Indexed\n"));
+    // By what the runs share a quota is no server of this test.
+    for flag in ["--shared", "--shared-password-file"] {
+        let at = args.iter().position(|arg| arg == flag).unwrap();
+        args.drain(at..at + 2);
+    }
+    let variables = machine.variables(told_in(&job));
+    for index in 0..shards.parse::<u32>().unwrap() {
+        let mut command = dingmap();
+        let index = index.to_string();
+        command.args(args.iter().map(|arg| machine.here(arg).replace("$(JOB_COMPLETION_INDEX)", &index)));
+        command.env_remove("DINGMAP_NO_STATE").envs(&variables).env("JOB_COMPLETION_INDEX", &index);
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(machine.desk.path(format!("state.{index}.redb")).exists());
+        assert!(machine.desk.path(format!("summary.{index}.json")).exists());
+    }
+    assert_eq!(machine.api.ledger().calls().len(), 200);
+    let ended = run(dingmap().args(merge.iter().map(|arg| machine.here(arg))));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let [merged, one] = ["list.resolved.csv", "one.csv"].map(|name| machine.desk.path(name));
+    let ended = run(&mut machine.api.resolve(&machine.desk.path("list.csv"), &one));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_eq!(std::fs::read_to_string(merged).unwrap(), std::fs::read_to_string(one).unwrap());
 }
 
 #[test]
