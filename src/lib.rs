@@ -97,6 +97,7 @@ pub mod api {
     //! engine's.
 
     pub mod rate;
+    pub mod turns;
     pub mod pace;
     pub mod fault;
     mod plain;
@@ -104,6 +105,23 @@ pub mod api {
     pub mod veil;
     pub mod token;
     pub mod client;
+}
+
+pub mod shared {
+    //! Floor 2, what runs on several hosts have in common: one app's quota, its holds, answers and token, on a Redis or
+    //! Valkey server. To the engine it is one more giver of turns.
+
+    pub mod seal;
+    pub mod clock;
+    pub mod link;
+    pub mod talk;
+    mod vault;
+    mod book;
+    pub mod desk;
+    pub mod purse;
+    pub mod membership;
+    #[cfg(test)]
+    mod course;
 }
 
 pub mod engine {
@@ -126,6 +144,7 @@ pub mod engine {
     pub mod ending;
     pub mod remote;
     pub mod dispatcher;
+    mod starting;
     pub mod pipeline;
     pub mod manner;
     pub mod misses;
@@ -204,7 +223,9 @@ pub mod app {
     pub mod opening;
     pub mod recall;
     pub mod outlet;
+    pub mod quota;
     pub mod far_side;
+    pub mod driving;
     pub mod resolve;
     pub mod working;
     pub mod diff;

@@ -1,9 +1,11 @@
 //! The pace: when the next call may go out. Owns the spacing of calls below a rate, and the slower rate after the API
 //! complained (DESIGN 3). Leaves waiting, and holds, to `engine::dispatcher`: a pace
-//! is asked by one task, so that the order of calls is the order of asking and no lock is needed.
+//! is asked by one task, so that the order of calls is the order of asking and no lock is needed. It is also the simplest
+//! giver of turns: nobody else asks for any number.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::{Clock, Reference};
@@ -14,6 +16,10 @@ use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::api::rate::Rate;
+use crate::api::turns::{Stand, Turns};
+use crate::domain::mobile::Mobile;
+use crate::domain::outcome::Outcome;
+use crate::domain::verdict::Limit;
 
 /// Up to this rate the window below is kept exactly; above, DESIGN 3 allows one per cent more.
 const EXACT_BELOW: f64 = 60.0;
@@ -145,6 +151,38 @@ impl Pace {
         // The new limiter has not seen the last call: it is charged with one, so that no two go out together.
         let _ = ask(&self.limiter, self.cells);
     }
+}
+
+impl Turns for Pace {
+    fn expect(&mut self, _: &mut dyn Iterator<Item = Mobile>, _: usize) -> usize {
+        usize::MAX
+    }
+
+    fn stand(&mut self, _: Mobile) -> Stand {
+        Stand::Open
+    }
+
+    fn take(&mut self) -> Result<(), Option<Instant>> {
+        Self::take(self).map_err(Some)
+    }
+
+    fn rest(&mut self) -> Option<(Instant, Limit)> {
+        None
+    }
+
+    fn held(&mut self, _: Instant, cause: Limit, begins: bool) {
+        if begins && cause == Limit::App {
+            self.slow_down();
+        }
+    }
+
+    fn answered(&mut self, _: Mobile, _: &Arc<Outcome>) {}
+
+    fn current(&self) -> Rate {
+        Self::current(self)
+    }
+
+    fn on_news(&mut self, _: Box<dyn Fn() + Send + Sync>) {}
 }
 
 /// The calls of one second, rounded up.

@@ -127,6 +127,11 @@ impl Issuer {
         self.veil.hide(text)
     }
 
+    /// A token was got elsewhere: from now on it is a secret of this run.
+    pub fn took(&self, grant: &Grant) {
+        self.veil.add(&grant.token);
+    }
+
     /// Whether a rejected token can be replaced.
     #[must_use]
     pub fn renews(&self) -> bool {

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tr::tr;
 
-use crate::app::flags::{Diff, Keep, Show, StateCommand, Tell, Way, no_duration};
+use crate::app::flags::{Diff, Keep, Sharing, Show, StateCommand, Tell, Way, no_duration};
 use crate::app::help;
 use crate::app::input::{Directory, Numbers, Part, Reading, Speed};
 use crate::app::language::Language;
@@ -195,6 +195,10 @@ pub struct Resolve {
     /// Where answers are kept
     #[command(flatten)]
     pub keep: Keep,
+
+    /// What runs on several hosts share
+    #[command(flatten)]
+    pub sharing: Sharing,
 
     /// What to leave beside the output
     #[command(flatten)]

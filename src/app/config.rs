@@ -51,8 +51,8 @@ pub fn access(args: &Resolve, variable: impl Fn(&str) -> Option<OsString>) -> Re
     let key = key(&args.directory, &variable)?;
     let secret = match &args.app_secret_file {
         Some(path) => {
-            remarks.extend(secret::exposed(path));
-            Some(secret::read(path)?)
+            remarks.extend(secret::exposed("--app-secret-file", path));
+            Some(secret::read("--app-secret-file", path)?)
         }
         None => text(&variable, "DINGTALK_APP_SECRET")?,
     };

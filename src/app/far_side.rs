@@ -14,6 +14,7 @@ use crate::app::terminal::Terminal;
 use crate::engine::remote::DingTalk;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
+use crate::shared::purse::Purse;
 
 /// The API and its address: DingTalk's, or those of a server of our own.
 pub struct FarSide {
@@ -28,11 +29,17 @@ pub struct FarSide {
 }
 
 impl FarSide {
-    /// Makes ready to call it, and says what there is to say of that. Nothing is sent yet.
+    /// Makes ready to call it, and says what there is to say of that; `purse` is where runs that share have their token. Nothing is
+    /// sent yet.
     ///
     /// # Errors
     /// Unexpected (1) where the emulation cannot be served, and what [`network::unusable`] says of a way that cannot be taken.
-    pub async fn of(args: &Resolve, access: Option<Access>, terminal: &Terminal) -> Result<Self, Failure> {
+    pub async fn of(
+        args: &Resolve,
+        access: Option<Access>,
+        purse: Option<Purse>,
+        terminal: &Terminal,
+    ) -> Result<Self, Failure> {
         let (server, access) = if let Some(access) = access {
             (None, access)
         } else {
@@ -53,6 +60,7 @@ impl FarSide {
         let remote = DingTalk {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
             issuer: Issuer::new(http, &access.endpoint, access.credentials),
+            purse,
         };
         let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
         Ok(Self { remote, address, endpoint, server })

@@ -96,6 +96,8 @@ pub fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> 
             files.push(Named::read(tr!("the input"), &args.input));
             files.extend(read("--app-secret-file", args.app_secret_file.as_ref()));
             files.extend(read("--ca-file", args.way.ca_file.as_ref()));
+            files.extend(read("--shared-password-file", args.sharing.shared_password_file.as_ref()));
+            files.extend(read("--shared-ca-file", args.sharing.shared_ca_file.as_ref()));
             let output = config::output(args);
             // It may take the input's place, and is written when that has been read.
             if !same(&output, &args.input) {

@@ -129,6 +129,26 @@ pub struct Keep {
     pub max_age_not_found: Duration,
 }
 
+/// The quota that runs on several hosts share.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Several runs")]
+pub struct Sharing {
+    /// Share the app's quota, answers and token with the runs that name the same Redis or Valkey server
+    ///
+    /// Its address is written `redis://HOST/DB`, `rediss://HOST/DB` or `unix:///PATH?db=N`, where `HOST` may have a port behind it and a user before it
+    #[arg(long, value_name = "URL", env = "DINGMAP_SHARED", hide_env_values = true)]
+    pub shared: Option<SecretString>,
+    /// Where that server is silent, go on at this run's part of the rate instead of waiting
+    #[arg(long, env = "DINGMAP_SHARED_OPTIONAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub shared_optional: bool,
+    /// A file with the password for that server [or DINGMAP_SHARED_PASSWORD]
+    #[arg(long, value_name = "FILE", env = "DINGMAP_SHARED_PASSWORD_FILE")]
+    pub shared_password_file: Option<PathBuf>,
+    /// A PEM file with the certificates to trust for `rediss://` [default: the system's]
+    #[arg(long, value_name = "FILE", env = "DINGMAP_SHARED_CA_FILE")]
+    pub shared_ca_file: Option<PathBuf>,
+}
+
 /// `dingmap state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {

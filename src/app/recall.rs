@@ -116,7 +116,9 @@ pub fn ages(keep: &Keep) -> Ages {
     if keep.restart { Ages::default() } else { Ages { any: keep.max_age, nobody: keep.max_age_not_found } }
 }
 
-fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
+/// Whose answers a run has: those of the API that it asks, or of an emulation, and how it asks.
+#[must_use]
+pub fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
     match access {
         // Its port changes from run to run.
         None => scope(directory, "sandbox", "sandbox".to_owned()),

@@ -1,25 +1,22 @@
 //! `dingmap resolve`: puts the floors together for one run and tells how it went. Leaves every rule to the floors.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Zoned;
-use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 use tr::tr;
 
 use crate::api::pace::Pace;
+use crate::api::turns::Turns;
 use crate::app::account::Account;
 use crate::app::advising::{self, Facts};
-use crate::app::board::Board;
 use crate::app::chronicle::Chronicle;
 use crate::app::cli::{FailOn, Resolve};
 use crate::app::config;
 use crate::app::departure;
+use crate::app::driving::Drive;
 use crate::app::exit::{Exit, Failure, Signal, early};
 use crate::app::far_side::FarSide;
 use crate::app::files::{self, Targets};
@@ -30,19 +27,20 @@ use crate::app::opening::{self, Opened};
 use crate::app::outlet;
 use crate::app::outlook::{Memory, outlook};
 use crate::app::papers::Papers;
+use crate::app::quota;
 use crate::app::recall;
 use crate::app::retry::{self, Settled};
-use crate::app::signals::{AT_ONCE, Heard, Question, Signals};
+use crate::app::signals::{AT_ONCE, Heard};
 use crate::app::summary;
 use crate::app::terminal::Terminal;
 use crate::domain::outcome::Status;
 use crate::domain::report::Report;
-use crate::engine::ending::{End, Halt};
-use crate::engine::feed::{self, FeedError, Load, Reading, Sinks, Writing};
+use crate::engine::ending::End;
+use crate::engine::feed::{self, Reading, Sinks, Writing};
 use crate::engine::manner::{Manner, Wanted};
-use crate::engine::pipeline::{self, Ends};
-use crate::engine::remote::DingTalk;
+use crate::engine::pipeline::Ends;
 use crate::engine::settings::Settings;
+use crate::shared::membership::Membership;
 use crate::store::known::Known;
 use crate::store::scope::sha256;
 use crate::table::source::Source;
@@ -131,7 +129,11 @@ async fn attempt(
     account.opened(&source, digest);
     bounds.reads_on = total.is_some();
     account.story.detected = summary::opening(&title, &source, args.part.shard, total);
-    terminal.say(&account.story.detected);
+    let shared = quota::server(&args.sharing, |name| std::env::var_os(name))?;
+    // Where the quota is shared the first line says so, too, which takes a word with the server.
+    if shared.is_none() {
+        terminal.say(&account.story.detected);
+    }
     // What is as it should be already is not written anew, and needs no credentials.
     if let Some(Settled { report, findings, misses }) = settled.filter(|settled| settled.open() == 0)
         && args.output.is_none()
@@ -169,7 +171,21 @@ async fn attempt(
     let memory = recall::memory(plan.as_ref());
     let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
     account.story.remarks.extend(access.iter().flat_map(|access| access.remarks.clone()));
-    let far = FarSide::of(args, access, terminal).await?;
+    let mut membership = None;
+    if let Some((server, access)) = shared.zip(access.as_ref()) {
+        let joined =
+            quota::join(&server, quota::application(args, &server, access), &mut heard.signals).await?;
+        let found = quota::found(&server, &joined, args.speed.rate);
+        account.story.detected = tr!("{detected}; {quota}", detected = account.story.detected, quota = found);
+        terminal.say(&account.story.detected);
+        for remark in server.remarks.into_iter().chain(quota::apart(access)) {
+            terminal.say(&remark);
+            account.story.remarks.push(remark);
+        }
+        membership = Some((joined, server.name));
+    }
+    let purse = membership.as_ref().map(|(joined, _)| joined.purse());
+    let far = FarSide::of(args, access, purse, terminal).await?;
     account.endpoint(&far.address);
     let known = recall::begin(plan, &mut heard.signals, terminal).await?;
     // Last of all: who waits for a moment has heard by then of everything that there is to mend.
@@ -182,7 +198,7 @@ async fn attempt(
         terminal.say(&crowd);
         account.story.remarks.push(crowd);
     }
-    Run { args, terminal, bounds, total, targets, original, memory, account }
+    Run { args, terminal, bounds, total, targets, original, memory, membership, account }
         .run((source, manner), sinks, far, known, heard)
         .await
 }
@@ -204,12 +220,14 @@ struct Run<'a> {
     original: Option<Original>,
     /// What becomes of the answers.
     memory: Memory,
+    /// What it has in common with other runs, and what the server of that is called.
+    membership: Option<(Membership, String)>,
     account: &'a mut Account,
 }
 
 impl Run<'_> {
     async fn run(
-        self,
+        mut self,
         (source, manner): (Source, Manner),
         sinks: Sinks,
         far: FarSide,
@@ -228,8 +246,19 @@ impl Run<'_> {
         let started = Instant::now();
         let mut chronicle = Chronicle::new(self.args.speed.rate);
         let ends = Ends { sheets: &mut sheets, chunks };
-        let (report, ended, signalled) =
-            self.drive(remote, &mut known, ends, signals, question, &mut chronicle).await;
+        let rate = self.args.speed.rate;
+        let (turns, part): (Box<dyn Turns>, _) = match self.membership.take() {
+            Some((membership, server)) => {
+                let (desk, part) = membership.open();
+                (Box::new(desk), Some((part, server)))
+            }
+            None => (Box::new(Pace::new(rate)), None),
+        };
+        let (terminal, total, bounds) = (self.terminal, self.total, self.bounds.clone());
+        let drive =
+            Drive { terminal, total, rate, bounds, turns, part, remarks: &mut self.account.story.remarks };
+        let driven = drive.to_its_end(remote, &mut known, ends, signals, question, &mut chronicle);
+        let (report, ended, signalled) = Box::pin(driven).await;
         self.account.story.course = chronicle.close();
         self.account.report(&report);
         drop(server);
@@ -307,59 +336,6 @@ impl Run<'_> {
             (None, Some(failure)) if written => Err(told(failure)),
             (None, Some(failure)) => Err(told(self.unwritten(&failure))),
             (None, None) => Ok(verdict(self.args, &report)),
-        }
-    }
-
-    /// Drives the engine, shows how it goes and listens for signals: the totals, how it ended, none where a second signal
-    /// ended it at once, and the last signal.
-    async fn drive(
-        &self,
-        remote: DingTalk,
-        known: &mut Known,
-        ends: Ends<'_, Load, FeedError>,
-        signals: &mut Signals,
-        question: &mut Question,
-        chronicle: &mut Chronicle,
-    ) -> (Report, Option<Result<End, FeedError>>, Option<Signal>) {
-        let board = RefCell::new(Board::new(self.total, self.args.speed.rate));
-        let (halt, halted) = watch::channel(Halt::No);
-        let announce = |event: &_| {
-            board.borrow_mut().observe(event);
-            chronicle.observe(event);
-        };
-        let (bounds, pace) = (self.bounds.clone(), Pace::new(self.args.speed.rate));
-        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), pace, known, ends, halted, announce));
-        let period = self.terminal.period();
-        let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick comes at once, when there is nothing to show yet.
-        ticks.reset();
-        let (mut signalled, mut at_once) = (None, false);
-        loop {
-            tokio::select! {
-                biased;
-                signal = signals.next() => {
-                    at_once = signalled.replace(signal).is_some();
-                    if !at_once {
-                        self.terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
-                    }
-                    // The run has ended where nobody listens.
-                    let _ = halt.send(if at_once { Halt::Now } else { Halt::Soon });
-                }
-                (report, ended) = &mut engine => {
-                    let glance = board.borrow_mut().glance();
-                    self.terminal.end(&glance);
-                    return (report, Some(ended).filter(|_| !at_once), signalled);
-                }
-                _ = ticks.tick(), if period.is_some() => {
-                    let glance = board.borrow_mut().glance();
-                    self.terminal.progress(&glance);
-                }
-                () = question.asked() => {
-                    let glance = board.borrow_mut().glance();
-                    self.terminal.tell(&glance);
-                }
-            }
         }
     }
 

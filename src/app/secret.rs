@@ -1,5 +1,5 @@
-//! The file with the app's secret: reading it, and whether others can read it too. Leaves what the secret is for to
-//! `config`.
+//! A file with a secret: reading it, and whether others can read it too. Leaves what the secret is for to `config` and
+//! `quota`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,12 +9,12 @@ use tr::tr;
 
 use crate::app::exit::{Exit, Failure};
 
-/// The first line of the file: what an editor adds at the end does not belong to the secret.
+/// The first line of the file that `flag` names: what an editor adds at the end does not belong to the secret.
 ///
 /// # Errors
 /// Usage (2) for a file that cannot be read, is empty or has more than one line.
-pub fn read(path: &Path) -> Result<String, Failure> {
-    let say = |what: &str| format!("--app-secret-file {}: {what}", path.display());
+pub fn read(flag: &str, path: &Path) -> Result<String, Failure> {
+    let say = |what: &str| format!("{flag} {}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| {
         Failure::new(
             Exit::Usage,
@@ -38,16 +38,17 @@ pub fn read(path: &Path) -> Result<String, Failure> {
     }
 }
 
-/// What to say of a file that others than its owner can read, with the command that mends it. One that belongs to somebody else
+/// What to say of a file, named by `flag`, that others than its owner can read, with the command that mends it. One that belongs to somebody else
 /// may let our group read it, as service managers and clusters hand out secrets.
 #[must_use]
-pub fn exposed(path: &Path) -> Option<String> {
+pub fn exposed(flag: &str, path: &Path) -> Option<String> {
     let file = fs::metadata(path).ok()?;
     let mode = file.mode();
     let too_much = if file.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
     (mode & too_much != 0).then(|| {
         tr!(
-            "warning: others on this machine can read --app-secret-file {path} (mode {mode}); mend that with: chmod 600 {path}",
+            "warning: others on this machine can read {flag} {path} (mode {mode}); mend that with: chmod 600 {path}",
+            flag,
             path = path.display(),
             mode = format_args!("{:03o}", mode & 0o777)
         )
@@ -64,7 +65,7 @@ mod tests {
         let secret = tempfile::NamedTempFile::new().unwrap();
         let told = |mode| {
             fs::set_permissions(secret.path(), fs::Permissions::from_mode(mode)).unwrap();
-            exposed(secret.path()).is_some()
+            exposed("--app-secret-file", secret.path()).is_some()
         };
         assert_eq!([0o600, 0o640, 0o604].map(told), [false, true, true]);
         // Only the superuser gives files away.

@@ -255,6 +255,24 @@ fn settle_endpoint(
         );
         return Err(refuse(ErrorKind::ValueValidation, text));
     }
+    let typed = origin("shared") == Origin::Flag;
+    if typed && resolve.sharing.shared.as_ref().is_some_and(|url| has_password(url.expose_secret())) {
+        let text = tr!(
+            "--shared: a password on a command line can be read by everybody on this machine; put it into DINGMAP_SHARED_PASSWORD or a file for --shared-password-file, and leave it out of the URL"
+        );
+        return Err(refuse(ErrorKind::ValueValidation, text));
+    }
+    if resolve.sandbox && resolve.sharing.shared.is_some() {
+        let shared = origin("shared");
+        if shared == Origin::Variable || origin("sandbox").against(shared) == Counts::First {
+            resolve.sharing.shared = None;
+        } else {
+            let text = tr!(
+                "--sandbox and --shared exclude each other, since a run's own emulation has a quota of its own: start one for all with `dingmap sandbox`, and name it with --endpoint"
+            );
+            return Err(refuse(ErrorKind::ArgumentConflict, text));
+        }
+    }
     if resolve.sandbox {
         let endpoint = origin("endpoint");
         match origin("sandbox").against(endpoint) {
@@ -268,6 +286,12 @@ fn settle_endpoint(
         }
     }
     Ok(())
+}
+
+/// Whether a URL has a password in it: a colon before the last `@`, or a part of that name.
+fn has_password(url: &str) -> bool {
+    let inner = url.split_once("://").map_or(url, |(_, rest)| rest);
+    inner.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) || inner.contains("pass=")
 }
 
 /// Settles what depends on where a value comes from, for the commands that read an input and know a state.

@@ -78,6 +78,7 @@ pub fn limit(cause: Limit) -> &'static str {
         Limit::Other => "other",
         Limit::Address => "address",
         Limit::Proxy => "proxy",
+        Limit::Shared => "shared",
     }
 }
 

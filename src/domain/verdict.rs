@@ -66,6 +66,8 @@ pub enum Limit {
     Address,
     /// The host, or a proxy in between, asked for a pause by HTTP 429 or 503.
     Proxy,
+    /// No limit of the API's: whoever shares out the quota among several runs cannot be asked.
+    Shared,
 }
 
 /// What a person has to do before the run can go on.
@@ -226,8 +228,16 @@ fn penalty_end(message: &str) -> Option<Timestamp> {
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::App, Self::Platform, Self::Minute, Self::Suspended, Self::Other, Self::Address, Self::Proxy];
+    pub const ALL: [Self; 8] = [
+        Self::App,
+        Self::Platform,
+        Self::Minute,
+        Self::Suspended,
+        Self::Other,
+        Self::Address,
+        Self::Proxy,
+        Self::Shared,
+    ];
 }
 
 impl fmt::Display for Limit {
@@ -240,6 +250,7 @@ impl fmt::Display for Limit {
             Self::Other => tr!("a frequency limit"),
             Self::Address => tr!("a ban of this network address"),
             Self::Proxy => tr!("a limit of the host or of a proxy, told by HTTP"),
+            Self::Shared => tr!("no word from the shared server"),
         })
     }
 }

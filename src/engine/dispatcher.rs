@@ -1,6 +1,6 @@
 //! The dispatcher: everything of a run that changes (flight, window, holds, token, totals), owned by one task by
-//! value, and what each thing that happens changes in it. Order for a number: known, in flight, held, pace, call
-//! (DESIGN 3). Leaves waiting for things to happen to `pipeline`.
+//! value, and what each thing that happens changes in it. Order for a number: known, in flight, held, turn, call
+//! (DESIGN 3). Leaves what may start to `starting`, and waiting for things to happen to `pipeline`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use tr::tr;
 
 use crate::api::fault::Fault;
 use crate::api::http::Reply;
-use crate::api::pace::Pace;
 use crate::api::rate::Rate;
 use crate::api::token::{Grant, NoToken};
+use crate::api::turns::Turns;
+use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
-use crate::domain::verdict::{Hold, Limit};
+use crate::domain::verdict::Hold;
 use crate::engine::choice::{self, By, Next, Told, leads_on};
 use crate::engine::ending::End;
 use crate::engine::event::Event;
 use crate::engine::flight::{Flight, Waiting};
-use crate::engine::hold::Holds;
+use crate::engine::hold::{Held, Holds};
 use crate::engine::later::Later;
 use crate::engine::lookup::{Lookup, Step, Stop, Used};
 use crate::engine::omen::Omen;
@@ -35,34 +36,34 @@ use crate::store::known::Known;
 /// A run in progress.
 pub(crate) struct Dispatcher<'k, R, L, F> {
     pub(crate) settings: Settings,
-    remote: Arc<R>,
-    announce: F,
-    pace: Pace,
+    pub(super) remote: Arc<R>,
+    pub(super) announce: F,
+    pub(super) turns: Box<dyn Turns>,
     jitter: fastrand::Rng,
-    known: &'k mut Known,
+    pub(super) known: &'k mut Known,
     flight: Flight,
     pub(crate) reorder: Reorder<L>,
     /// Numbers whose turn is next.
     pub(crate) ready: VecDeque<Lookup>,
-    later: Later,
+    pub(super) later: Later,
     pub(crate) calls: UnderWay,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     pub(crate) fetch: Fetch,
     /// The rate that was announced last.
-    rate: Rate,
-    holds: Holds,
-    omen: Omen,
-    report: Report,
+    pub(super) rate: Rate,
+    pub(super) holds: Holds,
+    pub(super) omen: Omen,
+    pub(super) report: Report,
     pub(crate) end: Option<End>,
-    /// The moment before which the pace gives out no call.
-    next_call: Option<Instant>,
+    /// The moment before which no call has its turn.
+    pub(super) next_call: Option<Instant>,
 }
 
 impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     pub(crate) fn new(
         settings: Settings,
         remote: Arc<R>,
-        pace: Pace,
+        turns: Box<dyn Turns>,
         known: &'k mut Known,
         announce: F,
     ) -> Self {
@@ -71,8 +72,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             settings,
             remote,
             announce,
-            rate: pace.current(),
-            pace,
+            rate: turns.current(),
+            turns,
             jitter,
             known,
             flight: Flight::default(),
@@ -130,70 +131,6 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         self.known.refresh();
     }
 
-    /// Starts every token call and every lookup that may start now.
-    pub(crate) fn start(&mut self) {
-        let now = Instant::now();
-        while let Some(due) = self.later.take(now) {
-            // In front: the rows behind wait for this one to leave the window.
-            self.ready.push_front(due);
-            (self.announce)(&Event::Retrying(self.later.len()));
-        }
-        self.next_call = None;
-        if self.end.is_none()
-            && let Some(lost) = self.known.lost()
-        {
-            let lost = lost.to_string();
-            self.finish_early(End::StateLost(lost));
-        }
-        if self.end.is_some() {
-            return;
-        }
-        // Before anything that may have to be waited for, since no call can follow.
-        let open = !self.ready.is_empty() || !self.later.is_empty();
-        if open && self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
-            return self.finish_early(End::CallsUsedUp);
-        }
-        if self.ready.is_empty() || self.holds.until().is_some() {
-            return;
-        }
-        if let Some(call) = self.tokens.fetch_now() {
-            let remote = Arc::clone(&self.remote);
-            self.fetch.start(self.holds.episode(), async move { remote.token(call).await });
-        }
-        while self.calls.len() < self.settings.workers
-            && !self.ready.is_empty()
-            && self.known.has_room(self.calls.len())
-            && let Some((token, generation)) = self.tokens.usable()
-        {
-            if self.settings.most_calls.is_some_and(|most| self.report.calls >= most) {
-                return self.finish_early(End::CallsUsedUp);
-            }
-            let new = self.ready.front().is_some_and(Lookup::is_new);
-            if new && self.omen.enough(self.report.calls - self.report.retries()) {
-                return;
-            }
-            if let Err(moment) = self.pace.take() {
-                self.next_call = Some(moment);
-                return;
-            }
-            let Some(lookup) = self.ready.pop_front() else { return };
-            if self.rate != self.pace.current() {
-                self.rate = self.pace.current();
-                (self.announce)(&Event::Rate(self.rate));
-            }
-            let again = lookup.again();
-            self.report.calls += 1;
-            if let Some(cause) = again {
-                self.report.repeated(cause);
-            }
-            (self.announce)(&Event::Called { again: again.is_some() });
-            let (remote, mobile) = (Arc::clone(&self.remote), lookup.mobile());
-            let (episode, left) = (self.holds.episode(), Instant::now());
-            let call = Call { lookup, generation, episode, left };
-            self.calls.start(call, async move { remote.lookup(mobile, &token).await });
-        }
-    }
-
     /// A call came back, or panicked: then its row fails and the run goes on.
     pub(crate) fn heard(&mut self, call: Call, result: Option<Result<Reply, Fault>>) {
         let Call { mut lookup, generation, episode, left } = call;
@@ -245,12 +182,18 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             self.finish_early(End::Stopped(stop));
         }
         let outcome = Arc::new(outcome);
+        self.turns.answered(mobile, &outcome);
         self.known.keep(mobile, &outcome);
+        self.deliver(mobile, &outcome, By::Itself);
+    }
+
+    /// Every row that waited for a number has its answer, which the first of them had asked `by` this run, or another.
+    pub(super) fn deliver(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, by: By) {
         for (place, waiting) in self.flight.land(mobile).into_iter().enumerate() {
             let Waiting { row, nth } = waiting;
-            let by = if place == 0 { By::Itself } else { By::AnotherRow };
-            let told = Told { answer: Answer::new(nth, Arc::clone(&outcome)), by };
-            if leads_on(&outcome) {
+            let by = if place == 0 { by } else { By::AnotherRow };
+            let told = Told { answer: Answer::new(nth, Arc::clone(outcome)), by };
+            if leads_on(outcome) {
                 self.seek(Waiting { row, nth: nth + 1 }, Some(told), &[]);
             } else {
                 self.tell(row, told);
@@ -271,9 +214,12 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
 
     fn hold(&mut self, hold: &Hold, episode: u64) {
         let rest = self.holds.order(hold, episode, (self.settings.wall)(), &mut self.jitter);
-        if rest.begins && rest.cause == Limit::App {
-            self.pace.slow_down();
-        }
+        self.turns.held(rest.until, rest.cause, rest.begins);
+        self.rested(rest);
+    }
+
+    /// All calls rest, whoever met the reason; where that is too long, the run ends.
+    pub(super) fn rested(&mut self, rest: Held) {
         if rest.begins || rest.prolongs {
             (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
         }

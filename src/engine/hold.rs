@@ -99,10 +99,32 @@ impl Holds {
         Held { until: current.until, begins, prolongs, cause: hold.cause }
     }
 
+    /// All rest until then for a reason that others met. What rests until now for the same reason goes on resting.
+    pub fn join(&mut self, until: Instant, cause: Limit) -> Held {
+        let now = Instant::now();
+        if self.current.is_some_and(|current| current.until < now && current.cause != cause) {
+            self.until();
+        }
+        let begins = self.current.is_none();
+        let current = self.current.get_or_insert(Current { since: now, until: now, begun: true, cause });
+        let prolongs = !begins && until > current.until;
+        if until > current.until {
+            (current.until, current.cause) = (until, cause);
+        }
+        Held { until: current.until, begins, prolongs, cause }
+    }
+
     /// An answer to a call that left in `episode`: the limit is not exceeded any more.
     pub fn answered(&mut self, episode: u64) {
         if episode == self.episode {
             self.in_a_row = 0;
+        }
+    }
+
+    /// The reason for a rest is gone before its end.
+    pub fn lift(&mut self, cause: Limit) {
+        if self.current.is_some_and(|current| current.cause == cause) {
+            self.cut_short();
         }
     }
 
@@ -133,7 +155,7 @@ impl Holds {
         by_limit
     }
 
-    /// The run ends during a hold: only the part of it that was waited for counts.
+    /// The hold that is on ends now, with the run or before it: only the part of it that was waited for counts.
     pub fn cut_short(&mut self) {
         if let Some(current) = &mut self.current {
             current.until = current.until.min(Instant::now());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::api::pace::Pace;
+use crate::api::turns::Turns;
 use crate::domain::report::Report;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::ending::{End, Halt};
@@ -33,14 +33,14 @@ pub struct Ends<'a, L, E> {
 }
 
 /// Runs to the end: takes sheets, hands on chunks in the same order. `halt` ends the run early. `known` has what
-/// is known and takes what is learned; closing it is its owner's.
+/// is known and takes what is learned; closing it is its owner's. `turns` says when a number may be called.
 ///
 /// Calls are spent whatever comes of them, so the totals are told in any case. In the place of how the run ended stands the
 /// first error that came instead of a sheet, once the rows before it that have their answers are handed on.
 pub async fn run<R: Remote, L, E>(
     settings: Settings,
     remote: Arc<R>,
-    pace: Pace,
+    mut turns: Box<dyn Turns>,
     known: &mut Known,
     ends: Ends<'_, L, E>,
     mut halt: watch::Receiver<Halt>,
@@ -52,7 +52,11 @@ pub async fn run<R: Remote, L, E>(
         let news = Arc::clone(&news);
         move || news.notify_one()
     });
-    let mut run = Dispatcher::new(settings, remote, pace, known, announce);
+    turns.on_news({
+        let news = Arc::clone(&news);
+        Box::new(move || news.notify_one())
+    });
+    let mut run = Dispatcher::new(settings, remote, turns, known, announce);
     // No row is read any more, and that is so because there is none.
     let (mut all_read, mut whole) = (false, false);
     let (mut failure, mut deadline) = (None, None);

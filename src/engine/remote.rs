@@ -10,6 +10,7 @@ use crate::api::fault::Fault;
 use crate::api::http::Reply;
 use crate::api::token::{Grant, Issuer, NoToken, TokenCall};
 use crate::domain::mobile::Mobile;
+use crate::shared::purse::Purse;
 
 /// The far side of a run.
 pub trait Remote: Send + Sync + 'static {
@@ -40,6 +41,8 @@ pub struct DingTalk {
     pub client: Client,
     /// The tokens.
     pub issuer: Issuer,
+    /// Where runs that share a quota keep their token.
+    pub purse: Option<Purse>,
 }
 
 impl Remote for DingTalk {
@@ -48,7 +51,11 @@ impl Remote for DingTalk {
     }
 
     async fn token(&self, call: TokenCall) -> Result<Grant, NoToken> {
-        self.issuer.fetch(call).await
+        let Some(purse) = self.purse.as_ref().filter(|_| self.issuer.renews()) else {
+            return self.issuer.fetch(call).await;
+        };
+        let granted = purse.token(|| self.issuer.fetch(call)).await;
+        granted.inspect(|grant| self.issuer.took(grant))
     }
 
     fn token_calls(&self) -> u64 {

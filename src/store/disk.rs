@@ -120,9 +120,14 @@ impl Disk {
 
     /// Keeps a definitive answer: at once for lookups, on disk within a second.
     pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
+        self.learn(mobile, outcome, (self.clock)());
+    }
+
+    /// The same for one that another run was given at `asked`, in seconds since 1970.
+    pub fn learn(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
         self.fresh.insert(mobile, Arc::clone(outcome));
         self.order.push_back(mobile);
-        let (session, asked) = (self.begun.session, (self.clock)());
+        let session = self.begun.session;
         self.journal.keep(mobile, Kept { session, asked, outcome: Arc::clone(outcome) });
     }
 

@@ -51,6 +51,14 @@ impl Known {
         }
     }
 
+    /// Keeps a definitive answer that another run was given at `asked`, in seconds since 1970.
+    pub fn learn(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+        match &mut self.disk {
+            Some(disk) => disk.learn(mobile, outcome, asked),
+            None => self.here.keep(mobile, outcome),
+        }
+    }
+
     /// Whether so many more answers can be taken now.
     #[must_use]
     pub fn has_room(&self, more: usize) -> bool {

@@ -65,7 +65,7 @@ fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after:
             }
             std::future::pending::<()>().await;
         });
-        let (started, pace) = (Instant::now(), Pace::new("unlimited".parse().unwrap()));
+        let (started, pace) = (Instant::now(), Box::new(Pace::new("unlimited".parse().unwrap())));
         let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
         let run = pipeline::run(settings, Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await;

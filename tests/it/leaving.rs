@@ -21,7 +21,7 @@ use crate::stage::{Digits, FOUND, SLOW_DOWN, paused, settings};
 type Left = Vec<(Duration, usize)>;
 
 /// A run over sheets of so many numbers, each of which comes at its time.
-fn play(remote: Digits, pace: Pace, sheets: Vec<(Duration, u8)>) -> (Left, Duration) {
+fn play(remote: Digits, pace: Box<Pace>, sheets: Vec<(Duration, u8)>) -> (Left, Duration) {
     paused().block_on(async {
         let (sender, inlet) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
         let began = Instant::now();
@@ -57,8 +57,8 @@ fn play(remote: Digits, pace: Pace, sheets: Vec<(Duration, u8)>) -> (Left, Durat
     })
 }
 
-fn pace(rate: &str) -> Pace {
-    Pace::new(rate.parse().unwrap())
+fn pace(rate: &str) -> Box<Pace> {
+    Box::new(Pace::new(rate.parse().unwrap()))
 }
 
 /// A hundred rows that are there at once.

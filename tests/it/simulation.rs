@@ -281,7 +281,7 @@ fn play(
             }
             most_inside = most_inside.max(read - settled);
         };
-        let pace = Pace::new(rate.parse().unwrap());
+        let pace = Box::new(Pace::new(rate.parse().unwrap()));
         let mut known = Known::default();
         let mut sheets = Inlet::from(sheets);
         let ends = Ends { sheets: &mut sheets, chunks };

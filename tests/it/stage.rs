@@ -103,7 +103,7 @@ pub(crate) async fn perform<R: Remote>(
     tokio::spawn(async move { while out.recv().await.is_some() {} });
     let (_stop, stopped) = watch::channel(Halt::No);
     let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
-    let run = pipeline::run(settings, remote, Pace::new(rate), &mut known, ends, stopped, announce);
+    let run = pipeline::run(settings, remote, Box::new(Pace::new(rate)), &mut known, ends, stopped, announce);
     let (report, end) = run.await;
     (report, end.unwrap())
 }

@@ -1,0 +1,120 @@
+//! A run on its way: the engine is driven, what there is to see is shown, and signals and the shared server are listened to.
+//! Leaves what comes before and after to `resolve`.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tr::tr;
+
+use crate::api::rate::Rate;
+use crate::api::turns::Turns;
+use crate::app::board::Board;
+use crate::app::chronicle::Chronicle;
+use crate::app::exit::Signal;
+use crate::app::quota;
+use crate::app::signals::{Question, Signals};
+use crate::app::terminal::Terminal;
+use crate::domain::report::Report;
+use crate::engine::ending::{End, Halt};
+use crate::engine::feed::{FeedError, Load};
+use crate::engine::pipeline::{self, Ends};
+use crate::engine::remote::DingTalk;
+use crate::engine::settings::Settings;
+use crate::shared::desk::{Part, Word};
+use crate::store::known::Known;
+
+/// What a run is driven with.
+pub struct Drive<'a> {
+    /// Where it shows how it goes.
+    pub terminal: &'a Terminal,
+    /// The rows of the input, where they were counted.
+    pub total: Option<u64>,
+    /// The rate that was asked for.
+    pub rate: Rate,
+    /// What bounds it.
+    pub bounds: Settings,
+    /// Where its turns come from.
+    pub turns: Box<dyn Turns>,
+    /// Its part in a quota that runs share, and what the server of that is called.
+    pub part: Option<(Part, String)>,
+    /// What people were told on the way.
+    pub remarks: &'a mut Vec<String>,
+}
+
+impl Drive<'_> {
+    /// Drives the engine: the totals, how it ended, none where a second signal ended it at once, and the last signal.
+    pub async fn to_its_end(
+        self,
+        remote: DingTalk,
+        known: &mut Known,
+        ends: Ends<'_, Load, FeedError>,
+        signals: &mut Signals,
+        question: &mut Question,
+        chronicle: &mut Chronicle,
+    ) -> (Report, Option<Result<End, FeedError>>, Option<Signal>) {
+        let Self { terminal, total, rate, bounds, turns, mut part, remarks } = self;
+        let board = RefCell::new(Board::new(total, rate));
+        let (halt, halted) = watch::channel(Halt::No);
+        let announce = |event: &_| {
+            board.borrow_mut().observe(event);
+            chronicle.observe(event);
+        };
+        let mut engine = pin!(pipeline::run(bounds, Arc::new(remote), turns, known, ends, halted, announce));
+        let period = terminal.period();
+        let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick comes at once, when there is nothing to show yet.
+        ticks.reset();
+        let (mut signalled, mut at_once) = (None, false);
+        let (report, ended) = loop {
+            tokio::select! {
+                biased;
+                signal = signals.next() => {
+                    at_once = signalled.replace(signal).is_some();
+                    if !at_once {
+                        terminal.say(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
+                    }
+                    // The run has ended where nobody listens.
+                    let _ = halt.send(if at_once { Halt::Now } else { Halt::Soon });
+                }
+                ended = &mut engine => {
+                    let glance = board.borrow_mut().glance();
+                    terminal.end(&glance);
+                    break ended;
+                }
+                (word, server) = heard(&mut part) => {
+                    let remark = quota::told(server, &word);
+                    terminal.say(&remark);
+                    remarks.push(remark);
+                }
+                _ = ticks.tick(), if period.is_some() => {
+                    let glance = board.borrow_mut().glance();
+                    terminal.progress(&glance);
+                }
+                () = question.asked() => {
+                    let glance = board.borrow_mut().glance();
+                    terminal.tell(&glance);
+                }
+            }
+        };
+        if let Some((part, _)) = part.filter(|_| !at_once) {
+            part.leave().await;
+        }
+        (report, Some(ended).filter(|_| !at_once), signalled)
+    }
+}
+
+/// Waits for a word about the server of the shared quota, and what that is called; for ever where there is none.
+async fn heard(part: &mut Option<(Part, String)>) -> (Word, &str) {
+    if let Some((part, server)) = part
+        && let Some(word) = part.word().await
+    {
+        return (word, server);
+    }
+    pending().await
+}
