@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -179,14 +178,14 @@ fn lacking(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
 
 impl Course for Progress {
     fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        Progress::stop(self);
     }
 
     fn told(&self) -> (String, Option<(u64, u64)>) {
-        (tr!("{rows} rows merged", rows = self.rows.load(Ordering::Relaxed)), None)
+        (tr!("{rows} rows merged", rows = self.rows()), None)
     }
 
     fn object(&self) -> String {
-        json!({ "time": Timestamp::now().to_string(), "rows": self.rows.load(Ordering::Relaxed) }).to_string()
+        json!({ "time": Timestamp::now().to_string(), "rows": self.rows() }).to_string()
     }
 }

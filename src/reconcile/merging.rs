@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tr::tr;
 
@@ -26,13 +27,62 @@ const SHEET: usize = 128;
 /// Where the status is among an answer's cells.
 const STATUS: usize = 2;
 
-/// How far the work is, and whether it should stop. Counts only grow.
+/// How far the work is, and whether it should stop: what the thread that works and the one that shows it share.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Whether somebody wants it to end.
-    pub stop: AtomicBool,
+    stop: AtomicBool,
+    rows: AtomicU64,
+    /// What is written. It is here, and not with the rows, since the thread that reads them may wait for a silent pipe for ever.
+    output: Mutex<Option<Sink>>,
+}
+
+impl Progress {
+    /// Asks the work to stop, and removes what was begun of the output.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Where a row is being written the one who writes it sees that he should stop.
+        if let Ok(mut output) = self.output.try_lock() {
+            output.take();
+        }
+    }
+
     /// How many rows of the input were looked for.
-    pub rows: AtomicU64,
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    fn output(&self) -> MutexGuard<'_, Option<Sink>> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to write.
+    fn begin(&self, sink: Sink) -> Result<(), MergeError> {
+        *self.output() = Some(sink);
+        self.goes_on()
+    }
+
+    /// Writes a row of a shard.
+    fn write(&self, batch: &Batch, row: usize) -> Result<(), MergeError> {
+        let mut output = self.output();
+        output.as_mut().ok_or(MergeError::Interrupted)?.same_row(batch, row)?;
+        Ok(())
+    }
+
+    fn goes_on(&self) -> Result<(), MergeError> {
+        if self.stop.load(Ordering::SeqCst) {
+            self.output().take();
+            return Err(MergeError::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Ends the table with what stands behind the last row.
+    fn finish(&self, tail: &[u8]) -> Result<(), MergeError> {
+        let sink = self.output().take().ok_or(MergeError::Interrupted)?;
+        sink.finish(tail)?;
+        Ok(())
+    }
 }
 
 /// Why shards do not become one table.
@@ -121,16 +171,14 @@ pub fn merge(
         due: Vec::new(),
         appended: None,
     };
-    let mut sink = sink(&files.beginning(&input)?)?;
+    progress.begin(sink(&files.beginning(&input)?)?)?;
     let mut merged = Merged { rows: 0, gaps: BTreeMap::new() };
     while input.is_there()? {
-        if progress.stop.load(Ordering::Relaxed) {
-            return Err(MergeError::Interrupted);
-        }
+        progress.goes_on()?;
         let state = match files.next(&input)? {
             None => State::Missing,
             Some((shard, state)) => {
-                sink.same_row(&shard.batch, shard.at)?;
+                progress.write(&shard.batch, shard.at)?;
                 shard.at += 1;
                 state
             }
@@ -152,7 +200,7 @@ pub fn merge(
     }
     if merged.gaps.is_empty() {
         // Every shard ends as the input does.
-        sink.finish(files.shards.first().map(|shard| shard.source.tail()).unwrap_or_default())?;
+        progress.finish(files.shards.first().map(|shard| shard.source.tail()).unwrap_or_default())?;
     }
     Ok(merged)
 }

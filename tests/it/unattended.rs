@@ -10,6 +10,7 @@ use prometheus_parse::Scrape;
 use regex::{NoExpand, Regex};
 
 use crate::harness::{Api, Desk, Ended, PROGRAM, dingmap, run, staff, unlimited};
+use crate::redis::Redis;
 
 /// The places that the samples name; every one of them is the test's directory.
 const PLACES: [&str; 8] = [
@@ -213,12 +214,15 @@ fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together
     let [mut args, merge] = arguments(&job).try_into().unwrap();
     let shards = args.iter().position(|arg| arg == "--shard").map(|at| args[at + 1].clone()).unwrap();
     assert!(job.contains(&format!("completions: {shards}\n")) && job.contains("completionMode: Indexed\n"));
-    // By what the runs share a quota is no server of this test.
-    for flag in ["--shared", "--shared-password-file"] {
-        let at = args.iter().position(|arg| arg == flag).unwrap();
-        args.drain(at..at + 2);
+    let Some(server) = Redis::locked("shared") else { return };
+    let password = machine.desk.file("shared-password", "shared\n");
+    std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for arg in &mut args {
+        *arg = arg.replace("redis://dingmap-redis:6379", &server.url());
     }
-    let variables = machine.variables(told_in(&job));
+    let mut variables = machine.variables(told_in(&job));
+    // A quota that is shared has a limit.
+    variables.insert("DINGMAP_RATE".to_owned(), "1000".to_owned());
     for index in 0..shards.parse::<u32>().unwrap() {
         let mut command = dingmap();
         let index = index.to_string();
@@ -226,6 +230,7 @@ fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together
         command.env_remove("DINGMAP_NO_STATE").envs(&variables).env("JOB_COMPLETION_INDEX", &index);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(ended.stderr.contains("calls/s shared at redis://"), "{}", ended.stderr);
         assert!(machine.desk.path(format!("state.{index}.redb")).exists());
         assert!(machine.desk.path(format!("summary.{index}.json")).exists());
     }
