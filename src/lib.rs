@@ -119,6 +119,8 @@ pub mod shared {
     pub mod desk;
     pub mod purse;
     pub mod membership;
+    #[cfg(test)]
+    mod course;
 }
 
 pub mod engine {

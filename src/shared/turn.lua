@@ -114,8 +114,9 @@ for _ = 1, number() do
   key = key + 2
 end
 
--- The slots of the next calls. Up to sixty a second so many calls never come closer together than a second and a guard,
--- counted over the last slots, and else they are spaced; above, spacing alone does that.
+-- The slots of the next calls, at a little less than the rate: by the guard, in which calls may be late and differ in how long
+-- they travel. Up to sixty a second as many calls as the rate has, rounded down, take their whole time at least, counted over
+-- the last slots, and are spaced a little closer, so that slots that went by are made up for; above, spacing alone rules.
 local due, most = number(), number()
 local rate = least * share
 local slots = {}
@@ -134,7 +135,7 @@ for _ = 1, wanted do
     slot = math.max(slot, tat)
     if rate <= EXACT then
       local before = recent[#recent + 1 - count]
-      if before then slot = math.max(slot, before + count * 1000000 / rate + GUARD) end
+      if before then slot = math.max(slot, before + count * (1000000 + GUARD) / rate) end
       recent[#recent + 1] = whole(slot)
       redis.call('RPUSH', KEYS[2], whole(slot))
     end

@@ -9,6 +9,7 @@ mod outages;
 mod pace;
 mod patience;
 mod privacy;
+mod slots;
 
 use std::path::PathBuf;
 use std::process::Command;
