@@ -36,8 +36,7 @@ fn a_socket_and_another_database_serve() {
 #[test]
 fn a_password_comes_from_a_variable_or_a_file() {
     let Some(redis) = Redis::locked(PASSWORD) else { return };
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let ground = Ground { redis, ..ground };
+    let ground = Ground::over(redis, unlimited());
     let file = ground.desk.file("password", format!("{PASSWORD}\n"));
     leads_there(&ground, &ground.redis.url(), &["--shared-password-file", file.to_str().unwrap()]);
     ground.redis.call(&["ACL", "SETUSER", "nightly", "on", ">other-sesame", "~dingmap:*", "+@all"]);
@@ -60,8 +59,7 @@ fn a_password_comes_from_a_variable_or_a_file() {
 fn an_encrypted_server_is_trusted_by_its_authority_alone() {
     let authority = Authority::new();
     let Some(redis) = Redis::encrypted(&authority) else { return };
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let ground = Ground { redis, ..ground };
+    let ground = Ground::over(redis, unlimited());
     let url = format!("rediss://localhost:{}", ground.redis.port);
     for (name, authority, status) in [("right", authority, Some(0)), ("wrong", Authority::new(), Some(1))] {
         let file = ground.desk.file(name, authority.pem());
@@ -77,8 +75,7 @@ fn an_encrypted_server_is_trusted_by_its_authority_alone() {
 #[test]
 fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
     let Some(redis) = Redis::locked(PASSWORD) else { return };
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let ground = Ground { redis, ..ground };
+    let ground = Ground::over(redis, unlimited());
     let url = ground.redis.url();
     let (host, wrong) = (url.strip_prefix("redis://").unwrap(), "wrong-sesame");
     let http = ground.api.endpoint().replace("http://", "redis://");

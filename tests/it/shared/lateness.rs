@@ -1,0 +1,37 @@
+//! How late things are on this machine while a test is under way: what a busy one adds to the way of a call was not added by
+//! whoever made it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+const NAP: Duration = Duration::from_millis(3);
+
+/// Takes naps as long as it lives, and notes how long it overslept.
+pub(super) struct Lateness {
+    worst: Arc<AtomicU64>,
+    _bed: SyncSender<()>,
+}
+
+impl Lateness {
+    pub(super) fn watch() -> Self {
+        let (bed, nap) = sync_channel::<()>(0);
+        let worst = Arc::<AtomicU64>::default();
+        let noted = Arc::clone(&worst);
+        std::thread::spawn(move || {
+            let mut asleep = Instant::now();
+            while nap.recv_timeout(NAP) == Err(RecvTimeoutError::Timeout) {
+                let late = asleep.elapsed().saturating_sub(NAP);
+                noted.fetch_max(u64::try_from(late.as_micros()).unwrap(), Ordering::Relaxed);
+                asleep = Instant::now();
+            }
+        });
+        Self { worst, _bed: bed }
+    }
+
+    /// The worst so far.
+    pub(super) fn worst(&self) -> Duration {
+        Duration::from_micros(self.worst.load(Ordering::Relaxed))
+    }
+}
