@@ -119,6 +119,7 @@ pub mod shared {
     pub mod desk;
     pub mod purse;
     pub mod membership;
+    pub mod tenants;
 }
 
 pub mod engine {
@@ -229,6 +230,7 @@ pub mod app {
     pub mod effort;
     pub mod outline;
     pub mod plan;
+    pub mod tenants;
     pub mod state;
     pub mod completion;
     pub mod manual;

@@ -187,10 +187,10 @@ impl Presets {
     }
 }
 
-/// Whether the file may have a value for this flag.
+/// Whether the file may have a value for this flag: as a variable may, save what is for one call.
 #[must_use]
 pub fn sets(arg: &Arg) -> bool {
-    arg.get_long().is_some_and(|long| !ONCE.contains(&long))
+    arg.get_env().is_some() && arg.get_long().is_some_and(|long| !ONCE.contains(&long))
 }
 
 /// The profiles that the file at `path` has; none where it cannot be read.
