@@ -154,7 +154,9 @@ impl Pace {
 }
 
 impl Turns for Pace {
-    fn expect(&mut self, _: &mut dyn Iterator<Item = Mobile>, _: usize) {}
+    fn expect(&mut self, _: &mut dyn Iterator<Item = Mobile>, _: usize) -> usize {
+        usize::MAX
+    }
 
     fn stand(&mut self, _: Mobile) -> Stand {
         Stand::Open

@@ -14,8 +14,8 @@ use crate::domain::verdict::Limit;
 /// Gives out the right to make a call, one at a time, to the one task that asks.
 pub trait Turns: Debug + Send {
     /// Says which numbers come next, in their order, and how many calls may start at most: whoever has to ask far away for
-    /// them can ask for several at once.
-    fn expect(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize);
+    /// them can ask for several at once. So many of them, from the first on, are worth asking for in turn.
+    fn expect(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) -> usize;
 
     /// How it stands with a number that is to be called.
     fn stand(&mut self, mobile: Mobile) -> Stand;

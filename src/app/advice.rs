@@ -142,6 +142,32 @@ fn quoted(file: &str) -> Cow<'_, str> {
     shlex::try_quote(file).unwrap_or(Cow::Borrowed(file))
 }
 
+/// Throttling: whose limit it was, and what avoids it.
+fn throttled(holds: u64, limit: Limit, others: bool) -> String {
+    match limit {
+        Limit::App if others => {
+            tr!("held once by 90018: another program uses this app's quota; give --rate what it leaves"
+                | "held {n} times by 90018: another program uses this app's quota; give --rate what it leaves"
+                    % holds)
+        }
+        Limit::App => tr!(
+            "held once by 90018: --rate is more than this app may have, or another program uses its quota"
+                | "held {n} times by 90018: --rate is more than this app may have, or another program uses its quota"
+                    % holds
+        ),
+        Limit::Shared => tr!(
+            "held once while the shared server was silent; --shared-optional goes on without it, at this run's part of the rate"
+                | "held {n} times while the shared server was silent; --shared-optional goes on without it, at this run's part of the rate"
+                    % holds
+        ),
+        limit => tr!(
+            "held once by {limit}: a lower --rate or another hour may avoid that"
+                | "held {n} times by {limit}: a lower --rate or another hour may avoid that" % holds,
+            limit
+        ),
+    }
+}
+
 impl Advice {
     /// What it says to people, in one line.
     #[must_use]
@@ -201,21 +227,7 @@ impl Advice {
                 of
             ),
             Self::Foreign { calls, of } => foreign(calls, of),
-            Self::Throttled { holds, limit: Limit::App, others: true, .. } => {
-                tr!("held once by 90018: another program uses this app's quota; give --rate what it leaves"
-                    | "held {n} times by 90018: another program uses this app's quota; give --rate what it leaves"
-                        % holds)
-            }
-            Self::Throttled { holds, limit: Limit::App, .. } => tr!(
-                "held once by 90018: --rate is more than this app may have, or another program uses its quota"
-                    | "held {n} times by 90018: --rate is more than this app may have, or another program uses its quota"
-                        % holds
-            ),
-            Self::Throttled { holds, limit, .. } => tr!(
-                "held once by {limit}: a lower --rate or another hour may avoid that"
-                    | "held {n} times by {limit}: a lower --rate or another hour may avoid that" % holds,
-                limit
-            ),
+            Self::Throttled { holds, limit, others, .. } => throttled(holds, limit, others),
             Self::Retry { rows, file: Some(ref file) } => tr!(
                 "one row failed; to ask it alone once more, run the same command with {file} as its input and --retry-failed, without --output"
                     | "{n} rows failed; to ask them alone once more, run the same command with {file} as its input and --retry-failed, without --output"

@@ -8,7 +8,7 @@ use tr::tr;
 
 use crate::domain::masking::hidden;
 use crate::domain::outcome::Code;
-use crate::domain::verdict::Remedy;
+use crate::domain::verdict::{Limit, Remedy};
 use crate::engine::ending::End;
 use crate::engine::lookup::Stop;
 
@@ -115,6 +115,12 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>, kept: bool) -> O
             Exit::Limit,
             tr!(
                 "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again to ask for as many more, or with a higher --max-calls for all."
+            ),
+        ),
+        End::PatienceUsedUp { cause: Limit::Shared, .. } => (
+            Exit::Limit,
+            tr!(
+                "stopped: the shared server was silent for longer than --patience allows; the rows that are left have no answer yet. Run again when it is back, or with a longer --patience, or with --shared-optional."
             ),
         ),
         End::PatienceUsedUp { cause, left } => (

@@ -81,6 +81,9 @@ impl Glance {
         if self.ending {
             return Some([tr!("ending: waiting for the calls under way"), tr!("ending")]);
         }
+        if let Some((_, Limit::Shared)) = self.held {
+            return Some([tr!("waiting for the shared server"), tr!("waiting")]);
+        }
         if let Some((rest, cause)) = self.held {
             let time = Zoned::now().saturating_add(rest).strftime("%H:%M:%S").to_string();
             let whole = tr!("throttled until {time} ({cause})", time = &time, cause);

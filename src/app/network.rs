@@ -1,11 +1,11 @@
 //! The way to the API: which addresses are called, by which proxy, and whom to trust. Owns what flags and environment
-//! say of it together. Leaves connecting to `api::http`.
+//! say of it together, and how messages name an address. Leaves connecting to `api::http`.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 use url::{Host, ParseError, Url};
 
@@ -120,6 +120,22 @@ pub fn named(endpoint: &Url, route: &Route) -> String {
             tr!("{endpoint} (proxy: {proxy})", endpoint = plain, proxy = proxy.origin().ascii_serialization())
         },
     )
+}
+
+/// What messages call the server that is given by this address; none where that is no URL.
+#[must_use]
+pub fn shared(given: &SecretString) -> Option<String> {
+    Url::parse(given.expose_secret().trim()).ok().map(|url| bare(&url))
+}
+
+/// An address without user, password and anything else that could be a secret.
+#[must_use]
+pub fn bare(url: &Url) -> String {
+    let mut bare = url.clone();
+    // Addresses that can have neither have neither.
+    let _ = (bare.set_username(""), bare.set_password(None));
+    bare.set_query(None);
+    bare.to_string()
 }
 
 /// What to say where no encrypted connection could ever be made; `what` is what the TLS library says.

@@ -15,6 +15,7 @@ use crate::app::cli::Resolve;
 use crate::app::config::Access;
 use crate::app::exit::{Exit, Failure, rounded};
 use crate::app::flags::Door;
+use crate::app::network;
 use crate::app::recall;
 use crate::app::secret;
 use crate::app::signals::Signals;
@@ -58,7 +59,7 @@ pub fn server(
     if url.fragment().is_some() {
         return Err(wrong(&tr!("there is something behind a '#' in it; {forms}", forms = forms())));
     }
-    let name = named(&url);
+    let name = network::bare(&url);
     let mut info = url.into_connection_info().map_err(|error| {
         let cause = error.detail().map_or_else(|| error.to_string(), str::to_owned);
         wrong(&tr!("{cause}; {forms}", cause, forms = forms()))
@@ -88,15 +89,6 @@ fn client(door: &Door, info: ConnectionInfo) -> Result<Client, String> {
     let pem = fs::read(path).map_err(|error| format!("--shared-ca-file {}: {error}", path.display()))?;
     Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem) })
         .map_err(|error| format!("--shared-ca-file {}: {}", path.display(), said(error)))
-}
-
-/// An address without user, password and anything else that could be a secret.
-fn named(url: &Url) -> String {
-    let mut bare = url.clone();
-    // Addresses that can have neither have neither.
-    let _ = (bare.set_username(""), bare.set_password(None));
-    bare.set_query(None);
-    bare.to_string()
 }
 
 /// What a run with this access brings; `server` is where it joins the others.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::app::cli::Resolve;
 use crate::app::exit::shown;
 use crate::app::input::{Mainland, Switch};
+use crate::app::network;
 use crate::table::columns::ColumnChoice;
 
 /// What was set.
@@ -42,6 +43,9 @@ pub struct Setup {
     failed: Option<String>,
     output_encoding: Option<String>,
     fail_on: Option<String>,
+    /// The server of a quota that runs share, without user and password.
+    shared: Option<String>,
+    shared_optional: bool,
 }
 
 impl Setup {
@@ -76,6 +80,8 @@ impl Setup {
             failed: args.failed.as_ref().map(|file| file.display().to_string()),
             output_encoding: args.output_encoding.map(|encoding| encoding.to_string()),
             fail_on: args.fail_on.as_ref().map(value),
+            shared: args.sharing.shared.as_ref().and_then(network::shared),
+            shared_optional: args.sharing.shared_optional,
         }
     }
 }

@@ -168,11 +168,16 @@ fn spent(report: &Report) -> String {
         ));
     }
     if report.holds() > 0 {
-        let all = tr!(
-            "held by throttling: {n} time, {time} in all"
-                | "held by throttling: {n} times, {time} in all" % report.holds(),
-            time = span(report.held())
-        );
+        let time = span(report.held());
+        let all = if report.holds_by[Limit::Shared as usize] > 0 {
+            tr!("held: {n} time, {time} in all" | "held: {n} times, {time} in all" % report.holds(), time)
+        } else {
+            tr!(
+                "held by throttling: {n} time, {time} in all"
+                    | "held by throttling: {n} times, {time} in all" % report.holds(),
+                time
+            )
+        };
         let by_cause = held(report);
         text.push('\n');
         text.push_str(&if by_cause.is_empty() {

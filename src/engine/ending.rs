@@ -67,6 +67,9 @@ impl End {
     pub fn reason(&self) -> String {
         match self {
             Self::CallsUsedUp => tr!("the run ended first: the calls that it may make were used up"),
+            Self::PatienceUsedUp { cause: Limit::Shared, .. } => {
+                tr!("the run ended first: the shared server was silent for too long")
+            }
             Self::PatienceUsedUp { .. } => tr!("the run ended first: throttling held it too long"),
             Self::Interrupted => tr!("the run ended first: it was interrupted"),
             _ => tr!("the run ended first: it could not go on"),

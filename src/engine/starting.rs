@@ -64,24 +64,33 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
             self.fetch.start(self.holds.episode(), async move { remote.token(call).await });
         }
         let room = self.settings.workers.saturating_sub(self.calls.len());
-        self.turns.expect(&mut self.ready.iter().map(Lookup::mobile), room);
-        while let Some(mobile) = self.ready.front().map(Lookup::mobile)
+        let looked_at = self.turns.expect(&mut self.ready.iter().map(Lookup::mobile), room);
+        // One that somebody else may be asking for does not keep those behind it from their turns: they may be what others
+        // wait for.
+        let mut place = 0;
+        while place < looked_at
+            && let Some(mobile) = self.ready.get(place).map(Lookup::mobile)
             && self.known.has_room(self.calls.len())
         {
             match self.turns.stand(mobile) {
                 Stand::Open => {}
-                Stand::Unclear => return,
+                Stand::Unclear => {
+                    place += 1;
+                    continue;
+                }
                 Stand::Known(outcome, asked) => {
-                    self.ready.pop_front();
+                    self.ready.remove(place);
                     self.learned(mobile, &outcome, asked);
                     continue;
                 }
                 Stand::Elsewhere => {
-                    self.ready.pop_front().into_iter().for_each(|lookup| self.later.put_off(lookup, AGAIN));
+                    if let Some(lookup) = self.ready.remove(place) {
+                        self.later.put_off(lookup, AGAIN);
+                    }
                     continue;
                 }
             }
-            if self.calls.len() >= self.settings.workers || !self.call() {
+            if self.calls.len() >= self.settings.workers || !self.call(place) {
                 return;
             }
         }
@@ -91,14 +100,14 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
         self.settings.most_calls.is_some_and(|most| self.report.calls >= most)
     }
 
-    /// Lets the call of the next number leave; false where it may not leave yet, or no more.
-    fn call(&mut self) -> bool {
+    /// Lets the call of the number at this place leave; false where it may not leave yet, or no more.
+    fn call(&mut self, place: usize) -> bool {
         let Some((token, generation)) = self.tokens.usable() else { return false };
         if self.used_up() {
             self.finish_early(End::CallsUsedUp);
             return false;
         }
-        let new = self.ready.front().is_some_and(Lookup::is_new);
+        let new = self.ready.get(place).is_some_and(Lookup::is_new);
         if new && self.omen.enough(self.report.calls - self.report.retries()) {
             return false;
         }
@@ -106,7 +115,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
             self.next_call = moment;
             return false;
         }
-        let Some(lookup) = self.ready.pop_front() else { return false };
+        let Some(lookup) = self.ready.remove(place) else { return false };
         if self.rate != self.turns.current() {
             self.rate = self.turns.current();
             (self.announce)(&Event::Rate(self.rate));

@@ -21,7 +21,7 @@ use crate::shared::vault::{Given, Vault};
 /// How many of the next numbers are looked at: known ones need no slot, and come through together.
 const LOOK: usize = 128;
 /// How much later than its slot a call may leave. What is later is given back, since the calls of all runs together keep
-/// their distance only where each keeps to its moment (`turn.lua`: the guard is twice that).
+/// their distance only where each keeps to its moment (`turn.lua`: the guard is nearly three times that).
 const LATE: Duration = Duration::from_millis(8);
 /// For so long ahead a run has slots, and at least one: so every run that is busy has as many waiting as any other, and comes
 /// to its turn as often.
@@ -136,6 +136,11 @@ impl Book {
         self.wants.clear();
         self.wants.extend(numbers.take(LOOK));
         self.room = room;
+    }
+
+    /// How many of the next numbers are looked at.
+    pub(crate) fn looked_at(&self) -> usize {
+        if self.alone.is_some() { usize::MAX } else { self.wants.len() }
     }
 
     pub(crate) fn stand(&mut self, mobile: Mobile) -> Stand {

@@ -213,10 +213,11 @@ impl Clerk {
 }
 
 impl Turns for Desk {
-    fn expect(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) {
+    fn expect(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) -> usize {
         let mut book = self.0.book();
         book.expect(numbers, room);
         self.0.urge(&book);
+        book.looked_at()
     }
 
     fn stand(&mut self, mobile: Mobile) -> Stand {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind,
+    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerError,
+    ServerErrorKind,
 };
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -64,7 +65,11 @@ pub enum Kind {
 impl Silence {
     fn of(error: &RedisError) -> Self {
         // A name that cannot be looked up, a certificate that is not accepted: what the system says is best.
-        let said = || error.detail().map_or_else(|| error.to_string(), str::to_owned);
+        // Of several commands the first that failed is told.
+        let refusal =
+            error.clone().into_server_errors().and_then(|all| all.first().map(|(_, one)| one.clone()));
+        let detail = refusal.as_ref().map_or(error.detail(), ServerError::details);
+        let said = || detail.map_or_else(|| error.to_string(), str::to_owned);
         let (what, kind) = match error.kind() {
             _ if error.is_timeout() => return Self::late(),
             _ if error.is_connection_refusal() => (tr!("connection refused"), Kind::Passing),
@@ -81,7 +86,7 @@ impl Silence {
             }
             ErrorKind::Server(ServerErrorKind::BusyLoading) => (tr!("it is reading its data"), Kind::Passing),
             ErrorKind::Parse => (tr!("what answers there is no Redis or Valkey server"), Kind::Unfit),
-            _ => match error.code() {
+            _ => match refusal.as_ref().map(ServerError::code) {
                 Some("NOAUTH" | "WRONGPASS") => return Self::denied(),
                 Some("OOM") => (tr!("it is out of memory"), Kind::Passing),
                 _ if said().contains("DB index") => (tr!("it has no database of that number"), Kind::Unfit),

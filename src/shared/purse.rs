@@ -83,20 +83,25 @@ impl Purse {
     /// The token that is kept, once there is another than this run had; none where it is this run that has to fetch one.
     async fn kept(&self) -> Result<Option<Grant>, Silence> {
         let [token, fetching] = &self.keys;
+        let time = FETCH.as_millis().to_string();
         loop {
+            // First the mark, then the look: whoever fetches takes its mark away once the token is there, not before.
             let mut commands = Pipeline::new();
+            commands.cmd("SET").arg(fetching).arg(&self.run).arg("PX").arg(&time).arg("NX");
             commands.cmd("GET").arg(token).cmd("PTTL").arg(token);
-            let (sealed, left): (Option<Vec<u8>>, i64) = self.link.ask(&commands).await?;
+            let (mine, sealed, left): (Option<String>, Option<Vec<u8>>, i64) =
+                self.link.ask(&commands).await?;
             let text = sealed.and_then(|sealed| self.seal.open(token, &sealed));
             let kept = text.and_then(|text| String::from_utf8(text).ok()).filter(|text| self.is_other(text));
             if let (Some(text), Ok(left @ 1..)) = (kept, u64::try_from(left)) {
+                if mine.is_some() {
+                    let mut commands = Pipeline::new();
+                    commands.cmd("DEL").arg(fetching).ignore();
+                    self.link.ask::<()>(&commands).await?;
+                }
                 let fresh_for = Some(Duration::from_millis(left));
                 return Ok(Some(Grant { token: text.into(), fresh_for }));
             }
-            let mut commands = Pipeline::new();
-            let time = FETCH.as_millis().to_string();
-            commands.cmd("SET").arg(fetching).arg(&self.run).arg("PX").arg(time).arg("NX");
-            let (mine,): (Option<String>,) = self.link.ask(&commands).await?;
             if mine.is_some() {
                 return Ok(None);
             }

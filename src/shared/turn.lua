@@ -6,7 +6,7 @@
 -- ARGV: see Request::command in talk.rs.
 
 local QUIET, CONFIRMED, LEASE = 2100000, 1000000, 5000000
-local GUARD, EXACT, FASTER = 16000, 60, 1.05
+local GUARD, EXACT, FASTER = 22000, 60, 1.05
 local CUT, FLOOR, STEP, RECOVERY, APART = 0.8, 0.1, 0.05, 10000000, 1000000
 
 local at = 0

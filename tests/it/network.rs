@@ -1,6 +1,6 @@
 //! The network as users have it: encrypted hosts and whom to trust, proxies, IPv6, HTTP/2, connections that close.
 
-mod fronts;
+pub(crate) mod fronts;
 mod lasting;
 
 use std::net::SocketAddr;

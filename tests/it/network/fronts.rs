@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -47,11 +47,22 @@ impl Authority {
         self.0.pem()
     }
 
-    /// What makes a server one of these names; `protocols` are those that it offers, the dearest first.
-    fn acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
+    /// A certificate for these names and its key.
+    fn certificate(&self, names: &[&str]) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        (CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap(), key)
+    }
+
+    /// The same as files have them.
+    pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
+        let (certificate, key) = self.certificate(names);
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// What makes a server one of these names; `protocols` are those that it offers, the dearest first.
+    fn acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
+        let (certificate, key) = self.certificate(names);
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let mut tls = ServerConfig::builder()

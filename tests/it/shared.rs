@@ -1,0 +1,131 @@
+//! Runs that share one quota over a server, black-box: several real processes, one API whose ledger tells what arrived there
+//! from all of them together, and a Redis server to which everything may happen.
+
+mod addresses;
+mod answers;
+mod holds;
+mod outages;
+mod pace;
+mod patience;
+mod privacy;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dingmap::sandbox::ledger::{Call, Ledger};
+use dingmap::sandbox::script::Script;
+
+use crate::harness::{Api, Desk, rows};
+use crate::redis::Redis;
+use crate::served::{Process, until};
+
+/// Calls a second, of all runs together.
+const RATE: u32 = 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Held by tests that measure shares and rates: two of them at once would measure each other.
+static MEASURING: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where runs meet: an API, a server, and a place for their files.
+struct Ground {
+    api: Api,
+    redis: Redis,
+    desk: Desk,
+}
+
+impl Ground {
+    /// None where there is no server to be had, and this is meant.
+    fn new(script: Script) -> Option<Self> {
+        Some(Self { api: Api::new(script), redis: Redis::start()?, desk: Desk::new() })
+    }
+
+    /// `dingmap resolve` of a table over this ground's server; the run has a state and an output of its own, by its name.
+    fn run(&self, name: &str, table: &str) -> Command {
+        self.run_over(&self.redis.url(), name, table)
+    }
+
+    /// The same over another address.
+    fn run_over(&self, url: &str, name: &str, table: &str) -> Command {
+        let mut command = self.run_by_itself(name, table);
+        command.args(["--shared", url]);
+        command
+    }
+
+    /// The same without a word about a server.
+    fn run_by_itself(&self, name: &str, table: &str) -> Command {
+        let input = self.desk.file(&format!("{name}.csv"), table);
+        let mut command = self.api.resolve(&input, &self.output(name));
+        command.arg("--state").arg(self.desk.path(format!("{name}.redb")));
+        command.env("DINGMAP_RATE", RATE.to_string()).args(["--progress", "none"]);
+        command
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.desk.path(format!("{name}.out.csv"))
+    }
+
+    /// How many rows of a run's output have this status.
+    fn rows(&self, name: &str, status: &str) -> usize {
+        rows(&self.output(name)).iter().filter(|row| row["status"] == status).count()
+    }
+
+    /// Waits until a run has made so many calls.
+    fn wait_for_calls_of(&self, run: u32, count: usize) {
+        until("calls", || (calls_of(&self.api.ledger(), run).count() >= count).then_some(()));
+    }
+
+    /// Waits until each of the first two runs has made so many.
+    fn wait_for_calls(&self, count: usize) {
+        (0..2).for_each(|run| self.wait_for_calls_of(run, count));
+    }
+
+    /// Sees that no second had more calls than the rate allows, over all runs and from the first call to the last.
+    #[track_caller]
+    fn never_over_the_rate(&self) {
+        let (ledger, rate) = (self.api.ledger(), RATE as usize);
+        let spans = ledger.calls().windows(rate + 1).map(|calls| calls[rate].at - calls[0].at);
+        println!("{} calls; {} of them took {:?} at least", ledger.calls().len(), rate + 1, spans.min());
+        let most = ledger.most_in_window(SECOND);
+        assert!(most <= rate, "{most} calls in a second");
+    }
+}
+
+/// A number of a run, which tells by whom it was asked for; the sandbox finds each.
+fn number(run: u32, at: u32) -> String {
+    format!("13{run}{:06}{:02}", at / 80, at % 80)
+}
+
+/// A table of so many numbers of a run.
+fn table(run: u32, count: u32) -> String {
+    let rows: Vec<_> = (0..count).map(|at| number(run, at) + "\n").collect();
+    "mobile\n".to_owned() + &rows.concat()
+}
+
+/// The calls for a run's numbers.
+fn calls_of(ledger: &Ledger, run: u32) -> impl Iterator<Item = &Call> {
+    ledger.calls().iter().filter(move |call| call.number.starts_with(&format!("13{run}")))
+}
+
+/// The calls that arrived from one moment to another.
+fn calls_between<'a>(
+    calls: impl Iterator<Item = &'a Call>,
+    from: Instant,
+    to: Instant,
+) -> impl Iterator<Item = &'a Call> {
+    calls.filter(move |call| call.at >= from && call.at < to)
+}
+
+/// What a run said first.
+fn first_line(run: &Process) -> String {
+    until("a first line", || run.stderr().lines().next().map(str::to_owned))
+}
+
+fn sleep_until(moment: Instant) {
+    std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+}

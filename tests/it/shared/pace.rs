@@ -1,0 +1,98 @@
+//! One rate for all: what arrives at the API from all runs together, and what share of it each has.
+
+use std::time::{Duration, Instant};
+
+use super::{Ground, RATE, SECOND, alone, calls_between, calls_of, first_line, sleep_until, table};
+use crate::harness::{run, unlimited};
+use crate::served::{Process, until};
+
+/// The least share of the rate that has to be used, in percent.
+const USED: usize = 97;
+
+#[test]
+fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
+    const RUNS: u32 = 8;
+    let _turn = alone();
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    // More than any of them can ask for.
+    let start = |number: u32| Process::start(&mut ground.run(&format!("run{number}"), &table(number, 1000)));
+    let mut runs: Vec<_> = (0..RUNS).map(start).collect();
+    (0..RUNS).for_each(|run| ground.wait_for_calls_of(run, 1));
+    let (begin, minute) = (Instant::now(), Duration::from_mins(1));
+    let end = begin + minute;
+    sleep_until(end);
+    for run in &runs {
+        run.signal("INT");
+    }
+    for run in &mut runs {
+        let ended = run.end();
+        assert_eq!(ended.status, Some(130), "{}", ended.stderr);
+    }
+    let ledger = ground.api.ledger();
+    let most = RATE as usize * 60;
+    let made = calls_between(ledger.calls().iter(), begin, end).count();
+    let shares: Vec<_> =
+        (0..RUNS).map(|run| calls_between(calls_of(&ledger, run), begin, end).count()).collect();
+    println!("{made} of {most} calls in a minute: {shares:?}; {} token calls", ledger.token_calls().len());
+    ground.never_over_the_rate();
+    assert!(made * 100 >= most * USED, "{made} of {most}");
+    let share = most / RUNS as usize;
+    assert!(shares.iter().all(|made| made.abs_diff(share) * 5 <= share), "{shares:?}, {share} each");
+    assert_eq!(ledger.token_calls().len(), 1);
+    assert_eq!(ledger.distinct(), ledger.calls().len(), "nothing was asked twice");
+}
+
+#[test]
+fn a_run_that_is_alone_has_the_whole_quota() {
+    let _turn = alone();
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    let ended = run(&mut ground.run("run", &table(0, 300)));
+    assert_eq!((ended.status, ground.rows("run", "found")), (Some(0), 300), "{}", ended.stderr);
+    let used = ground.api.ledger().share_of_rate(RATE.into()) * 100.0;
+    println!("{used:.1} % of the rate");
+    ground.never_over_the_rate();
+    assert!(used >= f64::from(u32::try_from(USED).unwrap()), "{used:.1} %");
+}
+
+#[test]
+fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
+    const LOWER: usize = 5;
+    let _turn = alone();
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    let mut fast = Process::start(&mut ground.run("fast", &table(0, 2000)));
+    ground.wait_for_calls_of(0, 20);
+    let mut slow = Process::start(ground.run("slow", &table(1, 20)).args(["--rate", &LOWER.to_string()]));
+    let ended = slow.end();
+    assert_eq!((ended.status, ground.rows("slow", "found")), (Some(0), 20), "{}", ended.stderr);
+    let gone = Instant::now();
+    // A whole second at the full rate, or nearly.
+    until("the full rate", || {
+        let ledger = ground.api.ledger();
+        let last = ledger.calls().last()?.at;
+        let recent = ledger.calls().iter().filter(|call| call.at > gone && call.at + SECOND > last).count();
+        (recent * 100 >= RATE as usize * 90).then_some(())
+    });
+    fast.signal("INT");
+    fast.end();
+    let ledger = ground.api.ledger();
+    let slow: Vec<_> = calls_of(&ledger, 1).map(|call| call.at).collect();
+    let together: Vec<_> = calls_between(ledger.calls().iter(), slow[0], slow[slow.len() - 1]).collect();
+    let fast_meanwhile = together.iter().filter(|call| call.number.starts_with("130")).count();
+    println!("{} calls together, {fast_meanwhile} of the other's; {}", together.len(), fast.stderr());
+    assert!(fast_meanwhile >= LOWER, "{fast_meanwhile} calls of the one that asked for more");
+    let crowded = together.windows(LOWER + 1).any(|calls| calls[LOWER].at - calls[0].at < SECOND);
+    assert!(!crowded, "more than {LOWER} calls in a second");
+    ground.never_over_the_rate();
+}
+
+#[test]
+fn the_first_line_says_the_rate_of_all_and_how_many_others_there_are() {
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    let first = Process::start(&mut ground.run("first", &table(0, 1000)));
+    ground.wait_for_calls_of(0, 1);
+    let second = Process::start(ground.run("second", &table(1, 1000)).args(["--rate", "7"]));
+    let (one, other) = (first_line(&first), first_line(&second));
+    println!("{one}\n{other}");
+    assert!(one.contains("20") && one.contains("no other"), "{one}");
+    assert!(other.contains('7') && other.contains("1 other"), "{other}");
+}
