@@ -120,6 +120,8 @@ pub mod shared {
     pub mod purse;
     pub mod membership;
     pub mod tenants;
+    #[cfg(test)]
+    mod course;
 }
 
 pub mod engine {

@@ -8,6 +8,7 @@ mod outages;
 mod pace;
 mod patience;
 mod privacy;
+mod tenants;
 
 use std::path::PathBuf;
 use std::process::Command;
