@@ -182,7 +182,7 @@ impl Presets {
     /// The language that the file asks for.
     #[must_use]
     pub fn language(&self) -> Option<OsString> {
-        let lang = Arg::new("lang").long("lang");
+        let lang = Arg::new("lang").long("lang").env("DINGMAP_LANG");
         self.of(&lang, None).and_then(|preset| preset.words.first().cloned())
     }
 }

@@ -113,13 +113,13 @@ async fn each(link: &Link, command: &str, keys: &[Vec<u8>]) -> Result<Vec<i64>, 
 pub async fn survey(link: &Link) -> Result<Survey, Silence> {
     let mut survey = Survey::default();
     let mut walk = Walk::default();
-    while let Some(keys) = walk.next(link).await? {
+    while let Some(mut keys) = walk.next(link).await? {
+        let all = keys.len();
+        // Of others nothing more may be asked: a user of this version's keys alone may not.
+        keys.retain(|key| known(key).is_some());
+        survey.foreign += (all - keys.len()) as u64;
         let ends = each(link, "PTTL", &keys).await?;
-        for (key, ends) in keys.iter().zip(ends) {
-            let Some((place, kind)) = known(key) else {
-                survey.foreign += 1;
-                continue;
-            };
+        for ((place, kind), ends) in keys.iter().filter_map(|key| known(key)).zip(ends) {
             // What has expired since it was met is told by a time below zero.
             let Ok(left) = u64::try_from(ends).map(Duration::from_millis) else { continue };
             let tenant = survey.tenants.entry(place.to_owned()).or_default();

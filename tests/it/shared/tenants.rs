@@ -73,7 +73,7 @@ fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
     busy.end();
     let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number(run, at)));
     let mut secrets: Vec<_> = numbers.flat_map(|number| [userid_of(&number), number]).collect();
-    secrets.extend([ground.api.ledger().calls()[0].token.clone(), "sandbox-secret".to_owned()]);
+    secrets.extend([ground.api.ledger().calls()[0].token.to_string(), "sandbox-secret".to_owned()]);
     for secret in secrets {
         assert!(!calm.contains(&secret) && !busily.contains(&secret), "{secret}");
     }
