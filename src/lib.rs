@@ -120,6 +120,7 @@ pub mod shared {
     pub mod desk;
     pub mod purse;
     pub mod membership;
+    pub mod tenants;
     #[cfg(test)]
     mod course;
 }
@@ -236,6 +237,7 @@ pub mod app {
     pub mod effort;
     pub mod outline;
     pub mod plan;
+    pub mod tenants;
     pub mod state;
     pub mod completion;
     pub mod manual;

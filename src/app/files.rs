@@ -13,7 +13,7 @@ use tr::tr;
 use crate::app::cli::{Cli, Command, Resolve};
 use crate::app::config;
 use crate::app::exit::{Exit, Failure};
-use crate::app::flags::Keep;
+use crate::app::flags::{Door, Keep};
 use crate::store::lock::beside;
 use crate::table::target::Target;
 
@@ -96,8 +96,7 @@ pub fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> 
             files.push(Named::read(tr!("the input"), &args.input));
             files.extend(read("--app-secret-file", args.app_secret_file.as_ref()));
             files.extend(read("--ca-file", args.way.ca_file.as_ref()));
-            files.extend(read("--shared-password-file", args.sharing.shared_password_file.as_ref()));
-            files.extend(read("--shared-ca-file", args.sharing.shared_ca_file.as_ref()));
+            files.extend(of_door(&args.sharing.door));
             let output = config::output(args);
             // It may take the input's place, and is written when that has been read.
             if !same(&output, &args.input) {
@@ -127,7 +126,10 @@ pub fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> 
             files.extend(args.shards.iter().map(|path| Named::read(tr!("a shard"), path)));
             files.push(Named::written(tr!("the output"), "--output", &config::whole(args)));
         }
-        Command::State(command) => state = Some(place(command.place().state.as_deref(), variable)),
+        Command::State(command) => match command.shared() {
+            Some((_, door)) => files.extend(of_door(door)),
+            None => state = Some(place(command.place().state.as_deref(), variable)),
+        },
         Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
     // That there is no place for it is told when it is opened.
@@ -137,6 +139,12 @@ pub fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> 
         files.push(Named::written(tr!("the lock of the state"), "--state", &beside(&path, ".lock")));
     }
     files
+}
+
+/// What is read to be let in by the server that runs share.
+fn of_door(door: &Door) -> impl Iterator<Item = Named> {
+    let password = door.shared_password_file.as_ref().map(|path| Named::read("--shared-password-file", path));
+    password.into_iter().chain(door.shared_ca_file.as_ref().map(|path| Named::read("--shared-ca-file", path)))
 }
 
 /// Sees that nothing is written over another file of the command.

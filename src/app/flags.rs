@@ -141,6 +141,15 @@ pub struct Sharing {
     /// Where that server is silent, go on at this run's part of the rate instead of waiting
     #[arg(long, env = "DINGMAP_SHARED_OPTIONAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub shared_optional: bool,
+    /// How to be let in
+    #[command(flatten)]
+    pub door: Door,
+}
+
+/// How to be let in by the server that runs share.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Several runs")]
+pub struct Door {
     /// A file with the password for that server [or DINGMAP_SHARED_PASSWORD]
     #[arg(long, value_name = "FILE", env = "DINGMAP_SHARED_PASSWORD_FILE")]
     pub shared_password_file: Option<PathBuf>,
@@ -149,11 +158,24 @@ pub struct Sharing {
     pub shared_ca_file: Option<PathBuf>,
 }
 
+/// What runs on several hosts share, for commands that look at it instead of the state file.
+#[derive(Args, Debug)]
+pub struct Elsewhere {
+    /// Look at the server that runs share, and not at the file; only where it is typed
+    ///
+    /// DINGMAP_SHARED and the file of --config say where runs meet, and do not count here: without this flag it is the state file that is told or forgotten
+    #[arg(long, value_name = "URL")]
+    pub shared: Option<SecretString>,
+    /// How to be let in
+    #[command(flatten)]
+    pub door: Door,
+}
+
 /// `dingmap state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// Tell how many answers there are, how old, and which runs are not finished; no numbers
-    Info(Place),
+    Info(Info),
     /// Forget the answers to which everything that is given applies, at once and without asking
     Forget(Forget),
     /// Give back to the file system what the file does not need
@@ -167,10 +189,33 @@ impl StateCommand {
     #[must_use]
     pub fn place(&self) -> &Place {
         match self {
-            Self::Info(place) | Self::Compact(place) | Self::Export(place) => place,
+            Self::Info(info) => &info.place,
             Self::Forget(forget) => &forget.place,
+            Self::Compact(place) | Self::Export(place) => place,
         }
     }
+
+    /// The server that is meant instead of a file, and how to be let in.
+    #[must_use]
+    pub fn shared(&self) -> Option<(&SecretString, &Door)> {
+        let elsewhere = match self {
+            Self::Info(info) => &info.elsewhere,
+            Self::Forget(forget) => &forget.elsewhere,
+            Self::Compact(_) | Self::Export(_) => return None,
+        };
+        elsewhere.shared.as_ref().map(|shared| (shared, &elsewhere.door))
+    }
+}
+
+/// `dingmap state info`.
+#[derive(Args, Debug)]
+pub struct Info {
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+    /// Where else
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
 }
 
 /// Which state file a command is about.
@@ -210,6 +255,9 @@ pub struct Forget {
     /// Where
     #[command(flatten)]
     pub place: Place,
+    /// Where else
+    #[command(flatten)]
+    pub elsewhere: Elsewhere,
 }
 
 /// `dingmap diff`.

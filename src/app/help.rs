@@ -89,7 +89,11 @@ pub const STATE: &str = "Examples:
   dingmap state info                           how many answers are kept, and how old they are
   dingmap state forget --older-than 90d        what the law or your rules want forgotten
   dingmap state forget --number - < left.txt   the numbers in that file, one a line
-  dingmap state export > kept.csv              everything, with full numbers: personal data";
+  dingmap state export > kept.csv              everything, with full numbers: personal data
+  dingmap state info --shared redis://HOST/DB
+          what the server has that runs share, app by app, and how it paces them
+  dingmap state forget --app KEY --shared redis://HOST/DB
+          the answers and the token that it has of one app";
 
 /// Behind the long help of `completions`.
 pub const COMPLETIONS: &str = "Examples:

@@ -38,6 +38,7 @@ const CHINESE: &str = concat!(
     include_str!("../language/zh-CN/report.po"),
     include_str!("../language/zh-CN/domain.po"),
     include_str!("../language/zh-CN/table.po"),
+    include_str!("../language/zh-CN/shared.po"),
     include_str!("../language/zh-CN/store.po"),
     include_str!("../language/zh-CN/api.po"),
     include_str!("../language/zh-CN/engine.po"),

@@ -182,15 +182,15 @@ impl Presets {
     /// The language that the file asks for.
     #[must_use]
     pub fn language(&self) -> Option<OsString> {
-        let lang = Arg::new("lang").long("lang");
+        let lang = Arg::new("lang").long("lang").env("DINGMAP_LANG");
         self.of(&lang, None).and_then(|preset| preset.words.first().cloned())
     }
 }
 
-/// Whether the file may have a value for this flag.
+/// Whether the file may have a value for this flag: as a variable may, save what is for one call.
 #[must_use]
 pub fn sets(arg: &Arg) -> bool {
-    arg.get_long().is_some_and(|long| !ONCE.contains(&long))
+    arg.get_env().is_some() && arg.get_long().is_some_and(|long| !ONCE.contains(&long))
 }
 
 /// The profiles that the file at `path` has; none where it cannot be read.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 use url::Url;
 
@@ -14,7 +14,7 @@ use crate::api::token::Credentials;
 use crate::app::cli::Resolve;
 use crate::app::config::Access;
 use crate::app::exit::{Exit, Failure, rounded};
-use crate::app::flags::Sharing;
+use crate::app::flags::Door;
 use crate::app::network;
 use crate::app::recall;
 use crate::app::secret;
@@ -35,15 +35,15 @@ pub struct Server {
     pub remarks: Vec<String>,
 }
 
-/// The server that the flags name; none where they name none. `variable` gives a variable of the environment.
+/// The server at a `given` address. `variable` gives a variable of the environment.
 ///
 /// # Errors
 /// Usage (2) for an address that cannot be meant, and for a file that cannot be read.
 pub fn server(
-    sharing: &Sharing,
+    given: &SecretString,
+    door: &Door,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Option<Server>, Failure> {
-    let Some(given) = &sharing.shared else { return Ok(None) };
+) -> Result<Server, Failure> {
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--shared: {what}"));
     let forms = || tr!("write redis://HOST/DB, rediss://HOST/DB or unix:///PATH?db=N");
     // The text is not repeated: it can have a password in it.
@@ -65,7 +65,7 @@ pub fn server(
         wrong(&tr!("{cause}; {forms}", cause, forms = forms()))
     })?;
     let (flag, mut remarks) = ("--shared-password-file", Vec::new());
-    let password = match &sharing.shared_password_file {
+    let password = match &door.shared_password_file {
         Some(path) => {
             remarks.extend(secret::exposed(flag, path));
             Some(secret::read(flag, path)?)
@@ -76,13 +76,13 @@ pub fn server(
         let settings = info.redis_settings().clone().set_password(password);
         info = info.set_redis_settings(settings);
     }
-    let client = client(sharing, info).map_err(|what| wrong(&what))?;
-    Ok(Some(Server { client, name, remarks }))
+    let client = client(door, info).map_err(|what| wrong(&what))?;
+    Ok(Server { client, name, remarks })
 }
 
-fn client(sharing: &Sharing, info: ConnectionInfo) -> Result<Client, String> {
+fn client(door: &Door, info: ConnectionInfo) -> Result<Client, String> {
     let said = |error: redis::RedisError| error.detail().map_or_else(|| error.to_string(), str::to_owned);
-    let Some(path) = &sharing.shared_ca_file else { return Client::open(info).map_err(said) };
+    let Some(path) = &door.shared_ca_file else { return Client::open(info).map_err(said) };
     if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         return Err(tr!("--shared-ca-file is for addresses that begin with rediss://"));
     }
@@ -125,17 +125,28 @@ pub async fn join(
         joined = Box::pin(Membership::join(application)) => joined,
     };
     let membership = joined.ok_or_else(broken)?;
-    let Some(Silence { what, kind }) = membership.silence() else { return Ok(membership) };
+    match membership.silence().map(|silence| refused(server, silence)) {
+        Some(failure) if failure.exit != Exit::Broken => Err(failure),
+        _ => Ok(membership),
+    }
+}
+
+/// What follows from a silence where nothing is done without a word of the server.
+#[must_use]
+pub fn refused(server: &Server, Silence { what, kind }: &Silence) -> Failure {
     let text = tr!("--shared {server}: {what}", server = server.name, what);
     match kind {
         Kind::Denied => {
             let advice = tr!(
                 "Its user stands in the URL, its password in DINGMAP_SHARED_PASSWORD or in the file of --shared-password-file."
             );
-            Err(Failure::new(Exit::Denied, format!("{text}\n  {advice}")))
+            Failure::new(Exit::Denied, format!("{text}\n  {advice}"))
         }
-        Kind::Unfit => Err(Failure::new(Exit::Usage, text)),
-        Kind::Passing | Kind::Scriptless => Ok(membership),
+        Kind::Unfit => Failure::new(Exit::Usage, text),
+        Kind::Passing | Kind::Scriptless => {
+            let advice = tr!("Check the address and that the server is up, and run the same command again.");
+            Failure::new(Exit::Broken, format!("{text}\n  {advice}"))
+        }
     }
 }
 
@@ -202,24 +213,23 @@ mod tests {
     use super::*;
     use crate::app::cli::{Cli, Command};
 
-    fn tried(flags: &[&str], variables: &[(&str, &str)]) -> Result<Option<Server>, Failure> {
+    fn tried(flags: &[&str], variables: &[(&str, &str)]) -> Result<Server, Failure> {
         let line = ["dingmap", "resolve", "i"].iter().chain(flags);
         let Command::Resolve(args) = Cli::parse_from(line).command else { panic!() };
         let find =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        server(&args.sharing, find)
+        server(args.sharing.shared.as_ref().unwrap(), &args.sharing.door, find)
     }
 
     #[test]
     fn addresses_that_can_be_meant_are_named_without_a_password() {
-        assert!(tried(&[], &[]).unwrap().is_none());
         for (url, name) in [
             ("redis://h", "redis://h"),
             ("redis://h:1/2", "redis://h:1/2"),
             ("rediss://u:geheim@h:1/2", "rediss://h:1/2"),
             ("unix:///run/redis.sock?db=3&pass=geheim", "unix:///run/redis.sock"),
         ] {
-            let server = tried(&["--shared", url], &[]).unwrap().unwrap();
+            let server = tried(&["--shared", url], &[]).unwrap();
             assert_eq!(server.name, name);
         }
     }
@@ -239,7 +249,7 @@ mod tests {
     #[test]
     fn the_password_comes_from_the_variable() {
         let password = |variables: &[_]| {
-            let server = tried(&["--shared", "redis://u@h"], variables).unwrap().unwrap();
+            let server = tried(&["--shared", "redis://u@h"], variables).unwrap();
             let settings = server.client.get_connection_info().redis_settings().clone();
             (settings.username().map(str::to_owned), settings.password().map(str::to_owned))
         };

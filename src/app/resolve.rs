@@ -129,7 +129,8 @@ async fn attempt(
     account.opened(&source, digest);
     bounds.reads_on = total.is_some();
     account.story.detected = summary::opening(&title, &source, args.part.shard, total);
-    let shared = quota::server(&args.sharing, |name| std::env::var_os(name))?;
+    let server = |url| quota::server(url, &args.sharing.door, |name| std::env::var_os(name));
+    let shared = args.sharing.shared.as_ref().map(server).transpose()?;
     // Where the quota is shared the first line says so, too, which takes a word with the server.
     let says_so = |account: &Account| terminal.say(&account.story.detected);
     if shared.is_none() {

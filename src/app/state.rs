@@ -1,4 +1,5 @@
-//! `dingmap state`: what is kept, told without numbers; forgetting; and all of it as CSV for its owner.
+//! `dingmap state`: what is kept in the file, told without numbers; forgetting; and all of it as CSV for its owner. Leaves what
+//! runs on several hosts share to `tenants`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use crate::app::flags::{Forget, StateCommand};
 use crate::app::outlook::{refused, since};
 use crate::app::recall::patiently;
 use crate::app::terminal::Terminal;
+use crate::app::{quota, tenants};
 use crate::domain::entry::Entry;
 use crate::domain::mobile::{Home, Mobile, Rules};
 use crate::store::disk::wall;
@@ -53,6 +55,13 @@ impl From<StateError> for Broken {
 /// # Errors
 /// Unexpected (1) where there is no state to work with; usage (2) for what stands on standard input; output (7).
 pub fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failure> {
+    if let Some((url, door)) = command.shared() {
+        return tenants::tenants(
+            command,
+            &quota::server(url, door, |name| std::env::var_os(name))?,
+            terminal,
+        );
+    }
     let at = command.place();
     let place = place(at.state.as_deref(), |name| std::env::var_os(name))?;
     let broken = |error: StateError| refused(&place.path, &error);

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 
 use crate::app::cli::{Cli, Command, Resolve};
 use crate::app::exit::{Exit, Failure};
-use crate::app::flags::Keep;
+use crate::app::flags::{Forget, Keep, StateCommand};
 use crate::app::help;
 use crate::app::input::Reading;
 use crate::app::origin::{Counts, Origin};
@@ -211,6 +211,7 @@ fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refu
     match &mut cli.command {
         Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin, refuse)?,
         Command::Merge(merge) => settle_columns(&mut merge.reading.column, given, refuse)?,
+        Command::State(state) => settle_elsewhere(state, given, refuse)?,
         Command::Diff(diff) => settle_columns(&mut diff.column, given, refuse)?,
         Command::Resolve(resolve) => {
             settle(&mut resolve.reading, &mut resolve.keep, given, origin, refuse)?;
@@ -256,12 +257,7 @@ fn settle_endpoint(
         return Err(refuse(ErrorKind::ValueValidation, text));
     }
     let typed = origin("shared") == Origin::Flag;
-    if typed && resolve.sharing.shared.as_ref().is_some_and(|url| has_password(url.expose_secret())) {
-        let text = tr!(
-            "--shared: a password on a command line can be read by everybody on this machine; put it into DINGMAP_SHARED_PASSWORD or a file for --shared-password-file, and leave it out of the URL"
-        );
-        return Err(refuse(ErrorKind::ValueValidation, text));
-    }
+    settle_password(resolve.sharing.shared.as_ref().filter(|_| typed), &refuse)?;
     if resolve.sandbox && resolve.sharing.shared.is_some() {
         let shared = origin("shared");
         if shared == Origin::Variable || origin("sandbox").against(shared) == Counts::First {
@@ -284,6 +280,49 @@ fn settle_endpoint(
                 return Err(refuse(ErrorKind::ArgumentConflict, text));
             }
         }
+    }
+    Ok(())
+}
+
+/// Sees that a server's address which was typed has no password in it.
+fn settle_password(
+    typed: Option<&SecretString>,
+    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+) -> Result<(), clap::Error> {
+    if typed.is_some_and(|url| has_password(url.expose_secret())) {
+        let text = tr!(
+            "--shared: a password on a command line can be read by everybody on this machine; put it into DINGMAP_SHARED_PASSWORD or a file for --shared-password-file, and leave it out of the URL"
+        );
+        return Err(refuse(ErrorKind::ValueValidation, text));
+    }
+    Ok(())
+}
+
+/// Settles which of a file and a server a command for what is kept is about. The server is meant where it was typed, and then
+/// what a variable or the file of settings says of a state file is for other commands.
+fn settle_elsewhere(
+    command: &mut StateCommand,
+    given: &ArgMatches,
+    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+) -> Result<(), clap::Error> {
+    let Some((shared, _)) = command.shared() else { return Ok(()) };
+    settle_password(Some(shared), &refuse)?;
+    let typed = |id| {
+        let given = given.subcommand().map(|(_, given)| given);
+        given.and_then(|given| given.value_source(id)) == Some(ValueSource::CommandLine)
+    };
+    let file = [("state", "--state"), ("wait", "--wait")].into_iter().find(|(id, _)| typed(*id));
+    if let Some((_, flag)) = file {
+        let text = tr!("--shared and {flag} exclude each other: {flag} is about a state file", flag);
+        return Err(refuse(ErrorKind::ArgumentConflict, text));
+    }
+    if let StateCommand::Forget(Forget { older_than, status, number, .. }) = command
+        && (older_than.is_some() || status.is_some() || number.is_some())
+    {
+        let text = tr!(
+            "--shared: nobody can tell there how old an answer is, what it says or whose it is, since all of it is encrypted; give --app or --all alone"
+        );
+        return Err(refuse(ErrorKind::ArgumentConflict, text));
     }
     Ok(())
 }

@@ -257,9 +257,8 @@ impl fmt::Display for Limit {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn of(code: i64) -> Verdict {
         verdict(&Code::Number(code), "")

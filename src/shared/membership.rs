@@ -50,8 +50,7 @@ pub struct Membership {
     silence: Option<Silence>,
 }
 
-/// What an app's keys begin with behind the prefix: nobody learns its key from it, and runs with another host or app have
-/// another.
+/// What an app's keys begin with behind the prefix: short, of plain letters, and another one for another host or app.
 #[must_use]
 pub fn place(scope: &Scope) -> String {
     let print = Fingerprint::of("dingmap shared")
@@ -69,7 +68,7 @@ impl Membership {
         let question = vec![u8::from(scope.exclusive), u8::from(scope.prefixed)];
         let (place, run) = (place(&scope), format!("{:016x}", fastrand::u64(..)));
         let mut book = Book::new(Vault::of(Arc::clone(&seal), question, ages), rate, optional);
-        let talk = Talk::of(place.clone(), run.clone());
+        let talk = Talk::of(place.clone(), [scope.endpoint, scope.app], run.clone());
         let silence = desk::greet(&mut book, &talk, &link).await.err();
         Some(Self { book, talk, link, seal, place, run, optional, silence })
     }

@@ -85,14 +85,16 @@ pub struct Talk {
     script: Script,
     /// What the keys of this app begin with.
     place: String,
+    /// Whose they are, as `state info` tells it: the endpoint and the app.
+    owner: [String; 2],
     run: String,
 }
 
 impl Talk {
-    /// That of the app whose keys begin with `place`; `run` is no other run's name.
+    /// That of the app whose keys begin with `place`, of which `owner` are endpoint and name; `run` is no other run's name.
     #[must_use]
-    pub fn of(place: String, run: String) -> Self {
-        Self { script: Script::new(SCRIPT), place, run }
+    pub fn of(place: String, owner: [String; 2], run: String) -> Self {
+        Self { script: Script::new(SCRIPT), place, owner, run }
     }
 
     /// One word with the server.
@@ -144,6 +146,7 @@ impl Talk {
         let mut say = |text: String| all.push(text.into_bytes());
         say(self.run.clone());
         say(server.to_owned());
+        self.owner.iter().cloned().for_each(&mut say);
         say(request.asked.to_string());
         say(request.keep.as_millis().to_string());
         say(CLAIM.as_millis().to_string());

@@ -23,7 +23,7 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local run, server, asked = arg(), arg(), number()
+local run, server, endpoint, app, asked = arg(), arg(), arg(), arg(), number()
 local keep, lease = number(), number()
 
 -- Who is there. The first write, so that a server without memory refuses before anything is changed.
@@ -146,9 +146,10 @@ end
 redis.call('LTRIM', KEYS[2], -EXACT, -1)
 
 redis.call('HSET', KEYS[1], 'server', server, 'last', whole(now), 'open', whole(open), 'tat', whole(tat), 'hold', whole(hold),
-  'cause', cause, 'share', share, 'changed', whole(changed))
--- No longer than anything that is remembered here is of use.
+  'cause', cause, 'share', share, 'changed', whole(changed), 'endpoint', endpoint, 'app', app)
+-- No longer than anything that is remembered here is of use, and as long as any answer, so that its owner's name is there.
 local expiry = keep + math.max(hold - now, 0) / 1000 + (least > 0 and 2000 / least or 0)
+expiry = math.max(expiry, redis.call('PTTL', KEYS[1]))
 for i = 1, 3 do
   redis.call('PEXPIRE', KEYS[i], whole(expiry))
 end

@@ -7,8 +7,18 @@ use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
 /// Licences that ask for no more than to be named, and no network of their own.
-const PERMISSIVE: [&str; 9] =
-    ["0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "Unicode-3.0", "Zlib"];
+const PERMISSIVE: [&str; 10] = [
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "Unicode-3.0",
+    "Zlib",
+];
 
 /// Licences of what the tests alone are made of may also ask that changes to its own files are shared.
 const OF_TESTS: [&str; 1] = ["MPL-2.0"];

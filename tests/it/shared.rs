@@ -10,6 +10,7 @@ mod pace;
 mod patience;
 mod privacy;
 mod slots;
+mod tenants;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -108,7 +109,7 @@ impl Ground {
             rate + 1,
             spans.min()
         );
-        let second = SECOND - (2 * late).min(LATEST);
+        let second = SECOND.saturating_sub((2 * late).min(LATEST));
         let most = ledger.most_in_window(second);
         assert!(most <= rate, "{most} calls in {second:?}");
     }

@@ -51,6 +51,7 @@ const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
     ("src/app/state.rs", "{} KiB", "a unit"),
     ("src/app/state.rs", "{} MiB", "a unit"),
     ("src/app/terminal.rs", "dingmap: {}\n", "the program's name"),
+    ("src/shared/membership.rs", "dingmap shared", "what separates one kind of digest from others"),
     ("src/store/scope.rs", "dingmap token", "what separates one kind of digest from others"),
     ("src/store/state.rs", "dingmap meta", "a table's name in the state file"),
     ("src/store/state.rs", "dingmap scopes", "a table's name in the state file"),

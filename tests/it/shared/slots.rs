@@ -28,7 +28,9 @@ impl Party {
     fn of(runs: usize) -> Option<Self> {
         let redis = Redis::start()?;
         let link = Link::to(Client::open(redis.url()).unwrap());
-        let runs = (0..runs).map(|run| Talk::of("app".into(), run.to_string())).collect();
+        let runs = (0..runs)
+            .map(|run| Talk::of("app".into(), ["https://h".into(), "k".into()], run.to_string()))
+            .collect();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         Some(Self { runtime, redis, link, runs })
     }

@@ -1,0 +1,223 @@
+//! What the owner of a shared server is told of it, and what they can have forgotten: nothing that is secret, nothing of
+//! anybody else's, and no call too many.
+
+use std::process::Command;
+use std::time::Duration;
+
+use dingmap::sandbox::directory::userid_of;
+use dingmap::sandbox::script::Answer;
+
+use super::{Ground, number, table};
+use crate::harness::{Desk, Ended, dingmap, run, unlimited};
+use crate::redis::Redis;
+use crate::served::{Process, until};
+
+/// `dingmap state` about a server.
+fn state(url: &str, words: &[&str]) -> Command {
+    let mut command = dingmap();
+    command.arg("state").args(words).args(["--shared", url]);
+    command
+}
+
+/// What it says, on standard output where it says anything there.
+#[track_caller]
+fn told(ground: &Ground, words: &[&str]) -> String {
+    let ended = run(&mut state(&ground.redis.url(), words));
+    ended_well(&ended);
+    if ended.stdout.is_empty() { ended.stderr } else { ended.stdout }
+}
+
+/// How many keys of a kind there are, by another way.
+fn kept(ground: &Ground, kind: &str) -> usize {
+    let keys = ground.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
+    keys.filter(|key| key.starts_with("dingmap:1:") && key.contains(kind)).count()
+}
+
+#[track_caller]
+fn has(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.lines().any(|other| other.trim() == *line), "{line}\n{text}");
+    }
+}
+
+#[track_caller]
+fn ended_well(ended: &Ended) {
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
+    const HANGING: u32 = 6;
+    let mut script = unlimited();
+    (0..HANGING).for_each(|at| script.turn(number(1, at), [Answer::Hang(Duration::from_mins(2))]));
+    let Some(ground) = Ground::new(script) else { return };
+    has(&told(&ground, &["info"]), &["nothing is kept there"]);
+    ended_well(&run(&mut ground.run("known", &table(0, 10))));
+    let owner = format!("{}, app sandbox-key", ground.api.endpoint());
+    let calm = told(&ground, &["info"]);
+    println!("{calm}");
+    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:"), kept(&ground, ":token")), (10, 0, 1));
+    has(&calm, &[&owner, "no run now", "answers: 10; numbers that are being asked: 0"]);
+    let mut busy = ground.run("busy", &table(1, HANGING));
+    let mut busy = Process::start(busy.args(["--timeout", "2m", "--rate", "7"]));
+    ground.wait_for_calls_of(1, HANGING as usize);
+    let busily = told(&ground, &["info"]);
+    println!("{busily}");
+    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:")), (10, HANGING as usize));
+    has(&busily, &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers that are being asked: 6"]);
+    for line in ["a token for another ", "all of it expires within "] {
+        assert!(busily.lines().any(|other| other.trim().starts_with(line)), "{line}\n{busily}");
+    }
+    assert!(!busily.contains("no call until"), "{busily}");
+    busy.signal("KILL");
+    busy.end();
+    let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number(run, at)));
+    let mut secrets: Vec<_> = numbers.flat_map(|number| [userid_of(&number), number]).collect();
+    secrets.extend([ground.api.ledger().calls()[0].token.to_string(), "sandbox-secret".to_owned()]);
+    for secret in secrets {
+        assert!(!calm.contains(&secret) && !busily.contains(&secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_rest_is_told_and_is_not_forgotten() {
+    let mut script = unlimited();
+    let headers = vec![("Retry-After".to_owned(), "60".to_owned())];
+    script.turn(number(0, 5), [Answer::Http { status: 429, headers, body: String::new() }]);
+    let Some(ground) = Ground::new(script) else { return };
+    let mut held = Process::start(&mut ground.run("held", &table(0, 100)));
+    let rests = || {
+        let text = told(&ground, &["info"]);
+        text.contains("no call until ").then_some(text)
+    };
+    let text = until("a rest", rests);
+    println!("{text}");
+    assert!(text.contains(" (a limit of the host or of a proxy, told by HTTP)"), "{text}");
+    held.signal("INT");
+    held.end();
+    assert!(kept(&ground, ":a:") > 0);
+    told(&ground, &["forget", "--all"]);
+    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:"), kept(&ground, ":token")), (0, 0, 0));
+    has(&rests().unwrap(), &["answers: 0; numbers that are being asked: 0", "no token"]);
+}
+
+#[test]
+fn one_app_is_forgotten_and_nothing_of_anybody_else() {
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    let mut runs = 0;
+    let mut calls = |key: &str| {
+        ground.api.change(|script| key.clone_into(&mut script.app_key));
+        let before = ground.api.ledger().calls().len();
+        runs += 1;
+        let mut command = ground.run(&format!("run{runs}"), &table(0, 10));
+        ended_well(&run(command.args(["--max-age", "1h"]).env("DINGTALK_APP_KEY", key)));
+        ground.api.ledger().calls().len() - before
+    };
+    assert_eq!((calls("one"), calls("other"), calls("one"), calls("other")), (10, 10, 0, 0));
+    let strange = ["dingmap:2:00:a:00", "dingmapped"];
+    for key in &strange {
+        ground.redis.call(&["SET", key, "of another version or program"]);
+    }
+    let forgot = |words: &[&str], count: u32| {
+        let text = told(&ground, &[&["forget"], words].concat());
+        assert!(text.contains(&format!("{count} answers were forgotten\n")), "{text}");
+    };
+    forgot(&["--app", "nobody"], 0);
+    forgot(&["--app", "one"], 10);
+    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":token")), (10, 1));
+    assert_eq!((calls("other"), calls("one")), (0, 10));
+    forgot(&["--all"], 20);
+    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":token")), (0, 0));
+    let text = told(&ground, &["info"]);
+    println!("{text}");
+    has(&text, &["1 key there is of another version of dingmap, which alone can tell and forget it"]);
+    for key in strange {
+        assert!(ground.redis.entries().iter().any(|entry| entry.key == key.as_bytes()), "{key}");
+    }
+}
+
+#[test]
+fn forgetting_while_runs_are_busy_costs_no_call_too_many() {
+    const ROWS: u32 = 80;
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    let mut runs = [0, 1].map(|run| Process::start(&mut ground.run(&format!("run{run}"), &table(run, ROWS))));
+    for calls in [10, 30, 50] {
+        ground.wait_for_calls(calls);
+        told(&ground, &["forget", "--all"]);
+    }
+    for run in &mut runs {
+        ended_well(&run.end());
+    }
+    assert_eq!([0, 1].map(|run| ground.rows(&format!("run{run}"), "found")), [ROWS as usize; 2]);
+    assert!(kept(&ground, ":a:") < ROWS as usize, "nothing was forgotten");
+    ground.never_over_the_rate();
+}
+
+#[test]
+fn the_file_is_meant_unless_a_server_is_typed() {
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    ended_well(&run(&mut ground.run("run", &table(0, 5))));
+    let (url, file) = (ground.redis.url(), ground.desk.path("run.redb"));
+    let settings = ground.desk.file("c.toml", format!("shared = '{url}'\n"));
+    let set = |command: &mut Command| {
+        run(command.env("DINGMAP_SHARED", &url).env("DINGMAP_STATE", &file).env("DINGMAP_WAIT", "1"))
+    };
+    let by_variable = set(dingmap().args(["state", "info"]));
+    let by_file = set(dingmap().args(["state", "info", "--config"]).arg(settings));
+    for ended in [by_variable, by_file] {
+        assert!(ended.stdout.contains("run.redb: version "), "{ended:?}");
+    }
+    let ended = set(dingmap().args(["state", "forget", "--all"]));
+    ended_well(&ended);
+    assert_eq!(kept(&ground, ":a:"), 5, "{}", ended.stderr);
+    let ended = set(&mut state(&url, &["info"]));
+    assert!(ended.stdout.contains("answers: 5;") && !ended.stdout.contains("run.redb"), "{ended:?}");
+}
+
+#[test]
+fn what_cannot_be_done_there_is_refused_with_a_reason() {
+    let Some(redis) = Redis::locked("opensesame") else { return };
+    let (url, desk) = (redis.url(), Desk::new());
+    let password = desk.file("password", "opensesame\n");
+    let password = password.to_str().unwrap();
+    let typed = url.replace("redis://", "redis://:opensesame@");
+    for (url, words, status, reason) in [
+        (&*url, &["info"][..], 5, "DINGMAP_SHARED_PASSWORD"),
+        (&url, &["info", "--shared-password-file", password], 0, ""),
+        (&typed, &["info"], 2, "DINGMAP_SHARED_PASSWORD"),
+        (&url, &["info", "--state", "x"], 2, "--state is about a state file"),
+        (&url, &["info", "--wait"], 2, "--wait is about a state file"),
+        (&url, &["forget", "--older-than", "1d"], 2, "encrypted"),
+        (&url, &["forget", "--app", "x", "--status", "found"], 2, "encrypted"),
+        (&url, &["forget", "--number", "-"], 2, "encrypted"),
+        (&url, &["forget"], 2, "--all"),
+        (&url, &["compact"], 2, "--shared"),
+        (&url, &["export"], 2, "--shared"),
+        ("http://127.0.0.1", &["info"], 2, "redis://"),
+        ("redis://127.0.0.1:1", &["info"], 1, "connection refused"),
+        ("redis://127.0.0.1:1", &["forget", "--all"], 1, "connection refused"),
+    ] {
+        let ended = run(&mut state(url, words));
+        assert_eq!(ended.status, Some(status), "{words:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(reason), "{words:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("opensesame"), "{}", ended.stderr);
+    }
+    assert_eq!(desk.names(), ["password"]);
+}
+
+#[test]
+fn nobody_waits_for_a_server_that_is_silent_and_a_signal_ends_even_that() {
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    ground.redis.pause();
+    let ended = run(&mut state(&ground.redis.url(), &["info"]));
+    assert!(ended.status == Some(1) && ended.stderr.contains("no answer in time"), "{ended:?}");
+    let mut waits = Process::start(&mut state(&ground.redis.url(), &["forget", "--all"]));
+    // From then on it hears signals, and has nothing to do but to wait.
+    until("a handler", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", waits.id())).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        (u64::from_str_radix(caught.trim(), 16).ok()? & 0b10 > 0).then_some(())
+    });
+    waits.signal("INT");
+    assert_eq!(waits.end().status, Some(130));
+}
