@@ -164,7 +164,7 @@ pub struct Elsewhere {
     /// Look at the server that runs share, and not at the file; only where it is typed
     ///
     /// DINGMAP_SHARED and the file of --config say where runs meet, and do not count here: without this flag it is the state file that is told or forgotten
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = None::<&str>)]
     pub shared: Option<SecretString>,
     /// How to be let in
     #[command(flatten)]

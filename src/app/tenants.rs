@@ -124,7 +124,7 @@ fn standing(tenant: &Tenant) -> Vec<String> {
     }
     let answers = grouped(tenant.answers);
     let claims = grouped(tenant.claims);
-    lines.push(tr!("answers: {answers}; numbers that are being asked: {claims}", answers, claims));
+    lines.push(tr!("answers: {answers}; numbers claimed: {claims}", answers, claims));
     lines.push(match tenant.token {
         Some(left) => tr!("a token for another {left}", left = rounded(left)),
         None => tr!("no token"),
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(lines[2], "  2 runs now, at 20 calls/s together, the lowest that any asks for");
         assert_eq!(lines[3], "  only 80% of the rate is used since the API complained");
         assert!(lines[4].starts_with("  no call until ") && lines[4].ends_with(" (the calls a minute)"));
-        assert_eq!(lines[5], "  answers: 12 345; numbers that are being asked: 7");
+        assert_eq!(lines[5], "  answers: 12 345; numbers claimed: 7");
         assert_eq!(lines[6], "  a token for another 1h 30m");
         assert_eq!(lines[7], "  all of it expires within 1day");
         assert_eq!(
@@ -170,7 +170,7 @@ mod tests {
             [
                 "app 0a1b, whose name is not there any more",
                 "  no run now",
-                "  answers: 1; numbers that are being asked: 0"
+                "  answers: 1; numbers claimed: 0"
             ]
         );
         assert_eq!(

@@ -36,7 +36,7 @@ pub struct Tenant {
     pub rest: Option<(Duration, Limit)>,
     /// How many answers are kept.
     pub answers: u64,
-    /// How many numbers a run asks for, or did when it was killed.
+    /// How many numbers a run has claimed; those of one that is not there any more keep nobody from asking.
     pub claims: u64,
     /// For how long a token is kept, where one is.
     pub token: Option<Duration>,

@@ -57,14 +57,14 @@ fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
     let calm = told(&ground, &["info"]);
     println!("{calm}");
     assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:"), kept(&ground, ":token")), (10, 0, 1));
-    has(&calm, &[&owner, "no run now", "answers: 10; numbers that are being asked: 0"]);
+    has(&calm, &[&owner, "no run now", "answers: 10; numbers claimed: 0"]);
     let mut busy = ground.run("busy", &table(1, HANGING));
     let mut busy = Process::start(busy.args(["--timeout", "2m", "--rate", "7"]));
     ground.wait_for_calls_of(1, HANGING as usize);
     let busily = told(&ground, &["info"]);
     println!("{busily}");
     assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:")), (10, HANGING as usize));
-    has(&busily, &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers that are being asked: 6"]);
+    has(&busily, &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers claimed: 6"]);
     for line in ["a token for another ", "all of it expires within "] {
         assert!(busily.lines().any(|other| other.trim().starts_with(line)), "{line}\n{busily}");
     }
@@ -98,7 +98,7 @@ fn a_rest_is_told_and_is_not_forgotten() {
     assert!(kept(&ground, ":a:") > 0);
     told(&ground, &["forget", "--all"]);
     assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:"), kept(&ground, ":token")), (0, 0, 0));
-    has(&rests().unwrap(), &["answers: 0; numbers that are being asked: 0", "no token"]);
+    has(&rests().unwrap(), &["answers: 0; numbers claimed: 0", "no token"]);
 }
 
 #[test]
