@@ -161,9 +161,9 @@ pub struct Door {
 /// What runs on several hosts share, for commands that look at it instead of the state file.
 #[derive(Args, Debug)]
 pub struct Elsewhere {
-    /// Look at the server that runs share, and not at the file; only where it is typed
+    /// The server that runs share, instead of the file
     ///
-    /// DINGMAP_SHARED and the file of --config say where runs meet, and do not count here: without this flag it is the state file that is told or forgotten
+    /// It has to be typed: DINGMAP_SHARED and the file of --config say where runs meet, and do not count here, so that without this flag it is the state file that is told or forgotten
     #[arg(long, value_name = "URL", help_heading = None::<&str>)]
     pub shared: Option<SecretString>,
     /// How to be let in
