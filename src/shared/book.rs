@@ -224,12 +224,13 @@ impl Book {
     pub(crate) fn is_eager(&self) -> bool {
         let (claims, slots) = self.lacks();
         let more = self.rest.is_none_or(|(until, _)| until <= Instant::now()) && (claims > 0 || slots);
-        more || !self.settled.is_empty() || !self.unused.is_empty() || self.met.is_some()
+        // Answers come along with the next word, and do not need one each.
+        more || self.settled.len() >= LOOK || !self.unused.is_empty() || self.met.is_some()
     }
 
-    /// Whether slots are held or wanted, so that the server should be heard of often.
+    /// Whether slots are held or wanted, or others may wait for an answer, so that the server should be heard of often.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.slots.is_empty() || !self.wants.is_empty()
+        !self.slots.is_empty() || !self.wants.is_empty() || !self.settled.is_empty()
     }
 
     /// So many slots this run may have at a time.
