@@ -28,6 +28,8 @@ use lateness::Lateness;
 /// Calls a second, of all runs together.
 const RATE: u32 = 20;
 const SECOND: Duration = Duration::from_secs(1);
+/// A machine that is not later than this disturbs nobody.
+const ON_TIME: Duration = Duration::from_millis(10);
 /// No machine may be an excuse for more.
 const LATEST: Duration = Duration::from_millis(100);
 
@@ -96,6 +98,17 @@ impl Ground {
         (0..2).for_each(|run| self.wait_for_calls_of(run, count));
     }
 
+    /// Sees that nearly all of the rate was used where so many calls could have been made. A call that misses its moment by
+    /// some milliseconds loses it, and a machine that is busy with other tests makes them miss it.
+    #[track_caller]
+    fn nearly_all_was_used(&self, made: usize, possible: f64) {
+        let late = self.lateness.worst();
+        let least = if late < ON_TIME { 97.0 } else { 85.0 };
+        let used = f64::from(u32::try_from(made).unwrap()) / possible * 100.0;
+        println!("{used:.1} % of the rate, of {least} %; {late:?} late");
+        assert!(used >= least, "{used:.1} % of the rate, {late:?} late");
+    }
+
     /// Sees that no second had more calls than the rate allows, over all runs and from the first call to the last. A call that
     /// was late on its way has the later ones closer behind it, by no more than it was late: where it left, and where its
     /// arrival was noted.
@@ -113,17 +126,6 @@ impl Ground {
         let most = ledger.most_in_window(second);
         assert!(most <= rate, "{most} calls in {second:?}");
     }
-}
-
-/// Which share of the rate was used, in percent: in all, and in the best five seconds, which other tests did not disturb.
-fn used(ledger: &Ledger) -> (f64, f64) {
-    let stretch = 5 * RATE as usize;
-    let share = |calls: &[Call]| {
-        let seconds = (calls[calls.len() - 1].at - calls[0].at).as_secs_f64();
-        100.0 * f64::from(u32::try_from(calls.len() - 1).unwrap()) / seconds / f64::from(RATE)
-    };
-    let best = ledger.calls().windows(stretch + 1).map(share).fold(0.0, f64::max);
-    (share(ledger.calls()), best)
 }
 
 /// A number of a run, which tells by whom it was asked for; the sandbox finds each.

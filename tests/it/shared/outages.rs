@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ground, SECOND, alone, calls_between, calls_of, sleep_until, table, used};
+use super::{Ground, RATE, SECOND, alone, calls_between, calls_of, sleep_until, table};
 use crate::harness::{run, unlimited};
 use crate::redis::cable::Cable;
 use crate::served::Process;
@@ -139,9 +139,7 @@ fn a_server_far_away_serves_and_one_too_far_away_is_waited_for() {
     cable.lengthen(Duration::from_millis(100));
     let ended = run(&mut ground.run_over(&cable.url(), "far", &table(0, 200)));
     assert_eq!((ended.status, ground.rows("far", "found")), (Some(0), 200), "{}", ended.stderr);
-    let (used, best) = used(&ground.api.ledger());
-    println!("{used:.1} % of the rate, {best:.1} % in the best five seconds");
-    assert!(best >= 97.0, "{best:.1} % of the rate");
+    ground.nearly_all_was_used(199, 199.0 / ground.api.ledger().share_of_rate(RATE.into()));
     let mut farther = Process::start(&mut ground.run_over(&cable.url(), "farther", &table(1, 60)));
     ground.wait_for_calls_of(1, 10);
     cable.lengthen(Duration::from_millis(1500));

@@ -2,14 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ground, RATE, SECOND, alone, calls_between, calls_of, first_line, sleep_until, table, used};
+use super::{Ground, RATE, SECOND, alone, calls_between, calls_of, first_line, sleep_until, table};
 use crate::harness::{run, unlimited};
 use crate::served::{Process, until};
-
-/// The least share of the rate that has to be used, in percent, and what a run by itself uses where other tests disturb it:
-/// what one run misses is another's, where there is another.
-const USED: u32 = 97;
-const DISTURBED: u32 = 80;
 
 #[test]
 fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
@@ -37,7 +32,8 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
         (0..RUNS).map(|run| calls_between(calls_of(&ledger, run), begin, end).count()).collect();
     println!("{made} of {most} calls in a minute: {shares:?}; {} token calls", ledger.token_calls().len());
     ground.never_over_the_rate();
-    assert!(made * 100 >= most * USED as usize, "{made} of {most}");
+    // What one of them misses on a busy machine is another's, so that the machine is no excuse here.
+    assert!(made * 100 >= most * 97, "{made} of {most}");
     let share = most / RUNS as usize;
     assert!(shares.iter().all(|made| made.abs_diff(share) * 5 <= share), "{shares:?}, {share} each");
     assert_eq!(ledger.token_calls().len(), 1);
@@ -50,10 +46,10 @@ fn a_run_that_is_alone_has_the_whole_quota() {
     let Some(ground) = Ground::new(unlimited()) else { return };
     let ended = run(&mut ground.run("run", &table(0, 300)));
     assert_eq!((ended.status, ground.rows("run", "found")), (Some(0), 300), "{}", ended.stderr);
-    let (used, best) = used(&ground.api.ledger());
-    println!("{used:.1} % of the rate, {best:.1} % in the best five seconds");
+    let ledger = ground.api.ledger();
+    // Between the first and the last call is one gap fewer.
+    ground.nearly_all_was_used(299, 299.0 / ledger.share_of_rate(RATE.into()));
     ground.never_over_the_rate();
-    assert!(best >= f64::from(USED) && used >= f64::from(DISTURBED), "{used:.1} %, {best:.1} %");
 }
 
 #[test]
