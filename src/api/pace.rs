@@ -178,6 +178,8 @@ impl Turns for Pace {
 
     fn answered(&mut self, _: Mobile, _: &Arc<Outcome>) {}
 
+    fn let_go(&mut self, _: Mobile) {}
+
     fn current(&self) -> Rate {
         Self::current(self)
     }

@@ -35,6 +35,9 @@ pub trait Turns: Debug + Send {
     /// A number that was called is settled.
     fn answered(&mut self, mobile: Mobile, outcome: &Arc<Outcome>);
 
+    /// A number is not called after all.
+    fn let_go(&mut self, mobile: Mobile);
+
     /// The calls a second that this run aims at now.
     fn current(&self) -> Rate;
 

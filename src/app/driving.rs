@@ -16,6 +16,7 @@ use crate::api::turns::Turns;
 use crate::app::board::Board;
 use crate::app::chronicle::Chronicle;
 use crate::app::exit::Signal;
+use crate::app::far_side::DingTalk;
 use crate::app::quota;
 use crate::app::signals::{Question, Signals};
 use crate::app::terminal::Terminal;
@@ -23,10 +24,12 @@ use crate::domain::report::Report;
 use crate::engine::ending::{End, Halt};
 use crate::engine::feed::{FeedError, Load};
 use crate::engine::pipeline::{self, Ends};
-use crate::engine::remote::DingTalk;
 use crate::engine::settings::Settings;
 use crate::shared::desk::{Part, Word};
 use crate::store::known::Known;
+
+/// So many remarks are kept for the account of a run.
+const REMARKS: usize = 30;
 
 /// What a run is driven with.
 pub struct Drive<'a> {
@@ -90,7 +93,10 @@ impl Drive<'_> {
                 (word, server) = heard(&mut part) => {
                     let remark = quota::told(server, &word);
                     terminal.say(&remark);
-                    remarks.push(remark);
+                    // A server that comes and goes has said enough.
+                    if remarks.len() < REMARKS {
+                        remarks.push(remark);
+                    }
                 }
                 _ = ticks.tick(), if period.is_some() => {
                     let glance = board.borrow_mut().glance();

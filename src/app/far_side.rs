@@ -1,17 +1,21 @@
 //! The API that a run calls and its address: DingTalk's, or those of a server of our own. Leaves what is called when to the
 //! engine, and where the credentials come from to `config`.
 
+use secrecy::SecretString;
 use tr::tr;
 
 use crate::api::client::Client;
+use crate::api::fault::Fault;
 use crate::api::http::Http;
-use crate::api::token::Issuer;
+use crate::api::http::Reply;
+use crate::api::token::{Grant, Issuer, NoToken, TokenCall};
 use crate::app::cli::Resolve;
 use crate::app::config::{self, Access};
 use crate::app::exit::{Exit, Failure};
 use crate::app::network;
 use crate::app::terminal::Terminal;
-use crate::engine::remote::DingTalk;
+use crate::domain::mobile::Mobile;
+use crate::engine::remote::Remote;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 use crate::shared::purse::Purse;
@@ -64,5 +68,42 @@ impl FarSide {
         };
         let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
         Ok(Self { remote, address, endpoint, server })
+    }
+}
+
+/// DingTalk over HTTP.
+#[derive(Debug)]
+pub struct DingTalk {
+    /// The lookups.
+    pub client: Client,
+    /// The tokens.
+    pub issuer: Issuer,
+    /// Where runs that share a quota keep their token.
+    pub purse: Option<Purse>,
+}
+
+impl Remote for DingTalk {
+    async fn lookup(&self, mobile: Mobile, token: &SecretString) -> Result<Reply, Fault> {
+        self.client.lookup(mobile, token).await
+    }
+
+    async fn token(&self, call: TokenCall) -> Result<Grant, NoToken> {
+        let Some(purse) = self.purse.as_ref().filter(|_| self.issuer.renews()) else {
+            return self.issuer.fetch(call).await;
+        };
+        let granted = purse.token(|| self.issuer.fetch(call)).await;
+        granted.inspect(|grant| self.issuer.took(grant))
+    }
+
+    fn token_calls(&self) -> u64 {
+        self.issuer.calls()
+    }
+
+    fn renews(&self) -> bool {
+        self.issuer.renews()
+    }
+
+    fn hide(&self, text: String) -> String {
+        self.issuer.hide(text)
     }
 }

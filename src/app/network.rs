@@ -125,7 +125,9 @@ pub fn named(endpoint: &Url, route: &Route) -> String {
 /// What messages call the server that is given by this address; none where that is no URL.
 #[must_use]
 pub fn shared(given: &SecretString) -> Option<String> {
-    Url::parse(given.expose_secret().trim()).ok().map(|url| bare(&url))
+    // One without a host cannot be told from one that is nothing but a password.
+    let url = Url::parse(given.expose_secret().trim()).ok().filter(|url| !url.cannot_be_a_base());
+    url.map(|url| bare(&url))
 }
 
 /// An address without user, password and anything else that could be a secret.

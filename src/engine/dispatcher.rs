@@ -16,7 +16,7 @@ use crate::api::turns::Turns;
 use crate::domain::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::report::Report;
-use crate::domain::verdict::Hold;
+use crate::domain::verdict::{Hold, Limit};
 use crate::engine::choice::{self, By, Next, Told, leads_on};
 use crate::engine::ending::End;
 use crate::engine::event::Event;
@@ -223,7 +223,9 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         if rest.begins || rest.prolongs {
             (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
         }
-        if self.holds.total() > self.settings.patience {
+        // The API names an end, while nobody knows how long a server will be silent.
+        let held = if rest.cause == Limit::Shared { self.holds.passed() } else { self.holds.total() };
+        if held > self.settings.patience {
             let left = rest.until.saturating_duration_since(Instant::now());
             self.holds.cut_short();
             self.finish_early(End::PatienceUsedUp { cause: rest.cause, left });

@@ -145,6 +145,13 @@ impl Holds {
         self.by_limit().1.iter().sum()
     }
 
+    /// How long the run was held so far, without what is left of the hold that is on.
+    #[must_use]
+    pub fn passed(&self) -> Duration {
+        let left = self.current.map(|current| current.until.saturating_duration_since(Instant::now()));
+        self.total().saturating_sub(left.unwrap_or_default())
+    }
+
     /// How often and how long it was held, by the limit that held longest in each, with the hold that is on.
     #[must_use]
     pub fn by_limit(&self) -> ByLimit {

@@ -39,7 +39,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
             self.finish_early(End::StateLost(lost));
         }
         if self.end.is_some() {
-            return;
+            return self.want_nothing();
         }
         // Before anything that may have to be waited for, since no call can follow.
         let open = !self.ready.is_empty() || !self.later.is_empty();
@@ -47,7 +47,7 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
             return self.finish_early(End::CallsUsedUp);
         }
         if self.ready.is_empty() {
-            return;
+            return self.want_nothing();
         }
         match self.turns.rest() {
             Some((until, cause)) => {
@@ -93,6 +93,14 @@ impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
             if self.calls.len() >= self.settings.workers || !self.call(place) {
                 return;
             }
+        }
+    }
+
+    /// No number comes next, for now or for good; what waits for its turn at the end of a run is somebody else's to ask.
+    fn want_nothing(&mut self) {
+        self.turns.expect(&mut std::iter::empty(), 0);
+        for lookup in self.ready.iter().filter(|_| self.end.is_some()) {
+            self.turns.let_go(lookup.mobile());
         }
     }
 

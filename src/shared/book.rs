@@ -18,6 +18,8 @@ use crate::shared::link::Silence;
 use crate::shared::talk::{How, Reply, Request, Told};
 use crate::shared::vault::{Given, Vault};
 
+/// After so long without a word the server takes a run for gone, and its claims for free (`turn.lua`).
+const LEASE: Duration = Duration::from_secs(5);
 /// How many of the next numbers are looked at: known ones need no slot, and come through together.
 const LOOK: usize = 128;
 /// How much later than its slot a call may leave. What is later is given back, since the calls of all runs together keep
@@ -28,6 +30,8 @@ const LATE: Duration = Duration::from_millis(8);
 const AHEAD: Duration = Duration::from_millis(250);
 /// How long one word to a server that is silent takes at most, until that is certain.
 const TRY: Duration = Duration::from_secs(4);
+/// So many of them are told in one word at most.
+const TOLD: usize = 256;
 /// Settled numbers that wait for the server to take them; more than that are kept here alone.
 const WAITING: usize = 10_000;
 
@@ -54,6 +58,8 @@ pub(crate) struct Book {
     heard: Instant,
     /// How long that took.
     way: Duration,
+    /// Whether the server's clock was set, which it has not been told.
+    stepped: bool,
     /// The last reply; none before the first.
     last: Option<Reply>,
     pub(crate) silence: Option<Silence>,
@@ -105,6 +111,7 @@ impl Book {
             clock: Clock::default(),
             heard: now,
             way: Duration::ZERO,
+            stepped: false,
             last: None,
             silence: None,
             hush: now,
@@ -201,8 +208,7 @@ impl Book {
         if let Some(alone) = self.alone.as_mut().filter(|_| begins && cause == Limit::App) {
             alone.slow_down();
         }
-        let cut = begins && cause == Limit::App;
-        let cut = cut || self.met.is_some_and(|(_, _, cut)| cut);
+        let cut = (begins && cause == Limit::App) || self.met.is_some_and(|(_, _, cut)| cut);
         self.met = Some((until, cause, cut));
         self.unused.extend(self.slots.drain(..));
     }
@@ -210,8 +216,23 @@ impl Book {
     /// A number that was called has its answer, given now in milliseconds since 1970 where that is one for all.
     pub(crate) fn answered(&mut self, mobile: Mobile, answer: Option<Given>) {
         self.numbers.remove(&mobile);
+        self.wants.retain(|next| *next != mobile);
         if self.settled.len() < WAITING {
             self.settled.push_back((mobile, answer));
+        }
+    }
+
+    /// A number is not called after all: whoever wants it may.
+    pub(crate) fn let_go(&mut self, mobile: Mobile) {
+        if matches!(self.numbers.remove(&mobile), Some(Number::Claimed)) {
+            self.answered(mobile, None);
+        }
+    }
+
+    /// The run begins now: what others were told before is as old as it is.
+    pub(crate) fn begin(&mut self) {
+        if let Some(now) = self.now() {
+            self.vault.began(now);
         }
     }
 
@@ -281,13 +302,16 @@ impl Book {
             looks.push((self.vault.digest(*mobile), how));
         }
         let met = self.met.map(|(until, cause, cut)| (until.saturating_duration_since(now), cause, cut));
-        let settled = self.settled.iter().map(|(mobile, answer)| self.vault.close(*mobile, answer.as_ref()));
+        let settled = self.settled.iter().take(TOLD);
+        let settled = settled.map(|(mobile, answer)| self.vault.close(*mobile, answer.as_ref()));
         let held = self.slots.len();
         let due = i64::try_from(claimed).unwrap_or(0) - i64::try_from(held).unwrap_or(0);
         let most = if self.room == 0 || quiet { 0 } else { most.saturating_sub(held) };
         let request = Request {
             asked: self.asked.per_second().unwrap_or(0.0),
             keep: self.vault.keep(),
+            stepped: self.stepped,
+            way: self.way,
             rest: met.filter(|(rest, ..)| !rest.is_zero()),
             unused: self.unused.clone(),
             settled: settled.collect(),
@@ -302,18 +326,31 @@ impl Book {
     pub(crate) fn fold(&mut self, said: &Said, reply: &Reply, sent: Instant, received: Instant) {
         let steady = self.clock.learn(reply.now, sent, received);
         let same = self.last.as_ref().is_none_or(|last| last.open == reply.open);
+        self.stepped = !steady || (self.stepped && !said.request.stepped);
         if !steady || !same {
             // What was promised before is not remembered there.
             self.slots.clear();
         }
+        if !same || sent.saturating_duration_since(self.heard) > LEASE {
+            // Neither is what was claimed, save for the calls that are under way, which nobody can take back.
+            let (wants, numbers) = (&self.wants, &mut self.numbers);
+            numbers.retain(|mobile, number| !matches!(number, Number::Claimed) || !wants.contains(mobile));
+        }
         (self.heard, self.way, self.silence, self.alone) = (sent, received - sent, None, None);
-        self.vault.began(reply.now / 1000);
+        if self.last.is_none() {
+            self.vault.began(reply.now / 1000);
+        }
         self.unused.drain(..said.request.unused.len().min(self.unused.len()));
         self.settled.drain(..said.request.settled.len().min(self.settled.len()));
         if self.met == said.met {
             self.met = None;
         }
-        self.rest = reply.rest.map(|(rest, cause)| (received + rest, cause));
+        // A server that remembers nothing does not know of a rest any more.
+        let forgotten = self.rest.filter(|(until, _)| !same && *until > received);
+        if let Some((until, cause)) = forgotten {
+            self.met.get_or_insert((until, cause, false));
+        }
+        self.rest = reply.rest.map(|(rest, cause)| (received + rest, cause)).or(forgotten);
         for (mobile, told) in said.looked.iter().zip(&reply.told) {
             let before = self.numbers.remove(mobile);
             let number = match told {
@@ -345,7 +382,9 @@ impl Book {
         self.hush = Instant::now() + pause + TRY;
         self.slots.clear();
         if self.optional && self.alone.is_none() {
-            self.alone = Some(Pace::new(self.current()));
+            // A pace allows the calls of a rate rounded up in any second, and all runs together no more than theirs.
+            let part = self.current().per_second().map(|part| if part < 1.0 { part } else { part.floor() });
+            self.alone = Some(Pace::new(part.map_or(Rate::UNLIMITED, Rate::of)));
         }
     }
 

@@ -60,8 +60,10 @@ impl Clock {
             return true;
         };
         let steady = best.contradicts(new) <= 0.0;
-        let old = received.saturating_duration_since(best.received) > GOOD;
-        if !steady || old || new.width() <= best.width() {
+        let age = received.saturating_duration_since(best.received);
+        // One that took much longer tells less than an old one, for a while.
+        let old = age > GOOD && new.width() <= best.width() * 2 + Duration::from_millis(1);
+        if !steady || old || age > GOOD * 10 || new.width() <= best.width() {
             self.0 = Some(new);
         }
         steady
@@ -105,8 +107,13 @@ mod tests {
         assert!(clock.learn(1_200_000, start + 190 * MS, start + 230 * MS));
         assert_eq!(clock.here(1_100_000), Some(start + 102 * MS), "a slower one tells less");
         let later = start + Duration::from_mins(2);
-        assert!(clock.learn(121_000_000, later - 5 * MS, later + 5 * MS));
-        assert_eq!(clock.here(121_000_000), Some(later), "an old one tells less, too");
+        assert!(clock.learn(121_000_000, later - 4 * MS, later + 4 * MS));
+        assert!(clock.learn(241_000_000, later + 119_900 * MS, later + 120_100 * MS));
+        assert_eq!(
+            clock.here(121_000_000),
+            Some(later),
+            "an old one tells less, too, save than one that took far longer"
+        );
     }
 
     #[test]

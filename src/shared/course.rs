@@ -249,3 +249,33 @@ async fn what_is_settled_is_told_until_it_is_heard_and_nothing_but_answers_is_ke
     course.answer(&said, None, &[], vec![]);
     assert_eq!(course.book.request(false).request.settled.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_remembers_nothing_is_told_of_the_rest_and_asked_for_the_claims_anew() {
+    let mut course = Course::new("20", ask_anew(), false);
+    let said = course.expect(0..2, 16);
+    let rest = Duration::from_mins(5);
+    course.answer(&said, Some((rest, Limit::Address)), &[], vec![Told::Claimed; 2]);
+    assert_eq!(course.book.stand(number(0)), Stand::Open);
+    assert_eq!(course.book.request(false).request.rest, None, "others met it, and it is known there");
+    course.open = 8;
+    let said = course.book.request(false);
+    course.answer(&said, None, &[], vec![]);
+    assert_eq!(course.book.stand(number(0)), Stand::Unclear);
+    assert_eq!(course.book.request(false).request.rest, Some((rest, Limit::Address, false)));
+    assert_eq!(course.book.rest(), Some((Instant::now() + rest, Limit::Address)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_that_is_not_called_after_all_is_free_for_others() {
+    let mut course = Course::new("20", ask_anew(), false);
+    let said = course.expect(0..2, 16);
+    course.answer(&said, None, &[], vec![Told::Claimed; 2]);
+    course.book.answered(number(0), None);
+    let claimed = course.book.request(false).request;
+    assert!(claimed.looks.is_empty(), "one that has its answer is not claimed once more");
+    course.expect(0..0, 0);
+    course.book.let_go(number(1));
+    course.book.let_go(number(1));
+    assert_eq!(course.book.request(false).request.settled.len(), 2);
+}

@@ -106,7 +106,8 @@ pub(crate) async fn greet(book: &mut Book, talk: &Talk, link: &Link) -> Result<(
 }
 
 /// Begins to take part.
-pub(crate) fn open(book: Book, talk: Talk, link: Arc<Link>) -> (Desk, Part) {
+pub(crate) fn open(mut book: Book, talk: Talk, link: Arc<Link>) -> (Desk, Part) {
+    book.begin();
     let common = Arc::new(Common {
         book: Mutex::new(book),
         work: Notify::new(),
@@ -247,6 +248,11 @@ impl Turns for Desk {
         let answer = definitive(outcome.status).then(|| (Arc::clone(outcome), now()));
         book.answered(mobile, answer);
         self.0.urge(&book);
+    }
+
+    fn let_go(&mut self, mobile: Mobile) {
+        let mut book = self.0.book();
+        book.let_go(mobile);
     }
 
     fn current(&self) -> Rate {

@@ -88,6 +88,7 @@ impl Silence {
             ErrorKind::Parse => (tr!("what answers there is no Redis or Valkey server"), Kind::Unfit),
             _ => match refusal.as_ref().map(ServerError::code) {
                 Some("NOAUTH" | "WRONGPASS") => return Self::denied(),
+                Some("WRONGTYPE") => (tr!("a key of dingmap has a value of another program"), Kind::Unfit),
                 Some("OOM") => (tr!("it is out of memory"), Kind::Passing),
                 _ if said().contains("DB index") => (tr!("it has no database of that number"), Kind::Unfit),
                 _ => (said(), Kind::Passing),

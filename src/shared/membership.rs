@@ -57,7 +57,8 @@ pub fn place(scope: &Scope) -> String {
         .and("endpoint", scope.endpoint.as_bytes())
         .and("app", scope.app.as_bytes())
         .to_string();
-    print.get(..PLACE).unwrap_or_default().to_owned()
+    // In a cluster all keys with the same word in braces lie on one node, which a script needs.
+    format!("{{{}}}", print.get(..PLACE).unwrap_or_default())
 }
 
 impl Membership {

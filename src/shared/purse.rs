@@ -9,9 +9,10 @@ use std::time::Duration;
 use redis::Pipeline;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::sleep;
+use tr::tr;
 
 use crate::api::token::{Grant, NoToken};
-use crate::shared::link::{Link, Silence};
+use crate::shared::link::{Kind, Link, Silence};
 use crate::shared::seal::Seal;
 use crate::shared::talk::PREFIX;
 
@@ -22,6 +23,11 @@ const FETCH: Duration = Duration::from_secs(12);
 /// A server that is silent is asked again after this long.
 const SILENT: Duration = Duration::from_millis(500);
 
+/// How much stands before a token: sixteen digits by which one fetch is told from another.
+const TICKET: usize = 16;
+/// Takes a mark away where it is that of the run which asks.
+const UNMARK: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0";
+
 /// Where the token is kept, as one run sees it.
 pub struct Purse {
     link: Arc<Link>,
@@ -31,7 +37,7 @@ pub struct Purse {
     run: String,
     /// Whether the run fetches one for itself where the server is silent.
     optional: bool,
-    /// The token that this run was given last.
+    /// The token that this run was given last, with its ticket.
     last: Mutex<Option<SecretString>>,
 }
 
@@ -60,24 +66,27 @@ impl Purse {
     {
         loop {
             match self.kept().await {
-                Ok(Some(grant)) => return Ok(self.given(grant)),
+                Ok(Some(grant)) => return Ok(grant),
                 Ok(None) => break,
                 Err(_) if self.optional => return fetch().await,
+                Err(Silence { what, kind: Kind::Unfit | Kind::Denied }) => {
+                    let reason = tr!("the shared server: {what}", what);
+                    return Err(NoToken::Transient { reason, answered: true });
+                }
                 // Whoever waits for the token knows from elsewhere that the server is silent, and for how long to wait.
                 Err(_) => sleep(SILENT).await,
             }
         }
         let fetched = fetch().await;
-        let text = fetched.as_ref().ok().and_then(|grant| self.text(grant));
         let mut commands = Pipeline::new();
-        let [token, fetching] = &self.keys;
-        if let Some((sealed, fresh_for)) = text {
+        if let Some((sealed, fresh_for)) = fetched.as_ref().ok().and_then(|grant| self.sealed(grant)) {
+            let [token, _] = &self.keys;
             commands.cmd("SET").arg(token).arg(sealed).arg("PX").arg(fresh_for.max(1)).ignore();
         }
-        commands.cmd("DEL").arg(fetching).ignore();
+        self.unmark(&mut commands);
         // Where that fails the others fetch one for themselves once this one's time is over.
         let _ = self.link.ask::<()>(&commands).await;
-        fetched.map(|grant| self.given(grant))
+        fetched
     }
 
     /// The token that is kept, once there is another than this run had; none where it is this run that has to fetch one.
@@ -96,11 +105,13 @@ impl Purse {
             if let (Some(text), Ok(left @ 1..)) = (kept, u64::try_from(left)) {
                 if mine.is_some() {
                     let mut commands = Pipeline::new();
-                    commands.cmd("DEL").arg(fetching).ignore();
+                    self.unmark(&mut commands);
                     self.link.ask::<()>(&commands).await?;
                 }
                 let fresh_for = Some(Duration::from_millis(left));
-                return Ok(Some(Grant { token: text.into(), fresh_for }));
+                let token = text.get(TICKET..).unwrap_or_default().into();
+                self.had(text);
+                return Ok(Some(Grant { token, fresh_for }));
             }
             if mine.is_some() {
                 return Ok(None);
@@ -109,20 +120,29 @@ impl Purse {
         }
     }
 
+    /// Takes this run's mark away, and no other's.
+    fn unmark(&self, commands: &mut Pipeline) {
+        let [_, fetching] = &self.keys;
+        commands.cmd("EVAL").arg(UNMARK).arg(1).arg(fetching).arg(&self.run).ignore();
+    }
+
     fn is_other(&self, text: &str) -> bool {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().is_none_or(|last| last.expose_secret() != text)
     }
 
-    fn given(&self, grant: Grant) -> Grant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(grant.token.clone());
-        grant
+    fn had(&self, text: String) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.into());
     }
 
-    /// The token sealed, and for how many milliseconds it is fresh.
-    fn text(&self, grant: &Grant) -> Option<(Vec<u8>, u64)> {
+    /// The token sealed, and for how many milliseconds it is fresh. In front of it stands another ticket each time, since the API
+    /// may give the same token again, with a longer life.
+    fn sealed(&self, grant: &Grant) -> Option<(Vec<u8>, u64)> {
         let fresh_for = u64::try_from(grant.fresh_for?.as_millis()).ok()?;
+        let text = format!("{:016x}{}", fastrand::u64(..), grant.token.expose_secret());
         let [token, _] = &self.keys;
-        Some((self.seal.close(token, grant.token.expose_secret().into())?, fresh_for))
+        let sealed = self.seal.close(token, text.clone().into_bytes())?;
+        self.had(text);
+        Some((sealed, fresh_for))
     }
 }

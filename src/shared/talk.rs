@@ -22,6 +22,10 @@ pub struct Request {
     pub asked: f64,
     /// How long answers are kept.
     pub keep: Duration,
+    /// Whether the server's clock was seen to have been set, so that what it promised lies elsewhere now.
+    pub stepped: bool,
+    /// How long the last word and its reply took.
+    pub way: Duration,
     /// For how long all calls rest by an answer that this run met, why, and whether the pace was too fast.
     pub rest: Option<(Duration, Limit, bool)>,
     /// Slots that went by unused, in the server's microseconds.
@@ -150,6 +154,8 @@ impl Talk {
         say(request.asked.to_string());
         say(request.keep.as_millis().to_string());
         say(CLAIM.as_millis().to_string());
+        say(u8::from(request.stepped).to_string());
+        say(request.way.as_micros().to_string());
         let (rest, cause, cut) = request.rest.unwrap_or((Duration::ZERO, Limit::Other, false));
         say(rest.as_micros().to_string());
         say(limit(cause).to_owned());

@@ -23,20 +23,25 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local run, server, endpoint, app, asked = arg(), arg(), arg(), arg(), number()
+local run, server, endpoint, app, said = arg(), arg(), arg(), arg(), arg()
+local asked = tonumber(said)
 local keep, lease = number(), number()
 
 -- Who is there. The first write, so that a server without memory refuses before anything is changed.
-local known = redis.call('HMGET', KEYS[1], 'server', 'last', 'open', 'tat', 'hold', 'cause', 'share', 'changed')
-local last, open, tat = tonumber(known[2]), tonumber(known[3]) or 0, tonumber(known[4]) or 0
+local known = redis.call('HMGET', KEYS[1], 'server', 'last', 'open', 'slot', 'hold', 'cause', 'share', 'changed')
+local last, open, before = tonumber(known[2]), tonumber(known[3]) or 0, tonumber(known[4]) or 0
 local hold, cause = tonumber(known[5]) or 0, known[6] or ''
-local share, changed = tonumber(known[7]) or 1, tonumber(known[8]) or 0
+local share, changed = tonumber(known[7]) or 1, math.min(tonumber(known[8]) or 0, now)
 local others, least, alive = 0, asked, {}
 local all = redis.call('HGETALL', KEYS[3])
-redis.call('HSET', KEYS[3], run, whole(now) .. ' ' .. asked)
+redis.call('HSET', KEYS[3], run, whole(now) .. ' ' .. said)
 local registered = #all > 0
 for i = 1, #all, 2 do
   local seen, rate = string.match(all[i + 1], '^(%S+) (%S+)$')
+  if tonumber(seen) > now then
+    -- The clock was set back: from now on it counts as heard of now.
+    redis.call('HSET', KEYS[3], all[i], whole(now) .. ' ' .. rate)
+  end
   if all[i] == run then
     -- Counted below.
   elseif tonumber(seen) < now - LEASE then
@@ -52,14 +57,15 @@ alive[run] = true
 
 -- What was promised before may still be used where this state is new, or the server or its clock another one, or where nobody
 -- was heard of for so long that all may have thought it lost: nothing is promised until that is over.
-local strange = known[1] ~= server or not last or now < last
+local stepped, way = arg() == '1', number()
+local strange = known[1] ~= server or not last or now < last or stepped
 if strange or (registered and now - last > CONFIRMED) then
   open = now + QUIET
-  tat = 0
+  before = 0
   redis.call('DEL', KEYS[2])
 end
--- A clock that was set back leaves no moment so far in the future that nobody could have named it.
-if strange and last and now < last then hold = 0 end
+-- A rest lasts as long by a clock that was set back.
+if last and now < last and hold > 0 then hold = hold - (last - now) end
 
 -- A limit that this run met.
 local rest, why, cut = number(), arg(), arg()
@@ -130,22 +136,23 @@ if least > 0 and rate <= EXACT and wanted > 0 then
   recent = redis.call('LRANGE', KEYS[2], -count, -1)
 end
 for _ = 1, wanted do
-  local slot = math.max(now, open)
+  -- Not before the run can have heard of it.
+  local slot = math.max(now + way, open)
   if least > 0 then
-    slot = math.max(slot, tat)
+    slot = math.max(slot, before + spacing)
     if rate <= EXACT then
-      local before = recent[#recent + 1 - count]
-      if before then slot = math.max(slot, before + count * (1000000 + GUARD) / rate) end
+      local first = recent[#recent + 1 - count]
+      if first then slot = math.max(slot, first + count * (1000000 + GUARD) / rate) end
       recent[#recent + 1] = whole(slot)
       redis.call('RPUSH', KEYS[2], whole(slot))
     end
-    tat = slot + spacing
+    before = slot
   end
   slots[#slots + 1] = whole(slot)
 end
 redis.call('LTRIM', KEYS[2], -EXACT, -1)
 
-redis.call('HSET', KEYS[1], 'server', server, 'last', whole(now), 'open', whole(open), 'tat', whole(tat), 'hold', whole(hold),
+redis.call('HSET', KEYS[1], 'server', server, 'last', whole(now), 'open', whole(open), 'slot', whole(before), 'hold', whole(hold),
   'cause', cause, 'share', share, 'changed', whole(changed), 'endpoint', endpoint, 'app', app)
 -- No longer than anything that is remembered here is of use, and as long as any answer, so that its owner's name is there.
 local expiry = keep + math.max(hold - now, 0) / 1000 + (least > 0 and 2000 / least or 0)
@@ -153,4 +160,4 @@ expiry = math.max(expiry, redis.call('PTTL', KEYS[1]))
 for i = 1, 3 do
   redis.call('PEXPIRE', KEYS[i], whole(expiry))
 end
-return { whole(now), whole(open), whole(math.max(hold - now, 0)), cause, others, tostring(least), tostring(share), slots, told }
+return { whole(now), whole(open), whole(math.max(hold - now, 0)), cause, others, string.format('%.17g', least), string.format('%.17g', share), slots, told }

@@ -43,9 +43,9 @@ impl Vault {
         self.ages.any.max(KEEP)
     }
 
-    /// The run has begun; only the first time counts.
+    /// The run has begun.
     pub(crate) fn began(&mut self, now: u64) {
-        self.since.get_or_insert(now);
+        self.since = Some(now);
     }
 
     /// Answers given before these moments are too old, any and those that name nobody; in milliseconds since 1970. None is

@@ -153,3 +153,34 @@ fn a_server_far_away_serves_and_one_too_far_away_is_waited_for() {
     assert_eq!((ended.status, ground.rows("farther", "found")), (Some(0), 60), "{}", ended.stderr);
     ground.never_over_the_rate();
 }
+
+#[test]
+fn a_server_far_away_serves_one_call_at_a_time_and_any_rate() {
+    let Some(ground) = Ground::new(unlimited()) else { return };
+    let cable = Cable::new(ground.redis.address());
+    cable.lengthen(Duration::from_millis(120));
+    for (name, flags) in [("single", ["--workers", "1"]), ("unlimited", ["--rate", "unlimited"])] {
+        let mut command = ground.run_over(&cable.url(), name, &table(0, 20));
+        let ended = run(command.args(flags));
+        assert_eq!((ended.status, ground.rows(name, "found")), (Some(0), 20), "{name}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_was_claimed_is_claimed_anew_where_a_server_forgot_it() {
+    let Some(mut ground) = Ground::new(unlimited()) else { return };
+    let mut runs = ["one", "other"].map(|name| Process::start(&mut ground.run(name, &table(0, ROWS))));
+    ground.wait_for_calls_of(0, 15);
+    ground.redis.kill();
+    ground.redis.start_anew();
+    for (run, name) in runs.iter_mut().zip(["one", "other"]) {
+        let ended = run.end();
+        assert_eq!((ended.status, ground.rows(name, "found")), (Some(0), ROWS as usize), "{}", ended.stderr);
+    }
+    let ledger = ground.api.ledger();
+    let twice = ledger.calls().len() - ledger.distinct();
+    // What each had its answer for, and could not leave there any more, the other asks; and a call that was under way.
+    println!("{twice} numbers asked twice");
+    assert!(twice <= 20, "{twice} of {ROWS}");
+    ground.never_over_the_rate();
+}
