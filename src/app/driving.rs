@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tr::tr;
 
-use crate::api::rate::Rate;
 use crate::api::turns::Turns;
 use crate::app::board::Board;
 use crate::app::chronicle::Chronicle;
@@ -37,8 +36,6 @@ pub struct Drive<'a> {
     pub terminal: &'a Terminal,
     /// The rows of the input, where they were counted.
     pub total: Option<u64>,
-    /// The rate that was asked for.
-    pub rate: Rate,
     /// What bounds it.
     pub bounds: Settings,
     /// Where its turns come from.
@@ -60,8 +57,8 @@ impl Drive<'_> {
         question: &mut Question,
         chronicle: &mut Chronicle,
     ) -> (Report, Option<Result<End, FeedError>>, Option<Signal>) {
-        let Self { terminal, total, rate, bounds, turns, mut part, remarks } = self;
-        let board = RefCell::new(Board::new(total, rate));
+        let Self { terminal, total, bounds, turns, mut part, remarks } = self;
+        let board = RefCell::new(Board::new(total, turns.current()));
         let (halt, halted) = watch::channel(Halt::No);
         let announce = |event: &_| {
             board.borrow_mut().observe(event);
@@ -109,7 +106,12 @@ impl Drive<'_> {
             }
         };
         if let Some((part, _)) = part.filter(|_| !at_once) {
-            part.leave().await;
+            // Whoever signals once more does not wait for what others may miss.
+            tokio::select! {
+                biased;
+                _ = signals.next() => {}
+                () = part.leave() => {}
+            }
         }
         (report, Some(ended).filter(|_| !at_once), signalled)
     }

@@ -56,6 +56,9 @@ pub fn server(
             forms = forms()
         )));
     }
+    if url.query().is_some() && url.scheme() != "unix" {
+        return Err(wrong(&tr!("there is something behind a '?' in it; {forms}", forms = forms())));
+    }
     if url.fragment().is_some() {
         return Err(wrong(&tr!("there is something behind a '#' in it; {forms}", forms = forms())));
     }
@@ -236,9 +239,14 @@ mod tests {
 
     #[test]
     fn others_are_refused_without_being_repeated() {
-        for url in
-            ["h:geheim", "http://u:geheim@h", "redis://u:geheim@h/x", "redis://u:geheim@", "redis://h#geheim"]
-        {
+        for url in [
+            "h:geheim",
+            "http://u:geheim@h",
+            "redis://u:geheim@h/x",
+            "redis://u:geheim@",
+            "redis://h?db=geheim",
+            "redis://h#geheim",
+        ] {
             let failure = tried(&["--shared", url], &[]).unwrap_err();
             let told = failure.error.to_string();
             assert!(failure.exit == Exit::Usage && told.starts_with("--shared: "), "{told}");

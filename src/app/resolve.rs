@@ -260,8 +260,7 @@ impl Run<'_> {
             None => (Box::new(Pace::new(rate)), None),
         };
         let (terminal, total, bounds) = (self.terminal, self.total, self.bounds.clone());
-        let drive =
-            Drive { terminal, total, rate, bounds, turns, part, remarks: &mut self.account.story.remarks };
+        let drive = Drive { terminal, total, bounds, turns, part, remarks: &mut self.account.story.remarks };
         let driven = drive.to_its_end(remote, &mut known, ends, signals, question, &mut chronicle);
         let (report, ended, signalled) = Box::pin(driven).await;
         self.account.story.course = chronicle.close();

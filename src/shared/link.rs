@@ -90,6 +90,13 @@ impl Silence {
                 Some("NOAUTH" | "WRONGPASS") => return Self::denied(),
                 Some("WRONGTYPE") => (tr!("a key of dingmap has a value of another program"), Kind::Unfit),
                 Some("OOM") => (tr!("it is out of memory"), Kind::Passing),
+                _ if said().contains("certificate") => (
+                    tr!(
+                        "its certificate is not trusted ({cause}); --shared-ca-file names whom to trust",
+                        cause = said()
+                    ),
+                    Kind::Unfit,
+                ),
                 _ if said().contains("DB index") => (tr!("it has no database of that number"), Kind::Unfit),
                 _ => (said(), Kind::Passing),
             },
