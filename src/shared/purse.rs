@@ -26,7 +26,7 @@ const SILENT: Duration = Duration::from_millis(500);
 /// How much stands before a token: sixteen digits by which one fetch is told from another.
 const TICKET: usize = 16;
 /// Takes a mark away where it is that of the run which asks.
-const UNMARK: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0";
+const UNMARK: &str = include_str!("unmark.lua");
 
 /// Where the token is kept, as one run sees it.
 pub struct Purse {
