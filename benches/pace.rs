@@ -28,7 +28,10 @@ fn main() {
     if rates.is_empty() {
         rates = vec![20.0, 60.0, 1000.0];
     }
-    println!("{:>8} {:<8} {:>8} {:>8} {:>16} {:>9}", "rate", "", "calls", "share", "most in 1 s", "");
+    println!(
+        "{:>8} {:<8} {:>8} {:>8} {:>16} {:>9}",
+        "rate", "", "calls", "share", "most in 1 s", ""
+    );
     for rate in rates {
         measure(rate, seconds, Course::Steady);
         // Slower runs have rests of this length between any two calls.
@@ -66,7 +69,8 @@ const REST: Duration = Duration::from_secs(3);
 /// One run: 5 % of the numbers answer -1 twice, replies take 5 to 300 ms. The second after the start, or after the rest,
 /// is left out of the share, and nothing is left out of the windows.
 fn measure(rate: f64, seconds: f64, course: Course) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let count = whole(rate * seconds).max(20);
     let mut script = Script {
         limit: None,
@@ -88,7 +92,16 @@ fn measure(rate: f64, seconds: f64, course: Course) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dingmap"))
         .arg("resolve")
         .arg(input.path())
-        .args(["-o", "/dev/null", "--no-state", "-j", "512", "--quiet", "--rate", &rate.to_string()])
+        .args([
+            "-o",
+            "/dev/null",
+            "--no-state",
+            "-j",
+            "512",
+            "--quiet",
+            "--rate",
+            &rate.to_string(),
+        ])
         .args(["--endpoint", &server.endpoint()])
         .env("DINGTALK_ACCESS_TOKEN", "sandbox-token")
         .stdin(Stdio::null())
@@ -108,7 +121,8 @@ fn measure(rate: f64, seconds: f64, course: Course) {
     let start = if course == Course::Steady { arrivals[0] } else { after_the_rest(&arrivals) };
     // At the end only numbers that back off are left, so the share is that of the calls before.
     let before_the_end = &arrivals[..arrivals.len().min(count.saturating_sub(whole(rate)).max(2))];
-    let steady: Vec<_> = before_the_end.iter().filter(|at| **at >= start + Duration::from_secs(1)).collect();
+    let steady: Vec<_> =
+        before_the_end.iter().filter(|at| **at >= start + Duration::from_secs(1)).collect();
     assert!(steady.len() > 1, "the run is too short to be measured: give it more seconds");
     let gaps = u32::try_from(steady.len() - 1).unwrap();
     let share = f64::from(gaps) / (*steady[steady.len() - 1] - *steady[0]).as_secs_f64() / rate;

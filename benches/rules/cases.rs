@@ -6,21 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::domain::entry::Entry;
-use dingmap::domain::mobile::{Home, Mobile, Rules};
+use dingmap::domain::number::cell::Entry;
+use dingmap::domain::number::mobile::{Home, Mobile, Rules};
 use dingmap::domain::outcome::{Code, Outcome, Status};
 use dingmap::domain::reply::decode;
 use dingmap::domain::verdict::verdict;
-use dingmap::engine::flight::{Flight, Waiting};
+use dingmap::engine::limits::{SHEET, Sheet};
 use dingmap::engine::reorder::{Answer, Reorder};
-use dingmap::engine::settings::{SHEET, Sheet};
-use dingmap::store::ahead::Foreseen;
-use dingmap::store::disk::Disk;
-use dingmap::store::rule::{Ages, Rule};
-use dingmap::store::runs::{Wish, begin, foreseen};
+use dingmap::engine::single_flight::{Flight, Waiting};
+use dingmap::store::disk::database::State;
+use dingmap::store::disk::disk_store::Disk;
+use dingmap::store::disk::prefetch::Foreseen;
+use dingmap::store::disk::sessions::{Wish, begin, foreseen};
+use dingmap::store::disk::usable::Usable;
+use dingmap::store::freshness::{Ages, Rule};
 use dingmap::store::scope::Scope;
-use dingmap::store::state::State;
-use dingmap::store::usable::Usable;
 
 /// Rows of the smallest window.
 const WINDOW: u32 = 1024;
@@ -43,18 +43,31 @@ pub(crate) fn all() -> Vec<Case> {
     let case = |name, items, make| Case { name, items, make };
     vec![
         case("number plain", MANY, |_| numbers(|n| format!("139{n:08}"))),
-        case("number spelt", MANY, |_| numbers(|n| format!("+86 139 {:04} {:04}", n / 10_000, n % 10_000))),
-        case("number foreign", MANY, |_| numbers(|n| format!("+852 6{:03} {:04}", n % 1000, n % 10_000))),
-        case("number refused", MANY, |_| numbers(|n| format!("010-{:04} {:04}", n % 10_000, n / 10_000))),
+        case("number spelt", MANY, |_| {
+            numbers(|n| format!("+86 139 {:04} {:04}", n / 10_000, n % 10_000))
+        }),
+        case("number foreign", MANY, |_| {
+            numbers(|n| format!("+852 6{:03} {:04}", n % 1000, n % 10_000))
+        }),
+        case("number refused", MANY, |_| {
+            numbers(|n| format!("010-{:04} {:04}", n % 10_000, n / 10_000))
+        }),
         case("reply found", MANY, |_| replies(include_bytes!("../../samples/replies/found.json"))),
-        case("reply not found", MANY, |_| replies(include_bytes!("../../samples/replies/not-found.json"))),
+        case("reply not found", MANY, |_| {
+            replies(include_bytes!("../../samples/replies/not-found.json"))
+        }),
         case("reply wrapped", MANY, |_| {
             replies(include_bytes!("../../samples/replies/wrapped-throttled-until.json"))
         }),
-        case("reply page", MANY, |_| replies(include_bytes!("../../samples/replies/proxy-page.html"))),
+        case("reply page", MANY, |_| {
+            replies(include_bytes!("../../samples/replies/proxy-page.html"))
+        }),
         case("verdict answer", MANY, |_| verdicts(&[0, 60121], "ok")),
         case("verdict any", MANY, |_| {
-            verdicts(&[0, 60121, 40104, 50002, -1, 90018, 40014, 60011, 43009, 34567], "system busy")
+            verdicts(
+                &[0, 60121, 40104, 50002, -1, 90018, 40014, 60011, 43009, 34567],
+                "system busy",
+            )
         }),
         case("verdict penalty", MANY, |_| verdicts(&[90002], "处罚将在 2026-09-03 00:01:03 结束")),
         case("reorder in order", WINDOW, |_| reorder((0..WINDOW.into()).collect())),
@@ -108,7 +121,8 @@ fn number(n: u32) -> Mobile {
 /// A window that fills, gets its answers in this order, and hands on rows as soon as they can leave.
 fn reorder(order: Vec<u64>) -> Box<dyn FnMut()> {
     let numbers: Vec<_> = (0..WINDOW).map(|n| Ok(number(n))).collect();
-    let answer = Answer::new(0, Arc::new(Outcome::bare(Status::Found, Some(Code::Number(0)), "ok")));
+    let answer =
+        Answer::new(0, Arc::new(Outcome::bare(Status::Found, Some(Code::Number(0)), "ok")));
     Box::new(move || {
         let mut reorder = Reorder::default();
         for numbers in numbers.chunks(SHEET) {
@@ -148,7 +162,8 @@ fn lookups(room: &Path, size: u32, beside: u32) -> Box<dyn FnMut()> {
     }
     let state = State::untouched(&path, false).unwrap();
     let begun = foreseen(&state, wish(&scope())).unwrap().unwrap();
-    let usable = Usable::of(&state, begun.scope, Rule { since: begun.since, ages: ages() }).unwrap();
+    let usable =
+        Usable::of(&state, begun.scope, Rule { since: begun.since, ages: ages() }).unwrap();
     let mut random = fastrand::Rng::with_seed(1);
     let wanted: Vec<_> = (0..MANY).map(|_| number(random.u32(..size) * 2 + beside)).collect();
     assert_eq!(usable.get(wanted[0], NOW).unwrap().is_some(), beside == 0);
@@ -172,7 +187,8 @@ fn fill(path: &Path, size: u32) {
             disk.refresh();
         }
         let found = Outcome::bare(Status::Found, Some(Code::Number(0)), "ok");
-        let outcome = Outcome { userid: format!("u{n:08}").into(), request: "4gk3xw2p7q1b".into(), ..found };
+        let outcome =
+            Outcome { userid: format!("u{n:08}").into(), request: "4gk3xw2p7q1b".into(), ..found };
         disk.keep(number(n * 2), &Arc::new(outcome));
     }
     disk.close().unwrap().finish().unwrap();

@@ -57,12 +57,15 @@ pub(crate) fn compare() -> ExitCode {
         }
     }
     let gone = recorded.instructions.keys().filter(|name| !counted.contains_key(*name));
-    complaints.extend(gone.map(|name| format!("{name}: a figure is recorded, and nothing is counted")));
+    complaints
+        .extend(gone.map(|name| format!("{name}: a figure is recorded, and nothing is counted")));
     if complaints.is_empty() {
         return ExitCode::SUCCESS;
     }
     println!("\n{}", complaints.join("\n"));
-    println!("Up to {TOLERANCE} % more is let pass. Where it is worth it, record the new figures: {RECORD}");
+    println!(
+        "Up to {TOLERANCE} % more is let pass. Where it is worth it, record the new figures: {RECORD}"
+    );
     ExitCode::FAILURE
 }
 
@@ -94,7 +97,8 @@ fn count() -> BTreeMap<String, f64> {
         drop((case.make)(room.path()));
         let run = |rounds: u32| {
             let rounds = rounds.to_string();
-            let words = [CHILD.as_ref(), room.path().as_os_str(), case.name.as_ref(), rounds.as_ref()];
+            let words =
+                [CHILD.as_ref(), room.path().as_os_str(), case.name.as_ref(), rounds.as_ref()];
             instructions(&env::current_exe().unwrap(), &words, &[])
         };
         // The first round warms up.

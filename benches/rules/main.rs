@@ -24,7 +24,9 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["instructions"] => instructions::compare(),
         ["instructions", "record"] => instructions::record(),
-        [instructions::CHILD, room, name, rounds] => repeat(Path::new(room), name, rounds.parse().unwrap()),
+        [instructions::CHILD, room, name, rounds] => {
+            repeat(Path::new(room), name, rounds.parse().unwrap())
+        }
         _ => time(),
     }
 }

@@ -17,15 +17,19 @@ const TOKEN: (&str, &str) = ("DINGTALK_ACCESS_TOKEN", "sandbox-token");
 
 /// The figures of both.
 pub(crate) fn count(room: &Path) -> [(String, f64); 2] {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(Server::start(Script { limit: None, ..Script::default() }, 0)).unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server =
+        runtime.block_on(Server::start(Script { limit: None, ..Script::default() }, 0)).unwrap();
     let (endpoint, state) = (server.endpoint(), room.join("state.redb"));
-    let common = ["-o", "/dev/null", "-j", "64", "-q", "--rate", "unlimited", "--endpoint", &endpoint];
+    let common =
+        ["-o", "/dev/null", "-j", "64", "-q", "--rate", "unlimited", "--endpoint", &endpoint];
     let kept: Vec<&OsStr> =
         ["--max-age", "1d", "--state"].iter().map(OsStr::new).chain([state.as_os_str()]).collect();
     let words = |input: &Path, rest: &[&OsStr]| {
-        let words =
-            [OsStr::new("resolve"), input.as_os_str()].into_iter().chain(common.iter().map(OsStr::new));
+        let words = [OsStr::new("resolve"), input.as_os_str()]
+            .into_iter()
+            .chain(common.iter().map(OsStr::new));
         words.chain(rest.iter().copied()).map(OsStr::to_owned).collect::<Vec<_>>()
     };
     let row = |(few, many): (u32, u32), rest: &[&OsStr]| {

@@ -3,9 +3,9 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::api::fault::Fault;
+use crate::api::error::Fault;
 use crate::api::http::{Http, Reply};
-use crate::domain::mobile::{Mainland, Mobile};
+use crate::domain::number::mobile::{Mainland, Mobile};
 
 /// Looks numbers up, one call each.
 #[derive(Clone, Debug)]
@@ -23,7 +23,10 @@ impl Client {
     pub fn new(http: Http, endpoint: &Url, mainland: Mainland, exclusive: bool) -> Self {
         let mut url = endpoint.clone();
         // No slash at the end: it breaks the call (errcode 22).
-        url.set_path(&format!("{}/topapi/v2/user/getbymobile", endpoint.path().trim_end_matches('/')));
+        url.set_path(&format!(
+            "{}/topapi/v2/user/getbymobile",
+            endpoint.path().trim_end_matches('/')
+        ));
         Self { http, url, mainland, exclusive }
     }
 

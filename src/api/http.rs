@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::{Request, Uri};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
+};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, StatusCode, Version, redirect, retry};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -19,7 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tr::tr;
 use url::Url;
 
-use crate::api::fault::{Fault, cause, fault};
+use crate::api::error::{Fault, cause, fault};
 use crate::api::plain::{Bounds, Plain, Whole};
 
 /// The largest reply that is read, in bytes. An answer of the API has some hundreds.
@@ -158,8 +160,8 @@ impl Reply {
         let location = location.and_then(|place| url.join(place.to_str().ok()?).ok());
         let leads_to = location.map(|place| place.origin().ascii_serialization());
         // A longer one is none that could be looked up (RFC 1035, 2.3.4).
-        let leads_to =
-            leads_to.map(|place| if place.len() > LONGEST_PLACE { tr!("another host") } else { place });
+        let leads_to = leads_to
+            .map(|place| if place.len() > LONGEST_PLACE { tr!("another host") } else { place });
         let retry_after = headers.get(RETRY_AFTER).and_then(retry_after);
         Self { status: status.as_u16(), retry_after, leads_to, body }
     }
@@ -215,7 +217,12 @@ impl Http {
         Box::pin(self.send_by_reqwest(method, url, json)).await
     }
 
-    async fn send_by_reqwest(&self, method: Method, url: &Url, json: Option<String>) -> Result<Reply, Fault> {
+    async fn send_by_reqwest(
+        &self,
+        method: Method,
+        url: &Url,
+        json: Option<String>,
+    ) -> Result<Reply, Fault> {
         let Line { client, number, .. } = self.line().clone();
         let mut request = client.request(method, url.clone());
         if let Some(json) = json {
@@ -284,7 +291,10 @@ fn plainly(method: Method, url: &Url, json: Option<String>) -> Result<Whole, Fau
     if json.is_some() {
         request = request.header(CONTENT_TYPE, JSON);
     }
-    request.body(Full::from(json.unwrap_or_default())).map(Box::new).map_err(|error| unusable(&error))
+    request
+        .body(Full::from(json.unwrap_or_default()))
+        .map(Box::new)
+        .map_err(|error| unusable(&error))
 }
 
 fn client(settings: &Settings) -> Result<Client, String> {
@@ -296,8 +306,11 @@ fn client(settings: &Settings) -> Result<Client, String> {
         }
     };
     let roots = settings.roots.iter().map(|root| root.0.clone());
-    let builder =
-        if settings.encrypted { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
+    let builder = if settings.encrypted {
+        builder.tls_certs_merge(roots)
+    } else {
+        builder.tls_certs_only(roots)
+    };
     builder
         .connect_timeout(settings.connect_timeout)
         .tcp_nodelay(true)
@@ -345,9 +358,11 @@ mod tests {
         assert_eq!(wait(" 0.5 "), Some(Duration::from_millis(500)));
         assert_eq!([wait("999999999"), wait("99999999999999999999999")], [Some(LONGEST_WAIT); 2]);
         assert_eq!(wait("2, 3"), Some(Duration::from_secs(2)));
-        for date in
-            ["Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 22-Nov-65 20:28:22 GMT", "Sun Nov 22 20:28:24 2065"]
-        {
+        for date in [
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Sunday, 22-Nov-65 20:28:22 GMT",
+            "Sun Nov 22 20:28:24 2065",
+        ] {
             assert_eq!(wait(date), Some(LONGEST_WAIT), "{date}");
         }
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
-use crate::api::fault::{Fault, fault};
+use crate::api::error::{Fault, fault};
 
 /// A request with its body, and its absolute URL; in a box, since it is passed on and on.
 pub(crate) type Whole = Box<Request<Full<Bytes>>>;
@@ -87,7 +87,9 @@ impl Plain {
     pub(crate) async fn call(&self, mut request: Whole) -> Result<(response::Parts, Bytes), Fault> {
         let url = std::mem::take(request.uri_mut());
         // Only a URL with a host comes to be called.
-        let Some(to) = url.authority().cloned() else { return Err(Fault::Unreachable(String::new())) };
+        let Some(to) = url.authority().cloned() else {
+            return Err(Fault::Unreachable(String::new()));
+        };
         let host = HeaderValue::try_from(to.as_str()).map_err(|error| fault(&error, true))?;
         request.headers_mut().insert(HOST, host);
         // On the way to the host itself a request names the place on it alone (RFC 9112, 3.2.1).
@@ -119,7 +121,8 @@ impl Plain {
             Ok(stream) => stream.map_err(|error| fault(&error, true))?,
             Err(_) => return Err(fault(&io::Error::from(ErrorKind::TimedOut), true)),
         };
-        let (requests, connection) = handshake(stream).await.map_err(|error| fault(&error, true))?;
+        let (requests, connection) =
+            handshake(stream).await.map_err(|error| fault(&error, true))?;
         Ok(Box::new(Line { to, requests, connection: Some(connection), idle: Instant::now() }))
     }
 
@@ -176,7 +179,10 @@ impl Line {
 }
 
 /// Waits for something that needs the connection to move. It is pinned by who waits: here it would take its room twice.
-async fn moving<T>(connection: &mut Option<Moved>, mut wanted: Pin<&mut impl Future<Output = T>>) -> T {
+async fn moving<T>(
+    connection: &mut Option<Moved>,
+    mut wanted: Pin<&mut impl Future<Output = T>>,
+) -> T {
     poll_fn(|context| {
         // Who waits on it hears of its end when it is dropped, and not before.
         connection.take_if(|connection| Pin::new(connection).poll(context).is_ready());
@@ -196,8 +202,12 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds =
-        Bounds { connect: Duration::from_secs(5), most: 4, idle: Duration::from_mins(1), reply: 100 };
+    const BOUNDS: Bounds = Bounds {
+        connect: Duration::from_secs(5),
+        most: 4,
+        idle: Duration::from_mins(1),
+        reply: 100,
+    };
 
     fn request(port: u16) -> Whole {
         let url = format!("http://127.0.0.1:{port}/a?b=c");

@@ -38,8 +38,12 @@ impl FromStr for Rate {
         if text.eq_ignore_ascii_case("unlimited") {
             return Ok(Self::UNLIMITED);
         }
-        let wrong =
-            || tr!("'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited", text);
+        let wrong = || {
+            tr!(
+                "'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited",
+                text
+            )
+        };
         let (count, seconds) = match text.split_once('/') {
             None | Some((_, "s")) => (text.strip_suffix("/s").unwrap_or(text), 1.0),
             Some((count, "m")) => (count, 60.0),

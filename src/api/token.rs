@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tr::tr;
 use url::Url;
 
-use crate::api::fault::Fault;
+use crate::api::error::Fault;
 use crate::api::http::{Http, Reply};
-use crate::api::veil::Veil;
+use crate::api::redact::Veil;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::reply::{self, Garbled};
 use crate::domain::verdict::{self, Hold, Remedy, Verdict};
@@ -111,7 +111,10 @@ impl Issuer {
             let _ = current.set_host(Some(&format!("api.dingtalk.{top}")));
         }
         let mut older = endpoint.clone();
-        current.set_path(&format!("{}/v1.0/oauth2/accessToken", endpoint.path().trim_end_matches('/')));
+        current.set_path(&format!(
+            "{}/v1.0/oauth2/accessToken",
+            endpoint.path().trim_end_matches('/')
+        ));
         older.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
         let veil = Veil::default();
         match &credentials {
@@ -150,7 +153,9 @@ impl Issuer {
     /// [`NoToken`]; never with a secret or a URL in its text.
     pub async fn fetch(&self, call: TokenCall) -> Result<Grant, NoToken> {
         let (key, secret) = match &self.credentials {
-            Credentials::Token(token) => return Ok(Grant { token: token.clone(), fresh_for: None }),
+            Credentials::Token(token) => {
+                return Ok(Grant { token: token.clone(), fresh_for: None });
+            }
             Credentials::App { key, secret } => (key, secret),
         };
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -171,16 +176,19 @@ impl Issuer {
         };
         let fault = match reply {
             Ok(reply) => {
-                return read(&reply, |text| self.hide(text)).inspect(|grant| self.veil.add(&grant.token));
+                return read(&reply, |text| self.hide(text))
+                    .inspect(|grant| self.veil.add(&grant.token));
             }
             Err(fault) => fault,
         };
         let answered = fault.answered();
         // It may be another host than the one of the lookups, which messages name.
-        let told = |what: String| match url.host_str().filter(|host| Some(*host) != self.older.host_str()) {
-            Some(host) => self.hide(tr!("at {host}: {what}", host, what)),
-            None => self.hide(what),
-        };
+        let told =
+            |what: String| match url.host_str().filter(|host| Some(*host) != self.older.host_str())
+            {
+                Some(host) => self.hide(tr!("at {host}: {what}", host, what)),
+                None => self.hide(what),
+            };
         Err(match fault {
             Fault::Untrusted(what) => NoToken::Untrusted(told(what)),
             fault => NoToken::Transient { reason: told(fault.to_string()), answered },
@@ -240,7 +248,9 @@ fn read(reply: &Reply, hide: impl Fn(String) -> String) -> Result<Grant, NoToken
         Verdict::Throttled(hold) => NoToken::Throttled(hold),
         Verdict::Answer(Status::Found) => strange(),
         Verdict::Fatal(Remedy::Endpoint) => NoToken::Unknown(format!("{message} ({code})")),
-        Verdict::Transient => NoToken::Transient { reason: format!("{message} ({code})"), answered: true },
+        Verdict::Transient => {
+            NoToken::Transient { reason: format!("{message} ({code})"), answered: true }
+        }
         _ => NoToken::Refused { code: code.to_string(), message },
     })
 }
@@ -290,9 +300,11 @@ mod tests {
     #[test]
     fn refusals_are_final_and_outages_are_not() {
         let quoted =
-            answer(400, r#"{"code":"invalidClientIdOrSecret","message":"the secret is wrong"}"#).unwrap_err();
+            answer(400, r#"{"code":"invalidClientIdOrSecret","message":"the secret is wrong"}"#)
+                .unwrap_err();
         assert_eq!(quoted.to_string(), "*** is wrong (invalidClientIdOrSecret)");
-        let refused = answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
+        let refused =
+            answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
         assert_eq!(refused.to_string(), "no (invalidClientIdOrSecret)");
         for body in [r#"{"errcode":40096,"errmsg":"no"}"#, r#"{"errcode":"40089","errmsg":"no"}"#] {
             assert!(matches!(answer(200, body), Err(NoToken::Refused { .. })), "{body}");
@@ -302,17 +314,30 @@ mod tests {
         {
             assert!(matches!(answer(status, body), Err(NoToken::Unknown(_))), "{status} {body}");
         }
-        for (status, body) in [(502, "<html>"), (302, ""), (200, r#"{"errcode":-1,"errmsg":"x"}"#)] {
-            let transient = matches!(answer(status, body), Err(NoToken::Transient { answered: true, .. }));
+        for (status, body) in [(502, "<html>"), (302, ""), (200, r#"{"errcode":-1,"errmsg":"x"}"#)]
+        {
+            let transient =
+                matches!(answer(status, body), Err(NoToken::Transient { answered: true, .. }));
             assert!(transient, "{status} {body}");
         }
         assert!(matches!(answer(429, ""), Err(NoToken::Throttled(_))));
-        assert!(matches!(answer(200, r#"{"errcode":90018,"errmsg":""}"#), Err(NoToken::Throttled(_))));
+        assert!(matches!(
+            answer(200, r#"{"errcode":90018,"errmsg":""}"#),
+            Err(NoToken::Throttled(_))
+        ));
         let limited = r#"{"code":"Forbidden.AccessDenied.QpsLimitForAppkeyAndApi","message":"x"}"#;
-        assert!(matches!(answer(403, limited), Err(NoToken::Throttled(_))), "a 403 that is no refusal");
-        for (status, ban) in [(200, r#"{"status":1111,"punish":"deny"}"#), (403, "<html>x5sec</html>")] {
+        assert!(
+            matches!(answer(403, limited), Err(NoToken::Throttled(_))),
+            "a 403 that is no refusal"
+        );
+        for (status, ban) in
+            [(200, r#"{"status":1111,"punish":"deny"}"#), (403, "<html>x5sec</html>")]
+        {
             let held = answer(status, ban).unwrap_err();
-            assert!(matches!(held, NoToken::Throttled(Hold { cause: verdict::Limit::Address, .. })), "{ban}");
+            assert!(
+                matches!(held, NoToken::Throttled(Hold { cause: verdict::Limit::Address, .. })),
+                "{ban}"
+            );
         }
     }
 
@@ -327,11 +352,17 @@ mod tests {
         let pair = |current: &str, legacy: &str| (current.to_owned(), legacy.to_owned());
         assert_eq!(
             hosts("https://oapi.dingtalk.io"),
-            pair("https://api.dingtalk.io/v1.0/oauth2/accessToken", "https://oapi.dingtalk.io/gettoken")
+            pair(
+                "https://api.dingtalk.io/v1.0/oauth2/accessToken",
+                "https://oapi.dingtalk.io/gettoken"
+            )
         );
         assert_eq!(
             hosts("https://oapi.dingtalk.com/"),
-            pair("https://api.dingtalk.com/v1.0/oauth2/accessToken", "https://oapi.dingtalk.com/gettoken")
+            pair(
+                "https://api.dingtalk.com/v1.0/oauth2/accessToken",
+                "https://oapi.dingtalk.com/gettoken"
+            )
         );
         assert_eq!(
             hosts("http://127.0.0.1:8080"),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tr::tr;
 
-use crate::domain::masking::hidden;
+use crate::domain::number::mask::hidden;
 use crate::domain::outcome::Code;
 use crate::domain::verdict::{Limit, Remedy};
-use crate::engine::ending::End;
+use crate::engine::end::End;
 use crate::engine::lookup::Stop;
 
 /// The exit statuses of DESIGN 1.
@@ -131,11 +131,14 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>, kept: bool) -> O
                 left = rounded(*left)
             ),
         ),
-        End::Interrupted => (Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)), tr!("interrupted")),
-        End::StateLost(what) => return Some(state_lost(what)),
-        End::InputLost => {
-            (Exit::Broken, tr!("the input broke off inside dingmap; this is a bug, please report it"))
+        End::Interrupted => {
+            (Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)), tr!("interrupted"))
         }
+        End::StateLost(what) => return Some(state_lost(what)),
+        End::InputLost => (
+            Exit::Broken,
+            tr!("the input broke off inside dingmap; this is a bug, please report it"),
+        ),
         End::OutputLost => (Exit::Output, tr!("the output cannot be written")),
         End::Stopped(stop) => stopped(stop, endpoint),
     };
@@ -156,7 +159,9 @@ pub fn state_lost(what: &str) -> Failure {
 
 fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
     match stop {
-        Stop::Fatal { remedy, code, message } => (Exit::Denied, remedy_text(*remedy) + &said(message, code)),
+        Stop::Fatal { remedy, code, message } => {
+            (Exit::Denied, remedy_text(*remedy) + &said(message, code))
+        }
         Stop::TokenRejected { fresh: false, code, message } => (
             Exit::Denied,
             tr!(
@@ -307,7 +312,10 @@ mod tests {
             ("１３８００１３８０００", "138****00"),
             ("013800138000", "138****00"),
             ("until 2026-09-03 00:01:03 by 10.0.0.1", "until 2026-09-03 00:01:03 by 10.0.0.1"),
-            ("request 20240101123456789, app 3204871942", "request 20240101123456789, app 3204871942"),
+            (
+                "request 20240101123456789, app 3204871942",
+                "request 20240101123456789, app 3204871942",
+            ),
         ] {
             assert_eq!(shown(message), expected);
         }
@@ -317,7 +325,8 @@ mod tests {
 
     #[test]
     fn who_keeps_nothing_is_not_told_to_go_on() {
-        let told = |kept| early(&End::CallsUsedUp, "https://e", None, kept).unwrap().error.to_string();
+        let told =
+            |kept| early(&End::CallsUsedUp, "https://e", None, kept).unwrap().error.to_string();
         assert!(told(true).contains("as many more") && !told(true).contains("--state"));
         assert!(told(false).contains("--state") && !told(false).contains("as many more"));
     }
@@ -346,7 +355,11 @@ mod tests {
             (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
             (Stop::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
             // It may be the proxy's, whereas another host has been sent something before.
-            (Stop::Untrusted("m".into()), 1, "https://e: the host or the proxy before it was reached"),
+            (
+                Stop::Untrusted("m".into()),
+                1,
+                "https://e: the host or the proxy before it was reached",
+            ),
             (Stop::Untrusted("m".into()), 1, "Nothing was sent to it. "),
             (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {

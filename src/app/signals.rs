@@ -50,7 +50,8 @@ impl Signals {
         // heard by anybody, it makes the write fail, which is told and tidied up after.
         drop(signal(SignalKind::from_raw(FILE_SIZE))?);
         let hear = |kind: SignalKind| {
-            let bit = u32::try_from(kind.as_raw_value() - 1).map_or(0, |bit| 1_u64.wrapping_shl(bit));
+            let bit =
+                u32::try_from(kind.as_raw_value() - 1).map_or(0, |bit| 1_u64.wrapping_shl(bit));
             if ignored & bit == 0 { signal(kind).map(Some) } else { Ok(None) }
         };
         Ok(Self {
@@ -103,7 +104,8 @@ impl Signals {
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> (Option<Signal>, Result<Result<T, Failure>, Signal>) {
-        let told = |done: Result<T, JoinError>| done.map_err(|error| Failure::of(Exit::Broken, error));
+        let told =
+            |done: Result<T, JoinError>| done.map_err(|error| Failure::of(Exit::Broken, error));
         let mut working = tokio::task::spawn_blocking(work);
         tokio::select! {
             biased;

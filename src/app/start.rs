@@ -10,17 +10,28 @@ use clap::error::ErrorKind;
 use tr::tr;
 use tracing::info;
 
-use crate::app::cli::{Cli, Command};
+use crate::app::cli::args::{Cli, Command};
+use crate::app::cli::env;
+use crate::app::cli::options;
+use crate::app::cli::parse::{Line, Refused, Typed};
+use crate::app::cli::paths;
+use crate::app::cli::shared_args::Show;
+use crate::app::commands::completion;
+use crate::app::commands::diff;
+use crate::app::commands::man;
+use crate::app::commands::merge;
+use crate::app::commands::plan::command::plan;
+use crate::app::commands::resolve::command::resolve;
+use crate::app::commands::sandbox;
+use crate::app::commands::state::command::state;
 use crate::app::exit::{Exit, Failure};
-use crate::app::flags::Show;
-use crate::app::language::Language;
-use crate::app::terminal::Terminal;
-use crate::app::typed::{Line, Refused, Typed};
-use crate::app::{
-    answer, completion, config, diff, files, log, manual, merge, plan, refusal, rehearsal, resolve, signals,
-    state, variables,
-};
-use crate::domain::masking::hidden;
+use crate::app::i18n::clap_errors;
+use crate::app::i18n::language::Language;
+use crate::app::progress::log;
+use crate::app::progress::terminal::Terminal;
+use crate::app::signals;
+use crate::app::stdout;
+use crate::domain::number::mask::hidden;
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -41,12 +52,12 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (cli, remark) = match line.read() {
         Ok(Typed::Run { cli, remark }) => (cli, remark),
         Ok(Typed::Settings(text)) => {
-            return ended(answer::whole(text.as_bytes()), &Terminal::new(&usual, false));
+            return ended(stdout::whole(text.as_bytes()), &Terminal::new(&usual, false));
         }
         Err(Refused::File(failure)) => return ended(Err(failure), &Terminal::new(&usual, false)),
         Err(Refused::Line(error)) => {
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let told = refusal::print(&error);
+            let told = clap_errors::print(&error);
             let Err(cause) = told else {
                 return if helped { Exit::Done.into() } else { Exit::Usage.into() };
             };
@@ -58,14 +69,14 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let show = show(&cli.command).unwrap_or(&usual);
     let terminal = Terminal::new(show, gives_rows(&cli.command));
-    let warnings = variables::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
+    let warnings = env::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
     for text in warnings.into_iter().chain(remark) {
         terminal.say(&text);
     }
-    let files = files::of(&cli, variable);
+    let files = paths::of(&cli, variable);
     let result = log::begin(show, &files, &terminal).and_then(|()| {
         info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
-        files::apart(&files)?;
+        paths::apart(&files)?;
         run(&cli.command, &terminal)
     });
     ended(result, &terminal)
@@ -86,14 +97,14 @@ fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
 
 fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
     match command {
-        Command::Resolve(args) => resolve::resolve(args, terminal),
-        Command::Plan(args) => plan::plan(args, terminal),
+        Command::Resolve(args) => resolve(args, terminal),
+        Command::Plan(args) => plan(args, terminal),
         Command::Diff(args) => diff::diff(args, terminal),
         Command::Merge(args) => merge::merge(args, terminal),
-        Command::Sandbox(args) => rehearsal::serve(args, terminal),
-        Command::State(command) => state::state(command, terminal),
-        Command::Completions { shell } => manual::completions(*shell),
-        Command::Man { directory } => manual::man(directory.as_deref()),
+        Command::Sandbox(args) => sandbox::serve(args, terminal),
+        Command::State(command) => state(command, terminal),
+        Command::Completions { shell } => man::completions(*shell),
+        Command::Man { directory } => man::man(directory.as_deref()),
     }
 }
 
@@ -115,9 +126,9 @@ fn gives_rows(command: &Command) -> bool {
     let standard = Path::new("-");
     match command {
         Command::Resolve(args) => {
-            config::output(args) == standard || args.failed.as_deref() == Some(standard)
+            options::output(args) == standard || args.failed.as_deref() == Some(standard)
         }
-        Command::Merge(args) => config::whole(args) == standard,
+        Command::Merge(args) => options::whole(args) == standard,
         _ => false,
     }
 }

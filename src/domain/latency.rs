@@ -32,7 +32,8 @@ impl Latency {
     pub fn spread(&self) -> Vec<(Duration, u64)> {
         let mut spread: Vec<(Duration, u64)> = Vec::new();
         let Some(times) = &self.0 else { return spread };
-        let mut ends = (0..).flat_map(|power| [10, 15, 20, 30, 50, 70].map(|n| n * 10_u64.pow(power)));
+        let mut ends =
+            (0..).flat_map(|power| [10, 15, 20, 30, 50, 70].map(|n| n * 10_u64.pow(power)));
         let mut end = 0;
         for step in times.iter_recorded() {
             let took = times.lowest_equivalent(step.value_iterated_to());
@@ -80,7 +81,10 @@ mod tests {
         assert_eq!(spread.iter().map(|(_, count)| count).sum::<u64>(), 1000);
         let ends: Vec<_> = spread.iter().map(|(end, _)| end.as_millis()).collect();
         let hundreds = [100, 150, 200, 300, 500, 700, 1000];
-        assert_eq!(ends, [&[1][..], &[1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70][..], &hundreds[..]].concat());
+        assert_eq!(
+            ends,
+            [&[1][..], &[1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70][..], &hundreds[..]].concat()
+        );
         // Neighbours of a bound may count on its other side, by the 1 %.
         assert!(spread[18].1.abs_diff(300) <= 5, "{spread:?}");
         latency.record(Duration::ZERO);

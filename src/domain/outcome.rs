@@ -5,7 +5,7 @@ use std::fmt;
 
 use tr::tr;
 
-use crate::domain::masking::hidden;
+use crate::domain::number::mask::hidden;
 
 /// How many characters people are told of a cell that should have a status.
 const LONGEST_VALUE: usize = 40;
@@ -204,20 +204,25 @@ mod tests {
     #[test]
     fn the_names_are_the_contract() {
         let names = Status::ALL.map(Status::name);
-        let contract = ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed", "pending"];
+        let contract =
+            ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed", "pending"];
         assert_eq!(names, contract);
     }
 
     #[test]
     fn a_status_is_read_as_hands_leave_it() {
-        for (cell, status) in
-            [(" failed ", Status::Failed), ("FAILED", Status::Failed), ("Not_Found", Status::NotFound)]
-        {
+        for (cell, status) in [
+            (" failed ", Status::Failed),
+            ("FAILED", Status::Failed),
+            ("Not_Found", Status::NotFound),
+        ] {
             assert_eq!(Status::read(cell, 4), Ok(status));
         }
         let error = Status::read("mobile 13800138000", 4).unwrap_err().to_string();
         assert!(
-            error.starts_with("the status in column 5 is \"mobile 138****00\", which is none of found,"),
+            error.starts_with(
+                "the status in column 5 is \"mobile 138****00\", which is none of found,"
+            ),
             "{error}"
         );
         assert!(Status::read("", 0).is_err());

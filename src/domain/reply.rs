@@ -61,7 +61,8 @@ pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Gar
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|_| garbled(body))?;
     let Some(outer) = wire.errcode.and_then(&code) else {
-        let banned = wire.punish.is_some() || wire.status.and_then(&code) == Some(Code::Number(1111));
+        let banned =
+            wire.punish.is_some() || wire.status.and_then(&code) == Some(Code::Number(1111));
         return Err(if banned { Garbled::Banned } else { Garbled::NoCode });
     };
     let message = wire.errmsg.and_then(&text).unwrap_or_default();
@@ -73,10 +74,15 @@ pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Gar
             .or_else(|| sub_code_in(&message)),
         _ => None,
     };
-    let inner_message = wire.sub_msg.or(wire.submsg).and_then(&text).filter(|message| !message.is_empty());
+    let inner_message =
+        wire.sub_msg.or(wire.submsg).and_then(&text).filter(|message| !message.is_empty());
     let (userid, exclusive) = person(wire.result)?;
     Ok(Reply {
-        message: within_bounds(if inner.is_some() { inner_message.unwrap_or(message) } else { message }),
+        message: within_bounds(if inner.is_some() {
+            inner_message.unwrap_or(message)
+        } else {
+            message
+        }),
         code: inner.unwrap_or(outer),
         userid,
         exclusive,
@@ -125,10 +131,12 @@ fn garbled(body: &[u8]) -> Garbled {
     let text = text.trim();
     let page = text.starts_with('<');
     // The ban's object, as a script in a page or in a hand that is no JSON.
-    let bare: String = text.chars().filter(|c| !c.is_whitespace() && !"\"'\\".contains(*c)).collect();
+    let bare: String =
+        text.chars().filter(|c| !c.is_whitespace() && !"\"'\\".contains(*c)).collect();
     if text.is_empty() {
         Garbled::Empty
-    } else if bare.contains("status:1111") || (page && GUARD.iter().any(|mark| text.contains(mark))) {
+    } else if bare.contains("status:1111") || (page && GUARD.iter().any(|mark| text.contains(mark)))
+    {
         Garbled::Banned
     } else if page {
         Garbled::Page
@@ -237,7 +245,11 @@ mod tests {
             let body = format!(
                 r#"{{"errcode":0,"result":{{"userid":"u","exclusive_account_userid_list":{list}}}}}"#
             );
-            assert_eq!(read(&body), ("0".into(), String::new(), Some("u".into()), vec![]), "{body}");
+            assert_eq!(
+                read(&body),
+                ("0".into(), String::new(), Some("u".into()), vec![]),
+                "{body}"
+            );
         }
         for result in ["null", "{}", "\"\"", "\"{}\"", "{\"userid\":null}", "{\"userid\":\" \"}"] {
             let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
@@ -314,7 +326,10 @@ mod tests {
             ("", Garbled::Empty),
             (" \n", Garbled::Empty),
             ("<html><body>502</body></html>", Garbled::Page),
-            ("<!doctype html><script>var url='/_____tmd_____/punish?x5secdata=1'</script>", Garbled::Banned),
+            (
+                "<!doctype html><script>var url='/_____tmd_____/punish?x5secdata=1'</script>",
+                Garbled::Banned,
+            ),
             (r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, Garbled::Banned),
             (r#"<html><body>{"status" : 1111}</body></html>"#, Garbled::Banned),
             (r"<script>var punish={'status':1111}</script>", Garbled::Banned),

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 
 use tr::tr;
 
-use crate::domain::entry::Entry;
-use crate::domain::mobile::Rules;
+use crate::domain::number::cell::Entry;
+use crate::domain::number::mobile::Rules;
 
 /// One of so many shards, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,9 +107,10 @@ impl Lot {
             first.get_or_insert(cell);
         }
         // FNV-1a, by its authors' constants for 64 bits.
-        let hash = first.unwrap_or_default().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash =
+            first.unwrap_or_default().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         Self(mixed(hash))
     }
 }
@@ -133,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::mobile::Home;
+    use crate::domain::number::mobile::Home;
 
     fn lot(cells: &[&str]) -> Lot {
         Lot::of(cells.iter().copied(), Rules { home: Home::CHINA, strict: true })
@@ -153,13 +154,28 @@ mod tests {
             assert_eq!(Shard::read(text, Some("1")).unwrap().to_string(), text);
         }
         assert_eq!(Shard::read("4", Some("1")).unwrap().to_string(), "1/4");
-        for text in ["", "/", "4/", "/4", "4/4", "-1/4", "1/0", "0", "1.5", "0/4/2", "a", "0/4294967296", "1"]
-        {
+        for text in [
+            "",
+            "/",
+            "4/",
+            "/4",
+            "4/4",
+            "-1/4",
+            "1/0",
+            "0",
+            "1.5",
+            "0/4/2",
+            "a",
+            "0/4294967296",
+            "1",
+        ] {
             assert!(Shard::read(text, Some("1")).is_err(), "{text}");
         }
         assert!(Shard::read("4", None).is_err() && Shard::read("4", Some("")).is_err());
         assert!(
-            Shard::read("4/4", None).unwrap_err().contains("counted from 0, so that the last one is 3/4")
+            Shard::read("4/4", None)
+                .unwrap_err()
+                .contains("counted from 0, so that the last one is 3/4")
         );
     }
 
@@ -167,7 +183,10 @@ mod tests {
     fn names_tell_their_shard() {
         for index in 0..12 {
             let shard = Shard::read(&format!("{index}/12"), None).unwrap();
-            assert_eq!(Shard::in_name(&format!("staff.2-of.{}.csv", shard.in_names())), Some(shard));
+            assert_eq!(
+                Shard::in_name(&format!("staff.2-of.{}.csv", shard.in_names())),
+                Some(shard)
+            );
         }
         for name in ["staff.csv", "4-of-4.csv", "of.csv", "-of-.csv", "a0-of-4.csv"] {
             assert_eq!(Shard::in_name(name), None, "{name}");
@@ -200,8 +219,8 @@ mod tests {
             15_198_813_174_653_685_279,
         ];
         assert_eq!(drawn, expected);
-        let shards =
-            ["13900000000", "13900000001", "13900000002", ""].map(|cell| of(60).with(lot(&[cell])).index);
+        let shards = ["13900000000", "13900000001", "13900000002", ""]
+            .map(|cell| of(60).with(lot(&[cell])).index);
         assert_eq!(shards, [3, 33, 43, 3]);
     }
 
@@ -221,7 +240,10 @@ mod tests {
                 counts[usize::try_from(of(count).with(number(n)).index).unwrap()] += 1;
             }
             let fair = 64_000 / count;
-            assert!(counts.iter().all(|count| count.abs_diff(fair) < fair / 5), "{count}: {counts:?}");
+            assert!(
+                counts.iter().all(|count| count.abs_diff(fair) < fair / 5),
+                "{count}: {counts:?}"
+            );
         }
     }
 

@@ -197,9 +197,11 @@ fn throttling_word(word: &str, message: &str) -> Verdict {
 #[must_use]
 pub fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
     match (status, wait) {
-        (429, None) => {
-            Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause: Pause::Growing }))
-        }
+        (429, None) => Some(Verdict::Throttled(Hold {
+            cause: Limit::Proxy,
+            until: None,
+            pause: Pause::Growing,
+        })),
         (429 | 503, Some(wait)) => Some(Verdict::Throttled(Hold {
             cause: Limit::Proxy,
             until: None,
@@ -289,8 +291,8 @@ mod tests {
             assert_eq!(of(code), Verdict::Token, "{code}");
         }
         let fatal = [
-            60011, 60020, 40096, 40089, 40013, 41001, 41002, 41004, 48002, 50003, 50005, 70001, 90017, 90020,
-            22, 404, 43001, 43002, 43003, 43004, 43005, 43009,
+            60011, 60020, 40096, 40089, 40013, 41001, 41002, 41004, 48002, 50003, 50005, 70001,
+            90017, 90020, 22, 404, 43001, 43002, 43003, 43004, 43005, 43009,
         ];
         for code in fatal {
             assert!(matches!(of(code), Verdict::Fatal(_)), "{code}");
@@ -319,9 +321,15 @@ mod tests {
     #[test]
     fn words_are_the_gateways() {
         assert_eq!(verdict(&Code::Word("isp.service-timeout".into()), ""), Verdict::Transient);
-        assert_eq!(verdict(&Code::Word("isv.permission-api-package-limit".into()), ""), Verdict::Unknown);
+        assert_eq!(
+            verdict(&Code::Word("isv.permission-api-package-limit".into()), ""),
+            Verdict::Unknown
+        );
         let limit = |whose: &str, message| {
-            verdict(&Code::Word(format!("Forbidden.AccessDenied.QpsLimitFor{whose}").into()), message)
+            verdict(
+                &Code::Word(format!("Forbidden.AccessDenied.QpsLimitFor{whose}").into()),
+                message,
+            )
         };
         let own = Hold { cause: Limit::Other, until: None, pause: SECOND };
         assert_eq!(limit("AppkeyAndApi", ""), Verdict::Throttled(own));
@@ -335,7 +343,8 @@ mod tests {
     fn no_code_stands_in_two_rows() {
         for (at, (codes, _)) in TABLE.iter().enumerate() {
             let rest = &TABLE[at + 1..];
-            let twice = codes.clone().find(|code| rest.iter().any(|(others, _)| others.contains(code)));
+            let twice =
+                codes.clone().find(|code| rest.iter().any(|(others, _)| others.contains(code)));
             assert_eq!(twice, None);
         }
     }
@@ -351,11 +360,17 @@ mod tests {
             let Verdict::Throttled(hold) = verdict(&Code::Number(90002), message) else {
                 panic!("{message}")
             };
-            assert_eq!((hold.until, hold.cause, hold.pause), (Some(end), Limit::Platform, Pause::Growing));
+            assert_eq!(
+                (hold.until, hold.cause, hold.pause),
+                (Some(end), Limit::Platform, Pause::Growing)
+            );
         }
-        for message in
-            ["", "处罚将在 明天 结束", "处罚将在 2026-13-41 00:00:00 结束", "处罚将在 2026-09-03 00:01:03"]
-        {
+        for message in [
+            "",
+            "处罚将在 明天 结束",
+            "处罚将在 2026-13-41 00:00:00 结束",
+            "处罚将在 2026-09-03 00:01:03",
+        ] {
             let Verdict::Throttled(hold) = verdict(&Code::Number(90018), message) else {
                 panic!("{message}")
             };
@@ -378,7 +393,8 @@ mod tests {
     #[test]
     fn http_statuses_that_decide_alone() {
         let wait = Some(Duration::from_secs(7));
-        let proxy = |pause| Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause }));
+        let proxy =
+            |pause| Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause }));
         assert_eq!(by_status(429, None), proxy(Pause::Growing));
         assert_eq!(by_status(429, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
         assert_eq!(by_status(503, wait), proxy(Pause::Fixed(Duration::from_secs(7))));

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_jitter_uses_the_whole_range() {
-        let retries = Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
+        let retries =
+            Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
         let third = |seed| {
             let mut jitter = fastrand::Rng::with_seed(seed);
             let mut backoff = Backoff::new(retries);

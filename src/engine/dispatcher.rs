@@ -8,30 +8,30 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tr::tr;
 
-use crate::api::fault::Fault;
+use crate::api::error::Fault;
 use crate::api::http::Reply;
+use crate::api::limiter::Turns;
+use crate::api::lookup_api::Remote;
 use crate::api::rate::Rate;
 use crate::api::token::{Grant, NoToken};
-use crate::api::turns::Turns;
-use crate::domain::mobile::Mobile;
+use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
-use crate::domain::report::Report;
+use crate::domain::totals::Report;
 use crate::domain::verdict::{Hold, Limit};
-use crate::engine::choice::{self, By, Next, Told, leads_on};
-use crate::engine::ending::End;
+use crate::engine::candidates::{self, By, Next, Told, leads_on};
+use crate::engine::end::End;
 use crate::engine::event::Event;
-use crate::engine::flight::{Flight, Waiting};
-use crate::engine::hold::{Held, Holds};
-use crate::engine::later::Later;
+use crate::engine::fail_fast::Omen;
+use crate::engine::in_flight::{Call, Fetch, UnderWay};
+use crate::engine::limits::{Settings, Sheet};
 use crate::engine::lookup::{Lookup, Step, Stop, Used};
-use crate::engine::omen::Omen;
-use crate::engine::remote::Remote;
 use crate::engine::reorder::{Answer, Chunk, Reorder};
-use crate::engine::settings::{Settings, Sheet};
-use crate::engine::tokens::Tokens;
-use crate::engine::under_way::{Call, Fetch, UnderWay};
-use crate::store::ahead::Recalled;
-use crate::store::known::Known;
+use crate::engine::retry_queue::Later;
+use crate::engine::single_flight::{Flight, Waiting};
+use crate::engine::throttle::{Held, Holds};
+use crate::engine::token_state::Tokens;
+use crate::store::answers::Known;
+use crate::store::disk::prefetch::Recalled;
 
 /// A run in progress.
 pub(crate) struct Dispatcher<'k, R, L, F> {
@@ -111,9 +111,14 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     }
 
     /// Looks for a row's answer from one of its numbers on; those before it came to `told`, and ahead of all it was `foreseen`.
-    fn seek(&mut self, Waiting { row, nth }: Waiting, told: Option<Told>, foreseen: &[Option<Recalled>]) {
+    fn seek(
+        &mut self,
+        Waiting { row, nth }: Waiting,
+        told: Option<Told>,
+        foreseen: &[Option<Recalled>],
+    ) {
         let known = |nth, mobile| self.known.get(mobile, foreseen.get(nth));
-        match choice::next(self.reorder.numbers(row), nth, told, known) {
+        match candidates::next(self.reorder.numbers(row), nth, told, known) {
             Some(Next::Ask { nth, mobile }) => {
                 let is_first = self.flight.join(mobile, Waiting { row, nth });
                 if is_first {
@@ -177,7 +182,11 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     /// A number has its answer, and so has every row that waited for it.
     fn answer(&mut self, lookup: &Lookup, outcome: Outcome) {
         let mobile = lookup.mobile();
-        (self.announce)(&Event::Answered { mobile, status: outcome.status, code: outcome.code.clone() });
+        (self.announce)(&Event::Answered {
+            mobile,
+            status: outcome.status,
+            code: outcome.code.clone(),
+        });
         if let Some(stop) = self.omen.settled(mobile, &outcome) {
             self.finish_early(End::Stopped(stop));
         }
@@ -224,7 +233,8 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             (self.announce)(&Event::Held { until: rest.until, cause: rest.cause });
         }
         // The API names an end, while nobody knows how long a server will be silent.
-        let held = if rest.cause == Limit::Shared { self.holds.passed() } else { self.holds.total() };
+        let held =
+            if rest.cause == Limit::Shared { self.holds.passed() } else { self.holds.total() };
         if held > self.settings.patience {
             let left = rest.until.saturating_duration_since(Instant::now());
             self.holds.cut_short();
@@ -273,7 +283,11 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             return (self.announce)(&Event::NoToken { reason, delay, serves });
         }
         let reached = answered || self.omen.answered();
-        let stop = if reached { Stop::NoToken { reason, refused: false } } else { Stop::Unreachable(reason) };
+        let stop = if reached {
+            Stop::NoToken { reason, refused: false }
+        } else {
+            Stop::Unreachable(reason)
+        };
         self.finish_early(End::Stopped(stop));
     }
 
@@ -339,10 +353,14 @@ impl<'k, R: Remote, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     pub(crate) fn close(&mut self, read_whole: bool) -> (Report, End) {
         self.holds.cut_short();
         (self.report.holds_by, self.report.held_by) = self.holds.by_limit();
-        (self.report.asked, self.report.read_whole) = (self.report.calls - self.report.retries(), read_whole);
+        (self.report.asked, self.report.read_whole) =
+            (self.report.calls - self.report.retries(), read_whole);
         self.report.token_calls = self.remote.token_calls();
         let whole = read_whole && self.reorder.is_through();
-        let end = self.end.take().filter(|end| !whole || !(end.limit() || matches!(end, End::Interrupted)));
+        let end = self
+            .end
+            .take()
+            .filter(|end| !whole || !(end.limit() || matches!(end, End::Interrupted)));
         (std::mem::take(&mut self.report), end.unwrap_or(End::Finished))
     }
 }

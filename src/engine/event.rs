@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::rate::Rate;
-use crate::domain::mobile::Mobile;
+use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::verdict::Limit;
 

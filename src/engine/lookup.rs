@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tr::tr;
 
-use crate::api::fault::Fault;
+use crate::api::error::Fault;
 use crate::api::http::Reply;
-use crate::domain::mobile::Mobile;
+use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 use crate::domain::reply::{self, Garbled};
-use crate::domain::report::Repeat;
+use crate::domain::totals::Repeat;
 use crate::domain::verdict::{self, Hold, Remedy, Verdict};
 use crate::engine::backoff::{Backoff, Retries};
 
@@ -122,7 +122,15 @@ impl Lookup {
     /// A number that was not asked yet.
     #[must_use]
     pub fn new(mobile: Mobile) -> Self {
-        Self { mobile, failures: 0, unknown: 0, backoff: None, turned_away: None, declined: 0, again: None }
+        Self {
+            mobile,
+            failures: 0,
+            unknown: 0,
+            backoff: None,
+            turned_away: None,
+            declined: 0,
+            again: None,
+        }
     }
 
     /// The number.
@@ -191,12 +199,20 @@ impl Lookup {
         }
     }
 
-    fn back_off(&mut self, heard: Heard, most: u32, retries: &Retries, jitter: &mut fastrand::Rng) -> Step {
+    fn back_off(
+        &mut self,
+        heard: Heard,
+        most: u32,
+        retries: &Retries,
+        jitter: &mut fastrand::Rng,
+    ) -> Step {
         self.failures += 1;
         if self.failures > most {
             return Step::Settle(Outcome::bare(Status::Failed, heard.code, heard.message));
         }
-        Step::Again(self.backoff.get_or_insert_with(|| Backoff::new(*retries)).after_failure(jitter))
+        Step::Again(
+            self.backoff.get_or_insert_with(|| Backoff::new(*retries)).after_failure(jitter),
+        )
     }
 
     /// A renewed token that is turned away as well would be renewed for ever: it is fatal (`API.md` 5).
@@ -207,7 +223,11 @@ impl Lookup {
             return Step::Renew;
         }
         let code = heard.code.unwrap_or(Code::Number(0));
-        Step::Stop(Stop::TokenRejected { fresh, code, message: self.mobile.hidden_in(&heard.message) })
+        Step::Stop(Stop::TokenRejected {
+            fresh,
+            code,
+            message: self.mobile.hidden_in(&heard.message),
+        })
     }
 }
 
@@ -243,7 +263,8 @@ fn hear(result: Result<Reply, Fault>, hide: &dyn Fn(String) -> String) -> Heard 
     }
     if let Some(place) = reply.leads_to {
         let status = reply.status;
-        let text = tr!("HTTP {status}: the host leads to {place}, where no token is sent", status, place);
+        let text =
+            tr!("HTTP {status}: the host leads to {place}, where no token is sent", status, place);
         return silent(Verdict::Transient, hide(text));
     }
     match read {
@@ -279,7 +300,7 @@ fn answer(status: Status, heard: Heard) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::mobile::Home;
+    use crate::domain::number::mobile::Home;
 
     const RETRIES: Retries =
         Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
@@ -296,7 +317,12 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
     fn json(body: &str) -> Heard {
-        Heard::Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.to_owned().into() })
+        Heard::Ok(Reply {
+            status: 200,
+            retry_after: None,
+            leads_to: None,
+            body: body.to_owned().into(),
+        })
     }
 
     fn code(code: i64) -> Heard {
@@ -305,7 +331,8 @@ mod tests {
 
     /// Drives one number with the same result until it settles; the delays on the way.
     fn drive(result: impl Fn() -> Heard, seed: u64) -> (Vec<Duration>, Outcome) {
-        let (mut lookup, mut jitter, mut delays) = (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
+        let (mut lookup, mut jitter, mut delays) =
+            (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
         loop {
             match lookup.next(result(), token(1, true), &RETRIES, &mut jitter) {
                 Step::Again(delay) => delays.push(delay),
@@ -317,17 +344,27 @@ mod tests {
 
     #[test]
     fn answers_settle_at_once() {
-        for (errcode, status) in
-            [(60121, "not_found"), (40104, "bad_number"), (400_002, "bad_number"), (50002, "out_of_scope")]
-        {
+        for (errcode, status) in [
+            (60121, "not_found"),
+            (40104, "bad_number"),
+            (400_002, "bad_number"),
+            (50002, "out_of_scope"),
+        ] {
             let (delays, outcome) = drive(|| code(errcode), 0);
-            assert_eq!((delays.len(), outcome.status.name(), &*outcome.message), (0, status, "text"));
+            assert_eq!(
+                (delays.len(), outcome.status.name(), &*outcome.message),
+                (0, status, "text")
+            );
             assert_eq!(outcome.code, Some(Code::Number(errcode)));
         }
         let both = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u","exclusive_account_userid_list":["a","b"]}}"#;
         let (_, outcome) = drive(|| json(both), 0);
-        assert_eq!((outcome.status, &*outcome.userid, &*outcome.exclusive), (Status::Found, "u", "a;b"));
-        let only = r#"{"errcode":0,"errmsg":"ok","result":{"exclusive_account_userid_list":["a"]}}"#;
+        assert_eq!(
+            (outcome.status, &*outcome.userid, &*outcome.exclusive),
+            (Status::Found, "u", "a;b")
+        );
+        let only =
+            r#"{"errcode":0,"errmsg":"ok","result":{"exclusive_account_userid_list":["a"]}}"#;
         assert_eq!(drive(|| json(only), 0).1.status, Status::Found);
         let (_, outcome) = drive(|| code(0), 0);
         assert_eq!(
@@ -350,13 +387,20 @@ mod tests {
         let (delays, outcome) = drive(|| Err(Fault::Late(Duration::from_secs(10))), 3);
         assert_eq!((delays.len(), outcome.code), (5, None));
         assert_eq!(&*outcome.message, "no reply within 10s");
-        let page = || Ok(Reply { status: 403, retry_after: None, leads_to: None, body: "<html>".into() });
+        let page =
+            || Ok(Reply { status: 403, retry_after: None, leads_to: None, body: "<html>".into() });
         assert_eq!(
             &*drive(page, 0).1.message,
             "HTTP 403: the reply was a web page, not an answer of the API"
         );
-        let broken =
-            || Ok(Reply { status: 502, retry_after: None, leads_to: None, body: "{\"errcode\":0}".into() });
+        let broken = || {
+            Ok(Reply {
+                status: 502,
+                retry_after: None,
+                leads_to: None,
+                body: "{\"errcode\":0}".into(),
+            })
+        };
         assert_eq!(&*drive(broken, 0).1.message, "HTTP 502");
     }
 
@@ -374,11 +418,20 @@ mod tests {
     fn holds_and_stops_leave_the_attempts_alone() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         for _ in 0..100 {
-            assert!(matches!(lookup.next(code(90018), token(1, true), &RETRIES, &mut jitter), Step::Hold(_)));
+            assert!(matches!(
+                lookup.next(code(90018), token(1, true), &RETRIES, &mut jitter),
+                Step::Hold(_)
+            ));
         }
         let banned = json(r#"{"status":1111,"punish":"deny"}"#);
-        assert!(matches!(lookup.next(banned, token(1, true), &RETRIES, &mut jitter), Step::Hold(_)));
-        assert!(matches!(lookup.next(code(60011), token(1, true), &RETRIES, &mut jitter), Step::Stop(_)));
+        assert!(matches!(
+            lookup.next(banned, token(1, true), &RETRIES, &mut jitter),
+            Step::Hold(_)
+        ));
+        assert!(matches!(
+            lookup.next(code(60011), token(1, true), &RETRIES, &mut jitter),
+            Step::Stop(_)
+        ));
         assert_eq!(lookup.failures, 0);
     }
 
@@ -394,7 +447,8 @@ mod tests {
         );
         assert!(matches!(turned_away(2), Step::Stop(Stop::TokenRejected { fresh: true, .. })));
         let given = token(1, false);
-        let step = super::Lookup::new(lookup.mobile()).next(code(42001), given, &RETRIES, &mut jitter);
+        let step =
+            super::Lookup::new(lookup.mobile()).next(code(42001), given, &RETRIES, &mut jitter);
         assert!(matches!(step, Step::Stop(Stop::TokenRejected { fresh: false, .. })), "{step:?}");
     }
 }

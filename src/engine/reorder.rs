@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::mobile::Mobile;
+use crate::domain::number::invalid::Refusal;
+use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
-use crate::domain::refusal::Refusal;
-use crate::engine::settings::Sheet;
+use crate::engine::limits::Sheet;
 
 /// Rows in a row that have their answers, all of one sheet.
 #[derive(Debug)]
@@ -75,7 +75,13 @@ struct Open<L> {
 
 impl<L> Default for Reorder<L> {
     fn default() -> Self {
-        Self { sheets: VecDeque::new(), first: 0, slots: VecDeque::new(), settled: 0, passed_over: 0 }
+        Self {
+            sheets: VecDeque::new(),
+            first: 0,
+            slots: VecDeque::new(),
+            settled: 0,
+            passed_over: 0,
+        }
     }
 }
 
@@ -188,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::ahead::Foreseen;
+    use crate::store::disk::prefetch::Foreseen;
 
     fn answer(row: u64) -> Answer {
         Answer::new(0, Arc::new(Outcome::bare(Status::Failed, None, row.to_string())))
@@ -213,8 +219,12 @@ mod tests {
         assert_eq!(reorder.pass_over(1, pending.clone()), Status::Failed);
         assert_eq!(reorder.pass_over(2, pending.clone()), Status::Pending);
         assert!(!reorder.is_through());
-        let left: Vec<_> = std::iter::from_fn(|| reorder.take()).flat_map(|chunk| chunk.answers).collect();
-        assert_eq!(left, [Answer::earlier(Status::Found), Answer::earlier(Status::Failed), pending]);
+        let left: Vec<_> =
+            std::iter::from_fn(|| reorder.take()).flat_map(|chunk| chunk.answers).collect();
+        assert_eq!(
+            left,
+            [Answer::earlier(Status::Found), Answer::earlier(Status::Failed), pending]
+        );
         // That they have left does not make up for it.
         assert!(reorder.is_empty() && !reorder.is_through());
         assert!(Reorder::<()>::default().is_through());

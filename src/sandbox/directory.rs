@@ -121,9 +121,9 @@ pub fn exclusive_ids_of(mobile: &str) -> [String; 2] {
 fn is_well_formed(mobile: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match mobile.strip_prefix('+') {
-        Some(rest) => {
-            rest.split_once('-').is_some_and(|(country, national)| digits(country) && digits(national))
-        }
+        Some(rest) => rest
+            .split_once('-')
+            .is_some_and(|(country, national)| digits(country) && digits(national)),
         None => mobile.len() == 11 && mobile.starts_with('1') && digits(mobile),
     }
 }

@@ -211,7 +211,10 @@ mod tests {
         assert_eq!(delays, (0..1000).map(|index| script.delay(index)).collect::<Vec<_>>());
         assert!(delays.iter().all(|delay| (least..=most).contains(delay)));
         let mean = delays.iter().sum::<Duration>() / 1000;
-        assert!(mean > Duration::from_micros(6800) && mean < Duration::from_micros(7200), "{mean:?}");
+        assert!(
+            mean > Duration::from_micros(6800) && mean < Duration::from_micros(7200),
+            "{mean:?}"
+        );
         let other = Script { seed: 8, ..script };
         assert_ne!(delays, (0..1000).map(|index| other.delay(index)).collect::<Vec<_>>());
     }

@@ -17,10 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::sandbox::ledger::{Ledger, TokenKind};
-use crate::sandbox::platform::{Platform, Turn};
+use crate::sandbox::call_log::{Ledger, TokenKind};
+use crate::sandbox::emulator::{Platform, Turn};
+use crate::sandbox::json::{Credentials, Lookup, Page, Reply};
 use crate::sandbox::script::Script;
-use crate::sandbox::wire::{Credentials, Lookup, Page, Reply};
 
 /// The most that a request body may have, in bytes; a longer one closes the connection.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -107,11 +107,24 @@ impl Site {
              or, to have tokens handed out:\n  \
              DINGTALK_APP_KEY={app_key} DINGTALK_APP_SECRET={app_secret} dingmap resolve INPUT --endpoint {endpoint}\n"
         );
-        let page = Page { status: 200, content_type: "text/plain;charset=utf-8", headers: Vec::new(), body };
+        let page = Page {
+            status: 200,
+            content_type: "text/plain;charset=utf-8",
+            headers: Vec::new(),
+            body,
+        };
         Turn { wait: Duration::ZERO, reply: Reply::Page(page) }
     }
 
-    fn route(&self, method: &Method, path: &str, query: &str, kind: &str, body: &[u8], at: Instant) -> Turn {
+    fn route(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        kind: &str,
+        body: &[u8],
+        at: Instant,
+    ) -> Turn {
         match (method, path) {
             (&Method::POST, "/topapi/v2/user/getbymobile") => {
                 let lookup = Lookup::read(query, kind, body);
@@ -151,16 +164,23 @@ async fn serve(stream: TcpStream, site: Arc<Site>) {
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(|request| answer(&site, request));
     // It ends in an error whenever the script breaks a reply off or the caller goes away: both are expected.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// An error closes the connection without a reply.
-async fn answer(site: &Site, request: Request<Incoming>) -> io::Result<Response<Either<Full<Bytes>, Torn>>> {
+async fn answer(
+    site: &Site,
+    request: Request<Incoming>,
+) -> io::Result<Response<Either<Full<Bytes>, Torn>>> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, LONGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
+    let body =
+        Limited::new(body, LONGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
     let query = head.uri.query().unwrap_or_default();
-    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind =
+        head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let turn = site.route(&head.method, head.uri.path(), query, kind, &body, at);
     if !turn.wait.is_zero() {
         tokio::time::sleep(turn.wait).await;
@@ -169,7 +189,9 @@ async fn answer(site: &Site, request: Request<Incoming>) -> io::Result<Response<
         Reply::Page(page) => Ok(response_of(page)),
         Reply::Half(body) => {
             let mut response = Response::new(Either::Right(Torn::new(&body)));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(response)
         }
         Reply::Drop => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -205,7 +227,11 @@ impl Torn {
     fn new(body: &str) -> Self {
         let body = body.as_bytes();
         let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
-        Self { length: u64::try_from(body.len()).unwrap_or(u64::MAX), half: Some(half), is_flushed: false }
+        Self {
+            length: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            half: Some(half),
+            is_flushed: false,
+        }
     }
 }
 
@@ -252,7 +278,8 @@ mod tests {
     async fn ask(client: &Client, server: &Server, mobile: &str) -> reqwest::Result<Value> {
         let url = format!("{}{PATH}?access_token=sandbox-token", server.endpoint());
         let body = format!(r#"{{"mobile":"{mobile}","support_exclusive_account_search":true}}"#);
-        let response = client.post(url).header(CONTENT_TYPE, "application/json").body(body).send().await?;
+        let response =
+            client.post(url).header(CONTENT_TYPE, "application/json").body(body).send().await?;
         let text = response.text().await?;
         Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
@@ -273,8 +300,12 @@ mod tests {
     async fn both_request_forms_are_answered_and_recorded() {
         let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
         let reply = ask(&client, &server, "13800138000").await.unwrap();
-        assert_eq!((&reply["errcode"], &reply["result"]["userid"]), (&json!(0), &json!("u00138000")));
-        let form = "mobile=13800138096&support_exclusive_account_search=false&access_token=sandbox-token";
+        assert_eq!(
+            (&reply["errcode"], &reply["result"]["userid"]),
+            (&json!(0), &json!("u00138000"))
+        );
+        let form =
+            "mobile=13800138096&support_exclusive_account_search=false&access_token=sandbox-token";
         let (status, reply) = post(&client, &server, PATH, form).await;
         assert_eq!((status, &reply["errcode"]), (200, &json!(60121)));
         let (_, reply) = post(&client, &server, &format!("{PATH}/"), form).await;
@@ -282,7 +313,8 @@ mod tests {
         let (_, reply) = post(&client, &server, PATH, "mobile=13800138000").await;
         assert_eq!((&reply["errcode"], &reply["sub_code"]), (&json!(88), &json!("40000")));
         let ledger = server.ledger();
-        let seen = ledger.calls().iter().map(|call| (&*call.number, &*call.content_type, call.exclusive));
+        let seen =
+            ledger.calls().iter().map(|call| (&*call.number, &*call.content_type, call.exclusive));
         assert_eq!(
             seen.collect::<Vec<_>>(),
             [
@@ -301,7 +333,8 @@ mod tests {
         let right = r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#;
         let (status, reply) = post(&client, &server, current, right).await;
         assert_eq!((status, &reply["expireIn"]), (200, &json!(7200)));
-        let legacy = get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=sandbox-secret").await.1;
+        let legacy =
+            get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=sandbox-secret").await.1;
         let legacy: Value = serde_json::from_str(&legacy).unwrap();
         assert_eq!((&legacy["errcode"], &legacy["expires_in"]), (&json!(0), &json!(7200)));
         assert_eq!(legacy["access_token"], reply["accessToken"]);
@@ -311,7 +344,8 @@ mod tests {
 
         let (status, reply) = post(&client, &server, current, r#"{"appKey":"sandbox-key"}"#).await;
         assert_eq!((status, &reply["code"]), (400, &json!("invalidClientIdOrSecret")));
-        let wrong_secret = get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=x").await.1;
+        let wrong_secret =
+            get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=x").await.1;
         assert!(wrong_secret.contains(r#""errcode":40089,"#));
         assert!(get(&client, &server, "/gettoken").await.1.contains(r#""errcode":40096,"#));
         server.change(|script| script.current_token_call = false);
@@ -320,14 +354,18 @@ mod tests {
         assert_eq!(get(&client, &server, "/gettoken").await.0, 502);
         let ledger = server.ledger();
         let seen: Vec<_> = ledger.token_calls().iter().map(|call| &*call.answered).collect();
-        assert_eq!(seen, ["0", "0", "invalidClientIdOrSecret", "40089", "40096", "404", "http 502"]);
+        assert_eq!(
+            seen,
+            ["0", "0", "invalidClientIdOrSecret", "40089", "40096", "404", "http 502"]
+        );
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn replies_break_off_as_scripted() {
         let mut script = Script::default();
         let silence = Duration::from_millis(60);
-        script.turn("13800138000", [Answer::Drop, Answer::Half, Answer::Hang(silence), Answer::Html]);
+        script
+            .turn("13800138000", [Answer::Drop, Answer::Half, Answer::Hang(silence), Answer::Html]);
         let server = Server::start(script, 0).await.unwrap();
         let client = client();
         assert!(ask(&client, &server, "13800138000").await.unwrap_err().is_request());
@@ -354,8 +392,10 @@ mod tests {
     #[tokio::test]
     async fn headers_and_paths() {
         let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
-        let headers =
-            vec![("Retry-After".to_owned(), "7".to_owned()), ("bad name".to_owned(), String::new())];
+        let headers = vec![
+            ("Retry-After".to_owned(), "7".to_owned()),
+            ("bad name".to_owned(), String::new()),
+        ];
         let busy = Answer::Http { status: 503, headers, body: "busy".to_owned() };
         server.change(|script| script.always = Some(busy));
         let response = client.post(format!("{}{PATH}", server.endpoint())).send().await.unwrap();

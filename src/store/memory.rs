@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::mobile::Mobile;
+use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 
 /// The message of nearly every success.
@@ -44,7 +44,11 @@ impl Answers {
             && outcome.code == Some(Code::Number(0))
             && outcome.exclusive.is_empty()
             && &*outcome.message == OK;
-        let kept = if plain { Kept::Plain(outcome.userid.clone()) } else { Kept::Whole(Arc::clone(outcome)) };
+        let kept = if plain {
+            Kept::Plain(outcome.userid.clone())
+        } else {
+            Kept::Whole(Arc::clone(outcome))
+        };
         self.0.insert(mobile, kept);
     }
 }
@@ -52,11 +56,14 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::mobile::Home;
+    use crate::domain::number::mobile::Home;
 
     #[test]
     fn what_is_kept_comes_back_as_it_was() {
-        let found = Outcome { userid: "u".into(), ..Outcome::bare(Status::Found, Some(Code::Number(0)), OK) };
+        let found = Outcome {
+            userid: "u".into(),
+            ..Outcome::bare(Status::Found, Some(Code::Number(0)), OK)
+        };
         let outcomes = [
             found.clone(),
             Outcome { exclusive: "a;b".into(), ..found.clone() },

@@ -123,7 +123,10 @@ mod tests {
         ]
         .map(|print| print.to_string());
         for (at, print) in prints.iter().enumerate() {
-            assert_eq!((print.len(), prints.iter().position(|other| other == print)), (64, Some(at)));
+            assert_eq!(
+                (print.len(), prints.iter().position(|other| other == print)),
+                (64, Some(at))
+            );
         }
         let long = vec![7; 3 * BLOCK + 1];
         let print = |bytes: &[u8]| run().and_all(bytes).unwrap().to_string();
@@ -134,8 +137,13 @@ mod tests {
     #[test]
     fn a_token_is_told_apart_and_not_told() {
         let name = Scope::of_token("sandbox-token");
-        assert!(!name.contains("sandbox") && name.starts_with("token:") && name.len() == 38, "{name}");
+        assert!(
+            !name.contains("sandbox") && name.starts_with("token:") && name.len() == 38,
+            "{name}"
+        );
         assert_ne!(name, Scope::of_token("sandbox-token2"));
-        assert!(!name.contains(&Fingerprint(Sha256::new_with_prefix("sandbox-token")).to_string()[..8]));
+        assert!(
+            !name.contains(&Fingerprint(Sha256::new_with_prefix("sandbox-token")).to_string()[..8])
+        );
     }
 }

@@ -6,15 +6,15 @@ use std::fs;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::table::dialect::{DELIMITERS, Dialect};
-use crate::table::encoding::{Encoding, is_text};
-use crate::table::layout::Options;
+use crate::table::detect::dialect::{DELIMITERS, Dialect};
+use crate::table::detect::layout::Options;
+use crate::table::raw::encoding::{Encoding, is_text};
 use crate::table::round_trip::{
     ANSWER, Crumbs, EXPECTED_NAMES, LINE_ENDS, QUOTES, Way, appended, options, way, without, write,
 };
-use crate::table::sink::{Sink, Style};
 use crate::table::source::{Source, SourceError};
-use crate::table::target::Target;
+use crate::table::write::output::Target;
+use crate::table::write::sink::{Sink, Style};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Utf16Le,
@@ -27,11 +27,26 @@ const ENCODINGS: [Encoding; 6] = [
 
 /// Pieces of cells, and among them every trap: characters that have the byte of a delimiter, a quote or a line end in them.
 fn pieces(encoding: Encoding) -> Vec<String> {
-    let plain =
-        ["", "9", "13800138000", "a", " ", "\"", "\"\"", ",", ";", "\t", "|", "\r", "\n", "\r\n", "\0"];
+    let plain = [
+        "",
+        "9",
+        "13800138000",
+        "a",
+        " ",
+        "\"",
+        "\"\"",
+        ",",
+        ";",
+        "\t",
+        "|",
+        "\r",
+        "\n",
+        "\r\n",
+        "\0",
+    ];
     let rare = [
-        "手", "機", "机", "é", "Ä", "😀", "か", "ｱ", "∵", "€", "\u{fffd}", "\u{a0a}", "\u{d0d}", "\u{2c22}",
-        "\u{222c}", "\u{7c0a}",
+        "手", "機", "机", "é", "Ä", "😀", "か", "ｱ", "∵", "€", "\u{fffd}", "\u{a0a}", "\u{d0d}",
+        "\u{2c22}", "\u{222c}", "\u{7c0a}",
     ];
     // Whatever ends with a vertical bar, a backslash or a quote's neighbour.
     let trails = (0x81..=0xFE).flat_map(|lead| [0x7C, 0x5C, 0x40, 0x30].map(|trail| [lead, trail]));
@@ -55,7 +70,8 @@ fn encoded(encoding: Encoding, text: &str) -> Vec<u8> {
 
 fn table() -> impl Strategy<Value = (Encoding, Vec<Vec<String>>)> {
     (select(ENCODINGS.to_vec()), 1..5_usize).prop_flat_map(|(encoding, width)| {
-        let cell = prop::collection::vec(select(pieces(encoding)), 0..5).prop_map(|pieces| pieces.concat());
+        let cell = prop::collection::vec(select(pieces(encoding)), 0..5)
+            .prop_map(|pieces| pieces.concat());
         let rows = prop::collection::vec(prop::collection::vec(cell, width), 1..12);
         (Just(encoding), rows)
     })
@@ -135,9 +151,15 @@ const LISTS: [(Encoding, [&[&str]; 2]); 7] = [
         Encoding::Utf16Be,
         [&["姓名", "手机号", "备注"], &["王伟", "José", "佐藤", "😀", "\u{a0a}\u{d0d}\u{2c22}"]],
     ),
-    (Encoding::Gb18030, [&["姓名", "手机号", "备注"], &["王伟", "欧阳娜娜", "李秀英", "赵㐂", "张国强"]]),
+    (
+        Encoding::Gb18030,
+        [&["姓名", "手机号", "备注"], &["王伟", "欧阳娜娜", "李秀英", "赵㐂", "张国强"]],
+    ),
     (Encoding::Big5, [&["姓名", "手機號碼", "備註"], &["陳志明", "林怡君", "張雅婷", "許功蓋"]]),
-    (Encoding::ShiftJis, [&["氏名", "携帯電話", "備考"], &["佐藤太郎", "すずき 花子", "渡辺ケン", "表ソ一"]]),
+    (
+        Encoding::ShiftJis,
+        [&["氏名", "携帯電話", "備考"], &["佐藤太郎", "すずき 花子", "渡辺ケン", "表ソ一"]],
+    ),
     (
         Encoding::Windows1252,
         [&["nom", "téléphone", "où"], &["Müller", "José Núñez", "Bjørn", "François d’Été"]],
@@ -173,14 +195,20 @@ fn every_way_of_writing_a_table_is_told_and_kept() {
             let bytes = encoded(encoding, str::from_utf8(&write(&staff(list), way)).unwrap());
             let passed = pass(&bytes, way, &Options::default(), Style::default()).unwrap();
             let dialect = passed.dialect;
-            let told = (dialect.encoding, dialect.bom, dialect.delimiter, dialect.headers, passed.column);
+            let told =
+                (dialect.encoding, dialect.bom, dialect.delimiter, dialect.headers, passed.column);
             assert_eq!(told, (encoding, way.bom, way.delimiter, true, 1), "{way:?}");
             assert_eq!(passed.pieces, bytes, "{encoding} {way:?}");
             let output = encoding.decode(&passed.output);
             assert_eq!(encoded(encoding, &output), passed.output, "{encoding} {way:?}");
-            let rest = without(output.as_bytes(), &appended(ANSWER, way.delimiter), passed.numbers.len());
+            let rest =
+                without(output.as_bytes(), &appended(ANSWER, way.delimiter), passed.numbers.len());
             let rest = without(&rest, &appended(EXPECTED_NAMES, way.delimiter), 1);
-            assert_eq!(encoded(encoding, str::from_utf8(&rest).unwrap()), bytes, "{encoding} {way:?}");
+            assert_eq!(
+                encoded(encoding, str::from_utf8(&rest).unwrap()),
+                bytes,
+                "{encoding} {way:?}"
+            );
         }
     }
 }

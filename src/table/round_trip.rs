@@ -7,14 +7,14 @@ use std::io::{self, Read};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::table::columns::ColumnChoice;
-use crate::table::dialect::DELIMITERS;
-use crate::table::encoding::Encoding;
-use crate::table::layout::Options;
-use crate::table::record::line_ends;
-use crate::table::sink::{Sink, Style};
+use crate::table::detect::columns::ColumnChoice;
+use crate::table::detect::dialect::DELIMITERS;
+use crate::table::detect::layout::Options;
+use crate::table::raw::encoding::Encoding;
+use crate::table::raw::framer::line_ends;
 use crate::table::source::{Source, SourceError};
-use crate::table::target::Target;
+use crate::table::write::output::Target;
+use crate::table::write::sink::{Sink, Style};
 
 type Cells = Vec<Vec<Vec<u8>>>;
 
@@ -61,7 +61,8 @@ pub(crate) struct Way {
 }
 
 pub(crate) const ANSWER: [&str; 5] = ["§u,1;2|3\t4", "", "found", " §", "a \"b\"\r\nc"];
-pub(crate) const EXPECTED_NAMES: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+pub(crate) const EXPECTED_NAMES: [&str; 5] =
+    ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
 
 /// No cell is a small number: as a header, it would be a name that a position can mean.
 fn cell() -> impl Strategy<Value = String> {
@@ -90,7 +91,8 @@ fn cell() -> impl Strategy<Value = String> {
 }
 
 fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
-    (1..5_usize).prop_flat_map(|width| prop::collection::vec(prop::collection::vec(cell(), width), 1..12))
+    (1..5_usize)
+        .prop_flat_map(|width| prop::collection::vec(prop::collection::vec(cell(), width), 1..12))
 }
 
 pub(crate) fn way() -> impl Strategy<Value = Way> {
@@ -103,7 +105,8 @@ pub(crate) fn way() -> impl Strategy<Value = Way> {
         any::<bool>(),
         prop::collection::vec(select(vec!["", "", "", "\n", "\r\n", "\n\n", "\r"]), 1..4),
     );
-    let sizes = prop_oneof![Just(vec![1]), prop::collection::vec(1..40_usize, 1..5), Just(vec![1 << 20])];
+    let sizes =
+        prop_oneof![Just(vec![1]), prop::collection::vec(1..40_usize, 1..5), Just(vec![1 << 20])];
     (written, 0..4_usize, sizes, 1..6_usize).prop_map(|(written, column, sizes, batch_rows)| {
         let (delimiter, line_ends, quotes, bom, headers, cut, blanks) = written;
         Way { delimiter, line_ends, quotes, bom, headers, cut, blanks, column, sizes, batch_rows }
@@ -141,9 +144,15 @@ pub(crate) fn write(table: &[Vec<String>], way: &Way) -> Vec<u8> {
 
 /// What the `csv` crate reads; blank lines count as rows where there is one column, as they do here.
 fn read(bytes: &[u8], delimiter: u8) -> Cells {
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(bytes);
-    reader.byte_records().map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(bytes);
+    reader
+        .byte_records()
+        .map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect())
+        .collect()
 }
 
 pub(crate) fn options(way: &Way, width: usize) -> Options {
@@ -172,7 +181,8 @@ struct Passed {
 fn pass(mut source: Source, way: &Way) -> Result<Passed, SourceError> {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("out.csv");
-    let mut sink = Sink::create(Target::File(path.clone()), source.head(), Style::default()).unwrap();
+    let mut sink =
+        Sink::create(Target::File(path.clone()), source.head(), Style::default()).unwrap();
     let head = source.head();
     let pieces = [head.mark.as_slice(), &head.raw, &head.terminator].concat();
     let mut passed = Passed { output: Vec::new(), lines: Vec::new(), numbers: Vec::new(), pieces };

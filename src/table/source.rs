@@ -3,17 +3,17 @@
 
 use std::io::Read;
 
-use crate::table::batch::Batch;
-use crate::table::beside::appended;
-use crate::table::columns::Column;
-use crate::table::dialect::{Dialect, SAMPLE_BYTES};
-use crate::table::guess::guess;
-use crate::table::head::Head;
-use crate::table::layout::{Layout, Options};
-use crate::table::look::{Look, look};
-use crate::table::record::{Framed, Framer, LONGEST_ROW, RecordError};
-pub use crate::table::refusal::SourceError;
-use crate::table::text::Text;
+use crate::table::detect::columns::Column;
+use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
+use crate::table::detect::encoding::guess;
+use crate::table::detect::extra_columns::appended;
+use crate::table::detect::layout::{Layout, Options};
+pub use crate::table::error::SourceError;
+use crate::table::header::Head;
+use crate::table::raw::batch::Batch;
+use crate::table::raw::decoder::Text;
+use crate::table::raw::framer::{Framed, Framer, LONGEST_ROW, RecordError};
+use crate::table::sniff::{Look, look};
 
 /// The size of a batch's text, in bytes, at which it is handed over.
 const BATCH_BYTES: usize = 256 << 10;
@@ -63,8 +63,11 @@ impl Source {
                 text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
             }
             let (bytes, complete) = (text.raw(), text.complete());
-            line_ended |=
-                bytes.get(known..).unwrap_or_default().iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+            line_ended |= bytes
+                .get(known..)
+                .unwrap_or_default()
+                .iter()
+                .any(|byte| matches!(byte, b'\n' | b'\r'));
             // Each look begins at the start, so an input that comes in crumbs is not looked at for every crumb.
             let grown = looks < EARLY_LOOKS || bytes.len() >= looked_at + looked_at / 8;
             let overlong = bytes.len() > 2 * LONGEST_ROW;
@@ -229,7 +232,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::table::encoding::{Encoding, EncodingError};
+    use crate::table::raw::encoding::{Encoding, EncodingError};
     use std::collections::VecDeque;
 
     /// Gives one piece at each read.
@@ -251,7 +254,9 @@ mod tests {
     }
 
     fn cells(batch: &Batch) -> Vec<(u64, &str)> {
-        (0..batch.len()).map(|row| (batch.line(row), batch.cells(row).next().unwrap_or_default())).collect()
+        (0..batch.len())
+            .map(|row| (batch.line(row), batch.cells(row).next().unwrap_or_default()))
+            .collect()
     }
 
     fn refused(bytes: &[u8]) -> SourceError {
@@ -271,10 +276,14 @@ mod tests {
     fn a_table_is_read_as_it_is_written() {
         let text = "\u{feff}\n姓名;手机\r\n\r\n张三;\"138\"\r\n\"李\n四\";138\"x\r\n王五;\n\r\n\n";
         let mut source = open(&[text.as_bytes()]).unwrap();
-        let why = crate::table::guess::Sign::Mark;
-        let dialect = Dialect { encoding: Encoding::Utf8, why, bom: true, delimiter: b';', headers: true };
+        let why = crate::table::detect::encoding::Sign::Mark;
+        let dialect =
+            Dialect { encoding: Encoding::Utf8, why, bom: true, delimiter: b';', headers: true };
         assert_eq!((source.dialect(), source.width()), (&dialect, 2));
-        assert_eq!((source.columns()[0].index, source.columns()[0].name.as_deref()), (1, Some("手机")));
+        assert_eq!(
+            (source.columns()[0].index, source.columns()[0].name.as_deref()),
+            (1, Some("手机"))
+        );
         assert_eq!(source.head().raw, "\n姓名;手机".as_bytes());
         assert_eq!(source.head().mark, "\u{feff}".as_bytes());
         assert_eq!(source.head().terminator, b"\r\n");
@@ -316,7 +325,8 @@ mod tests {
 
     #[test]
     fn the_beginning_is_read_until_it_tells_the_column() {
-        let mut source = open(&[b"x,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
+        let mut source =
+            open(&[b"x,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
         assert_eq!(source.columns()[0].index, 1);
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 4);
         let source = open(&[b"mob", b"ile"]).unwrap();
@@ -328,7 +338,10 @@ mod tests {
         let mut source = open(&[b"a,mobile\nx,138\ny\nz,,\nw,138\n"]).unwrap();
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 2);
         let error = source.next_batch(100).unwrap_err();
-        assert!(matches!(error, SourceError::Ragged { line: 4, found: 3, expected: 2, title: None, .. }));
+        assert!(matches!(
+            error,
+            SourceError::Ragged { line: 4, found: 3, expected: 2, title: None, .. }
+        ));
         assert!(source.next_batch(100).unwrap().is_none());
     }
 
@@ -343,13 +356,19 @@ mod tests {
             SourceError::Record(RecordError::OpenQuote { line: 2 })
         ));
         let error = refused(b"phone,a\n138,b\n\n138,\"b\n\nc,d\n");
-        assert!(matches!(error, SourceError::Record(RecordError::OpenQuote { line: 4 })), "{error}");
+        assert!(
+            matches!(error, SourceError::Record(RecordError::OpenQuote { line: 4 })),
+            "{error}"
+        );
         let error = refused(b"\xEF\xBB\xBF\xCA\xD6\xBB\xFA\n138\n");
-        let invalid = EncodingError::Invalid { encoding: Encoding::Utf8, line: 1, offset: 3, byte: 0xCA };
+        let invalid =
+            EncodingError::Invalid { encoding: Encoding::Utf8, line: 1, offset: 3, byte: 0xCA };
         assert!(matches!(error, SourceError::Encoding(found) if found == invalid));
-        let late = [&"a,mobile\n\né,138\n".repeat(3).into_bytes()[..], b"\"\r\n\xFFx\",138\n"].concat();
+        let late =
+            [&"a,mobile\n\né,138\n".repeat(3).into_bytes()[..], b"\"\r\n\xFFx\",138\n"].concat();
         let error = refused(&late);
-        let invalid = EncodingError::Invalid { encoding: Encoding::Utf8, line: 11, offset: 54, byte: 0xFF };
+        let invalid =
+            EncodingError::Invalid { encoding: Encoding::Utf8, line: 11, offset: 54, byte: 0xFF };
         assert!(matches!(&error, SourceError::Encoding(found) if *found == invalid), "{error}");
     }
 
@@ -388,13 +407,18 @@ mod tests {
             assert!(read <= 256 << 10, "{read}");
         }
         // A line without an end is told, in whatever encoding.
-        for header in
-            [&b"name,mobile\n"[..], "姓名,手机号\n".as_bytes(), b"\xD0\xD5\xC3\xFB,\xCA\xD6\xBB\xFA\n"]
-        {
+        for header in [
+            &b"name,mobile\n"[..],
+            "姓名,手机号\n".as_bytes(),
+            b"\xD0\xD5\xC3\xFB,\xCA\xD6\xBB\xFA\n",
+        ] {
             let input = Endless { beginning: header.to_vec(), row: b"x", read: Arc::default() };
             let source = Source::open(Box::new(input), &Options::default(), &|_| false);
             let error = source.and_then(|mut source| source.next_batch(10)).unwrap_err();
-            assert!(matches!(error, SourceError::Record(RecordError::TooLong { line: 2 })), "{error}");
+            assert!(
+                matches!(error, SourceError::Record(RecordError::TooLong { line: 2 })),
+                "{error}"
+            );
         }
     }
 }

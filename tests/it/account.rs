@@ -26,7 +26,11 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
     let input = desk.file("staff.csv", staff(80) + "13900000000\nn/a\n13800138094\n13800138090\n");
     let (summary, metrics) = (desk.path("run.json"), desk.path("dingmap.prom"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
-    command.args(["-j", "1", "--max-retries", "2", "--summary"]).arg(&summary).arg("--metrics").arg(&metrics);
+    command
+        .args(["-j", "1", "--max-retries", "2", "--summary"])
+        .arg(&summary)
+        .arg("--metrics")
+        .arg(&metrics);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let account = read(&summary);
@@ -42,8 +46,7 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
     let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
         "out_of_scope": 0, "failed": 1, "pending": 0});
     assert_eq!(account["rows"], rows);
-    let repeated =
-        json!({"transient": 3, "foreign": 0, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0});
+    let repeated = json!({"transient": 3, "foreign": 0, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0});
     assert_eq!(account["calls"]["repeated"], repeated);
     assert_eq!(
         (&account["holds"]["count"], &account["holds"]["by_limit_seconds"]["app"]),
@@ -111,7 +114,8 @@ fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
     fits("summary", &account);
     let message = account["message"].as_str().unwrap();
     assert!(message.contains("no permission for") && message.contains("60011"), "{message}");
-    let text = std::fs::read_to_string(&summary).unwrap() + &std::fs::read_to_string(&metrics).unwrap();
+    let text =
+        std::fs::read_to_string(&summary).unwrap() + &std::fs::read_to_string(&metrics).unwrap();
     for secret in ["13900000003", "sandbox-secret", "sandbox-key"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
@@ -139,7 +143,8 @@ fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
     let account = read(&summary);
     fits("summary", &account);
     let spent = |account: &Value| {
-        [&account["rows"]["in"], &account["numbers"]["asked"], &account["calls"]["token"]].map(Value::as_u64)
+        [&account["rows"]["in"], &account["numbers"]["asked"], &account["calls"]["token"]]
+            .map(Value::as_u64)
     };
     assert_eq!(spent(&account), [Some(9), Some(5), Some(1)], "{account:#}");
     let page = std::fs::read_to_string(desk.path("run.html")).unwrap();
@@ -147,7 +152,8 @@ fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
 
     // Of a pipe nothing is known before its rows are asked.
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, summary) = (desk.file("staff.csv", staff(3000) + "13900000000,2\n"), desk.path("run.json"));
+    let (input, summary) =
+        (desk.file("staff.csv", staff(3000) + "13900000000,2\n"), desk.path("run.json"));
     let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
     let ended = run(command.stdin(File::open(input).unwrap()).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
@@ -169,11 +175,17 @@ fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
     account["later"] = json!(1);
     account["calls"]["later"] = json!(1);
     account["advice"][0]["later"] = json!(1);
-    account["advice"].as_array_mut().unwrap().push(json!({"kind": "later", "rows": 1, "text": "do this"}));
+    account["advice"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"kind": "later", "rows": 1, "text": "do this"}));
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json");
     assert!(jsonschema::is_valid(&read(&schema), &account), "{account:#}");
     account["advice"][1] = json!({"kind": "rounded", "text": "do this"});
-    assert!(!jsonschema::is_valid(&read(&schema), &account), "a kind that is known lacks its field");
+    assert!(
+        !jsonschema::is_valid(&read(&schema), &account),
+        "a kind that is known lacks its field"
+    );
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn a_run_says_what_to_do_about_what_happened() {
     for n in 0..12 {
         let _ = writeln!(table, "+852 51{n:02} 4590");
     }
-    let (input, output, summary) = (desk.file("in.csv", table), desk.path("out.csv"), desk.path("run.json"));
+    let (input, output, summary) =
+        (desk.file("in.csv", table), desk.path("out.csv"), desk.path("run.json"));
     let run_with = |flags: &[&str]| {
         let mut command = api.resolve(&input, &output);
         run(command.args(["-j", "1", "--rate", "20", "--summary"]).arg(&summary).args(flags))
@@ -44,7 +45,8 @@ fn a_run_says_what_to_do_about_what_happened() {
     let block = format!("\n{}\nwritten to {}\n", lines.join("\n"), output.display());
     assert!(ended.stderr.contains(&block), "{}", ended.stderr);
     let advice = account(&summary)["advice"].clone();
-    let texts: Vec<_> = advice.as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap()).collect();
+    let texts: Vec<_> =
+        advice.as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap()).collect();
     assert_eq!(texts, lines);
     assert_eq!(advice[0], json!({"kind": "rounded", "rows": 3, "text": lines[0]}));
     assert_eq!((&advice[1]["code"], &advice[2]["limit"]), (&json!(852), &json!("app")));
@@ -73,7 +75,11 @@ fn connections_that_break_are_told_and_rows_that_failed() {
     let mut command = api.resolve(&input, &output);
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("\n12 of 21 calls met a connection that broke"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("\n12 of 21 calls met a connection that broke"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(account(&summary)["advice"][0]["kind"], json!("line"));
 }
 
@@ -85,8 +91,16 @@ fn replies_that_are_no_answers_are_no_failure_of_the_line() {
     let (input, summary) = (desk.file("in.csv", staff(9)), desk.path("run.json"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
-    assert!(ended.stderr.contains("after a reply that was no answer of the API"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("of the line") && !ended.stderr.contains("broke"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("after a reply that was no answer of the API"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        !ended.stderr.contains("of the line") && !ended.stderr.contains("broke"),
+        "{}",
+        ended.stderr
+    );
     let account = account(&summary);
     let repeated = &account["calls"]["repeated"];
     assert!(repeated["foreign"].as_u64() >= Some(10) && repeated["line"] == 0, "{repeated}");
@@ -99,7 +113,8 @@ fn rows_that_failed_are_asked_again_by_the_same_command() {
     let mut script = unlimited();
     script.turn("13900000003", vec![Answer::code(-1)]);
     let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
+    let input =
+        desk.file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
     let output = desk.path("o $3.csv");
     let flags = ["-c", "other", "-j", "1", "--max-retries", "0"];
     let ended = run(api.resolve(&input, &output).args(flags));
@@ -135,6 +150,9 @@ fn a_file_that_the_same_command_does_not_read_is_not_advised() {
         let ended = command.spawn().unwrap().wait_with_output().unwrap();
         let told = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(4), "{place:?} {flags:?}: {told}");
-        assert!(told.contains("add --max-age 1d") && !told.contains("--retry-failed"), "{place:?}: {told}");
+        assert!(
+            told.contains("add --max-age 1d") && !told.contains("--retry-failed"),
+            "{place:?}: {told}"
+        );
     }
 }

@@ -52,7 +52,14 @@ pub(crate) struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { bom: false, delimiter: ',', end: "\n", ends: true, header: Some("phone"), rows: Vec::new() }
+        Self {
+            bom: false,
+            delimiter: ',',
+            end: "\n",
+            ends: true,
+            header: Some("phone"),
+            rows: Vec::new(),
+        }
     }
 }
 
@@ -72,14 +79,16 @@ impl Table {
 
     pub(crate) fn output(&self) -> String {
         self.text(|line, cells| {
-            let cells = cells.each_ref().map(|cell| self.delimiter.to_string() + &self.quoted(cell));
+            let cells =
+                cells.each_ref().map(|cell| self.delimiter.to_string() + &self.quoted(cell));
             line.to_owned() + &cells.concat()
         })
     }
 
     fn text(&self, write: impl Fn(&str, &Cells) -> String) -> String {
         let header = self.header.map(|header| write(header, &NAMES.map(str::to_owned)));
-        let lines = header.into_iter().chain(self.rows.iter().map(|(line, cells)| write(line, cells)));
+        let lines =
+            header.into_iter().chain(self.rows.iter().map(|(line, cells)| write(line, cells)));
         let text = lines.collect::<Vec<_>>().join(self.end);
         let bom = if self.bom { "\u{feff}" } else { "" };
         let end = if self.ends { self.end } else { "" };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::CommandFactory;
-use dingmap::app::cli::Cli;
+use dingmap::app::cli::args::Cli;
 use dingmap::domain::outcome::Status;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -68,7 +68,10 @@ fn sample(name: &str) -> std::path::PathBuf {
 
 #[test]
 fn english_words_are_told_from_names() {
-    assert_eq!(english("已写入 staff.csv，加上 --max-age 1d；not_found 见 `dingmap plan`", &[]), [""; 0]);
+    assert_eq!(
+        english("已写入 staff.csv，加上 --max-age 1d；not_found 见 `dingmap plan`", &[]),
+        [""; 0]
+    );
     assert_eq!(english("第 3 行：the cell is empty", &[]), ["the", "cell", "is", "empty"]);
 }
 
@@ -107,7 +110,8 @@ fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
     let ended = run(chinese(dingmap().arg("plan").arg(sample("staff.csv"))));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
     says_chinese(&ended.stdout, &[]);
-    let table: Vec<_> = ended.stdout.lines().skip(2).filter(|line| !line.starts_with(' ')).collect();
+    let table: Vec<_> =
+        ended.stdout.lines().skip(2).filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(table.len(), 8, "{}", ended.stdout);
     for line in table {
         let mut width = 0;
@@ -120,12 +124,16 @@ fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
         assert!(behind.is_empty() || behind.starts_with("  "), "{line}");
     }
     let json = |command: &mut Command| {
-        let mut told: serde_json::Value = serde_json::from_str(&run(command.arg("--json")).stdout).unwrap();
+        let mut told: serde_json::Value =
+            serde_json::from_str(&run(command.arg("--json")).stdout).unwrap();
         // The moment, and what is a text for people.
         for texts in ["time", "invalid"] {
             told.as_object_mut().unwrap().remove(texts);
         }
-        told["input"].as_object_mut().unwrap().retain(|key, _| key != "encoding_reason" && key != "columns");
+        told["input"]
+            .as_object_mut()
+            .unwrap()
+            .retain(|key, _| key != "encoding_reason" && key != "columns");
         told
     };
     assert_eq!(
@@ -150,7 +158,10 @@ fn differences_and_the_state_are_told_in_chinese() {
     let ended = run(chinese(command.args(["--max-change", "5%"])));
     assert_eq!(ended.status, Some(11), "{}", ended.stderr);
     let changes = ["added", "removed", "changed", "lost", "gained", "same", "unknown"];
-    says_chinese(&ended.stderr, &[&changes[..], &["mobile", "shared_userid", "shared_number"]].concat());
+    says_chinese(
+        &ended.stderr,
+        &[&changes[..], &["mobile", "shared_userid", "shared_number"]].concat(),
+    );
 
     let info = |command: &mut Command| {
         run(chinese(command.args(["state", "info", "--state"]).arg(api.state()))
@@ -160,7 +171,8 @@ fn differences_and_the_state_are_told_in_chinese() {
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
     says_chinese(&ended.stdout, &["token", "app"]);
     let mut command = dingmap();
-    let ended = run(chinese(command.args(["state", "forget", "--all", "--state"]).arg(api.state())));
+    let ended =
+        run(chinese(command.args(["state", "forget", "--all", "--state"]).arg(api.state())));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     says_chinese(&ended.stderr, &[]);
 }
@@ -223,8 +235,10 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
         );
         // What was typed is repeated, and a system's own reason comes as the system says it.
         let typed: Vec<_> = line.iter().flat_map(|word| word.split([' ', '='])).collect();
-        let names =
-            ["mobile", "en", "zh", "sec", "ms", "us", "min", "hours", "days", "weeks", "months", "years"];
+        let names = [
+            "mobile", "en", "zh", "sec", "ms", "us", "min", "hours", "days", "weeks", "months",
+            "years",
+        ];
         let commands = [
             "plan",
             "diff",
@@ -274,7 +288,8 @@ fn the_language_is_known_wherever_it_is_said() {
 /// Whether a line of help has words of ours: not one of flags, of names alone or of a command to type.
 fn has_words(line: &str) -> bool {
     let line = line.trim_start();
-    !line.starts_with("dingmap ") && !english(&line.replace(['<', '>', '[', ']', '|'], " "), &[]).is_empty()
+    !line.starts_with("dingmap ")
+        && !english(&line.replace(['<', '>', '[', ']', '|'], " "), &[]).is_empty()
 }
 
 #[test]
@@ -294,9 +309,14 @@ fn the_help_of_every_command_is_chinese() {
             assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{path:?} {flag}");
             assert!(ended.stdout.contains("用法：dingmap"), "{}", ended.stdout);
             for line in ended.stdout.lines() {
-                assert!(line.chars().any(is_chinese) || !has_words(line), "{path:?} {flag}: {line}");
+                assert!(
+                    line.chars().any(is_chinese) || !has_words(line),
+                    "{path:?} {flag}: {line}"
+                );
                 assert!(line.width() <= 100, "{path:?} {flag}: {line}");
-                for word in ["[default", "[env", "[possible values", "Usage", "Options", "Print help"] {
+                for word in
+                    ["[default", "[env", "[possible values", "Usage", "Options", "Print help"]
+                {
                     assert!(!line.contains(word), "{path:?} {flag}: {line}");
                 }
             }
@@ -305,7 +325,8 @@ fn the_help_of_every_command_is_chinese() {
     let same = run(chinese(dingmap().args(["help", "plan"]))).stdout;
     assert_eq!(same, run(chinese(dingmap().args(["plan", "--help"]))).stdout);
     let told = run(dingmap().args(["resolve", "--lang", "zh", "--help"])).stdout;
-    for part in ["[默认：500ms]", "[环境变量：DINGMAP_RETRY_MIN]", "- plain: 十一位数字", "退出状态"]
+    for part in
+        ["[默认：500ms]", "[环境变量：DINGMAP_RETRY_MIN]", "- plain: 十一位数字", "退出状态"]
     {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -315,7 +336,8 @@ fn the_help_of_every_command_is_chinese() {
 fn the_manual_and_what_a_shell_is_told_are_chinese() {
     let manual = run(chinese(dingmap().arg("man")));
     assert_eq!(manual.status, Some(0));
-    for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"] {
+    for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"]
+    {
         // Chinese lines say where they may break.
         assert!(manual.stdout.replace(r"\:", "").contains(part), "{part}");
     }
@@ -323,5 +345,9 @@ fn the_manual_and_what_a_shell_is_told_are_chinese() {
     let mut command = dingmap();
     command.env("DINGMAP_COMPLETE", "fish").args(["--", "dingmap", "resolve", "--max-r"]);
     let told = run(chinese(&mut command));
-    assert!(told.stdout.contains("--max-retries") && told.stdout.contains("重试"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains("--max-retries") && told.stdout.contains("重试"),
+        "{}",
+        told.stdout
+    );
 }

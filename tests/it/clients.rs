@@ -22,7 +22,8 @@ fn send(api: &Api, head: &str, body: &str) -> (u16, Value) {
         reply.push(byte[0]);
         if reply.ends_with(b"\r\n\r\n") {
             let head = String::from_utf8(reply).unwrap();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
             break (head.clone(), length.parse().unwrap());
         }
     };
@@ -55,7 +56,8 @@ Content-Length: LENGTH",
 #[test]
 fn the_official_sdk_gets_a_token_and_its_own_words_when_refused() {
     let api = Api::new(unlimited());
-    let ask = |head: &str, body: &str| send(&api, &head.replace("LENGTH", &body.len().to_string()), body);
+    let ask =
+        |head: &str, body: &str| send(&api, &head.replace("LENGTH", &body.len().to_string()), body);
     for head in SDK {
         let (status, reply) = ask(head, r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#);
         assert_eq!((status, &reply["expireIn"]), (200, &json!(7200)), "{reply}");
@@ -70,7 +72,8 @@ fn the_official_sdk_gets_a_token_and_its_own_words_when_refused() {
     }
     let tokens: Vec<_> = SDK
         .map(|head| {
-            ask(head, r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#).1["accessToken"].clone()
+            ask(head, r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#).1["accessToken"]
+                .clone()
         })
         .into();
     assert_eq!(tokens[0], tokens[1], "asking again gives the same token");
@@ -99,7 +102,10 @@ fn lookups(token: &str, number: &str) -> [(String, String); 4] {
             ),
             spaced,
         ),
-        (format!("{first}{curl}Content-Type: application/json\nContent-Length: {}", dense.len()), dense),
+        (
+            format!("{first}{curl}Content-Type: application/json\nContent-Length: {}", dense.len()),
+            dense,
+        ),
         (
             format!(
                 "{first}{curl}Content-Length: {}\nContent-Type: application/x-www-form-urlencoded",

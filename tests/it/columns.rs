@@ -18,7 +18,8 @@ fn appended(text: &str, flags: &[&str], status: i32) -> (Vec<String>, usize) {
     let seen = resolve(text, flags);
     assert_eq!(seen.ended.status, Some(status), "{}", seen.ended.stderr);
     let output = seen.output.unwrap();
-    let behind = |(before, after): (&str, &str)| after.strip_prefix(before).unwrap()[1..].to_owned();
+    let behind =
+        |(before, after): (&str, &str)| after.strip_prefix(before).unwrap()[1..].to_owned();
     (text.lines().zip(output.lines()).map(behind).collect(), seen.ledger.calls().len())
 }
 
@@ -37,7 +38,8 @@ fn the_next_column_is_tried_where_nobody_has_the_number_before() {
                 both empty,,\n\
                 twice,13800138090,13800138090\n";
     let (rows, calls) = appended(text, &["-c", "手机", "-c", "备用"], 0);
-    let refusal = "not a phone number: it has characters other than digits and + - ( ) . and spaces";
+    let refusal =
+        "not a phone number: it has characters other than digits and + - ( ) . and spaces";
     assert_eq!(
         rows,
         [
@@ -61,18 +63,25 @@ fn the_next_column_is_tried_where_nobody_has_the_number_before() {
 
 #[test]
 fn a_number_that_fails_is_no_reason_to_take_another() {
-    let (rows, calls) =
-        appended("a,b\n13800138094,13800138000\n", &["-c", "2", "-c", "a", "--max-retries", "1"], 0);
+    let (rows, calls) = appended(
+        "a,b\n13800138094,13800138000\n",
+        &["-c", "2", "-c", "a", "--max-retries", "1"],
+        0,
+    );
     assert_eq!((rows[1].as_str(), calls), ("u00138000,,found,0,ok,b", 1));
-    let (rows, calls) =
-        appended("a,b\n13800138094,13800138000\n", &["-c", "a", "-c", "2", "--max-retries", "1"], 4);
+    let (rows, calls) = appended(
+        "a,b\n13800138094,13800138000\n",
+        &["-c", "a", "-c", "2", "--max-retries", "1"],
+        4,
+    );
     assert_eq!((rows[1].as_str(), calls), (",,failed,-1,系统繁忙,", 2));
 }
 
 #[test]
 fn columns_are_named_in_any_width_and_by_patterns() {
     let text = "ＭＯＢＩＬＥ,Mobile 2\n13800138090,13800138000\n";
-    for choice in [["mobile", "/2$/"], [" Mobile ", "ｍｏｂｉｌｅ　２"], ["/^mobile$/", "/MOBILE 2/"]]
+    for choice in
+        [["mobile", "/2$/"], [" Mobile ", "ｍｏｂｉｌｅ　２"], ["/^mobile$/", "/MOBILE 2/"]]
     {
         let (rows, _) = appended(text, &["-c", choice[0], "-c", choice[1]], 0);
         assert_eq!(rows[1], "u00138000,,found,0,ok,Mobile 2", "{choice:?}");
@@ -81,7 +90,11 @@ fn columns_are_named_in_any_width_and_by_patterns() {
         command.env("DINGMAP_COLUMN", "mobile\n\nMobile 2\n");
     };
     let seen = attempt(unlimited(), text, lines);
-    assert!(seen.output.unwrap().ends_with(",u00138000,,found,0,ok,Mobile 2\n"), "{}", seen.ended.stderr);
+    assert!(
+        seen.output.unwrap().ends_with(",u00138000,,found,0,ok,Mobile 2\n"),
+        "{}",
+        seen.ended.stderr
+    );
     assert!(
         seen.ended.stderr.contains(
             "column 1 (ＭＯＢＩＬＥ): asked for by name, then column 2 (Mobile 2): asked for by name"
@@ -111,7 +124,8 @@ fn columns_without_a_name_of_their_own_are_called_by_position() {
 
 #[test]
 fn what_was_sent_is_shown_on_request() {
-    let text = "mobile_sent,phone\nold,+86 138-0013-8000\nold,离职\nold,+852 5123 4567\nold,13800138090\n";
+    let text =
+        "mobile_sent,phone\nold,+86 138-0013-8000\nold,离职\nold,+852 5123 4567\nold,13800138090\n";
     let (rows, _) = appended(text, &["--show-sent", "-c", "phone"], 0);
     assert_eq!(rows[0], "userid,exclusive_userids,status,errcode,errmsg,dingtalk_mobile_sent");
     let sent: Vec<_> = rows[1..].iter().map(|row| row.rsplit(',').next().unwrap()).collect();
@@ -126,9 +140,12 @@ fn what_was_sent_is_shown_on_request() {
         ]
     );
     // A number whose turn did not come was not sent.
-    let (rows, _) = appended("phone\n13800138000\n13800138001\n", &["--show-sent", "--max-calls", "1"], 6);
+    let (rows, _) =
+        appended("phone\n13800138000\n13800138001\n", &["--show-sent", "--max-calls", "1"], 6);
     assert!(
-        rows[1].ends_with(",13800138000") && rows[2].starts_with(",,pending,") && rows[2].ends_with(','),
+        rows[1].ends_with(",13800138000")
+            && rows[2].starts_with(",,pending,")
+            && rows[2].ends_with(','),
         "{rows:?}"
     );
 }
@@ -148,6 +165,7 @@ fn several_columns_that_may_be_meant_are_listed_with_masked_cells() {
     let seen = resolve(text, &["-c", "/手机/"]);
     seen.refused(3, &["/手机/", "more than one", "1 手机1 (138****8000), 2 手机2 (139****9000)"]);
     seen.unasked();
-    resolve(text, &["-c", "/mail/"]).refused(3, &["/mail/", "no column's name", "1 手机1, 2 手机2"]);
+    resolve(text, &["-c", "/mail/"])
+        .refused(3, &["/mail/", "no column's name", "1 手机1, 2 手机2"]);
     resolve(text, &["-c", "/(/"]).refused(2, &["--column", "/(/"]);
 }

@@ -65,12 +65,18 @@ fn columns_are_those_of_the_input_on_the_line() {
         // What a shell would take apart is offered by its position, and what may be a number not at all.
         (&["dingmap", "resolve", "staff.csv", "-c", ""][..], &["工号", "手机号", "3", "5"][..]),
         (&["dingmap", "plan", "staff.csv", "--column", "手"], &["手机号"]),
-        (&["dingmap", "resolve", "-r", "5", "-o", "out.csv", "staff.csv", "--column", "手"], &["手机号"]),
+        (
+            &["dingmap", "resolve", "-r", "5", "-o", "out.csv", "staff.csv", "--column", "手"],
+            &["手机号"],
+        ),
         (&["dingmap", "diff", "none.csv", "staff.csv", "--key", "工"], &["工号"]),
         (&["dingmap", "resolve", "'my staff.csv'", "-c", "M"], &["Mobile"]),
         (&["dingmap", "resolve", r"my\ staff.csv", "-c", "M"], &["Mobile"]),
         (&["dingmap", "resolve", "~/staff.csv", "-c", "手"], &["手机号"]),
-        (&["dingmap", "resolve", "old.txt", "--skip-lines", "1", "-e", "gbk", "-c", ""], &["工号", "手机"]),
+        (
+            &["dingmap", "resolve", "old.txt", "--skip-lines", "1", "-e", "gbk", "-c", ""],
+            &["工号", "手机"],
+        ),
         (&["dingmap", "resolve", "none.csv", "-c", ""], &[]),
         (&["dingmap", "resolve", "-c", ""], &[]),
     ] {
@@ -86,7 +92,8 @@ fn sheets_are_those_of_the_workbook() {
     std::fs::copy(samples, desk.path("staff.xlsx")).unwrap();
     let sheets = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
     assert_eq!(sheets, ["员工", "离职", "空表"]);
-    let columns = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""]);
+    let columns =
+        offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""]);
     assert_eq!(
         columns,
         ["工号", "姓名", "手机号", "部门", "入职日期", "最近打卡", "转正", "年假天数", "备注"]
@@ -106,7 +113,12 @@ fn an_ordinary_run_knows_nothing_of_it() {
         let mut command = dingmap();
         command.arg("resolve").arg(&input).arg("--sandbox").arg("-o").arg(&output).env(name, value);
         let ended = run(&mut command);
-        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{name}={value}: {}", ended.stderr);
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            (Some(0), ""),
+            "{name}={value}: {}",
+            ended.stderr
+        );
         assert!(!ended.stderr.contains("nothing reads the variable"), "{}", ended.stderr);
         std::fs::remove_file(output).unwrap();
     }
@@ -120,7 +132,9 @@ fn nobody_who_presses_tab_waits_for_a_pipe() {
     let desk = Desk::new();
     assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
     let mut command = dingmap();
-    command.args(["--", "dingmap", "plan", "--config", "pipe", "--profile", ""]).current_dir(desk.path(""));
+    command
+        .args(["--", "dingmap", "plan", "--config", "pipe", "--profile", ""])
+        .current_dir(desk.path(""));
     command.env("DINGMAP_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "5").env("_CLAP_IFS", "\n");
     command.env("DINGMAP_CONFIG", desk.path("pipe"));
     let ended = Process::start(&mut command).end();

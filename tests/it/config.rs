@@ -29,7 +29,11 @@ fn refused(desk: &Desk, content: &str) -> String {
     let config = desk.file("bad.toml", content);
     let ended = run(resolve(&config).arg("staff.csv"));
     assert_eq!((ended.status, &*ended.stdout), (Some(2), ""), "{content}: {}", ended.stderr);
-    ended.stderr.strip_prefix(&format!("dingmap: {}:", config.display())).unwrap_or(&ended.stderr).to_owned()
+    ended
+        .stderr
+        .strip_prefix(&format!("dingmap: {}:", config.display()))
+        .unwrap_or(&ended.stderr)
+        .to_owned()
 }
 
 #[test]
@@ -50,23 +54,34 @@ fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
     has(&settings(night().env("DINGMAP_RATE", "5")), "rate = 5 # variable DINGMAP_RATE");
     has(&settings(night().env("DINGMAP_RATE", "5").args(["-r", "6"])), "rate = 6 # command line");
     // For one command; and a profile's is stronger than that.
-    let plan = |args: &[&str]| settings(dingmap().arg("plan").args(args).env("DINGMAP_CONFIG", &config));
+    let plan =
+        |args: &[&str]| settings(dingmap().arg("plan").args(args).env("DINGMAP_CONFIG", &config));
     has(&plan(&[]), &format!("rate = 7 # {at}:5"));
     has(&plan(&["--profile", "night"]), &format!("rate = 3 # {at}:8, profile night"));
-    let named =
-        settings(dingmap().arg("plan").env("DINGMAP_CONFIG", &config).env("DINGMAP_PROFILE", "night"));
+    let named = settings(
+        dingmap().arg("plan").env("DINGMAP_CONFIG", &config).env("DINGMAP_PROFILE", "night"),
+    );
     has(&named, &format!("rate = 3 # {at}:8, profile night"));
     // It may be a pipe, which can be read once.
     let piped = settings(
-        dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(std::fs::File::open(&config).unwrap()),
+        dingmap()
+            .args(["plan", "--config", "/dev/stdin"])
+            .stdin(std::fs::File::open(&config).unwrap()),
     );
     has(&piped, "rate = 7 # /dev/stdin:5");
-    let mut cat = Command::new("cat").arg(&config).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut cat =
+        Command::new("cat").arg(&config).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let pipe = cat.stdout.take().unwrap();
-    has(&settings(dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(pipe)), "rate = 7 # /dev/stdin:5");
+    has(
+        &settings(dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(pipe)),
+        "rate = 7 # /dev/stdin:5",
+    );
     cat.wait().unwrap();
     // Wherever on the line it stands.
-    has(&settings(dingmap().arg("--config").arg(&config).arg("plan")), &format!("rate = 7 # {at}:5"));
+    has(
+        &settings(dingmap().arg("--config").arg(&config).arg("plan")),
+        &format!("rate = 7 # {at}:5"),
+    );
 }
 
 #[test]
@@ -78,8 +93,12 @@ fn the_sample_is_read_and_its_print_is_a_file_again() {
     has(&told, "[resolve]");
     // So the README shows it.
     let shown = include_str!("../../README.md").split("--print-config --rate 5\n").nth(1).unwrap();
-    for line in
-        shown.split("```").next().unwrap().lines().filter(|line| *line != "…" && !line.starts_with("rate"))
+    for line in shown
+        .split("```")
+        .next()
+        .unwrap()
+        .lines()
+        .filter(|line| *line != "…" && !line.starts_with("rate"))
     {
         has(&told, &line.split_whitespace().collect::<Vec<_>>().join(" "));
     }
@@ -87,23 +106,28 @@ fn the_sample_is_read_and_its_print_is_a_file_again() {
     has(&told, r#"output = "samples/mapped.csv" # samples/dingmap.toml:25, profile nightly"#);
     has(&told, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
     has(&told, "# max-calls = # not set");
-    let diff = print(dingmap().args(["diff", "--config", "samples/dingmap.toml", "--profile", "nightly"]));
+    let diff =
+        print(dingmap().args(["diff", "--config", "samples/dingmap.toml", "--profile", "nightly"]));
     has(&diff, r#"max-change = "5%" # samples/dingmap.toml:31, profile nightly"#);
     has(&diff, r#"output = "-" # default"#);
     let rehearsal = print(resolve(sample).args(["--profile", "rehearsal"]));
-    assert!(rehearsal.iter().any(|line| line.starts_with("sandbox = true # samples/dingmap.toml:")));
+    assert!(
+        rehearsal.iter().any(|line| line.starts_with("sandbox = true # samples/dingmap.toml:"))
+    );
     // What is printed can be named with --config, and then says the same, save for where from.
     let desk = Desk::new();
     let printed = desk.file("printed.toml", told.join("\n"));
     let again = settings(&mut resolve(&printed));
-    for line in told
-        .iter()
-        .filter(|line| line.contains(" = ") && !line.starts_with("# ") && !line.contains("samples/m"))
-    {
+    for line in told.iter().filter(|line| {
+        line.contains(" = ") && !line.starts_with("# ") && !line.contains("samples/m")
+    }) {
         let setting = line.split(" # ").next().unwrap();
         // Paths that are not absolute count from the folder of the new file.
         if !setting.contains("samples/") {
-            assert!(again.iter().any(|other| other.starts_with(setting)), "{setting} is not in {again:#?}");
+            assert!(
+                again.iter().any(|other| other.starts_with(setting)),
+                "{setting} is not in {again:#?}"
+            );
         }
     }
 }
@@ -113,7 +137,8 @@ fn a_run_goes_by_the_file() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let folder = desk.path("etc");
     std::fs::create_dir(&folder).unwrap();
-    let input = desk.file("staff.csv", staff(3).replace("mobile", "工号,mobile").replace("\n1", "\n7,1"));
+    let input =
+        desk.file("staff.csv", staff(3).replace("mobile", "工号,mobile").replace("\n1", "\n7,1"));
     let endpoint = api.endpoint();
     let text = format!(
         "endpoint = \"{endpoint}\"\ncolumn = [\"mobile\"]\nrate = \"unlimited\"\nno-state = true\n\n[resolve]\noutput = \"mapped.csv\"\nmax-calls = 2\nshow-sent = true\n[profile.all.resolve]\nmax-calls = 9\n"
@@ -144,19 +169,26 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
     let desk = Desk::new();
     let input = desk.file("staff.csv", staff(1));
     let config = desk.file("c.toml", "endpoint = \"http://127.0.0.1:9\"\nno-state = true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n");
-    let job =
-        |args: &[&str]| run(resolve(&config).arg(&input).args(args).arg("-o").arg(desk.path("out.csv")));
+    let job = |args: &[&str]| {
+        run(resolve(&config).arg(&input).args(args).arg("-o").arg(desk.path("out.csv")))
+    };
     let none = job(&["--sandbox"]);
     assert_eq!(none.status, Some(0), "the flag beats the endpoint of the file: {}", none.stderr);
     assert_eq!(job(&["--profile", "r"]).status, Some(0), "and so does a profile");
     let ended = job(&["--profile", "x"]);
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--sandbox and --endpoint exclude each other"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("--sandbox and --endpoint exclude each other"),
+        "{}",
+        ended.stderr
+    );
     // The endpoint on the line beats the sandbox of the profile: then there are no credentials.
     let real = job(&["--profile", "r", "--endpoint", "http://127.0.0.1:9"]);
     assert_eq!(real.status, Some(5));
-    let why =
-        format!("sandbox ({}:6, profile r) is off because of endpoint (command line)", config.display());
+    let why = format!(
+        "sandbox ({}:6, profile r) is off because of endpoint (command line)",
+        config.display()
+    );
     assert!(real.stderr.contains(&why), "{}", real.stderr);
     let stays = run(resolve(&config)
         .arg(&input)
@@ -189,7 +221,10 @@ fn mistakes_are_told_with_line_and_suggestion() {
         ("# two\nworkers = \"8\"\n", "2: workers: this takes a whole number, without quotes"),
         ("sandbox = \"yes\"\n", "1: sandbox: this takes true or false"),
         ("[resolve]\noutput = 7\n", "2: output: this takes a file's name in quotes"),
-        ("output = \"x.csv\"\n", "1: output: each command writes something else; put this under [resolve]"),
+        (
+            "output = \"x.csv\"\n",
+            "1: output: each command writes something else; put this under [resolve]",
+        ),
         ("workers = 0\n", "1: invalid value '0' for '--workers <N>': 0 is not in 1..=1024"),
         ("verbose = 300\n", "1: "),
         (
@@ -239,14 +274,17 @@ fn mistakes_are_told_with_line_and_suggestion() {
         }
     }
     // Who asks for help gets it, whatever is wrong with a file.
-    let ended = run(dingmap().args(["resolve", "--help"]).env("DINGMAP_CONFIG", desk.path("none.toml")));
+    let ended =
+        run(dingmap().args(["resolve", "--help"]).env("DINGMAP_CONFIG", desk.path("none.toml")));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn secrets_are_neither_taken_nor_told() {
     let desk = Desk::new();
-    for key in ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"] {
+    for key in
+        ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"]
+    {
         let said = refused(&desk, &format!("rate = 1\n{key} = \"geheim\"\n"));
         assert!(said.starts_with("2: ") && said.contains("DINGTALK_APP_SECRET"), "{key}: {said}");
         assert!(!said.contains("geheim"), "{said}");
@@ -293,10 +331,15 @@ fn the_file_speaks_for_the_language_too() {
     // Also where something on the line is wrong before the file is named.
     let ended = run(dingmap().args(["resolve", "none.csv", "--bogus", "--config"]).arg(&config));
     assert!(ended.status == Some(2) && !ended.stderr.starts_with("error: "), "{}", ended.stderr);
-    let told =
-        |args: &[&str]| run(resolve(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args)).stderr;
+    let told = |args: &[&str]| {
+        run(resolve(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args)).stderr
+    };
     assert!(told(&[]).starts_with("警告："), "{}", told(&[]));
-    assert!(told(&["--lang", "en"]).contains("warning: nothing reads"), "{}", told(&["--lang", "en"]));
+    assert!(
+        told(&["--lang", "en"]).contains("warning: nothing reads"),
+        "{}",
+        told(&["--lang", "en"])
+    );
 }
 
 #[test]
@@ -316,9 +359,14 @@ fn whatever_is_printed_is_read_back() {
     ] {
         let printed = |config: Option<&Path>| {
             let mut command = dingmap();
-            command.env_remove("DINGMAP_NO_STATE").args(if config.is_some() { &args[..1] } else { args });
+            command.env_remove("DINGMAP_NO_STATE").args(if config.is_some() {
+                &args[..1]
+            } else {
+                args
+            });
             command.args(args.get(1).filter(|word| config.is_some() && !word.starts_with('-')));
-            command.env("DINGMAP_PROXY", if config.is_none() { "http://u:geheim@h" } else { "none" });
+            command
+                .env("DINGMAP_PROXY", if config.is_none() { "http://u:geheim@h" } else { "none" });
             config.map(|config| command.arg("--config").arg(config));
             settings(&mut command)
         };
@@ -326,7 +374,8 @@ fn whatever_is_printed_is_read_back() {
         let config = desk.file("c.toml", told.join("\n"));
         let again = printed(Some(&config));
         let values = |lines: &[String]| -> Vec<String> {
-            let lines = lines.iter().filter(|line| !line.starts_with('#') && !line.starts_with("proxy ="));
+            let lines =
+                lines.iter().filter(|line| !line.starts_with('#') && !line.starts_with("proxy ="));
             lines.filter_map(|line| Some(line.split_once(" # ")?.0.to_owned())).collect()
         };
         let (before, mut after) = (values(&told), values(&again));
@@ -340,10 +389,17 @@ fn behind_two_dashes_there_are_no_flags() {
     let desk = Desk::new();
     for name in ["-h", "--lang=zh", "--help"] {
         desk.file(name, staff(1));
-        let ended =
-            run(dingmap().args(["plan", "--config", "none.toml", "--", name]).current_dir(desk.path("")));
-        assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{name}: {ended:?}");
+        let ended = run(dingmap()
+            .args(["plan", "--config", "none.toml", "--", name])
+            .current_dir(desk.path("")));
+        assert!(
+            ended.status == Some(2) && ended.stderr.contains("none.toml: "),
+            "{name}: {ended:?}"
+        );
         let ended = run(dingmap().args(["plan", "--", name]).current_dir(desk.path("")));
-        assert!(ended.status == Some(0) && ended.stdout.starts_with(&format!("{name}: 1 row,")), "{ended:?}");
+        assert!(
+            ended.status == Some(0) && ended.stdout.starts_with(&format!("{name}: 1 row,")),
+            "{ended:?}"
+        );
     }
 }

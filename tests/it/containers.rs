@@ -25,7 +25,9 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 
 /// So many people, whose table packs badly enough to be cut.
 fn table(count: usize) -> String {
-    let person = |n: usize| format!("{},138{:06}{:02}\n", n * 7919 % 10_007, n * 104_729 % 1_000_000, n % 90);
+    let person = |n: usize| {
+        format!("{},138{:06}{:02}\n", n * 7919 % 10_007, n * 104_729 % 1_000_000, n % 90)
+    };
     std::iter::once("n,手机号\n".to_owned()).chain((0..count).map(person)).collect()
 }
 
@@ -36,8 +38,14 @@ fn staff(sheets: &[(&str, &str)]) -> Vec<u8> {
             "<row><c t=\"str\"><v>姓名</v></c><c t=\"str\"><v>手机号</v></c></row><row><c t=\"str\"><v>孟</v></c><c><v>{number}</v></c></row>"
         )
     };
-    let sheets: Vec<_> = sheets.iter().map(|(name, number)| (*name, "visible", cells(number))).collect();
-    workbook(&sheets.iter().map(|(name, state, cells)| (*name, *state, cells.as_str())).collect::<Vec<_>>())
+    let sheets: Vec<_> =
+        sheets.iter().map(|(name, number)| (*name, "visible", cells(number))).collect();
+    workbook(
+        &sheets
+            .iter()
+            .map(|(name, state, cells)| (*name, *state, cells.as_str()))
+            .collect::<Vec<_>>(),
+    )
 }
 
 #[test]
@@ -56,7 +64,11 @@ fn packed_tables_come_out_plain_under_their_own_name() {
         let mut command = api.resolve(&input, "-".as_ref());
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert!(ended.stderr.contains(remark) && ended.stderr.contains("300 rows"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(remark) && ended.stderr.contains("300 rows"),
+            "{}",
+            ended.stderr
+        );
         let stripped: String = ended
             .stdout
             .lines()
@@ -68,7 +80,12 @@ fn packed_tables_come_out_plain_under_their_own_name() {
         assert_eq!(stripped, plain);
         // Without -o, and so that the name is seen.
         let mut command = dingmap();
-        command.args(["resolve".as_ref(), input.as_os_str(), "--rate".as_ref(), "unlimited".as_ref()]);
+        command.args([
+            "resolve".as_ref(),
+            input.as_os_str(),
+            "--rate".as_ref(),
+            "unlimited".as_ref(),
+        ]);
         command
             .args(["--endpoint", &api.endpoint()])
             .env("DINGTALK_ACCESS_TOKEN", &*api.ledger().calls()[0].token);
@@ -127,7 +144,8 @@ fn a_pipe_that_is_cut_off_ends_without_an_output() {
     let (desk, api) = (Desk::new(), Api::new(unlimited()));
     let packed = gzip(table(2000).as_bytes());
     let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
-    let ended = run(command.stdin(File::open(desk.file("in", &packed[..packed.len() - 9])).unwrap()));
+    let ended =
+        run(command.stdin(File::open(desk.file("in", &packed[..packed.len() - 9])).unwrap()));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     for word in ["standard input", "line 2", "cut off"] {
         assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
@@ -138,7 +156,8 @@ fn a_pipe_that_is_cut_off_ends_without_an_output() {
 #[test]
 fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
     let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let input = desk.file("staff.xlsx", staff(&[("在职", "13800138000"), ("离职", "1.3900139001E10")]));
+    let input =
+        desk.file("staff.xlsx", staff(&[("在职", "13800138000"), ("离职", "1.3900139001E10")]));
     let output = desk.path("out.csv");
     for (flags, number, said) in [
         (
@@ -165,7 +184,9 @@ fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
     let ended = run(api.resolve(&input, &output).args(["-d", ";"]).env("DINGMAP_SHEET", "离职"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
-        std::fs::read_to_string(&output).unwrap().ends_with("\r\n孟;13900139001;u00139001;;found;0;ok\r\n")
+        std::fs::read_to_string(&output)
+            .unwrap()
+            .ends_with("\r\n孟;13900139001;u00139001;;found;0;ok\r\n")
     );
     let ended = run(api.resolve(&input, &output).args(["--sheet", "3"]));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
@@ -190,15 +211,19 @@ fn a_workbook_that_cannot_be_read_says_why() {
             "{word}: {}",
             ended.stderr
         );
-        assert_eq!((desk.names(), api.ledger().token_calls().len()), (vec!["in.xlsx".to_owned()], 0));
+        assert_eq!(
+            (desk.names(), api.ledger().token_calls().len()),
+            (vec!["in.xlsx".to_owned()], 0)
+        );
     }
     let (desk, api) = (Desk::new(), Api::new(unlimited()));
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
     let ended = run(command.stdin(File::open(desk.file("in", good)).unwrap()));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("give the file's name"), "{}", ended.stderr);
-    let ended =
-        run(api.resolve(&desk.file("in.csv", "phone\n13800138000\n"), "-".as_ref()).args(["--sheet", "1"]));
+    let ended = run(api
+        .resolve(&desk.file("in.csv", "phone\n13800138000\n"), "-".as_ref())
+        .args(["--sheet", "1"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--sheet"), "{}", ended.stderr);
 }
@@ -206,7 +231,9 @@ fn a_workbook_that_cannot_be_read_says_why() {
 /// The container of a workbook with a password: a header, one sector of its table, and a directory that names the package.
 fn protected() -> Vec<u8> {
     let mut bytes = vec![0; 512 * 3];
-    let put = |bytes: &mut Vec<u8>, at: usize, what: &[u8]| bytes[at..at + what.len()].copy_from_slice(what);
+    let put = |bytes: &mut Vec<u8>, at: usize, what: &[u8]| {
+        bytes[at..at + what.len()].copy_from_slice(what)
+    };
     put(&mut bytes, 0, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1");
     // Version 3, little-endian, sectors of 512 bytes, small ones of 64.
     put(&mut bytes, 24, &[0x3E, 0, 3, 0, 0xFE, 0xFF, 9, 0, 6, 0]);
@@ -247,7 +274,8 @@ fn the_sample_workbook_comes_out_to_the_byte() {
     assert_eq!(rows.len(), 25);
     // Leading zeros, of texts and of numbers that show them; a date, a time, a truth value, an error and a line break.
     assert!((1..=25).all(|n| rows[n - 1]["工号"] == format!("{n:05}")));
-    let cells = ["手机号", "入职日期", "最近打卡", "转正", "备注"].map(|name| rows[5][name].as_str());
+    let cells =
+        ["手机号", "入职日期", "最近打卡", "转正", "备注"].map(|name| rows[5][name].as_str());
     assert_eq!(cells, ["+49 151 2345 6706", "2020-06-06", "2026-03-06 08:30:15", "FALSE", "#N/A"]);
     assert_eq!(rows[4]["备注"], "换号中\n见邮件");
 }

@@ -13,7 +13,11 @@ fn the_first_call_is_made_at_the_moment_that_was_named() {
     let begun = Instant::now();
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+2s"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("starting at 20") && ended.stderr.contains("(in 2s)"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("starting at 20") && ended.stderr.contains("(in 2s)"),
+        "{}",
+        ended.stderr
+    );
     let first = api.ledger().arrivals().next().unwrap();
     assert!(first.duration_since(begun) >= Duration::from_secs(2));
 }
@@ -22,7 +26,8 @@ fn the_first_call_is_made_at_the_moment_that_was_named() {
 fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", "mobile\n13900000000\n");
-    let mut process = Process::start(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+1h"]));
+    let mut process =
+        Process::start(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+1h"]));
     process.wait_for("starting at ");
     // Who asks meanwhile is told once more.
     process.signal("USR1");
@@ -42,7 +47,10 @@ fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
     let nothing = desk.file("nothing.pem", "");
     let mut command = api.resolve_at("https://oapi.invalid", &input, &desk.path("out.csv"));
     // No authority of the system's, so that nobody can be trusted.
-    command.env("SSL_CERT_FILE", &nothing).env("SSL_CERT_DIR", desk.path("")).args(["--start-at", "+1h"]);
+    command
+        .env("SSL_CERT_FILE", &nothing)
+        .env("SSL_CERT_DIR", desk.path(""))
+        .args(["--start-at", "+1h"]);
     let ended = Process::start(&mut command).end();
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("no connection can be encrypted"), "{}", ended.stderr);
@@ -55,7 +63,11 @@ fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
     command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret);
     let mut process = Process::start(command.args(["--start-at", "+1h"]));
     process.wait_for("starting at ");
-    assert!(process.stderr().contains("warning: others on this machine can read"), "{}", process.stderr());
+    assert!(
+        process.stderr().contains("warning: others on this machine can read"),
+        "{}",
+        process.stderr()
+    );
     process.signal("TERM");
     assert_eq!(process.end().status, Some(143));
 }
@@ -72,7 +84,11 @@ fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
     ] {
         let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", moment]));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-        assert!(ended.stderr.contains("--start-at: ") && ended.stderr.contains(reason), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("--start-at: ") && ended.stderr.contains(reason),
+            "{}",
+            ended.stderr
+        );
         assert_eq!(desk.names(), ["staff.csv"]);
     }
 }

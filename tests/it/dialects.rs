@@ -36,13 +36,17 @@ fn excels_line_names_the_delimiter_and_stays() {
     let names = NAMES.join(";");
     for line in ["sep=;", "\"sep=;\"", "\u{feff}SEP=;"] {
         let text = format!("{line}\r\na,b;mobile\r\nx,y;13800138000\r\n");
-        let expected = format!("{line}\r\na,b;mobile;{names}\r\nx,y;13800138000;u00138000;;found;0;ok\r\n");
+        let expected =
+            format!("{line}\r\na,b;mobile;{names}\r\nx,y;13800138000;u00138000;;found;0;ok\r\n");
         gives(&text, &[], &expected);
     }
     // Who asks for another one gets it.
     let (ended, output, _) = resolve("sep=;\nname,mobile\nx,13800138000\n", &["-d", ","]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(output.unwrap(), format!("sep=;\nname,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(",")));
+    assert_eq!(
+        output.unwrap(),
+        format!("sep=;\nname,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(","))
+    );
     gives("sep=|\n1|13800138000\n", &[], "sep=|\n1|13800138000|u00138000||found|0|ok\n");
 }
 
@@ -52,10 +56,15 @@ fn lines_above_the_header_are_kept() {
     let text = format!("{title}name,mobile\nx,13800138000\n");
     let expected = format!("{title}name,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(","));
     gives(&text, &["--skip-lines", "3"], &expected);
-    gives("# data\nx,13800138000\n", &["--skip-lines", "1"], &format!("# data\nx,13800138000,{FOUND}\n"));
+    gives(
+        "# data\nx,13800138000\n",
+        &["--skip-lines", "1"],
+        &format!("# data\nx,13800138000,{FOUND}\n"),
+    );
     // The line for Excel is one of them.
     let text = "sep=,\ntitle\nname,mobile\nx,13800138000\n";
-    let expected = format!("sep=,\ntitle\nname,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(","));
+    let expected =
+        format!("sep=,\ntitle\nname,mobile,{}\nx,13800138000,{FOUND}\n", NAMES.join(","));
     gives(text, &["--skip-lines", "2"], &expected);
     // Lines are counted from the file's beginning.
     let (ended, _, calls) =
@@ -105,20 +114,38 @@ fn long_rows_end_the_run_before_the_first_call_or_stay_whole() {
     let text = "name,mobile\na,13800138000\nb,13800138000,,\"c,d\"\n";
     let (ended, output, calls) = resolve(text, &[]);
     assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("line 3") && ended.stderr.contains("--flexible"), "{}", ended.stderr);
-    let expected =
-        format!("name,mobile,{}\na,13800138000,{FOUND}\nb,13800138000,,\"c,d\",{FOUND}\n", NAMES.join(","));
+    assert!(
+        ended.stderr.contains("line 3") && ended.stderr.contains("--flexible"),
+        "{}",
+        ended.stderr
+    );
+    let expected = format!(
+        "name,mobile,{}\na,13800138000,{FOUND}\nb,13800138000,,\"c,d\",{FOUND}\n",
+        NAMES.join(",")
+    );
     gives(text, &["--flexible"], &expected);
 }
 
 #[test]
 fn headers_without_names_or_with_the_same() {
     let text = ",name,name,,mobile\n1,a,b,,13800138000\n";
-    gives(text, &[], &format!(",name,name,,mobile,{}\n1,a,b,,13800138000,{FOUND}\n", NAMES.join(",")));
+    gives(
+        text,
+        &[],
+        &format!(",name,name,,mobile,{}\n1,a,b,,13800138000,{FOUND}\n", NAMES.join(",")),
+    );
     let text = "mobile,,mobile\n13800138000,,x\n";
-    gives(text, &["-c", "1"], &format!("mobile,,mobile,{}\n13800138000,,x,{FOUND}\n", NAMES.join(",")));
+    gives(
+        text,
+        &["-c", "1"],
+        &format!("mobile,,mobile,{}\n13800138000,,x,{FOUND}\n", NAMES.join(",")),
+    );
     let text = "姓名,手机（如13800138000）\n张,13800138000\n";
-    gives(text, &[], &format!("姓名,手机（如13800138000）,{}\n张,13800138000,{FOUND}\n", NAMES.join(",")));
+    gives(
+        text,
+        &[],
+        &format!("姓名,手机（如13800138000）,{}\n张,13800138000,{FOUND}\n", NAMES.join(",")),
+    );
     // A name with a line end in it is found without.
     let text = "\"手机\n号码\",x\n13800138000,1\n";
     gives(
@@ -127,14 +154,22 @@ fn headers_without_names_or_with_the_same() {
         &format!("\"手机\n号码\",x,{}\n13800138000,1,{FOUND}\n", NAMES.join(",")),
     );
     // A first row without any name is no header: it may be a person without a number.
-    gives(",\n13800138000,x\n", &[], &format!(",,,,invalid,,the cell is empty\n13800138000,x,{FOUND}\n"));
+    gives(
+        ",\n13800138000,x\n",
+        &[],
+        &format!(",,,,invalid,,the cell is empty\n13800138000,x,{FOUND}\n"),
+    );
 }
 
 #[test]
 fn a_cell_of_a_mebibyte() {
     let cell = "手,\"\"\n\0".repeat((1 << 20) / 8);
     let text = format!("note,mobile\n\"{cell}\",13800138000\n");
-    gives(&text, &[], &format!("note,mobile,{}\n\"{cell}\",13800138000,{FOUND}\n", NAMES.join(",")));
+    gives(
+        &text,
+        &[],
+        &format!("note,mobile,{}\n\"{cell}\",13800138000,{FOUND}\n", NAMES.join(",")),
+    );
 }
 
 #[test]

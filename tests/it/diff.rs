@@ -22,15 +22,17 @@ fn diff(old: &Path, new: &Path) -> Command {
 
 /// A resolved table: rows of number, user id and status.
 fn table(rows: &[(&str, &str, &str)]) -> String {
-    rows.iter().fold("mobile,userid,exclusive_userids,status,errcode,errmsg\n".to_owned(), |text, row| {
-        text + &format!("{},{},,{},0,ok\n", row.0, row.1, row.2)
-    })
+    rows.iter()
+        .fold("mobile,userid,exclusive_userids,status,errcode,errmsg\n".to_owned(), |text, row| {
+            text + &format!("{},{},,{},0,ok\n", row.0, row.1, row.2)
+        })
 }
 
 /// How many rows the summary tells of a kind.
 #[track_caller]
 fn counted(ended: &Ended, kind: &str) -> u64 {
-    let line = ended.stderr.lines().find(|line| line.split_whitespace().next() == Some(kind)).unwrap();
+    let line =
+        ended.stderr.lines().find(|line| line.split_whitespace().next() == Some(kind)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -93,7 +95,11 @@ shared_userid,13800138010,,same,,found,,10
     }
     assert!(ended.stderr.contains("\nchanged, lost or removed: 5 of 10 rows (50.00 %)\ncould not be compared: 2 of 10 rows (20.00 %); resolve --retry-failed asks them again\n"), "{}", ended.stderr);
     assert!(ended.stderr.contains("old.csv: rows without a key, which were left out: 1 (line 11)"));
-    assert!(!ended.stderr.contains("1380013"), "numbers stand in the output alone: {}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("1380013"),
+        "numbers stand in the output alone: {}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -111,15 +117,21 @@ fn what_resolve_wrote_twice_is_compared() {
     assert_eq!((ended.status, &*ended.stdout), (Some(0), HEADER), "{}", ended.stderr);
     let ended = run(&mut diff(&before, &after));
     let expected = "removed,13900000001,u00000001,,found,,3,\nadded,13900000090,,,,not_found,,3\n";
-    assert_eq!((ended.status, ended.stdout), (Some(10), HEADER.to_owned() + expected), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, ended.stdout),
+        (Some(10), HEADER.to_owned() + expected),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn rows_are_joined_by_a_column_and_what_two_people_share_is_told() {
     let desk = Desk::new();
     let header = "工号,手机号,userid,exclusive_userids,status,errcode,errmsg\n";
-    let old =
-        format!("{header}007,13800138000,a,,found,0,ok\n8,13800138001,b,,found,0,ok\n9,,,,invalid,,x\n");
+    let old = format!(
+        "{header}007,13800138000,a,,found,0,ok\n8,13800138001,b,,found,0,ok\n9,,,,invalid,,x\n"
+    );
     let new = format!(
         "{header}8,+8613800138000,a,,found,0,ok\n 007 ,13800138000,a,,found,0,ok\n9,13800138002,c,,found,0,ok\n"
     );
@@ -204,7 +216,9 @@ fn more_changes_than_expected_have_a_status_of_their_own() {
     let desk = Desk::new();
     let numbers: Vec<String> = (0..1000).map(|n| format!("138{n:08}")).collect();
     let staff = |lost: usize| {
-        let row = |(n, number)| if n < lost { (number, "", "not_found") } else { (number, number, "found") };
+        let row = |(n, number)| {
+            if n < lost { (number, "", "not_found") } else { (number, number, "found") }
+        };
         table(&numbers.iter().map(String::as_str).enumerate().map(row).collect::<Vec<_>>())
     };
     let old = desk.file("old.csv", staff(0));
@@ -220,8 +234,10 @@ fn more_changes_than_expected_have_a_status_of_their_own() {
         let new = desk.file("new.csv", staff(lost));
         let ended = run(diff(&old, &new).args(["--max-change", most]));
         assert_eq!(ended.status, Some(status), "{lost} {most}: {}", ended.stderr);
-        let told =
-            format!("dingmap: {lost} of the 1000 rows of {} were changed, lost or removed", old.display());
+        let told = format!(
+            "dingmap: {lost} of the 1000 rows of {} were changed, lost or removed",
+            old.display()
+        );
         assert_eq!(ended.stderr.contains(&told), status == 11, "{}", ended.stderr);
         assert_eq!(ended.stderr.contains("usually a lost permission"), status == 11);
         // The rows are written in any case: they are what has to be looked at.
@@ -234,14 +250,19 @@ fn what_cannot_be_meant_or_read_is_told_and_nothing_is_written() {
     let desk = Desk::new();
     let good = desk.file("good.csv", table(&[("13800138000", "a", "found")]));
     let bare = desk.file("bare.csv", "mobile,name\n13800138000,a\n");
-    let odd =
-        desk.file("odd.csv", table(&[("13800138000", "a", "found"), ("13800138001", "b", "13900139000")]));
-    let torn =
-        desk.file("torn.csv", table(&[("13800138000", "a", "found"), ("13800138001", "b,c", "found")]));
-    let several =
-        desk.file("several.csv", "x,y,userid,exclusive_userids,status\n13800138000,13800138001,a,,found\n");
+    let odd = desk.file(
+        "odd.csv",
+        table(&[("13800138000", "a", "found"), ("13800138001", "b", "13900139000")]),
+    );
+    let torn = desk
+        .file("torn.csv", table(&[("13800138000", "a", "found"), ("13800138001", "b,c", "found")]));
+    let several = desk.file(
+        "several.csv",
+        "x,y,userid,exclusive_userids,status\n13800138000,13800138001,a,,found\n",
+    );
     let output = desk.file("out.csv", "of yesterday\n");
-    let (none, nowhere, dash) = (desk.path("none.csv"), desk.path("none/out.csv"), Path::new("-").to_owned());
+    let (none, nowhere, dash) =
+        (desk.path("none.csv"), desk.path("none/out.csv"), Path::new("-").to_owned());
     let before = desk.names();
     for (old, new, to, flags, status, words) in [
         (&dash, &dash, &output, &[][..], 2, "only one of OLD and NEW"),
@@ -297,7 +318,8 @@ fn a_column_that_tells_nobody_apart_is_refused() {
     let ended = run(diff(&old, &new).args(["--key", "team", "-o"]).arg(desk.path("out.csv")));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("new.csv: line 10002: ") && ended.stderr.contains("choose a column with --key"),
+        ended.stderr.contains("new.csv: line 10002: ")
+            && ended.stderr.contains("choose a column with --key"),
         "{}",
         ended.stderr
     );
@@ -320,7 +342,8 @@ fn what_memory_does_not_hold_is_sorted_on_disk_and_leaves_nothing_there() {
         }
     }
     let [old, new] = tables;
-    let (old, new, output) = (desk.file("old.csv", old), desk.file("new.csv", new), desk.path("out.csv"));
+    let (old, new, output) =
+        (desk.file("old.csv", old), desk.file("new.csv", new), desk.path("out.csv"));
     let ended = run(diff(&old, &new).arg("-o").arg(&output));
     assert_eq!(ended.status, Some(10), "{}", ended.stderr);
     assert_eq!([counted(&ended, "changed"), counted(&ended, "same")], [300, 299_700]);
@@ -371,9 +394,11 @@ fn a_resolved_file_is_not_replaced_by_differences() {
     let desk = Desk::new();
     let (old, new) = (desk.file("old.csv", table(&[])), desk.file("new.csv", table(&[])));
     let wide: Vec<u8> = table(&[]).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for kept in
-        [table(&[("1", "u", "found")]).into_bytes(), format!("title\n{}", table(&[])).into_bytes(), wide]
-    {
+    for kept in [
+        table(&[("1", "u", "found")]).into_bytes(),
+        format!("title\n{}", table(&[])).into_bytes(),
+        wide,
+    ] {
         let keep = desk.file("keep.csv", &kept);
         let ended = run(diff(&old, &new).env("DINGMAP_OUTPUT", &keep));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);

@@ -47,13 +47,18 @@ fn staff(name: &str) -> Table {
     let (header, people): (&str, &[&str]) = match name {
         "Big5" => ("工號,姓名,手機號碼", &["陳許功蓋", "林怡君", "張志明"]),
         "Shift_JIS" => ("社員番号,氏名,携帯電話", &["表ソ能", "佐藤 花子", "ﾀﾅｶ"]),
-        "Windows-1252" => ("Nr,Name,Téléphone mobile", &["Jürgen Müller", "François d’Été", "Núñez €"]),
+        "Windows-1252" => {
+            ("Nr,Name,Téléphone mobile", &["Jürgen Müller", "François d’Été", "Núñez €"])
+        }
         _ => ("工号,姓名,手机号", &["王伟", "欧阳娜娜", "𠮷鎔"]),
     };
     let mut table = Table { header: Some(header), end: "\r\n", ..Table::default() };
     for (n, person) in people.iter().enumerate() {
         for (number, quotes) in [(13_800_138_000 + n as u64, ""), (13_800_138_090, "\"")] {
-            table.row(&format!("{n},{quotes}{person}{quotes},{number}"), answer(&number.to_string(), true));
+            table.row(
+                &format!("{n},{quotes}{person}{quotes},{number}"),
+                answer(&number.to_string(), true),
+            );
         }
     }
     table.row("9,\"a\r\nb\",13800138292", answer("13800138292", true));
@@ -86,13 +91,17 @@ fn a_file_comes_out_in_its_own_encoding() {
 fn excels_unicode_text_has_tabs_and_a_mark() {
     for name in ["UTF-16LE", "UTF-16BE"] {
         let header = Some("姓名\t手机号");
-        let mut table = Table { bom: true, delimiter: '\t', end: "\r\n", header, ..Table::default() };
+        let mut table =
+            Table { bom: true, delimiter: '\t', end: "\r\n", header, ..Table::default() };
         table.row("\u{a0a}\u{d0a}\u{2c22}\t13800138000", answer("13800138000", true));
         table.row("\"a\tb\r\n\"\t13800138090", answer("13800138090", true));
         let (ended, output, _) = resolve(&encoded(name, &table.input()), |_| ());
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let first = ended.stderr.lines().next().unwrap();
-        assert!(first.contains(&format!("{name} with byte order mark (told by its mark), tabs")), "{first}");
+        assert!(
+            first.contains(&format!("{name} with byte order mark (told by its mark), tabs")),
+            "{first}"
+        );
         assert_eq!(output.unwrap(), encoded(name, &table.output()));
     }
 }
@@ -100,7 +109,9 @@ fn excels_unicode_text_has_tabs_and_a_mark() {
 #[test]
 fn a_delimiter_inside_a_character_is_none() {
     // The last byte of each of these names is the vertical bar's.
-    for (name, person) in [("GB18030", b"\x81\x7C"), ("Big5", b"\xA5\x7C"), ("Shift_JIS", b"\x83\x7C")] {
+    for (name, person) in
+        [("GB18030", b"\x81\x7C"), ("Big5", b"\xA5\x7C"), ("Shift_JIS", b"\x83\x7C")]
+    {
         let text = |more: [&str; 2]| {
             let [names, cells] = more.map(|more| encoded(name, more));
             [b"name|mobile", &names[..], b"\n", person, b"|13800138000", &cells, b"\n"].concat()
@@ -129,7 +140,10 @@ fn the_output_can_be_asked_for_in_another_encoding() {
     let mark = |text: &str| format!("\u{feff}{text}");
     for (flags, expected) in [
         (&["--output-encoding", "utf-8"][..], encoded("UTF-8", &table.output())),
-        (&["--output-encoding", "UTF-8", "--output-bom", "true"], encoded("UTF-8", &mark(&table.output()))),
+        (
+            &["--output-encoding", "UTF-8", "--output-bom", "true"],
+            encoded("UTF-8", &mark(&table.output())),
+        ),
         (&["--output-encoding", "utf16"], encoded("UTF-16LE", &mark(&table.output()))),
         (&["--output-encoding", "big5"], encoded("Big5", &table.output())),
         (&["--output-encoding", "gbk"], encoded("GB18030", &table.output())),
@@ -138,7 +152,12 @@ fn the_output_can_be_asked_for_in_another_encoding() {
         let (ended, output, _) = resolve(&input, |command| {
             command.args(flags);
         });
-        assert_eq!((ended.status, output), (Some(0), Some(expected)), "{flags:?}: {}", ended.stderr);
+        assert_eq!(
+            (ended.status, output),
+            (Some(0), Some(expected)),
+            "{flags:?}: {}",
+            ended.stderr
+        );
     }
     // What is lost on the way is told.
     let lost = |flags: &[&str]| {
@@ -167,7 +186,12 @@ fn wishes_that_contradict_each_other_or_the_file_are_refused() {
     let text = "姓名,手机号\n王伟,13800138000\n";
     let workbook = std::fs::read("samples/staff.xlsx").unwrap();
     for (input, flags, status, words) in [
-        (encoded("GB18030", text), &["--lossy-cells", "--output-encoding", "utf8"][..], 2, "--lossy-cells"),
+        (
+            encoded("GB18030", text),
+            &["--lossy-cells", "--output-encoding", "utf8"][..],
+            2,
+            "--lossy-cells",
+        ),
         (encoded("UTF-8", &format!("\u{feff}{text}")), &["-e", "gbk"], 3, "mark of UTF-8"),
         (workbook, &["-e", "gbk"], 2, "--encoding"),
         (encoded("UTF-8", text), &["-d", "'", "--excel-safe"], 2, "--delimiter"),
@@ -176,7 +200,12 @@ fn wishes_that_contradict_each_other_or_the_file_are_refused() {
         let (ended, output, calls) = resolve(&input, |command| {
             command.args(flags);
         });
-        assert_eq!((ended.status, output, calls), (Some(status), None, 0), "{flags:?}: {}", ended.stderr);
+        assert_eq!(
+            (ended.status, output, calls),
+            (Some(status), None, 0),
+            "{flags:?}: {}",
+            ended.stderr
+        );
         assert!(ended.stderr.contains(words), "{flags:?}: {}", ended.stderr);
     }
 }
@@ -208,7 +237,8 @@ fn a_file_that_fits_no_encoding_is_refused_unless_it_is_named() {
 
 #[test]
 fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
-    for (name, person) in [("UTF-8", "王伟"), ("GB18030", "王伟"), ("Big5", "陳志明"), ("Shift_JIS", "鈴木")]
+    for (name, person) in
+        [("UTF-8", "王伟"), ("GB18030", "王伟"), ("Big5", "陳志明"), ("Shift_JIS", "鈴木")]
     {
         let mut input = encoded(name, "name,手机\n");
         for n in 0..30_000 {
@@ -241,8 +271,12 @@ fn a_pipe_that_trickles_is_told_by_its_first_lines() {
     let table = staff("GB18030");
     let api = Api::new(unlimited());
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let bytes = encoded("GB18030", &table.input());
     let (begun, rest) = bytes.split_at(60);

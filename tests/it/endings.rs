@@ -7,16 +7,16 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::pace::Pace;
-use dingmap::domain::mobile::{Home, Mobile};
+use dingmap::api::rate_limiter::Pace;
+use dingmap::domain::number::mobile::{Home, Mobile};
 use dingmap::domain::outcome::Status;
-use dingmap::domain::report::Report;
-use dingmap::engine::ending::{End, Halt};
-use dingmap::engine::pipeline::{self, Ends};
-use dingmap::engine::settings::{Settings, Sheet};
+use dingmap::domain::totals::Report;
+use dingmap::engine::end::{End, Halt};
+use dingmap::engine::limits::{Settings, Sheet};
+use dingmap::engine::run::{self, Ends};
 use dingmap::sandbox::script::Script;
-use dingmap::store::ahead::Foreseen;
-use dingmap::store::known::Known;
+use dingmap::store::answers::Known;
+use dingmap::store::disk::prefetch::Foreseen;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -39,10 +39,17 @@ enum Inlet {
 type Played = (Report, End, usize, Duration);
 
 /// A run over so many numbers on a paused clock.
-fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after: Option<Duration>) -> Played {
+fn play(
+    remote: Digits,
+    settings: Settings,
+    count: u8,
+    inlet: Inlet,
+    stop_after: Option<Duration>,
+) -> Played {
     paused().block_on(async {
         let (sender, sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
-        let numbers = (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
+        let numbers =
+            (0..count).map(|n| Mobile::parse(&format!("139000000{n:02}"), Home::CHINA)).collect();
         sender
             .try_send(Ok(Some(Sheet {
                 load: (),
@@ -67,7 +74,7 @@ fn play(remote: Digits, settings: Settings, count: u8, inlet: Inlet, stop_after:
         });
         let (started, pace) = (Instant::now(), Box::new(Pace::new("unlimited".parse().unwrap())));
         let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
-        let run = pipeline::run(settings, Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
+        let run = run::run(settings, Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await;
         let end = end.unwrap();
         let took = started.elapsed();
@@ -88,13 +95,17 @@ fn what_is_ready_is_handed_on_when_a_run_stops() {
     });
     let (_, end, rows, _) = play(far, settings(), 20, Inlet::Whole, None);
     assert!(matches!(end, End::Stopped(_)), "{end:?}");
-    assert_eq!(rows, 10, "the first row was waited for, and those up to the one that stopped the run");
+    assert_eq!(
+        rows, 10,
+        "the first row was waited for, and those up to the one that stopped the run"
+    );
 }
 
 #[test]
 fn an_interrupted_run_that_has_every_answer_has_finished() {
     let far = Digits(|_| (Duration::from_secs(1), FOUND));
-    let (report, end, rows, _) = play(far, settings(), 10, Inlet::Whole, Some(Duration::from_millis(500)));
+    let (report, end, rows, _) =
+        play(far, settings(), 10, Inlet::Whole, Some(Duration::from_millis(500)));
     assert!(matches!(end, End::Finished), "{end:?}");
     assert_eq!((rows, report.rows(Status::Found)), (10, 10));
 }
@@ -112,9 +123,14 @@ fn an_input_that_ends_without_saying_so_has_lost_rows() {
 fn an_interrupted_pipe_is_not_read_on() {
     let far = Digits(|_| (Duration::from_secs(1), FOUND));
     let bounds = Settings { partial: true, reads_on: false, ..settings() };
-    let (report, end, rows, took) = play(far, bounds, 40, Inlet::Open, Some(Duration::from_millis(1500)));
+    let (report, end, rows, took) =
+        play(far, bounds, 40, Inlet::Open, Some(Duration::from_millis(1500)));
     assert!(matches!(end, End::Interrupted), "{end:?}");
-    assert_eq!((rows, report.rows(Status::Found)), (40, 32), "two rounds of sixteen, and the rest pending");
+    assert_eq!(
+        (rows, report.rows(Status::Found)),
+        (40, 32),
+        "two rounds of sixteen, and the rest pending"
+    );
     assert!(!report.read_whole);
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
@@ -129,7 +145,11 @@ fn calls_that_are_used_up_wait_for_nothing() {
         assert!(matches!(end, End::CallsUsedUp), "{end:?}");
         assert_eq!((report.calls, report.asked, report.shared, rows), (5, 5, 0, 50));
         assert!(took < Duration::from_millis(400), "{took:?}");
-        assert!(report.held() < Duration::from_millis(400), "only what was waited for: {:?}", report.held());
+        assert!(
+            report.held() < Duration::from_millis(400),
+            "only what was waited for: {:?}",
+            report.held()
+        );
     }
 }
 
@@ -140,7 +160,11 @@ fn patience_ends_a_run_whose_limit_never_lifts() {
     let (report, end, rows, took) = play(far, bounds, 50, Inlet::Whole, None);
     assert!(matches!(end, End::PatienceUsedUp { .. }), "{end:?}");
     assert!(report.held() <= Duration::from_secs(30) && took < Duration::from_mins(1));
-    assert_eq!((report.rows(Status::Pending), report.holds()), (50, 31), "30 of a second, and one too many");
+    assert_eq!(
+        (report.rows(Status::Pending), report.holds()),
+        (50, 31),
+        "30 of a second, and one too many"
+    );
     assert_eq!(rows, 50);
 }
 
@@ -159,7 +183,11 @@ fn a_file_that_shrinks_while_it_is_read_does_not_pass_for_resolved() {
     OpenOptions::new().write(true).open(&input).and_then(|file| file.set_len(120_007)).unwrap();
     let ended: Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("changed while it was read: 60000 rows at first"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("changed while it was read: 60000 rows at first"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(desk.names(), ["staff.csv"]);
 }
 
@@ -172,7 +200,9 @@ fn a_flag_beats_a_variable_of_its_opposite() {
     let ended = run(api.resolve(&input, &output).arg("--sandbox"));
     assert_eq!((ended.status, api.ledger().calls().len()), (Some(2), 1), "{}", ended.stderr);
     let mut command = dingmap();
-    command.args(["resolve".as_ref(), input.as_os_str(), "--sandbox".as_ref(), "-o".as_ref()]).arg(&output);
+    command
+        .args(["resolve".as_ref(), input.as_os_str(), "--sandbox".as_ref(), "-o".as_ref()])
+        .arg(&output);
     let ended = run(command.env("DINGMAP_ENDPOINT", api.endpoint()));
     assert_eq!((ended.status, api.ledger().calls().len()), (Some(0), 1), "{}", ended.stderr);
     assert!(ended.stderr.contains("built-in sandbox"), "{}", ended.stderr);

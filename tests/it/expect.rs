@@ -16,9 +16,12 @@ j,13800138004,,\nk,13800138090,\"  \",\nl,13800138094,u1,\n";
 #[test]
 fn every_row_says_how_its_id_compares() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output, summary) = (desk.file("in.csv", TABLE), desk.path("out.csv"), desk.path("run.json"));
+    let (input, output, summary) =
+        (desk.file("in.csv", TABLE), desk.path("out.csv"), desk.path("run.json"));
     let mut command = api.resolve(&input, &output);
-    command.args(["--max-retries", "0", "--expect", "ID ON FILE", "--show-sent", "--summary"]).arg(&summary);
+    command
+        .args(["--max-retries", "0", "--expect", "ID ON FILE", "--show-sent", "--summary"])
+        .arg(&summary);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let text = fs::read_to_string(&output).unwrap();
@@ -57,8 +60,14 @@ fn a_column_that_is_not_there_is_told_by_its_flag() {
             "user id",
             "there is no column \"user id\"; name one of these with --expect: 1 expected, 2 mobile, 3 id on file, 4 note",
         ),
-        ("9", "there is no column 9: the file has 4, counted from 1; give one of these with --expect"),
-        ("/e/", "the pattern /e/ fits more than one column's name; name the right one with --expect"),
+        (
+            "9",
+            "there is no column 9: the file has 4, counted from 1; give one of these with --expect",
+        ),
+        (
+            "/e/",
+            "the pattern /e/ fits more than one column's name; name the right one with --expect",
+        ),
     ] {
         let mut command = dingmap();
         let ended = run(command.args(["resolve", "--sandbox", "--expect", flag]).arg(&input));
@@ -78,7 +87,8 @@ fn it_works_without_a_header_in_other_encodings_and_for_workbooks() {
     };
     let input = desk.file("bare.csv", "13800138000;u00138000\n13800138001\n13800138090;x\n");
     let output = desk.path("bare.out.csv");
-    let ended = run(sandbox().arg(&input).arg("-o").arg(&output).args(["-n", "-c", "1", "--expect", "2"]));
+    let ended =
+        run(sandbox().arg(&input).arg("-o").arg(&output).args(["-n", "-c", "1", "--expect", "2"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let text = fs::read_to_string(&output).unwrap();
     assert_eq!(
@@ -90,9 +100,14 @@ fn it_works_without_a_header_in_other_encodings_and_for_workbooks() {
     let input = desk.file("gb.csv", b"\xca\xd6\xbb\xfa,\xb9\xa4\xba\xc5\n13800138000,u00138000\n");
     let output = desk.path("gb.out.csv");
     let mut command = sandbox();
-    let ended = run(command.arg(&input).arg("-o").arg(&output).args(["-e", "gbk", "--expect", "工号"]));
+    let ended =
+        run(command.arg(&input).arg("-o").arg(&output).args(["-e", "gbk", "--expect", "工号"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(fs::read(&output).unwrap().ends_with(b"13800138000,u00138000,u00138000,,found,0,ok,match\n"));
+    assert!(
+        fs::read(&output)
+            .unwrap()
+            .ends_with(b"13800138000,u00138000,u00138000,,found,0,ok,match\n")
+    );
     // The staff numbers of the sample are no user ids, so that nothing matches.
     let workbook = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
     let output = desk.path("sheet.csv");

@@ -17,15 +17,21 @@ const FAILED: &[u8] =
 #[test]
 fn they_come_out_as_they_came_in_and_are_the_next_input() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output, failed) = (desk.file("in.csv", TABLE), desk.path("out.csv"), desk.path("failed.csv"));
-    let ended = run(api.resolve(&input, &output).args(["--max-retries", "1", "--failed"]).arg(&failed));
+    let (input, output, failed) =
+        (desk.file("in.csv", TABLE), desk.path("out.csv"), desk.path("failed.csv"));
+    let ended =
+        run(api.resolve(&input, &output).args(["--max-retries", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    assert_eq!(String::from_utf8_lossy(&std::fs::read(&failed).unwrap()), String::from_utf8_lossy(FAILED));
+    assert_eq!(
+        String::from_utf8_lossy(&std::fs::read(&failed).unwrap()),
+        String::from_utf8_lossy(FAILED)
+    );
     let told = format!("3 rows to try again written to {}", failed.display());
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     // The next try takes it as it is, and in turn leaves what fails once more: here all of it.
     let again = desk.path("again.csv");
-    let ended = run(api.resolve(&failed, &output).args(["--max-retries", "0", "--failed"]).arg(&again));
+    let ended =
+        run(api.resolve(&failed, &output).args(["--max-retries", "0", "--failed"]).arg(&again));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(std::fs::read(&again).unwrap(), FAILED);
 }
@@ -61,7 +67,8 @@ fn a_run_that_writes_nothing_leaves_the_file_as_it_was() {
     let mut script = unlimited();
     script.calls.insert(2, Answer::code(60011));
     let (api, desk) = (Api::new(script), Desk::new());
-    let (input, failed) = (desk.file("in.csv", staff(5)), desk.file("failed.csv", "of yesterday\n"));
+    let (input, failed) =
+        (desk.file("in.csv", staff(5)), desk.file("failed.csv", "of yesterday\n"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
@@ -83,7 +90,11 @@ fn a_place_that_cannot_be_meant_or_written_to_is_told_before_the_first_call() {
     ] {
         let ended = run(api.resolve(&input, output).arg("--failed").arg(failed));
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        assert!(ended.stderr.contains(words) && ended.stderr.contains("--failed"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(words) && ended.stderr.contains("--failed"),
+            "{}",
+            ended.stderr
+        );
         assert_eq!(desk.names(), ["in.csv"]);
     }
     assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());

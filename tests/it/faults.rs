@@ -24,9 +24,11 @@ fn status(line: &str, body: &str) -> Vec<u8> {
 fn gzipped() -> Vec<u8> {
     // A frame of gzip, up to where its content would be.
     let body = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xabV*.)R\xb2R";
-    let mut reply =
-        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", body.len())
-            .into_bytes();
+    let mut reply = format!(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     reply.extend(body);
     reply
 }
@@ -35,7 +37,8 @@ fn gzipped() -> Vec<u8> {
 fn resolve(host: &Host, numbers: &[&str], flags: &[&str]) -> (Ended, Desk) {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
-    let mut command = api.resolve_at(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
+    let mut command =
+        api.resolve_at(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
     command
         .env("DINGTALK_ACCESS_TOKEN", "the-token")
         .env_remove("DINGTALK_APP_KEY")
@@ -108,19 +111,39 @@ fn table() -> Vec<(&'static str, Reply, &'static str)> {
         ),
         ("an empty body", some(whole(""), serve), "the reply was empty"),
         ("no JSON", some(whole("hello"), serve), "the reply was not readable JSON"),
-        ("JSON that breaks off", some(whole("{\"errcode\":0,"), serve), "the reply was not readable JSON"),
+        (
+            "JSON that breaks off",
+            some(whole("{\"errcode\":0,"), serve),
+            "the reply was not readable JSON",
+        ),
         ("JSON that is no answer", some(whole("[1,2]"), serve), "the reply"),
         ("deep JSON", some(whole(&"[".repeat(200_000)), serve), "the reply was not readable JSON"),
         ("a page", some(whole(page), serve), "the reply was a web page, not an answer of the API"),
-        ("gzip, which was not asked for", some(gzipped(), serve), "the reply was not readable JSON"),
-        ("10 MiB", some(whole(&" ".repeat(10 << 20)), serve), "the reply was longer than 1048576 bytes"),
+        (
+            "gzip, which was not asked for",
+            some(gzipped(), serve),
+            "the reply was not readable JSON",
+        ),
+        (
+            "10 MiB",
+            some(whole(&" ".repeat(10 << 20)), serve),
+            "the reply was longer than 1048576 bytes",
+        ),
         (
             "endless bytes",
             some(head("HTTP/1.1 200 OK\r\n\r\n"), Then::Flood),
             "the reply was longer than 1048576 bytes",
         ),
-        ("a proxy's 403", some(status("403 Forbidden", page), serve), "HTTP 403: the reply was a web page"),
-        ("a proxy's 404", some(status("404 Not Found", page), serve), "HTTP 404: the reply was a web page"),
+        (
+            "a proxy's 403",
+            some(status("403 Forbidden", page), serve),
+            "HTTP 403: the reply was a web page",
+        ),
+        (
+            "a proxy's 404",
+            some(status("404 Not Found", page), serve),
+            "HTTP 404: the reply was a web page",
+        ),
         (
             "a proxy's 407",
             some(status("407 Proxy Authentication Required", ""), serve),
@@ -148,7 +171,11 @@ fn a_fault_costs_an_attempt_and_then_the_row_and_says_so() {
             scope.spawn(move || {
                 // The first number is answered, so that the host counts as one that works.
                 let host = Host::new(move |call| {
-                    if call == 0 { Reply { bytes: whole(OK), then: Then::Serve } } else { reply.clone() }
+                    if call == 0 {
+                        Reply { bytes: whole(OK), then: Then::Serve }
+                    } else {
+                        reply.clone()
+                    }
                 });
                 let (ended, desk) = resolve(&host, &["13900000000", "13900000001"], &["-j", "1"]);
                 assert_eq!(ended.status, Some(4), "{fault}: {}", ended.stderr);
@@ -172,8 +199,9 @@ fn a_redirect_is_not_followed() {
     for code in [301, 302, 303, 307, 308] {
         let other = Host::new(|_| Reply { bytes: whole(OK), then: Then::Serve });
         let to = other.address;
-        let head =
-            format!("{code} Moved\r\nlocation: http://{to}/login?access_token=the-token&x=13900000000");
+        let head = format!(
+            "{code} Moved\r\nlocation: http://{to}/login?access_token=the-token&x=13900000000"
+        );
         let host = Host::new(move |_| Reply { bytes: status(&head, ""), then: Then::Serve });
         let (ended, desk) = resolve(&host, &["13900000000"], &[]);
         assert_eq!((ended.status, other.calls()), (Some(4), 0), "{}", ended.stderr);
@@ -228,7 +256,8 @@ fn no_server_makes_a_run_panic_wait_or_lose_a_row() {
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
-    let mut command = api.resolve_at(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
+    let mut command =
+        api.resolve_at(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
     command
         .env("DINGTALK_ACCESS_TOKEN", "the-token")
         .env_remove("DINGTALK_APP_KEY")
@@ -247,7 +276,11 @@ fn no_server_makes_a_run_panic_wait_or_lose_a_row() {
     ]);
     let ended = run(&mut command);
     assert!(matches!(ended.status, Some(0 | 4 | 5 | 6)), "{:?} {}", ended.status, ended.stderr);
-    assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("add up"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("panicked") && !ended.stderr.contains("add up"),
+        "{}",
+        ended.stderr
+    );
     let rows = rows(&desk.path("out.csv"));
     let there: Vec<_> = rows.iter().map(|row| &*row["mobile"]).collect();
     assert_eq!(there, numbers);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::call_log::Ledger;
 use dingmap::sandbox::script::Script;
 use dingmap::sandbox::server::Server;
 use serde_json::Value;
@@ -22,7 +22,8 @@ pub(crate) fn dingmap() -> Command {
     command.args(["--default-signal=INT,HUP,TERM", PROGRAM]);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy().to_uppercase();
-        if text.starts_with("DINGMAP_") || text.starts_with("DINGTALK_") || text.ends_with("_PROXY") {
+        if text.starts_with("DINGMAP_") || text.starts_with("DINGTALK_") || text.ends_with("_PROXY")
+        {
             command.env_remove(name);
         }
     }
@@ -61,8 +62,11 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(script: Script) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let server = runtime.block_on(Server::start(script, 0)).unwrap();
         Self { server, data: tempfile::tempdir().unwrap(), _runtime: runtime }
     }

@@ -37,8 +37,15 @@ fn short_help_fits_one_screen() {
     }
     // The flags without which nobody gets far.
     let told = help("resolve", "-h");
-    for flag in ["--output", "--column", "--sandbox", "--app-key", "--app-secret-file", "--rate", "--config"]
-    {
+    for flag in [
+        "--output",
+        "--column",
+        "--sandbox",
+        "--app-key",
+        "--app-secret-file",
+        "--rate",
+        "--config",
+    ] {
         assert!(told.contains(flag), "{flag}:\n{told}");
     }
     assert!(!told.contains("--retry-min"), "{told}");
@@ -47,11 +54,22 @@ fn short_help_fits_one_screen() {
 #[test]
 fn help_in_another_language_is_as_wide_as_it_is_in_english() {
     let widest = |columns: &str| {
-        let ended = run(dingmap().args(["resolve", "--help", "--lang", "zh"]).env("COLUMNS", columns));
+        let ended =
+            run(dingmap().args(["resolve", "--help", "--lang", "zh"]).env("COLUMNS", columns));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        ended.stdout.lines().filter(|line| !line.starts_with("  dingmap ")).map(UnicodeWidthStr::width).max()
+        ended
+            .stdout
+            .lines()
+            .filter(|line| !line.starts_with("  dingmap "))
+            .map(UnicodeWidthStr::width)
+            .max()
     };
-    assert!(widest("60") <= Some(60) && widest("100") > Some(60), "{:?} {:?}", widest("60"), widest("100"));
+    assert!(
+        widest("60") <= Some(60) && widest("100") > Some(60),
+        "{:?} {:?}",
+        widest("60"),
+        widest("100")
+    );
 }
 
 #[test]
@@ -73,10 +91,15 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
     for flag in ["--retry-min", "--max-age-not-found", "--lang", "--insecure-http"] {
         assert!(told.contains(flag), "{flag}:\n{told}");
     }
-    for command in ["", "resolve", "plan", "diff", "merge", "sandbox", "state", "completions", "man"] {
+    for command in
+        ["", "resolve", "plan", "diff", "merge", "sandbox", "state", "completions", "man"]
+    {
         let told = help(command, "--help");
         let example = format!("\n  dingmap {command}");
-        assert!(told.contains("Examples:") && told.contains(example.trim_end()), "{command}:\n{told}");
+        assert!(
+            told.contains("Examples:") && told.contains(example.trim_end()),
+            "{command}:\n{told}"
+        );
     }
 }
 
@@ -137,7 +160,8 @@ fn a_misspelt_variable_is_told_and_does_not_stop_the_run() {
 fn a_misspelt_column_is_told_with_what_may_be_meant() {
     let desk = Desk::new();
     let input = desk.file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
-    for (column, meant) in [("手机好", "手机号"), ("moblie", "Mobile"), ("ＭＯＢＩＬ", "Mobile")] {
+    for (column, meant) in [("手机好", "手机号"), ("moblie", "Mobile"), ("ＭＯＢＩＬ", "Mobile")]
+    {
         let ended = run(dingmap().arg("plan").arg(&input).args(["--column", column]));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         let told = format!(
@@ -146,11 +170,18 @@ fn a_misspelt_column_is_told_with_what_may_be_meant() {
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     }
     let ended = run(dingmap().arg("plan").arg(&input).args(["-c", "电话"]));
-    assert!(!ended.stderr.contains("did you mean") && ended.stderr.contains("2 手机号"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("did you mean") && ended.stderr.contains("2 手机号"),
+        "{}",
+        ended.stderr
+    );
     // A header that is a number, where the first row is none, is not repeated.
     let headless = desk.file("headless.csv", "x,13800138000\ny,13900139000\n");
-    let ended =
-        run(dingmap().arg("plan").arg(&headless).args(["-c", "13800138001"]).env("DINGMAP_LANG", "en"));
+    let ended = run(dingmap()
+        .arg("plan")
+        .arg(&headless)
+        .args(["-c", "13800138001"])
+        .env("DINGMAP_LANG", "en"));
     assert!(!ended.stderr.contains("13800138000"), "{}", ended.stderr);
 }
 
@@ -163,7 +194,11 @@ fn a_flag_of_another_command_is_told_as_that() {
     ] {
         let ended = run(dingmap().args(flags));
         assert_eq!(ended.status, Some(2));
-        assert!(ended.stderr.contains(told) && !ended.stderr.contains("as a value"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(told) && !ended.stderr.contains("as a value"),
+            "{}",
+            ended.stderr
+        );
     }
     let ended = run(dingmap().args(["resolve", "x", "--sandbox", "--endpoint", "https://a"]));
     assert!(ended.stderr.contains("Usage: dingmap resolve"), "{}", ended.stderr);
@@ -183,14 +218,19 @@ fn a_value_that_nobody_typed_is_told_with_its_variable() {
         assert!(!ended.stderr.contains("DINGMAP_RATE"), "{}", ended.stderr);
     }
     let ended = run(dingmap().args(["plan", "x"]).env("DINGMAP_CONFIG", "/no/such.toml"));
-    assert!(ended.stderr.contains("DINGMAP_CONFIG /no/such.toml: No such file"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("DINGMAP_CONFIG /no/such.toml: No such file"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn help_that_cannot_be_written_is_told() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let child = dingmap().arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child =
+        dingmap().arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let ended = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(7), "{told}");

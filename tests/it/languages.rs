@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
-use dingmap::app::cli::Cli;
-use dingmap::app::language::Language;
+use dingmap::app::cli::args::Cli;
+use dingmap::app::i18n::language::Language;
 use rspolib::{POEntry, pofile};
 use texts::{Text, flags, holes, spoken, unspoken, words};
 use tr::Translator;
@@ -35,7 +35,9 @@ struct Translated {
 /// What a file of translations has, and what is wrong with it by itself.
 fn read(file: &str, content: &str, found: &mut Vec<String>) -> Vec<Translated> {
     if !content.ends_with("\"\n\n") {
-        found.push(format!("{file}: does not end with a blank line, behind which the next file goes on"));
+        found.push(format!(
+            "{file}: does not end with a blank line, behind which the next file goes on"
+        ));
     }
     let read = match pofile(content) {
         Ok(read) => read,
@@ -73,7 +75,8 @@ fn is_of(entry: &POEntry, text: &Text) -> bool {
 fn untranslated(texts: &[Text], translated: &[Translated]) -> Vec<String> {
     let mut found = Vec::new();
     for text in texts {
-        let Some(Translated { file, entry }) = translated.iter().find(|known| is_of(&known.entry, text))
+        let Some(Translated { file, entry }) =
+            translated.iter().find(|known| is_of(&known.entry, text))
         else {
             found.push(format!("{}: no translation of {:?}", text.place, text.one));
             continue;
@@ -89,7 +92,10 @@ fn untranslated(texts: &[Text], translated: &[Translated]) -> Vec<String> {
             // The form that every count but one takes has all of them; a form for one may leave the count out.
             let (wanted, given) = (holes(text.many.as_ref().unwrap_or(&text.one)), holes(said));
             if text.filled && wanted != given {
-                found.push(format!("{file}: {:?} has {wanted:?}, and its translation {given:?}", text.one));
+                found.push(format!(
+                    "{file}: {:?} has {wanted:?}, and its translation {given:?}",
+                    text.one
+                ));
             }
             if flags(text.many.as_ref().unwrap_or(&text.one)) != flags(said) {
                 found.push(format!("{file}: other flags in the translation of {:?}", text.one));
@@ -196,14 +202,17 @@ fn whole() -> Whole {
         let own = fs::read_to_string(root.join(file)).unwrap();
         translated.extend(read(file, &own, &mut found));
     }
-    found.extend(names.iter().map(|name| format!("{name}: not among those that {CHOOSER} includes")));
+    found.extend(
+        names.iter().map(|name| format!("{name}: not among those that {CHOOSER} includes")),
+    );
     Whole { code, help: help(), translated, found }
 }
 
 /// The files that `CHINESE` puts together, from the crate's root.
 fn included(chooser: &str) -> Vec<String> {
     let tokens = tokens(chooser, false).unwrap();
-    let calls = tokens.windows(4).filter(|call| call[0].text == "include_str" && call[1].text == "!");
+    let calls =
+        tokens.windows(4).filter(|call| call[0].text == "include_str" && call[1].text == "!");
     calls.filter_map(|call| Some(call[3].says.as_ref()?.replacen("../", "src/", 1))).collect()
 }
 

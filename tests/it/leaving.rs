@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::pace::Pace;
-use dingmap::domain::mobile::{Home, Mobile};
-use dingmap::engine::ending::{End, Halt};
-use dingmap::engine::pipeline::{self, Ends};
+use dingmap::api::rate_limiter::Pace;
+use dingmap::domain::number::mobile::{Home, Mobile};
+use dingmap::engine::end::{End, Halt};
+use dingmap::engine::limits::Sheet;
 use dingmap::engine::reorder::Chunk;
-use dingmap::engine::settings::Sheet;
-use dingmap::store::ahead::Foreseen;
-use dingmap::store::known::Known;
+use dingmap::engine::run::{self, Ends};
+use dingmap::store::answers::Known;
+use dingmap::store::disk::prefetch::Foreseen;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -30,10 +30,16 @@ fn play(remote: Digits, pace: Box<Pace>, sheets: Vec<(Duration, u8)>) -> (Left, 
             for (at, count) in sheets {
                 tokio::time::sleep_until(began + at).await;
                 let people = everybody.by_ref().take(count.into());
-                let numbers = people.map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
+                let numbers =
+                    people.map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
                 let per_row = NonZeroUsize::MIN;
-                let sheet =
-                    Sheet { load: (), numbers, per_row, earlier: vec![], foreseen: Foreseen::default() };
+                let sheet = Sheet {
+                    load: (),
+                    numbers,
+                    per_row,
+                    earlier: vec![],
+                    foreseen: Foreseen::default(),
+                };
                 sender.send(Ok(Some(sheet))).await.unwrap();
             }
             sender.send(Ok(None)).await.unwrap();
@@ -48,7 +54,7 @@ fn play(remote: Digits, pace: Box<Pace>, sheets: Vec<(Duration, u8)>) -> (Left, 
         });
         let (_stop, stopped) = watch::channel(Halt::No);
         let (mut known, ends) = (Known::default(), Ends { sheets: &mut inlet.into(), chunks });
-        let run = pipeline::run(settings(), Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
+        let run = run::run(settings(), Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await;
         assert!(matches!(end, Ok(End::Finished | End::PatienceUsedUp { .. })), "{end:?}");
         let (left, took) = (left.await.unwrap(), began.elapsed());
@@ -72,8 +78,14 @@ fn at_the_quota_rows_leave_a_few_times_a_second() {
     let (left, took) = play(far, pace("20"), all());
     // A hundred rows in five seconds, four times a second, and the last by themselves.
     assert!((15..=22).contains(&left.len()), "{left:?}");
-    assert!(left.windows(2).all(|two| two[1].0 <= two[0].0 + Duration::from_millis(300)), "{left:?}");
-    assert!(took < Duration::from_millis(5100), "the last row waits for nothing: {took:?} {left:?}");
+    assert!(
+        left.windows(2).all(|two| two[1].0 <= two[0].0 + Duration::from_millis(300)),
+        "{left:?}"
+    );
+    assert!(
+        took < Duration::from_millis(5100),
+        "the last row waits for nothing: {took:?} {left:?}"
+    );
 }
 
 #[test]
@@ -94,11 +106,13 @@ fn rows_of_many_sheets_leave_as_soon_as_those_of_one() {
 #[test]
 fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
     let far = Digits(|_| (Duration::from_millis(5), FOUND));
-    let sheets = vec![(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
+    let sheets =
+        vec![(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
     let (left, _) = play(far, pace("unlimited"), sheets.clone());
     for (at, rows) in sheets {
-        let at_once =
-            |left: &Duration| left.checked_sub(at).is_some_and(|late| late < Duration::from_millis(20));
+        let at_once = |left: &Duration| {
+            left.checked_sub(at).is_some_and(|late| late < Duration::from_millis(20))
+        };
         let out: usize = left.iter().filter(|(left, _)| at_once(left)).map(|(_, rows)| rows).sum();
         assert_eq!(out, usize::from(rows), "{at:?}: {left:?}");
     }
@@ -106,8 +120,9 @@ fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
 
 #[test]
 fn rows_do_not_wait_for_the_end_of_a_hold() {
-    let far =
-        Digits(|n| if n == 2 { (Duration::from_millis(50), SLOW_DOWN) } else { (Duration::ZERO, FOUND) });
+    let far = Digits(|n| {
+        if n == 2 { (Duration::from_millis(50), SLOW_DOWN) } else { (Duration::ZERO, FOUND) }
+    });
     let (left, took) = play(far, pace("20"), all());
     // The third number is refused until the run's patience ends.
     assert!(left[0].0 <= Duration::from_millis(300) && left[0].1 == 2, "{left:?}");

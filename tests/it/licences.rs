@@ -31,7 +31,15 @@ fn packages() -> Vec<(Value, bool)> {
     let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     // What was built is there already: nothing is fetched.
     let mut command = cargo();
-    command.args(["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", host]);
+    command.args([
+        "metadata",
+        "--locked",
+        "--offline",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        host,
+    ]);
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut told: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -44,9 +52,12 @@ fn packages() -> Vec<(Value, bool)> {
         let of_tests = |dependency: &&Value| {
             dependency["dep_kinds"].as_array().unwrap().iter().all(|kind| kind["kind"] == "dev")
         };
-        let behind = node["deps"].as_array().unwrap().iter().filter(|dependency| !of_tests(dependency));
-        let new: Vec<_> =
-            behind.map(|dependency| dependency["pkg"].clone()).filter(|id| !linked.contains(id)).collect();
+        let behind =
+            node["deps"].as_array().unwrap().iter().filter(|dependency| !of_tests(dependency));
+        let new: Vec<_> = behind
+            .map(|dependency| dependency["pkg"].clone())
+            .filter(|id| !linked.contains(id))
+            .collect();
         linked.extend(new);
         at += 1;
     }
@@ -59,13 +70,15 @@ fn packages() -> Vec<(Value, bool)> {
 fn everything_is_permissive_and_builds_with_the_rust_that_is_promised() {
     let packages = packages();
     assert!(packages.len() > 200, "{}", packages.len());
-    let version = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+    let version =
+        |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
     let promised = version(env!("CARGO_PKG_RUST_VERSION"));
     assert!(packages.iter().any(|(package, linked)| *linked && package["name"] == "maud"));
     assert!(packages.iter().any(|(package, linked)| !linked && package["name"] == "scraper"));
     for (package, linked) in &packages {
         let name = package["name"].as_str().unwrap();
-        let licence = package["license"].as_str().unwrap_or_else(|| panic!("{name} has no licence"));
+        let licence =
+            package["license"].as_str().unwrap_or_else(|| panic!("{name} has no licence"));
         let licence = Expression::parse_mode(licence, ParseMode::LAX).unwrap();
         let allowed = licence.evaluate(|asked| {
             let named = |id: spdx::LicenseId| {

@@ -15,7 +15,9 @@ use crate::served::Process;
 
 fn objects(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
 }
 
 fn messages(objects: &[Value]) -> Vec<&str> {
@@ -43,9 +45,14 @@ fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() 
 
     // The next run goes on behind it, and says in it why it ended; standard error has its messages as ever.
     let mut command = api.resolve(Path::new("/nowhere.csv"), &desk.path("out.csv"));
-    let ended = run(command.env("DINGMAP_LOG_FILE", &log).env("DINGMAP_LOG_FORMAT", "json").arg("-vvv"));
+    let ended =
+        run(command.env("DINGMAP_LOG_FILE", &log).env("DINGMAP_LOG_FORMAT", "json").arg("-vvv"));
     assert_eq!(ended.status, Some(3));
-    assert!(ended.stderr.starts_with("dingmap: ") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("dingmap: ") && ended.stderr.lines().count() == 1,
+        "{}",
+        ended.stderr
+    );
     let both = objects(&log);
     assert_eq!(both[..4], first);
     let last = &both[both.len() - 1]["fields"];
@@ -105,12 +112,24 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
         ("pipe", 7, "No such device"),
     ] {
         let mut command = api.resolve(&input, &output);
-        command.arg("--failed").arg(desk.path("failed.csv")).arg("--state").arg(desk.path("state.redb"));
-        command.arg("--report").arg(desk.path("run.html")).arg("--app-secret-file").arg(desk.path("secret"));
+        command
+            .arg("--failed")
+            .arg(desk.path("failed.csv"))
+            .arg("--state")
+            .arg(desk.path("state.redb"));
+        command
+            .arg("--report")
+            .arg(desk.path("run.html"))
+            .arg("--app-secret-file")
+            .arg(desk.path("secret"));
         command.arg("--config").arg(desk.path("c.toml"));
         let ended = run(command.arg("--log-file").arg(desk.path(name)));
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
-        assert!(ended.stderr.contains("--log-file: ") && ended.stderr.contains(word), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("--log-file: ") && ended.stderr.contains(word),
+            "{}",
+            ended.stderr
+        );
     }
     let settings = desk.file("dingmap.toml", "rate = 5\n");
     for (flag, file) in [("--report", desk.path("run.html")), ("--config", settings.clone())] {
@@ -129,12 +148,19 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
     // A state that nobody named is one too.
     let mut command = api.resolve(&input, &output);
     let ended = run(command.arg("--log-file").arg(api.state()));
-    assert!(ended.status == Some(2) && ended.stderr.contains("is the state already"), "{}", ended.stderr);
+    assert!(
+        ended.status == Some(2) && ended.stderr.contains("is the state already"),
+        "{}",
+        ended.stderr
+    );
     // And so are files that only others write.
     let mut command = api.resolve(&input, &output);
     let ended = run(command.arg("--summary").arg(&secret).arg("--app-secret-file").arg(&secret));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--summary: ") && ended.stderr.contains("is --app-secret-file already"));
+    assert!(
+        ended.stderr.contains("--summary: ")
+            && ended.stderr.contains("is --app-secret-file already")
+    );
     assert_eq!(desk.names(), ["c.toml", "hard link to the input", "pipe", "secret", "staff.csv"]);
     assert_eq!(fs::read_to_string(&input).unwrap(), staff(3));
     assert_eq!(fs::read_to_string(&secret).unwrap(), "sandbox-secret\n");
@@ -182,7 +208,8 @@ fn a_pipe_that_somebody_reads_takes_log_lines() {
     });
     // Whoever opens it to write waits for the reader, and lets him wait for the run.
     let held = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-vvv", "--log-file"]).arg(&pipe));
+    let ended =
+        run(api.resolve(&input, &desk.path("out.csv")).args(["-vvv", "--log-file"]).arg(&pipe));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     drop(held);
     assert!(read.join().unwrap().contains("ended status=0"));

@@ -45,19 +45,22 @@ fn the_manual_has_a_page_for_each_command() {
 
 #[test]
 fn a_page_ends_with_examples_statuses_and_variables_in_lines_of_their_own() {
-    for (language, headings) in
-        [("en", ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT"]), ("zh", ["示例", "退出状态", "环境变量"])]
-    {
+    for (language, headings) in [
+        ("en", ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT"]),
+        ("zh", ["示例", "退出状态", "环境变量"]),
+    ] {
         let desk = Desk::new();
-        let ended = run(dingmap().args(["man", "--lang", language, "--directory"]).arg(desk.path("")));
+        let ended =
+            run(dingmap().args(["man", "--lang", language, "--directory"]).arg(desk.path("")));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let page = std::fs::read_to_string(desk.path("dingmap-diff.1")).unwrap();
         let title = page.lines().find(|line| line.starts_with(".TH ")).unwrap();
         assert!(title.contains(concat!("dingmap ", env!("CARGO_PKG_VERSION"))), "{title}");
         assert!(!page.contains("EXTRA") && page.contains(".ad l") == (language == "zh"), "{page}");
         for heading in headings {
-            let begins =
-                page.lines().position(|line| line.trim_start_matches(".SH ").trim_matches('"') == heading);
+            let begins = page
+                .lines()
+                .position(|line| line.trim_start_matches(".SH ").trim_matches('"') == heading);
             let lines: Vec<_> = page.lines().skip(begins.expect(&page) + 1).collect();
             assert!(lines[0] == ".nf" && lines.contains(&".fi"), "{heading}: {page}");
         }

@@ -13,8 +13,11 @@ use crate::harness::{Api, Desk, Ended, run, unlimited};
 
 const CONNECTED: &str = "HTTP/1.1 200 Connected\r\n\r\n";
 /// The variables of a run with a token instead of an app.
-const TOKEN: [(&str, &str); 3] =
-    [("DINGTALK_ACCESS_TOKEN", "sandbox-token"), ("DINGTALK_APP_KEY", ""), ("DINGTALK_APP_SECRET", "")];
+const TOKEN: [(&str, &str); 3] = [
+    ("DINGTALK_ACCESS_TOKEN", "sandbox-token"),
+    ("DINGTALK_APP_KEY", ""),
+    ("DINGTALK_APP_SECRET", ""),
+];
 const STAFF: &str = "mobile\n13900000000\n13900000001\n13900000002\n";
 
 /// A sandbox, an input, and an authority whose certificate is in a file.
@@ -67,7 +70,11 @@ fn an_authority_is_trusted_that_a_file_or_the_system_names() {
     went_well(&scene.run(&endpoint, &[], &[("SSL_CERT_FILE", &ca)]));
     // The file adds to the system's, and takes nothing from them.
     let other = scene.desk.file("other.pem", Authority::new().pem());
-    went_well(&scene.run(&endpoint, &["--ca-file", other.to_str().unwrap()], &[("SSL_CERT_FILE", &ca)]));
+    went_well(&scene.run(
+        &endpoint,
+        &["--ca-file", other.to_str().unwrap()],
+        &[("SSL_CERT_FILE", &ca)],
+    ));
 }
 
 #[test]
@@ -83,7 +90,11 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
             let ended = scene.run(&endpoint, &["--ca-file", &ca], token);
             assert_eq!(ended.status, Some(1), "{}", ended.stderr);
             assert!(ended.stderr.contains("its certificate is not trusted"), "{}", ended.stderr);
-            assert!(ended.stderr.contains(reason) && ended.stderr.contains("--ca-file"), "{}", ended.stderr);
+            assert!(
+                ended.stderr.contains(reason) && ended.stderr.contains("--ca-file"),
+                "{}",
+                ended.stderr
+            );
             // The backoffs of a token call alone would take longer.
             assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
             assert!(!scene.desk.path("out.csv").exists() && front.seen().is_empty());
@@ -102,7 +113,8 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
 fn a_file_of_certificates_that_is_none_is_told() {
     let scene = Scene::new();
     let ca = scene.authority.pem();
-    let framed = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    let framed =
+        |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let damaged = |which: u8| {
         format!(
             "certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)"
@@ -112,7 +124,8 @@ fn a_file_of_certificates_that_is_none_is_told() {
         (
             "nothing.pem",
             Some("hello\n".to_owned()),
-            "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE".to_owned(),
+            "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE"
+                .to_owned(),
         ),
         ("nowhere.pem", None, "No such file or directory (os error 2)".to_owned()),
         ("bytes.pem", Some(framed("AAAA")), damaged(1)),
@@ -122,7 +135,12 @@ fn a_file_of_certificates_that_is_none_is_told() {
         let file = text.map_or_else(|| scene.desk.path(name), |text| scene.desk.file(name, text));
         let ended = scene.run("https://localhost:1", &["--ca-file", file.to_str().unwrap()], &[]);
         let told = format!("dingmap: --ca-file {}: {reason}", file.display());
-        assert_eq!((ended.status, ended.stderr.lines().last()), (Some(2), Some(&*told)), "{}", ended.stderr);
+        assert_eq!(
+            (ended.status, ended.stderr.lines().last()),
+            (Some(2), Some(&*told)),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -161,18 +179,25 @@ fn the_environments_proxy_leads_to_both_hosts_and_sees_nothing() {
     assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
     let asked = proxy.asked();
     for host in ["oapi.dingtalk.com:443", "api.dingtalk.com:443"] {
-        assert!(asked.iter().any(|head| head.starts_with(&format!("CONNECT {host} "))), "{asked:?}");
+        assert!(
+            asked.iter().any(|head| head.starts_with(&format!("CONNECT {host} "))),
+            "{asked:?}"
+        );
     }
     // user:geheim in base 64.
     assert!(asked.iter().all(|head| head.contains("dXNlcjpnZWhlaW0=")), "{asked:?}");
-    assert!(asked.iter().all(|head| !head.contains("139") && !head.contains("sandbox-")), "{asked:?}");
+    assert!(
+        asked.iter().all(|head| !head.contains("139") && !head.contains("sandbox-")),
+        "{asked:?}"
+    );
 }
 
 #[test]
 fn a_flag_names_the_proxy_or_none_and_hosts_are_excepted() {
     let scene = Scene::new();
     let front = scene.front(&["localhost", "oapi.example"], &["h2"]);
-    let (proxy, other) = (Proxy::new(front.address, CONNECTED), Proxy::new(front.address, CONNECTED));
+    let (proxy, other) =
+        (Proxy::new(front.address, CONNECTED), Proxy::new(front.address, CONNECTED));
     let [flag, variable] = [&proxy, &other].map(|proxy| format!("http://{}", proxy.address));
     let (local, ca) = (format!("https://localhost:{}", front.address.port()), scene.ca());
     went_well(&scene.run(
@@ -183,7 +208,11 @@ fn a_flag_names_the_proxy_or_none_and_hosts_are_excepted() {
     assert!(!proxy.asked().is_empty() && other.asked().is_empty());
     let before = proxy.asked().len();
     // Straight: by the flag, and since the host is this machine.
-    went_well(&scene.run(&local, &["--ca-file", &ca, "--proxy", "none"], &[("HTTPS_PROXY", &variable)]));
+    went_well(&scene.run(
+        &local,
+        &["--ca-file", &ca, "--proxy", "none"],
+        &[("HTTPS_PROXY", &variable)],
+    ));
     went_well(&scene.run(&local, &["--ca-file", &ca], &[("HTTPS_PROXY", &variable)]));
     assert_eq!((proxy.asked().len(), other.asked().len()), (before, 0));
     // A flag's proxy leads to this machine too, since it was asked for.
@@ -207,10 +236,16 @@ fn a_proxy_that_does_not_let_through_is_told() {
     ] {
         let proxy = Proxy::new(scene.sandbox(), answer);
         let url = format!("http://u:geheim@{}", proxy.address);
-        let ended =
-            scene.run("https://oapi.dingtalk.io", &["--max-retries", "1"], &[("DINGMAP_PROXY", &url)]);
+        let ended = scene.run(
+            "https://oapi.dingtalk.io",
+            &["--max-retries", "1"],
+            &[("DINGMAP_PROXY", &url)],
+        );
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-        let told = format!("https://oapi.dingtalk.io (proxy: http://{}) was never reached: ", proxy.address);
+        let told = format!(
+            "https://oapi.dingtalk.io (proxy: http://{}) was never reached: ",
+            proxy.address
+        );
         assert!(ended.stderr.contains(reason) && ended.stderr.contains(&told), "{}", ended.stderr);
         assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
     }
@@ -229,6 +264,10 @@ fn plain_http_leaves_this_machine_only_where_that_is_accepted() {
     let ended = scene.run(&proxy, &["--proxy", "http://u:geheim@192.0.2.1:3128"], &[]);
     assert!(ended.status == Some(2) && ended.stderr.contains("DINGMAP_PROXY"), "{}", ended.stderr);
     let ended = scene.run(&proxy, &[], &[("DINGMAP_PROXY", "http://u:geheim@192.0.2.1:3128")]);
-    assert!(ended.status == Some(2) && ended.stderr.contains("would see the token"), "{}", ended.stderr);
+    assert!(
+        ended.status == Some(2) && ended.stderr.contains("would see the token"),
+        "{}",
+        ended.stderr
+    );
     assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Parser;
-use dingmap::app::cli::{Cli, Command, Resolve};
-use dingmap::app::config;
-use dingmap::domain::entry::Entry;
-use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::app::cli::args::{Cli, Command, Resolve};
+use dingmap::app::cli::options;
+use dingmap::domain::number::cell::Entry;
+use dingmap::domain::number::mobile::{Home, Mainland, Mobile};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
 use crate::harness::{Desk, dingmap, rows, run};
@@ -73,9 +73,13 @@ fn the_readme_says_how_each_cell_is_read() {
         let args = args(&rule.flags);
         assert!(!rule.cells.is_empty());
         for cell in &rule.cells {
-            match (Entry::read(cell, config::rules(&args.numbers)), &rule.sent) {
+            match (Entry::read(cell, options::rules(&args.numbers)), &rule.sent) {
                 (Ok(entry), Some(sent)) => {
-                    assert_eq!(&entry.mobile.sent(config::mainland(&args.directory)), sent, "{cell:?}");
+                    assert_eq!(
+                        &entry.mobile.sent(options::mainland(&args.directory)),
+                        sent,
+                        "{cell:?}"
+                    );
                     let remark = entry.remark("").unwrap_or_default();
                     let told = rule.message.strip_prefix("the API's, and behind it: ");
                     assert_eq!(remark, told.unwrap_or_default(), "{cell:?}");
@@ -90,8 +94,12 @@ fn the_readme_says_how_each_cell_is_read() {
 /// The regions that libphonenumber knows, each with its example of a mobile number.
 fn examples() -> Vec<(Region, PhoneNumber)> {
     let kind = PhoneNumberType::Mobile;
-    let example = |region| PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind).ok();
-    PHONE_NUMBER_UTIL.get_supported_regions().filter_map(|region| Some((region, example(region)?))).collect()
+    let example =
+        |region| PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind).ok();
+    PHONE_NUMBER_UTIL
+        .get_supported_regions()
+        .filter_map(|region| Some((region, example(region)?)))
+        .collect()
 }
 
 #[test]
@@ -121,7 +129,10 @@ fn the_example_of_every_region_is_sent_in_one_form() {
             }
         }
         let zeros = format!("00{}{national}", number.country_code);
-        assert_eq!(Mobile::parse(&zeros, home).map(|mobile| mobile.sent(Mainland::Plain)), Ok(expected));
+        assert_eq!(
+            Mobile::parse(&zeros, home).map(|mobile| mobile.sent(Mainland::Plain)),
+            Ok(expected)
+        );
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -129,8 +140,8 @@ fn the_example_of_every_region_is_sent_in_one_form() {
 #[test]
 fn the_example_of_every_landline_is_refused() {
     for region in PHONE_NUMBER_UTIL.get_supported_regions() {
-        let example =
-            PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::FixedLine);
+        let example = PHONE_NUMBER_UTIL
+            .get_example_number_for_type_and_region(region, PhoneNumberType::FixedLine);
         let Ok(number) = example else { continue };
         // Some plans, such as North America's, tell no landline from a mobile.
         if number.get_type() != PhoneNumberType::FixedLine {
@@ -139,8 +150,12 @@ fn the_example_of_every_landline_is_refused() {
         for strict in ["on", "off"] {
             let args = args(&["--strict-numbers".to_owned(), strict.to_owned()]);
             let cell = number.format_as(PhoneNumberFormat::International).into_owned();
-            let read = Entry::read(&cell, config::rules(&args.numbers));
-            assert_eq!(read.unwrap_err().to_string(), "a landline number, not a mobile number", "{cell}");
+            let read = Entry::read(&cell, options::rules(&args.numbers));
+            assert_eq!(
+                read.unwrap_err().to_string(),
+                "a landline number, not a mobile number",
+                "{cell}"
+            );
         }
     }
 }
@@ -155,11 +170,15 @@ fn the_messy_sample_comes_out_to_the_byte() {
     command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
     let ended = run(command.arg("--sandbox"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(std::fs::read_to_string(&output).unwrap(), std::fs::read_to_string(&golden).unwrap());
+    assert_eq!(
+        std::fs::read_to_string(&output).unwrap(),
+        std::fs::read_to_string(&golden).unwrap()
+    );
 
     let there: BTreeSet<String> =
         rows(&input).into_iter().map(|mut row| row.remove("手机号").unwrap()).collect();
-    for cell in rules().into_iter().filter(|rule| rule.flags.is_empty()).flat_map(|rule| rule.cells) {
+    for cell in rules().into_iter().filter(|rule| rule.flags.is_empty()).flat_map(|rule| rule.cells)
+    {
         assert!(there.contains(&cell), "{cell:?} is in the README's table and not in the sample");
     }
 }

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant as WallInstant};
 
-use dingmap::api::fault::Fault;
+use dingmap::api::error::Fault;
 use dingmap::api::http::Reply;
+use dingmap::api::lookup_api::Remote;
 use dingmap::api::rate::Rate;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::Mobile;
+use dingmap::domain::number::mobile::Mobile;
 use dingmap::engine::backoff::Retries;
-use dingmap::engine::ending::End;
-use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::Settings;
+use dingmap::engine::end::End;
+use dingmap::engine::limits::Settings;
 use dingmap::sandbox::script::Script;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -113,7 +113,8 @@ async fn a_clock_that_jumps_releases_no_burst() {
         }
     });
     let remote = Arc::new(Clocked::default());
-    let (_, end) = stage::perform(Arc::clone(&remote), settings, Rate::of(20.0), COUNT, |_| {}).await;
+    let (_, end) =
+        stage::perform(Arc::clone(&remote), settings, Rate::of(20.0), COUNT, |_| {}).await;
     assert!(matches!(end, End::Finished), "{end:?}");
     let calls = remote.0.lock().unwrap();
     let second = Duration::from_secs(1);

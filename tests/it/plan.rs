@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::CommandFactory;
-use dingmap::app::cli::Cli;
+use dingmap::app::cli::args::Cli;
 use dingmap::sandbox::script::Script;
 use serde_json::{Value, json};
 
@@ -57,7 +57,11 @@ fn what_is_foretold_is_what_resolve_does() {
         let line = resolved.stderr.lines().next().unwrap();
         assert_eq!(words.stdout.lines().next(), Some(line), "the first line is the run's own");
         let ledger = api.ledger();
-        assert_eq!(told["calls"], json!({"least": ledger.distinct(), "most": ledger.distinct()}), "{name}");
+        assert_eq!(
+            told["calls"],
+            json!({"least": ledger.distinct(), "most": ledger.distinct()}),
+            "{name}"
+        );
         let rows = rows(&output);
         let invalid: Vec<_> = rows.iter().filter(|row| row["status"] == "invalid").collect();
         assert_eq!(told["rows"]["all"], json!(rows.len()), "{name}");
@@ -77,8 +81,13 @@ fn what_is_foretold_is_what_resolve_does() {
 #[test]
 fn the_readme_shows_a_plan_as_it_is() {
     let readme = include_str!("../../README.md");
-    let shown =
-        readme.split("$ dingmap plan samples/staff.csv\n").nth(1).unwrap().split("```").next().unwrap();
+    let shown = readme
+        .split("$ dingmap plan samples/staff.csv\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let (api, root) = (Api::new(unlimited()), Path::new(env!("CARGO_MANIFEST_DIR")));
     let ended = run(plan(&api, Path::new("samples/staff.csv")).current_dir(root));
     let but_for_the_clock = |text: &str| text.split(" it would end at ").next().unwrap().to_owned();
@@ -101,11 +110,11 @@ fn the_readme_shows_a_plan_as_it_is() {
 #[test]
 fn lines_are_those_of_the_file_and_no_number_is_shown_whole() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let rows =
-        "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\nD,139-0013-9000\nE,1.39E+10\n";
+    let rows = "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\nD,139-0013-9000\nE,1.39E+10\n";
     let input = desk.file("staff.csv", rows);
     let (told, _) = told(plan(&api, &input).args(["-c", "2"]));
-    let lines: Vec<_> = told["invalid"].as_array().unwrap().iter().map(|row| row["line"].clone()).collect();
+    let lines: Vec<_> =
+        told["invalid"].as_array().unwrap().iter().map(|row| row["line"].clone()).collect();
     assert_eq!(lines, [json!(4), json!(7)]);
     assert_eq!(told["rows"], json!({"all": 4, "with_number": 2, "repeated": 1, "invalid": 2}));
     assert_eq!(told["input"]["columns"][0]["name"], json!("电话138****00"));
@@ -128,9 +137,14 @@ fn time_is_that_of_the_calls_at_the_rate() {
     let moment = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let (begin, end) = (moment(&slow["time"]["begin"]), moment(&slow["time"]["end"]["least"]));
     assert_eq!(end.duration_since(begin), jiff::SignedDuration::from_mins(3));
-    assert!(begin.duration_since(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_mins(1));
+    assert!(
+        begin.duration_since(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_mins(1)
+    );
     let words = run(plan(&api, &input).args(["--rate", "30/m"])).stdout;
-    assert!(words.contains(" 3m  at 0.5 calls a second; if it began now it would end at 20"), "{words}");
+    assert!(
+        words.contains(" 3m  at 0.5 calls a second; if it began now it would end at 20"),
+        "{words}"
+    );
     let (open, _) = told(plan(&api, &input).args(["--rate", "unlimited"]));
     assert_eq!((&open["time"]["rate"], &open["time"]["seconds"]), (&Value::Null, &Value::Null));
     assert_eq!(open["time"]["end"], json!({"least": null, "most": null}));
@@ -157,11 +171,17 @@ fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
     let (known, calls) =
         (first["known"]["distinct"].as_u64().unwrap(), first["calls"]["least"].as_u64().unwrap());
     assert!(known > 100 && known + calls == 600, "{first:#}");
-    assert_eq!((&first["known"]["state"], &first["known"]["run"]), (&json!("seen"), &json!("resumed")));
+    assert_eq!(
+        (&first["known"]["state"], &first["known"]["run"]),
+        (&json!("seen"), &json!("resumed"))
+    );
     let (second, _) = told(&mut plan(&api, &input));
     assert_eq!(second["known"], first["known"]);
     let words = run(&mut plan(&api, &input)).stdout;
-    assert!(words.contains("the run goes on that was interrupted, with its answers since "), "{words}");
+    assert!(
+        words.contains("the run goes on that was interrupted, with its answers since "),
+        "{words}"
+    );
     let other = desk.file("other.csv", staff(601));
     let (inherited, _) = told(&mut plan(&api, &other));
     assert_eq!(
@@ -170,7 +190,10 @@ fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
     );
     for (flag, state) in [("--restart", "restart"), ("--no-state", "off")] {
         let (anew, _) = told(plan(&api, &input).arg(flag));
-        assert_eq!((&anew["known"]["state"], &anew["calls"]["least"]), (&json!(state), &json!(600)));
+        assert_eq!(
+            (&anew["known"]["state"], &anew["calls"]["least"]),
+            (&json!(state), &json!(600))
+        );
     }
     assert!(fs::read(api.state()).unwrap() == before, "the state has changed");
     let asked = api.ledger().calls().len();
@@ -182,8 +205,10 @@ fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
 fn answers_of_finished_runs_count_by_their_ages_and_their_scope() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     // Found, bad number, not found, out of scope.
-    let input =
-        desk.file("staff.csv", "mobile\n13900000000\n13900000092\n13900000090\n13900000093\n13900000000\n");
+    let input = desk.file(
+        "staff.csv",
+        "mobile\n13900000000\n13900000092\n13900000090\n13900000093\n13900000000\n",
+    );
     assert_eq!(run(&mut api.resolve(&input, &desk.path("out.csv"))).status, Some(0));
     for (flags, known) in [
         (&[][..], 0),
@@ -247,7 +272,10 @@ fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
     process.end();
     assert_eq!(waiting.end().status, Some(0));
     let seen: Value = serde_json::from_str(&fs::read_to_string(&answer).unwrap()).unwrap();
-    assert_eq!((&seen["known"]["state"], &seen["known"]["run"]), (&json!("seen"), &json!("resumed")));
+    assert_eq!(
+        (&seen["known"]["state"], &seen["known"]["run"]),
+        (&json!("seen"), &json!("resumed"))
+    );
     let foreign = desk.file("foreign", "mine");
     let planned = run(plan(&api, &input).arg("--state").arg(&foreign));
     let resolved = run(api.resolve(&input, &output).arg("--state").arg(&foreign));
@@ -263,7 +291,8 @@ fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
 fn several_columns_have_a_least_and_a_most() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     // Found; nobody has it and the next is found; invalid and the next is found; a first number that stands behind another.
-    let rows = "a,b\n13900000000,13900000001\n13900000090,13900000002\nx,13900000003\n13900000001,\n,\n";
+    let rows =
+        "a,b\n13900000000,13900000001\n13900000090,13900000002\nx,13900000003\n13900000001,\n,\n";
     let input = desk.file("staff.csv", rows);
     let flags = ["-c", "a", "-c", "b"];
     let (told, _) = told(plan(&api, &input).args(flags));
@@ -294,7 +323,10 @@ fn standard_input_is_planned_too() {
         assert_eq!(stream[part], file[part]);
     }
     let mut command = api.resolve(Path::new("-"), Path::new("-"));
-    assert_eq!(run(command.args(["--max-calls", "4"]).stdin(File::open(&input).unwrap())).status, Some(6));
+    assert_eq!(
+        run(command.args(["--max-calls", "4"]).stdin(File::open(&input).unwrap())).status,
+        Some(6)
+    );
     let (known, _) = told(&mut piped());
     assert_eq!((&known["known"]["run"], &known["calls"]["least"]), (&json!("resumed"), &json!(5)));
 }
@@ -302,7 +334,8 @@ fn standard_input_is_planned_too() {
 #[test]
 fn rows_pass_through_and_only_numbers_stay() {
     let mut command = dingmap();
-    let command = command.args(["plan", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let command =
+        command.args(["plan", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let filler = "x".repeat(1 << 10);
@@ -317,7 +350,10 @@ fn rows_pass_through_and_only_numbers_stay() {
     assert!(peak < 48 << 10, "{peak} KiB");
     drop(stdin);
     let told: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!((&told["rows"]["all"], &told["numbers"]["distinct"]), (&json!(60_000), &json!(1000)));
+    assert_eq!(
+        (&told["rows"]["all"], &told["numbers"]["distinct"]),
+        (&json!(60_000), &json!(1000))
+    );
 }
 
 #[test]
@@ -336,7 +372,12 @@ fn what_cannot_be_read_ends_as_in_resolve_and_nothing_is_told_of_it() {
         (&good, &["--state", "s", "--no-state"], 2),
     ] {
         let ended = run(plan(&api, input).args(flags));
-        assert_eq!((ended.status, &*ended.stdout), (Some(status), ""), "{flags:?}: {}", ended.stderr);
+        assert_eq!(
+            (ended.status, &*ended.stdout),
+            (Some(status), ""),
+            "{flags:?}: {}",
+            ended.stderr
+        );
         if *input != good {
             let resolved = run(api.resolve(input, &desk.path("out.csv")).args(flags));
             assert_eq!((resolved.status, &resolved.stderr), (Some(status), &ended.stderr));

@@ -30,7 +30,10 @@ fn a_program_reads_an_object_a_second_and_one_at_the_end() {
         (&last["rows"], &last["total"], &last["status"]["found"]),
         (&60.into(), &60.into(), &60.into())
     );
-    assert_eq!((&last["calls"], &last["rate"], &last["held_by"]), (&60.into(), &20.0.into(), &Value::Null));
+    assert_eq!(
+        (&last["calls"], &last["rate"], &last["held_by"]),
+        (&60.into(), &20.0.into(), &Value::Null)
+    );
     let ended = run(command.args(["--quiet"]));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
 }
@@ -43,7 +46,12 @@ fn a_hold_is_among_what_a_program_reads() {
     let (api, desk) = (Api::new(script), Desk::new());
     let input = desk.file("staff.csv", staff(40));
     // Programs get a word that does not follow the language.
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--progress", "json", "--lang", "zh"]));
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args([
+        "--progress",
+        "json",
+        "--lang",
+        "zh",
+    ]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains(r#""held_by":"proxy""#), "{}", ended.stderr);
 }

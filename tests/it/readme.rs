@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::CommandFactory;
-use dingmap::app::cli::Cli;
+use dingmap::app::cli::args::Cli;
 use dingmap::domain::outcome::Status;
 use regex::Regex;
 
@@ -18,14 +18,20 @@ fn first_cells(heading: &str) -> BTreeSet<String> {
     let section = README.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     let rows = section.lines().filter(|line| line.starts_with('|'));
     let cells = rows.filter_map(|row| row.replace("\\|", "/").split('|').nth(1).map(str::to_owned));
-    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+    cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .collect()
 }
 
 #[test]
 fn the_first_command_gives_the_output_that_is_shown() {
     let block = README.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     let words: Vec<_> = block.split_whitespace().collect();
-    assert_eq!(words[..4], ["cargo", "run", "--release", "--"], "a fresh clone needs nothing but cargo");
+    assert_eq!(
+        words[..4],
+        ["cargo", "run", "--release", "--"],
+        "a fresh clone needs nothing but cargo"
+    );
     let (ended, output) = told_by_sample(&words[4..]);
     let golden = include_str!("../../samples/staff.resolved.csv");
     assert_eq!(output, golden);
@@ -34,9 +40,10 @@ fn the_first_command_gives_the_output_that_is_shown() {
     for line in excerpt.lines() {
         assert!(golden.lines().any(|other| other == line), "not in the output: {line}");
     }
-    let (first, bar) = shown("$ dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox\n")
-        .split_once("\n━")
-        .unwrap();
+    let (first, bar) =
+        shown("$ dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox\n")
+            .split_once("\n━")
+            .unwrap();
     is_told(first, &ended.stderr);
     is_told(bar.split_once("\n\n").unwrap().1, &ended.stderr);
 }
@@ -54,7 +61,8 @@ fn told_by_sample(words: &[&str]) -> (Ended, String) {
     std::fs::create_dir(desk.path("samples")).unwrap();
     desk.file("samples/staff.csv", include_str!("../../samples/staff.csv"));
     // The number that is busy through every retry costs half a minute by itself; its row does not depend on how long.
-    let ended = run(dingmap().args(words).current_dir(desk.path("")).env("DINGMAP_RETRY_MAX", "1s"));
+    let ended =
+        run(dingmap().args(words).current_dir(desk.path("")).env("DINGMAP_RETRY_MAX", "1s"));
     assert_eq!(ended.status, Some(4), "as the README says: {}", ended.stderr);
     (ended, std::fs::read_to_string(desk.path("staff.resolved.csv")).unwrap())
 }
@@ -75,7 +83,11 @@ fn is_told(excerpt: &str, told: &str) {
         let line = time.replace_all(line, "#");
         let line = calls.replace_all(&line, "# $1");
         // A line of progress begins with the time of day.
-        if line.starts_with('#') { count.replace_all(&line, "#").into_owned() } else { line.into_owned() }
+        if line.starts_with('#') {
+            count.replace_all(&line, "#").into_owned()
+        } else {
+            line.into_owned()
+        }
     };
     let told: Vec<_> = told.lines().map(timeless).collect();
     for line in excerpt.lines() {
@@ -85,7 +97,8 @@ fn is_told(excerpt: &str, told: &str) {
         let same = |told: &String| {
             let lasting = |part: &&&str| !part.starts_with("约剩") && !part.starts_with("重试中");
             *told == line
-                || line.contains('#') && parts.iter().filter(lasting).all(|part| told.contains(part))
+                || line.contains('#')
+                    && parts.iter().filter(lasting).all(|part| told.contains(part))
         };
         assert!(told.iter().any(same), "{line}\n{told:#?}");
     }
@@ -95,15 +108,19 @@ fn is_told(excerpt: &str, told: &str) {
 fn the_contents_lead_to_every_section_in_order() {
     let contents = README.split("\n## ").next().unwrap();
     let link = Regex::new(r"\[([^]]+)\]\(#([^)]+)\)").unwrap();
-    let told: Vec<_> =
-        link.captures_iter(contents).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
+    let told: Vec<_> = link
+        .captures_iter(contents)
+        .map(|found| (found[1].to_owned(), found[2].to_owned()))
+        .collect();
     // As GitHub makes an anchor of a heading: letters, digits and hyphens, and a hyphen for each space.
     let anchor = |title: &str| {
         let kept = title.to_lowercase().replace(' ', "-");
         kept.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect::<String>()
     };
-    let titles =
-        README.lines().filter_map(|line| line.strip_prefix("## ")).map(|title| title.replace('`', ""));
+    let titles = README
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| title.replace('`', ""));
     let real: Vec<_> = titles.map(|title| (title.clone(), anchor(&title))).collect();
     assert_eq!(told, real);
     for found in link.captures_iter(README) {
@@ -117,14 +134,19 @@ fn the_recording_is_small_whole_and_of_the_program_as_it_is() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/recording.svg");
     let picture = std::fs::read_to_string(path).unwrap();
     assert!(picture.len() < 200_000, "{} bytes", picture.len());
-    for foreign in ["<script", "@import", "@font-face", "url(", "href=\"http", "<image", "translateY(END)"] {
+    for foreign in
+        ["<script", "@import", "@font-face", "url(", "href=\"http", "<image", "translateY(END)"]
+    {
         assert!(!picture.contains(foreign), "{foreign}");
     }
     // The excerpt, of which another test sees that it is what the program says; but for times.
     let shown = README.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
     let same = ["$ ", "  ", "resolving ", "written to "];
     for line in shown.lines().filter(|line| same.iter().any(|begin| line.starts_with(begin))) {
-        assert!(picture.contains(&format!(">{line}")), "make it anew by samples/recording/record.sh: {line}");
+        assert!(
+            picture.contains(&format!(">{line}")),
+            "make it anew by samples/recording/record.sh: {line}"
+        );
     }
 }
 
@@ -134,7 +156,8 @@ fn the_table_of_flags_has_every_flag_and_no_other() {
     // The flags of all commands come to each of them when it is built, and so does --help, which needs no row.
     cli.build();
     let resolve = cli.find_subcommand("resolve").unwrap();
-    let flags = || resolve.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help"));
+    let flags =
+        || resolve.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help"));
     let real: BTreeSet<_> = flags().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
     let told: BTreeSet<_> = first_cells("Flags of `resolve`")
         .iter()
@@ -146,14 +169,19 @@ fn the_table_of_flags_has_every_flag_and_no_other() {
     for arg in flags() {
         let row = section
             .lines()
-            .find(|line| line.starts_with('|') && line.contains(&format!("--{}", arg.get_long().unwrap())))
+            .find(|line| {
+                line.starts_with('|') && line.contains(&format!("--{}", arg.get_long().unwrap()))
+            })
             .unwrap();
         if let Some(short) = arg.get_short() {
             assert!(row.contains(&format!("`-{short}`")), "{row}");
         }
         let set = matches!(arg.get_action(), clap::ArgAction::SetTrue | clap::ArgAction::Count);
         for default in arg.get_default_values().iter().filter(|_| !set) {
-            assert!(row.contains(&format!("`{}`", default.to_string_lossy())), "{default:?} in {row}");
+            assert!(
+                row.contains(&format!("`{}`", default.to_string_lossy())),
+                "{default:?} in {row}"
+            );
         }
     }
 }

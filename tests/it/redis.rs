@@ -43,7 +43,8 @@ impl Redis {
         let desk = Desk::new();
         let (certificate, key) = authority.issue(&["localhost"]);
         let files = [("cert", certificate), ("key", key), ("ca-cert", authority.pem())];
-        let mut flags = vec!["--port".to_owned(), "0".to_owned(), "--tls-auth-clients".into(), "no".into()];
+        let mut flags =
+            vec!["--port".to_owned(), "0".to_owned(), "--tls-auth-clients".into(), "no".into()];
         for (name, content) in files {
             let path = desk.file(name, content);
             flags.extend([format!("--tls-{name}-file"), path.to_str().unwrap().to_owned()]);
@@ -52,7 +53,12 @@ impl Redis {
         Self::with(desk, "--tls-port", &flags, None)
     }
 
-    fn with(desk: Desk, port_flag: &str, flags: &[&str], password: Option<&'static str>) -> Option<Self> {
+    fn with(
+        desk: Desk,
+        port_flag: &str,
+        flags: &[&str],
+        password: Option<&'static str>,
+    ) -> Option<Self> {
         if !present() {
             return None;
         }
@@ -92,7 +98,11 @@ impl Redis {
     pub(crate) fn start_anew(&mut self) {
         self.process = launch(&self.desk, &self.flags);
         let socket = self.socket();
-        assert!(answers(&mut self.process, &socket, self.password), "the port is taken: {}", self.log());
+        assert!(
+            answers(&mut self.process, &socket, self.password),
+            "the port is taken: {}",
+            self.log()
+        );
     }
 
     /// Stops it where it stands; connections stay, and nobody gets an answer.

@@ -9,7 +9,7 @@ mod usage;
 
 use std::process::Command;
 
-use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::call_log::Ledger;
 use dingmap::sandbox::script::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, run, unlimited};
@@ -26,7 +26,11 @@ pub(crate) struct Seen {
 
 /// Resolves `input` with every message switched on.
 #[track_caller]
-pub(crate) fn attempt(script: Script, input: impl AsRef<[u8]>, set: impl FnOnce(&mut Command)) -> Seen {
+pub(crate) fn attempt(
+    script: Script,
+    input: impl AsRef<[u8]>,
+    set: impl FnOnce(&mut Command),
+) -> Seen {
     let (desk, api) = (Desk::new(), Api::new(script));
     let output = desk.path("out.csv");
     let mut command = api.resolve(&desk.file("in.csv", &input), &output);
@@ -92,10 +96,11 @@ fn is_discreet(ended: &Ended, ledger: &Ledger, input: &[u8]) {
     }
     let input = String::from_utf8_lossy(input);
     let cells = input.split([',', ';', '\t', '|', '"', '\r', '\n']);
-    let numbers = cells.chain(ledger.calls().iter().map(|call| &*call.number)).map(without_separators);
+    let numbers =
+        cells.chain(ledger.calls().iter().map(|call| &*call.number)).map(without_separators);
     let said = without_separators(said);
-    for number in
-        numbers.filter(|number| number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
+    for number in numbers
+        .filter(|number| number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
     {
         assert!(!said.contains(&number), "{number} in: {}", ended.stderr);
     }
@@ -107,20 +112,23 @@ fn without_separators(text: &str) -> String {
 
 /// A table of so many numbers that the sandbox's directory has.
 fn people(count: u32) -> String {
-    (0..count).fold("phone\n".to_owned(), |text, n| format!("{text}1380013{:02}{:02}\n", n / 90, n % 90))
+    (0..count)
+        .fold("phone\n".to_owned(), |text, n| format!("{text}1380013{:02}{:02}\n", n / 90, n % 90))
 }
 
 #[test]
 fn nothing_that_a_troubled_run_logs_is_a_secret_or_a_number() {
     for format in ["text", "json"] {
-        let mut script = Script { transient_share: 0.3, expire_tokens_after_calls: Some(20), ..unlimited() };
+        let mut script =
+            Script { transient_share: 0.3, expire_tokens_after_calls: Some(20), ..unlimited() };
         script.calls.insert(5, Answer::wrapped("90018"));
         script.calls.insert(9, Answer::Drop);
         script.calls.insert(10, Answer::Half);
         script.calls.insert(11, Answer::status(502));
         script.calls.insert(12, Answer::Json("{\"errcode\":".to_owned()));
         script.token_turns.push_back(Answer::status(503));
-        let text = format!("{}13800138094\n13800138099\n+852 51234567\n1380013800012\n", people(60));
+        let text =
+            format!("{}13800138094\n13800138099\n+852 51234567\n1380013800012\n", people(60));
         let seen = attempt(script, text, |command| {
             command.args(["--log-format", format, "--progress", "line"]);
         });

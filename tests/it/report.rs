@@ -15,7 +15,8 @@ use serde_json::Value;
 use crate::harness::{Api, Desk, run, staff, unlimited};
 
 /// What somebody may have put into a cell, a name or a message to see whether it becomes part of the page.
-const HOSTILE: &str = r#"</td></style><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'"#;
+const HOSTILE: &str =
+    r#"</td></style><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'"#;
 
 /// A page that the standard's parser has nothing against.
 fn page(path: &Path) -> Html {
@@ -39,9 +40,11 @@ fn texts(page: &Html, selector: &str) -> Vec<String> {
 fn is_inert(page: &Html) {
     for element in all(page, "*") {
         let (name, value) = (element.value().name(), element.value());
-        let plain = !["script", "img", "link", "iframe", "object", "a", "base", "form"].contains(&name);
-        let attributes =
-            value.attrs().all(|(name, _)| !name.starts_with("on") && name != "src" && name != "href");
+        let plain =
+            !["script", "img", "link", "iframe", "object", "a", "base", "form"].contains(&name);
+        let attributes = value
+            .attrs()
+            .all(|(name, _)| !name.starts_with("on") && name != "src" && name != "href");
         assert!(plain && attributes, "{value:?}");
     }
     let policy = all(page, "meta[http-equiv=Content-Security-Policy]")[0].attr("content").unwrap();
@@ -58,8 +61,7 @@ fn set(page: &Html, flag: &str) -> String {
 fn eventful() -> (Script, String) {
     let mut script = unlimited();
     script.calls.extend([(10, Answer::code(-1)), (20, Answer::code(90018)), (30, Answer::Drop)]);
-    let rows =
-        "13900000090\n13900000092\n13900000093\n13900000094\n1.38E+10\n\"\"\n010-62345678\n13900000007\n";
+    let rows = "13900000090\n13900000092\n13900000093\n13900000094\n1.38E+10\n\"\"\n010-62345678\n13900000007\n";
     (script, staff(40) + rows)
 }
 
@@ -70,7 +72,11 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
     let input = desk.file("staff.csv", &text);
     let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
-    command.args(["-j", "1", "--max-retries", "1", "--summary"]).arg(&summary).arg("--report").arg(&report);
+    command
+        .args(["-j", "1", "--max-retries", "1", "--summary"])
+        .arg(&summary)
+        .arg("--report")
+        .arg(&report);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let account: Value = serde_json::from_str(&std::fs::read_to_string(&summary).unwrap()).unwrap();
@@ -96,11 +102,19 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
     assert_eq!(drawn.iter().map(|count| number(count)).sum::<u64>(), calls);
     assert!(!all(&page, "figure svg rect.held").is_empty());
     let replies = texts(&page, "section[aria-labelledby=replies] tbody td:nth-child(2)");
-    assert_eq!(replies.iter().map(|count| number(count)).sum::<u64>(), calls - 1, "one call had no reply");
+    assert_eq!(
+        replies.iter().map(|count| number(count)).sum::<u64>(),
+        calls - 1,
+        "one call had no reply"
+    );
     // Every picture says what it shows, or is beside the number that it stands for.
     for picture in all(&page, "svg:not([aria-hidden])") {
         let labels = picture.attr("aria-labelledby").unwrap().split(' ');
-        assert!(labels.count() == 2 && picture.attr("role") == Some("img"), "{:?}", picture.value());
+        assert!(
+            labels.count() == 2 && picture.attr("role") == Some("img"),
+            "{:?}",
+            picture.value()
+        );
         for label in picture.attr("aria-labelledby").unwrap().split(' ') {
             assert!(!texts(&page, &format!("#{label}"))[0].is_empty());
         }
@@ -113,7 +127,10 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
     );
     let invalid = texts(&page, ".group.invalid tbody td");
     assert_eq!((invalid.len(), &*invalid[0]), (6, &*line("1.38E+10")));
-    assert_eq!((&*invalid[3], &*invalid[5]), ("the cell is empty", "a landline number, not a mobile number"));
+    assert_eq!(
+        (&*invalid[3], &*invalid[5]),
+        ("the cell is empty", "a landline number, not a mobile number")
+    );
     assert_eq!(texts(&page, ".group.not_found tbody td")[1], "139****0090");
     let written = std::fs::read_to_string(&report).unwrap();
     for line in text.lines().filter(|line| line.len() == 11 && line.starts_with("139")) {
@@ -123,7 +140,8 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
     for secret in ["sandbox-secret", "sandbox-key", &token] {
         assert!(!secret.is_empty() && !written.contains(secret), "{secret}");
     }
-    for (flag, value) in [("--max-retries", "1"), ("--rate", "unlimited"), ("--retry-max", "50ms")] {
+    for (flag, value) in [("--max-retries", "1"), ("--rate", "unlimited"), ("--retry-max", "50ms")]
+    {
         assert_eq!(set(&page, flag), value);
     }
 }
@@ -132,7 +150,10 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
 fn nothing_that_comes_from_outside_becomes_part_of_the_page() {
     let mut script = unlimited();
     script.turn("13900000000", [Answer::Code { code: 40104, msg: HOSTILE.to_owned() }]);
-    script.turn("13900000001", [Answer::Wrapped { code: "isp.<b>x".to_owned(), msg: HOSTILE.to_owned() }]);
+    script.turn(
+        "13900000001",
+        [Answer::Wrapped { code: "isp.<b>x".to_owned(), msg: HOSTILE.to_owned() }],
+    );
     let (api, desk) = (Api::new(script), Desk::new());
     let name = HOSTILE.replace('/', "∕");
     let cell = HOSTILE.replace('"', "\"\"");
@@ -147,10 +168,15 @@ fn nothing_that_comes_from_outside_becomes_part_of_the_page() {
     assert!(texts(&page, "title")[0].contains(&name) && texts(&page, ".input")[0].contains(&name));
     assert_eq!(texts(&page, ".group.bad_number tbody td").last().unwrap(), HOSTILE);
     assert!(texts(&page, ".group.failed tbody td").contains(&"isp._b_x".to_owned()));
-    assert!(texts(&page, ".pairs dd").iter().any(|text| text.contains(HOSTILE)), "the column's name");
+    assert!(
+        texts(&page, ".pairs dd").iter().any(|text| text.contains(HOSTILE)),
+        "the column's name"
+    );
 
     // A run that the API ends says why in its words.
-    api.change(|script| script.always = Some(Answer::Code { code: 60011, msg: HOSTILE.to_owned() }));
+    api.change(|script| {
+        script.always = Some(Answer::Code { code: 60011, msg: HOSTILE.to_owned() })
+    });
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-c", "1", "--restart", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
@@ -164,7 +190,8 @@ fn an_interrupted_run_has_its_report() {
     let mut script = unlimited();
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
     let (api, desk) = (Api::new(script), Desk::new());
-    let (input, report) = (desk.file("staff.csv", staff(2000)), desk.file("run.html", "of yesterday"));
+    let (input, report) =
+        (desk.file("staff.csv", staff(2000)), desk.file("run.html", "of yesterday"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let mut child = command
         .args(["-j", "1", "--partial", "--report"])
@@ -201,15 +228,21 @@ fn rows_may_go_to_standard_output_and_so_may_the_page() {
     for (input, tone, told) in
         [(&desk.file("good.csv", staff(3)), "good", told[0]), (&nobody, "fair", "Nobody was found")]
     {
-        let ended = run(api.resolve(input, Path::new("-")).args(["-c", "1", "--report"]).arg(&report));
+        let ended =
+            run(api.resolve(input, Path::new("-")).args(["-c", "1", "--report"]).arg(&report));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert_eq!(texts(&page(&report), &format!(".ending.{tone} .verdict strong")), [told]);
     }
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--report", "-"]));
-    assert!(ended.status == Some(0) && ended.stdout.starts_with("<!DOCTYPE html>"), "{}", ended.stderr);
+    assert!(
+        ended.status == Some(0) && ended.stdout.starts_with("<!DOCTYPE html>"),
+        "{}",
+        ended.stderr
+    );
     let ended = run(api.resolve(&input, Path::new("-")).args(["--report", "-"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(desk.path("none/run.html")));
+    let ended =
+        run(api.resolve(&input, Path::new("-")).arg("--report").arg(desk.path("none/run.html")));
     assert_eq!((ended.status, &*ended.stdout), (Some(7), ""), "{}", ended.stderr);
 }
 
@@ -219,7 +252,8 @@ fn rows_that_were_known_before_are_told_of_too() {
     let input = desk.file("staff.csv", staff(3) + "13900000090\n13900000092\nn/a\n");
     let report = desk.path("run.html");
     for ages in [&[][..], &["--max-age", "1d", "--max-age-not-found", "1d"]] {
-        let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--report").arg(&report).args(ages));
+        let ended =
+            run(api.resolve(&input, &desk.path("out.csv")).arg("--report").arg(&report).args(ages));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let page = page(&report);
         let numbers = ["not_found", "bad_number"]
@@ -239,10 +273,14 @@ fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
     let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let mut command = api.resolve(&output, &desk.path("again.csv"));
-    let ended = run(command.args(["--retry-failed", "--max-retries", "0", "--report"]).arg(&report));
+    let ended =
+        run(command.args(["--retry-failed", "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let page = page(&report);
-    assert_eq!(texts(&page, ".group.bad_number tbody td"), ["4", "139****0092", "40104", "无效手机号"]);
+    assert_eq!(
+        texts(&page, ".group.bad_number tbody td"),
+        ["4", "139****0092", "40104", "无效手机号"]
+    );
     assert_eq!(texts(&page, ".group.failed tbody td")[..2], ["6", "139****0094"]);
     let invalid = texts(&page, ".group.invalid tbody td");
     assert!(invalid[0] == "5" && invalid[1].starts_with("not a phone number"), "{invalid:?}");
@@ -261,7 +299,8 @@ fn settings_are_told_as_one_types_them() {
         ("--fail-on", "not-found"),
     ];
     let mut command = api.resolve(&input, &desk.path("out.csv"));
-    let ended = run(command.args(typed.map(<[&str; 2]>::from).as_flattened()).arg("--report").arg(&report));
+    let ended =
+        run(command.args(typed.map(<[&str; 2]>::from).as_flattened()).arg("--report").arg(&report));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     for (flag, value) in typed {
         assert_eq!(set(&page(&report), flag), value, "{flag}");
@@ -285,7 +324,8 @@ fn a_page_is_in_the_language_of_the_run() {
 fn standard_input_is_called_so_by_people_alone() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", staff(3));
-    let [report, summary, metrics] = ["run.html", "run.json", "run.prom"].map(|name| desk.path(name));
+    let [report, summary, metrics] =
+        ["run.html", "run.json", "run.prom"].map(|name| desk.path(name));
     for (lang, called) in [("en", "standard input"), ("zh", "标准输入")] {
         let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
         command.args(["--lang", lang, "--report"]).arg(&report).arg("--summary").arg(&summary);

@@ -27,7 +27,9 @@ fn calls(api: &Api) -> u64 {
 }
 
 fn found(userid: &str) -> Answer {
-    Answer::Json(format!("{{\"errcode\":0,\"errmsg\":\"ok\",\"result\":{{\"userid\":\"{userid}\"}}}}"))
+    Answer::Json(format!(
+        "{{\"errcode\":0,\"errmsg\":\"ok\",\"result\":{{\"userid\":\"{userid}\"}}}}"
+    ))
 }
 
 /// The numbers ending in 94 are busy through every retry, those in 99 get a code that nobody knows, 90 is nobody's.
@@ -104,7 +106,10 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
     fits("summary", &account);
-    assert_eq!(account["numbers"], json!({"asked": 2, "rows_shared": 1, "rows_known": 0, "rows_kept": 3}));
+    assert_eq!(
+        account["numbers"],
+        json!({"asked": 2, "rows_shared": 1, "rows_known": 0, "rows_kept": 3})
+    );
     assert_eq!((&account["rows"]["in"], &account["rows"]["out"]), (&json!(6), &json!(6)));
     assert_eq!(desk.names(), ["in.csv", "out.csv", "run.json"]);
 }
@@ -112,7 +117,8 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
 #[test]
 fn where_nothing_is_left_the_file_is_not_touched() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, file, summary) = (desk.file("in.csv", staff(5)), desk.path("out.csv"), desk.path("run.json"));
+    let (input, file, summary) =
+        (desk.file("in.csv", staff(5)), desk.path("out.csv"), desk.path("run.json"));
     assert_eq!(run(&mut api.resolve(&input, &file)).status, Some(0));
     let (asked, before) = (calls(&api), fs::metadata(&file).unwrap().modified().unwrap());
     // Not even credentials are needed.
@@ -129,7 +135,10 @@ fn where_nothing_is_left_the_file_is_not_touched() {
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
     fits("summary", &account);
-    assert_eq!((&account["rows"]["found"], &account["numbers"]["rows_kept"]), (&json!(5), &json!(5)));
+    assert_eq!(
+        (&account["rows"]["found"], &account["numbers"]["rows_kept"]),
+        (&json!(5), &json!(5))
+    );
     // Elsewhere it is written all the same, and to the byte.
     let other = desk.path("other.csv");
     let ended = run(retry(&api, &file).arg("-o").arg(&other));
@@ -195,17 +204,22 @@ fn the_cells_behind_an_answer_are_its_own_wherever_they_stand() {
 #[test]
 fn every_encoding_keeps_the_bytes_of_the_other_cells() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let text = "姓名|手机|备注\n張三|13800138001|峾|x\n李四|13800138094|\"育|ポ\"\n王五|13800138090|\n"
-        .replace("|x\n", "\n");
+    let text =
+        "姓名|手机|备注\n張三|13800138001|峾|x\n李四|13800138094|\"育|ポ\"\n王五|13800138090|\n"
+            .replace("|x\n", "\n");
     for encoding in ["utf-16le", "utf-16be", "gb18030", "big5"] {
-        let text = if encoding == "big5" { text.replace(['姓', '峾'], "名") } else { text.clone() };
-        let (utf8, input, file) = (desk.file("utf8.csv", &text), desk.path("in.csv"), desk.path("out.csv"));
+        let text =
+            if encoding == "big5" { text.replace(['姓', '峾'], "名") } else { text.clone() };
+        let (utf8, input, file) =
+            (desk.file("utf8.csv", &text), desk.path("in.csv"), desk.path("out.csv"));
         // A table in this encoding, by way of a run; what it appended is part of the table from then on.
         let mut command = api.resolve(&utf8, &input);
-        let ended = run(command.args(["-d", "|", "--max-retries", "0", "--output-encoding", encoding]));
+        let ended =
+            run(command.args(["-d", "|", "--max-retries", "0", "--output-encoding", encoding]));
         assert_eq!(ended.status, Some(4), "{encoding}: {}", ended.stderr);
         let mut command = api.resolve(&input, &file);
-        let ended = run(command.args(["-d", "|", "-e", encoding, "-c", "手机", "--max-retries", "0"]));
+        let ended =
+            run(command.args(["-d", "|", "-e", encoding, "-c", "手机", "--max-retries", "0"]));
         assert_eq!(ended.status, Some(4), "{encoding}: {}", ended.stderr);
         let before = fs::read(&file).unwrap();
         let asked = calls(&api);
@@ -216,14 +230,18 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
         assert_eq!(ended.status, Some(0), "{encoding}: {}", ended.stderr);
         let encoded = |text: &str| {
             let mut bytes = Vec::new();
-            encoding.parse::<dingmap::table::encoding::Encoding>().unwrap().encode(text, &mut bytes);
+            encoding
+                .parse::<dingmap::table::raw::encoding::Encoding>()
+                .unwrap()
+                .encode(text, &mut bytes);
             bytes
         };
         // The second set of answers is the run's, the first one a part of the table.
         let (old, new) = (encoded("|failed|-1|系统繁忙\n王五"), encoded("|found|0|ok\n王五"));
         let at = before.windows(old.len()).position(|window| window == old).unwrap();
         let ids = encoded("||").len();
-        let expected = [&before[..at - ids], &*encoded("|新人|"), &*new, &before[at + old.len()..]].concat();
+        let expected =
+            [&before[..at - ids], &*encoded("|新人|"), &*new, &before[at + old.len()..]].concat();
         let after = fs::read(&file).unwrap();
         assert!(after == expected, "{encoding}: {}", String::from_utf8_lossy(&after));
     }
@@ -236,8 +254,20 @@ fn what_has_no_answers_is_refused_with_the_way_out() {
     for (name, content, flags, status, words) in [
         ("a.csv", staff(3), &[][..], 3, "there is no column \"userid\""),
         ("b.csv", bare.to_owned(), &[], 3, "put a line with the names of all 6 columns above it"),
-        ("c.csv", RESOLVED.replace(",invalid,", ",perhaps,"), &[], 3, "line 7: the status in column 6 is "),
-        ("d.csv", RESOLVED.replace("last,", "last,more,"), &[], 3, "give the first row as many cells"),
+        (
+            "c.csv",
+            RESOLVED.replace(",invalid,", ",perhaps,"),
+            &[],
+            3,
+            "line 7: the status in column 6 is ",
+        ),
+        (
+            "d.csv",
+            RESOLVED.replace("last,", "last,more,"),
+            &[],
+            3,
+            "give the first row as many cells",
+        ),
         ("e.csv", RESOLVED.to_owned(), &["--flexible"], 2, "leave --flexible out"),
         ("f.csv", RESOLVED.to_owned(), &["-n"], 2, "leave --no-headers out"),
         ("g.csv", RESOLVED.to_owned(), &["--expect", "note"], 3, "there is no column \"expected\""),
@@ -246,12 +276,18 @@ fn what_has_no_answers_is_refused_with_the_way_out() {
         let ended = run(retry(&api, &file).args(flags));
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains(words), "{name}: {}", ended.stderr);
-        assert!(!ended.stderr.contains("--flexible lets rows") || status == 2, "{name}: {}", ended.stderr);
+        assert!(
+            !ended.stderr.contains("--flexible lets rows") || status == 2,
+            "{name}: {}",
+            ended.stderr
+        );
         assert_eq!(fs::read_to_string(&file).unwrap(), content, "{name}");
     }
     let packed = desk.path("h.csv.gz");
-    let mut gzip =
-        flate2::write::GzEncoder::new(fs::File::create(&packed).unwrap(), flate2::Compression::fast());
+    let mut gzip = flate2::write::GzEncoder::new(
+        fs::File::create(&packed).unwrap(),
+        flate2::Compression::fast(),
+    );
     std::io::Write::write_all(&mut gzip, RESOLVED.as_bytes()).unwrap();
     gzip.finish().unwrap();
     let ended = run(&mut retry(&api, &packed));
@@ -259,7 +295,8 @@ fn what_has_no_answers_is_refused_with_the_way_out() {
     assert!(ended.stderr.contains("name another file with --output"), "{}", ended.stderr);
     assert!(api.ledger().calls().is_empty());
     // Into another file it is unpacked.
-    let ended = run(retry(&api, &packed).args(["--max-retries", "0", "-o"]).arg(desk.path("h.csv")));
+    let ended =
+        run(retry(&api, &packed).args(["--max-retries", "0", "-o"]).arg(desk.path("h.csv")));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
 }
 
@@ -313,7 +350,11 @@ fn an_interrupted_try_leaves_the_file_and_goes_on_by_the_same_command() {
     let known = calls(&api) - asked;
     let ended = run(&mut retry(&api, &file));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains(&format!("resuming: {known} of at most 40 numbers")), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("resuming: {known} of at most 40 numbers")),
+        "{}",
+        ended.stderr
+    );
     // Nothing is asked twice, over all three runs.
     assert_eq!((calls(&api), api.ledger().distinct()), (40, 40));
     assert!(rows(&file).iter().all(|row| row["status"] == "found"));

@@ -8,7 +8,7 @@ mod places;
 use std::path::Path;
 use std::process::Command;
 
-use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::call_log::Ledger;
 use dingmap::sandbox::script::Answer;
 
 use crate::answers::{Table, answer, invalid};
@@ -51,7 +51,10 @@ fn every_answer_of_the_directory_becomes_its_row() {
         table.number(&format!("138001382{ending:02}"));
     }
     table.row("", invalid("the cell is empty"));
-    table.row("1.38E+10", invalid("1.38E+10: Excel rounded this number; restore it from the source"));
+    table.row(
+        "1.38E+10",
+        invalid("1.38E+10: Excel rounded this number; restore it from the source"),
+    );
     table.number("13800138100");
     let (ended, output, ledger) = resolve(&table.input(), |_| ());
     assert_eq!((ended.status, output), (Some(4), table.output()), "{}", ended.stderr);
@@ -78,14 +81,18 @@ fn every_answer_of_the_directory_becomes_its_row() {
 fn the_statuses_and_codes_are_those_of_the_contract() {
     let desk = Desk::new();
     let api = Api::new(unlimited());
-    let numbers = (90..100).map(|ending| format!("139001390{ending}\n")).collect::<Vec<_>>().concat();
+    let numbers =
+        (90..100).map(|ending| format!("139001390{ending}\n")).collect::<Vec<_>>().concat();
     let output = desk.path("out.csv");
     run(&mut api.resolve(&desk.file("in.csv", format!("mobile\n{numbers}13900139000\n")), &output));
     // Once more in plain words: a mistake in `answers` must not agree with the same mistake in the program.
     let seen: Vec<_> = rows(&output)
         .iter()
         .map(|row| {
-            format!("{}|{}|{}|{}", row["status"], row["errcode"], row["userid"], row["exclusive_userids"])
+            format!(
+                "{}|{}|{}|{}",
+                row["status"], row["errcode"], row["userid"], row["exclusive_userids"]
+            )
         })
         .collect();
     assert_eq!(
@@ -153,7 +160,10 @@ fn an_unusable_cell_is_refused_in_words_and_never_sent() {
         ("", "the cell is empty"),
         (" \u{3000}\t", "the cell is empty"),
         ("1.38E+10", "1.38E+10: Excel rounded this number; restore it from the source"),
-        ("离职", "not a phone number: it has characters other than digits and + - ( ) . and spaces"),
+        (
+            "离职",
+            "not a phone number: it has characters other than digits and + - ( ) . and spaces",
+        ),
         ("13800138000.5", "not a phone number: it has a fraction"),
         (
             "010-62345678/62345678",
@@ -180,7 +190,8 @@ fn an_unusable_cell_is_refused_in_words_and_never_sent() {
 #[test]
 fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
     for cell in ["n/a", "N/A", "无/离职", "-,-"] {
-        let (_, output, ledger) = resolve(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
+        let (_, output, ledger) =
+            resolve(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
         let line = output.lines().nth(2).unwrap();
         assert!(line.contains("invalid") && !line.contains("numbers in the cell"), "{line}");
         assert_eq!(ledger.calls().len(), 1);
@@ -249,7 +260,10 @@ fn one_number_in_many_spellings_is_one_call() {
             let cell = if cell == spelling { cell } else { format!("\"{cell}\"") };
             table.row(&format!("{cell},{round}"), answer("13800138000", true));
         }
-        table.row(&format!("1390013{round:04},{round}"), answer(&format!("1390013{round:04}"), true));
+        table.row(
+            &format!("1390013{round:04},{round}"),
+            answer(&format!("1390013{round:04}"), true),
+        );
         table.row(&format!("13800138095,{round}"), answer("13800138095", true));
     }
     let (ended, output, ledger) = resolve(&table.input(), |_| ());
@@ -309,6 +323,9 @@ fn a_first_row_with_a_number_of_the_region_is_no_header() {
         });
         assert_eq!((ended.status, ledger.distinct()), (Some(0), 2), "{output}{}", ended.stderr);
         assert!(!ended.stderr.contains("51234567"), "{}", ended.stderr);
-        assert!(output.lines().next().unwrap().ends_with("51234567,u51234567,,found,0,ok"), "{output}");
+        assert!(
+            output.lines().next().unwrap().ends_with("51234567,u51234567,,found,0,ok"),
+            "{output}"
+        );
     }
 }

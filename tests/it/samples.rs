@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::number::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
 use dingmap::domain::reply::{Garbled, decode};
 use dingmap::domain::verdict::{Hold, Pause, Verdict, banned, verdict};
@@ -40,12 +40,20 @@ fn line(file: &str, body: &[u8]) -> Line {
                 Garbled::Odd => ("odd", String::new()),
                 Garbled::NoCode => ("no_code", String::new()),
             };
-            return Line { file, kind: kind.into(), detail, message: garbled.to_string(), ..Line::default() };
+            return Line {
+                file,
+                kind: kind.into(),
+                detail,
+                message: garbled.to_string(),
+                ..Line::default()
+            };
         }
     };
     let verdict = verdict(&reply.code, &reply.message);
     let kind = match &verdict {
-        Verdict::Answer(Status::Found) if reply.userid.is_none() && reply.exclusive.is_empty() => "nobody",
+        Verdict::Answer(Status::Found) if reply.userid.is_none() && reply.exclusive.is_empty() => {
+            "nobody"
+        }
         Verdict::Answer(status) => status.name(),
         Verdict::Transient => "transient",
         Verdict::Throttled(_) => "throttled",
@@ -68,11 +76,15 @@ fn line(file: &str, body: &[u8]) -> Line {
 fn detail(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Fatal(remedy) => format!("{remedy:?}"),
-        Verdict::Throttled(Hold { cause, until: Some(until), .. }) => format!("{cause:?} until {until}"),
+        Verdict::Throttled(Hold { cause, until: Some(until), .. }) => {
+            format!("{cause:?} until {until}")
+        }
         Verdict::Throttled(Hold { cause, pause: Pause::Fixed(pause), .. }) => {
             format!("{cause:?} {}", humantime::format_duration(*pause))
         }
-        Verdict::Throttled(Hold { cause, pause: Pause::Growing, .. }) => format!("{cause:?} growing"),
+        Verdict::Throttled(Hold { cause, pause: Pause::Growing, .. }) => {
+            format!("{cause:?} growing")
+        }
         _ => String::new(),
     }
 }
@@ -138,16 +150,22 @@ fn the_readme_predicts_every_row_of_the_golden_output() {
     let mut used = HashSet::new();
     for (row, mobile) in mobiles() {
         let Some(mobile) = mobile else {
-            assert_eq!([&row["status"], &row["errcode"], &row["userid"]], ["invalid", "", ""], "{row:?}");
+            assert_eq!(
+                [&row["status"], &row["errcode"], &row["userid"]],
+                ["invalid", "", ""],
+                "{row:?}"
+            );
             assert!(!row["errmsg"].is_empty(), "{row:?}");
             continue;
         };
-        let digits: String = mobile.sent(Mainland::Plain).chars().filter(char::is_ascii_digit).collect();
+        let digits: String =
+            mobile.sent(Mainland::Plain).chars().filter(char::is_ascii_digit).collect();
         let (tail, ending) = (&digits[digits.len() - 8..], &digits[digits.len() - 2..]);
         let ending = if ending < "90" { "00 to 89" } else { ending };
         used.insert(ending.to_owned());
         let expected = predictions[ending].clone().map(|cell| cell.replace("*tail*", tail));
-        let cells = ["status", "errcode", "userid", "exclusive_userids"].map(|name| row[name].clone());
+        let cells =
+            ["status", "errcode", "userid", "exclusive_userids"].map(|name| row[name].clone());
         assert_eq!(cells, expected, "{row:?}");
     }
     assert_eq!(used.len(), predictions.len(), "every rule has a row: {used:?}");
@@ -178,7 +196,10 @@ fn the_staff_list_comes_out_to_the_byte() {
     let mut command = dingmap();
     command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
     // The rate stays that of the command in the README, since the sandbox limits it too; the backoffs may be short.
-    command.args(["--sandbox", "-vvv"]).env("DINGMAP_RETRY_MIN", "5ms").env("DINGMAP_RETRY_MAX", "50ms");
+    command
+        .args(["--sandbox", "-vvv"])
+        .env("DINGMAP_RETRY_MIN", "5ms")
+        .env("DINGMAP_RETRY_MAX", "50ms");
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let golden = std::fs::read_to_string(sample("staff.resolved.csv")).unwrap();
@@ -189,7 +210,8 @@ fn the_staff_list_comes_out_to_the_byte() {
     assert_eq!(written, golden);
     assert_eq!((ended.stdout.as_str(), desk.names()), ("", vec!["staff.resolved.csv".to_owned()]));
 
-    let block = ended.stderr.rfind("\n200 rows in ").map(|start| &ended.stderr[start + 1..]).unwrap();
+    let block =
+        ended.stderr.rfind("\n200 rows in ").map(|start| &ended.stderr[start + 1..]).unwrap();
     let mut lines = block.lines();
     let first = lines.next().unwrap();
     let distinct: HashSet<Mobile> = mobiles().filter_map(|(_, mobile)| mobile).collect();
@@ -197,7 +219,8 @@ fn the_staff_list_comes_out_to_the_byte() {
     let asked = format!(": {} distinct numbers asked with ", distinct.len());
     let (_, calls) = first.split_once(&asked).unwrap_or_else(|| panic!("{first}"));
     assert!(calls.ends_with(&format!(" repeated), {shared} rows shared an answer")), "{first}");
-    let numbers: Vec<usize> = calls.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
+    let numbers: Vec<usize> =
+        calls.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
     assert_eq!(numbers[0], distinct.len() + numbers[1], "{first}");
     let told: HashMap<String, usize> = lines
         .map_while(|line| line.strip_prefix("  "))

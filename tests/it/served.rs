@@ -58,7 +58,8 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        let kill =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 
@@ -97,7 +98,8 @@ impl Served {
             assert!(stdout.read_line(&mut told).unwrap() > 0, "{told}\n{}", process.stderr());
         }
         let first = told.lines().next().unwrap();
-        let endpoint = first.split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
+        let endpoint =
+            first.split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
         // Fails only where a provider was installed before, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
@@ -121,7 +123,8 @@ impl Served {
 
     /// The effective code for a number that has a person.
     fn code(&self, token: &str) -> String {
-        let (path, body) = (format!("{LOOKUP}?access_token={token}"), r#"{"mobile":"13800138000"}"#);
+        let (path, body) =
+            (format!("{LOOKUP}?access_token={token}"), r#"{"mobile":"13800138000"}"#);
         let (status, reply) = self.post(&path, "application/json", body);
         assert_eq!(status, 200);
         let code = if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
@@ -138,7 +141,11 @@ fn the_served_api_answers_in_both_request_forms() {
     let json = r#"{"mobile":"13800138000","support_exclusive_account_search":true}"#;
     for (kind, body) in [("application/x-www-form-urlencoded", form), ("application/json", json)] {
         let (status, reply) = served.post(&path, kind, body);
-        assert_eq!((status, &reply["errcode"], &reply["result"]), (200, &json!(0), &found), "{kind}");
+        assert_eq!(
+            (status, &reply["errcode"], &reply["result"]),
+            (200, &json!(0), &found),
+            "{kind}"
+        );
     }
     let (_, reply) = served.post(&path, "application/json", r#"{"mobile":"13800138090"}"#);
     assert_eq!(reply["errcode"], 60121);
@@ -190,9 +197,13 @@ fn the_command_lines_that_it_prints_work_as_printed() {
     }
     let directory = Path::new(PROGRAM).parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(std::iter::once(directory).chain(std::env::split_paths(&path))).unwrap();
-    let ended =
-        run(shell.args(["-c", line]).current_dir(desk.path("")).env("PATH", path).stdin(Stdio::null()));
+    let path = std::env::join_paths(std::iter::once(directory).chain(std::env::split_paths(&path)))
+        .unwrap();
+    let ended = run(shell
+        .args(["-c", line])
+        .current_dir(desk.path(""))
+        .env("PATH", path)
+        .stdin(Stdio::null()));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let written = std::fs::read_to_string(desk.path("INPUT.resolved.csv")).unwrap();
     let expected = "name,mobile,userid,exclusive_userids,status,errcode,errmsg\n\
@@ -216,7 +227,11 @@ fn signals_end_the_sandbox_with_status_0() {
         served.process.signal(name);
         let ended = served.process.end();
         assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
-        assert!(ended.stderr.contains("1 lookups and 0 token calls were served"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("1 lookups and 0 token calls were served"),
+            "{}",
+            ended.stderr
+        );
         assert!(std::net::TcpStream::connect(&served.endpoint["http://".len()..]).is_err());
     }
 }
@@ -330,12 +345,14 @@ fn an_interrupted_run_with_partial_writes_every_row() {
 fn a_second_signal_ends_a_run_at_once() {
     let silence = Answer::Hang(Duration::from_secs(20));
     // Several times each: what is left behind depends on which thread is faster.
-    for (first, second, status) in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)].repeat(4)
+    for (first, second, status) in
+        [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)].repeat(4)
     {
         let api = Api::new(Script { always: Some(silence.clone()), ..unlimited() });
         let desk = Desk::new();
         desk.file("out.csv", "from the last run");
-        let (mut process, output) = interrupted(&api, &desk, first, &["--timeout", "30s", "--partial"]);
+        let (mut process, output) =
+            interrupted(&api, &desk, first, &["--timeout", "30s", "--partial"]);
         let told = Instant::now();
         process.signal(second);
         let ended = process.end();
@@ -354,7 +371,12 @@ fn a_signal_at_the_very_start_leaves_nothing_behind() {
     until("the temporary file", || (desk.names().len() > 1).then_some(()));
     process.signal("INT");
     let ended = process.end();
-    assert_eq!((ended.status, desk.names()), (Some(130), vec!["staff.csv".to_owned()]), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, desk.names()),
+        (Some(130), vec!["staff.csv".to_owned()]),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -362,10 +384,16 @@ fn an_input_that_turns_out_unreadable_leaves_nothing_behind() {
     let desk = Desk::new();
     for _ in 0..20 {
         let api = Api::new(unlimited());
-        let input = desk.file("staff.csv", numbers(90).replace('\n', ",\n") + "13900000000,too,many\n");
+        let input =
+            desk.file("staff.csv", numbers(90).replace('\n', ",\n") + "13900000000,too,many\n");
         let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
         let ended = run(command.stdin(File::open(input).unwrap()));
-        assert_eq!((ended.status, desk.names()), (Some(3), vec!["staff.csv".to_owned()]), "{}", ended.stderr);
+        assert_eq!(
+            (ended.status, desk.names()),
+            (Some(3), vec!["staff.csv".to_owned()]),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -382,8 +410,16 @@ fn a_reader_that_closes_early_ends_the_run() {
     assert_eq!(line, "mobile,userid,exclusive_userids,status,errcode,errmsg\n");
     let ended = process.end();
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);
-    assert!(ended.stderr.contains("cannot write to standard output: Broken pipe"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the program that reads the output has ended"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("cannot write to standard output: Broken pipe"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("the program that reads the output has ended"),
+        "{}",
+        ended.stderr
+    );
     assert!(api.ledger().calls().len() < 5000, "the calls stop");
     assert_eq!(desk.names(), ["staff.csv"]);
 }

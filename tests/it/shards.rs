@@ -41,8 +41,10 @@ fn sharded(api: &Api, input: &Path, of: u32, flags: &[&str]) -> Vec<PathBuf> {
             let mut command = api.resolve_without_output(&api.endpoint(), input);
             let ended = run(command.args(["--shard", &shard]).args(flags));
             assert_eq!(ended.status, Some(0), "{ended:?}");
-            let name =
-                format!("{}.resolved.{index}-of-{of}.csv", input.file_stem().unwrap().to_str().unwrap());
+            let name = format!(
+                "{}.resolved.{index}-of-{of}.csv",
+                input.file_stem().unwrap().to_str().unwrap()
+            );
             input.with_file_name(name)
         })
         .collect()
@@ -81,11 +83,16 @@ fn shards_become_what_one_run_writes() {
     let crlf = table().replace('\n', "\r\n") + "\r\n\r\n";
     as_one(&[b"\xef\xbb\xbf", crlf.as_bytes()].concat(), 3, [&[], &[], &[]]);
     as_one(&GB18030.encode(&table()).0, 3, [&[], &[], &[]]);
-    let wide: Vec<u8> = format!("\u{feff}{}", table()).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide: Vec<u8> =
+        format!("\u{feff}{}", table()).encode_utf16().flat_map(u16::to_le_bytes).collect();
     as_one(&wide, 3, [&[], &[], &[]]);
     as_one(table().as_bytes(), 3, [&[], &["--output-encoding", "gb18030"], &[]]);
     // What the encoding lacks becomes a question mark in shards, too.
-    as_one(table().as_bytes(), 2, [&[], &["--output-encoding", "windows-1252"], &["--output-bom", "false"]]);
+    as_one(
+        table().as_bytes(),
+        2,
+        [&[], &["--output-encoding", "windows-1252"], &["--output-bom", "false"]],
+    );
     let headless = table().split_once('\n').unwrap().1.to_owned();
     as_one(headless.as_bytes(), 3, [&["--no-headers", "-c", "3", "-c", "1"], &[], &[]]);
     // More shards than rows: some have none.
@@ -161,7 +168,8 @@ fn a_run_of_a_shard_tells_and_plans_its_rows() {
             .arg(&summary);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        let told: serde_json::Value = serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
+        let told: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
         assert_eq!(told["settings"]["shard"], shard, "{told:#}");
         let own = told["rows"]["in"].as_u64().unwrap();
         assert!(
@@ -186,7 +194,12 @@ fn an_index_comes_from_the_environment_of_a_job() {
     let output = desk.path("o.csv");
     let mut command = api.resolve(&input, &output);
     let ended = run(command.env("DINGMAP_SHARD", "3").env("JOB_COMPLETION_INDEX", "2"));
-    assert_eq!((ended.status, std::fs::read(&output).unwrap()), (Some(0), named), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, std::fs::read(&output).unwrap()),
+        (Some(0), named),
+        "{}",
+        ended.stderr
+    );
     let calls = api.ledger().calls().len();
     for (index, shard, told) in [
         (None, "3", "JOB_COMPLETION_INDEX is not set"),
@@ -225,7 +238,8 @@ fn what_is_missing_or_strange_is_named_and_nothing_is_written() {
     let [nameless, one] = [&halves[1], &sent].map(|file| std::fs::read(file).unwrap());
     let [nameless, one] = [desk.file("half.csv", nameless), desk.file("one.csv", one)];
     // The first lines of shard 1 alone, as somebody might have cut them.
-    let cut: String = std::fs::read_to_string(&shards[1]).unwrap().split_inclusive('\n').take(9).collect();
+    let cut: String =
+        std::fs::read_to_string(&shards[1]).unwrap().split_inclusive('\n').take(9).collect();
     let cut = desk.file("cut.1-of-3.csv", cut);
     let before = desk.names();
     let of = |at: usize| shards[at].clone();
@@ -235,7 +249,10 @@ fn what_is_missing_or_strange_is_named_and_nothing_is_written() {
         (vec![of(0), of(2), cut], vec!["missing of shard 1/3: "]),
         (vec![nameless.clone()], vec!["missing: "]),
         (vec![of(0), of(1), of(2), of(1)], vec![".1-of-3.csv, line 2: ", "given twice?"]),
-        (vec![of(0), halves[1].clone()], vec![".0-of-3.csv is shard 0/3", ".1-of-2.csv is shard 1/2"]),
+        (
+            vec![of(0), halves[1].clone()],
+            vec![".0-of-3.csv is shard 0/3", ".1-of-2.csv is shard 1/2"],
+        ),
         (
             vec![of(0), of(1), of(2), nameless],
             vec!["half.csv, line 2: the input has no such row where it is due"],
@@ -321,7 +338,12 @@ fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
     )));
     let before = desk.names();
     let mut command = dingmap();
-    command.args(["merge", "-"]).args(&shards).arg("-o").arg(desk.path("cut.csv")).stdin(Stdio::piped());
+    command
+        .args(["merge", "-"])
+        .args(&shards)
+        .arg("-o")
+        .arg(desk.path("cut.csv"))
+        .stdin(Stdio::piped());
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(&table().as_bytes()[..1000]).unwrap();
@@ -329,7 +351,9 @@ fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
     while desk.names().len() == before.len() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!(desk.names(), before);
     drop(pipe);

@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::ledger::{Call, Ledger};
+use dingmap::sandbox::call_log::{Call, Ledger};
 use dingmap::sandbox::script::Script;
 
 use crate::harness::{Api, Desk, rows};

@@ -46,7 +46,11 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
         let (api, desk) = (Api::new(unlimited()), Desk::new());
         let input = silent(&desk, "staff.pipe");
         let mut command = api.resolve(&input, &desk.path("out.csv"));
-        command.arg("--summary").arg(desk.path("run.json")).arg("--report").arg(desk.path("run.html"));
+        command
+            .arg("--summary")
+            .arg(desk.path("run.json"))
+            .arg("--report")
+            .arg(desk.path("run.html"));
         let mut process = Process::start(&mut command);
         // Its own temporary files are there by then.
         let _writer = wait_for_reader(&input);
@@ -56,7 +60,8 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
         assert_eq!(desk.names(), ["run.html", "run.json", "staff.pipe"]);
-        let told: Value = serde_json::from_str(&read_to_string(desk.path("run.json")).unwrap()).unwrap();
+        let told: Value =
+            serde_json::from_str(&read_to_string(desk.path("run.json")).unwrap()).unwrap();
         assert_eq!(told["exit_status"], status, "{told}");
         assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
     }
@@ -120,7 +125,10 @@ fn a_pipe_that_nobody_opens_leaves_no_other_output_behind() {
         let ended = process.end();
         assert_eq!(ended.status, Some(143), "{flag}: {}", ended.stderr);
         let names = desk.names();
-        assert!(names.iter().all(|name| !name.starts_with('.') && name != "out.csv"), "{flag}: {names:?}");
+        assert!(
+            names.iter().all(|name| !name.starts_with('.') && name != "out.csv"),
+            "{flag}: {names:?}"
+        );
     }
 }
 

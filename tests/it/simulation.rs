@@ -7,23 +7,23 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dingmap::api::fault::Fault;
+use dingmap::api::error::Fault;
 use dingmap::api::http::Reply;
-use dingmap::api::pace::Pace;
+use dingmap::api::lookup_api::Remote;
+use dingmap::api::rate_limiter::Pace;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::number::invalid::Refusal;
+use dingmap::domain::number::mobile::{Home, Mainland, Mobile};
 use dingmap::domain::outcome::Status;
-use dingmap::domain::refusal::Refusal;
-use dingmap::domain::report::Report;
-use dingmap::engine::ending::{End, Halt};
+use dingmap::domain::totals::Report;
+use dingmap::engine::end::{End, Halt};
 use dingmap::engine::event::Event;
-use dingmap::engine::inlet::Inlet;
-use dingmap::engine::pipeline::{self, Ends};
-use dingmap::engine::remote::Remote;
+use dingmap::engine::io::batch_receiver::Inlet;
+use dingmap::engine::limits::{SHEET, Settings, Sheet};
 use dingmap::engine::reorder::{Answer, Chunk};
-use dingmap::engine::settings::{SHEET, Settings, Sheet};
-use dingmap::store::ahead::Foreseen;
-use dingmap::store::known::Known;
+use dingmap::engine::run::{self, Ends};
+use dingmap::store::answers::Known;
+use dingmap::store::disk::prefetch::Foreseen;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -99,7 +99,9 @@ impl World {
     fn body(mobile: Mobile) -> String {
         match Self::truth(mobile) {
             (Status::NotFound, _) => r#"{"errcode":60121,"errmsg":"none"}"#.to_owned(),
-            (Status::BadNumber, _) => r#"{"errcode":88,"sub_code":"40104","sub_msg":"bad"}"#.to_owned(),
+            (Status::BadNumber, _) => {
+                r#"{"errcode":88,"sub_code":"40104","sub_msg":"bad"}"#.to_owned()
+            }
             (_, id) => format!(r#"{{"errcode":0,"errmsg":"ok","result":{{"userid":"{id}"}}}}"#),
         }
     }
@@ -127,7 +129,8 @@ impl Remote for World {
             if state.calls.iter().rev().take_while(since).count() > self.limit {
                 state.broken.push("more calls in a second than the rate".into());
             }
-            let fresh = token.expose_secret() == state.token.to_string() && state.used <= self.token_life;
+            let fresh =
+                token.expose_secret() == state.token.to_string() && state.used <= self.token_life;
             let fault = if self.faulty { state.dice.u8(..100) } else { 100 };
             let mut throttled = false;
             let result = match fault {
@@ -172,7 +175,10 @@ impl Remote for World {
         }
         state.token += 1;
         state.used = 0;
-        Ok(Grant { token: state.token.to_string().into(), fresh_for: Some(Duration::from_mins(110)) })
+        Ok(Grant {
+            token: state.token.to_string().into(),
+            fresh_for: Some(Duration::from_mins(110)),
+        })
     }
 
     fn token_calls(&self) -> u64 {
@@ -253,12 +259,9 @@ fn play(
         let taking = tokio::spawn(async move {
             let mut out = Vec::new();
             while let Some(chunk) = chunks_out.recv().await {
-                out.extend(
-                    chunk
-                        .answers
-                        .iter()
-                        .map(|Answer { nth, outcome: of, .. }| (*nth, of.status, of.userid.to_string())),
-                );
+                out.extend(chunk.answers.iter().map(|Answer { nth, outcome: of, .. }| {
+                    (*nth, of.status, of.userid.to_string())
+                }));
                 if out.len() % 7 == 0 {
                     tokio::time::sleep(Duration::from_millis(30)).await;
                 }
@@ -285,7 +288,7 @@ fn play(
         let mut known = Known::default();
         let mut sheets = Inlet::from(sheets);
         let ends = Ends { sheets: &mut sheets, chunks };
-        let run = pipeline::run(settings, remote, pace, &mut known, ends, stopped, announce);
+        let run = run::run(settings, remote, pace, &mut known, ends, stopped, announce);
         let (report, end) = run.await;
         let end = end.unwrap();
         drop(sheets);
@@ -305,13 +308,21 @@ fn check(seed: u64, rows: &[Row], played: &Played) {
         match (&row[*nth], status) {
             (Err(_), _) => {
                 assert_eq!(told, (Status::Invalid, String::new()), "seed {seed}, row {at}");
-                assert!(row.iter().all(Result::is_err), "seed {seed}, row {at}: a number was not tried");
+                assert!(
+                    row.iter().all(Result::is_err),
+                    "seed {seed}, row {at}: a number was not tried"
+                );
             }
-            (Ok(_), Status::Failed | Status::Pending) => assert_eq!(userid, "", "seed {seed}, row {at}"),
+            (Ok(_), Status::Failed | Status::Pending) => {
+                assert_eq!(userid, "", "seed {seed}, row {at}")
+            }
             (Ok(mobile), _) => assert_eq!(told, World::truth(*mobile), "seed {seed}, row {at}"),
         }
         let nobody = |number: &Mobile| World::truth(*number).0 != Status::Found;
-        assert!(row[..*nth].iter().flatten().all(nobody), "seed {seed}, row {at}: a number was passed over");
+        assert!(
+            row[..*nth].iter().flatten().all(nobody),
+            "seed {seed}, row {at}: a number was passed over"
+        );
         if matches!(status, Status::NotFound | Status::BadNumber) {
             let rest = row[nth + 1..].iter().flatten();
             let new: Vec<_> = rest.filter(|number| !row[..=*nth].contains(&Ok(**number))).collect();
@@ -355,7 +366,8 @@ fn simulated_runs_lose_nothing_and_keep_the_pace() {
         assert_eq!(played.out.len(), rows.len(), "seed {seed}");
         played.report.check().unwrap();
         check(seed, &rows, &played);
-        let needed = rows.iter().zip(&played.out).flat_map(|(row, (nth, ..))| row[..=*nth].iter().flatten());
+        let needed =
+            rows.iter().zip(&played.out).flat_map(|(row, (nth, ..))| row[..=*nth].iter().flatten());
         let distinct: HashSet<_> = needed.collect();
         assert_eq!(played.report.asked, distinct.len() as u64, "seed {seed}");
     }

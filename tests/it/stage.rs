@@ -4,21 +4,21 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::fault::Fault;
+use dingmap::api::error::Fault;
 use dingmap::api::http::Reply;
-use dingmap::api::pace::Pace;
+use dingmap::api::lookup_api::Remote;
 use dingmap::api::rate::Rate;
+use dingmap::api::rate_limiter::Pace;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::{Home, Mainland, Mobile};
-use dingmap::domain::report::Report;
+use dingmap::domain::number::mobile::{Home, Mainland, Mobile};
+use dingmap::domain::totals::Report;
 use dingmap::engine::backoff::Retries;
-use dingmap::engine::ending::{End, Halt};
+use dingmap::engine::end::{End, Halt};
 use dingmap::engine::event::Event;
-use dingmap::engine::pipeline::{self, Ends};
-use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::{Settings, Sheet};
-use dingmap::store::ahead::Foreseen;
-use dingmap::store::known::Known;
+use dingmap::engine::limits::{Settings, Sheet};
+use dingmap::engine::run::{self, Ends};
+use dingmap::store::answers::Known;
+use dingmap::store::disk::prefetch::Foreseen;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
@@ -86,7 +86,8 @@ pub(crate) async fn perform<R: Remote>(
 ) -> (Report, End) {
     let (sender, sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
     tokio::spawn(async move {
-        let numbers: Vec<_> = (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
+        let numbers: Vec<_> =
+            (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
         for numbers in numbers.chunks(500) {
             let sheet = Sheet {
                 load: (),
@@ -103,7 +104,8 @@ pub(crate) async fn perform<R: Remote>(
     tokio::spawn(async move { while out.recv().await.is_some() {} });
     let (_stop, stopped) = watch::channel(Halt::No);
     let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
-    let run = pipeline::run(settings, remote, Box::new(Pace::new(rate)), &mut known, ends, stopped, announce);
+    let run =
+        run::run(settings, remote, Box::new(Pace::new(rate)), &mut known, ends, stopped, announce);
     let (report, end) = run.await;
     (report, end.unwrap())
 }

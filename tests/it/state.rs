@@ -46,7 +46,14 @@ fn slow(milliseconds: u64) -> Script {
 }
 
 /// Starts a run and ends it by a signal once so many calls have come.
-fn cut_short(api: &Api, input: &Path, output: &Path, calls: usize, signal: &str, flags: &[&str]) -> Ended {
+fn cut_short(
+    api: &Api,
+    input: &Path,
+    output: &Path,
+    calls: usize,
+    signal: &str,
+    flags: &[&str],
+) -> Ended {
     let before = api.ledger().calls().len();
     let mut process = Process::start(api.resolve(input, output).args(flags));
     until("calls", || (api.ledger().calls().len() >= before + calls).then_some(()));
@@ -75,7 +82,10 @@ fn shell(lines: &str, command: &Command) -> Command {
 fn apart(lines: &str, command: &Command) -> Command {
     let inner = shell(lines, command);
     let mut outer = Command::new("unshare");
-    outer.args(["--user", "--map-root-user", "--mount"]).arg(inner.get_program()).args(inner.get_args());
+    outer
+        .args(["--user", "--map-root-user", "--mount"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
     with_variables_of(command, outer)
 }
 

@@ -46,7 +46,14 @@ fn the_bar_fits_terminals_of_every_width_and_is_drawn_ten_times_a_second_at_most
     .map(|(columns, course, counts)| {
         let (api, desk) = (Api::new(unlimited()), Desk::new());
         let command = three_seconds(&api, &desk, &desk.path("out.csv"));
-        (columns, [course, counts], Instant::now(), Pty::start(&command, columns, &Streams::All), api, desk)
+        (
+            columns,
+            [course, counts],
+            Instant::now(),
+            Pty::start(&command, columns, &Streams::All),
+            api,
+            desk,
+        )
     });
     // Of the same make, whatever the figures are by now.
     let words = |line: &str| line.replace(|c: char| c.is_ascii_digit() || c == '.', "");
@@ -82,7 +89,12 @@ fn a_window_that_is_pulled_at_keeps_what_was_said_and_nothing_of_the_bar() {
     // This terminal cuts off what stands beyond its edge, and so it was cut at twenty columns.
     let said = messages.iter().take_while(|row| !row.starts_with(['━', '╸', '─']));
     for (before, after) in said.zip(&rows) {
-        assert_eq!(before.chars().take(20).collect::<String>().trim_end(), after, "{}", rows.join("\n"));
+        assert_eq!(
+            before.chars().take(20).collect::<String>().trim_end(),
+            after,
+            "{}",
+            rows.join("\n")
+        );
     }
     assert!(rows.iter().any(|row| row.starts_with("written to ")), "{}", rows.join("\n"));
 }
@@ -95,7 +107,10 @@ fn chinese_is_cut_by_what_it_takes_on_the_screen() {
         let token_turns = [Answer::Code { code: -1, msg: reason }].into();
         let (api, desk) = (Api::new(Script { token_turns, ..unlimited() }), Desk::new());
         let mut command = three_seconds(&api, &desk, &desk.path("out.csv"));
-        command.env("DINGMAP_RETRY_MIN", "1s").env("DINGMAP_RETRY_MAX", "2s").env("DINGMAP_RATE", "60");
+        command
+            .env("DINGMAP_RETRY_MIN", "1s")
+            .env("DINGMAP_RETRY_MAX", "2s")
+            .env("DINGMAP_RATE", "60");
         (Pty::start(&command, columns, &Streams::All), api, desk)
     });
     for (pty, ..) in &runs {
@@ -115,7 +130,8 @@ fn ctrl_c_in_the_middle_of_a_bar_leaves_what_was_said_and_a_visible_cursor() {
         let (api, desk) = (Api::new(unlimited()), Desk::new());
         let command = three_seconds(&api, &desk, &desk.path("out.csv"));
         let mut pty = Pty::start(&command, columns, &Streams::All);
-        let found_ten = |bar: &[String; 3]| bar[2].split(' ').nth(1).is_some_and(|found| found.len() == 2);
+        let found_ten =
+            |bar: &[String; 3]| bar[2].split(' ').nth(1).is_some_and(|found| found.len() == 2);
         until("a bar with ten found", || pty.bar().filter(found_ten));
         pty.press("\x03");
         let (status, seen) = pty.end();
@@ -200,7 +216,11 @@ fn rows_and_messages_go_where_they_belong_whichever_is_a_terminal() {
     });
     let (status, seen) = pty.end();
     let text = String::from_utf8_lossy(&seen.bytes);
-    assert_eq!((status, text.lines().count(), text.contains('\x1b')), (Some(0), 61, false), "{text}");
+    assert_eq!(
+        (status, text.lines().count(), text.contains('\x1b')),
+        (Some(0), 61, false),
+        "{text}"
+    );
     let messages = std::fs::read_to_string(desk.path("messages")).unwrap();
     assert!(messages.contains("60 rows in ") && !messages.contains('\x1b'), "{messages}");
 
@@ -223,7 +243,8 @@ fn log_lines_stand_whole_above_the_bar() {
     until("a line above the bar", || {
         let rows = pty.rows();
         let bar = rows.iter().position(|row| row.contains('%'))?;
-        let above = rows[..bar].iter().filter(|row| row.starts_with('{') && row.ends_with('}')).count();
+        let above =
+            rows[..bar].iter().filter(|row| row.starts_with('{') && row.ends_with('}')).count();
         (above >= 3).then_some(())
     });
     let (status, seen) = pty.end();

@@ -6,19 +6,19 @@ use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dingmap::api::fault::Fault;
+use dingmap::api::error::Fault;
 use dingmap::api::http::Reply;
+use dingmap::api::lookup_api::Remote;
 use dingmap::api::rate::Rate;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::Mobile;
+use dingmap::domain::number::mobile::Mobile;
 use dingmap::domain::outcome::Status;
-use dingmap::domain::report::Report;
+use dingmap::domain::totals::Report;
 use dingmap::domain::verdict::Limit;
 use dingmap::engine::backoff::Retries;
-use dingmap::engine::ending::End;
+use dingmap::engine::end::End;
 use dingmap::engine::event::Event;
-use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::Settings;
+use dingmap::engine::limits::Settings;
 use dingmap::sandbox::script::{Answer, Script};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -52,11 +52,21 @@ fn http(status: u16, retry_after: Option<f64>, body: &str) -> Reply {
 }
 
 /// The case of a code, in both shapes of `API.md` 2, with this message.
-fn coded(name: &'static str, code: i64, message: &str, cause: Limit, rest: (f64, f64)) -> [Case; 3] {
+fn coded(
+    name: &'static str,
+    code: i64,
+    message: &str,
+    cause: Limit,
+    rest: (f64, f64),
+) -> [Case; 3] {
     let bodies = [
         format!(r#"{{"errcode":{code},"errmsg":"{message}","request_id":"r"}}"#),
-        format!(r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"{message}","errmsg":"ding talk error"}}"#),
-        format!(r#"{{"errcode":"88","errmsg":"ding talk error[subcode={code},submsg={message}]"}}"#),
+        format!(
+            r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"{message}","errmsg":"ding talk error"}}"#
+        ),
+        format!(
+            r#"{{"errcode":"88","errmsg":"ding talk error[subcode={code},submsg={message}]"}}"#
+        ),
     ];
     bodies.map(|body| Case { name, reply: http(200, None, &body), cause, rest })
 }
@@ -68,7 +78,8 @@ fn cases() -> Vec<Case> {
     cases.extend(coded("90018", 90018, "slow down", Limit::App, (1.0, 1.0)));
     cases.extend(coded("90002", 90002, "all too many", Limit::Platform, growing));
     // 90 s after the clock's zero, which is eight in the morning in China; the refusal comes some seconds after it.
-    for words in ["处罚将在 1970-01-01 08:01:30 结束", "限制将在 1970-01-01 08:01:30 结束"] {
+    for words in ["处罚将在 1970-01-01 08:01:30 结束", "限制将在 1970-01-01 08:01:30 结束"]
+    {
         cases.extend(coded("90002 with an end", 90002, words, Limit::Platform, (80.0, 89.0)));
         cases.extend(coded("90018 with an end", 90018, words, Limit::App, (80.0, 89.0)));
     }
@@ -229,7 +240,8 @@ fn only_a_complaint_about_the_own_rate_lowers_it_and_it_recovers_in_steps() {
 fn rested(script: Script, flags: &[&str]) -> Duration {
     let (api, desk) = (Api::new(script), Desk::new());
     let (input, output) = (desk.file("staff.csv", staff(20)), desk.path("out.csv"));
-    let ended = run(api.resolve(&input, &output).args(["-j", "1", "--max-retries", "0"]).args(flags));
+    let ended =
+        run(api.resolve(&input, &output).args(["-j", "1", "--max-retries", "0"]).args(flags));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(rows(&output).iter().all(|row| row["status"] == "found"), "{}", ended.stderr);
     assert!(ended.stderr.contains("held by throttling"), "{}", ended.stderr);
@@ -267,14 +279,18 @@ fn a_throttled_token_call_holds_the_run_and_is_made_again() {
     let word = |limit: &str| Answer::Http {
         status: 403,
         headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-        body: format!(r#"{{"code":"Forbidden.AccessDenied.QpsLimitFor{limit}","message":"slow down"}}"#),
+        body: format!(
+            r#"{{"code":"Forbidden.AccessDenied.QpsLimitFor{limit}","message":"slow down"}}"#
+        ),
     };
     let wait = Answer::Http {
         status: 429,
         headers: vec![("Retry-After".to_owned(), "1".to_owned())],
         body: String::new(),
     };
-    for answer in [word("AppkeyAndApi"), word("Api"), wait, Answer::code(90018), Answer::wrapped("90018")] {
+    for answer in
+        [word("AppkeyAndApi"), word("Api"), wait, Answer::code(90018), Answer::wrapped("90018")]
+    {
         let script = Script { token_turns: [answer.clone()].into(), ..unlimited() };
         let (api, desk) = (Api::new(script), Desk::new());
         let (input, output) = (desk.file("staff.csv", staff(20)), desk.path("out.csv"));
@@ -313,5 +329,9 @@ fn a_run_whose_patience_ended_goes_on_by_the_same_command() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("resuming: 30 of "), "{}", ended.stderr);
     assert!(rows(&output).iter().all(|row| row["status"] == "found"));
-    assert_eq!(api.ledger().calls().len(), 80 + 1, "the one that was turned away, and each number once");
+    assert_eq!(
+        api.ledger().calls().len(),
+        80 + 1,
+        "the one that was turned away, and each number once"
+    );
 }

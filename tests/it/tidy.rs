@@ -113,7 +113,9 @@ fn in_any_file(path: &str, text: &str) -> Vec<String> {
 
 /// The name of the attribute whose bracket is at `at`, and those that a `cfg_attr` adds.
 fn attribute_names(tokens: &[Token], at: usize) -> Vec<&str> {
-    let words = || tokens.iter().skip(at + 1).take_while(|token| token.text != "]").map(|token| &*token.text);
+    let words = || {
+        tokens.iter().skip(at + 1).take_while(|token| token.text != "]").map(|token| &*token.text)
+    };
     if tokens.get(at).is_none_or(|token| token.text != "[") {
         return Vec::new();
     }
@@ -200,7 +202,9 @@ pub(crate) fn sources() -> Vec<(String, String)> {
             let path = format!("{under}/{}", entry.file_name().to_str().unwrap());
             if entry.file_type().unwrap().is_dir() {
                 collect(root, &path, to);
-            } else if entry.path().extension().is_some_and(|kind| kind == "rs") && path != "src/lib.rs" {
+            } else if entry.path().extension().is_some_and(|kind| kind == "rs")
+                && path != "src/lib.rs"
+            {
                 to.push((path.clone(), fs::read_to_string(root.join(&path)).unwrap()));
             }
         }

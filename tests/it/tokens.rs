@@ -6,18 +6,18 @@ mod line;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dingmap::api::fault::Fault;
+use dingmap::api::error::Fault;
 use dingmap::api::http::Reply;
+use dingmap::api::lookup_api::Remote;
 use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::mobile::Mobile;
+use dingmap::domain::number::mobile::Mobile;
 use dingmap::domain::outcome::Status;
-use dingmap::domain::report::{Repeat, Report};
+use dingmap::domain::totals::{Repeat, Report};
 use dingmap::domain::verdict::banned;
 use dingmap::engine::backoff::Retries;
-use dingmap::engine::ending::End;
+use dingmap::engine::end::End;
+use dingmap::engine::limits::Settings;
 use dingmap::engine::lookup::Stop;
-use dingmap::engine::remote::Remote;
-use dingmap::engine::settings::Settings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -94,7 +94,9 @@ struct Hall {
 
 impl Hall {
     fn bans(&self, state: &State) -> bool {
-        self.rules.banned.is_some_and(|(from, long)| (from..from + long).contains(&state.began.elapsed()))
+        self.rules
+            .banned
+            .is_some_and(|(from, long)| (from..from + long).contains(&state.began.elapsed()))
     }
 }
 
@@ -135,7 +137,10 @@ impl Remote for Hall {
         state.calls.push(call);
         match turn {
             Some(Silence) => {
-                return Err(NoToken::Transient { reason: "no reply within 10s".into(), answered: true });
+                return Err(NoToken::Transient {
+                    reason: "no reply within 10s".into(),
+                    answered: true,
+                });
             }
             Some(Banned) => return Err(NoToken::Throttled(banned())),
             Some(Unknown) => return Err(NoToken::Unknown("HTTP 404".into())),
@@ -188,7 +193,8 @@ fn play(rules: Rules, rate: &str, count: usize, retries: u32) -> Played {
         };
         let remote = Arc::new(Hall { rules, state: Mutex::new(state) });
         let rate = rate.parse().unwrap();
-        let (report, end) = stage::perform(Arc::clone(&remote), settings, rate, count, |_| {}).await;
+        let (report, end) =
+            stage::perform(Arc::clone(&remote), settings, rate, count, |_| {}).await;
         let took = started.elapsed();
         let state = remote.state.lock().unwrap().clone();
         Played { report, end, took, state }
@@ -279,8 +285,12 @@ fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
 fn a_renewal_and_lookups_that_meet_one_ban_are_held_once() {
     // The first lookups are told of it while the renewal, which is due ten seconds after the first token, is under way.
     let ban = (Duration::from_millis(9850), Duration::from_millis(500));
-    let rules =
-        Rules { fresh_for: Duration::from_secs(10), extends: true, banned: Some(ban), ..Rules::default() };
+    let rules = Rules {
+        fresh_for: Duration::from_secs(10),
+        extends: true,
+        banned: Some(ban),
+        ..Rules::default()
+    };
     let Played { report, end, took, state } = play(rules, "20", 400, 0);
     assert!(matches!(end, End::Finished), "{end:?}");
     assert_eq!((report.rows(Status::Found), report.holds()), (400, 1));
@@ -301,8 +311,7 @@ fn a_renewal_that_always_fails_ends_the_run_once_the_token_is_dead_and_not_befor
     all_found(&played, 400);
     assert!(played.state.calls.len() > 2, "it was due all the time");
     let Played { end, report, .. } = play(rules(Some(100)), "5", 400, 2);
-    let told =
-        matches!(&end, End::Stopped(Stop::NoToken { reason, refused: false }) if reason.contains("10s"));
+    let told = matches!(&end, End::Stopped(Stop::NoToken { reason, refused: false }) if reason.contains("10s"));
     assert!(told, "{end:?}");
     assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
 }

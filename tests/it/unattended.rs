@@ -28,7 +28,8 @@ const GIVEN: [&str; 3] = ["app-secret", "list.csv", "staff.secret"];
 const LEFT: [&str; 4] = ["list.resolved.csv", "state.redb", "state.redb.lock", "summary.json"];
 
 fn sample(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name))
+        .unwrap()
 }
 
 /// A machine on which a job is set up.
@@ -40,7 +41,8 @@ struct Machine {
 impl Machine {
     fn new(list: &str) -> Self {
         let desk = Desk::new();
-        for (name, content) in GIVEN.into_iter().zip(["sandbox-secret\n", list, "sandbox-secret\n"]) {
+        for (name, content) in GIVEN.into_iter().zip(["sandbox-secret\n", list, "sandbox-secret\n"])
+        {
             let path = desk.file(name, content);
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
@@ -62,7 +64,10 @@ impl Machine {
     /// The variables of a sample, but for those that lead to the real DingTalk.
     fn variables(&self, told: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
         let mut all: BTreeMap<_, _> = told.map(|(name, value)| (name, self.here(&value))).collect();
-        assert!(all.contains_key("DINGTALK_APP_KEY") && all["DINGMAP_ENDPOINT"].starts_with("https://oapi."));
+        assert!(
+            all.contains_key("DINGTALK_APP_KEY")
+                && all["DINGMAP_ENDPOINT"].starts_with("https://oapi.")
+        );
         assert!(all["DINGMAP_RATE"].parse::<f64>().unwrap() <= 20.0);
         let ours = [
             ("DINGTALK_APP_KEY", "sandbox-key".to_owned()),
@@ -101,7 +106,8 @@ fn quoted(text: &str) -> String {
 /// `NAME=VALUE` on each line that is one, and on each that only a `#` keeps from it.
 fn assignments(text: &str) -> impl Iterator<Item = (String, String)> {
     let lines = text.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
-    let pairs = lines.filter(|line| line.starts_with("DING")).filter_map(|line| line.split_once('='));
+    let pairs =
+        lines.filter(|line| line.starts_with("DING")).filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
@@ -158,14 +164,23 @@ fn the_service_does_its_list() {
 fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
     let machine = Machine::new(&staff(20));
     let variables = machine.variables(assignments(&sample("dingmap.env")));
-    let file: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect();
+    let file: Vec<_> =
+        variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect();
     machine.desk.file("staff.env", file.concat());
     let table = sample("dingmap.cron");
-    let [line] =
-        table.lines().filter(|line| line.contains("dingmap resolve")).collect::<Vec<_>>().try_into().unwrap();
+    let [line] = table
+        .lines()
+        .filter(|line| line.contains("dingmap resolve"))
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
     let fields: Vec<_> = line.splitn(7, ' ').collect();
     assert!(fields[0].parse::<u8>().unwrap() % 15 > 0, "not with everybody else");
-    assert_eq!((fields[5], fields[6].contains('%')), ("dingmap", false), "cron ends a command at a %");
+    assert_eq!(
+        (fields[5], fields[6].contains('%')),
+        ("dingmap", false),
+        "cron ends a command at a %"
+    );
     let script = machine.here_in_shell(fields[6]).replace("/usr/bin/dingmap", &quoted(PROGRAM));
     let go = || {
         run(Command::new("sh")
@@ -179,7 +194,9 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
     machine.check(&ended, 0, &more);
     assert_eq!((&*ended.stdout, &*ended.stderr), ("", ""), "nothing to mail");
     assert!(
-        std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("found               20")
+        std::fs::read_to_string(machine.desk.path("staff.log"))
+            .unwrap()
+            .contains("found               20")
     );
 
     machine.desk.file("list.csv", "");
@@ -197,7 +214,10 @@ fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
     let [args] = arguments(&job).try_into().unwrap();
     let variables = machine.variables(told_in(&job));
     let mut command = dingmap();
-    command.args(args.iter().map(|arg| machine.here(arg))).env_remove("DINGMAP_NO_STATE").envs(variables);
+    command
+        .args(args.iter().map(|arg| machine.here(arg)))
+        .env_remove("DINGMAP_NO_STATE")
+        .envs(variables);
     let ended = run(&mut command);
     machine.check(&ended, 4, &[]);
     let asked = machine.api.ledger().calls().len();
@@ -212,8 +232,12 @@ fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together
     let machine = Machine::new(&staff(200));
     let job = sample("indexed-job.yaml");
     let [mut args, merge] = arguments(&job).try_into().unwrap();
-    let shards = args.iter().position(|arg| arg == "--shard").map(|at| args[at + 1].clone()).unwrap();
-    assert!(job.contains(&format!("completions: {shards}\n")) && job.contains("completionMode: Indexed\n"));
+    let shards =
+        args.iter().position(|arg| arg == "--shard").map(|at| args[at + 1].clone()).unwrap();
+    assert!(
+        job.contains(&format!("completions: {shards}\n"))
+            && job.contains("completionMode: Indexed\n")
+    );
     let Some(server) = Redis::locked("shared") else { return };
     let password = machine.desk.file("shared-password", "shared\n");
     std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -226,7 +250,9 @@ fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together
     for index in 0..shards.parse::<u32>().unwrap() {
         let mut command = dingmap();
         let index = index.to_string();
-        command.args(args.iter().map(|arg| machine.here(arg).replace("$(JOB_COMPLETION_INDEX)", &index)));
+        command.args(
+            args.iter().map(|arg| machine.here(arg).replace("$(JOB_COMPLETION_INDEX)", &index)),
+        );
         command.env_remove("DINGMAP_NO_STATE").envs(&variables).env("JOB_COMPLETION_INDEX", &index);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -263,7 +289,8 @@ fn the_alerts_are_about_metrics_that_a_run_leaves_and_the_collector_can_read() {
         .collect();
 
     let rules = sample("alerts.yml");
-    let expressions: String = rules.lines().filter(|line| line.trim_start().starts_with("expr: ")).collect();
+    let expressions: String =
+        rules.lines().filter(|line| line.trim_start().starts_with("expr: ")).collect();
     // What a rule of the same file records is no metric of ours.
     let name = Regex::new(r"[a-z_:]*dingmap_[a-z_:]+").unwrap();
     let (recorded, used): (BTreeSet<_>, BTreeSet<_>) = name
@@ -271,11 +298,17 @@ fn the_alerts_are_about_metrics_that_a_run_leaves_and_the_collector_can_read() {
         .map(|found| found.as_str().to_owned())
         .partition(|name| name.contains(':'));
     assert!(used.len() >= 5 && used.is_subset(&left), "{used:?} of {left:?}");
-    assert!(recorded.iter().all(|name| rules.contains(&format!("record: {name}\n"))), "{recorded:?}");
+    assert!(
+        recorded.iter().all(|name| rules.contains(&format!("record: {name}\n"))),
+        "{recorded:?}"
+    );
     let matcher = Regex::new(r#"([a-z_]+)=~?"([a-z_|]+)""#).unwrap();
     for found in matcher.captures_iter(&expressions) {
         for value in found[2].split('|') {
-            assert!(labels.contains(&(found[1].to_owned(), value.to_owned())), "{value}: {labels:?}");
+            assert!(
+                labels.contains(&(found[1].to_owned(), value.to_owned())),
+                "{value}: {labels:?}"
+            );
         }
     }
     let without = Regex::new(r"(?:by|without) \(([a-z_]+)\)").unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::ledger::TokenKind;
+use dingmap::sandbox::call_log::TokenKind;
 use dingmap::sandbox::script::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
@@ -25,7 +25,11 @@ fn all_found(api: &Api, count: u32, flags: &[&str]) -> Ended {
     assert_eq!(rows.len(), count as usize);
     for row in &rows {
         let number = &row["手机号"];
-        assert_eq!((&*row["status"], &*row["userid"]), ("found", &*format!("u{}", &number[3..])), "{row:?}");
+        assert_eq!(
+            (&*row["status"], &*row["userid"]),
+            ("found", &*format!("u{}", &number[3..])),
+            "{row:?}"
+        );
     }
     ended
 }
@@ -33,23 +37,30 @@ fn all_found(api: &Api, count: u32, flags: &[&str]) -> Ended {
 #[test]
 fn transient_answers_are_tried_again_and_counted() {
     let script = Script { transient_share: 0.05, transient_tries: 2, ..unlimited() };
-    let busy =
-        (0..600).filter(|n| script.transient_tries_of(&format!("139{:06}{:02}", n / 80, n % 80)) > 0).count();
+    let busy = (0..600)
+        .filter(|n| script.transient_tries_of(&format!("139{:06}{:02}", n / 80, n % 80)) > 0)
+        .count();
     assert!(busy > 10, "the script must do what this test is about");
     let api = Api::new(script);
     let ended = all_found(&api, 600, &[]);
     let ledger = api.ledger();
     assert_eq!((ledger.distinct(), ledger.answered(-1)), (600, 2 * busy));
     assert_eq!(ledger.calls().len(), 600 + 2 * busy, "calls = distinct + retries");
-    let told = format!("600 distinct numbers asked with {} calls ({} repeated)", 600 + 2 * busy, 2 * busy);
+    let told =
+        format!("600 distinct numbers asked with {} calls ({} repeated)", 600 + 2 * busy, 2 * busy);
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
 }
 
 #[test]
 fn the_summary_says_what_the_calls_were_spent_on() {
     let mut script = unlimited();
-    let answers =
-        [Answer::code(-1), Answer::Drop, Answer::code(90018), Answer::wrapped("40014"), Answer::code(34567)];
+    let answers = [
+        Answer::code(-1),
+        Answer::Drop,
+        Answer::code(90018),
+        Answer::wrapped("40014"),
+        Answer::code(34567),
+    ];
     script.calls.extend((10..).step_by(10).zip(answers));
     let api = Api::new(script);
     let ended = all_found(&api, 80, &["-j", "1"]);
@@ -82,7 +93,8 @@ fn the_end_that_the_service_names_is_waited_for() {
     let until = jiff::Timestamp::from_second(until.as_second()).unwrap();
     let china = until.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)));
     let text = china.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    let api = Api::new(Script { calls: BTreeMap::from([(5, Answer::penalty(&text))]), ..unlimited() });
+    let api =
+        Api::new(Script { calls: BTreeMap::from([(5, Answer::penalty(&text))]), ..unlimited() });
     all_found(&api, 300, &["-j", "4"]);
     let ended = jiff::Timestamp::now();
     assert!(ended >= until, "done before the penalty's end");
@@ -91,7 +103,8 @@ fn the_end_that_the_service_names_is_waited_for() {
     // The other three workers may have had a call under way.
     let before = ledger.calls().iter().take_while(|call| call.answered != "90002").count();
     let refusal = ledger.calls()[before].at;
-    let early = ledger.arrivals().filter(|at| *at > refusal + Duration::from_millis(500)).min().unwrap();
+    let early =
+        ledger.arrivals().filter(|at| *at > refusal + Duration::from_millis(500)).min().unwrap();
     assert!(early - refusal > Duration::from_secs(2), "{:?}", early - refusal);
     assert_eq!(ledger.answered(0), 300);
 }
@@ -102,7 +115,11 @@ fn a_token_that_dies_mid_run_is_renewed_once() {
         let script = Script {
             latency: Duration::from_millis(5)..=Duration::from_millis(20),
             expire_tokens_after_calls: revoked.then_some(100),
-            calls: if revoked { BTreeMap::new() } else { BTreeMap::from([(50, Answer::code(42001))]) },
+            calls: if revoked {
+                BTreeMap::new()
+            } else {
+                BTreeMap::from([(50, Answer::code(42001))])
+            },
             ..unlimited()
         };
         let api = Api::new(script);

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 
-use dingmap::table::sheet::{self, SheetError};
+use dingmap::table::unpack::workbook::{self, SheetError};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -78,7 +78,7 @@ fn zipped(parts: &[(String, String)]) -> Vec<u8> {
 /// What is read of a workbook: the sheet's name, the other sheets, the text.
 fn read(bytes: &[u8], wanted: Option<&str>) -> Result<(String, Vec<String>, String), SheetError> {
     let desk = Desk::new();
-    let mut sheet = sheet::open(File::open(desk.file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
+    let mut sheet = workbook::open(File::open(desk.file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
     let mut text = String::new();
     sheet.rows.read_to_string(&mut text).unwrap();
     Ok((sheet.name, sheet.others, text))
@@ -117,7 +117,11 @@ fn every_kind_of_number_has_its_digits() {
         ("s=\"3\"", "<v>13800000000</v>", "1.38E+10"),
         ("", "<v>13800138000.5</v>", "13800138000.5"),
     ] {
-        assert_eq!(text(&row(1, &[(attributes, inner)])), format!("{expected}\r\n"), "{attributes} {inner}");
+        assert_eq!(
+            text(&row(1, &[(attributes, inner)])),
+            format!("{expected}\r\n"),
+            "{attributes} {inner}"
+        );
     }
 }
 
@@ -134,7 +138,11 @@ fn dates_truth_and_errors_are_told_as_people_write_them() {
         ("t=\"e\"", "<f>1/0</f><v>#DIV/0!</v>", "#DIV/0!"),
         ("t=\"s\"", "<v>3</v>", "\"a,\"\"b\"\"\nc\""),
     ] {
-        assert_eq!(text(&row(1, &[(attributes, inner)])), format!("{expected}\r\n"), "{attributes} {inner}");
+        assert_eq!(
+            text(&row(1, &[(attributes, inner)])),
+            format!("{expected}\r\n"),
+            "{attributes} {inner}"
+        );
     }
 }
 
@@ -155,11 +163,12 @@ fn a_table_that_stands_anywhere_is_cut_out_even() {
 
 #[test]
 fn hidden_rows_and_columns_are_read_like_the_others() {
-    let hidden =
-        row(1, &[("", "<v>1</v>")]) + &row(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
+    let hidden = row(1, &[("", "<v>1</v>")])
+        + &row(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
     let mut parts = parts(&[("A", "visible", &hidden)]);
-    parts[0].1 =
-        parts[0].1.replace("<sheetData>", "<cols><col min=\"1\" max=\"1\" hidden=\"1\"/></cols><sheetData>");
+    parts[0].1 = parts[0]
+        .1
+        .replace("<sheetData>", "<cols><col min=\"1\" max=\"1\" hidden=\"1\"/></cols><sheetData>");
     assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}1\r\n2\r\n");
 }
 
@@ -205,9 +214,14 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
         (name.as_str(), others, text.as_str()),
         ("Staff", vec!["旧".to_owned(), "2".to_owned()], "\u{feff}3\r\n")
     );
-    for (wanted, name) in
-        [("staff ", "Staff"), ("2", "2"), ("1", "旧"), ("3", "Staff"), ("旧", "旧"), ("empty", "Empty")]
-    {
+    for (wanted, name) in [
+        ("staff ", "Staff"),
+        ("2", "2"),
+        ("1", "旧"),
+        ("3", "Staff"),
+        ("旧", "旧"),
+        ("empty", "Empty"),
+    ] {
         assert_eq!(taken(Some(wanted)).0, name, "{wanted}");
     }
     assert_eq!(taken(Some("Empty")).2, "\u{feff}");
@@ -223,7 +237,8 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
 #[test]
 fn what_is_no_workbook_is_called_what_it_is() {
     let archive = |names: &[&str]| {
-        let parts: Vec<_> = names.iter().map(|name| ((*name).to_owned(), "<x/>".to_owned())).collect();
+        let parts: Vec<_> =
+            names.iter().map(|name| ((*name).to_owned(), "<x/>".to_owned())).collect();
         read(&zipped(&parts), None).unwrap_err()
     };
     assert!(matches!(archive(&["staff.csv"]), SheetError::NoWorkbook));
@@ -262,8 +277,8 @@ fn a_damaged_workbook_is_no_short_one() {
 #[test]
 fn a_stray_cell_does_not_make_gigabytes() {
     let rows = each(1..=131_100, |n| format!("<row r=\"{n}\"><c><v>1</v></c></row>"));
-    let cells =
-        row(1, &[(r#"r="XFD1""#, "<v>1</v>")]) + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);
+    let cells = row(1, &[(r#"r="XFD1""#, "<v>1</v>")])
+        + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);
     let error = read(&workbook(&[("A", "visible", &cells)]), None).unwrap_err();
     assert!(matches!(error, SheetError::TooLarge(_)), "{error}");
 }

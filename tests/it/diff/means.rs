@@ -15,7 +15,8 @@ use crate::workbooks::workbook;
 /// A sheet whose rows have these cells, all texts.
 fn sheet(csv: &str) -> String {
     let cell = |cell: &str| format!(r#"<c t="inlineStr"><is><t>{cell}</t></is></c>"#);
-    let row = |row: &str| format!("<row>{}</row>", row.split(',').map(cell).collect::<Vec<_>>().concat());
+    let row =
+        |row: &str| format!("<row>{}</row>", row.split(',').map(cell).collect::<Vec<_>>().concat());
     csv.lines().map(row).collect::<Vec<_>>().concat()
 }
 
@@ -23,7 +24,8 @@ fn sheet(csv: &str) -> String {
 fn sheets_are_chosen_by_one_name_in_both_workbooks() {
     let desk = Desk::new();
     let book = |name: &str, userid: &str| {
-        let staff = sheet(&table(&[("13800138000", userid, "found"), ("13800138001", "u1", "found")]));
+        let staff =
+            sheet(&table(&[("13800138000", userid, "found"), ("13800138001", "u1", "found")]));
         let cover = sheet("a,b\nc,d\n");
         desk.file(name, workbook(&[("cover", "visible", &cover), ("staff", "visible", &staff)]))
     };
@@ -38,7 +40,11 @@ fn sheets_are_chosen_by_one_name_in_both_workbooks() {
     let plain = desk.file("plain.csv", table(&[("13800138000", "u", "found")]));
     let ended = run(diff(&plain, &new).args(["--sheet", "staff"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--sheet chooses a sheet of an Excel workbook"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("--sheet chooses a sheet of an Excel workbook"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -59,10 +65,15 @@ fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
     let header = table(&[]);
     let named = desk.file("named.csv", header + &fs::read_to_string(&bare).unwrap());
     assert_eq!(run(&mut diff(&good, &named)).status, Some(0));
-    let long = desk.file("long.csv", table(&[("13800138000", "u", "found")]).replace(",ok", ",ok,more"));
+    let long =
+        desk.file("long.csv", table(&[("13800138000", "u", "found")]).replace(",ok", ",ok,more"));
     let ended = run(&mut diff(&good, &long));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("line 2: cells in this row: 7, in the first row: 6"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("line 2: cells in this row: 7, in the first row: 6"),
+        "{}",
+        ended.stderr
+    );
     // A flag that it has not is not recommended.
     assert!(!ended.stderr.contains("or keep such rows whole with --flexible"), "{}", ended.stderr);
     assert!(ended.stderr.contains("give the first row as many cells"), "{}", ended.stderr);
@@ -74,7 +85,11 @@ fn how_far_it_is_is_told_while_it_reads() {
     let rows = table(&[("13800138000", "u", "found"), ("13800138001", "u1", "found")]);
     let new = desk.file("new.csv", &rows);
     let mut command = diff(Path::new("-"), &new);
-    command.args(["--progress", "json"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(["--progress", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut old = child.stdin.take().unwrap();
     old.write_all(rows.as_bytes()).unwrap();
@@ -91,18 +106,29 @@ fn how_far_it_is_is_told_while_it_reads() {
     // And a last one when it is done.
     let rest: Vec<_> = lines.take_while(|line| line != "2 rows before, 2 now").collect();
     let told: Value = serde_json::from_str(&rest[rest.len() - 1]).unwrap();
-    assert_eq!((&told["old_rows"], &told["new_rows"], &told["compared"]), (&2.into(), &2.into(), &4.into()));
+    assert_eq!(
+        (&told["old_rows"], &told["new_rows"], &told["compared"]),
+        (&2.into(), &2.into(), &4.into())
+    );
     assert!(child.wait().unwrap().success());
 }
 
 #[test]
 fn what_could_not_be_compared_is_no_good_news() {
     let desk = Desk::new();
-    let known = [("13800138000", "a", "found"), ("13800138001", "b", "found"), ("13800138002", "c", "found")];
+    let known = [
+        ("13800138000", "a", "found"),
+        ("13800138001", "b", "found"),
+        ("13800138002", "c", "found"),
+    ];
     let open = known.map(|(number, _, _)| (number, "", "failed"));
-    let (known, open) = (desk.file("known.csv", table(&known)), desk.file("open.csv", table(&open)));
-    let told = "could not be compared: 3 of 3 rows (100.00 %); resolve --retry-failed asks them again";
-    for (most, status) in [(&["--max-change", "5%"][..], 11), (&["--max-change", "100%"], 0), (&[], 0)] {
+    let (known, open) =
+        (desk.file("known.csv", table(&known)), desk.file("open.csv", table(&open)));
+    let told =
+        "could not be compared: 3 of 3 rows (100.00 %); resolve --retry-failed asks them again";
+    for (most, status) in
+        [(&["--max-change", "5%"][..], 11), (&["--max-change", "100%"], 0), (&[], 0)]
+    {
         let ended = run(diff(&known, &open).args(most));
         assert_eq!(ended.status, Some(status), "{most:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(told), "{}", ended.stderr);
@@ -118,8 +144,8 @@ fn what_could_not_be_compared_is_no_good_news() {
 fn empty_rows_and_what_hands_left_in_the_status_are_no_hindrance() {
     let desk = Desk::new();
     let text = table(&[("13800138000", "a", "found"), ("13800138001", "", "not_found")]);
-    let edited =
-        text.replace("found,0", " Found ,0").replace("not_ Found ", "NOT_FOUND") + ",,,,,\n , ,,,,\n";
+    let edited = text.replace("found,0", " Found ,0").replace("not_ Found ", "NOT_FOUND")
+        + ",,,,,\n , ,,,,\n";
     let (old, new) = (desk.file("old.csv", &text), desk.file("new.csv", edited));
     let ended = run(&mut diff(&old, &new));
     assert_eq!((ended.status, counted(&ended, "same")), (Some(0), 2), "{}", ended.stderr);

@@ -95,12 +95,14 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
     let keys: BTreeSet<_> =
         old.iter().chain(new).map(|row| row.key(by_number)).filter(|key| !key.is_empty()).collect();
     for key in keys {
-        let of =
-            |rows: &[Row]| rows.iter().filter(|row| row.key(by_number) == key).cloned().collect::<Vec<_>>();
+        let of = |rows: &[Row]| {
+            rows.iter().filter(|row| row.key(by_number) == key).cloned().collect::<Vec<_>>()
+        };
         let (mut before, mut after) = (of(old), of(new));
         before.retain(|row| {
-            let twin =
-                after.iter().position(|other| !row.unknown() && !other.unknown() && row.says_the_same(other));
+            let twin = after
+                .iter()
+                .position(|other| !row.unknown() && !other.unknown() && row.says_the_same(other));
             if let Some(twin) = twin {
                 after.remove(twin);
                 same += 1;
@@ -124,15 +126,18 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
                     _ => "gained",
                 },
             };
-            let all = matches!((one, other), (Some(one), Some(other)) if one.userid == other.userid);
+            let all =
+                matches!((one, other), (Some(one), Some(other)) if one.userid == other.userid);
             told.push(line(change, key, one, other, all));
         }
     }
     let shared = |change: &str, value: fn(&Row) -> &'static str| {
-        let usable = |row: &&Row| !row.unknown() && !row.key(by_number).is_empty() && !value(row).is_empty();
+        let usable =
+            |row: &&Row| !row.unknown() && !row.key(by_number).is_empty() && !value(row).is_empty();
         let with_another = |row: &&Row| {
-            let another =
-                |other: &Row| value(other) == value(row) && other.key(by_number) != row.key(by_number);
+            let another = |other: &Row| {
+                value(other) == value(row) && other.key(by_number) != row.key(by_number)
+            };
             new.iter().filter(usable).any(another)
         };
         let rows = new.iter().filter(usable).filter(with_another);
@@ -152,7 +157,9 @@ fn line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all: bool
         (userid, _) => userid.to_owned(),
     };
     let cells = |row: Option<&Row>| {
-        row.map_or_else(<[String; 3]>::default, |row| [ids(row), row.status.to_owned(), row.line.to_string()])
+        row.map_or_else(<[String; 3]>::default, |row| {
+            [ids(row), row.status.to_owned(), row.line.to_string()]
+        })
     };
     let ([old, was, before], [new, is, now]) = (cells(old), cells(new));
     format!("{change},{key},{old},{new},{was},{is},{before},{now}")
@@ -166,7 +173,8 @@ fn random_tables_are_compared_as_a_plain_loop_does() {
         let mut dice = fastrand::Rng::with_seed(seed);
         let (old, new) = (random(&mut dice), random(&mut dice));
         let by_number = dice.bool();
-        let (before, after) = (desk.file("old.csv", written(&old)), desk.file("new.csv", written(&new)));
+        let (before, after) =
+            (desk.file("old.csv", written(&old)), desk.file("new.csv", written(&new)));
         let mut command = diff(&before, &after);
         command.args(["-c", "mobile"]);
         if !by_number {
@@ -182,7 +190,9 @@ fn random_tables_are_compared_as_a_plain_loop_does() {
         assert_eq!(ended.stdout.lines().count(), told.len() + 1, "{what}");
         let counts = ["same", "unknown"].map(|kind| counted(&ended, kind));
         assert_eq!(counts, [same as u64, unknown as u64], "{what}");
-        for kind in ["added", "removed", "changed", "lost", "gained", "shared_userid", "shared_number"] {
+        for kind in
+            ["added", "removed", "changed", "lost", "gained", "shared_userid", "shared_number"]
+        {
             let rows = told.iter().filter(|line| line.starts_with(&format!("{kind},"))).count();
             assert_eq!(counted(&ended, kind), rows as u64, "{kind} {what}");
         }

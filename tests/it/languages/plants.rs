@@ -29,8 +29,10 @@ fn texts_are_read_as_the_compiler_reads_them() {
     "##;
     let (texts, found) = texts(code);
     assert_eq!(found, [""; 0]);
-    let read: Vec<_> =
-        texts.iter().map(|text| (text.context.as_deref(), &*text.one, text.many.as_deref())).collect();
+    let read: Vec<_> = texts
+        .iter()
+        .map(|text| (text.context.as_deref(), &*text.one, text.many.as_deref()))
+        .collect();
     assert_eq!(
         read,
         [
@@ -81,13 +83,19 @@ fn what_is_not_translated_is_told() {
         (right.replace("{n} rows", "{n} lines"), "no translation of \"a row\""),
         (right.replace("无法打开 {path}", ""), "an empty translation of \"cannot open {path}\""),
         (right.replace("{n} 行", " "), "an empty translation of \"a row\""),
-        (right.replace("打开 {path}", "打开 {file}"), "has {\"path\"}, and its translation {\"file\"}"),
+        (
+            right.replace("打开 {path}", "打开 {file}"),
+            "has {\"path\"}, and its translation {\"file\"}",
+        ),
         (right.replace("{n} 行", "行"), "has {\"n\"}, and its translation {}"),
         (right.replace("无法打开", "cannot open"), "no Chinese in the translation of"),
         (right.replace("无法打开", "用 --input 打开"), "other flags in the translation of"),
         (right.repeat(2), "has \"a row\", and so has a.po"),
         (right.replacen("msgid", "#, fuzzy\nmsgid", 1), "marked as fuzzy"),
-        (right.replacen("msgid", "#~ msgid", 1).replacen("\nmsgstr", "\n#~ msgstr", 1), "marked as"),
+        (
+            right.replacen("msgid", "#~ msgid", 1).replacen("\nmsgstr", "\n#~ msgstr", 1),
+            "marked as",
+        ),
         (right.trim_end().to_owned(), "does not end with a blank line"),
         (right.replacen("msgid", "msgit", 1), "a.po: "),
         (

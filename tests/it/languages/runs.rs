@@ -53,8 +53,10 @@ fn ended(command: &mut Command, status: i32, words: &[&str]) -> Ended {
 #[test]
 fn rows_differ_in_the_words_of_ours_alone() {
     let desk = Desk::new();
-    let input = desk
-        .file("in.csv", format!("手机号,备注\n{},\n", CELLS.map(|cell| format!("\"{cell}\"")).join(",\n")));
+    let input = desk.file(
+        "in.csv",
+        format!("手机号,备注\n{},\n", CELLS.map(|cell| format!("\"{cell}\"")).join(",\n")),
+    );
     let output = |name: &str, lang: &str| {
         let (api, path) = (Api::new(unlimited()), desk.path(name));
         ended(api.resolve(&input, &path).env("LC_ALL", "").env("LANG", lang), 4, &[]);
@@ -96,7 +98,11 @@ fn a_reason_of_ours_follows_the_language_of_the_run_that_tells_it() {
     let (input, path) = (desk.file("in.csv", "mobile\n13900000098\n"), desk.path("out.csv"));
     ended(api.resolve(&input, &path).args(["--lang", "zh"]), 0, &[]);
     assert_eq!(rows(&path)[0]["errmsg"], "接口返回成功，但没有给出用户");
-    ended(api.resolve(&input, &path).args(["--max-age", "1d", "--max-age-not-found", "1d"]), 0, &[]);
+    ended(
+        api.resolve(&input, &path).args(["--max-age", "1d", "--max-age-not-found", "1d"]),
+        0,
+        &[],
+    );
     assert_eq!(rows(&path)[0]["errmsg"], "the API answered ok and named no user");
     assert_eq!(api.ledger().calls().len(), 1, "it was known");
 }
@@ -147,7 +153,10 @@ fn a_state_that_cannot_be_used_is_told_in_chinese() {
     let desk = Desk::new();
     let inspect = |state: &Path| {
         let mut command = dingmap();
-        command.env_remove("DINGMAP_NO_STATE").args(["--lang", "zh", "state", "info", "--state"]).arg(state);
+        command
+            .env_remove("DINGMAP_NO_STATE")
+            .args(["--lang", "zh", "state", "info", "--state"])
+            .arg(state);
         run(&mut command)
     };
     for (content, words) in [
@@ -174,12 +183,20 @@ fn a_fatal_answer_keeps_the_apis_words_and_the_open_rows_have_ours() {
     script.always = Some(Answer::code(60011));
     let (api, path) = (Api::new(script), desk.path("out.csv"));
     let input = desk.file("in.csv", staff(3));
-    ended(api.resolve(&input, &path).args(["--lang", "zh", "--partial"]), 5, &["scripted code 60011"]);
+    ended(
+        api.resolve(&input, &path).args(["--lang", "zh", "--partial"]),
+        5,
+        &["scripted code 60011"],
+    );
     for row in rows(&path) {
         assert_eq!((&*row["status"], &*row["errmsg"]), ("pending", "运行已提前结束：无法继续"));
     }
     // A host that is not there, whose fault is told by the line and not by the API.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = api.resolve_at(&format!("http://{nobody}"), &input, &path);
-    ended(command.args(["--lang", "zh", "--max-retries", "0"]), 1, &["无法连接：", "Connection refused"]);
+    ended(
+        command.args(["--lang", "zh", "--max-retries", "0"]),
+        1,
+        &["无法连接：", "Connection refused"],
+    );
 }

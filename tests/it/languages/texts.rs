@@ -75,10 +75,12 @@ pub(crate) fn words(text: &str) -> usize {
         }
     }
     let is_word = |piece: &&str| {
-        let piece =
-            piece.trim_matches(|sign: char| sign.is_ascii_punctuation() && sign != '-' && sign != '_');
+        let piece = piece
+            .trim_matches(|sign: char| sign.is_ascii_punctuation() && sign != '-' && sign != '_');
         let letters = piece.chars().filter(char::is_ascii_alphabetic).count();
-        letters > 1 && piece.chars().any(|sign| sign.is_ascii_lowercase()) && letters == piece.chars().count()
+        letters > 1
+            && piece.chars().any(|sign| sign.is_ascii_lowercase())
+            && letters == piece.chars().count()
     };
     outside.split(|sign: char| sign.is_whitespace() || sign == '\u{1}').filter(is_word).count()
 }
@@ -86,10 +88,15 @@ pub(crate) fn words(text: &str) -> usize {
 /// The names of a text's placeholders; one without a name has its place.
 pub(crate) fn holes(text: &str) -> BTreeSet<String> {
     let text = text.replace("{{", "").replace("}}", "");
-    let inside = text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default().trim());
+    let inside =
+        text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default().trim());
     let mut next = 0..;
     inside
-        .map(|name| if name.is_empty() { next.next().unwrap_or(0).to_string() } else { name.to_owned() })
+        .map(
+            |name| {
+                if name.is_empty() { next.next().unwrap_or(0).to_string() } else { name.to_owned() }
+            },
+        )
         .collect()
 }
 
@@ -207,7 +214,10 @@ fn misfilled(text: &Text, values: &[&[Token]]) -> Vec<String> {
         found.push(format!("{place}: no value for {{{hole}}} in {:?}", text.one));
     }
     for value in given.iter().filter(|value| !many.as_ref().unwrap_or(&one).contains(*value)) {
-        found.push(format!("{place}: {{{value}}} is not in {:?}", text.many.as_ref().unwrap_or(&text.one)));
+        found.push(format!(
+            "{place}: {{{value}}} is not in {:?}",
+            text.many.as_ref().unwrap_or(&text.one)
+        ));
     }
     found
 }
@@ -220,7 +230,13 @@ pub(crate) fn unspoken(path: &str, tokens: &[Token], help: &BTreeSet<String>) ->
 }
 
 /// Looks through `tokens`, in which one word is enough to make a text where they are `told` at once.
-fn look(path: &str, tokens: &[Token], told: bool, help: &BTreeSet<String>, found: &mut Vec<String>) {
+fn look(
+    path: &str,
+    tokens: &[Token],
+    told: bool,
+    help: &BTreeSet<String>,
+    found: &mut Vec<String>,
+) {
     let text = |at: usize| tokens.get(at).map_or("", |token| &*token.text);
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
@@ -260,7 +276,10 @@ fn look(path: &str, tokens: &[Token], told: bool, help: &BTreeSet<String>, found
             let known = NOT_FOR_PEOPLE.iter().any(|(file, text, _)| (*file, *text) == (path, says));
             let of_help = says.split("\n\n").all(|paragraph| help.contains(paragraph));
             if prose && !known && !of_help {
-                found.push(format!("{path}:{}: does not go through tr!: {says:?}", token.place.line));
+                found.push(format!(
+                    "{path}:{}: does not go through tr!: {says:?}",
+                    token.place.line
+                ));
             }
         }
     }

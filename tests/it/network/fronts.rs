@@ -14,7 +14,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -83,7 +85,12 @@ pub(crate) struct Front {
 
 impl Front {
     /// With a certificate for these names; `protocols` are those that it offers, the dearest first.
-    pub(crate) fn new(authority: &Authority, names: &[&str], protocols: &[&str], sandbox: String) -> Self {
+    pub(crate) fn new(
+        authority: &Authority,
+        names: &[&str],
+        protocols: &[&str],
+        sandbox: String,
+    ) -> Self {
         let acceptor = authority.acceptor(names, protocols);
         let (runtime, seen) = (runtime(), Arc::<Mutex<Vec<Version>>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -91,11 +98,13 @@ impl Front {
         let noted = Arc::clone(&seen);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, noted, sandbox) = (acceptor.clone(), Arc::clone(&noted), sandbox.clone());
+                let (acceptor, noted, sandbox) =
+                    (acceptor.clone(), Arc::clone(&noted), sandbox.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service =
-                        service_fn(move |request| hand_on(request, Arc::clone(&noted), sandbox.clone()));
+                    let service = service_fn(move |request| {
+                        hand_on(request, Arc::clone(&noted), sandbox.clone())
+                    });
                     let builder = auto::Builder::new(TokioExecutor::new());
                     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
                 });
@@ -120,7 +129,8 @@ async fn hand_on(
     let url = format!("{sandbox}{}", head.uri.path_and_query().unwrap());
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let kind = head.headers.get("content-type").cloned();
-    let mut request = client.request(head.method, url).body(body.collect().await.unwrap().to_bytes());
+    let mut request =
+        client.request(head.method, url).body(body.collect().await.unwrap().to_bytes());
     if let Some(kind) = kind {
         request = request.header("content-type", kind);
     }
@@ -325,7 +335,8 @@ impl Streams {
                     while let Some(Ok((_, mut respond))) = connection.accept().await {
                         match does(number, place) {
                             Stream::Answer => {
-                                let mut body = respond.send_response(Response::default(), false).unwrap();
+                                let mut body =
+                                    respond.send_response(Response::default(), false).unwrap();
                                 body.send_data(Bytes::from_static(FOUND.as_bytes()), true).unwrap();
                             }
                             Stream::Refuse => respond.send_reset(Reason::REFUSED_STREAM),

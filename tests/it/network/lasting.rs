@@ -26,9 +26,11 @@ fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
     script.calls.insert(20, Answer::Http { status: 429, headers, body: String::new() });
     let (api, desk) = (Api::new(script), Desk::new());
-    let line = Forgetful::new(api.endpoint().trim_start_matches("http://").parse().unwrap(), FORGOTTEN);
+    let line =
+        Forgetful::new(api.endpoint().trim_start_matches("http://").parse().unwrap(), FORGOTTEN);
     let input = desk.file("staff.csv", staff(60));
-    let mut command = api.resolve_at(&format!("http://{}", line.address), &input, &desk.path("out.csv"));
+    let mut command =
+        api.resolve_at(&format!("http://{}", line.address), &input, &desk.path("out.csv"));
     let ended = run(command.args(["--max-retries", "0", "-j", "8"]));
     assert_eq!((ended.status, line.broken()), (Some(0), 0), "{}", ended.stderr);
     assert!(
@@ -81,10 +83,15 @@ fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
 
 #[test]
 fn a_connection_of_http_2_that_falls_silent_is_left() {
-    let falls = |connection, call| if connection < 2 && call == 3 { Stream::Fall } else { Stream::Answer };
+    let falls =
+        |connection, call| if connection < 2 && call == 3 { Stream::Fall } else { Stream::Answer };
     // More than a second's calls can be under way, so that the connection never rests.
     let flags = ["--max-retries", "5", "-j", "32", "--rate", "20", "--timeout", "1s"];
     let (ended, host) = over_streams(&flags, falls);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(host.connections() >= 2 && ended.stderr.contains("found               30"), "{}", ended.stderr);
+    assert!(
+        host.connections() >= 2 && ended.stderr.contains("found               30"),
+        "{}",
+        ended.stderr
+    );
 }

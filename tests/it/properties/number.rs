@@ -1,8 +1,8 @@
 //! What holds for any cell: it is read or refused in words, and what is sent reads back as itself. The fuzzer in
 //! `fuzz/` and the replay of its corpus share this file.
 
-use dingmap::domain::entry::Entry;
-use dingmap::domain::mobile::{Home, Mainland, Rules};
+use dingmap::domain::number::cell::Entry;
+use dingmap::domain::number::mobile::{Home, Mainland, Rules};
 
 /// Regions whose plans differ in what matters here: trunk prefixes, zeros that count, prefixes for calls abroad.
 const HOMES: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];
@@ -27,7 +27,10 @@ pub(crate) fn number(data: &[u8]) {
     for mainland in [Mainland::Plain, Mainland::Prefixed] {
         let sent = entry.mobile.sent(mainland);
         let (country, national) = sent.rsplit_once('-').unwrap_or(("+86", &sent));
-        assert!(country.starts_with('+') && country[1..].bytes().all(|byte| byte.is_ascii_digit()), "{sent}");
+        assert!(
+            country.starts_with('+') && country[1..].bytes().all(|byte| byte.is_ascii_digit()),
+            "{sent}"
+        );
         assert!(national.bytes().all(|byte| byte.is_ascii_digit()), "{sent}");
         assert!((5..=16).contains(&(country.len() + national.len())), "{sent}");
         assert!(!mobile.masked().contains(national), "{sent}");
@@ -37,6 +40,9 @@ pub(crate) fn number(data: &[u8]) {
         assert_eq!(again.map(|entry| entry.mobile), Ok(mobile), "{sent}");
     }
     if let Some(remark) = entry.remark("ok") {
-        assert!(remark.starts_with("ok (") && remark.ends_with(" numbers in the cell)"), "{remark}");
+        assert!(
+            remark.starts_with("ok (") && remark.ends_with(" numbers in the cell)"),
+            "{remark}"
+        );
     }
 }

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsRawFd;
 
-use dingmap::table::batch::Batch;
-use dingmap::table::columns::ColumnChoice;
-use dingmap::table::encoding::Encoding;
-use dingmap::table::layout::Options;
-use dingmap::table::lead::Lead;
-use dingmap::table::record::line_ends;
-use dingmap::table::sink::{Sink, Style};
+use dingmap::table::detect::columns::ColumnChoice;
+use dingmap::table::detect::layout::Options;
+use dingmap::table::detect::preamble::Lead;
+use dingmap::table::prescan::survey;
+use dingmap::table::raw::batch::Batch;
+use dingmap::table::raw::encoding::Encoding;
+use dingmap::table::raw::framer::line_ends;
 use dingmap::table::source::{Source, SourceError};
-use dingmap::table::survey::survey;
-use dingmap::table::target::Target;
+use dingmap::table::write::output::Target;
+use dingmap::table::write::sink::{Sink, Style};
 
 const ENCODINGS: [Option<Encoding>; 8] = [
     None,
@@ -140,8 +140,14 @@ fn pass(mut source: Source, way: &Way) -> Passed {
     let (from, to) = (head.encoding, way.style.encoding.unwrap_or(head.encoding));
     let pieces = [head.mark.as_slice(), &head.raw, &head.terminator].concat();
     let expected = if head.mark.is_empty() { Vec::new() } else { to.mark().to_vec() };
-    let mut passed =
-        Passed { output: Vec::new(), expected, pieces, lines: Vec::new(), numbers: Vec::new(), error: None };
+    let mut passed = Passed {
+        output: Vec::new(),
+        expected,
+        pieces,
+        lines: Vec::new(),
+        numbers: Vec::new(),
+        error: None,
+    };
     let put = |raw: &[u8], expected: &mut Vec<u8>| {
         if from == to {
             expected.extend_from_slice(raw);
@@ -222,7 +228,10 @@ fn records(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_slice());
-    reader.byte_records().map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
+    reader
+        .byte_records()
+        .map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect())
+        .collect()
 }
 
 /// The bytes behind the mark as text; in UTF-8 also what is none.
@@ -290,10 +299,12 @@ fn comes_out_as_it_went_in(bytes: &[u8], way: &Way, shape: &Shape, passed: &Pass
         rows
     };
     let before = padded(&input[lead..]);
-    let number = |cells: &[Vec<u8>], column: usize| String::from_utf8_lossy(&cells[column]).into_owned();
+    let number =
+        |cells: &[Vec<u8>], column: usize| String::from_utf8_lossy(&cells[column]).into_owned();
     let numbers = before[usize::from(shape.headers)..].iter();
-    let numbers: Vec<Vec<_>> =
-        numbers.map(|cells| shape.columns.iter().map(|&column| number(cells, column)).collect()).collect();
+    let numbers: Vec<Vec<_>> = numbers
+        .map(|cells| shape.columns.iter().map(|&column| number(cells, column)).collect())
+        .collect();
     assert_eq!(passed.numbers, numbers);
     let own: Vec<_> = after.iter().map(|cells| cells[..cells.len() - 5].to_vec()).collect();
     if encoding == to {
@@ -323,8 +334,10 @@ pub(crate) fn roundtrip(data: &[u8]) {
             assert_eq!(surveyed.map_err(|error| words(&error)), Err(words(&error)));
             // With less of the input known, less may speak against it, unless all is settled.
             let Options { encoding, delimiter, headers, columns, .. } = &way.options;
-            let settled =
-                encoding.is_some() && delimiter.is_some() && headers.is_some() && !columns.is_empty();
+            let settled = encoding.is_some()
+                && delimiter.is_some()
+                && headers.is_some()
+                && !columns.is_empty();
             match open(way.sizes, &way.options) {
                 Ok(source) => {
                     assert!(!settled);

@@ -27,8 +27,11 @@ pub(crate) struct Cable {
 
 impl Cable {
     pub(crate) fn new(to: SocketAddr) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (way, seen) = watch::channel(Way::default());
@@ -40,8 +43,12 @@ impl Cable {
                     // Where nobody listens at the other end, this one closes.
                     let Ok(far) = TcpStream::connect(to).await else { return };
                     far.set_nodelay(true).unwrap();
-                    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-                    tokio::join!(lead(near_in, far_out, seen.clone()), lead(far_in, near_out, seen));
+                    let ((near_in, near_out), (far_in, far_out)) =
+                        (near.into_split(), far.into_split());
+                    tokio::join!(
+                        lead(near_in, far_out, seen.clone()),
+                        lead(far_in, near_out, seen)
+                    );
                 });
             }
         });

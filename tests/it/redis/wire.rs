@@ -66,7 +66,9 @@ impl Wire {
             },
             "*" => match usize::try_from(number()?) {
                 Err(_) => Ok(Reply::Nothing),
-                Ok(length) => (0..length).map(|_| self.reply()).collect::<Result<_, _>>().map(Reply::List),
+                Ok(length) => {
+                    (0..length).map(|_| self.reply()).collect::<Result<_, _>>().map(Reply::List)
+                }
             },
             _ => Err(format!("no reply: {line:?}")),
         }
@@ -80,7 +82,9 @@ impl Wire {
     }
 
     fn entry(&mut self, key: Vec<u8>) -> Option<Entry> {
-        let Reply::Number(ends) = self.call(&[b"PTTL", &key[..]]).unwrap() else { panic!("no time") };
+        let Reply::Number(ends) = self.call(&[b"PTTL", &key[..]]).unwrap() else {
+            panic!("no time")
+        };
         let Reply::Text(kind) = self.call(&[b"TYPE", &key[..]]).unwrap() else { panic!("no type") };
         let words: &[&[u8]] = match &kind[..] {
             b"none" => return None,

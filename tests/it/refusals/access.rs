@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::call_log::Ledger;
 use dingmap::sandbox::script::{Answer, Script};
 
 use super::{attempt, is_discreet, people, told};
@@ -20,7 +20,10 @@ fn missing_credentials_are_told_by_name() {
     let seen = attempt(unlimited(), people(3), |command| {
         without_credentials(command);
     });
-    seen.refused(5, &["no credentials", "DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"]);
+    seen.refused(
+        5,
+        &["no credentials", "DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"],
+    );
     seen.unasked();
     let seen = attempt(unlimited(), people(3), |command| {
         command.env_remove("DINGTALK_APP_SECRET");
@@ -47,7 +50,12 @@ fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
     ] {
         let file = content.map_or_else(|| desk.path(name), |content| desk.file(name, content));
         let mut command = api.resolve(&input, &desk.path("out.csv"));
-        without_credentials(&mut command).args(["-vvv", "--app-key", "sandbox-key", "--app-secret-file"]);
+        without_credentials(&mut command).args([
+            "-vvv",
+            "--app-key",
+            "sandbox-key",
+            "--app-secret-file",
+        ]);
         let ended = run(command.arg(file));
         told(&ended, status, if status == 0 { &[] } else { &["--app-secret-file"] });
         is_discreet(&ended, &api.ledger(), people(3).as_bytes());
@@ -64,9 +72,10 @@ fn credentials_that_are_refused_end_the_run_at_the_token_call() {
         assert_eq!((seen.ledger.calls().len(), seen.ledger.token_calls().len()), (0, 1));
     }
     // An old gateway that knows the older token call alone.
-    let seen = attempt(Script { current_token_call: false, ..unlimited() }, people(30), |command| {
-        command.env("DINGTALK_APP_SECRET", "wrong");
-    });
+    let seen =
+        attempt(Script { current_token_call: false, ..unlimited() }, people(30), |command| {
+            command.env("DINGTALK_APP_SECRET", "wrong");
+        });
     seen.refused(5, &["DINGTALK_APP_SECRET", "40089"]);
     assert_eq!((seen.ledger.calls().len(), seen.ledger.token_calls().len()), (0, 2));
 }
@@ -88,20 +97,30 @@ fn a_fresh_token_that_is_not_accepted_is_not_renewed_for_ever() {
         command.args(["-j", "4"]);
     });
     seen.refused(5, &["40014"]);
-    assert!(seen.ledger.calls().len() <= 12 && seen.ledger.token_calls().len() <= 3, "{}", seen.ended.stderr);
+    assert!(
+        seen.ledger.calls().len() <= 12 && seen.ledger.token_calls().len() <= 3,
+        "{}",
+        seen.ended.stderr
+    );
 }
 
 /// Codes that a person has to act upon, what the API says with them, and the word that tells what to do.
 fn fatal() -> [(Answer, &'static str, &'static str); 4] {
-    let wrapped = |code: &str, msg: &str| Answer::Wrapped { code: code.to_owned(), msg: msg.to_owned() };
-    let link = "https://open-dev.dingtalk.com/appscope/apply?content=dingabc%23qyapi_get_member_by_mobile";
+    let wrapped =
+        |code: &str, msg: &str| Answer::Wrapped { code: code.to_owned(), msg: msg.to_owned() };
+    let link =
+        "https://open-dev.dingtalk.com/appscope/apply?content=dingabc%23qyapi_get_member_by_mobile";
     [
         (
             wrapped("60011", &format!("没有调用该接口的权限，点击链接申请 {link}")),
             link,
             "qyapi_get_member_by_mobile",
         ),
-        (wrapped("60020", "访问ip不在白名单之中,request ip=203.0.113.77"), "203.0.113.77", "allow list"),
+        (
+            wrapped("60020", "访问ip不在白名单之中,request ip=203.0.113.77"),
+            "203.0.113.77",
+            "allow list",
+        ),
         (
             Answer::Code { code: 40096, msg: "不合法的appkey".to_owned() },
             "不合法的appkey",
@@ -114,9 +133,13 @@ fn fatal() -> [(Answer, &'static str, &'static str); 4] {
 #[test]
 fn what_a_person_has_to_mend_ends_the_run_at_once() {
     for (answer, said, remedy) in fatal() {
-        let one = attempt(Script { always: Some(answer.clone()), ..unlimited() }, people(60), |command| {
-            command.args(["-j", "1"]);
-        });
+        let one = attempt(
+            Script { always: Some(answer.clone()), ..unlimited() },
+            people(60),
+            |command| {
+                command.args(["-j", "1"]);
+            },
+        );
         one.refused(5, &[said, remedy, "--partial"]);
         assert_eq!(one.ledger.calls().len(), 1, "{said}");
         let script = Script { always: Some(answer.late(Duration::from_millis(20))), ..unlimited() };
@@ -124,7 +147,11 @@ fn what_a_person_has_to_mend_ends_the_run_at_once() {
             command.args(["-j", "4"]);
         });
         four.refused(5, &[said, remedy]);
-        assert!((1..=4).contains(&four.ledger.calls().len()), "{said}: {} calls", four.ledger.calls().len());
+        assert!(
+            (1..=4).contains(&four.ledger.calls().len()),
+            "{said}: {} calls",
+            four.ledger.calls().len()
+        );
     }
 }
 
@@ -162,7 +189,11 @@ fn what_was_answered_before_a_dead_end_is_kept_and_the_same_command_asks_only_th
         told(&run(&mut command), 5, &[said, "the same command goes on from there"]);
         assert_eq!((api.ledger().calls().len(), output.exists()), (31, false));
         told(&run(&mut command), 0, &["resuming: 30 of "]);
-        assert_eq!(api.ledger().calls().len(), 80 + 1, "the one that ended it, and each number once");
+        assert_eq!(
+            api.ledger().calls().len(),
+            80 + 1,
+            "the one that ended it, and each number once"
+        );
     }
 }
 
@@ -174,13 +205,17 @@ fn standard_output_ends_with_the_last_row_before_the_one_that_stopped_the_run() 
     let ended = run(api.resolve(&desk.file("in.csv", people(9)), "-".as_ref()).args(["-j", "1"]));
     told(&ended, 5, &["standard output"]);
     let lines: Vec<_> = ended.stdout.lines().collect();
-    assert_eq!(lines[1..], ["13800130000,u00130000,,found,0,ok", "13800130001,u00130001,,found,0,ok"]);
+    assert_eq!(
+        lines[1..],
+        ["13800130000,u00130000,,found,0,ok", "13800130001,u00130001,,found,0,ok"]
+    );
     assert!(ended.stdout.ends_with('\n'));
 }
 
 /// A run whose first call ends it with these words of the API about the number in `cell`.
 fn spoken_of(cell: &str, said: &str) {
-    let script = Script { always: Some(Answer::Code { code: 60011, msg: said.to_owned() }), ..unlimited() };
+    let script =
+        Script { always: Some(Answer::Code { code: 60011, msg: said.to_owned() }), ..unlimited() };
     let seen = attempt(script, format!("phone,n\n{cell},1\n13800138001,2\n"), |command| {
         command.args(["-j", "1"]);
     });
@@ -189,9 +224,12 @@ fn spoken_of(cell: &str, said: &str) {
 
 #[test]
 fn mainland_numbers_in_the_words_of_the_api_are_masked() {
-    for said in
-        ["mobile 13800138000 is odd", "mobile=+86-13800138000", "mobile 8613800138000", "mobile13800138000"]
-    {
+    for said in [
+        "mobile 13800138000 is odd",
+        "mobile=+86-13800138000",
+        "mobile 8613800138000",
+        "mobile13800138000",
+    ] {
         spoken_of("138 0013 8000", said);
     }
 }
@@ -212,11 +250,21 @@ fn a_host_that_is_not_there_is_told_soon() {
     for with_token in [false, true] {
         let mut command = dingmap();
         command.arg("resolve").arg(&input).arg("-o").arg(desk.path("out.csv"));
-        command.args(["-vvv", "--max-retries", "1", "--retry-min", "10ms", "--endpoint", &endpoint]);
+        command.args([
+            "-vvv",
+            "--max-retries",
+            "1",
+            "--retry-min",
+            "10ms",
+            "--endpoint",
+            &endpoint,
+        ]);
         if with_token {
             command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
         } else {
-            command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
+            command
+                .env("DINGTALK_APP_KEY", "sandbox-key")
+                .env("DINGTALK_APP_SECRET", "sandbox-secret");
         }
         let start = Instant::now();
         let ended = run(&mut command);

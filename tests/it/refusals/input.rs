@@ -100,7 +100,8 @@ fn a_ragged_row_is_told_before_the_first_call() {
 fn a_ragged_row_in_a_pipe_is_told_where_it_comes() {
     let (desk, api) = (Desk::new(), Api::new(unlimited()));
     let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
-    let mut child = command.arg("-vvv").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.arg("-vvv").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let text = format!("{}1,2,3\n", people(200));
     input.write_all(text.as_bytes()).unwrap();
@@ -154,7 +155,8 @@ fn files_that_are_no_text_are_called_what_they_are() {
 
 #[test]
 fn a_quote_that_never_closes_is_told_with_its_row() {
-    let seen = attempt(unlimited(), "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n", |_| ());
+    let seen =
+        attempt(unlimited(), "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n", |_| ());
     seen.refused(3, &["line 3", "quote"]);
     seen.unasked();
 }

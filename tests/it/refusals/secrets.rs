@@ -36,7 +36,8 @@ fn lookups() -> Vec<Answer> {
             .into();
     answers.extend(["40014", "90018", "isp.unknown", quoted].map(wrapped));
     answers.extend(
-        [302, 307, 400, 403, 404, 407, 429, 500, 502, 503].map(|status| page(status, "location", quoted)),
+        [302, 307, 400, 403, 404, 407, 429, 500, 502, 503]
+            .map(|status| page(status, "location", quoted)),
     );
     answers.extend([
         page(503, "retry-after", quoted),
@@ -45,7 +46,9 @@ fn lookups() -> Vec<Answer> {
         Answer::Drop,
         Answer::Half,
     ]);
-    answers.extend([format!("{{\"errcode\":0,{quoted}"), quoted.to_owned(), String::new()].map(Answer::Json));
+    answers.extend(
+        [format!("{{\"errcode\":0,{quoted}"), quoted.to_owned(), String::new()].map(Answer::Json),
+    );
     answers.extend(in_codes(TOKEN));
     answers
 }
@@ -54,7 +57,9 @@ fn lookups() -> Vec<Answer> {
 fn in_codes(secret: &str) -> [Answer; 4] {
     [
         format!(r#"{{"errcode":"{secret}","errmsg":"m"}}"#),
-        format!(r#"{{"errcode":"it does not like the secret that was sent, {secret}","errmsg":"m"}}"#),
+        format!(
+            r#"{{"errcode":"it does not like the secret that was sent, {secret}","errmsg":"m"}}"#
+        ),
         format!(r#"{{"errcode":"isp.{}","errmsg":"m"}}"#, secret.replace('/', "\\/")),
         format!(r#"{{"errcode":88,"sub_code":"{secret}","sub_msg":"m","request_id":"{secret}"}}"#),
     ]
@@ -83,7 +88,10 @@ fn clean(what: &str, text: &str, numbers: bool) {
         // No piece of it either, also not with its signs exchanged as in a code.
         for piece in secret.as_bytes().windows(10).map(|piece| str::from_utf8(piece).unwrap()) {
             let exchanged = piece.replace(['/', '+', '='], "_");
-            assert!(!text.contains(piece) && !text.contains(&exchanged), "{what}: {piece} in {text}");
+            assert!(
+                !text.contains(piece) && !text.contains(&exchanged),
+                "{what}: {piece} in {text}"
+            );
         }
     }
     // Those that the sandbox hands out: `sandbox-`, sixteen digits of base 16, and a count.
@@ -102,7 +110,8 @@ fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
     let (api, desk) = (Api::new(script), Desk::new());
     // So many that a run can tell from the first twenty that nothing will work.
     let others: Vec<_> = (10..32).map(|n| format!("139000000{n}\n")).collect();
-    let input = desk.file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
+    let input =
+        desk.file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.env("DINGTALK_APP_SECRET", SECRET);
     // A hold takes its time, so each answer meets one of the two forms of the log, in one of its two places.
@@ -112,7 +121,16 @@ fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
     if filed {
         command.arg("--log-file").arg(desk.path("run.log"));
     }
-    command.args(["--max-retries", "1", "--retry-max", "5ms", "--timeout", "300ms", "--patience", "1200ms"]);
+    command.args([
+        "--max-retries",
+        "1",
+        "--retry-max",
+        "5ms",
+        "--timeout",
+        "300ms",
+        "--patience",
+        "1200ms",
+    ]);
     if given {
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
         command.env("DINGTALK_ACCESS_TOKEN", TOKEN);
@@ -122,11 +140,19 @@ fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
         command.arg(flag).arg(desk.path(name));
     }
     let ended = run(&mut command);
-    assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
+    assert!(
+        ended.status.is_some() && !ended.stderr.contains("panicked"),
+        "{what}: {}",
+        ended.stderr
+    );
     for (name, numbers) in papers.into_iter().zip([true, true, false, true]) {
         clean(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
     }
-    let logged = if filed { fs::read_to_string(desk.path("run.log")).unwrap() } else { ended.stderr.clone() };
+    let logged = if filed {
+        fs::read_to_string(desk.path("run.log")).unwrap()
+    } else {
+        ended.stderr.clone()
+    };
     assert!(logged.contains("TRACE") && logged.contains("began"), "{what}: {logged}");
     clean(what, &ended.stdout, true);
     clean(what, &ended.stderr, true);
@@ -158,23 +184,35 @@ fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
 #[test]
 fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
     for code in [60011, 34567, 60121] {
-        let mut script =
-            Script { app_secret: SECRET.to_owned(), expire_tokens_after_calls: Some(5), ..unlimited() };
+        let mut script = Script {
+            app_secret: SECRET.to_owned(),
+            expire_tokens_after_calls: Some(5),
+            ..unlimited()
+        };
         script.calls.insert(3, Answer::Json(format!(r#"{{"errcode":60121,"errmsg":"{SECRET}"}}"#)));
         let (api, desk) = (Api::new(script), Desk::new());
         let numbers: Vec<_> = (10..40).map(|n| format!("139000000{n}\n")).collect();
         let input = desk.file("staff.csv", format!("mobile\n{}", numbers.concat()));
         let mut command = api.resolve(&input, &desk.path("out.csv"));
-        command.env("DINGTALK_APP_SECRET", SECRET).args(["-vvv", "-j", "1", "--partial", "--rate", "40"]);
+        command.env("DINGTALK_APP_SECRET", SECRET).args([
+            "-vvv",
+            "-j",
+            "1",
+            "--partial",
+            "--rate",
+            "40",
+        ]);
         let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         // The first two tokens are known only once they were handed out.
         let tokens = || {
             let ledger = api.ledger();
-            let mut tokens: Vec<_> = ledger.calls().iter().map(|call| call.token.to_string()).collect();
+            let mut tokens: Vec<_> =
+                ledger.calls().iter().map(|call| call.token.to_string()).collect();
             tokens.dedup();
             tokens
         };
-        let tokens = until("the second token", || Some(tokens()).filter(|tokens| tokens.len() == 2));
+        let tokens =
+            until("the second token", || Some(tokens()).filter(|tokens| tokens.len() == 2));
         let quoted = format!("old {} new {} secret {SECRET}", tokens[0], tokens[1]);
         api.change(|script| script.always = Some(Answer::Code { code, msg: quoted }));
         let ended: Ended = child.wait_with_output().unwrap().into();
@@ -186,7 +224,8 @@ fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
 
 #[test]
 fn numbers_beside_other_digits_are_masked_in_all_that_is_told() {
-    let others = ["13712340101", "13712340102", "13912345678", "13712340103", "13712340107", "13800006666"];
+    let others =
+        ["13712340101", "13712340102", "13912345678", "13712340103", "13712340107", "13800006666"];
     let quoted = "mobile 13712340101 400001, 号码 13712340102 13912345678, 13712340103 2026-11-25 20:14, 1 13712340107";
     // One that ends the run, one for each row, and one after which the file with the rows is named for another try.
     for (code, status) in [(60011, 5), (60121, 0), (-1, 4)] {
@@ -201,16 +240,30 @@ fn numbers_beside_other_digits_are_masked_in_all_that_is_told() {
         }
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        for (name, text) in papers.map(|name| (name, fs::read_to_string(desk.path(name)).unwrap())) {
+        for (name, text) in papers.map(|name| (name, fs::read_to_string(desk.path(name)).unwrap()))
+        {
             let there = others.into_iter().find(|number| text.contains(number));
             assert!(there.is_none(), "{name}: {text}");
         }
-        assert!(others[..5].iter().all(|number| !ended.stderr.contains(number)), "{}", ended.stderr);
-        assert_eq!(ended.stderr.contains("137****03 2026-11-25 20:14"), status == 5, "{}", ended.stderr);
+        assert!(
+            others[..5].iter().all(|number| !ended.stderr.contains(number)),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(
+            ended.stderr.contains("137****03 2026-11-25 20:14"),
+            status == 5,
+            "{}",
+            ended.stderr
+        );
         let summary = fs::read_to_string(desk.path("run.json")).unwrap();
         assert!(summary.contains("138****66.csv"), "{summary}");
         // What was said in lines stays in lines.
-        assert_eq!(summary.contains("\\n  The API said: mobile 137****01 400001"), status == 5, "{summary}");
+        assert_eq!(
+            summary.contains("\\n  The API said: mobile 137****01 400001"),
+            status == 5,
+            "{summary}"
+        );
     }
 }
 
@@ -228,7 +281,11 @@ fn an_unknown_code_for_everybody_names_nobody() {
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-vvv", "--retry-max", "5ms"]));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("no rule for") && !ended.stderr.contains("512345"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no rule for") && !ended.stderr.contains("512345"),
+        "{}",
+        ended.stderr
+    );
 }
 
 /// Without a plus, or without its country code, nothing tells such a number but that it was asked: also in a row whose answer is
@@ -247,11 +304,15 @@ fn what_is_left_of_rows_quotes_no_number_however_it_is_spelt() {
     let (api, desk) = (Api::new(script), Desk::new());
     let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
     let (output, again) = (desk.path("out.csv"), desk.path("again.csv"));
-    for (input, output, more) in [(&input, &output, None), (&output, &again, Some("--retry-failed"))] {
+    for (input, output, more) in
+        [(&input, &output, None), (&output, &again, Some("--retry-failed"))]
+    {
         let papers = ["run.html", "run.json", "run.prom", "run.log"].map(|name| desk.path(name));
         let mut command = api.resolve(input, output);
         command.args(["-vvv", "--max-retries", "1"]).args(more);
-        for (flag, paper) in ["--report", "--summary", "--metrics", "--log-file"].iter().zip(&papers) {
+        for (flag, paper) in
+            ["--report", "--summary", "--metrics", "--log-file"].iter().zip(&papers)
+        {
             command.arg(flag).arg(paper);
         }
         let ended = run(&mut command);
@@ -298,7 +359,8 @@ fn a_secret_file_that_others_can_read_is_warned_about() {
     let told = |mode: u32, secret: &Path| {
         fs::set_permissions(secret, fs::Permissions::from_mode(mode)).unwrap();
         let mut command = api.resolve(&input, &desk.path("out.csv"));
-        let ended = run(command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret));
+        let ended =
+            run(command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         ended.stderr
     };

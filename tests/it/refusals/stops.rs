@@ -21,7 +21,8 @@ fn the_last_call_that_may_be_made_is_the_last() {
         });
         seen.told(6, &["--max-calls", "pending"]);
         assert_eq!((seen.ledger.calls().len(), seen.names.len()), (5, 2));
-        let expected: Vec<_> = [["found"; 5].as_slice(), &["pending"; 7], &["found", "invalid"]].concat();
+        let expected: Vec<_> =
+            [["found"; 5].as_slice(), &["pending"; 7], &["found", "invalid"]].concat();
         assert_eq!(seen.statuses(), expected);
     }
 }
@@ -30,7 +31,11 @@ fn the_last_call_that_may_be_made_is_the_last() {
 fn retries_count_as_calls_and_a_number_between_two_tries_is_pending() {
     // 94 is busy for ever, so the last call that may be made settles nothing.
     for (numbers, most, statuses) in [
-        (&["13800138000", "13800138094", "13800138001"][..], 3, &["found", "pending", "pending"][..]),
+        (
+            &["13800138000", "13800138094", "13800138001"][..],
+            3,
+            &["found", "pending", "pending"][..],
+        ),
         (&["13800138094"], 1, &["pending"]),
         (&["13800138000", "13800138095"], 3, &["found", "pending"]),
         (&["13800138000"], 0, &["pending"]),

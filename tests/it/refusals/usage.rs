@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use dingmap::sandbox::ledger::Ledger;
+use dingmap::sandbox::call_log::Ledger;
 
 use super::{attempt, is_discreet, people, told};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};
@@ -56,7 +56,8 @@ fn an_endpoint_that_would_give_the_token_away_is_refused() {
     ] {
         let mut command = dingmap();
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").arg("resolve").arg(&input);
-        let ended = run(command.arg("-o").arg(desk.path("out.csv")).args(["-vvv", "--endpoint", endpoint]));
+        let ended =
+            run(command.arg("-o").arg(desk.path("out.csv")).args(["-vvv", "--endpoint", endpoint]));
         told(&ended, 2, &["--endpoint"]);
         is_discreet(&ended, &Ledger::default(), people(3).as_bytes());
         assert_eq!(desk.names(), ["in.csv"]);

@@ -74,7 +74,17 @@ fn pages(desk: &Desk) -> Vec<PathBuf> {
         .map(|language| {
             let report = desk.path(format!("{language}.html"));
             let mut command = api.resolve(&input, &desk.path("out.csv"));
-            command.args(["--rate", "15", "-j", "1", "--max-retries", "1", "--no-state", "--lang", language]);
+            command.args([
+                "--rate",
+                "15",
+                "-j",
+                "1",
+                "--max-retries",
+                "1",
+                "--no-state",
+                "--lang",
+                language,
+            ]);
             let ended = run(command.arg("--report").arg(&report));
             assert_eq!(ended.status, Some(4), "{}", ended.stderr);
             report
@@ -105,7 +115,12 @@ fn a_page_can_be_read_at_every_width_in_light_and_dark() {
         for (width, scheme) in [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")] {
             browser.open(&page, width, scheme);
             let seen = browser.evaluate(&look);
-            assert_eq!(seen["found"], json!([]), "{} at {width}, {scheme}: {seen:#}", page.display());
+            assert_eq!(
+                seen["found"],
+                json!([]),
+                "{} at {width}, {scheme}: {seen:#}",
+                page.display()
+            );
             assert!(seen["texts"].as_u64().unwrap() > 150, "{seen}");
             let paper = seen["paper"].as_f64().unwrap();
             assert!(if scheme == "dark" { paper < 0.1 } else { paper > 0.9 }, "{scheme}: {paper}");
@@ -115,8 +130,8 @@ fn a_page_can_be_read_at_every_width_in_light_and_dark() {
         browser.emulate("print", "dark");
         let seen = browser.evaluate(&look);
         assert!(seen["paper"].as_f64().unwrap() > 0.9, "{seen:#}");
-        let pdf =
-            browser.call("Page.printToPDF", &json!({"preferCSSPageSize": true, "printBackground": true}));
+        let pdf = browser
+            .call("Page.printToPDF", &json!({"preferCSSPageSize": true, "printBackground": true}));
         let sheets = browser
             .evaluate(&format!("atob({}).match(/\\/Type\\s*\\/Page\\b/g).length", pdf["data"]))
             .as_u64();
@@ -129,14 +144,19 @@ fn what_the_browser_is_asked_finds_what_is_wrong() {
     let Some(mut browser) = Browser::start() else { return };
     let desk = Desk::new();
     let grey = "<body style='background:#fff'><p style='color:#777'>too pale</p><div style='width:400px'>too wide</div>";
-    let page = desk
-        .file("bad.html", format!("<!DOCTYPE html>{grey}<img src='x.png'><script>console.log(1)</script>"));
+    let page = desk.file(
+        "bad.html",
+        format!("<!DOCTYPE html>{grey}<img src='x.png'><script>console.log(1)</script>"),
+    );
     browser.open(&page, 360, "light");
     let seen = browser.evaluate(&LOOK.replace("LEAST", &CONTRAST.to_string()));
-    let found: Vec<_> = seen["found"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let found: Vec<_> =
+        seen["found"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(
-        found[0] == "scrolls sideways" && found[1].contains("too wide") && found[2].contains("4.48: P"),
+        found[0] == "scrolls sideways"
+            && found[1].contains("too wide")
+            && found[2].contains("4.48: P"),
         "{found:?}"
     );
     assert!(complaints(&browser, &page).len() >= 2, "{:?}", browser.events);

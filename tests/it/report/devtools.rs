@@ -29,7 +29,8 @@ impl Browser {
     /// Starts one; none where there is none and the environment says that this is meant.
     pub(crate) fn start() -> Option<Self> {
         if Command::new("chromium").arg("--version").output().is_err() {
-            let meant = std::env::var_os("DINGMAP_TEST_WITHOUT_CHROMIUM").is_some_and(|set| set == "1");
+            let meant =
+                std::env::var_os("DINGMAP_TEST_WITHOUT_CHROMIUM").is_some_and(|set| set == "1");
             assert!(
                 meant,
                 "there is no chromium on the PATH: `apt-get install chromium`, or leave these checks out with DINGMAP_TEST_WITHOUT_CHROMIUM=1"
@@ -39,13 +40,15 @@ impl Browser {
                 reason = "what a test leaves out must be seen, and its prints are not"
             )]
             let mut loud = std::io::stderr();
-            let _ = writeln!(loud, "NOT TESTED, for want of chromium: how reports look in a browser");
+            let _ =
+                writeln!(loud, "NOT TESTED, for want of chromium: how reports look in a browser");
             return None;
         }
         let profile = tempfile::tempdir().unwrap();
         // The pipe is expected at the descriptors 3 and 4, which a shell can give and the standard library cannot.
-        let script =
-            format!("exec chromium {FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null 2>&1");
+        let script = format!(
+            "exec chromium {FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"
+        );
         let mut process = Command::new("timeout")
             .args([PATIENCE, "sh", "-c", &script])
             .arg(profile.path())
@@ -56,12 +59,21 @@ impl Browser {
             .spawn()
             .unwrap();
         let (to, from) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
-        let mut browser =
-            Self { process, to, from, calls: 0, session: None, events: Vec::new(), _profile: profile };
+        let mut browser = Self {
+            process,
+            to,
+            from,
+            calls: 0,
+            session: None,
+            events: Vec::new(),
+            _profile: profile,
+        };
         let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let session =
-            browser.call("Target.attachToTarget", &attach)["sessionId"].as_str().unwrap().to_owned();
+        let session = browser.call("Target.attachToTarget", &attach)["sessionId"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         browser.session = Some(session);
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
@@ -81,7 +93,10 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", &size);
         self.emulate("screen", scheme);
         self.events.clear();
-        self.call("Page.navigate", &json!({"url": url::Url::from_file_path(path).unwrap().as_str()}));
+        self.call(
+            "Page.navigate",
+            &json!({"url": url::Url::from_file_path(path).unwrap().as_str()}),
+        );
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.read();
             self.events.push(event);
@@ -90,7 +105,8 @@ impl Browser {
 
     /// What an expression comes to in the page.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
-        let answer = self.call("Runtime.evaluate", &json!({"expression": expression, "returnByValue": true}));
+        let answer = self
+            .call("Runtime.evaluate", &json!({"expression": expression, "returnByValue": true}));
         assert_eq!(answer["exceptionDetails"], Value::Null, "{answer}");
         answer["result"]["value"].clone()
     }

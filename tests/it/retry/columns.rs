@@ -38,7 +38,11 @@ fn a_column_whose_cells_are_no_numbers_is_not_written_over() {
         let file = desk.file("out.csv", &text);
         let ended = run(&mut retry(&api, &file));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-        assert!(ended.stderr.contains("no column looks like mobile numbers; name"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("no column looks like mobile numbers; name"),
+            "{}",
+            ended.stderr
+        );
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
     assert_eq!(calls(&api), 0);
@@ -96,7 +100,8 @@ fn who_does_not_compare_again_is_told_so() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let words = "give --expect COLUMN to compare them too";
     let with = format!("mobile,on file,{USUAL},expected\n13800138000,u1,,,failed,-1,busy,\n");
-    for (flags, told, cell) in [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")] {
+    for (flags, told, cell) in [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")]
+    {
         let file = desk.file("out.csv", &with);
         let ended = run(retry(&api, &file).args(flags));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);

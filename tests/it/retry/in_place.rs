@@ -30,7 +30,11 @@ fn a_row_whose_turn_does_not_come_keeps_its_cells() {
         script.calls.insert(0, found("new"));
     });
     let mut command = retry(&api, &file);
-    command.args(["-j", "1", "--max-calls", "1", "--failed"]).arg(&failed).arg("--summary").arg(&summary);
+    command
+        .args(["-j", "1", "--max-calls", "1", "--failed"])
+        .arg(&failed)
+        .arg("--summary")
+        .arg(&summary);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     // Both rows of the number that was asked have its answer; the third one says what it said before.
@@ -39,14 +43,24 @@ fn a_row_whose_turn_does_not_come_keeps_its_cells() {
         RESOLVED.replace(",,,failed,-1,系统繁忙", ",new,,found,0,ok")
     );
     let rows = &account(&summary)["rows"];
-    assert_eq!((&rows["found"], &rows["failed"], &rows["pending"]), (&json!(3), &json!(1), &json!(0)));
+    assert_eq!(
+        (&rows["found"], &rows["failed"], &rows["pending"]),
+        (&json!(3), &json!(1), &json!(0))
+    );
     assert_eq!((&rows["in"], &rows["out"]), (&json!(6), &json!(6)));
     let failed = fs::read_to_string(&failed).unwrap();
-    assert_eq!(failed.lines().skip(1).collect::<Vec<_>>(), ["5,13800138099,\"\",,,failed,34567,未知错误"]);
+    assert_eq!(
+        failed.lines().skip(1).collect::<Vec<_>>(),
+        ["5,13800138099,\"\",,,failed,34567,未知错误"]
+    );
     assert!(ended.stderr.contains("1 row to try again written to "), "{}", ended.stderr);
     // It was not asked, so that nothing is advised for it but to go on.
     let told = "what was answered stands in the file; the same command asks the rows that are left";
-    assert!(ended.stderr.contains(told) && !ended.stderr.contains("failed; to ask"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(told) && !ended.stderr.contains("failed; to ask"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -57,8 +71,11 @@ fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
     // As a run that nobody answered in time would leave them.
     let head = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let numbers = fs::read_to_string(input).unwrap();
-    let rows =
-        numbers.lines().skip(1).zip(0..).map(|(number, at)| format!("{number},,,failed,-1,busy {at}\n"));
+    let rows = numbers
+        .lines()
+        .skip(1)
+        .zip(0..)
+        .map(|(number, at)| format!("{number},,,failed,-1,busy {at}\n"));
     let before = head.to_owned() + &rows.collect::<String>();
     fs::write(&file, &before).unwrap();
     let mut command = retry(&api, &file);
@@ -70,15 +87,15 @@ fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
     let after = fs::read_to_string(&file).unwrap();
     let asked = after.lines().filter(|line| line.contains(",found,")).count();
     assert!((1..30).contains(&asked), "{after}");
-    let changed = after.lines().zip(before.lines()).filter(|(after, before)| after != before).count();
+    let changed =
+        after.lines().zip(before.lines()).filter(|(after, before)| after != before).count();
     assert_eq!((changed, after.lines().count()), (asked, 31));
 }
 
 #[test]
 fn a_pipe_is_not_rewritten() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let words =
-        "is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output";
+    let words = "is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output";
     let fifo = desk.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // Nobody writes to it: it is refused without being read.
@@ -127,7 +144,11 @@ fn what_somebody_wrote_meanwhile_is_not_lost() {
     fs::write(&file, &edited).unwrap();
     let ended = process.end();
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("somebody else wrote to the file during the run"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("somebody else wrote to the file during the run"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("what was answered is kept"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert_eq!(account(&summary)["written"], json!(false));
@@ -165,7 +186,11 @@ fn where_nothing_is_left_to_ask_as_much_is_told_as_ever() {
     let told = |more: &[&str]| {
         let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
         let mut command = retry(&api, &file);
-        command.args(["--expect", "on file", "--summary"]).arg(&summary).arg("--report").arg(&report);
+        command
+            .args(["--expect", "on file", "--summary"])
+            .arg(&summary)
+            .arg("--report")
+            .arg(&report);
         let ended = run(command.args(more));
         (ended, account(&summary), fs::read_to_string(report).unwrap())
     };

@@ -15,7 +15,9 @@ fn quoted_table(delimiter: char, end: &'static str, bom: bool) -> Table {
     };
     let mut table = Table { bom, delimiter, end, header: Some(header), ..Table::default() };
     let d = delimiter;
-    for (n, number) in ["13800138000", "13800138097", "13800138090", "13800138292"].into_iter().enumerate() {
+    for (n, number) in
+        ["13800138000", "13800138097", "13800138090", "13800138292"].into_iter().enumerate()
+    {
         table.row(&format!("{n}{d}\"Wang{d} Li\"{d}{number}{d}"), answer(number, true));
         table.row(
             &format!("{n}{d}\"two{end}lines, a \"\"word\"\"\"{d}\"{number}\"{d} sp ace "),
@@ -48,12 +50,16 @@ fn every_row_comes_out_as_it_stood_in_any_dialect() {
 
 #[test]
 fn a_table_without_a_header_gets_none() {
-    for (flags, first) in [(&["-n"][..], "13800138000"), (&[], "13800138000"), (&["-n"], "no number")] {
+    for (flags, first) in
+        [(&["-n"][..], "13800138000"), (&[], "13800138000"), (&["-n"], "no number")]
+    {
         let mut table = Table { header: None, ..Table::default() };
         let cells = if first == "13800138000" {
             answer(first, true)
         } else {
-            invalid("not a phone number: it has characters other than digits and + - ( ) . and spaces")
+            invalid(
+                "not a phone number: it has characters other than digits and + - ( ) . and spaces",
+            )
         };
         table.row(&format!("A,{first}"), cells);
         table.row("B,13800138090", answer("13800138090", true));
@@ -131,8 +137,7 @@ fn an_output_can_be_an_input_again() {
 #[test]
 fn odd_cells_keep_their_bytes() {
     // A quote inside an unquoted cell, spaces around cells, a NUL, a mark in the middle, and emoji.
-    let text =
-        "note,phone\n5\" nail,13800138000\n  a  , 13800138001 \n\0\u{feff},13800138002\n👩‍💼,13800138003\n";
+    let text = "note,phone\n5\" nail,13800138000\n  a  , 13800138001 \n\0\u{feff},13800138002\n👩‍💼,13800138003\n";
     let (ended, output, _) = resolve(text, |_| ());
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     for (n, (line, before)) in output.lines().zip(text.lines()).enumerate().skip(1) {

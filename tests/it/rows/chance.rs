@@ -68,7 +68,10 @@ fn run_of(seed: u64) {
     let refused = [
         ("", "the cell is empty"),
         ("1.39E+10", "1.39E+10: Excel rounded this number; restore it from the source"),
-        ("unknown", "not a phone number: it has characters other than digits and + - ( ) . and spaces"),
+        (
+            "unknown",
+            "not a phone number: it has characters other than digits and + - ( ) . and spaces",
+        ),
         (
             "1380013800",
             "too short: 10 digits; a mainland mobile number has 11, others need their country code",
@@ -94,7 +97,8 @@ fn run_of(seed: u64) {
             fails |= matches!(Rule::of(number), Rule::Busy | Rule::Unknown);
             (spelling(number, &mut chance), answer(number, true))
         };
-        let note = if chance.u8(..5) == 0 { format!("\"a\"\"{}b\"", table.end) } else { row.to_string() };
+        let note =
+            if chance.u8(..5) == 0 { format!("\"a\"\"{}b\"", table.end) } else { row.to_string() };
         let line = format!("{note}{}{cell}", table.delimiter);
         table.row(&line, cells);
     }

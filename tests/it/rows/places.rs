@@ -36,7 +36,12 @@ fn the_column_is_asked_for_by_name_or_position() {
     let (ended, _, ledger) = resolve("A,B\n13900139000,13800138000\n", |command| {
         command.args(["--column", "b"]);
     });
-    assert_eq!((ended.status, asked(&ledger)), (Some(0), vec!["13800138000".to_owned()]), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, asked(&ledger)),
+        (Some(0), vec!["13800138000".to_owned()]),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -60,7 +65,8 @@ fn rows_go_through_standard_input_and_output() {
         );
     }
     assert_eq!(desk.names(), ["in.csv"]);
-    let ended = run(api.resolve("-".as_ref(), &desk.path("out.csv")).stdin(File::open(&input).unwrap()));
+    let ended =
+        run(api.resolve("-".as_ref(), &desk.path("out.csv")).stdin(File::open(&input).unwrap()));
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
     assert_eq!(read(&desk.path("out.csv")), OUTPUT);
     assert_eq!(api.ledger().token_calls().len(), 1, "a token that was given is not fetched");
@@ -75,7 +81,8 @@ fn rows_stream_to_standard_output_while_the_input_is_still_open() {
     let mut input = child.stdin.take().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let (sender, lines) = sync_channel(8);
-    let reader = std::thread::spawn(move || output.lines().try_for_each(|line| sender.send(line.unwrap())));
+    let reader =
+        std::thread::spawn(move || output.lines().try_for_each(|line| sender.send(line.unwrap())));
     let next = || lines.recv_timeout(Duration::from_secs(30)).expect("a row is kept back");
     input.write_all(b"phone\n13800138000\n").unwrap();
     assert_eq!(next(), "phone,userid,exclusive_userids,status,errcode,errmsg");
@@ -147,7 +154,10 @@ fn an_output_stays_when_the_run_that_would_replace_it_fails() {
     let output = desk.file("out.csv", "old");
     let ended = run(&mut api.resolve(&desk.file("in.csv", INPUT), &output));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
-    assert_eq!((read(&output).as_str(), desk.names()), ("old", vec!["in.csv".into(), "out.csv".into()]));
+    assert_eq!(
+        (read(&output).as_str(), desk.names()),
+        ("old", vec!["in.csv".into(), "out.csv".into()])
+    );
 }
 
 #[test]
@@ -182,12 +192,10 @@ fn a_variable_serves_as_the_flag_does() {
     assert_eq!(asked(&ledger), ["+86-13900139096", "+86-13900139000"]);
     assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
     // Flag beats variable; the region matters for the first column alone.
-    let ended = run(command.args(["-c", "1", "--region", "HK", "-o"]).arg(desk.path("by flag.csv")).args([
-        "--fail-on",
-        "not-found",
-        "--exclusive-accounts",
-        "true",
-    ]));
+    let ended = run(command
+        .args(["-c", "1", "--region", "HK", "-o"])
+        .arg(desk.path("by flag.csv"))
+        .args(["--fail-on", "not-found", "--exclusive-accounts", "true"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(asked(&api.ledger())[2..], ["+852-51234567", "+852-51234568"]);
     assert_eq!(api.ledger().calls()[3].exclusive, Some(true));

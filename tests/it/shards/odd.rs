@@ -11,8 +11,20 @@ use super::merge;
 use crate::harness::{Api, Desk, run, unlimited};
 
 /// Cells as they are written, many of which begin like another one.
-const CELLS: [&str; 12] =
-    ["", "a", "ab", "\"a\"", "\"a\"\"b\"", "\"a\nb\"", "\"a;\"", "x\"y", " ", "张", "张三", "found"];
+const CELLS: [&str; 12] = [
+    "",
+    "a",
+    "ab",
+    "\"a\"",
+    "\"a\"\"b\"",
+    "\"a\nb\"",
+    "\"a;\"",
+    "x\"y",
+    " ",
+    "张",
+    "张三",
+    "found",
+];
 /// Numbers, and what is none.
 const NUMBERS: [&str; 14] = [
     "13900000001",
@@ -110,7 +122,8 @@ prop_compose! {
 #[test]
 fn shards_of_any_table_become_what_one_run_writes() {
     let api = Api::new(unlimited());
-    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(odd in odd())| {
         let desk = Desk::new();
         let (input, whole, merged) = (desk.file("a.csv", odd.bytes()), desk.path("whole.csv"), desk.path("merged.csv"));

@@ -12,7 +12,12 @@ const PASSWORD: &str = "open-sesame-42";
 #[track_caller]
 fn leads_there(ground: &Ground, url: &str, flags: &[&str]) {
     let ended = run(ground.run_over(url, "run", &table(0, 5)).args(flags));
-    assert_eq!((ended.status, ground.rows("run", "found")), (Some(0), 5), "{url}: {}", ended.stderr);
+    assert_eq!(
+        (ended.status, ground.rows("run", "found")),
+        (Some(0), 5),
+        "{url}: {}",
+        ended.stderr
+    );
     assert_ne!(ground.redis.call(&["DBSIZE"]), Reply::Number(0), "{url}");
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }
@@ -22,8 +27,10 @@ fn a_socket_and_another_database_serve() {
     let Some(ground) = Ground::new(unlimited()) else { return };
     leads_there(&ground, &format!("unix://{}", ground.redis.socket().display()), &[]);
     ground.redis.call(&["FLUSHALL"]);
-    let others =
-        [format!("{}/3", ground.redis.url()), format!("unix://{}?db=5", ground.redis.socket().display())];
+    let others = [
+        format!("{}/3", ground.redis.url()),
+        format!("unix://{}?db=5", ground.redis.socket().display()),
+    ];
     for url in others {
         let ended = run(&mut ground.run_over(&url, "run", &table(0, 5)));
         assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
@@ -61,13 +68,21 @@ fn an_encrypted_server_is_trusted_by_its_authority_alone() {
     let Some(redis) = Redis::encrypted(&authority) else { return };
     let ground = Ground::over(redis, unlimited());
     let url = format!("rediss://localhost:{}", ground.redis.port);
-    for (name, authority, status) in [("right", authority, Some(0)), ("wrong", Authority::new(), Some(2))] {
+    for (name, authority, status) in
+        [("right", authority, Some(0)), ("wrong", Authority::new(), Some(2))]
+    {
         let file = ground.desk.file(name, authority.pem());
         let mut command = ground.run_over(&url, "run", &table(0, 5));
-        let ended = run(command.args(["--patience", "1s", "--shared-ca-file", file.to_str().unwrap()]));
+        let ended =
+            run(command.args(["--patience", "1s", "--shared-ca-file", file.to_str().unwrap()]));
         println!("{}", ended.stderr);
         assert_eq!(ended.status, status, "{name}: {}", ended.stderr);
-        assert_eq!(ended.stderr.contains("certificate is not trusted"), name == "wrong", "{}", ended.stderr);
+        assert_eq!(
+            ended.stderr.contains("certificate is not trusted"),
+            name == "wrong",
+            "{}",
+            ended.stderr
+        );
         let calls = ground.api.ledger().calls().len();
         assert_eq!(calls, 5, "{name}");
     }
@@ -110,9 +125,16 @@ fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
 fn a_sandbox_of_ones_own_is_nothing_to_share() {
     let desk = Desk::new();
     let input = desk.file("staff.csv", table(0, 5));
-    let ended =
-        run(dingmap().arg("resolve").arg(&input).args(["--sandbox", "--shared", "redis://127.0.0.1:1"]));
+    let ended = run(dingmap().arg("resolve").arg(&input).args([
+        "--sandbox",
+        "--shared",
+        "redis://127.0.0.1:1",
+    ]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--sandbox") && ended.stderr.contains("--shared"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("--sandbox") && ended.stderr.contains("--shared"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(desk.names(), ["staff.csv"]);
 }

@@ -21,7 +21,8 @@ fn two_runs_over_the_same_numbers_make_one_call_for_each() {
     }
     let calls = ground.api.ledger().calls().len();
     println!("{calls} calls for 60 numbers");
-    let outputs = ["one", "other"].map(|name| std::fs::read_to_string(ground.output(name)).unwrap());
+    let outputs =
+        ["one", "other"].map(|name| std::fs::read_to_string(ground.output(name)).unwrap());
     assert_eq!((ground.rows("one", "found"), ground.rows("one", "not_found")), (56, 4));
     assert_eq!(outputs[0], outputs[1]);
     assert_eq!((calls, ground.api.ledger().distinct()), (60, 60));
@@ -59,7 +60,10 @@ fn a_later_run_takes_answers_by_the_rules_of_max_age_and_of_nobody_else() {
     // Another app may see other people, and whoever has another secret cannot read what was kept under this one.
     ground.api.change(|script| script.app_secret = "another-secret".to_owned());
     let mut renewed = ground.run("renewed", &table(0, 10));
-    assert_eq!(calls_by(&ground, renewed.args(reuse).env("DINGTALK_APP_SECRET", "another-secret")), 10);
+    assert_eq!(
+        calls_by(&ground, renewed.args(reuse).env("DINGTALK_APP_SECRET", "another-secret")),
+        10
+    );
     ground.api.change(|script| script.app_key = "another-key".to_owned());
     let mut another = ground.run("another", &table(0, 10));
     another.env("DINGTALK_APP_KEY", "another-key").env("DINGTALK_APP_SECRET", "another-secret");

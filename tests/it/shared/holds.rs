@@ -18,11 +18,15 @@ const NEWS: Duration = SECOND;
 #[track_caller]
 fn one_holds_both(answer: fn() -> (Answer, Instant)) {
     let Some(ground) = Ground::new(unlimited()) else { return };
-    let mut runs = [0, 1].map(|run| Process::start(&mut ground.run(&format!("run{run}"), &table(run, ROWS))));
+    let mut runs =
+        [0, 1].map(|run| Process::start(&mut ground.run(&format!("run{run}"), &table(run, ROWS))));
     ground.wait_for_calls(10);
     let (answer, rest) = answer();
-    ground.api.change(|script| (0..ROWS).for_each(|at| script.turn(number(0, at), [answer.clone()])));
-    let refused = || ground.api.ledger().calls().iter().find(|call| call.answered != "0").map(|call| call.at);
+    ground
+        .api
+        .change(|script| (0..ROWS).for_each(|at| script.turn(number(0, at), [answer.clone()])));
+    let refused =
+        || ground.api.ledger().calls().iter().find(|call| call.answered != "0").map(|call| call.at);
     let refused = until("the throttle", refused);
     ground.api.change(|script| script.turns.clear());
     for run in &mut runs {
@@ -32,7 +36,11 @@ fn one_holds_both(answer: fn() -> (Answer, Instant)) {
     let ledger = ground.api.ledger();
     let early = calls_between(ledger.calls().iter(), refused + NEWS, rest).count();
     let next = ledger.calls().iter().map(|call| call.at).find(|at| *at > refused + NEWS).unwrap();
-    println!("{early} calls in the rest of {:?}; the next after {:?}", rest - refused, next - refused);
+    println!(
+        "{early} calls in the rest of {:?}; the next after {:?}",
+        rest - refused,
+        next - refused
+    );
     assert!(refused + NEWS * 2 < rest, "a rest that is too short to be measured");
     assert_eq!(early, 0, "calls in the rest");
     for run in [0, 1] {

@@ -46,6 +46,9 @@ impl Lateness {
 
     /// Whether the machine stood still since then.
     pub(super) fn stood_still(&self, since: Instant) -> bool {
-        self.still.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|moment| moment > since)
+        self.still
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|moment| moment > since)
     }
 }

@@ -58,7 +58,10 @@ impl Pair {
             assert_eq!(self.ground.rows(&format!("run{number}"), "found"), ROWS as usize);
         }
         let ledger = self.ground.api.ledger();
-        assert_eq!((ledger.calls().len(), ledger.distinct()), (2 * ROWS as usize, 2 * ROWS as usize));
+        assert_eq!(
+            (ledger.calls().len(), ledger.distinct()),
+            (2 * ROWS as usize, 2 * ROWS as usize)
+        );
         self.ground.never_over_the_rate();
     }
 }
@@ -146,7 +149,8 @@ fn a_server_far_away_serves_and_one_too_far_away_is_waited_for() {
     let slow = Instant::now();
     farther.wait_for(HELD);
     sleep_until(slow + 4 * SECOND);
-    let made = calls_between(calls_of(&ground.api.ledger(), 1), slow + SILENCE, Instant::now()).count();
+    let made =
+        calls_between(calls_of(&ground.api.ledger(), 1), slow + SILENCE, Instant::now()).count();
     assert_eq!(made, 0, "calls by words that are old");
     cable.lengthen(Duration::ZERO);
     let ended = farther.end();
@@ -162,20 +166,31 @@ fn a_server_far_away_serves_one_call_at_a_time_and_any_rate() {
     for (name, flags) in [("single", ["--workers", "1"]), ("unlimited", ["--rate", "unlimited"])] {
         let mut command = ground.run_over(&cable.url(), name, &table(0, 20));
         let ended = run(command.args(flags));
-        assert_eq!((ended.status, ground.rows(name, "found")), (Some(0), 20), "{name}: {}", ended.stderr);
+        assert_eq!(
+            (ended.status, ground.rows(name, "found")),
+            (Some(0), 20),
+            "{name}: {}",
+            ended.stderr
+        );
     }
 }
 
 #[test]
 fn what_was_claimed_is_claimed_anew_where_a_server_forgot_it() {
     let Some(mut ground) = Ground::new(unlimited()) else { return };
-    let mut runs = ["one", "other"].map(|name| Process::start(&mut ground.run(name, &table(0, ROWS))));
+    let mut runs =
+        ["one", "other"].map(|name| Process::start(&mut ground.run(name, &table(0, ROWS))));
     ground.wait_for_calls_of(0, 15);
     ground.redis.kill();
     ground.redis.start_anew();
     for (run, name) in runs.iter_mut().zip(["one", "other"]) {
         let ended = run.end();
-        assert_eq!((ended.status, ground.rows(name, "found")), (Some(0), ROWS as usize), "{}", ended.stderr);
+        assert_eq!(
+            (ended.status, ground.rows(name, "found")),
+            (Some(0), ROWS as usize),
+            "{}",
+            ended.stderr
+        );
     }
     let ledger = ground.api.ledger();
     let twice = ledger.calls().len() - ledger.distinct();

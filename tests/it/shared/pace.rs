@@ -14,7 +14,9 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
     let _turn = alone();
     let Some(ground) = Ground::new(unlimited()) else { return };
     // More than any of them can ask for.
-    let start = |number: u32| Process::start(&mut ground.run(&format!("run{number}"), &table(number, 1000)));
+    let start = |number: u32| {
+        Process::start(&mut ground.run(&format!("run{number}"), &table(number, 1000)))
+    };
     let mut runs: Vec<_> = (0..RUNS).map(start).collect();
     (0..RUNS).for_each(|run| ground.wait_for_calls_of(run, 1));
     // Of a minute in which the machine stood still a part was nobody's: another one is measured, and the third counts.
@@ -40,12 +42,18 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
     let made = calls_between(ledger.calls().iter(), begin, end).count();
     let shares: Vec<_> =
         (0..RUNS).map(|run| calls_between(calls_of(&ledger, run), begin, end).count()).collect();
-    println!("{made} of {most} calls in a minute: {shares:?}; {} token calls", ledger.token_calls().len());
+    println!(
+        "{made} of {most} calls in a minute: {shares:?}; {} token calls",
+        ledger.token_calls().len()
+    );
     ground.never_over_the_rate();
     // What one of them misses on a busy machine is another's, so that the machine is no excuse here.
     assert!(made * 100 >= most * 97, "{made} of {most}");
     let share = most / RUNS as usize;
-    assert!(shares.iter().all(|made| made.abs_diff(share) * 5 <= share), "{shares:?}, {share} each");
+    assert!(
+        shares.iter().all(|made| made.abs_diff(share) * 5 <= share),
+        "{shares:?}, {share} each"
+    );
     assert_eq!(ledger.token_calls().len(), 1);
     assert_eq!(ledger.distinct(), ledger.calls().len(), "nothing was asked twice");
 }
@@ -69,7 +77,8 @@ fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
     let Some(ground) = Ground::new(unlimited()) else { return };
     let mut fast = Process::start(&mut ground.run("fast", &table(0, 2000)));
     ground.wait_for_calls_of(0, 20);
-    let mut slow = Process::start(ground.run("slow", &table(1, 20)).args(["--rate", &LOWER.to_string()]));
+    let mut slow =
+        Process::start(ground.run("slow", &table(1, 20)).args(["--rate", &LOWER.to_string()]));
     let ended = slow.end();
     assert_eq!((ended.status, ground.rows("slow", "found")), (Some(0), 20), "{}", ended.stderr);
     let gone = Instant::now();
@@ -77,16 +86,22 @@ fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
     until("the full rate", || {
         let ledger = ground.api.ledger();
         let last = ledger.calls().last()?.at;
-        let recent = ledger.calls().iter().filter(|call| call.at > gone && call.at + SECOND > last).count();
+        let recent =
+            ledger.calls().iter().filter(|call| call.at > gone && call.at + SECOND > last).count();
         (recent * 100 >= RATE as usize * 90).then_some(())
     });
     fast.signal("INT");
     fast.end();
     let ledger = ground.api.ledger();
     let slow: Vec<_> = calls_of(&ledger, 1).map(|call| call.at).collect();
-    let together: Vec<_> = calls_between(ledger.calls().iter(), slow[0], slow[slow.len() - 1]).collect();
+    let together: Vec<_> =
+        calls_between(ledger.calls().iter(), slow[0], slow[slow.len() - 1]).collect();
     let fast_meanwhile = together.iter().filter(|call| call.number.starts_with("130")).count();
-    println!("{} calls together, {fast_meanwhile} of the other's; {}", together.len(), fast.stderr());
+    println!(
+        "{} calls together, {fast_meanwhile} of the other's; {}",
+        together.len(),
+        fast.stderr()
+    );
     assert!(fast_meanwhile >= LOWER, "{fast_meanwhile} calls of the one that asked for more");
     let crowded = together.windows(LOWER + 1).any(|calls| calls[LOWER].at - calls[0].at < SECOND);
     assert!(!crowded, "more than {LOWER} calls in a second");

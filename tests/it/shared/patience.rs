@@ -12,7 +12,9 @@ const ROWS: u32 = 80;
 fn patience_ends_a_run_that_goes_on_by_the_same_command_with_a_server_or_without() {
     let Some(mut ground) = Ground::new(unlimited()) else { return };
     let start = |number: u32| {
-        Process::start(ground.run(&format!("run{number}"), &table(number, ROWS)).args(["--patience", "3s"]))
+        Process::start(
+            ground.run(&format!("run{number}"), &table(number, ROWS)).args(["--patience", "3s"]),
+        )
     };
     let runs = [start(0), start(1)];
     ground.wait_for_calls(20);
@@ -26,10 +28,20 @@ fn patience_ends_a_run_that_goes_on_by_the_same_command_with_a_server_or_without
         assert!(found >= 20 && pending > 0, "{found} found, {pending} pending");
     }
     let ended = run(&mut ground.run_by_itself("run0", &table(0, ROWS)));
-    assert_eq!((ended.status, ground.rows("run0", "found")), (Some(0), ROWS as usize), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, ground.rows("run0", "found")),
+        (Some(0), ROWS as usize),
+        "{}",
+        ended.stderr
+    );
     ground.redis.start_anew();
     let ended = run(&mut ground.run("run1", &table(1, ROWS)));
-    assert_eq!((ended.status, ground.rows("run1", "found")), (Some(0), ROWS as usize), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, ground.rows("run1", "found")),
+        (Some(0), ROWS as usize),
+        "{}",
+        ended.stderr
+    );
     let ledger = ground.api.ledger();
     assert_eq!((ledger.calls().len(), ledger.distinct()), (2 * ROWS as usize, 2 * ROWS as usize));
 }
@@ -52,7 +64,9 @@ fn a_server_that_was_never_there_ends_a_run_or_is_done_without() {
 fn runs_that_may_do_without_the_server_share_the_rate_by_their_number() {
     let Some(mut ground) = Ground::new(unlimited()) else { return };
     let start = |number: u32| {
-        Process::start(ground.run(&format!("run{number}"), &table(number, ROWS)).arg("--shared-optional"))
+        Process::start(
+            ground.run(&format!("run{number}"), &table(number, ROWS)).arg("--shared-optional"),
+        )
     };
     let mut runs = [start(0), start(1)];
     // By now each has heard of the other.
@@ -72,7 +86,8 @@ fn runs_that_may_do_without_the_server_share_the_rate_by_their_number() {
         let by_itself: Vec<_> = calls_of(&ledger, number).filter(|call| call.at > after).collect();
         let half = RATE as usize / 2;
         assert!(by_itself.len() > half, "nothing was left to measure");
-        let crowded = by_itself.windows(half + 1).any(|calls| calls[half].at - calls[0].at < SECOND);
+        let crowded =
+            by_itself.windows(half + 1).any(|calls| calls[half].at - calls[0].at < SECOND);
         assert!(!crowded, "more than {half} calls in a second");
     }
     ground.never_over_the_rate();

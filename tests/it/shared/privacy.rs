@@ -32,9 +32,11 @@ fn forms(number: &str) -> Vec<Vec<u8>> {
 
 /// What stands in the entries though it must not.
 fn told(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
-    let texts: HashSet<_> = entries.iter().flat_map(|entry| entry.texts.iter().chain([&entry.key])).collect();
-    let stands =
-        |secret: &&Vec<u8>| texts.iter().any(|text| text.windows(secret.len()).any(|part| part == *secret));
+    let texts: HashSet<_> =
+        entries.iter().flat_map(|entry| entry.texts.iter().chain([&entry.key])).collect();
+    let stands = |secret: &&Vec<u8>| {
+        texts.iter().any(|text| text.windows(secret.len()).any(|part| part == *secret))
+    };
     secrets.iter().filter(stands).map(|secret| secret.escape_ascii().to_string()).collect()
 }
 
@@ -43,8 +45,8 @@ fn nothing_at_the_server_tells_a_number_an_id_or_a_secret_and_nothing_is_for_eve
     let Some(ground) = Ground::new(unlimited()) else { return };
     let people: Vec<_> = (50..=99).map(|ending| format!("137418293{ending}")).collect();
     let table = "mobile\n".to_owned() + &people.join("\n") + "\n";
-    let mut runs =
-        ["one", "other"].map(|name| Process::start(ground.run(name, &table).args(["--max-retries", "3"])));
+    let mut runs = ["one", "other"]
+        .map(|name| Process::start(ground.run(name, &table).args(["--max-retries", "3"])));
     let mut entries = Vec::new();
     // While they are under way there are claims, and runs that live.
     for calls in [1, 10, 20, 30] {
@@ -64,7 +66,8 @@ fn nothing_at_the_server_tells_a_number_an_id_or_a_secret_and_nothing_is_for_eve
     let ledger = ground.api.ledger();
     let mut secrets: Vec<Vec<u8>> = people.iter().flat_map(|number| forms(number)).collect();
     secrets.extend(people.iter().map(|number| userid_of(number).into_bytes()));
-    secrets.extend(people.iter().flat_map(|number| exclusive_ids_of(number)).map(String::into_bytes));
+    secrets
+        .extend(people.iter().flat_map(|number| exclusive_ids_of(number)).map(String::into_bytes));
     secrets.extend(ledger.calls().iter().map(|call| call.token.as_bytes().to_vec()));
     secrets.push(b"sandbox-secret".to_vec());
     assert_eq!(told(&entries, &secrets), Vec::<String>::new());

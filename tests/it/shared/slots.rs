@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dingmap::domain::verdict::Limit;
-use dingmap::shared::link::Link;
-use dingmap::shared::talk::{How, Reply, Request, Talk, Told};
+use dingmap::quota::connection::Link;
+use dingmap::quota::protocol::{How, Reply, Request, Talk, Told};
 use redis::Client;
 use tokio::runtime::{Builder, Runtime};
 
@@ -69,10 +69,15 @@ fn promised(party: &Party, rate: f64, count: usize, random: &mut fastrand::Rng) 
 }
 
 #[test]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates up to a thousand")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates up to a thousand"
+)]
 fn whatever_the_rate_and_whoever_asks_no_second_is_promised_to_more_calls() {
-    for (seed, rate) in
-        [0.3, 0.7, 1.0, 1.5, 2.5, 19.7, 20.0, 59.9, 60.0, 60.5, 61.0, 250.0, 1000.0].into_iter().enumerate()
+    for (seed, rate) in [0.3, 0.7, 1.0, 1.5, 2.5, 19.7, 20.0, 59.9, 60.0, 60.5, 61.0, 250.0, 1000.0]
+        .into_iter()
+        .enumerate()
     {
         let Some(party) = Party::of(3) else { return };
         let slots = promised(&party, rate, 400, &mut fastrand::Rng::with_seed(seed as u64));
@@ -163,7 +168,9 @@ fn a_rest_holds_all_until_its_end_and_the_rate_goes_down_once() {
     };
     let reply = party.say(0, &rest(60, true));
     let Some((left, cause)) = reply.rest else { panic!("{reply:?}") };
-    assert!(left <= Duration::from_mins(1) && left > Duration::from_secs(59) && cause == Limit::App);
+    assert!(
+        left <= Duration::from_mins(1) && left > Duration::from_secs(59) && cause == Limit::App
+    );
     assert_eq!((reply.slots.len(), reply.share), (0, 0.8));
     // Others meet the same limit at the same moment, and one a shorter rest.
     assert_eq!(Some(party.say(1, &rest(60, true)).share), Some(0.8));
@@ -181,7 +188,11 @@ fn a_number_is_asked_by_one_run_and_known_to_all() {
     party.ask(1, 20.0, 0);
     assert_eq!(party.say(0, &look(false)).told, [Told::Nothing]);
     let claimed = party.say(0, &Request { due: (0, 1), ..look(true) });
-    assert_eq!((claimed.told, claimed.slots.len()), (vec![Told::Claimed], 1), "a slot for it comes along");
+    assert_eq!(
+        (claimed.told, claimed.slots.len()),
+        (vec![Told::Claimed], 1),
+        "a slot for it comes along"
+    );
     let other = party.say(1, &Request { due: (0, 1), ..look(true) });
     assert_eq!((other.told, other.slots.len()), (vec![Told::Elsewhere], 0));
     assert_eq!(party.say(0, &look(true)).told, [Told::Claimed], "its own");

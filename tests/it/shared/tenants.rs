@@ -29,7 +29,8 @@ fn told(ground: &Ground, words: &[&str]) -> String {
 
 /// How many keys of a kind there are, by another way.
 fn kept(ground: &Ground, kind: &str) -> usize {
-    let keys = ground.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
+    let keys =
+        ground.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
     keys.filter(|key| key.starts_with("dingmap:1:") && key.contains(kind)).count()
 }
 
@@ -130,7 +131,10 @@ fn one_app_is_forgotten_and_nothing_of_anybody_else() {
     assert_eq!((kept(&ground, ":a:"), kept(&ground, ":token")), (0, 0));
     let text = told(&ground, &["info"]);
     println!("{text}");
-    has(&text, &["1 key there is of another version of dingmap, which alone can tell and forget it"]);
+    has(
+        &text,
+        &["1 key there is of another version of dingmap, which alone can tell and forget it"],
+    );
     for key in strange {
         assert!(ground.redis.entries().iter().any(|entry| entry.key == key.as_bytes()), "{key}");
     }
@@ -140,7 +144,8 @@ fn one_app_is_forgotten_and_nothing_of_anybody_else() {
 fn forgetting_while_runs_are_busy_costs_no_call_too_many() {
     const ROWS: u32 = 80;
     let Some(ground) = Ground::new(unlimited()) else { return };
-    let mut runs = [0, 1].map(|run| Process::start(&mut ground.run(&format!("run{run}"), &table(run, ROWS))));
+    let mut runs =
+        [0, 1].map(|run| Process::start(&mut ground.run(&format!("run{run}"), &table(run, ROWS))));
     for calls in [10, 30, 50] {
         ground.wait_for_calls(calls);
         told(&ground, &["forget", "--all"]);
@@ -160,7 +165,10 @@ fn the_file_is_meant_unless_a_server_is_typed() {
     let (url, file) = (ground.redis.url(), ground.desk.path("run.redb"));
     let settings = ground.desk.file("c.toml", format!("shared = '{url}'\n"));
     let set = |command: &mut Command| {
-        run(command.env("DINGMAP_SHARED", &url).env("DINGMAP_STATE", &file).env("DINGMAP_WAIT", "1"))
+        run(command
+            .env("DINGMAP_SHARED", &url)
+            .env("DINGMAP_STATE", &file)
+            .env("DINGMAP_WAIT", "1"))
     };
     let by_variable = set(dingmap().args(["state", "info"]));
     let by_file = set(dingmap().args(["state", "info", "--config"]).arg(settings));
@@ -171,7 +179,10 @@ fn the_file_is_meant_unless_a_server_is_typed() {
     ended_well(&ended);
     assert_eq!(kept(&ground, ":a:"), 5, "{}", ended.stderr);
     let ended = set(&mut state(&url, &["info"]));
-    assert!(ended.stdout.contains("answers: 5;") && !ended.stdout.contains("run.redb"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("answers: 5;") && !ended.stdout.contains("run.redb"),
+        "{ended:?}"
+    );
 }
 
 #[test]

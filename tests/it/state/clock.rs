@@ -69,7 +69,8 @@ fn a_run_goes_on_over_a_clock_that_jumps_back_and_its_answers_do_not_grow_young(
     // The answers seem to be of an hour from now, and count as an hour old: never as younger than any age allows.
     assert_eq!(set_the_clock_back(&api.state()), 400);
     for (age, asks) in [("0", true), ("30m", true), ("3h", false)] {
-        let (calls, ended) = calls_of(&api, &input, &output, &["--max-age", age, "--max-age-not-found", age]);
+        let (calls, ended) =
+            calls_of(&api, &input, &output, &["--max-age", age, "--max-age-not-found", age]);
         assert_eq!((calls == 0, ended.status), (!asks, Some(0)), "{age}: {}", ended.stderr);
         assert_eq!(fs::read(&output).unwrap(), expected);
         if asks {

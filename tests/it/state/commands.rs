@@ -16,8 +16,12 @@ fn state(file: &Path, args: &[&str]) -> Command {
 }
 
 fn fed(command: &mut Command, text: &str) -> Ended {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     child.wait_with_output().unwrap().into()
 }
@@ -51,7 +55,11 @@ fn info_tells_counts_and_unfinished_runs_and_no_number() {
         "{}",
         ended.stdout
     );
-    assert!(!ended.stdout.contains("13900") && !ended.stdout.contains("secret"), "{}", ended.stdout);
+    assert!(
+        !ended.stdout.contains("13900") && !ended.stdout.contains("secret"),
+        "{}",
+        ended.stdout
+    );
     assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
     let ended = run(&mut state(&api.state(), &["info"]));
     assert!(!ended.stdout.contains("not finished"), "{}", ended.stdout);
@@ -74,8 +82,10 @@ fn forget_takes_what_is_named_and_nothing_else() {
     assert_eq!(calls_of(&api, &input, &output, &ages).0, 2, "those are asked again, and no other");
     assert_eq!(forget(&["--older-than", "1h"]), "0 answers were forgotten");
     assert_eq!(forget(&["--app", "another"]), "0 answers were forgotten");
-    let ended =
-        fed(&mut state(&file, &["forget", "--number", "-"]), "139 0000 0001\n+8613900000002\n13911111111\n");
+    let ended = fed(
+        &mut state(&file, &["forget", "--number", "-"]),
+        "139 0000 0001\n+8613900000002\n13911111111\n",
+    );
     assert!(
         ended.stderr.contains("2 answers were forgotten") && !ended.stderr.contains("1390"),
         "{}",

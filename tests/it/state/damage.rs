@@ -43,9 +43,17 @@ impl Scene {
         let ended = run(&mut self.command(&path));
         assert_eq!(ended.status, Some(0), "{what}: {}", ended.stderr);
         assert!(!ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
-        assert!(fs::read(self.desk.path("out.csv")).unwrap() == self.expected, "{what}: a wrong answer");
+        assert!(
+            fs::read(self.desk.path("out.csv")).unwrap() == self.expected,
+            "{what}: a wrong answer"
+        );
         let aside = desk.names().into_iter().find(|name| name.contains("damaged"));
-        assert_eq!(ended.stderr.contains("is set aside as"), aside.is_some(), "{what}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.contains("is set aside as"),
+            aside.is_some(),
+            "{what}: {}",
+            ended.stderr
+        );
         if let Some(aside) = &aside {
             assert!(
                 ended.stderr.contains(&**aside) && ended.stderr.contains("asked again"),
@@ -74,7 +82,11 @@ fn a_bit_flipped_anywhere_makes_no_wrong_answer() {
         let (ended, calls) = scene.goes_on(&state, &format!("bit {bit} of byte {at}"));
         let aside = ended.stderr.contains("set aside");
         damaged += u32::from(aside);
-        assert!(aside == (calls >= ROWS as usize), "bit {bit} of byte {at}: {calls} calls, {}", ended.stderr);
+        assert!(
+            aside == (calls >= ROWS as usize),
+            "bit {bit} of byte {at}: {calls} calls, {}",
+            ended.stderr
+        );
     }
     assert!(damaged > 20, "{damaged}: most of the file is in use");
 }
@@ -116,5 +128,10 @@ fn a_run_that_stops_early_closes_its_state() {
         assert_eq!(fs::read(api.state()).unwrap()[9] & 2, 0, "{signal}");
     }
     let ended = run(api.resolve(&input, &output).args(["--max-calls", "50"]));
-    assert_eq!((ended.status, fs::read(api.state()).unwrap()[9] & 2), (Some(6), 0), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, fs::read(api.state()).unwrap()[9] & 2),
+        (Some(6), 0),
+        "{}",
+        ended.stderr
+    );
 }

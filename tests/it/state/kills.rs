@@ -29,7 +29,8 @@ fn rows(count: usize, seed: u64) -> (String, usize) {
     let mut rows = distinct.clone();
     rows.extend((rows.len()..count).map(|_| distinct[dice.usize(..distinct.len())].clone()));
     dice.shuffle(&mut rows);
-    let lines: Vec<_> = rows.iter().enumerate().map(|(n, number)| format!("{n},{number}\n")).collect();
+    let lines: Vec<_> =
+        rows.iter().enumerate().map(|(n, number)| format!("{n},{number}\n")).collect();
     ("id,mobile\n".to_owned() + &lines.concat(), distinct.len())
 }
 
@@ -47,8 +48,9 @@ fn chain(signal: &str, longest: u64) {
         ..unlimited()
     };
     // A number that is busy for both reasons is so twice, not four times.
-    let scripted =
-        |number: &String| script.transient_tries_of(number).max(2 * u32::from(number.ends_with("95")));
+    let scripted = |number: &String| {
+        script.transient_tries_of(number).max(2 * u32::from(number.ends_with("95")))
+    };
     let retries: u32 = numbers(u32::try_from(distinct).unwrap()).iter().map(scripted).sum();
     assert!(retries as usize > distinct / 20, "the script must do what this test is about");
     let (api, desk) = (Api::new(script), Desk::new());
@@ -85,7 +87,11 @@ fn chain(signal: &str, longest: u64) {
     let (calls, retries) = (api.ledger().calls().len(), retries as usize);
     let most = distinct + retries + killed * (WORKERS + RATE);
     assert!(calls <= most, "seed {seed}: {calls} calls, {most} at most");
-    assert!(known.len() > distinct / 4, "seed {seed}: only {} answers were kept on the way", known.len());
+    assert!(
+        known.len() > distinct / 4,
+        "seed {seed}: only {} answers were kept on the way",
+        known.len()
+    );
     for call in api.ledger().calls() {
         let asked = known.get(&*call.number).is_some_and(|moment| call.at > *moment);
         assert!(!asked, "seed {seed}: {} was asked again though it was kept", call.number);
@@ -94,7 +100,9 @@ fn chain(signal: &str, longest: u64) {
         // Calls under way are waited for and their answers kept: nothing at all is asked twice.
         assert_eq!(calls, distinct + retries, "seed {seed}");
     }
-    println!("{killed} times {signal}: {distinct} distinct numbers, {retries} retries, {calls} calls");
+    println!(
+        "{killed} times {signal}: {distinct} distinct numbers, {retries} retries, {calls} calls"
+    );
 }
 
 /// The numbers that the state has.

@@ -18,7 +18,10 @@ fn what_a_killed_run_left_is_cleared_away_by_the_next() {
     process.end();
     assert_eq!(desk.names().len(), 2, "{:?}", desk.names());
     let (_, ended) = calls_of(&api, &input, &output, &[]);
-    assert_eq!((ended.status, desk.names()), (Some(0), vec!["out.csv".to_owned(), "staff.csv".to_owned()]));
+    assert_eq!(
+        (ended.status, desk.names()),
+        (Some(0), vec!["out.csv".to_owned(), "staff.csv".to_owned()])
+    );
     assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
 }
 
@@ -41,7 +44,8 @@ fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
     let (api, desk) = (Api::new(unlimited()), Desk::new());
     let input = desk.file("staff.csv", table(&numbers(9000)));
     fs::create_dir(desk.path("small")).unwrap();
-    let (small, output, kept) = (desk.path("small"), desk.path("small/out.csv"), desk.path("kept.csv"));
+    let (small, output, kept) =
+        (desk.path("small"), desk.path("small/out.csv"), desk.path("kept.csv"));
     // The input is a pipe, whose size nobody knows: the room runs out in writing.
     let mut command = api.resolve("-".as_ref(), &output);
     command.arg("--rate").arg("4000");
@@ -60,7 +64,10 @@ fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
     let ended = run(&mut apart(&lines, &command));
     let (before, after) = ended.stderr.split_once("first 7\n").expect(&ended.stderr);
     assert!(before.contains("make room and run the same command again"), "{before}");
-    assert!(!after.contains("out.csv.") && !after.contains("dingmap-tmp"), "something was left: {after}");
+    assert!(
+        !after.contains("out.csv.") && !after.contains("dingmap-tmp"),
+        "something was left: {after}"
+    );
     assert!(after.contains("resuming: ") && after.contains("second 0\n"), "{after}");
     assert_eq!(fs::read(&kept).unwrap(), undisturbed(&input));
     assert!(api.ledger().calls().len() <= 9000 + 1000, "{}", api.ledger().calls().len());
@@ -74,7 +81,12 @@ fn a_file_size_limit_is_a_full_disk_too() {
     let mut command = api.resolve(&input, &output);
     command.arg("--no-state");
     let ended = run(&mut shell("trap '' XFSZ; ulimit -f 100", &command));
-    assert_eq!((ended.status, desk.names()), (Some(7), vec!["staff.csv".to_owned()]), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, desk.names()),
+        (Some(7), vec!["staff.csv".to_owned()]),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("make room"), "{}", ended.stderr);
 }
 
@@ -89,9 +101,11 @@ fn a_directory_that_vanishes_costs_no_answers() {
     fs::remove_dir_all(&place).unwrap();
     let ended = process.end();
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);
-    for words in
-        ["cannot put the finished output in place", "create the directory first", "same command goes on"]
-    {
+    for words in [
+        "cannot put the finished output in place",
+        "create the directory first",
+        "same command goes on",
+    ] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
     assert!(!ended.stderr.contains("dingmap-tmp"), "{}", ended.stderr);
@@ -110,7 +124,11 @@ fn a_read_only_place_is_told_before_the_first_call() {
     let lines = format!("mount -t tmpfs -o ro tmpfs {} || exit 99", fixed.display());
     let ended = run(&mut apart(&lines, &api.resolve(&input, &output)));
     assert_eq!((ended.status, api.ledger().calls().len()), (Some(7), 0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("out.csv") && ended.stderr.contains("--output"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("out.csv") && ended.stderr.contains("--output"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

@@ -31,7 +31,11 @@ fn no_place_at_all_is_told_before_the_first_call() {
     let file = run(api.resolve(&input, &output).env("XDG_DATA_HOME", &input));
     assert_eq!(file.status, Some(1), "{}", file.stderr);
     for ended in [ended, proc, file] {
-        assert!(ended.stderr.contains("--state") && ended.stderr.contains("--no-state"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("--state") && ended.stderr.contains("--no-state"),
+            "{}",
+            ended.stderr
+        );
     }
     assert_eq!((desk.names(), api.ledger().calls().len()), (vec!["staff.csv".to_owned()], 0));
     let ended = run(api.resolve(&input, &output).env_remove("HOME").env("DINGMAP_NO_STATE", "1"));
@@ -47,7 +51,8 @@ fn of_a_place_and_none_the_flag_counts() {
     assert_eq!(both.status, Some(2), "{}", both.stderr);
     let ended = run(api.resolve(&input, &output).arg("--no-state").env("DINGMAP_STATE", &state));
     assert_eq!((ended.status, state.exists()), (Some(0), false), "{}", ended.stderr);
-    let ended = run(api.resolve(&input, &output).arg("--state").arg(&state).env("DINGMAP_NO_STATE", "1"));
+    let ended =
+        run(api.resolve(&input, &output).arg("--state").arg(&state).env("DINGMAP_NO_STATE", "1"));
     assert_eq!((ended.status, state.exists()), (Some(0), true), "{}", ended.stderr);
 }
 
@@ -83,7 +88,11 @@ fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
     assert!(!output.exists() && api.ledger().calls().len() > before);
     let ended = run(&mut command());
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("set aside") && ended.stderr.contains("resuming: "), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("set aside") && ended.stderr.contains("resuming: "),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
 }
 
@@ -114,7 +123,11 @@ fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
     );
     let ended = run(&mut apart(&lines, &command));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("first 1\n") && ended.stderr.contains("No space left"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("first 1\n") && ended.stderr.contains("No space left"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("resuming: "), "{}", ended.stderr);
     assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
     let info = run(dingmap().args(["state", "info", "--state"]).arg(&kept));
@@ -143,7 +156,9 @@ fn what_cannot_be_a_state_is_refused_and_stays() {
         assert_eq!(ended.status, Some(status), "{}: {}", state.display(), ended.stderr);
         assert!(ended.stderr.contains("--state"), "{}", ended.stderr);
     }
-    assert!(!fs::metadata("/dev/null").unwrap().is_file() && !fs::metadata(&pipe).unwrap().is_file());
+    assert!(
+        !fs::metadata("/dev/null").unwrap().is_file() && !fs::metadata(&pipe).unwrap().is_file()
+    );
     assert_eq!(fs::read(desk.path("other.lock")).unwrap(), b"mine");
     assert_eq!((output.exists(), api.ledger().calls().len()), (false, 0));
 }

@@ -85,7 +85,11 @@ fn a_changed_input_uses_what_an_unfinished_run_learned_and_a_third_does_not() {
     let more = desk.file("more.csv", table(&numbers(90)));
     let (calls, ended) = calls_of(&api, &more, &output, &[]);
     assert_eq!((calls, ended.status), (30, Some(0)), "{}", ended.stderr);
-    assert!(ended.stderr.contains("another input was not finished: its 60 numbers"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another input was not finished: its 60 numbers"),
+        "{}",
+        ended.stderr
+    );
     let third = desk.file("third.csv", table(&numbers(80)));
     let (calls, ended) = calls_of(&api, &third, &output, &[]);
     assert_eq!((calls, ended.status), (80, Some(0)), "{}", ended.stderr);
@@ -101,7 +105,12 @@ fn a_restart_forgets() {
     let (calls, ended) = calls_of(&api, &input, &output, &["--restart", "--max-calls", "20"]);
     assert_eq!((calls, ended.status), (20, Some(6)), "{}", ended.stderr);
     let (calls, ended) = calls_of(&api, &input, &output, &[]);
-    assert_eq!((calls, ended.status), (70, Some(0)), "only what the restart learned: {}", ended.stderr);
+    assert_eq!(
+        (calls, ended.status),
+        (70, Some(0)),
+        "only what the restart learned: {}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -128,7 +137,10 @@ fn endpoints_apps_and_options_do_not_mix() {
     let ask = |api: &Api, flags: &[&str], token: Option<&str>| {
         let before = api.ledger().calls().len();
         let mut command = api.resolve(&input, &output);
-        command.args(["--max-age", "1d", "--max-age-not-found", "1d", "--state"]).arg(&state).args(flags);
+        command
+            .args(["--max-age", "1d", "--max-age-not-found", "1d", "--state"])
+            .arg(&state)
+            .args(flags);
         if let Some(token) = token {
             command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
             command.env("DINGTALK_ACCESS_TOKEN", token);
@@ -141,7 +153,10 @@ fn endpoints_apps_and_options_do_not_mix() {
     for calls in [1, 0] {
         assert_eq!(ask(&api, &[], None), (calls, "found".to_owned()));
         assert_eq!(ask(&other, &[], None).0, calls);
-        assert_eq!(ask(&api, &["--exclusive-accounts", "false"], None), (calls, "not_found".to_owned()));
+        assert_eq!(
+            ask(&api, &["--exclusive-accounts", "false"], None),
+            (calls, "not_found".to_owned())
+        );
         assert_eq!(ask(&api, &["--mainland", "prefixed"], None).0, calls);
         assert_eq!(ask(&api, &[], Some("sandbox-token")).0, calls);
     }
@@ -205,7 +220,8 @@ fn one_process_at_a_time_and_the_others_are_told_or_wait() {
     let mut waiting = crate::served::Process::start(api.resolve(&input, &second).arg("--wait"));
     waiting.wait_for("waiting: the state ");
     // Nobody is cut off from a signal by waiting.
-    let mut hasty = crate::served::Process::start(api.resolve(&input, &desk.path("third.csv")).arg("--wait"));
+    let mut hasty =
+        crate::served::Process::start(api.resolve(&input, &desk.path("third.csv")).arg("--wait"));
     hasty.wait_for("waiting: the state ");
     hasty.signal("TERM");
     assert_eq!(hasty.end().status, Some(143));
@@ -237,7 +253,9 @@ fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
     let with = |key: Option<&str>, flags: &[&str]| {
         let mut command = api.resolve(&input, &output);
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(flags);
-        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
+        command
+            .env("DINGTALK_ACCESS_TOKEN", "sandbox-token")
+            .envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
         let before = api.ledger().calls().len();
         let ended = run(&mut command);
         (api.ledger().calls().len() - before, ended.stderr)
@@ -265,16 +283,19 @@ fn what_a_token_learned_before_it_died_serves_the_next_token_of_its_app_alone() 
         let with = |token: &str| {
             let mut command = api.resolve(&input, &output);
             command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").arg("-j1");
-            command.env("DINGTALK_ACCESS_TOKEN", token).envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
+            command
+                .env("DINGTALK_ACCESS_TOKEN", token)
+                .envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
             let before = api.ledger().calls().len();
             let ended = run(&mut command);
             (api.ledger().calls().len() - before, ended)
         };
         let (calls, ended) = with(&dying);
         assert_eq!((calls, ended.status), (21, Some(5)), "{key:?}: {}", ended.stderr);
-        for words in
-            ["With DINGTALK_APP_KEY set beside a token", "and 21 calls\ncalls: 21 lookups, 0 token calls\n"]
-        {
+        for words in [
+            "With DINGTALK_APP_KEY set beside a token",
+            "and 21 calls\ncalls: 21 lookups, 0 token calls\n",
+        ] {
             assert!(ended.stderr.contains(words), "{}", ended.stderr);
         }
         assert_eq!(ended.stderr.contains("kept for this token"), key.is_none(), "{}", ended.stderr);
@@ -305,7 +326,8 @@ fn what_failed_can_be_asked_again_alone_and_that_is_said() {
     let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
     let (_, ended) = calls_of(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let way = format!("the same command with {} as its input and --retry-failed, ", output.display());
+    let way =
+        format!("the same command with {} as its input and --retry-failed, ", output.display());
     assert!(ended.stderr.contains(&way), "{}", ended.stderr);
     // Where the rows have gone nobody knows where, the state has to do.
     let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];

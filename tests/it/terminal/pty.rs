@@ -63,14 +63,16 @@ impl Pty {
         streams: &Streams,
         set: impl FnOnce(&mut Command),
     ) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        let master =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         tcsetwinsize(&master, size(columns)).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let name = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
         let noctty = OpenptFlags::NOCTTY.bits().cast_signed();
-        let terminal = OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
+        let terminal =
+            OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
         let stream = || terminal.try_clone().unwrap();
         // A session of its own, so that the terminal is the one that Ctrl-C and the hangup come from.
         let mut wrapped = Command::new("setsid");
@@ -92,7 +94,8 @@ impl Pty {
         let screen = Arc::new(Mutex::new((parser, Seen::default())));
         let gone = Arc::new(AtomicBool::new(false));
         let reader = {
-            let (screen, gone, master) = (screen.clone(), gone.clone(), master.try_clone().unwrap());
+            let (screen, gone, master) =
+                (screen.clone(), gone.clone(), master.try_clone().unwrap());
             rustix::io::ioctl_fionbio(&master, true).unwrap();
             std::thread::spawn(move || read(&mut File::from(master), &screen, &gone))
         };

@@ -33,7 +33,7 @@ pub mod app {
 
 /// Each file of the house that is not empty, from line 3.
 const ORDERLY: &[(&str, &str)] = &[
-    ("src/main.rs", "fn main() { dingmap::app::resolve::run() }"),
+    ("src/main.rs", "fn main() { dingmap::app::commands::resolve::command::run() }"),
     (
         "src/domain/second.rs",
         "use std::time::Duration;\nuse crate::domain::first::{self, Word};\n/// Not `crate::app::terminal`.\n\
@@ -41,14 +41,23 @@ const ORDERLY: &[(&str, &str)] = &[
          #[cfg(test)]\nmod tests {\n    use super::*;\n\
          fn f() { super::says(); std::fs::read(\"x\"); }\n}",
     ),
-    ("src/table/sheet.rs", "use std::io;\npub(super) struct Sheet;\npub(in crate::table::sheet) struct Row;"),
+    (
+        "src/table/sheet.rs",
+        "use std::io;\npub(super) struct Sheet;\npub(in crate::table::sheet) struct Row;",
+    ),
     ("src/table/trial.rs", "use crate::table::sheet::Sheet;"),
-    ("src/store/memory.rs", "use crate::{domain::{first, second::*}, table::sheet::Sheet as Page};"),
+    (
+        "src/store/memory.rs",
+        "use crate::{domain::{first, second::*}, table::sheet::Sheet as Page};",
+    ),
     ("src/api/http.rs", "use reqwest::Client;\nasync fn f() { tokio::spawn(g()).await }"),
     ("src/api/token.rs", "#[cfg(test)]\nmod tests {\n    use reqwest::Client;\n}"),
     ("src/sandbox/server.rs", "use crate::sandbox::script::Script;"),
     ("src/app/terminal.rs", "fn f() { std::io::stderr(); }"),
-    ("src/app/resolve.rs", "use anyhow::Error;\nfn f() { error.print(); crate::app::terminal::f(); }"),
+    (
+        "src/app/resolve.rs",
+        "use anyhow::Error;\nfn f() { error.print(); crate::app::terminal::f(); }",
+    ),
     ("tests/it/main.rs", "#[test]\nfn it_works() { println!() }"),
 ];
 
@@ -73,9 +82,11 @@ fn house(path: &str, code: &str) -> Vec<(String, String)> {
         "src/app/resolve.rs",
         "tests/it/main.rs",
     ];
-    let code_of =
-        |path: &str| ORDERLY.iter().find(|(orderly, _)| *orderly == path).map_or("", |found| found.1);
-    let mut files: Vec<_> = paths.into_iter().map(|path| (path.to_owned(), file(code_of(path)))).collect();
+    let code_of = |path: &str| {
+        ORDERLY.iter().find(|(orderly, _)| *orderly == path).map_or("", |found| found.1)
+    };
+    let mut files: Vec<_> =
+        paths.into_iter().map(|path| (path.to_owned(), file(code_of(path)))).collect();
     files.retain(|(other, _)| other != path);
     files.push((path.to_owned(), file(code)));
     files
@@ -111,7 +122,11 @@ const PLANTS: &[(&str, &str, &str)] = &[
         "macro_rules! m { () => { $crate::api::http::f() } }",
         "3: src/api/http.rs stands below it in the map",
     ),
-    ("src/store/memory.rs", "m!(a, crate::api::http::f);", "3: src/api/http.rs stands below it in the map"),
+    (
+        "src/store/memory.rs",
+        "m!(a, crate::api::http::f);",
+        "3: src/api/http.rs stands below it in the map",
+    ),
     (
         "src/store/memory.rs",
         "pub(in crate::api::http) struct A;",
@@ -136,16 +151,36 @@ const PLANTS: &[(&str, &str, &str)] = &[
     ("src/store/memory.rs", "use crate::{self as house};", "3: crate::self is no file of the map"),
     ("src/store/memory.rs", "use crate as house;", "3: the crate under another name"),
     ("src/store/memory.rs", "extern crate self as house;", "3: the crate under another name"),
-    ("src/store/memory.rs", "use super::super::api::http;", "3: super:: leads out of the file's tests"),
-    ("src/store/memory.rs", "use self::super::other::X;", "3: super:: leads out of the file's tests"),
-    ("src/store/memory.rs", "#[cfg(test)]\nuse super::other::X;", "4: super:: leads out of the file's tests"),
-    ("src/store/memory.rs", "mod inner { use super::*; }", "3: super:: leads out of the file's tests"),
+    (
+        "src/store/memory.rs",
+        "use super::super::api::http;",
+        "3: super:: leads out of the file's tests",
+    ),
+    (
+        "src/store/memory.rs",
+        "use self::super::other::X;",
+        "3: super:: leads out of the file's tests",
+    ),
+    (
+        "src/store/memory.rs",
+        "#[cfg(test)]\nuse super::other::X;",
+        "4: super:: leads out of the file's tests",
+    ),
+    (
+        "src/store/memory.rs",
+        "mod inner { use super::*; }",
+        "3: super:: leads out of the file's tests",
+    ),
     (
         "src/store/memory.rs",
         "#[cfg(test)]\nmod tests { fn f() { super::super::g(); } }",
         "4: super:: leads out of the file's tests",
     ),
-    ("src/main.rs", "mod more;\nfn main() {}", "3: main.rs has more than the library's public names"),
+    (
+        "src/main.rs",
+        "mod more;\nfn main() {}",
+        "3: main.rs has more than the library's public names",
+    ),
     // What a room leaves to others.
     (SECOND, "use std::fs;", "3: the rules mention std::fs"),
     (SECOND, "use std::{collections::HashMap, io::{self, Read}};", "3: the rules mention std::io"),
@@ -153,7 +188,11 @@ const PLANTS: &[(&str, &str, &str)] = &[
     (SECOND, "fn f() { let start = std::time::Instant::now(); }", "3: the rules mention Instant"),
     (SECOND, "use std::time::{Duration, SystemTime};", "3: the rules mention SystemTime"),
     (SECOND, "fn f() { jiff::Timestamp::now(); }", "3: the rules mention Timestamp::now"),
-    (SECOND, "const CLOCK: fn() -> Timestamp = Timestamp::now;", "3: the rules mention Timestamp::now"),
+    (
+        SECOND,
+        "const CLOCK: fn() -> Timestamp = Timestamp::now;",
+        "3: the rules mention Timestamp::now",
+    ),
     (SECOND, "fn f() -> u64 { fastrand::u64(..) }", "3: the rules mention fastrand"),
     (SECOND, "async fn f() {}", "3: the rules mention async"),
     (SECOND, "fn f() { std::thread::yield_now(); }", "3: the rules mention std::thread"),
@@ -166,7 +205,11 @@ const PLANTS: &[(&str, &str, &str)] = &[
     ("src/store/memory.rs", "use hyper::Request;", "3: store knows of hyper"),
     ("src/table/sheet.rs", "use crate::domain::first::X;", "3: table uses crate::domain"),
     ("src/sandbox/server.rs", "use crate::domain::first::X;", "3: sandbox uses crate::domain"),
-    ("src/api/token.rs", "fn f(client: &reqwest::Client) {}", "3: reqwest belongs to src/api/http.rs"),
+    (
+        "src/api/token.rs",
+        "fn f(client: &reqwest::Client) {}",
+        "3: reqwest belongs to src/api/http.rs",
+    ),
     ("src/api/http.rs", "fn f() -> anyhow::Result<()> {}", "3: anyhow belongs to src/app/"),
     // Standard error and output.
     ("src/app/resolve.rs", "fn f() { std::io::stderr().lock(); }", "3: stderr is the terminal's"),
@@ -182,7 +225,11 @@ const PLANTS: &[(&str, &str, &str)] = &[
     ("src/api/http.rs", "use tokio::sync::mpsc::unbounded_channel;", "3: a queue without a bound"),
     ("src/api/http.rs", "#[allow(dead_code)]\nfn f() {}", "3: the attribute allow"),
     ("tests/it/main.rs", "#![allow(dead_code)]", "3: the attribute allow"),
-    ("tests/it/main.rs", "#[cfg_attr(unix, allow(dead_code))]\nfn f() {}", "3: the attribute allow"),
+    (
+        "tests/it/main.rs",
+        "#[cfg_attr(unix, allow(dead_code))]\nfn f() {}",
+        "3: the attribute allow",
+    ),
     ("tests/it/main.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", "4: the attribute ignore"),
     ("src/api/http.rs", "mod common { }", "3: common says nothing about what is inside"),
 ];
@@ -204,9 +251,17 @@ fn a_misplaced_or_misshapen_file_is_told() {
         ("src/api/http.rs", long.as_str(), "src/api/http.rs: 401 lines, more than 400"),
         ("benches/speed.rs", long.as_str(), "benches/speed.rs: 401 lines, more than 400"),
         ("tests/it/mod.rs", "", "tests/it/mod.rs: a file called mod.rs"),
-        ("tests/helpers/rows.rs", "", "tests/helpers/rows.rs: helpers says nothing about what is inside"),
+        (
+            "tests/helpers/rows.rs",
+            "",
+            "tests/helpers/rows.rs: helpers says nothing about what is inside",
+        ),
         ("benches/utils.rs", "", "benches/utils.rs: utils says nothing about what is inside"),
-        ("tests/it/manager.rs", "", "tests/it/manager.rs: manager says nothing about what is inside"),
+        (
+            "tests/it/manager.rs",
+            "",
+            "tests/it/manager.rs: manager says nothing about what is inside",
+        ),
         (
             "src/api/http.rs",
             "fn f() {",

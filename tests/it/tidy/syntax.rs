@@ -56,7 +56,8 @@ impl Map {
 }
 
 fn is_for_tests(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Ident>().is_ok_and(|name| name == "test")
+    attribute.path().is_ident("cfg")
+        && attribute.parse_args::<syn::Ident>().is_ok_and(|name| name == "test")
 }
 
 /// A token: groups are taken apart into their brackets, `::` is one token, and a literal is only its quote,
@@ -106,12 +107,14 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
         match tree {
             TokenTree::Ident(word) => push(word.to_string()),
             TokenTree::Literal(literal) => {
-                let says = syn::parse_str::<LitStr>(&literal.to_string()).ok().map(|text| text.value());
+                let says =
+                    syn::parse_str::<LitStr>(&literal.to_string()).ok().map(|text| text.value());
                 to.push(Token { text: "\"".to_owned(), says, place });
             }
             TokenTree::Punct(sign) => match trees.get(at) {
                 Some(TokenTree::Punct(next))
-                    if (sign.as_char(), next.as_char(), sign.spacing()) == (':', ':', Spacing::Joint) =>
+                    if (sign.as_char(), next.as_char(), sign.spacing())
+                        == (':', ':', Spacing::Joint) =>
                 {
                     at += 1;
                     push("::".to_owned());
@@ -129,7 +132,8 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
                     Delimiter::None => ("", ""),
                 };
                 push(open.to_owned());
-                let module = at >= 3 && matches!(&trees[at - 3], TokenTree::Ident(word) if word == "mod");
+                let module =
+                    at >= 3 && matches!(&trees[at - 3], TokenTree::Ident(word) if word == "mod");
                 let depth = outside.depth + usize::from(module);
                 flatten(group.stream(), Place { depth, ..place }, to);
                 to.push(Token { text: close.to_owned(), says: None, place });
@@ -142,7 +146,9 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
 fn opens_item_for_tests(trees: &[TokenTree]) -> bool {
     let [TokenTree::Punct(sign), TokenTree::Group(attribute), ..] = trees else { return false };
     let text: String = attribute.stream().into_iter().map(|tree| tree.to_string()).collect();
-    sign.as_char() == '#' && attribute.delimiter() == Delimiter::Bracket && text.starts_with("cfg(test)")
+    sign.as_char() == '#'
+        && attribute.delimiter() == Delimiter::Bracket
+        && text.starts_with("cfg(test)")
 }
 
 /// A path as code spells it, with groups resolved: `a::{b, c::d}` gives `a::b` and `a::c::d`.
@@ -191,7 +197,9 @@ fn spell(tokens: &[Token], at: usize, before: &[String], to: &mut Vec<Path>) -> 
     let mut segments = before.to_vec();
     segments.push(text(at).to_owned());
     let goes_on = text(at + 1) == "::"
-        && tokens.get(at + 2).is_some_and(|next| next.is_word() || matches!(next.text.as_str(), "{" | "*"));
+        && tokens
+            .get(at + 2)
+            .is_some_and(|next| next.is_word() || matches!(next.text.as_str(), "{" | "*"));
     if goes_on {
         return spell(tokens, at + 2, &segments, to);
     }

@@ -33,13 +33,18 @@ fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
     assert!(rows(&output).iter().all(|row| row["status"] == "found"));
     let calls = api.ledger().token_calls().len();
     // One more each where a busy machine makes a call late.
-    assert!(calls >= 10 && ended.stderr.contains(&format!("{calls} token calls")), "{}", ended.stderr);
+    assert!(
+        calls >= 10 && ended.stderr.contains(&format!("{calls} token calls")),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_answered_is_kept() {
     let turns = [vec![Answer::Pass], vec![Answer::Hang(Duration::from_mins(1)); 20]].concat();
-    let script = Script { expire_tokens_after_calls: Some(50), token_turns: turns.into(), ..unlimited() };
+    let script =
+        Script { expire_tokens_after_calls: Some(50), token_turns: turns.into(), ..unlimited() };
     let (api, desk) = (Api::new(script), Desk::new());
     let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
     let mut command = api.resolve(&input, &output);
@@ -55,7 +60,11 @@ fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_ans
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("resuming: 50 of "), "{}", ended.stderr);
-    assert_eq!(api.ledger().calls().len(), 200 + 1, "each number once, and the one whose token had ended");
+    assert_eq!(
+        api.ledger().calls().len(),
+        200 + 1,
+        "each number once, and the one whose token had ended"
+    );
 }
 
 #[test]

@@ -1,0 +1,209 @@
+//! What kind of value a flag takes, in the file that `--config` names: how a value there becomes words of a command line, and
+//! how words are written there. Leaves which flags there are, and what the words mean, to clap.
+
+use std::any::TypeId;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction};
+use secrecy::SecretString;
+use toml::de::DeValue;
+use tr::tr;
+
+/// What kind of value a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// True or false.
+    Switch,
+    /// A whole number.
+    Whole,
+    /// A text.
+    Text,
+    /// A file, which counts from the folder of the file that names it.
+    Path,
+    /// What may look like a number or like a text: `20` and `900/m`, `3` and `手机号`.
+    Either,
+}
+
+impl Kind {
+    fn of(arg: &Arg) -> Self {
+        let kind = arg.get_value_parser().type_id();
+        let is = |types: &[TypeId]| types.iter().any(|one| kind == *one);
+        match arg.get_action() {
+            ArgAction::SetTrue | ArgAction::SetFalse => Self::Switch,
+            ArgAction::Count => Self::Whole,
+            _ if is(&[TypeId::of::<bool>()]) => Self::Switch,
+            // A single byte is the delimiter, which is a character.
+            _ if is(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()]) => {
+                Self::Whole
+            }
+            _ if is(&[TypeId::of::<PathBuf>()]) => Self::Path,
+            _ if is(&[TypeId::of::<String>(), TypeId::of::<SecretString>()]) => Self::Text,
+            _ => Self::Either,
+        }
+    }
+
+    fn wanted(self) -> String {
+        match self {
+            Self::Switch => tr!("true or false"),
+            Self::Whole => tr!("a whole number, without quotes"),
+            Self::Text => tr!("a text in quotes"),
+            Self::Path => tr!("a file's name in quotes"),
+            Self::Either => tr!("a text in quotes, or a number"),
+        }
+    }
+}
+
+/// The words that a value in a file in `folder` stands for.
+///
+/// # Errors
+/// What is wanted instead.
+pub fn words(arg: &Arg, value: &DeValue<'_>, folder: &Path) -> Result<Vec<OsString>, String> {
+    let kind = Kind::of(arg);
+    let word = |value: &DeValue<'_>| word(kind, value, folder).ok_or_else(|| kind.wanted());
+    match value {
+        DeValue::Array(all) if repeats(arg) => all.iter().map(|one| word(one.get_ref())).collect(),
+        one => word(one).map(|word| vec![word]),
+    }
+}
+
+/// Whether a flag may be given several times, with another value each.
+fn repeats(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Append)
+}
+
+fn word(kind: Kind, value: &DeValue<'_>, folder: &Path) -> Option<OsString> {
+    Some(match (kind, value) {
+        (Kind::Switch, DeValue::Boolean(on)) => on.to_string().into(),
+        (Kind::Path, DeValue::String(path)) if path == "-" => "-".into(),
+        (Kind::Path, DeValue::String(path)) => folder.join(&**path).into(),
+        (Kind::Text | Kind::Either, DeValue::String(text)) => text.to_string().into(),
+        (Kind::Whole | Kind::Either, DeValue::Integer(number)) => {
+            i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string().into()
+        }
+        (Kind::Either, DeValue::Float(number)) => number.as_str().into(),
+        _ => return None,
+    })
+}
+
+/// How these words are written in such a file.
+#[must_use]
+pub fn written(arg: &Arg, words: &[&OsStr]) -> String {
+    let kind = Kind::of(arg);
+    let one = |word: &&OsStr| {
+        let text = word.to_string_lossy();
+        // A line of commands takes numbers that begin with zeros or a plus, and TOML does not.
+        let number = text.parse::<u64>().ok().map(|number| number.to_string());
+        match (kind, number) {
+            (Kind::Whole, Some(number)) => number,
+            (Kind::Either, Some(number)) if number == text => number,
+            (Kind::Switch | Kind::Whole, _) => text.into_owned(),
+            // A string of JSON is one of TOML too, but for this character, which JSON leaves as it is.
+            _ => serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f"),
+        }
+    };
+    let all: Vec<String> = words.iter().map(one).collect();
+    if repeats(arg) { format!("[{}]", all.join(", ")) } else { all.concat() }
+}
+
+/// Whether a flag's value may have a secret in it, which then is not shown.
+#[must_use]
+pub fn is_secret(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<SecretString>()
+}
+
+/// Whether a flag's value is a URL that may have a password in it, which then is not shown.
+#[must_use]
+pub fn may_have_password(arg: &Arg) -> bool {
+    is_secret(arg) || arg.get_id() == "endpoint"
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use toml::de::DeTable;
+
+    use super::*;
+    use crate::app::cli::args::Cli;
+
+    fn arg(long: &str) -> Arg {
+        let cli = Cli::command();
+        let resolve = cli.find_subcommand("resolve").unwrap();
+        resolve.get_arguments().find(|arg| arg.get_long() == Some(long)).unwrap().clone()
+    }
+
+    #[test]
+    fn values_become_words_and_words_values() {
+        for (long, value, expected) in [
+            ("rate", "20", &["20"][..]),
+            ("rate", "0.5", &["0.5"]),
+            ("rate", "\"900/m\"", &["900/m"]),
+            ("workers", "0x10", &["16"]),
+            ("sandbox", "true", &["true"]),
+            ("exclusive-accounts", "false", &["false"]),
+            ("column", "[\"手机号\", 3]", &["手机号", "3"]),
+            ("column", "\"手机号\"", &["手机号"]),
+            ("output", "\"out/a.csv\"", &["/etc/dingmap/out/a.csv"]),
+            ("output", "\"/srv/a.csv\"", &["/srv/a.csv"]),
+            ("output", "\"-\"", &["-"]),
+            ("verbose", "2", &["2"]),
+            ("delimiter", "\";\"", &[";"]),
+            ("delimiter", "\"\\t\"", &["\t"]),
+        ] {
+            let text = format!("x = {value}");
+            let table = DeTable::parse(&text).unwrap();
+            let value = table.get_ref().values().next().unwrap().get_ref();
+            let words = words(&arg(long), value, Path::new("/etc/dingmap")).unwrap();
+            assert_eq!(words, expected, "{long}");
+            let again = format!(
+                "x = {}",
+                written(&arg(long), &words.iter().map(|word| &**word).collect::<Vec<_>>())
+            );
+            let table = DeTable::parse(&again).unwrap();
+            let value = table.get_ref().values().next().unwrap().get_ref();
+            assert_eq!(
+                super::words(&arg(long), value, Path::new("/else")).unwrap(),
+                words,
+                "{again}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_toml_has_them() {
+        for (long, word, expected) in [
+            ("workers", "016", "16"),
+            ("workers", "+16", "16"),
+            ("rate", "010", "\"010\""),
+            ("rate", "10", "10"),
+            ("rate", "0.50", "\"0.50\""),
+            ("column", "007", "[\"007\"]"),
+            ("column", "7", "[7]"),
+        ] {
+            assert_eq!(written(&arg(long), &[OsStr::new(word)]), expected, "{long} {word}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_refused() {
+        for (long, value) in [
+            ("sandbox", "\"true\""),
+            ("sandbox", "1"),
+            ("workers", "\"16\""),
+            ("workers", "1.5"),
+            ("workers", "[16]"),
+            ("output", "7"),
+            ("app-key", "123"),
+            ("rate", "true"),
+            ("rate", "[20]"),
+            ("column", "[true]"),
+            ("column", "{ a = 1 }"),
+            ("timeout", "2026-01-01"),
+        ] {
+            let text = format!("x = {value}");
+            let table = DeTable::parse(&text).unwrap();
+            let value = table.get_ref().values().next().unwrap().get_ref();
+            assert!(words(&arg(long), value, Path::new("")).is_err(), "{long} = {value:?}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! `dingmap plan`: what a run would do, without network.
+
+pub mod command;
+pub mod count;
+pub mod effort;
+pub mod estimate;
+pub mod json;

@@ -1,0 +1,78 @@
+//! Work that blocks, done on another thread while signals are heard and people see how far it is. Leaves the work to its
+//! command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tr::tr;
+
+use crate::app::exit::{Exit, Failure};
+use crate::app::progress::terminal::Terminal;
+use crate::app::signals::{AT_ONCE, Question, Signals};
+
+/// How far work is, as the thread that does it tells.
+pub trait Course: Send + Sync + 'static {
+    /// Asks it to stop.
+    fn stop(&self);
+
+    /// In words, and as a share where the whole is known.
+    fn told(&self) -> (String, Option<(u64, u64)>);
+
+    /// As one JSON object on one line.
+    fn object(&self) -> String;
+}
+
+/// The thread that hears and shows.
+pub struct Working<'a, C> {
+    signals: Signals,
+    question: Question,
+    course: Arc<C>,
+    terminal: &'a Terminal,
+}
+
+impl<'a, C: Course> Working<'a, C> {
+    /// Hears signals from now on.
+    ///
+    /// # Errors
+    /// Unexpected (1) where the system gives no handlers.
+    pub fn new(course: &Arc<C>, terminal: &'a Terminal) -> Result<Self, Failure> {
+        let signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+        let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
+        Ok(Self { signals, question, course: Arc::clone(course), terminal })
+    }
+
+    /// Does a part of the work.
+    ///
+    /// # Errors
+    /// Interrupted, by a signal; unexpected (1) where the work panicked.
+    pub async fn does<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&C) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let course = Arc::clone(&self.course);
+        let mut working = tokio::task::spawn_blocking(move || work(&course));
+        let period = self.terminal.period();
+        let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick comes at once, when there is nothing to show yet.
+        ticks.reset();
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut working => return done.map_err(|error| Failure::of(Exit::Broken, error)),
+                signal = self.signals.next() => {
+                    self.course.stop();
+                    // What was begun of the output is removed with what this gives.
+                    drop(timeout(AT_ONCE, working).await);
+                    return Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted; nothing was written")));
+                }
+                _ = ticks.tick(), if period.is_some() => {
+                    let (words, share) = self.course.told();
+                    self.terminal.course(&words, share, || self.course.object());
+                }
+                () = self.question.asked() => self.terminal.answer(&self.course.told().0),
+            }
+        }
+    }
+}

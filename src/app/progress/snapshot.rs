@@ -1,0 +1,219 @@
+//! One look at a run: how far it is, how fast, what holds it. Owns the words for people and the JSON for programs. Leaves
+//! counting to `board` and where it is shown to `terminal`.
+
+use std::time::Duration;
+
+use console::{measure_text_width, truncate_str};
+use jiff::{Timestamp, Zoned};
+use serde_json::json;
+use tr::tr;
+
+use crate::api::rate::Rate;
+use crate::app::exit::rounded;
+use crate::app::i18n::language::Language;
+use crate::domain::outcome::Status;
+use crate::domain::totals::limit;
+use crate::domain::verdict::Limit;
+
+/// What is seen of a run at a moment.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// Rows that are settled.
+    pub rows: u64,
+    /// Rows of the whole input, where that is known.
+    pub total: Option<u64>,
+    /// Rows that are settled, by status in the order of [`Status::ALL`].
+    pub by_status: [u64; Status::ALL.len()],
+    /// Calls so far.
+    pub calls: u64,
+    /// Calls a second of late.
+    pub speed: f64,
+    /// The rate that is aimed at now.
+    pub rate: Rate,
+    /// Numbers that back off.
+    pub retrying: usize,
+    /// How long all calls still rest, and why.
+    pub held: Option<(Duration, Limit)>,
+    /// Why there is no token, while there is none.
+    pub trouble: Option<String>,
+    /// Whether it ends before its input does.
+    pub ending: bool,
+    /// How long it will still take, where that can be told.
+    pub left: Option<Duration>,
+}
+
+impl Glance {
+    /// How far the run is, how fast, and how long it will take, in so many cells at most. Where room is short the speed goes
+    /// first, then the reasons, then the rows: their share stands in the bar.
+    #[must_use]
+    pub fn course(&self, cells: usize) -> String {
+        let done = self.rows;
+        let rows = match self.total {
+            Some(total) => tr!("{rows} of {total} rows", rows = done, total),
+            None => tr!("{rows} rows", rows = done),
+        };
+        let brief = self.total.map_or_else(|| rows.clone(), |total| format!("{done}/{total}"));
+        let speed = self.speed;
+        let speed = match self.rate.per_second() {
+            Some(_) => tr!(
+                "{speed} of {rate} calls/s",
+                speed = format_args!("{speed:.1}"),
+                rate = self.rate
+            ),
+            None => tr!("{speed} calls/s", speed = format_args!("{speed:.0}")),
+        };
+        let ways = match (self.matter(), self.left) {
+            (Some([whole, short]), _) => vec![
+                [&*rows, &speed, &whole].join(" · "),
+                [&*rows, &whole].join(" · "),
+                [&*rows, &short].join(" · "),
+                [&*brief, &short].join(" · "),
+                short,
+                brief,
+            ],
+            (None, Some(left)) => {
+                let left = tr!("about {left} left", left = rounded(left));
+                vec![[&*rows, &speed, &left].join(" · "), [&*rows, &left].join(" · "), rows, brief]
+            }
+            (None, None) => vec![[&*rows, &speed].join(" · "), rows, brief],
+        };
+        fitting(&ways, cells)
+    }
+
+    /// What keeps the run from going on, whole and in short.
+    fn matter(&self) -> Option<[String; 2]> {
+        if self.ending {
+            return Some([tr!("ending: waiting for the calls under way"), tr!("ending")]);
+        }
+        if let Some((_, Limit::Shared)) = self.held {
+            return Some([tr!("waiting for the shared server"), tr!("waiting")]);
+        }
+        if let Some((rest, cause)) = self.held {
+            let time = Zoned::now().saturating_add(rest).strftime("%H:%M:%S").to_string();
+            let whole = tr!("throttled until {time} ({cause})", time = &time, cause);
+            return Some([whole, tr!("throttled until {time}", time)]);
+        }
+        let reason = self.trouble.as_ref()?;
+        Some([tr!("no token yet: {cause}; trying again", cause = reason), tr!("no token yet")])
+    }
+
+    /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
+    #[must_use]
+    pub fn counts(&self, cells: usize) -> String {
+        let mut parts = Vec::new();
+        for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
+            let usual = matches!(
+                status,
+                Status::Found | Status::NotFound | Status::Invalid | Status::Failed
+            );
+            let rank = match status {
+                Status::Found => 0,
+                _ if rows == 0 => 5,
+                Status::Failed => 1,
+                Status::NotFound => 2,
+                _ => 4,
+            };
+            if rows > 0 || usual {
+                // Elsewhere than in English the names are no words, and are told as they stand in the file.
+                let name = match Language::spoken() {
+                    Language::English => status.name().replace('_', " "),
+                    Language::Chinese => status.name().to_owned(),
+                };
+                parts.push((rank, format!("{name} {rows}")));
+            }
+        }
+        if self.retrying > 0 {
+            parts.push((3, tr!("retrying {n}", n = self.retrying)));
+        }
+        let mut ways = Vec::new();
+        while !parts.is_empty() {
+            ways.push(parts.iter().map(|(_, part)| &**part).collect::<Vec<_>>().join(" · "));
+            let least =
+                parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map(|(at, _)| at);
+            parts.remove(least.unwrap_or_default());
+        }
+        fitting(&ways, cells)
+    }
+
+    /// The same as one JSON object on one line; times are in seconds.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let by_status = Status::ALL.into_iter().zip(self.by_status);
+        let statuses: serde_json::Map<_, _> =
+            by_status.map(|(status, rows)| (status.name().to_owned(), rows.into())).collect();
+        json!({
+            "time": Timestamp::now().to_string(),
+            "rows": self.rows,
+            "total": self.total,
+            "status": statuses,
+            "calls": self.calls,
+            "calls_per_second": (self.speed * 10.0).round() / 10.0,
+            "rate": self.rate.per_second(),
+            "retrying": self.retrying,
+            "held_seconds": self.held.map(|(rest, _)| rest.as_secs()),
+            "held_by": self.held.map(|(_, cause)| limit(cause)),
+            "trouble": self.trouble,
+            "ending": self.ending,
+            "seconds_left": self.left.map(|left| left.as_secs()),
+        })
+        .to_string()
+    }
+}
+
+/// The first of these that takes so many cells at most, or what fits of the last one. Chinese takes two cells a character.
+fn fitting(ways: &[String], cells: usize) -> String {
+    let last = ways.len().saturating_sub(1);
+    let fits = ways.iter().position(|way| measure_text_width(way) <= cells).unwrap_or(last);
+    ways.get(fits).map(|way| truncate_str(way, cells, "…").into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_is_told_by_cells_and_the_most_important_first() {
+        let ways = ["系统繁忙 · 20".to_owned(), "系统繁忙".to_owned()];
+        for (cells, expected) in [
+            (13, "系统繁忙 · 20"),
+            (12, "系统繁忙"),
+            (8, "系统繁忙"),
+            (7, "系统繁…"),
+            (6, "系统…"),
+            (1, "…"),
+        ] {
+            assert_eq!(fitting(&ways, cells), expected, "{cells}");
+        }
+        let mut glance = Glance {
+            rows: 12_345,
+            total: Some(100_000),
+            by_status: [12_000, 200, 40, 50, 20, 35, 0],
+            calls: 12_300,
+            speed: 19.8,
+            rate: Rate::of(20.0),
+            retrying: 3,
+            held: None,
+            trouble: None,
+            ending: false,
+            left: Some(Duration::from_secs(4383)),
+        };
+        for (cells, expected) in [
+            (58, "12345 of 100000 rows · about 1h 13m 3s left"),
+            (18, "12345/100000"),
+            (5, "1234…"),
+        ] {
+            assert_eq!(glance.course(cells), expected, "{cells}");
+        }
+        assert_eq!(glance.counts(39), "found 12000 · not found 200 · failed 35");
+        assert_eq!(glance.counts(12), "found 12000");
+        glance.held = Some((Duration::from_mins(1), Limit::Platform));
+        assert!(glance.course(78).ends_with(" (the platform's capacity)"), "{}", glance.course(78));
+        for cells in [38, 24] {
+            assert!(
+                glance.course(cells).starts_with("throttled until "),
+                "{}",
+                glance.course(cells)
+            );
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The charts of a report: the calls over time as a drawing, shares as bars that stand in the rows of a table. Owns scales and
+//! shapes, which keep their proportions at every width, since words and numbers stand beside them and are never stretched.
+//! Leaves colours to `page.css`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Zoned};
+use maud::{Markup, html};
+use tr::tr;
+
+use crate::app::commands::state::messages::grouped;
+use crate::app::report::text::span;
+use crate::app::report::timeline::{Course, Stretch};
+
+/// The drawing's size in units of its own.
+const WIDTH: f64 = 1000.0;
+const HEIGHT: f64 = 200.0;
+/// The most labels on the axis of time: they have room on a telephone.
+const TIMES: f64 = 4.0;
+/// The least part of a row of colours that a colour can be seen in.
+const VISIBLE: f64 = 0.004;
+/// The distances that times are labelled at, in seconds, up to a day.
+const STEPS: [u32; 17] =
+    [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
+
+/// A stretch as it is drawn; its ends are in seconds since the run began.
+struct Column {
+    from: f64,
+    until: f64,
+    /// Calls a second, and those of them that were repeats.
+    speed: f64,
+    repeats: f64,
+    stretch: Stretch,
+}
+
+/// The calls over time, with the table behind them; nothing where the run had no time.
+#[must_use]
+pub fn calls(course: &Course) -> Option<Markup> {
+    let began = course.began.as_ref()?;
+    let columns: Vec<_> = course.spans().into_iter().filter_map(Column::of).collect();
+    let end = columns.last()?.until;
+    let limits =
+        || columns.iter().map(|column| column.stretch.limit).filter(|limit| limit.is_finite());
+    let peak = columns.iter().map(|column| column.speed).fold(0.0, f64::max);
+    let (step, top) = scale(limits().fold(peak, f64::max));
+    let x = |seconds: f64| seconds / end * WIDTH;
+    let y = |speed: f64| HEIGHT - speed / top * HEIGHT;
+    let all: u64 = columns.iter().map(|column| column.stretch.calls).sum();
+    let held: Duration = columns.iter().map(|column| column.stretch.held).sum();
+    let mean = float(all) / end.max(1.0);
+    let limited = limits().next().is_some();
+    let described = tr!(
+        "{mean} calls a second on average and {peak} at most; throttling held them for {held} in all",
+        mean = decimal(mean),
+        peak = decimal(peak),
+        held = span(held)
+    );
+    Some(html! {
+        figure {
+            div.plot {
+                @for tick in ticks(step, top) {
+                    span.y aria-hidden="true" style={ "bottom:" (percent(tick / top)) } { (decimal(tick)) }
+                }
+                svg role="img" aria-labelledby="calls-title calls-desc" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
+                    title #calls-title { (tr!("Calls a second over time")) }
+                    desc #calls-desc { (described) }
+                    @for tick in ticks(step, top) {
+                        line.grid x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick)) {}
+                    }
+                    @for (from, until) in rests(&columns) {
+                        rect.held x=(round(x(from))) y="0" width=(round((x(until) - x(from)).max(1.0))) height=(HEIGHT) {}
+                    }
+                    path.calls d=(area(&columns, |column| column.speed, x, y)) {}
+                    path.repeats d=(area(&columns, |column| column.repeats, x, y)) {}
+                    path.limit d=(line(&columns, x, y)) {}
+                }
+                @for (seconds, label) in times(began, end) {
+                    span.x aria-hidden="true" style={ "left:" (percent(seconds / end)) } { (label) }
+                }
+            }
+            figcaption {
+                ul.legend {
+                    li.calls { (tr!("calls a second")) }
+                    @if columns.iter().any(|column| column.stretch.repeats > 0) { li.repeats { (tr!("of them repeats")) } }
+                    @if limited { li.limit { (tr!("the rate that was aimed at")) } }
+                    @if !held.is_zero() { li.held { (tr!("held by throttling")) } }
+                }
+                p.note { (described) }
+            }
+            (table(began, &columns))
+        }
+    })
+}
+
+/// The numbers that are drawn.
+fn table(began: &Zoned, columns: &[Column]) -> Markup {
+    let date = dated(began, columns.last().map_or(0.0, |column| column.until));
+    let limit = |limit: f64| if limit.is_finite() { decimal(limit) } else { "–".to_owned() };
+    html! {
+        details {
+            summary { (tr!("The same as a table")) }
+            table.numbers {
+                thead { tr {
+                    th scope="col" { (tr!("from")) }
+                    th scope="col" { (tr!("calls")) }
+                    th scope="col" { (tr!("repeats")) }
+                    th scope="col" { (tr!("calls/s")) }
+                    th scope="col" { (tr!("rate")) }
+                    th scope="col" { (tr!("held")) }
+                } }
+                tbody {
+                    @for column in columns {
+                        tr {
+                            th scope="row" { (clock(began, column.from, &format!("{date}%H:%M:%S"))) }
+                            td { (grouped(column.stretch.calls)) }
+                            td { (grouped(column.stretch.repeats)) }
+                            td { (decimal(column.speed)) }
+                            td { (limit(column.stretch.limit)) }
+                            td { (span(column.stretch.held)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A bar that fills this share of its row, in the colour of `kind`.
+#[must_use]
+pub fn bar(share: f64, kind: &str) -> Markup {
+    let width = if share > 0.0 { share.max(VISIBLE) } else { 0.0 };
+    html! {
+        svg class={ "bar " (kind) } viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
+            rect.track width="100" height="1" {}
+            rect width=(round(width * 100.0)) height="1" {}
+        }
+    }
+}
+
+/// One row of colours, each as wide as its part of the whole. `parts` are the colours' kinds, which are their names too, and how
+/// many there are of each.
+#[must_use]
+pub fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
+    let all = float(parts.iter().map(|(_, count)| count).sum());
+    let parts: Vec<_> = parts.iter().filter(|(_, count)| *count > 0).collect();
+    let width = |count: u64| (float(count) / all).max(VISIBLE);
+    let whole: f64 = parts.iter().map(|(_, count)| width(*count)).sum();
+    let described: Vec<_> =
+        parts.iter().map(|(kind, count)| format!("{kind} {}", grouped(*count))).collect();
+    let starts = parts.iter().scan(0.0, |start, (_, count)| {
+        let from = *start;
+        *start += width(*count) / whole * 100.0;
+        Some(from)
+    });
+    html! {
+        svg.strip role="img" aria-labelledby={ (id) "-title " (id) "-desc" } viewBox="0 0 100 1" preserveAspectRatio="none" {
+            title id={ (id) "-title" } { (title) }
+            desc id={ (id) "-desc" } { (described.join(", ")) }
+            @for (from, (kind, count)) in starts.zip(&parts) {
+                rect class=(kind) x=(round(from)) width=(round(width(*count) / whole * 100.0)) height="1" {}
+            }
+        }
+    }
+}
+
+impl Column {
+    fn of((from, until, stretch): (f64, f64, Stretch)) -> Option<Self> {
+        // A run of less than a second made its calls in one second, which is what a rate speaks of.
+        let seconds = if from == 0.0 { until.max(1.0) } else { until - from };
+        let speed = |calls| float(calls) / seconds;
+        (until > from).then(|| Self {
+            from,
+            until,
+            speed: speed(stretch.calls),
+            repeats: speed(stretch.repeats),
+            stretch,
+        })
+    }
+}
+
+/// Steps as high as `of` says, filled down to the axis.
+fn area(
+    columns: &[Column],
+    of: impl Fn(&Column) -> f64,
+    x: impl Fn(f64) -> f64,
+    y: impl Fn(f64) -> f64,
+) -> String {
+    let mut path = format!("M0 {HEIGHT}");
+    for column in columns {
+        // Writing to a string does not fail.
+        let _ = write!(path, "V{}H{}", round(y(of(column))), round(x(column.until)));
+    }
+    path + &format!("V{HEIGHT}Z")
+}
+
+/// The rate that was aimed at, where there was one.
+fn line(columns: &[Column], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
+    let (mut path, mut drawn) = (String::new(), false);
+    for Column { from, until, stretch, .. } in columns {
+        let there = stretch.limit.is_finite();
+        // Writing to a string does not fail.
+        let _ = match (there, drawn) {
+            (false, _) => Ok(()),
+            (true, true) => write!(path, "V{}H{}", round(y(stretch.limit)), round(x(*until))),
+            (true, false) => {
+                write!(
+                    path,
+                    "M{} {}H{}",
+                    round(x(*from)),
+                    round(y(stretch.limit)),
+                    round(x(*until))
+                )
+            }
+        };
+        drawn = there;
+    }
+    path
+}
+
+/// Where throttling held the run, with neighbours as one. Of a stretch as much as was held: where within it that was is not
+/// recorded, so it lies at the side on which the hold goes on, or else at its beginning.
+fn rests(columns: &[Column]) -> Vec<(f64, f64)> {
+    let mut rests: Vec<(f64, f64)> = Vec::new();
+    for (place, column) in
+        columns.iter().enumerate().filter(|(_, column)| !column.stretch.held.is_zero())
+    {
+        let held = column.stretch.held.as_secs_f64().min(column.until - column.from);
+        let goes_on = columns.get(place + 1).is_some_and(|next| !next.stretch.held.is_zero());
+        // Times are sums of fractions.
+        let near = |until: f64| column.from - until < 1e-6;
+        match rests.last_mut() {
+            Some((_, until)) if near(*until) => *until = column.from + held,
+            _ if goes_on => rests.push((column.until - held, column.until)),
+            _ => rests.push((column.from, column.from + held)),
+        }
+    }
+    rests
+}
+
+/// A round distance between the marks of an axis that reaches to `most`, and its round end.
+fn scale(most: f64) -> (f64, f64) {
+    let most = if most > 0.0 { most } else { 1.0 };
+    let rough = most / 4.0;
+    let power = 10_f64.powf(rough.log10().floor());
+    let step =
+        [1.0, 2.0, 2.5, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= rough);
+    let step = step.unwrap_or(rough);
+    // A line at the very top would be cut in half.
+    (step, (most / step + 0.05).ceil() * step)
+}
+
+fn ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
+    (0..).map(move |n| f64::from(n) * step).take_while(move |tick| *tick < top * 1.001)
+}
+
+/// Round moments of the clock within a run of so many seconds: when each comes, and what it is called.
+fn times(began: &Zoned, end: f64) -> Vec<(f64, String)> {
+    let day = 86_400.0;
+    let step = STEPS.map(f64::from).into_iter().find(|step| end / step <= TIMES);
+    let step = step.unwrap_or_else(|| (end / TIMES / day).ceil() * day);
+    let format = dated(began, end).to_owned() + if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
+    let time = began.time();
+    let since = |count: i8, unit: f64| f64::from(count) * unit;
+    let midnight =
+        since(time.hour(), 3600.0) + since(time.minute(), 60.0) + since(time.second(), 1.0);
+    let midnight = midnight + f64::from(time.subsec_nanosecond()) / 1e9;
+    let first = (step - midnight % step) % step;
+    (0_u32..8)
+        .map(|n| first + f64::from(n) * step)
+        // A label at the right edge would stand out of the page.
+        .take_while(|seconds| *seconds <= end * 0.94)
+        .map(|seconds| (seconds, clock(began, seconds + 0.001, &format)))
+        .collect()
+}
+
+/// What stands before the times of a run of so many seconds: the date, where it has more than one.
+fn dated(began: &Zoned, end: f64) -> &'static str {
+    let ended = began.saturating_add(SignedDuration::from_secs_f64(end));
+    if ended.date() == began.date() { "" } else { "%m-%d " }
+}
+
+fn clock(began: &Zoned, after: f64, format: &str) -> String {
+    began.saturating_add(SignedDuration::from_secs_f64(after)).strftime(format).to_string()
+}
+
+/// With as many decimals as say something.
+fn decimal(number: f64) -> String {
+    match number {
+        ..1.0 => ((number * 1000.0).round() / 1000.0).to_string(),
+        ..100.0 => ((number * 10.0).round() / 10.0).to_string(),
+        _ => grouped_float(number),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a speed above a hundred"
+)]
+fn grouped_float(number: f64) -> String {
+    grouped(number.round() as u64)
+}
+
+/// As a coordinate: a tenth of a unit cannot be seen.
+fn round(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+/// As a share of a length.
+fn percent(share: f64) -> String {
+    format!("{:.2}%", share * 100.0)
+}
+
+/// A count as a number to divide.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
+pub fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_marks_and_reach_beyond_what_they_show() {
+        for (most, marks) in [
+            (20.0, vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0]),
+            (0.5, vec![0.0, 0.2, 0.4, 0.6]),
+            (0.0, vec![0.0, 0.25, 0.5, 0.75, 1.0, 1.25]),
+            (0.02, vec![0.0, 0.005, 0.01, 0.015, 0.02, 0.025]),
+            (4994.0, vec![0.0, 2000.0, 4000.0, 6000.0]),
+        ] {
+            let (step, top) = scale(most);
+            let drawn: Vec<_> =
+                ticks(step, top).map(|tick| (tick * 1000.0).round() / 1000.0).collect();
+            assert_eq!(drawn, marks, "{most}");
+            assert!(top > most);
+        }
+    }
+
+    #[test]
+    fn as_much_is_shaded_as_was_held() {
+        let drawn = |held: &[f64]| {
+            let stretch = |held| Stretch {
+                calls: 0,
+                repeats: 0,
+                held: Duration::from_secs_f64(held),
+                limit: 20.0,
+            };
+            let columns = held.iter().zip(0_u32..).map(|(held, place)| {
+                Column::of((f64::from(place), f64::from(place + 1), stretch(*held))).unwrap()
+            });
+            rests(&columns.collect::<Vec<_>>())
+        };
+        assert_eq!(drawn(&[0.0, 0.5, 1.0, 0.25, 0.0, 0.125]), [(1.5, 3.25), (5.0, 5.125)]);
+        // Two holds that touch stretches beside each other.
+        assert_eq!(drawn(&[0.5, 0.5, 0.5]), [(0.5, 1.5), (2.0, 2.5)]);
+        let all: f64 = drawn(&[0.5; 12]).iter().map(|(from, until)| until - from).sum();
+        assert!((all - 6.0).abs() < 1e-9, "{all}");
+    }
+
+    #[test]
+    fn times_are_round_by_the_clock() {
+        let began: Zoned = "2026-11-23T14:03:27.5+08:00[+08:00]".parse().unwrap();
+        let labels =
+            |end| times(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!(labels(10.0), ["14:03:30", "14:03:35"]);
+        assert_eq!(labels(4.0 * 3600.0), ["15:00", "16:00", "17:00"]);
+        assert_eq!(labels(36.0 * 3600.0), ["11-24 00:00", "11-24 12:00"]);
+        assert_eq!(labels(20.0 * 86_400.0), ["11-28 00:00", "12-03 00:00", "12-08 00:00"]);
+        let (seconds, _) = times(&began, 10.0)[0];
+        assert!((seconds - 2.5).abs() < 1e-9, "{seconds}");
+    }
+}

@@ -1,0 +1,254 @@
+//! What a cell of the number column holds: one number, several of which one is used, or none. Leaves how each is
+//! spelt to `spelling`, what counts as a mobile number to `mobile`.
+
+use tr::tr;
+
+use crate::domain::number::invalid::{Refusal, ordinal};
+use crate::domain::number::mobile::{Home, Mobile, Rules};
+use crate::domain::number::normalize::{self, parts, plain};
+
+/// The number of a cell, and which of the cell's numbers it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The number.
+    pub mobile: Mobile,
+    /// Which of the cell's numbers it is, from 1.
+    nth: usize,
+    /// How many numbers the cell has.
+    of: usize,
+}
+
+impl Entry {
+    /// Reads a cell: its first number that is one of a mobile. Text that nobody can read ends the search, since
+    /// what stands there may be the number that was meant.
+    ///
+    /// # Errors
+    /// The [`Refusal`] says why the cell cannot be sent; such a cell never becomes a call (DESIGN 2.7).
+    pub fn read(cell: &str, rules: Rules) -> Result<Self, Refusal> {
+        // Most cells are this, and nothing is allocated for them.
+        if rules.home.is_mainland()
+            && let Some(mobile) = Mobile::mainland(cell.as_bytes())
+        {
+            return Ok(Self { mobile, nth: 1, of: 1 });
+        }
+        let text = plain(cell);
+        let parts = parts(&text);
+        let of = parts.len();
+        let mut first = None;
+        for (nth, part) in (1..).zip(parts) {
+            let reason = match normalize::read(part).and_then(|spelt| Mobile::of(&spelt, rules)) {
+                Ok(mobile) => return Ok(Self { mobile, nth, of }),
+                Err(reason) if of == 1 => return Err(reason),
+                Err(reason) => Box::new(reason),
+            };
+            if !reason.understood() {
+                return Err(Refusal::Several { nth, of, reason });
+            }
+            first.get_or_insert(reason);
+        }
+        Err(first.map_or(Refusal::Empty, |reason| Refusal::Several { nth: 1, of, reason }))
+    }
+
+    /// The API's message with what people should know about the cell behind it: that it has other numbers.
+    #[must_use]
+    pub fn remark(self, message: &str) -> Option<String> {
+        let (nth, of) = (self.nth, self.of);
+        let remark = || {
+            tr!("{message} ({nth} of {of} numbers in the cell)", message, nth = ordinal(nth), of)
+        };
+        (of > 1).then(|| remark().trim_start().to_owned())
+    }
+}
+
+impl Mobile {
+    /// The number of a cell by the strict rules. `home` is the region of numbers without a country code.
+    ///
+    /// # Errors
+    /// As [`Entry::read`].
+    pub fn parse(cell: &str, home: Home) -> Result<Self, Refusal> {
+        Entry::read(cell, Rules { home, strict: true }).map(|entry| entry.mobile)
+    }
+}
+
+/// Whether a cell could be a mobile number: what the table room asks when it looks for the column. The strict rules
+/// apply in any case: order numbers and the like have the right length, too.
+#[must_use]
+pub fn looks_like_mobile(cell: &str, home: Home) -> bool {
+    matches!(Mobile::parse(cell, home), Ok(_) | Err(Refusal::Rounded(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::number::mobile::Mainland;
+
+    fn sent(cell: &str) -> Result<String, Refusal> {
+        Mobile::parse(cell, Home::CHINA).map(|mobile| mobile.sent(Mainland::Plain))
+    }
+
+    #[test]
+    fn spellings_of_one_mainland_number() {
+        for cell in [
+            "13800138000",
+            " 13800138000\t",
+            "138-0013-8000",
+            "138 0013 8000",
+            "+86 138-0013-8000",
+            "+8613800138000",
+            "008613800138000",
+            "8613800138000",
+            "013800138000",
+            "１３８００１３８０００",
+            "\u{feff}13800138000",
+            "138\u{200b}00138000",
+            "'13800138000",
+            "=\"13800138000\"",
+            "tel:+86-138-0013-8000",
+            "13800138000.0",
+            "1.3800138000E+10",
+            "1.3800138E10",
+            "(86)13800138000",
+            "＋８６ 13800138000",
+            "138\u{a0}0013\u{2013}8000",
+            "+86 0138 0013 8000",
+            "+86(0)13800138000",
+            "(+86) 138 0013 8000",
+            "+0086 13800138000",
+            "086-13800138000",
+            "0 138 0013 8000",
+            "［138］00138000",
+            "138.0013.8000",
+            "13,800,138,000",
+            "17951 13800138000",
+            "138\u{2060}0013\u{202c}8000",
+            "\u{202d}13800138000\u{202c}",
+            "13800138000转8001",
+            "+86 138 0013 8000;ext=12",
+            "13800138000;",
+        ] {
+            assert_eq!(sent(cell).as_deref(), Ok("13800138000"), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_other_countries() {
+        for (cell, expected) in [
+            ("+852 5123 4567", "+852-51234567"),
+            ("0085251234567", "+852-51234567"),
+            ("+65-8123 4567", "+65-81234567"),
+            ("+1 (201) 555-0123", "+1-2015550123"),
+            ("+225 01 23 45 67 89", "+225-0123456789"),
+            ("-+1 201 555 0123", "+1-2015550123"),
+            ("+44 (0)7911 123456", "+44-7911123456"),
+            ("0044 (0) 7911-123456", "+44-7911123456"),
+            ("+00852 5123 4567", "+852-51234567"),
+            ("+62812345678.0", "+62-812345678"),
+            ("+852 5123 4567 ext. 12", "+852-51234567"),
+            ("=\"+85251234567\"", "+852-51234567"),
+        ] {
+            assert_eq!(sent(cell).as_deref(), Ok(expected), "{cell:?}");
+        }
+        let hong_kong = "hk".parse().unwrap();
+        let local = Mobile::parse("5123 4567", hong_kong).unwrap();
+        assert_eq!(local.sent(Mainland::Plain), "+852-51234567");
+        let mainland = Mobile::parse("+8613800138000", hong_kong).unwrap();
+        assert_eq!(mainland.sent(Mainland::Prefixed), "+86-13800138000");
+    }
+
+    #[test]
+    fn the_mainland_is_reached_from_everywhere() {
+        for (home, cell) in [("US", "011 86 138 0013 8000"), ("JP", "010-86-13800138000")] {
+            let mobile = Mobile::parse(cell, home.parse().unwrap());
+            assert_eq!(mobile.unwrap().sent(Mainland::Plain), "13800138000", "{home} {cell}");
+        }
+    }
+
+    #[test]
+    fn of_several_numbers_the_first_mobile_one_is_used() {
+        let read = |cell| Entry::read(cell, Rules { home: Home::CHINA, strict: true });
+        for (cell, remark) in [
+            ("13800138000/13900139000", "ok (first of 2 numbers in the cell)"),
+            ("13800138000 13900139000 13700137000", "ok (first of 3 numbers in the cell)"),
+            ("010-62345678、13800138000", "ok (second of 2 numbers in the cell)"),
+            (
+                "10-62345678, 21-62345678, 1380013800, 13800138000",
+                "ok (4th of 4 numbers in the cell)",
+            ),
+            ("13800138000转12 或 010-62345678", "ok (first of 2 numbers in the cell)"),
+            ("13800138000.0\n13900139000.0", "ok (first of 2 numbers in the cell)"),
+            ("tel:+8613800138000;ext=12345;tel:13900139000", "ok (first of 2 numbers in the cell)"),
+        ] {
+            let entry = read(cell).unwrap();
+            assert_eq!(entry.mobile.sent(Mainland::Plain), "13800138000", "{cell:?}");
+            assert_eq!(entry.remark("ok").as_deref(), Some(remark), "{cell:?}");
+        }
+        let entry = read("13800138000;13900139000").unwrap();
+        assert_eq!(entry.remark("").as_deref(), Some("(first of 2 numbers in the cell)"));
+        assert_eq!(read("13800138000").unwrap().remark("ok"), None);
+        for (cell, reason) in [
+            (
+                "010-62345678/62345678",
+                "none of the 2 numbers in the cell was sent; the first: a landline number, not a mobile number",
+            ),
+            (
+                "010-62345678/1.38E+10;13800138000",
+                "none of the 3 numbers in the cell was sent; the second: 1.38E+10: Excel rounded this number; restore it from the source",
+            ),
+            (
+                "13800138000(本人)/13900139000",
+                "none of the 2 numbers in the cell was sent; the first: not a phone number: it has characters other \
+                 than digits and + - ( ) . and spaces",
+            ),
+            (
+                "010-62345678/13800138000.5",
+                "none of the 2 numbers in the cell was sent; the second: not a phone number: it has a fraction",
+            ),
+        ] {
+            assert_eq!(read(cell).unwrap_err().to_string(), reason, "{cell}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_their_reason() {
+        for (cell, expected) in [
+            ("", Refusal::Empty),
+            (" \u{3000}\u{200b}", Refusal::Empty),
+            ("1.38E+10", Refusal::Rounded("1.38E+10".into())),
+            ("1.38001E+10", Refusal::Rounded("1.38001E+10".into())),
+            ("1.38e99", Refusal::Rounded("1.38e99".into())),
+            ("n/a", Refusal::NotANumber),
+            ("离职", Refusal::NotANumber),
+            ("---", Refusal::NotANumber),
+            ("13800138000.5", Refusal::Fraction),
+            ("1380013800", Refusal::TooShort(10)),
+            ("138001380001234", Refusal::TooLong(15)),
+            ("010-62345678", Refusal::Landline),
+            ("4008001234", Refusal::Service),
+            ("+999 123456", Refusal::NoSuchCountry),
+            ("12345678901", Refusal::NoSuchRange(86)),
+        ] {
+            assert_eq!(sent(cell), Err(expected), "{cell:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_is_refused(cell in "\\PC{0,40}|[0-9+eEx. ()'=\"/;-]{0,24}") {
+            if let Ok(mobile) = Mobile::parse(&cell, Home::CHINA) {
+                let sent = mobile.sent(Mainland::Plain);
+                prop_assert_eq!(Mobile::parse(&sent, Home::CHINA), Ok(mobile), "what is sent reads back as itself");
+                prop_assert!(!mobile.masked().contains(&sent));
+            }
+        }
+
+        #[test]
+        fn mainland_numbers_survive_any_separators(second in 3..=9u64, rest in 0..1_000_000_000u64, cut in 1..10usize) {
+            let digits = format!("1{second}{rest:09}");
+            let typed = format!("+86 {}-{}", &digits[..cut], &digits[cut..]);
+            prop_assert_eq!(sent(&typed), Ok(digits.clone()));
+            prop_assert_eq!(sent(&digits), Ok(digits));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a spreadsheet made of a number that it took for a quantity: `13800138000.0`, `13,800,138,000`,
+//! `1.3800138E+10`; undone where every digit is there. Leaves the signs that people put into numbers to `spelling`.
+
+use std::borrow::Cow;
+
+use crate::domain::number::invalid::Refusal;
+
+/// The most digits that any number has: fifteen, with the country code (E.164).
+const MOST_DIGITS: usize = 15;
+/// Fewer significant digits than this before an exponent are what a spreadsheet shows after rounding; programs
+/// that print a number in full (Java's `1.3800138E10`) show them all, and no default cell format shows eight.
+const DIGITS_THAT_SURVIVE: usize = 8;
+/// From this many digits on, what stands before a decimal mark is a whole number and no area code.
+const WHOLE: usize = 7;
+/// Two decimals that are not zero are those of a quantity; more may be the second half of a number (`138001.38000`).
+const MOST_DECIMALS: usize = 2;
+
+/// Undoes the quantity. Any other text comes back as it is.
+///
+/// # Errors
+/// [`Refusal::Rounded`] and [`Refusal::Fraction`] where digits are gone or were never a number's, and
+/// [`Refusal::NotANumber`] for an `e` that is no exponent.
+pub fn whole(text: &str) -> Result<Cow<'_, str>, Refusal> {
+    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
+        return scientific(text, mantissa, exponent);
+    }
+    let (sign, rest) = text.split_at(usize::from(text.starts_with('+')));
+    if let Some(whole) = grouped(rest) {
+        return Ok(format!("{sign}{whole}").into());
+    }
+    match rest.split_once(['.', ',']) {
+        Some((whole, decimals)) if whole.len() >= WHOLE && digits(whole) && digits(decimals) => {
+            if decimals.bytes().all(|digit| digit == b'0') {
+                Ok(text.split_at(sign.len() + whole.len()).0.into())
+            } else if decimals.len() <= MOST_DECIMALS {
+                Err(Refusal::Fraction)
+            } else {
+                Ok(text.into())
+            }
+        }
+        _ => Ok(text.into()),
+    }
+}
+
+/// A mantissa and a power of ten.
+fn scientific<'a>(text: &str, mantissa: &str, exponent: &str) -> Result<Cow<'a, str>, Refusal> {
+    let (units, decimals) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let units = units.strip_prefix('+').unwrap_or(units);
+    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
+    if units.is_empty() || ![units, decimals, exponent].into_iter().all(digits) {
+        return Err(Refusal::NotANumber);
+    }
+    let power = exponent.parse().unwrap_or(usize::MAX);
+    let survived = (units.len() + decimals.len()) - zeros_in_front(units, decimals);
+    // Zeros that stand behind the last whole digit are none of the number's.
+    let decimals = match decimals.get(power..) {
+        Some(beyond) if beyond.bytes().all(|digit| digit == b'0') => {
+            decimals.get(..power).unwrap_or(decimals)
+        }
+        Some(_) => return Err(Refusal::Fraction),
+        None => decimals,
+    };
+    if survived < DIGITS_THAT_SURVIVE || power >= MOST_DIGITS {
+        return Err(Refusal::Rounded(text.to_owned()));
+    }
+    let whole = format!("{units}{decimals:0<power$}");
+    Ok(whole.trim_start_matches('0').to_owned().into())
+}
+
+/// How many of the digits are zeros that say nothing: `0.138E+11` has three digits.
+fn zeros_in_front(units: &str, decimals: &str) -> usize {
+    units.bytes().chain(decimals.bytes()).take_while(|digit| *digit == b'0').count()
+}
+
+/// Digits in groups of three, as `#,##0` shows them, with decimals that are zero or without.
+fn grouped(text: &str) -> Option<String> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = whole.split(',');
+    let first = groups.next().filter(|first| (1..=3).contains(&first.len()) && digits(first))?;
+    let rest: Vec<_> = groups.collect();
+    let three = |group: &&str| group.len() == 3 && digits(group);
+    // With one comma it could be a list or a decimal mark.
+    let shape =
+        rest.len() > 1 && rest.iter().all(three) && decimals.bytes().all(|digit| digit == b'0');
+    shape.then(|| first.to_owned() + &rest.concat())
+}
+
+fn digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_undone_where_every_digit_is_there() {
+        for text in [
+            "13800138000",
+            "13800138000.",
+            "13800138000.0",
+            "13800138000.00",
+            "13800138000.000000",
+            "13800138000,0",
+            "13,800,138,000",
+            "13,800,138,000.00",
+            "1.3800138E10",
+            "1.3800138E+10",
+            "1.3800138e+10",
+            "1,3800138E+10",
+            "1.3800138000E+10",
+            "1.38001380000000E+10",
+            "13.800138E+9",
+            "13800138E3",
+            "0.13800138E11",
+            "1.3800138E010",
+        ] {
+            assert_eq!(whole(text).as_deref(), Ok("13800138000"), "{text}");
+        }
+        assert_eq!(whole("+85251234567.0").as_deref(), Ok("+85251234567"));
+        assert_eq!(whole("1.23456789012345E14").as_deref(), Ok("123456789012345"));
+    }
+
+    #[test]
+    fn it_is_refused_where_a_digit_is_gone() {
+        for text in [
+            "1.38E+10",
+            "1.38001E+10",
+            "1.380013E10",
+            "1E10",
+            "1.3800138E+15",
+            "1.38e99",
+            "0.1380013E11",
+        ] {
+            assert_eq!(whole(text), Err(Refusal::Rounded(text.to_owned())), "{text}");
+        }
+        let text = format!("1.38E{}", "9".repeat(40));
+        assert_eq!(whole(&text), Err(Refusal::Rounded(text.clone())));
+        for text in ["1.38001380005E+10", "13800138000.5", "13800138000,25", "1380013.80"] {
+            assert_eq!(whole(text), Err(Refusal::Fraction), "{text}");
+        }
+        for text in ["e", "E10", ".5e10", "1.2.3e4", "1.38E-10", "one", "1e2e3"] {
+            assert_eq!(whole(text), Err(Refusal::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn signs_between_digits_are_no_decimal_mark() {
+        for text in [
+            "138.0013.8000",
+            "138001.38000",
+            "010.62345678",
+            "1380013.8000",
+            "13,800",
+            "1,38,001",
+            "+852",
+            "",
+        ] {
+            assert_eq!(whole(text).as_deref(), Ok(text));
+        }
+    }
+}

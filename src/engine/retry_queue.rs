@@ -1,0 +1,77 @@
+//! The numbers that back off, by the moment when they are due. Leaves how long each waits to `lookup`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::lookup::Lookup;
+
+/// Numbers that wait for a moment of their own. Bounded by the window, since a row of it waits for each.
+#[derive(Debug, Default)]
+pub struct Later {
+    /// By moment; the count keeps equal moments apart.
+    due: BTreeMap<(Instant, u64), Lookup>,
+    count: u64,
+}
+
+impl Later {
+    /// Takes in a number that is due after `delay`.
+    pub fn put_off(&mut self, lookup: Lookup, delay: Duration) {
+        self.count += 1;
+        self.due.insert((Instant::now() + delay, self.count), lookup);
+    }
+
+    /// The number that was due first, if it is due now.
+    pub fn take(&mut self, now: Instant) -> Option<Lookup> {
+        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
+        Some(first.remove())
+    }
+
+    /// When the next one is due.
+    #[must_use]
+    pub fn wakes(&self) -> Option<Instant> {
+        self.due.keys().next().map(|(due, _)| *due)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// Forgets them all.
+    pub fn clear(&mut self) {
+        self.due.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::number::mobile::{Home, Mobile};
+
+    #[tokio::test(start_paused = true)]
+    async fn numbers_come_back_in_the_order_in_which_they_are_due() {
+        let number = |n: u64| Mobile::parse(&format!("1380013800{n}"), Home::CHINA).unwrap();
+        let (mut later, start) = (Later::default(), Instant::now());
+        for (n, seconds) in [(1, 2), (2, 1), (3, 2), (4, 0)] {
+            later.put_off(Lookup::new(number(n)), Duration::from_secs(seconds));
+        }
+        let mut due = |seconds: u64| {
+            std::iter::from_fn(|| later.take(start + Duration::from_secs(seconds)))
+                .map(|lookup| lookup.mobile())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(due(0), [number(4)]);
+        assert_eq!(due(1), [number(2)]);
+        assert_eq!(due(2), [number(1), number(3)]);
+        assert!(later.is_empty() && later.wakes().is_none());
+    }
+}

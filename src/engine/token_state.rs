@@ -1,0 +1,198 @@
+//! The run's token: which one is used, when it is due, and that it is renewed once however many calls meet its end.
+//! Leaves the token calls to `api::token` and starting them to `dispatcher`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::time::Instant;
+use tr::tr;
+
+use crate::api::token::{Grant, TokenCall};
+use crate::engine::backoff::{Backoff, Retries};
+
+/// A renewal that failed before its time is tried again after this long; the old token serves meanwhile.
+const LATER: Duration = Duration::from_secs(30);
+
+/// The token of a run and its generation.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    token: Option<Arc<SecretString>>,
+    /// Counts the tokens of this run; a call remembers the one that it was made with.
+    generation: u64,
+    /// When to renew although the token still works.
+    due: Option<Instant>,
+    /// Whether the token was turned away, so that nothing can be called before there is another.
+    dead: bool,
+    /// Whether a token call is under way.
+    fetching: bool,
+    /// What a host that does not know the current token call gave instead, until the older call has had its turn.
+    unknown: Option<String>,
+    /// Fetches that failed since the last one that worked.
+    failures: u32,
+    /// How long to wait after those.
+    backoff: Option<Backoff>,
+    /// No token call before this moment.
+    not_before: Option<Instant>,
+}
+
+impl Tokens {
+    /// The token to call with, and its generation; none when one has to be fetched first.
+    #[must_use]
+    pub fn usable(&self) -> Option<(Arc<SecretString>, u64)> {
+        let token = self.token.as_ref().filter(|_| !self.dead)?;
+        Some((Arc::clone(token), self.generation))
+    }
+
+    /// The token call that should start now, if one should. It counts as started.
+    pub fn fetch_now(&mut self) -> Option<TokenCall> {
+        let now = Instant::now();
+        let wanted = self.usable().is_none() || self.due.is_some_and(|due| due <= now);
+        let start = wanted && !self.fetching && self.not_before.is_none_or(|moment| moment <= now);
+        self.fetching |= start;
+        let call = if self.unknown.is_some() { TokenCall::Older } else { TokenCall::Current };
+        start.then_some(call)
+    }
+
+    /// The next moment at which [`Tokens::fetch_now`] may change its mind by itself.
+    #[must_use]
+    pub fn wakes(&self) -> Option<Instant> {
+        let moment =
+            if self.usable().is_none() { self.not_before } else { self.due.max(self.not_before) };
+        moment.filter(|_| !self.fetching)
+    }
+
+    /// A token arrived.
+    pub fn granted(&mut self, grant: Grant) {
+        self.token = Some(Arc::new(grant.token));
+        self.due = grant.fresh_for.map(|fresh| Instant::now() + fresh);
+        self.generation += 1;
+        (self.dead, self.fetching, self.failures, self.not_before) = (false, false, 0, None);
+        (self.backoff, self.unknown) = (None, None);
+    }
+
+    /// The host does not know the current token call: the older one is to be made instead, at once unless calls are held.
+    /// Where it was that one, which is as good as a failure, what both said.
+    pub fn unknown(&mut self, reason: String) -> Option<String> {
+        self.fetching = false;
+        let Some(before) = self.unknown.take() else {
+            self.unknown = Some(reason);
+            return None;
+        };
+        Some(if before == reason {
+            reason
+        } else {
+            tr!("{before}; the older token call: {reason}", before, reason)
+        })
+    }
+
+    /// The token call was throttled: it starts again when calls may.
+    pub fn put_off(&mut self) {
+        self.fetching = false;
+    }
+
+    /// No token call gave a verdict, which may work later: how often that was so in a row, and when it is tried again:
+    /// after a backoff, where there is no token to go on with.
+    pub fn failed(&mut self, retries: Retries, jitter: &mut fastrand::Rng) -> (u32, Duration) {
+        let backoff =
+            self.backoff.get_or_insert_with(|| Backoff::new(retries)).after_failure(jitter);
+        let delay = if self.usable().is_some() { LATER } else { backoff };
+        (self.fetching, self.unknown) = (false, None);
+        self.failures += 1;
+        self.not_before = Some(Instant::now() + delay);
+        (self.failures, delay)
+    }
+
+    /// A call was turned away with the token of this generation. Only the first such call of a generation matters.
+    pub fn rejected(&mut self, generation: u64) {
+        if generation == self.generation && !self.dead {
+            self.dead = true;
+            // Failures while it still served were no hurry, and have nothing to say of the time from now on.
+            (self.failures, self.backoff, self.not_before) = (0, None, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(fresh_for: u64) -> Grant {
+        Grant { token: "t".into(), fresh_for: Some(Duration::from_secs(fresh_for)) }
+    }
+
+    fn failed(tokens: &mut Tokens) -> (u32, Duration) {
+        let second = Duration::from_secs(1);
+        tokens
+            .failed(Retries { most: 5, min: second, max: second }, &mut fastrand::Rng::with_seed(1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn renewed_once_per_token_and_before_its_end() {
+        let mut tokens = Tokens::default();
+        assert!(tokens.usable().is_none());
+        assert_eq!((tokens.fetch_now(), tokens.fetch_now()), (Some(TokenCall::Current), None));
+        tokens.granted(grant(60));
+        assert_eq!(tokens.usable().unwrap().1, 1);
+        assert_eq!(tokens.fetch_now(), None);
+        // Three calls of the first token come back turned away: one fetch.
+        tokens.rejected(1);
+        assert!(tokens.usable().is_none() && tokens.fetch_now().is_some());
+        tokens.rejected(1);
+        assert_eq!(tokens.fetch_now(), None);
+        tokens.granted(grant(60));
+        tokens.rejected(1);
+        assert_eq!(
+            tokens.usable().unwrap().1,
+            2,
+            "a straggler of the first token does not harm the second"
+        );
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(
+            tokens.usable().is_some() && tokens.fetch_now().is_some(),
+            "renewed early, while the old one serves"
+        );
+        assert_eq!(failed(&mut tokens), (1, LATER));
+        assert!(tokens.fetch_now().is_none() && tokens.wakes() == Some(Instant::now() + LATER));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_token_a_failed_fetch_backs_off() {
+        let mut tokens = Tokens::default();
+        assert!(tokens.fetch_now().is_some());
+        assert_eq!(failed(&mut tokens), (1, Duration::from_secs(1)));
+        assert_eq!(tokens.fetch_now(), None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(tokens.fetch_now().is_some());
+        assert_eq!(failed(&mut tokens).0, 2);
+        tokens.not_before = None;
+        assert!(tokens.fetch_now().is_some());
+        tokens.put_off();
+        assert!(tokens.fetch_now().is_some() && tokens.failures == 2, "throttling is no failure");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_older_call_has_its_turn_where_the_host_does_not_know_the_current_one() {
+        let mut tokens = Tokens::default();
+        for _ in 0..2 {
+            assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
+            assert_eq!(tokens.unknown("HTTP 404".into()), None);
+            assert_eq!(tokens.fetch_now(), Some(TokenCall::Older));
+            tokens.put_off();
+            assert_eq!(
+                tokens.fetch_now(),
+                Some(TokenCall::Older),
+                "the same one again after a hold"
+            );
+            let both = tokens.unknown("no JSON".into()).unwrap();
+            assert_eq!(both, "HTTP 404; the older token call: no JSON");
+            failed(&mut tokens);
+            tokens.not_before = None;
+        }
+        assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
+        assert_eq!(tokens.unknown("HTTP 404".into()), None);
+        tokens.granted(grant(60));
+        tokens.rejected(1);
+        assert_eq!(tokens.fetch_now(), Some(TokenCall::Current));
+    }
+}

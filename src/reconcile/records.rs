@@ -1,0 +1,244 @@
+//! Owns the reading of a resolved table into records that can be sorted: by key for the comparison, and by user id and by
+//! number for what two people share. Leaves what is made of them to `comparing`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use tr::tr;
+
+use crate::domain::diff::Answer;
+use crate::domain::number::cell::Entry;
+use crate::domain::number::mobile::{Mainland, Rules};
+use crate::domain::outcome::{RowWithout, Status};
+use crate::reconcile::external_sort::{Sorted, Sorter};
+use crate::reconcile::progress::{Side, Watch};
+use crate::table::detect::columns::{ColumnChoice, USUAL};
+use crate::table::detect::extra_columns::Beside;
+use crate::table::source::{Source, SourceError};
+
+/// How many of the columns that every output gets are compared: the user ids and, last of them, the status.
+const ANSWER: usize = 3;
+/// How many line numbers people are told.
+const TOLD: usize = 10;
+
+/// Why there is no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A table cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A row has no status.
+    #[error(transparent)]
+    NoStatus(#[from] RowWithout),
+    /// A key has more rows than can belong to one person.
+    #[error("{}", tr!(
+        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
+        line, most
+    ))]
+    Crowded {
+        /// Which table it is.
+        side: Side,
+        /// The line on which the first row too many starts, counted from 1.
+        line: u64,
+        /// How many rows a key may have.
+        most: usize,
+    },
+    /// Temporary files cannot be written or read.
+    #[error("{}", tr!(
+        "sorting needs room for temporary files: {cause}; make room in the output's directory (without -o: in TMPDIR), and run again",
+        cause = .0
+    ))]
+    Scratch(io::Error),
+    /// The differences cannot be written.
+    #[error("{}", tr!("cannot write the differences: {cause}", cause = .0))]
+    Output(io::Error),
+    /// Somebody wants it to end.
+    #[error("{}", tr!("interrupted"))]
+    Interrupted,
+}
+
+/// How many rows something is so with, and where the first of them stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// How many rows.
+    pub count: u64,
+    first: BTreeSet<u64>,
+}
+
+impl Lines {
+    /// Adds the row that starts on `line`, in whichever order they come.
+    pub fn add(&mut self, line: u64) {
+        self.count += 1;
+        self.first.insert(line);
+        if self.first.len() > TOLD {
+            self.first.pop_last();
+        }
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.first.iter().map(u64::to_string).collect();
+        let more = if self.count > lines.len() as u64 { " …" } else { "" };
+        let lines = lines.join(&tr!("list" => ", ")) + more;
+        f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
+    }
+}
+
+/// The columns that have to be read along with the numbers, where rows are joined by `key`.
+#[must_use]
+pub fn beside(key: Option<&ColumnChoice>) -> Vec<Beside> {
+    let appended = USUAL.into_iter().take(ANSWER).map(Beside::Appended);
+    let key = key.map(|choice| Beside::Asked { choice: choice.clone(), flag: "--key" });
+    appended.chain(key).collect()
+}
+
+/// A table that was read.
+pub struct Table {
+    /// How many rows it has.
+    pub rows: u64,
+    /// Those without a key: an empty cell, or where the number is the key, a cell without one. They cannot be joined.
+    pub keyless: Lines,
+    /// Answers by key.
+    pub by_key: Sorted,
+    /// Keys with lines by user id.
+    pub by_userid: Sorted,
+    /// Answers with keys by number; nothing where the number is the key.
+    pub by_number: Sorted,
+}
+
+/// Where the key stands that rows are joined by: nothing where it is the number.
+#[must_use]
+pub fn key(source: &Source) -> Option<usize> {
+    let key = source.beside().get(ANSWER).copied();
+    key.filter(|key| source.columns().iter().all(|column| column.index != *key))
+}
+
+/// Reads a table to its end, of which [`beside`] named the columns. What people share is asked of the new one alone.
+///
+/// # Errors
+/// [`ReconcileError`] for what cannot be read, and when `watch` says to stop.
+pub fn read(
+    mut source: Source,
+    side: Side,
+    rules: Rules,
+    place: &Path,
+    watch: &Watch,
+) -> Result<Table, ReconcileError> {
+    let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(place));
+    let (numbers, keyed) = (source.columns().len(), key(&source).is_some());
+    let place_of_status = source.beside().get(ANSWER - 1).copied().unwrap_or_default();
+    let (mut rows, mut keyless, mut value) = (0, Lines::default(), Vec::new());
+    while let Some(batch) = source.next_batch(usize::MAX)? {
+        if watch.stopped() {
+            return Err(ReconcileError::Interrupted);
+        }
+        rows += batch.len() as u64;
+        watch.reads(side, batch.len() as u64);
+        for row in 0..batch.len() {
+            let line = batch.line(row);
+            // As spreadsheets leave them at the end.
+            if batch.cells(row).all(|cell| cell.trim().is_empty()) {
+                keyless.add(line);
+                continue;
+            }
+            let mut cells = batch.cells(row);
+            let number = number(cells.by_ref().take(numbers), rules);
+            let mut cell = || cells.next().unwrap_or_default().trim();
+            let [userid, exclusive, status] = [(); 3].map(|()| cell());
+            let status = Status::read(status, place_of_status)
+                .map_err(|cause| RowWithout { line, cause })?;
+            let key = if keyed { cell() } else { number.as_deref().unwrap_or_default() };
+            if key.is_empty() {
+                keyless.add(line);
+                continue;
+            }
+            encode(&mut value, status, line, userid, exclusive.as_bytes());
+            by_key.push(key.as_bytes(), &value).map_err(ReconcileError::Scratch)?;
+            if side == Side::Old || status.may_yet_succeed() {
+                continue;
+            }
+            encode(&mut value, status, line, userid, key.as_bytes());
+            if status == Status::Found && !userid.is_empty() {
+                by_userid.push(userid.as_bytes(), &value).map_err(ReconcileError::Scratch)?;
+            }
+            if let (true, Some(number)) = (keyed, number) {
+                by_number.push(number.as_bytes(), &value).map_err(ReconcileError::Scratch)?;
+            }
+        }
+    }
+    let [by_key, by_userid, by_number] = [by_key, by_userid, by_number].map(Sorter::finish);
+    let scratch = ReconcileError::Scratch;
+    Ok(Table {
+        rows,
+        keyless,
+        by_key: by_key.map_err(scratch)?,
+        by_userid: by_userid.map_err(scratch)?,
+        by_number: by_number.map_err(scratch)?,
+    })
+}
+
+/// The first number of a row in its canonical form, by which all spellings of it are one.
+fn number<'a>(cells: impl Iterator<Item = &'a str>, rules: Rules) -> Option<String> {
+    let mut read = cells.filter_map(|cell| Entry::read(cell, rules).ok());
+    read.next().map(|entry| entry.mobile.sent(Mainland::Plain))
+}
+
+/// A record's value: status, line, how long the user id is, the user id, and `last` behind it.
+fn encode(value: &mut Vec<u8>, status: Status, line: u64, userid: &str, last: &[u8]) {
+    value.clear();
+    let place = Status::ALL.iter().position(|known| *known == status).unwrap_or_default();
+    value.extend((place as u64).to_le_bytes().first());
+    value.extend(line.to_le_bytes());
+    value.extend((userid.len() as u64).to_le_bytes());
+    value.extend(userid.as_bytes());
+    value.extend(last);
+}
+
+/// The answer of a record's value, and what stands behind it in the place of the exclusive ids.
+#[must_use]
+pub fn decode(value: &[u8]) -> Answer {
+    let (status, rest) = value.split_first().unwrap_or((&0, &[]));
+    let (line, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let (length, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let (userid, last) = rest.split_at(length.min(rest.len()));
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Answer {
+        status: Status::ALL.get(usize::from(*status)).copied().unwrap_or(Status::Failed),
+        userid: text(userid),
+        exclusive: text(last),
+        line: u64::from_le_bytes(*line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let mut value = vec![1, 2, 3];
+        for status in Status::ALL {
+            encode(&mut value, status, 7_000_000_000, "用户", b"a;b");
+            let answer = Answer {
+                status,
+                userid: "用户".to_owned(),
+                exclusive: "a;b".to_owned(),
+                line: 7_000_000_000,
+            };
+            assert_eq!(decode(&value), answer);
+        }
+    }
+
+    #[test]
+    fn the_first_lines_are_told_whichever_came_first() {
+        let mut lines = Lines::default();
+        lines.add(9);
+        assert_eq!(lines.to_string(), "1 (line 9)");
+        (1..=12).rev().for_each(|line| lines.add(line * 2));
+        assert_eq!(lines.to_string(), "13 (lines 2, 4, 6, 8, 9, 10, 12, 14, 16, 18 …)");
+    }
+}

@@ -1,0 +1,365 @@
+//! The text on the wire: what a request says, in any form that the API reads, and the bodies of the replies, written by
+//! hand. Leaves choosing a reply to `platform` and HTTP to `server`.
+
+use std::fmt::Write as _;
+
+use crate::sandbox::directory::{NoList, Rule, exclusive_ids_of, userid_of};
+use serde_json::Value;
+use url::form_urlencoded;
+
+/// A reply, ready to go out.
+#[derive(Debug)]
+pub enum Reply {
+    /// A whole one.
+    Page(Page),
+    /// HTTP 200 with this JSON body, of which only the first half is sent before the connection closes.
+    Half(String),
+    /// None: the connection closes.
+    Drop,
+}
+
+/// A whole reply.
+#[derive(Debug)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The content type, unless `headers` has one.
+    pub content_type: &'static str,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Reply {
+    /// A JSON body with this HTTP status.
+    #[must_use]
+    pub fn json(status: u16, body: String) -> Self {
+        Self::Page(Page {
+            status,
+            content_type: "application/json;charset=utf-8",
+            headers: Vec::new(),
+            body,
+        })
+    }
+}
+
+/// What a `getbymobile` request says (API.md 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// `access_token` of the query or, without one there, of a form body; empty where there is none.
+    pub token: String,
+    /// `mobile`; empty where it is missing or no string.
+    pub mobile: String,
+    /// `support_exclusive_account_search`, as a boolean or as the string `true` or `false`; `None` for all else.
+    pub exclusive: Option<bool>,
+    /// The content type header; empty where there is none.
+    pub content_type: String,
+}
+
+impl Lookup {
+    /// Reads a request. The content type decides between JSON and form; where it names neither, the first byte does.
+    #[must_use]
+    pub fn read(query: &str, content_type: &str, body: &[u8]) -> Self {
+        let mut lookup = Self {
+            token: parameter(query.as_bytes(), "access_token"),
+            mobile: String::new(),
+            exclusive: None,
+            content_type: content_type.to_owned(),
+        };
+        // Names of types have no case (RFC 9110, 8.3.1).
+        let kind = content_type.to_ascii_lowercase();
+        let is_json = kind.contains("json")
+            || (!kind.contains("form-urlencoded") && body.trim_ascii_start().starts_with(b"{"));
+        if is_json {
+            let value: Value = serde_json::from_slice(body).unwrap_or_default();
+            text_of(&value["mobile"]).clone_into(&mut lookup.mobile);
+            let exclusive = &value["support_exclusive_account_search"];
+            lookup.exclusive = exclusive.as_bool().or_else(|| truth_of(text_of(exclusive)));
+        } else {
+            for (name, value) in form_urlencoded::parse(body) {
+                match &*name {
+                    "access_token" if lookup.token.is_empty() => lookup.token = value.into_owned(),
+                    "mobile" => lookup.mobile = value.into_owned(),
+                    "support_exclusive_account_search" => lookup.exclusive = truth_of(&value),
+                    _ => {}
+                }
+            }
+        }
+        lookup
+    }
+}
+
+/// The credentials of a token call (API.md 4); empty where they are missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The app key.
+    pub key: String,
+    /// The app secret.
+    pub secret: String,
+}
+
+impl Credentials {
+    /// Reads those of the current call, from its JSON body.
+    #[must_use]
+    pub fn of_current(body: &[u8]) -> Self {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        Self {
+            key: text_of(&value["appKey"]).to_owned(),
+            secret: text_of(&value["appSecret"]).to_owned(),
+        }
+    }
+
+    /// Reads those of the legacy call, from its query.
+    #[must_use]
+    pub fn of_legacy(query: &str) -> Self {
+        Self {
+            key: parameter(query.as_bytes(), "appkey"),
+            secret: parameter(query.as_bytes(), "appsecret"),
+        }
+    }
+}
+
+/// A bare code (API.md 2). `id`, here and below, becomes the `request_id`.
+#[must_use]
+pub fn bare(code: i64, msg: &str, id: u64) -> String {
+    let mut body = format!(r#"{{"errcode":{code},"errmsg":""#);
+    escape(&mut body, msg);
+    end(body, r#"""#, id)
+}
+
+/// A code wrapped in errcode 88 by the gateway (API.md 2).
+#[must_use]
+pub fn wrapped(code: &str, msg: &str, id: u64) -> String {
+    let mut body = String::from(r#"{"errcode":88,"sub_code":""#);
+    escape(&mut body, code);
+    body.push_str(r#"","sub_msg":""#);
+    escape(&mut body, msg);
+    body.push_str(r#"","errmsg":"ding talk error[subcode="#);
+    escape(&mut body, code);
+    body.push_str(",submsg=");
+    escape(&mut body, msg);
+    end(body, r#"]""#, id)
+}
+
+/// The answer that a rule of the directory comes to in the end.
+#[must_use]
+pub fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> String {
+    match rule {
+        Rule::Found | Rule::FoundLater => found(mobile, id),
+        Rule::OnlyExclusive if exclusive => {
+            let [one, two] = exclusive_ids_of(mobile);
+            success(
+                &format!(
+                    r#"0,"errmsg":"ok","result":{{"exclusive_account_userid_list":["{one}","{two}"]}}"#
+                ),
+                id,
+            )
+        }
+        Rule::Both => {
+            let userid = userid_of(mobile);
+            let [one, two] = exclusive_ids_of(mobile);
+            let list =
+                if exclusive { format!(r#"[\"{one}\",\"{two}\"]"#) } else { "[]".to_owned() };
+            success(
+                &format!(
+                    r#""0","errmsg":"ok","result":{{"userid":"{userid}","exclusive_account_userid_list":"{list}"}}"#
+                ),
+                id,
+            )
+        }
+        Rule::Empty => success(r#"0,"errmsg":"ok","result":{}"#, id),
+        Rule::NotFound | Rule::OnlyExclusive => bare(60121, "找不到该用户", id),
+        Rule::NotFoundWrapped => wrapped("60121", "找不到该用户", id),
+        Rule::BadNumber => wrapped("40104", "无效手机号", id),
+        Rule::OutOfScope => bare(50002, "请求的员工userid不在授权范围内", id),
+        Rule::Busy => busy(id),
+        Rule::Unknown => bare(34567, "未知错误", id),
+        Rule::Malformed => wrapped("400002", "参数错误: mobile", id),
+    }
+}
+
+/// A person with a userid and no exclusive account.
+#[must_use]
+pub fn found(mobile: &str, id: u64) -> String {
+    let userid = userid_of(mobile);
+    let list = match NoList::of(mobile) {
+        NoList::Empty => r#","exclusive_account_userid_list":[]"#,
+        NoList::Missing => "",
+        NoList::Null => r#","exclusive_account_userid_list":null"#,
+    };
+    format!(
+        r#"{{"errcode":0,"errmsg":"ok","result":{{"userid":"{userid}"{list}}},"request_id":"{id:016x}"}}"#
+    )
+}
+
+/// A bare -1.
+#[must_use]
+pub fn busy(id: u64) -> String {
+    bare(-1, "系统繁忙", id)
+}
+
+/// A token, as the current call gives it; `seconds` is its lifetime.
+#[must_use]
+pub fn current_token(token: &str, seconds: u64, id: u64) -> String {
+    format!(r#"{{"accessToken":"{token}","expireIn":{seconds},"request_id":"{id:016x}"}}"#)
+}
+
+/// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id by this name.
+#[must_use]
+pub fn current_token_refused(id: u64) -> String {
+    let code = "invalidClientIdOrSecret";
+    format!(
+        r#"{{"code":"{code}","message":"无效的clientId或者clientSecret","requestid":"{id:016x}"}}"#
+    )
+}
+
+/// A token, as the legacy call gives it; `seconds` is its lifetime.
+#[must_use]
+pub fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
+    success(&format!(r#"0,"errmsg":"ok","access_token":"{token}","expires_in":{seconds}"#), id)
+}
+
+/// The ban of an egress IP as JSON (API.md 2).
+#[must_use]
+pub fn punish(id: u64) -> String {
+    format!(
+        r#"{{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"{id:016x}","request_id":"{id:016x}"}}"#
+    )
+}
+
+/// The ban of an egress IP as a page (API.md 2).
+#[must_use]
+pub fn ban_page(id: u64) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html><head><title>405</title></head><body><h1>访问被阻断</h1>\
+         <p>您的访问过于频繁，请稍后再试。</p><p>request_id: {id:016x}</p></body></html>\n"
+    )
+}
+
+fn success(fields: &str, id: u64) -> String {
+    end(format!(r#"{{"errcode":{fields}"#), "", id)
+}
+
+fn end(mut body: String, close: &str, id: u64) -> String {
+    // Writing to a string cannot fail.
+    let _ = write!(body, r#"{close},"request_id":"{id:016x}"}}"#);
+    body
+}
+
+fn escape(body: &mut String, text: &str) {
+    for char in text.chars() {
+        match char {
+            '"' => body.push_str(r#"\""#),
+            '\\' => body.push_str(r"\\"),
+            '\0'..='\x1f' => {
+                // Writing to a string cannot fail.
+                let _ = write!(body, "\\u{:04x}", u32::from(char));
+            }
+            _ => body.push(char),
+        }
+    }
+}
+
+fn parameter(form: &[u8], name: &str) -> String {
+    let found = form_urlencoded::parse(form).find(|(found, _)| found == name);
+    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn truth_of(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parsed(body: &str) -> Value {
+        serde_json::from_str(body).unwrap()
+    }
+
+    #[test]
+    fn requests_are_read_in_every_form() {
+        let form = "mobile=%2B852-51234567&support_exclusive_account_search=true";
+        let json = r#" {"mobile":"+852-51234567","support_exclusive_account_search":true}"#;
+        let json_text = r#"{"mobile":"+852-51234567","support_exclusive_account_search":"true"}"#;
+        for (content_type, body) in [
+            ("application/x-www-form-urlencoded;charset=utf-8", form),
+            ("", form),
+            ("application/json", json),
+            ("", json),
+            ("text/plain", json_text),
+        ] {
+            let lookup = Lookup::read("a=b&access_token=T%201", content_type, body.as_bytes());
+            let expected = Lookup {
+                token: "T 1".to_owned(),
+                mobile: "+852-51234567".to_owned(),
+                exclusive: Some(true),
+                content_type: content_type.to_owned(),
+            };
+            assert_eq!(lookup, expected, "{content_type} {body}");
+        }
+    }
+
+    #[test]
+    fn a_form_body_may_bring_the_token_and_json_may_not() {
+        let form = Lookup::read("", "", b"access_token=T&mobile=1");
+        assert_eq!((&*form.token, &*form.mobile, form.exclusive), ("T", "1", None));
+        assert_eq!(Lookup::read("access_token=Q", "", b"access_token=T").token, "Q");
+        let json =
+            Lookup::read("", "application/json", br#"{"access_token":"T","mobile":13800138000}"#);
+        assert_eq!((&*json.token, &*json.mobile), ("", ""));
+        assert_eq!(Lookup::read("", "application/json", b"{").mobile, "");
+        let form = Lookup::read("", "", b"support_exclusive_account_search=false&mobile=1");
+        assert_eq!(form.exclusive, Some(false));
+    }
+
+    #[test]
+    fn both_shapes_survive_any_text() {
+        let text = "引号\" 反斜线\\ 换行\n\u{1}";
+        let reply = parsed(&bare(-1, text, 7));
+        assert_eq!(reply, json!({"errcode": -1, "errmsg": text, "request_id": "0000000000000007"}));
+        let reply = parsed(&wrapped("isp.\"x", text, 7));
+        assert_eq!(reply["errcode"], 88);
+        assert_eq!(reply["sub_code"], "isp.\"x");
+        assert_eq!(reply["sub_msg"], text);
+        assert_eq!(reply["errmsg"], format!("ding talk error[subcode=isp.\"x,submsg={text}]"));
+    }
+
+    #[test]
+    fn every_rule_has_its_body() {
+        let reply =
+            |mobile: &str, exclusive| parsed(&of_rule(Rule::of(mobile), mobile, exclusive, 7));
+        let result = |mobile: &str, exclusive| reply(mobile, exclusive)["result"].clone();
+        let list = "exclusive_account_userid_list";
+        assert_eq!(result("13800138000", true), json!({"userid": "u00138000", list: []}));
+        assert_eq!(result("13800138195", true), json!({"userid": "u00138195"}));
+        assert_eq!(result("13800138200", true), json!({"userid": "u00138200", list: null}));
+        assert_eq!(result("13800138096", true), json!({list: ["ex1-00138096", "ex2-00138096"]}));
+        let odd = json!({"userid": "u00138097", list: r#"["ex1-00138097","ex2-00138097"]"#});
+        assert_eq!(result("13800138097", true), odd);
+        assert_eq!(reply("13800138097", true)["errcode"], "0");
+        assert_eq!(result("13800138097", false), json!({"userid": "u00138097", list: "[]"}));
+        assert_eq!(result("13800138098", true), json!({}));
+        for ending in 89..=99 {
+            let mobile = format!("138001380{ending}");
+            for exclusive in [false, true] {
+                let reply = reply(&mobile, exclusive);
+                let shown =
+                    if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
+                let shown = shown.as_str().map_or_else(|| shown.to_string(), str::to_owned);
+                assert_eq!(shown, Rule::of(&mobile).code(exclusive).to_string(), "{mobile}");
+                assert_eq!(reply["request_id"], "0000000000000007");
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a run knows already, wherever it is kept: all of it in memory, or definitive answers in the state and the rest
+//! in memory. The engine's one view of this room.
+
+use std::sync::Arc;
+
+use crate::domain::number::mobile::Mobile;
+use crate::domain::outcome::Outcome;
+use crate::store::disk::disk_store::{Disk, Settled};
+use crate::store::disk::prefetch::{Ahead, Foreseen, Recalled};
+use crate::store::disk::record::definitive;
+use crate::store::disk::writer::Lost;
+use crate::store::memory::Answers;
+
+/// What a run knows. A number that failed is known too, for this run: its repeats are not asked again.
+#[derive(Debug, Default)]
+pub struct Known {
+    here: Answers,
+    disk: Option<Disk>,
+}
+
+impl Known {
+    /// Knows what the state has, and keeps there what outlives the run.
+    #[must_use]
+    pub fn on(disk: Disk) -> Self {
+        Self { here: Answers::default(), disk: Some(disk) }
+    }
+
+    /// What that many threads need to look numbers up ahead, one each; none where there is nothing to look at but memory.
+    pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
+        self.disk.as_mut().map(|disk| disk.ahead(threads)).unwrap_or_default()
+    }
+
+    /// What was looked up ahead has come to its turn: what was found, as in [`Disk::arrived`].
+    pub fn arrived(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
+        self.disk.as_mut().map(|disk| disk.arrived(foreseen)).unwrap_or_default()
+    }
+
+    /// The answer to a number, if there is one; `foreseen` as in [`Disk::get`].
+    pub fn get(&mut self, mobile: Mobile, foreseen: Option<&Option<Recalled>>) -> Option<Recalled> {
+        match self.here.get(mobile) {
+            Some(outcome) => Some(Recalled { outcome, earlier: false }),
+            None => self.disk.as_mut()?.get(mobile, foreseen),
+        }
+    }
+
+    /// Keeps an answer.
+    pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
+        match &mut self.disk {
+            Some(disk) if definitive(outcome.status) => disk.keep(mobile, outcome),
+            _ => self.here.keep(mobile, outcome),
+        }
+    }
+
+    /// Keeps a definitive answer that another run was given at `asked`, in seconds since 1970.
+    pub fn learn(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+        match &mut self.disk {
+            Some(disk) => disk.learn(mobile, outcome, asked),
+            None => self.here.keep(mobile, outcome),
+        }
+    }
+
+    /// Whether so many more answers can be taken now.
+    #[must_use]
+    pub fn has_room(&self, more: usize) -> bool {
+        self.disk.as_ref().is_none_or(|disk| disk.has_room(more))
+    }
+
+    /// Why answers can no longer be kept.
+    #[must_use]
+    pub fn lost(&self) -> Option<&Lost> {
+        self.disk.as_ref()?.lost()
+    }
+
+    /// Has `wake` called, from another thread, whenever [`Known::refresh`] has something to do.
+    pub fn on_news(&self, wake: impl Fn() + Send + Sync + 'static) {
+        if let Some(disk) = &self.disk {
+            disk.on_news(Box::new(wake));
+        }
+    }
+
+    /// Takes note of what was written in the meantime.
+    pub fn refresh(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.refresh();
+        }
+    }
+
+    /// Waits until everything is where it outlives the program; nothing to finish where that is nowhere.
+    ///
+    /// # Errors
+    /// [`Lost`], where not all of it came there.
+    pub fn close(self) -> Result<Option<Settled>, Lost> {
+        self.disk.map(Disk::close).transpose()
+    }
+}

@@ -1,0 +1,393 @@
+//! Runs that are not finished: which one a command continues, what a new one inherits, and what a finished one leaves.
+//! Sessions, one for each start of the program, are counted and never timed. Leaves answers to `usable` and `disk`.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableDatabase, ReadableTable, Table};
+use serde::{Deserialize, Serialize};
+use tr::tr;
+
+use crate::store::disk::database::{META, RUNS, SCOPES, State, StateError};
+use crate::store::scope::Scope;
+
+/// A run that is not finished, as it lies on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The session from which on answers are this run's to use.
+    pub since: u64,
+    /// Its sessions, the first one first.
+    pub sessions: Vec<u64>,
+    /// When it began, in seconds since 1970.
+    pub started: i64,
+    /// How many answers its sessions were given and the file has.
+    pub known: u64,
+    /// How many rows its input has, where that is known.
+    pub rows: Option<u64>,
+    /// Whether a later run has used its answers and finished: then only its own command still does.
+    pub inherited: bool,
+}
+
+/// What a run is begun with.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Whose answers.
+    pub scope: &'a Scope,
+    /// By what the run is known again.
+    pub fingerprint: &'a str,
+    /// Whether everything is asked anew.
+    pub restart: bool,
+    /// How many rows there are, where that is known.
+    pub rows: Option<u64>,
+    /// The wall clock, in seconds since 1970.
+    pub now: i64,
+}
+
+/// Where a run stands as it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The number of its scope.
+    pub scope: u32,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// This session.
+    pub session: u64,
+    /// The session from which on answers are its own to use.
+    pub since: u64,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What an earlier run left for this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// The same run, not finished: it goes on.
+    Resumed {
+        /// How many answers it has.
+        known: u64,
+        /// When it began, in seconds since 1970.
+        started: i64,
+    },
+    /// Other runs that did not finish, whose answers are used.
+    Inherited {
+        /// How many answers they have at most.
+        known: u64,
+        /// When the first of them began, in seconds since 1970.
+        started: i64,
+    },
+}
+
+/// Decides what becomes of the run with this fingerprint, among the unfinished runs of its scope: what is found, and
+/// the run as it is now.
+fn decided(runs: &BTreeMap<String, Run>, wish: Wish<'_>, session: u64) -> (Found, Run) {
+    // A run that was given no answer has nothing that could go on, and would only reach back to what others asked.
+    let own = runs.get(wish.fingerprint).filter(|run| !wish.restart && run.known > 0);
+    if let Some(run) = own {
+        let mut run = run.clone();
+        run.sessions.push(session);
+        run.rows = wish.rows;
+        return (Found::Resumed { known: run.known, started: run.started }, run);
+    }
+    let open = || runs.values().filter(|run| !run.inherited && !wish.restart && run.known > 0);
+    let since = open().map(|run| run.since).min().unwrap_or(session);
+    let known = open().map(|run| run.known).sum();
+    let found = match open().map(|run| run.started).min() {
+        Some(started) => Found::Inherited { known, started },
+        None => Found::Nothing,
+    };
+    let sessions = vec![session];
+    (found, Run { since, sessions, started: wish.now, known: 0, rows: wish.rows, inherited: false })
+}
+
+/// Begins or continues a run, on disk before it makes a call.
+///
+/// # Errors
+/// What the database says; then nothing has changed.
+pub fn begin(state: &State, wish: Wish<'_>) -> Result<Begun, StateError> {
+    // While somebody looks at the state before it, a commit leaves the pages that it frees to the next one. Otherwise the
+    // database frees them at once, without a sync, and from then on searches a hundred locks at each page that is read.
+    let _before = state.database.begin_read()?;
+    let change = state.database.begin_write()?;
+    let begun = {
+        let mut meta = change.open_table(META)?;
+        let session = counted(&mut meta, "sessions")?;
+        let mut scopes = change.open_table(SCOPES)?;
+        let scope = if let Some(scope) = scope_number(&scopes, wish.scope)? {
+            scope
+        } else {
+            let scope = u32::try_from(counted(&mut meta, "scopes")?)
+                .map_err(|_| StateError::Damaged(tr!("too many scopes")))?;
+            scopes.insert(scope, &*written(wish.scope)?)?;
+            scope
+        };
+        let mut table = change.open_table(RUNS)?;
+        let (found, run) = decided(&of_scope(&table, scope)?, wish, session);
+        table.insert((scope, wish.fingerprint), &*written(&run)?)?;
+        Begun { scope, fingerprint: wish.fingerprint.to_owned(), session, since: run.since, found }
+    };
+    change.commit()?;
+    Ok(begun)
+}
+
+/// Where a run would stand if it began now; nothing is begun. None where nothing is known of its scope.
+///
+/// # Errors
+/// What the database says.
+pub fn foreseen(state: &State, wish: Wish<'_>) -> Result<Option<Begun>, StateError> {
+    let view = state.database.begin_read()?;
+    let Some(scope) = scope_number(&view.open_table(SCOPES)?, wish.scope)? else { return Ok(None) };
+    let session = next(&view.open_table(META)?, "sessions")?;
+    let (found, run) = decided(&of_scope(&view.open_table(RUNS)?, scope)?, wish, session);
+    Ok(Some(Begun {
+        scope,
+        fingerprint: wish.fingerprint.to_owned(),
+        session,
+        since: run.since,
+        found,
+    }))
+}
+
+/// Ends a run whose output is complete. The runs from which it may have inherited are inherited by no other.
+///
+/// # Errors
+/// What the database says; then the run is still open.
+pub fn finish(state: &State, begun: &Begun) -> Result<(), StateError> {
+    let change = state.database.begin_write()?;
+    {
+        let mut table = change.open_table(RUNS)?;
+        let mut runs = of_scope(&table, begun.scope)?;
+        table.remove((begun.scope, &*begun.fingerprint))?;
+        runs.remove(&begun.fingerprint);
+        for (fingerprint, run) in &mut runs {
+            // One session at a time: whose last one came before this run's reach has given it nothing.
+            let reached = run.sessions.last().is_some_and(|last| *last >= begun.since);
+            if !run.inherited && reached {
+                run.inherited = true;
+                table.insert((begun.scope, fingerprint.as_str()), &*written(run)?)?;
+            }
+        }
+    }
+    change.commit()?;
+    Ok(())
+}
+
+/// Raises a counter by one and gives it.
+fn counted(meta: &mut Table<'_, &'static str, u64>, name: &'static str) -> Result<u64, StateError> {
+    let count = next(meta, name)?;
+    meta.insert(name, count)?;
+    Ok(count)
+}
+
+/// What a counter would be raised to.
+fn next(
+    meta: &impl ReadableTable<&'static str, u64>,
+    name: &'static str,
+) -> Result<u64, StateError> {
+    Ok(meta.get(name)?.map_or(0, |count| count.value()) + 1)
+}
+
+/// The number of a scope that is known already.
+fn scope_number(
+    scopes: &impl ReadableTable<u32, &'static str>,
+    wanted: &Scope,
+) -> Result<Option<u32>, StateError> {
+    for entry in scopes.iter()? {
+        let (number, scope) = entry?;
+        if read::<Scope>(scope.value())? == *wanted {
+            return Ok(Some(number.value()));
+        }
+    }
+    Ok(None)
+}
+
+/// The unfinished runs of a scope by fingerprint.
+fn of_scope(
+    table: &impl ReadableTable<(u32, &'static str), &'static str>,
+    scope: u32,
+) -> Result<BTreeMap<String, Run>, StateError> {
+    let mut runs = BTreeMap::new();
+    for entry in table.range((scope, "")..(scope.saturating_add(1), ""))? {
+        let (key, run) = entry?;
+        runs.insert(key.value().1.to_owned(), read(run.value())?);
+    }
+    Ok(runs)
+}
+
+/// Reads what [`written`] wrote.
+pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, StateError> {
+    serde_json::from_str(json).map_err(|error| StateError::Damaged(error.to_string()))
+}
+
+/// A record's text on disk.
+pub(crate) fn written(record: &impl Serialize) -> Result<String, StateError> {
+    serde_json::to_string(record).map_err(|error| StateError::Damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Desk {
+        _directory: tempfile::TempDir,
+        state: State,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let (state, _) = State::open(&directory.path().join("s"), false, false).unwrap();
+            Self { _directory: directory, state }
+        }
+
+        fn begin(&self, app: &str, fingerprint: &str, restart: bool) -> Begun {
+            let scope =
+                &Scope { endpoint: "e".into(), app: app.into(), exclusive: true, prefixed: false };
+            begin(&self.state, Wish { scope, fingerprint, restart, rows: Some(9), now: 1000 })
+                .unwrap()
+        }
+
+        /// A session that is given an answer, and does not finish.
+        fn learn(&self, app: &str, fingerprint: &str) -> Begun {
+            let begun = self.begin(app, fingerprint, false);
+            self.answered(&begun);
+            begun
+        }
+
+        fn answered(&self, begun: &Begun) {
+            let change = self.state.database.begin_write().unwrap();
+            {
+                let mut table = change.open_table(RUNS).unwrap();
+                let key = (begun.scope, &*begun.fingerprint);
+                let mut run: Run = read(table.get(key).unwrap().unwrap().value()).unwrap();
+                run.known += 1;
+                table.insert(key, &*written(&run).unwrap()).unwrap();
+            }
+            change.commit().unwrap();
+        }
+
+        fn finish(&self, begun: &Begun) {
+            finish(&self.state, begun).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_foreseen_is_what_then_begins() {
+        let desk = Desk::new();
+        let foreseen = |fingerprint, restart| {
+            let scope =
+                &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
+            let wish = Wish { scope, fingerprint, restart, rows: None, now: 2000 };
+            foreseen(&desk.state, wish).unwrap()
+        };
+        assert_eq!(foreseen("x", false), None, "nobody has asked for this app");
+        desk.learn("a", "x");
+        for (fingerprint, restart) in [("x", true), ("y", false), ("x", false)] {
+            let told = foreseen(fingerprint, restart);
+            assert_eq!(told, foreseen(fingerprint, restart), "nothing was begun");
+            assert_eq!(told, Some(desk.begin("a", fingerprint, restart)));
+        }
+    }
+
+    fn inherited(begun: &Begun) -> bool {
+        matches!(begun.found, Found::Inherited { .. })
+    }
+
+    fn resumed(begun: &Begun) -> bool {
+        matches!(begun.found, Found::Resumed { .. })
+    }
+
+    #[test]
+    fn a_run_goes_on_by_its_fingerprint_until_it_is_finished() {
+        let desk = Desk::new();
+        let first = desk.learn("a", "x");
+        assert_eq!((first.session, first.since, first.found.clone()), (1, 1, Found::Nothing));
+        let second = desk.begin("a", "x", false);
+        assert!(resumed(&second) && (second.session, second.since) == (2, 1), "{second:?}");
+        desk.finish(&second);
+        let third = desk.begin("a", "x", false);
+        assert_eq!((third.since, third.found), (3, Found::Nothing), "each run asks anew");
+    }
+
+    #[test]
+    fn another_input_inherits_once() {
+        let desk = Desk::new();
+        desk.learn("a", "x");
+        let other = desk.learn("a", "y");
+        assert!(inherited(&other) && other.since == 1, "{other:?}");
+        let third = desk.learn("a", "z");
+        assert!(inherited(&third) && third.since == 1, "neither has finished: {third:?}");
+        desk.finish(&other);
+        assert_eq!(
+            desk.begin("a", "v", false).found,
+            Found::Nothing,
+            "all that y could use is used"
+        );
+        let again = desk.begin("a", "x", false);
+        assert!(resumed(&again) && again.since == 1, "its own command still goes on: {again:?}");
+    }
+
+    #[test]
+    fn scopes_do_not_mix() {
+        let desk = Desk::new();
+        let first = desk.learn("a", "x");
+        let other = desk.learn("b", "x");
+        assert_ne!(first.scope, other.scope);
+        assert_eq!(other.found, Found::Nothing);
+        desk.finish(&other);
+        assert!(resumed(&desk.begin("a", "x", false)));
+        assert_eq!(desk.begin("b", "y", false).found, Found::Nothing);
+    }
+
+    #[test]
+    fn a_restart_uses_nothing_of_what_is_open_and_leaves_the_rest() {
+        let desk = Desk::new();
+        desk.learn("a", "x");
+        desk.learn("a", "y");
+        let again = desk.begin("a", "x", true);
+        assert_eq!((again.since, again.found.clone()), (again.session, Found::Nothing));
+        desk.answered(&again);
+        assert!(resumed(&desk.begin("a", "y", false)));
+        let resumed = desk.begin("a", "x", false);
+        assert_eq!(resumed.since, again.since, "what was forgotten stays so");
+    }
+
+    #[test]
+    fn a_restart_that_finishes_takes_nothing_from_others() {
+        let desk = Desk::new();
+        desk.learn("a", "x");
+        desk.learn("a", "y");
+        desk.finish(&desk.begin("a", "x", true));
+        assert!(
+            inherited(&desk.begin("a", "z", false)),
+            "it used nothing of y, which others still may"
+        );
+    }
+
+    #[test]
+    fn a_run_that_was_resumed_closes_for_good() {
+        let desk = Desk::new();
+        desk.learn("a", "y");
+        desk.learn("a", "x");
+        let again = desk.begin("a", "y", false);
+        assert!(resumed(&again) && again.since == 1, "{again:?}");
+        desk.finish(&again);
+        let anew = desk.begin("a", "y", false);
+        assert_eq!(
+            (anew.since, anew.found),
+            (anew.session, Found::Nothing),
+            "x, begun in between, lends nothing"
+        );
+    }
+
+    #[test]
+    fn a_run_without_an_answer_neither_goes_on_nor_lends() {
+        let desk = Desk::new();
+        desk.begin("a", "x", false);
+        let other = desk.learn("a", "y");
+        assert_eq!(other.found, Found::Nothing);
+        desk.finish(&other);
+        let again = desk.begin("a", "x", false);
+        assert_eq!((again.since, again.found), (again.session, Found::Nothing));
+    }
+}

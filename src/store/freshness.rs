@@ -1,0 +1,88 @@
+//! Which kept answers a run may use. Pure: the clock is an argument, and only ages come from it.
+
+use std::time::Duration;
+
+use crate::domain::outcome::Status;
+
+/// What a run may use of what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Every answer that was asked for in this session or a later one may be used, however old it is: the session in
+    /// which the run, or one that it inherits from, began. Sessions are counted, so no clock can confuse them.
+    pub since: u64,
+    /// Answers of earlier sessions may be used up to this age; zero for never.
+    pub ages: Ages,
+}
+
+/// How old the answers of finished runs may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ages {
+    /// Any answer.
+    pub any: Duration,
+    /// Those that a change in the directory turns into a user id: nobody found, or out of scope. Never longer than
+    /// `any`.
+    pub nobody: Duration,
+}
+
+impl Rule {
+    /// Whether an answer of that session and time may be used at `now`; both in seconds since 1970.
+    ///
+    /// The age is the difference, whichever is later: where the clock was set back an hour, an answer of just now is
+    /// an hour old, and neither new for ever nor younger than nothing.
+    #[must_use]
+    pub fn allows(&self, status: Status, session: u64, asked: i64, now: i64) -> bool {
+        let most = match status {
+            Status::NotFound | Status::OutOfScope => self.ages.nobody.min(self.ages.any),
+            _ => self.ages.any,
+        };
+        session >= self.since || (!most.is_zero() && now.abs_diff(asked) <= most.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3600;
+
+    fn rule(any: u64, nobody: u64) -> Rule {
+        Rule {
+            since: 5,
+            ages: Ages { any: Duration::from_secs(any), nobody: Duration::from_secs(nobody) },
+        }
+    }
+
+    #[test]
+    fn answers_of_the_run_are_used_however_old_and_whatever_the_clock_says() {
+        for now in [0, 1_000_000, 1_000_000 - HOUR, i64::MAX, i64::MIN] {
+            for session in [5, 6, u64::MAX] {
+                assert!(
+                    rule(0, 0).allows(Status::NotFound, session, 1_000_000, now),
+                    "{now} {session}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn answers_of_earlier_runs_are_used_up_to_their_age_alone() {
+        let allows = |any, nobody, status, age: i64| {
+            rule(any, nobody).allows(status, 4, 1_000_000, 1_000_000 + age)
+        };
+        for status in [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope] {
+            assert!(!allows(0, 0, status, 0), "no age is given: each run asks anew");
+        }
+        assert!(allows(60, 0, Status::Found, 60) && !allows(60, 0, Status::Found, 61));
+        assert!(allows(60, 0, Status::BadNumber, 60));
+        assert!(!allows(60, 0, Status::NotFound, 1) && !allows(60, 0, Status::OutOfScope, 1));
+        assert!(allows(60, 30, Status::NotFound, 30) && !allows(60, 30, Status::NotFound, 31));
+        assert!(!allows(60, 90, Status::NotFound, 61), "never longer than the other age");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_an_hour_makes_an_hour_of_age() {
+        assert!(rule(2 * 3600, 0).allows(Status::Found, 4, 1_000_000, 1_000_000 - HOUR));
+        assert!(!rule(3599, 0).allows(Status::Found, 4, 1_000_000, 1_000_000 - HOUR));
+        assert!(!rule(3600, 3600).allows(Status::Found, 4, i64::MIN, i64::MAX));
+    }
+}

@@ -1,0 +1,422 @@
+//! Owns which columns hold numbers: those that are asked for, or the one that names and cells speak for.
+
+use regex::Regex;
+use tr::tr;
+
+use crate::table::detect::column_error::{ColumnError, Listing, presentable};
+use crate::table::detect::columns::{Column, ColumnChoice, same_name};
+use crate::table::detect::header_words::{Hint, folded, hint};
+use crate::table::detect::suggest::nearest;
+
+/// What is known of the table when the column is chosen.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The first row's cells, which are names only where `headers` says so.
+    pub first: &'a [String],
+    /// Whether the first row is a header.
+    pub headers: bool,
+    /// The line on which the first row starts, counted from 1.
+    pub line: u64,
+    /// Some rows of data.
+    pub rows: &'a [Vec<String>],
+    /// The columns that hold answers to a column of numbers, counted from 0: they are not that column.
+    pub answers: &'a [usize],
+    /// Whether a cell looks like a mobile number.
+    pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
+}
+
+/// How many cells of a column are looked at.
+const SAMPLE_CELLS: usize = 100;
+
+impl Evidence<'_> {
+    /// The columns that `choices` ask for, in their order and each once, or without choices the only column that name and
+    /// cells speak for.
+    ///
+    /// # Errors
+    /// [`ColumnError`] when there is no such column, or not just one.
+    pub fn choose(&self, choices: &[ColumnChoice]) -> Result<Vec<Column>, ColumnError> {
+        if choices.is_empty() {
+            return Ok(vec![self.detect()?]);
+        }
+        let mut columns: Vec<Column> = Vec::with_capacity(choices.len());
+        for choice in choices {
+            let column = match choice {
+                ColumnChoice::Name(name) => self.by_name(name),
+                &ColumnChoice::Position(position) => self.by_position(position),
+                ColumnChoice::Pattern(pattern) => self.by_pattern(pattern),
+            }?;
+            if columns.iter().all(|other| other.index != column.index) {
+                columns.push(column);
+            }
+        }
+        Ok(columns)
+    }
+
+    fn by_name(&self, name: &str) -> Result<Column, ColumnError> {
+        if !self.headers {
+            return Err(ColumnError::NoHeaders { name: name.to_owned(), width: self.first.len() });
+        }
+        let alike = self.where_header(|header| same_name(header, name));
+        let exact = self.where_header(|header| header == name);
+        match (alike.as_slice(), exact.as_slice()) {
+            (&[index], _) | (_, &[index]) => Ok(self.column(index, tr!("asked for by name"))),
+            ([], _) => {
+                let near =
+                    nearest(name, self.first.iter().map(String::as_str)).and_then(presentable);
+                Err(ColumnError::NoSuchName {
+                    name: name.to_owned(),
+                    near,
+                    line: self.line,
+                    columns: self.all(),
+                })
+            }
+            (several, _) => {
+                let columns = self.sampled(several);
+                Err(ColumnError::SameName { name: name.to_owned(), line: self.line, columns })
+            }
+        }
+    }
+
+    fn by_pattern(&self, pattern: &Regex) -> Result<Column, ColumnError> {
+        if !self.headers {
+            return Err(ColumnError::NoHeaders {
+                name: format!("/{pattern}/"),
+                width: self.first.len(),
+            });
+        }
+        let found = self
+            .where_header(|header| pattern.is_match(header) || pattern.is_match(&folded(header)));
+        let failed = |columns| ColumnError::Pattern {
+            pattern: pattern.to_string(),
+            several: !found.is_empty(),
+            line: self.line,
+            columns,
+        };
+        match found.as_slice() {
+            &[index] => Ok(self.column(index, tr!("asked for by pattern"))),
+            [] => Err(failed(self.all())),
+            several => Err(failed(self.sampled(several))),
+        }
+    }
+
+    fn by_position(&self, position: usize) -> Result<Column, ColumnError> {
+        if self.headers
+            && self.where_header(|header| header.trim() == position.to_string()).len() == 1
+        {
+            return self.by_name(&position.to_string());
+        }
+        match position.checked_sub(1).filter(|&index| index < self.first.len()) {
+            Some(index) => Ok(self.column(index, tr!("asked for by position"))),
+            None => Err(ColumnError::NoSuchPosition {
+                position,
+                width: self.first.len(),
+                columns: self.all(),
+            }),
+        }
+    }
+
+    /// A column wins when its name and its cells agree, or when one of them speaks and the other does not object.
+    /// Where a good name and the cells point to different columns, nothing is guessed: the mobile column may be the
+    /// one that a spreadsheet damaged, and the other one someone else's numbers. Where there are answers, which may be written
+    /// over, no column is taken that has cells and none that looks like a number.
+    fn detect(&self) -> Result<Column, ColumnError> {
+        let own: Vec<usize> =
+            (0..self.first.len()).filter(|index| !self.answers.contains(index)).collect();
+        let hints: Vec<Hint> = self
+            .first
+            .iter()
+            .map(|name| if self.headers { hint(name) } else { Hint::Nothing })
+            .collect();
+        let says = |index: usize| hints.get(index).copied().unwrap_or(Hint::Nothing);
+        let best = own.iter().map(|index| says(*index)).max().unwrap_or(Hint::Nothing);
+        let named: Vec<usize> = own
+            .iter()
+            .copied()
+            .filter(|index| best > Hint::Nothing && says(*index) == best)
+            .collect();
+        let mobile: Vec<usize> =
+            own.iter().copied().filter(|index| self.mostly_mobile(*index)).collect();
+        let both: Vec<usize> =
+            named.iter().copied().filter(|index| mobile.contains(index)).collect();
+        let winners = if !both.is_empty() {
+            both
+        } else if mobile.is_empty() {
+            named
+        } else if best <= Hint::HasPhone {
+            mobile
+        } else {
+            [named, mobile].concat()
+        };
+        let doubtful = |index| !self.answers.is_empty() && matches!(self.share(index), (0, 1..));
+        match (winners.as_slice(), own.as_slice()) {
+            (&[index], _) if !doubtful(index) => {
+                Ok(self.column(index, self.reason(index, hints.get(index))))
+            }
+            ([], &[index]) if !doubtful(index) => Ok(self.column(index, tr!("the only column"))),
+            ([] | [_], _) => Err(ColumnError::NotFound { columns: self.all() }),
+            (several, _) => Err(ColumnError::Ambiguous { columns: self.sampled(several) }),
+        }
+    }
+
+    fn column(&self, index: usize, reason: String) -> Column {
+        Column { index, name: self.first.get(index).filter(|_| self.headers).cloned(), reason }
+    }
+
+    /// The columns whose header this is true of.
+    pub fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
+        self.first
+            .iter()
+            .enumerate()
+            .filter(|(_, header)| matches(header))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// How many of the column's sampled cells look like mobile numbers, and how many were looked at.
+    fn share(&self, index: usize) -> (usize, usize) {
+        let cells = self
+            .rows
+            .iter()
+            .filter_map(|row| row.get(index))
+            .filter(|cell| !cell.trim().is_empty());
+        cells.take(SAMPLE_CELLS).fold((0, 0), |(mobile, all), cell| {
+            (mobile + usize::from((self.looks_like_mobile)(cell)), all + 1)
+        })
+    }
+
+    fn mostly_mobile(&self, index: usize) -> bool {
+        let (mobile, all) = self.share(index);
+        all > 0 && mobile * 2 >= all
+    }
+
+    fn reason(&self, index: usize, hint: Option<&Hint>) -> String {
+        let header = match hint {
+            None | Some(Hint::Nothing) => String::new(),
+            Some(_) => tr!("header {name}; ", name = self.shown(index).unwrap_or_default()),
+        };
+        match self.share(index) {
+            (_, 0) => tr!("{header}no cells to look at", header),
+            (mobile, all) => {
+                tr!(
+                    "{header}{mobile} of {all} sampled cells look like mobile numbers",
+                    header,
+                    mobile,
+                    all
+                )
+            }
+        }
+    }
+
+    /// All columns, as an error lists them.
+    #[must_use]
+    pub fn all(&self) -> Listing {
+        self.listed(&(0..self.first.len()).collect::<Vec<_>>())
+    }
+
+    /// Some columns, as an error lists them.
+    #[must_use]
+    pub fn listed(&self, indices: &[usize]) -> Listing {
+        Listing::of(&self.named(indices), &[])
+    }
+
+    /// Columns among which a person has to choose, with cells to recognise them by.
+    fn sampled(&self, indices: &[usize]) -> Listing {
+        Listing::of(&self.named(indices), self.rows)
+    }
+
+    fn named(&self, indices: &[usize]) -> Vec<(usize, Option<&str>)> {
+        let name = |index| self.first.get(index).filter(|_| self.headers).map(String::as_str);
+        indices.iter().map(|&index| (index, name(index))).collect()
+    }
+
+    fn shown(&self, index: usize) -> Option<String> {
+        presentable(self.first.get(index).filter(|_| self.headers)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> Vec<Vec<String>> {
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    }
+
+    fn mobile(cell: &str) -> bool {
+        cell.len() == 11 && cell.starts_with('1')
+    }
+
+    fn choose(text: &str, headers: bool, choice: Option<&str>) -> Result<Column, ColumnError> {
+        let rows = table(text);
+        let choices: Vec<ColumnChoice> = choice.iter().map(|text| text.parse().unwrap()).collect();
+        let data = &rows[usize::from(headers)..];
+        Evidence {
+            first: &rows[0],
+            headers,
+            line: 1,
+            rows: data,
+            answers: &[],
+            looks_like_mobile: &mobile,
+        }
+        .choose(&choices)
+        .map(|mut columns| columns.remove(0))
+    }
+
+    fn found(text: &str, headers: bool, choice: Option<&str>) -> (usize, String) {
+        choose(text, headers, choice).map(|column| (column.index, column.reason)).unwrap()
+    }
+
+    fn refused(text: &str, headers: bool, choice: Option<&str>) -> String {
+        choose(text, headers, choice).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_column_that_is_asked_for() {
+        let text = "姓名, Phone ,2,phone,Code\nA,B,C,D,E";
+        for (choice, index) in
+            [("姓名", 0), (" CODE", 4), ("phone", 3), (" Phone ", 1), ("2", 2), ("4", 3)]
+        {
+            assert_eq!(found(text, true, Some(choice)).0, index, "{choice}");
+        }
+        assert_eq!(found(text, false, Some("2")).0, 1);
+        assert_eq!(choose(text, true, Some("5")).unwrap().name.as_deref(), Some("Code"));
+        assert_eq!(choose(text, false, Some("5")).unwrap().name, None);
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_lists_those_that_are() {
+        let text = "姓名,phone,Phone\nA,B,C";
+        assert!(
+            refused(text, true, Some("nmae"))
+                .ends_with("\"nmae\"; name one of these with --column: 1 姓名, 2 phone, 3 Phone")
+        );
+        assert!(
+            refused(text, true, Some("PHONE")).ends_with("with --column: 2 phone (*), 3 Phone (*)")
+        );
+        assert!(
+            refused(text, true, Some("4")).contains("no column 4: the file has 3, counted from 1")
+        );
+        assert!(refused(text, true, Some("0")).contains("no column 0"));
+        assert!(refused(text, true, Some("007")).contains("no column \"007\""));
+        assert!(refused(text, false, Some("phone")).contains("no header row"));
+        let wide = refused(&vec!["x"; 50].join(","), true, Some("y"));
+        assert!(wide.ends_with("40 x and 10 more"), "{wide}");
+    }
+
+    #[test]
+    fn names_and_cells_decide_together() {
+        let reason = |header: &str, share: &str| {
+            format!("{header}{share} sampled cells look like mobile numbers")
+        };
+        let two = found("编号,手机号,电话\n1,13800138000,010-1\n2,oops,010-2\n", true, None);
+        assert_eq!(two, (1, reason("header 手机号; ", "1 of 2")));
+        assert_eq!(found("电话,手机号\n13800138000,13800138001", true, None).0, 1);
+        assert_eq!(found("手机,手机号\n华为,13800138001", true, None).0, 1);
+        assert_eq!(found("号码,办公电话\n13800138000,010-1", true, None).0, 0);
+        assert_eq!(found("A,13800138000\nB,13800138001", false, None), (1, reason("", "2 of 2")));
+        assert_eq!(
+            found("手机号,x\n1.38E+10,y", true, None),
+            (0, reason("header 手机号; ", "0 of 1"))
+        );
+        assert_eq!(
+            found("姓名,电话", true, None),
+            (1, "header 电话; no cells to look at".to_owned())
+        );
+        assert_eq!(found("电话,手机\n,", true, None).0, 1);
+        assert_eq!(found("whatever\nx", true, None), (0, "the only column".to_owned()));
+    }
+
+    #[test]
+    fn where_there_are_answers_their_columns_are_no_evidence_and_a_doubtful_one_is_not_taken() {
+        let found = |text: &str, answers: &[usize]| {
+            let rows = table(text);
+            let (first, rows) = (&*rows[0], &rows[1..]);
+            let evidence = Evidence {
+                first,
+                headers: true,
+                line: 1,
+                rows,
+                answers,
+                looks_like_mobile: &mobile,
+            };
+            evidence.choose(&[]).map(|columns| (columns[0].index, columns[0].reason.clone())).ok()
+        };
+        let sampled =
+            |name: &str| format!("header {name}; 1 of 1 sampled cells look like mobile numbers");
+        // What was sent is no evidence, wherever it stands.
+        let sent = "mobile_sent,userid,tel\n13800138000,u1,13800138000";
+        assert_eq!(found(sent, &[1]), Some((0, sampled("mobile_sent"))));
+        assert_eq!(found(sent, &[0, 1]), Some((2, sampled("tel"))));
+        assert_eq!(
+            found("name,userid,mobile\nA,u1,13800138000", &[1]),
+            Some((2, sampled("mobile")))
+        );
+        // Neither its name alone nor that it is the only one speaks for a column against its cells.
+        for text in ["tel,userid\n010-1,u1", "name,userid\nA,u1", "tel,userid,a\n010-1,u1,b"] {
+            assert_eq!(found(text, &[1]), None, "{text}");
+        }
+        assert_eq!(found("name,userid\n,u1", &[1]), Some((0, "the only column".to_owned())));
+        assert_eq!(found("tel,userid,a\n,u1,b", &[1]).map(|(index, _)| index), Some(0));
+    }
+
+    #[test]
+    fn a_pattern_fits_one_name() {
+        let text = "姓名,手机１,手机２,ＰＨＯＮＥ\nA,13800138000,B,C";
+        for (pattern, index) in [("/手机1/", 1), ("/手机２/", 2), ("/^phone$/", 3), ("/姓/", 0)]
+        {
+            assert_eq!(
+                found(text, true, Some(pattern)),
+                (index, "asked for by pattern".to_owned()),
+                "{pattern}"
+            );
+        }
+        let several = refused(text, true, Some("/手机/"));
+        assert!(
+            several.starts_with("line 1: the pattern /手机/ fits more than one column's name"),
+            "{several}"
+        );
+        assert!(several.ends_with(": 2 手机１ (138****8000), 3 手机２ (*)"), "{several}");
+        let none = refused(text, true, Some("/mail/"));
+        assert!(
+            none.contains("fits no column's name")
+                && none.ends_with("1 姓名, 2 手机１, 3 手机２, 4 ＰＨＯＮＥ"),
+            "{none}"
+        );
+        assert!(
+            refused(text, false, Some("/mail/"))
+                .contains("no header row, so there is no column \"/mail/\"")
+        );
+    }
+
+    #[test]
+    fn several_columns_come_in_the_order_in_which_they_were_asked_for() {
+        let rows = table("a,b,c\n1,2,3");
+        let evidence = Evidence {
+            first: &rows[0],
+            headers: true,
+            line: 1,
+            rows: &rows[1..],
+            answers: &[],
+            looks_like_mobile: &mobile,
+        };
+        let choices = ["c", "1", "/A/", "C"].map(|text| text.parse::<ColumnChoice>().unwrap());
+        let columns = evidence.choose(&choices).unwrap();
+        assert_eq!(columns.iter().map(|column| column.index).collect::<Vec<_>>(), [2, 0]);
+        assert!(evidence.choose(&["c", "x"].map(|text| text.parse().unwrap())).is_err());
+    }
+
+    #[test]
+    fn what_is_not_clear_is_asked_back_with_masked_cells() {
+        let two = "13800138000,13800138001\n13800138002,13800138003";
+        let cells = |cells: [&str; 2]| format!("--column: 1 ({}), 2 ({})", cells[0], cells[1]);
+        let both = cells(["138****8000, 138****8002", "138****8001, 138****8003"]);
+        assert!(refused(two, false, None).ends_with(&both));
+        assert!(refused(two, true, None).ends_with(&cells(["138****8002", "138****8003"])));
+        assert!(
+            refused("手机号,x\n1.38E+10,13800138000", true, None)
+                .ends_with("--column: 1 手机号 (*.***+**), 2 x (138****8000)")
+        );
+        assert!(refused("手机,手机号", true, None).starts_with("several columns"));
+        assert!(refused("a,b\n1,2", true, None).starts_with("no column looks"));
+    }
+}

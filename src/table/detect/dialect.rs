@@ -1,0 +1,230 @@
+//! Owns how a table is written: its delimiter, and whether its first row is a header. Guesses both from a sample;
+//! which column holds the number is decided elsewhere.
+
+use tr::tr;
+
+use crate::table::detect::encoding::Sign;
+use crate::table::detect::header_words::{self, Hint};
+use crate::table::raw::encoding::Encoding;
+use crate::table::raw::framer::{Framed, Framer};
+
+/// How the input is written, and therefore how the output will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// The text's encoding.
+    pub encoding: Encoding,
+    /// Why this encoding was chosen.
+    pub why: Sign,
+    /// Whether the file begins with a byte order mark.
+    pub bom: bool,
+    /// The byte between two cells.
+    pub delimiter: u8,
+    /// Whether the first row holds the columns' names.
+    pub headers: bool,
+}
+
+/// How many bytes of the input are looked at to guess the dialect and the column.
+pub const SAMPLE_BYTES: usize = 64 << 10;
+/// How many rows of the sample are kept with their cells.
+const SAMPLE_ROWS: usize = 200;
+/// The delimiters that are told apart; the first is taken where nothing speaks for another.
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// A delimiter that was asked for and cannot be one.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{}", tr!(
+    "a delimiter is one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
+))]
+pub struct DelimiterError;
+
+/// Reads a delimiter as a person types it: the character itself, or `tab` or `\t`.
+///
+/// # Errors
+/// [`DelimiterError`] for what cannot separate cells.
+pub fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        // Cells that are appended may have a question mark in place of what the encoding lacks, an apostrophe from
+        // --excel-safe, and in Shift_JIS a backslash for a yen sign, after it is settled whether they need quotes.
+        [byte]
+            if byte.is_ascii()
+                && !byte.is_ascii_alphanumeric()
+                && !b"\"'?\\\r\n\0".contains(byte) =>
+        {
+            Ok(*byte)
+        }
+        _ => Err(DelimiterError),
+    }
+}
+
+/// The whole rows at the beginning of the input, read with one delimiter.
+pub struct Sample {
+    /// The delimiter they were read with.
+    pub delimiter: u8,
+    /// The first rows' cells; bytes that are not UTF-8 are replaced.
+    pub rows: Vec<Vec<String>>,
+    /// The line on which each of them starts, where the first line of the sample is line 1.
+    pub lines: Vec<u64>,
+    /// How many cells each row has; there are more of these than of the others.
+    pub widths: Vec<usize>,
+    /// Whether the rows end in a quoted cell that does not.
+    broken: bool,
+}
+
+impl Sample {
+    /// Reads the whole rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` says that nothing follows them.
+    #[must_use]
+    pub fn take(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
+        let mut framer = Framer::new(delimiter);
+        let mut sample = Self {
+            delimiter,
+            rows: Vec::new(),
+            lines: Vec::new(),
+            widths: Vec::new(),
+            broken: false,
+        };
+        let mut start = 0;
+        while start < SAMPLE_BYTES {
+            match framer.frame(bytes.get(start..).unwrap_or_default(), complete) {
+                Ok(Framed::Row(row)) => {
+                    start += row.size();
+                    if sample.lines.len() < SAMPLE_ROWS {
+                        sample.lines.push(row.line);
+                    }
+                }
+                Ok(Framed::More | Framed::End) => break,
+                Err(_) => {
+                    sample.broken = true;
+                    break;
+                }
+            }
+            sample.widths.push(framer.width());
+            if sample.rows.len() < SAMPLE_ROWS {
+                let cells = (0..framer.width()).map(|i| framer.cell(i).unwrap_or_default());
+                sample
+                    .rows
+                    .push(cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect());
+            }
+        }
+        sample
+    }
+
+    /// Reads the sample with the delimiter that fits it best: the one that cuts most rows into as many cells as
+    /// the first, then the one that uncovers more mobile numbers, then the one that gives more columns.
+    #[must_use]
+    pub fn detect(bytes: &[u8], complete: bool, looks_like_mobile: &dyn Fn(&str) -> bool) -> Self {
+        let [usual, others @ ..] = DELIMITERS;
+        let mut best = Self::take(bytes, usual, complete);
+        let mut fit = best.fit(looks_like_mobile);
+        for delimiter in others {
+            let other = Self::take(bytes, delimiter, complete);
+            let other_fit = other.fit(looks_like_mobile);
+            if other_fit > fit {
+                (best, fit) = (other, other_fit);
+            }
+        }
+        best
+    }
+
+    /// How well the delimiter fits, or nothing where it does not cut rows into cells evenly.
+    fn fit(&self, looks_like_mobile: &dyn Fn(&str) -> bool) -> Option<(bool, usize, usize, usize)> {
+        let columns = *self.widths.first().filter(|&&width| width > 1)?;
+        let even = self.widths.iter().filter(|&&width| width == columns).count();
+        let even_in_1000 = even * 1000 / (self.widths.len() + usize::from(self.broken));
+        let mobiles = self.rows.iter().flatten().filter(|cell| looks_like_mobile(cell)).count();
+        (even_in_1000 >= 500).then_some((mobiles > 0, even_in_1000, mobiles, columns))
+    }
+}
+
+/// No column's name has so many digits; a damaged number does.
+const DIGITS_OF_DATA: usize = 7;
+
+/// Whether the first of `rows` holds the columns' names. It does not if one of its cells is a mobile number or has the
+/// digits of one, nor if it has nothing where most of the others have a mobile number and no word that is known as a
+/// column's name: a first row taken for names is a row lost.
+#[must_use]
+pub fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
+    let [first, others @ ..] = rows else { return true };
+    let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
+    // A column's name may hold an example: `手机（如13800138000）`.
+    let damaged =
+        |cell: &String| digits(cell) >= DIGITS_OF_DATA && header_words::hint(cell) == Hint::Nothing;
+    if first.iter().any(|cell| looks_like_mobile(cell) || damaged(cell)) {
+        return false;
+    }
+    let mobiles = |column: usize| {
+        let cells = others.iter().filter_map(|row| row.get(column));
+        cells.filter(|cell| looks_like_mobile(cell)).count() * 2 > others.len()
+    };
+    let known = first.iter().any(|cell| header_words::hint(cell) > Hint::Nothing);
+    let gap =
+        first.iter().enumerate().any(|(column, cell)| cell.trim().is_empty() && mobiles(column));
+    known || !gap
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mobile(cell: &str) -> bool {
+        cell.len() == 11 && cell.starts_with('1') && cell.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    fn detect(text: &str, complete: bool) -> char {
+        char::from(Sample::detect(text.as_bytes(), complete, &mobile).delimiter)
+    }
+
+    #[test]
+    fn the_delimiter_that_cuts_evenly_wins() {
+        assert_eq!(detect("name,phone\nA;B,13800138000\nC;D,13800138001\n", true), ',');
+        assert_eq!(detect("name;phone\n\"A;B\";13800138000\nC,D;13800138001\n", true), ';');
+        assert_eq!(detect("name\tphone\nA, B\t13800138000\nC, D\t13800138001\n", true), '\t');
+        assert_eq!(detect("A|13800138000|x\n", true), '|');
+        assert_eq!(detect("A;13800138000;1,5\nB;13800138001;2,5\n", true), ';');
+        assert_eq!(detect("a,b;c,d;e\n", true), ',');
+    }
+
+    #[test]
+    fn one_column_is_read_with_the_usual_delimiter() {
+        assert_eq!(detect("phone\n13800138000\n", true), ',');
+        assert_eq!(detect("13800138000;13800138001\n13800138002\n13800138003\n", true), ',');
+        assert_eq!(detect("", true), ',');
+    }
+
+    #[test]
+    fn a_cut_last_row_does_not_count() {
+        assert_eq!(detect("a;b\n1;2\n3;4\n\"5;6,7,8", false), ';');
+        assert_eq!(Sample::take(b"a,b\nc,", b',', false).rows.len(), 1);
+        assert_eq!(Sample::take(b"a,b\nc,", b',', true).rows.len(), 2);
+        assert_eq!(Sample::take(b"\"a\n", b',', false).rows.len(), 0);
+    }
+
+    #[test]
+    fn a_number_in_the_first_row_makes_it_data() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        let alone = |cells| vec![row(cells)];
+        assert!(are_headers(&alone(["姓名", "手机号"]), &mobile));
+        assert!(!are_headers(&alone(["张三", "13800138000"]), &mobile));
+        for damaged in ["010-62345678", "1391111222", "139111122210", "13911112221/13911112229"] {
+            assert!(!are_headers(&alone(["张三", damaged]), &mobile), "{damaged}");
+        }
+        let below =
+            |first| vec![row(first), row(["李四", "13800138000"]), row(["王五", "13800138001"])];
+        assert!(!are_headers(&below(["张三", ""]), &mobile), "a row without its number");
+        assert!(
+            are_headers(&below(["电话", ""]), &mobile)
+                && are_headers(&below(["甲", "乙"]), &mobile)
+        );
+    }
+
+    #[test]
+    fn delimiters_as_typed() {
+        assert_eq!(parse_delimiter(";"), Ok(b';'));
+        assert_eq!(parse_delimiter("tab"), Ok(b'\t'));
+        assert_eq!(parse_delimiter("\\t"), Ok(b'\t'));
+        assert_eq!(parse_delimiter("\t"), Ok(b'\t'));
+        for wrong in ["", "\"", "\n", "，", ",,"] {
+            assert_eq!(parse_delimiter(wrong), Err(DelimiterError));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Owns which columns are read along with the numbers: those that were appended to a table, and those that somebody asks
+//! for. Which column holds the numbers is `evidence`'s.
+
+use crate::table::detect::column::Evidence;
+use crate::table::detect::column_error::ColumnError;
+use crate::table::detect::columns::{
+    ColumnChoice, EXPECTED, MATCHED, PREFIX, SENT, USUAL, same_name,
+};
+use crate::table::detect::header_words::folded;
+
+/// A column that is read along with the numbers.
+#[derive(Debug, Clone)]
+pub enum Beside {
+    /// One that was appended to the table under this name, or with prefixes before it where the table had such a column.
+    Appended(&'static str),
+    /// One that the user asks for.
+    Asked {
+        /// How it is named.
+        choice: ColumnChoice,
+        /// The flag that names it, with its dashes.
+        flag: &'static str,
+    },
+}
+
+/// Where they stand, counted from 0, in the order of `wanted`.
+///
+/// # Errors
+/// [`ColumnError`] for the first that is not there.
+pub fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, ColumnError> {
+    let place = |wanted: &Beside| match wanted {
+        Beside::Appended(name) => appended(evidence.first, name).ok_or_else(|| {
+            let (line, width) = (evidence.line, evidence.first.len());
+            // The first row was taken for a header because there has to be one.
+            if evidence.first.iter().any(|cell| (evidence.looks_like_mobile)(cell)) {
+                return ColumnError::NoNames { line, width };
+            }
+            ColumnError::NotAppended { name, line, columns: evidence.all() }
+        }),
+        Beside::Asked { choice, flag } => evidence
+            .choose(std::slice::from_ref(choice))
+            .map(|columns| columns.first().map_or(0, |column| column.index))
+            .map_err(|error| ColumnError::Asked { flag, error: Box::new(error) }),
+    };
+    wanted.iter().map(place).collect()
+}
+
+/// Where the column stands that was appended under this name, if one was. Of those that only some outputs have, one that does
+/// not stand behind the usual ones is the table's own.
+#[must_use]
+pub fn appended(first: &[String], name: &str) -> Option<usize> {
+    let usual = || USUAL.into_iter().filter_map(|usual| last(first, usual)).max();
+    last(first, name).filter(|place| USUAL.contains(&name) || Some(*place) > usual())
+}
+
+/// The answer's column of that name, prefixes aside. As long as an answer's usual columns stand side by side, as they were
+/// appended, they are told from others of their names by that. Otherwise the last one counts: what is appended stands behind
+/// a column of the table's own that has the name already, whichever of the two has the prefix.
+fn last(first: &[String], name: &str) -> Option<usize> {
+    let together =
+        |headers: &[String]| headers.iter().zip(USUAL).all(|(header, name)| named(header, name));
+    let usual = USUAL.iter().position(|usual| *usual == name);
+    usual
+        .and_then(|nth| Some(first.windows(USUAL.len()).rposition(together)? + nth))
+        .or_else(|| first.iter().rposition(|header| named(header, name)))
+}
+
+fn named(header: &str, name: &str) -> bool {
+    folded(header)
+        .strip_suffix(name)
+        .is_some_and(|prefixes| prefixes.replace(PREFIX, "").is_empty())
+}
+
+/// Every column that may be an answer's, wherever it stands, in a table to which answers were appended: none of them is
+/// evidence of the column that the answers came from.
+///
+/// # Errors
+/// [`ColumnError::Repeated`] where another column has just the same name as one that was appended: which of them is the
+/// answer's cannot be told.
+pub fn answers(evidence: Evidence<'_>) -> Result<Vec<usize>, ColumnError> {
+    let first = evidence.first;
+    let mut found = Vec::new();
+    for name in USUAL.into_iter().chain([MATCHED, SENT, EXPECTED]) {
+        if let Some(place) = appended(first, name)
+            && let Some(header) = first.get(place)
+        {
+            let alike = evidence.where_header(|other| same_name(other, header));
+            if alike.len() > 1 {
+                let (name, line) = (header.trim().to_owned(), evidence.line);
+                return Err(ColumnError::Repeated { name, line, columns: evidence.listed(&alike) });
+            }
+        }
+        found.extend(last(first, name));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places_in(header: &str, wanted: &[Beside]) -> Result<Vec<usize>, String> {
+        let first: Vec<String> = header.split(',').map(str::to_owned).collect();
+        places(evidence(&first), wanted).map_err(|error| error.to_string())
+    }
+
+    fn evidence(first: &[String]) -> Evidence<'_> {
+        Evidence {
+            first,
+            headers: true,
+            line: 3,
+            rows: &[],
+            answers: &[],
+            looks_like_mobile: &|_| false,
+        }
+    }
+
+    #[test]
+    fn what_was_appended_is_the_last_of_its_name() {
+        let wanted = [Beside::Appended("userid"), Beside::Appended("status")];
+        for (header, expected) in [
+            ("a,userid,status", [1, 2]),
+            ("userid,status,dingtalk_userid,dingtalk_status", [2, 3]),
+            ("Status,userid,a,dingtalk_userid,dingtalk_status", [3, 4]),
+            // The table's own column may be the one with the prefix.
+            ("dingtalk_userid,a,userid,status", [2, 3]),
+            ("userid,dingtalk_userid,dingtalk_dingtalk_userid,status", [2, 3]),
+            ("userid,my_userid,status,dingtalk_status_old", [0, 2]),
+        ] {
+            assert_eq!(places_in(header, &wanted).unwrap(), expected, "{header}");
+        }
+        // Somebody has moved the table's own column behind the answer, which still stands together.
+        let moved =
+            "a,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,errmsg,status,userid";
+        assert_eq!(places_in(moved, &wanted).unwrap(), [1, 3]);
+        let error = places_in("a,userid,state", &wanted).unwrap_err();
+        assert!(error.starts_with("line 3: there is no column \"status\""), "{error}");
+    }
+
+    #[test]
+    fn a_first_row_with_a_number_is_no_header() {
+        let first = ["a", "138", "u1", "", "found"].map(str::to_owned);
+        let looks_like_mobile = &|cell: &str| cell == "138";
+        let evidence = Evidence { line: 2, looks_like_mobile, ..evidence(&first) };
+        let error = places(evidence, &[Beside::Appended("userid")]).unwrap_err();
+        assert_eq!(error, ColumnError::NoNames { line: 2, width: 5 });
+        assert!(error.to_string().starts_with("line 2: this row is data and no header"), "{error}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_told_by_its_flag() {
+        let key = |name: &str| [Beside::Asked { choice: name.parse().unwrap(), flag: "--key" }];
+        assert_eq!(places_in("a,b", &key("B")).unwrap(), [1]);
+        let error = places_in("a,b", &key("c")).unwrap_err();
+        assert!(error.contains("with --key: 1 a, 2 b") && !error.contains("--column"), "{error}");
+    }
+
+    fn answers_in(header: &str) -> Result<Vec<usize>, String> {
+        let first: Vec<String> = header.split(',').map(str::to_owned).collect();
+        answers(evidence(&first)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_columns_of_an_answer_are_known_wherever_they_stand() {
+        let usual = "userid,exclusive_userids,status,errcode,errmsg";
+        for (header, expected) in [
+            (format!("a,b,{usual}"), vec![2, 3, 4, 5, 6]),
+            (format!("mobile_sent,{usual},tel"), vec![1, 2, 3, 4, 5, 0]),
+            ("errmsg,tel,STATUS,userid,errcode,exclusive_userids".to_owned(), vec![3, 5, 2, 4, 0]),
+            (
+                format!("status,tel,{}", usual.replace("status", "dingtalk_status")),
+                vec![2, 3, 4, 5, 6],
+            ),
+            (format!("expected,expected,tel,{usual}"), vec![3, 4, 5, 6, 7, 1]),
+        ] {
+            assert_eq!(answers_in(&header).unwrap(), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn two_columns_of_the_same_name_are_refused() {
+        let usual = "userid,exclusive_userids,status,errcode,errmsg";
+        for (header, told) in [
+            (
+                format!("a,{usual},Status "),
+                "\"status\"; rename the one that dingmap did not write: 4 status, 7 Status",
+            ),
+            (format!("{usual},mobile_sent,tel,mobile_sent"), "6 mobile_sent, 8 mobile_sent"),
+        ] {
+            let error = answers_in(&header).unwrap_err();
+            assert!(error.starts_with("line 3: ") && error.ends_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_some_outputs_have_stands_behind_the_usual_ones() {
+        let place = |header: &str, name| {
+            let first: Vec<String> = header.split(',').map(str::to_owned).collect();
+            appended(&first, name)
+        };
+        assert_eq!(place("expected,userid,status", EXPECTED), None);
+        assert_eq!(place("expected,userid,status,dingtalk_expected", EXPECTED), Some(3));
+        assert_eq!(place("status,a,userid", "status"), Some(0));
+    }
+}

@@ -1,0 +1,49 @@
+//! Owns which of several names somebody may have meant who wrote another one. Leaves to its callers what the names are of.
+
+use crate::table::detect::header_words::folded;
+
+/// In bytes; what is shorter stands in many names by chance.
+const PART: usize = 4;
+
+/// The name that is most like `wrong`, without regard to case and width, where one is like it at all.
+#[must_use]
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = folded(wrong);
+    let names = names.into_iter().filter(|name| is_near(&wrong, &folded(name)));
+    names
+        .map(|name| (strsim::jaro(&wrong, &folded(name)), name))
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|best| best.1)
+}
+
+/// Whether one can be meant by the other: by a slip in every three letters at most, or one that is a part of the other.
+fn is_near(wrong: &str, name: &str) -> bool {
+    let longest = wrong.chars().count().max(name.chars().count());
+    let slips = strsim::osa_distance(wrong, name);
+    let part = |one: &str, other: &str| one.len() >= PART && other.contains(one);
+    (slips < longest && slips <= (longest / 3).max(1)) || part(wrong, name) || part(name, wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_near_and_another_word_is_not() {
+        let names = ["工号", "姓名", "手机号", "Mobile phone", "备注"];
+        for (wrong, near) in [
+            ("手机好", Some("手机号")),
+            ("moblie phone", Some("Mobile phone")),
+            ("ＭＯＢＩＬＥ", Some("Mobile phone")),
+            ("工呺", Some("工号")),
+            ("电话", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(wrong, names), near, "{wrong}");
+        }
+        assert_eq!(nearest("retries", ["retry-min", "max-retries"]), Some("max-retries"));
+        assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest("config", ["encoding", "column"]), None);
+        assert_eq!(nearest("x", ["y", "id"]), None);
+    }
+}

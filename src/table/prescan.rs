@@ -1,0 +1,66 @@
+//! Owns the look through a whole file before any work begins, so that a bad row is told before the first call and
+//! the number of rows is known. Reads by the same source as the run itself; what the file is packed in is for others.
+
+use std::io::Read;
+
+use crate::table::detect::layout::Options;
+use crate::table::source::{Source, SourceError};
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// How many rows there are, the header not counted.
+    pub rows: u64,
+    /// How many bytes they take, blank lines and terminators included.
+    pub bytes: u64,
+}
+
+/// Reads a file's text to its end.
+///
+/// # Errors
+/// [`SourceError`] for the first thing in it that cannot be read.
+pub fn survey(
+    reader: Box<dyn Read + Send>,
+    options: &Options,
+    looks_like_mobile: &dyn Fn(&str) -> bool,
+) -> Result<Survey, SourceError> {
+    let mut source = Source::open(reader, options, looks_like_mobile)?;
+    let mut survey = Survey { rows: 0, bytes: 0 };
+    while let Some(batch) = source.next_batch(usize::MAX)? {
+        survey.rows += batch.len() as u64;
+        survey.bytes += batch.size() as u64;
+    }
+    Ok(survey)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn survey_of(text: &str) -> Result<Survey, SourceError> {
+        let text = Cursor::new(text.as_bytes().to_vec());
+        survey(Box::new(text), &Options::default(), &|cell: &str| cell.starts_with('1'))
+    }
+
+    #[test]
+    fn rows_are_counted_to_the_end() {
+        let rows = "a,1\n".repeat(200_000);
+        let found = survey_of(&format!("name,phone\r\n{rows}")).unwrap();
+        assert_eq!(found, Survey { rows: 200_000, bytes: 800_000 });
+        assert_eq!(survey_of("phone").unwrap(), Survey { rows: 0, bytes: 0 });
+    }
+
+    #[test]
+    fn a_bad_row_far_into_the_file_is_told() {
+        let text = format!("name,phone\n{}\"a\nb\",1\nc\nd,,\n", "a,1\n".repeat(90_000));
+        let error = survey_of(&text).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                SourceError::Ragged { line: 90_005, found: 3, expected: 2, title: None, .. }
+            ),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,375 @@
+//! Owns the encodings that tables come in: their names, their marks, the way from bytes to text and back, and the
+//! files that are no text at all. Which of them an input has is told elsewhere.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use encoding_rs::{DecoderResult, EncoderResult};
+use tr::tr;
+
+use crate::table::raw::framer::line_ends;
+
+/// How a text is encoded. In none of these do the bytes of a line end, taken by the encoding's unit, occur inside
+/// another character, so that lines can be told before they are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8.
+    Utf8,
+    /// UTF-16 with the low byte first, as Windows writes it.
+    Utf16Le,
+    /// UTF-16 with the high byte first.
+    Utf16Be,
+    /// GB18030, and GBK and GB2312 in it.
+    Gb18030,
+    /// Big5 as browsers have it, with the characters of Hong Kong.
+    Big5,
+    /// Shift_JIS as Windows has it (code page 932).
+    ShiftJis,
+    /// Windows-1252, and ISO 8859-1 in it.
+    Windows1252,
+}
+
+/// A name that no known encoding has.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{}", tr!(
+    "no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {legacy} (GBK and GB2312 are read as GB18030)",
+    legacy = LEGACY
+))]
+pub struct EncodingName;
+
+/// The encodings that only content tells apart, as a message lists them.
+pub const LEGACY: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
+
+/// Why the bytes are no text that can be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EncodingError {
+    /// The file begins with a UTF-32 byte order mark.
+    #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"))]
+    Utf32,
+    /// The file begins like an archive, a workbook or a compressed file; what the input is packed in is already taken off.
+    #[error("{}", tr!(
+        "what is packed in this file is packed once more, or is a workbook: unpack it and run again"
+    ))]
+    Packed,
+    /// A tenth of the bytes are zeros, and it is not UTF-16 either.
+    #[error("{}", tr!(
+        "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
+    ))]
+    Zeros,
+    /// The byte order mark is that of another encoding.
+    #[error("{}", tr!(
+        "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again",
+        marked, asked
+    ))]
+    Contradicted {
+        /// Whose mark it is.
+        marked: Encoding,
+        /// What was asked for.
+        asked: Encoding,
+    },
+    /// Neither UTF-8 nor any other encoding fits.
+    #[error("{}", tr!(
+        "line {line}: the byte 0x{byte} at offset {offset} of the file is not UTF-8, and the text does not read well in any of {legacy} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \"CSV UTF-8\") and run again",
+        line, byte = format_args!("{byte:02X}"), offset, legacy = LEGACY
+    ))]
+    Unknown {
+        /// The physical line that holds the first byte that is not UTF-8, counted from 1.
+        line: u64,
+        /// How many bytes of the file stand before it.
+        offset: u64,
+        /// The byte itself.
+        byte: u8,
+    },
+    /// A byte that the encoding does not allow.
+    #[error("{}", tr!(
+        "line {line}: the byte 0x{byte} at offset {offset} of the file is not {encoding}; if the whole file is in another encoding, name it with --encoding (-e: {legacy} …) or save the file as UTF-8 (in Excel: \"CSV UTF-8\"); --lossy-cells lets such cells pass through as they are",
+        line, byte = format_args!("{byte:02X}"), offset, encoding, legacy = LEGACY
+    ))]
+    Invalid {
+        /// The encoding that the file is read in.
+        encoding: Encoding,
+        /// The physical line that holds the byte, counted from 1.
+        line: u64,
+        /// How many bytes of the file stand before it.
+        offset: u64,
+        /// The byte itself.
+        byte: u8,
+    },
+    /// A row that ends where a character does not, so that nothing can stand behind it.
+    #[error("{}", tr!(
+        "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte} at offset {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again",
+        line, encoding, byte = format_args!("{byte:02X}"), offset
+    ))]
+    Cut {
+        /// The encoding that the file is read in.
+        encoding: Encoding,
+        /// The physical line on which the row ends, counted from 1.
+        line: u64,
+        /// How many bytes of the file stand before the row's last one.
+        offset: u64,
+        /// The byte itself.
+        byte: u8,
+    },
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Utf8 => "UTF-8",
+            Self::Utf16Le => "UTF-16LE",
+            Self::Utf16Be => "UTF-16BE",
+            Self::Gb18030 => "GB18030",
+            Self::Big5 => "Big5",
+            Self::ShiftJis => "Shift_JIS",
+            Self::Windows1252 => "Windows-1252",
+        })
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = EncodingName;
+
+    /// Takes the usual names and Windows' code pages, without regard to case, hyphens, underscores and spaces.
+    fn from_str(name: &str) -> Result<Self, EncodingName> {
+        let plain: String =
+            name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
+        match plain.as_str() {
+            "utf8" | "cp65001" => Ok(Self::Utf8),
+            // Without further word it is Windows' own; a mark that says otherwise is believed.
+            "utf16" | "utf16le" | "unicode" => Ok(Self::Utf16Le),
+            "utf16be" => Ok(Self::Utf16Be),
+            "gb18030" | "gbk" | "gb2312" | "euccn" | "cp936" => Ok(Self::Gb18030),
+            "big5" | "cp950" => Ok(Self::Big5),
+            "shiftjis" | "sjis" | "mskanji" | "windows31j" | "cp932" => Ok(Self::ShiftJis),
+            "windows1252" | "cp1252" | "latin1" | "iso88591" => Ok(Self::Windows1252),
+            _ => Err(EncodingName),
+        }
+    }
+}
+
+impl Encoding {
+    /// All that there are.
+    pub const ALL: [Self; 7] = [
+        Self::Utf8,
+        Self::Utf16Le,
+        Self::Utf16Be,
+        Self::Gb18030,
+        Self::Big5,
+        Self::ShiftJis,
+        Self::Windows1252,
+    ];
+
+    /// How many bytes a line end takes: the width of the units that characters are made of.
+    #[must_use]
+    pub fn unit(self) -> usize {
+        if matches!(self, Self::Utf16Le | Self::Utf16Be) { 2 } else { 1 }
+    }
+
+    /// The byte order mark; empty where the encoding has no such character.
+    #[must_use]
+    pub fn mark(self) -> &'static [u8] {
+        match self {
+            Self::Utf8 => b"\xEF\xBB\xBF",
+            Self::Utf16Le => b"\xFF\xFE",
+            Self::Utf16Be => b"\xFE\xFF",
+            Self::Gb18030 => b"\x84\x31\x95\x33",
+            Self::Big5 | Self::ShiftJis | Self::Windows1252 => b"",
+        }
+    }
+
+    /// The text of some bytes that begin and end between characters; what is no text becomes U+FFFD.
+    #[must_use]
+    pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
+        self.tables().decode_without_bom_handling(bytes).0
+    }
+
+    /// The text of some bytes, and for each byte of it how many of `bytes` stand before the end of its character.
+    #[must_use]
+    pub fn decoded(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
+        let mut decoder = self.tables().new_decoder_without_bom_handling();
+        let (mut text, mut behind) =
+            (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
+        for (at, byte) in bytes.iter().enumerate() {
+            // One byte ends two characters at most: one that was cut short, and itself.
+            let mut room = [0; 32];
+            let last = at + 1 == bytes.len();
+            let (_, _, written, _) =
+                decoder.decode_to_utf8(std::slice::from_ref(byte), &mut room, last);
+            text.extend_from_slice(room.get(..written).unwrap_or_default());
+            behind.resize(text.len(), at + 1);
+        }
+        (text, behind)
+    }
+
+    /// How many bytes stand before the first one that is no text, if there is one.
+    #[must_use]
+    pub fn first_wrong(self, bytes: &[u8]) -> Option<usize> {
+        if !self.tables().decode_without_bom_handling(bytes).1 {
+            return None;
+        }
+        let mut decoder = self.tables().new_decoder_without_bom_handling();
+        let room =
+            decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or_default();
+        let (result, read, _) =
+            decoder.decode_to_utf8_without_replacement(bytes, &mut vec![0; room], true);
+        match result {
+            DecoderResult::Malformed(length, behind) => {
+                Some(read.saturating_sub(usize::from(length) + usize::from(behind)))
+            }
+            DecoderResult::InputEmpty | DecoderResult::OutputFull => None,
+        }
+    }
+
+    /// Adds a text in this encoding, with a question mark in place of each character that the encoding lacks; how many
+    /// those are.
+    pub fn encode(self, text: &str, to: &mut Vec<u8>) -> u64 {
+        match self {
+            Self::Utf8 => to.extend_from_slice(text.as_bytes()),
+            Self::Utf16Le => to.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
+            Self::Utf16Be => to.extend(text.encode_utf16().flat_map(u16::to_be_bytes)),
+            _ if text.is_ascii() => to.extend_from_slice(text.as_bytes()),
+            _ => return self.encode_by_table(text, to),
+        }
+        0
+    }
+
+    fn encode_by_table(self, text: &str, to: &mut Vec<u8>) -> u64 {
+        let mut encoder = self.tables().new_encoder();
+        let (mut rest, mut lacking) = (text, 0);
+        loop {
+            // No character takes more bytes in these encodings than twice its bytes in UTF-8.
+            to.reserve(rest.len() * 2 + 16);
+            let (result, read) =
+                encoder.encode_from_utf8_to_vec_without_replacement(rest, to, true);
+            rest = rest.get(read..).unwrap_or_default();
+            match result {
+                EncoderResult::InputEmpty => return lacking,
+                EncoderResult::OutputFull => {}
+                EncoderResult::Unmappable(_) => {
+                    to.push(b'?');
+                    lacking += 1;
+                }
+            }
+        }
+    }
+
+    fn tables(self) -> &'static encoding_rs::Encoding {
+        match self {
+            Self::Utf8 => encoding_rs::UTF_8,
+            Self::Utf16Le => encoding_rs::UTF_16LE,
+            Self::Utf16Be => encoding_rs::UTF_16BE,
+            Self::Gb18030 => encoding_rs::GB18030,
+            Self::Big5 => encoding_rs::BIG5,
+            Self::ShiftJis => encoding_rs::SHIFT_JIS,
+            Self::Windows1252 => encoding_rs::WINDOWS_1252,
+        }
+    }
+}
+
+/// Refuses a file whose first bytes are those of something else than text, in the encoding that was asked for, if any.
+///
+/// # Errors
+/// [`EncodingError`] that says what the file is.
+pub fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
+    // In UTF-16 these are its mark and a zero.
+    let wide = asked.is_some_and(|asked| asked.unit() == 2);
+    if wide {
+        return Ok(());
+    }
+    if start.starts_with(b"\xFF\xFE\0\0") || start.starts_with(b"\0\0\xFE\xFF") {
+        Err(EncodingError::Utf32)
+    } else if [&b"PK\x03\x04"[..], b"\xD0\xCF\x11\xE0", b"\x1F\x8B"]
+        .iter()
+        .any(|kind| start.starts_with(kind))
+    {
+        Err(EncodingError::Packed)
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks a row's bytes in UTF-8, which start on `line` and at `offset` bytes into the file.
+///
+/// # Errors
+/// [`EncodingError::Invalid`] for the first byte that is not UTF-8.
+pub fn check(text: &[u8], line: u64, offset: u64) -> Result<(), EncodingError> {
+    let Err(wrong) = str::from_utf8(text) else { return Ok(()) };
+    let (valid, rest) = text.split_at_checked(wrong.valid_up_to()).unwrap_or((text, &[]));
+    Err(EncodingError::Invalid {
+        encoding: Encoding::Utf8,
+        line: line + line_ends(valid),
+        offset: offset + valid.len() as u64,
+        byte: rest.first().copied().unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_csv_is_told_by_its_first_bytes() {
+        let cases: [(&[u8], _); 5] = [
+            (b"\xFF\xFE\0\0a\0\0\0", Err(EncodingError::Utf32)),
+            (b"PK\x03\x04\x14", Err(EncodingError::Packed)),
+            (b"\xD0\xCF\x11\xE0\xA1", Err(EncodingError::Packed)),
+            (b"\x1F\x8B\x08", Err(EncodingError::Packed)),
+            (b"PK\x03,", Ok(())),
+        ];
+        for (start, found) in cases {
+            assert_eq!(is_text(start, None), found);
+        }
+    }
+
+    #[test]
+    fn names_as_typed() {
+        let read = |name: &str| name.parse::<Encoding>();
+        for (names, encoding) in [
+            (&["UTF-8", "utf8", "utf_8"][..], Encoding::Utf8),
+            (&["utf-16", "UTF-16LE"], Encoding::Utf16Le),
+            (&["UTF-16BE"], Encoding::Utf16Be),
+            (&["GBK", "gb2312", "GB 18030", "cp936"], Encoding::Gb18030),
+            (&["Big5", "big-5"], Encoding::Big5),
+            (&["Shift_JIS", "sjis", "CP932"], Encoding::ShiftJis),
+            (&["windows-1252", "latin1", "ISO-8859-1"], Encoding::Windows1252),
+        ] {
+            assert!(names.iter().all(|name| read(name) == Ok(encoding)), "{encoding}");
+            assert_eq!(read(&encoding.to_string()), Ok(encoding));
+        }
+        assert!(read("klingon").unwrap_err().to_string().contains("Shift_JIS, Windows-1252"));
+    }
+
+    #[test]
+    fn a_wrong_byte_is_placed() {
+        assert_eq!(check("手机\u{feff}\0".as_bytes(), 1, 0), Ok(()));
+        let wrong = check(b"\"a\r\nb\n\xCA\xD6\",c", 7, 100);
+        let invalid =
+            EncodingError::Invalid { encoding: Encoding::Utf8, line: 9, offset: 106, byte: 0xCA };
+        assert_eq!(wrong, Err(invalid));
+        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\xFF\n"), Some(3));
+        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\x81"), Some(3));
+        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\x81\n"), Some(3));
+        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\x81\x30\n"), Some(3));
+        assert_eq!(Encoding::Utf16Le.first_wrong(b"a\0\x00\xDCb\0"), Some(2));
+        assert_eq!(Encoding::Utf16Le.first_wrong(b"a\0b"), Some(2));
+        assert_eq!(Encoding::ShiftJis.first_wrong(b"\x83\x41|"), None);
+    }
+
+    #[test]
+    fn what_an_encoding_lacks_is_seen() {
+        let encoded = |encoding: Encoding, text: &str| {
+            let mut bytes = b"x".to_vec();
+            let lacking = encoding.encode(text, &mut bytes);
+            let signs = |text: &[u8]| text.split(|byte| *byte == b'?').count() as u64;
+            assert_eq!(lacking, signs(&bytes) - signs(text.as_bytes()));
+            bytes
+        };
+        assert_eq!(encoded(Encoding::Windows1252, "é找到😀€"), b"x\xE9???\x80");
+        assert_eq!(encoded(Encoding::Big5, "找到该"), b"x\xA7\xE4\xA8\xEC?");
+        assert_eq!(encoded(Encoding::Gb18030, "找😀"), b"x\xD5\xD2\x94\x39\xFC\x36");
+        assert_eq!(encoded(Encoding::Utf16Be, "a😀"), b"x\0a\xD8\x3D\xDE\x00");
+        let long = "找?".repeat(10_000);
+        assert_eq!(encoded(Encoding::Windows1252, &long).len(), 20_001);
+    }
+}

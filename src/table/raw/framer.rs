@@ -1,0 +1,376 @@
+//! Owns the framing of records: where a row's bytes begin and end, what its terminator is, which line it starts on,
+//! and what its unquoted cells are. Works on bytes that others have read; encodings, widths and columns are theirs.
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use tr::tr;
+
+/// The most bytes that one row may have, with the blank lines before it. A row beyond this is a quote gone astray,
+/// and without a bound it would pull the whole file into memory.
+pub const LONGEST_ROW: usize = 16 << 20;
+
+/// Why the bytes cannot be cut into rows.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RecordError {
+    /// The file ended inside a quoted cell, which therefore holds everything from its row on.
+    #[error("{}", tr!(
+        "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of the file; close the quote (\") or remove it, then run again",
+        line
+    ))]
+    OpenQuote {
+        /// The line on which the row starts, counted from 1.
+        line: u64,
+    },
+    /// The row passes [`LONGEST_ROW`].
+    #[error("{}", tr!(
+        "line {line}: the row that begins here is longer than {most} MiB, most likely because a quoted cell never ends; close the quote (\") or remove it, then run again",
+        line, most = LONGEST_ROW >> 20
+    ))]
+    TooLong {
+        /// The line on which the row starts, counted from 1.
+        line: u64,
+    },
+}
+
+/// One row as it stands in the file; its cells are asked of the [`Framer`] that found it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Row<'a> {
+    /// Blank lines between the row before and this one.
+    pub before: &'a [u8],
+    /// The row's bytes without its terminator.
+    pub text: &'a [u8],
+    /// `\n`, `\r\n`, `\r`, or nothing for a last row that lacks one.
+    pub terminator: &'a [u8],
+    /// The physical line on which `text` starts, counted from 1.
+    pub line: u64,
+}
+
+impl Row<'_> {
+    /// How many bytes of the file this row takes, everything included.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.before.len() + self.text.len() + self.terminator.len()
+    }
+}
+
+/// What a look at the bytes gave.
+#[derive(PartialEq, Eq)]
+pub enum Framed<'a> {
+    /// A whole row, at the beginning of the window.
+    Row(Row<'a>),
+    /// The row at the beginning of the window is not whole yet.
+    More,
+    /// No row is left; all that the window holds is blank lines.
+    End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Before the first byte of a row's text.
+    Between,
+    /// In a row's text.
+    Inside,
+    /// The row ended with `\r`, and whether a `\n` belongs to it is not known yet.
+    Ended,
+    /// The row was handed out.
+    Done,
+}
+
+/// Finds the rows in a stream of bytes, one at a time, and goes on in the middle of a row when more bytes come.
+pub struct Framer {
+    core: Reader,
+    /// The row's unquoted cells, one after the other.
+    cells: Vec<u8>,
+    filled: usize,
+    /// Where each cell ends in `cells`.
+    ends: Vec<usize>,
+    width: usize,
+    stage: Stage,
+    /// How much of the window has been looked at; a row is never scanned twice.
+    scanned: usize,
+    before: usize,
+    line: u64,
+    blank_is_row: bool,
+}
+
+impl Framer {
+    /// A framer for cells separated by `delimiter`, at line 1, that takes blank lines for no rows.
+    #[must_use]
+    pub fn new(delimiter: u8) -> Self {
+        let mut core = ReaderBuilder::new().delimiter(delimiter).build();
+        // The reader drops a byte order mark before the first row. Ours is gone already, and a second one is
+        // part of a cell: a line end that it skips makes it believe that the beginning is over.
+        core.read_record(b"\n", &mut [0], &mut [0]);
+        Self {
+            core,
+            cells: vec![0; 1024],
+            filled: 0,
+            ends: vec![0; 64],
+            width: 0,
+            stage: Stage::Between,
+            scanned: 0,
+            before: 0,
+            line: 1,
+            blank_is_row: false,
+        }
+    }
+
+    /// The same for bytes that begin on another line, counted from 1.
+    #[must_use]
+    pub fn at_line(self, line: u64) -> Self {
+        Self { line, ..self }
+    }
+
+    /// Says whether a blank line is a row with one empty cell, as it is in a file with one column.
+    pub fn blank_is_row(&mut self, yes: bool) {
+        self.blank_is_row = yes;
+    }
+
+    /// How many cells the row that was handed out last has.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The unquoted cell at `index` (from 0) of the row that was handed out last.
+    #[must_use]
+    pub fn cell(&self, index: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(..self.width)?.get(index)?;
+        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
+        self.cells.get(start..end)
+    }
+
+    /// The physical line at which the framer stands, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Looks for the row that begins at the start of `window`. After [`Framed::More`] the same window must come
+    /// again with more bytes at its end; after [`Framed::Row`] the next window begins where that row ended.
+    /// `complete` says that nothing follows the window.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the file ends in a quoted cell, or the row grows out of bounds.
+    pub fn frame<'a>(
+        &mut self,
+        window: &'a [u8],
+        complete: bool,
+    ) -> Result<Framed<'a>, RecordError> {
+        let framed = self.advance(window, complete)?;
+        if framed == Framed::More && window.len() > LONGEST_ROW {
+            return Err(RecordError::TooLong { line: self.line });
+        }
+        Ok(framed)
+    }
+
+    fn advance<'a>(&mut self, window: &'a [u8], complete: bool) -> Result<Framed<'a>, RecordError> {
+        if self.stage == Stage::Done {
+            (self.stage, self.scanned, self.before, self.filled, self.width) =
+                (Stage::Between, 0, 0, 0, 0);
+        }
+        while self.stage == Stage::Between {
+            let Some(&next) = window.get(self.scanned) else {
+                return Ok(if complete { Framed::End } else { Framed::More });
+            };
+            if next != b'\n' && next != b'\r' {
+                self.before = self.scanned;
+                self.stage = Stage::Inside;
+                break;
+            }
+            let Some(length) = terminator_length(window, self.scanned, complete) else {
+                return Ok(Framed::More);
+            };
+            if self.blank_is_row {
+                self.width = 1;
+                if let Some(end) = self.ends.first_mut() {
+                    *end = 0;
+                }
+                return Ok(self.hand_out(window, 0, length));
+            }
+            self.scanned += length;
+            self.line += 1;
+        }
+        while self.stage == Stage::Inside {
+            let rest = window.get(self.scanned..).unwrap_or_default();
+            if !rest.is_empty() {
+                let (result, read) = self.feed(rest);
+                self.scanned += read;
+                if matches!(result, ReadRecordResult::Record) {
+                    self.scanned -= 1;
+                    self.stage = Stage::Ended;
+                }
+            } else if !complete {
+                return Ok(Framed::More);
+            } else if matches!(self.feed(b"\n").0, ReadRecordResult::Record) {
+                // A line end closes whatever can be closed at the end of the file; an open quote takes it in.
+                return Ok(self.hand_out(window, self.scanned, 0));
+            } else {
+                return Err(RecordError::OpenQuote { line: self.line });
+            }
+        }
+        Ok(match terminator_length(window, self.scanned, complete) {
+            Some(length) => self.hand_out(window, self.scanned, length),
+            None => Framed::More,
+        })
+    }
+
+    /// Gives bytes to the state machine, with room for at least one byte of output and one more cell.
+    fn feed(&mut self, bytes: &[u8]) -> (ReadRecordResult, usize) {
+        if self.filled == self.cells.len() {
+            self.cells.resize(self.filled * 2, 0);
+        }
+        if self.width == self.ends.len() {
+            self.ends.resize(self.width * 2, 0);
+        }
+        let cells = self.cells.get_mut(self.filled..).unwrap_or_default();
+        let ends = self.ends.get_mut(self.width..).unwrap_or_default();
+        let (result, read, written, ended) = self.core.read_record(bytes, cells, ends);
+        self.filled += written;
+        self.width += ended;
+        (result, read)
+    }
+
+    fn hand_out<'a>(&mut self, window: &'a [u8], end: usize, terminator: usize) -> Framed<'a> {
+        let text = window.get(self.before..end).unwrap_or_default();
+        let line = self.line;
+        // Only a quoted cell can hold a line end, and unquoting shortens a row.
+        if self.filled + self.width != text.len() + 1 {
+            self.line += line_ends(text);
+        }
+        self.line += u64::from(terminator > 0);
+        self.stage = Stage::Done;
+        Framed::Row(Row {
+            before: window.get(..self.before).unwrap_or_default(),
+            text,
+            terminator: window.get(end..end + terminator).unwrap_or_default(),
+            line,
+        })
+    }
+}
+
+/// The length of the terminator at `at`, or nothing while it is open whether a `\n` follows the `\r`.
+fn terminator_length(window: &[u8], at: usize, complete: bool) -> Option<usize> {
+    match (window.get(at), window.get(at + 1)) {
+        (Some(b'\r'), Some(b'\n')) => Some(2),
+        (Some(b'\r'), None) if !complete => None,
+        _ => Some(1),
+    }
+}
+
+/// Counts the line ends in `text`: each `\n`, each `\r\n` and each lone `\r` is one.
+#[must_use]
+pub fn line_ends(text: &[u8]) -> u64 {
+    let mut before = 0;
+    let ends_line = |byte: &&u8| {
+        let ends = **byte == b'\r' || (**byte == b'\n' && before != b'\r');
+        before = **byte;
+        ends
+    };
+    text.iter().filter(ends_line).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Seen = (String, String, String, u64, Vec<String>);
+
+    /// Frames `bytes`, a `step` of them becoming known at a time.
+    fn rows(
+        bytes: &str,
+        blank_is_row: bool,
+        step: usize,
+    ) -> Result<(Vec<Seen>, String), RecordError> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let mut framer = Framer::new(b',');
+        framer.blank_is_row(blank_is_row);
+        let (mut seen, mut start, mut known) = (Vec::new(), 0, 0);
+        loop {
+            let window = &bytes.as_bytes()[start..known];
+            match framer.frame(window, known == bytes.len())? {
+                Framed::Row(row) => {
+                    let cells =
+                        (0..framer.width()).map(|i| text(framer.cell(i).unwrap())).collect();
+                    seen.push((
+                        text(row.before),
+                        text(row.text),
+                        text(row.terminator),
+                        row.line,
+                        cells,
+                    ));
+                    start += row.size();
+                }
+                Framed::More => known = (known + step).min(bytes.len()),
+                Framed::End => return Ok((seen, text(window))),
+            }
+        }
+    }
+
+    fn row(before: &str, text: &str, terminator: &str, line: u64, cells: &[&str]) -> Seen {
+        let cells = cells.iter().map(|&cell| cell.to_owned()).collect();
+        (before.to_owned(), text.to_owned(), terminator.to_owned(), line, cells)
+    }
+
+    #[test]
+    fn terminators_and_blank_lines_keep_their_place() {
+        for step in 1..9 {
+            let (seen, tail) =
+                rows("\n\r\na,b\rc,\r\n\n\r\"d\ne\r\r\nf\",g\nh,\"\"\r\n\r\n\r", false, step)
+                    .unwrap();
+            let expected = [
+                row("\n\r\n", "a,b", "\r", 3, &["a", "b"]),
+                row("", "c,", "\r\n", 4, &["c", ""]),
+                row("\n\r", "\"d\ne\r\r\nf\",g", "\n", 7, &["d\ne\r\r\nf", "g"]),
+                row("", "h,\"\"", "\r\n", 11, &["h", ""]),
+            ];
+            assert_eq!((seen.as_slice(), tail.as_str()), (expected.as_slice(), "\r\n\r"));
+        }
+    }
+
+    #[test]
+    fn a_blank_line_is_a_row_where_there_is_one_column() {
+        for step in 1..5 {
+            let (seen, tail) = rows("\n\"\"\r\r\na", true, step).unwrap();
+            let expected = [
+                row("", "", "\n", 1, &[""]),
+                row("", "\"\"", "\r", 2, &[""]),
+                row("", "", "\r\n", 3, &[""]),
+                row("", "a", "", 4, &["a"]),
+            ];
+            assert_eq!((seen.as_slice(), tail.as_str()), (expected.as_slice(), ""));
+        }
+    }
+
+    #[test]
+    fn a_mark_at_the_start_of_a_cell_and_nuls_are_text() {
+        let (seen, _) = rows("\u{feff}a,\0\n", false, 1).unwrap();
+        assert_eq!(seen, [row("", "\u{feff}a,\0", "\n", 1, &["\u{feff}a", "\0"])]);
+    }
+
+    #[test]
+    fn more_cells_and_longer_cells_than_there_is_room_for() {
+        let wide = format!("{}\"{}\"", "x,".repeat(500), "y".repeat(5000));
+        for step in [7, 100_000] {
+            let (seen, _) = rows(&wide, false, step).unwrap();
+            assert_eq!(seen[0].4.len(), 501);
+            assert_eq!(seen[0].4[500].len(), 5000);
+        }
+    }
+
+    #[test]
+    fn an_open_quote_names_the_line_its_row_starts_on() {
+        for step in [1, 100] {
+            let found = rows("a,b\n\n\"c\nd\",\"e\nf,g\n", false, step).unwrap_err();
+            assert_eq!(found, RecordError::OpenQuote { line: 3 });
+            assert_eq!(rows("\"", false, step).unwrap_err(), RecordError::OpenQuote { line: 1 });
+            rows("a,b\"", false, step).unwrap();
+            rows("\"a\"\"\"", false, step).unwrap();
+        }
+        let endless = format!("a\n\"{}", "b".repeat(LONGEST_ROW + 1));
+        assert_eq!(
+            rows(&endless, false, endless.len() - 1).unwrap_err(),
+            RecordError::TooLong { line: 2 }
+        );
+    }
+}

@@ -1,0 +1,325 @@
+//! Owns what a table is packed in: gzip, zstd, a workbook or nothing, told by its first bytes and not by its name, and the
+//! reader that gives the plain text of it. What the text holds is for others.
+
+use std::fs::File;
+use std::io::{self, Chain, Cursor, Read, Seek};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use tr::tr;
+
+use crate::table::unpack::workbook::{self, SheetError};
+
+/// As many bytes as tell every container.
+const SIGNATURE: usize = 4;
+
+/// Why there is no text to read. The messages say what to do; the caller knows the input's name.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// The input cannot be opened.
+    #[error("{}", tr!(
+        "cannot be opened: {cause}; check the path and the permissions, then run again",
+        cause = .0
+    ))]
+    Open(io::Error),
+    /// Not even the first bytes can be read.
+    #[error("{}", tr!(
+        "reading failed at the beginning: {cause}; make the input readable and run again",
+        cause = .0
+    ))]
+    Read(io::Error),
+    /// A workbook comes through a pipe.
+    #[error("{}", tr!(
+        "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead"
+    ))]
+    Piped,
+    /// A sheet was asked for, and there are none.
+    #[error("{}", tr!(
+        "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again"
+    ))]
+    NoSheets,
+    /// The workbook cannot be read.
+    #[error(transparent)]
+    Sheet(#[from] SheetError),
+}
+
+/// What the user settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'a> {
+    /// The sheet of a workbook, by name or number.
+    pub sheet: Option<&'a str>,
+    /// The delimiter, which a workbook's text is made with; a comma where nothing is said.
+    pub delimiter: Option<u8>,
+}
+
+/// A table's plain text, at its beginning.
+pub struct Opened {
+    /// Reads it.
+    pub reader: Box<dyn Read + Send>,
+    /// What it was packed in, and which sheet was taken, as words for a person.
+    pub remark: Option<String>,
+    /// The delimiter, where it is known for sure: that of a workbook, whose text is made here, in UTF-8 with a mark.
+    pub delimiter: Option<u8>,
+}
+
+/// Opens the file at `path`. A gzip or zstd file is unpacked while it is read, in memory that does not grow with it
+/// (128 MiB at most for zstd, by its window).
+///
+/// # Errors
+/// [`ContainerError`] where it cannot be opened, or is a workbook that cannot be read.
+pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
+    let mut file = File::open(path).map_err(ContainerError::Open)?;
+    if !file.metadata().map_err(ContainerError::Open)?.is_file() {
+        return stream(Box::new(file), wishes);
+    }
+    let start = start(&mut file).map_err(ContainerError::Read)?;
+    file.rewind().map_err(ContainerError::Read)?;
+    match Kind::of(&start) {
+        Kind::Zip => {
+            let delimiter = wishes.delimiter.unwrap_or(b',');
+            let sheet = workbook::open(file, wishes.sheet, delimiter)?;
+            let others = match &*sheet.others {
+                [] => String::new(),
+                others => {
+                    tr!(
+                        "; other sheets with rows: {sheets}; choose with --sheet",
+                        sheets = others.join(&tr!("list" => ", "))
+                    )
+                }
+            };
+            let remark = Some(tr!("sheet {sheet}{others}", sheet = sheet.name, others));
+            Ok(Opened { reader: Box::new(sheet.rows), remark, delimiter: Some(delimiter) })
+        }
+        Kind::Compound => Err(workbook::old(file).into()),
+        kind => unpacked(kind, Box::new(file), wishes),
+    }
+}
+
+/// Opens a stream that cannot be wound back, such as standard input.
+///
+/// # Errors
+/// [`ContainerError`] where its beginning cannot be read, or where it is a workbook.
+pub fn stream(
+    mut reader: Box<dyn Read + Send>,
+    wishes: Wishes<'_>,
+) -> Result<Opened, ContainerError> {
+    let start = start(&mut reader).map_err(ContainerError::Read)?;
+    match Kind::of(&start) {
+        Kind::Zip => Err(ContainerError::Piped),
+        Kind::Compound => Err(SheetError::OldWorkbook.into()),
+        kind => {
+            let whole: Chain<_, _> = Cursor::new(start).chain(reader);
+            unpacked(kind, Box::new(whole), wishes)
+        }
+    }
+}
+
+/// What the first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Gzip,
+    Zstd,
+    /// A zip archive, which every workbook of today is.
+    Zip,
+    /// The container of Excel 97 and of workbooks with a password.
+    Compound,
+}
+
+impl Kind {
+    fn of(start: &[u8]) -> Self {
+        match start {
+            [0x1F, 0x8B, ..] => Self::Gzip,
+            // A frame, or one to be skipped, with which parallel packers begin.
+            [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Self::Zstd,
+            [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
+            [0xD0, 0xCF, 0x11, 0xE0] => Self::Compound,
+            _ => Self::Plain,
+        }
+    }
+}
+
+fn unpacked(
+    kind: Kind,
+    reader: Box<dyn Read + Send>,
+    wishes: Wishes<'_>,
+) -> Result<Opened, ContainerError> {
+    if wishes.sheet.is_some() {
+        return Err(ContainerError::NoSheets);
+    }
+    let (reader, name): (Box<dyn Read + Send>, _) = match kind {
+        Kind::Gzip => {
+            (Box::new(Packed { reader: MultiGzDecoder::new(reader), name: "gzip" }), "gzip")
+        }
+        Kind::Zstd => {
+            let decoder = zstd::Decoder::new(reader).map_err(ContainerError::Read)?;
+            (Box::new(Packed { reader: decoder, name: "zstd" }), "zstd")
+        }
+        _ => return Ok(Opened { reader, remark: None, delimiter: None }),
+    };
+    Ok(Opened { reader, remark: Some(name.to_owned()), delimiter: None })
+}
+
+/// The first bytes, as many as tell the container or all there are.
+fn start(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(SIGNATURE);
+    reader.take(SIGNATURE as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// A packed stream, whose failures are told in words: what a decoder says of damage is of no use to a person.
+struct Packed<R> {
+    reader: R,
+    name: &'static str,
+}
+
+impl<R: Read> Read for Packed<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(room).map_err(|error| {
+            let name = self.name;
+            match error.kind() {
+                // The system's own errors speak of the file, not of what is in it.
+                _ if error.raw_os_error().is_some() => error,
+                io::ErrorKind::Interrupted => error,
+                kind @ io::ErrorKind::UnexpectedEof => io::Error::new(
+                    kind,
+                    tr!("the {name} data are cut off here, so the file is incomplete", name),
+                ),
+                kind => io::Error::new(
+                    kind,
+                    tr!("the {name} data are damaged ({cause})", name, cause = error),
+                ),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 1).unwrap()
+    }
+
+    fn opened(bytes: Vec<u8>) -> Opened {
+        stream(Box::new(Cursor::new(bytes)), Wishes::default()).unwrap()
+    }
+
+    fn text(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        opened(bytes).reader.read_to_end(&mut text).map(|_| text)
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_container() {
+        for (start, kind) in [
+            (&b"\x1F\x8B\x08\0"[..], Kind::Gzip),
+            (b"\x28\xB5\x2F\xFD", Kind::Zstd),
+            (b"\x50\x2A\x4D\x18", Kind::Zstd),
+            (b"PK\x03\x04", Kind::Zip),
+            (b"PK\x05\x06", Kind::Zip),
+            (b"\xD0\xCF\x11\xE0", Kind::Compound),
+            (b"PK,1", Kind::Plain),
+            (b"P", Kind::Plain),
+            (b"", Kind::Plain),
+        ] {
+            assert_eq!(Kind::of(start), kind, "{start:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_packed_comes_out_whole() {
+        let table = b"phone\n13800138000\n".repeat(20_000);
+        let (half, rest) = table.split_at(table.len() / 2);
+        for packed in [
+            table.clone(),
+            gzip(&table),
+            [gzip(half), gzip(b""), gzip(rest)].concat(),
+            zstd(&table),
+            [zstd(half), b"\x50\x2A\x4D\x18\x02\0\0\0xx".to_vec(), zstd(rest)].concat(),
+            [b"\x5F\x2A\x4D\x18\0\0\0\0".to_vec(), zstd(&table)].concat(),
+        ] {
+            assert!(text(packed).unwrap() == table);
+        }
+        for short in [&b""[..], b"a", b"abc"] {
+            assert_eq!(text(short.to_vec()).unwrap(), short);
+        }
+        assert_eq!(opened(gzip(b"a")).remark.as_deref(), Some("gzip"));
+        assert_eq!(opened(b"a".to_vec()).remark, None);
+    }
+
+    #[test]
+    fn what_is_cut_off_or_damaged_is_never_the_end() {
+        let table: Vec<u8> =
+            (0..5000).flat_map(|n| format!("{n},{}\n", n * 7919 % 10_007).into_bytes()).collect();
+        for (name, packed) in [("gzip", gzip(&table)), ("zstd", zstd(&table))] {
+            for size in [5, packed.len() / 2, packed.len() - 1] {
+                let error = text(packed.get(..size).unwrap().to_vec()).unwrap_err().to_string();
+                assert!(error.contains(name) && error.contains("cut off"), "{size}: {error}");
+            }
+        }
+        let mut damaged = gzip(&table);
+        let checksum = damaged.len() - 8;
+        damaged[checksum] ^= 1;
+        assert!(text(damaged).unwrap_err().to_string().contains("the gzip data are damaged"));
+        let mut damaged = gzip(&table);
+        damaged.extend_from_slice(b"rubbish behind it");
+        assert!(text(damaged).unwrap_err().to_string().contains("the gzip data are damaged"));
+        let mut damaged = zstd(&table);
+        let middle = damaged.len() / 2;
+        damaged[middle..].fill(0xAA);
+        assert!(text(damaged).is_err());
+    }
+
+    #[test]
+    fn a_stream_gives_what_it_has() {
+        struct Pieces(Vec<Vec<u8>>);
+        impl Read for Pieces {
+            fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+                if self.0.is_empty() {
+                    Err(io::ErrorKind::TimedOut.into())
+                } else {
+                    self.0.remove(0).as_slice().read(room)
+                }
+            }
+        }
+        for packed in [gzip(b"phone\n"), zstd(b"phone\n")] {
+            let pieces = Pieces(vec![packed]);
+            let mut reader =
+                stream(Box::new(io::BufReader::new(pieces)), Wishes::default()).unwrap().reader;
+            let mut room = [0; 100];
+            assert_eq!(reader.read(&mut room).unwrap(), 6);
+            assert!(reader.read(&mut room).is_err());
+        }
+    }
+
+    #[test]
+    fn what_only_a_file_can_give_is_refused_in_a_stream() {
+        let refused = |bytes: &[u8], sheet| {
+            let wishes = Wishes { sheet, delimiter: None };
+            stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()
+        };
+        assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::Piped));
+        assert!(matches!(
+            refused(b"\xD0\xCF\x11\xE0rest", None),
+            ContainerError::Sheet(SheetError::OldWorkbook)
+        ));
+        assert!(matches!(refused(b"a,b", Some("1")), ContainerError::NoSheets));
+        assert!(matches!(
+            open(Path::new("/no/such.csv"), Wishes::default()),
+            Err(ContainerError::Open(_))
+        ));
+    }
+}

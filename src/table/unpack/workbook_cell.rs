@@ -1,0 +1,192 @@
+//! Owns what a workbook's cell says as text: numbers digit for digit, dates in ISO order, truth values and errors as
+//! Excel shows them. Which cells there are, and how text becomes CSV, is for others.
+
+use std::fmt::Write as _;
+
+use calamine::{DataRef, ExcelDateTime};
+
+/// The first serial day that Excel has no date for: the one behind 9999-12-31.
+const END_OF_DATES: f64 = 2_958_466.0;
+/// From here on a number in scientific format is taken for what it shows, not for what it holds. Smaller ones are no
+/// mobile numbers, so that nothing depends on their digits.
+const SCIENTIFIC: f64 = 1e7;
+
+/// The text of `value`, of which `format` is the cell's number format.
+///
+/// A number comes out with all its digits and never with an exponent, whatever its format, with two exceptions that the
+/// digits themselves cannot tell: a format of zeros alone (`00000`) fills up with zeros as Excel shows it, and a large
+/// number that a scientific format shows whole (`1.38E+10`) comes out as it is shown, since it was most likely read from a text
+/// that was rounded before: whoever reads it must not take the zeros for digits. Percentages, currencies and the like come
+/// out as the numbers that they are. A date that Excel cannot show, since its number is negative or too large, is that number.
+#[must_use]
+pub fn text(value: &DataRef<'_>, format: Option<&str>) -> String {
+    match value {
+        DataRef::Int(number) => number.to_string(),
+        DataRef::Float(number) => number_text(*number, format),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+            text.clone()
+        }
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Bool(true) => "TRUE".to_owned(),
+        DataRef::Bool(false) => "FALSE".to_owned(),
+        DataRef::DateTime(date) if date.is_duration() => duration(date.as_f64()),
+        DataRef::DateTime(date) if (0.0..END_OF_DATES).contains(&date.as_f64()) => moment(date),
+        DataRef::DateTime(date) => number_text(date.as_f64(), None),
+        DataRef::Error(error) => error.to_string(),
+        DataRef::Empty => String::new(),
+    }
+}
+
+fn number_text(number: f64, format: Option<&str>) -> String {
+    // Zero has a sign, which no spreadsheet shows.
+    let number = if number == 0.0 { 0.0 } else { number };
+    let format = format.unwrap_or_default();
+    if format.len() > 1
+        && format.bytes().all(|byte| byte == b'0')
+        && number >= 0.0
+        && number.fract() == 0.0
+    {
+        return format!("{number:0>width$}", width = format.len());
+    }
+    if number.abs() >= SCIENTIFIC
+        && let Some(decimals) = scientific_decimals(format)
+    {
+        let shown = format!("{number:.decimals$e}");
+        if shown.parse() == Ok(number) {
+            return shown.replace('e', "E+");
+        }
+    }
+    number.to_string()
+}
+
+/// How many decimals a scientific format shows.
+fn scientific_decimals(format: &str) -> Option<usize> {
+    let (mantissa, _) = format.split_once("E+").or_else(|| format.split_once("E-"))?;
+    let (_, decimals) = mantissa.split_once('.').unwrap_or_default();
+    Some(decimals.bytes().filter(|byte| matches!(byte, b'0' | b'#')).count())
+}
+
+/// A date, a time of day where there is no date, or both.
+fn moment(date: &ExcelDateTime) -> String {
+    let (year, month, day, hour, minute, second, milli) = date.to_ymd_hms_milli();
+    let mut text = String::new();
+    let dated = date.as_f64() >= 1.0;
+    let timed = !dated || (hour, minute, second, milli) != (0, 0, 0, 0);
+    // Writing to a string does not fail.
+    if dated {
+        let _ = write!(text, "{year:04}-{month:02}-{day:02}");
+    }
+    if timed {
+        let _ = write!(text, "{}{hour:02}:{minute:02}:{second:02}", if dated { " " } else { "" });
+    }
+    if milli > 0 {
+        let _ = write!(text, ".{milli:03}");
+    }
+    text
+}
+
+/// A length of time in hours, minutes and seconds: hours do not become days.
+fn duration(days: f64) -> String {
+    let seconds = (days.abs() * 86_400.0).round();
+    let sign = if days < 0.0 && seconds > 0.0 { "-" } else { "" };
+    let (hours, minutes) = ((seconds / 3600.0).floor(), (seconds % 3600.0 / 60.0).floor());
+    format!("{sign}{hours}:{minutes:02}:{:02}", seconds % 60.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use calamine::{CellErrorType, ExcelDateTimeType};
+
+    use super::*;
+
+    fn number(value: f64, format: &str) -> String {
+        text(&DataRef::Float(value), Some(format))
+    }
+
+    fn date(value: f64, is_1904: bool) -> String {
+        text(
+            &DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::DateTime, is_1904)),
+            None,
+        )
+    }
+
+    #[test]
+    fn numbers_come_out_digit_for_digit_whatever_their_format() {
+        for format in [
+            "General",
+            "0",
+            "0.00",
+            "#,##0",
+            "@",
+            "000 0000 0000",
+            "0.00E+00",
+            "##0.0E+0",
+            "￥#,##0.00",
+        ] {
+            assert_eq!(number(13_800_138_000.0, format), "13800138000", "{format}");
+        }
+        assert_eq!(text(&DataRef::Float(8_613_800_138_000.0), None), "8613800138000");
+        assert_eq!(text(&DataRef::Int(-7), None), "-7");
+        for (value, expected) in [
+            (0.1, "0.1"),
+            (-12.5, "-12.5"),
+            (-0.0, "0"),
+            (1e21, "1000000000000000000000"),
+            (1e-7, "0.0000001"),
+        ] {
+            assert_eq!(number(value, "General"), expected);
+        }
+    }
+
+    #[test]
+    fn a_format_of_zeros_fills_up_with_zeros() {
+        assert_eq!(number(42.0, "00000"), "00042");
+        assert_eq!(number(123_456.0, "00000"), "123456");
+        assert_eq!(number(-42.0, "00000"), "-42");
+        assert_eq!(number(4.5, "00000"), "4.5");
+    }
+
+    #[test]
+    fn a_number_that_was_rounded_before_stays_what_it_shows() {
+        assert_eq!(number(13_800_000_000.0, "0.00E+00"), "1.38E+10");
+        assert_eq!(number(10_000_000_000.0, "0E+00"), "1E+10");
+        assert_eq!(number(13_000_000_000.0, "0E+00"), "13000000000");
+        assert_eq!(number(1200.0, "0.00E+00"), "1200");
+        assert_eq!(number(13_800_000_000.0, "General"), "13800000000");
+    }
+
+    #[test]
+    fn dates_are_iso_dates_with_a_time_where_they_have_one() {
+        assert_eq!(date(45_943.0, false), "2025-10-13");
+        assert_eq!(date(45_943.541, false), "2025-10-13 12:59:02.400");
+        assert_eq!(date(45_943.5, false), "2025-10-13 12:00:00");
+        assert_eq!(date(0.354_166_666_666_666_7, false), "08:30:00");
+        assert_eq!(date(44_481.0, true), "2025-10-13");
+        assert_eq!(date(13_800_138_000.0, false), "13800138000");
+        assert_eq!(date(-1.0, false), "-1");
+        let hours = |value| {
+            text(
+                &DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::TimeDelta, false)),
+                None,
+            )
+        };
+        assert_eq!(
+            (hours(1.5).as_str(), hours(-0.25).as_str(), hours(0.0).as_str()),
+            ("36:00:00", "-6:00:00", "0:00:00")
+        );
+        assert_eq!(
+            text(&DataRef::DateTimeIso("2025-10-13T08:30:00".to_owned()), None),
+            "2025-10-13T08:30:00"
+        );
+    }
+
+    #[test]
+    fn everything_else_is_what_excel_shows() {
+        assert_eq!(text(&DataRef::Bool(true), None), "TRUE");
+        assert_eq!(text(&DataRef::Bool(false), None), "FALSE");
+        assert_eq!(text(&DataRef::Error(CellErrorType::NA), None), "#N/A");
+        assert_eq!(text(&DataRef::SharedString("00138"), Some("0")), "00138");
+        assert_eq!(text(&DataRef::String("1.38E+10".to_owned()), None), "1.38E+10");
+        assert_eq!(text(&DataRef::Empty, None), "");
+    }
+}

@@ -1,0 +1,152 @@
+//! Owns where the cells of a row stand in its bytes, so that some can be exchanged and the others keep theirs. What is
+//! written in their place is `sink`'s.
+
+use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
+
+use crate::table::raw::encoding::Encoding;
+
+/// Finds the cells of rows. It is kept, since its state machine takes longer to make than a row to read.
+pub struct Splitter {
+    core: Box<Reader>,
+}
+
+impl Splitter {
+    /// That of rows with this byte between two cells.
+    #[must_use]
+    pub fn new(delimiter: u8) -> Self {
+        Self { core: Box::new(ReaderBuilder::new().delimiter(delimiter).build()) }
+    }
+
+    /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the delimiter stands behind each but the
+    /// last. A row has one cell at least.
+    #[must_use]
+    pub fn ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
+        if encoding == Encoding::Utf8 {
+            return self.ends_of_text(raw);
+        }
+        let (text, behind) = encoding.decoded(raw);
+        let place = |end: usize| match behind.get(end) {
+            // What stands there is the delimiter, which is one unit in every encoding.
+            Some(behind) => behind.saturating_sub(encoding.unit()),
+            None => raw.len(),
+        };
+        self.ends_of_text(&text).into_iter().map(place).collect()
+    }
+
+    /// The same for text in UTF-8, by the state machine that framed the row.
+    fn ends_of_text(&mut self, text: &[u8]) -> Vec<usize> {
+        let (mut room, mut at, mut ends) = ([0; 256], 0, Vec::new());
+        self.core.reset();
+        // As for the framer, a mark at the row's beginning is part of its first cell.
+        self.core.read_field(b"\n", &mut room);
+        loop {
+            let (result, read, _) =
+                self.core.read_field(text.get(at..).unwrap_or_default(), &mut room);
+            at += read;
+            match result {
+                // At the end of the text the next, empty read ends the last cell.
+                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+                ReadFieldResult::Field { record_end: false } => ends.push(at.saturating_sub(1)),
+                ReadFieldResult::Field { record_end: true } | ReadFieldResult::End => {
+                    ends.push(text.len());
+                    return ends;
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of the cell at `index` (from 0), where the row has so many.
+#[must_use]
+pub fn place(ends: &[usize], index: usize, unit: usize) -> Option<(usize, usize)> {
+    let end = *ends.get(index)?;
+    let start =
+        index.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |before| before + unit);
+    Some((start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::raw::framer::{Framed, Framer};
+    use proptest::prelude::*;
+
+    /// The cells as they stand in the row, quotes and all.
+    fn cells(row: &str, encoding: Encoding, delimiter: u8) -> Vec<String> {
+        let mut raw = Vec::new();
+        encoding.encode(row, &mut raw);
+        let ends = Splitter::new(delimiter).ends(&raw, encoding);
+        let cell = |index| {
+            let (start, end) = place(&ends, index, encoding.unit()).unwrap();
+            encoding.decode(&raw[start..end]).into_owned()
+        };
+        assert!(place(&ends, ends.len(), 1).is_none());
+        (0..ends.len()).map(cell).collect()
+    }
+
+    #[test]
+    fn cells_are_found_in_every_encoding() {
+        for encoding in Encoding::ALL {
+            for (row, expected) in [
+                ("a,b", vec!["a", "b"]),
+                ("", vec![""]),
+                (",", vec!["", ""]),
+                ("\"a,\"\"\nb\",c,", vec!["\"a,\"\"\nb\"", "c", ""]),
+                ("\"a\"b,c\"d\"", vec!["\"a\"b", "c\"d\""]),
+            ] {
+                assert_eq!(cells(row, encoding, b','), expected, "{encoding}");
+            }
+        }
+        // The second byte of these is the delimiter's.
+        assert_eq!(cells("峾|x|y", Encoding::Gb18030, b'|'), ["峾", "x", "y"]);
+        assert_eq!(cells("育|x", Encoding::Big5, b'|'), ["育", "x"]);
+        assert_eq!(cells("ポ|x", Encoding::ShiftJis, b'|'), ["ポ", "x"]);
+        assert_eq!(cells("𠮷,x", Encoding::Utf16Be, b','), ["𠮷", "x"]);
+    }
+
+    #[test]
+    fn a_row_says_nothing_of_the_next() {
+        let mut splitter = Splitter::new(b',');
+        for (row, expected) in
+            [(&b"a,\"b"[..], &[1, 4][..]), (b"a,b", &[1, 3]), (b"", &[0]), (b"a,b,", &[1, 3, 4])]
+        {
+            assert_eq!(splitter.ends(row, Encoding::Utf8), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_stay_in_their_cell() {
+        for (encoding, raw) in [
+            (Encoding::Utf8, &b"\xff\xe4,x,y"[..]),
+            (Encoding::Gb18030, b"\xff\x80,x,y"),
+            (Encoding::ShiftJis, b"\xfd\xff,x,y"),
+        ] {
+            assert_eq!(Splitter::new(b',').ends(raw, encoding), [2, 4, 6], "{encoding}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_the_framer_s(row in "[ab,;\"\n峾𠮷]{1,40}", at in 0..Encoding::ALL.len()) {
+            let encoding = Encoding::ALL[at];
+            let mut framer = Framer::new(b',');
+            let mut raw = Vec::new();
+            encoding.encode(&row, &mut raw);
+            let text = encoding.decode(&raw).into_owned();
+            let Ok(Framed::Row(framed)) = framer.frame(text.as_bytes(), true) else { return Ok(()) };
+            prop_assume!(framed.before.is_empty());
+            let own = std::str::from_utf8(framed.text).unwrap();
+            let found = cells(own, encoding, b',');
+            prop_assert_eq!(found.join(","), own);
+            prop_assert_eq!(found.len(), framer.width());
+            // Each cell alone reads as the framer read it in its row.
+            for (index, cell) in found.iter().enumerate() {
+                let mut alone = Framer::new(b',');
+                let line = format!("{cell},x\n");
+                prop_assume!(!line.starts_with('\n'));
+                prop_assert!(matches!(alone.frame(line.as_bytes(), true), Ok(Framed::Row(_))));
+                prop_assert_eq!(alone.cell(0), framer.cell(index));
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Owns where an output goes: standard output, a device, or a file, and which file that is behind symbolic links. How a
+//! file comes to stand under its name is `draft`'s; what is written is for others.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use tr::tr;
+
+use crate::table::write::atomic_file::{Draft, directory};
+
+/// Where an output is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// The file of this name, which is replaced if there is one. A device or a pipe is written to as it is.
+    File(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str(&tr!("standard output")),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Target {
+    /// Whether it is written as a temporary file at first. Anything else may make whoever opens it or writes to it wait
+    /// for a reader, for ever.
+    #[must_use]
+    pub fn is_drafted(&self) -> bool {
+        let Self::File(path) = self else { return false };
+        fs::metadata(path).map_or(true, |existing| existing.is_file())
+    }
+}
+
+/// An output that is being written.
+#[derive(Debug)]
+pub enum Output {
+    /// Standard output.
+    Stdout(Stdout),
+    /// A device or a pipe.
+    Device(File),
+    /// A temporary file, removed on drop, that takes the target's place when it is complete.
+    Draft(Box<Draft>),
+}
+
+/// How many symbolic links in a row are followed, as Linux has it.
+const LINKS: usize = 40;
+
+impl Output {
+    /// Opens the target; for a file, makes the temporary file beside it, where there is room for `least` bytes.
+    ///
+    /// # Errors
+    /// What the system says when the place cannot be written to, or is a directory.
+    pub fn open(target: &Target, least: u64) -> io::Result<Self> {
+        let Target::File(path) = target else {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place where rows go to standard output"
+            )]
+            return Ok(Self::Stdout(io::stdout()));
+        };
+        let existing = match fs::metadata(path) {
+            Ok(existing) => Some(existing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        match existing {
+            Some(existing) if existing.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Some(existing) if !existing.is_file() => {
+                OpenOptions::new().write(true).open(path).map(Self::Device)
+            }
+            _ => Draft::beside(followed(path)?, least).map(Box::new).map(Self::Draft),
+        }
+    }
+
+    /// Lets everybody read a file that is new; others stay as they are.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn publish(&self) -> io::Result<()> {
+        match self {
+            #[cfg(unix)]
+            Self::Draft(draft) => draft.publish(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes what was written last: a draft takes its place under the target's name, and the disk has it.
+    ///
+    /// # Errors
+    /// What the system says. The target is then as it was before, unless only the directory could not be synced.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        match self {
+            Self::Stdout(_) | Self::Device(_) => Ok(()),
+            Self::Draft(draft) => draft.replace(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Device(file) => file.write(bytes),
+            Self::Draft(draft) => draft.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::Device(file) => file.flush(),
+            Self::Draft(draft) => draft.flush(),
+        }
+    }
+}
+
+/// The file that `path` stands for when it is a symbolic link, also when there is no such file yet.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(link) = fs::read_link(&path) else { return Ok(path) };
+        path = directory(&path).join(link);
+    }
+    Err(io::Error::other(tr!("too many symbolic links")))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn written(path: &Path) -> io::Result<Output> {
+        let mut output = Output::open(&Target::File(path.to_owned()), 0)?;
+        output.write_all(b"new")?;
+        Ok(output)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_file_appears_when_it_is_complete_and_is_private() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("手机.csv");
+        let output = written(&path).unwrap();
+        let [temporary] = names(place.path()).try_into().unwrap();
+        assert!(temporary.starts_with(".手机.csv.") && temporary.ends_with(".dingmap-tmp"));
+        output.finish().unwrap();
+        assert_eq!(names(place.path()), ["手机.csv"]);
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"new"[..], 0o600));
+    }
+
+    #[test]
+    fn what_is_published_can_be_read_by_everybody_unless_it_replaces_what_cannot() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("dingmap.prom");
+        for (before, after) in [(None, 0o644), (Some(0o640), 0o640)] {
+            if let Some(before) = before {
+                fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+            }
+            let output = written(&path).unwrap();
+            output.publish().unwrap();
+            output.finish().unwrap();
+            assert_eq!(mode(&path), after);
+        }
+    }
+
+    #[test]
+    fn an_unfinished_output_leaves_no_trace() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+        drop(written(&path).unwrap());
+        assert_eq!(
+            (names(place.path()), fs::read(&path).unwrap().as_slice()),
+            (vec!["a.csv".to_owned()], &b"old"[..])
+        );
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_permissions_and_its_links() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, link) = (place.path().join("a.csv"), place.path().join("link.csv"));
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        symlink("a.csv", &link).unwrap();
+        written(&link).unwrap().finish().unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), mode(&path)), (&b"new"[..], 0o640));
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("a.csv"));
+
+        let dangling = place.path().join("dangling.csv");
+        symlink(place.path().join("b.csv"), &dangling).unwrap();
+        written(&dangling).unwrap().finish().unwrap();
+        assert_eq!(names(place.path()), ["a.csv", "b.csv", "dangling.csv", "link.csv"]);
+    }
+
+    #[test]
+    fn places_that_cannot_take_a_file_are_told_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let kind = |path: &Path| written(path).unwrap_err().kind();
+        assert_eq!(kind(place.path()), io::ErrorKind::IsADirectory);
+        assert_eq!(kind(&place.path().join("no/a.csv")), io::ErrorKind::NotFound);
+        let (one, two) = (place.path().join("one"), place.path().join("two"));
+        symlink(&one, &two).unwrap();
+        symlink(&two, &one).unwrap();
+        written(&one).unwrap_err();
+        assert_eq!(names(place.path()), ["one", "two"]);
+    }
+
+    #[test]
+    fn long_names_and_devices() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("x".repeat(255));
+        written(&path).unwrap().finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        written(Path::new("/dev/null")).unwrap().finish().unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}

@@ -1,0 +1,418 @@
+//! Owns the writing of a table: the input's own bytes, and behind each row some cells, quoted where they need it.
+//! Where the bytes end up is `target`'s; what the cells say is the caller's.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::iter;
+
+use tr::tr;
+
+use crate::table::header::Head;
+use crate::table::raw::batch::Batch;
+use crate::table::raw::encoding::Encoding;
+use crate::table::write::cell_edit::{self, Splitter};
+use crate::table::write::output::{Output, Target};
+use crate::table::write::quoting::push_cell;
+
+/// How many bytes are gathered before they are written.
+const GATHERED: usize = 64 << 10;
+
+/// Why an output cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The place cannot be written to; nothing was done yet.
+    #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
+    Create {
+        /// Where the output was to go.
+        target: Target,
+        /// What the system says.
+        cause: io::Error,
+        /// The flag that names the place.
+        flag: &'static str,
+    },
+    /// Writing failed on the way; a file that stood there before is untouched.
+    #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
+    Write {
+        /// Where the output goes.
+        target: Target,
+        /// What the system says.
+        cause: io::Error,
+        /// The flag that names the place.
+        flag: &'static str,
+    },
+    /// The complete output could not be put under its name.
+    #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
+    Finish {
+        /// Where the output goes.
+        target: Target,
+        /// What the system says.
+        cause: io::Error,
+        /// The flag that names the place.
+        flag: &'static str,
+    },
+}
+
+impl SinkError {
+    /// What kind of failure it was, so that a reader who has gone (`BrokenPipe`) can be told from a full disk.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        let (Self::Create { cause, .. } | Self::Write { cause, .. } | Self::Finish { cause, .. }) =
+            self;
+        cause.kind()
+    }
+}
+
+fn advice(cause: &io::Error, flag: &str) -> String {
+    use io::ErrorKind as Kind;
+    match cause.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            tr!("make room and run the same command again")
+        }
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            tr!(
+                "get permission to write in that directory, or choose another place with {flag}",
+                flag
+            )
+        }
+        Kind::NotFound | Kind::NotADirectory => {
+            tr!("create the directory first, or choose another place with {flag}", flag)
+        }
+        Kind::IsADirectory => tr!("name a file in it with {flag}", flag),
+        Kind::BrokenPipe => {
+            tr!(
+                "the program that reads the output has ended; run again with one that reads to the end"
+            )
+        }
+        _ => tr!(
+            "choose another place with {flag}, or put this right, and run the same command again",
+            flag
+        ),
+    }
+}
+
+/// What is settled about the output before it is begun; everything else is as in the input.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// The output's encoding.
+    pub encoding: Option<Encoding>,
+    /// Whether the output begins with a byte order mark.
+    pub bom: Option<bool>,
+    /// Whether appended cells that a spreadsheet would take for formulas get an apostrophe in front.
+    pub excel_safe: bool,
+    /// How many bytes the output will have at least, as far as that is known: without room for them it is not begun.
+    pub least: u64,
+    /// The flag that names the place, for whoever has to choose another.
+    pub flag: &'static str,
+}
+
+impl Default for Style {
+    /// As the input, at the place of `--output`.
+    fn default() -> Self {
+        Self { encoding: None, bom: None, excel_safe: false, least: 0, flag: "--output" }
+    }
+}
+
+/// A table that is being written. Dropped before [`Sink::finish`], it leaves no file behind.
+pub struct Sink {
+    output: Output,
+    target: Target,
+    flag: &'static str,
+    delimiter: char,
+    splitter: Splitter,
+    /// The input's encoding.
+    from: Encoding,
+    /// The output's.
+    to: Encoding,
+    excel_safe: bool,
+    /// How many characters of the input the output's encoding lacks.
+    lacking: u64,
+    /// The cells that are being appended, before they are encoded.
+    cells: String,
+    gathered: Vec<u8>,
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is gathered holds people's numbers, which stay out of every message.
+        f.debug_struct("Sink").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Sink {
+    /// Opens the target, for a file by a temporary one beside it, and begins the table with `head` in the given
+    /// style. A mark is left out where the encoding has none.
+    ///
+    /// # Errors
+    /// [`SinkError::Create`] when the place cannot be written to.
+    pub fn create(target: Target, head: &Head, style: Style) -> Result<Self, SinkError> {
+        match Output::open(&target, style.least) {
+            Err(cause) => Err(SinkError::Create { target, cause, flag: style.flag }),
+            Ok(output) => {
+                let (from, to) = (head.encoding, style.encoding.unwrap_or(head.encoding));
+                let mut sink = Self {
+                    output,
+                    target,
+                    flag: style.flag,
+                    delimiter: char::from(head.delimiter),
+                    splitter: Splitter::new(head.delimiter),
+                    from,
+                    to,
+                    excel_safe: style.excel_safe,
+                    lacking: 0,
+                    cells: String::new(),
+                    gathered: Vec::new(),
+                };
+                // UTF-16 without a mark is read right by hardly anything, so what becomes UTF-16 gets one; few programs
+                // know that of GB18030, so what becomes GB18030 gets none.
+                let usual = match to {
+                    Encoding::Utf8 => !head.mark.is_empty(),
+                    _ if from == to => !head.mark.is_empty(),
+                    _ => to.unit() > 1,
+                };
+                if style.bom.unwrap_or(usual) {
+                    sink.gathered.extend_from_slice(to.mark());
+                }
+                sink.pass(&head.raw);
+                if let Some(names) = &head.names {
+                    sink.append(0, &names.iter().map(String::as_str).collect::<Vec<_>>());
+                }
+                sink.pass(&head.terminator);
+                Ok(sink)
+            }
+        }
+    }
+
+    /// Writes row `row` (from 0) of `batch` with `cells` appended. Rows come in input order.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn row(&mut self, batch: &Batch, row: usize, cells: &[&str]) -> Result<(), SinkError> {
+        self.pass(batch.before(row));
+        self.pass(batch.raw(row));
+        self.append(batch.missing(row), cells);
+        self.pass(batch.terminator(row));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    }
+
+    /// Writes row `row` (from 0) of `batch` as it stands in the input, and with the blank lines before it.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn same_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
+        self.pass(batch.before(row));
+        self.bare_row(batch, row)
+    }
+
+    /// Writes row `row` (from 0) of `batch` with other cells in the columns of `cells`, counted from 0 and each once;
+    /// the others keep their bytes. A row that is too short for them gets empty ones between.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn changed_row(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        cells: &mut [(usize, &str)],
+    ) -> Result<(), SinkError> {
+        cells.sort_unstable();
+        let raw = batch.raw(row);
+        let ends = self.splitter.ends(raw, self.from);
+        let (mut at, mut width) = (0, ends.len());
+        self.pass(batch.before(row));
+        for &mut (index, cell) in cells {
+            if let Some((start, end)) = cell_edit::place(&ends, index, self.from.unit()) {
+                self.pass(raw.get(at..start).unwrap_or_default());
+                self.put(cell);
+                at = end;
+            } else {
+                self.pass(raw.get(at..).unwrap_or_default());
+                at = raw.len();
+                self.append(index.saturating_sub(width), &[cell]);
+                width = index + 1;
+            }
+        }
+        self.pass(raw.get(at..).unwrap_or_default());
+        self.pass(batch.terminator(row));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    }
+
+    /// Writes row `row` (from 0) of `batch` as it stands in the input, without the blank lines before it.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn bare_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
+        self.pass(batch.raw(row));
+        self.pass(batch.terminator(row));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    }
+
+    /// Hands what was written so far to the system, so that a reader of standard output gets it.
+    ///
+    /// # Errors
+    /// [`SinkError::Write`] when the system refuses the bytes.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        self.spill()?;
+        self.output.flush().map_err(|cause| SinkError::Write {
+            target: self.target.clone(),
+            cause,
+            flag: self.flag,
+        })
+    }
+
+    /// Ends the table with `tail`, the blank lines behind the last row, and puts a file under its name. Gives how many
+    /// characters of the input became question marks, since the output's encoding lacks them.
+    ///
+    /// # Errors
+    /// [`SinkError`] when the system refuses the bytes or the name; a file that stood there before is untouched.
+    pub fn finish(mut self, tail: &[u8]) -> Result<u64, SinkError> {
+        self.pass(tail);
+        self.spill()?;
+        let Self { output, target, lacking, flag, .. } = self;
+        output.finish().map_err(|cause| SinkError::Finish { target, cause, flag })?;
+        Ok(lacking)
+    }
+
+    fn spill(&mut self) -> Result<(), SinkError> {
+        let written = self.output.write_all(&self.gathered);
+        self.gathered.clear();
+        written.map_err(|cause| SinkError::Write {
+            target: self.target.clone(),
+            cause,
+            flag: self.flag,
+        })
+    }
+
+    /// Writes whole characters of the input: as they are, unless the output's encoding is another one.
+    fn pass(&mut self, raw: &[u8]) {
+        if self.from == self.to {
+            self.gathered.extend_from_slice(raw);
+        } else {
+            self.lacking += self.to.encode(&self.from.decode(raw), &mut self.gathered);
+        }
+    }
+
+    /// Writes empty cells in place of `missing` ones, and `cells` behind them.
+    fn append(&mut self, missing: usize, cells: &[&str]) {
+        self.cells.clear();
+        self.cells.extend(iter::repeat_n(self.delimiter, missing));
+        for &cell in cells {
+            self.cells.push(self.delimiter);
+            push_cell(&mut self.cells, cell, self.delimiter, self.excel_safe);
+        }
+        self.to.encode(&self.cells, &mut self.gathered);
+    }
+
+    /// Writes a cell, without a delimiter.
+    fn put(&mut self, cell: &str) {
+        self.cells.clear();
+        push_cell(&mut self.cells, cell, self.delimiter, self.excel_safe);
+        self.to.encode(&self.cells, &mut self.gathered);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::raw::framer::Row;
+    use std::borrow::Cow;
+    use std::fs;
+
+    fn head(names: bool) -> Head {
+        let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned).to_vec());
+        Head {
+            first: Vec::new(),
+            mark: b"\xEF\xBB\xBF".to_vec(),
+            raw: b"\nphone".to_vec(),
+            terminator: b"\r\n".to_vec(),
+            names,
+            delimiter: b';',
+            encoding: Encoding::Utf8,
+        }
+    }
+
+    fn batch() -> Batch {
+        let mut batch = Batch::default();
+        batch.push(
+            &Row { before: b"", text: b"", terminator: b"\r\n", line: 1 },
+            [Cow::Borrowed("")],
+            0,
+        );
+        batch.push(
+            &Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 },
+            [Cow::Borrowed("x")],
+            2,
+        );
+        batch
+    }
+
+    #[test]
+    fn cells_are_quoted_when_they_need_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        let mut sink =
+            Sink::create(Target::File(path.clone()), &head(true), Style::default()).unwrap();
+        sink.row(&batch(), 0, &["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
+        sink.flush().unwrap();
+        sink.row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
+        sink.finish(b"\r\n").unwrap();
+        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
+        assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    }
+
+    #[test]
+    fn cells_are_exchanged_and_the_others_keep_their_bytes() {
+        let mut batch = Batch::default();
+        let row = |text| Row { before: b"\n", text, terminator: b"\r\n", line: 2 };
+        batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 0);
+        batch.push(&row(b"a"), [Cow::Borrowed("")], 4);
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        let style = Style { excel_safe: true, ..Style::default() };
+        let mut sink = Sink::create(Target::File(path.clone()), &head(false), style).unwrap();
+        sink.changed_row(&batch, 0, &mut [(3, "-1"), (1, "x;y")]).unwrap();
+        sink.changed_row(&batch, 1, &mut [(0, "z"), (2, "y"), (4, "x")]).unwrap();
+        sink.same_row(&batch, 0).unwrap();
+        sink.finish(b"").unwrap();
+        let expected = "\u{feff}\nphone\r\n\n\"a;\";\"x;y\";\"b\"\"\";'-1\r\n\nz;;y;;x\r\n\n\"a;\";old;\"b\"\"\";c\r\n";
+        assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    }
+
+    #[test]
+    fn without_a_header_no_names_are_appended() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("out.csv");
+        Sink::create(Target::File(path.clone()), &head(false), Style::default())
+            .unwrap()
+            .finish(b"")
+            .unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "\u{feff}\nphone\r\n");
+    }
+
+    #[test]
+    fn an_unwritable_place_is_named_at_once() {
+        let error =
+            Sink::create(Target::File("/no/such/out.csv".into()), &head(true), Style::default())
+                .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("cannot create /no/such/out.csv: ")
+                && message.contains("create the directory")
+        );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_that_says_what_to_do() {
+        let mut sink =
+            Sink::create(Target::File("/dev/full".into()), &head(true), Style::default()).unwrap();
+        sink.row(&batch(), 0, &[""; 5]).unwrap();
+        let error = sink.flush().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("cannot write to /dev/full: ")
+                && message.ends_with("run the same command again")
+        );
+    }
+}
