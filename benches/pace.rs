@@ -14,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::{Answer, Script};
-use dingmap::sandbox::server::Server;
+use dingmap::testing::sandbox::Server;
+use dingmap::testing::sandbox::{Answer, Script};
 
 /// DESIGN 3: at least this share of the rate is used.
 const SHARE: f64 = 0.985;

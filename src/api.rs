@@ -1,13 +1,13 @@
 //! Floor 2, the HTTP edge: one request, one reply. When to call, and what an answer means for the run, is the
 //! engine's.
 
-pub mod client;
-pub mod error;
-pub mod http;
-pub mod limiter;
-pub mod lookup_api;
-pub mod plain;
-pub mod rate;
-pub mod rate_limiter;
-pub mod redact;
-pub mod token;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod http;
+pub(crate) mod limiter;
+pub(crate) mod lookup_api;
+pub(crate) mod plain;
+pub(crate) mod rate;
+pub(crate) mod rate_limiter;
+pub(crate) mod redact;
+pub(crate) mod token;

@@ -1,13 +1,13 @@
 //! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
 
-pub mod diff;
-pub mod expected;
-pub mod latency;
-pub mod number;
-pub mod outcome;
-pub mod percent;
-pub mod reply;
-pub mod row_stats;
-pub mod shard;
-pub mod totals;
-pub mod verdict;
+pub(crate) mod diff;
+pub(crate) mod expected;
+pub(crate) mod latency;
+pub(crate) mod number;
+pub(crate) mod outcome;
+pub(crate) mod percent;
+pub(crate) mod reply;
+pub(crate) mod row_stats;
+pub(crate) mod shard;
+pub(crate) mod totals;
+pub(crate) mod verdict;

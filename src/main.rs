@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    dingmap::app::start::start(std::env::args_os())
+    dingmap::start(std::env::args_os())
 }

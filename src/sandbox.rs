@@ -2,10 +2,10 @@
 //! ledger of what arrived. It imports nothing of the rest of the crate and writes its JSON by hand, so that a
 //! mistake in reading replies cannot agree with the same mistake in writing them.
 
-pub mod call_log;
-pub mod directory;
-pub mod emulator;
-pub mod json;
-pub mod limits;
-pub mod script;
-pub mod server;
+pub(crate) mod call_log;
+pub(crate) mod directory;
+pub(crate) mod emulator;
+pub(crate) mod json;
+pub(crate) mod limits;
+pub(crate) mod script;
+pub(crate) mod server;

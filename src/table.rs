@@ -2,16 +2,16 @@
 //! workbooks become CSV on the way in. Blocking standard I/O; knows nothing of HTTP, of statuses or of what a
 //! mobile number is.
 
-pub mod detect;
+pub(crate) mod detect;
 #[cfg(test)]
 mod encoded_trip;
-pub mod error;
-pub mod header;
-pub mod prescan;
-pub mod raw;
+pub(crate) mod error;
+pub(crate) mod header;
+pub(crate) mod prescan;
+pub(crate) mod raw;
 #[cfg(test)]
 mod round_trip;
-pub mod sniff;
-pub mod source;
-pub mod unpack;
-pub mod write;
+pub(crate) mod sniff;
+pub(crate) mod source;
+pub(crate) mod unpack;
+pub(crate) mod write;

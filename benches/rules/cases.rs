@@ -6,21 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::domain::number::cell::Entry;
-use dingmap::domain::number::mobile::{Home, Mobile, Rules};
-use dingmap::domain::outcome::{Code, Outcome, Status};
-use dingmap::domain::reply::decode;
-use dingmap::domain::verdict::verdict;
-use dingmap::engine::limits::{SHEET, Sheet};
-use dingmap::engine::reorder::{Answer, Reorder};
-use dingmap::engine::single_flight::{Flight, Waiting};
-use dingmap::store::disk::database::State;
-use dingmap::store::disk::disk_store::Disk;
-use dingmap::store::disk::prefetch::Foreseen;
-use dingmap::store::disk::sessions::{Wish, begin, foreseen};
-use dingmap::store::disk::usable::Usable;
-use dingmap::store::freshness::{Ages, Rule};
-use dingmap::store::scope::Scope;
+use dingmap::testing::domain::Entry;
+use dingmap::testing::domain::decode;
+use dingmap::testing::domain::verdict;
+use dingmap::testing::domain::{Code, Outcome, Status};
+use dingmap::testing::domain::{Home, Mobile, Rules};
+use dingmap::testing::engine::{Answer, Reorder};
+use dingmap::testing::engine::{Flight, Waiting};
+use dingmap::testing::engine::{SHEET, Sheet};
+use dingmap::testing::store::Disk;
+use dingmap::testing::store::Foreseen;
+use dingmap::testing::store::Scope;
+use dingmap::testing::store::State;
+use dingmap::testing::store::Usable;
+use dingmap::testing::store::{Ages, Rule};
+use dingmap::testing::store::{Wish, begin, foreseen};
 
 /// Rows of the smallest window.
 const WINDOW: u32 = 1024;

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dingmap::sandbox::script::Script;
-use dingmap::sandbox::server::Server;
+use dingmap::testing::sandbox::Script;
+use dingmap::testing::sandbox::Server;
 
 use crate::instructions::{each, instructions};
 

@@ -9,7 +9,7 @@ use crate::domain::number::mobile::{Mainland, Mobile};
 
 /// Looks numbers up, one call each.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     http: Http,
     /// The call's address without the token.
     url: Url,
@@ -20,7 +20,7 @@ pub struct Client {
 impl Client {
     /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent (`API.md` 1).
     #[must_use]
-    pub fn new(http: Http, endpoint: &Url, mainland: Mainland, exclusive: bool) -> Self {
+    pub(crate) fn new(http: Http, endpoint: &Url, mainland: Mainland, exclusive: bool) -> Self {
         let mut url = endpoint.clone();
         // No slash at the end: it breaks the call (errcode 22).
         url.set_path(&format!(
@@ -34,7 +34,11 @@ impl Client {
     ///
     /// # Errors
     /// [`Fault`] where no whole reply came in time.
-    pub async fn lookup(&self, mobile: Mobile, token: &SecretString) -> Result<Reply, Fault> {
+    pub(crate) async fn lookup(
+        &self,
+        mobile: Mobile,
+        token: &SecretString,
+    ) -> Result<Reply, Fault> {
         let mut url = self.url.clone();
         // The token is read from the query alone; a header would be ignored (API.md 1).
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());

@@ -48,7 +48,7 @@ const PROGRAM: &str = concat!("dingmap/", env!("CARGO_PKG_VERSION"));
 
 /// How connections are made.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// From the start of an attempt to the last byte of its reply.
     pub timeout: Duration,
     /// For the connection alone.
@@ -65,7 +65,7 @@ pub struct Settings {
 
 /// The way to a host.
 #[derive(Clone, Debug)]
-pub enum Route {
+pub(crate) enum Route {
     /// Straight.
     Direct,
     /// By a proxy.
@@ -79,14 +79,14 @@ pub enum Route {
 
 /// Somebody whose certificates are trusted.
 #[derive(Clone, Debug)]
-pub struct Root(Certificate);
+pub(crate) struct Root(Certificate);
 
 impl Root {
     /// Those in a PEM file, which may be none.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(pem: &[u8]) -> Result<Vec<Self>, String> {
+    pub(crate) fn read(pem: &[u8]) -> Result<Vec<Self>, String> {
         let mut roots = Vec::new();
         for (at, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let der = der.ok().filter(is_certificate).ok_or_else(|| {
@@ -123,7 +123,7 @@ impl Default for Settings {
 
 /// A client of HTTP; clones share its connections.
 #[derive(Clone, Debug)]
-pub struct Http {
+pub(crate) struct Http {
     settings: Arc<Settings>,
     line: Arc<Mutex<Line>>,
     /// The shortest way, where it can be gone.
@@ -172,7 +172,7 @@ impl Http {
     ///
     /// # Errors
     /// What the TLS library says, for instance that a certificate is malformed, or that the system has none.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, String> {
         // Fails only when a provider was installed before, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // HTTP/2 is agreed upon where a connection is encrypted, and nowhere else.
@@ -191,7 +191,7 @@ impl Http {
     ///
     /// # Errors
     /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
-    pub async fn post(&self, url: &Url, json: String) -> Result<Reply, Fault> {
+    pub(crate) async fn post(&self, url: &Url, json: String) -> Result<Reply, Fault> {
         self.send(Method::POST, url, Some(json)).await
     }
 
@@ -199,7 +199,7 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::post`].
-    pub async fn get(&self, url: &Url) -> Result<Reply, Fault> {
+    pub(crate) async fn get(&self, url: &Url) -> Result<Reply, Fault> {
         self.send(Method::GET, url, None).await
     }
 

@@ -14,7 +14,7 @@ const HIDDEN: &str = "***";
 
 /// The secrets of a run, as many as it comes to know.
 #[derive(Default)]
-pub struct Veil(Mutex<Vec<Pieces>>);
+pub(crate) struct Veil(Mutex<Vec<Pieces>>);
 
 /// The pieces of one secret, in small letters and in every spelling.
 struct Pieces {
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Veil {
 
 impl Veil {
     /// Adds a secret: as it is, as URLs spell it, and as JSON may.
-    pub fn add(&self, secret: &SecretString) {
+    pub(crate) fn add(&self, secret: &SecretString) {
         let secret = secret.expose_secret().to_ascii_lowercase();
         let length = secret.len().min(PIECE);
         if length == 0 {
@@ -46,7 +46,7 @@ impl Veil {
 
     /// The text without any of them, whatever the case of its letters.
     #[must_use]
-    pub fn hide(&self, text: String) -> String {
+    pub(crate) fn hide(&self, text: String) -> String {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if secrets.iter().all(|secret| text.len() < secret.length) {
             return text;

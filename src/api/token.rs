@@ -28,7 +28,7 @@ const EARLY: Duration = Duration::from_mins(10);
 
 /// What the user proved to be allowed with.
 #[derive(Clone, Debug)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// A token that somebody else renews.
     Token(SecretString),
     /// An app's key and secret.
@@ -90,7 +90,7 @@ pub enum TokenCall {
 
 /// Fetches tokens for one app.
 #[derive(Debug)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     http: Http,
     current: Url,
     older: Url,
@@ -103,7 +103,7 @@ impl Issuer {
     /// `endpoint` is the one of the directory calls; the host of the current token call follows it: `api.` and the
     /// same top-level domain for DingTalk's own hosts, the same origin for any other (`API.md` 4).
     #[must_use]
-    pub fn new(http: Http, endpoint: &Url, credentials: Credentials) -> Self {
+    pub(crate) fn new(http: Http, endpoint: &Url, credentials: Credentials) -> Self {
         let mut current = endpoint.clone();
         let host = endpoint.host_str().and_then(|host| host.strip_prefix("oapi.dingtalk."));
         if let Some(top) = host {
@@ -126,24 +126,24 @@ impl Issuer {
     /// A text without any secret of this run: texts reach files and terminals, and some quote what was sent. A token that
     /// was renewed early still serves, so it is one for as long as the run lasts.
     #[must_use]
-    pub fn hide(&self, text: String) -> String {
+    pub(crate) fn hide(&self, text: String) -> String {
         self.veil.hide(text)
     }
 
     /// A token was got elsewhere: from now on it is a secret of this run.
-    pub fn took(&self, grant: &Grant) {
+    pub(crate) fn took(&self, grant: &Grant) {
         self.veil.add(&grant.token);
     }
 
     /// Whether a rejected token can be replaced.
     #[must_use]
-    pub fn renews(&self) -> bool {
+    pub(crate) fn renews(&self) -> bool {
         matches!(self.credentials, Credentials::App { .. })
     }
 
     /// How many calls were made, of either kind.
     #[must_use]
-    pub fn calls(&self) -> u64 {
+    pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
@@ -151,7 +151,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`NoToken`]; never with a secret or a URL in its text.
-    pub async fn fetch(&self, call: TokenCall) -> Result<Grant, NoToken> {
+    pub(crate) async fn fetch(&self, call: TokenCall) -> Result<Grant, NoToken> {
         let (key, secret) = match &self.credentials {
             Credentials::Token(token) => {
                 return Ok(Grant { token: token.clone(), fresh_for: None });

@@ -1,16 +1,16 @@
 //! The command line: arguments as typed, and the options that are made from them.
 
-pub mod args;
-pub mod config_file;
-pub mod config_value;
-pub mod env;
-pub mod help;
-pub mod input_args;
-pub mod network;
-pub mod options;
-pub mod origin;
-pub mod parse;
-pub mod paths;
-pub mod print_config;
-pub mod secret_file;
-pub mod shared_args;
+pub(crate) mod args;
+pub(crate) mod config_file;
+pub(crate) mod config_value;
+pub(crate) mod env;
+pub(crate) mod help;
+pub(crate) mod input_args;
+pub(crate) mod network;
+pub(crate) mod options;
+pub(crate) mod origin;
+pub(crate) mod parse;
+pub(crate) mod paths;
+pub(crate) mod print_config;
+pub(crate) mod secret_file;
+pub(crate) mod shared_args;

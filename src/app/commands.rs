@@ -1,11 +1,11 @@
 //! One module for each command.
 
-pub mod completion;
-pub mod diff;
-pub mod man;
-pub mod merge;
-pub mod open_input;
-pub mod plan;
-pub mod resolve;
-pub mod sandbox;
-pub mod state;
+pub(crate) mod completion;
+pub(crate) mod diff;
+pub(crate) mod man;
+pub(crate) mod merge;
+pub(crate) mod open_input;
+pub(crate) mod plan;
+pub(crate) mod resolve;
+pub(crate) mod sandbox;
+pub(crate) mod state;

@@ -80,7 +80,7 @@ impl From<Exit> for ExitCode {
 
 /// What ended the program, and with which status. The text has everything that a person needs, and no secret.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit status.
     pub exit: Exit,
     /// What happened, where, and what to do now.
@@ -89,12 +89,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure told in one text.
-    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Self {
         Self { exit, error: anyhow::Error::msg(text.into()) }
     }
 
     /// A failure told by an error and its causes.
-    pub fn of(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn of(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
     }
 }
@@ -102,7 +102,12 @@ impl Failure {
 /// What to tell about a run that ended before all rows had their answers; none for one that finished. `endpoint`
 /// is where the calls went, `signal` what interrupted, if that happened, and `kept` whether another run has the answers.
 #[must_use]
-pub fn early(end: &End, endpoint: &str, signal: Option<Signal>, kept: bool) -> Option<Failure> {
+pub(crate) fn early(
+    end: &End,
+    endpoint: &str,
+    signal: Option<Signal>,
+    kept: bool,
+) -> Option<Failure> {
     let (exit, text) = match end {
         End::Finished => return None,
         End::CallsUsedUp if !kept => (
@@ -147,7 +152,7 @@ pub fn early(end: &End, endpoint: &str, signal: Option<Signal>, kept: bool) -> O
 
 /// What to tell where answers can no longer be kept.
 #[must_use]
-pub fn state_lost(what: &str) -> Failure {
+pub(crate) fn state_lost(what: &str) -> Failure {
     Failure::new(
         Exit::Broken,
         tr!(
@@ -258,7 +263,7 @@ fn remedy_text(remedy: Remedy) -> String {
 /// A text of the API as it may be shown on a terminal: on one line, without control characters, and with
 /// everything that could be a mobile number masked, however it is spelt.
 #[must_use]
-pub fn shown(message: &str) -> String {
+pub(crate) fn shown(message: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let clean: String = message.chars().map(plain).collect();
     // Last, since what is cut off of a number leaves one that is not masked.
@@ -267,7 +272,7 @@ pub fn shown(message: &str) -> String {
 
 /// A duration in whole seconds, for people.
 #[must_use]
-pub fn rounded(duration: Duration) -> String {
+pub(crate) fn rounded(duration: Duration) -> String {
     let begun = u64::from(duration.subsec_nanos() > 0);
     spoken(Duration::from_secs(duration.as_secs() + begun))
 }
@@ -290,7 +295,7 @@ fn long(unit: &str) -> String {
 
 /// A duration in the units that people use.
 #[must_use]
-pub fn spoken(duration: Duration) -> String {
+pub(crate) fn spoken(duration: Duration) -> String {
     let text = humantime::format_duration(duration).to_string();
     let part = |part: &str| {
         let (count, unit) = part.split_at(part.find(char::is_alphabetic).unwrap_or(part.len()));

@@ -1,5 +1,5 @@
 //! The language of a run, and the texts that clap does not translate.
 
-pub mod clap_errors;
-pub mod clap_help;
-pub mod language;
+pub(crate) mod clap_errors;
+pub(crate) mod clap_help;
+pub(crate) mod language;

@@ -1,8 +1,8 @@
 //! What a run shows while it is going on: bar, progress lines, log.
 
-pub mod background;
-pub mod bar;
-pub mod log;
-pub mod snapshot;
-pub mod terminal;
-pub mod tracker;
+pub(crate) mod background;
+pub(crate) mod bar;
+pub(crate) mod log;
+pub(crate) mod snapshot;
+pub(crate) mod terminal;
+pub(crate) mod tracker;

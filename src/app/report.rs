@@ -1,13 +1,13 @@
 //! What a run leaves behind: the closing text, `--summary`, `--metrics` and `--report`.
 
-pub mod advising;
-pub mod files;
-pub mod hints;
-pub mod html;
-pub mod html_chart;
-pub mod html_sections;
-pub mod run_summary;
-pub mod setup;
-pub mod story;
-pub mod text;
-pub mod timeline;
+pub(crate) mod advising;
+pub(crate) mod files;
+pub(crate) mod hints;
+pub(crate) mod html;
+pub(crate) mod html_chart;
+pub(crate) mod html_sections;
+pub(crate) mod run_summary;
+pub(crate) mod setup;
+pub(crate) mod story;
+pub(crate) mod text;
+pub(crate) mod timeline;

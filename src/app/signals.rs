@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use crate::app::exit::{Exit, Failure, Signal};
 
 /// How long a signal leaves other threads to remove their temporary files; one may wait for a pipe for ever.
-pub const AT_ONCE: Duration = Duration::from_millis(500);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
 
 /// Hears signals from the moment it is made.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     interrupt: Option<unix::Signal>,
     terminate: Option<unix::Signal>,
     hangup: Option<unix::Signal>,
@@ -44,7 +44,7 @@ impl Signals {
     ///
     /// # Errors
     /// Where the system gives no handler.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let ignored = ignored();
         // Where files may not grow further (`ulimit -f`), this signal would end the program with a temporary file left behind;
         // heard by anybody, it makes the write fail, which is told and tidied up after.
@@ -62,7 +62,7 @@ impl Signals {
     }
 
     /// The next signal.
-    pub async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             () = heard(&mut self.interrupt) => Signal::Interrupt,
             () = heard(&mut self.terminate) => Signal::Terminate,
@@ -74,7 +74,7 @@ impl Signals {
     ///
     /// # Errors
     /// Interrupted, by a signal; unexpected (1) where the work panicked.
-    pub async fn during<T: Send + 'static>(
+    pub(crate) async fn during<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
         broken_off: String,
@@ -90,7 +90,7 @@ impl Signals {
     ///
     /// # Errors
     /// As [`Signals::during`].
-    pub async fn hurrying<T: Send + 'static>(
+    pub(crate) async fn hurrying<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
         broken_off: String,
@@ -124,7 +124,7 @@ fn interrupted(signal: Signal, broken_off: String) -> Failure {
 
 /// Both, for a run.
 #[derive(Debug)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// What ends it.
     pub signals: Signals,
     /// What asks how far it is.
@@ -136,7 +136,7 @@ impl Heard {
     ///
     /// # Errors
     /// Where the system gives no handler.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { signals: Signals::new()?, question: Question::new()? })
     }
 }
@@ -146,7 +146,7 @@ impl Heard {
 ///
 /// # Errors
 /// Where the system gives no handler.
-pub fn suffer_questions() -> io::Result<()> {
+pub(crate) fn suffer_questions() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _within = runtime.enter();
     Question::new().map(drop)
@@ -154,19 +154,19 @@ pub fn suffer_questions() -> io::Result<()> {
 
 /// Hears SIGUSR1.
 #[derive(Debug)]
-pub struct Question(unix::Signal);
+pub(crate) struct Question(unix::Signal);
 
 impl Question {
     /// Begins to hear; has to be called within tokio's runtime.
     ///
     /// # Errors
     /// Where the system gives no handler.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         signal(SignalKind::user_defined1()).map(Self)
     }
 
     /// Waits until somebody asks.
-    pub async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         self.0.recv().await;
     }
 }

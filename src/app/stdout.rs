@@ -11,7 +11,7 @@ use crate::app::exit::{Exit, Failure};
 ///
 /// # Errors
 /// Output (7) where standard output does not take it.
-pub fn tell(
+pub(crate) fn tell(
     write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>,
 ) -> Result<(), Failure> {
     #[expect(clippy::disallowed_methods, reason = "this is the command's answer")]
@@ -25,7 +25,7 @@ pub fn tell(
 ///
 /// # Errors
 /// As [`tell`].
-pub fn whole(text: &[u8]) -> Result<Exit, Failure> {
+pub(crate) fn whole(text: &[u8]) -> Result<Exit, Failure> {
     tell(|output| output.write_all(text))?;
     Ok(Exit::Done)
 }

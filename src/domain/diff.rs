@@ -8,7 +8,7 @@ use crate::domain::outcome::Status;
 
 /// What is different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub(crate) enum Change {
     /// The key stands in the new table alone.
     Added,
     /// The key stands in the old table alone.
@@ -27,7 +27,7 @@ pub enum Change {
 
 impl Change {
     /// Every change, in the order in which people are told about them.
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Added,
         Self::Removed,
         Self::Changed,
@@ -39,7 +39,7 @@ impl Change {
 
     /// The word in the output.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Added => "added",
             Self::Removed => "removed",
@@ -54,7 +54,7 @@ impl Change {
 
 /// A row's answer, as the table has it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
     pub status: Status,
     /// The user id, empty where there is none.
@@ -87,7 +87,7 @@ impl Answer {
 
     /// All its ids, joined by `;`.
     #[must_use]
-    pub fn ids(&self) -> String {
+    pub(crate) fn ids(&self) -> String {
         let ids = [&*self.userid, &*self.exclusive];
         ids.into_iter().filter(|id| !id.is_empty()).collect::<Vec<_>>().join(";")
     }
@@ -95,7 +95,7 @@ impl Answer {
 
 /// What came of a row, or of two rows that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub(crate) enum Finding {
     /// They say the same.
     Same,
     /// Both are there, and one of them has no definitive answer, so that nothing can be said.
@@ -105,7 +105,7 @@ pub enum Finding {
 }
 
 /// Rows that belong together, by their places among the rows of their key; none where the other table has no more of them.
-pub type Pair = (Option<usize>, Option<usize>);
+pub(crate) type Pair = (Option<usize>, Option<usize>);
 
 /// What came of two answers to one key, of which there is one at least.
 fn finding(old: Option<&Answer>, new: Option<&Answer>) -> Finding {
@@ -129,7 +129,7 @@ fn finding(old: Option<&Answer>, new: Option<&Answer>) -> Finding {
 /// Compares the rows of one key. Rows that say the same belong together, wherever they stand; those that are left do so in
 /// the order in which they stand, and of those that one table has more the last were added or removed.
 #[must_use]
-pub fn compared(old: &[Answer], new: &[Answer]) -> Vec<(Finding, Pair)> {
+pub(crate) fn compared(old: &[Answer], new: &[Answer]) -> Vec<(Finding, Pair)> {
     let alone = |finding, pair| vec![(finding, pair)];
     match (old, new) {
         ([old], [new]) => return alone(finding(Some(old), Some(new)), (Some(0), Some(0))),

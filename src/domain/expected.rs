@@ -5,7 +5,7 @@ use crate::domain::outcome::{Outcome, Status};
 
 /// How an answer compares with the user id on file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// It is the one that was found, or one of the exclusive ones.
     Match,
     /// Others were found.
@@ -16,11 +16,11 @@ pub enum Expected {
 
 impl Expected {
     /// All of them, in the order in which people are told about them.
-    pub const ALL: [Self; 3] = [Self::Match, Self::Mismatch, Self::Missing];
+    pub(crate) const ALL: [Self; 3] = [Self::Match, Self::Mismatch, Self::Missing];
 
     /// The word in the output.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Match => "match",
             Self::Mismatch => "mismatch",
@@ -30,14 +30,14 @@ impl Expected {
 
     /// What a cell of the `expected` column says.
     #[must_use]
-    pub fn read(cell: &str) -> Option<Self> {
+    pub(crate) fn read(cell: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|word| word.name() == cell.trim())
     }
 
     /// Compares an answer with the cell that has the id on file, spaces around it aside; ids are compared letter by letter.
     /// Nothing where no id is on file, and where nothing is known yet: then there is nothing to compare.
     #[must_use]
-    pub fn of(on_file: &str, outcome: &Outcome) -> Option<Self> {
+    pub(crate) fn of(on_file: &str, outcome: &Outcome) -> Option<Self> {
         let on_file = on_file.trim();
         if on_file.is_empty() || outcome.status.may_yet_succeed() {
             return None;

@@ -103,7 +103,7 @@ pub struct NoStatus {
 /// A row with such a cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
-pub struct RowWithout {
+pub(crate) struct RowWithout {
     /// The line on which the row starts, counted from 1.
     pub line: u64,
     /// What is wrong.

@@ -10,7 +10,7 @@ use crate::domain::outcome::Status;
 
 /// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// Rows by status in the order of [`Status::ALL`].
     by_status: [u64; Status::ALL.len()],
     flaws: [u64; Flaw::ALL.len()],
@@ -23,7 +23,7 @@ pub struct Findings {
 
 impl Findings {
     /// Counts a row that was answered by this run, with the number that the answer is to, or why its cell was not sent.
-    pub fn row(&mut self, status: Status, number: Result<Mobile, Flaw>) {
+    pub(crate) fn row(&mut self, status: Status, number: Result<Mobile, Flaw>) {
         self.by_status[status as usize] += 1;
         match number {
             Ok(_) if status.may_yet_succeed() => {}
@@ -48,32 +48,32 @@ impl Findings {
     }
 
     /// Counts how a row's id on file compares.
-    pub fn expect(&mut self, word: Expected) {
+    pub(crate) fn expect(&mut self, word: Expected) {
         self.expected[word as usize] += 1;
     }
 
     /// Rows whose id on file compares so.
     #[must_use]
-    pub fn expected(&self, word: Expected) -> u64 {
+    pub(crate) fn expected(&self, word: Expected) -> u64 {
         self.expected[word as usize]
     }
 
     /// Rows that this run answered with this status; those that keep an earlier answer are not among them.
     #[must_use]
-    pub fn rows(&self, status: Status) -> u64 {
+    pub(crate) fn rows(&self, status: Status) -> u64 {
         self.by_status[status as usize]
     }
 
     /// Rows that were invalid for this reason.
     #[must_use]
-    pub fn flaw(&self, flaw: Flaw) -> u64 {
+    pub(crate) fn flaw(&self, flaw: Flaw) -> u64 {
         self.flaws[flaw as usize]
     }
 
     /// Of the rows with numbers of one country how many were answered, and how many of those nobody has: for the country of
     /// which nobody has the most.
     #[must_use]
-    pub fn most_missed(&self) -> Option<(u16, [u64; 2])> {
+    pub(crate) fn most_missed(&self) -> Option<(u16, [u64; 2])> {
         let mut whole = self.clone();
         whole.settle();
         let missed = whole.answered.into_iter().filter(|(_, [_, nobody])| *nobody > 0);

@@ -69,7 +69,7 @@ pub struct Report {
 
 /// What was exceeded, in a word for programs.
 #[must_use]
-pub fn limit(cause: Limit) -> &'static str {
+pub(crate) fn limit(cause: Limit) -> &'static str {
     match cause {
         Limit::App => "app",
         Limit::Platform => "platform",

@@ -195,7 +195,7 @@ fn throttling_word(word: &str, message: &str) -> Verdict {
 /// What an HTTP status means by itself, where it decides before the body does: too many calls, or a failing
 /// server or proxy. `wait` is its `Retry-After`.
 #[must_use]
-pub fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
+pub(crate) fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
     match (status, wait) {
         (429, None) => Some(Verdict::Throttled(Hold {
             cause: Limit::Proxy,

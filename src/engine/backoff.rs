@@ -21,7 +21,7 @@ const LEAST: Duration = Duration::from_millis(1);
 
 /// The backoffs of one thing that keeps failing.
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     retries: Retries,
     ceilings: ExponentialBackoff,
 }
@@ -29,7 +29,7 @@ pub struct Backoff {
 impl Backoff {
     /// No failure yet.
     #[must_use]
-    pub fn new(retries: Retries) -> Self {
+    pub(crate) fn new(retries: Retries) -> Self {
         let ceilings = ExponentialBuilder::default()
             .with_factor(2.0)
             .with_min_delay(retries.min.saturating_mul(2).max(LEAST).min(retries.max))
@@ -41,7 +41,7 @@ impl Backoff {
 
     /// The wait after one more failure: anywhere from the lower bound to a ceiling that doubles each time, up to
     /// the upper bound, so that what failed together does not come back together.
-    pub fn after_failure(&mut self, jitter: &mut fastrand::Rng) -> Duration {
+    pub(crate) fn after_failure(&mut self, jitter: &mut fastrand::Rng) -> Duration {
         let Retries { min, max, .. } = self.retries;
         let ceiling = self.ceilings.next().unwrap_or(max);
         min + ceiling.saturating_sub(min).mul_f64(jitter.f64())

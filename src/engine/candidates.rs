@@ -11,7 +11,7 @@ use crate::store::disk::prefetch::Recalled;
 
 /// What a row's numbers have come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub(crate) struct Told {
     /// The answer, unless a further number has a better one.
     pub answer: Answer,
     /// Who had it asked.
@@ -20,7 +20,7 @@ pub struct Told {
 
 /// Who had a row's answer asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     /// The row, or nobody where its cells are not sent.
     Itself,
     /// A row before it.
@@ -31,7 +31,7 @@ pub enum By {
 
 /// What happens next to a row.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// It needs the answer to one of its numbers.
     Ask {
         /// Which one, from 0.
@@ -48,7 +48,7 @@ pub enum Next {
 /// on to the next where it cannot be sent or the directory has nobody with it; the last number that could be sent has
 /// the last word. Of cells that are not sent, the first one that holds something is told about. Nothing for a row
 /// without numbers.
-pub fn next(
+pub(crate) fn next(
     numbers: &[Result<Mobile, Refusal>],
     from: usize,
     mut told: Option<Told>,
@@ -86,7 +86,7 @@ pub fn next(
 
 /// Whether a further number of the row is worth a try: the directory has nobody with this one.
 #[must_use]
-pub fn leads_on(outcome: &Outcome) -> bool {
+pub(crate) fn leads_on(outcome: &Outcome) -> bool {
     matches!(outcome.status, Status::NotFound | Status::BadNumber)
 }
 

@@ -14,7 +14,7 @@ const FIRST: u32 = 20;
 
 /// What the first calls of a run came to.
 #[derive(Debug, Default)]
-pub struct Omen {
+pub(crate) struct Omen {
     /// Whether the host ever answered, by whatever.
     answered: bool,
     /// Why the last call did not reach it.
@@ -29,19 +29,19 @@ impl Omen {
     /// Whether so many numbers are enough to have called: until one of them has shown that the calls work, only the
     /// first twenty are risked.
     #[must_use]
-    pub fn enough(&self, called: u64) -> bool {
+    pub(crate) fn enough(&self, called: u64) -> bool {
         !self.well && called >= u64::from(FIRST)
     }
 
     /// Whether the host ever answered, by whatever.
     #[must_use]
-    pub fn answered(&self) -> bool {
+    pub(crate) fn answered(&self) -> bool {
         self.answered
     }
 
     /// Takes note of one call's result; the reason to stop, where it is one: somebody else may sit where the host was,
     /// or a proxy, and no attempt makes that better.
-    pub fn heard(&mut self, result: &Result<Reply, Fault>) -> Option<Stop> {
+    pub(crate) fn heard(&mut self, result: &Result<Reply, Fault>) -> Option<Stop> {
         match result {
             Err(Fault::Untrusted(what)) => return Some(Stop::Untrusted(what.clone())),
             Err(fault) if !fault.answered() => self.unreachable = Some(fault.to_string()),
@@ -51,7 +51,7 @@ impl Omen {
     }
 
     /// Takes note of one number's answer; the reason to stop, if the answers so far are one.
-    pub fn settled(&mut self, mobile: Mobile, outcome: &Outcome) -> Option<Stop> {
+    pub(crate) fn settled(&mut self, mobile: Mobile, outcome: &Outcome) -> Option<Stop> {
         if !self.answered && outcome.status == Status::Failed {
             return self.unreachable.clone().map(Stop::Unreachable);
         }

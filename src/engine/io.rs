@@ -1,6 +1,6 @@
 //! The threads around the run loop: one or more read and parse rows, one writes them.
 
-pub mod batch_receiver;
-pub mod feed;
-pub mod row_format;
-pub mod unresolved;
+pub(crate) mod batch_receiver;
+pub(crate) mod feed;
+pub(crate) mod row_format;
+pub(crate) mod unresolved;

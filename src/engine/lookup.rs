@@ -21,7 +21,7 @@ const DECLINED: u32 = 3;
 
 /// A number on its way to an answer.
 #[derive(Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     mobile: Mobile,
     /// Attempts that failed for a transient reason or by an unknown code: those that count.
     failures: u32,
@@ -38,7 +38,7 @@ pub struct Lookup {
 
 /// The token that an attempt was made with.
 #[derive(Clone, Copy)]
-pub struct Used<'a> {
+pub(crate) struct Used<'a> {
     /// A text of the API without the secrets that it may quote.
     pub hide: &'a dyn Fn(String) -> String,
     /// Which token of the run.
@@ -49,7 +49,7 @@ pub struct Used<'a> {
 
 /// What happens next to a number.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// It has its answer.
     Settle(Outcome),
     /// The same call again in its turn; no attempt is used up.
@@ -121,7 +121,7 @@ struct Heard {
 impl Lookup {
     /// A number that was not asked yet.
     #[must_use]
-    pub fn new(mobile: Mobile) -> Self {
+    pub(crate) fn new(mobile: Mobile) -> Self {
         Self {
             mobile,
             failures: 0,
@@ -135,30 +135,30 @@ impl Lookup {
 
     /// The number.
     #[must_use]
-    pub fn mobile(&self) -> Mobile {
+    pub(crate) fn mobile(&self) -> Mobile {
         self.mobile
     }
 
     /// Whether it was never called.
     #[must_use]
-    pub fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         self.again.is_none()
     }
 
     /// Why it is called again; none for the first call.
     #[must_use]
-    pub fn again(&self) -> Option<Repeat> {
+    pub(crate) fn again(&self) -> Option<Repeat> {
         self.again
     }
 
     /// Whether the last call of it came back with an answer of the API, of whatever kind.
     #[must_use]
-    pub fn was_answered(&self) -> bool {
+    pub(crate) fn was_answered(&self) -> bool {
         matches!(self.again, Some(Repeat::Answer | Repeat::Token | Repeat::Unknown))
     }
 
     /// What follows from an attempt.
-    pub fn next(
+    pub(crate) fn next(
         &mut self,
         result: Result<Reply, Fault>,
         token: Used<'_>,

@@ -9,7 +9,7 @@ use crate::engine::lookup::Lookup;
 
 /// Numbers that wait for a moment of their own. Bounded by the window, since a row of it waits for each.
 #[derive(Debug, Default)]
-pub struct Later {
+pub(crate) struct Later {
     /// By moment; the count keeps equal moments apart.
     due: BTreeMap<(Instant, u64), Lookup>,
     count: u64,
@@ -17,37 +17,37 @@ pub struct Later {
 
 impl Later {
     /// Takes in a number that is due after `delay`.
-    pub fn put_off(&mut self, lookup: Lookup, delay: Duration) {
+    pub(crate) fn put_off(&mut self, lookup: Lookup, delay: Duration) {
         self.count += 1;
         self.due.insert((Instant::now() + delay, self.count), lookup);
     }
 
     /// The number that was due first, if it is due now.
-    pub fn take(&mut self, now: Instant) -> Option<Lookup> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Lookup> {
         let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
         Some(first.remove())
     }
 
     /// When the next one is due.
     #[must_use]
-    pub fn wakes(&self) -> Option<Instant> {
+    pub(crate) fn wakes(&self) -> Option<Instant> {
         self.due.keys().next().map(|(due, _)| *due)
     }
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.due.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.due.is_empty()
     }
 
     /// Forgets them all.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.due.clear();
     }
 }

@@ -14,7 +14,7 @@ const DOUBLINGS: u32 = 2;
 
 /// The holds of a run.
 #[derive(Debug, Default)]
-pub struct Holds {
+pub(crate) struct Holds {
     current: Option<Current>,
     /// Counts the holds; a call remembers the count with which it left.
     episode: u64,
@@ -27,7 +27,7 @@ pub struct Holds {
 }
 
 /// How many holds there were, and how long they lasted, by what was exceeded in the order of [`Limit::ALL`].
-pub type ByLimit = ([u64; Limit::ALL.len()], [Duration; Limit::ALL.len()]);
+pub(crate) type ByLimit = ([u64; Limit::ALL.len()], [Duration; Limit::ALL.len()]);
 
 #[derive(Clone, Copy, Debug)]
 struct Current {
@@ -50,7 +50,7 @@ impl Current {
 
 /// What a throttling answer changed.
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
+pub(crate) struct Held {
     /// When calls may go on.
     pub until: Instant,
     /// Whether a hold began, as against one that was on already.
@@ -64,13 +64,13 @@ pub struct Held {
 impl Holds {
     /// The number that a call takes along, to tell answers to calls from before a hold.
     #[must_use]
-    pub fn episode(&self) -> u64 {
+    pub(crate) fn episode(&self) -> u64 {
         self.episode
     }
 
     /// A throttling answer to a call that left in `episode`. Calls that were under way together meet the limit
     /// together: only the first of them begins a hold, the others can but prolong it.
-    pub fn order(
+    pub(crate) fn order(
         &mut self,
         hold: &Hold,
         episode: u64,
@@ -111,7 +111,7 @@ impl Holds {
     }
 
     /// All rest until then for a reason that others met. What rests until now for the same reason goes on resting.
-    pub fn join(&mut self, until: Instant, cause: Limit) -> Held {
+    pub(crate) fn join(&mut self, until: Instant, cause: Limit) -> Held {
         let now = Instant::now();
         if self.current.is_some_and(|current| current.until < now && current.cause != cause) {
             self.until();
@@ -127,21 +127,21 @@ impl Holds {
     }
 
     /// An answer to a call that left in `episode`: the limit is not exceeded any more.
-    pub fn answered(&mut self, episode: u64) {
+    pub(crate) fn answered(&mut self, episode: u64) {
         if episode == self.episode {
             self.in_a_row = 0;
         }
     }
 
     /// The reason for a rest is gone before its end.
-    pub fn lift(&mut self, cause: Limit) {
+    pub(crate) fn lift(&mut self, cause: Limit) {
         if self.current.is_some_and(|current| current.cause == cause) {
             self.cut_short();
         }
     }
 
     /// The end of the hold that is on. One that has passed is counted and forgotten.
-    pub fn until(&mut self) -> Option<Instant> {
+    pub(crate) fn until(&mut self) -> Option<Instant> {
         let current = self.current?;
         if current.until > Instant::now() {
             return Some(current.until);
@@ -153,13 +153,13 @@ impl Holds {
 
     /// How long the run was held in all, with the whole of the hold that is on.
     #[must_use]
-    pub fn total(&self) -> Duration {
+    pub(crate) fn total(&self) -> Duration {
         self.by_limit().1.iter().sum()
     }
 
     /// How long the run was held so far, without what is left of the hold that is on.
     #[must_use]
-    pub fn passed(&self) -> Duration {
+    pub(crate) fn passed(&self) -> Duration {
         let left =
             self.current.map(|current| current.until.saturating_duration_since(Instant::now()));
         self.total().saturating_sub(left.unwrap_or_default())
@@ -167,7 +167,7 @@ impl Holds {
 
     /// How often and how long it was held, by the limit that held longest in each, with the hold that is on.
     #[must_use]
-    pub fn by_limit(&self) -> ByLimit {
+    pub(crate) fn by_limit(&self) -> ByLimit {
         let mut by_limit = self.ended;
         if let Some(current) = self.current {
             current.count(&mut by_limit);
@@ -176,7 +176,7 @@ impl Holds {
     }
 
     /// The hold that is on ends now, with the run or before it: only the part of it that was waited for counts.
-    pub fn cut_short(&mut self) {
+    pub(crate) fn cut_short(&mut self) {
         if let Some(current) = &mut self.current {
             current.until = current.until.min(Instant::now());
         }

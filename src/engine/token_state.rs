@@ -16,7 +16,7 @@ const LATER: Duration = Duration::from_secs(30);
 
 /// The token of a run and its generation.
 #[derive(Debug, Default)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     token: Option<Arc<SecretString>>,
     /// Counts the tokens of this run; a call remembers the one that it was made with.
     generation: u64,
@@ -39,13 +39,13 @@ pub struct Tokens {
 impl Tokens {
     /// The token to call with, and its generation; none when one has to be fetched first.
     #[must_use]
-    pub fn usable(&self) -> Option<(Arc<SecretString>, u64)> {
+    pub(crate) fn usable(&self) -> Option<(Arc<SecretString>, u64)> {
         let token = self.token.as_ref().filter(|_| !self.dead)?;
         Some((Arc::clone(token), self.generation))
     }
 
     /// The token call that should start now, if one should. It counts as started.
-    pub fn fetch_now(&mut self) -> Option<TokenCall> {
+    pub(crate) fn fetch_now(&mut self) -> Option<TokenCall> {
         let now = Instant::now();
         let wanted = self.usable().is_none() || self.due.is_some_and(|due| due <= now);
         let start = wanted && !self.fetching && self.not_before.is_none_or(|moment| moment <= now);
@@ -56,14 +56,14 @@ impl Tokens {
 
     /// The next moment at which [`Tokens::fetch_now`] may change its mind by itself.
     #[must_use]
-    pub fn wakes(&self) -> Option<Instant> {
+    pub(crate) fn wakes(&self) -> Option<Instant> {
         let moment =
             if self.usable().is_none() { self.not_before } else { self.due.max(self.not_before) };
         moment.filter(|_| !self.fetching)
     }
 
     /// A token arrived.
-    pub fn granted(&mut self, grant: Grant) {
+    pub(crate) fn granted(&mut self, grant: Grant) {
         self.token = Some(Arc::new(grant.token));
         self.due = grant.fresh_for.map(|fresh| Instant::now() + fresh);
         self.generation += 1;
@@ -73,7 +73,7 @@ impl Tokens {
 
     /// The host does not know the current token call: the older one is to be made instead, at once unless calls are held.
     /// Where it was that one, which is as good as a failure, what both said.
-    pub fn unknown(&mut self, reason: String) -> Option<String> {
+    pub(crate) fn unknown(&mut self, reason: String) -> Option<String> {
         self.fetching = false;
         let Some(before) = self.unknown.take() else {
             self.unknown = Some(reason);
@@ -87,13 +87,17 @@ impl Tokens {
     }
 
     /// The token call was throttled: it starts again when calls may.
-    pub fn put_off(&mut self) {
+    pub(crate) fn put_off(&mut self) {
         self.fetching = false;
     }
 
     /// No token call gave a verdict, which may work later: how often that was so in a row, and when it is tried again:
     /// after a backoff, where there is no token to go on with.
-    pub fn failed(&mut self, retries: Retries, jitter: &mut fastrand::Rng) -> (u32, Duration) {
+    pub(crate) fn failed(
+        &mut self,
+        retries: Retries,
+        jitter: &mut fastrand::Rng,
+    ) -> (u32, Duration) {
         let backoff =
             self.backoff.get_or_insert_with(|| Backoff::new(retries)).after_failure(jitter);
         let delay = if self.usable().is_some() { LATER } else { backoff };
@@ -104,7 +108,7 @@ impl Tokens {
     }
 
     /// A call was turned away with the token of this generation. Only the first such call of a generation matters.
-    pub fn rejected(&mut self, generation: u64) {
+    pub(crate) fn rejected(&mut self, generation: u64) {
         if generation == self.generation && !self.dead {
             self.dead = true;
             // Failures while it still served were no hurry, and have nothing to say of the time from now on.

@@ -15,7 +15,7 @@ const PURPOSE: &[u8] = b"dingmap shared 1";
 const DIGEST: usize = 16;
 
 /// The keys of one app. Whoever has another secret has other keys, and finds nothing.
-pub struct Seal {
+pub(crate) struct Seal {
     digest: hmac::Key,
     cipher: LessSafeKey,
     random: SystemRandom,
@@ -30,7 +30,7 @@ impl fmt::Debug for Seal {
 impl Seal {
     /// The keys that follow from a secret (HKDF with SHA-256, RFC 5869); none only where the library's bounds changed.
     #[must_use]
-    pub fn of(secret: &SecretString) -> Option<Self> {
+    pub(crate) fn of(secret: &SecretString) -> Option<Self> {
         let source = Salt::new(HKDF_SHA256, PURPOSE).extract(secret.expose_secret().as_bytes());
         let digest = hmac::Key::from(source.expand(&[b"digest"], hmac::HMAC_SHA256).ok()?);
         let cipher = LessSafeKey::new(UnboundKey::from(
@@ -42,7 +42,7 @@ impl Seal {
     /// What stands for these parts: 32 hexadecimal digits. Each has its length in front, so that no two lists of parts run
     /// into one another.
     #[must_use]
-    pub fn digest(&self, parts: &[&[u8]]) -> String {
+    pub(crate) fn digest(&self, parts: &[&[u8]]) -> String {
         let mut context = hmac::Context::with_key(&self.digest);
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
@@ -59,7 +59,7 @@ impl Seal {
     /// The plain bytes encrypted, which only serve at this `place` (ChaCha20-Poly1305, RFC 8439, with a random nonce in
     /// front); none where the system has no randomness.
     #[must_use]
-    pub fn close(&self, place: &str, mut plain: Vec<u8>) -> Option<Vec<u8>> {
+    pub(crate) fn close(&self, place: &str, mut plain: Vec<u8>) -> Option<Vec<u8>> {
         let mut nonce = [0; aead::NONCE_LEN];
         self.random.fill(&mut nonce).ok()?;
         let (unique, place) = (Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()));
@@ -69,7 +69,7 @@ impl Seal {
 
     /// What was encrypted for this `place`; none for anything else, by whomever it was put there.
     #[must_use]
-    pub fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_first_chunk()?;
         let mut bytes = sealed.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);

@@ -21,7 +21,7 @@ const HERE: u64 = 5_000_000;
 
 /// An app of which something is there.
 #[derive(Clone, Debug, Default)]
-pub struct Tenant {
+pub(crate) struct Tenant {
     /// The host that was asked; none where its name is not there any more.
     pub endpoint: Option<String>,
     /// The app's key, or what stands for a token; what its keys begin with where its name is not there any more.
@@ -46,7 +46,7 @@ pub struct Tenant {
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// App by app, by what their keys begin with.
     pub tenants: BTreeMap<String, Tenant>,
     /// How many keys are of another version.
@@ -110,7 +110,7 @@ async fn each(link: &Link, command: &str, keys: &[Vec<u8>]) -> Result<Vec<i64>, 
 ///
 /// # Errors
 /// [`Silence`].
-pub async fn survey(link: &Link) -> Result<Survey, Silence> {
+pub(crate) async fn survey(link: &Link) -> Result<Survey, Silence> {
     let mut survey = Survey::default();
     let mut walk = Walk::default();
     while let Some(mut keys) = walk.next(link).await? {
@@ -184,7 +184,7 @@ fn heard(told: &str, now: u64) -> Option<Rate> {
 ///
 /// # Errors
 /// [`Silence`]; what was met before it is forgotten.
-pub async fn forget(link: &Link, app: Option<&str>) -> Result<u64, Silence> {
+pub(crate) async fn forget(link: &Link, app: Option<&str>) -> Result<u64, Silence> {
     let mut meant = Vec::new();
     if let Some(app) = app {
         let tenants = survey(link).await?.tenants.into_iter();

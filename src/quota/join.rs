@@ -22,7 +22,7 @@ const PLACE: usize = 16;
 
 /// What a run brings.
 #[derive(Debug)]
-pub struct Application {
+pub(crate) struct Application {
     /// The server, and how to be let in.
     pub client: Client,
     /// Whose answers, and how they are asked.
@@ -39,7 +39,7 @@ pub struct Application {
 
 /// A run that shares.
 #[derive(Debug)]
-pub struct Membership {
+pub(crate) struct Membership {
     book: Book,
     talk: Talk,
     link: Arc<Link>,
@@ -52,7 +52,7 @@ pub struct Membership {
 
 /// What an app's keys begin with behind the prefix: short, of plain letters, and another one for another host or app.
 #[must_use]
-pub fn place(scope: &Scope) -> String {
+pub(crate) fn place(scope: &Scope) -> String {
     let print = Fingerprint::of("dingmap shared")
         .and("endpoint", scope.endpoint.as_bytes())
         .and("app", scope.app.as_bytes())
@@ -63,7 +63,7 @@ pub fn place(scope: &Scope) -> String {
 
 impl Membership {
     /// Joins, or stands at the door where the server is silent. None only where no keys can be made of the secret.
-    pub async fn join(application: Application) -> Option<Self> {
+    pub(crate) async fn join(application: Application) -> Option<Self> {
         let Application { client, scope, secret, rate, ages, optional } = application;
         let (link, seal) = (Arc::new(Link::to(client)), Arc::new(Seal::of(&secret)?));
         let question = vec![u8::from(scope.exclusive), u8::from(scope.prefixed)];
@@ -76,26 +76,26 @@ impl Membership {
 
     /// Why the server was not heard yet.
     #[must_use]
-    pub fn silence(&self) -> Option<&Silence> {
+    pub(crate) fn silence(&self) -> Option<&Silence> {
         self.silence.as_ref()
     }
 
     /// The lowest rate that any of the runs was given, and how many other runs there are; none before the server was heard.
     #[must_use]
-    pub fn found(&self) -> Option<(Rate, u32)> {
+    pub(crate) fn found(&self) -> Option<(Rate, u32)> {
         self.book.least().map(|least| (least, self.book.runs() - 1))
     }
 
     /// Where the token is kept.
     #[must_use]
-    pub fn purse(&self) -> Purse {
+    pub(crate) fn purse(&self) -> Purse {
         let (link, seal) = (Arc::clone(&self.link), Arc::clone(&self.seal));
         Purse::of(link, seal, &self.place, self.run.clone(), self.optional)
     }
 
     /// Takes part from now on.
     #[must_use]
-    pub fn open(self) -> (Desk, Part) {
+    pub(crate) fn open(self) -> (Desk, Part) {
         limiter::open(self.book, self.talk, self.link)
     }
 }

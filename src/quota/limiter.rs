@@ -35,7 +35,7 @@ const LAST: Duration = Duration::from_secs(2);
 
 /// What people are told.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Word {
+pub(crate) enum Word {
     /// The server is silent, so that nothing is called.
     Lost(Silence),
     /// It is, and the run goes on at a rate of its own, as one of so many.
@@ -73,7 +73,7 @@ impl Common {
 }
 
 /// The giver of turns of a run that shares its quota.
-pub struct Desk(Arc<Common>);
+pub(crate) struct Desk(Arc<Common>);
 
 impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +82,7 @@ impl fmt::Debug for Desk {
 }
 
 /// A run's part in what is shared, for as long as it lasts.
-pub struct Part {
+pub(crate) struct Part {
     common: Arc<Common>,
     clerk: JoinHandle<()>,
     words: Receiver<Word>,
@@ -121,12 +121,12 @@ pub(crate) fn open(mut book: Book, talk: Talk, link: Arc<Link>) -> (Desk, Part) 
 
 impl Part {
     /// Waits for what people are to be told. Giving the wait up loses nothing.
-    pub async fn word(&mut self) -> Option<Word> {
+    pub(crate) async fn word(&mut self) -> Option<Word> {
         self.words.recv().await
     }
 
     /// Ends it: the last answers are handed over, within two seconds, and what was claimed is free.
-    pub async fn leave(self) {
+    pub(crate) async fn leave(self) {
         self.common.closing.notify_one();
         // Without it what was claimed is free five seconds later.
         let _ = timeout(LAST, self.clerk).await;

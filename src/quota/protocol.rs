@@ -10,7 +10,7 @@ use crate::domain::verdict::Limit;
 use crate::quota::connection::{Kind, Link, Silence};
 
 /// What all keys begin with, and the make of what is stored: another make takes another number.
-pub const PREFIX: &str = "dingmap:1:";
+pub(crate) const PREFIX: &str = "dingmap:1:";
 const SCRIPT: &str = include_str!("exchange.lua");
 /// A claim outlives its run's own mark by far, which is what counts.
 const CLAIM: Duration = Duration::from_hours(24);

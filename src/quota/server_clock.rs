@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// For so long the server's last word is relied on: a run that has none makes no call, and a server that remembers nothing
 /// promises nothing for as long and a second more (`turn.lua` has the same).
-pub const CONFIRMED: Duration = Duration::from_secs(1);
+pub(crate) const CONFIRMED: Duration = Duration::from_secs(1);
 /// A comparison of the clocks is taken for so long: they drift apart by some ten microseconds in a second.
 const GOOD: Duration = Duration::from_mins(1);
 /// How much two comparisons may contradict each other: a hundredth of a per cent of the time between them, and a millisecond.
@@ -16,7 +16,7 @@ const SLACK: f64 = 1e-3;
 
 /// The best of the last comparisons.
 #[derive(Debug, Default)]
-pub struct Clock(Option<Comparison>);
+pub(crate) struct Clock(Option<Comparison>);
 
 /// The server's clock showed `server`, in microseconds since 1970, at some moment between two here.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ fn seconds(from: u64, to: u64) -> f64 {
 impl Clock {
     /// Takes note of what the server's clock showed between sending and receiving; false where that cannot be, save that one
     /// of the clocks was set in the meantime.
-    pub fn learn(&mut self, server: u64, sent: Instant, received: Instant) -> bool {
+    pub(crate) fn learn(&mut self, server: u64, sent: Instant, received: Instant) -> bool {
         let new = Comparison { server, sent, received };
         let Some(best) = self.0 else {
             self.0 = Some(new);
@@ -74,7 +74,7 @@ impl Clock {
 
     /// When it is here what it is there; none before the first comparison.
     #[must_use]
-    pub fn here(&self, server: u64) -> Option<Instant> {
+    pub(crate) fn here(&self, server: u64) -> Option<Instant> {
         let best = self.0?;
         let span = Duration::from_micros(server.abs_diff(best.server));
         if server < best.server {
@@ -86,7 +86,7 @@ impl Clock {
 
     /// What the server's clock shows at this moment; none before the first comparison.
     #[must_use]
-    pub fn there(&self, here: Instant) -> Option<u64> {
+    pub(crate) fn there(&self, here: Instant) -> Option<u64> {
         let best = self.0?;
         let ahead = here.saturating_duration_since(best.middle()).as_micros();
         let behind = best.middle().saturating_duration_since(here).as_micros();

@@ -29,7 +29,7 @@ const TICKET: usize = 16;
 const UNMARK: &str = include_str!("unlock.lua");
 
 /// Where the token is kept, as one run sees it.
-pub struct Purse {
+pub(crate) struct Purse {
     link: Arc<Link>,
     seal: Arc<Seal>,
     /// The keys of the token and of the mark of whoever fetches one.
@@ -50,7 +50,13 @@ impl fmt::Debug for Purse {
 impl Purse {
     /// That of the app whose keys begin with `place`.
     #[must_use]
-    pub fn of(link: Arc<Link>, seal: Arc<Seal>, place: &str, run: String, optional: bool) -> Self {
+    pub(crate) fn of(
+        link: Arc<Link>,
+        seal: Arc<Seal>,
+        place: &str,
+        run: String,
+        optional: bool,
+    ) -> Self {
         let keys = ["token", "fetching"].map(|name| format!("{PREFIX}{place}:{name}"));
         Self { link, seal, keys, run, optional, last: Mutex::default() }
     }
@@ -60,7 +66,7 @@ impl Purse {
     ///
     /// # Errors
     /// What `fetch` says.
-    pub async fn token<F>(&self, fetch: impl FnOnce() -> F) -> Result<Grant, NoToken>
+    pub(crate) async fn token<F>(&self, fetch: impl FnOnce() -> F) -> Result<Grant, NoToken>
     where
         F: Future<Output = Result<Grant, NoToken>>,
     {

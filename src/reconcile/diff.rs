@@ -27,7 +27,7 @@ const GATHERED: usize = 64 << 10;
 
 /// What a comparison came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// How many rows the old table has, and the new one.
     pub rows: [u64; 2],
     /// Their rows without a key.
@@ -44,19 +44,19 @@ pub struct Tally {
 impl Tally {
     /// How many rows of output there are of a change.
     #[must_use]
-    pub fn of(&self, change: Change) -> u64 {
+    pub(crate) fn of(&self, change: Change) -> u64 {
         self.changes.get(change as usize).copied().unwrap_or_default()
     }
 
     /// Whether there is any.
     #[must_use]
-    pub fn differs(&self) -> bool {
+    pub(crate) fn differs(&self) -> bool {
         self.changes.iter().any(|count| *count > 0)
     }
 
     /// How many rows of the old table are gone or have another answer, for the worse or at all.
     #[must_use]
-    pub fn harmed(&self) -> u64 {
+    pub(crate) fn harmed(&self) -> u64 {
         [Change::Changed, Change::Lost, Change::Removed]
             .into_iter()
             .map(|change| self.of(change))
@@ -65,13 +65,13 @@ impl Tally {
 
     /// Whether that is more than this share of the old table's rows.
     #[must_use]
-    pub fn passes(&self, most: Share) -> bool {
+    pub(crate) fn passes(&self, most: Share) -> bool {
         most.is_less_than(self.harmed(), self.rows[0])
     }
 
     /// Whether more than this share of them could not be compared.
     #[must_use]
-    pub fn leaves_open(&self, most: Share) -> bool {
+    pub(crate) fn leaves_open(&self, most: Share) -> bool {
         most.is_less_than(self.unknown, self.rows[0])
     }
 }
@@ -80,7 +80,7 @@ impl Tally {
 ///
 /// # Errors
 /// [`ReconcileError`] where a key has too many rows, where files fail, and when `watch` says to stop.
-pub fn compare(
+pub(crate) fn compare(
     old: Table,
     new: Table,
     output: &mut impl Write,

@@ -21,7 +21,7 @@ const BUFFER: usize = 32 << 10;
 const LENGTHS: usize = 8;
 
 /// Gathers records and sorts them by key; those of one key stay in the order in which they came.
-pub struct Sorter {
+pub(crate) struct Sorter {
     /// Where temporary files go. They have no name there, so that nothing can leave them behind.
     place: PathBuf,
     gathered: Gathered,
@@ -42,7 +42,7 @@ struct Gathered {
 impl Sorter {
     /// One that keeps what memory does not hold in the directory `place`.
     #[must_use]
-    pub fn new(place: &Path) -> Self {
+    pub(crate) fn new(place: &Path) -> Self {
         Self {
             place: place.to_owned(),
             gathered: Gathered::default(),
@@ -55,7 +55,7 @@ impl Sorter {
     ///
     /// # Errors
     /// What the system says where a temporary file cannot be written.
-    pub fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let size = LENGTHS + key.len() + value.len();
         if !self.gathered.entries.is_empty() && self.gathered.bytes.len() + size > self.arena {
             self.spill()?;
@@ -101,7 +101,7 @@ impl Sorter {
     ///
     /// # Errors
     /// What the system says where a temporary file cannot be written or read.
-    pub fn finish(mut self) -> io::Result<Sorted> {
+    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
         if !self.runs.is_empty() && !self.gathered.entries.is_empty() {
             self.spill()?;
         }
@@ -162,7 +162,7 @@ fn prefix(key: &[u8]) -> u64 {
 }
 
 /// Records in order.
-pub struct Sorted(BinaryHeap<Head>);
+pub(crate) struct Sorted(BinaryHeap<Head>);
 
 /// The next record of a run.
 struct Head {
@@ -199,7 +199,7 @@ impl Sorted {
 
     /// The next record's key and value; none when all were passed.
     #[must_use]
-    pub fn peek(&self) -> Option<(&[u8], &[u8])> {
+    pub(crate) fn peek(&self) -> Option<(&[u8], &[u8])> {
         self.0.peek().map(|head| (&*head.key, &*head.value))
     }
 
@@ -207,7 +207,7 @@ impl Sorted {
     ///
     /// # Errors
     /// What the system says where a temporary file cannot be read.
-    pub fn advance(&mut self) -> io::Result<()> {
+    pub(crate) fn advance(&mut self) -> io::Result<()> {
         if let Some(mut head) = self.0.peek_mut()
             && !head.read()?
         {

@@ -29,7 +29,7 @@ const STATUS: usize = 2;
 
 /// How far the work is, and whether it should stop: what the thread that works and the one that shows it share.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(crate) struct Progress {
     stop: AtomicBool,
     rows: AtomicU64,
     /// What is written. It is here, and not with the rows, since the thread that reads them may wait for a silent pipe for ever.
@@ -38,7 +38,7 @@ pub struct Progress {
 
 impl Progress {
     /// Asks the work to stop, and removes what was begun of the output.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         // Where a row is being written the one who writes it sees that he should stop.
         if let Ok(mut output) = self.output.try_lock() {
@@ -48,7 +48,7 @@ impl Progress {
 
     /// How many rows of the input were looked for.
     #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
@@ -87,7 +87,7 @@ impl Progress {
 
 /// Why shards do not become one table.
 #[derive(Debug, thiserror::Error)]
-pub enum MergeError {
+pub(crate) enum MergeError {
     /// A file cannot be read.
     #[error("{name}: {cause}")]
     Unreadable {
@@ -126,7 +126,7 @@ pub enum MergeError {
 }
 
 /// A file with a name for people.
-pub struct Named {
+pub(crate) struct Named {
     /// What to call it.
     pub name: String,
     /// Its rows.
@@ -135,7 +135,7 @@ pub struct Named {
 
 /// What a shard lacks.
 #[derive(Debug, Default)]
-pub struct Gap {
+pub(crate) struct Gap {
     /// Rows that are in no file, by their lines in the input.
     pub missing: Lines,
     /// Rows that the run did not come to.
@@ -144,7 +144,7 @@ pub struct Gap {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// How many rows the input has.
     pub rows: u64,
     /// What shards lack, which are not told apart where it is not known how many there are. Where there is anything, no table
@@ -157,7 +157,7 @@ pub struct Merged {
 ///
 /// # Errors
 /// [`MergeError`]; then what was written is no table.
-pub fn merge(
+pub(crate) fn merge(
     input: Named,
     shards: Vec<Named>,
     (rules, one): (Rules, Option<Shard>),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// One of the two tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The earlier one.
     Old,
     /// The later one.
@@ -13,7 +13,7 @@ pub enum Side {
 
 /// The work as others see it. Counts only grow, and nothing hangs on their order.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub(crate) struct Watch {
     stop: AtomicBool,
     read: [AtomicU64; 2],
     compared: AtomicU64,
@@ -21,37 +21,37 @@ pub struct Watch {
 
 impl Watch {
     /// Asks the work to stop.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Whether it should.
     #[must_use]
-    pub fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Counts rows of a table that were read.
-    pub fn reads(&self, side: Side, rows: u64) {
+    pub(crate) fn reads(&self, side: Side, rows: u64) {
         let [old, new] = &self.read;
         let count = if side == Side::Old { old } else { new };
         count.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// Counts rows of either table that were compared.
-    pub fn compares(&self, rows: u64) {
+    pub(crate) fn compares(&self, rows: u64) {
         self.compared.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// How many rows of the old table and of the new one were read.
     #[must_use]
-    pub fn read(&self) -> [u64; 2] {
+    pub(crate) fn read(&self) -> [u64; 2] {
         self.read.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// How many of both were compared.
     #[must_use]
-    pub fn compared(&self) -> u64 {
+    pub(crate) fn compared(&self) -> u64 {
         self.compared.load(Ordering::Relaxed)
     }
 }

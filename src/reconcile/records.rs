@@ -25,7 +25,7 @@ const TOLD: usize = 10;
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
+pub(crate) enum ReconcileError {
     /// A table cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -61,7 +61,7 @@ pub enum ReconcileError {
 
 /// How many rows something is so with, and where the first of them stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
+pub(crate) struct Lines {
     /// How many rows.
     pub count: u64,
     first: BTreeSet<u64>,
@@ -69,7 +69,7 @@ pub struct Lines {
 
 impl Lines {
     /// Adds the row that starts on `line`, in whichever order they come.
-    pub fn add(&mut self, line: u64) {
+    pub(crate) fn add(&mut self, line: u64) {
         self.count += 1;
         self.first.insert(line);
         if self.first.len() > TOLD {
@@ -89,14 +89,14 @@ impl fmt::Display for Lines {
 
 /// The columns that have to be read along with the numbers, where rows are joined by `key`.
 #[must_use]
-pub fn beside(key: Option<&ColumnChoice>) -> Vec<Beside> {
+pub(crate) fn beside(key: Option<&ColumnChoice>) -> Vec<Beside> {
     let appended = USUAL.into_iter().take(ANSWER).map(Beside::Appended);
     let key = key.map(|choice| Beside::Asked { choice: choice.clone(), flag: "--key" });
     appended.chain(key).collect()
 }
 
 /// A table that was read.
-pub struct Table {
+pub(crate) struct Table {
     /// How many rows it has.
     pub rows: u64,
     /// Those without a key: an empty cell, or where the number is the key, a cell without one. They cannot be joined.
@@ -111,7 +111,7 @@ pub struct Table {
 
 /// Where the key stands that rows are joined by: nothing where it is the number.
 #[must_use]
-pub fn key(source: &Source) -> Option<usize> {
+pub(crate) fn key(source: &Source) -> Option<usize> {
     let key = source.beside().get(ANSWER).copied();
     key.filter(|key| source.columns().iter().all(|column| column.index != *key))
 }
@@ -120,7 +120,7 @@ pub fn key(source: &Source) -> Option<usize> {
 ///
 /// # Errors
 /// [`ReconcileError`] for what cannot be read, and when `watch` says to stop.
-pub fn read(
+pub(crate) fn read(
     mut source: Source,
     side: Side,
     rules: Rules,
@@ -199,7 +199,7 @@ fn encode(value: &mut Vec<u8>, status: Status, line: u64, userid: &str, last: &[
 
 /// The answer of a record's value, and what stands behind it in the place of the exclusive ids.
 #[must_use]
-pub fn decode(value: &[u8]) -> Answer {
+pub(crate) fn decode(value: &[u8]) -> Answer {
     let (status, rest) = value.split_first().unwrap_or((&0, &[]));
     let (line, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
     let (length, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));

@@ -82,7 +82,7 @@ impl Rule {
 
 /// How a reply says that a found person has no exclusive accounts; API.md 2 allows all three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NoList {
+pub(crate) enum NoList {
     /// The list is `[]`: the third digit from the end is 0, 3, 6 or 9.
     Empty,
     /// There is no such field: the third digit from the end is 1, 4 or 7.
@@ -94,7 +94,7 @@ pub enum NoList {
 impl NoList {
     /// The form that `mobile` gets; [`NoList::Empty`] where it has fewer than three digits.
     #[must_use]
-    pub fn of(mobile: &str) -> Self {
+    pub(crate) fn of(mobile: &str) -> Self {
         match mobile.bytes().rev().filter(u8::is_ascii_digit).nth(2).unwrap_or(b'0') % 3 {
             0 => Self::Empty, // b'0' is 48, which 3 divides, so the byte leaves the digit's own remainder.
             1 => Self::Missing,

@@ -14,7 +14,7 @@ use crate::sandbox::script::{Answer, Script};
 
 /// A reply and when to send it.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct Turn {
     /// How long to wait first.
     pub wait: Duration,
     /// What to send.
@@ -26,7 +26,7 @@ type Said = (Cow<'static, str>, Reply);
 
 /// The state of one sandbox.
 #[derive(Debug)]
-pub struct Platform {
+pub(crate) struct Platform {
     /// What is still to go wrong; answers that were used are gone from it.
     pub script: Script,
     /// What was seen so far.
@@ -41,7 +41,7 @@ pub struct Platform {
 impl Platform {
     /// A platform that has seen nothing yet.
     #[must_use]
-    pub fn new(script: Script) -> Self {
+    pub(crate) fn new(script: Script) -> Self {
         Self {
             script,
             ledger: Ledger::default(),
@@ -54,7 +54,7 @@ impl Platform {
     }
 
     /// Answers a `getbymobile` call whose head had come in at `arrival`, in the order that [`Script`] documents.
-    pub fn lookup(&mut self, lookup: &Lookup, arrival: Instant) -> Turn {
+    pub(crate) fn lookup(&mut self, lookup: &Lookup, arrival: Instant) -> Turn {
         // The limit and the ledger must go by the same moments, or a test could count more than the limit let through.
         let at = self.ledger.not_before_last(arrival);
         let id = self.next_id();
@@ -87,7 +87,12 @@ impl Platform {
     }
 
     /// Answers a call for a token that came in at `at` (API.md 4).
-    pub fn token(&mut self, kind: TokenKind, credentials: &Credentials, at: Instant) -> Turn {
+    pub(crate) fn token(
+        &mut self,
+        kind: TokenKind,
+        credentials: &Credentials,
+        at: Instant,
+    ) -> Turn {
         let id = self.next_id();
         let mut wait = Duration::ZERO;
         let (answered, reply) = if kind == TokenKind::Current && !self.script.current_token_call {
@@ -102,13 +107,13 @@ impl Platform {
     }
 
     /// Answers `getbymobile` with a slash behind it, which the API does not take (API.md 1). The ledger leaves it out.
-    pub fn trailing_slash(&mut self) -> Turn {
+    pub(crate) fn trailing_slash(&mut self) -> Turn {
         let reply = Reply::json(200, json::bare(22, "无效的方法", self.next_id()));
         Turn { wait: Duration::ZERO, reply }
     }
 
     /// Answers a call to a path that does not exist. The ledger leaves it out.
-    pub fn unknown_path(&mut self) -> Turn {
+    pub(crate) fn unknown_path(&mut self) -> Turn {
         Turn { wait: Duration::ZERO, reply: no_such_path(self.next_id()).1 }
     }
 

@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 /// A reply, ready to go out.
 #[derive(Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A whole one.
     Page(Page),
     /// HTTP 200 with this JSON body, of which only the first half is sent before the connection closes.
@@ -20,7 +20,7 @@ pub enum Reply {
 
 /// A whole reply.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The HTTP status.
     pub status: u16,
     /// The content type, unless `headers` has one.
@@ -34,7 +34,7 @@ pub struct Page {
 impl Reply {
     /// A JSON body with this HTTP status.
     #[must_use]
-    pub fn json(status: u16, body: String) -> Self {
+    pub(crate) fn json(status: u16, body: String) -> Self {
         Self::Page(Page {
             status,
             content_type: "application/json;charset=utf-8",
@@ -46,7 +46,7 @@ impl Reply {
 
 /// What a `getbymobile` request says (API.md 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// `access_token` of the query or, without one there, of a form body; empty where there is none.
     pub token: String,
     /// `mobile`; empty where it is missing or no string.
@@ -60,7 +60,7 @@ pub struct Lookup {
 impl Lookup {
     /// Reads a request. The content type decides between JSON and form; where it names neither, the first byte does.
     #[must_use]
-    pub fn read(query: &str, content_type: &str, body: &[u8]) -> Self {
+    pub(crate) fn read(query: &str, content_type: &str, body: &[u8]) -> Self {
         let mut lookup = Self {
             token: parameter(query.as_bytes(), "access_token"),
             mobile: String::new(),
@@ -92,7 +92,7 @@ impl Lookup {
 
 /// The credentials of a token call (API.md 4); empty where they are missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// The app key.
     pub key: String,
     /// The app secret.
@@ -102,7 +102,7 @@ pub struct Credentials {
 impl Credentials {
     /// Reads those of the current call, from its JSON body.
     #[must_use]
-    pub fn of_current(body: &[u8]) -> Self {
+    pub(crate) fn of_current(body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         Self {
             key: text_of(&value["appKey"]).to_owned(),
@@ -112,7 +112,7 @@ impl Credentials {
 
     /// Reads those of the legacy call, from its query.
     #[must_use]
-    pub fn of_legacy(query: &str) -> Self {
+    pub(crate) fn of_legacy(query: &str) -> Self {
         Self {
             key: parameter(query.as_bytes(), "appkey"),
             secret: parameter(query.as_bytes(), "appsecret"),
@@ -122,7 +122,7 @@ impl Credentials {
 
 /// A bare code (API.md 2). `id`, here and below, becomes the `request_id`.
 #[must_use]
-pub fn bare(code: i64, msg: &str, id: u64) -> String {
+pub(crate) fn bare(code: i64, msg: &str, id: u64) -> String {
     let mut body = format!(r#"{{"errcode":{code},"errmsg":""#);
     escape(&mut body, msg);
     end(body, r#"""#, id)
@@ -130,7 +130,7 @@ pub fn bare(code: i64, msg: &str, id: u64) -> String {
 
 /// A code wrapped in errcode 88 by the gateway (API.md 2).
 #[must_use]
-pub fn wrapped(code: &str, msg: &str, id: u64) -> String {
+pub(crate) fn wrapped(code: &str, msg: &str, id: u64) -> String {
     let mut body = String::from(r#"{"errcode":88,"sub_code":""#);
     escape(&mut body, code);
     body.push_str(r#"","sub_msg":""#);
@@ -144,7 +144,7 @@ pub fn wrapped(code: &str, msg: &str, id: u64) -> String {
 
 /// The answer that a rule of the directory comes to in the end.
 #[must_use]
-pub fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> String {
+pub(crate) fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> String {
     match rule {
         Rule::Found | Rule::FoundLater => found(mobile, id),
         Rule::OnlyExclusive if exclusive => {
@@ -181,7 +181,7 @@ pub fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> String {
 
 /// A person with a userid and no exclusive account.
 #[must_use]
-pub fn found(mobile: &str, id: u64) -> String {
+pub(crate) fn found(mobile: &str, id: u64) -> String {
     let userid = userid_of(mobile);
     let list = match NoList::of(mobile) {
         NoList::Empty => r#","exclusive_account_userid_list":[]"#,
@@ -195,19 +195,19 @@ pub fn found(mobile: &str, id: u64) -> String {
 
 /// A bare -1.
 #[must_use]
-pub fn busy(id: u64) -> String {
+pub(crate) fn busy(id: u64) -> String {
     bare(-1, "系统繁忙", id)
 }
 
 /// A token, as the current call gives it; `seconds` is its lifetime.
 #[must_use]
-pub fn current_token(token: &str, seconds: u64, id: u64) -> String {
+pub(crate) fn current_token(token: &str, seconds: u64, id: u64) -> String {
     format!(r#"{{"accessToken":"{token}","expireIn":{seconds},"request_id":"{id:016x}"}}"#)
 }
 
 /// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id by this name.
 #[must_use]
-pub fn current_token_refused(id: u64) -> String {
+pub(crate) fn current_token_refused(id: u64) -> String {
     let code = "invalidClientIdOrSecret";
     format!(
         r#"{{"code":"{code}","message":"无效的clientId或者clientSecret","requestid":"{id:016x}"}}"#
@@ -216,13 +216,13 @@ pub fn current_token_refused(id: u64) -> String {
 
 /// A token, as the legacy call gives it; `seconds` is its lifetime.
 #[must_use]
-pub fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
+pub(crate) fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
     success(&format!(r#"0,"errmsg":"ok","access_token":"{token}","expires_in":{seconds}"#), id)
 }
 
 /// The ban of an egress IP as JSON (API.md 2).
 #[must_use]
-pub fn punish(id: u64) -> String {
+pub(crate) fn punish(id: u64) -> String {
     format!(
         r#"{{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"{id:016x}","request_id":"{id:016x}"}}"#
     )
@@ -230,7 +230,7 @@ pub fn punish(id: u64) -> String {
 
 /// The ban of an egress IP as a page (API.md 2).
 #[must_use]
-pub fn ban_page(id: u64) -> String {
+pub(crate) fn ban_page(id: u64) -> String {
     format!(
         "<!DOCTYPE html>\n<html><head><title>405</title></head><body><h1>访问被阻断</h1>\
          <p>您的访问过于频繁，请稍后再试。</p><p>request_id: {id:016x}</p></body></html>\n"

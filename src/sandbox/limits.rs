@@ -9,14 +9,14 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 /// The calls let through within the last second.
 #[derive(Debug, Default)]
-pub struct Window {
+pub(crate) struct Window {
     admitted: VecDeque<Instant>,
 }
 
 impl Window {
     /// Lets a call through at `now` unless that makes more than `limit` in some window `[t, t + 1 s)`. A refused call
     /// leaves no trace. Moments must not go back.
-    pub fn admit(&mut self, limit: u32, now: Instant) -> bool {
+    pub(crate) fn admit(&mut self, limit: u32, now: Instant) -> bool {
         while self.admitted.front().is_some_and(|&first| now.duration_since(first) >= WINDOW) {
             self.admitted.pop_front();
         }
@@ -30,7 +30,7 @@ impl Window {
 
 /// The app's token. There is at most one, whichever call asked for it (API.md 4).
 #[derive(Debug, Default)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// With its end; a lifetime beyond what the clock can hold has none.
     current: Option<(String, Option<Instant>)>,
     handed_out: u64,
@@ -39,7 +39,7 @@ pub struct Tokens {
 impl Tokens {
     /// The token for whoever asks at `now`: the current one while it is valid, else a new one; either way its
     /// `lifetime` starts anew. New ones differ by `seed` and by how many there were.
-    pub fn hand_out(&mut self, seed: u64, lifetime: Duration, now: Instant) -> &str {
+    pub(crate) fn hand_out(&mut self, seed: u64, lifetime: Duration, now: Instant) -> &str {
         let kept = self.current.take().filter(|&(_, end)| end.is_none_or(|end| now < end));
         let token = kept.map_or_else(
             || {
@@ -55,14 +55,14 @@ impl Tokens {
 
     /// Whether `token` was handed out and has neither expired at `now` nor been revoked.
     #[must_use]
-    pub fn is_valid(&self, token: &str, now: Instant) -> bool {
+    pub(crate) fn is_valid(&self, token: &str, now: Instant) -> bool {
         self.current
             .as_ref()
             .is_some_and(|(current, end)| current == token && end.is_none_or(|end| now < end))
     }
 
     /// Makes every token handed out so far invalid.
-    pub fn revoke(&mut self) {
+    pub(crate) fn revoke(&mut self) {
         self.current = None;
     }
 }

@@ -1,12 +1,12 @@
 //! The state file: answers and sessions in an embedded database that survives kills and power cuts.
 
-pub mod database;
-pub mod disk_store;
-pub mod lock;
-pub mod maintenance;
-pub mod prefetch;
-pub mod read_only;
-pub mod record;
-pub mod sessions;
-pub mod usable;
-pub mod writer;
+pub(crate) mod database;
+pub(crate) mod disk_store;
+pub(crate) mod lock;
+pub(crate) mod maintenance;
+pub(crate) mod prefetch;
+pub(crate) mod read_only;
+pub(crate) mod record;
+pub(crate) mod sessions;
+pub(crate) mod usable;
+pub(crate) mod writer;

@@ -15,7 +15,7 @@ const OK: &str = "ok";
 /// It grows with the distinct numbers of a run, so the usual answer, a user id and nothing unusual about it, is kept
 /// without its repetitive parts.
 #[derive(Debug, Default)]
-pub struct Answers(HashMap<Mobile, Kept>);
+pub(crate) struct Answers(HashMap<Mobile, Kept>);
 
 #[derive(Debug)]
 enum Kept {
@@ -28,7 +28,7 @@ enum Kept {
 impl Answers {
     /// The answer to a number, if there is one.
     #[must_use]
-    pub fn get(&self, mobile: Mobile) -> Option<Arc<Outcome>> {
+    pub(crate) fn get(&self, mobile: Mobile) -> Option<Arc<Outcome>> {
         Some(match self.0.get(&mobile)? {
             Kept::Plain(userid) => Arc::new(Outcome {
                 userid: userid.clone(),
@@ -39,7 +39,7 @@ impl Answers {
     }
 
     /// Keeps an answer.
-    pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
+    pub(crate) fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
         let plain = outcome.status == Status::Found
             && outcome.code == Some(Code::Number(0))
             && outcome.exclusive.is_empty()

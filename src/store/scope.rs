@@ -43,18 +43,18 @@ impl Scope {
 
 /// By what a run is known again: a digest of its input and of the options that change answers.
 #[derive(Clone, Debug)]
-pub struct Fingerprint(Sha256);
+pub(crate) struct Fingerprint(Sha256);
 
 impl Fingerprint {
     /// Begins one; those that begin with another word never agree with it.
     #[must_use]
-    pub fn of(kind: &str) -> Self {
+    pub(crate) fn of(kind: &str) -> Self {
         Self(Sha256::new()).and("", kind.as_bytes())
     }
 
     /// Adds a part. The name and both lengths count, so that no two lists of parts run into one another.
     #[must_use]
-    pub fn and(mut self, name: &str, value: &[u8]) -> Self {
+    pub(crate) fn and(mut self, name: &str, value: &[u8]) -> Self {
         for part in [name.as_bytes(), value] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
@@ -66,7 +66,7 @@ impl Fingerprint {
     ///
     /// # Errors
     /// What reading says.
-    pub fn and_all(mut self, content: impl Read) -> io::Result<Self> {
+    pub(crate) fn and_all(mut self, content: impl Read) -> io::Result<Self> {
         take_in(&mut self.0, content)?;
         Ok(self.and("content", b""))
     }
@@ -76,7 +76,7 @@ impl Fingerprint {
 ///
 /// # Errors
 /// What reading says.
-pub fn sha256(content: impl Read) -> io::Result<String> {
+pub(crate) fn sha256(content: impl Read) -> io::Result<String> {
     let mut print = Fingerprint(Sha256::new());
     take_in(&mut print.0, content)?;
     Ok(print.to_string())

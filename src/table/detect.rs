@@ -1,13 +1,13 @@
 //! What an input is: its encoding, delimiter, header row and the columns with numbers.
 
-pub mod column;
-pub mod column_error;
-pub mod columns;
-pub mod dialect;
-pub mod encoding;
-pub mod extra_columns;
-pub mod header_words;
-pub mod layout;
-pub mod preamble;
-pub mod suggest;
-pub mod text_model;
+pub(crate) mod column;
+pub(crate) mod column_error;
+pub(crate) mod columns;
+pub(crate) mod dialect;
+pub(crate) mod encoding;
+pub(crate) mod extra_columns;
+pub(crate) mod header_words;
+pub(crate) mod layout;
+pub(crate) mod preamble;
+pub(crate) mod suggest;
+pub(crate) mod text_model;

@@ -1,7 +1,7 @@
 //! Bytes to rows: encodings, the incremental decoder, and where each row begins and ends.
 
-pub mod batch;
-pub mod buffer;
-pub mod decoder;
-pub mod encoding;
-pub mod framer;
+pub(crate) mod batch;
+pub(crate) mod buffer;
+pub(crate) mod decoder;
+pub(crate) mod encoding;
+pub(crate) mod framer;

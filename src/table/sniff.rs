@@ -10,7 +10,7 @@ use crate::table::raw::decoder::Text;
 use crate::table::raw::framer::{Framed, Framer, RecordError, line_ends};
 
 /// What the beginning tells.
-pub struct Look {
+pub(crate) struct Look {
     /// The lines above the table.
     pub lead: Lead,
     /// How the table is laid out.
@@ -24,7 +24,7 @@ pub struct Look {
 ///
 /// # Errors
 /// [`SourceError`] when the text is empty or no CSV, or leaves open which column is meant.
-pub fn look(
+pub(crate) fn look(
     text: &Text,
     guess: &Guess,
     options: &Options,

@@ -1,5 +1,5 @@
 //! Workbooks and compressed files, turned into the bytes of a CSV.
 
-pub mod container;
-pub mod workbook;
-pub mod workbook_cell;
+pub(crate) mod container;
+pub(crate) mod workbook;
+pub(crate) mod workbook_cell;

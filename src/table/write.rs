@@ -1,7 +1,7 @@
 //! The output: existing bytes pass through, and the file appears under its name only when it is complete.
 
-pub mod atomic_file;
-pub mod cell_edit;
-pub mod output;
-pub mod quoting;
-pub mod sink;
+pub(crate) mod atomic_file;
+pub(crate) mod cell_edit;
+pub(crate) mod output;
+pub(crate) mod quoting;
+pub(crate) mod sink;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 use prometheus_parse::{Scrape, Value as Sample};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Desk, fits, run, staff, unlimited};

@@ -1,7 +1,7 @@
 //! What the output must say, worked out from the sandbox's directory alone, by nothing that the executable is
 //! made of; and tables whose input and output are written side by side.
 
-use dingmap::sandbox::directory::{Rule, exclusive_ids_of, userid_of};
+use dingmap::testing::sandbox::{Rule, exclusive_ids_of, userid_of};
 
 /// The five appended cells of a row.
 pub(crate) type Cells = [String; 5];

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::CommandFactory;
-use dingmap::app::cli::args::Cli;
-use dingmap::domain::outcome::Status;
+use dingmap::testing::app::Cli;
+use dingmap::testing::domain::Status;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};

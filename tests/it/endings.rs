@@ -7,16 +7,16 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::rate_limiter::Pace;
-use dingmap::domain::number::mobile::{Home, Mobile};
-use dingmap::domain::outcome::Status;
-use dingmap::domain::totals::Report;
-use dingmap::engine::end::{End, Halt};
-use dingmap::engine::limits::{Settings, Sheet};
-use dingmap::engine::run::{self, Ends};
-use dingmap::sandbox::script::Script;
-use dingmap::store::answers::Known;
-use dingmap::store::disk::prefetch::Foreseen;
+use dingmap::testing::api::Pace;
+use dingmap::testing::domain::Report;
+use dingmap::testing::domain::Status;
+use dingmap::testing::domain::{Home, Mobile};
+use dingmap::testing::engine::{End, Halt};
+use dingmap::testing::engine::{Ends, run};
+use dingmap::testing::engine::{Settings, Sheet};
+use dingmap::testing::sandbox::Script;
+use dingmap::testing::store::Foreseen;
+use dingmap::testing::store::Known;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 

@@ -39,7 +39,7 @@ fn every_row_says_how_its_id_compares() {
     let script = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
     let asked = u64::try_from(api.ledger().calls().len()).unwrap();
     api.change(|next| {
-        next.calls.insert(asked, dingmap::sandbox::script::Answer::Json(script.to_owned()));
+        next.calls.insert(asked, dingmap::testing::sandbox::Answer::Json(script.to_owned()));
     });
     let mut command = api.resolve_without_output(&api.endpoint(), &output);
     let ended = run(command.args(["--retry-failed", "--expect", "3"]));

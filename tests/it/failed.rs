@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 
 use crate::harness::{Api, Desk, run, staff, unlimited};
 

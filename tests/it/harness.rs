@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use dingmap::sandbox::call_log::Ledger;
-use dingmap::sandbox::script::Script;
-use dingmap::sandbox::server::Server;
+use dingmap::testing::sandbox::Ledger;
+use dingmap::testing::sandbox::Script;
+use dingmap::testing::sandbox::Server;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

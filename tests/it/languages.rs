@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
-use dingmap::app::cli::args::Cli;
-use dingmap::app::i18n::language::Language;
+use dingmap::testing::app::Cli;
+use dingmap::testing::app::Language;
 use rspolib::{POEntry, pofile};
 use texts::{Text, flags, holes, spoken, unspoken, words};
 use tr::Translator;

@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::api::rate_limiter::Pace;
-use dingmap::domain::number::mobile::{Home, Mobile};
-use dingmap::engine::end::{End, Halt};
-use dingmap::engine::limits::Sheet;
-use dingmap::engine::reorder::Chunk;
-use dingmap::engine::run::{self, Ends};
-use dingmap::store::answers::Known;
-use dingmap::store::disk::prefetch::Foreseen;
+use dingmap::testing::api::Pace;
+use dingmap::testing::domain::{Home, Mobile};
+use dingmap::testing::engine::Chunk;
+use dingmap::testing::engine::Sheet;
+use dingmap::testing::engine::{End, Halt};
+use dingmap::testing::engine::{Ends, run};
+use dingmap::testing::store::Foreseen;
+use dingmap::testing::store::Known;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 

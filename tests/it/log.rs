@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 use serde_json::Value;
 
 use crate::harness::{Api, Desk, dingmap, rows, run, staff, unlimited};

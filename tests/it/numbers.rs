@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Parser;
-use dingmap::app::cli::args::{Cli, Command, Resolve};
-use dingmap::app::cli::options;
-use dingmap::domain::number::cell::Entry;
-use dingmap::domain::number::mobile::{Home, Mainland, Mobile};
+use dingmap::testing::app::options;
+use dingmap::testing::app::{Cli, Command, Resolve};
+use dingmap::testing::domain::Entry;
+use dingmap::testing::domain::{Home, Mainland, Mobile};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
 use crate::harness::{Desk, dingmap, rows, run};

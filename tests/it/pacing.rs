@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant as WallInstant};
 
-use dingmap::api::error::Fault;
-use dingmap::api::http::Reply;
-use dingmap::api::lookup_api::Remote;
-use dingmap::api::rate::Rate;
-use dingmap::api::token::{Grant, NoToken, TokenCall};
-use dingmap::domain::number::mobile::Mobile;
-use dingmap::engine::backoff::Retries;
-use dingmap::engine::end::End;
-use dingmap::engine::limits::Settings;
-use dingmap::sandbox::script::Script;
+use dingmap::testing::api::Fault;
+use dingmap::testing::api::Rate;
+use dingmap::testing::api::Remote;
+use dingmap::testing::api::Reply;
+use dingmap::testing::api::{Grant, NoToken, TokenCall};
+use dingmap::testing::domain::Mobile;
+use dingmap::testing::engine::End;
+use dingmap::testing::engine::Retries;
+use dingmap::testing::engine::Settings;
+use dingmap::testing::sandbox::Script;
 use secrecy::SecretString;
 use tokio::time::Instant;
 

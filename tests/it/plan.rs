@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::CommandFactory;
-use dingmap::app::cli::args::Cli;
-use dingmap::sandbox::script::Script;
+use dingmap::testing::app::Cli;
+use dingmap::testing::sandbox::Script;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Desk, Ended, dingmap, fits, rows, run, staff, unlimited};

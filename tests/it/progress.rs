@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 use serde_json::Value;
 
 use crate::harness::{Api, Desk, run, staff, unlimited};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::CommandFactory;
-use dingmap::app::cli::args::Cli;
-use dingmap::domain::outcome::Status;
+use dingmap::testing::app::Cli;
+use dingmap::testing::domain::Status;
 use regex::Regex;
 
 use crate::harness::{Desk, Ended, dingmap, run};

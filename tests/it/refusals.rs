@@ -9,8 +9,8 @@ mod usage;
 
 use std::process::Command;
 
-use dingmap::sandbox::call_log::Ledger;
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::Ledger;
+use dingmap::testing::sandbox::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, run, unlimited};
 

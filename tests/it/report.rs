@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Desk, fits, rows, run, staff, unlimited};
@@ -230,10 +230,7 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
         assert_eq!(ended.status, Some(0), "{encoding}: {}", ended.stderr);
         let encoded = |text: &str| {
             let mut bytes = Vec::new();
-            encoding
-                .parse::<dingmap::table::raw::encoding::Encoding>()
-                .unwrap()
-                .encode(text, &mut bytes);
+            encoding.parse::<dingmap::testing::table::Encoding>().unwrap().encode(text, &mut bytes);
             bytes
         };
         // The second set of answers is the run's, the first one a part of the table.

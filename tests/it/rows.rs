@@ -8,8 +8,8 @@ mod places;
 use std::path::Path;
 use std::process::Command;
 
-use dingmap::sandbox::call_log::Ledger;
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::Ledger;
 
 use crate::answers::{Table, answer, invalid};
 use crate::harness::{Api, Desk, Ended, rows, run, unlimited};

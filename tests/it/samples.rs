@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use dingmap::domain::number::mobile::{Home, Mainland, Mobile};
-use dingmap::domain::outcome::Status;
-use dingmap::domain::reply::{Garbled, decode};
-use dingmap::domain::verdict::{Hold, Pause, Verdict, banned, verdict};
+use dingmap::testing::domain::Status;
+use dingmap::testing::domain::{Garbled, decode};
+use dingmap::testing::domain::{Hold, Pause, Verdict, banned, verdict};
+use dingmap::testing::domain::{Home, Mainland, Mobile};
 
 use crate::harness::{Desk, dingmap, rows, run};
 

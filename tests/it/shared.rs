@@ -17,8 +17,8 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::call_log::{Call, Ledger};
-use dingmap::sandbox::script::Script;
+use dingmap::testing::sandbox::Script;
+use dingmap::testing::sandbox::{Call, Ledger};
 
 use crate::harness::{Api, Desk, rows};
 use crate::redis::Redis;

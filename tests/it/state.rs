@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dingmap::sandbox::script::Script;
+use dingmap::testing::sandbox::Script;
 
 use crate::harness::{Api, Desk, Ended, run, unlimited};
 use crate::served::{Process, until};

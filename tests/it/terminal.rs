@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 
 use crate::harness::{Api, Desk, staff, unlimited};
 use crate::served::until;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::call_log::TokenKind;
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::TokenKind;
+use dingmap::testing::sandbox::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
 

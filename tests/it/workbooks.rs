@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 
-use dingmap::table::unpack::workbook::{self, SheetError};
+use dingmap::testing::table::{SheetError, workbook};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 

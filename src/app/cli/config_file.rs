@@ -41,7 +41,7 @@ const PROFILE: &str = "profile";
 
 /// Where in the file a value stands.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     file: PathBuf,
     line: usize,
     profile: Option<String>,
@@ -70,7 +70,7 @@ struct Preset {
 
 /// What the file has for flags, where one was named.
 #[derive(Clone, Debug, Default)]
-pub struct Presets(Vec<Preset>);
+pub(crate) struct Presets(Vec<Preset>);
 
 /// A part of the file, and for whom it is.
 #[derive(Clone, Copy)]
@@ -95,7 +95,7 @@ impl Presets {
     /// # Errors
     /// Usage (2) for a file that is no TOML, has a key that is no flag or a value that its flag does not
     /// take, or has no such profile.
-    pub fn read(
+    pub(crate) fn read(
         path: &Path,
         text: &str,
         profile: Option<&str>,
@@ -142,7 +142,7 @@ impl Presets {
 
     /// The command line with these values for its defaults.
     #[must_use]
-    pub fn applied(&self, cli: Command) -> Command {
+    pub(crate) fn applied(&self, cli: Command) -> Command {
         let cli = self.on(cli, None);
         cli.mut_subcommands(|command| {
             let name = command.get_name().to_owned();
@@ -177,7 +177,7 @@ impl Presets {
     /// Where the value of a flag of a command comes from, and the place in the file where it comes from there. `given` is what
     /// was parsed.
     #[must_use]
-    pub fn origin(
+    pub(crate) fn origin(
         &self,
         arg: &Arg,
         command: Option<&str>,
@@ -196,7 +196,7 @@ impl Presets {
 
     /// The language that the file asks for.
     #[must_use]
-    pub fn language(&self) -> Option<OsString> {
+    pub(crate) fn language(&self) -> Option<OsString> {
         let lang = Arg::new("lang").long("lang").env("DINGMAP_LANG");
         self.of(&lang, None).and_then(|preset| preset.words.first().cloned())
     }
@@ -204,13 +204,13 @@ impl Presets {
 
 /// Whether the file may have a value for this flag: as a variable may, save what is for one call.
 #[must_use]
-pub fn sets(arg: &Arg) -> bool {
+pub(crate) fn sets(arg: &Arg) -> bool {
     arg.get_env().is_some() && arg.get_long().is_some_and(|long| !ONCE.contains(&long))
 }
 
 /// The profiles that the file at `path` has; none where it cannot be read.
 #[must_use]
-pub fn profiles_of(path: &Path) -> Vec<String> {
+pub(crate) fn profiles_of(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     DeTable::parse(&text).map(|table| profiles(table.get_ref())).unwrap_or_default()
 }

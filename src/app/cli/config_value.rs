@@ -58,7 +58,11 @@ impl Kind {
 ///
 /// # Errors
 /// What is wanted instead.
-pub fn words(arg: &Arg, value: &DeValue<'_>, folder: &Path) -> Result<Vec<OsString>, String> {
+pub(crate) fn words(
+    arg: &Arg,
+    value: &DeValue<'_>,
+    folder: &Path,
+) -> Result<Vec<OsString>, String> {
     let kind = Kind::of(arg);
     let word = |value: &DeValue<'_>| word(kind, value, folder).ok_or_else(|| kind.wanted());
     match value {
@@ -88,7 +92,7 @@ fn word(kind: Kind, value: &DeValue<'_>, folder: &Path) -> Option<OsString> {
 
 /// How these words are written in such a file.
 #[must_use]
-pub fn written(arg: &Arg, words: &[&OsStr]) -> String {
+pub(crate) fn written(arg: &Arg, words: &[&OsStr]) -> String {
     let kind = Kind::of(arg);
     let one = |word: &&OsStr| {
         let text = word.to_string_lossy();
@@ -108,13 +112,13 @@ pub fn written(arg: &Arg, words: &[&OsStr]) -> String {
 
 /// Whether a flag's value may have a secret in it, which then is not shown.
 #[must_use]
-pub fn is_secret(arg: &Arg) -> bool {
+pub(crate) fn is_secret(arg: &Arg) -> bool {
     arg.get_value_parser().type_id() == TypeId::of::<SecretString>()
 }
 
 /// Whether a flag's value is a URL that may have a password in it, which then is not shown.
 #[must_use]
-pub fn may_have_password(arg: &Arg) -> bool {
+pub(crate) fn may_have_password(arg: &Arg) -> bool {
     is_secret(arg) || arg.get_id() == "endpoint"
 }
 

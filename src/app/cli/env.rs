@@ -10,9 +10,9 @@ use crate::app::exit::shown;
 use crate::table::detect::suggest::nearest;
 
 /// The variable by which a shell's script says for which shell it asks; no flag, and nothing without such a script.
-pub const COMPLETE: &str = "DINGMAP_COMPLETE";
+pub(crate) const COMPLETE: &str = "DINGMAP_COMPLETE";
 /// The variable with the password of the server of `--shared`; no flag, since everybody on a machine can read those.
-pub const PASSWORD: &str = "DINGMAP_SHARED_PASSWORD";
+pub(crate) const PASSWORD: &str = "DINGMAP_SHARED_PASSWORD";
 /// What only this program's variables begin with.
 const OWN: &str = "DINGMAP_";
 /// What those begin with that have credentials; other programs may have some too.
@@ -21,7 +21,7 @@ const SHARED: &str = "DINGTALK_";
 const CREDENTIALS: [&str; 3] = ["APP_KEY", "APP_SECRET", "ACCESS_TOKEN"];
 
 /// What to say of each of the variables that are `set` and that no flag of `command` reads.
-pub fn strangers(command: &Command, set: impl IntoIterator<Item = OsString>) -> Vec<String> {
+pub(crate) fn strangers(command: &Command, set: impl IntoIterator<Item = OsString>) -> Vec<String> {
     let own = [COMPLETE, PASSWORD].into_iter().filter_map(|name| name.strip_prefix(OWN));
     let mut known: Vec<String> = own.map(str::to_owned).collect();
     collect(command, &mut known);

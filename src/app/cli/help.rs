@@ -6,11 +6,11 @@ use std::ffi::OsString;
 use clap::{Arg, Command};
 
 /// Behind the short help of the program.
-pub const TOP: &str = "Example:
+pub(crate) const TOP: &str = "Example:
   dingmap resolve staff.csv --sandbox     a rehearsal; needs no credentials";
 
 /// Behind the long help of the program.
-pub const EXAMPLES: &str = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
   dingmap plan staff.csv                          what it would ask, and how long that takes; no network
   dingmap resolve staff.csv -o mapped.csv         the real thing, with DINGTALK_APP_KEY and DINGTALK_APP_SECRET set
@@ -22,7 +22,7 @@ Every flag can also be set by an environment variable, DINGMAP_<FLAG> (--max-cal
 that --config names. A flag beats its variable, and that the file.";
 
 /// Behind the long help of `resolve`.
-pub const RESOLVE: &str = "Examples:
+pub(crate) const RESOLVE: &str = "Examples:
   dingmap resolve staff.csv --sandbox
           a rehearsal against invented people; needs no credentials
   dingmap resolve staff.csv -o mapped.csv -c 手机号 --rate 10
@@ -44,7 +44,7 @@ Exit status:
   4  some rows failed and may succeed on another try";
 
 /// Behind the long help of `plan`.
-pub const PLAN: &str = "Examples:
+pub(crate) const PLAN: &str = "Examples:
   dingmap plan staff.csv                       what was detected, what is invalid, how many calls and how long
   dingmap plan staff.csv -c 手机号 --rate 40   with that column, at the pace of the professional edition
   dingmap plan staff.csv --json                the same for programs
@@ -54,7 +54,7 @@ Exit status:
   2  usage or configuration     7  standard output cannot be written";
 
 /// Behind the long help of `diff`.
-pub const DIFF: &str = "Examples:
+pub(crate) const DIFF: &str = "Examples:
   dingmap diff monday.csv tuesday.csv                       the differences, joined by number
   dingmap diff monday.csv tuesday.csv -k 工号 -o diff.csv   joined by the staff number, into a file
   dingmap diff monday.csv tuesday.csv --max-change 5%       for a nightly job: 11 where too much is different
@@ -67,7 +67,7 @@ Exit status:
                                130/143  interrupted";
 
 /// Behind the long help of `merge`.
-pub const MERGE: &str = "Examples:
+pub(crate) const MERGE: &str = "Examples:
   dingmap merge staff.csv staff.resolved.*-of-4.csv   the four shards of staff.csv, into staff.resolved.csv
   dingmap merge staff.csv a.csv b.csv -o mapped.csv   two shards, into a file of this name
 
@@ -79,13 +79,13 @@ Exit status:
   2  usage                      130/143  interrupted";
 
 /// Behind the long help of `sandbox`.
-pub const SANDBOX: &str = "Examples:
+pub(crate) const SANDBOX: &str = "Examples:
   dingmap sandbox --port 8600 --limit 5        an API that refuses more than 5 calls a second
   dingmap resolve staff.csv --endpoint http://127.0.0.1:8600
           a run against it, from another terminal, with DINGTALK_APP_KEY=sandbox-key, DINGTALK_APP_SECRET=sandbox-secret";
 
 /// Behind the long help of `state`.
-pub const STATE: &str = "Examples:
+pub(crate) const STATE: &str = "Examples:
   dingmap state info                           how many answers are kept, and how old they are
   dingmap state forget --older-than 90d        what the law or your rules want forgotten
   dingmap state forget --number - < left.txt   the numbers in that file, one a line
@@ -96,7 +96,7 @@ pub const STATE: &str = "Examples:
           the answers and the token that it has of one app";
 
 /// Behind the long help of `completions`.
-pub const COMPLETIONS: &str = "Examples:
+pub(crate) const COMPLETIONS: &str = "Examples:
   dingmap completions bash > ~/.local/share/bash-completion/completions/dingmap
   dingmap completions zsh > /usr/local/share/zsh/site-functions/_dingmap
   dingmap completions fish > ~/.config/fish/completions/dingmap.fish
@@ -104,14 +104,14 @@ pub const COMPLETIONS: &str = "Examples:
 The script asks the program itself for what fits, columns of the named input among it.";
 
 /// Behind the long help of `man`.
-pub const MAN: &str = "Examples:
+pub(crate) const MAN: &str = "Examples:
   dingmap man | man -l -                                     the manual, read at once
   dingmap man --directory /usr/local/share/man/man1          a page for each command, for man dingmap-resolve";
 
 /// Arranges the help that these arguments ask for: what stands under a heading of its own is for those who look for it, and
 /// is left to `--help`; and the short one does not repeat the names of variables, which follow from those of the flags.
 #[must_use]
-pub fn arranged(command: Command, args: &[OsString]) -> Command {
+pub(crate) fn arranged(command: Command, args: &[OsString]) -> Command {
     let long = args.iter().any(|arg| arg == "--help" || arg == "help");
     let each = |arg: Arg| {
         let special = arg.get_help_heading().is_some() || arg.is_hide_short_help_set();

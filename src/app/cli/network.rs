@@ -17,7 +17,7 @@ use crate::app::exit::{Exit, Failure};
 ///
 /// # Errors
 /// Usage (2) for one that cannot be meant, and for plain HTTP to another machine, unless `insecure`.
-pub fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
+pub(crate) fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
     let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
     // The text is not repeated: a URL can have a password in it.
     let url = Url::parse(text).map_err(|error| {
@@ -60,7 +60,7 @@ fn malformed(error: ParseError) -> String {
 ///
 /// # Errors
 /// Usage (2) for a proxy that cannot be meant, in a flag or in the environment, and for a file without certificates.
-pub fn connections(
+pub(crate) fn connections(
     args: &Resolve,
     endpoint: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -99,7 +99,7 @@ pub fn connections(
 
 /// How connections to this very process are made.
 #[must_use]
-pub fn straight(args: &Resolve) -> Settings {
+pub(crate) fn straight(args: &Resolve) -> Settings {
     Settings {
         timeout: args.timeout,
         connect_timeout: args.connect_timeout,
@@ -112,7 +112,7 @@ pub fn straight(args: &Resolve) -> Settings {
 
 /// The address of the API as messages name it, with the proxy that stands before it, without its password.
 #[must_use]
-pub fn named(endpoint: &Url, route: &Route) -> String {
+pub(crate) fn named(endpoint: &Url, route: &Route) -> String {
     let plain = endpoint.as_str().trim_end_matches('/');
     let proxy = match route {
         Route::Proxy { url, .. } => Url::parse(url.expose_secret()).ok(),
@@ -132,7 +132,7 @@ pub fn named(endpoint: &Url, route: &Route) -> String {
 
 /// What messages call the server that is given by this address; none where that is no URL.
 #[must_use]
-pub fn shared(given: &SecretString) -> Option<String> {
+pub(crate) fn shared(given: &SecretString) -> Option<String> {
     // One without a host cannot be told from one that is nothing but a password.
     let url = Url::parse(given.expose_secret().trim()).ok().filter(|url| !url.cannot_be_a_base());
     url.map(|url| bare(&url))
@@ -140,7 +140,7 @@ pub fn shared(given: &SecretString) -> Option<String> {
 
 /// An address without user, password and anything else that could be a secret.
 #[must_use]
-pub fn bare(url: &Url) -> String {
+pub(crate) fn bare(url: &Url) -> String {
     let mut bare = url.clone();
     // Addresses that can have neither have neither.
     let _ = (bare.set_username(""), bare.set_password(None));
@@ -150,7 +150,7 @@ pub fn bare(url: &Url) -> String {
 
 /// What to say where no encrypted connection could ever be made; `what` is what the TLS library says.
 #[must_use]
-pub fn unusable(what: &str) -> Failure {
+pub(crate) fn unusable(what: &str) -> Failure {
     let text = tr!(
         "no connection can be encrypted: {cause}. Install the system's certificates (the package ca-certificates), or name some with --ca-file.",
         cause = what
@@ -160,7 +160,7 @@ pub fn unusable(what: &str) -> Failure {
 
 /// Whether a host is this machine: then no proxy of the environment is asked, and plain HTTP gives nothing away.
 #[must_use]
-pub fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

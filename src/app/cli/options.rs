@@ -28,7 +28,7 @@ use crate::table::write::sink::Style;
 
 /// Where the API is and how to be let in.
 #[derive(Debug)]
-pub struct Access {
+pub(crate) struct Access {
     /// The host of the calls.
     pub endpoint: Url,
     /// What to show the host.
@@ -45,7 +45,7 @@ pub struct Access {
 ///
 /// # Errors
 /// Usage (2) for an endpoint that cannot be meant; denied (5) where there are no credentials.
-pub fn access(
+pub(crate) fn access(
     args: &Resolve,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Access, Failure> {
@@ -100,7 +100,7 @@ pub fn access(
 ///
 /// # Errors
 /// Usage (2) for a variable that is not text.
-pub fn key(
+pub(crate) fn key(
     directory: &Directory,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<String>, Failure> {
@@ -114,7 +114,9 @@ pub fn key(
 ///
 /// # Errors
 /// Usage (2) for a variable that is not text.
-pub fn token(variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<String>, Failure> {
+pub(crate) fn token(
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, Failure> {
     text(variable, "DINGTALK_ACCESS_TOKEN")
 }
 
@@ -133,7 +135,11 @@ fn text(
 ///
 /// # Errors
 /// Unexpected (1) where the address is no URL.
-pub fn rehearsal(args: &Resolve, endpoint: &str, script: &Script) -> Result<Access, Failure> {
+pub(crate) fn rehearsal(
+    args: &Resolve,
+    endpoint: &str,
+    script: &Script,
+) -> Result<Access, Failure> {
     let endpoint = Url::parse(endpoint).map_err(|error| Failure::of(Exit::Broken, error))?;
     let credentials =
         Credentials::App { key: script.app_key.clone(), secret: script.app_secret.clone().into() };
@@ -143,7 +149,7 @@ pub fn rehearsal(args: &Resolve, endpoint: &str, script: &Script) -> Result<Acce
 
 /// How the input is read, where this is wanted of its rows.
 #[must_use]
-pub fn reading(args: &Reading, wanted: &Wanted) -> Options {
+pub(crate) fn reading(args: &Reading, wanted: &Wanted) -> Options {
     Options {
         encoding: args.encoding,
         eager: false,
@@ -163,7 +169,7 @@ pub fn reading(args: &Reading, wanted: &Wanted) -> Options {
 ///
 /// # Errors
 /// Usage (2) for flags that do not go with a table that has answers already.
-pub fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
+pub(crate) fn wanted(args: &Resolve) -> Result<Wanted, Failure> {
     if args.retry_failed && args.reading.no_headers {
         let text = tr!(
             "--retry-failed finds the answers by the names of their columns, and --no-headers says that there are none: put a line with the names above the first row, and leave --no-headers out"
@@ -199,7 +205,11 @@ const LEAST_APPENDED: u64 = 12;
 ///
 /// # Errors
 /// Usage (2) for a byte order mark in an encoding that has none, and for bytes that are to be kept and converted.
-pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Result<Style, Failure> {
+pub(crate) fn writing(
+    args: &Resolve,
+    read: Encoding,
+    survey: Option<&Survey>,
+) -> Result<Style, Failure> {
     let encoding = args.output_encoding.unwrap_or(read);
     if args.reading.lossy_cells && encoding != read {
         let text = tr!(
@@ -233,7 +243,7 @@ pub fn writing(args: &Resolve, read: Encoding, survey: Option<&Survey>) -> Resul
 ///
 /// # Errors
 /// Usage (2) for backoff bounds that contradict each other.
-pub fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
+pub(crate) fn bounds(args: &Resolve, seed: u64) -> Result<Settings, Failure> {
     if args.retry_min > args.retry_max {
         return Err(Failure::new(
             Exit::Usage,
@@ -272,7 +282,7 @@ pub fn mainland(args: &Directory) -> mobile::Mainland {
 /// Where the output goes: `-`, or a file. Without a flag that is the input's place where it has answers already, else that of
 /// [`resolved`].
 #[must_use]
-pub fn output(args: &Resolve) -> PathBuf {
+pub(crate) fn output(args: &Resolve) -> PathBuf {
     if let Some(output) = &args.output {
         return output.clone();
     }
@@ -284,14 +294,14 @@ pub fn output(args: &Resolve) -> PathBuf {
 
 /// Where a whole table of shards goes.
 #[must_use]
-pub fn whole(args: &Merge) -> PathBuf {
+pub(crate) fn whole(args: &Merge) -> PathBuf {
     args.output.clone().unwrap_or_else(|| resolved(&args.input, None))
 }
 
 /// Where the rows of an input go, all of them or those of a shard, where nobody says otherwise: a file beside it, under its name
 /// without what it is packed in, or standard output where the input is standard input.
 #[must_use]
-pub fn resolved(input: &Path, shard: Option<Shard>) -> PathBuf {
+pub(crate) fn resolved(input: &Path, shard: Option<Shard>) -> PathBuf {
     if input == Path::new("-") {
         return PathBuf::from("-");
     }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 /// Where a value comes from, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The program itself.
     Default,
     /// The file that `--config` names.
@@ -20,7 +20,7 @@ pub enum Origin {
 
 /// Which of two that exclude each other counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counts {
+pub(crate) enum Counts {
     /// The first.
     First,
     /// The second.
@@ -32,7 +32,7 @@ pub enum Counts {
 impl Origin {
     /// Which of two values counts, of which the first comes from here and the second from `other`.
     #[must_use]
-    pub fn against(self, other: Self) -> Counts {
+    pub(crate) fn against(self, other: Self) -> Counts {
         match self.cmp(&other) {
             Ordering::Greater => Counts::First,
             Ordering::Less => Counts::Second,

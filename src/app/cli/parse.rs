@@ -25,7 +25,7 @@ use crate::app::i18n::clap_help;
 use crate::table::detect::columns::{ColumnChoice, NoPattern};
 
 /// What the arguments come to.
-pub enum Typed {
+pub(crate) enum Typed {
     /// A command to run.
     Run {
         /// The command.
@@ -38,7 +38,7 @@ pub enum Typed {
 }
 
 /// Why they come to nothing.
-pub enum Refused {
+pub(crate) enum Refused {
     /// What clap says of them, help and version among it.
     Line(clap::Error),
     /// What is wrong with the file.
@@ -111,7 +111,7 @@ fn flags(args: &[OsString]) -> &[OsString] {
 }
 
 /// A command line before it is parsed, and the file that it names, which is read once: it may be a pipe.
-pub struct Line<'a> {
+pub(crate) struct Line<'a> {
     args: &'a [OsString],
     asked: Asked,
     text: Option<io::Result<String>>,
@@ -120,7 +120,7 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// Finds the file that the arguments or the environment name, and reads it.
     #[must_use]
-    pub fn of(args: &'a [OsString]) -> Self {
+    pub(crate) fn of(args: &'a [OsString]) -> Self {
         // Help is told in the language of the file too.
         let (before, behind) = args.split_at(flags(args).len());
         let others: Vec<_> =
@@ -132,7 +132,7 @@ impl<'a> Line<'a> {
 
     /// The language that the file asks for, where there is one that can be read.
     #[must_use]
-    pub fn language(&self) -> Option<OsString> {
+    pub(crate) fn language(&self) -> Option<OsString> {
         self.presets().ok()?.language()
     }
 
@@ -178,7 +178,7 @@ impl<'a> Line<'a> {
     ///
     /// # Errors
     /// What clap says; where two that exclude each other come in the same way; and what is wrong with the file.
-    pub fn read(&self) -> Result<Typed, Refused> {
+    pub(crate) fn read(&self) -> Result<Typed, Refused> {
         // Who asks for help gets it, whatever is wrong with a file; and a mistake on the line is told before one in the file.
         let unheard = flags(self.args).iter().any(is_help) || self.asked.mistaken;
         let presets = if unheard { Ok(Presets::default()) } else { self.presets() };

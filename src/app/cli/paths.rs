@@ -19,7 +19,7 @@ use crate::table::write::output::Target;
 
 /// Where the outputs go.
 #[derive(Clone, Debug)]
-pub struct Targets {
+pub(crate) struct Targets {
     /// Every row, with its answer.
     pub all: Target,
     /// The rows that may succeed on another try, where they are asked for.
@@ -34,7 +34,7 @@ pub struct Targets {
 
 /// Where the outputs go.
 #[must_use]
-pub fn targets(args: &Resolve) -> Targets {
+pub(crate) fn targets(args: &Resolve) -> Targets {
     let asked = |path: &Option<PathBuf>| path.as_deref().map(target);
     Targets {
         all: target(&options::output(args)),
@@ -47,14 +47,14 @@ pub fn targets(args: &Resolve) -> Targets {
 
 /// Where a path leads; `-` is standard output.
 #[must_use]
-pub fn target(path: &Path) -> Target {
+pub(crate) fn target(path: &Path) -> Target {
     if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
 }
 
 /// The name of the file that a target is, for another run to read: none for standard output, a device, a pipe, and what means
 /// something to this process alone.
 #[must_use]
-pub fn lasting(target: &Target) -> Option<String> {
+pub(crate) fn lasting(target: &Target) -> Option<String> {
     let Target::File(path) = target else { return None };
     let name = path.to_str()?;
     let own = std::path::absolute(path).ok()?;
@@ -64,7 +64,7 @@ pub fn lasting(target: &Target) -> Option<String> {
 
 /// A file of a command.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub(crate) struct Named {
     /// What people call it.
     what: String,
     /// The flag that could name another.
@@ -86,7 +86,7 @@ impl Named {
 /// All files of a command but its log, those that it reads before those that it writes. `variable` gives a variable of the
 /// environment.
 #[must_use]
-pub fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> {
+pub(crate) fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> {
     let mut files = Vec::new();
     let read = |what: &str, path: Option<&PathBuf>| path.map(|path| Named::read(what, path));
     files.extend(read("--config", cli.config.as_ref()));
@@ -158,7 +158,7 @@ fn of_door(door: &Door) -> impl Iterator<Item = Named> {
 ///
 /// # Errors
 /// Usage (2) where two files would be one.
-pub fn apart(files: &[Named]) -> Result<(), Failure> {
+pub(crate) fn apart(files: &[Named]) -> Result<(), Failure> {
     let mut before = Vec::new();
     for file in files {
         if file.written {
@@ -173,7 +173,7 @@ pub fn apart(files: &[Named]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Usage (2) where it is.
-pub fn free(flag: &str, path: &Path, taken: &[Named]) -> Result<(), Failure> {
+pub(crate) fn free(flag: &str, path: &Path, taken: &[Named]) -> Result<(), Failure> {
     let stdout = |other: &Path| path == Path::new("-") && other == Path::new("-");
     // What comes from standard input takes nothing from standard output.
     let meets = |other: &&Named| same(path, &other.path) || (other.written && stdout(&other.path));
@@ -189,7 +189,7 @@ pub fn free(flag: &str, path: &Path, taken: &[Named]) -> Result<(), Failure> {
 
 /// Whether two paths lead to one file, be it by two names of it, or would once it is there.
 #[must_use]
-pub fn same(one: &Path, other: &Path) -> bool {
+pub(crate) fn same(one: &Path, other: &Path) -> bool {
     let standard = Path::new("-");
     if one == standard || other == standard {
         return false;
@@ -216,7 +216,7 @@ fn whole(path: &Path) -> Option<PathBuf> {
 }
 
 /// What to say of a file that cannot be written, with what to do.
-pub fn unwritable(flag: &str, target: impl Display, cause: &io::Error) -> Failure {
+pub(crate) fn unwritable(flag: &str, target: impl Display, cause: &io::Error) -> Failure {
     let text = tr!(
         "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
         flag,
@@ -228,7 +228,7 @@ pub fn unwritable(flag: &str, target: impl Display, cause: &io::Error) -> Failur
 
 /// Where a state is.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// The file.
     pub path: PathBuf,
     /// Whether the user named it; otherwise it is dingmap's own.
@@ -240,7 +240,7 @@ pub struct Place {
 ///
 /// # Errors
 /// As [`place`].
-pub fn kept(
+pub(crate) fn kept(
     keep: &Keep,
     sandbox: bool,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -253,7 +253,7 @@ pub fn kept(
 ///
 /// # Errors
 /// Usage (2) where no data directory is known.
-pub fn place(
+pub(crate) fn place(
     named: Option<&Path>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Place, Failure> {

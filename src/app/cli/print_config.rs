@@ -19,7 +19,7 @@ const CREDENTIALS: [&str; 3] = ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DING
 /// The settings of the command that was typed. `cli` is the command line, `matches` what was parsed of it, with `presets` for
 /// its defaults.
 #[must_use]
-pub fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String {
+pub(crate) fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String {
     let (mut holder, mut given, mut name) = (cli, matches, None);
     while let Some((below, inner)) = given.subcommand() {
         let Some(command) = holder.find_subcommand(below) else { break };
@@ -92,7 +92,7 @@ fn line(
 
 /// Where a flag's value comes from, in words.
 #[must_use]
-pub fn source(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
+pub(crate) fn source(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
     match (origin, place) {
         (_, Some(place)) => place.to_string(),
         (Origin::Flag, _) => tr!("command line"),

@@ -13,7 +13,7 @@ use crate::app::exit::{Exit, Failure};
 ///
 /// # Errors
 /// Usage (2) for a file that cannot be read, is empty or has more than one line.
-pub fn read(flag: &str, path: &Path) -> Result<String, Failure> {
+pub(crate) fn read(flag: &str, path: &Path) -> Result<String, Failure> {
     let say = |what: &str| format!("{flag} {}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| {
         Failure::new(
@@ -44,7 +44,7 @@ pub fn read(flag: &str, path: &Path) -> Result<String, Failure> {
 /// What to say of a file, named by `flag`, that others than its owner can read, with the command that mends it. One that belongs to somebody else
 /// may let our group read it, as service managers and clusters hand out secrets.
 #[must_use]
-pub fn exposed(flag: &str, path: &Path) -> Option<String> {
+pub(crate) fn exposed(flag: &str, path: &Path) -> Option<String> {
     let file = fs::metadata(path).ok()?;
     let mode = file.mode();
     let too_much = if file.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };

@@ -334,7 +334,7 @@ fn age(text: &str) -> Result<Duration, String> {
 
 /// Why a text is no duration.
 #[must_use]
-pub fn no_duration(error: &humantime::DurationError) -> String {
+pub(crate) fn no_duration(error: &humantime::DurationError) -> String {
     use humantime::DurationError::{
         Empty, InvalidCharacter, NumberExpected, NumberOverflow, UnknownUnit,
     };

@@ -33,13 +33,13 @@ const ZSH_ASKS: &str =
 /// Whether it is a shell's script that runs the program. Each hands the words over behind `--`, so that the variable does
 /// nothing where it merely stands in somebody's environment.
 #[must_use]
-pub fn asked(args: &[OsString]) -> bool {
+pub(crate) fn asked(args: &[OsString]) -> bool {
     std::env::var_os(COMPLETE).is_some() && args.get(1).is_some_and(|word| word == "--")
 }
 
 /// Answers a shell's script.
 #[must_use]
-pub fn answered(args: &[OsString]) -> Exit {
+pub(crate) fn answered(args: &[OsString]) -> Exit {
     let here = std::env::current_dir().ok();
     let asked =
         CompleteEnv::with_factory(|| with_values(clap_help::told(Cli::command(), usize::MAX)))
@@ -56,7 +56,7 @@ pub fn answered(args: &[OsString]) -> Exit {
 ///
 /// # Errors
 /// Unexpected (1) where clap has none for this shell.
-pub fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
+pub(crate) fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
     let shells = Shells::builtins();
     let mut text = Vec::new();
     if let Some(known) = shells.completer(&shell.to_string()) {

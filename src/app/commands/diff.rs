@@ -37,7 +37,7 @@ const HEAD: u64 = 64 << 10;
 ///
 /// # Errors
 /// A [`Failure`] for everything that people have to be told, more differences than were expected among it.
-pub fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn diff(args: &Diff, terminal: &Terminal) -> Result<Exit, Failure> {
     let standard = Path::new("-");
     if args.old == standard && args.new == standard {
         return Err(Failure::new(

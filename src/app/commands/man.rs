@@ -26,7 +26,7 @@ const INDENT: usize = 10;
 ///
 /// # Errors
 /// Output (7) where that cannot be written to; unexpected (1) where there are none.
-pub fn completions(shell: Shell) -> Result<Exit, Failure> {
+pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
     whole(&script(shell)?)
 }
 
@@ -35,7 +35,7 @@ pub fn completions(shell: Shell) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// Output (7) where one cannot be written.
-pub fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
+pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
     let mut root = clap_help::told(Cli::command(), usize::MAX);
     root.build();
     let pages = pages(&root).map_err(|error| Failure::of(Exit::Output, error))?;

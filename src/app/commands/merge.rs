@@ -33,7 +33,7 @@ const TOLD: usize = 10;
 ///
 /// # Errors
 /// A [`Failure`] for everything that people have to be told: files that cannot be read or written, and rows that are missing.
-pub fn merge(args: &Merge, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn merge(args: &Merge, terminal: &Terminal) -> Result<Exit, Failure> {
     let standard = Path::new("-");
     if [&args.input]
         .into_iter()

@@ -21,7 +21,7 @@ use crate::table::source::Source;
 use crate::table::unpack::container::{self, ContainerError, Wishes};
 
 /// An input that was opened.
-pub struct Opened {
+pub(crate) struct Opened {
     /// Its rows.
     pub source: Source,
     /// What to call it.
@@ -35,7 +35,7 @@ pub struct Opened {
 }
 
 /// An input that is to be opened, and how.
-pub struct Input<'a> {
+pub(crate) struct Input<'a> {
     /// Where it is; `-` is standard input.
     pub path: &'a Path,
     /// The sheet of a workbook.
@@ -71,7 +71,7 @@ fn open(path: &Path, reading: &Reading, rules: Rules, wanted: &Wanted) -> Result
 ///
 /// # Errors
 /// As [`Input::open`]; interrupted, by a signal.
-pub async fn open_heard(
+pub(crate) async fn open_heard(
     args: &Resolve,
     wanted: &Wanted,
     signals: &mut Signals,
@@ -87,19 +87,19 @@ pub async fn open_heard(
 ///
 /// # Errors
 /// As [`Input::open`].
-pub fn open_once(path: &Path, reading: &Reading, region: Home) -> Result<Opened, Failure> {
+pub(crate) fn open_once(path: &Path, reading: &Reading, region: Home) -> Result<Opened, Failure> {
     Input::as_flags_say(path, reading, region, &Wanted::default()).open()
 }
 
 /// Whether an input is a file whose content can be read more than once.
 #[must_use]
-pub fn regular(input: &Path) -> bool {
+pub(crate) fn regular(input: &Path) -> bool {
     input != Path::new("-") && std::fs::metadata(input).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// What to tell of an input that cannot be read.
 #[must_use]
-pub fn unreadable(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
+pub(crate) fn unreadable(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
     Failure { exit: Exit::Input, error: error.into().context(text::name(input)) }
 }
 
@@ -107,7 +107,7 @@ pub fn unreadable(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
 ///
 /// # Errors
 /// Usage (2) where a column is wanted that earlier answers have not.
-pub fn manner(wanted: &Wanted, source: &Source, input: &Path) -> Result<Manner, Failure> {
+pub(crate) fn manner(wanted: &Wanted, source: &Source, input: &Path) -> Result<Manner, Failure> {
     Manner::of(wanted, source).map_err(|lacking| retry_failed::lacking(&text::name(input), lacking))
 }
 
@@ -125,7 +125,7 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// Unreadable (3), or usage (2) for a workbook without sheets and for flags that do not fit the input.
-    pub fn open(&self) -> Result<Opened, Failure> {
+    pub(crate) fn open(&self) -> Result<Opened, Failure> {
         let (opened, options) = self.unpacked()?;
         let looks = |cell: &str| looks_like_mobile(cell, self.region);
         let source = Source::open(opened.reader, &options, &looks)

@@ -1,7 +1,7 @@
 //! `dingmap plan`: what a run would do, without network.
 
-pub mod command;
-pub mod count;
-pub mod effort;
-pub mod estimate;
-pub mod json;
+pub(crate) mod command;
+pub(crate) mod count;
+pub(crate) mod effort;
+pub(crate) mod estimate;
+pub(crate) mod json;

@@ -1,11 +1,11 @@
 //! `dingmap resolve`, stage by stage.
 
-pub mod command;
-pub mod connect;
-pub mod in_place;
-pub mod join_quota;
-pub mod open_state;
-pub mod outputs;
-pub mod retry_failed;
-pub mod run_loop;
-pub mod start_at;
+pub(crate) mod command;
+pub(crate) mod connect;
+pub(crate) mod in_place;
+pub(crate) mod join_quota;
+pub(crate) mod open_state;
+pub(crate) mod outputs;
+pub(crate) mod retry_failed;
+pub(crate) mod run_loop;
+pub(crate) mod start_at;

@@ -16,7 +16,7 @@ use crate::sandbox::server::Server;
 ///
 /// # Errors
 /// Where the port cannot be had.
-pub fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,5 +1,5 @@
 //! `dingmap state`: shows and forgets what is kept.
 
-pub mod command;
-pub mod messages;
-pub mod shared;
+pub(crate) mod command;
+pub(crate) mod messages;
+pub(crate) mod shared;

@@ -16,7 +16,7 @@ use crate::app::i18n::language::Language;
 
 /// A refusal in words of our own, framed as clap frames its own.
 #[must_use]
-pub fn refusal(mut command: Command, kind: ErrorKind, text: String) -> Error {
+pub(crate) fn refusal(mut command: Command, kind: ErrorKind, text: String) -> Error {
     if Language::spoken() == Language::English {
         return command.error(kind, text);
     }
@@ -30,7 +30,7 @@ pub fn refusal(mut command: Command, kind: ErrorKind, text: String) -> Error {
 /// What clap refuses, with what it does not know of: that a value is one of the environment, which nobody typed, and that a flag is
 /// one of another command. `args` are what was typed.
 #[must_use]
-pub fn enlightened(mut error: Error, cli: &Command, args: &[OsString]) -> Error {
+pub(crate) fn enlightened(mut error: Error, cli: &Command, args: &[OsString]) -> Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
@@ -91,7 +91,7 @@ fn holders(command: &Command, long: &str) -> Vec<String> {
 ///
 /// # Errors
 /// Where that cannot be written to.
-pub fn print(error: &Error) -> io::Result<()> {
+pub(crate) fn print(error: &Error) -> io::Result<()> {
     let what = if Language::spoken() == Language::English { None } else { what(error) };
     let text = match what {
         Some(what) => framed(error, &what),
@@ -107,7 +107,7 @@ pub fn print(error: &Error) -> io::Result<()> {
 
 /// What clap says, on one line and without usage, for who tells himself where that is.
 #[must_use]
-pub fn briefly(error: &Error) -> String {
+pub(crate) fn briefly(error: &Error) -> String {
     let own = if Language::spoken() == Language::English { None } else { what(error) };
     let text = own.map_or_else(
         || {

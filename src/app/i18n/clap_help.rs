@@ -26,7 +26,7 @@ const INDENT: usize = 10;
 
 /// The command line as it is told on a terminal.
 #[must_use]
-pub fn spoken(command: Command) -> Command {
+pub(crate) fn spoken(command: Command) -> Command {
     let terminal = terminal_size::terminal_size().map(|(width, _)| width.0.into());
     // As clap does it for English.
     let columns = terminal.or_else(|| std::env::var("COLUMNS").ok()?.parse().ok());
@@ -35,7 +35,7 @@ pub fn spoken(command: Command) -> Command {
 
 /// The command line as it is told in lines of `width` columns at most.
 #[must_use]
-pub fn told(mut command: Command, width: usize) -> Command {
+pub(crate) fn told(mut command: Command, width: usize) -> Command {
     if Language::spoken() == Language::English {
         return command;
     }
@@ -157,7 +157,7 @@ impl Added {
 
 /// What stands behind a label: a wide colon brings its own space.
 #[must_use]
-pub fn gap(label: &str) -> &'static str {
+pub(crate) fn gap(label: &str) -> &'static str {
     if label.is_ascii() { " " } else { "" }
 }
 

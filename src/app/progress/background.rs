@@ -12,7 +12,7 @@ use crate::app::progress::terminal::Terminal;
 use crate::app::signals::{AT_ONCE, Question, Signals};
 
 /// How far work is, as the thread that does it tells.
-pub trait Course: Send + Sync + 'static {
+pub(crate) trait Course: Send + Sync + 'static {
     /// Asks it to stop.
     fn stop(&self);
 
@@ -24,7 +24,7 @@ pub trait Course: Send + Sync + 'static {
 }
 
 /// The thread that hears and shows.
-pub struct Working<'a, C> {
+pub(crate) struct Working<'a, C> {
     signals: Signals,
     question: Question,
     course: Arc<C>,
@@ -36,7 +36,7 @@ impl<'a, C: Course> Working<'a, C> {
     ///
     /// # Errors
     /// Unexpected (1) where the system gives no handlers.
-    pub fn new(course: &Arc<C>, terminal: &'a Terminal) -> Result<Self, Failure> {
+    pub(crate) fn new(course: &Arc<C>, terminal: &'a Terminal) -> Result<Self, Failure> {
         let signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         let question = Question::new().map_err(|error| Failure::of(Exit::Broken, error))?;
         Ok(Self { signals, question, course: Arc::clone(course), terminal })
@@ -46,7 +46,7 @@ impl<'a, C: Course> Working<'a, C> {
     ///
     /// # Errors
     /// Interrupted, by a signal; unexpected (1) where the work panicked.
-    pub async fn does<T: Send + 'static>(
+    pub(crate) async fn does<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&C) -> T + Send + 'static,
     ) -> Result<T, Failure> {

@@ -17,7 +17,7 @@ const SPARE: usize = 2;
 
 /// What is seen of the work at a moment.
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// A run.
     Run(Box<Glance>),
     /// Other work.
@@ -31,7 +31,7 @@ pub enum Seen {
 
 /// The lines of a moment, for a terminal of so many columns.
 #[must_use]
-pub fn lines(seen: &Seen, columns: u16, colours: bool) -> String {
+pub(crate) fn lines(seen: &Seen, columns: u16, colours: bool) -> String {
     let cells = usize::from(columns).saturating_sub(SPARE).max(1);
     let strip = |(part, whole)| strip(part, whole, cells.min(WIDEST), colours);
     let mut lines = Vec::new();
@@ -71,7 +71,7 @@ fn strip(rows: u64, total: u64, cells: usize, colours: bool) -> String {
 /// then takes them all for one long line and joins or breaks them anew when its width changes; here each line ends where its
 /// text does.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     term: Term,
     /// Whether the line that was written last is complete.
     ended: AtomicBool,
@@ -80,7 +80,7 @@ pub struct Screen {
 impl Screen {
     /// Draws on a terminal that writes nothing before it is told to flush.
     #[must_use]
-    pub fn new(term: Term) -> Self {
+    pub(crate) fn new(term: Term) -> Self {
         Self { term, ended: AtomicBool::new(false) }
     }
 }

@@ -26,7 +26,7 @@ const FLAG: &str = "--log-file";
 ///
 /// # Errors
 /// Output (7) for a file that cannot be written to; usage (2) for one that is taken.
-pub fn begin(show: &Show, taken: &[Named], terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn begin(show: &Show, taken: &[Named], terminal: &Terminal) -> Result<(), Failure> {
     let verbose = match show.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,

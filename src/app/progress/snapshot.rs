@@ -17,7 +17,7 @@ use crate::domain::verdict::Limit;
 
 /// What is seen of a run at a moment.
 #[derive(Clone, Debug)]
-pub struct Glance {
+pub(crate) struct Glance {
     /// Rows that are settled.
     pub rows: u64,
     /// Rows of the whole input, where that is known.
@@ -46,7 +46,7 @@ impl Glance {
     /// How far the run is, how fast, and how long it will take, in so many cells at most. Where room is short the speed goes
     /// first, then the reasons, then the rows: their share stands in the bar.
     #[must_use]
-    pub fn course(&self, cells: usize) -> String {
+    pub(crate) fn course(&self, cells: usize) -> String {
         let done = self.rows;
         let rows = match self.total {
             Some(total) => tr!("{rows} of {total} rows", rows = done, total),
@@ -99,7 +99,7 @@ impl Glance {
 
     /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
     #[must_use]
-    pub fn counts(&self, cells: usize) -> String {
+    pub(crate) fn counts(&self, cells: usize) -> String {
         let mut parts = Vec::new();
         for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
             let usual = matches!(
@@ -137,7 +137,7 @@ impl Glance {
 
     /// The same as one JSON object on one line; times are in seconds.
     #[must_use]
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let by_status = Status::ALL.into_iter().zip(self.by_status);
         let statuses: serde_json::Map<_, _> =
             by_status.map(|(status, rows)| (status.name().to_owned(), rows.into())).collect();

@@ -23,7 +23,7 @@ const LINES: Duration = Duration::from_secs(10);
 
 /// Where messages go.
 #[derive(Clone, Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     quiet: bool,
     /// Whether standard error is a terminal that can redraw a line.
     draws: bool,
@@ -45,7 +45,7 @@ impl Terminal {
     /// Chooses how to show progress: a bar needs a terminal that can redraw a line. Where `rows` go to standard output, that
     /// has to lead elsewhere, or they and the bar would tear each other.
     #[must_use]
-    pub fn new(show: &Show, rows: bool) -> Self {
+    pub(crate) fn new(show: &Show, rows: bool) -> Self {
         let kind = std::env::var_os("TERM").unwrap_or_default();
         let draws = standard_error().is_terminal() && !kind.is_empty() && kind != "dumb";
         let manner = match show.progress {
@@ -72,7 +72,7 @@ impl Terminal {
 
     /// Whether colours are shown: on a terminal that can, unless the user wants none (no-color.org).
     #[must_use]
-    pub fn colours(&self) -> bool {
+    pub(crate) fn colours(&self) -> bool {
         self.draws && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
     }
 
@@ -96,7 +96,7 @@ impl Terminal {
 
     /// How often [`Terminal::progress`] wants to be told; none for never.
     #[must_use]
-    pub fn period(&self) -> Option<Duration> {
+    pub(crate) fn period(&self) -> Option<Duration> {
         match self.manner {
             Manner::Bar => Some(Duration::from_secs(1) / u32::from(REDRAWS)),
             Manner::Line => Some(LINES),
@@ -106,7 +106,7 @@ impl Terminal {
     }
 
     /// Shows how far the run is.
-    pub fn progress(&self, glance: &Glance) {
+    pub(crate) fn progress(&self, glance: &Glance) {
         match self.manner {
             Manner::Bar => self.draw(Seen::Run(Box::new(glance.clone()))),
             Manner::Line => self.tell(glance),
@@ -117,7 +117,12 @@ impl Terminal {
 
     /// Shows how far other work is than a run: `words` with a `share` of the whole once that is known, or an `object` for
     /// programs.
-    pub fn course(&self, words: &str, share: Option<(u64, u64)>, object: impl FnOnce() -> String) {
+    pub(crate) fn course(
+        &self,
+        words: &str,
+        share: Option<(u64, u64)>,
+        object: impl FnOnce() -> String,
+    ) {
         match self.manner {
             Manner::Bar => self.draw(Seen::Work { words: words.to_owned(), share }),
             Manner::Line => self.answer(words),
@@ -127,7 +132,7 @@ impl Terminal {
     }
 
     /// Says how far work is, with the time, however progress is shown.
-    pub fn answer(&self, words: &str) {
+    pub(crate) fn answer(&self, words: &str) {
         self.say(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S")));
     }
 
@@ -137,7 +142,7 @@ impl Terminal {
     }
 
     /// Takes the bar of other work away; a program that reads along gets a last object.
-    pub fn finish(&self, object: impl FnOnce() -> String) {
+    pub(crate) fn finish(&self, object: impl FnOnce() -> String) {
         if self.manner == Manner::Json {
             self.say(&object());
         }
@@ -145,13 +150,13 @@ impl Terminal {
     }
 
     /// Says how far the run is, however progress is shown.
-    pub fn tell(&self, glance: &Glance) {
+    pub(crate) fn tell(&self, glance: &Glance) {
         let (course, counts) = (glance.course(usize::MAX), glance.counts(usize::MAX));
         self.answer(&format!("{course} · {counts}"));
     }
 
     /// Takes the bar away; a program that reads along gets a last object, so that it need not guess how the rest went.
-    pub fn end(&self, glance: &Glance) {
+    pub(crate) fn end(&self, glance: &Glance) {
         if self.manner == Manner::Json {
             self.progress(glance);
         }
@@ -159,14 +164,14 @@ impl Terminal {
     }
 
     /// A message that a quiet run leaves out.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
             self.write(&format!("{}\n", printable(text)));
         }
     }
 
     /// A message that every run shows.
-    pub fn complain(&self, text: &str) {
+    pub(crate) fn complain(&self, text: &str) {
         self.write(&format!("dingmap: {}\n", printable(text)));
     }
 
@@ -178,7 +183,7 @@ impl Terminal {
 
 /// Names of files and columns come from elsewhere: what they have of control characters would steer the terminal.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
@@ -189,7 +194,7 @@ fn standard_error() -> io::Stderr {
 
 /// One log line, shown whole when it is complete.
 #[derive(Debug)]
-pub struct Line {
+pub(crate) struct Line {
     terminal: Terminal,
     text: Vec<u8>,
 }

@@ -19,7 +19,7 @@ const RECENT: Duration = Duration::from_secs(5);
 
 /// The state of a run as its user sees it.
 #[derive(Debug)]
-pub struct Board {
+pub(crate) struct Board {
     /// Rows of the whole input, where it could be looked through before.
     total: Option<u64>,
     read: u64,
@@ -42,7 +42,7 @@ pub struct Board {
 impl Board {
     /// A run of which nothing has happened.
     #[must_use]
-    pub fn new(total: Option<u64>, rate: Rate) -> Self {
+    pub(crate) fn new(total: Option<u64>, rate: Rate) -> Self {
         Self {
             total,
             read: 0,
@@ -61,7 +61,7 @@ impl Board {
     }
 
     /// Takes an event in, and logs it. Numbers are masked.
-    pub fn observe(&mut self, event: &Event) {
+    pub(crate) fn observe(&mut self, event: &Event) {
         match event {
             Event::Read(rows) => self.read += rows,
             Event::Wanted => self.wanted += 1,
@@ -111,7 +111,7 @@ impl Board {
     }
 
     /// What there is to see now.
-    pub fn glance(&mut self) -> Glance {
+    pub(crate) fn glance(&mut self) -> Glance {
         let now = Instant::now();
         if self.hold.is_some_and(|(until, _)| until <= now) {
             // The speed of a rest says nothing of the time after it.

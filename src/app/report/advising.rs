@@ -19,7 +19,7 @@ const MOST_WORKERS: f64 = 1024.0;
 
 /// What a run was and came to, as far as advice follows from it.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// Its totals.
     pub report: &'a Report,
     /// What its rows have in common.
@@ -44,7 +44,7 @@ pub struct Facts<'a> {
 
 /// What follows from the facts, the most important first: what makes answers wrong or missing, then what costs time.
 #[must_use]
-pub fn advice(facts: &Facts<'_>) -> Vec<Advice> {
+pub(crate) fn advice(facts: &Facts<'_>) -> Vec<Advice> {
     let rules = [cells, people, scope, line, throttled, retry, workers, duplicates, token];
     rules.iter().flat_map(|rule| rule(facts)).take(MOST).collect()
 }

@@ -20,14 +20,14 @@ struct Paper {
 }
 
 /// All that are asked for.
-pub struct Papers(Vec<Paper>);
+pub(crate) struct Papers(Vec<Paper>);
 
 impl Papers {
     /// Opens them; a file keeps its old content until [`Papers::write`].
     ///
     /// # Errors
     /// Output (7) for a place that cannot be written to.
-    pub fn open(targets: &Targets) -> Result<Self, Failure> {
+    pub(crate) fn open(targets: &Targets) -> Result<Self, Failure> {
         let asked: [(_, _, fn(&Account) -> _); 3] = [
             ("--summary", &targets.summary, Account::json),
             (METRICS, &targets.metrics, |account| Ok(account.metrics())),
@@ -58,7 +58,7 @@ impl Papers {
     ///
     /// # Errors
     /// Output (7) for the first that cannot be written; the others are.
-    pub fn write(mut self, account: &Account) -> Result<(), Failure> {
+    pub(crate) fn write(mut self, account: &Account) -> Result<(), Failure> {
         let mut written = Ok(());
         self.0.sort_by_key(|paper| !matches!(paper.output, Output::Draft(_)));
         for Paper { flag, target, mut output, text } in self.0 {

@@ -15,7 +15,7 @@ use crate::domain::verdict::Limit;
 /// One thing to do, or to look at. Its JSON has a `kind`, and the numbers that speak for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Advice {
+pub(crate) enum Advice {
     /// A spreadsheet rounded numbers.
     Rounded {
         /// In so many rows.
@@ -174,7 +174,7 @@ fn throttled(holds: u64, limit: Limit, others: bool) -> String {
 impl Advice {
     /// What it says to people, in one line.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         match *self {
             Self::Rounded { rows } => {
                 tr!(
@@ -268,7 +268,7 @@ impl Advice {
 
 /// Advice with its words, as programs get it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub(crate) struct Told {
     #[serde(flatten)]
     advice: Advice,
     /// In the language of the run.
@@ -278,7 +278,7 @@ pub struct Told {
 impl Told {
     /// The same with its words. What is left for others to read has no full numbers, which a file's name may have.
     #[must_use]
-    pub fn of(advice: &Advice) -> Self {
+    pub(crate) fn of(advice: &Advice) -> Self {
         let mut advice = advice.clone();
         if let Advice::Retry { file: Some(file), .. } = &mut advice {
             *file = shown(file);

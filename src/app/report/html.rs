@@ -30,7 +30,7 @@ const STYLES: &str = include_str!("page.css");
 
 /// The page of a run that has ended.
 #[must_use]
-pub fn html(account: &Account) -> String {
+pub(crate) fn html(account: &Account) -> String {
     let story = &account.story;
     let name = shown(&text::name(Path::new(&account.input.name)));
     let page = html! {

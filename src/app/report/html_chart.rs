@@ -36,7 +36,7 @@ struct Column {
 
 /// The calls over time, with the table behind them; nothing where the run had no time.
 #[must_use]
-pub fn calls(course: &Course) -> Option<Markup> {
+pub(crate) fn calls(course: &Course) -> Option<Markup> {
     let began = course.began.as_ref()?;
     let columns: Vec<_> = course.spans().into_iter().filter_map(Column::of).collect();
     let end = columns.last()?.until;
@@ -128,7 +128,7 @@ fn table(began: &Zoned, columns: &[Column]) -> Markup {
 
 /// A bar that fills this share of its row, in the colour of `kind`.
 #[must_use]
-pub fn bar(share: f64, kind: &str) -> Markup {
+pub(crate) fn bar(share: f64, kind: &str) -> Markup {
     let width = if share > 0.0 { share.max(VISIBLE) } else { 0.0 };
     html! {
         svg class={ "bar " (kind) } viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
@@ -141,7 +141,7 @@ pub fn bar(share: f64, kind: &str) -> Markup {
 /// One row of colours, each as wide as its part of the whole. `parts` are the colours' kinds, which are their names too, and how
 /// many there are of each.
 #[must_use]
-pub fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
+pub(crate) fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
     let all = float(parts.iter().map(|(_, count)| count).sum());
     let parts: Vec<_> = parts.iter().filter(|(_, count)| *count > 0).collect();
     let width = |count: u64| (float(count) / all).max(VISIBLE);
@@ -315,7 +315,7 @@ fn percent(share: f64) -> String {
 /// A count as a number to divide.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
-pub fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -27,7 +27,7 @@ struct Line {
 
 /// Rows by status.
 #[must_use]
-pub fn outcome(report: &Report) -> Markup {
+pub(crate) fn outcome(report: &Report) -> Markup {
     let counts = Status::ALL.map(|status| (status.name(), report.rows(status)));
     let lines =
         Status::ALL.into_iter().filter(|status| report.rows(*status) > 0).map(|status| Line {
@@ -73,7 +73,7 @@ fn explained(status: Status) -> String {
 
 /// The rows without a user id, those that somebody can do something about first; nothing where there are none.
 #[must_use]
-pub fn misses(misses: &Misses) -> Option<Markup> {
+pub(crate) fn misses(misses: &Misses) -> Option<Markup> {
     let order = [
         Status::Failed,
         Status::Invalid,
@@ -157,7 +157,7 @@ fn advice(status: Status) -> String {
 
 /// How long replies took; nothing where there was none.
 #[must_use]
-pub fn replies(report: &Report) -> Option<Markup> {
+pub(crate) fn replies(report: &Report) -> Option<Markup> {
     let spread = report.latency.spread();
     let within = |share| report.latency.within(share).map(brief);
     let (half, most, nearly, all) = (within(0.5)?, within(0.95)?, within(0.99)?, within(1.0)?);
@@ -189,7 +189,7 @@ pub fn replies(report: &Report) -> Option<Markup> {
 
 /// Why calls were repeated, and what held the run; nothing where neither happened.
 #[must_use]
-pub fn trouble(report: &Report) -> Option<Markup> {
+pub(crate) fn trouble(report: &Report) -> Option<Markup> {
     let repeats: Vec<_> = Repeat::ALL
         .into_iter()
         .filter(|cause| report.repeats(*cause) > 0)

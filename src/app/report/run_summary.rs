@@ -23,11 +23,11 @@ use crate::domain::verdict::Limit;
 use crate::table::source::Source;
 
 /// The name and version of the form.
-pub const FORMAT: &str = "dingmap.summary/1";
+pub(crate) const FORMAT: &str = "dingmap.summary/1";
 
 /// What a run was and came to. Times are in seconds.
 #[derive(Debug, Serialize)]
-pub struct Account {
+pub(crate) struct Account {
     format: &'static str,
     /// Which version ran.
     pub version: &'static str,
@@ -69,7 +69,7 @@ pub struct Account {
 
 /// What was read.
 #[derive(Debug, Default, Serialize)]
-pub struct Input {
+pub(crate) struct Input {
     /// What people call it.
     pub name: String,
     /// The SHA-256 of the file; none for a pipe.
@@ -127,7 +127,7 @@ struct Percentiles {
 impl Account {
     /// Of a run that begins now, with these flags.
     #[must_use]
-    pub fn new(args: &Resolve, name: &str) -> Self {
+    pub(crate) fn new(args: &Resolve, name: &str) -> Self {
         let mut account = Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
@@ -155,7 +155,7 @@ impl Account {
     }
 
     /// The input was opened; `sha256` is that of a file.
-    pub fn opened(&mut self, source: &Source, sha256: Option<String>) {
+    pub(crate) fn opened(&mut self, source: &Source, sha256: Option<String>) {
         let dialect = source.dialect();
         self.input.sha256 = sha256;
         self.input.encoding = Some(dialect.encoding.to_string());
@@ -169,12 +169,12 @@ impl Account {
     }
 
     /// The API is there; its address has no secret.
-    pub fn endpoint(&mut self, endpoint: &str) {
+    pub(crate) fn endpoint(&mut self, endpoint: &str) {
         self.settings.endpoint = Some(endpoint.to_owned());
     }
 
     /// What the run came to so far.
-    pub fn report(&mut self, report: &Report) {
+    pub(crate) fn report(&mut self, report: &Report) {
         self.rows = Status::ALL.map(|status| (status.name(), report.rows(status))).into();
         self.rows.extend([("in", report.rows_in), ("out", report.rows_out)]);
         self.numbers = Numbers {
@@ -199,23 +199,23 @@ impl Account {
     }
 
     /// How the user ids on file were found to compare, in a run that was asked for that.
-    pub fn expected(&mut self, findings: &Findings) {
+    pub(crate) fn expected(&mut self, findings: &Findings) {
         self.expected =
             Some(Expected::ALL.map(|word| (word.name(), findings.expected(word))).into());
     }
 
     /// What can be done so that the next run goes better.
-    pub fn advised(&mut self, advice: &[Advice]) {
+    pub(crate) fn advised(&mut self, advice: &[Advice]) {
         self.advice = advice.iter().map(Advised::of).collect();
     }
 
     /// The output stands under its name.
-    pub fn written(&mut self) {
+    pub(crate) fn written(&mut self) {
         self.written = true;
     }
 
     /// The run has ended, like this.
-    pub fn ended(&mut self, result: &Result<Exit, Failure>) {
+    pub(crate) fn ended(&mut self, result: &Result<Exit, Failure>) {
         let now = Timestamp::now();
         self.started = self.began.to_string();
         self.ended = now.to_string();
@@ -235,14 +235,14 @@ impl Account {
     ///
     /// # Errors
     /// Never: every part can be said in JSON.
-    pub fn json(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 
     /// As Prometheus text (exposition format 0.0.4), for the node exporter's textfile collector. Every line has the input's
     /// name, so that the files of several jobs do not contradict each other.
     #[must_use]
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         let mut text = String::new();
         let mut family = |name: &str, help: &str, samples: &[(&str, &str, f64)]| {
             // Writing to a string does not fail.

@@ -15,7 +15,7 @@ use crate::table::detect::columns::ColumnChoice;
 /// What was set.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct Setup {
+pub(crate) struct Setup {
     /// The API's address; none before it is known.
     pub endpoint: Option<String>,
     sandbox: bool,
@@ -53,7 +53,7 @@ pub struct Setup {
 impl Setup {
     /// That of a run with these flags.
     #[must_use]
-    pub fn of(args: &Resolve) -> Self {
+    pub(crate) fn of(args: &Resolve) -> Self {
         let seconds = |duration: Duration| duration.as_secs_f64();
         Self {
             endpoint: None,

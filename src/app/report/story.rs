@@ -7,7 +7,7 @@ use crate::engine::io::unresolved::Misses;
 
 /// That of one run.
 #[derive(Debug, Default)]
-pub struct Story {
+pub(crate) struct Story {
     /// What was detected in the input, and why; empty where it could not be opened.
     pub detected: String,
     /// Where the output goes.

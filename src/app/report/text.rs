@@ -21,14 +21,19 @@ use crate::table::source::Source;
 
 /// What people call an input.
 #[must_use]
-pub fn name(input: &Path) -> String {
+pub(crate) fn name(input: &Path) -> String {
     if input == Path::new("-") { tr!("standard input") } else { input.display().to_string() }
 }
 
 /// What was detected, and why: the run's first line. `title` names the input, and what it was packed in; `total` counts the
 /// rows that are taken of it.
 #[must_use]
-pub fn opening(title: &str, source: &Source, shard: Option<Shard>, total: Option<u64>) -> String {
+pub(crate) fn opening(
+    title: &str,
+    source: &Source,
+    shard: Option<Shard>,
+    total: Option<u64>,
+) -> String {
     let dialect = source.dialect();
     let (encoding, why) = (dialect.encoding, &dialect.why);
     let read = [
@@ -73,7 +78,7 @@ pub fn opening(title: &str, source: &Source, shard: Option<Shard>, total: Option
 
 /// The last block: counts, calls, how user ids on file compare where that was asked, advice, and the place of the output.
 #[must_use]
-pub fn closing(
+pub(crate) fn closing(
     report: &Report,
     took: Duration,
     places: &Targets,
@@ -140,7 +145,7 @@ pub fn closing(
 
 /// How the user ids on file compare; rows that have none, or no definitive answer, are not compared.
 #[must_use]
-pub fn compared(findings: &Findings, rows: u64) -> String {
+pub(crate) fn compared(findings: &Findings, rows: u64) -> String {
     let [alike, other, missing] = Expected::ALL.map(|word| findings.expected(word));
     let rest = rows.saturating_sub(alike + other + missing);
     tr!(
@@ -233,7 +238,7 @@ fn held(report: &Report) -> String {
 
 /// A reply's time: in milliseconds, from a second on in seconds.
 #[must_use]
-pub fn brief(time: Duration) -> String {
+pub(crate) fn brief(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
         ..10.0 => format!("{millis:.1}{}", tr!("duration" => "ms")),
@@ -244,7 +249,7 @@ pub fn brief(time: Duration) -> String {
 
 /// What to say of the input's characters that the output's encoding lacks.
 #[must_use]
-pub fn lacking(characters: u64) -> Option<String> {
+pub(crate) fn lacking(characters: u64) -> Option<String> {
     (characters > 0).then(|| {
         tr!(
             "{n} character of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them"
@@ -256,7 +261,7 @@ pub fn lacking(characters: u64) -> Option<String> {
 
 /// What to say of an output that has not all rows of the input.
 #[must_use]
-pub fn unread(rows: u64) -> String {
+pub(crate) fn unread(rows: u64) -> String {
     tr!(
         "the input was not read to its end: only its first row is in the output; run again with the whole input for the others"
             | "the input was not read to its end: only its first {n} rows are in the output; run again with the whole input for the others"
@@ -266,7 +271,7 @@ pub fn unread(rows: u64) -> String {
 
 /// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
 #[must_use]
-pub fn broken_off(report: &Report, took: Duration, advice: &[Advice]) -> String {
+pub(crate) fn broken_off(report: &Report, took: Duration, advice: &[Advice]) -> String {
     let mut text =
         tr!("stopped after {time} and {calls}", time = span(took), calls = calls(report));
     text.push_str(&spent(report));
@@ -284,7 +289,7 @@ fn advise(text: &mut String, advice: &[Advice]) {
 
 /// What a status means; nothing where its name says it.
 #[must_use]
-pub fn meaning(status: Status) -> String {
+pub(crate) fn meaning(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!("nobody in the organisation has this number"),
@@ -303,7 +308,7 @@ fn seconds(duration: Duration) -> String {
 
 /// A duration with a tenth of a second below a minute, in whole seconds above.
 #[must_use]
-pub fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
         seconds(duration)
     } else {

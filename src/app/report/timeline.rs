@@ -17,7 +17,7 @@ const CALLS: f64 = 10.0;
 
 /// Keeps the record.
 #[derive(Debug)]
-pub struct Chronicle {
+pub(crate) struct Chronicle {
     began: Instant,
     course: Course,
     /// The rate that is aimed at now, in calls a second; infinite where there is none.
@@ -28,7 +28,7 @@ pub struct Chronicle {
 
 /// What happened when.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Course {
+pub(crate) struct Course {
     /// By the clock of whoever runs it; none where no call could be made yet.
     pub began: Option<Zoned>,
     /// How long it took.
@@ -43,7 +43,7 @@ pub struct Course {
 
 /// A stretch of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stretch {
+pub(crate) struct Stretch {
     /// The calls that left in it.
     pub calls: u64,
     /// How many of them repeated an earlier one of their number.
@@ -57,7 +57,7 @@ pub struct Stretch {
 impl Chronicle {
     /// Of a run that begins now, at this rate.
     #[must_use]
-    pub fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         let rate = rate.per_second().unwrap_or(f64::INFINITY);
         let width = Duration::from_secs_f64((CALLS / rate).max(1.0));
         let course = Course { began: Some(Zoned::now()), width, ..Course::default() };
@@ -65,7 +65,7 @@ impl Chronicle {
     }
 
     /// Takes an event in.
-    pub fn observe(&mut self, event: &Event) {
+    pub(crate) fn observe(&mut self, event: &Event) {
         match event {
             Event::Called { again } => {
                 if let Some(stretch) = self.at(Instant::now()) {
@@ -96,7 +96,7 @@ impl Chronicle {
 
     /// The run has ended now.
     #[must_use]
-    pub fn close(mut self) -> Course {
+    pub(crate) fn close(mut self) -> Course {
         let now = Instant::now();
         self.rest(now);
         self.at(now);
@@ -159,7 +159,7 @@ impl Course {
     /// The stretches with the moments at which they begin and end, in seconds since the run began. A last one that is too
     /// short to tell a speed belongs to the one before it.
     #[must_use]
-    pub fn spans(&self) -> Vec<(f64, f64, Stretch)> {
+    pub(crate) fn spans(&self) -> Vec<(f64, f64, Stretch)> {
         let (width, took) = (self.width.as_secs_f64(), self.took.as_secs_f64());
         let mut spans: Vec<(f64, f64, Stretch)> = Vec::with_capacity(self.stretches.len());
         let mut from = 0.0;

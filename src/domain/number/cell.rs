@@ -73,7 +73,7 @@ impl Mobile {
 /// Whether a cell could be a mobile number: what the table room asks when it looks for the column. The strict rules
 /// apply in any case: order numbers and the like have the right length, too.
 #[must_use]
-pub fn looks_like_mobile(cell: &str, home: Home) -> bool {
+pub(crate) fn looks_like_mobile(cell: &str, home: Home) -> bool {
     matches!(Mobile::parse(cell, home), Ok(_) | Err(Refusal::Rounded(_)))
 }
 

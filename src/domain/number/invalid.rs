@@ -122,7 +122,7 @@ impl Refusal {
 
 /// `first`, `second`, `third`, `4th`.
 #[must_use]
-pub fn ordinal(nth: usize) -> String {
+pub(crate) fn ordinal(nth: usize) -> String {
     match nth {
         1 => tr!("of several numbers" => "first"),
         2 => tr!("of several numbers" => "second"),

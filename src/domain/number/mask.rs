@@ -30,7 +30,7 @@ enum Fate {
 /// One limit is left: where a number is spelt in groups and further digits are glued to it (`138-0013-80004000`), the groups are
 /// not cut open, since every date and code beside another would then look like a number.
 #[must_use]
-pub fn hidden(text: &str) -> String {
+pub(crate) fn hidden(text: &str) -> String {
     let plain = |c: char| match c {
         '０'..='９' | '＋' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c => c,

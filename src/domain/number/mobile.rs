@@ -15,7 +15,7 @@ use crate::domain::number::invalid::Refusal;
 use crate::domain::number::normalize::Spelt;
 
 /// The country code of mainland China.
-pub const MAINLAND: u16 = 86;
+pub(crate) const MAINLAND: u16 = 86;
 /// E.164 allows fifteen digits with the country code.
 const MOST_DIGITS: usize = 15;
 

@@ -46,7 +46,7 @@ pub struct Spelt {
 /// Full-width forms become ASCII, invisible characters go, every dash, dot, bracket and space becomes the plain
 /// one: what is left differs from a number only in ways that a person can see.
 #[must_use]
-pub fn plain(cell: &str) -> String {
+pub(crate) fn plain(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
     text.extend(cell.chars().filter_map(|c| match c {
         '0'..='9' | '+' | '-' | '(' | ')' | '.' | ' ' => Some(c),
@@ -84,7 +84,7 @@ pub fn plain(cell: &str) -> String {
 
 /// The texts in a plain cell that are numbers of their own: `138…/139…` is two, `n/a` is one, which is none.
 #[must_use]
-pub fn parts(text: &str) -> Vec<&str> {
+pub(crate) fn parts(text: &str) -> Vec<&str> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || BETWEEN.contains(&c));
     let numbers = |part: &&str| digits_in(part) >= DIGITS_OF_A_NUMBER;
     if text.contains(BETWEEN) {
@@ -124,7 +124,7 @@ fn digits_in(part: &str) -> usize {
 ///
 /// # Errors
 /// The [`Refusal`] that needs no numbering plan: empty, rounded, a fraction, no number.
-pub fn read(part: &str) -> Result<Spelt, Refusal> {
+pub(crate) fn read(part: &str) -> Result<Spelt, Refusal> {
     let text = unwrapped(part);
     if text.is_empty() {
         return Err(Refusal::Empty);

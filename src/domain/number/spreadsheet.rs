@@ -20,7 +20,7 @@ const MOST_DECIMALS: usize = 2;
 /// # Errors
 /// [`Refusal::Rounded`] and [`Refusal::Fraction`] where digits are gone or were never a number's, and
 /// [`Refusal::NotANumber`] for an `e` that is no exponent.
-pub fn whole(text: &str) -> Result<Cow<'_, str>, Refusal> {
+pub(crate) fn whole(text: &str) -> Result<Cow<'_, str>, Refusal> {
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
         return scientific(text, mantissa, exponent);
     }

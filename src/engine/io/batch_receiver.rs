@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use crate::engine::limits::Sheet;
 
 /// What comes by a lane: sheets, and at the end an explicit nothing. A lane that closes without it has lost rows.
-pub type Coming<L, E> = Result<Option<Sheet<L>>, E>;
+pub(crate) type Coming<L, E> = Result<Option<Sheet<L>>, E>;
 
 /// The lanes.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ use crate::table::write::sink::{Sink, SinkError};
 
 /// Rows on their way through a run.
 #[derive(Debug)]
-pub struct Load {
+pub(crate) struct Load {
     /// The rows' text.
     batch: Batch,
     /// What each number cell holds, or why it is not sent; those of one row stand beside each other.
@@ -37,7 +37,7 @@ pub struct Load {
 
 /// Why no more rows can be read.
 #[derive(Debug, thiserror::Error)]
-pub enum FeedError {
+pub(crate) enum FeedError {
     /// The input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -48,7 +48,7 @@ pub enum FeedError {
 
 /// What comes of reading: sheets, and at the end what stands in the input behind the last row.
 #[derive(Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The sheets, and what ended them.
     pub sheets: Inlet<Load, FeedError>,
     /// Not to be joined before the sheets have ended: a read of a silent pipe never returns.
@@ -57,7 +57,7 @@ pub struct Reading {
 
 /// Where rows are written.
 #[derive(Debug)]
-pub struct Sinks {
+pub(crate) struct Sinks {
     /// Every row, with its answer.
     pub all: Sink,
     /// Those that may succeed on another try, as they came in, where they are asked for.
@@ -73,7 +73,7 @@ impl Sinks {
     ///
     /// # Errors
     /// [`SinkError`] when the system refuses the bytes or a name.
-    pub fn finish(self, tail: &[u8]) -> Result<u64, SinkError> {
+    pub(crate) fn finish(self, tail: &[u8]) -> Result<u64, SinkError> {
         let lacking = self.all.finish(tail)?;
         // Last, since it is the lesser loss.
         self.failed.map(|failed| failed.finish(&[])).transpose()?;
@@ -153,7 +153,7 @@ impl Sinks {
 
 /// Counts a row that keeps the answer which it came with, of this status. Its numbers are read to be
 /// kept out of reports, by the lenient rules, since an earlier run may have sent them by those.
-pub fn note_earlier(
+pub(crate) fn note_earlier(
     manner: &Manner,
     home: Home,
     batch: &Batch,
@@ -176,7 +176,7 @@ pub fn note_earlier(
 
 /// Where answered rows go.
 #[derive(Debug)]
-pub struct Writing {
+pub(crate) struct Writing {
     /// The rows, in order.
     pub chunks: mpsc::Sender<Chunk<Load>>,
     /// The sinks, once the sender is gone: their owner decides whether they are finished or dropped.
@@ -188,7 +188,7 @@ type Read = Result<Option<Batch>, FeedError>;
 
 /// How many threads look ahead: none where one processor would have them in turns, and no more than what follows them keeps up with.
 #[must_use]
-pub fn threads_ahead() -> usize {
+pub(crate) fn threads_ahead() -> usize {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     if processors == 1 { 0 } else { processors.min(4) }
 }
@@ -201,7 +201,7 @@ type Lane = Box<dyn Fn(Read) -> bool + Send>;
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn read(
+pub(crate) fn read(
     mut source: Source,
     rules: Rules,
     manner: &Manner,
@@ -277,7 +277,11 @@ fn numbered(
 ///
 /// # Errors
 /// [`FeedError::NoStatus`] where it has to have one and has none.
-pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<Status>, FeedError> {
+pub(crate) fn came_with(
+    manner: &Manner,
+    batch: &Batch,
+    row: usize,
+) -> Result<Option<Status>, FeedError> {
     let earlier = manner.earlier(batch, row);
     earlier.map_err(|cause| RowWithout { line: batch.line(row), cause }.into())
 }
@@ -287,7 +291,7 @@ pub fn came_with(manner: &Manner, batch: &Batch, row: usize) -> Result<Option<St
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn write(
+pub(crate) fn write(
     mut sinks: Sinks,
     home: Home,
     manner: Manner,

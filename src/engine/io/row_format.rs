@@ -17,7 +17,7 @@ const MESSAGE: usize = 4;
 
 /// What is wanted of a run beside the usual five cells.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Whether rows say in which of several columns the number that was found stood.
     pub matched: bool,
     /// Whether they say what was sent.
@@ -35,14 +35,14 @@ pub struct Wanted {
 impl Wanted {
     /// The names of the columns that are appended behind the usual ones, in the order of the cells.
     #[must_use]
-    pub fn names(&self) -> Vec<&'static str> {
+    pub(crate) fn names(&self) -> Vec<&'static str> {
         let names = [(MATCHED, self.matched), (SENT, self.sent), (EXPECTED, self.expect.is_some())];
         names.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
     }
 
     /// The columns that are read along with the numbers.
     #[must_use]
-    pub fn beside(&self) -> Vec<Beside> {
+    pub(crate) fn beside(&self) -> Vec<Beside> {
         let expect = self.expect.as_ref();
         let earlier = expect.map(|_| EXPECTED);
         let appended =
@@ -55,7 +55,7 @@ impl Wanted {
 
 /// How the rows of one table are read and answered.
 #[derive(Clone, Debug, Default)]
-pub struct Manner {
+pub(crate) struct Manner {
     /// How many cells of a row hold numbers; they come first.
     pub numbers: usize,
     /// Whether an answer has a cell for the column that its number stood in.
@@ -74,14 +74,14 @@ pub struct Manner {
 
 /// A column is wanted that the earlier answers have not: its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lacking(pub &'static str);
+pub(crate) struct Lacking(pub &'static str);
 
 impl Manner {
     /// How the rows of `source`, which was opened with the columns of [`Wanted::beside`], are read and answered.
     ///
     /// # Errors
     /// [`Lacking`], since no column is added where there are answers already.
-    pub fn of(wanted: &Wanted, source: &Source) -> Result<Self, Lacking> {
+    pub(crate) fn of(wanted: &Wanted, source: &Source) -> Result<Self, Lacking> {
         let Wanted { mut matched, mut sent, mainland, ref expect, again, shard } = *wanted;
         let (numbers, mut places) = (source.columns().len(), Vec::new());
         if again {
@@ -104,31 +104,31 @@ impl Manner {
     ///
     /// # Errors
     /// [`NoStatus`] where its answer has none.
-    pub fn earlier(&self, batch: &Batch, row: usize) -> Result<Option<Status>, NoStatus> {
+    pub(crate) fn earlier(&self, batch: &Batch, row: usize) -> Result<Option<Status>, NoStatus> {
         self.again.then(|| self.status(batch, row)).transpose()
     }
 
     /// The `errcode` and the `errmsg` of a row that keeps its answer.
     #[must_use]
-    pub fn said<'a>(&self, batch: &'a Batch, row: usize) -> [&'a str; 2] {
+    pub(crate) fn said<'a>(&self, batch: &'a Batch, row: usize) -> [&'a str; 2] {
         [CODE, MESSAGE].map(|place| self.beside(batch, row, place))
     }
 
     /// The user id that a row has on file, where that is wanted.
     #[must_use]
-    pub fn on_file<'a>(&self, batch: &'a Batch, row: usize) -> Option<&'a str> {
+    pub(crate) fn on_file<'a>(&self, batch: &'a Batch, row: usize) -> Option<&'a str> {
         self.on_file.map(|place| self.beside(batch, row, place))
     }
 
     /// How the user id on file of a row that keeps its answer was found to compare.
     #[must_use]
-    pub fn expected(&self, batch: &Batch, row: usize) -> Option<Expected> {
+    pub(crate) fn expected(&self, batch: &Batch, row: usize) -> Option<Expected> {
         self.on_file.and_then(|_| Expected::read(self.beside(batch, row, USUAL.len())))
     }
 
     /// Those of these rows that the run takes.
     #[must_use]
-    pub fn own(&self, batch: Batch, rules: Rules) -> Batch {
+    pub(crate) fn own(&self, batch: Batch, rules: Rules) -> Batch {
         let Some(shard) = self.shard else { return batch };
         let takes = |row: &usize| shard.has(Lot::of(batch.cells(*row).take(self.numbers), rules));
         batch.only(&(0..batch.len()).filter(takes).collect::<Vec<_>>())
@@ -136,7 +136,7 @@ impl Manner {
 
     /// The columns that an answer's cells go to, in their order; nothing where they are appended.
     #[must_use]
-    pub fn places(&self) -> Option<&[usize]> {
+    pub(crate) fn places(&self) -> Option<&[usize]> {
         self.again.then_some(&*self.places)
     }
 

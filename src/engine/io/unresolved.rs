@@ -15,11 +15,11 @@ const LONGEST: usize = 600;
 
 /// Those of a run, by status in the order of [`Status::ALL`].
 #[derive(Clone, Default)]
-pub struct Misses([Group; Status::ALL.len()]);
+pub(crate) struct Misses([Group; Status::ALL.len()]);
 
 /// Those of one status.
 #[derive(Clone, Default)]
-pub struct Group {
+pub(crate) struct Group {
     /// How many there are.
     pub count: u64,
     /// The first of them.
@@ -28,7 +28,7 @@ pub struct Group {
 
 /// One row.
 #[derive(Clone)]
-pub struct Row {
+pub(crate) struct Row {
     /// The line of the input on which it starts, from 1.
     pub line: u64,
     /// The number that its answer is about; none where no cell has one that can be sent, and where it is not known which one
@@ -43,7 +43,7 @@ pub struct Row {
 impl Misses {
     /// Those with this status.
     #[must_use]
-    pub fn of(&self, status: Status) -> &Group {
+    pub(crate) fn of(&self, status: Status) -> &Group {
         &self.0[status as usize]
     }
 }
@@ -56,12 +56,12 @@ impl fmt::Debug for Misses {
 
 /// Where the thread that writes the rows leaves them: they are there whatever becomes of that thread.
 #[derive(Clone, Debug, Default)]
-pub struct Basket(Arc<Mutex<Misses>>);
+pub(crate) struct Basket(Arc<Mutex<Misses>>);
 
 impl Basket {
     /// Takes a row in, with its status, `errcode` and `errmsg`; one that was found is passed over. Its answer is about its
     /// number, where it has but one, and what is said has none of them.
-    pub fn note(
+    pub(crate) fn note(
         &self,
         line: u64,
         numbers: impl IntoIterator<Item = Mobile>,
@@ -87,7 +87,7 @@ impl Basket {
 
     /// What there is.
     #[must_use]
-    pub fn take(&self) -> Misses {
+    pub(crate) fn take(&self) -> Misses {
         mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -19,7 +19,7 @@ use crate::store::disk::record::Key;
 use crate::table::write::atomic_file::{directory, sync_directory};
 
 /// The version of what lies in the tables; the file's own format has another.
-pub const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 /// Memory for pages of the file, in bytes: for the upper ones, since others are seldom met again, and the system keeps them too.
 const CACHE: usize = 4 << 20;
 /// The first bytes of every file of the embedded database, and where each of its two headers tells the file's format.

@@ -50,7 +50,7 @@ pub struct Settled {
 
 /// The wall clock in seconds since 1970.
 #[must_use]
-pub fn wall() -> i64 {
+pub(crate) fn wall() -> i64 {
     let since = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

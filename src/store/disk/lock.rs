@@ -11,7 +11,7 @@ use tr::tr;
 
 /// The lock, held as long as this lives.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
@@ -37,7 +37,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError`].
-    pub fn take(state: &Path, waits: bool) -> Result<Self, LockError> {
+    pub(crate) fn take(state: &Path, waits: bool) -> Result<Self, LockError> {
         let path = beside(state, ".lock");
         let mut open = OpenOptions::new();
         open.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -72,7 +72,7 @@ impl Lock {
 
 /// The path of a file that stands beside the state: its name and what is added to it.
 #[must_use]
-pub fn beside(state: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(state: &Path, ending: &str) -> PathBuf {
     let mut path = OsString::from(state);
     path.push(ending);
     path.into()

@@ -14,7 +14,7 @@ use crate::store::scope::Scope;
 
 /// What lies in a scope.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     /// Whose answers.
     pub scope: Scope,
     /// How many answers there are, by status.
@@ -27,7 +27,7 @@ pub struct Shelf {
 
 /// Which answers are meant: those to which everything that is given applies.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The app's key, or the name of a token as [`Shelf`] has it.
     pub app: Option<String>,
     /// Asked for before this, in seconds since 1970.
@@ -40,7 +40,7 @@ pub struct Choice {
 
 /// One kept answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// Whose answer.
     pub scope: &'a Scope,
     /// The number as it was sent.
@@ -53,7 +53,7 @@ pub struct Record<'a> {
 ///
 /// # Errors
 /// What the database says.
-pub fn inspect(state: &State) -> Result<Vec<Shelf>, StateError> {
+pub(crate) fn inspect(state: &State) -> Result<Vec<Shelf>, StateError> {
     let mut shelves: BTreeMap<u32, Shelf> = scopes(state)?
         .into_iter()
         .map(|(number, scope)| {
@@ -82,7 +82,7 @@ pub fn inspect(state: &State) -> Result<Vec<Shelf>, StateError> {
 ///
 /// # Errors
 /// What the database says; then nothing is forgotten.
-pub fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> {
+pub(crate) fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> {
     let scopes = scopes(state)?;
     let apps: BTreeSet<u32> = scopes
         .into_iter()
@@ -138,7 +138,7 @@ pub fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> {
 ///
 /// # Errors
 /// What `take` says, or the database.
-pub fn export<E: From<StateError>>(
+pub(crate) fn export<E: From<StateError>>(
     state: &State,
     mut take: impl FnMut(Record<'_>) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -16,7 +16,7 @@ const CHECKSUM: usize = 4;
 const USUAL: usize = 96;
 
 /// Whose answer: the number of the scope and the bits of the mobile number.
-pub type Key = (u32, u64);
+pub(crate) type Key = (u32, u64);
 
 /// An answer, and when it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Kept {
 
 /// Whether an answer is one that outlives its run. Nobody found is one; a failure or a row without its turn is none.
 #[must_use]
-pub fn definitive(status: Status) -> bool {
+pub(crate) fn definitive(status: Status) -> bool {
     DEFINITIVE.contains(&status)
 }
 

@@ -12,7 +12,7 @@ use crate::store::scope::Scope;
 
 /// A run that is not finished, as it lies on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// The session from which on answers are this run's to use.
     pub since: u64,
     /// Its sessions, the first one first.
@@ -152,7 +152,7 @@ pub fn foreseen(state: &State, wish: Wish<'_>) -> Result<Option<Begun>, StateErr
 ///
 /// # Errors
 /// What the database says; then the run is still open.
-pub fn finish(state: &State, begun: &Begun) -> Result<(), StateError> {
+pub(crate) fn finish(state: &State, begun: &Begun) -> Result<(), StateError> {
     let change = state.database.begin_write()?;
     {
         let mut table = change.open_table(RUNS)?;

@@ -10,7 +10,7 @@ use crate::table::detect::suggest::nearest;
 
 /// What is known of the table when the column is chosen.
 #[derive(Clone, Copy)]
-pub struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     /// The first row's cells, which are names only where `headers` says so.
     pub first: &'a [String],
     /// Whether the first row is a header.
@@ -34,7 +34,7 @@ impl Evidence<'_> {
     ///
     /// # Errors
     /// [`ColumnError`] when there is no such column, or not just one.
-    pub fn choose(&self, choices: &[ColumnChoice]) -> Result<Vec<Column>, ColumnError> {
+    pub(crate) fn choose(&self, choices: &[ColumnChoice]) -> Result<Vec<Column>, ColumnError> {
         if choices.is_empty() {
             return Ok(vec![self.detect()?]);
         }
@@ -163,7 +163,7 @@ impl Evidence<'_> {
     }
 
     /// The columns whose header this is true of.
-    pub fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
+    pub(crate) fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
         self.first
             .iter()
             .enumerate()
@@ -209,13 +209,13 @@ impl Evidence<'_> {
 
     /// All columns, as an error lists them.
     #[must_use]
-    pub fn all(&self) -> Listing {
+    pub(crate) fn all(&self) -> Listing {
         self.listed(&(0..self.first.len()).collect::<Vec<_>>())
     }
 
     /// Some columns, as an error lists them.
     #[must_use]
-    pub fn listed(&self, indices: &[usize]) -> Listing {
+    pub(crate) fn listed(&self, indices: &[usize]) -> Listing {
         Listing::of(&self.named(indices), &[])
     }
 

@@ -211,7 +211,7 @@ impl Listing {
 
 /// A column's name for people; nothing where it is empty or may be a number.
 #[must_use]
-pub fn presentable(name: &str) -> Option<String> {
+pub(crate) fn presentable(name: &str) -> Option<String> {
     let name = name.trim();
     let digits = name.chars().filter(|letter| letter.is_numeric()).count();
     (!name.is_empty() && digits < DIGITS_OF_A_NUMBER)

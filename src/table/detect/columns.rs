@@ -86,7 +86,7 @@ impl Column {
 /// Whether one of `choices` names a column of the first row, which is then a header whatever else it looks like. A
 /// pattern does not: it may well match a number.
 #[must_use]
-pub fn names_a_header(choices: &[ColumnChoice], first: &[String]) -> bool {
+pub(crate) fn names_a_header(choices: &[ColumnChoice], first: &[String]) -> bool {
     choices.iter().any(|choice| {
         matches!(choice, ColumnChoice::Name(name) if first.iter().any(|header| same_name(header, name)))
     })
@@ -94,25 +94,25 @@ pub fn names_a_header(choices: &[ColumnChoice], first: &[String]) -> bool {
 
 /// Whether two names mean the same column: without regard to case, to full or half width and to spaces around them.
 #[must_use]
-pub fn same_name(one: &str, other: &str) -> bool {
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
     folded(one) == folded(other)
 }
 
 /// The names of the columns that every output gets, in their order (DESIGN 2.3).
-pub const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+pub(crate) const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
 /// Of those that may stand behind them: the one that says in which column the number stood that was found.
-pub const MATCHED: &str = "matched_column";
+pub(crate) const MATCHED: &str = "matched_column";
 /// The one that says what was sent.
-pub const SENT: &str = "mobile_sent";
+pub(crate) const SENT: &str = "mobile_sent";
 /// The one that says how a user id on file compares.
-pub const EXPECTED: &str = "expected";
+pub(crate) const EXPECTED: &str = "expected";
 /// What stands before a name, as often as it takes, where the table has a column of that name already.
-pub const PREFIX: &str = "dingtalk_";
+pub(crate) const PREFIX: &str = "dingtalk_";
 
 /// The names of the appended columns, those of `further` ones at the end, each with a prefix while a column in `headers`
 /// has the name already.
 #[must_use]
-pub fn appended_names(headers: &[String], further: &[&str]) -> Vec<String> {
+pub(crate) fn appended_names(headers: &[String], further: &[&str]) -> Vec<String> {
     let taken: Vec<String> = headers.iter().map(|header| folded(header)).collect();
     let free = |name: &&str| {
         let mut name = (*name).to_owned();

@@ -24,24 +24,24 @@ pub struct Dialect {
 }
 
 /// How many bytes of the input are looked at to guess the dialect and the column.
-pub const SAMPLE_BYTES: usize = 64 << 10;
+pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
 /// How many rows of the sample are kept with their cells.
 const SAMPLE_ROWS: usize = 200;
 /// The delimiters that are told apart; the first is taken where nothing speaks for another.
-pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// A delimiter that was asked for and cannot be one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
     "a delimiter is one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
 ))]
-pub struct DelimiterError;
+pub(crate) struct DelimiterError;
 
 /// Reads a delimiter as a person types it: the character itself, or `tab` or `\t`.
 ///
 /// # Errors
 /// [`DelimiterError`] for what cannot separate cells.
-pub fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
+pub(crate) fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         // Cells that are appended may have a question mark in place of what the encoding lacks, an apostrophe from
@@ -58,7 +58,7 @@ pub fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
 }
 
 /// The whole rows at the beginning of the input, read with one delimiter.
-pub struct Sample {
+pub(crate) struct Sample {
     /// The delimiter they were read with.
     pub delimiter: u8,
     /// The first rows' cells; bytes that are not UTF-8 are replaced.
@@ -74,7 +74,7 @@ pub struct Sample {
 impl Sample {
     /// Reads the whole rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` says that nothing follows them.
     #[must_use]
-    pub fn take(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
+    pub(crate) fn take(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
         let mut framer = Framer::new(delimiter);
         let mut sample = Self {
             delimiter,
@@ -112,7 +112,11 @@ impl Sample {
     /// Reads the sample with the delimiter that fits it best: the one that cuts most rows into as many cells as
     /// the first, then the one that uncovers more mobile numbers, then the one that gives more columns.
     #[must_use]
-    pub fn detect(bytes: &[u8], complete: bool, looks_like_mobile: &dyn Fn(&str) -> bool) -> Self {
+    pub(crate) fn detect(
+        bytes: &[u8],
+        complete: bool,
+        looks_like_mobile: &dyn Fn(&str) -> bool,
+    ) -> Self {
         let [usual, others @ ..] = DELIMITERS;
         let mut best = Self::take(bytes, usual, complete);
         let mut fit = best.fit(looks_like_mobile);
@@ -143,7 +147,7 @@ const DIGITS_OF_DATA: usize = 7;
 /// digits of one, nor if it has nothing where most of the others have a mobile number and no word that is known as a
 /// column's name: a first row taken for names is a row lost.
 #[must_use]
-pub fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
+pub(crate) fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
     let [first, others @ ..] = rows else { return true };
     let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
     // A column's name may hold an example: `手机（如13800138000）`.

@@ -12,7 +12,7 @@ use crate::table::raw::encoding::{Encoding, EncodingError, check, is_text};
 
 /// What is known of an input's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guess {
+pub(crate) struct Guess {
     /// The encoding.
     pub encoding: Encoding,
     /// How many bytes the byte order mark at the start takes; 0 without one.
@@ -78,7 +78,7 @@ const TOO_FEW: usize = 8;
 ///
 /// # Errors
 /// [`EncodingError`] for a file that is no text, and where no encoding fits well.
-pub fn guess(
+pub(crate) fn guess(
     bytes: &[u8],
     complete: bool,
     asked: Option<Encoding>,

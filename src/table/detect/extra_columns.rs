@@ -26,7 +26,7 @@ pub enum Beside {
 ///
 /// # Errors
 /// [`ColumnError`] for the first that is not there.
-pub fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, ColumnError> {
+pub(crate) fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, ColumnError> {
     let place = |wanted: &Beside| match wanted {
         Beside::Appended(name) => appended(evidence.first, name).ok_or_else(|| {
             let (line, width) = (evidence.line, evidence.first.len());
@@ -47,7 +47,7 @@ pub fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, C
 /// Where the column stands that was appended under this name, if one was. Of those that only some outputs have, one that does
 /// not stand behind the usual ones is the table's own.
 #[must_use]
-pub fn appended(first: &[String], name: &str) -> Option<usize> {
+pub(crate) fn appended(first: &[String], name: &str) -> Option<usize> {
     let usual = || USUAL.into_iter().filter_map(|usual| last(first, usual)).max();
     last(first, name).filter(|place| USUAL.contains(&name) || Some(*place) > usual())
 }
@@ -76,7 +76,7 @@ fn named(header: &str, name: &str) -> bool {
 /// # Errors
 /// [`ColumnError::Repeated`] where another column has just the same name as one that was appended: which of them is the
 /// answer's cannot be told.
-pub fn answers(evidence: Evidence<'_>) -> Result<Vec<usize>, ColumnError> {
+pub(crate) fn answers(evidence: Evidence<'_>) -> Result<Vec<usize>, ColumnError> {
     let first = evidence.first;
     let mut found = Vec::new();
     for name in USUAL.into_iter().chain([MATCHED, SENT, EXPECTED]) {

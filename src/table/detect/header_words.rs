@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// What a column's name says about its cells; more is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hint {
+pub(crate) enum Hint {
     /// Nothing, or that the cells are something else.
     Nothing,
     /// A telephone word among others, or a telephone that is most likely another person's or no mobile.
@@ -146,7 +146,7 @@ const ABOUT_WORDS: &[&str] = &[
 /// A name as it is compared with others: without spaces around it and without line ends and other characters that do
 /// not show, in lower case, and in the usual width of each character (Unicode's compatibility form NFKC).
 #[must_use]
-pub fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     let shown = |letter: &char| {
         !letter.is_control() && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{feff}')
     };
@@ -155,7 +155,7 @@ pub fn folded(name: &str) -> String {
 
 /// What the name `header` says about its column.
 #[must_use]
-pub fn hint(header: &str) -> Hint {
+pub(crate) fn hint(header: &str) -> Hint {
     let words = words(header);
     let joined = words.concat();
     let has = |parts: &[&str], list: &[&str]| {

@@ -59,7 +59,7 @@ impl Layout {
 
 /// What is known when the layout is settled.
 #[derive(Clone, Copy)]
-pub struct Beginning<'a> {
+pub(crate) struct Beginning<'a> {
     /// The first rows.
     pub sample: &'a Sample,
     /// The line on which the first row starts, counted from 1.
@@ -75,7 +75,7 @@ impl Beginning<'_> {
     ///
     /// # Errors
     /// [`ColumnError`] where it stays open which column is meant.
-    pub fn layout(&self, options: &Options) -> (Result<Layout, ColumnError>, bool) {
+    pub(crate) fn layout(&self, options: &Options) -> (Result<Layout, ColumnError>, bool) {
         let Self { sample, line, guess, looks_like_mobile } = *self;
         let first = sample.rows.first().cloned().unwrap_or_default();
         let choices = &options.columns;

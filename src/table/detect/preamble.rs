@@ -64,7 +64,7 @@ const TITLE_ROWS: usize = 5;
 /// How many lines at the beginning of `text` look like a title above the header: rows with one cell at most, above one
 /// with several that are no numbers, above data as wide as that. `delimiter` is the one that is settled, if any is.
 #[must_use]
-pub fn title(
+pub(crate) fn title(
     text: &[u8],
     complete: bool,
     delimiter: Option<u8>,
@@ -89,7 +89,7 @@ pub fn title(
 
 /// The hint for a person, where lines look like a title; empty where none do.
 #[must_use]
-pub fn advice(title: Option<u64>) -> String {
+pub(crate) fn advice(title: Option<u64>) -> String {
     match title {
         None => String::new(),
         Some(lines) => {

@@ -7,7 +7,10 @@ const PART: usize = 4;
 
 /// The name that is most like `wrong`, without regard to case and width, where one is like it at all.
 #[must_use]
-pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    wrong: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let wrong = folded(wrong);
     let names = names.into_iter().filter(|name| is_near(&wrong, &folded(name)));
     names

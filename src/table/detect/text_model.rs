@@ -24,7 +24,7 @@ const HEADING_LINES: usize = 5;
 
 /// Whether the text is UTF-8 with a few bytes that are none: other encodings' characters are hardly ever valid in it.
 #[must_use]
-pub fn mostly_utf8(bytes: &[u8]) -> bool {
+pub(crate) fn mostly_utf8(bytes: &[u8]) -> bool {
     let (valid, wrong) = bytes.utf8_chunks().fold((0, 0), |(valid, wrong), chunk| {
         let more = chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
         (valid + more, wrong + usize::from(!chunk.invalid().is_empty()))
@@ -34,7 +34,7 @@ pub fn mostly_utf8(bytes: &[u8]) -> bool {
 
 /// Whether nearly everything in the text is valid and three quarters of it are usual in this encoding.
 #[must_use]
-pub fn reads_well(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn reads_well(encoding: Encoding, bytes: &[u8]) -> bool {
     let (all, usual) =
         if encoding == Encoding::Windows1252 { western(bytes) } else { eastern(encoding, bytes) };
     let text = encoding.decode(bytes);
@@ -44,7 +44,7 @@ pub fn reads_well(encoding: Encoding, bytes: &[u8]) -> bool {
 
 /// Whether the text has a word of a staff list, which is proof of the encoding in which it can be read.
 #[must_use]
-pub fn has_words(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn has_words(encoding: Encoding, bytes: &[u8]) -> bool {
     let text = encoding.decode(bytes);
     let words = WORDS.iter().filter(|(of, _)| *of == encoding).flat_map(|(_, words)| *words);
     words.into_iter().any(|word| text.contains(word))
@@ -53,7 +53,7 @@ pub fn has_words(encoding: Encoding, bytes: &[u8]) -> bool {
 /// Whether a cell in the first lines is, as a whole, the name of a column of a staff list, written in letters beyond ASCII. A
 /// whole name is more than a word in some text: it is proof too where the other cells have rare or traditional characters.
 #[must_use]
-pub fn has_headings(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn has_headings(encoding: Encoding, bytes: &[u8]) -> bool {
     let (words, wrong) =
         (WORDS.iter().find(|(of, _)| *of == encoding), char::REPLACEMENT_CHARACTER);
     let words = words.map_or(&[][..], |(_, words)| words);
@@ -127,7 +127,7 @@ fn western(bytes: &[u8]) -> (usize, usize) {
 /// Whether the detector takes those lines for this encoding that are valid in it. It knows a good many other encodings,
 /// and a text in one of those is not ours to guess.
 #[must_use]
-pub fn detector_says(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn detector_says(encoding: Encoding, bytes: &[u8]) -> bool {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if encoding.first_wrong(line).is_none() {

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 const READ: usize = 256 << 10;
 
 /// The part of an input that is known and not used up yet.
-pub struct Window {
+pub(crate) struct Window {
     input: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     start: usize,
@@ -19,30 +19,30 @@ pub struct Window {
 impl Window {
     /// An empty window at the beginning of `input`.
     #[must_use]
-    pub fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
         Self { input, buffer: Vec::new(), start: 0, end: 0, offset: 0, complete: false }
     }
 
     /// What is known and not used up.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// How many bytes of the input stand before the window.
     #[must_use]
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Whether the input has no bytes beyond the window.
     #[must_use]
-    pub fn complete(&self) -> bool {
+    pub(crate) fn complete(&self) -> bool {
         self.complete
     }
 
     /// Uses up the first `bytes` bytes of the window.
-    pub fn consume(&mut self, bytes: usize) {
+    pub(crate) fn consume(&mut self, bytes: usize) {
         let bytes = bytes.min(self.end - self.start);
         self.start += bytes;
         self.offset += bytes as u64;
@@ -52,7 +52,7 @@ impl Window {
     ///
     /// # Errors
     /// What the reader fails with, other than an interruption.
-    pub fn fill(&mut self) -> io::Result<()> {
+    pub(crate) fn fill(&mut self) -> io::Result<()> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;

@@ -39,7 +39,7 @@ pub enum Encoding {
 pub struct EncodingName;
 
 /// The encodings that only content tells apart, as a message lists them.
-pub const LEGACY: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
+pub(crate) const LEGACY: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 
 /// Why the bytes are no text that can be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -271,7 +271,7 @@ impl Encoding {
 ///
 /// # Errors
 /// [`EncodingError`] that says what the file is.
-pub fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
+pub(crate) fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
     // In UTF-16 these are its mark and a zero.
     let wide = asked.is_some_and(|asked| asked.unit() == 2);
     if wide {
@@ -293,7 +293,7 @@ pub fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingErro
 ///
 /// # Errors
 /// [`EncodingError::Invalid`] for the first byte that is not UTF-8.
-pub fn check(text: &[u8], line: u64, offset: u64) -> Result<(), EncodingError> {
+pub(crate) fn check(text: &[u8], line: u64, offset: u64) -> Result<(), EncodingError> {
     let Err(wrong) = str::from_utf8(text) else { return Ok(()) };
     let (valid, rest) = text.split_at_checked(wrong.valid_up_to()).unwrap_or((text, &[]));
     Err(EncodingError::Invalid {

@@ -6,7 +6,7 @@ use tr::tr;
 
 /// The most bytes that one row may have, with the blank lines before it. A row beyond this is a quote gone astray,
 /// and without a bound it would pull the whole file into memory.
-pub const LONGEST_ROW: usize = 16 << 20;
+pub(crate) const LONGEST_ROW: usize = 16 << 20;
 
 /// Why the bytes cannot be cut into rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

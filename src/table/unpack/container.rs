@@ -15,7 +15,7 @@ const SIGNATURE: usize = 4;
 
 /// Why there is no text to read. The messages say what to do; the caller knows the input's name.
 #[derive(Debug, thiserror::Error)]
-pub enum ContainerError {
+pub(crate) enum ContainerError {
     /// The input cannot be opened.
     #[error("{}", tr!(
         "cannot be opened: {cause}; check the path and the permissions, then run again",
@@ -45,7 +45,7 @@ pub enum ContainerError {
 
 /// What the user settled.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wishes<'a> {
+pub(crate) struct Wishes<'a> {
     /// The sheet of a workbook, by name or number.
     pub sheet: Option<&'a str>,
     /// The delimiter, which a workbook's text is made with; a comma where nothing is said.
@@ -53,7 +53,7 @@ pub struct Wishes<'a> {
 }
 
 /// A table's plain text, at its beginning.
-pub struct Opened {
+pub(crate) struct Opened {
     /// Reads it.
     pub reader: Box<dyn Read + Send>,
     /// What it was packed in, and which sheet was taken, as words for a person.
@@ -67,7 +67,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`ContainerError`] where it cannot be opened, or is a workbook that cannot be read.
-pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
+pub(crate) fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
     let mut file = File::open(path).map_err(ContainerError::Open)?;
     if !file.metadata().map_err(ContainerError::Open)?.is_file() {
         return stream(Box::new(file), wishes);
@@ -99,7 +99,7 @@ pub fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
 ///
 /// # Errors
 /// [`ContainerError`] where its beginning cannot be read, or where it is a workbook.
-pub fn stream(
+pub(crate) fn stream(
     mut reader: Box<dyn Read + Send>,
     wishes: Wishes<'_>,
 ) -> Result<Opened, ContainerError> {

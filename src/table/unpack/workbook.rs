@@ -209,7 +209,7 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Sh
 ///
 /// # Errors
 /// As [`open`], save for sheets.
-pub fn names(file: File) -> Result<Vec<String>, SheetError> {
+pub(crate) fn names(file: File) -> Result<Vec<String>, SheetError> {
     check(&file, MOST_UNPACKED)?;
     let workbook = Workbook::new(BufReader::new(file))?;
     Ok(sheets(&workbook).into_iter().map(|(name, _)| name).collect())
@@ -262,7 +262,7 @@ fn is_workbook(part: &str) -> bool {
 
 /// What a file in the container of Excel 97 is: a protected workbook of today, or an old one.
 #[must_use]
-pub fn old(file: File) -> SheetError {
+pub(crate) fn old(file: File) -> SheetError {
     match Workbook::new(BufReader::new(file)) {
         Err(XlsxError::Password) => SheetError::Password,
         _ => SheetError::OldWorkbook,

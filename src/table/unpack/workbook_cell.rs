@@ -19,7 +19,7 @@ const SCIENTIFIC: f64 = 1e7;
 /// that was rounded before: whoever reads it must not take the zeros for digits. Percentages, currencies and the like come
 /// out as the numbers that they are. A date that Excel cannot show, since its number is negative or too large, is that number.
 #[must_use]
-pub fn text(value: &DataRef<'_>, format: Option<&str>) -> String {
+pub(crate) fn text(value: &DataRef<'_>, format: Option<&str>) -> String {
     match value {
         DataRef::Int(number) => number.to_string(),
         DataRef::Float(number) => number_text(*number, format),

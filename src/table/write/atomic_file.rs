@@ -11,7 +11,7 @@ use tr::tr;
 
 /// A temporary file beside the file that it will become, removed on drop.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     temporary: NamedTempFile,
     path: PathBuf,
 }
@@ -39,7 +39,7 @@ impl Draft {
     ///
     /// # Errors
     /// What the system says when the directory cannot be written to; `StorageFull` where it has no room for `least` bytes.
-    pub fn beside(path: PathBuf, least: u64) -> io::Result<Self> {
+    pub(crate) fn beside(path: PathBuf, least: u64) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut prefix = OsString::from(".");
         prefix.push(if name.len() > LONGEST_NAME { OsStr::new("output") } else { name });
@@ -56,7 +56,7 @@ impl Draft {
     /// # Errors
     /// What the system says.
     #[cfg(unix)]
-    pub fn publish(&self) -> io::Result<()> {
+    pub(crate) fn publish(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         self.temporary.as_file().set_permissions(fs::Permissions::from_mode(0o644))
     }
@@ -66,7 +66,7 @@ impl Draft {
     ///
     /// # Errors
     /// What the system says. The target is then as it was before, unless only the directory could not be synced.
-    pub fn replace(self) -> io::Result<()> {
+    pub(crate) fn replace(self) -> io::Result<()> {
         let Self { temporary, path } = self;
         if let Ok(existing) = fs::metadata(&path) {
             inherit(temporary.as_file(), &existing)?;
@@ -89,7 +89,7 @@ impl Write for Draft {
 
 /// The directory that a file is in.
 #[must_use]
-pub fn directory(path: &Path) -> &Path {
+pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -203,7 +203,7 @@ fn bare(error: io::Error) -> io::Error {
 /// # Errors
 /// What the system says where it should have been able to.
 #[cfg(unix)]
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         Err(error) if !matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {

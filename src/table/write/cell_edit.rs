@@ -6,21 +6,21 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use crate::table::raw::encoding::Encoding;
 
 /// Finds the cells of rows. It is kept, since its state machine takes longer to make than a row to read.
-pub struct Splitter {
+pub(crate) struct Splitter {
     core: Box<Reader>,
 }
 
 impl Splitter {
     /// That of rows with this byte between two cells.
     #[must_use]
-    pub fn new(delimiter: u8) -> Self {
+    pub(crate) fn new(delimiter: u8) -> Self {
         Self { core: Box::new(ReaderBuilder::new().delimiter(delimiter).build()) }
     }
 
     /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the delimiter stands behind each but the
     /// last. A row has one cell at least.
     #[must_use]
-    pub fn ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
+    pub(crate) fn ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
         if encoding == Encoding::Utf8 {
             return self.ends_of_text(raw);
         }
@@ -58,7 +58,7 @@ impl Splitter {
 
 /// The bytes of the cell at `index` (from 0), where the row has so many.
 #[must_use]
-pub fn place(ends: &[usize], index: usize, unit: usize) -> Option<(usize, usize)> {
+pub(crate) fn place(ends: &[usize], index: usize, unit: usize) -> Option<(usize, usize)> {
     let end = *ends.get(index)?;
     let start =
         index.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |before| before + unit);

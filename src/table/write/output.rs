@@ -40,7 +40,7 @@ impl Target {
 
 /// An output that is being written.
 #[derive(Debug)]
-pub enum Output {
+pub(crate) enum Output {
     /// Standard output.
     Stdout(Stdout),
     /// A device or a pipe.
@@ -57,7 +57,7 @@ impl Output {
     ///
     /// # Errors
     /// What the system says when the place cannot be written to, or is a directory.
-    pub fn open(target: &Target, least: u64) -> io::Result<Self> {
+    pub(crate) fn open(target: &Target, least: u64) -> io::Result<Self> {
         let Target::File(path) = target else {
             #[expect(
                 clippy::disallowed_methods,
@@ -83,7 +83,7 @@ impl Output {
     ///
     /// # Errors
     /// What the system says.
-    pub fn publish(&self) -> io::Result<()> {
+    pub(crate) fn publish(&self) -> io::Result<()> {
         match self {
             #[cfg(unix)]
             Self::Draft(draft) => draft.publish(),
@@ -95,7 +95,7 @@ impl Output {
     ///
     /// # Errors
     /// What the system says. The target is then as it was before, unless only the directory could not be synced.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         match self {
             Self::Stdout(_) | Self::Device(_) => Ok(()),

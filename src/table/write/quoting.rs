@@ -2,7 +2,7 @@
 
 /// Adds a cell, in quotes where it would be read as something else without them. Where it is to be `excel_safe`, one that a
 /// spreadsheet would take for a formula gets an apostrophe in front.
-pub fn push_cell(to: &mut String, cell: &str, delimiter: char, excel_safe: bool) {
+pub(crate) fn push_cell(to: &mut String, cell: &str, delimiter: char, excel_safe: bool) {
     let formula = excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let sign = if formula { "'" } else { "" };
     let special = |letter| letter == delimiter || matches!(letter, '"' | '\r' | '\n');

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use dingmap::sandbox::directory::Rule;
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::Rule;
 
 use crate::harness::{Api, Desk, Ended, dingmap, rows, run, staff, unlimited};
 

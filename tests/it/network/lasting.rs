@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 
 use super::fronts::{Forgetful, Stream, Streams};
 use super::{Scene, TOKEN, went_well};

@@ -1,8 +1,8 @@
 //! What holds for any cell: it is read or refused in words, and what is sent reads back as itself. The fuzzer in
 //! `fuzz/` and the replay of its corpus share this file.
 
-use dingmap::domain::number::cell::Entry;
-use dingmap::domain::number::mobile::{Home, Mainland, Rules};
+use dingmap::testing::domain::Entry;
+use dingmap::testing::domain::{Home, Mainland, Rules};
 
 /// Regions whose plans differ in what matters here: trunk prefixes, zeros that count, prefixes for calls abroad.
 const HOMES: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];

@@ -1,9 +1,9 @@
 //! What holds for any body: it is read or told apart, and its code has a meaning. The fuzzer in `fuzz/` and the
 //! replay of its corpus share this file.
 
-use dingmap::domain::outcome::Code;
-use dingmap::domain::reply::decode;
-use dingmap::domain::verdict::verdict;
+use dingmap::testing::domain::Code;
+use dingmap::testing::domain::decode;
+use dingmap::testing::domain::verdict;
 
 /// The data is the body.
 ///

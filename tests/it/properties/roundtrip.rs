@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsRawFd;
 
-use dingmap::table::detect::columns::ColumnChoice;
-use dingmap::table::detect::layout::Options;
-use dingmap::table::detect::preamble::Lead;
-use dingmap::table::prescan::survey;
-use dingmap::table::raw::batch::Batch;
-use dingmap::table::raw::encoding::Encoding;
-use dingmap::table::raw::framer::line_ends;
-use dingmap::table::source::{Source, SourceError};
-use dingmap::table::write::output::Target;
-use dingmap::table::write::sink::{Sink, Style};
+use dingmap::testing::table::Batch;
+use dingmap::testing::table::ColumnChoice;
+use dingmap::testing::table::Encoding;
+use dingmap::testing::table::Lead;
+use dingmap::testing::table::Options;
+use dingmap::testing::table::Target;
+use dingmap::testing::table::line_ends;
+use dingmap::testing::table::survey;
+use dingmap::testing::table::{Sink, Style};
+use dingmap::testing::table::{Source, SourceError};
 
 const ENCODINGS: [Option<Encoding>; 8] = [
     None,

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::call_log::Ledger;
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::Ledger;
+use dingmap::testing::sandbox::{Answer, Script};
 
 use super::{attempt, is_discreet, people, told};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
 use crate::served::until;

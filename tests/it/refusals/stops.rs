@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 
 use super::{attempt, people};
 use crate::harness::unlimited;

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use dingmap::sandbox::call_log::Ledger;
+use dingmap::testing::sandbox::Ledger;
 
 use super::{attempt, is_discreet, people, told};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 use serde_json::{Value, json};
 
 use super::devtools::Browser;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dingmap::sandbox::script::Script;
+use dingmap::testing::sandbox::Script;
 use serde_json::{Value, json};
 
 use super::{RESOLVED, calls, found, retry};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dingmap::sandbox::directory::Rule;
-use dingmap::sandbox::script::Script;
+use dingmap::testing::sandbox::Rule;
+use dingmap::testing::sandbox::Script;
 use fastrand::Rng;
 
 use super::resolve_at;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 
 use super::{asked, read, resolve};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 
 use super::{Ground, calls_of, number, table};
 use crate::harness::{run, unlimited};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dingmap::sandbox::directory::{exclusive_ids_of, userid_of};
+use dingmap::testing::sandbox::{exclusive_ids_of, userid_of};
 use sha2::{Digest, Sha256};
 
 use super::Ground;

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dingmap::domain::verdict::Limit;
-use dingmap::quota::connection::Link;
-use dingmap::quota::protocol::{How, Reply, Request, Talk, Told};
+use dingmap::testing::domain::Limit;
+use dingmap::testing::quota::Link;
+use dingmap::testing::quota::{How, Reply, Request, Talk, Told};
 use redis::Client;
 use tokio::runtime::{Builder, Runtime};
 

@@ -4,8 +4,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::sandbox::directory::userid_of;
-use dingmap::sandbox::script::Answer;
+use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::userid_of;
 
 use super::{Ground, number, table};
 use crate::harness::{Desk, Ended, dingmap, run, unlimited};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::Script;
+use dingmap::testing::sandbox::Script;
 
 use super::{numbers, undisturbed};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use dingmap::sandbox::script::Script;
+use dingmap::testing::sandbox::Script;
 
 use super::{calls_of, cut_short, numbers, shell, slow, table, undisturbed};
 use crate::harness::{Api, Desk, dingmap, run, unlimited};
@@ -116,7 +116,7 @@ fn a_restart_forgets() {
 #[test]
 fn what_failed_is_asked_again_by_the_next_run_and_by_no_other_row_of_this_one() {
     let mut script = unlimited();
-    script.turn("13900000000", vec![dingmap::sandbox::script::Answer::code(-1); 3]);
+    script.turn("13900000000", vec![dingmap::testing::sandbox::Answer::code(-1); 3]);
     let (api, desk) = (Api::new(script), Desk::new());
     let rows: Vec<_> = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
     // The repeat comes far behind, when the number has failed long ago.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dingmap::sandbox::script::{Answer, Script};
+use dingmap::testing::sandbox::{Answer, Script};
 
 use crate::harness::{Api, Desk, Ended, rows, run, staff, unlimited};
 

@@ -28,7 +28,7 @@ use crate::store::disk::sessions::Found;
 ///
 /// # Errors
 /// As `resolve` where the input cannot be read (3) or flags do not fit it (2); output (7).
-pub fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
     let regular = open_input::regular(&args.input);
     let Opened { mut source, title, .. } =
         open_input::open_once(&args.input, &args.reading, args.numbers.region)?;

@@ -15,7 +15,7 @@ const EXAMPLES: usize = 10;
 
 /// What an input holds.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// How many rows there are, the header not counted.
     pub rows: u64,
     /// How many of them have a number.
@@ -30,7 +30,7 @@ pub struct Tally {
 
 /// A row that is not sent.
 #[derive(Debug)]
-pub struct Example {
+pub(crate) struct Example {
     /// The line on which it starts, from 1.
     pub line: u64,
     /// Why, in the words of its `errmsg`; they may quote the cell.
@@ -42,7 +42,7 @@ impl Tally {
     ///
     /// # Errors
     /// [`SourceError`] for the first thing in it that cannot be read.
-    pub fn of(
+    pub(crate) fn of(
         source: &mut Source,
         rules: Rules,
         shard: Option<Shard>,
@@ -79,35 +79,35 @@ impl Tally {
 
     /// How many rows have no number that can be sent.
     #[must_use]
-    pub fn invalid(&self) -> u64 {
+    pub(crate) fn invalid(&self) -> u64 {
         self.rows - self.with_number
     }
 
     /// How many distinct numbers are the first ones of their rows.
     #[must_use]
-    pub fn distinct(&self) -> u64 {
+    pub(crate) fn distinct(&self) -> u64 {
         self.first.len()
     }
 
     /// How many rows have a first number that another row before them has.
     #[must_use]
-    pub fn repeated(&self) -> u64 {
+    pub(crate) fn repeated(&self) -> u64 {
         self.with_number - self.distinct()
     }
 
     /// How many distinct numbers stand behind first ones alone.
     #[must_use]
-    pub fn behind(&self) -> u64 {
+    pub(crate) fn behind(&self) -> u64 {
         self.behind.len()
     }
 
     /// The distinct first numbers, in the order in which the state keeps answers.
-    pub fn numbers(&self) -> impl Iterator<Item = Mobile> {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = Mobile> {
         self.first.iter().map(Mobile::of_bits)
     }
 
     /// The distinct numbers that stand behind first ones alone, in the same order.
-    pub fn numbers_behind(&self) -> impl Iterator<Item = Mobile> {
+    pub(crate) fn numbers_behind(&self) -> impl Iterator<Item = Mobile> {
         self.behind.iter().map(Mobile::of_bits)
     }
 }

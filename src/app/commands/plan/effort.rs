@@ -11,7 +11,7 @@ use crate::app::commands::plan::estimate::Forecast;
 
 /// What a run would take, if nothing had to be asked twice.
 #[derive(Debug)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// When it would begin.
     pub begin: Zoned,
     /// The calls that it makes in any case.
@@ -22,7 +22,7 @@ pub struct Effort {
 
 /// So many calls, and their time.
 #[derive(Debug)]
-pub struct Span {
+pub(crate) struct Span {
     /// The calls.
     pub calls: u64,
     /// How long they take at the rate; none where there is no limit.
@@ -34,7 +34,7 @@ pub struct Span {
 impl Effort {
     /// Of a run that begins at `begin`.
     #[must_use]
-    pub fn of(tally: &Tally, forecast: &Forecast, rate: Rate, begin: &Zoned) -> Self {
+    pub(crate) fn of(tally: &Tally, forecast: &Forecast, rate: Rate, begin: &Zoned) -> Self {
         let least = tally.distinct() - forecast.known;
         let most = least + tally.behind() - forecast.behind;
         let span = |calls| Span::of(calls, rate, begin);

@@ -26,7 +26,7 @@ use crate::table::source::Source;
 
 /// What a run would know.
 #[derive(Debug)]
-pub struct Forecast {
+pub(crate) struct Forecast {
     /// Why it would know that, or nothing.
     pub ground: Ground,
     /// How many of the rows' distinct first numbers it would know.
@@ -37,7 +37,7 @@ pub struct Forecast {
 
 /// Why a run would know something, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ground {
+pub(crate) enum Ground {
     /// It is to keep nothing.
     NoState,
     /// It is to ask for everything anew.
@@ -59,7 +59,7 @@ pub enum Ground {
 /// # Errors
 /// Usage (2) for an endpoint that cannot be meant and where there is no place for a state; unreadable (3) where the input
 /// cannot be read once more; unexpected (1) for a state file that no run would work with.
-pub fn forecast(
+pub(crate) fn forecast(
     args: &Plan,
     source: &Source,
     regular: bool,

@@ -15,11 +15,11 @@ use crate::store::disk::sessions::Found;
 use crate::table::source::Source;
 
 /// The name and version of the form.
-pub const FORMAT: &str = "dingmap.plan/1";
+pub(crate) const FORMAT: &str = "dingmap.plan/1";
 
 /// What a run would be. Times are in seconds.
 #[derive(Debug, Serialize)]
-pub struct Outline {
+pub(crate) struct Outline {
     format: &'static str,
     version: &'static str,
     input: Input,
@@ -107,7 +107,7 @@ struct Time {
 impl Outline {
     /// Of a run with these flags, whose input was given as `name`.
     #[must_use]
-    pub fn of(
+    pub(crate) fn of(
         args: &Plan,
         name: String,
         source: &Source,
@@ -163,7 +163,7 @@ impl Outline {
     ///
     /// # Errors
     /// Never: every part can be said in JSON.
-    pub fn json(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 }

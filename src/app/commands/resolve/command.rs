@@ -50,7 +50,7 @@ use crate::table::write::output::Target;
 ///
 /// # Errors
 /// A [`Failure`] for everything that people have to be told.
-pub fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn resolve(args: &Resolve, terminal: &Terminal) -> Result<Exit, Failure> {
     let asked = Asked {
         bounds: options::bounds(args, fastrand::u64(..))?,
         departure: start_at::planned(args.start_at.as_deref(), &Zoned::now())?,

@@ -21,7 +21,7 @@ use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 
 /// The API and its address: DingTalk's, or those of a server of our own.
-pub struct FarSide {
+pub(crate) struct FarSide {
     /// What makes calls and fetches tokens.
     pub remote: DingTalk,
     /// Its address.
@@ -38,7 +38,7 @@ impl FarSide {
     ///
     /// # Errors
     /// Unexpected (1) where the emulation cannot be served, and what [`network::unusable`] says of a way that cannot be taken.
-    pub async fn of(
+    pub(crate) async fn of(
         args: &Resolve,
         access: Option<Access>,
         purse: Option<Purse>,
@@ -76,7 +76,7 @@ impl FarSide {
 
 /// DingTalk over HTTP.
 #[derive(Debug)]
-pub struct DingTalk {
+pub(crate) struct DingTalk {
     /// The lookups.
     pub client: Client,
     /// The tokens.

@@ -19,7 +19,7 @@ use crate::table::write::output::Target;
 ///
 /// # Errors
 /// Usage (2) for anything else; `-` is written to standard output.
-pub fn possible(args: &Resolve) -> Result<(), Failure> {
+pub(crate) fn possible(args: &Resolve) -> Result<(), Failure> {
     let pipe = fs::metadata(&args.input).is_ok_and(|found| !found.is_file() && !found.is_dir());
     if args.retry_failed && args.output.is_none() && args.input != Path::new("-") && pipe {
         let text = tr!(
@@ -41,7 +41,7 @@ pub fn possible(args: &Resolve) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Usage (2) for a packed file and for a workbook.
-pub fn plain(args: &Resolve, packed: bool) -> Result<(), Failure> {
+pub(crate) fn plain(args: &Resolve, packed: bool) -> Result<(), Failure> {
     if args.retry_failed && args.output.is_none() && packed {
         let text = tr!(
             "{input} is packed or a workbook, and what is written is plain CSV: name another file with --output, or unpack it first",
@@ -54,7 +54,7 @@ pub fn plain(args: &Resolve, packed: bool) -> Result<(), Failure> {
 
 /// The input that an output takes the place of, as it was before it was read.
 #[derive(Debug)]
-pub struct Original {
+pub(crate) struct Original {
     path: PathBuf,
     mark: Option<Mark>,
 }
@@ -84,7 +84,7 @@ impl Mark {
 impl Original {
     /// That of a run which writes to `targets`; nothing where these leave the input alone.
     #[must_use]
-    pub fn of(input: &Path, targets: &Targets) -> Option<Self> {
+    pub(crate) fn of(input: &Path, targets: &Targets) -> Option<Self> {
         let taken = matches!(&targets.all, Target::File(path) if paths::same(path, input));
         taken.then(|| Self { path: input.to_owned(), mark: Mark::of(input) })
     }
@@ -93,7 +93,7 @@ impl Original {
     ///
     /// # Errors
     /// Input (3) where somebody has.
-    pub fn is_untouched(&self) -> Result<(), Failure> {
+    pub(crate) fn is_untouched(&self) -> Result<(), Failure> {
         if Mark::of(&self.path) == self.mark {
             return Ok(());
         }

@@ -26,7 +26,7 @@ use crate::quota::limiter::Word;
 
 /// The server that runs share.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// What connects to it.
     pub client: Client,
     /// What messages call it: its address without user and password.
@@ -39,7 +39,7 @@ pub struct Server {
 ///
 /// # Errors
 /// Usage (2) for an address that cannot be meant, and for a file that cannot be read.
-pub fn server(
+pub(crate) fn server(
     given: &SecretString,
     door: &Door,
     variable: impl Fn(&str) -> Option<OsString>,
@@ -101,7 +101,7 @@ fn client(door: &Door, info: ConnectionInfo) -> Result<Client, String> {
 
 /// What a run with this access brings; `server` is where it joins the others.
 #[must_use]
-pub fn application(args: &Resolve, server: &Server, access: &Access) -> Application {
+pub(crate) fn application(args: &Resolve, server: &Server, access: &Access) -> Application {
     let secret = match &access.credentials {
         Credentials::App { secret, .. } | Credentials::Token(secret) => secret.clone(),
     };
@@ -119,7 +119,7 @@ pub fn application(args: &Resolve, server: &Server, access: &Access) -> Applicat
 ///
 /// # Errors
 /// Denied (5) where the server does not let it in; usage (2) where it is none that will do; interrupted, by a signal.
-pub async fn join(
+pub(crate) async fn join(
     server: &Server,
     application: Application,
     signals: &mut Signals,
@@ -141,7 +141,7 @@ pub async fn join(
 
 /// What follows from a silence where nothing is done without a word of the server.
 #[must_use]
-pub fn refused(server: &Server, Silence { what, kind }: &Silence) -> Failure {
+pub(crate) fn refused(server: &Server, Silence { what, kind }: &Silence) -> Failure {
     let text = tr!("--shared {server}: {what}", server = server.name, what);
     match kind {
         Kind::Denied => {
@@ -161,7 +161,7 @@ pub fn refused(server: &Server, Silence { what, kind }: &Silence) -> Failure {
 
 /// What a run found as it joined: a part of its first line.
 #[must_use]
-pub fn found(server: &Server, membership: &Membership, asked: Rate) -> String {
+pub(crate) fn found(server: &Server, membership: &Membership, asked: Rate) -> String {
     let Some((least, others)) = membership.found() else {
         let cause = membership.silence().map(ToString::to_string).unwrap_or_default();
         return tr!(
@@ -193,7 +193,7 @@ pub fn found(server: &Server, membership: &Membership, asked: Rate) -> String {
 
 /// What people are told of the server on the way.
 #[must_use]
-pub fn told(server: &str, word: &Word) -> String {
+pub(crate) fn told(server: &str, word: &Word) -> String {
     match word {
         Word::Lost(silence) => tr!(
             "the shared server {server} is silent ({cause}): no call is made until it is back, or for as long as --patience allows",
@@ -216,7 +216,7 @@ pub fn told(server: &str, word: &Word) -> String {
 
 /// What to say where runs of the same app may not meet.
 #[must_use]
-pub fn apart(access: &Access) -> Option<String> {
+pub(crate) fn apart(access: &Access) -> Option<String> {
     let alone = matches!(access.credentials, Credentials::Token(_)) && access.app.is_none();
     alone.then(|| {
         tr!("the quota is shared with runs that have the same token alone; give --app-key to share it with all runs of the app")

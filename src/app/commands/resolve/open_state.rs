@@ -30,7 +30,7 @@ use crate::table::source::Source;
 
 /// Everything that opening the state takes, so that a thread of its own can do it.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     place: Place,
     waits: bool,
     restart: bool,
@@ -52,7 +52,7 @@ struct Opened {
 ///
 /// # Errors
 /// What `open` says, which is told whether to wait.
-pub fn patiently<T>(
+pub(crate) fn patiently<T>(
     path: &Path,
     waits: bool,
     terminal: &Terminal,
@@ -76,7 +76,7 @@ fn held(path: &Path, error: &StateError) -> String {
 ///
 /// # Errors
 /// Usage (2) where there is no place; unreadable (3) where the input cannot be read; interrupted, by a signal.
-pub async fn plan(
+pub(crate) async fn plan(
     args: &Resolve,
     access: Option<&Access>,
     source: &Source,
@@ -103,7 +103,7 @@ pub async fn plan(
 
 /// What becomes of the answers of a run with this plan.
 #[must_use]
-pub fn memory(plan: Option<&Plan>) -> Memory {
+pub(crate) fn memory(plan: Option<&Plan>) -> Memory {
     match plan {
         None => Memory::None,
         Some(plan) if plan.restart => Memory::Restart,
@@ -114,7 +114,7 @@ pub fn memory(plan: Option<&Plan>) -> Memory {
 
 /// How old the answers of finished runs may be that a run uses.
 #[must_use]
-pub fn ages(keep: &Keep) -> Ages {
+pub(crate) fn ages(keep: &Keep) -> Ages {
     if keep.restart {
         Ages::default()
     } else {
@@ -124,7 +124,7 @@ pub fn ages(keep: &Keep) -> Ages {
 
 /// Whose answers a run has: those of the API that it asks, or of an emulation, and how it asks.
 #[must_use]
-pub fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
+pub(crate) fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
     match access {
         // Its port changes from run to run.
         None => scope(directory, "sandbox", "sandbox".to_owned()),
@@ -140,7 +140,7 @@ pub fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
 
 /// Whose answers: those of this endpoint and app, asked as the flags say.
 #[must_use]
-pub fn scope(directory: &Directory, endpoint: &str, app: String) -> Scope {
+pub(crate) fn scope(directory: &Directory, endpoint: &str, app: String) -> Scope {
     Scope {
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         app,
@@ -154,7 +154,7 @@ pub fn scope(directory: &Directory, endpoint: &str, app: String) -> Scope {
 ///
 /// # Errors
 /// Unreadable (3).
-pub fn fingerprint(
+pub(crate) fn fingerprint(
     input: &Path,
     reading: &Reading,
     numbers: &Numbers,
@@ -205,7 +205,7 @@ fn completed(print: Fingerprint, input: &Path, regular: bool) -> Result<String, 
 ///
 /// # Errors
 /// Unexpected (1) where the state cannot be worked with, with what to do; interrupted, by a signal.
-pub async fn begin(
+pub(crate) async fn begin(
     plan: Option<Plan>,
     signals: &mut Signals,
     terminal: &Terminal,
@@ -261,7 +261,7 @@ fn open(plan: &Plan, waits: bool) -> Result<Opened, StateError> {
 ///
 /// # Errors
 /// Interrupted, by a signal; what was committed is safe.
-pub async fn settle(
+pub(crate) async fn settle(
     known: Known,
     signals: &mut Signals,
 ) -> Result<Result<Option<Settled>, Lost>, Failure> {
@@ -279,7 +279,10 @@ pub async fn settle(
 ///
 /// # Errors
 /// Unexpected (1) where the state could not be written.
-pub fn finish(settled: Result<Option<Settled>, Lost>, finished: bool) -> Result<(), Failure> {
+pub(crate) fn finish(
+    settled: Result<Option<Settled>, Lost>,
+    finished: bool,
+) -> Result<(), Failure> {
     let lost = match settled {
         Ok(Some(run)) if finished => run.finish(),
         Ok(_) => Ok(()),

@@ -20,7 +20,7 @@ use crate::table::write::sink::{Sink, SinkError, Style};
 ///
 /// # Errors
 /// Output (7) for a place that cannot be written to; interrupted, by a signal.
-pub async fn create(
+pub(crate) async fn create(
     signals: &mut Signals,
     targets: Targets,
     head: Head,
@@ -56,7 +56,7 @@ fn open(
 ///
 /// # Errors
 /// Interrupted, by a signal; unexpected (1) where the writer panicked.
-pub async fn outrun(
+pub(crate) async fn outrun(
     signals: &mut Signals,
     writer: JoinHandle<Result<Sinks, SinkError>>,
     signalled: Option<Signal>,

@@ -20,7 +20,7 @@ use crate::table::source::Source;
 
 /// What a table that has answers already comes to before anything is asked.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// Its rows; those that are to be asked count as failed.
     pub report: Report,
     /// What the rows that keep their answers have in common.
@@ -32,7 +32,7 @@ pub struct Settled {
 impl Settled {
     /// How many rows are to be asked.
     #[must_use]
-    pub fn open(&self) -> u64 {
+    pub(crate) fn open(&self) -> u64 {
         self.report.rows_in - self.report.kept
     }
 }
@@ -42,7 +42,7 @@ impl Settled {
 ///
 /// # Errors
 /// [`FeedError`] for the first row that cannot be read or has no status.
-pub fn count(
+pub(crate) fn count(
     mut source: Source,
     home: Home,
     manner: &Manner,
@@ -77,7 +77,7 @@ pub fn count(
 
 /// What to say where the answers have a column `expected` behind them and `--expect` was not given again.
 #[must_use]
-pub fn uncompared(wanted: &Wanted, source: &Source) -> Option<String> {
+pub(crate) fn uncompared(wanted: &Wanted, source: &Source) -> Option<String> {
     let there = wanted.again && wanted.expect.is_none() && source.appended(EXPECTED).is_some();
     there.then(|| {
         tr!(
@@ -89,7 +89,7 @@ pub fn uncompared(wanted: &Wanted, source: &Source) -> Option<String> {
 
 /// What to say of a file that is to be rewritten in place and has nothing to ask: it stays as it is.
 #[must_use]
-pub fn nothing(report: &Report, input: &Path) -> String {
+pub(crate) fn nothing(report: &Report, input: &Path) -> String {
     let (input, rows) = (input.display(), report.rows_in);
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
@@ -102,7 +102,7 @@ pub fn nothing(report: &Report, input: &Path) -> String {
 /// Whether the same flags read what they had written: what is advised for rows that failed is the same command, with its output
 /// for its input.
 #[must_use]
-pub fn reads_alike(args: &Resolve) -> bool {
+pub(crate) fn reads_alike(args: &Resolve) -> bool {
     let reading = &args.reading;
     // It takes no --shard, its input is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
     let named_anew = reading.encoding.is_some() && args.output_encoding.is_some();
@@ -111,7 +111,7 @@ pub fn reads_alike(args: &Resolve) -> bool {
 
 /// What to tell where a column is wanted that the answers have not.
 #[must_use]
-pub fn lacking(input: &str, Lacking(column): Lacking) -> Failure {
+pub(crate) fn lacking(input: &str, Lacking(column): Lacking) -> Failure {
     let text = tr!(
         "{input} has no column {column} behind its answers, and --retry-failed adds none: leave --show-sent out",
         input,

@@ -31,7 +31,7 @@ use crate::store::answers::Known;
 const REMARKS: usize = 30;
 
 /// What a run is driven with.
-pub struct Drive<'a> {
+pub(crate) struct Drive<'a> {
     /// Where it shows how it goes.
     pub terminal: &'a Terminal,
     /// The rows of the input, where they were counted.
@@ -48,7 +48,7 @@ pub struct Drive<'a> {
 
 impl Drive<'_> {
     /// Drives the engine: the totals, how it ended, none where a second signal ended it at once, and the last signal.
-    pub async fn to_its_end(
+    pub(crate) async fn to_its_end(
         self,
         remote: DingTalk,
         known: &mut Known,

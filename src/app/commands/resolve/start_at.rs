@@ -24,7 +24,7 @@ const LOOKS: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Usage (2) for what is no moment, and for one that has passed.
-pub fn planned(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failure> {
+pub(crate) fn planned(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failure> {
     let wrong = |what| Failure::new(Exit::Usage, format!("--start-at: {what}"));
     named.map(|text| moment(text, now).map_err(wrong)).transpose()
 }
@@ -89,7 +89,7 @@ fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
 /// What to say where a run that starts at `now` would call in the busy minutes; `rows` is how many the input has, where that
 /// is known, each with a number in so many `columns`. China's full hours are those of UTC.
 #[must_use]
-pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Option<String> {
+pub(crate) fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Option<String> {
     // Repeats aside a row takes one call at most, and with several columns as many more as nobody can know before: a number
     // that nobody has leads on to the next one.
     let calls = rows.filter(|_| columns == 1);
@@ -116,7 +116,11 @@ pub fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Opti
 ///
 /// # Errors
 /// Interrupted (130, 143) by a signal.
-pub async fn wait(moment: &Zoned, heard: &mut Heard, terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) async fn wait(
+    moment: &Zoned,
+    heard: &mut Heard,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let left =
         || moment.timestamp().duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO);
     let told =
@@ -141,7 +145,7 @@ pub async fn wait(moment: &Zoned, heard: &mut Heard, terminal: &Terminal) -> Res
 
 /// A moment as people read it, with its date and zone.
 #[must_use]
-pub fn clock(moment: &Zoned) -> String {
+pub(crate) fn clock(moment: &Zoned) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 

@@ -55,7 +55,7 @@ impl From<StateError> for Broken {
 ///
 /// # Errors
 /// Unexpected (1) where there is no state to work with; usage (2) for what stands on standard input; output (7).
-pub fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failure> {
     if let Some((url, door)) = command.shared() {
         return shared::tenants(
             command,

@@ -15,7 +15,7 @@ use crate::store::disk::writer::Lost;
 
 /// What becomes of answers once a run has ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub(crate) enum Memory {
     /// They are gone: there is no state.
     None,
     /// They are kept for whoever asks with the same token.
@@ -31,7 +31,7 @@ pub enum Memory {
 /// Adds to the reason why a run ended early what its next start will find. `lost` is why the last answers could not be
 /// kept, if they could not.
 #[must_use]
-pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failure {
+pub(crate) fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failure {
     let outlook = match (memory, lost) {
         (_, Some(lost)) => tr!(
             "what was answered is kept up to about a second before; the last answers could not be: {cause}. The same command goes on from there once that is mended",
@@ -62,7 +62,7 @@ pub fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failur
 
 /// What to say of what an earlier run left.
 #[must_use]
-pub fn told(found: &Found, rows: Option<u64>) -> Option<String> {
+pub(crate) fn told(found: &Found, rows: Option<u64>) -> Option<String> {
     match *found {
         Found::Resumed { known, started } if known > 0 => {
             let (known, since) = (grouped(known), since(started));
@@ -89,7 +89,7 @@ pub fn told(found: &Found, rows: Option<u64>) -> Option<String> {
 
 /// What to say where a state cannot be worked with.
 #[must_use]
-pub fn refused(path: &Path, error: &StateError) -> Failure {
+pub(crate) fn refused(path: &Path, error: &StateError) -> Failure {
     let way_out = match error {
         StateError::Lock(LockError::Held(_)) => {
             tr!(
@@ -119,7 +119,7 @@ pub fn refused(path: &Path, error: &StateError) -> Failure {
 
 /// A count with its thousands apart.
 #[must_use]
-pub fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -133,7 +133,7 @@ pub fn grouped(count: u64) -> String {
 
 /// A time of the past as people say it: the clock's for today, with the date for others.
 #[must_use]
-pub fn since(seconds: i64) -> String {
+pub(crate) fn since(seconds: i64) -> String {
     let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
     let today = time.date() == Zoned::now().date();
     time.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()

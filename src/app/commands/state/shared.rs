@@ -28,7 +28,7 @@ enum Done {
 ///
 /// # Errors
 /// As [`refused`]; interrupted, by a signal; output (7).
-pub fn tenants(
+pub(crate) fn tenants(
     command: &StateCommand,
     server: &Server,
     terminal: &Terminal,
