@@ -27,76 +27,82 @@ pub use app::start::start;
 #[doc(hidden)]
 pub mod testing {
     pub mod domain {
-        pub use crate::domain::number::cell::Entry;
-        pub use crate::domain::number::invalid::Refusal;
-        pub use crate::domain::number::mobile::{Home, Mainland, Mobile, Rules};
+        pub use crate::domain::number::cell::NumberCell;
+        pub use crate::domain::number::invalid::Invalid;
+        pub use crate::domain::number::mobile::{
+            DefaultRegion, MainlandFormat, Mobile, NumberRules,
+        };
         pub use crate::domain::outcome::{Code, Outcome, Status};
-        pub use crate::domain::reply::{Garbled, decode};
-        pub use crate::domain::totals::{Repeat, Report};
-        pub use crate::domain::verdict::{Hold, Limit, Pause, Verdict, banned, verdict};
+        pub use crate::domain::reply::{DecodeError, decode};
+        pub use crate::domain::totals::{RetryCause, Totals};
+        pub use crate::domain::verdict::{
+            Limit, Pause, PauseLength, Verdict, by_code, ip_ban_pause,
+        };
     }
     pub mod table {
         pub use crate::table::detect::columns::ColumnChoice;
-        pub use crate::table::detect::layout::Options;
-        pub use crate::table::detect::preamble::Lead;
-        pub use crate::table::prescan::survey;
+        pub use crate::table::detect::layout::SourceOptions;
+        pub use crate::table::detect::preamble::Preamble;
+        pub use crate::table::prescan::prescan;
         pub use crate::table::raw::batch::Batch;
         pub use crate::table::raw::encoding::Encoding;
-        pub use crate::table::raw::framer::line_ends;
+        pub use crate::table::raw::framer::count_line_ends;
         pub use crate::table::source::{Source, SourceError};
         pub mod workbook {
             pub use crate::table::unpack::workbook::open;
         }
-        pub use crate::table::unpack::workbook::SheetError;
+        pub use crate::table::unpack::workbook::WorkbookError;
         pub use crate::table::write::output::Target;
-        pub use crate::table::write::sink::{Sink, Style};
+        pub use crate::table::write::sink::{Sink, SinkOptions};
     }
     pub mod store {
-        pub use crate::store::answers::Known;
+        pub use crate::store::answers::Answers;
         pub use crate::store::disk::database::State;
-        pub use crate::store::disk::disk_store::Disk;
-        pub use crate::store::disk::prefetch::Foreseen;
-        pub use crate::store::disk::sessions::{Wish, begin, foreseen};
-        pub use crate::store::disk::usable::Usable;
-        pub use crate::store::freshness::{Ages, Rule};
+        pub use crate::store::disk::disk_store::DiskStore;
+        pub use crate::store::disk::prefetch::Prefetched;
+        pub use crate::store::disk::sessions::{SessionRequest, begin_session, preview_session};
+        pub use crate::store::disk::usable::CommittedAnswers;
+        pub use crate::store::freshness::{Freshness, MaxAges};
         pub use crate::store::scope::Scope;
     }
     pub mod api {
-        pub use crate::api::error::Fault;
+        pub use crate::api::error::CallError;
         pub use crate::api::http::Reply;
-        pub use crate::api::lookup_api::Remote;
+        pub use crate::api::lookup_api::LookupApi;
         pub use crate::api::rate::Rate;
-        pub use crate::api::rate_limiter::Pace;
-        pub use crate::api::token::{Grant, NoToken, TokenCall};
+        pub use crate::api::rate_limiter::LocalLimiter;
+        pub use crate::api::token::{AccessToken, TokenEndpoint, TokenError};
     }
     pub mod quota {
-        pub use crate::quota::connection::Link;
-        pub use crate::quota::protocol::{How, Reply, Request, Talk, Told};
+        pub use crate::quota::connection::Connection;
+        pub use crate::quota::protocol::{
+            ExchangeReply, ExchangeRequest, Protocol, QueryMode, QueryResult,
+        };
     }
     pub mod engine {
-        pub use crate::engine::backoff::Retries;
-        pub use crate::engine::end::{End, Halt};
+        pub use crate::engine::backoff::RetryPolicy;
+        pub use crate::engine::end::{RunEnd, Stop};
         pub use crate::engine::event::Event;
-        pub use crate::engine::io::batch_receiver::Inlet;
-        pub use crate::engine::limits::{SHEET, Settings, Sheet};
-        pub use crate::engine::lookup::Stop;
-        pub use crate::engine::reorder::{Answer, Chunk, Reorder};
+        pub use crate::engine::io::batch_receiver::RoundRobinReceiver;
+        pub use crate::engine::limits::{BATCH_ROWS, RowBatch, RunLimits};
+        pub use crate::engine::lookup::Abort;
+        pub use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
         pub mod run {
             pub use crate::engine::run::run;
         }
-        pub use crate::engine::run::Ends;
-        pub use crate::engine::single_flight::{Flight, Waiting};
+        pub use crate::engine::run::RunIo;
+        pub use crate::engine::single_flight::{SingleFlight, WaitingRow};
     }
     pub mod sandbox {
-        pub use crate::sandbox::call_log::{Call, Ledger, TokenKind};
-        pub use crate::sandbox::directory::{Rule, exclusive_ids_of, userid_of};
-        pub use crate::sandbox::script::{Answer, Script};
+        pub use crate::sandbox::call_log::{Call, CallLog, TokenEndpoint};
+        pub use crate::sandbox::directory::{DirectoryEntry, exclusive_ids_for, userid_for};
+        pub use crate::sandbox::script::{Script, ScriptedAnswer};
         pub use crate::sandbox::server::Server;
     }
     pub mod app {
-        pub use crate::app::cli::args::{Cli, Command, Resolve};
+        pub use crate::app::cli::args::{Cli, Command, ResolveArgs};
         pub mod options {
-            pub use crate::app::cli::options::{mainland, rules};
+            pub use crate::app::cli::options::{mainland_format, number_rules};
         }
         pub use crate::app::i18n::language::Language;
     }

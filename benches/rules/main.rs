@@ -24,24 +24,24 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["instructions"] => instructions::compare(),
         ["instructions", "record"] => instructions::record(),
-        [instructions::CHILD, room, name, rounds] => {
-            repeat(Path::new(room), name, rounds.parse().unwrap())
+        [instructions::CHILD_MODE, room, name, rounds] => {
+            run_rounds(Path::new(room), name, rounds.parse().unwrap())
         }
-        _ => time(),
+        _ => run_criterion(),
     }
 }
 
 /// So many rounds of one case, for whoever counts them from outside.
-fn repeat(room: &Path, name: &str, rounds: u32) -> ExitCode {
-    let case = cases::all().into_iter().find(|case| case.name == name).unwrap();
-    let mut round = (case.make)(room);
+fn run_rounds(room: &Path, name: &str, rounds: u32) -> ExitCode {
+    let case = cases::all_cases().into_iter().find(|case| case.name == name).unwrap();
+    let mut round = (case.setup)(room);
     for _ in 0..rounds {
         round();
     }
     ExitCode::SUCCESS
 }
 
-fn time() -> ExitCode {
+fn run_criterion() -> ExitCode {
     let room = tempfile::tempdir().unwrap();
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -49,10 +49,10 @@ fn time() -> ExitCode {
         .sample_size(50)
         .configure_from_args();
     let mut group = criterion.benchmark_group("rules");
-    for case in cases::all() {
+    for case in cases::all_cases() {
         group.throughput(Throughput::Elements(case.items.into()));
         group.bench_function(case.name, |bencher| {
-            let mut round = (case.make)(room.path());
+            let mut round = (case.setup)(room.path());
             bencher.iter(&mut round);
         });
     }

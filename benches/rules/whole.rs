@@ -10,13 +10,13 @@ use std::process::Command;
 use dingmap::testing::sandbox::Script;
 use dingmap::testing::sandbox::Server;
 
-use crate::instructions::{each, instructions};
+use crate::instructions::{count_instructions, per_item};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dingmap");
-const TOKEN: (&str, &str) = ("DINGTALK_ACCESS_TOKEN", "sandbox-token");
+const TOKEN_ENV: (&str, &str) = ("DINGTALK_ACCESS_TOKEN", "sandbox-token");
 
 /// The figures of both.
-pub(crate) fn count(room: &Path) -> [(String, f64); 2] {
+pub(crate) fn count_whole_runs(room: &Path) -> [(String, f64); 2] {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server =
@@ -34,22 +34,22 @@ pub(crate) fn count(room: &Path) -> [(String, f64); 2] {
     };
     let row = |(few, many): (u32, u32), rest: &[&OsStr]| {
         let run = |rows| {
-            let words = words(&table(room, rows), rest);
+            let words = words(&write_table(room, rows), rest);
             let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-            instructions(Path::new(PROGRAM), &words, &[TOKEN])
+            count_instructions(Path::new(PROGRAM), &words, &[TOKEN_ENV])
         };
-        each(run(few), run(many), many - few)
+        per_item(run(few), run(many), many - few)
     };
     let asked = row((1000, 5000), &[OsStr::new("--no-state")]);
     let sizes = (5000, 25_000);
     let mut asking = Command::new(PROGRAM);
-    asking.args(words(&table(room, sizes.1), &kept)).env_clear().envs([TOKEN]);
+    asking.args(words(&write_table(room, sizes.1), &kept)).env_clear().envs([TOKEN_ENV]);
     assert!(asking.status().unwrap().success(), "the run that asks failed");
     [("run asked".to_owned(), asked), ("run known".to_owned(), row(sizes, &kept))]
 }
 
 /// A table of distinct numbers, all of whom the sandbox finds: those that end in 00 to 79.
-fn table(room: &Path, rows: u32) -> PathBuf {
+fn write_table(room: &Path, rows: u32) -> PathBuf {
     let mut text = "mobile\n".to_owned();
     for n in 0..rows {
         let _ = writeln!(text, "139{:06}{:02}", n / 80, n % 80);

@@ -3,24 +3,29 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::api::error::Fault;
-use crate::api::http::{Http, Reply};
-use crate::domain::number::mobile::{Mainland, Mobile};
+use crate::api::error::CallError;
+use crate::api::http::{HttpClient, Reply};
+use crate::domain::number::mobile::{MainlandFormat, Mobile};
 
 /// Looks numbers up, one call each.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    http: Http,
+    http: HttpClient,
     /// The call's address without the token.
     url: Url,
-    mainland: Mainland,
+    mainland: MainlandFormat,
     exclusive: bool,
 }
 
 impl Client {
     /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent (`API.md` 1).
     #[must_use]
-    pub(crate) fn new(http: Http, endpoint: &Url, mainland: Mainland, exclusive: bool) -> Self {
+    pub(crate) fn new(
+        http: HttpClient,
+        endpoint: &Url,
+        mainland: MainlandFormat,
+        exclusive: bool,
+    ) -> Self {
         let mut url = endpoint.clone();
         // No slash at the end: it breaks the call (errcode 22).
         url.set_path(&format!(
@@ -38,11 +43,11 @@ impl Client {
         &self,
         mobile: Mobile,
         token: &SecretString,
-    ) -> Result<Reply, Fault> {
+    ) -> Result<Reply, CallError> {
         let mut url = self.url.clone();
         // The token is read from the query alone; a header would be ignored (API.md 1).
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());
-        let number = mobile.sent(self.mainland);
+        let number = mobile.to_api_string(self.mainland);
         // Digits, `+` and `-` only, so nothing needs escaping.
         let body = format!(
             r#"{{"mobile":"{number}","support_exclusive_account_search":{exclusive}}}"#,

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
-use crate::api::error::{Fault, fault};
+use crate::api::error::{CallError, classify_error};
 
 /// A request with its body, and its absolute URL; in a box, since it is passed on and on.
 pub(crate) type Whole = Box<Request<Full<Bytes>>>;
@@ -67,8 +67,8 @@ struct Line {
 enum Sent {
     Replied(response::Parts, Bytes),
     /// The connection had ended before any of it was sent: in these words.
-    Unsent(Whole, Fault),
-    Failed(Fault),
+    Unsent(Whole, CallError),
+    Failed(CallError),
 }
 
 impl Plain {
@@ -84,13 +84,17 @@ impl Plain {
     ///
     /// # Errors
     /// [`Fault`] where no whole reply came.
-    pub(crate) async fn call(&self, mut request: Whole) -> Result<(response::Parts, Bytes), Fault> {
+    pub(crate) async fn call(
+        &self,
+        mut request: Whole,
+    ) -> Result<(response::Parts, Bytes), CallError> {
         let url = std::mem::take(request.uri_mut());
         // Only a URL with a host comes to be called.
         let Some(to) = url.authority().cloned() else {
-            return Err(Fault::Unreachable(String::new()));
+            return Err(CallError::Unreachable(String::new()));
         };
-        let host = HeaderValue::try_from(to.as_str()).map_err(|error| fault(&error, true))?;
+        let host =
+            HeaderValue::try_from(to.as_str()).map_err(|error| classify_error(&error, true))?;
         request.headers_mut().insert(HOST, host);
         // On the way to the host itself a request names the place on it alone (RFC 9112, 3.2.1).
         *request.uri_mut() = url.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
@@ -115,14 +119,14 @@ impl Plain {
         }
     }
 
-    async fn connect(&self, url: &Uri, to: Authority) -> Result<Box<Line>, Fault> {
+    async fn connect(&self, url: &Uri, to: Authority) -> Result<Box<Line>, CallError> {
         let connecting = self.connector.clone().call(url.clone());
         let stream = match timeout(self.bounds.connect, connecting).await {
-            Ok(stream) => stream.map_err(|error| fault(&error, true))?,
-            Err(_) => return Err(fault(&io::Error::from(ErrorKind::TimedOut), true)),
+            Ok(stream) => stream.map_err(|error| classify_error(&error, true))?,
+            Err(_) => return Err(classify_error(&io::Error::from(ErrorKind::TimedOut), true)),
         };
         let (requests, connection) =
-            handshake(stream).await.map_err(|error| fault(&error, true))?;
+            handshake(stream).await.map_err(|error| classify_error(&error, true))?;
         Ok(Box::new(Line { to, requests, connection: Some(connection), idle: Instant::now() }))
     }
 
@@ -153,14 +157,15 @@ impl Line {
     async fn send(&mut self, request: Whole, most: usize) -> Sent {
         let Self { requests, connection, .. } = self;
         if let Err(error) = moving(connection, pin!(requests.ready())).await {
-            return Sent::Unsent(request, fault(&error, false));
+            return Sent::Unsent(request, classify_error(&error, false));
         }
         let sending = requests.try_send_request(*request);
         let replied = pin!(async {
             let (head, body) = match sending.await {
                 Ok(response) => response.into_parts(),
                 Err(mut refused) => {
-                    let (request, fault) = (refused.take_message(), fault(refused.error(), false));
+                    let (request, fault) =
+                        (refused.take_message(), classify_error(refused.error(), false));
                     return match request {
                         Some(request) => Sent::Unsent(Box::new(request), fault),
                         None => Sent::Failed(fault),
@@ -170,8 +175,10 @@ impl Line {
             match Limited::new(body, most).collect().await {
                 // A copy, so that the connection has its buffer to itself again, and needs no new one for the next reply.
                 Ok(body) => Sent::Replied(head, Bytes::copy_from_slice(&body.to_bytes())),
-                Err(error) if error.is::<LengthLimitError>() => Sent::Failed(Fault::TooLong(most)),
-                Err(error) => Sent::Failed(fault(&*error, false)),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Sent::Failed(CallError::ReplyTooLarge(most))
+                }
+                Err(error) => Sent::Failed(classify_error(&*error, false)),
             }
         });
         moving(connection, replied).await
@@ -257,7 +264,7 @@ mod tests {
     }
 
     /// One call, which is not to be waited for: no server here is slow.
-    async fn call(plain: &Plain, port: u16) -> Result<(response::Parts, Bytes), Fault> {
+    async fn call(plain: &Plain, port: u16) -> Result<(response::Parts, Bytes), CallError> {
         timeout(Duration::from_secs(20), plain.call(request(port))).await.expect("the call hangs")
     }
 
@@ -282,7 +289,7 @@ mod tests {
         let plain = Plain::new(BOUNDS);
         let (port, counts) = serve(0, 0).await;
         for calls in 1..9 {
-            assert!(matches!(call(&plain, port).await, Err(Fault::Broken(_))));
+            assert!(matches!(call(&plain, port).await, Err(CallError::ConnectionLost(_))));
             assert_eq!(counts[0].load(SeqCst), calls);
         }
     }
@@ -294,7 +301,7 @@ mod tests {
         assert_eq!(call(&plain, port).await.unwrap().1.len(), 100);
         let (port, counts) = serve(9, 101).await;
         for calls in 1..3 {
-            assert_eq!(call(&plain, port).await.err(), Some(Fault::TooLong(100)));
+            assert_eq!(call(&plain, port).await.err(), Some(CallError::ReplyTooLarge(100)));
             assert_eq!(counts[0].load(SeqCst), calls, "it is not used again");
         }
         let (port, counts) = serve(9, 0).await;

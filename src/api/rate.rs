@@ -13,14 +13,14 @@ impl Rate {
     /// No limit, for a private gateway.
     pub const UNLIMITED: Self = Self(None);
     /// The fastest rate that is one.
-    pub const MOST: f64 = 1_000_000.0;
+    pub const MAX: f64 = 1_000_000.0;
     /// One call in a day: slower than any use, and short enough for every clock.
-    const LEAST: f64 = 1.0 / 86_400.0;
+    const MIN: f64 = 1.0 / 86_400.0;
 
     /// So many calls a second, brought within the bounds.
     #[must_use]
-    pub fn of(per_second: f64) -> Self {
-        Self(Some(per_second.clamp(Self::LEAST, Self::MOST)))
+    pub fn from_per_second(per_second: f64) -> Self {
+        Self(Some(per_second.clamp(Self::MIN, Self::MAX)))
     }
 
     /// Calls a second; none where there is no limit.
@@ -51,7 +51,7 @@ impl FromStr for Rate {
             Some(_) => return Err(wrong()),
         };
         let rate = count.parse::<f64>().map_err(|_| wrong())? / seconds;
-        if (Self::LEAST..=Self::MOST).contains(&rate) { Ok(Self(Some(rate))) } else { Err(wrong()) }
+        if (Self::MIN..=Self::MAX).contains(&rate) { Ok(Self(Some(rate))) } else { Err(wrong()) }
     }
 }
 

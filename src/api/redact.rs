@@ -8,31 +8,31 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// A piece of a secret of so many bytes is one too: who has cut it, or has more of it elsewhere, has told it all the same. A
 /// shorter piece could be a word.
-const PIECE: usize = 10;
+const PIECE_BYTES: usize = 10;
 /// What stands in its place.
-const HIDDEN: &str = "***";
+const REDACTED: &str = "***";
 
 /// The secrets of a run, as many as it comes to know.
 #[derive(Default)]
-pub(crate) struct Veil(Mutex<Vec<Pieces>>);
+pub(crate) struct Redactor(Mutex<Vec<Pieces>>);
 
 /// The pieces of one secret, in small letters and in every spelling.
 struct Pieces {
     length: usize,
-    all: HashSet<Box<[u8]>>,
+    windows: HashSet<Box<[u8]>>,
 }
 
-impl std::fmt::Debug for Veil {
+impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Veil(..)")
+        f.write_str("Redactor(..)")
     }
 }
 
-impl Veil {
+impl Redactor {
     /// Adds a secret: as it is, as URLs spell it, and as JSON may.
     pub(crate) fn add(&self, secret: &SecretString) {
         let secret = secret.expose_secret().to_ascii_lowercase();
-        let length = secret.len().min(PIECE);
+        let length = secret.len().min(PIECE_BYTES);
         if length == 0 {
             return;
         }
@@ -40,13 +40,13 @@ impl Veil {
         let form = form.to_ascii_lowercase();
         let spellings = [form.replace('+', "%20"), form, secret.replace('/', r"\/"), secret];
         let pieces = spellings.iter().flat_map(|spelling| spelling.as_bytes().windows(length));
-        let pieces = Pieces { length, all: pieces.map(Box::from).collect() };
+        let pieces = Pieces { length, windows: pieces.map(Box::from).collect() };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pieces);
     }
 
     /// The text without any of them, whatever the case of its letters.
     #[must_use]
-    pub(crate) fn hide(&self, text: String) -> String {
+    pub(crate) fn redact(&self, text: String) -> String {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if secrets.iter().all(|secret| text.len() < secret.length) {
             return text;
@@ -56,7 +56,7 @@ impl Veil {
         let mut spans = Vec::new();
         for secret in &*secrets {
             for (start, window) in small.as_bytes().windows(secret.length).enumerate() {
-                if secret.all.contains(window) {
+                if secret.windows.contains(window) {
                     spans.push((start, start + secret.length));
                 }
             }
@@ -70,7 +70,7 @@ impl Veil {
             let start = text.floor_char_boundary(start);
             if start >= at && !(start == at && at > 0) {
                 told.push_str(text.get(at..start).unwrap_or_default());
-                told.push_str(HIDDEN);
+                told.push_str(REDACTED);
             }
             at = at.max(text.ceil_char_boundary(end));
         }
@@ -87,8 +87,8 @@ mod tests {
 
     const SECRET: &str = "se cret/K+x==0123456789abcdefghij";
 
-    fn veil() -> Veil {
-        let veil = Veil::default();
+    fn veil() -> Redactor {
+        let veil = Redactor::default();
         veil.add(&SECRET.into());
         veil.add(&"tokenofanhourago".into());
         veil
@@ -107,7 +107,7 @@ mod tests {
             (format!("{SECRET}{SECRET} of TokenOfAnHourAgo"), "*** of ***"),
             ("访问的".to_owned() + SECRET + "不合法", "访问的***不合法"),
         ] {
-            assert_eq!(veil().hide(text.clone()), told, "{text}");
+            assert_eq!(veil().redact(text.clone()), told, "{text}");
         }
     }
 
@@ -120,13 +120,13 @@ mod tests {
             "ding talk error[subcode=40014]",
             "找不到该用户，请检查该用户是否存在",
         ] {
-            assert_eq!(veil().hide(text.to_owned()), text);
+            assert_eq!(veil().redact(text.to_owned()), text);
         }
-        let short = Veil::default();
+        let short = Redactor::default();
         short.add(&"".into());
         short.add(&"abc".into());
-        assert_eq!(short.hide("ab abc ABCD".to_owned()), "ab *** ***D");
-        assert_eq!(format!("{short:?}"), "Veil(..)");
+        assert_eq!(short.redact("ab abc ABCD".to_owned()), "ab *** ***D");
+        assert_eq!(format!("{short:?}"), "Redactor(..)");
     }
 
     proptest! {
@@ -134,9 +134,9 @@ mod tests {
         #[test]
         fn no_piece_gets_through(before in "\\PC{0,20}", after in "\\PC{0,20}", from in 0..33_usize, to in 0..33_usize) {
             let piece = SECRET.get(from.min(to)..from.max(to)).unwrap();
-            let told = veil().hide(format!("{before}{piece}{after}"));
-            let shown = |window: &[u8]| told.as_bytes().windows(PIECE).any(|told| told == window);
-            prop_assert!(!SECRET.as_bytes().windows(PIECE).any(shown), "{}", told);
+            let told = veil().redact(format!("{before}{piece}{after}"));
+            let shown = |window: &[u8]| told.as_bytes().windows(PIECE_BYTES).any(|told| told == window);
+            prop_assert!(!SECRET.as_bytes().windows(PIECE_BYTES).any(shown), "{}", told);
         }
     }
 }

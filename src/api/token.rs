@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use tr::tr;
 use url::Url;
 
-use crate::api::error::Fault;
-use crate::api::http::{Http, Reply};
-use crate::api::redact::Veil;
+use crate::api::error::CallError;
+use crate::api::http::{HttpClient, Reply};
+use crate::api::redact::Redactor;
 use crate::domain::outcome::{Code, Status};
-use crate::domain::reply::{self, Garbled};
-use crate::domain::verdict::{self, Hold, Remedy, Verdict};
+use crate::domain::reply::{self, DecodeError};
+use crate::domain::verdict::{self, Pause, Remedy, Verdict};
 
 /// What a token without a stated lifetime is good for (`API.md` 4).
-const USUAL_LIFETIME: Duration = Duration::from_hours(2);
+const DEFAULT_LIFETIME: Duration = Duration::from_hours(2);
 /// The longest lifetime that is believed; a longer one would only overflow a clock.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24 * 30);
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 30);
 /// No token is renewed sooner: calls for one have no pace of their own.
-const LEAST: Duration = Duration::from_secs(1);
+const MIN_RENEW_AFTER: Duration = Duration::from_secs(1);
 /// How long before its end a token is renewed (`API.md` 4).
-const EARLY: Duration = Duration::from_mins(10);
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_mins(10);
 
 /// What the user proved to be allowed with.
 #[derive(Clone, Debug)]
@@ -42,16 +42,16 @@ pub(crate) enum Credentials {
 
 /// A fetched token.
 #[derive(Clone, Debug)]
-pub struct Grant {
+pub struct AccessToken {
     /// The token.
     pub token: SecretString,
     /// How long it can be used before it should be renewed; none for a token that cannot be renewed.
-    pub fresh_for: Option<Duration>,
+    pub renew_after: Option<Duration>,
 }
 
 /// Why there is no token.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum NoToken {
+pub enum TokenError {
     /// The key or the secret is wrong, or the app may not have a token.
     #[error("{message} ({code})")]
     Refused {
@@ -62,13 +62,13 @@ pub enum NoToken {
     },
     /// Too many token calls; the verdict says how long to wait.
     #[error("{}", tr!("the token call was throttled"))]
-    Throttled(Hold),
+    Throttled(Pause),
     /// Whoever answers is not known to be the host, so nothing was sent.
     #[error("{0}")]
     Untrusted(String),
     /// The host answers, and not as one that knows this call: the other one may do.
     #[error("{0}")]
-    Unknown(String),
+    UnknownEndpoint(String),
     /// May work on another try. `answered` tells whether any HTTP answer came at all.
     #[error("{reason}")]
     Transient {
@@ -81,29 +81,29 @@ pub enum NoToken {
 
 /// The two calls for a token (`API.md` 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenCall {
+pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.
-    Current,
+    V1,
     /// `GET /gettoken`, where the host does not know the current one, as an old gateway. The secret stands in the URL.
-    Older,
+    Legacy,
 }
 
 /// Fetches tokens for one app.
 #[derive(Debug)]
-pub(crate) struct Issuer {
-    http: Http,
-    current: Url,
-    older: Url,
+pub(crate) struct TokenClient {
+    http: HttpClient,
+    v1_url: Url,
+    legacy_url: Url,
     credentials: Credentials,
-    calls: AtomicU64,
-    veil: Veil,
+    call_count: AtomicU64,
+    redactor: Redactor,
 }
 
-impl Issuer {
+impl TokenClient {
     /// `endpoint` is the one of the directory calls; the host of the current token call follows it: `api.` and the
     /// same top-level domain for DingTalk's own hosts, the same origin for any other (`API.md` 4).
     #[must_use]
-    pub(crate) fn new(http: Http, endpoint: &Url, credentials: Credentials) -> Self {
+    pub(crate) fn new(http: HttpClient, endpoint: &Url, credentials: Credentials) -> Self {
         let mut current = endpoint.clone();
         let host = endpoint.host_str().and_then(|host| host.strip_prefix("oapi.dingtalk."));
         if let Some(top) = host {
@@ -116,82 +116,90 @@ impl Issuer {
             endpoint.path().trim_end_matches('/')
         ));
         older.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
-        let veil = Veil::default();
+        let veil = Redactor::default();
         match &credentials {
             Credentials::Token(secret) | Credentials::App { secret, .. } => veil.add(secret),
         }
-        Self { http, current, older, credentials, calls: AtomicU64::new(0), veil }
+        Self {
+            http,
+            v1_url: current,
+            legacy_url: older,
+            credentials,
+            call_count: AtomicU64::new(0),
+            redactor: veil,
+        }
     }
 
     /// A text without any secret of this run: texts reach files and terminals, and some quote what was sent. A token that
     /// was renewed early still serves, so it is one for as long as the run lasts.
     #[must_use]
-    pub(crate) fn hide(&self, text: String) -> String {
-        self.veil.hide(text)
+    pub(crate) fn redact(&self, text: String) -> String {
+        self.redactor.redact(text)
     }
 
     /// A token was got elsewhere: from now on it is a secret of this run.
-    pub(crate) fn took(&self, grant: &Grant) {
-        self.veil.add(&grant.token);
+    pub(crate) fn remember(&self, grant: &AccessToken) {
+        self.redactor.add(&grant.token);
     }
 
     /// Whether a rejected token can be replaced.
     #[must_use]
-    pub(crate) fn renews(&self) -> bool {
+    pub(crate) fn can_renew(&self) -> bool {
         matches!(self.credentials, Credentials::App { .. })
     }
 
     /// How many calls were made, of either kind.
     #[must_use]
-    pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    pub(crate) fn call_count(&self) -> u64 {
+        self.call_count.load(Ordering::Relaxed)
     }
 
     /// Makes one call for a token. A token that somebody else renews needs none.
     ///
     /// # Errors
     /// [`NoToken`]; never with a secret or a URL in its text.
-    pub(crate) async fn fetch(&self, call: TokenCall) -> Result<Grant, NoToken> {
+    pub(crate) async fn fetch(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
         let (key, secret) = match &self.credentials {
             Credentials::Token(token) => {
-                return Ok(Grant { token: token.clone(), fresh_for: None });
+                return Ok(AccessToken { token: token.clone(), renew_after: None });
             }
             Credentials::App { key, secret } => (key, secret),
         };
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.call_count.fetch_add(1, Ordering::Relaxed);
         let (url, reply) = match call {
-            TokenCall::Current => {
+            TokenEndpoint::V1 => {
                 let body = json!({"appKey": key, "appSecret": secret.expose_secret()});
-                (&self.current, self.http.post(&self.current, body.to_string()).await)
+                (&self.v1_url, self.http.post(&self.v1_url, body.to_string()).await)
             }
-            TokenCall::Older => {
+            TokenEndpoint::Legacy => {
                 // It needs the secret in the query; the URL lives no longer than this call.
-                let mut older = self.older.clone();
+                let mut older = self.legacy_url.clone();
                 older
                     .query_pairs_mut()
                     .append_pair("appkey", key)
                     .append_pair("appsecret", secret.expose_secret());
-                (&self.older, self.http.get(&older).await)
+                (&self.legacy_url, self.http.get(&older).await)
             }
         };
         let fault = match reply {
             Ok(reply) => {
-                return read(&reply, |text| self.hide(text))
-                    .inspect(|grant| self.veil.add(&grant.token));
+                return parse_reply(&reply, |text| self.redact(text))
+                    .inspect(|grant| self.redactor.add(&grant.token));
             }
             Err(fault) => fault,
         };
-        let answered = fault.answered();
+        let answered = fault.has_reached_host();
         // It may be another host than the one of the lookups, which messages name.
-        let told =
-            |what: String| match url.host_str().filter(|host| Some(*host) != self.older.host_str())
-            {
-                Some(host) => self.hide(tr!("at {host}: {what}", host, what)),
-                None => self.hide(what),
-            };
+        let told = |what: String| match url
+            .host_str()
+            .filter(|host| Some(*host) != self.legacy_url.host_str())
+        {
+            Some(host) => self.redact(tr!("at {host}: {what}", host, what)),
+            None => self.redact(what),
+        };
         Err(match fault {
-            Fault::Untrusted(what) => NoToken::Untrusted(told(what)),
-            fault => NoToken::Transient { reason: told(fault.to_string()), answered },
+            CallError::Untrusted(what) => TokenError::Untrusted(told(what)),
+            fault => TokenError::Transient { reason: told(fault.to_string()), answered },
         })
     }
 }
@@ -199,7 +207,7 @@ impl Issuer {
 /// The bodies of both calls: their parts have different names, so one struct holds either.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct TokenResponse {
     access_token: Option<SecretString>,
     expire_in: Option<Value>,
     code: Option<String>,
@@ -210,69 +218,75 @@ struct Body {
     legacy_lifetime: Option<Value>,
 }
 
-fn read(reply: &Reply, hide: impl Fn(String) -> String) -> Result<Grant, NoToken> {
+fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessToken, TokenError> {
     let coded = reply::decode(&reply.body, &hide);
-    if matches!(coded, Err(Garbled::Banned)) {
+    if matches!(coded, Err(DecodeError::Banned)) {
         // The ban is one of the address, for all calls (`API.md` 3).
-        return Err(NoToken::Throttled(verdict::banned()));
+        return Err(TokenError::Throttled(verdict::ip_ban_pause()));
     }
     if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
-        return Err(NoToken::Throttled(hold));
+        return Err(TokenError::Throttled(hold));
     }
     let strange = || {
         let reason = tr!("the token call gave HTTP {status} and no token", status = reply.status);
         match reply.status {
-            300..=399 | 408 | 500..=599 => NoToken::Transient { reason, answered: true },
-            _ => NoToken::Unknown(reason),
+            300..=399 | 408 | 500..=599 => TokenError::Transient { reason, answered: true },
+            _ => TokenError::UnknownEndpoint(reason),
         }
     };
-    let body: Body = serde_json::from_slice(&reply.body).map_err(|_| strange())?;
+    let body: TokenResponse = serde_json::from_slice(&reply.body).map_err(|_| strange())?;
     if let Some(token) =
         body.access_token.or(body.legacy_token).filter(|token| !token.expose_secret().is_empty())
     {
         let lifetime = body.expire_in.or(body.legacy_lifetime).map(|seconds| seconds.to_string());
         let lifetime =
             lifetime.and_then(|seconds| seconds.trim_matches('"').parse().ok()).unwrap_or_default();
-        return Ok(Grant { token, fresh_for: Some(fresh_for(lifetime)) });
+        return Ok(AccessToken { token, renew_after: Some(renew_after(lifetime)) });
     }
     // The current call says by a word and an HTTP status what is wrong, the older one by a code as lookups do. Where a
     // gateway answers 404 and its kin, it does not know the current call: the older one may do.
     let (code, message) = match (body.code, coded) {
         (Some(word), _) if matches!(reply.status, 400 | 401 | 403) => {
-            (Code::read(&hide(word)), hide(body.message.unwrap_or_default()))
+            (Code::from_text(&hide(word)), hide(body.message.unwrap_or_default()))
         }
         (_, Ok(read)) => (read.code, read.message),
         _ => return Err(strange()),
     };
-    Err(match verdict::verdict(&code, &message) {
-        Verdict::Throttled(hold) => NoToken::Throttled(hold),
+    Err(match verdict::by_code(&code, &message) {
+        Verdict::Throttled(hold) => TokenError::Throttled(hold),
         Verdict::Answer(Status::Found) => strange(),
-        Verdict::Fatal(Remedy::Endpoint) => NoToken::Unknown(format!("{message} ({code})")),
-        Verdict::Transient => {
-            NoToken::Transient { reason: format!("{message} ({code})"), answered: true }
+        Verdict::Fatal(Remedy::Endpoint) => {
+            TokenError::UnknownEndpoint(format!("{message} ({code})"))
         }
-        _ => NoToken::Refused { code: code.to_string(), message },
+        Verdict::Transient => {
+            TokenError::Transient { reason: format!("{message} ({code})"), answered: true }
+        }
+        _ => TokenError::Refused { code: code.to_string(), message },
     })
 }
 
 /// Ten minutes less than the lifetime, and half of a lifetime too short for that. An absent or senseless lifetime
 /// is taken for the usual one.
-fn fresh_for(seconds: f64) -> Duration {
+fn renew_after(seconds: f64) -> Duration {
     let lifetime = Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|stated| !stated.is_zero())
-        .map_or(USUAL_LIFETIME, |stated| stated.min(LONGEST_LIFETIME));
-    lifetime.saturating_sub(EARLY).max(lifetime.min(EARLY * 2) / 2).max(LEAST)
+        .map_or(DEFAULT_LIFETIME, |stated| stated.min(MAX_LIFETIME));
+    lifetime
+        .saturating_sub(RENEW_BEFORE_EXPIRY)
+        .max(lifetime.min(RENEW_BEFORE_EXPIRY * 2) / 2)
+        .max(MIN_RENEW_AFTER)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answer(status: u16, body: &'static str) -> Result<Grant, NoToken> {
-        read(&Reply { status, retry_after: None, leads_to: None, body: body.into() }, |text| {
-            text.replace("the secret", "***")
-        })
+    fn answer(status: u16, body: &'static str) -> Result<AccessToken, TokenError> {
+        parse_reply(
+            &Reply { status, retry_after: None, redirects_to: None, body: body.into() },
+            |text| text.replace("the secret", "***"),
+        )
     }
 
     #[test]
@@ -290,11 +304,17 @@ mod tests {
         ] {
             let grant = answer(200, body).unwrap();
             assert_eq!(grant.token.expose_secret(), "t", "{body}");
-            assert_eq!(grant.fresh_for, Some(Duration::from_mins(110)), "{body}");
+            assert_eq!(grant.renew_after, Some(Duration::from_mins(110)), "{body}");
         }
-        assert_eq!([fresh_for(60.0), fresh_for(1e-9)], [Duration::from_secs(30), LEAST]);
-        assert_eq!(fresh_for(1e18), Duration::from_hours(24 * 30).saturating_sub(EARLY));
-        assert_eq!(fresh_for(f64::MAX), Duration::from_mins(110));
+        assert_eq!(
+            [renew_after(60.0), renew_after(1e-9)],
+            [Duration::from_secs(30), MIN_RENEW_AFTER]
+        );
+        assert_eq!(
+            renew_after(1e18),
+            Duration::from_hours(24 * 30).saturating_sub(RENEW_BEFORE_EXPIRY)
+        );
+        assert_eq!(renew_after(f64::MAX), Duration::from_mins(110));
     }
 
     #[test]
@@ -307,27 +327,30 @@ mod tests {
             answer(400, r#"{"code":"invalidClientIdOrSecret","message":"no"}"#).unwrap_err();
         assert_eq!(refused.to_string(), "no (invalidClientIdOrSecret)");
         for body in [r#"{"errcode":40096,"errmsg":"no"}"#, r#"{"errcode":"40089","errmsg":"no"}"#] {
-            assert!(matches!(answer(200, body), Err(NoToken::Refused { .. })), "{body}");
+            assert!(matches!(answer(200, body), Err(TokenError::Refused { .. })), "{body}");
         }
         for (status, body) in
             [(404, "{}"), (200, ""), (404, r#"{"code":"NotFound","message":"x"}"#), (405, "<html>")]
         {
-            assert!(matches!(answer(status, body), Err(NoToken::Unknown(_))), "{status} {body}");
+            assert!(
+                matches!(answer(status, body), Err(TokenError::UnknownEndpoint(_))),
+                "{status} {body}"
+            );
         }
         for (status, body) in [(502, "<html>"), (302, ""), (200, r#"{"errcode":-1,"errmsg":"x"}"#)]
         {
             let transient =
-                matches!(answer(status, body), Err(NoToken::Transient { answered: true, .. }));
+                matches!(answer(status, body), Err(TokenError::Transient { answered: true, .. }));
             assert!(transient, "{status} {body}");
         }
-        assert!(matches!(answer(429, ""), Err(NoToken::Throttled(_))));
+        assert!(matches!(answer(429, ""), Err(TokenError::Throttled(_))));
         assert!(matches!(
             answer(200, r#"{"errcode":90018,"errmsg":""}"#),
-            Err(NoToken::Throttled(_))
+            Err(TokenError::Throttled(_))
         ));
         let limited = r#"{"code":"Forbidden.AccessDenied.QpsLimitForAppkeyAndApi","message":"x"}"#;
         assert!(
-            matches!(answer(403, limited), Err(NoToken::Throttled(_))),
+            matches!(answer(403, limited), Err(TokenError::Throttled(_))),
             "a 403 that is no refusal"
         );
         for (status, ban) in
@@ -335,7 +358,7 @@ mod tests {
         {
             let held = answer(status, ban).unwrap_err();
             assert!(
-                matches!(held, NoToken::Throttled(Hold { cause: verdict::Limit::Address, .. })),
+                matches!(held, TokenError::Throttled(Pause { cause: verdict::Limit::Address, .. })),
                 "{ban}"
             );
         }
@@ -344,10 +367,10 @@ mod tests {
     #[test]
     fn the_token_host_follows_the_endpoint() {
         let hosts = |endpoint: &str| {
-            let http = Http::new(&crate::api::http::Settings::default()).unwrap();
+            let http = HttpClient::new(&crate::api::http::HttpSettings::default()).unwrap();
             let token = Credentials::Token("t".into());
-            let issuer = Issuer::new(http, &endpoint.parse().unwrap(), token);
-            (issuer.current.to_string(), issuer.older.to_string())
+            let issuer = TokenClient::new(http, &endpoint.parse().unwrap(), token);
+            (issuer.v1_url.to_string(), issuer.legacy_url.to_string())
         };
         let pair = |current: &str, legacy: &str| (current.to_owned(), legacy.to_owned());
         assert_eq!(

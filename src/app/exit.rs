@@ -6,35 +6,35 @@ use std::time::Duration;
 
 use tr::tr;
 
-use crate::domain::number::mask::hidden;
+use crate::domain::number::mask::mask_numbers;
 use crate::domain::outcome::Code;
 use crate::domain::verdict::{Limit, Remedy};
-use crate::engine::end::End;
-use crate::engine::lookup::Stop;
+use crate::engine::end::RunEnd;
+use crate::engine::lookup::Abort;
 
 /// The exit statuses of DESIGN 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: every row has a definitive answer.
-    Done,
+    Success,
     /// 1: could not go on (I/O, unexpected).
-    Broken,
+    Error,
     /// 2: usage or configuration.
     Usage,
     /// 3: input unreadable.
     Input,
     /// 4: finished, but some rows failed and may succeed on another try.
-    Failed,
+    RowsFailed,
     /// 5: credentials or permission.
-    Denied,
+    AccessDenied,
     /// 6: stopped by a limit.
-    Limit,
+    LimitReached,
     /// 7: output cannot be written.
     Output,
     /// 10: `diff` found differences.
     Differs,
     /// 11: `diff` found more of them than were expected.
-    Suspicious,
+    TooManyDifferences,
     /// 130, 143 or 129: interrupted by this signal.
     Interrupted(Signal),
 }
@@ -55,16 +55,16 @@ impl Exit {
     #[must_use]
     pub const fn status(self) -> u8 {
         match self {
-            Self::Done => 0,
-            Self::Broken => 1,
+            Self::Success => 0,
+            Self::Error => 1,
             Self::Usage => 2,
             Self::Input => 3,
-            Self::Failed => 4,
-            Self::Denied => 5,
-            Self::Limit => 6,
+            Self::RowsFailed => 4,
+            Self::AccessDenied => 5,
+            Self::LimitReached => 6,
             Self::Output => 7,
             Self::Differs => 10,
-            Self::Suspicious => 11,
+            Self::TooManyDifferences => 11,
             Self::Interrupted(Signal::Interrupt) => 130,
             Self::Interrupted(Signal::Terminate) => 143,
             Self::Interrupted(Signal::Hangup) => 129,
@@ -89,12 +89,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure told in one text.
-    pub(crate) fn new(exit: Exit, text: impl Into<String>) -> Self {
+    pub(crate) fn with_message(exit: Exit, text: impl Into<String>) -> Self {
         Self { exit, error: anyhow::Error::msg(text.into()) }
     }
 
     /// A failure told by an error and its causes.
-    pub(crate) fn of(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn from_error(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
     }
 }
@@ -102,59 +102,59 @@ impl Failure {
 /// What to tell about a run that ended before all rows had their answers; none for one that finished. `endpoint`
 /// is where the calls went, `signal` what interrupted, if that happened, and `kept` whether another run has the answers.
 #[must_use]
-pub(crate) fn early(
-    end: &End,
+pub(crate) fn failure_from_end(
+    end: &RunEnd,
     endpoint: &str,
     signal: Option<Signal>,
     kept: bool,
 ) -> Option<Failure> {
     let (exit, text) = match end {
-        End::Finished => return None,
-        End::CallsUsedUp if !kept => (
-            Exit::Limit,
+        RunEnd::Finished => return None,
+        RunEnd::CallLimitReached if !kept => (
+            Exit::LimitReached,
             tr!(
                 "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again with a higher --max-calls, or with a --state file, where the next run finds what was answered."
             ),
         ),
-        End::CallsUsedUp => (
-            Exit::Limit,
+        RunEnd::CallLimitReached => (
+            Exit::LimitReached,
             tr!(
                 "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again to ask for as many more, or with a higher --max-calls for all."
             ),
         ),
-        End::PatienceUsedUp { cause: Limit::Shared, .. } => (
-            Exit::Limit,
+        RunEnd::PatienceExceeded { cause: Limit::Shared, .. } => (
+            Exit::LimitReached,
             tr!(
                 "stopped: the shared server was silent for longer than --patience allows; the rows that are left have no answer yet. Run again when it is back, or with a longer --patience, or with --shared-optional."
             ),
         ),
-        End::PatienceUsedUp { cause, left } => (
-            Exit::Limit,
+        RunEnd::PatienceExceeded { cause, remaining: left } => (
+            Exit::LimitReached,
             tr!(
                 "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left have no answer yet. Run again in {left} or later, or with a longer --patience.",
                 cause,
-                left = rounded(*left)
+                left = format_whole_seconds(*left)
             ),
         ),
-        End::Interrupted => {
+        RunEnd::Interrupted => {
             (Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)), tr!("interrupted"))
         }
-        End::StateLost(what) => return Some(state_lost(what)),
-        End::InputLost => (
-            Exit::Broken,
+        RunEnd::StateFailed(what) => return Some(state_write_failure(what)),
+        RunEnd::InputFailed => (
+            Exit::Error,
             tr!("the input broke off inside dingmap; this is a bug, please report it"),
         ),
-        End::OutputLost => (Exit::Output, tr!("the output cannot be written")),
-        End::Stopped(stop) => stopped(stop, endpoint),
+        RunEnd::OutputClosed => (Exit::Output, tr!("the output cannot be written")),
+        RunEnd::Aborted(stop) => describe_abort(stop, endpoint),
     };
-    Some(Failure::new(exit, text))
+    Some(Failure::with_message(exit, text))
 }
 
 /// What to tell where answers can no longer be kept.
 #[must_use]
-pub(crate) fn state_lost(what: &str) -> Failure {
-    Failure::new(
-        Exit::Broken,
+pub(crate) fn state_write_failure(what: &str) -> Failure {
+    Failure::with_message(
+        Exit::Error,
         tr!(
             "answers can no longer be kept in the state file: {cause}. Make room or mend what the system says, and run the same command again.",
             cause = what
@@ -162,78 +162,78 @@ pub(crate) fn state_lost(what: &str) -> Failure {
     )
 }
 
-fn stopped(stop: &Stop, endpoint: &str) -> (Exit, String) {
+fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
     match stop {
-        Stop::Fatal { remedy, code, message } => {
-            (Exit::Denied, remedy_text(*remedy) + &said(message, code))
+        Abort::Fatal { remedy, code, message } => {
+            (Exit::AccessDenied, remedy_text(*remedy) + &quote_api_message(message, code))
         }
-        Stop::TokenRejected { fresh: false, code, message } => (
-            Exit::Denied,
+        Abort::TokenRejected { fresh: false, code, message } => (
+            Exit::AccessDenied,
             tr!(
                 "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves. With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app and not for that token, so that the next token goes on from there."
-            ) + &said(message, code),
+            ) + &quote_api_message(message, code),
         ),
-        Stop::TokenRejected { fresh: true, code, message } => (
-            Exit::Denied,
+        Abort::TokenRejected { fresh: true, code, message } => (
+            Exit::AccessDenied,
             tr!(
                 "a token that was fetched a moment ago is not accepted. Check that DINGTALK_APP_KEY belongs to an internal app of this organisation and that --endpoint {endpoint} is its host.",
                 endpoint
-            ) + &said(message, code),
+            ) + &quote_api_message(message, code),
         ),
-        Stop::NoToken { reason, refused: true } => (
-            Exit::Denied,
+        Abort::TokenUnavailable { reason, refused: true } => (
+            Exit::AccessDenied,
             tr!(
                 "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.",
                 endpoint
             ) + "\n  "
-                + &tr!("The API said: {message}", message = shown(reason)),
+                + &tr!("The API said: {message}", message = sanitize(reason)),
         ),
-        Stop::NoToken { reason, refused: false } => (
-            Exit::Broken,
+        Abort::TokenUnavailable { reason, refused: false } => (
+            Exit::Error,
             tr!(
                 "no token could be fetched at {endpoint}: {cause}. Try again later.",
                 endpoint,
-                cause = shown(reason)
+                cause = sanitize(reason)
             ),
         ),
-        Stop::Unreachable(reason) => (
-            Exit::Broken,
+        Abort::Unreachable(reason) => (
+            Exit::Error,
             tr!(
                 "{endpoint} was never reached: {cause}. Check --endpoint, the network and the proxy, and run the same command again.",
                 endpoint,
-                cause = shown(reason)
+                cause = sanitize(reason)
             ),
         ),
-        Stop::Untrusted(reason) => (
-            Exit::Broken,
+        Abort::Untrusted(reason) => (
+            Exit::Error,
             tr!(
                 "{endpoint}: the host or the proxy before it was reached, but its certificate is not trusted: {cause}. Nothing was sent to it. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
                 endpoint,
-                cause = shown(reason)
+                cause = sanitize(reason)
             ),
         ),
-        Stop::Unreadable(reason) => (
-            Exit::Broken,
+        Abort::InvalidReplies(reason) => (
+            Exit::Error,
             tr!(
                 "{endpoint} does not answer as the API does: {cause}, for each of the first 20 numbers. Stopped before more calls are spent; check --endpoint, and whether a proxy or a login page stands in between.",
                 endpoint,
-                cause = shown(reason)
+                cause = sanitize(reason)
             ),
         ),
-        Stop::Unknown { code, message } => (
-            Exit::Broken,
+        Abort::UnknownCode { code, message } => (
+            Exit::Error,
             tr!(
                 "the first 20 numbers all failed with errcode {code}, which dingmap does not know: {message}. Stopped before more calls are spent; look the code up in DingTalk's documentation.",
                 code,
-                message = shown(message)
+                message = sanitize(message)
             ),
         ),
     }
 }
 
 /// The API's own words, on a line of their own.
-fn said(message: &str, code: &Code) -> String {
-    let (message, code) = (shown(message), shown(&code.to_string()));
+fn quote_api_message(message: &str, code: &Code) -> String {
+    let (message, code) = (sanitize(message), sanitize(&code.to_string()));
     "\n  ".to_owned() + &tr!("The API said: {message} (errcode {code})", message, code)
 }
 
@@ -263,22 +263,22 @@ fn remedy_text(remedy: Remedy) -> String {
 /// A text of the API as it may be shown on a terminal: on one line, without control characters, and with
 /// everything that could be a mobile number masked, however it is spelt.
 #[must_use]
-pub(crate) fn shown(message: &str) -> String {
+pub(crate) fn sanitize(message: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let clean: String = message.chars().map(plain).collect();
     // Last, since what is cut off of a number leaves one that is not masked.
-    hidden(&clean).chars().take(600).collect()
+    mask_numbers(&clean).chars().take(600).collect()
 }
 
 /// A duration in whole seconds, for people.
 #[must_use]
-pub(crate) fn rounded(duration: Duration) -> String {
+pub(crate) fn format_whole_seconds(duration: Duration) -> String {
     let begun = u64::from(duration.subsec_nanos() > 0);
-    spoken(Duration::from_secs(duration.as_secs() + begun))
+    format_duration(Duration::from_secs(duration.as_secs() + begun))
 }
 
 /// A unit of time, as [`humantime`] has it.
-fn long(unit: &str) -> String {
+fn translate_unit(unit: &str) -> String {
     match unit {
         "year" => tr!("duration" => "year"),
         "years" => tr!("duration" => "years"),
@@ -295,11 +295,11 @@ fn long(unit: &str) -> String {
 
 /// A duration in the units that people use.
 #[must_use]
-pub(crate) fn spoken(duration: Duration) -> String {
+pub(crate) fn format_duration(duration: Duration) -> String {
     let text = humantime::format_duration(duration).to_string();
     let part = |part: &str| {
         let (count, unit) = part.split_at(part.find(char::is_alphabetic).unwrap_or(part.len()));
-        format!("{count}{}", long(unit))
+        format!("{count}{}", translate_unit(unit))
     };
     text.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
@@ -322,16 +322,20 @@ mod tests {
                 "request 20240101123456789, app 3204871942",
             ),
         ] {
-            assert_eq!(shown(message), expected);
+            assert_eq!(sanitize(message), expected);
         }
-        let long = shown(&format!("{} 13800138000", "x".repeat(589)));
+        let long = sanitize(&format!("{} 13800138000", "x".repeat(589)));
         assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
     }
 
     #[test]
     fn who_keeps_nothing_is_not_told_to_go_on() {
-        let told =
-            |kept| early(&End::CallsUsedUp, "https://e", None, kept).unwrap().error.to_string();
+        let told = |kept| {
+            failure_from_end(&RunEnd::CallLimitReached, "https://e", None, kept)
+                .unwrap()
+                .error
+                .to_string()
+        };
         assert!(told(true).contains("as many more") && !told(true).contains("--state"));
         assert!(told(false).contains("--state") && !told(false).contains("as many more"));
     }
@@ -339,36 +343,37 @@ mod tests {
     #[test]
     fn every_way_to_stop_says_what_to_do() {
         let code = crate::domain::outcome::Code::Number(1);
-        let fatal = |remedy| Stop::Fatal { remedy, code: code.clone(), message: "m".into() };
+        let fatal = |remedy| Abort::Fatal { remedy, code: code.clone(), message: "m".into() };
         for (stop, status, word) in [
             (fatal(Remedy::Permission), 5, "qyapi_get_member_by_mobile"),
             (fatal(Remedy::AllowList), 5, "allow list"),
             (fatal(Remedy::Credentials), 5, "DINGTALK_APP_SECRET"),
             (fatal(Remedy::Quota), 5, "quota"),
             (
-                Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
+                Abort::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
                 5,
                 "DINGTALK_ACCESS_TOKEN",
             ),
             (
-                Stop::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
+                Abort::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
                 5,
                 "With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app",
             ),
-            (Stop::NoToken { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
-            (Stop::NoToken { reason: "r".into(), refused: false }, 1, "later"),
-            (Stop::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
-            (Stop::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
+            (Abort::TokenUnavailable { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
+            (Abort::TokenUnavailable { reason: "r".into(), refused: false }, 1, "later"),
+            (Abort::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
+            (Abort::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
             // It may be the proxy's, whereas another host has been sent something before.
             (
-                Stop::Untrusted("m".into()),
+                Abort::Untrusted("m".into()),
                 1,
                 "https://e: the host or the proxy before it was reached",
             ),
-            (Stop::Untrusted("m".into()), 1, "Nothing was sent to it. "),
-            (Stop::Unknown { code: code.clone(), message: "m".into() }, 1, "first 20"),
+            (Abort::Untrusted("m".into()), 1, "Nothing was sent to it. "),
+            (Abort::UnknownCode { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
-            let failure = early(&End::Stopped(stop), "https://e", None, true).unwrap();
+            let failure =
+                failure_from_end(&RunEnd::Aborted(stop), "https://e", None, true).unwrap();
             assert_eq!(failure.exit.status(), status, "{word}");
             assert!(failure.error.to_string().contains(word), "{}", failure.error);
         }

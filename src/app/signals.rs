@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::app::exit::{Exit, Failure, Signal};
 
 /// How long a signal leaves other threads to remove their temporary files; one may wait for a pipe for ever.
-pub(crate) const AT_ONCE: Duration = Duration::from_millis(500);
+pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Hears signals from the moment it is made.
 #[derive(Debug)]
@@ -23,16 +23,16 @@ pub(crate) struct Signals {
 
 /// Which signals whoever started the program wants ignored: `nohup` the hangup, a shell without job control Ctrl-C for what
 /// runs in the background. One bit a signal, from 1 (proc(5), `SigIgn`); none where the system does not tell.
-fn ignored() -> u64 {
+fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// SIGXFSZ, on Linux, the BSDs and macOS.
-const FILE_SIZE: i32 = 25;
+const SIGXFSZ: i32 = 25;
 
-async fn heard(signal: &mut Option<unix::Signal>) {
+async fn recv_or_pending(signal: &mut Option<unix::Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
@@ -45,10 +45,10 @@ impl Signals {
     /// # Errors
     /// Where the system gives no handler.
     pub(crate) fn new() -> io::Result<Self> {
-        let ignored = ignored();
+        let ignored = ignored_signals();
         // Where files may not grow further (`ulimit -f`), this signal would end the program with a temporary file left behind;
         // heard by anybody, it makes the write fail, which is told and tidied up after.
-        drop(signal(SignalKind::from_raw(FILE_SIZE))?);
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         let hear = |kind: SignalKind| {
             let bit =
                 u32::try_from(kind.as_raw_value() - 1).map_or(0, |bit| 1_u64.wrapping_shl(bit));
@@ -62,11 +62,11 @@ impl Signals {
     }
 
     /// The next signal.
-    pub(crate) async fn next(&mut self) -> Signal {
+    pub(crate) async fn recv(&mut self) -> Signal {
         tokio::select! {
-            () = heard(&mut self.interrupt) => Signal::Interrupt,
-            () = heard(&mut self.terminate) => Signal::Terminate,
-            () = heard(&mut self.hangup) => Signal::Hangup,
+            () = recv_or_pending(&mut self.interrupt) => Signal::Interrupt,
+            () = recv_or_pending(&mut self.terminate) => Signal::Terminate,
+            () = recv_or_pending(&mut self.hangup) => Signal::Hangup,
         }
     }
 
@@ -74,14 +74,14 @@ impl Signals {
     ///
     /// # Errors
     /// Interrupted, by a signal; unexpected (1) where the work panicked.
-    pub(crate) async fn during<T: Send + 'static>(
+    pub(crate) async fn run_blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
         broken_off: String,
     ) -> Result<T, Failure> {
-        match self.beside(work).await {
+        match self.run_blocking_or_signal(work).await {
             // A temporary file that was just made is removed with what the work gave.
-            (Some(signal), _) | (None, Err(signal)) => Err(interrupted(signal, broken_off)),
+            (Some(signal), _) | (None, Err(signal)) => Err(interrupted_failure(signal, broken_off)),
             (None, Ok(done)) => done,
         }
     }
@@ -90,54 +90,55 @@ impl Signals {
     ///
     /// # Errors
     /// As [`Signals::during`].
-    pub(crate) async fn hurrying<T: Send + 'static>(
+    pub(crate) async fn finish_blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
         broken_off: String,
     ) -> Result<T, Failure> {
-        let (_, done) = self.beside(work).await;
-        done.unwrap_or_else(|signal| Err(interrupted(signal, broken_off)))
+        let (_, done) = self.run_blocking_or_signal(work).await;
+        done.unwrap_or_else(|signal| Err(interrupted_failure(signal, broken_off)))
     }
 
     /// The signal that came while something blocked, and what that gave, unless the signal ended the wait for it.
-    async fn beside<T: Send + 'static>(
+    async fn run_blocking_or_signal<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> (Option<Signal>, Result<Result<T, Failure>, Signal>) {
-        let told =
-            |done: Result<T, JoinError>| done.map_err(|error| Failure::of(Exit::Broken, error));
+        let told = |done: Result<T, JoinError>| {
+            done.map_err(|error| Failure::from_error(Exit::Error, error))
+        };
         let mut working = tokio::task::spawn_blocking(work);
         tokio::select! {
             biased;
             done = &mut working => (None, Ok(told(done))),
-            signal = self.next() => {
-                let done = timeout(AT_ONCE, working).await;
+            signal = self.recv() => {
+                let done = timeout(CLEANUP_TIMEOUT, working).await;
                 (Some(signal), done.map(told).map_err(|_| signal))
             }
         }
     }
 }
 
-fn interrupted(signal: Signal, broken_off: String) -> Failure {
-    Failure::new(Exit::Interrupted(signal), broken_off)
+fn interrupted_failure(signal: Signal, broken_off: String) -> Failure {
+    Failure::with_message(Exit::Interrupted(signal), broken_off)
 }
 
 /// Both, for a run.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct SignalHandlers {
     /// What ends it.
     pub signals: Signals,
     /// What asks how far it is.
-    pub question: Question,
+    pub status_requests: StatusRequests,
 }
 
-impl Heard {
+impl SignalHandlers {
     /// Begins to hear; has to be called within tokio's runtime.
     ///
     /// # Errors
     /// Where the system gives no handler.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { signals: Signals::new()?, question: Question::new()? })
+        Ok(Self { signals: Signals::new()?, status_requests: StatusRequests::new()? })
     }
 }
 
@@ -146,17 +147,17 @@ impl Heard {
 ///
 /// # Errors
 /// Where the system gives no handler.
-pub(crate) fn suffer_questions() -> io::Result<()> {
+pub(crate) fn ignore_sigusr1() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _within = runtime.enter();
-    Question::new().map(drop)
+    StatusRequests::new().map(drop)
 }
 
 /// Hears SIGUSR1.
 #[derive(Debug)]
-pub(crate) struct Question(unix::Signal);
+pub(crate) struct StatusRequests(unix::Signal);
 
-impl Question {
+impl StatusRequests {
     /// Begins to hear; has to be called within tokio's runtime.
     ///
     /// # Errors
@@ -166,7 +167,7 @@ impl Question {
     }
 
     /// Waits until somebody asks.
-    pub(crate) async fn asked(&mut self) {
+    pub(crate) async fn recv(&mut self) {
         self.0.recv().await;
     }
 }

@@ -13,9 +13,9 @@ use tracing::info;
 use crate::app::cli::args::{Cli, Command};
 use crate::app::cli::env;
 use crate::app::cli::options;
-use crate::app::cli::parse::{Line, Refused, Typed};
+use crate::app::cli::parse::{CommandLine, ParseError, Parsed};
 use crate::app::cli::paths;
-use crate::app::cli::shared_args::Show;
+use crate::app::cli::shared_args::MessageArgs;
 use crate::app::commands::completion;
 use crate::app::commands::diff;
 use crate::app::commands::man;
@@ -31,71 +31,80 @@ use crate::app::progress::log;
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals;
 use crate::app::stdout;
-use crate::domain::number::mask::hidden;
+use crate::domain::number::mask::mask_numbers;
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
     let variable = |name: &str| std::env::var_os(name);
-    if completion::asked(&args) {
+    if completion::is_completion_request(&args) {
         // Before the file of settings is read, which may be a pipe: nobody waits for one who presses Tab.
-        Language::chosen(&[], variable).speak();
-        return completion::answered(&args).into();
+        Language::detect(&[], variable).set_current();
+        return completion::complete(&args).into();
     }
     // Where there is no handler to be had, a question ends the program as it does others.
-    let _ = signals::suffer_questions();
-    let line = Line::of(&args);
+    let _ = signals::ignore_sigusr1();
+    let line = CommandLine::from_args(&args);
     let set = line.language();
     let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
-    Language::chosen(&args, |name| variable(name).or_else(|| set(name))).speak();
-    let usual = Show::default();
-    let (cli, remark) = match line.read() {
-        Ok(Typed::Run { cli, remark }) => (cli, remark),
-        Ok(Typed::Settings(text)) => {
-            return ended(stdout::whole(text.as_bytes()), &Terminal::new(&usual, false));
+    Language::detect(&args, |name| variable(name).or_else(|| set(name))).set_current();
+    let usual = MessageArgs::default();
+    let (cli, remark) = match line.parse() {
+        Ok(Parsed::Run { cli, warning: remark }) => (cli, remark),
+        Ok(Parsed::PrintConfig(text)) => {
+            return report_exit(
+                stdout::write_stdout(text.as_bytes()),
+                &Terminal::new(&usual, false),
+            );
         }
-        Err(Refused::File(failure)) => return ended(Err(failure), &Terminal::new(&usual, false)),
-        Err(Refused::Line(error)) => {
+        Err(ParseError::ConfigFile(failure)) => {
+            return report_exit(Err(failure), &Terminal::new(&usual, false));
+        }
+        Err(ParseError::Arguments(error)) => {
             let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             let told = clap_errors::print(&error);
             let Err(cause) = told else {
-                return if helped { Exit::Done.into() } else { Exit::Usage.into() };
+                return if helped { Exit::Success.into() } else { Exit::Usage.into() };
             };
             let text = tr!("cannot write to standard output: {cause}", cause);
             // What is no help goes to standard error, and so would this.
             let exit = if helped { Exit::Output } else { Exit::Usage };
-            return ended(Err(Failure::new(exit, text)), &Terminal::new(&usual, false));
+            return report_exit(
+                Err(Failure::with_message(exit, text)),
+                &Terminal::new(&usual, false),
+            );
         }
     };
-    let show = show(&cli.command).unwrap_or(&usual);
-    let terminal = Terminal::new(show, gives_rows(&cli.command));
-    let warnings = env::strangers(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
+    let show = message_args(&cli.command).unwrap_or(&usual);
+    let terminal = Terminal::new(show, has_rows_on_stdout(&cli.command));
+    let warnings =
+        env::unknown_variables(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
     for text in warnings.into_iter().chain(remark) {
-        terminal.say(&text);
+        terminal.print(&text);
     }
-    let files = paths::of(&cli, variable);
-    let result = log::begin(show, &files, &terminal).and_then(|()| {
+    let files = paths::command_files(&cli, variable);
+    let result = log::init(show, &files, &terminal).and_then(|()| {
         info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
-        paths::apart(&files)?;
-        run(&cli.command, &terminal)
+        paths::check_distinct(&files)?;
+        run_command(&cli.command, &terminal)
     });
-    ended(result, &terminal)
+    report_exit(result, &terminal)
 }
 
 /// The exit status, of which people and the log have been told by then.
-fn ended(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
+fn report_exit(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
     let (exit, failure) = match result {
         Ok(exit) => (exit, None),
         Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
     };
-    info!(status = exit.status(), failure = failure.as_deref().map(hidden), "ended");
+    info!(status = exit.status(), failure = failure.as_deref().map(mask_numbers), "ended");
     if let Some(text) = failure {
-        terminal.complain(&text);
+        terminal.print_error(&text);
     }
     exit.into()
 }
 
-fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
+fn run_command(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
     match command {
         Command::Resolve(args) => resolve(args, terminal),
         Command::Plan(args) => plan(args, terminal),
@@ -109,26 +118,26 @@ fn run(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 /// What a command is to show, where it has something to show.
-fn show(command: &Command) -> Option<&Show> {
+fn message_args(command: &Command) -> Option<&MessageArgs> {
     match command {
-        Command::Resolve(args) => Some(&args.show),
-        Command::Plan(args) => Some(&args.show),
-        Command::Diff(args) => Some(&args.show),
-        Command::Merge(args) => Some(&args.show),
-        Command::Sandbox(args) => Some(&args.show),
-        Command::State(command) => Some(&command.place().show),
+        Command::Resolve(args) => Some(&args.messages),
+        Command::Plan(args) => Some(&args.messages),
+        Command::Diff(args) => Some(&args.messages),
+        Command::Merge(args) => Some(&args.messages),
+        Command::Sandbox(args) => Some(&args.messages),
+        Command::State(command) => Some(&command.file_args().messages),
         Command::Completions { .. } | Command::Man { .. } => None,
     }
 }
 
 /// Whether rows go to standard output while people are told how far it is.
-fn gives_rows(command: &Command) -> bool {
+fn has_rows_on_stdout(command: &Command) -> bool {
     let standard = Path::new("-");
     match command {
         Command::Resolve(args) => {
-            options::output(args) == standard || args.failed.as_deref() == Some(standard)
+            options::output_path(args) == standard || args.failed.as_deref() == Some(standard)
         }
-        Command::Merge(args) => options::whole(args) == standard,
+        Command::Merge(args) => options::merge_output_path(args) == standard,
         _ => false,
     }
 }

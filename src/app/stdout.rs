@@ -11,13 +11,16 @@ use crate::app::exit::{Exit, Failure};
 ///
 /// # Errors
 /// Output (7) where standard output does not take it.
-pub(crate) fn tell(
+pub(crate) fn with_stdout(
     write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>,
 ) -> Result<(), Failure> {
     #[expect(clippy::disallowed_methods, reason = "this is the command's answer")]
     let mut output = BufWriter::new(io::stdout());
     write(&mut output).and_then(|()| output.flush()).map_err(|error| {
-        Failure::new(Exit::Output, tr!("cannot write to standard output: {cause}", cause = error))
+        Failure::with_message(
+            Exit::Output,
+            tr!("cannot write to standard output: {cause}", cause = error),
+        )
     })
 }
 
@@ -25,7 +28,7 @@ pub(crate) fn tell(
 ///
 /// # Errors
 /// As [`tell`].
-pub(crate) fn whole(text: &[u8]) -> Result<Exit, Failure> {
-    tell(|output| output.write_all(text))?;
-    Ok(Exit::Done)
+pub(crate) fn write_stdout(text: &[u8]) -> Result<Exit, Failure> {
+    with_stdout(|output| output.write_all(text))?;
+    Ok(Exit::Success)
 }

@@ -54,18 +54,18 @@ impl Change {
 
 /// A row's answer, as the table has it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ResolvedRow {
     /// The status.
     pub status: Status,
     /// The user id, empty where there is none.
     pub userid: String,
     /// The ids of exclusive accounts, joined by `;`.
-    pub exclusive: String,
+    pub exclusive_ids: String,
     /// The line on which the row starts, counted from 1.
     pub line: u64,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for ResolvedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The ids are people's and stay out of every message.
         f.debug_struct("Answer")
@@ -76,11 +76,12 @@ impl fmt::Debug for Answer {
 }
 
 /// What two answers have in common where they say the same: the ids, the exclusive ones in any order, or that there are none.
-type Meaning<'a> = Option<(&'a str, Vec<&'a str>)>;
+type ComparableIds<'a> = Option<(&'a str, Vec<&'a str>)>;
 
-impl Answer {
-    fn meaning(&self) -> Meaning<'_> {
-        let mut exclusive: Vec<_> = self.exclusive.split(';').filter(|id| !id.is_empty()).collect();
+impl ResolvedRow {
+    fn comparable_ids(&self) -> ComparableIds<'_> {
+        let mut exclusive: Vec<_> =
+            self.exclusive_ids.split(';').filter(|id| !id.is_empty()).collect();
         exclusive.sort_unstable();
         (self.status == Status::Found).then_some((&*self.userid, exclusive))
     }
@@ -88,14 +89,14 @@ impl Answer {
     /// All its ids, joined by `;`.
     #[must_use]
     pub(crate) fn ids(&self) -> String {
-        let ids = [&*self.userid, &*self.exclusive];
+        let ids = [&*self.userid, &*self.exclusive_ids];
         ids.into_iter().filter(|id| !id.is_empty()).collect::<Vec<_>>().join(";")
     }
 }
 
 /// What came of a row, or of two rows that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(crate) enum RowComparison {
     /// They say the same.
     Same,
     /// Both are there, and one of them has no definitive answer, so that nothing can be said.
@@ -105,51 +106,57 @@ pub(crate) enum Finding {
 }
 
 /// Rows that belong together, by their places among the rows of their key; none where the other table has no more of them.
-pub(crate) type Pair = (Option<usize>, Option<usize>);
+pub(crate) type RowPair = (Option<usize>, Option<usize>);
 
 /// What came of two answers to one key, of which there is one at least.
-fn finding(old: Option<&Answer>, new: Option<&Answer>) -> Finding {
+fn compare_pair(old: Option<&ResolvedRow>, new: Option<&ResolvedRow>) -> RowComparison {
     let (old, new) = match (old, new) {
         // That a row is there does not depend on what became of it.
-        (None, _) => return Finding::Change(Change::Added),
-        (_, None) => return Finding::Change(Change::Removed),
+        (None, _) => return RowComparison::Change(Change::Added),
+        (_, None) => return RowComparison::Change(Change::Removed),
         (Some(old), Some(new)) => (old, new),
     };
-    if old.status.may_yet_succeed() || new.status.may_yet_succeed() {
-        return Finding::Unknown;
+    if old.status.is_retryable() || new.status.is_retryable() {
+        return RowComparison::Unknown;
     }
-    match (old.meaning(), new.meaning()) {
-        (old, new) if old == new => Finding::Same,
-        (_, None) => Finding::Change(Change::Lost),
-        (None, _) => Finding::Change(Change::Gained),
-        (Some(_), Some(_)) => Finding::Change(Change::Changed),
+    match (old.comparable_ids(), new.comparable_ids()) {
+        (old, new) if old == new => RowComparison::Same,
+        (_, None) => RowComparison::Change(Change::Lost),
+        (None, _) => RowComparison::Change(Change::Gained),
+        (Some(_), Some(_)) => RowComparison::Change(Change::Changed),
     }
 }
 
 /// Compares the rows of one key. Rows that say the same belong together, wherever they stand; those that are left do so in
 /// the order in which they stand, and of those that one table has more the last were added or removed.
 #[must_use]
-pub(crate) fn compared(old: &[Answer], new: &[Answer]) -> Vec<(Finding, Pair)> {
+pub(crate) fn compare_rows(
+    old: &[ResolvedRow],
+    new: &[ResolvedRow],
+) -> Vec<(RowComparison, RowPair)> {
     let alone = |finding, pair| vec![(finding, pair)];
     match (old, new) {
-        ([old], [new]) => return alone(finding(Some(old), Some(new)), (Some(0), Some(0))),
-        ([old], []) => return alone(finding(Some(old), None), (Some(0), None)),
-        ([], [new]) => return alone(finding(None, Some(new)), (None, Some(0))),
+        ([old], [new]) => return alone(compare_pair(Some(old), Some(new)), (Some(0), Some(0))),
+        ([old], []) => return alone(compare_pair(Some(old), None), (Some(0), None)),
+        ([], [new]) => return alone(compare_pair(None, Some(new)), (None, Some(0))),
         _ => {}
     }
-    let mut alike: BTreeMap<Meaning<'_>, VecDeque<usize>> = BTreeMap::new();
+    let mut alike: BTreeMap<ComparableIds<'_>, VecDeque<usize>> = BTreeMap::new();
     for (place, answer) in
-        new.iter().enumerate().filter(|(_, answer)| !answer.status.may_yet_succeed())
+        new.iter().enumerate().filter(|(_, answer)| !answer.status.is_retryable())
     {
-        alike.entry(answer.meaning()).or_default().push_back(place);
+        alike.entry(answer.comparable_ids()).or_default().push_back(place);
     }
     let (mut pairs, mut left, mut met) = (Vec::new(), Vec::new(), vec![false; new.len()]);
     for (place, answer) in old.iter().enumerate() {
-        let same =
-            if answer.status.may_yet_succeed() { None } else { alike.get_mut(&answer.meaning()) };
+        let same = if answer.status.is_retryable() {
+            None
+        } else {
+            alike.get_mut(&answer.comparable_ids())
+        };
         match same.and_then(VecDeque::pop_front) {
             Some(other) => {
-                pairs.push((Finding::Same, (Some(place), Some(other))));
+                pairs.push((RowComparison::Same, (Some(place), Some(other))));
                 if let Some(met) = met.get_mut(other) {
                     *met = true;
                 }
@@ -158,10 +165,10 @@ pub(crate) fn compared(old: &[Answer], new: &[Answer]) -> Vec<(Finding, Pair)> {
         }
     }
     let mut others = met.iter().enumerate().filter(|(_, met)| !**met).map(|(place, _)| place);
-    let mut tell = |pair: Pair| {
+    let mut tell = |pair: RowPair| {
         let (old, new) =
             (pair.0.and_then(|place| old.get(place)), pair.1.and_then(|place| new.get(place)));
-        pairs.push((finding(old, new), pair));
+        pairs.push((compare_pair(old, new), pair));
     };
     for place in left {
         tell((Some(place), others.next()));
@@ -177,7 +184,7 @@ mod tests {
     use super::*;
 
     /// An answer: an id with exclusive ones behind it, `-` for not found, `?` for failed, `/` for out of scope.
-    fn answer(text: &str) -> Answer {
+    fn answer(text: &str) -> ResolvedRow {
         let status = match text {
             "-" => Status::NotFound,
             "/" => Status::OutOfScope,
@@ -186,19 +193,24 @@ mod tests {
         };
         let ids = if status == Status::Found { text } else { "" };
         let (userid, exclusive) = ids.split_once(';').unwrap_or((ids, ""));
-        Answer { status, userid: userid.to_owned(), exclusive: exclusive.to_owned(), line: 1 }
+        ResolvedRow {
+            status,
+            userid: userid.to_owned(),
+            exclusive_ids: exclusive.to_owned(),
+            line: 1,
+        }
     }
 
-    fn all(text: &str) -> Vec<Answer> {
+    fn all(text: &str) -> Vec<ResolvedRow> {
         text.split_whitespace().map(answer).collect()
     }
 
     fn told(old: &str, new: &str) -> String {
-        let pairs = compared(&all(old), &all(new));
-        let word = |(finding, _): &(Finding, Pair)| match finding {
-            Finding::Same => "same",
-            Finding::Unknown => "unknown",
-            Finding::Change(change) => change.name(),
+        let pairs = compare_rows(&all(old), &all(new));
+        let word = |(finding, _): &(RowComparison, RowPair)| match finding {
+            RowComparison::Same => "same",
+            RowComparison::Unknown => "unknown",
+            RowComparison::Change(change) => change.name(),
         };
         pairs.iter().map(word).collect::<Vec<_>>().join(" ")
     }
@@ -245,8 +257,10 @@ mod tests {
         ] {
             assert_eq!(told(old, new), expected, "{old} {new}");
         }
-        let pairs: Vec<_> =
-            compared(&all("a b c"), &all("d c e f")).into_iter().map(|(_, pair)| pair).collect();
+        let pairs: Vec<_> = compare_rows(&all("a b c"), &all("d c e f"))
+            .into_iter()
+            .map(|(_, pair)| pair)
+            .collect();
         let expected =
             [(Some(2), Some(1)), (Some(0), Some(0)), (Some(1), Some(2)), (None, Some(3))];
         assert_eq!(pairs, expected);

@@ -30,19 +30,19 @@ impl Expected {
 
     /// What a cell of the `expected` column says.
     #[must_use]
-    pub(crate) fn read(cell: &str) -> Option<Self> {
+    pub(crate) fn parse(cell: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|word| word.name() == cell.trim())
     }
 
     /// Compares an answer with the cell that has the id on file, spaces around it aside; ids are compared letter by letter.
     /// Nothing where no id is on file, and where nothing is known yet: then there is nothing to compare.
     #[must_use]
-    pub(crate) fn of(on_file: &str, outcome: &Outcome) -> Option<Self> {
+    pub(crate) fn compare(on_file: &str, outcome: &Outcome) -> Option<Self> {
         let on_file = on_file.trim();
-        if on_file.is_empty() || outcome.status.may_yet_succeed() {
+        if on_file.is_empty() || outcome.status.is_retryable() {
             return None;
         }
-        let mut found = outcome.exclusive.split(';').chain([&*outcome.userid]);
+        let mut found = outcome.exclusive_ids.split(';').chain([&*outcome.userid]);
         Some(match outcome.status {
             Status::Found if found.any(|id| id == on_file) => Self::Match,
             Status::Found => Self::Mismatch,
@@ -59,8 +59,8 @@ mod tests {
     fn every_status_has_its_word() {
         let outcome = |status, userid: &str, exclusive: &str| Outcome {
             userid: userid.into(),
-            exclusive: exclusive.into(),
-            ..Outcome::bare(status, None, "")
+            exclusive_ids: exclusive.into(),
+            ..Outcome::without_user(status, None, "")
         };
         for (on_file, status, userid, exclusive, expected) in [
             ("u1", Status::Found, "u1", "", "match"),
@@ -80,9 +80,9 @@ mod tests {
             (" ", Status::Found, "", "", ""),
             ("", Status::NotFound, "", "", ""),
         ] {
-            let told = Expected::of(on_file, &outcome(status, userid, exclusive));
+            let told = Expected::compare(on_file, &outcome(status, userid, exclusive));
             assert_eq!(told.map_or("", Expected::name), expected, "{on_file} {status}");
-            assert_eq!(Expected::read(expected), told);
+            assert_eq!(Expected::parse(expected), told);
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 /// The longest time that is told apart from longer ones.
-const LONGEST: Duration = Duration::from_hours(1);
+const MAX_LATENCY: Duration = Duration::from_hours(1);
 /// Two significant digits: a percentile is at most 1 % off.
-const DIGITS: u8 = 2;
+const SIGNIFICANT_DIGITS: u8 = 2;
 
 /// The times of replies; 30 KiB, however many there were.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,10 +18,10 @@ impl Latency {
     pub fn record(&mut self, took: Duration) {
         if self.0.is_none() {
             // It refuses only bounds that make no sense, which these do.
-            self.0 = Histogram::new_with_max(micros(LONGEST), DIGITS).ok();
+            self.0 = Histogram::new_with_max(to_micros(MAX_LATENCY), SIGNIFICANT_DIGITS).ok();
         }
         if let Some(times) = &mut self.0 {
-            times.saturating_record(micros(took).max(1));
+            times.saturating_record(to_micros(took).max(1));
         }
     }
 
@@ -29,7 +29,7 @@ impl Latency {
     /// exceeded. The times are round, six in each power of ten from 10 µs on, without a gap between the shortest and the longest
     /// reply.
     #[must_use]
-    pub fn spread(&self) -> Vec<(Duration, u64)> {
+    pub fn buckets(&self) -> Vec<(Duration, u64)> {
         let mut spread: Vec<(Duration, u64)> = Vec::new();
         let Some(times) = &self.0 else { return spread };
         let mut ends =
@@ -53,12 +53,12 @@ impl Latency {
 
     /// The time within which this share of the replies came (0.5 for half of them); none where none came.
     #[must_use]
-    pub fn within(&self, share: f64) -> Option<Duration> {
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
         self.0.as_ref().map(|times| Duration::from_micros(times.value_at_quantile(share)))
     }
 }
 
-fn micros(time: Duration) -> u64 {
+fn to_micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn percentiles_are_within_one_per_cent() {
         let mut latency = Latency::default();
-        assert_eq!((latency.within(0.5), latency.spread()), (None, Vec::new()));
+        assert_eq!((latency.quantile(0.5), latency.buckets()), (None, Vec::new()));
         for millis in (1..=1000).rev() {
             latency.record(Duration::from_millis(millis));
         }
         for (share, millis) in [(0.5, 500.0), (0.95, 950.0), (0.99, 990.0), (1.0, 1000.0)] {
-            let told = latency.within(share).unwrap().as_secs_f64() * 1000.0;
+            let told = latency.quantile(share).unwrap().as_secs_f64() * 1000.0;
             assert!((told / millis - 1.0).abs() < 0.01, "{share}: {told}");
         }
-        let spread = latency.spread();
+        let spread = latency.buckets();
         assert_eq!(spread.iter().map(|(_, count)| count).sum::<u64>(), 1000);
         let ends: Vec<_> = spread.iter().map(|(end, _)| end.as_millis()).collect();
         let hundreds = [100, 150, 200, 300, 500, 700, 1000];
@@ -88,9 +88,9 @@ mod tests {
         // Neighbours of a bound may count on its other side, by the 1 %.
         assert!(spread[18].1.abs_diff(300) <= 5, "{spread:?}");
         latency.record(Duration::ZERO);
-        assert_eq!(latency.within(0.0), Some(Duration::from_micros(1)));
+        assert_eq!(latency.quantile(0.0), Some(Duration::from_micros(1)));
         latency.record(Duration::MAX);
-        let longest = latency.within(1.0).unwrap();
-        assert!(longest >= LONGEST && longest < LONGEST.mul_f64(1.02), "{longest:?}");
+        let longest = latency.quantile(1.0).unwrap();
+        assert!(longest >= MAX_LATENCY && longest < MAX_LATENCY.mul_f64(1.02), "{longest:?}");
     }
 }

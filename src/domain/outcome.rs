@@ -5,10 +5,10 @@ use std::fmt;
 
 use tr::tr;
 
-use crate::domain::number::mask::hidden;
+use crate::domain::number::mask::mask_numbers;
 
 /// How many characters people are told of a cell that should have a status.
-const LONGEST_VALUE: usize = 40;
+const MAX_VALUE_CHARS: usize = 40;
 
 /// The `status` column: one of seven words, each with one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,18 +60,18 @@ impl Status {
     ///
     /// # Errors
     /// [`NoStatus`] for any other word.
-    pub fn read(cell: &str, column: usize) -> Result<Self, NoStatus> {
+    pub fn parse(cell: &str, column: usize) -> Result<Self, InvalidStatus> {
         let said = cell.trim();
         let known = Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(said));
-        known.ok_or_else(|| NoStatus {
+        known.ok_or_else(|| InvalidStatus {
             column: column + 1,
-            value: hidden(said).chars().take(LONGEST_VALUE).collect(),
+            value: mask_numbers(said).chars().take(MAX_VALUE_CHARS).collect(),
         })
     }
 
     /// Whether the row may come to another status by the same call at another time.
     #[must_use]
-    pub const fn may_yet_succeed(self) -> bool {
+    pub const fn is_retryable(self) -> bool {
         matches!(self, Self::Failed | Self::Pending)
     }
 }
@@ -93,7 +93,7 @@ impl fmt::Display for Status {
         statuses = Status::ALL.map(Status::name).join(&tr!("list" => ", "))
     )
 )]
-pub struct NoStatus {
+pub struct InvalidStatus {
     /// The column's place, from 1.
     pub column: usize,
     /// What the cell says, with numbers masked.
@@ -103,11 +103,11 @@ pub struct NoStatus {
 /// A row with such a cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
-pub(crate) struct RowWithout {
+pub(crate) struct RowStatusError {
     /// The line on which the row starts, counted from 1.
     pub line: u64,
     /// What is wrong.
-    pub cause: NoStatus,
+    pub cause: InvalidStatus,
 }
 
 /// An effective code of the API: a number nearly always, a word for the gateway's own (`isp.…`, `API.md` 2).
@@ -124,7 +124,7 @@ impl Code {
     /// to people; what is cut ends with `_`, so that no word becomes a number by it. Seven digits in a row are in no code, but
     /// may be a number that was asked for, so the word then loses its digits.
     #[must_use]
-    pub fn read(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         let text = text.trim();
         let plain = |c: char| if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '_' };
         text.parse().map_or_else(
@@ -160,40 +160,40 @@ pub struct Outcome {
     /// The user id, empty where there is none.
     pub userid: Box<str>,
     /// The ids of exclusive accounts, joined by `;`.
-    pub exclusive: Box<str>,
+    pub exclusive_ids: Box<str>,
     /// The API's effective code; none for a row that never got one.
     pub code: Option<Code>,
     /// The API's message, or our reason where the API gave none.
     pub message: Box<str>,
     /// What the API calls the request by, for its support; empty where it did not say. It stands in the state, and in no
     /// output.
-    pub request: Box<str>,
+    pub request_id: Box<str>,
 }
 
 impl Outcome {
     /// An answer without ids.
     #[must_use]
-    pub fn bare(status: Status, code: Option<Code>, message: impl Into<Box<str>>) -> Self {
+    pub fn without_user(status: Status, code: Option<Code>, message: impl Into<Box<str>>) -> Self {
         Self {
             status,
             userid: "".into(),
-            exclusive: "".into(),
+            exclusive_ids: "".into(),
             code,
             message: message.into(),
-            request: "".into(),
+            request_id: "".into(),
         }
     }
 
     /// Nobody: errcode 0 without an id, which the API gives no reason for (`API.md` 2).
     #[must_use]
-    pub fn nobody(code: Option<Code>) -> Self {
-        Self::bare(Status::NotFound, code, tr!("the API answered ok and named no user"))
+    pub fn ok_without_user(code: Option<Code>) -> Self {
+        Self::without_user(Status::NotFound, code, tr!("the API answered ok and named no user"))
     }
 
     /// The row of a number whose turn did not come.
     #[must_use]
     pub fn pending(reason: &str) -> Self {
-        Self::bare(Status::Pending, None, reason)
+        Self::without_user(Status::Pending, None, reason)
     }
 }
 
@@ -216,27 +216,27 @@ mod tests {
             ("FAILED", Status::Failed),
             ("Not_Found", Status::NotFound),
         ] {
-            assert_eq!(Status::read(cell, 4), Ok(status));
+            assert_eq!(Status::parse(cell, 4), Ok(status));
         }
-        let error = Status::read("mobile 13800138000", 4).unwrap_err().to_string();
+        let error = Status::parse("mobile 13800138000", 4).unwrap_err().to_string();
         assert!(
             error.starts_with(
                 "the status in column 5 is \"mobile 138****00\", which is none of found,"
             ),
             "{error}"
         );
-        assert!(Status::read("", 0).is_err());
+        assert!(Status::parse("", 0).is_err());
     }
 
     #[test]
     fn codes_read_as_numbers_where_they_are() {
-        assert_eq!(Code::read(" 60121 "), Code::Number(60121));
-        assert_eq!(Code::read("-1").to_string(), "-1");
-        assert_eq!(Code::read("isp.timeout").to_string(), "isp.timeout");
-        assert_eq!(Code::read("a\u{1b}[31m\nb").to_string(), "a__31m_b");
-        assert_eq!(Code::read(&"a".repeat(64)).to_string(), "a".repeat(64));
-        assert_eq!(Code::read("isp.852-51234567").to_string(), "isp.___-________");
-        let cut = Code::read(&format!("{}x", "a".repeat(90)));
-        assert_eq!((cut.to_string().len(), Code::read(&cut.to_string())), (64, cut));
+        assert_eq!(Code::from_text(" 60121 "), Code::Number(60121));
+        assert_eq!(Code::from_text("-1").to_string(), "-1");
+        assert_eq!(Code::from_text("isp.timeout").to_string(), "isp.timeout");
+        assert_eq!(Code::from_text("a\u{1b}[31m\nb").to_string(), "a__31m_b");
+        assert_eq!(Code::from_text(&"a".repeat(64)).to_string(), "a".repeat(64));
+        assert_eq!(Code::from_text("isp.852-51234567").to_string(), "isp.___-________");
+        let cut = Code::from_text(&format!("{}x", "a".repeat(90)));
+        assert_eq!((cut.to_string().len(), Code::from_text(&cut.to_string())), (64, cut));
     }
 }

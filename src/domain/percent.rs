@@ -6,21 +6,21 @@ use std::str::FromStr;
 use tr::tr;
 
 /// How many parts a whole has: nine decimals of a fraction.
-const WHOLE: u64 = 1_000_000_000;
+const SCALE: u64 = 1_000_000_000;
 
 /// A share from nothing to the whole, to nine decimals. Decimal, since in binary 0.7 % of 1000 is less than 7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(u64);
+pub struct Percentage(u64);
 
-impl Share {
+impl Percentage {
     /// Whether `part` of `all` is more than this share. Of nothing, nothing is.
     #[must_use]
-    pub fn is_less_than(self, part: u64, all: u64) -> bool {
-        u128::from(part) * u128::from(WHOLE) > u128::from(self.0) * u128::from(all)
+    pub fn is_exceeded_by(self, part: u64, all: u64) -> bool {
+        u128::from(part) * u128::from(SCALE) > u128::from(self.0) * u128::from(all)
     }
 }
 
-impl FromStr for Share {
+impl FromStr for Percentage {
     type Err = String;
 
     /// A percentage with its sign, or a fraction of 1.
@@ -44,7 +44,7 @@ impl FromStr for Share {
             return Err(tr!("'{text}' has more than {places} decimals", text, places));
         }
         let parts = format!("{units}{decimals:0<places$}").parse().map_err(|_| wrong())?;
-        if parts > WHOLE {
+        if parts > SCALE {
             Err(tr!("{wrong}; at most 100%", wrong = wrong()))
         } else {
             Ok(Self(parts))
@@ -52,10 +52,10 @@ impl FromStr for Share {
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Percentage {
     /// As a percentage, without zeros that say nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = WHOLE / 100;
+        let percent = SCALE / 100;
         let text = format!("{}.{:07}", self.0 / percent, self.0 % percent);
         write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
     }
@@ -77,22 +77,24 @@ mod tests {
             ("100%", 1_000_000_000, "100%"),
             ("0.000000001", 1, "0.0000001%"),
         ] {
-            let share: Share = text.parse().unwrap();
+            let share: Percentage = text.parse().unwrap();
             assert_eq!((share.0, share.to_string().as_str()), (part, shown), "{text}");
         }
         for text in ["", "%", ".", "5", "101%", "-1%", "5%%", "a", "1e-2", "0.0000000001", "1.0.0"]
         {
-            assert!(text.parse::<Share>().is_err(), "{text}");
+            assert!(text.parse::<Percentage>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_share_is_passed_by_the_first_row_too_many() {
-        let share: Share = "0.7%".parse().unwrap();
-        assert!(!share.is_less_than(7, 1000) && share.is_less_than(8, 1000));
-        let none: Share = "0".parse().unwrap();
+        let share: Percentage = "0.7%".parse().unwrap();
+        assert!(!share.is_exceeded_by(7, 1000) && share.is_exceeded_by(8, 1000));
+        let none: Percentage = "0".parse().unwrap();
         assert!(
-            !none.is_less_than(0, 0) && !none.is_less_than(0, 5) && none.is_less_than(1, u64::MAX)
+            !none.is_exceeded_by(0, 0)
+                && !none.is_exceeded_by(0, 5)
+                && none.is_exceeded_by(1, u64::MAX)
         );
     }
 }

@@ -17,14 +17,14 @@ pub struct Reply {
     /// The user's id; none when absent, null or blank.
     pub userid: Option<String>,
     /// The ids of exclusive accounts, without blanks.
-    pub exclusive: Vec<String>,
+    pub exclusive_ids: Vec<String>,
     /// What the API calls the request by, where it says so in a form that can be passed on to its support.
-    pub request: Option<String>,
+    pub request_id: Option<String>,
 }
 
 /// A body that is not the API's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Garbled {
+pub enum DecodeError {
     /// The page or object by which the platform bans an egress IP (`API.md` 2).
     #[error("{}", tr!("the platform refuses this network address for now"))]
     Banned,
@@ -33,37 +33,37 @@ pub enum Garbled {
     Empty,
     /// A web page, as a proxy or a login portal sends.
     #[error("{}", tr!("the reply was a web page, not an answer of the API"))]
-    Page,
+    HtmlPage,
     /// Neither JSON nor a page, or JSON that breaks off.
     #[error("{}", tr!("the reply was not readable JSON"))]
     NotJson,
     /// An answer whose ids are of no form that was ever seen: nobody was found, and nobody ruled out.
     #[error("{}", tr!("the ids in the reply were not readable"))]
-    Odd,
+    UnreadableIds,
     /// JSON without the one part that every answer has.
     #[error("{}", tr!("the reply had no errcode"))]
-    NoCode,
+    MissingCode,
 }
 
 /// In bytes; the API's longest have some hundreds.
-const LONGEST_MESSAGE: usize = 4000;
+const MAX_MESSAGE_BYTES: usize = 4000;
 /// Digits and sign of the longest code that is known.
-const LONGEST_CODE: usize = 7;
+const MAX_CODE_CHARS: usize = 7;
 
 /// Reads a body. Every text in it but the ids goes through `hide` before anything is made of it: a far side can quote in
 /// any of them what was sent, and a part of a secret would not be found any more.
 ///
 /// # Errors
 /// [`Garbled`] says what the body is instead.
-pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Garbled> {
-    let code = |raw| code(raw, &hide);
-    let text = |raw| text(raw).map(&hide);
+pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, DecodeError> {
+    let code = |raw| parse_code(raw, &hide);
+    let text = |raw| parse_text(raw).map(&hide);
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|_| garbled(body))?;
+    let wire: RawReply<'_> = serde_json::from_slice(body).map_err(|_| classify_body(body))?;
     let Some(outer) = wire.errcode.and_then(&code) else {
         let banned =
             wire.punish.is_some() || wire.status.and_then(&code) == Some(Code::Number(1111));
-        return Err(if banned { Garbled::Banned } else { Garbled::NoCode });
+        return Err(if banned { DecodeError::Banned } else { DecodeError::MissingCode });
     };
     let message = wire.errmsg.and_then(&text).unwrap_or_default();
     let inner = match outer {
@@ -71,62 +71,65 @@ pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Gar
             .sub_code
             .and_then(&code)
             .or_else(|| wire.subcode.and_then(&code))
-            .or_else(|| sub_code_in(&message)),
+            .or_else(|| parse_sub_code(&message)),
         _ => None,
     };
     let inner_message =
         wire.sub_msg.or(wire.submsg).and_then(&text).filter(|message| !message.is_empty());
-    let (userid, exclusive) = person(wire.result)?;
+    let (userid, exclusive) = parse_result(wire.result)?;
     Ok(Reply {
-        message: within_bounds(if inner.is_some() {
+        message: truncate_message(if inner.is_some() {
             inner_message.unwrap_or(message)
         } else {
             message
         }),
         code: inner.unwrap_or(outer),
         userid,
-        exclusive,
-        request: wire.request_id.and_then(&text).filter(|request| is_plain(request)),
+        exclusive_ids: exclusive,
+        request_id: wire.request_id.and_then(&text).filter(|request| is_valid_request_id(request)),
     })
 }
 
 /// A message of a length that a cell and a terminal can do with.
-fn within_bounds(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+fn truncate_message(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
         message.push('…');
     }
     message
 }
 
 /// Whether a request's id is one: a few dozen letters, digits and signs, and no text.
-fn is_plain(request: &str) -> bool {
+fn is_valid_request_id(request: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     (1..=64).contains(&request.len()) && request.bytes().all(plain)
 }
 
 /// The user id and the exclusive ids of a result: an object, or one as JSON text inside a string. Absent, null and blank
 /// parts are nobody; parts of another form are unreadable.
-fn person(result: Option<&RawValue>) -> Result<(Option<String>, Vec<String>), Garbled> {
+fn parse_result(result: Option<&RawValue>) -> Result<(Option<String>, Vec<String>), DecodeError> {
     let Some(result) = result else { return Ok((None, Vec::new())) };
-    let inner = text(result);
+    let inner = parse_text(result);
     let json = inner.as_deref().unwrap_or(result.get());
     if json.trim().is_empty() {
         return Ok((None, Vec::new()));
     }
-    let person: Person<'_> = serde_json::from_str(json).map_err(|_| Garbled::Odd)?;
-    let userid = person.userid.map(|id| text(id).ok_or(Garbled::Odd)).transpose()?;
-    let exclusive = person.exclusive_account_userid_list.map(ids).transpose()?.unwrap_or_default();
+    let person: RawResult<'_> =
+        serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
+    let userid =
+        person.userid.map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds)).transpose()?;
+    let exclusive =
+        person.exclusive_account_userid_list.map(parse_ids).transpose()?.unwrap_or_default();
     Ok((userid.filter(|id| !id.trim().is_empty()), exclusive))
 }
 
 /// What marks a page as that of the platform's guard: its own names, and the words in which it says that the caller
 /// is blocked. A page without any is somebody else's (`API.md` 2 knows both, and not how to tell them apart).
-const GUARD: [&str; 8] =
+const BAN_MARKERS: [&str; 8] =
     ["x5sec", "x5step", "x5referer", "_____tmd_____", "punish", "阻断", "封禁", "过于频繁"];
 
 /// What a body without JSON is.
-fn garbled(body: &[u8]) -> Garbled {
+fn classify_body(body: &[u8]) -> DecodeError {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     let page = text.starts_with('<');
@@ -134,28 +137,29 @@ fn garbled(body: &[u8]) -> Garbled {
     let bare: String =
         text.chars().filter(|c| !c.is_whitespace() && !"\"'\\".contains(*c)).collect();
     if text.is_empty() {
-        Garbled::Empty
-    } else if bare.contains("status:1111") || (page && GUARD.iter().any(|mark| text.contains(mark)))
+        DecodeError::Empty
+    } else if bare.contains("status:1111")
+        || (page && BAN_MARKERS.iter().any(|mark| text.contains(mark)))
     {
-        Garbled::Banned
+        DecodeError::Banned
     } else if page {
-        Garbled::Page
+        DecodeError::HtmlPage
     } else {
-        Garbled::NotJson
+        DecodeError::NotJson
     }
 }
 
 /// The code in `ding talk error[subcode=40014,submsg=…]`, where the parts were not sent on their own.
-fn sub_code_in(errmsg: &str) -> Option<Code> {
+fn parse_sub_code(errmsg: &str) -> Option<Code> {
     let (_, rest) = errmsg.split_once("subcode=").or_else(|| errmsg.split_once("sub_code="))?;
     let code = rest.split([',', ']', ' ', ';']).next()?.trim();
-    (!code.is_empty()).then(|| Code::read(code))
+    (!code.is_empty()).then(|| Code::from_text(code))
 }
 
 /// The parts that matter, each as the text that it was sent as: any of them was seen missing, null or of another
 /// type, and one odd part must not cost the answer.
 #[derive(Deserialize)]
-struct Wire<'a> {
+struct RawReply<'a> {
     #[serde(borrow)]
     errcode: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -180,7 +184,7 @@ struct Wire<'a> {
 
 /// The `result` of a success.
 #[derive(Deserialize)]
-struct Person<'a> {
+struct RawResult<'a> {
     #[serde(borrow)]
     userid: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -188,14 +192,14 @@ struct Person<'a> {
 }
 
 /// A number or a string with something in it. A number of the length that codes have is one, whatever is hidden.
-fn code(raw: &RawValue, hide: impl Fn(String) -> String) -> Option<Code> {
-    let text = text(raw).filter(|text| !text.trim().is_empty())?;
-    let is_code = text.trim().len() <= LONGEST_CODE && text.trim().parse::<i64>().is_ok();
-    Some(Code::read(&if is_code { text } else { hide(text) }))
+fn parse_code(raw: &RawValue, hide: impl Fn(String) -> String) -> Option<Code> {
+    let text = parse_text(raw).filter(|text| !text.trim().is_empty())?;
+    let is_code = text.trim().len() <= MAX_CODE_CHARS && text.trim().parse::<i64>().is_ok();
+    Some(Code::from_text(&if is_code { text } else { hide(text) }))
 }
 
 /// A string, or a number as it was written.
-fn text(raw: &RawValue) -> Option<String> {
+fn parse_text(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first() {
         Some(b'"') => serde_json::from_str(raw.get()).ok(),
         Some(b'-' | b'0'..=b'9') => Some(raw.get().to_owned()),
@@ -204,14 +208,16 @@ fn text(raw: &RawValue) -> Option<String> {
 }
 
 /// A list, or a list as JSON text inside a string; blanks and nulls in it are passed over.
-fn ids(raw: &RawValue) -> Result<Vec<String>, Garbled> {
-    let inner = text(raw);
+fn parse_ids(raw: &RawValue) -> Result<Vec<String>, DecodeError> {
+    let inner = parse_text(raw);
     let json = inner.as_deref().unwrap_or(raw.get());
     if json.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let parts: Vec<Option<&RawValue>> = serde_json::from_str(json).map_err(|_| Garbled::Odd)?;
-    let ids = parts.into_iter().flatten().map(|id| text(id).ok_or(Garbled::Odd));
+    let parts: Vec<Option<&RawValue>> =
+        serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
+    let ids =
+        parts.into_iter().flatten().map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds));
     Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|id| !id.trim().is_empty()).collect())
 }
 
@@ -223,7 +229,7 @@ mod tests {
 
     fn read(body: &str) -> (String, String, Option<String>, Vec<String>) {
         let reply = decode(body.as_bytes(), |text| text).unwrap();
-        (reply.code.to_string(), reply.message, reply.userid, reply.exclusive)
+        (reply.code.to_string(), reply.message, reply.userid, reply.exclusive_ids)
     }
 
     #[test]
@@ -262,7 +268,7 @@ mod tests {
         let of = |id: &str| {
             decode(format!(r#"{{"errcode":60121,"request_id":{id}}}"#).as_bytes(), |text| text)
                 .unwrap()
-                .request
+                .request_id
         };
         assert_eq!(of("\"15r6q4p9-1\"").as_deref(), Some("15r6q4p9-1"));
         for none in ["null", "\"\"", "\"not one\"", &format!("\"{}\"", "a".repeat(65))] {
@@ -283,7 +289,11 @@ mod tests {
             r#"{"exclusive_account_userid_list":[["a"]]}"#,
         ] {
             let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
-            assert_eq!(decode(body.as_bytes(), |text| text), Err(Garbled::Odd), "{body}");
+            assert_eq!(
+                decode(body.as_bytes(), |text| text),
+                Err(DecodeError::UnreadableIds),
+                "{body}"
+            );
         }
         let inside = r#"{"errcode":0,"errmsg":"ok","result":"{\"userid\":\"u\"}"}"#;
         assert_eq!(read(inside).2.as_deref(), Some("u"));
@@ -322,23 +332,23 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_told_apart() {
-        let cases: [(&str, Garbled); 13] = [
-            ("", Garbled::Empty),
-            (" \n", Garbled::Empty),
-            ("<html><body>502</body></html>", Garbled::Page),
+        let cases: [(&str, DecodeError); 13] = [
+            ("", DecodeError::Empty),
+            (" \n", DecodeError::Empty),
+            ("<html><body>502</body></html>", DecodeError::HtmlPage),
             (
                 "<!doctype html><script>var url='/_____tmd_____/punish?x5secdata=1'</script>",
-                Garbled::Banned,
+                DecodeError::Banned,
             ),
-            (r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, Garbled::Banned),
-            (r#"<html><body>{"status" : 1111}</body></html>"#, Garbled::Banned),
-            (r"<script>var punish={'status':1111}</script>", Garbled::Banned),
-            ("{status:1111,wait:5}", Garbled::Banned),
-            (r#"{"errcode":0,"result":{"userid":"zh"#, Garbled::NotJson),
-            ("upstream timed out", Garbled::NotJson),
-            (r#"{"errcode":90018,"errmsg":"请求过于频繁"#, Garbled::NotJson),
-            ("[]", Garbled::NotJson),
-            (r#"{"errmsg":"ok"}"#, Garbled::NoCode),
+            (r#"{"status":1111,"wait":5,"source":"x5","punish":"deny"}"#, DecodeError::Banned),
+            (r#"<html><body>{"status" : 1111}</body></html>"#, DecodeError::Banned),
+            (r"<script>var punish={'status':1111}</script>", DecodeError::Banned),
+            ("{status:1111,wait:5}", DecodeError::Banned),
+            (r#"{"errcode":0,"result":{"userid":"zh"#, DecodeError::NotJson),
+            ("upstream timed out", DecodeError::NotJson),
+            (r#"{"errcode":90018,"errmsg":"请求过于频繁"#, DecodeError::NotJson),
+            ("[]", DecodeError::NotJson),
+            (r#"{"errmsg":"ok"}"#, DecodeError::MissingCode),
         ];
         for (body, expected) in cases {
             assert_eq!(decode(body.as_bytes(), |text| text), Err(expected), "{body:?}");

@@ -6,14 +6,14 @@ use std::num::NonZeroU32;
 
 use tr::tr;
 
-use crate::domain::number::cell::Entry;
-use crate::domain::number::mobile::Rules;
+use crate::domain::number::cell::NumberCell;
+use crate::domain::number::mobile::NumberRules;
 
 /// One of so many shards, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: u32,
-    of: NonZeroU32,
+    count: NonZeroU32,
 }
 
 impl Shard {
@@ -23,7 +23,7 @@ impl Shard {
     /// There are not so many; the text says so.
     pub fn new(index: u32, of: NonZeroU32) -> Result<Self, String> {
         if index < of.get() {
-            return Ok(Self { index, of });
+            return Ok(Self { index, count: of });
         }
         Err(tr!(
             "there is no shard {index} of {of}: shards are counted from 0, so that the last one is {last}/{of}",
@@ -37,7 +37,7 @@ impl Shard {
     ///
     /// # Errors
     /// What is wrong, and what to write.
-    pub fn read(text: &str, index: Option<&str>) -> Result<Self, String> {
+    pub fn parse(text: &str, index: Option<&str>) -> Result<Self, String> {
         let wrong = || {
             tr!(
                 "'{text}' is no shard: write K/N, the first of four as 0/4, or N alone where JOB_COMPLETION_INDEX says which",
@@ -57,32 +57,32 @@ impl Shard {
 
     /// Whether it has the rows with this lot.
     #[must_use]
-    pub fn has(self, lot: Lot) -> bool {
-        self.with(lot) == self
+    pub fn contains(self, lot: ShardKey) -> bool {
+        self.shard_for(lot) == self
     }
 
     /// The shard of its table that has the rows with this lot.
     #[must_use]
-    pub fn with(self, Lot(lot): Lot) -> Self {
+    pub fn shard_for(self, ShardKey(lot): ShardKey) -> Self {
         // What is left of a division by so many is less than that.
-        Self { index: u32::try_from(lot % u64::from(self.of.get())).unwrap_or_default(), ..self }
+        Self { index: u32::try_from(lot % u64::from(self.count.get())).unwrap_or_default(), ..self }
     }
 
     /// Whether both are of a table that was divided into so many.
     #[must_use]
-    pub fn goes_with(self, other: Self) -> bool {
-        self.of == other.of
+    pub fn has_same_count(self, other: Self) -> bool {
+        self.count == other.count
     }
 
     /// How the name of its file tells it: `0-of-4`.
     #[must_use]
-    pub fn in_names(self) -> String {
-        format!("{}-of-{}", self.index, self.of)
+    pub fn to_file_label(self) -> String {
+        format!("{}-of-{}", self.index, self.count)
     }
 
     /// The shard that a file's name tells, as [`Shard::in_names`] would.
     #[must_use]
-    pub fn in_name(name: &str) -> Option<Self> {
+    pub fn from_file_name(name: &str) -> Option<Self> {
         name.split('.').rev().find_map(|part| {
             let (index, of) = part.split_once("-of-")?;
             Self::new(index.parse().ok()?, of.parse().ok()?).ok()
@@ -92,17 +92,17 @@ impl Shard {
 
 /// By what a row falls to a shard, however many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lot(u64);
+pub struct ShardKey(u64);
 
-impl Lot {
+impl ShardKey {
     /// That of a row: its first number draws it, and where there is none, the text of the first cell. Rows that are alike come
     /// together, so that whoever merges shards need not tell them apart.
     #[must_use]
-    pub fn of<'a>(cells: impl IntoIterator<Item = &'a str>, rules: Rules) -> Self {
+    pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a str>, rules: NumberRules) -> Self {
         let mut first = None;
         for cell in cells {
-            if let Ok(entry) = Entry::read(cell, rules) {
-                return Self(mixed(entry.mobile.bits()));
+            if let Ok(entry) = NumberCell::parse(cell, rules) {
+                return Self(mix_bits(entry.mobile.to_bits()));
             }
             first.get_or_insert(cell);
         }
@@ -111,13 +111,13 @@ impl Lot {
             first.unwrap_or_default().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
             });
-        Self(mixed(hash))
+        Self(mix_bits(hash))
     }
 }
 
 /// Bits that depend on all of these: the finalizer of splitmix64 (Steele, Lea and Flood 2014). Numbers that follow each other
 /// fall to every shard alike.
-fn mixed(bits: u64) -> u64 {
+fn mix_bits(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
@@ -125,7 +125,7 @@ fn mixed(bits: u64) -> u64 {
 
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.index, self.of)
+        write!(f, "{}/{}", self.index, self.count)
     }
 }
 
@@ -134,13 +134,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::number::mobile::Home;
+    use crate::domain::number::mobile::DefaultRegion;
 
-    fn lot(cells: &[&str]) -> Lot {
-        Lot::of(cells.iter().copied(), Rules { home: Home::CHINA, strict: true })
+    fn lot(cells: &[&str]) -> ShardKey {
+        ShardKey::from_cells(
+            cells.iter().copied(),
+            NumberRules { default_region: DefaultRegion::CHINA, strict: true },
+        )
     }
 
-    fn number(n: u32) -> Lot {
+    fn number(n: u32) -> ShardKey {
         lot(&[&format!("139{n:08}")])
     }
 
@@ -151,9 +154,9 @@ mod tests {
     #[test]
     fn shards_are_read_and_told() {
         for text in ["0/4", "3/4", "0/1"] {
-            assert_eq!(Shard::read(text, Some("1")).unwrap().to_string(), text);
+            assert_eq!(Shard::parse(text, Some("1")).unwrap().to_string(), text);
         }
-        assert_eq!(Shard::read("4", Some("1")).unwrap().to_string(), "1/4");
+        assert_eq!(Shard::parse("4", Some("1")).unwrap().to_string(), "1/4");
         for text in [
             "",
             "/",
@@ -169,11 +172,11 @@ mod tests {
             "0/4294967296",
             "1",
         ] {
-            assert!(Shard::read(text, Some("1")).is_err(), "{text}");
+            assert!(Shard::parse(text, Some("1")).is_err(), "{text}");
         }
-        assert!(Shard::read("4", None).is_err() && Shard::read("4", Some("")).is_err());
+        assert!(Shard::parse("4", None).is_err() && Shard::parse("4", Some("")).is_err());
         assert!(
-            Shard::read("4/4", None)
+            Shard::parse("4/4", None)
                 .unwrap_err()
                 .contains("counted from 0, so that the last one is 3/4")
         );
@@ -182,16 +185,19 @@ mod tests {
     #[test]
     fn names_tell_their_shard() {
         for index in 0..12 {
-            let shard = Shard::read(&format!("{index}/12"), None).unwrap();
+            let shard = Shard::parse(&format!("{index}/12"), None).unwrap();
             assert_eq!(
-                Shard::in_name(&format!("staff.2-of.{}.csv", shard.in_names())),
+                Shard::from_file_name(&format!("staff.2-of.{}.csv", shard.to_file_label())),
                 Some(shard)
             );
         }
         for name in ["staff.csv", "4-of-4.csv", "of.csv", "-of-.csv", "a0-of-4.csv"] {
-            assert_eq!(Shard::in_name(name), None, "{name}");
+            assert_eq!(Shard::from_file_name(name), None, "{name}");
         }
-        assert!(of(4).goes_with(Shard::read("3/4", None).unwrap()) && !of(4).goes_with(of(3)));
+        assert!(
+            of(4).has_same_count(Shard::parse("3/4", None).unwrap())
+                && !of(4).has_same_count(of(3))
+        );
     }
 
     #[test]
@@ -220,7 +226,7 @@ mod tests {
         ];
         assert_eq!(drawn, expected);
         let shards = ["13900000000", "13900000001", "13900000002", ""]
-            .map(|cell| of(60).with(lot(&[cell])).index);
+            .map(|cell| of(60).shard_for(lot(&[cell])).index);
         assert_eq!(shards, [3, 33, 43, 3]);
     }
 
@@ -237,7 +243,7 @@ mod tests {
         for count in [2, 3, 7, 64] {
             let mut counts = vec![0_u32; usize::try_from(count).unwrap()];
             for n in 0..64_000 {
-                counts[usize::try_from(of(count).with(number(n)).index).unwrap()] += 1;
+                counts[usize::try_from(of(count).shard_for(number(n)).index).unwrap()] += 1;
             }
             let fair = 64_000 / count;
             assert!(
@@ -251,8 +257,8 @@ mod tests {
         #[test]
         fn each_falls_to_one(n in 0..100_000_000_u32, text in "\\PC{0,12}", count in 1..20_u32) {
             let all = || (0..count).map(|index| Shard { index, ..of(count) });
-            prop_assert_eq!(all().filter(|shard| shard.has(number(n))).count(), 1);
-            prop_assert_eq!(all().filter(|shard| shard.has(lot(&[&text]))).count(), 1);
+            prop_assert_eq!(all().filter(|shard| shard.contains(number(n))).count(), 1);
+            prop_assert_eq!(all().filter(|shard| shard.contains(lot(&[&text]))).count(), 1);
         }
     }
 }

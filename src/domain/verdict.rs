@@ -20,33 +20,33 @@ pub enum Verdict {
     /// The same call may succeed shortly: back off, bounded attempts.
     Transient,
     /// Nobody calls until the hold ends; no attempt is used up.
-    Throttled(Hold),
+    Throttled(Pause),
     /// The token is not accepted (any more): renew it once, replay.
-    Token,
+    TokenRejected,
     /// Nothing will work until a person acts: the run stops.
     Fatal(Remedy),
     /// A code that no source names: tried twice more at most, then the row is `failed`.
-    Unknown,
+    UnknownCode,
 }
 
 /// How long all calls rest after a throttling answer (`API.md` 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
+pub struct Pause {
     /// What was exceeded.
     pub cause: Limit,
     /// The end that the answer itself names, to the second.
     pub until: Option<Timestamp>,
     /// How long where the answer names no end.
-    pub pause: Pause,
+    pub length: PauseLength,
 }
 
 /// How long a hold lasts where the answer does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
+pub enum PauseLength {
     /// This long.
     Fixed(Duration),
     /// 1, 2, 4 s from one hold in a row to the next, with jitter.
-    Growing,
+    Exponential,
 }
 
 /// Which limit was met.
@@ -92,16 +92,16 @@ pub enum Remedy {
 enum Class {
     Answer(Status),
     Transient,
-    Throttled(Limit, Pause),
-    Token,
+    Throttled(Limit, PauseLength),
+    TokenRejected,
     Fatal(Remedy),
 }
 
 /// The least that a proxy's `Retry-After` is taken for: one that says 0 would be asked again without end.
-const LEAST: Duration = Duration::from_millis(100);
-const SECOND: Pause = Pause::Fixed(Duration::from_secs(1));
-const MINUTE: Pause = Pause::Fixed(Duration::from_mins(1));
-const LONG: Pause = Pause::Fixed(Duration::from_mins(5));
+const MIN_RETRY_AFTER: Duration = Duration::from_millis(100);
+const SECOND: PauseLength = PauseLength::Fixed(Duration::from_secs(1));
+const MINUTE: PauseLength = PauseLength::Fixed(Duration::from_mins(1));
+const FIVE_MINUTES: PauseLength = PauseLength::Fixed(Duration::from_mins(5));
 
 /// `API.md` 5, row by row. Codes that stand in no row are unknown.
 const TABLE: &[(RangeInclusive<i64>, Class)] = &[
@@ -125,19 +125,19 @@ const TABLE: &[(RangeInclusive<i64>, Class)] = &[
     (10..=10, Class::Transient),
     (15..=15, Class::Transient),
     (90018..=90018, Class::Throttled(Limit::App, SECOND)),
-    (90002..=90002, Class::Throttled(Limit::Platform, Pause::Growing)),
+    (90002..=90002, Class::Throttled(Limit::Platform, PauseLength::Exponential)),
     (90005..=90006, Class::Throttled(Limit::Minute, MINUTE)),
-    (90001..=90001, Class::Throttled(Limit::Suspended, LONG)),
-    (90003..=90004, Class::Throttled(Limit::Suspended, LONG)),
+    (90001..=90001, Class::Throttled(Limit::Suspended, FIVE_MINUTES)),
+    (90003..=90004, Class::Throttled(Limit::Suspended, FIVE_MINUTES)),
     (90007..=90014, Class::Throttled(Limit::Other, MINUTE)),
     (90019..=90019, Class::Throttled(Limit::Other, MINUTE)),
     (45009..=45009, Class::Throttled(Limit::Other, MINUTE)),
     (7..=7, Class::Throttled(Limit::Other, MINUTE)),
-    (40014..=40014, Class::Token),
-    (42001..=42001, Class::Token),
-    (40001..=40001, Class::Token),
-    (33001..=33001, Class::Token),
-    (43007..=43007, Class::Token),
+    (40014..=40014, Class::TokenRejected),
+    (42001..=42001, Class::TokenRejected),
+    (40001..=40001, Class::TokenRejected),
+    (33001..=33001, Class::TokenRejected),
+    (43007..=43007, Class::TokenRejected),
     (60011..=60011, Class::Fatal(Remedy::Permission)),
     (60020..=60020, Class::Fatal(Remedy::AllowList)),
     (40096..=40096, Class::Fatal(Remedy::Credentials)),
@@ -159,37 +159,37 @@ const TABLE: &[(RangeInclusive<i64>, Class)] = &[
 
 /// What an effective code means. The message decides twice only: the end of a penalty, and a blank token.
 #[must_use]
-pub fn verdict(code: &Code, message: &str) -> Verdict {
+pub fn by_code(code: &Code, message: &str) -> Verdict {
     let number = match code {
         Code::Number(number) => *number,
         // `isp.*` are failures of the service behind the gateway (`API.md` 5).
         Code::Word(word) if word.starts_with("isp.") => return Verdict::Transient,
-        Code::Word(word) => return throttling_word(word, message),
+        Code::Word(word) => return by_word(word, message),
     };
     if number == 40000 && message.contains("access_token is blank") {
         return Verdict::Fatal(Remedy::Credentials);
     }
     match TABLE.iter().find(|(codes, _)| codes.contains(&number)).map(|(_, class)| *class) {
-        None => Verdict::Unknown,
+        None => Verdict::UnknownCode,
         Some(Class::Answer(status)) => Verdict::Answer(status),
         Some(Class::Transient) => Verdict::Transient,
         Some(Class::Throttled(cause, pause)) => {
-            Verdict::Throttled(Hold { cause, until: penalty_end(message), pause })
+            Verdict::Throttled(Pause { cause, until: parse_penalty_end(message), length: pause })
         }
-        Some(Class::Token) => Verdict::Token,
+        Some(Class::TokenRejected) => Verdict::TokenRejected,
         Some(Class::Fatal(remedy)) => Verdict::Fatal(remedy),
     }
 }
 
 /// The newer calls, of which the token call is one, say in words that a limit was met, and the platform's limit with
 /// the end of its penalty like 90002 (open.dingtalk.com, "API rate limits"). Neither is a limit of the lookups' own rate.
-fn throttling_word(word: &str, message: &str) -> Verdict {
+fn by_word(word: &str, message: &str) -> Verdict {
     let (cause, pause) = match word.strip_prefix("Forbidden.AccessDenied.QpsLimitFor") {
-        Some("Api") => (Limit::Platform, Pause::Growing),
+        Some("Api") => (Limit::Platform, PauseLength::Exponential),
         Some(_) => (Limit::Other, SECOND),
-        None => return Verdict::Unknown,
+        None => return Verdict::UnknownCode,
     };
-    Verdict::Throttled(Hold { cause, until: penalty_end(message), pause })
+    Verdict::Throttled(Pause { cause, until: parse_penalty_end(message), length: pause })
 }
 
 /// What an HTTP status means by itself, where it decides before the body does: too many calls, or a failing
@@ -197,15 +197,15 @@ fn throttling_word(word: &str, message: &str) -> Verdict {
 #[must_use]
 pub(crate) fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
     match (status, wait) {
-        (429, None) => Some(Verdict::Throttled(Hold {
+        (429, None) => Some(Verdict::Throttled(Pause {
             cause: Limit::Proxy,
             until: None,
-            pause: Pause::Growing,
+            length: PauseLength::Exponential,
         })),
-        (429 | 503, Some(wait)) => Some(Verdict::Throttled(Hold {
+        (429 | 503, Some(wait)) => Some(Verdict::Throttled(Pause {
             cause: Limit::Proxy,
             until: None,
-            pause: Pause::Fixed(wait.max(LEAST)),
+            length: PauseLength::Fixed(wait.max(MIN_RETRY_AFTER)),
         })),
         (408 | 500..=599, _) => Some(Verdict::Transient),
         _ => None,
@@ -214,13 +214,13 @@ pub(crate) fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> 
 
 /// The ban of the egress IP: five minutes (`API.md` 3).
 #[must_use]
-pub fn banned() -> Hold {
-    Hold { cause: Limit::Address, until: None, pause: LONG }
+pub fn ip_ban_pause() -> Pause {
+    Pause { cause: Limit::Address, until: None, length: FIVE_MINUTES }
 }
 
 /// The end of a penalty in a throttling message, `… 处罚将在 2026-09-03 00:01:03 结束` or `限制将在 …`: China
 /// time (`API.md` 3).
-fn penalty_end(message: &str) -> Option<Timestamp> {
+fn parse_penalty_end(message: &str) -> Option<Timestamp> {
     let (_, rest) = message.split_once("处罚将在").or_else(|| message.split_once("限制将在"))?;
     let (moment, _) = rest.split_once("结束")?;
     let moment: DateTime = moment.trim().replace('/', "-").parse().ok()?;
@@ -263,7 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(code: i64) -> Verdict {
-        verdict(&Code::Number(code), "")
+        by_code(&Code::Number(code), "")
     }
 
     /// `API.md` 5 once more, in its own order and written independently of the table.
@@ -288,7 +288,7 @@ mod tests {
             assert!(matches!(of(code), Verdict::Throttled(_)), "{code}");
         }
         for code in [40014, 42001, 40001, 33001, 43007] {
-            assert_eq!(of(code), Verdict::Token, "{code}");
+            assert_eq!(of(code), Verdict::TokenRejected, "{code}");
         }
         let fatal = [
             60011, 60020, 40096, 40089, 40013, 41001, 41002, 41004, 48002, 50003, 50005, 70001,
@@ -298,7 +298,7 @@ mod tests {
             assert!(matches!(of(code), Verdict::Fatal(_)), "{code}");
         }
         for code in [1, 88, 34567, 43006, 43008, 90015, 90016, 90021, 60122, i64::MIN, i64::MAX] {
-            assert_eq!(of(code), Verdict::Unknown, "{code}");
+            assert_eq!(of(code), Verdict::UnknownCode, "{code}");
         }
     }
 
@@ -314,27 +314,27 @@ mod tests {
         ] {
             assert_eq!(of(code), Verdict::Fatal(remedy), "{code}");
         }
-        let blank = verdict(&Code::Number(40000), "access_token is blank");
+        let blank = by_code(&Code::Number(40000), "access_token is blank");
         assert_eq!(blank, Verdict::Fatal(Remedy::Credentials));
     }
 
     #[test]
     fn words_are_the_gateways() {
-        assert_eq!(verdict(&Code::Word("isp.service-timeout".into()), ""), Verdict::Transient);
+        assert_eq!(by_code(&Code::Word("isp.service-timeout".into()), ""), Verdict::Transient);
         assert_eq!(
-            verdict(&Code::Word("isv.permission-api-package-limit".into()), ""),
-            Verdict::Unknown
+            by_code(&Code::Word("isv.permission-api-package-limit".into()), ""),
+            Verdict::UnknownCode
         );
         let limit = |whose: &str, message| {
-            verdict(
+            by_code(
                 &Code::Word(format!("Forbidden.AccessDenied.QpsLimitFor{whose}").into()),
                 message,
             )
         };
-        let own = Hold { cause: Limit::Other, until: None, pause: SECOND };
+        let own = Pause { cause: Limit::Other, until: None, length: SECOND };
         assert_eq!(limit("AppkeyAndApi", ""), Verdict::Throttled(own));
         let until = Some("2026-09-21T04:00:04Z".parse().unwrap());
-        let all = Hold { cause: Limit::Platform, until, pause: Pause::Growing };
+        let all = Pause { cause: Limit::Platform, until, length: PauseLength::Exponential };
         let message = "请求过于频繁，限制将在 2026-09-21 12:00:04 结束";
         assert_eq!(limit("Api", message), Verdict::Throttled(all));
     }
@@ -357,12 +357,12 @@ mod tests {
             "ding talk error[subcode=90002,submsg=限制将在2026-09-03 00:01:03结束]",
             "限制将在 2026/09/03 00:01:03 结束",
         ] {
-            let Verdict::Throttled(hold) = verdict(&Code::Number(90002), message) else {
+            let Verdict::Throttled(hold) = by_code(&Code::Number(90002), message) else {
                 panic!("{message}")
             };
             assert_eq!(
-                (hold.until, hold.cause, hold.pause),
-                (Some(end), Limit::Platform, Pause::Growing)
+                (hold.until, hold.cause, hold.length),
+                (Some(end), Limit::Platform, PauseLength::Exponential)
             );
         }
         for message in [
@@ -371,34 +371,41 @@ mod tests {
             "处罚将在 2026-13-41 00:00:00 结束",
             "处罚将在 2026-09-03 00:01:03",
         ] {
-            let Verdict::Throttled(hold) = verdict(&Code::Number(90018), message) else {
+            let Verdict::Throttled(hold) = by_code(&Code::Number(90018), message) else {
                 panic!("{message}")
             };
-            assert_eq!((hold.until, hold.pause), (None, SECOND), "{message}");
+            assert_eq!((hold.until, hold.length), (None, SECOND), "{message}");
         }
     }
 
     #[test]
     fn the_length_of_a_hold_without_an_end() {
         let pause = |code| match of(code) {
-            Verdict::Throttled(hold) => hold.pause,
+            Verdict::Throttled(hold) => hold.length,
             other => panic!("{other:?}"),
         };
-        assert_eq!([pause(90018), pause(90002)], [SECOND, Pause::Growing]);
+        assert_eq!([pause(90018), pause(90002)], [SECOND, PauseLength::Exponential]);
         assert_eq!([pause(90005), pause(90006)], [MINUTE; 2]);
-        assert_eq!([pause(90001), pause(90003), pause(90004)], [LONG; 3]);
-        assert_eq!(banned(), Hold { cause: Limit::Address, until: None, pause: LONG });
+        assert_eq!([pause(90001), pause(90003), pause(90004)], [FIVE_MINUTES; 3]);
+        assert_eq!(
+            ip_ban_pause(),
+            Pause { cause: Limit::Address, until: None, length: FIVE_MINUTES }
+        );
     }
 
     #[test]
     fn http_statuses_that_decide_alone() {
         let wait = Some(Duration::from_secs(7));
-        let proxy =
-            |pause| Some(Verdict::Throttled(Hold { cause: Limit::Proxy, until: None, pause }));
-        assert_eq!(by_status(429, None), proxy(Pause::Growing));
-        assert_eq!(by_status(429, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
-        assert_eq!(by_status(503, wait), proxy(Pause::Fixed(Duration::from_secs(7))));
-        assert_eq!(by_status(429, Some(Duration::ZERO)), proxy(Pause::Fixed(LEAST)));
+        let proxy = |pause| {
+            Some(Verdict::Throttled(Pause { cause: Limit::Proxy, until: None, length: pause }))
+        };
+        assert_eq!(by_status(429, None), proxy(PauseLength::Exponential));
+        assert_eq!(by_status(429, wait), proxy(PauseLength::Fixed(Duration::from_secs(7))));
+        assert_eq!(by_status(503, wait), proxy(PauseLength::Fixed(Duration::from_secs(7))));
+        assert_eq!(
+            by_status(429, Some(Duration::ZERO)),
+            proxy(PauseLength::Fixed(MIN_RETRY_AFTER))
+        );
         for status in [408, 500, 502, 503, 504] {
             assert_eq!(by_status(status, None), Some(Verdict::Transient), "{status}");
         }
@@ -410,7 +417,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_code_and_message_has_a_verdict(code in any::<i64>(), message in "\\PC{0,60}") {
-            let _ = verdict(&Code::Number(code), &message);
+            let _ = by_code(&Code::Number(code), &message);
         }
     }
 }

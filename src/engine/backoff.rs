@@ -7,42 +7,44 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 /// How transient failures are retried.
 #[derive(Clone, Copy, Debug)]
-pub struct Retries {
+pub struct RetryPolicy {
     /// Extra attempts for one number.
-    pub most: u32,
+    pub max_retries: u32,
     /// The shortest backoff.
-    pub min: Duration,
+    pub min_delay: Duration,
     /// The longest backoff, not below `min`.
-    pub max: Duration,
+    pub max_delay: Duration,
 }
 
 /// The first ceiling where the lower bound is nothing, which could not be doubled.
-const LEAST: Duration = Duration::from_millis(1);
+const MIN_CEILING: Duration = Duration::from_millis(1);
 
 /// The backoffs of one thing that keeps failing.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    retries: Retries,
+    policy: RetryPolicy,
     ceilings: ExponentialBackoff,
 }
 
 impl Backoff {
     /// No failure yet.
     #[must_use]
-    pub(crate) fn new(retries: Retries) -> Self {
+    pub(crate) fn new(retries: RetryPolicy) -> Self {
         let ceilings = ExponentialBuilder::default()
             .with_factor(2.0)
-            .with_min_delay(retries.min.saturating_mul(2).max(LEAST).min(retries.max))
-            .with_max_delay(retries.max)
+            .with_min_delay(
+                retries.min_delay.saturating_mul(2).max(MIN_CEILING).min(retries.max_delay),
+            )
+            .with_max_delay(retries.max_delay)
             .without_max_times()
             .build();
-        Self { retries, ceilings }
+        Self { policy: retries, ceilings }
     }
 
     /// The wait after one more failure: anywhere from the lower bound to a ceiling that doubles each time, up to
     /// the upper bound, so that what failed together does not come back together.
-    pub(crate) fn after_failure(&mut self, jitter: &mut fastrand::Rng) -> Duration {
-        let Retries { min, max, .. } = self.retries;
+    pub(crate) fn next_delay(&mut self, jitter: &mut fastrand::Rng) -> Duration {
+        let RetryPolicy { min_delay: min, max_delay: max, .. } = self.policy;
         let ceiling = self.ceilings.next().unwrap_or(max);
         min + ceiling.saturating_sub(min).mul_f64(jitter.f64())
     }
@@ -59,11 +61,11 @@ mod tests {
         fn within_bounds_and_growing(seed in any::<u64>(), min in 0..2000u64, more in 0..60_000u64) {
             let (min, max) = (Duration::from_millis(min), Duration::from_millis(min + more));
             let mut jitter = fastrand::Rng::with_seed(seed);
-            let mut backoff = Backoff::new(Retries { most: 0, min, max });
+            let mut backoff = Backoff::new(RetryPolicy { max_retries: 0, min_delay: min, max_delay: max });
             for step in 1..20 {
-                let delay = backoff.after_failure(&mut jitter);
+                let delay = backoff.next_delay(&mut jitter);
                 // Backon multiplies in floating point: a microsecond of rounding is allowed.
-                let first = (min * 2).max(LEAST);
+                let first = (min * 2).max(MIN_CEILING);
                 let ceiling = first.saturating_mul(1 << (step - 1)).min(max) + Duration::from_micros(1);
                 prop_assert!(delay >= min && delay <= ceiling, "{step}: {delay:?} > {ceiling:?}");
             }
@@ -72,12 +74,15 @@ mod tests {
 
     #[test]
     fn the_jitter_uses_the_whole_range() {
-        let retries =
-            Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
+        let retries = RetryPolicy {
+            max_retries: 5,
+            min_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+        };
         let third = |seed| {
             let mut jitter = fastrand::Rng::with_seed(seed);
             let mut backoff = Backoff::new(retries);
-            [(); 3].map(|()| backoff.after_failure(&mut jitter))[2]
+            [(); 3].map(|()| backoff.next_delay(&mut jitter))[2]
         };
         let delays: Vec<_> = (0..200).map(third).collect();
         let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());

@@ -3,30 +3,30 @@
 
 use std::sync::Arc;
 
-use crate::domain::number::invalid::Refusal;
+use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
 use crate::engine::reorder::Answer;
-use crate::store::disk::prefetch::Recalled;
+use crate::store::disk::prefetch::StoredAnswer;
 
 /// What a row's numbers have come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Candidate {
     /// The answer, unless a further number has a better one.
     pub answer: Answer,
     /// Who had it asked.
-    pub by: By,
+    pub source: AnswerSource,
 }
 
 /// Who had a row's answer asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum AnswerSource {
     /// The row, or nobody where its cells are not sent.
-    Itself,
+    OwnRow,
     /// A row before it.
     AnotherRow,
     /// A session before this one.
-    AnEarlierRun,
+    AnotherSession,
 }
 
 /// What happens next to a row.
@@ -40,7 +40,7 @@ pub(crate) enum Next {
         mobile: Mobile,
     },
     /// It has its answer.
-    Settle(Told),
+    Settle(Candidate),
 }
 
 /// What happens next to a row with these `numbers`, those before the one at `from` having come to `told`; `known` is
@@ -48,35 +48,45 @@ pub(crate) enum Next {
 /// on to the next where it cannot be sent or the directory has nobody with it; the last number that could be sent has
 /// the last word. Of cells that are not sent, the first one that holds something is told about. Nothing for a row
 /// without numbers.
-pub(crate) fn next(
-    numbers: &[Result<Mobile, Refusal>],
+pub(crate) fn choose_next(
+    numbers: &[Result<Mobile, Invalid>],
     from: usize,
-    mut told: Option<Told>,
-    mut known: impl FnMut(usize, Mobile) -> Option<Recalled>,
+    mut told: Option<Candidate>,
+    mut known: impl FnMut(usize, Mobile) -> Option<StoredAnswer>,
 ) -> Option<Next> {
     let mut blank = told.is_none();
     for (nth, number) in numbers.iter().enumerate().skip(from) {
         match number {
             &Ok(mobile) => {
-                let Some(Recalled { outcome, earlier }) = known(nth, mobile) else {
+                let Some(StoredAnswer { outcome, from_earlier_session: earlier }) =
+                    known(nth, mobile)
+                else {
                     return Some(Next::Ask { nth, mobile });
                 };
-                let ends = !leads_on(&outcome);
+                let ends = !should_try_next_number(&outcome);
                 // The same number once more says nothing new, and the row may have asked for it itself.
                 let again = numbers.iter().take(nth).any(|before| before == number);
                 if !again {
-                    let by = if earlier { By::AnEarlierRun } else { By::AnotherRow };
-                    told = Some(Told { answer: Answer::new(nth, outcome), by });
+                    let by = if earlier {
+                        AnswerSource::AnotherSession
+                    } else {
+                        AnswerSource::AnotherRow
+                    };
+                    told = Some(Candidate { answer: Answer::new(nth, outcome), source: by });
                 }
                 if ends {
                     break;
                 }
                 blank = false;
             }
-            Err(refusal) if blank && (told.is_none() || *refusal != Refusal::Empty) => {
-                let outcome = Arc::new(Outcome::bare(Status::Invalid, None, refusal.to_string()));
-                told = Some(Told { answer: Answer::new(nth, outcome), by: By::Itself });
-                blank = *refusal == Refusal::Empty;
+            Err(refusal) if blank && (told.is_none() || *refusal != Invalid::Empty) => {
+                let outcome =
+                    Arc::new(Outcome::without_user(Status::Invalid, None, refusal.to_string()));
+                told = Some(Candidate {
+                    answer: Answer::new(nth, outcome),
+                    source: AnswerSource::OwnRow,
+                });
+                blank = *refusal == Invalid::Empty;
             }
             Err(_) => {}
         }
@@ -86,26 +96,26 @@ pub(crate) fn next(
 
 /// Whether a further number of the row is worth a try: the directory has nobody with this one.
 #[must_use]
-pub(crate) fn leads_on(outcome: &Outcome) -> bool {
+pub(crate) fn should_try_next_number(outcome: &Outcome) -> bool {
     matches!(outcome.status, Status::NotFound | Status::BadNumber)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::mobile::Home;
+    use crate::domain::number::mobile::DefaultRegion;
 
     fn number(n: usize) -> Mobile {
-        Mobile::parse(&format!("1380013800{n}"), Home::CHINA).unwrap()
+        Mobile::parse(&format!("1380013800{n}"), DefaultRegion::CHINA).unwrap()
     }
 
     /// Numbers from 0 to 9: an even one is not found, an odd one is, from 8 on nothing is known.
-    fn known(_: usize, mobile: Mobile) -> Option<Recalled> {
+    fn known(_: usize, mobile: Mobile) -> Option<StoredAnswer> {
         let n = (0..8).find(|n| number(*n) == mobile)?;
         let status = if n % 2 == 0 { Status::NotFound } else { Status::Found };
-        Some(Recalled {
-            outcome: Arc::new(Outcome::bare(status, None, n.to_string())),
-            earlier: n == 5,
+        Some(StoredAnswer {
+            outcome: Arc::new(Outcome::without_user(status, None, n.to_string())),
+            from_earlier_session: n == 5,
         })
     }
 
@@ -114,19 +124,19 @@ mod tests {
         let numbers: Vec<_> = cells
             .chars()
             .map(|cell| match cell {
-                '_' => Err(Refusal::Empty),
-                'x' => Err(Refusal::NotANumber),
-                'f' => Err(Refusal::Fraction),
+                '_' => Err(Invalid::Empty),
+                'x' => Err(Invalid::NotANumber),
+                'f' => Err(Invalid::Fraction),
                 digit => Ok(number(digit.to_digit(10).unwrap() as usize)),
             })
             .collect();
-        next(&numbers, 0, None, known)
+        choose_next(&numbers, 0, None, known)
     }
 
-    fn settled(cells: &str) -> (usize, Status, String, By) {
+    fn settled(cells: &str) -> (usize, Status, String, AnswerSource) {
         let Some(Next::Settle(told)) = row(cells) else { panic!("{cells} asks") };
         let Outcome { status, message, .. } = &*told.answer.outcome;
-        (told.answer.nth, *status, message.to_string(), told.by)
+        (told.answer.nth, *status, message.to_string(), told.source)
     }
 
     #[test]
@@ -142,7 +152,11 @@ mod tests {
             ("00", 0, Status::NotFound, "0"),
             ("020", 1, Status::NotFound, "2"),
         ] {
-            let by = if message == "5" { By::AnEarlierRun } else { By::AnotherRow };
+            let by = if message == "5" {
+                AnswerSource::AnotherSession
+            } else {
+                AnswerSource::AnotherRow
+            };
             assert_eq!(settled(cells), (nth, status, message.to_owned(), by), "{cells}");
         }
         assert_eq!(row("x09"), Some(Next::Ask { nth: 2, mobile: number(9) }));
@@ -153,15 +167,15 @@ mod tests {
     #[test]
     fn of_cells_that_are_not_sent_the_first_that_holds_something_is_told_about() {
         for (cells, nth, refusal) in [
-            ("_", 0, Refusal::Empty),
-            ("__", 0, Refusal::Empty),
-            ("_x", 1, Refusal::NotANumber),
-            ("_xf_", 1, Refusal::NotANumber),
-            ("f_x", 0, Refusal::Fraction),
+            ("_", 0, Invalid::Empty),
+            ("__", 0, Invalid::Empty),
+            ("_x", 1, Invalid::NotANumber),
+            ("_xf_", 1, Invalid::NotANumber),
+            ("f_x", 0, Invalid::Fraction),
         ] {
             assert_eq!(
                 settled(cells),
-                (nth, Status::Invalid, refusal.to_string(), By::Itself),
+                (nth, Status::Invalid, refusal.to_string(), AnswerSource::OwnRow),
                 "{cells}"
             );
         }
@@ -169,12 +183,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_was_waited_for_is_the_row_s_own() {
-        let outcome = Arc::new(Outcome::bare(Status::NotFound, None, "none"));
-        let own = Told { answer: Answer::new(0, outcome), by: By::Itself };
-        let goes_on = |second: Result<Mobile, Refusal>| {
-            next(&[Ok(number(0)), second], 1, Some(own.clone()), known)
+        let outcome = Arc::new(Outcome::without_user(Status::NotFound, None, "none"));
+        let own = Candidate { answer: Answer::new(0, outcome), source: AnswerSource::OwnRow };
+        let goes_on = |second: Result<Mobile, Invalid>| {
+            choose_next(&[Ok(number(0)), second], 1, Some(own.clone()), known)
         };
-        assert_eq!(goes_on(Err(Refusal::NotANumber)), Some(Next::Settle(own.clone())));
+        assert_eq!(goes_on(Err(Invalid::NotANumber)), Some(Next::Settle(own.clone())));
         assert_eq!(goes_on(Ok(number(0))), Some(Next::Settle(own.clone())));
         assert_eq!(goes_on(Ok(number(9))), Some(Next::Ask { nth: 1, mobile: number(9) }));
     }

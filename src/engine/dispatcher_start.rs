@@ -6,149 +6,151 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::limiter::Stand;
-use crate::api::lookup_api::Remote;
+use crate::api::limiter::ClaimState;
+use crate::api::lookup_api::LookupApi;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Limit;
-use crate::engine::candidates::By;
+use crate::engine::candidates::AnswerSource;
 use crate::engine::dispatcher::Dispatcher;
-use crate::engine::end::End;
+use crate::engine::end::RunEnd;
 use crate::engine::event::Event;
 use crate::engine::in_flight::Call;
 use crate::engine::lookup::Lookup;
 
 /// When a number that somebody else asks for is looked at again: often enough for its answer to be no news any more, and
 /// seldom enough for a thousand of them.
-const AGAIN: Duration = Duration::from_millis(200);
+const CLAIM_RECHECK_DELAY: Duration = Duration::from_millis(200);
 
-impl<R: Remote, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
+impl<R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'_, R, L, F> {
     /// Starts every token call and every lookup that may start now.
-    pub(crate) fn start(&mut self) {
+    pub(crate) fn start_calls(&mut self) {
         let now = Instant::now();
-        while let Some(due) = self.later.take(now) {
+        while let Some(due) = self.retry_queue.pop_due(now) {
             // In front: the rows behind wait for this one to leave the window.
             self.ready.push_front(due);
-            (self.announce)(&Event::Retrying(self.later.len()));
+            (self.emit)(&Event::InBackoff(self.retry_queue.len()));
         }
-        self.next_call = None;
+        self.next_call_at = None;
         if self.end.is_none()
-            && let Some(lost) = self.known.lost()
+            && let Some(lost) = self.answers.write_error()
         {
             let lost = lost.to_string();
-            self.finish_early(End::StateLost(lost));
+            self.end_early(RunEnd::StateFailed(lost));
         }
         if self.end.is_some() {
-            return self.want_nothing();
+            return self.cancel_prefetch();
         }
         // Before anything that may have to be waited for, since no call can follow.
-        let open = !self.ready.is_empty() || !self.later.is_empty();
-        if open && self.used_up() {
-            return self.finish_early(End::CallsUsedUp);
+        let open = !self.ready.is_empty() || !self.retry_queue.is_empty();
+        if open && self.is_call_limit_reached() {
+            return self.end_early(RunEnd::CallLimitReached);
         }
         if self.ready.is_empty() {
-            return self.want_nothing();
+            return self.cancel_prefetch();
         }
-        match self.turns.rest() {
+        match self.limiter.paused_until() {
             Some((until, cause)) => {
-                let rest = self.holds.join(until, cause);
-                self.rested(rest);
+                let rest = self.throttle.pause_until(until, cause);
+                self.on_paused(rest);
             }
-            None => self.holds.lift(Limit::Shared),
+            None => self.throttle.resume(Limit::Shared),
         }
-        if self.end.is_some() || self.holds.until().is_some() {
+        if self.end.is_some() || self.throttle.paused_until().is_some() {
             return;
         }
-        if let Some(call) = self.tokens.fetch_now() {
-            let remote = Arc::clone(&self.remote);
-            self.fetch.start(self.holds.episode(), async move { remote.token(call).await });
+        if let Some(call) = self.token_state.start_fetch() {
+            let remote = Arc::clone(&self.api);
+            self.token_request
+                .start(self.throttle.epoch(), async move { remote.fetch_token(call).await });
         }
-        let room = self.settings.workers.saturating_sub(self.calls.len());
-        let looked_at = self.turns.expect(&mut self.ready.iter().map(Lookup::mobile), room);
+        let room = self.limits.workers.saturating_sub(self.in_flight.len());
+        let looked_at = self.limiter.prefetch(&mut self.ready.iter().map(Lookup::mobile), room);
         // One that somebody else may be asking for does not keep those behind it from their turns: they may be what others
         // wait for.
         let mut place = 0;
         while place < looked_at
             && let Some(mobile) = self.ready.get(place).map(Lookup::mobile)
-            && self.known.has_room(self.calls.len())
+            && self.answers.has_room(self.in_flight.len())
         {
-            match self.turns.stand(mobile) {
-                Stand::Open => {}
-                Stand::Unclear => {
+            match self.limiter.claim_state(mobile) {
+                ClaimState::Granted => {}
+                ClaimState::Pending => {
                     place += 1;
                     continue;
                 }
-                Stand::Known(outcome, asked) => {
+                ClaimState::Answered(outcome, asked) => {
                     self.ready.remove(place);
-                    self.learned(mobile, &outcome, asked);
+                    self.on_peer_answer(mobile, &outcome, asked);
                     continue;
                 }
-                Stand::Elsewhere => {
+                ClaimState::ClaimedElsewhere => {
                     if let Some(lookup) = self.ready.remove(place) {
-                        self.later.put_off(lookup, AGAIN);
+                        self.retry_queue.schedule(lookup, CLAIM_RECHECK_DELAY);
                     }
                     continue;
                 }
             }
-            if self.calls.len() >= self.settings.workers || !self.call(place) {
+            if self.in_flight.len() >= self.limits.workers || !self.start_call(place) {
                 return;
             }
         }
     }
 
     /// No number comes next, for now or for good; what waits for its turn at the end of a run is somebody else's to ask.
-    fn want_nothing(&mut self) {
-        self.turns.expect(&mut std::iter::empty(), 0);
+    fn cancel_prefetch(&mut self) {
+        self.limiter.prefetch(&mut std::iter::empty(), 0);
         for lookup in self.ready.iter().filter(|_| self.end.is_some()) {
-            self.turns.let_go(lookup.mobile());
+            self.limiter.release(lookup.mobile());
         }
     }
 
-    fn used_up(&self) -> bool {
-        self.settings.most_calls.is_some_and(|most| self.report.calls >= most)
+    fn is_call_limit_reached(&self) -> bool {
+        self.limits.max_calls.is_some_and(|most| self.totals.calls >= most)
     }
 
     /// Lets the call of the number at this place leave; false where it may not leave yet, or no more.
-    fn call(&mut self, place: usize) -> bool {
-        let Some((token, generation)) = self.tokens.usable() else { return false };
-        if self.used_up() {
-            self.finish_early(End::CallsUsedUp);
+    fn start_call(&mut self, place: usize) -> bool {
+        let Some((token, generation)) = self.token_state.usable() else { return false };
+        if self.is_call_limit_reached() {
+            self.end_early(RunEnd::CallLimitReached);
             return false;
         }
         let new = self.ready.get(place).is_some_and(Lookup::is_new);
-        if new && self.omen.enough(self.report.calls - self.report.retries()) {
+        if new && self.fail_fast.is_probe_exhausted(self.totals.calls - self.totals.retries()) {
             return false;
         }
-        if let Err(moment) = self.turns.take() {
-            self.next_call = moment;
+        if let Err(moment) = self.limiter.try_acquire() {
+            self.next_call_at = moment;
             return false;
         }
         let Some(lookup) = self.ready.remove(place) else { return false };
-        if self.rate != self.turns.current() {
-            self.rate = self.turns.current();
-            (self.announce)(&Event::Rate(self.rate));
+        if self.announced_rate != self.limiter.current_rate() {
+            self.announced_rate = self.limiter.current_rate();
+            (self.emit)(&Event::RateChanged(self.announced_rate));
         }
-        let again = lookup.again();
-        self.report.calls += 1;
+        let again = lookup.retry_cause();
+        self.totals.calls += 1;
         if let Some(cause) = again {
-            self.report.repeated(cause);
+            self.totals.count_retry(cause);
         }
-        (self.announce)(&Event::Called { again: again.is_some() });
-        let (remote, mobile) = (Arc::clone(&self.remote), lookup.mobile());
-        let (episode, left) = (self.holds.episode(), Instant::now());
-        let call = Call { lookup, generation, episode, left };
-        self.calls.start(call, async move { remote.lookup(mobile, &token).await });
+        (self.emit)(&Event::Called { is_retry: again.is_some() });
+        let (remote, mobile) = (Arc::clone(&self.api), lookup.mobile());
+        let (episode, left) = (self.throttle.epoch(), Instant::now());
+        let call =
+            Call { lookup, token_generation: generation, pause_epoch: episode, sent_at: left };
+        self.in_flight.start(call, async move { remote.lookup(mobile, &token).await });
         true
     }
 
     /// Another run had asked: its answer is as good as one of our own, and as old as it is.
-    fn learned(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
-        (self.announce)(&Event::Answered {
+    fn on_peer_answer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+        (self.emit)(&Event::Answered {
             mobile,
             status: outcome.status,
             code: outcome.code.clone(),
         });
-        self.known.learn(mobile, outcome, asked);
-        self.deliver(mobile, outcome, By::AnEarlierRun);
+        self.answers.keep_from_peer(mobile, outcome, asked);
+        self.complete(mobile, outcome, AnswerSource::AnotherSession);
     }
 }

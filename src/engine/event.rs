@@ -13,23 +13,23 @@ use crate::domain::verdict::Limit;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// So many rows came in.
-    Read(u64),
+    RowsRead(u64),
     /// A number was met that needs a call.
-    Wanted,
+    Queued,
     /// A call went out.
     Called {
         /// Whether it repeats an earlier one of its number.
-        again: bool,
+        is_retry: bool,
     },
     /// A number backs off after a failure.
-    BacksOff {
+    BackingOff {
         /// The number.
         mobile: Mobile,
         /// For so long.
         delay: Duration,
     },
     /// So many numbers back off now.
-    Retrying(usize),
+    InBackoff(usize),
     /// A number has its answer.
     Answered {
         /// The number.
@@ -42,25 +42,25 @@ pub enum Event {
     /// A row is settled.
     Settled(Status),
     /// All calls rest.
-    Held {
+    Paused {
         /// Until then.
         until: Instant,
         /// What was exceeded.
         cause: Limit,
     },
     /// The rate changed.
-    Rate(Rate),
+    RateChanged(Rate),
     /// A token arrived; how many there were in this run.
-    Token(u64),
+    TokenReceived(u64),
     /// A token call failed and is tried again.
-    NoToken {
+    TokenFailed {
         /// What it said.
         reason: String,
         /// After this long.
         delay: Duration,
         /// Whether the token that there is serves until then.
-        serves: bool,
+        old_token_valid: bool,
     },
     /// The run ends before its input does: calls under way are waited for.
-    Ending,
+    Stopping,
 }

@@ -6,51 +6,51 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::engine::limits::SHEET;
+use crate::engine::limits::BATCH_ROWS;
 
 /// How long answered rows wait for others to fill a sheet, while a number waits for its turn.
-const GATHERS: Duration = Duration::from_millis(250);
+const LINGER: Duration = Duration::from_millis(250);
 /// When nobody waits: as good as never.
 const NEVER: Duration = Duration::from_hours(24 * 365);
 
 /// Rows that gather.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct FlushTimer {
     /// When those leave that gather now.
-    until: Option<Instant>,
+    flush_at: Option<Instant>,
     /// One timer for all, which is moved as seldom as rows leave.
     timer: Pin<Box<Sleep>>,
 }
 
-impl Default for Gathering {
+impl Default for FlushTimer {
     fn default() -> Self {
-        Self { until: None, timer: Box::pin(sleep_until(Instant::now() + NEVER)) }
+        Self { flush_at: None, timer: Box::pin(sleep_until(Instant::now() + NEVER)) }
     }
 }
 
-impl Gathering {
+impl FlushTimer {
     /// Whether so many answered rows leave now. Where no number waits for its turn (`asks_on`), what comes next is not known,
     /// and they do.
-    pub(crate) fn leave(&mut self, settled: usize, asks_on: bool) -> bool {
+    pub(crate) fn should_flush(&mut self, settled: usize, asks_on: bool) -> bool {
         if settled == 0 {
-            if self.until.take().is_some() {
+            if self.flush_at.take().is_some() {
                 self.timer.as_mut().reset(Instant::now() + NEVER);
             }
             return false;
         }
-        if settled >= SHEET || !asks_on {
+        if settled >= BATCH_ROWS || !asks_on {
             return true;
         }
         let now = Instant::now();
-        let until = *self.until.get_or_insert_with(|| {
-            self.timer.as_mut().reset(now + GATHERS);
-            now + GATHERS
+        let until = *self.flush_at.get_or_insert_with(|| {
+            self.timer.as_mut().reset(now + LINGER);
+            now + LINGER
         });
         until <= now
     }
 
     /// Waits for the moment.
-    pub(crate) async fn over(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         self.timer.as_mut().await;
     }
 }

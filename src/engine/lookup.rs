@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use tr::tr;
 
-use crate::api::error::Fault;
+use crate::api::error::CallError;
 use crate::api::http::Reply;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
-use crate::domain::reply::{self, Garbled};
-use crate::domain::totals::Repeat;
-use crate::domain::verdict::{self, Hold, Remedy, Verdict};
-use crate::engine::backoff::{Backoff, Retries};
+use crate::domain::reply::{self, DecodeError};
+use crate::domain::totals::RetryCause;
+use crate::domain::verdict::{self, Pause, Remedy, Verdict};
+use crate::engine::backoff::{Backoff, RetryPolicy};
 
 /// A code that no source names is tried this many times more (`API.md` 5).
-const RETRIES_OF_UNKNOWN: u32 = 2;
+const MAX_UNKNOWN_CODE_RETRIES: u32 = 2;
 
 /// A call that the host says it did nothing with is repeated for free this many times.
-const DECLINED: u32 = 3;
+const MAX_REFUSED_STREAMS: u32 = 3;
 
 /// A number on its way to an answer.
 #[derive(Debug)]
@@ -25,48 +25,48 @@ pub(crate) struct Lookup {
     mobile: Mobile,
     /// Attempts that failed for a transient reason or by an unknown code: those that count.
     failures: u32,
-    unknown: u32,
+    unknown_codes: u32,
     /// Made at the first failure, since most numbers never fail.
     backoff: Option<Backoff>,
     /// The generation of the token with which this number was turned away.
-    turned_away: Option<u64>,
+    rejected_generation: Option<u64>,
     /// How often a host said that it did nothing with the call.
-    declined: u32,
+    refused_streams: u32,
     /// Why it is called again; none before its first call.
-    again: Option<Repeat>,
+    retry_cause: Option<RetryCause>,
 }
 
 /// The token that an attempt was made with.
 #[derive(Clone, Copy)]
-pub(crate) struct Used<'a> {
+pub(crate) struct TokenInUse<'a> {
     /// A text of the API without the secrets that it may quote.
-    pub hide: &'a dyn Fn(String) -> String,
+    pub redact: &'a dyn Fn(String) -> String,
     /// Which token of the run.
     pub generation: u64,
     /// Whether another can be fetched in its place.
-    pub renews: bool,
+    pub can_renew: bool,
 }
 
 /// What happens next to a number.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum Action {
     /// It has its answer.
     Settle(Outcome),
     /// The same call again in its turn; no attempt is used up.
-    AtOnce,
+    RetryNow,
     /// The same call again after this long.
-    Again(Duration),
+    RetryAfter(Duration),
     /// Everyone rests, then the same call again; no attempt is used up.
-    Hold(Hold),
+    Pause(Pause),
     /// The same call again with a newer token.
-    Renew,
+    RenewToken,
     /// The run cannot go on.
-    Stop(Stop),
+    Abort(Abort),
 }
 
 /// Why a run cannot go on.
 #[derive(Clone, Debug)]
-pub enum Stop {
+pub enum Abort {
     /// The API says that a person has to act. Messages in a stop have the number hidden.
     Fatal {
         /// What has to be done.
@@ -86,7 +86,7 @@ pub enum Stop {
         message: String,
     },
     /// No token is to be had.
-    NoToken {
+    TokenUnavailable {
         /// What the token call said.
         reason: String,
         /// Whether it was refused, which is for good, or failed.
@@ -97,9 +97,9 @@ pub enum Stop {
     /// Whoever answers there is not known to be the host.
     Untrusted(String),
     /// The host answers, but the first numbers of the run all failed with one reason that is no answer of the API.
-    Unreadable(String),
+    InvalidReplies(String),
     /// The first numbers of the run all failed with one code that no source names.
-    Unknown {
+    UnknownCode {
         /// The API's code.
         code: Code,
         /// The API's message.
@@ -109,13 +109,13 @@ pub enum Stop {
 
 /// An attempt's result in the words of the domain.
 #[derive(Debug)]
-struct Heard {
+struct Classified {
     verdict: Verdict,
     code: Option<Code>,
     message: String,
     userid: Option<String>,
     exclusive: Vec<String>,
-    request: String,
+    request_id: String,
 }
 
 impl Lookup {
@@ -125,11 +125,11 @@ impl Lookup {
         Self {
             mobile,
             failures: 0,
-            unknown: 0,
+            unknown_codes: 0,
             backoff: None,
-            turned_away: None,
-            declined: 0,
-            again: None,
+            rejected_generation: None,
+            refused_streams: 0,
+            retry_cause: None,
         }
     }
 
@@ -142,139 +142,155 @@ impl Lookup {
     /// Whether it was never called.
     #[must_use]
     pub(crate) fn is_new(&self) -> bool {
-        self.again.is_none()
+        self.retry_cause.is_none()
     }
 
     /// Why it is called again; none for the first call.
     #[must_use]
-    pub(crate) fn again(&self) -> Option<Repeat> {
-        self.again
+    pub(crate) fn retry_cause(&self) -> Option<RetryCause> {
+        self.retry_cause
     }
 
     /// Whether the last call of it came back with an answer of the API, of whatever kind.
     #[must_use]
-    pub(crate) fn was_answered(&self) -> bool {
-        matches!(self.again, Some(Repeat::Answer | Repeat::Token | Repeat::Unknown))
+    pub(crate) fn has_api_answer(&self) -> bool {
+        matches!(
+            self.retry_cause,
+            Some(RetryCause::Transient | RetryCause::TokenRejected | RetryCause::UnknownCode)
+        )
     }
 
     /// What follows from an attempt.
-    pub(crate) fn next(
+    pub(crate) fn next_action(
         &mut self,
-        result: Result<Reply, Fault>,
-        token: Used<'_>,
-        retries: &Retries,
+        result: Result<Reply, CallError>,
+        token: TokenInUse<'_>,
+        retries: &RetryPolicy,
         jitter: &mut fastrand::Rng,
-    ) -> Step {
+    ) -> Action {
         // The host says that it did nothing with the call: it may have that for free, but not without end.
-        if matches!(result, Err(Fault::Declined(_))) && self.declined < DECLINED {
-            self.declined += 1;
-            self.again = Some(Repeat::Line);
-            return Step::AtOnce;
+        if matches!(result, Err(CallError::RefusedStream(_)))
+            && self.refused_streams < MAX_REFUSED_STREAMS
+        {
+            self.refused_streams += 1;
+            self.retry_cause = Some(RetryCause::Connection);
+            return Action::RetryNow;
         }
-        let came = matches!(result, Ok(_) | Err(Fault::TooLong(_)));
-        let heard = hear(result, token.hide);
-        self.again = Some(match heard.verdict {
-            Verdict::Throttled(_) => Repeat::Throttled,
-            Verdict::Token => Repeat::Token,
-            Verdict::Unknown => Repeat::Unknown,
-            _ if heard.code.is_some() => Repeat::Answer,
-            _ if came => Repeat::Foreign,
-            _ => Repeat::Line,
+        let came = matches!(result, Ok(_) | Err(CallError::ReplyTooLarge(_)));
+        let heard = classify(result, token.redact);
+        self.retry_cause = Some(match heard.verdict {
+            Verdict::Throttled(_) => RetryCause::Throttled,
+            Verdict::TokenRejected => RetryCause::TokenRejected,
+            Verdict::UnknownCode => RetryCause::UnknownCode,
+            _ if heard.code.is_some() => RetryCause::Transient,
+            _ if came => RetryCause::UnexpectedReply,
+            _ => RetryCause::Connection,
         });
         match heard.verdict {
-            Verdict::Answer(status) => Step::Settle(answer(status, heard)),
-            Verdict::Transient => self.back_off(heard, retries.most, retries, jitter),
-            Verdict::Unknown => {
-                self.unknown += 1;
-                let most = if self.unknown > RETRIES_OF_UNKNOWN { 0 } else { retries.most };
+            Verdict::Answer(status) => Action::Settle(into_outcome(status, heard)),
+            Verdict::Transient => self.back_off(heard, retries.max_retries, retries, jitter),
+            Verdict::UnknownCode => {
+                self.unknown_codes += 1;
+                let most = if self.unknown_codes > MAX_UNKNOWN_CODE_RETRIES {
+                    0
+                } else {
+                    retries.max_retries
+                };
                 self.back_off(heard, most, retries, jitter)
             }
-            Verdict::Throttled(hold) => Step::Hold(hold),
-            Verdict::Token => self.turn_away(heard, token),
-            Verdict::Fatal(remedy) => Step::Stop(Stop::Fatal {
+            Verdict::Throttled(hold) => Action::Pause(hold),
+            Verdict::TokenRejected => self.on_token_rejected(heard, token),
+            Verdict::Fatal(remedy) => Action::Abort(Abort::Fatal {
                 remedy,
                 code: heard.code.unwrap_or(Code::Number(0)),
-                message: self.mobile.hidden_in(&heard.message),
+                message: self.mobile.mask_in(&heard.message),
             }),
         }
     }
 
     fn back_off(
         &mut self,
-        heard: Heard,
+        heard: Classified,
         most: u32,
-        retries: &Retries,
+        retries: &RetryPolicy,
         jitter: &mut fastrand::Rng,
-    ) -> Step {
+    ) -> Action {
         self.failures += 1;
         if self.failures > most {
-            return Step::Settle(Outcome::bare(Status::Failed, heard.code, heard.message));
+            return Action::Settle(Outcome::without_user(
+                Status::Failed,
+                heard.code,
+                heard.message,
+            ));
         }
-        Step::Again(
-            self.backoff.get_or_insert_with(|| Backoff::new(*retries)).after_failure(jitter),
+        Action::RetryAfter(
+            self.backoff.get_or_insert_with(|| Backoff::new(*retries)).next_delay(jitter),
         )
     }
 
     /// A renewed token that is turned away as well would be renewed for ever: it is fatal (`API.md` 5).
-    fn turn_away(&mut self, heard: Heard, token: Used<'_>) -> Step {
-        let fresh = self.turned_away.is_some_and(|before| before < token.generation);
-        self.turned_away = Some(token.generation);
-        if token.renews && !fresh {
-            return Step::Renew;
+    fn on_token_rejected(&mut self, heard: Classified, token: TokenInUse<'_>) -> Action {
+        let fresh = self.rejected_generation.is_some_and(|before| before < token.generation);
+        self.rejected_generation = Some(token.generation);
+        if token.can_renew && !fresh {
+            return Action::RenewToken;
         }
         let code = heard.code.unwrap_or(Code::Number(0));
-        Step::Stop(Stop::TokenRejected {
+        Action::Abort(Abort::TokenRejected {
             fresh,
             code,
-            message: self.mobile.hidden_in(&heard.message),
+            message: self.mobile.mask_in(&heard.message),
         })
     }
 }
 
 /// The result of an attempt, judged: by HTTP status where that decides, else by the body.
-fn hear(result: Result<Reply, Fault>, hide: &dyn Fn(String) -> String) -> Heard {
-    let silent = |verdict, message: String| Heard {
+fn classify(result: Result<Reply, CallError>, hide: &dyn Fn(String) -> String) -> Classified {
+    let silent = |verdict, message: String| Classified {
         verdict,
         code: None,
         message,
         userid: None,
         exclusive: Vec::new(),
-        request: String::new(),
+        request_id: String::new(),
     };
     let reply = match result {
         Ok(reply) => reply,
         Err(fault) => return silent(Verdict::Transient, hide(fault.to_string())),
     };
     let read = reply::decode(&reply.body, hide);
-    if matches!(read, Err(Garbled::Banned)) {
+    if matches!(read, Err(DecodeError::Banned)) {
         // Whatever status it comes with: a ban outlasts every pause that a status asks for.
-        return silent(Verdict::Throttled(verdict::banned()), Garbled::Banned.to_string());
+        return silent(
+            Verdict::Throttled(verdict::ip_ban_pause()),
+            DecodeError::Banned.to_string(),
+        );
     }
     if let Some(verdict) = verdict::by_status(reply.status, reply.retry_after) {
-        let said = read.as_ref().map(|read| verdict::verdict(&read.code, &read.message));
+        let said = read.as_ref().map(|read| verdict::by_code(&read.code, &read.message));
         return match (verdict, said) {
             // The body knows better which limit it is, and the header how long.
             (Verdict::Throttled(header), Ok(Verdict::Throttled(body))) => {
-                let pause = if reply.retry_after.is_some() { header.pause } else { body.pause };
-                silent(Verdict::Throttled(Hold { pause, ..body }), String::new())
+                let pause = if reply.retry_after.is_some() { header.length } else { body.length };
+                silent(Verdict::Throttled(Pause { length: pause, ..body }), String::new())
             }
             (verdict, _) => silent(verdict, format!("HTTP {}", reply.status)),
         };
     }
-    if let Some(place) = reply.leads_to {
+    if let Some(place) = reply.redirects_to {
         let status = reply.status;
         let text =
             tr!("HTTP {status}: the host leads to {place}, where no token is sent", status, place);
         return silent(Verdict::Transient, hide(text));
     }
     match read {
-        Ok(read) => Heard {
-            verdict: verdict::verdict(&read.code, &read.message),
+        Ok(read) => Classified {
+            verdict: verdict::by_code(&read.code, &read.message),
             code: Some(read.code),
             message: read.message,
             userid: read.userid,
-            exclusive: read.exclusive,
-            request: read.request.unwrap_or_default(),
+            exclusive: read.exclusive_ids,
+            request_id: read.request_id.unwrap_or_default(),
         },
         Err(garbled) if reply.status == 200 => silent(Verdict::Transient, garbled.to_string()),
         Err(garbled) => silent(Verdict::Transient, format!("HTTP {}: {garbled}", reply.status)),
@@ -282,45 +298,48 @@ fn hear(result: Result<Reply, Fault>, hide: &dyn Fn(String) -> String) -> Heard 
 }
 
 /// The row's answer. `errcode` 0 that names nobody is "not found", with a reason of its own (`API.md` 2).
-fn answer(status: Status, heard: Heard) -> Outcome {
-    let Heard { code, message, userid, exclusive, request, .. } = heard;
+fn into_outcome(status: Status, heard: Classified) -> Outcome {
+    let Classified { code, message, userid, exclusive, request_id: request, .. } = heard;
     let nobody = userid.is_none() && exclusive.is_empty();
     let bare = match status {
-        Status::Found if nobody => Outcome::nobody(code),
+        Status::Found if nobody => Outcome::ok_without_user(code),
         Status::Found => Outcome {
             userid: userid.unwrap_or_default().into(),
-            exclusive: exclusive.join(";").into(),
-            ..Outcome::bare(status, code, message)
+            exclusive_ids: exclusive.join(";").into(),
+            ..Outcome::without_user(status, code, message)
         },
-        _ => Outcome::bare(status, code, message),
+        _ => Outcome::without_user(status, code, message),
     };
-    Outcome { request: request.into(), ..bare }
+    Outcome { request_id: request.into(), ..bare }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::mobile::Home;
+    use crate::domain::number::mobile::DefaultRegion;
 
-    const RETRIES: Retries =
-        Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) };
+    const RETRIES: RetryPolicy = RetryPolicy {
+        max_retries: 5,
+        min_delay: Duration::from_millis(500),
+        max_delay: Duration::from_secs(30),
+    };
 
-    fn token(generation: u64, renews: bool) -> Used<'static> {
-        Used { hide: &|text| text.replace("secret", "***"), generation, renews }
+    fn token(generation: u64, renews: bool) -> TokenInUse<'static> {
+        TokenInUse { redact: &|text| text.replace("secret", "***"), generation, can_renew: renews }
     }
 
     fn lookup() -> Lookup {
-        Lookup::new(Mobile::parse("13800138000", Home::CHINA).unwrap())
+        Lookup::new(Mobile::parse("13800138000", DefaultRegion::CHINA).unwrap())
     }
 
-    type Heard = Result<Reply, Fault>;
+    type Heard = Result<Reply, CallError>;
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
     fn json(body: &str) -> Heard {
         Heard::Ok(Reply {
             status: 200,
             retry_after: None,
-            leads_to: None,
+            redirects_to: None,
             body: body.to_owned().into(),
         })
     }
@@ -334,9 +353,9 @@ mod tests {
         let (mut lookup, mut jitter, mut delays) =
             (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
         loop {
-            match lookup.next(result(), token(1, true), &RETRIES, &mut jitter) {
-                Step::Again(delay) => delays.push(delay),
-                Step::Settle(outcome) => return (delays, outcome),
+            match lookup.next_action(result(), token(1, true), &RETRIES, &mut jitter) {
+                Action::RetryAfter(delay) => delays.push(delay),
+                Action::Settle(outcome) => return (delays, outcome),
                 other => panic!("{other:?}"),
             }
         }
@@ -360,7 +379,7 @@ mod tests {
         let both = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u","exclusive_account_userid_list":["a","b"]}}"#;
         let (_, outcome) = drive(|| json(both), 0);
         assert_eq!(
-            (outcome.status, &*outcome.userid, &*outcome.exclusive),
+            (outcome.status, &*outcome.userid, &*outcome.exclusive_ids),
             (Status::Found, "u", "a;b")
         );
         let only =
@@ -384,11 +403,12 @@ mod tests {
             (2, Status::Failed),
             "an unknown code: twice more at most"
         );
-        let (delays, outcome) = drive(|| Err(Fault::Late(Duration::from_secs(10))), 3);
+        let (delays, outcome) = drive(|| Err(CallError::TimedOut(Duration::from_secs(10))), 3);
         assert_eq!((delays.len(), outcome.code), (5, None));
         assert_eq!(&*outcome.message, "no reply within 10s");
-        let page =
-            || Ok(Reply { status: 403, retry_after: None, leads_to: None, body: "<html>".into() });
+        let page = || {
+            Ok(Reply { status: 403, retry_after: None, redirects_to: None, body: "<html>".into() })
+        };
         assert_eq!(
             &*drive(page, 0).1.message,
             "HTTP 403: the reply was a web page, not an answer of the API"
@@ -397,7 +417,7 @@ mod tests {
             Ok(Reply {
                 status: 502,
                 retry_after: None,
-                leads_to: None,
+                redirects_to: None,
                 body: "{\"errcode\":0}".into(),
             })
         };
@@ -407,11 +427,17 @@ mod tests {
     #[test]
     fn a_call_that_was_declined_costs_an_attempt_from_the_fourth_time_on() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut declined =
-            || lookup.next(Err(Fault::Declined("c".into())), token(1, true), &RETRIES, &mut jitter);
-        assert!((0..DECLINED).all(|_| matches!(declined(), Step::AtOnce)));
-        assert!((0..RETRIES.most).all(|_| matches!(declined(), Step::Again(_))));
-        assert!(matches!(declined(), Step::Settle(outcome) if outcome.status == Status::Failed));
+        let mut declined = || {
+            lookup.next_action(
+                Err(CallError::RefusedStream("c".into())),
+                token(1, true),
+                &RETRIES,
+                &mut jitter,
+            )
+        };
+        assert!((0..MAX_REFUSED_STREAMS).all(|_| matches!(declined(), Action::RetryNow)));
+        assert!((0..RETRIES.max_retries).all(|_| matches!(declined(), Action::RetryAfter(_))));
+        assert!(matches!(declined(), Action::Settle(outcome) if outcome.status == Status::Failed));
     }
 
     #[test]
@@ -419,18 +445,18 @@ mod tests {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         for _ in 0..100 {
             assert!(matches!(
-                lookup.next(code(90018), token(1, true), &RETRIES, &mut jitter),
-                Step::Hold(_)
+                lookup.next_action(code(90018), token(1, true), &RETRIES, &mut jitter),
+                Action::Pause(_)
             ));
         }
         let banned = json(r#"{"status":1111,"punish":"deny"}"#);
         assert!(matches!(
-            lookup.next(banned, token(1, true), &RETRIES, &mut jitter),
-            Step::Hold(_)
+            lookup.next_action(banned, token(1, true), &RETRIES, &mut jitter),
+            Action::Pause(_)
         ));
         assert!(matches!(
-            lookup.next(code(60011), token(1, true), &RETRIES, &mut jitter),
-            Step::Stop(_)
+            lookup.next_action(code(60011), token(1, true), &RETRIES, &mut jitter),
+            Action::Abort(_)
         ));
         assert_eq!(lookup.failures, 0);
     }
@@ -438,17 +464,25 @@ mod tests {
     #[test]
     fn a_token_is_renewed_once_and_a_fresh_one_turned_away_is_fatal() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut turned_away =
-            |generation| lookup.next(code(40014), token(generation, true), &RETRIES, &mut jitter);
-        assert!(matches!(turned_away(1), Step::Renew));
+        let mut turned_away = |generation| {
+            lookup.next_action(code(40014), token(generation, true), &RETRIES, &mut jitter)
+        };
+        assert!(matches!(turned_away(1), Action::RenewToken));
         assert!(
-            matches!(turned_away(1), Step::Renew),
+            matches!(turned_away(1), Action::RenewToken),
             "the same token again, from a call that was under way"
         );
-        assert!(matches!(turned_away(2), Step::Stop(Stop::TokenRejected { fresh: true, .. })));
+        assert!(matches!(turned_away(2), Action::Abort(Abort::TokenRejected { fresh: true, .. })));
         let given = token(1, false);
-        let step =
-            super::Lookup::new(lookup.mobile()).next(code(42001), given, &RETRIES, &mut jitter);
-        assert!(matches!(step, Step::Stop(Stop::TokenRejected { fresh: false, .. })), "{step:?}");
+        let step = super::Lookup::new(lookup.mobile()).next_action(
+            code(42001),
+            given,
+            &RETRIES,
+            &mut jitter,
+        );
+        assert!(
+            matches!(step, Action::Abort(Abort::TokenRejected { fresh: false, .. })),
+            "{step:?}"
+        );
     }
 }

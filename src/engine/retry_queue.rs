@@ -9,28 +9,28 @@ use crate::engine::lookup::Lookup;
 
 /// Numbers that wait for a moment of their own. Bounded by the window, since a row of it waits for each.
 #[derive(Debug, Default)]
-pub(crate) struct Later {
+pub(crate) struct RetryQueue {
     /// By moment; the count keeps equal moments apart.
     due: BTreeMap<(Instant, u64), Lookup>,
-    count: u64,
+    sequence: u64,
 }
 
-impl Later {
+impl RetryQueue {
     /// Takes in a number that is due after `delay`.
-    pub(crate) fn put_off(&mut self, lookup: Lookup, delay: Duration) {
-        self.count += 1;
-        self.due.insert((Instant::now() + delay, self.count), lookup);
+    pub(crate) fn schedule(&mut self, lookup: Lookup, delay: Duration) {
+        self.sequence += 1;
+        self.due.insert((Instant::now() + delay, self.sequence), lookup);
     }
 
     /// The number that was due first, if it is due now.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Lookup> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Lookup> {
         let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
         Some(first.remove())
     }
 
     /// When the next one is due.
     #[must_use]
-    pub(crate) fn wakes(&self) -> Option<Instant> {
+    pub(crate) fn next_wakeup(&self) -> Option<Instant> {
         self.due.keys().next().map(|(due, _)| *due)
     }
 
@@ -55,23 +55,24 @@ impl Later {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::mobile::{Home, Mobile};
+    use crate::domain::number::mobile::{DefaultRegion, Mobile};
 
     #[tokio::test(start_paused = true)]
     async fn numbers_come_back_in_the_order_in_which_they_are_due() {
-        let number = |n: u64| Mobile::parse(&format!("1380013800{n}"), Home::CHINA).unwrap();
-        let (mut later, start) = (Later::default(), Instant::now());
+        let number =
+            |n: u64| Mobile::parse(&format!("1380013800{n}"), DefaultRegion::CHINA).unwrap();
+        let (mut later, start) = (RetryQueue::default(), Instant::now());
         for (n, seconds) in [(1, 2), (2, 1), (3, 2), (4, 0)] {
-            later.put_off(Lookup::new(number(n)), Duration::from_secs(seconds));
+            later.schedule(Lookup::new(number(n)), Duration::from_secs(seconds));
         }
         let mut due = |seconds: u64| {
-            std::iter::from_fn(|| later.take(start + Duration::from_secs(seconds)))
+            std::iter::from_fn(|| later.pop_due(start + Duration::from_secs(seconds)))
                 .map(|lookup| lookup.mobile())
                 .collect::<Vec<_>>()
         };
         assert_eq!(due(0), [number(4)]);
         assert_eq!(due(1), [number(2)]);
         assert_eq!(due(2), [number(1), number(3)]);
-        assert!(later.is_empty() && later.wakes().is_none());
+        assert!(later.is_empty() && later.next_wakeup().is_none());
     }
 }

@@ -11,84 +11,84 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::api::limiter::{Stand, Turns};
+use crate::api::limiter::{ClaimState, Limiter};
 use crate::api::rate::Rate;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Limit;
-use crate::quota::connection::{Link, Silence};
-use crate::quota::protocol::Talk;
-use crate::quota::run_state::Book;
-use crate::store::disk::record::definitive;
+use crate::quota::connection::{Connection, Unavailable};
+use crate::quota::protocol::Protocol;
+use crate::quota::run_state::RunState;
+use crate::store::disk::record::is_definitive;
 
 /// A run with slots, or in want of them, is heard of so often, which is how soon it knows of a rest that others met; one with
 /// neither so often.
-const BUSY: Duration = Duration::from_millis(150);
-const IDLE: Duration = Duration::from_millis(500);
+const BUSY_SYNC_INTERVAL: Duration = Duration::from_millis(150);
+const IDLE_SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// After a word that was not answered the next one is tried this much later, and after the third one that.
-const SOON: Duration = Duration::from_millis(50);
-const LATER: Duration = Duration::from_millis(400);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(400);
 /// Words that nobody has read yet; more than that are dropped.
-const WORDS: usize = 16;
+const NOTICE_CAPACITY: usize = 16;
 /// How long a run that has ended waits for its last answers to be taken.
-const LAST: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What people are told.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Word {
+pub(crate) enum Notice {
     /// The server is silent, so that nothing is called.
-    Lost(Silence),
+    Unreachable(Unavailable),
     /// It is, and the run goes on at a rate of its own, as one of so many.
-    Alone(Silence, Rate, u32),
+    Degraded(Unavailable, Rate, u32),
     /// It is there again, after so long.
-    Back(Duration),
+    Restored(Duration),
 }
 
 /// What the clerk and the engine's side have in common.
-struct Common {
-    book: Mutex<Book>,
+struct Shared {
+    run_state: Mutex<RunState>,
     /// There may be something to say.
-    work: Notify,
-    closing: Notify,
-    wake: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+    sync_needed: Notify,
+    close_requested: Notify,
+    waker: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
 }
 
-impl Common {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn run_state(&self) -> MutexGuard<'_, RunState> {
+        self.run_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self) {
-        if let Some(wake) = &*self.wake.lock().unwrap_or_else(PoisonError::into_inner) {
+    fn wake(&self) {
+        if let Some(wake) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
             wake();
         }
     }
 
     /// Has the clerk look, where there is something to say.
-    fn urge(&self, book: &Book) {
-        if book.is_eager() {
-            self.work.notify_one();
+    fn nudge(&self, book: &RunState) {
+        if book.should_sync_now() {
+            self.sync_needed.notify_one();
         }
     }
 }
 
 /// The giver of turns of a run that shares its quota.
-pub(crate) struct Desk(Arc<Common>);
+pub(crate) struct SharedLimiter(Arc<Shared>);
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for SharedLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Desk(..)")
     }
 }
 
 /// A run's part in what is shared, for as long as it lasts.
-pub(crate) struct Part {
-    common: Arc<Common>,
-    clerk: JoinHandle<()>,
-    words: Receiver<Word>,
+pub(crate) struct SharedSession {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+    notices: Receiver<Notice>,
 }
 
-impl fmt::Debug for Part {
+impl fmt::Debug for SharedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Part(..)")
     }
@@ -98,65 +98,83 @@ impl fmt::Debug for Part {
 ///
 /// # Errors
 /// [`Silence`]; the run may take part all the same, and rests until it is heard.
-pub(crate) async fn greet(book: &mut Book, talk: &Talk, link: &Link) -> Result<(), Silence> {
-    let (said, sent) = (book.request(true), Instant::now());
-    let reply = talk.say(link, &said.request).await?;
-    book.fold(&said, &reply, sent, Instant::now());
+pub(crate) async fn hello(
+    book: &mut RunState,
+    talk: &Protocol,
+    link: &Connection,
+) -> Result<(), Unavailable> {
+    let (said, sent) = (book.next_request(true), Instant::now());
+    let reply = talk.exchange(link, &said.request).await?;
+    book.apply(&said, &reply, sent, Instant::now());
     Ok(())
 }
 
 /// Begins to take part.
-pub(crate) fn open(mut book: Book, talk: Talk, link: Arc<Link>) -> (Desk, Part) {
-    book.begin();
-    let common = Arc::new(Common {
-        book: Mutex::new(book),
-        work: Notify::new(),
-        closing: Notify::new(),
-        wake: Mutex::default(),
+pub(crate) fn start_session(
+    mut book: RunState,
+    talk: Protocol,
+    link: Arc<Connection>,
+) -> (SharedLimiter, SharedSession) {
+    book.start();
+    let common = Arc::new(Shared {
+        run_state: Mutex::new(book),
+        sync_needed: Notify::new(),
+        close_requested: Notify::new(),
+        waker: Mutex::default(),
     });
-    let (told, words) = channel(WORDS);
-    let clerk = Clerk { common: Arc::clone(&common), talk, link, told, since: None, failures: 0 };
-    (Desk(Arc::clone(&common)), Part { common, clerk: tokio::spawn(clerk.work()), words })
+    let (told, words) = channel(NOTICE_CAPACITY);
+    let clerk = SyncTask {
+        shared: Arc::clone(&common),
+        protocol: talk,
+        connection: link,
+        notices: told,
+        unreachable_since: None,
+        failures: 0,
+    };
+    (
+        SharedLimiter(Arc::clone(&common)),
+        SharedSession { shared: common, task: tokio::spawn(clerk.run()), notices: words },
+    )
 }
 
-impl Part {
+impl SharedSession {
     /// Waits for what people are to be told. Giving the wait up loses nothing.
-    pub(crate) async fn word(&mut self) -> Option<Word> {
-        self.words.recv().await
+    pub(crate) async fn next_notice(&mut self) -> Option<Notice> {
+        self.notices.recv().await
     }
 
     /// Ends it: the last answers are handed over, within two seconds, and what was claimed is free.
-    pub(crate) async fn leave(self) {
-        self.common.closing.notify_one();
+    pub(crate) async fn close(self) {
+        self.shared.close_requested.notify_one();
         // Without it what was claimed is free five seconds later.
-        let _ = timeout(LAST, self.clerk).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.task).await;
     }
 }
 
-struct Clerk {
-    common: Arc<Common>,
-    talk: Talk,
-    link: Arc<Link>,
-    told: Sender<Word>,
+struct SyncTask {
+    shared: Arc<Shared>,
+    protocol: Protocol,
+    connection: Arc<Connection>,
+    notices: Sender<Notice>,
     /// Since when people know that the server is silent.
-    since: Option<Instant>,
+    unreachable_since: Option<Instant>,
     failures: u32,
 }
 
-impl Clerk {
-    async fn work(mut self) {
+impl SyncTask {
+    async fn run(mut self) {
         let mut closing = false;
         let mut pause = Duration::ZERO;
-        while !(closing && self.common.book().is_told()) {
-            closing = self.wait(pause, closing).await;
-            pause = self.speak(closing).await;
+        while !(closing && self.shared.run_state().is_flushed()) {
+            closing = self.wait_for_work(pause, closing).await;
+            pause = self.sync(closing).await;
         }
         // Where the server is silent, what was claimed is free a little later.
-        let _ = self.talk.leave(&self.link).await;
+        let _ = self.protocol.end_session(&self.connection).await;
     }
 
     /// Waits until there is something to say, or for this pause; whether it is to be the last.
-    async fn wait(&self, pause: Duration, closing: bool) -> bool {
+    async fn wait_for_work(&self, pause: Duration, closing: bool) -> bool {
         if closing || !pause.is_zero() {
             sleep(pause).await;
             return closing;
@@ -164,109 +182,110 @@ impl Clerk {
         let begun = Instant::now();
         loop {
             let until = {
-                let book = self.common.book();
-                if book.is_eager() {
+                let book = self.shared.run_state();
+                if book.should_sync_now() {
                     return false;
                 }
-                begun + if book.is_busy() { BUSY } else { IDLE }
+                begun + if book.is_busy() { BUSY_SYNC_INTERVAL } else { IDLE_SYNC_INTERVAL }
             };
             tokio::select! {
                 biased;
-                () = self.common.closing.notified() => return true,
-                () = self.common.work.notified() => {}
+                () = self.shared.close_requested.notified() => return true,
+                () = self.shared.sync_needed.notified() => {}
                 () = sleep_until(until) => return false,
             }
         }
     }
 
     /// One word, and what follows: how long to wait where there was no answer.
-    async fn speak(&mut self, closing: bool) -> Duration {
-        let said = self.common.book().request(closing);
+    async fn sync(&mut self, closing: bool) -> Duration {
+        let said = self.shared.run_state().next_request(closing);
         let sent = Instant::now();
-        let pause = match self.talk.say(&self.link, &said.request).await {
+        let pause = match self.protocol.exchange(&self.connection, &said.request).await {
             Ok(reply) => {
-                self.common.book().fold(&said, &reply, sent, Instant::now());
+                self.shared.run_state().apply(&said, &reply, sent, Instant::now());
                 self.failures = 0;
-                if let Some(since) = self.since.take() {
-                    let _ = self.told.try_send(Word::Back(since.elapsed()));
+                if let Some(since) = self.unreachable_since.take() {
+                    let _ = self.notices.try_send(Notice::Restored(since.elapsed()));
                 }
                 Duration::ZERO
             }
             Err(silence) => {
                 self.failures += 1;
-                let pause = if self.failures < 3 { SOON } else { LATER };
+                let pause = if self.failures < 3 { FIRST_RETRY_DELAY } else { RETRY_DELAY };
                 let (lost, word) = {
-                    let mut book = self.common.book();
-                    book.silent(silence.clone(), pause);
-                    let alone =
-                        book.alone().map(|rate| Word::Alone(silence.clone(), rate, book.runs()));
-                    (book.is_lost(), alone.unwrap_or(Word::Lost(silence)))
+                    let mut book = self.shared.run_state();
+                    book.on_unavailable(silence.clone(), pause);
+                    let alone = book
+                        .fallback_rate()
+                        .map(|rate| Notice::Degraded(silence.clone(), rate, book.session_count()));
+                    (book.is_unreachable(), alone.unwrap_or(Notice::Unreachable(silence)))
                 };
-                if lost && self.since.is_none() {
-                    self.since = Some(Instant::now());
-                    let _ = self.told.try_send(word);
+                if lost && self.unreachable_since.is_none() {
+                    self.unreachable_since = Some(Instant::now());
+                    let _ = self.notices.try_send(word);
                 }
                 pause
             }
         };
-        self.common.tell();
+        self.shared.wake();
         pause
     }
 }
 
-impl Turns for Desk {
-    fn expect(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) -> usize {
-        let mut book = self.0.book();
-        book.expect(numbers, room);
-        self.0.urge(&book);
-        book.looked_at()
+impl Limiter for SharedLimiter {
+    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) -> usize {
+        let mut book = self.0.run_state();
+        book.prefetch(numbers, room);
+        self.0.nudge(&book);
+        book.lookahead()
     }
 
-    fn stand(&mut self, mobile: Mobile) -> Stand {
-        self.0.book().stand(mobile)
+    fn claim_state(&mut self, mobile: Mobile) -> ClaimState {
+        self.0.run_state().claim_state(mobile)
     }
 
-    fn take(&mut self) -> Result<(), Option<Instant>> {
-        let mut book = self.0.book();
-        let taken = book.take();
-        self.0.urge(&book);
+    fn try_acquire(&mut self) -> Result<(), Option<Instant>> {
+        let mut book = self.0.run_state();
+        let taken = book.try_acquire();
+        self.0.nudge(&book);
         taken
     }
 
-    fn rest(&mut self) -> Option<(Instant, Limit)> {
-        self.0.book().rest()
+    fn paused_until(&mut self) -> Option<(Instant, Limit)> {
+        self.0.run_state().paused_until()
     }
 
-    fn held(&mut self, until: Instant, cause: Limit, begins: bool) {
-        let mut book = self.0.book();
-        book.held(until, cause, begins);
-        self.0.urge(&book);
+    fn on_paused(&mut self, until: Instant, cause: Limit, begins: bool) {
+        let mut book = self.0.run_state();
+        book.on_paused(until, cause, begins);
+        self.0.nudge(&book);
     }
 
-    fn answered(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
-        let mut book = self.0.book();
-        let now = || book.now().unwrap_or_else(wall);
-        let answer = definitive(outcome.status).then(|| (Arc::clone(outcome), now()));
-        book.answered(mobile, answer);
-        self.0.urge(&book);
+    fn on_answered(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
+        let mut book = self.0.run_state();
+        let now = || book.server_now_ms().unwrap_or_else(wall_ms);
+        let answer = is_definitive(outcome.status).then(|| (Arc::clone(outcome), now()));
+        book.on_answered(mobile, answer);
+        self.0.nudge(&book);
     }
 
-    fn let_go(&mut self, mobile: Mobile) {
-        let mut book = self.0.book();
-        book.let_go(mobile);
+    fn release(&mut self, mobile: Mobile) {
+        let mut book = self.0.run_state();
+        book.release(mobile);
     }
 
-    fn current(&self) -> Rate {
-        self.0.book().current()
+    fn current_rate(&self) -> Rate {
+        self.0.run_state().current_rate()
     }
 
-    fn on_news(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
-        *self.0.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    fn set_waker(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
+        *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
     }
 }
 
 /// The wall clock, in milliseconds since 1970.
-fn wall() -> u64 {
+fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

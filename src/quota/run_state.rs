@@ -7,182 +7,184 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::limiter::Stand;
+use crate::api::limiter::ClaimState;
 use crate::api::rate::Rate;
-use crate::api::rate_limiter::Pace;
+use crate::api::rate_limiter::LocalLimiter;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Limit;
-use crate::quota::answer_cache::{Given, Vault};
-use crate::quota::connection::Silence;
-use crate::quota::protocol::{How, Reply, Request, Told};
-use crate::quota::server_clock::{CONFIRMED, Clock};
+use crate::quota::answer_cache::{AnswerCache, TimedAnswer};
+use crate::quota::connection::Unavailable;
+use crate::quota::protocol::{ExchangeReply, ExchangeRequest, QueryMode, QueryResult};
+use crate::quota::server_clock::{REPLY_VALID_FOR, ServerClock};
 
 /// After so long without a word the server takes a run for gone, and its claims for free (`turn.lua`).
 const LEASE: Duration = Duration::from_secs(5);
 /// How many of the next numbers are looked at: known ones need no slot, and come through together.
-const LOOK: usize = 128;
+const LOOKAHEAD: usize = 128;
 /// How much later than its slot a call may leave. What is later is given back, since the calls of all runs together keep
 /// their distance only where each keeps to its moment (`turn.lua`: the guard is nearly three times that).
-const LATE: Duration = Duration::from_millis(8);
+const MAX_LATENESS: Duration = Duration::from_millis(8);
 /// For so long ahead a run has slots, and at least one: so every run that is busy has as many waiting as any other, and comes
 /// to its turn as often.
-const AHEAD: Duration = Duration::from_millis(250);
+const SLOT_HORIZON: Duration = Duration::from_millis(250);
 /// How long one word to a server that is silent takes at most, until that is certain.
-const TRY: Duration = Duration::from_secs(4);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(4);
 /// So many of them are told in one word at most.
-const TOLD: usize = 256;
+const MAX_SETTLED_PER_REQUEST: usize = 256;
 /// Settled numbers that wait for the server to take them; more than that are kept here alone.
-const WAITING: usize = 10_000;
+const MAX_UNSENT_SETTLED: usize = 10_000;
 
 /// The book of one run.
 #[derive(Debug)]
-pub(crate) struct Book {
-    vault: Vault,
+pub(crate) struct RunState {
+    answer_cache: AnswerCache,
     /// What this run was given.
-    asked: Rate,
+    own_rate: Rate,
     /// Whether it goes on by itself where the server is silent.
     optional: bool,
     /// The next numbers, and how many calls may start.
-    wants: Vec<Mobile>,
-    room: usize,
-    numbers: HashMap<Mobile, Number>,
+    upcoming: Vec<Mobile>,
+    capacity: usize,
+    number_states: HashMap<Mobile, NumberState>,
     slots: VecDeque<u64>,
-    unused: Vec<u64>,
-    settled: VecDeque<(Mobile, Option<Given>)>,
+    unused_slots: Vec<u64>,
+    settled: VecDeque<(Mobile, Option<TimedAnswer>)>,
     /// A rest that the server has not heard of.
-    met: Option<Met>,
-    rest: Option<(Instant, Limit)>,
-    clock: Clock,
+    local_pause: Option<LocalPause>,
+    shared_pause: Option<(Instant, Limit)>,
+    clock: ServerClock,
     /// When the last word was sent that was answered, or the run began.
-    heard: Instant,
+    last_contact: Instant,
     /// How long that took.
-    way: Duration,
+    round_trip: Duration,
     /// Whether the server's clock was set, which it has not been told.
-    stepped: bool,
+    clock_stepped: bool,
     /// The last reply; none before the first.
-    last: Option<Reply>,
-    pub(crate) silence: Option<Silence>,
+    last_reply: Option<ExchangeReply>,
+    pub(crate) unavailable: Option<Unavailable>,
     /// Until when the run rests since the server is silent.
-    hush: Instant,
+    outage_pause_until: Instant,
     /// The pace that is kept without the server.
-    alone: Option<Pace>,
+    fallback: Option<LocalLimiter>,
 }
 
 /// Until when all calls rest, why, and whether the pace was too fast.
-type Met = (Instant, Limit, bool);
+type LocalPause = (Instant, Limit, bool);
 
 /// How it stands with one of the next numbers.
 #[derive(Clone, Debug)]
-enum Number {
+enum NumberState {
     /// Nobody has an answer, and it is not claimed.
     Free,
     /// There is an answer, which is too old for one that names nobody.
     Stale,
     /// This run is to call it.
     Claimed,
-    Elsewhere,
-    Known(Arc<Outcome>, i64),
+    ClaimedElsewhere,
+    Answered(Arc<Outcome>, i64),
 }
 
 /// What was said in a request, to be crossed out once it is answered.
 #[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) request: Request,
-    looked: Vec<Mobile>,
-    met: Option<Met>,
+pub(crate) struct PendingRequest {
+    pub(crate) request: ExchangeRequest,
+    queried: Vec<Mobile>,
+    local_pause: Option<LocalPause>,
 }
 
-impl Book {
-    pub(crate) fn new(vault: Vault, asked: Rate, optional: bool) -> Self {
+impl RunState {
+    pub(crate) fn new(vault: AnswerCache, asked: Rate, optional: bool) -> Self {
         let now = Instant::now();
         Self {
-            vault,
-            asked,
+            answer_cache: vault,
+            own_rate: asked,
             optional,
-            wants: Vec::new(),
-            room: 0,
-            numbers: HashMap::new(),
+            upcoming: Vec::new(),
+            capacity: 0,
+            number_states: HashMap::new(),
             slots: VecDeque::new(),
-            unused: Vec::new(),
+            unused_slots: Vec::new(),
             settled: VecDeque::new(),
-            met: None,
-            rest: None,
-            clock: Clock::default(),
-            heard: now,
-            way: Duration::ZERO,
-            stepped: false,
-            last: None,
-            silence: None,
-            hush: now,
-            alone: None,
+            local_pause: None,
+            shared_pause: None,
+            clock: ServerClock::default(),
+            last_contact: now,
+            round_trip: Duration::ZERO,
+            clock_stepped: false,
+            last_reply: None,
+            unavailable: None,
+            outage_pause_until: now,
+            fallback: None,
         }
     }
 
     /// The rate of all runs together: what each of them was given at most; none before the server has said so.
-    pub(crate) fn least(&self) -> Option<Rate> {
-        self.last
-            .as_ref()
-            .map(|last| if last.least > 0.0 { Rate::of(last.least) } else { Rate::UNLIMITED })
+    pub(crate) fn min_rate(&self) -> Option<Rate> {
+        self.last_reply.as_ref().map(|last| {
+            if last.min_rate > 0.0 { Rate::from_per_second(last.min_rate) } else { Rate::UNLIMITED }
+        })
     }
 
     /// How many runs there are, with this one, as far as it is known.
-    pub(crate) fn runs(&self) -> u32 {
-        self.last.as_ref().map_or(0, |last| last.others) + 1
+    pub(crate) fn session_count(&self) -> u32 {
+        self.last_reply.as_ref().map_or(0, |last| last.peer_count) + 1
     }
 
     /// This run's part of what is used now.
-    pub(crate) fn current(&self) -> Rate {
-        if let Some(alone) = &self.alone {
-            return alone.current();
+    pub(crate) fn current_rate(&self) -> Rate {
+        if let Some(alone) = &self.fallback {
+            return alone.current_rate();
         }
-        let share = self.last.as_ref().map_or(1.0, |last| last.share);
-        let whole = self.least().unwrap_or(self.asked).per_second();
-        whole.map_or(Rate::UNLIMITED, |whole| Rate::of(whole * share / f64::from(self.runs())))
+        let share = self.last_reply.as_ref().map_or(1.0, |last| last.rate_factor);
+        let whole = self.min_rate().unwrap_or(self.own_rate).per_second();
+        whole.map_or(Rate::UNLIMITED, |whole| {
+            Rate::from_per_second(whole * share / f64::from(self.session_count()))
+        })
     }
 
-    pub(crate) fn expect(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) {
-        self.wants.clear();
-        self.wants.extend(numbers.take(LOOK));
-        self.room = room;
+    pub(crate) fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) {
+        self.upcoming.clear();
+        self.upcoming.extend(numbers.take(LOOKAHEAD));
+        self.capacity = room;
     }
 
     /// How many of the next numbers are looked at.
-    pub(crate) fn looked_at(&self) -> usize {
-        if self.alone.is_some() { usize::MAX } else { self.wants.len() }
+    pub(crate) fn lookahead(&self) -> usize {
+        if self.fallback.is_some() { usize::MAX } else { self.upcoming.len() }
     }
 
-    pub(crate) fn stand(&mut self, mobile: Mobile) -> Stand {
-        match self.numbers.get(&mobile) {
-            Some(Number::Known(outcome, asked)) => {
-                let known = Stand::Known(Arc::clone(outcome), *asked);
-                self.numbers.remove(&mobile);
+    pub(crate) fn claim_state(&mut self, mobile: Mobile) -> ClaimState {
+        match self.number_states.get(&mobile) {
+            Some(NumberState::Answered(outcome, asked)) => {
+                let known = ClaimState::Answered(Arc::clone(outcome), *asked);
+                self.number_states.remove(&mobile);
                 known
             }
-            _ if self.alone.is_some() => Stand::Open,
-            Some(Number::Claimed) => Stand::Open,
-            Some(Number::Elsewhere) => {
-                self.numbers.remove(&mobile);
-                Stand::Elsewhere
+            _ if self.fallback.is_some() => ClaimState::Granted,
+            Some(NumberState::Claimed) => ClaimState::Granted,
+            Some(NumberState::ClaimedElsewhere) => {
+                self.number_states.remove(&mobile);
+                ClaimState::ClaimedElsewhere
             }
-            Some(Number::Free | Number::Stale) | None => Stand::Unclear,
+            Some(NumberState::Free | NumberState::Stale) | None => ClaimState::Pending,
         }
     }
 
-    pub(crate) fn take(&mut self) -> Result<(), Option<Instant>> {
-        if let Some(alone) = &mut self.alone {
-            return alone.take().map_err(Some);
+    pub(crate) fn try_acquire(&mut self) -> Result<(), Option<Instant>> {
+        if let Some(alone) = &mut self.fallback {
+            return alone.try_acquire().map_err(Some);
         }
         let now = Instant::now();
         while let Some(slot) = self.slots.front() {
-            let moment = self.clock.here(*slot).ok_or(None)?;
+            let moment = self.clock.to_local(*slot).ok_or(None)?;
             if now < moment {
                 return Err(Some(moment));
             }
             // What the server promised counts for as long as it may be believed to remember it.
-            if now > moment + LATE {
-                self.unused.extend(self.slots.pop_front());
-            } else if now.saturating_duration_since(self.heard) > CONFIRMED {
+            if now > moment + MAX_LATENESS {
+                self.unused_slots.extend(self.slots.pop_front());
+            } else if now.saturating_duration_since(self.last_contact) > REPLY_VALID_FOR {
                 return Err(None);
             } else {
                 self.slots.pop_front();
@@ -192,224 +194,248 @@ impl Book {
         Err(None)
     }
 
-    pub(crate) fn rest(&mut self) -> Option<(Instant, Limit)> {
+    pub(crate) fn paused_until(&mut self) -> Option<(Instant, Limit)> {
         let now = Instant::now();
-        let ordered = self.rest.filter(|(until, _)| *until > now);
+        let ordered = self.shared_pause.filter(|(until, _)| *until > now);
         ordered.or_else(|| {
-            let silent = self.silence.is_some() && self.alone.is_none() && self.hush > now;
-            silent.then_some((self.hush, Limit::Shared))
+            let silent = self.unavailable.is_some()
+                && self.fallback.is_none()
+                && self.outage_pause_until > now;
+            silent.then_some((self.outage_pause_until, Limit::Shared))
         })
     }
 
     /// Whether the server has been silent for longer than it is relied on.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.silence.is_some() && self.heard.elapsed() > CONFIRMED
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.unavailable.is_some() && self.last_contact.elapsed() > REPLY_VALID_FOR
     }
 
-    pub(crate) fn held(&mut self, until: Instant, cause: Limit, begins: bool) {
-        if let Some(alone) = self.alone.as_mut().filter(|_| begins && cause == Limit::App) {
+    pub(crate) fn on_paused(&mut self, until: Instant, cause: Limit, begins: bool) {
+        if let Some(alone) = self.fallback.as_mut().filter(|_| begins && cause == Limit::App) {
             alone.slow_down();
         }
-        let cut = (begins && cause == Limit::App) || self.met.is_some_and(|(_, _, cut)| cut);
-        self.met = Some((until, cause, cut));
-        self.unused.extend(self.slots.drain(..));
+        let cut =
+            (begins && cause == Limit::App) || self.local_pause.is_some_and(|(_, _, cut)| cut);
+        self.local_pause = Some((until, cause, cut));
+        self.unused_slots.extend(self.slots.drain(..));
     }
 
     /// A number that was called has its answer, given now in milliseconds since 1970 where that is one for all.
-    pub(crate) fn answered(&mut self, mobile: Mobile, answer: Option<Given>) {
-        self.numbers.remove(&mobile);
-        self.wants.retain(|next| *next != mobile);
-        if self.settled.len() < WAITING {
+    pub(crate) fn on_answered(&mut self, mobile: Mobile, answer: Option<TimedAnswer>) {
+        self.number_states.remove(&mobile);
+        self.upcoming.retain(|next| *next != mobile);
+        if self.settled.len() < MAX_UNSENT_SETTLED {
             self.settled.push_back((mobile, answer));
         }
     }
 
     /// A number is not called after all: whoever wants it may.
-    pub(crate) fn let_go(&mut self, mobile: Mobile) {
-        if matches!(self.numbers.remove(&mobile), Some(Number::Claimed)) {
-            self.answered(mobile, None);
+    pub(crate) fn release(&mut self, mobile: Mobile) {
+        if matches!(self.number_states.remove(&mobile), Some(NumberState::Claimed)) {
+            self.on_answered(mobile, None);
         }
     }
 
     /// The run begins now: what others were told before is as old as it is.
-    pub(crate) fn begin(&mut self) {
-        if let Some(now) = self.now() {
-            self.vault.began(now);
+    pub(crate) fn start(&mut self) {
+        if let Some(now) = self.server_now_ms() {
+            self.answer_cache.set_session_start(now);
         }
     }
 
     /// The moment now by the server's clock, in milliseconds since 1970, where it was ever heard.
-    pub(crate) fn now(&self) -> Option<u64> {
-        self.clock.there(Instant::now()).map(|micros| micros / 1000)
+    pub(crate) fn server_now_ms(&self) -> Option<u64> {
+        self.clock.to_server(Instant::now()).map(|micros| micros / 1000)
     }
 
     /// Whether there is something to say that cannot wait.
-    pub(crate) fn is_eager(&self) -> bool {
-        let (claims, slots) = self.lacks();
-        let more =
-            self.rest.is_none_or(|(until, _)| until <= Instant::now()) && (claims > 0 || slots);
+    pub(crate) fn should_sync_now(&self) -> bool {
+        let (claims, slots) = self.shortfall();
+        let more = self.shared_pause.is_none_or(|(until, _)| until <= Instant::now())
+            && (claims > 0 || slots);
         // Answers come along with the next word, and do not need one each.
-        more || self.settled.len() >= LOOK || !self.unused.is_empty() || self.met.is_some()
+        more || self.settled.len() >= LOOKAHEAD
+            || !self.unused_slots.is_empty()
+            || self.local_pause.is_some()
     }
 
     /// Whether slots are held or wanted, or others may wait for an answer, so that the server should be heard of often.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.slots.is_empty() || !self.wants.is_empty() || !self.settled.is_empty()
+        !self.slots.is_empty() || !self.upcoming.is_empty() || !self.settled.is_empty()
     }
 
     /// So many slots this run may have at a time.
-    fn most(&self) -> usize {
-        let calls =
-            self.current().per_second().map(|rate| rate * (AHEAD + 2 * self.way).as_secs_f64());
+    fn max_slots(&self) -> usize {
+        let calls = self
+            .current_rate()
+            .per_second()
+            .map(|rate| rate * (SLOT_HORIZON + 2 * self.round_trip).as_secs_f64());
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "at most a million"
         )]
-        let calls = calls.map_or(self.room, |calls| calls.ceil() as usize);
-        calls.clamp(1, self.room.max(1)).min(LOOK)
+        let calls = calls.map_or(self.capacity, |calls| calls.ceil() as usize);
+        calls.clamp(1, self.capacity.max(1)).min(LOOKAHEAD)
     }
 
-    fn claimed(&self) -> usize {
+    fn claimed_count(&self) -> usize {
         let is_claimed =
-            |mobile: &&Mobile| matches!(self.numbers.get(mobile), Some(Number::Claimed));
-        self.wants.iter().filter(is_claimed).count()
+            |mobile: &&Mobile| matches!(self.number_states.get(mobile), Some(NumberState::Claimed));
+        self.upcoming.iter().filter(is_claimed).count()
     }
 
     /// How many more numbers may be claimed, and whether slots are lacking.
-    fn lacks(&self) -> (usize, bool) {
-        if self.room == 0 {
+    fn shortfall(&self) -> (usize, bool) {
+        if self.capacity == 0 {
             return (0, false);
         }
-        let (most, claimed) = (self.most(), self.claimed());
-        let open = self.wants.iter().filter(|mobile| self.is_open(**mobile)).count();
+        let (most, claimed) = (self.max_slots(), self.claimed_count());
+        let open = self.upcoming.iter().filter(|mobile| self.is_claimable(**mobile)).count();
         let claims = most.saturating_sub(claimed).min(open);
         let low = self.slots.len() <= most / 2;
         (if low { claims } else { 0 }, low && self.slots.len() < claimed.min(most))
     }
 
     /// Whether nothing is known of a number that would keep it from being claimed.
-    fn is_open(&self, mobile: Mobile) -> bool {
-        matches!(self.numbers.get(&mobile), None | Some(Number::Free | Number::Stale))
+    fn is_claimable(&self, mobile: Mobile) -> bool {
+        matches!(
+            self.number_states.get(&mobile),
+            None | Some(NumberState::Free | NumberState::Stale)
+        )
     }
 
     /// What there is to say now; `closing` where nothing is to be asked for any more. The first word only says who is there.
-    pub(crate) fn request(&self, closing: bool) -> Said {
+    pub(crate) fn next_request(&self, closing: bool) -> PendingRequest {
         let now = Instant::now();
-        let (most, claimed) = (self.most(), self.claimed());
-        let mut claims = if self.room == 0 { 0 } else { most.saturating_sub(claimed) };
+        let (most, claimed) = (self.max_slots(), self.claimed_count());
+        let mut claims = if self.capacity == 0 { 0 } else { most.saturating_sub(claimed) };
         let (mut looked, mut looks) = (Vec::new(), Vec::new());
-        let quiet = closing || self.last.is_none();
-        for mobile in self.wants.iter().filter(|mobile| !quiet && self.is_open(**mobile)) {
-            let number = self.numbers.get(mobile);
-            if claims == 0 && matches!(number, Some(Number::Free)) {
+        let quiet = closing || self.last_reply.is_none();
+        for mobile in self.upcoming.iter().filter(|mobile| !quiet && self.is_claimable(**mobile)) {
+            let number = self.number_states.get(mobile);
+            if claims == 0 && matches!(number, Some(NumberState::Free)) {
                 continue;
             }
-            let how = How { claims: claims > 0, nobody: matches!(number, Some(Number::Stale)) };
+            let how = QueryMode {
+                claim: claims > 0,
+                is_known_not_found: matches!(number, Some(NumberState::Stale)),
+            };
             claims = claims.saturating_sub(1);
             looked.push(*mobile);
-            looks.push((self.vault.digest(*mobile), how));
+            looks.push((self.answer_cache.digest(*mobile), how));
         }
-        let met =
-            self.met.map(|(until, cause, cut)| (until.saturating_duration_since(now), cause, cut));
-        let settled = self.settled.iter().take(TOLD);
-        let settled = settled.map(|(mobile, answer)| self.vault.close(*mobile, answer.as_ref()));
+        let met = self
+            .local_pause
+            .map(|(until, cause, cut)| (until.saturating_duration_since(now), cause, cut));
+        let settled = self.settled.iter().take(MAX_SETTLED_PER_REQUEST);
+        let settled =
+            settled.map(|(mobile, answer)| self.answer_cache.encrypt(*mobile, answer.as_ref()));
         let held = self.slots.len();
         let due = i64::try_from(claimed).unwrap_or(0) - i64::try_from(held).unwrap_or(0);
-        let most = if self.room == 0 || quiet { 0 } else { most.saturating_sub(held) };
-        let request = Request {
-            asked: self.asked.per_second().unwrap_or(0.0),
-            keep: self.vault.keep(),
-            stepped: self.stepped,
-            way: self.way,
-            rest: met.filter(|(rest, ..)| !rest.is_zero()),
-            unused: self.unused.clone(),
+        let most = if self.capacity == 0 || quiet { 0 } else { most.saturating_sub(held) };
+        let request = ExchangeRequest {
+            rate: self.own_rate.per_second().unwrap_or(0.0),
+            retention: self.answer_cache.retention(),
+            clock_stepped: self.clock_stepped,
+            round_trip: self.round_trip,
+            pause: met.filter(|(rest, ..)| !rest.is_zero()),
+            unused_slots: self.unused_slots.clone(),
             settled: settled.collect(),
-            bounds: self.vault.bounds(self.now()),
-            looks,
-            due: (due, most),
+            oldest_allowed_ms: self.answer_cache.oldest_allowed_ms(self.server_now_ms()),
+            queries: looks,
+            slot_demand: (due, most),
         };
-        Said { request, looked, met: self.met }
+        PendingRequest { request, queried: looked, local_pause: self.local_pause }
     }
 
     /// What follows from a reply.
-    pub(crate) fn fold(&mut self, said: &Said, reply: &Reply, sent: Instant, received: Instant) {
-        let steady = self.clock.learn(reply.now, sent, received);
-        let same = self.last.as_ref().is_none_or(|last| last.open == reply.open);
-        self.stepped = !steady || (self.stepped && !said.request.stepped);
+    pub(crate) fn apply(
+        &mut self,
+        said: &PendingRequest,
+        reply: &ExchangeReply,
+        sent: Instant,
+        received: Instant,
+    ) {
+        let steady = self.clock.add_sample(reply.now_us, sent, received);
+        let same =
+            self.last_reply.as_ref().is_none_or(|last| last.valid_from_us == reply.valid_from_us);
+        self.clock_stepped = !steady || (self.clock_stepped && !said.request.clock_stepped);
         if !steady || !same {
             // What was promised before is not remembered there.
             self.slots.clear();
         }
-        if !same || sent.saturating_duration_since(self.heard) > LEASE {
+        if !same || sent.saturating_duration_since(self.last_contact) > LEASE {
             // Neither is what was claimed, save for the calls that are under way, which nobody can take back.
-            let (wants, numbers) = (&self.wants, &mut self.numbers);
+            let (wants, numbers) = (&self.upcoming, &mut self.number_states);
             numbers.retain(|mobile, number| {
-                !matches!(number, Number::Claimed) || !wants.contains(mobile)
+                !matches!(number, NumberState::Claimed) || !wants.contains(mobile)
             });
         }
-        (self.heard, self.way, self.silence, self.alone) = (sent, received - sent, None, None);
-        if self.last.is_none() {
-            self.vault.began(reply.now / 1000);
+        (self.last_contact, self.round_trip, self.unavailable, self.fallback) =
+            (sent, received - sent, None, None);
+        if self.last_reply.is_none() {
+            self.answer_cache.set_session_start(reply.now_us / 1000);
         }
-        self.unused.drain(..said.request.unused.len().min(self.unused.len()));
+        self.unused_slots.drain(..said.request.unused_slots.len().min(self.unused_slots.len()));
         self.settled.drain(..said.request.settled.len().min(self.settled.len()));
-        if self.met == said.met {
-            self.met = None;
+        if self.local_pause == said.local_pause {
+            self.local_pause = None;
         }
         // A server that remembers nothing does not know of a rest any more.
-        let forgotten = self.rest.filter(|(until, _)| !same && *until > received);
+        let forgotten = self.shared_pause.filter(|(until, _)| !same && *until > received);
         if let Some((until, cause)) = forgotten {
-            self.met.get_or_insert((until, cause, false));
+            self.local_pause.get_or_insert((until, cause, false));
         }
-        self.rest = reply.rest.map(|(rest, cause)| (received + rest, cause)).or(forgotten);
-        for (mobile, told) in said.looked.iter().zip(&reply.told) {
-            let before = self.numbers.remove(mobile);
+        self.shared_pause = reply.pause.map(|(rest, cause)| (received + rest, cause)).or(forgotten);
+        for (mobile, told) in said.queried.iter().zip(&reply.results) {
+            let before = self.number_states.remove(mobile);
             let number = match told {
-                Told::Nothing => Number::Free,
-                Told::Claimed => Number::Claimed,
-                Told::Elsewhere => Number::Elsewhere,
-                Told::Answer(sealed) => match self.vault.open(*mobile, sealed) {
-                    Some((outcome, asked)) => Number::Known(outcome, asked),
-                    None if matches!(before, Some(Number::Stale)) => Number::Claimed,
-                    None => Number::Stale,
+                QueryResult::Unclaimed => NumberState::Free,
+                QueryResult::Claimed => NumberState::Claimed,
+                QueryResult::ClaimedElsewhere => NumberState::ClaimedElsewhere,
+                QueryResult::Answer(sealed) => match self.answer_cache.decrypt(*mobile, sealed) {
+                    Some((outcome, asked)) => NumberState::Answered(outcome, asked),
+                    None if matches!(before, Some(NumberState::Stale)) => NumberState::Claimed,
+                    None => NumberState::Stale,
                 },
             };
-            self.numbers.insert(*mobile, number);
+            self.number_states.insert(*mobile, number);
         }
         self.slots.extend(reply.slots.iter().copied());
-        if self.rest.is_some() {
-            self.unused.extend(self.slots.drain(..));
+        if self.shared_pause.is_some() {
+            self.unused_slots.extend(self.slots.drain(..));
         }
-        self.last = Some(reply.standing());
+        self.last_reply = Some(reply.without_results());
     }
 
     /// Nothing was heard, and nothing is tried for so long.
-    pub(crate) fn silent(&mut self, silence: Silence, pause: Duration) {
-        self.silence = Some(silence);
-        if !self.is_lost() {
+    pub(crate) fn on_unavailable(&mut self, silence: Unavailable, pause: Duration) {
+        self.unavailable = Some(silence);
+        if !self.is_unreachable() {
             return;
         }
         // A little longer than until the next try is over, so that the rest goes on without a gap.
-        self.hush = Instant::now() + pause + TRY;
+        self.outage_pause_until = Instant::now() + pause + EXCHANGE_TIMEOUT;
         self.slots.clear();
-        if self.optional && self.alone.is_none() {
+        if self.optional && self.fallback.is_none() {
             // A pace allows the calls of a rate rounded up in any second, and all runs together no more than theirs.
             let part = self
-                .current()
+                .current_rate()
                 .per_second()
                 .map(|part| if part < 1.0 { part } else { part.floor() });
-            self.alone = Some(Pace::new(part.map_or(Rate::UNLIMITED, Rate::of)));
+            self.fallback =
+                Some(LocalLimiter::new(part.map_or(Rate::UNLIMITED, Rate::from_per_second)));
         }
     }
 
     /// The rate that is kept without the server, where that is so.
-    pub(crate) fn alone(&self) -> Option<Rate> {
-        self.alone.as_ref().map(Pace::current)
+    pub(crate) fn fallback_rate(&self) -> Option<Rate> {
+        self.fallback.as_ref().map(LocalLimiter::current_rate)
     }
 
     /// Whether everything was told that others need.
-    pub(crate) fn is_told(&self) -> bool {
+    pub(crate) fn is_flushed(&self) -> bool {
         self.settled.is_empty()
     }
 }

@@ -3,11 +3,11 @@
 
 use std::io::{self, Write};
 
-use crate::domain::diff::{Answer, Change, Finding, compared};
-use crate::domain::percent::Share;
-use crate::reconcile::external_sort::Sorted;
-use crate::reconcile::progress::{Side, Watch};
-use crate::reconcile::records::{Lines, ReconcileError, Table, decode};
+use crate::domain::diff::{Change, ResolvedRow, RowComparison, compare_rows};
+use crate::domain::percent::Percentage;
+use crate::reconcile::external_sort::SortedRecords;
+use crate::reconcile::progress::{DiffProgress, Side};
+use crate::reconcile::records::{LineNumbers, ReconcileError, ResolvedTable, decode_row};
 
 /// The output's columns.
 const HEADER: [&str; 8] = [
@@ -21,19 +21,19 @@ const HEADER: [&str; 8] = [
     "new_line",
 ];
 /// How many rows one key may have in one table, since they are compared in memory.
-const MOST_ROWS: usize = 10_000;
+const MAX_ROWS_PER_KEY: usize = 10_000;
 /// The size of the output's buffer, in bytes.
-const GATHERED: usize = 64 << 10;
+const BUFFER_SIZE: usize = 64 << 10;
 
 /// What a comparison came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct DiffCounts {
     /// How many rows the old table has, and the new one.
     pub rows: [u64; 2],
     /// Their rows without a key.
-    pub keyless: [Lines; 2],
+    pub without_key: [LineNumbers; 2],
     /// Their rows whose key stands in an earlier row.
-    pub repeated: [Lines; 2],
+    pub duplicates: [LineNumbers; 2],
     /// How many pairs of rows have no definitive answer on one side.
     pub unknown: u64,
     /// How many pairs of rows say the same.
@@ -41,38 +41,38 @@ pub(crate) struct Tally {
     changes: [u64; Change::ALL.len()],
 }
 
-impl Tally {
+impl DiffCounts {
     /// How many rows of output there are of a change.
     #[must_use]
-    pub(crate) fn of(&self, change: Change) -> u64 {
+    pub(crate) fn count(&self, change: Change) -> u64 {
         self.changes.get(change as usize).copied().unwrap_or_default()
     }
 
     /// Whether there is any.
     #[must_use]
-    pub(crate) fn differs(&self) -> bool {
+    pub(crate) fn has_changes(&self) -> bool {
         self.changes.iter().any(|count| *count > 0)
     }
 
     /// How many rows of the old table are gone or have another answer, for the worse or at all.
     #[must_use]
-    pub(crate) fn harmed(&self) -> u64 {
+    pub(crate) fn changed_or_removed(&self) -> u64 {
         [Change::Changed, Change::Lost, Change::Removed]
             .into_iter()
-            .map(|change| self.of(change))
+            .map(|change| self.count(change))
             .sum()
     }
 
     /// Whether that is more than this share of the old table's rows.
     #[must_use]
-    pub(crate) fn passes(&self, most: Share) -> bool {
-        most.is_less_than(self.harmed(), self.rows[0])
+    pub(crate) fn exceeds_max_change(&self, most: Percentage) -> bool {
+        most.is_exceeded_by(self.changed_or_removed(), self.rows[0])
     }
 
     /// Whether more than this share of them could not be compared.
     #[must_use]
-    pub(crate) fn leaves_open(&self, most: Share) -> bool {
-        most.is_less_than(self.unknown, self.rows[0])
+    pub(crate) fn exceeds_max_unknown(&self, most: Percentage) -> bool {
+        most.is_exceeded_by(self.unknown, self.rows[0])
     }
 }
 
@@ -81,46 +81,51 @@ impl Tally {
 /// # Errors
 /// [`ReconcileError`] where a key has too many rows, where files fail, and when `watch` says to stop.
 pub(crate) fn compare(
-    old: Table,
-    new: Table,
+    old: ResolvedTable,
+    new: ResolvedTable,
     output: &mut impl Write,
-    watch: &Watch,
-) -> Result<Tally, ReconcileError> {
-    let mut tally = Tally {
+    watch: &DiffProgress,
+) -> Result<DiffCounts, ReconcileError> {
+    let mut tally = DiffCounts {
         rows: [old.rows, new.rows],
-        keyless: [old.keyless, new.keyless],
-        ..Tally::default()
+        without_key: [old.without_key, new.without_key],
+        ..DiffCounts::default()
     };
-    let mut differences = csv::WriterBuilder::new().buffer_capacity(GATHERED).from_writer(output);
+    let mut differences =
+        csv::WriterBuilder::new().buffer_capacity(BUFFER_SIZE).from_writer(output);
     let told = differences.write_record(HEADER);
-    told.map_err(unwritten)?;
-    let mut writing = Writing { differences, tally: &mut tally, watch };
+    told.map_err(output_error)?;
+    let mut writing = DiffWriter { csv: differences, counts: &mut tally, progress: watch };
     writing.join(old.by_key, new.by_key)?;
-    writing.shared(new.by_userid, Change::SharedUserid)?;
-    writing.shared(new.by_number, Change::SharedNumber)?;
-    writing.differences.flush().map_err(ReconcileError::Output)?;
+    writing.write_shared(new.by_userid, Change::SharedUserid)?;
+    writing.write_shared(new.by_number, Change::SharedNumber)?;
+    writing.csv.flush().map_err(ReconcileError::Output)?;
     Ok(tally)
 }
 
-fn unwritten(error: csv::Error) -> ReconcileError {
+fn output_error(error: csv::Error) -> ReconcileError {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => ReconcileError::Output(error),
         other => ReconcileError::Output(io::Error::other(format!("{other:?}"))),
     }
 }
 
-struct Writing<'a, W: Write> {
-    differences: csv::Writer<W>,
-    tally: &'a mut Tally,
-    watch: &'a Watch,
+struct DiffWriter<'a, W: Write> {
+    csv: csv::Writer<W>,
+    counts: &'a mut DiffCounts,
+    progress: &'a DiffProgress,
 }
 
-impl<W: Write> Writing<'_, W> {
+impl<W: Write> DiffWriter<'_, W> {
     /// Goes through both tables key by key.
-    fn join(&mut self, mut old: Sorted, mut new: Sorted) -> Result<(), ReconcileError> {
+    fn join(
+        &mut self,
+        mut old: SortedRecords,
+        mut new: SortedRecords,
+    ) -> Result<(), ReconcileError> {
         let (mut key, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
         loop {
-            self.go_on()?;
+            self.check_stop()?;
             let next = match (old.peek(), new.peek()) {
                 (None, None) => return Ok(()),
                 (Some((key, _)), None) | (None, Some((key, _))) => key,
@@ -128,22 +133,22 @@ impl<W: Write> Writing<'_, W> {
             };
             key.clear();
             key.extend_from_slice(next);
-            gather(&mut old, Side::Old, &key, &mut before)?;
-            gather(&mut new, Side::New, &key, &mut after)?;
-            self.watch.compares((before.len() + after.len()) as u64);
-            for (lines, rows) in self.tally.repeated.iter_mut().zip([&before, &after]) {
+            read_key_rows(&mut old, Side::Old, &key, &mut before)?;
+            read_key_rows(&mut new, Side::New, &key, &mut after)?;
+            self.progress.add_compared((before.len() + after.len()) as u64);
+            for (lines, rows) in self.counts.duplicates.iter_mut().zip([&before, &after]) {
                 rows.iter().skip(1).for_each(|answer| lines.add(answer.line));
             }
-            for (finding, (one, other)) in compared(&before, &after) {
+            for (finding, (one, other)) in compare_rows(&before, &after) {
                 match finding {
-                    Finding::Same => self.tally.same += 1,
-                    Finding::Unknown => self.tally.unknown += 1,
-                    Finding::Change(change) => {
+                    RowComparison::Same => self.counts.same += 1,
+                    RowComparison::Unknown => self.counts.unknown += 1,
+                    RowComparison::Change(change) => {
                         let rows = [
                             one.and_then(|one| before.get(one)),
                             other.and_then(|other| after.get(other)),
                         ];
-                        self.tell(change, &key, rows)?;
+                        self.write_change(change, &key, rows)?;
                     }
                 }
             }
@@ -151,51 +156,58 @@ impl<W: Write> Writing<'_, W> {
     }
 
     /// Goes through records of the new table, whose values have keys, and tells of those that share theirs with another key.
-    fn shared(&mut self, mut records: Sorted, change: Change) -> Result<(), ReconcileError> {
+    fn write_shared(
+        &mut self,
+        mut records: SortedRecords,
+        change: Change,
+    ) -> Result<(), ReconcileError> {
         let (mut shared, mut waiting, mut several) = (Vec::new(), Vec::new(), false);
         while let Some((own, value)) = records.peek() {
             if own != shared {
-                self.go_on()?;
+                self.check_stop()?;
                 shared.clear();
                 shared.extend_from_slice(own);
                 waiting.clear();
                 several = false;
             }
-            let answer = decode(value);
+            let answer = decode_row(value);
             several = several
-                || waiting.last().is_some_and(|last: &Answer| last.exclusive != answer.exclusive);
+                || waiting
+                    .last()
+                    .is_some_and(|last: &ResolvedRow| last.exclusive_ids != answer.exclusive_ids);
             // Rows wait until another key comes, which a key with too many rows has been refused for.
             waiting.push(answer);
             if several {
-                for Answer { status, userid, exclusive: key, line } in waiting.drain(..) {
-                    let answer = Answer { status, userid, exclusive: String::new(), line };
-                    self.tell(change, key.as_bytes(), [None, Some(&answer)])?;
+                for ResolvedRow { status, userid, exclusive_ids: key, line } in waiting.drain(..) {
+                    let answer = ResolvedRow { status, userid, exclusive_ids: String::new(), line };
+                    self.write_change(change, key.as_bytes(), [None, Some(&answer)])?;
                 }
             }
-            records.advance().map_err(ReconcileError::Scratch)?;
+            records.advance().map_err(ReconcileError::TempFile)?;
         }
         Ok(())
     }
 
-    fn tell(
+    fn write_change(
         &mut self,
         change: Change,
         key: &[u8],
-        answers: [Option<&Answer>; 2],
+        answers: [Option<&ResolvedRow>; 2],
     ) -> Result<(), ReconcileError> {
-        if let Some(count) = self.tally.changes.get_mut(change as usize) {
+        if let Some(count) = self.counts.changes.get_mut(change as usize) {
             *count += 1;
         }
         // Where the user id is the same, the exclusive ones are what has changed; where there is none, they are all there is.
         let [old, new] = answers;
         let alike = old.zip(new).is_some_and(|(old, new)| old.userid == new.userid);
-        let ids = |answer: Option<&Answer>| match answer {
+        let ids = |answer: Option<&ResolvedRow>| match answer {
             Some(answer) if alike || answer.userid.is_empty() => answer.ids(),
             Some(answer) => answer.userid.clone(),
             None => String::new(),
         };
-        let status = |answer: Option<&Answer>| answer.map_or("", |answer| answer.status.name());
-        let line = |answer: Option<&Answer>| {
+        let status =
+            |answer: Option<&ResolvedRow>| answer.map_or("", |answer| answer.status.name());
+        let line = |answer: Option<&ResolvedRow>| {
             answer.map_or_else(String::new, |answer| answer.line.to_string())
         };
         let (ids, lines) = ([ids(old), ids(new)], [line(old), line(new)]);
@@ -209,29 +221,33 @@ impl<W: Write> Writing<'_, W> {
             lines[0].as_bytes(),
             lines[1].as_bytes(),
         ];
-        self.differences.write_record(cells).map_err(unwritten)
+        self.csv.write_record(cells).map_err(output_error)
     }
 
-    fn go_on(&self) -> Result<(), ReconcileError> {
-        if self.watch.stopped() { Err(ReconcileError::Interrupted) } else { Ok(()) }
+    fn check_stop(&self) -> Result<(), ReconcileError> {
+        if self.progress.should_stop() { Err(ReconcileError::Interrupted) } else { Ok(()) }
     }
 }
 
 /// Takes the rows of a key off the beginning of a table.
-fn gather(
-    table: &mut Sorted,
+fn read_key_rows(
+    table: &mut SortedRecords,
     side: Side,
     key: &[u8],
-    rows: &mut Vec<Answer>,
+    rows: &mut Vec<ResolvedRow>,
 ) -> Result<(), ReconcileError> {
     rows.clear();
     while let Some((_, value)) = table.peek().filter(|(own, _)| *own == key) {
-        let answer = decode(value);
-        if rows.len() == MOST_ROWS {
-            return Err(ReconcileError::Crowded { side, line: answer.line, most: MOST_ROWS });
+        let answer = decode_row(value);
+        if rows.len() == MAX_ROWS_PER_KEY {
+            return Err(ReconcileError::TooManyRows {
+                side,
+                line: answer.line,
+                most: MAX_ROWS_PER_KEY,
+            });
         }
         rows.push(answer);
-        table.advance().map_err(ReconcileError::Scratch)?;
+        table.advance().map_err(ReconcileError::TempFile)?;
     }
     Ok(())
 }

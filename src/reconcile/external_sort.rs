@@ -11,20 +11,20 @@ use std::vec::IntoIter;
 
 /// How many bytes of records are gathered before they become a run: four sorters and the reading of a table stay below
 /// 64 MiB together.
-const ARENA: usize = 5 << 20;
+const ARENA_BYTES: usize = 5 << 20;
 /// How many runs of one level there are before they become one of the next. A sorter of a billion records then has some
 /// hundred files open, and each record is written twice or thrice.
-const FAN: usize = 32;
+const MERGE_FAN_IN: usize = 32;
 /// How much of a run is read, or written, at a time, in bytes.
-const BUFFER: usize = 32 << 10;
+const BUFFER_SIZE: usize = 32 << 10;
 /// How many bytes say how long a record's key and value are.
-const LENGTHS: usize = 8;
+const LENGTHS_LEN: usize = 8;
 
 /// Gathers records and sorts them by key; those of one key stay in the order in which they came.
 pub(crate) struct Sorter {
     /// Where temporary files go. They have no name there, so that nothing can leave them behind.
-    place: PathBuf,
-    gathered: Gathered,
+    temp_dir: PathBuf,
+    buffer: RunBuffer,
     /// The runs with their levels, in the order of their records; no level is below one behind it.
     runs: Vec<(u32, File)>,
     arena: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Sorter {
 
 /// Records in memory.
 #[derive(Default)]
-struct Gathered {
+struct RunBuffer {
     /// The records one after the other: two lengths, key, value.
     bytes: Vec<u8>,
     /// The first bytes of each record's key, by which most comparisons are settled, and where the record begins.
@@ -44,10 +44,10 @@ impl Sorter {
     #[must_use]
     pub(crate) fn new(place: &Path) -> Self {
         Self {
-            place: place.to_owned(),
-            gathered: Gathered::default(),
+            temp_dir: place.to_owned(),
+            buffer: RunBuffer::default(),
             runs: Vec::new(),
-            arena: ARENA,
+            arena: ARENA_BYTES,
         }
     }
 
@@ -56,14 +56,14 @@ impl Sorter {
     /// # Errors
     /// What the system says where a temporary file cannot be written.
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
-        let size = LENGTHS + key.len() + value.len();
-        if !self.gathered.entries.is_empty() && self.gathered.bytes.len() + size > self.arena {
+        let size = LENGTHS_LEN + key.len() + value.len();
+        if !self.buffer.entries.is_empty() && self.buffer.bytes.len() + size > self.arena {
             self.spill()?;
         }
-        let Gathered { bytes, entries } = &mut self.gathered;
-        entries.push((prefix(key), length(bytes.len())?));
-        bytes.extend_from_slice(&length(key.len())?.to_le_bytes());
-        bytes.extend_from_slice(&length(value.len())?.to_le_bytes());
+        let RunBuffer { bytes, entries } = &mut self.buffer;
+        entries.push((key_prefix(key), to_u32(bytes.len())?));
+        bytes.extend_from_slice(&to_u32(key.len())?.to_le_bytes());
+        bytes.extend_from_slice(&to_u32(value.len())?.to_le_bytes());
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(value);
         Ok(())
@@ -71,26 +71,28 @@ impl Sorter {
 
     /// Writes what is gathered as a run.
     fn spill(&mut self) -> io::Result<()> {
-        self.gathered.sort();
-        let mut file = BufWriter::with_capacity(BUFFER, tempfile::tempfile_in(&self.place)?);
-        for (_, at) in &self.gathered.entries {
-            let (key, value) = self.gathered.record(*at);
-            write(&mut file, key, value)?;
+        self.buffer.sort();
+        let mut file =
+            BufWriter::with_capacity(BUFFER_SIZE, tempfile::tempfile_in(&self.temp_dir)?);
+        for (_, at) in &self.buffer.entries {
+            let (key, value) = self.buffer.record(*at);
+            write_record(&mut file, key, value)?;
         }
-        self.gathered.bytes.clear();
-        self.gathered.entries.clear();
+        self.buffer.bytes.clear();
+        self.buffer.entries.clear();
         self.runs.push((0, file.into_inner()?));
         loop {
             let level = self.runs.last().map_or(0, |(level, _)| *level);
             let begin = self.runs.iter().position(|(other, _)| *other == level).unwrap_or_default();
-            if self.runs.len() - begin < FAN {
+            if self.runs.len() - begin < MERGE_FAN_IN {
                 return Ok(());
             }
             let files = self.runs.drain(begin..).map(|(_, file)| file).collect();
-            let mut merged = Sorted::of(files, Gathered::default())?;
-            let mut file = BufWriter::with_capacity(BUFFER, tempfile::tempfile_in(&self.place)?);
+            let mut merged = SortedRecords::merge(files, RunBuffer::default())?;
+            let mut file =
+                BufWriter::with_capacity(BUFFER_SIZE, tempfile::tempfile_in(&self.temp_dir)?);
             while let Some((key, value)) = merged.peek() {
-                write(&mut file, key, value)?;
+                write_record(&mut file, key, value)?;
                 merged.advance()?;
             }
             self.runs.push((level + 1, file.into_inner()?));
@@ -101,20 +103,20 @@ impl Sorter {
     ///
     /// # Errors
     /// What the system says where a temporary file cannot be written or read.
-    pub(crate) fn finish(mut self) -> io::Result<Sorted> {
-        if !self.runs.is_empty() && !self.gathered.entries.is_empty() {
+    pub(crate) fn finish(mut self) -> io::Result<SortedRecords> {
+        if !self.runs.is_empty() && !self.buffer.entries.is_empty() {
             self.spill()?;
         }
-        let Self { mut gathered, runs, .. } = self;
+        let Self { buffer: mut gathered, runs, .. } = self;
         gathered.sort();
         if gathered.entries.is_empty() {
-            gathered = Gathered::default();
+            gathered = RunBuffer::default();
         }
-        Sorted::of(runs.into_iter().map(|(_, file)| file).collect(), gathered)
+        SortedRecords::merge(runs.into_iter().map(|(_, file)| file).collect(), gathered)
     }
 }
 
-impl Gathered {
+impl RunBuffer {
     fn sort(&mut self) {
         let Self { bytes, entries } = self;
         entries.sort_unstable_by(|one, other| {
@@ -132,65 +134,65 @@ impl Gathered {
 fn record(bytes: &[u8], at: u32) -> (&[u8], &[u8]) {
     let rest = bytes.get(at as usize..).unwrap_or_default();
     let Some((lengths, rest)) = rest.split_first_chunk() else { return (&[], &[]) };
-    let (key, value) = split(*lengths);
+    let (key, value) = decode_lengths(*lengths);
     let (key, rest) = rest.split_at(key.min(rest.len()));
     (key, rest.get(..value).unwrap_or_default())
 }
 
 /// How long key and value are.
-fn split(lengths: [u8; LENGTHS]) -> (usize, usize) {
+fn decode_lengths(lengths: [u8; LENGTHS_LEN]) -> (usize, usize) {
     let mut both = lengths.as_chunks().0.iter().map(|length| u32::from_le_bytes(*length) as usize);
     (both.next().unwrap_or_default(), both.next().unwrap_or_default())
 }
 
-fn length(length: usize) -> io::Result<u32> {
+fn to_u32(length: usize) -> io::Result<u32> {
     u32::try_from(length).map_err(io::Error::other)
 }
 
-fn write(file: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
-    file.write_all(&length(key.len())?.to_le_bytes())?;
-    file.write_all(&length(value.len())?.to_le_bytes())?;
+fn write_record(file: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
+    file.write_all(&to_u32(key.len())?.to_le_bytes())?;
+    file.write_all(&to_u32(value.len())?.to_le_bytes())?;
     file.write_all(key)?;
     file.write_all(value)
 }
 
 /// The first eight bytes as a number in the same order; a shorter key is filled up with zeros.
-fn prefix(key: &[u8]) -> u64 {
+fn key_prefix(key: &[u8]) -> u64 {
     let mut first = [0; 8];
     first.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
     u64::from_be_bytes(first)
 }
 
 /// Records in order.
-pub(crate) struct Sorted(BinaryHeap<Head>);
+pub(crate) struct SortedRecords(BinaryHeap<RunHead>);
 
 /// The next record of a run.
-struct Head {
+struct RunHead {
     key: Vec<u8>,
     value: Vec<u8>,
     /// The run's place among the runs: of equal keys the earlier run's comes first.
-    place: usize,
-    run: Run,
+    run_index: usize,
+    run: SortedRun,
 }
 
-enum Run {
+enum SortedRun {
     File(BufReader<File>),
     Memory(Vec<u8>, IntoIter<(u64, u32)>),
 }
 
-impl Sorted {
+impl SortedRecords {
     /// Merges runs, the last of which is in memory.
-    fn of(files: Vec<File>, gathered: Gathered) -> io::Result<Self> {
+    fn merge(files: Vec<File>, gathered: RunBuffer) -> io::Result<Self> {
         let mut runs = Vec::with_capacity(files.len() + 1);
         for mut file in files {
             io::Seek::rewind(&mut file)?;
-            runs.push(Run::File(BufReader::with_capacity(BUFFER, file)));
+            runs.push(SortedRun::File(BufReader::with_capacity(BUFFER_SIZE, file)));
         }
-        runs.push(Run::Memory(gathered.bytes, gathered.entries.into_iter()));
+        runs.push(SortedRun::Memory(gathered.bytes, gathered.entries.into_iter()));
         let mut heads = BinaryHeap::with_capacity(runs.len());
         for (place, run) in runs.into_iter().enumerate() {
-            let mut head = Head { key: Vec::new(), value: Vec::new(), place, run };
-            if head.read()? {
+            let mut head = RunHead { key: Vec::new(), value: Vec::new(), run_index: place, run };
+            if head.read_next()? {
                 heads.push(head);
             }
         }
@@ -209,7 +211,7 @@ impl Sorted {
     /// What the system says where a temporary file cannot be read.
     pub(crate) fn advance(&mut self) -> io::Result<()> {
         if let Some(mut head) = self.0.peek_mut()
-            && !head.read()?
+            && !head.read_next()?
         {
             PeekMut::pop(head);
         }
@@ -217,24 +219,24 @@ impl Sorted {
     }
 }
 
-impl Head {
+impl RunHead {
     /// Reads the run's next record; false where there is none.
-    fn read(&mut self) -> io::Result<bool> {
+    fn read_next(&mut self) -> io::Result<bool> {
         let Self { key, value, run, .. } = self;
         match run {
-            Run::File(file) => {
+            SortedRun::File(file) => {
                 if file.fill_buf()?.is_empty() {
                     return Ok(false);
                 }
-                let mut lengths = [0; LENGTHS];
+                let mut lengths = [0; LENGTHS_LEN];
                 file.read_exact(&mut lengths)?;
-                let (keys, values) = split(lengths);
+                let (keys, values) = decode_lengths(lengths);
                 key.resize(keys, 0);
                 value.resize(values, 0);
                 file.read_exact(key)?;
                 file.read_exact(value)?;
             }
-            Run::Memory(bytes, entries) => {
+            SortedRun::Memory(bytes, entries) => {
                 let Some((_, at)) = entries.next() else { return Ok(false) };
                 let (next, behind) = record(bytes, at);
                 key.clear();
@@ -247,26 +249,26 @@ impl Head {
     }
 }
 
-impl Ord for Head {
+impl Ord for RunHead {
     /// Turned round, since a heap gives its greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
-        other.key.cmp(&self.key).then(other.place.cmp(&self.place))
+        other.key.cmp(&self.key).then(other.run_index.cmp(&self.run_index))
     }
 }
 
-impl PartialOrd for Head {
+impl PartialOrd for RunHead {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Head {
+impl PartialEq for RunHead {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Head {}
+impl Eq for RunHead {}
 
 #[cfg(test)]
 mod tests {
@@ -280,7 +282,7 @@ mod tests {
         for (key, value) in records {
             sorter.push(key, value).unwrap();
         }
-        assert!(sorter.runs.len() < 3 * FAN, "{} files are open", sorter.runs.len());
+        assert!(sorter.runs.len() < 3 * MERGE_FAN_IN, "{} files are open", sorter.runs.len());
         let (mut all, mut seen) = (sorter.finish().unwrap(), Vec::new());
         while let Some((key, value)) = all.peek() {
             seen.push((key.to_vec(), value.to_vec()));
@@ -295,7 +297,7 @@ mod tests {
         #[test]
         fn it_is_a_stable_sort(
             keys in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![0_u8, 1, 255]), 0..11), 0..400),
-            arena in prop::sample::select(vec![1, 60, 700, ARENA]),
+            arena in prop::sample::select(vec![1, 60, 700, ARENA_BYTES]),
         ) {
             let records: Vec<_> =
                 keys.into_iter().enumerate().map(|(place, key)| (key, place.to_string().into_bytes())).collect();

@@ -8,20 +8,20 @@ use std::path::Path;
 
 use tr::tr;
 
-use crate::domain::diff::Answer;
-use crate::domain::number::cell::Entry;
-use crate::domain::number::mobile::{Mainland, Rules};
-use crate::domain::outcome::{RowWithout, Status};
-use crate::reconcile::external_sort::{Sorted, Sorter};
-use crate::reconcile::progress::{Side, Watch};
-use crate::table::detect::columns::{ColumnChoice, USUAL};
-use crate::table::detect::extra_columns::Beside;
+use crate::domain::diff::ResolvedRow;
+use crate::domain::number::cell::NumberCell;
+use crate::domain::number::mobile::{MainlandFormat, NumberRules};
+use crate::domain::outcome::{RowStatusError, Status};
+use crate::reconcile::external_sort::{SortedRecords, Sorter};
+use crate::reconcile::progress::{DiffProgress, Side};
+use crate::table::detect::columns::{ANSWER_COLUMNS, ColumnChoice};
+use crate::table::detect::extra_columns::ExtraColumn;
 use crate::table::source::{Source, SourceError};
 
 /// How many of the columns that every output gets are compared: the user ids and, last of them, the status.
-const ANSWER: usize = 3;
+const COMPARED_COLUMNS: usize = 3;
 /// How many line numbers people are told.
-const TOLD: usize = 10;
+const MAX_LISTED: usize = 10;
 
 /// Why there is no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +31,13 @@ pub(crate) enum ReconcileError {
     Source(#[from] SourceError),
     /// A row has no status.
     #[error(transparent)]
-    NoStatus(#[from] RowWithout),
+    InvalidStatus(#[from] RowStatusError),
     /// A key has more rows than can belong to one person.
     #[error("{}", tr!(
         "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
         line, most
     ))]
-    Crowded {
+    TooManyRows {
         /// Which table it is.
         side: Side,
         /// The line on which the first row too many starts, counted from 1.
@@ -50,7 +50,7 @@ pub(crate) enum ReconcileError {
         "sorting needs room for temporary files: {cause}; make room in the output's directory (without -o: in TMPDIR), and run again",
         cause = .0
     ))]
-    Scratch(io::Error),
+    TempFile(io::Error),
     /// The differences cannot be written.
     #[error("{}", tr!("cannot write the differences: {cause}", cause = .0))]
     Output(io::Error),
@@ -61,26 +61,26 @@ pub(crate) enum ReconcileError {
 
 /// How many rows something is so with, and where the first of them stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lines {
+pub(crate) struct LineNumbers {
     /// How many rows.
     pub count: u64,
-    first: BTreeSet<u64>,
+    first_lines: BTreeSet<u64>,
 }
 
-impl Lines {
+impl LineNumbers {
     /// Adds the row that starts on `line`, in whichever order they come.
     pub(crate) fn add(&mut self, line: u64) {
         self.count += 1;
-        self.first.insert(line);
-        if self.first.len() > TOLD {
-            self.first.pop_last();
+        self.first_lines.insert(line);
+        if self.first_lines.len() > MAX_LISTED {
+            self.first_lines.pop_last();
         }
     }
 }
 
-impl fmt::Display for Lines {
+impl fmt::Display for LineNumbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.first.iter().map(u64::to_string).collect();
+        let lines: Vec<_> = self.first_lines.iter().map(u64::to_string).collect();
         let more = if self.count > lines.len() as u64 { " …" } else { "" };
         let lines = lines.join(&tr!("list" => ", ")) + more;
         f.write_str(&tr!("{n} (line {lines})" | "{n} (lines {lines})" % self.count, lines))
@@ -89,30 +89,30 @@ impl fmt::Display for Lines {
 
 /// The columns that have to be read along with the numbers, where rows are joined by `key`.
 #[must_use]
-pub(crate) fn beside(key: Option<&ColumnChoice>) -> Vec<Beside> {
-    let appended = USUAL.into_iter().take(ANSWER).map(Beside::Appended);
-    let key = key.map(|choice| Beside::Asked { choice: choice.clone(), flag: "--key" });
+pub(crate) fn extra_columns(key: Option<&ColumnChoice>) -> Vec<ExtraColumn> {
+    let appended = ANSWER_COLUMNS.into_iter().take(COMPARED_COLUMNS).map(ExtraColumn::Appended);
+    let key = key.map(|choice| ExtraColumn::Requested { choice: choice.clone(), flag: "--key" });
     appended.chain(key).collect()
 }
 
 /// A table that was read.
-pub(crate) struct Table {
+pub(crate) struct ResolvedTable {
     /// How many rows it has.
     pub rows: u64,
     /// Those without a key: an empty cell, or where the number is the key, a cell without one. They cannot be joined.
-    pub keyless: Lines,
+    pub without_key: LineNumbers,
     /// Answers by key.
-    pub by_key: Sorted,
+    pub by_key: SortedRecords,
     /// Keys with lines by user id.
-    pub by_userid: Sorted,
+    pub by_userid: SortedRecords,
     /// Answers with keys by number; nothing where the number is the key.
-    pub by_number: Sorted,
+    pub by_number: SortedRecords,
 }
 
 /// Where the key stands that rows are joined by: nothing where it is the number.
 #[must_use]
-pub(crate) fn key(source: &Source) -> Option<usize> {
-    let key = source.beside().get(ANSWER).copied();
+pub(crate) fn key_column(source: &Source) -> Option<usize> {
+    let key = source.extra_columns().get(COMPARED_COLUMNS).copied();
     key.filter(|key| source.columns().iter().all(|column| column.index != *key))
 }
 
@@ -120,23 +120,24 @@ pub(crate) fn key(source: &Source) -> Option<usize> {
 ///
 /// # Errors
 /// [`ReconcileError`] for what cannot be read, and when `watch` says to stop.
-pub(crate) fn read(
+pub(crate) fn read_table(
     mut source: Source,
     side: Side,
-    rules: Rules,
+    rules: NumberRules,
     place: &Path,
-    watch: &Watch,
-) -> Result<Table, ReconcileError> {
+    watch: &DiffProgress,
+) -> Result<ResolvedTable, ReconcileError> {
     let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(place));
-    let (numbers, keyed) = (source.columns().len(), key(&source).is_some());
-    let place_of_status = source.beside().get(ANSWER - 1).copied().unwrap_or_default();
-    let (mut rows, mut keyless, mut value) = (0, Lines::default(), Vec::new());
+    let (numbers, keyed) = (source.columns().len(), key_column(&source).is_some());
+    let place_of_status =
+        source.extra_columns().get(COMPARED_COLUMNS - 1).copied().unwrap_or_default();
+    let (mut rows, mut keyless, mut value) = (0, LineNumbers::default(), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
-        if watch.stopped() {
+        if watch.should_stop() {
             return Err(ReconcileError::Interrupted);
         }
         rows += batch.len() as u64;
-        watch.reads(side, batch.len() as u64);
+        watch.add_read(side, batch.len() as u64);
         for row in 0..batch.len() {
             let line = batch.line(row);
             // As spreadsheets leave them at the end.
@@ -145,35 +146,35 @@ pub(crate) fn read(
                 continue;
             }
             let mut cells = batch.cells(row);
-            let number = number(cells.by_ref().take(numbers), rules);
+            let number = first_number(cells.by_ref().take(numbers), rules);
             let mut cell = || cells.next().unwrap_or_default().trim();
             let [userid, exclusive, status] = [(); 3].map(|()| cell());
-            let status = Status::read(status, place_of_status)
-                .map_err(|cause| RowWithout { line, cause })?;
+            let status = Status::parse(status, place_of_status)
+                .map_err(|cause| RowStatusError { line, cause })?;
             let key = if keyed { cell() } else { number.as_deref().unwrap_or_default() };
             if key.is_empty() {
                 keyless.add(line);
                 continue;
             }
-            encode(&mut value, status, line, userid, exclusive.as_bytes());
-            by_key.push(key.as_bytes(), &value).map_err(ReconcileError::Scratch)?;
-            if side == Side::Old || status.may_yet_succeed() {
+            encode_row(&mut value, status, line, userid, exclusive.as_bytes());
+            by_key.push(key.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
+            if side == Side::Old || status.is_retryable() {
                 continue;
             }
-            encode(&mut value, status, line, userid, key.as_bytes());
+            encode_row(&mut value, status, line, userid, key.as_bytes());
             if status == Status::Found && !userid.is_empty() {
-                by_userid.push(userid.as_bytes(), &value).map_err(ReconcileError::Scratch)?;
+                by_userid.push(userid.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
             }
             if let (true, Some(number)) = (keyed, number) {
-                by_number.push(number.as_bytes(), &value).map_err(ReconcileError::Scratch)?;
+                by_number.push(number.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
             }
         }
     }
     let [by_key, by_userid, by_number] = [by_key, by_userid, by_number].map(Sorter::finish);
-    let scratch = ReconcileError::Scratch;
-    Ok(Table {
+    let scratch = ReconcileError::TempFile;
+    Ok(ResolvedTable {
         rows,
-        keyless,
+        without_key: keyless,
         by_key: by_key.map_err(scratch)?,
         by_userid: by_userid.map_err(scratch)?,
         by_number: by_number.map_err(scratch)?,
@@ -181,13 +182,13 @@ pub(crate) fn read(
 }
 
 /// The first number of a row in its canonical form, by which all spellings of it are one.
-fn number<'a>(cells: impl Iterator<Item = &'a str>, rules: Rules) -> Option<String> {
-    let mut read = cells.filter_map(|cell| Entry::read(cell, rules).ok());
-    read.next().map(|entry| entry.mobile.sent(Mainland::Plain))
+fn first_number<'a>(cells: impl Iterator<Item = &'a str>, rules: NumberRules) -> Option<String> {
+    let mut read = cells.filter_map(|cell| NumberCell::parse(cell, rules).ok());
+    read.next().map(|entry| entry.mobile.to_api_string(MainlandFormat::Plain))
 }
 
 /// A record's value: status, line, how long the user id is, the user id, and `last` behind it.
-fn encode(value: &mut Vec<u8>, status: Status, line: u64, userid: &str, last: &[u8]) {
+fn encode_row(value: &mut Vec<u8>, status: Status, line: u64, userid: &str, last: &[u8]) {
     value.clear();
     let place = Status::ALL.iter().position(|known| *known == status).unwrap_or_default();
     value.extend((place as u64).to_le_bytes().first());
@@ -199,17 +200,17 @@ fn encode(value: &mut Vec<u8>, status: Status, line: u64, userid: &str, last: &[
 
 /// The answer of a record's value, and what stands behind it in the place of the exclusive ids.
 #[must_use]
-pub(crate) fn decode(value: &[u8]) -> Answer {
+pub(crate) fn decode_row(value: &[u8]) -> ResolvedRow {
     let (status, rest) = value.split_first().unwrap_or((&0, &[]));
     let (line, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
     let (length, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
     let (userid, last) = rest.split_at(length.min(rest.len()));
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Answer {
+    ResolvedRow {
         status: Status::ALL.get(usize::from(*status)).copied().unwrap_or(Status::Failed),
         userid: text(userid),
-        exclusive: text(last),
+        exclusive_ids: text(last),
         line: u64::from_le_bytes(*line),
     }
 }
@@ -222,20 +223,20 @@ mod tests {
     fn a_record_comes_back_as_it_was() {
         let mut value = vec![1, 2, 3];
         for status in Status::ALL {
-            encode(&mut value, status, 7_000_000_000, "用户", b"a;b");
-            let answer = Answer {
+            encode_row(&mut value, status, 7_000_000_000, "用户", b"a;b");
+            let answer = ResolvedRow {
                 status,
                 userid: "用户".to_owned(),
-                exclusive: "a;b".to_owned(),
+                exclusive_ids: "a;b".to_owned(),
                 line: 7_000_000_000,
             };
-            assert_eq!(decode(&value), answer);
+            assert_eq!(decode_row(&value), answer);
         }
     }
 
     #[test]
     fn the_first_lines_are_told_whichever_came_first() {
-        let mut lines = Lines::default();
+        let mut lines = LineNumbers::default();
         lines.add(9);
         assert_eq!(lines.to_string(), "1 (line 9)");
         (1..=12).rev().for_each(|line| lines.add(line * 2));

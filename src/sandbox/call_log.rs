@@ -27,9 +27,9 @@ pub struct Call {
 
 /// Which of the two calls for a token (API.md 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
+pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.
-    Current,
+    V1,
     /// `GET /gettoken`.
     Legacy,
 }
@@ -40,20 +40,20 @@ pub struct TokenCall {
     /// When its head had arrived.
     pub at: Instant,
     /// Which call it was.
-    pub kind: TokenKind,
+    pub endpoint: TokenEndpoint,
     /// `0` where a token was handed out, else the code, or the kind as in [`Call::answered`].
     pub answered: Cow<'static, str>,
 }
 
 /// The records of a sandbox, as they were when it was asked for them.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger {
+pub struct CallLog {
     calls: Vec<Call>,
     token_calls: Vec<TokenCall>,
     connections: usize,
 }
 
-impl Ledger {
+impl CallLog {
     /// Every `getbymobile` call, in the order of arrival.
     #[must_use]
     pub fn calls(&self) -> &[Call] {
@@ -61,19 +61,19 @@ impl Ledger {
     }
 
     /// The `getbymobile` calls for one number as sent, in the order of arrival.
-    pub fn calls_of(&self, number: &str) -> impl Iterator<Item = &Call> {
+    pub fn calls_for(&self, number: &str) -> impl Iterator<Item = &Call> {
         self.calls.iter().filter(move |call| &*call.number == number)
     }
 
     /// How many different numbers were asked for.
     #[must_use]
-    pub fn distinct(&self) -> usize {
+    pub fn distinct_numbers(&self) -> usize {
         self.calls.iter().map(|call| &*call.number).collect::<HashSet<_>>().len()
     }
 
     /// How many `getbymobile` calls were answered with this effective code or kind (see [`Call::answered`]).
     #[must_use]
-    pub fn answered(&self, code: impl Display) -> usize {
+    pub fn count_answered(&self, code: impl Display) -> usize {
         let code = code.to_string();
         self.calls.iter().filter(|call| call.answered == code).count()
     }
@@ -98,7 +98,7 @@ impl Ledger {
 
     /// The most `getbymobile` calls that arrived in any window `[t, t + window)`, refused ones included.
     #[must_use]
-    pub fn most_in_window(&self, window: Duration) -> usize {
+    pub fn max_in_window(&self, window: Duration) -> usize {
         // A window that begins at a call holds no fewer than the same window moved, so only those need to be counted.
         let mut first = 0;
         let mut most = 0;
@@ -116,7 +116,7 @@ impl Ledger {
     /// How much of `rate` (calls per second) was used from the first `getbymobile` call to the last: 1.0 is all of it.
     /// 0.0 for fewer than two calls, infinite where they all came at one moment.
     #[must_use]
-    pub fn share_of_rate(&self, rate: f64) -> f64 {
+    pub fn rate_utilization(&self, rate: f64) -> f64 {
         let (Some(first), Some(last)) = (self.calls.first(), self.calls.last()) else { return 0.0 };
         let gaps = u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX);
         if gaps == 0 {
@@ -128,13 +128,13 @@ impl Ledger {
     /// Adds a `getbymobile` call. A moment before that of the call recorded last is set to that one's, for two bodies
     /// can come to an end in another order than their heads, and every count here rests on the order.
     pub fn record(&mut self, mut call: Call) {
-        call.at = self.not_before_last(call.at);
+        call.at = self.clamp_to_last(call.at);
         self.calls.push(call);
     }
 
     /// `moment`, or the arrival of the call recorded last if that is later.
     #[must_use]
-    pub fn not_before_last(&self, moment: Instant) -> Instant {
+    pub fn clamp_to_last(&self, moment: Instant) -> Instant {
         self.calls.last().map_or(moment, |last| last.at.max(moment))
     }
 
@@ -165,9 +165,9 @@ mod tests {
         }
     }
 
-    fn ledger_of(moments: impl IntoIterator<Item = u64>) -> Ledger {
+    fn ledger_of(moments: impl IntoIterator<Item = u64>) -> CallLog {
         let start = Instant::now();
-        let mut ledger = Ledger::default();
+        let mut ledger = CallLog::default();
         for moment in moments {
             ledger.record(call(start + Duration::from_millis(moment), "1", "0"));
         }
@@ -184,7 +184,7 @@ mod tests {
             let by_hand = (0..300)
                 .map(|from| moments.iter().filter(|&&at| at >= from && at < from + window).count())
                 .max();
-            let most = ledger_of(moments).most_in_window(Duration::from_millis(window));
+            let most = ledger_of(moments).max_in_window(Duration::from_millis(window));
             prop_assert_eq!(Some(most), by_hand);
         }
 
@@ -198,16 +198,16 @@ mod tests {
     #[test]
     fn counts_by_number_and_by_answer() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
+        let mut ledger = CallLog::default();
         for (number, answered) in [("1", "-1"), ("2", "0"), ("1", "0"), ("3", "drop")] {
             ledger.record(call(now, number, answered));
         }
-        assert_eq!(ledger.distinct(), 3);
-        assert_eq!(ledger.answered(0), 2);
-        assert_eq!(ledger.answered(-1), 1);
-        assert_eq!(ledger.answered("drop"), 1);
+        assert_eq!(ledger.distinct_numbers(), 3);
+        assert_eq!(ledger.count_answered(0), 2);
+        assert_eq!(ledger.count_answered(-1), 1);
+        assert_eq!(ledger.count_answered("drop"), 1);
         assert_eq!(
-            ledger.calls_of("1").map(|call| &*call.answered).collect::<Vec<_>>(),
+            ledger.calls_for("1").map(|call| &*call.answered).collect::<Vec<_>>(),
             ["-1", "0"]
         );
         assert_eq!(
@@ -219,9 +219,9 @@ mod tests {
     #[test]
     fn the_share_counts_gaps_not_calls() {
         let ledger = ledger_of((0..21).map(|n| n * 50));
-        assert!((ledger.share_of_rate(20.0) - 1.0).abs() < 1e-9);
-        assert!((ledger.share_of_rate(40.0) - 0.5).abs() < 1e-9);
-        assert!(ledger_of([]).share_of_rate(20.0).abs() < 1e-9);
-        assert!(ledger_of([5]).share_of_rate(20.0).abs() < 1e-9);
+        assert!((ledger.rate_utilization(20.0) - 1.0).abs() < 1e-9);
+        assert!((ledger.rate_utilization(40.0) - 0.5).abs() < 1e-9);
+        assert!(ledger_of([]).rate_utilization(20.0).abs() < 1e-9);
+        assert!(ledger_of([5]).rate_utilization(20.0).abs() < 1e-9);
     }
 }

@@ -5,7 +5,7 @@
 ///
 /// The codes are the effective ones of API.md 2 and 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rule {
+pub enum DirectoryEntry {
     /// Any other ending: a person, with [`userid_of`] and no exclusive account (see [`NoList`]).
     Found,
     /// 90: nobody, as a bare 60121.
@@ -29,15 +29,15 @@ pub enum Rule {
     /// 98: errcode 0 with an empty result.
     Empty,
     /// 99: a bare 34567, a code that no documentation mentions.
-    Unknown,
+    UnknownCode,
     /// Neither 11 digits beginning with 1 nor `+CC-NATIONAL` in digits: 400002 wrapped in errcode 88.
     Malformed,
 }
 
-impl Rule {
+impl DirectoryEntry {
     /// The rule for `mobile` as sent: 11 plain digits, or `+CC-NATIONAL` (API.md 1).
     #[must_use]
-    pub fn of(mobile: &str) -> Self {
+    pub fn for_number(mobile: &str) -> Self {
         if !is_well_formed(mobile) {
             return Self::Malformed;
         }
@@ -51,7 +51,7 @@ impl Rule {
             Some("96") => Self::OnlyExclusive,
             Some("97") => Self::Both,
             Some("98") => Self::Empty,
-            Some("99") => Self::Unknown,
+            Some("99") => Self::UnknownCode,
             _ => Self::Found,
         }
     }
@@ -67,7 +67,7 @@ impl Rule {
             Self::BadNumber => 40104,
             Self::OutOfScope => 50002,
             Self::Busy => -1,
-            Self::Unknown => 34567,
+            Self::UnknownCode => 34567,
             Self::Malformed => 400_002,
         }
     }
@@ -75,14 +75,14 @@ impl Rule {
     /// How many tries of a number are answered -1 before the rule's own answer: 2 for 95, else 0. ([`Rule::Busy`] needs
     /// none, since -1 is its own answer.)
     #[must_use]
-    pub fn busy_tries(self) -> u32 {
+    pub fn busy_attempts(self) -> u32 {
         if self == Self::FoundLater { 2 } else { 0 }
     }
 }
 
 /// How a reply says that a found person has no exclusive accounts; API.md 2 allows all three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum NoList {
+pub(crate) enum AbsentList {
     /// The list is `[]`: the third digit from the end is 0, 3, 6 or 9.
     Empty,
     /// There is no such field: the third digit from the end is 1, 4 or 7.
@@ -91,10 +91,10 @@ pub(crate) enum NoList {
     Null,
 }
 
-impl NoList {
+impl AbsentList {
     /// The form that `mobile` gets; [`NoList::Empty`] where it has fewer than three digits.
     #[must_use]
-    pub(crate) fn of(mobile: &str) -> Self {
+    pub(crate) fn for_number(mobile: &str) -> Self {
         match mobile.bytes().rev().filter(u8::is_ascii_digit).nth(2).unwrap_or(b'0') % 3 {
             0 => Self::Empty, // b'0' is 48, which 3 divides, so the byte leaves the digit's own remainder.
             1 => Self::Missing,
@@ -106,15 +106,15 @@ impl NoList {
 /// The userid of a number that has one: `u` and the number's last eight digits (all of them where it has fewer; the
 /// digits of the country code belong to the number, `+` and `-` do not). Numbers that agree in those share a userid.
 #[must_use]
-pub fn userid_of(mobile: &str) -> String {
-    format!("u{}", last_eight(mobile))
+pub fn userid_for(mobile: &str) -> String {
+    format!("u{}", last_eight_digits(mobile))
 }
 
 /// The exclusive accounts of a number that has them: `ex1-` and `ex2-`, each with the last eight digits as in
 /// [`userid_of`].
 #[must_use]
-pub fn exclusive_ids_of(mobile: &str) -> [String; 2] {
-    let tail = last_eight(mobile);
+pub fn exclusive_ids_for(mobile: &str) -> [String; 2] {
+    let tail = last_eight_digits(mobile);
     [format!("ex1-{tail}"), format!("ex2-{tail}")]
 }
 
@@ -128,7 +128,7 @@ fn is_well_formed(mobile: &str) -> bool {
     }
 }
 
-fn last_eight(mobile: &str) -> String {
+fn last_eight_digits(mobile: &str) -> String {
     let mut digits: String = mobile.chars().filter(char::is_ascii_digit).collect();
     digits.drain(..digits.len().saturating_sub(8));
     digits
@@ -141,25 +141,25 @@ mod tests {
     #[test]
     fn the_last_two_digits_decide() {
         let table = [
-            ("13800138000", Rule::Found, 0, 0),
-            ("13800138089", Rule::Found, 0, 0),
-            ("13800138090", Rule::NotFound, 60121, 60121),
-            ("13800138091", Rule::NotFoundWrapped, 60121, 60121),
-            ("13800138092", Rule::BadNumber, 40104, 40104),
-            ("13800138093", Rule::OutOfScope, 50002, 50002),
-            ("13800138094", Rule::Busy, -1, -1),
-            ("13800138095", Rule::FoundLater, 0, 0),
-            ("13800138096", Rule::OnlyExclusive, 60121, 0),
-            ("13800138097", Rule::Both, 0, 0),
-            ("13800138098", Rule::Empty, 0, 0),
-            ("13800138099", Rule::Unknown, 34567, 34567),
-            ("+86-13800138000", Rule::Found, 0, 0),
-            ("+86-13800138093", Rule::OutOfScope, 50002, 50002),
-            ("+852-51234590", Rule::NotFound, 60121, 60121),
-            ("+1-22", Rule::Found, 0, 0),
+            ("13800138000", DirectoryEntry::Found, 0, 0),
+            ("13800138089", DirectoryEntry::Found, 0, 0),
+            ("13800138090", DirectoryEntry::NotFound, 60121, 60121),
+            ("13800138091", DirectoryEntry::NotFoundWrapped, 60121, 60121),
+            ("13800138092", DirectoryEntry::BadNumber, 40104, 40104),
+            ("13800138093", DirectoryEntry::OutOfScope, 50002, 50002),
+            ("13800138094", DirectoryEntry::Busy, -1, -1),
+            ("13800138095", DirectoryEntry::FoundLater, 0, 0),
+            ("13800138096", DirectoryEntry::OnlyExclusive, 60121, 0),
+            ("13800138097", DirectoryEntry::Both, 0, 0),
+            ("13800138098", DirectoryEntry::Empty, 0, 0),
+            ("13800138099", DirectoryEntry::UnknownCode, 34567, 34567),
+            ("+86-13800138000", DirectoryEntry::Found, 0, 0),
+            ("+86-13800138093", DirectoryEntry::OutOfScope, 50002, 50002),
+            ("+852-51234590", DirectoryEntry::NotFound, 60121, 60121),
+            ("+1-22", DirectoryEntry::Found, 0, 0),
         ];
         for (mobile, rule, plain, exclusive) in table {
-            assert_eq!(Rule::of(mobile), rule, "{mobile}");
+            assert_eq!(DirectoryEntry::for_number(mobile), rule, "{mobile}");
             assert_eq!(rule.code(false), plain, "{mobile}");
             assert_eq!(rule.code(true), exclusive, "{mobile}");
         }
@@ -180,34 +180,34 @@ mod tests {
             "86-13800138000",
             "１３８００１３８０００",
         ] {
-            assert_eq!(Rule::of(mobile), Rule::Malformed, "{mobile}");
+            assert_eq!(DirectoryEntry::for_number(mobile), DirectoryEntry::Malformed, "{mobile}");
         }
-        assert_eq!(Rule::Malformed.code(true), 400_002);
+        assert_eq!(DirectoryEntry::Malformed.code(true), 400_002);
     }
 
     #[test]
     fn ids_come_from_the_last_eight_digits() {
-        assert_eq!(userid_of("13800138000"), "u00138000");
-        assert_eq!(userid_of("+86-13800138000"), "u00138000");
-        assert_eq!(userid_of("+852-51234567"), "u51234567");
-        assert_eq!(userid_of("+298-211234"), "u98211234");
-        assert_eq!(userid_of("+1-22"), "u122");
-        assert_eq!(exclusive_ids_of("13800138096"), ["ex1-00138096", "ex2-00138096"]);
+        assert_eq!(userid_for("13800138000"), "u00138000");
+        assert_eq!(userid_for("+86-13800138000"), "u00138000");
+        assert_eq!(userid_for("+852-51234567"), "u51234567");
+        assert_eq!(userid_for("+298-211234"), "u98211234");
+        assert_eq!(userid_for("+1-22"), "u122");
+        assert_eq!(exclusive_ids_for("13800138096"), ["ex1-00138096", "ex2-00138096"]);
     }
 
     #[test]
     fn an_absent_list_takes_three_forms() {
-        assert_eq!(NoList::of("13800138000"), NoList::Empty);
-        assert_eq!(NoList::of("13800138100"), NoList::Missing);
-        assert_eq!(NoList::of("13800138200"), NoList::Null);
-        assert_eq!(NoList::of("+1-234"), NoList::Null);
-        assert_eq!(NoList::of(""), NoList::Empty);
+        assert_eq!(AbsentList::for_number("13800138000"), AbsentList::Empty);
+        assert_eq!(AbsentList::for_number("13800138100"), AbsentList::Missing);
+        assert_eq!(AbsentList::for_number("13800138200"), AbsentList::Null);
+        assert_eq!(AbsentList::for_number("+1-234"), AbsentList::Null);
+        assert_eq!(AbsentList::for_number(""), AbsentList::Empty);
     }
 
     #[test]
     fn only_95_is_busy_at_first() {
-        assert_eq!(Rule::of("13800138095").busy_tries(), 2);
-        assert_eq!(Rule::of("13800138094").busy_tries(), 0);
-        assert_eq!(Rule::of("13800138000").busy_tries(), 0);
+        assert_eq!(DirectoryEntry::for_number("13800138095").busy_attempts(), 2);
+        assert_eq!(DirectoryEntry::for_number("13800138094").busy_attempts(), 0);
+        assert_eq!(DirectoryEntry::for_number("13800138000").busy_attempts(), 0);
     }
 }

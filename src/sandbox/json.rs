@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::sandbox::directory::{NoList, Rule, exclusive_ids_of, userid_of};
+use crate::sandbox::directory::{AbsentList, DirectoryEntry, exclusive_ids_for, userid_for};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -11,7 +11,7 @@ use url::form_urlencoded;
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A whole one.
-    Page(Page),
+    Full(FullReply),
     /// HTTP 200 with this JSON body, of which only the first half is sent before the connection closes.
     Half(String),
     /// None: the connection closes.
@@ -20,7 +20,7 @@ pub(crate) enum Reply {
 
 /// A whole reply.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct FullReply {
     /// The HTTP status.
     pub status: u16,
     /// The content type, unless `headers` has one.
@@ -35,7 +35,7 @@ impl Reply {
     /// A JSON body with this HTTP status.
     #[must_use]
     pub(crate) fn json(status: u16, body: String) -> Self {
-        Self::Page(Page {
+        Self::Full(FullReply {
             status,
             content_type: "application/json;charset=utf-8",
             headers: Vec::new(),
@@ -46,7 +46,7 @@ impl Reply {
 
 /// What a `getbymobile` request says (API.md 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lookup {
+pub(crate) struct LookupRequest {
     /// `access_token` of the query or, without one there, of a form body; empty where there is none.
     pub token: String,
     /// `mobile`; empty where it is missing or no string.
@@ -57,12 +57,12 @@ pub(crate) struct Lookup {
     pub content_type: String,
 }
 
-impl Lookup {
+impl LookupRequest {
     /// Reads a request. The content type decides between JSON and form; where it names neither, the first byte does.
     #[must_use]
-    pub(crate) fn read(query: &str, content_type: &str, body: &[u8]) -> Self {
+    pub(crate) fn parse(query: &str, content_type: &str, body: &[u8]) -> Self {
         let mut lookup = Self {
-            token: parameter(query.as_bytes(), "access_token"),
+            token: form_value(query.as_bytes(), "access_token"),
             mobile: String::new(),
             exclusive: None,
             content_type: content_type.to_owned(),
@@ -73,15 +73,15 @@ impl Lookup {
             || (!kind.contains("form-urlencoded") && body.trim_ascii_start().starts_with(b"{"));
         if is_json {
             let value: Value = serde_json::from_slice(body).unwrap_or_default();
-            text_of(&value["mobile"]).clone_into(&mut lookup.mobile);
+            str_or_empty(&value["mobile"]).clone_into(&mut lookup.mobile);
             let exclusive = &value["support_exclusive_account_search"];
-            lookup.exclusive = exclusive.as_bool().or_else(|| truth_of(text_of(exclusive)));
+            lookup.exclusive = exclusive.as_bool().or_else(|| parse_bool(str_or_empty(exclusive)));
         } else {
             for (name, value) in form_urlencoded::parse(body) {
                 match &*name {
                     "access_token" if lookup.token.is_empty() => lookup.token = value.into_owned(),
                     "mobile" => lookup.mobile = value.into_owned(),
-                    "support_exclusive_account_search" => lookup.exclusive = truth_of(&value),
+                    "support_exclusive_account_search" => lookup.exclusive = parse_bool(&value),
                     _ => {}
                 }
             }
@@ -102,53 +102,58 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// Reads those of the current call, from its JSON body.
     #[must_use]
-    pub(crate) fn of_current(body: &[u8]) -> Self {
+    pub(crate) fn from_v1_body(body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         Self {
-            key: text_of(&value["appKey"]).to_owned(),
-            secret: text_of(&value["appSecret"]).to_owned(),
+            key: str_or_empty(&value["appKey"]).to_owned(),
+            secret: str_or_empty(&value["appSecret"]).to_owned(),
         }
     }
 
     /// Reads those of the legacy call, from its query.
     #[must_use]
-    pub(crate) fn of_legacy(query: &str) -> Self {
+    pub(crate) fn from_legacy_query(query: &str) -> Self {
         Self {
-            key: parameter(query.as_bytes(), "appkey"),
-            secret: parameter(query.as_bytes(), "appsecret"),
+            key: form_value(query.as_bytes(), "appkey"),
+            secret: form_value(query.as_bytes(), "appsecret"),
         }
     }
 }
 
 /// A bare code (API.md 2). `id`, here and below, becomes the `request_id`.
 #[must_use]
-pub(crate) fn bare(code: i64, msg: &str, id: u64) -> String {
+pub(crate) fn bare_code(code: i64, msg: &str, id: u64) -> String {
     let mut body = format!(r#"{{"errcode":{code},"errmsg":""#);
-    escape(&mut body, msg);
-    end(body, r#"""#, id)
+    push_escaped(&mut body, msg);
+    finish_object(body, r#"""#, id)
 }
 
 /// A code wrapped in errcode 88 by the gateway (API.md 2).
 #[must_use]
-pub(crate) fn wrapped(code: &str, msg: &str, id: u64) -> String {
+pub(crate) fn wrapped_code(code: &str, msg: &str, id: u64) -> String {
     let mut body = String::from(r#"{"errcode":88,"sub_code":""#);
-    escape(&mut body, code);
+    push_escaped(&mut body, code);
     body.push_str(r#"","sub_msg":""#);
-    escape(&mut body, msg);
+    push_escaped(&mut body, msg);
     body.push_str(r#"","errmsg":"ding talk error[subcode="#);
-    escape(&mut body, code);
+    push_escaped(&mut body, code);
     body.push_str(",submsg=");
-    escape(&mut body, msg);
-    end(body, r#"]""#, id)
+    push_escaped(&mut body, msg);
+    finish_object(body, r#"]""#, id)
 }
 
 /// The answer that a rule of the directory comes to in the end.
 #[must_use]
-pub(crate) fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> String {
+pub(crate) fn body_for_entry(
+    rule: DirectoryEntry,
+    mobile: &str,
+    exclusive: bool,
+    id: u64,
+) -> String {
     match rule {
-        Rule::Found | Rule::FoundLater => found(mobile, id),
-        Rule::OnlyExclusive if exclusive => {
-            let [one, two] = exclusive_ids_of(mobile);
+        DirectoryEntry::Found | DirectoryEntry::FoundLater => found_user(mobile, id),
+        DirectoryEntry::OnlyExclusive if exclusive => {
+            let [one, two] = exclusive_ids_for(mobile);
             success(
                 &format!(
                     r#"0,"errmsg":"ok","result":{{"exclusive_account_userid_list":["{one}","{two}"]}}"#
@@ -156,9 +161,9 @@ pub(crate) fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> Str
                 id,
             )
         }
-        Rule::Both => {
-            let userid = userid_of(mobile);
-            let [one, two] = exclusive_ids_of(mobile);
+        DirectoryEntry::Both => {
+            let userid = userid_for(mobile);
+            let [one, two] = exclusive_ids_for(mobile);
             let list =
                 if exclusive { format!(r#"[\"{one}\",\"{two}\"]"#) } else { "[]".to_owned() };
             success(
@@ -168,25 +173,27 @@ pub(crate) fn of_rule(rule: Rule, mobile: &str, exclusive: bool, id: u64) -> Str
                 id,
             )
         }
-        Rule::Empty => success(r#"0,"errmsg":"ok","result":{}"#, id),
-        Rule::NotFound | Rule::OnlyExclusive => bare(60121, "找不到该用户", id),
-        Rule::NotFoundWrapped => wrapped("60121", "找不到该用户", id),
-        Rule::BadNumber => wrapped("40104", "无效手机号", id),
-        Rule::OutOfScope => bare(50002, "请求的员工userid不在授权范围内", id),
-        Rule::Busy => busy(id),
-        Rule::Unknown => bare(34567, "未知错误", id),
-        Rule::Malformed => wrapped("400002", "参数错误: mobile", id),
+        DirectoryEntry::Empty => success(r#"0,"errmsg":"ok","result":{}"#, id),
+        DirectoryEntry::NotFound | DirectoryEntry::OnlyExclusive => {
+            bare_code(60121, "找不到该用户", id)
+        }
+        DirectoryEntry::NotFoundWrapped => wrapped_code("60121", "找不到该用户", id),
+        DirectoryEntry::BadNumber => wrapped_code("40104", "无效手机号", id),
+        DirectoryEntry::OutOfScope => bare_code(50002, "请求的员工userid不在授权范围内", id),
+        DirectoryEntry::Busy => busy(id),
+        DirectoryEntry::UnknownCode => bare_code(34567, "未知错误", id),
+        DirectoryEntry::Malformed => wrapped_code("400002", "参数错误: mobile", id),
     }
 }
 
 /// A person with a userid and no exclusive account.
 #[must_use]
-pub(crate) fn found(mobile: &str, id: u64) -> String {
-    let userid = userid_of(mobile);
-    let list = match NoList::of(mobile) {
-        NoList::Empty => r#","exclusive_account_userid_list":[]"#,
-        NoList::Missing => "",
-        NoList::Null => r#","exclusive_account_userid_list":null"#,
+pub(crate) fn found_user(mobile: &str, id: u64) -> String {
+    let userid = userid_for(mobile);
+    let list = match AbsentList::for_number(mobile) {
+        AbsentList::Empty => r#","exclusive_account_userid_list":[]"#,
+        AbsentList::Missing => "",
+        AbsentList::Null => r#","exclusive_account_userid_list":null"#,
     };
     format!(
         r#"{{"errcode":0,"errmsg":"ok","result":{{"userid":"{userid}"{list}}},"request_id":"{id:016x}"}}"#
@@ -196,18 +203,18 @@ pub(crate) fn found(mobile: &str, id: u64) -> String {
 /// A bare -1.
 #[must_use]
 pub(crate) fn busy(id: u64) -> String {
-    bare(-1, "系统繁忙", id)
+    bare_code(-1, "系统繁忙", id)
 }
 
 /// A token, as the current call gives it; `seconds` is its lifetime.
 #[must_use]
-pub(crate) fn current_token(token: &str, seconds: u64, id: u64) -> String {
+pub(crate) fn v1_token(token: &str, seconds: u64, id: u64) -> String {
     format!(r#"{{"accessToken":"{token}","expireIn":{seconds},"request_id":"{id:016x}"}}"#)
 }
 
 /// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id by this name.
 #[must_use]
-pub(crate) fn current_token_refused(id: u64) -> String {
+pub(crate) fn v1_token_rejected(id: u64) -> String {
     let code = "invalidClientIdOrSecret";
     format!(
         r#"{{"code":"{code}","message":"无效的clientId或者clientSecret","requestid":"{id:016x}"}}"#
@@ -222,7 +229,7 @@ pub(crate) fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
 
 /// The ban of an egress IP as JSON (API.md 2).
 #[must_use]
-pub(crate) fn punish(id: u64) -> String {
+pub(crate) fn ban_json(id: u64) -> String {
     format!(
         r#"{{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"{id:016x}","request_id":"{id:016x}"}}"#
     )
@@ -238,16 +245,16 @@ pub(crate) fn ban_page(id: u64) -> String {
 }
 
 fn success(fields: &str, id: u64) -> String {
-    end(format!(r#"{{"errcode":{fields}"#), "", id)
+    finish_object(format!(r#"{{"errcode":{fields}"#), "", id)
 }
 
-fn end(mut body: String, close: &str, id: u64) -> String {
+fn finish_object(mut body: String, close: &str, id: u64) -> String {
     // Writing to a string cannot fail.
     let _ = write!(body, r#"{close},"request_id":"{id:016x}"}}"#);
     body
 }
 
-fn escape(body: &mut String, text: &str) {
+fn push_escaped(body: &mut String, text: &str) {
     for char in text.chars() {
         match char {
             '"' => body.push_str(r#"\""#),
@@ -261,16 +268,16 @@ fn escape(body: &mut String, text: &str) {
     }
 }
 
-fn parameter(form: &[u8], name: &str) -> String {
+fn form_value(form: &[u8], name: &str) -> String {
     let found = form_urlencoded::parse(form).find(|(found, _)| found == name);
     found.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-fn text_of(value: &Value) -> &str {
+fn str_or_empty(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn truth_of(text: &str) -> Option<bool> {
+fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "true" => Some(true),
         "false" => Some(false),
@@ -299,8 +306,9 @@ mod tests {
             ("", json),
             ("text/plain", json_text),
         ] {
-            let lookup = Lookup::read("a=b&access_token=T%201", content_type, body.as_bytes());
-            let expected = Lookup {
+            let lookup =
+                LookupRequest::parse("a=b&access_token=T%201", content_type, body.as_bytes());
+            let expected = LookupRequest {
                 token: "T 1".to_owned(),
                 mobile: "+852-51234567".to_owned(),
                 exclusive: Some(true),
@@ -312,23 +320,26 @@ mod tests {
 
     #[test]
     fn a_form_body_may_bring_the_token_and_json_may_not() {
-        let form = Lookup::read("", "", b"access_token=T&mobile=1");
+        let form = LookupRequest::parse("", "", b"access_token=T&mobile=1");
         assert_eq!((&*form.token, &*form.mobile, form.exclusive), ("T", "1", None));
-        assert_eq!(Lookup::read("access_token=Q", "", b"access_token=T").token, "Q");
-        let json =
-            Lookup::read("", "application/json", br#"{"access_token":"T","mobile":13800138000}"#);
+        assert_eq!(LookupRequest::parse("access_token=Q", "", b"access_token=T").token, "Q");
+        let json = LookupRequest::parse(
+            "",
+            "application/json",
+            br#"{"access_token":"T","mobile":13800138000}"#,
+        );
         assert_eq!((&*json.token, &*json.mobile), ("", ""));
-        assert_eq!(Lookup::read("", "application/json", b"{").mobile, "");
-        let form = Lookup::read("", "", b"support_exclusive_account_search=false&mobile=1");
+        assert_eq!(LookupRequest::parse("", "application/json", b"{").mobile, "");
+        let form = LookupRequest::parse("", "", b"support_exclusive_account_search=false&mobile=1");
         assert_eq!(form.exclusive, Some(false));
     }
 
     #[test]
     fn both_shapes_survive_any_text() {
         let text = "引号\" 反斜线\\ 换行\n\u{1}";
-        let reply = parsed(&bare(-1, text, 7));
+        let reply = parsed(&bare_code(-1, text, 7));
         assert_eq!(reply, json!({"errcode": -1, "errmsg": text, "request_id": "0000000000000007"}));
-        let reply = parsed(&wrapped("isp.\"x", text, 7));
+        let reply = parsed(&wrapped_code("isp.\"x", text, 7));
         assert_eq!(reply["errcode"], 88);
         assert_eq!(reply["sub_code"], "isp.\"x");
         assert_eq!(reply["sub_msg"], text);
@@ -337,8 +348,9 @@ mod tests {
 
     #[test]
     fn every_rule_has_its_body() {
-        let reply =
-            |mobile: &str, exclusive| parsed(&of_rule(Rule::of(mobile), mobile, exclusive, 7));
+        let reply = |mobile: &str, exclusive| {
+            parsed(&body_for_entry(DirectoryEntry::for_number(mobile), mobile, exclusive, 7))
+        };
         let result = |mobile: &str, exclusive| reply(mobile, exclusive)["result"].clone();
         let list = "exclusive_account_userid_list";
         assert_eq!(result("13800138000", true), json!({"userid": "u00138000", list: []}));
@@ -357,7 +369,11 @@ mod tests {
                 let shown =
                     if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
                 let shown = shown.as_str().map_or_else(|| shown.to_string(), str::to_owned);
-                assert_eq!(shown, Rule::of(&mobile).code(exclusive).to_string(), "{mobile}");
+                assert_eq!(
+                    shown,
+                    DirectoryEntry::for_number(&mobile).code(exclusive).to_string(),
+                    "{mobile}"
+                );
                 assert_eq!(reply["request_id"], "0000000000000007");
             }
         }

@@ -9,11 +9,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 /// The calls let through within the last second.
 #[derive(Debug, Default)]
-pub(crate) struct Window {
+pub(crate) struct SlidingWindow {
     admitted: VecDeque<Instant>,
 }
 
-impl Window {
+impl SlidingWindow {
     /// Lets a call through at `now` unless that makes more than `limit` in some window `[t, t + 1 s)`. A refused call
     /// leaves no trace. Moments must not go back.
     pub(crate) fn admit(&mut self, limit: u32, now: Instant) -> bool {
@@ -30,23 +30,23 @@ impl Window {
 
 /// The app's token. There is at most one, whichever call asked for it (API.md 4).
 #[derive(Debug, Default)]
-pub(crate) struct Tokens {
+pub(crate) struct IssuedTokens {
     /// With its end; a lifetime beyond what the clock can hold has none.
     current: Option<(String, Option<Instant>)>,
-    handed_out: u64,
+    issued_count: u64,
 }
 
-impl Tokens {
+impl IssuedTokens {
     /// The token for whoever asks at `now`: the current one while it is valid, else a new one; either way its
     /// `lifetime` starts anew. New ones differ by `seed` and by how many there were.
-    pub(crate) fn hand_out(&mut self, seed: u64, lifetime: Duration, now: Instant) -> &str {
+    pub(crate) fn issue(&mut self, seed: u64, lifetime: Duration, now: Instant) -> &str {
         let kept = self.current.take().filter(|&(_, end)| end.is_none_or(|end| now < end));
         let token = kept.map_or_else(
             || {
-                self.handed_out += 1;
+                self.issued_count += 1;
                 let chance =
-                    fastrand::Rng::with_seed(seed.rotate_left(32) ^ self.handed_out).u64(..);
-                format!("sandbox-{chance:016x}-{}", self.handed_out)
+                    fastrand::Rng::with_seed(seed.rotate_left(32) ^ self.issued_count).u64(..);
+                format!("sandbox-{chance:016x}-{}", self.issued_count)
             },
             |(token, _)| token,
         );
@@ -78,7 +78,7 @@ mod tests {
     fn the_limit_is_exact() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut window = Window::default();
+        let mut window = SlidingWindow::default();
         assert!((0..20).all(|n| window.admit(20, at(n * 10))));
         assert!(!window.admit(20, at(200)));
         assert!(!window.admit(20, at(999)));
@@ -99,7 +99,7 @@ mod tests {
         ) {
             moments.sort_unstable();
             let start = Instant::now();
-            let mut window = Window::default();
+            let mut window = SlidingWindow::default();
             let mut admitted: Vec<u64> = Vec::new();
             for moment in moments {
                 let recent = admitted.iter().filter(|&&past| past + 1000 > moment).count();
@@ -115,14 +115,14 @@ mod tests {
     #[test]
     fn asking_again_extends_the_same_token() {
         let start = Instant::now();
-        let mut tokens = Tokens::default();
-        let first = tokens.hand_out(0, 2 * HOUR, start).to_owned();
+        let mut tokens = IssuedTokens::default();
+        let first = tokens.issue(0, 2 * HOUR, start).to_owned();
         assert!(tokens.is_valid(&first, start + Duration::from_nanos(7_199_999_999_999)));
         assert!(!tokens.is_valid(&first, start + 2 * HOUR));
-        assert_eq!(tokens.hand_out(0, 2 * HOUR, start + HOUR), first);
+        assert_eq!(tokens.issue(0, 2 * HOUR, start + HOUR), first);
         assert!(tokens.is_valid(&first, start + 2 * HOUR));
         assert!(!tokens.is_valid(&first, start + 3 * HOUR));
-        let second = tokens.hand_out(0, 2 * HOUR, start + 3 * HOUR).to_owned();
+        let second = tokens.issue(0, 2 * HOUR, start + 3 * HOUR).to_owned();
         assert_ne!(first, second);
         assert!(
             !tokens.is_valid(&first, start + 3 * HOUR)
@@ -133,16 +133,16 @@ mod tests {
     #[test]
     fn a_revoked_token_is_replaced() {
         let now = Instant::now();
-        let mut tokens = Tokens::default();
-        let first = tokens.hand_out(0, HOUR, now).to_owned();
+        let mut tokens = IssuedTokens::default();
+        let first = tokens.issue(0, HOUR, now).to_owned();
         tokens.revoke();
         assert!(!tokens.is_valid(&first, now));
-        assert_ne!(tokens.hand_out(0, HOUR, now), first);
+        assert_ne!(tokens.issue(0, HOUR, now), first);
         assert!(!tokens.is_valid("", now));
-        let endless = tokens.hand_out(0, Duration::MAX, now).to_owned();
+        let endless = tokens.issue(0, Duration::MAX, now).to_owned();
         assert!(tokens.is_valid(&endless, now + 99 * HOUR));
         assert_eq!(
-            Tokens::default().hand_out(0, HOUR, now),
+            IssuedTokens::default().issue(0, HOUR, now),
             first,
             "the same seed gives the same tokens"
         );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// One scripted answer to one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ScriptedAnswer {
     /// HTTP 200 with this body as JSON, to the byte and without a `request_id` of the sandbox's.
     Json(String),
     /// HTTP 200 with a bare code, `{"errcode":…,"errmsg":…}` (API.md 2).
@@ -44,12 +44,12 @@ pub enum Answer {
     /// Silence for so long, then the connection closes.
     Hang(Duration),
     /// That answer, so much later.
-    Late(Duration, Box<Answer>),
+    Delayed(Duration, Box<ScriptedAnswer>),
     /// No scripted answer for this call: it goes on to the next rule.
     Pass,
 }
 
-impl Answer {
+impl ScriptedAnswer {
     /// A throttle of the whole platform (90002, wrapped) whose text names the penalty's end; `until` is in China time
     /// (UTC+8) with whole seconds, as in `2026-09-03 00:01:03` (API.md 3).
     #[must_use]
@@ -81,8 +81,8 @@ impl Answer {
 
     /// This answer, so much later.
     #[must_use]
-    pub fn late(self, delay: Duration) -> Self {
-        Self::Late(delay, Box::new(self))
+    pub fn delayed_by(self, delay: Duration) -> Self {
+        Self::Delayed(delay, Box::new(self))
     }
 }
 
@@ -119,21 +119,21 @@ pub struct Script {
     pub static_token: String,
     /// Whether `POST /v1.0/oauth2/accessToken` exists; without it the call is a 404, as on an old gateway, and only
     /// the legacy call hands out tokens. (true)
-    pub current_token_call: bool,
+    pub has_v1_token_endpoint: bool,
     /// The share of the numbers (0.0 to 1.0), chosen by seed and number alone, that are answered -1 at first. (0.0)
     pub transient_share: f64,
     /// How many tries of such a number are answered -1. (1)
-    pub transient_tries: u32,
+    pub transient_attempts: u32,
     /// Answers for single numbers, as sent, each used up in order. (none)
-    pub turns: HashMap<String, VecDeque<Answer>>,
+    pub answers_by_number: HashMap<String, VecDeque<ScriptedAnswer>>,
     /// Answers for single `getbymobile` calls by their place among all of them, from 0. (none)
-    pub calls: BTreeMap<u64, Answer>,
+    pub answers_by_call: BTreeMap<u64, ScriptedAnswer>,
     /// The answer to every `getbymobile` call. (none)
-    pub always: Option<Answer>,
+    pub always: Option<ScriptedAnswer>,
     /// Answers for token calls of either kind, used up in order before credentials are looked at. (none)
-    pub token_turns: VecDeque<Answer>,
+    pub token_answers: VecDeque<ScriptedAnswer>,
     /// After this many `getbymobile` calls every token handed out so far is revoked, once; the static one stays. (none)
-    pub expire_tokens_after_calls: Option<u64>,
+    pub revoke_tokens_after_calls: Option<u64>,
 }
 
 impl Default for Script {
@@ -147,22 +147,26 @@ impl Default for Script {
             app_key: "sandbox-key".to_owned(),
             app_secret: "sandbox-secret".to_owned(),
             static_token: "sandbox-token".to_owned(),
-            current_token_call: true,
+            has_v1_token_endpoint: true,
             transient_share: 0.0,
-            transient_tries: 1,
-            turns: HashMap::new(),
-            calls: BTreeMap::new(),
+            transient_attempts: 1,
+            answers_by_number: HashMap::new(),
+            answers_by_call: BTreeMap::new(),
             always: None,
-            token_turns: VecDeque::new(),
-            expire_tokens_after_calls: None,
+            token_answers: VecDeque::new(),
+            revoke_tokens_after_calls: None,
         }
     }
 }
 
 impl Script {
     /// Adds answers for one number, used up in order after those it already has.
-    pub fn turn(&mut self, number: impl Into<String>, answers: impl IntoIterator<Item = Answer>) {
-        self.turns.entry(number.into()).or_default().extend(answers);
+    pub fn push_answers(
+        &mut self,
+        number: impl Into<String>,
+        answers: impl IntoIterator<Item = ScriptedAnswer>,
+    ) {
+        self.answers_by_number.entry(number.into()).or_default().extend(answers);
     }
 
     /// How long the reply to `getbymobile` call `index` (from 0) takes by [`latency`](Self::latency) and
@@ -186,7 +190,7 @@ impl Script {
     /// How many tries of `number` are answered -1 by [`transient_share`](Self::transient_share): the same for the same
     /// seed, whatever the order of the calls.
     #[must_use]
-    pub fn transient_tries_of(&self, number: &str) -> u32 {
+    pub fn transient_attempts_for(&self, number: &str) -> u32 {
         if self.transient_share <= 0.0 {
             return 0;
         }
@@ -195,7 +199,7 @@ impl Script {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
         let chosen = fastrand::Rng::with_seed(hash).f64() < self.transient_share;
-        if chosen { self.transient_tries } else { 0 }
+        if chosen { self.transient_attempts } else { 0 }
     }
 }
 
@@ -228,9 +232,9 @@ mod tests {
 
     #[test]
     fn the_share_of_transient_numbers_is_kept() {
-        let script = Script { transient_share: 0.05, transient_tries: 3, ..Script::default() };
+        let script = Script { transient_share: 0.05, transient_attempts: 3, ..Script::default() };
         let tries = |script: &Script| -> Vec<u32> {
-            (0..20_000).map(|n| script.transient_tries_of(&format!("138{n:08}"))).collect()
+            (0..20_000).map(|n| script.transient_attempts_for(&format!("138{n:08}"))).collect()
         };
         let chosen = tries(&script);
         let count = chosen.iter().filter(|&&tries| tries == 3).count();
@@ -244,14 +248,17 @@ mod tests {
     fn nothing_goes_wrong_by_default() {
         let script = Script::default();
         assert_eq!(script.delay(0), Duration::ZERO);
-        assert_eq!(script.transient_tries_of("13800138000"), 0);
+        assert_eq!(script.transient_attempts_for("13800138000"), 0);
     }
 
     #[test]
     fn turns_are_added_in_order() {
         let mut script = Script::default();
-        script.turn("13800138000", [Answer::Drop]);
-        script.turn("13800138000", [Answer::Pass, Answer::code(-1)]);
-        assert_eq!(script.turns["13800138000"], [Answer::Drop, Answer::Pass, Answer::code(-1)]);
+        script.push_answers("13800138000", [ScriptedAnswer::Drop]);
+        script.push_answers("13800138000", [ScriptedAnswer::Pass, ScriptedAnswer::code(-1)]);
+        assert_eq!(
+            script.answers_by_number["13800138000"],
+            [ScriptedAnswer::Drop, ScriptedAnswer::Pass, ScriptedAnswer::code(-1)]
+        );
     }
 }

@@ -17,22 +17,22 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::sandbox::call_log::{Ledger, TokenKind};
-use crate::sandbox::emulator::{Platform, Turn};
-use crate::sandbox::json::{Credentials, Lookup, Page, Reply};
+use crate::sandbox::call_log::{CallLog, TokenEndpoint};
+use crate::sandbox::emulator::{Emulator, TimedReply};
+use crate::sandbox::json::{Credentials, FullReply, LookupRequest, Reply};
 use crate::sandbox::script::Script;
 
 /// The most that a request body may have, in bytes; a longer one closes the connection.
-const LONGEST_BODY: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// How long accepting rests after a failure, which is most often a lack of file descriptors.
-const REST: Duration = Duration::from_millis(20);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// A running sandbox. Dropping it closes its port and every connection.
 #[derive(Debug)]
 pub struct Server {
-    site: Arc<Site>,
-    accepting: JoinHandle<()>,
+    state: Arc<ServerState>,
+    accept_task: JoinHandle<()>,
 }
 
 impl Server {
@@ -44,60 +44,60 @@ impl Server {
     pub async fn start(script: Script, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let addr = listener.local_addr()?;
-        let site = Arc::new(Site { addr, platform: Mutex::new(Platform::new(script)) });
+        let site = Arc::new(ServerState { addr, emulator: Mutex::new(Emulator::new(script)) });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&site)));
-        Ok(Self { site, accepting })
+        Ok(Self { state: site, accept_task: accepting })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.site.addr
+        self.state.addr
     }
 
     /// Its origin, `http://127.0.0.1:PORT`, which serves the calls of both hosts (API.md 4).
     #[must_use]
     pub fn endpoint(&self) -> String {
-        self.site.endpoint()
+        self.state.endpoint()
     }
 
     /// What it saw so far.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        self.site.platform().ledger.clone()
+    pub fn call_log(&self) -> CallLog {
+        self.state.lock_emulator().call_log.clone()
     }
 
     /// Alters the script from the next call on. Answers that were used are already gone from it.
-    pub fn change(&self, alter: impl FnOnce(&mut Script)) {
-        alter(&mut self.site.platform().script);
+    pub fn update_script(&self, alter: impl FnOnce(&mut Script)) {
+        alter(&mut self.state.lock_emulator().script);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accepting.abort(); // The connections go with it, for it owns them.
+        self.accept_task.abort(); // The connections go with it, for it owns them.
     }
 }
 
 #[derive(Debug)]
-struct Site {
+struct ServerState {
     addr: SocketAddr,
-    platform: Mutex<Platform>,
+    emulator: Mutex<Emulator>,
 }
 
-impl Site {
-    fn platform(&self) -> MutexGuard<'_, Platform> {
+impl ServerState {
+    fn lock_emulator(&self) -> MutexGuard<'_, Emulator> {
         // A test that panics inside `change` shall see its own panic, not one here.
-        self.platform.lock().unwrap_or_else(PoisonError::into_inner)
+        self.emulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn endpoint(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    fn greeting(&self) -> Turn {
+    fn index_page(&self) -> TimedReply {
         let endpoint = self.endpoint();
-        let platform = self.platform();
+        let platform = self.lock_emulator();
         let Script { app_key, app_secret, static_token, .. } = &platform.script;
         let body = format!(
             "This is dingmap's sandbox, an emulated DingTalk API. It knows nobody: its people are made up from the \
@@ -107,13 +107,13 @@ impl Site {
              or, to have tokens handed out:\n  \
              DINGTALK_APP_KEY={app_key} DINGTALK_APP_SECRET={app_secret} dingmap resolve INPUT --endpoint {endpoint}\n"
         );
-        let page = Page {
+        let page = FullReply {
             status: 200,
             content_type: "text/plain;charset=utf-8",
             headers: Vec::new(),
             body,
         };
-        Turn { wait: Duration::ZERO, reply: Reply::Page(page) }
+        TimedReply { delay: Duration::ZERO, reply: Reply::Full(page) }
     }
 
     fn route(
@@ -124,45 +124,47 @@ impl Site {
         kind: &str,
         body: &[u8],
         at: Instant,
-    ) -> Turn {
+    ) -> TimedReply {
         match (method, path) {
             (&Method::POST, "/topapi/v2/user/getbymobile") => {
-                let lookup = Lookup::read(query, kind, body);
-                self.platform().lookup(&lookup, at)
+                let lookup = LookupRequest::parse(query, kind, body);
+                self.lock_emulator().answer_lookup(&lookup, at)
             }
-            (&Method::POST, "/topapi/v2/user/getbymobile/") => self.platform().trailing_slash(),
+            (&Method::POST, "/topapi/v2/user/getbymobile/") => {
+                self.lock_emulator().answer_trailing_slash()
+            }
             (&Method::POST, "/v1.0/oauth2/accessToken") => {
-                let credentials = Credentials::of_current(body);
-                self.platform().token(TokenKind::Current, &credentials, at)
+                let credentials = Credentials::from_v1_body(body);
+                self.lock_emulator().answer_token_call(TokenEndpoint::V1, &credentials, at)
             }
             (&Method::GET, "/gettoken") => {
-                let credentials = Credentials::of_legacy(query);
-                self.platform().token(TokenKind::Legacy, &credentials, at)
+                let credentials = Credentials::from_legacy_query(query);
+                self.lock_emulator().answer_token_call(TokenEndpoint::Legacy, &credentials, at)
             }
-            (&Method::GET, "/") => self.greeting(),
-            _ => self.platform().unknown_path(),
+            (&Method::GET, "/") => self.index_page(),
+            _ => self.lock_emulator().answer_unknown_path(),
         }
     }
 }
 
-async fn accept(listener: TcpListener, site: Arc<Site>) {
+async fn accept(listener: TcpListener, site: Arc<ServerState>) {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                site.platform().ledger.record_connection();
+                site.lock_emulator().call_log.record_connection();
                 connections.spawn(serve(stream, Arc::clone(&site)));
             }
-            Err(_) => tokio::time::sleep(REST).await,
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
         while connections.try_join_next().is_some() {} // Those that ended would pile up otherwise.
     }
 }
 
-async fn serve(stream: TcpStream, site: Arc<Site>) {
+async fn serve(stream: TcpStream, site: Arc<ServerState>) {
     // Without this option the sandbox is only slower, and a connection that is already gone shows itself below.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(|request| answer(&site, request));
+    let service = hyper::service::service_fn(|request| handle(&site, request));
     // It ends in an error whenever the script breaks a reply off or the caller goes away: both are expected.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -170,25 +172,25 @@ async fn serve(stream: TcpStream, site: Arc<Site>) {
 }
 
 /// An error closes the connection without a reply.
-async fn answer(
-    site: &Site,
+async fn handle(
+    site: &ServerState,
     request: Request<Incoming>,
-) -> io::Result<Response<Either<Full<Bytes>, Torn>>> {
+) -> io::Result<Response<Either<Full<Bytes>, TruncatedBody>>> {
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let body =
-        Limited::new(body, LONGEST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
+        Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
     let query = head.uri.query().unwrap_or_default();
     let kind =
         head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let turn = site.route(&head.method, head.uri.path(), query, kind, &body, at);
-    if !turn.wait.is_zero() {
-        tokio::time::sleep(turn.wait).await;
+    if !turn.delay.is_zero() {
+        tokio::time::sleep(turn.delay).await;
     }
     match turn.reply {
-        Reply::Page(page) => Ok(response_of(page)),
+        Reply::Full(page) => Ok(to_response(page)),
         Reply::Half(body) => {
-            let mut response = Response::new(Either::Right(Torn::new(&body)));
+            let mut response = Response::new(Either::Right(TruncatedBody::new(&body)));
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -198,7 +200,7 @@ async fn answer(
     }
 }
 
-fn response_of(page: Page) -> Response<Either<Full<Bytes>, Torn>> {
+fn to_response(page: FullReply) -> Response<Either<Full<Bytes>, TruncatedBody>> {
     let mut response = Response::new(Either::Left(Full::from(page.body)));
     // A final status: hyper takes the informational ones below 200 for a mistake.
     let status = Some(page.status).filter(|&status| status >= 200);
@@ -217,25 +219,25 @@ fn response_of(page: Page) -> Response<Either<Full<Bytes>, Torn>> {
 
 /// A body that announces all of its length, sends the first half and then fails.
 #[derive(Debug)]
-struct Torn {
+struct TruncatedBody {
     length: u64,
-    half: Option<Bytes>,
+    first_half: Option<Bytes>,
     is_flushed: bool,
 }
 
-impl Torn {
+impl TruncatedBody {
     fn new(body: &str) -> Self {
         let body = body.as_bytes();
         let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
         Self {
             length: u64::try_from(body.len()).unwrap_or(u64::MAX),
-            half: Some(half),
+            first_half: Some(half),
             is_flushed: false,
         }
     }
 }
 
-impl Body for Torn {
+impl Body for TruncatedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -243,7 +245,7 @@ impl Body for Torn {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(half) = self.half.take() {
+        if let Some(half) = self.first_half.take() {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
         if !self.is_flushed {
@@ -263,7 +265,7 @@ impl Body for Torn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::script::Answer;
+    use crate::sandbox::script::ScriptedAnswer;
     use reqwest::Client;
     use serde_json::{Value, json};
 
@@ -312,7 +314,7 @@ mod tests {
         assert_eq!(reply["errcode"], 22);
         let (_, reply) = post(&client, &server, PATH, "mobile=13800138000").await;
         assert_eq!((&reply["errcode"], &reply["sub_code"]), (&json!(88), &json!("40000")));
-        let ledger = server.ledger();
+        let ledger = server.call_log();
         let seen =
             ledger.calls().iter().map(|call| (&*call.number, &*call.content_type, call.exclusive));
         assert_eq!(
@@ -323,7 +325,10 @@ mod tests {
                 ("13800138000", "", None),
             ]
         );
-        assert_eq!((ledger.connections(), ledger.answered(0), ledger.answered("40000")), (1, 1, 1));
+        assert_eq!(
+            (ledger.connections(), ledger.count_answered(0), ledger.count_answered("40000")),
+            (1, 1, 1)
+        );
     }
 
     #[tokio::test]
@@ -348,11 +353,11 @@ mod tests {
             get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=x").await.1;
         assert!(wrong_secret.contains(r#""errcode":40089,"#));
         assert!(get(&client, &server, "/gettoken").await.1.contains(r#""errcode":40096,"#));
-        server.change(|script| script.current_token_call = false);
+        server.update_script(|script| script.has_v1_token_endpoint = false);
         assert_eq!(post(&client, &server, current, right).await.0, 404);
-        server.change(|script| script.token_turns.push_back(Answer::status(502)));
+        server.update_script(|script| script.token_answers.push_back(ScriptedAnswer::status(502)));
         assert_eq!(get(&client, &server, "/gettoken").await.0, 502);
-        let ledger = server.ledger();
+        let ledger = server.call_log();
         let seen: Vec<_> = ledger.token_calls().iter().map(|call| &*call.answered).collect();
         assert_eq!(
             seen,
@@ -364,8 +369,15 @@ mod tests {
     async fn replies_break_off_as_scripted() {
         let mut script = Script::default();
         let silence = Duration::from_millis(60);
-        script
-            .turn("13800138000", [Answer::Drop, Answer::Half, Answer::Hang(silence), Answer::Html]);
+        script.push_answers(
+            "13800138000",
+            [
+                ScriptedAnswer::Drop,
+                ScriptedAnswer::Half,
+                ScriptedAnswer::Hang(silence),
+                ScriptedAnswer::Html,
+            ],
+        );
         let server = Server::start(script, 0).await.unwrap();
         let client = client();
         assert!(ask(&client, &server, "13800138000").await.unwrap_err().is_request());
@@ -384,8 +396,8 @@ mod tests {
         let page = ask(&client, &server, "13800138000").await.unwrap();
         assert!(page.as_str().unwrap().contains("<html>"));
         assert_eq!(ask(&client, &server, "13800138000").await.unwrap()["errcode"], 0);
-        let ledger = server.ledger();
-        let seen: Vec<_> = ledger.calls_of("13800138000").map(|call| &*call.answered).collect();
+        let ledger = server.call_log();
+        let seen: Vec<_> = ledger.calls_for("13800138000").map(|call| &*call.answered).collect();
         assert_eq!(seen, ["drop", "half", "hang", "html", "0"]);
     }
 
@@ -396,14 +408,14 @@ mod tests {
             ("Retry-After".to_owned(), "7".to_owned()),
             ("bad name".to_owned(), String::new()),
         ];
-        let busy = Answer::Http { status: 503, headers, body: "busy".to_owned() };
-        server.change(|script| script.always = Some(busy));
+        let busy = ScriptedAnswer::Http { status: 503, headers, body: "busy".to_owned() };
+        server.update_script(|script| script.always = Some(busy));
         let response = client.post(format!("{}{PATH}", server.endpoint())).send().await.unwrap();
         assert_eq!(
             (response.status().as_u16(), &response.headers()["retry-after"]),
             (503, &HeaderValue::from(7))
         );
-        assert_eq!(server.ledger().answered("http 503"), 1);
+        assert_eq!(server.call_log().count_answered("http 503"), 1);
         let (status, greeting) = get(&client, &server, "/").await;
         assert!(status == 200 && greeting.contains(&server.endpoint()));
         let (status, reply) = get(&client, &server, "/nowhere").await;

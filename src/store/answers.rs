@@ -5,40 +5,44 @@ use std::sync::Arc;
 
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
-use crate::store::disk::disk_store::{Disk, Settled};
-use crate::store::disk::prefetch::{Ahead, Foreseen, Recalled};
-use crate::store::disk::record::definitive;
-use crate::store::disk::writer::Lost;
-use crate::store::memory::Answers;
+use crate::store::disk::disk_store::{DiskStore, Flushed};
+use crate::store::disk::prefetch::{Prefetched, Prefetcher, StoredAnswer};
+use crate::store::disk::record::is_definitive;
+use crate::store::disk::writer::WriteError;
+use crate::store::memory::MemoryStore;
 
 /// What a run knows. A number that failed is known too, for this run: its repeats are not asked again.
 #[derive(Debug, Default)]
-pub struct Known {
-    here: Answers,
-    disk: Option<Disk>,
+pub struct Answers {
+    memory: MemoryStore,
+    disk: Option<DiskStore>,
 }
 
-impl Known {
+impl Answers {
     /// Knows what the state has, and keeps there what outlives the run.
     #[must_use]
-    pub fn on(disk: Disk) -> Self {
-        Self { here: Answers::default(), disk: Some(disk) }
+    pub fn with_disk(disk: DiskStore) -> Self {
+        Self { memory: MemoryStore::default(), disk: Some(disk) }
     }
 
     /// What that many threads need to look numbers up ahead, one each; none where there is nothing to look at but memory.
-    pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
-        self.disk.as_mut().map(|disk| disk.ahead(threads)).unwrap_or_default()
+    pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
+        self.disk.as_mut().map(|disk| disk.prefetchers(threads)).unwrap_or_default()
     }
 
     /// What was looked up ahead has come to its turn: what was found, as in [`Disk::arrived`].
-    pub fn arrived(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
-        self.disk.as_mut().map(|disk| disk.arrived(foreseen)).unwrap_or_default()
+    pub fn on_prefetched(&mut self, foreseen: Prefetched) -> Vec<Option<StoredAnswer>> {
+        self.disk.as_mut().map(|disk| disk.on_prefetched(foreseen)).unwrap_or_default()
     }
 
     /// The answer to a number, if there is one; `foreseen` as in [`Disk::get`].
-    pub fn get(&mut self, mobile: Mobile, foreseen: Option<&Option<Recalled>>) -> Option<Recalled> {
-        match self.here.get(mobile) {
-            Some(outcome) => Some(Recalled { outcome, earlier: false }),
+    pub fn get(
+        &mut self,
+        mobile: Mobile,
+        foreseen: Option<&Option<StoredAnswer>>,
+    ) -> Option<StoredAnswer> {
+        match self.memory.get(mobile) {
+            Some(outcome) => Some(StoredAnswer { outcome, from_earlier_session: false }),
             None => self.disk.as_mut()?.get(mobile, foreseen),
         }
     }
@@ -46,16 +50,16 @@ impl Known {
     /// Keeps an answer.
     pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
         match &mut self.disk {
-            Some(disk) if definitive(outcome.status) => disk.keep(mobile, outcome),
-            _ => self.here.keep(mobile, outcome),
+            Some(disk) if is_definitive(outcome.status) => disk.keep(mobile, outcome),
+            _ => self.memory.keep(mobile, outcome),
         }
     }
 
     /// Keeps a definitive answer that another run was given at `asked`, in seconds since 1970.
-    pub fn learn(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+    pub fn keep_from_peer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
         match &mut self.disk {
-            Some(disk) => disk.learn(mobile, outcome, asked),
-            None => self.here.keep(mobile, outcome),
+            Some(disk) => disk.keep_from_peer(mobile, outcome, asked),
+            None => self.memory.keep(mobile, outcome),
         }
     }
 
@@ -67,14 +71,14 @@ impl Known {
 
     /// Why answers can no longer be kept.
     #[must_use]
-    pub fn lost(&self) -> Option<&Lost> {
-        self.disk.as_ref()?.lost()
+    pub fn write_error(&self) -> Option<&WriteError> {
+        self.disk.as_ref()?.write_error()
     }
 
     /// Has `wake` called, from another thread, whenever [`Known::refresh`] has something to do.
-    pub fn on_news(&self, wake: impl Fn() + Send + Sync + 'static) {
+    pub fn set_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
         if let Some(disk) = &self.disk {
-            disk.on_news(Box::new(wake));
+            disk.set_waker(Box::new(wake));
         }
     }
 
@@ -89,7 +93,7 @@ impl Known {
     ///
     /// # Errors
     /// [`Lost`], where not all of it came there.
-    pub fn close(self) -> Result<Option<Settled>, Lost> {
-        self.disk.map(Disk::close).transpose()
+    pub fn close(self) -> Result<Option<Flushed>, WriteError> {
+        self.disk.map(DiskStore::close).transpose()
     }
 }

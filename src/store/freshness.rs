@@ -6,25 +6,25 @@ use crate::domain::outcome::Status;
 
 /// What a run may use of what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct Freshness {
     /// Every answer that was asked for in this session or a later one may be used, however old it is: the session in
     /// which the run, or one that it inherits from, began. Sessions are counted, so no clock can confuse them.
-    pub since: u64,
+    pub first_session: u64,
     /// Answers of earlier sessions may be used up to this age; zero for never.
-    pub ages: Ages,
+    pub max_ages: MaxAges,
 }
 
 /// How old the answers of finished runs may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ages {
+pub struct MaxAges {
     /// Any answer.
     pub any: Duration,
     /// Those that a change in the directory turns into a user id: nobody found, or out of scope. Never longer than
     /// `any`.
-    pub nobody: Duration,
+    pub without_user: Duration,
 }
 
-impl Rule {
+impl Freshness {
     /// Whether an answer of that session and time may be used at `now`; both in seconds since 1970.
     ///
     /// The age is the difference, whichever is later: where the clock was set back an hour, an answer of just now is
@@ -32,10 +32,12 @@ impl Rule {
     #[must_use]
     pub fn allows(&self, status: Status, session: u64, asked: i64, now: i64) -> bool {
         let most = match status {
-            Status::NotFound | Status::OutOfScope => self.ages.nobody.min(self.ages.any),
-            _ => self.ages.any,
+            Status::NotFound | Status::OutOfScope => {
+                self.max_ages.without_user.min(self.max_ages.any)
+            }
+            _ => self.max_ages.any,
         };
-        session >= self.since || (!most.is_zero() && now.abs_diff(asked) <= most.as_secs())
+        session >= self.first_session || (!most.is_zero() && now.abs_diff(asked) <= most.as_secs())
     }
 }
 
@@ -45,10 +47,13 @@ mod tests {
 
     const HOUR: i64 = 3600;
 
-    fn rule(any: u64, nobody: u64) -> Rule {
-        Rule {
-            since: 5,
-            ages: Ages { any: Duration::from_secs(any), nobody: Duration::from_secs(nobody) },
+    fn rule(any: u64, nobody: u64) -> Freshness {
+        Freshness {
+            first_session: 5,
+            max_ages: MaxAges {
+                any: Duration::from_secs(any),
+                without_user: Duration::from_secs(nobody),
+            },
         }
     }
 

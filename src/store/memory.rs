@@ -8,33 +8,33 @@ use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 
 /// The message of nearly every success.
-const OK: &str = "ok";
+const OK_MESSAGE: &str = "ok";
 
 /// The answers of one run. A number that failed is known too: its repeats in the same run are not asked again.
 ///
 /// It grows with the distinct numbers of a run, so the usual answer, a user id and nothing unusual about it, is kept
 /// without its repetitive parts.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(HashMap<Mobile, Kept>);
+pub(crate) struct MemoryStore(HashMap<Mobile, StoredOutcome>);
 
 #[derive(Debug)]
-enum Kept {
+enum StoredOutcome {
     /// Found, code 0, message "ok", no exclusive accounts: the user id.
-    Plain(Box<str>),
+    Compact(Box<str>),
     /// Anything else.
-    Whole(Arc<Outcome>),
+    Full(Arc<Outcome>),
 }
 
-impl Answers {
+impl MemoryStore {
     /// The answer to a number, if there is one.
     #[must_use]
     pub(crate) fn get(&self, mobile: Mobile) -> Option<Arc<Outcome>> {
         Some(match self.0.get(&mobile)? {
-            Kept::Plain(userid) => Arc::new(Outcome {
+            StoredOutcome::Compact(userid) => Arc::new(Outcome {
                 userid: userid.clone(),
-                ..Outcome::bare(Status::Found, Some(Code::Number(0)), OK)
+                ..Outcome::without_user(Status::Found, Some(Code::Number(0)), OK_MESSAGE)
             }),
-            Kept::Whole(outcome) => Arc::clone(outcome),
+            StoredOutcome::Full(outcome) => Arc::clone(outcome),
         })
     }
 
@@ -42,12 +42,12 @@ impl Answers {
     pub(crate) fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
         let plain = outcome.status == Status::Found
             && outcome.code == Some(Code::Number(0))
-            && outcome.exclusive.is_empty()
-            && &*outcome.message == OK;
+            && outcome.exclusive_ids.is_empty()
+            && &*outcome.message == OK_MESSAGE;
         let kept = if plain {
-            Kept::Plain(outcome.userid.clone())
+            StoredOutcome::Compact(outcome.userid.clone())
         } else {
-            Kept::Whole(Arc::clone(outcome))
+            StoredOutcome::Full(Arc::clone(outcome))
         };
         self.0.insert(mobile, kept);
     }
@@ -56,24 +56,25 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::mobile::Home;
+    use crate::domain::number::mobile::DefaultRegion;
 
     #[test]
     fn what_is_kept_comes_back_as_it_was() {
         let found = Outcome {
             userid: "u".into(),
-            ..Outcome::bare(Status::Found, Some(Code::Number(0)), OK)
+            ..Outcome::without_user(Status::Found, Some(Code::Number(0)), OK_MESSAGE)
         };
         let outcomes = [
             found.clone(),
-            Outcome { exclusive: "a;b".into(), ..found.clone() },
+            Outcome { exclusive_ids: "a;b".into(), ..found.clone() },
             Outcome { message: "fine".into(), ..found.clone() },
             Outcome { code: None, ..found },
-            Outcome::bare(Status::NotFound, Some(Code::Number(60121)), OK),
-            Outcome::bare(Status::Failed, None, "no reply"),
+            Outcome::without_user(Status::NotFound, Some(Code::Number(60121)), OK_MESSAGE),
+            Outcome::without_user(Status::Failed, None, "no reply"),
         ];
-        let mut answers = Answers::default();
-        let number = |n: usize| Mobile::parse(&format!("1380013800{n}"), Home::CHINA).unwrap();
+        let mut answers = MemoryStore::default();
+        let number =
+            |n: usize| Mobile::parse(&format!("1380013800{n}"), DefaultRegion::CHINA).unwrap();
         for (n, outcome) in outcomes.iter().enumerate() {
             assert!(answers.get(number(n)).is_none());
             answers.keep(number(n), &Arc::new(outcome.clone()));

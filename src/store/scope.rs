@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// How the name of a token's owner begins.
-const TOKEN: &str = "token:";
+const TOKEN_PREFIX: &str = "token:";
 /// Bytes of a file that are read at once.
-const BLOCK: usize = 256 << 10;
+const BLOCK_SIZE: usize = 256 << 10;
 
 /// Whose answers: those of one scope never serve in another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,16 +28,16 @@ pub struct Scope {
 impl Scope {
     /// Whether nothing but a token says whose answers these are.
     #[must_use]
-    pub fn is_of_token(&self) -> bool {
-        self.app.starts_with(TOKEN)
+    pub fn is_token_only(&self) -> bool {
+        self.app.starts_with(TOKEN_PREFIX)
     }
 
     /// The name of whoever a token belongs to, where nothing else is known: a digest of it.
     #[must_use]
-    pub fn of_token(token: &str) -> String {
-        let digest = Fingerprint::of("dingmap token").and("token", token.as_bytes()).to_string();
+    pub fn app_from_token(token: &str) -> String {
+        let digest = Fingerprint::new("dingmap token").with("token", token.as_bytes()).to_string();
         // Half of it tells any two tokens apart.
-        format!("{TOKEN}{}", digest.get(..32).unwrap_or_default())
+        format!("{TOKEN_PREFIX}{}", digest.get(..32).unwrap_or_default())
     }
 }
 
@@ -48,13 +48,13 @@ pub(crate) struct Fingerprint(Sha256);
 impl Fingerprint {
     /// Begins one; those that begin with another word never agree with it.
     #[must_use]
-    pub(crate) fn of(kind: &str) -> Self {
-        Self(Sha256::new()).and("", kind.as_bytes())
+    pub(crate) fn new(kind: &str) -> Self {
+        Self(Sha256::new()).with("", kind.as_bytes())
     }
 
     /// Adds a part. The name and both lengths count, so that no two lists of parts run into one another.
     #[must_use]
-    pub(crate) fn and(mut self, name: &str, value: &[u8]) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &[u8]) -> Self {
         for part in [name.as_bytes(), value] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
@@ -66,9 +66,9 @@ impl Fingerprint {
     ///
     /// # Errors
     /// What reading says.
-    pub(crate) fn and_all(mut self, content: impl Read) -> io::Result<Self> {
-        take_in(&mut self.0, content)?;
-        Ok(self.and("content", b""))
+    pub(crate) fn with_content(mut self, content: impl Read) -> io::Result<Self> {
+        hash_content(&mut self.0, content)?;
+        Ok(self.with("content", b""))
     }
 }
 
@@ -78,12 +78,12 @@ impl Fingerprint {
 /// What reading says.
 pub(crate) fn sha256(content: impl Read) -> io::Result<String> {
     let mut print = Fingerprint(Sha256::new());
-    take_in(&mut print.0, content)?;
+    hash_content(&mut print.0, content)?;
     Ok(print.to_string())
 }
 
-fn take_in(hash: &mut Sha256, mut content: impl Read) -> io::Result<()> {
-    let mut block = vec![0; BLOCK];
+fn hash_content(hash: &mut Sha256, mut content: impl Read) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_SIZE];
     loop {
         match content.read(&mut block) {
             Ok(0) => return Ok(()),
@@ -110,16 +110,16 @@ mod tests {
 
     #[test]
     fn every_part_and_its_place_count() {
-        let run = || Fingerprint::of("run");
+        let run = || Fingerprint::new("run");
         let prints = [
             run(),
-            Fingerprint::of("ru"),
-            run().and("a", b"bc"),
-            run().and("ab", b"c"),
-            run().and("a", b"b").and("", b"c"),
-            run().and("", b"c").and("a", b"b"),
-            run().and_all(&b"bc"[..]).unwrap(),
-            run().and_all(&b"b"[..]).unwrap().and("", b"c"),
+            Fingerprint::new("ru"),
+            run().with("a", b"bc"),
+            run().with("ab", b"c"),
+            run().with("a", b"b").with("", b"c"),
+            run().with("", b"c").with("a", b"b"),
+            run().with_content(&b"bc"[..]).unwrap(),
+            run().with_content(&b"b"[..]).unwrap().with("", b"c"),
         ]
         .map(|print| print.to_string());
         for (at, print) in prints.iter().enumerate() {
@@ -128,20 +128,20 @@ mod tests {
                 (64, Some(at))
             );
         }
-        let long = vec![7; 3 * BLOCK + 1];
-        let print = |bytes: &[u8]| run().and_all(bytes).unwrap().to_string();
+        let long = vec![7; 3 * BLOCK_SIZE + 1];
+        let print = |bytes: &[u8]| run().with_content(bytes).unwrap().to_string();
         assert_ne!(print(&long), print(&long[1..]));
         assert_eq!(print(&long), print(&long));
     }
 
     #[test]
     fn a_token_is_told_apart_and_not_told() {
-        let name = Scope::of_token("sandbox-token");
+        let name = Scope::app_from_token("sandbox-token");
         assert!(
             !name.contains("sandbox") && name.starts_with("token:") && name.len() == 38,
             "{name}"
         );
-        assert_ne!(name, Scope::of_token("sandbox-token2"));
+        assert_ne!(name, Scope::app_from_token("sandbox-token2"));
         assert!(
             !name.contains(&Fingerprint(Sha256::new_with_prefix("sandbox-token")).to_string()[..8])
         );

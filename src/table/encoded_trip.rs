@@ -7,14 +7,15 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::table::detect::dialect::{DELIMITERS, Dialect};
-use crate::table::detect::layout::Options;
-use crate::table::raw::encoding::{Encoding, is_text};
+use crate::table::detect::layout::SourceOptions;
+use crate::table::raw::encoding::{Encoding, check_is_text};
 use crate::table::round_trip::{
-    ANSWER, Crumbs, EXPECTED_NAMES, LINE_ENDS, QUOTES, Way, appended, options, way, without, write,
+    ANSWER, Case, ChunkedReader, EXPECTED_NAMES, LINE_ENDS, QUOTES, appended_text, case, options,
+    strip_appended, write,
 };
 use crate::table::source::{Source, SourceError};
 use crate::table::write::output::Target;
-use crate::table::write::sink::{Sink, Style};
+use crate::table::write::sink::{Sink, SinkOptions};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Utf16Le,
@@ -78,7 +79,7 @@ fn table() -> impl Strategy<Value = (Encoding, Vec<Vec<String>>)> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Passed {
+struct RoundTrip {
     dialect: Dialect,
     column: usize,
     output: Vec<u8>,
@@ -87,16 +88,26 @@ struct Passed {
     pieces: Vec<u8>,
 }
 
-fn pass(bytes: &[u8], way: &Way, options: &Options, style: Style) -> Result<Passed, SourceError> {
-    let reader = Crumbs { bytes: bytes.to_vec(), given: 0, sizes: way.sizes.clone(), reads: 0 };
+fn round_trip(
+    bytes: &[u8],
+    way: &Case,
+    options: &SourceOptions,
+    style: SinkOptions,
+) -> Result<RoundTrip, SourceError> {
+    let reader = ChunkedReader {
+        bytes: bytes.to_vec(),
+        pos: 0,
+        chunk_sizes: way.read_sizes.clone(),
+        reads: 0,
+    };
     let mobile = |cell: &str| cell.starts_with("138") && cell.len() == 11;
     let mut source = Source::open(Box::new(reader), options, &mobile)?;
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("out.csv");
-    let mut sink = Sink::create(Target::File(path.clone()), source.head(), style).unwrap();
-    let head = source.head();
-    let pieces = [head.mark.as_slice(), &head.raw, &head.terminator].concat();
-    let mut passed = Passed {
+    let mut sink = Sink::create(Target::File(path.clone()), source.header(), style).unwrap();
+    let head = source.header();
+    let pieces = [head.bom.as_slice(), &head.raw, &head.terminator].concat();
+    let mut passed = RoundTrip {
         dialect: *source.dialect(),
         column: source.columns()[0].index,
         output: Vec::new(),
@@ -108,14 +119,14 @@ fn pass(bytes: &[u8], way: &Way, options: &Options, style: Style) -> Result<Pass
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
             passed.numbers.extend(batch.cells(row).map(str::to_owned));
-            for piece in [batch.before(row), batch.raw(row), batch.terminator(row)] {
+            for piece in [batch.leading_blanks(row), batch.content(row), batch.terminator(row)] {
                 passed.pieces.extend_from_slice(piece);
             }
-            sink.row(&batch, row, &ANSWER).unwrap();
+            sink.write_row(&batch, row, &ANSWER).unwrap();
         }
     }
-    passed.pieces.extend_from_slice(source.tail());
-    sink.finish(source.tail()).unwrap();
+    passed.pieces.extend_from_slice(source.trailing_blanks());
+    sink.finish(source.trailing_blanks()).unwrap();
     passed.output = fs::read(path).unwrap();
     Ok(passed)
 }
@@ -174,16 +185,16 @@ fn every_way_of_writing_a_table_is_told_and_kept() {
         for line_end in LINE_ENDS {
             for quotes in QUOTES {
                 for (bom, cut) in [(false, false), (false, true), (true, false), (true, true)] {
-                    ways.push(Way {
+                    ways.push(Case {
                         delimiter,
                         line_ends: vec![line_end],
                         quotes: vec![quotes],
                         bom,
                         headers: true,
-                        cut,
-                        blanks: vec![""],
+                        no_final_line_end: cut,
+                        leading_blanks: vec![""],
                         column: 1,
-                        sizes: vec![1 << 20],
+                        read_sizes: vec![1 << 20],
                         batch_rows: 4,
                     });
                 }
@@ -191,19 +202,28 @@ fn every_way_of_writing_a_table_is_told_and_kept() {
         }
     }
     for (encoding, list) in LISTS {
-        for way in ways.iter().filter(|way| !way.bom || !encoding.mark().is_empty()) {
+        for way in ways.iter().filter(|way| !way.bom || !encoding.bom().is_empty()) {
             let bytes = encoded(encoding, str::from_utf8(&write(&staff(list), way)).unwrap());
-            let passed = pass(&bytes, way, &Options::default(), Style::default()).unwrap();
+            let passed =
+                round_trip(&bytes, way, &SourceOptions::default(), SinkOptions::default()).unwrap();
             let dialect = passed.dialect;
-            let told =
-                (dialect.encoding, dialect.bom, dialect.delimiter, dialect.headers, passed.column);
+            let told = (
+                dialect.encoding,
+                dialect.has_bom,
+                dialect.delimiter,
+                dialect.has_headers,
+                passed.column,
+            );
             assert_eq!(told, (encoding, way.bom, way.delimiter, true, 1), "{way:?}");
             assert_eq!(passed.pieces, bytes, "{encoding} {way:?}");
             let output = encoding.decode(&passed.output);
             assert_eq!(encoded(encoding, &output), passed.output, "{encoding} {way:?}");
-            let rest =
-                without(output.as_bytes(), &appended(ANSWER, way.delimiter), passed.numbers.len());
-            let rest = without(&rest, &appended(EXPECTED_NAMES, way.delimiter), 1);
+            let rest = strip_appended(
+                output.as_bytes(),
+                &appended_text(ANSWER, way.delimiter),
+                passed.numbers.len(),
+            );
+            let rest = strip_appended(&rest, &appended_text(EXPECTED_NAMES, way.delimiter), 1);
             assert_eq!(
                 encoded(encoding, str::from_utf8(&rest).unwrap()),
                 bytes,
@@ -215,40 +235,40 @@ fn every_way_of_writing_a_table_is_told_and_kept() {
 
 proptest! {
     #[test]
-    fn every_encoding_fares_as_utf_8_does((encoding, table) in table(), way in way()) {
-        let way = Way { bom: way.bom && !encoding.mark().is_empty(), ..way };
+    fn every_encoding_fares_as_utf_8_does((encoding, table) in table(), way in case()) {
+        let way = Case { bom: way.bom && !encoding.bom().is_empty(), ..way };
         let width = table[0].len();
         let utf8 = write(&table, &way);
         let text = str::from_utf8(&utf8).unwrap();
         let bytes = encoded(encoding, text);
         // A zero behind the mark of UTF-16LE makes it that of UTF-32, which is refused.
-        prop_assume!(is_text(&bytes, None).is_ok());
+        prop_assume!(check_is_text(&bytes, None).is_ok());
         let settled = options(&way, width);
-        let expected = pass(&utf8, &way, &settled, Style::default()).unwrap();
-        let settled = Options { encoding: Some(encoding), ..settled };
-        let found = pass(&bytes, &way, &settled, Style::default()).unwrap();
+        let expected = round_trip(&utf8, &way, &settled, SinkOptions::default()).unwrap();
+        let settled = SourceOptions { encoding: Some(encoding), ..settled };
+        let found = round_trip(&bytes, &way, &settled, SinkOptions::default()).unwrap();
         prop_assert_eq!(&found.pieces, &bytes);
         prop_assert_eq!((&found.lines, &found.numbers), (&expected.lines, &expected.numbers));
         prop_assert_eq!(&found.output, &encoded(encoding, str::from_utf8(&expected.output).unwrap()));
         // The other way round, the whole of it can become UTF-8.
-        let style = Style { encoding: Some(Encoding::Utf8), ..Style::default() };
-        prop_assert_eq!(pass(&bytes, &way, &settled, style).unwrap().output, expected.output);
+        let style = SinkOptions { encoding: Some(Encoding::Utf8), ..SinkOptions::default() };
+        prop_assert_eq!(round_trip(&bytes, &way, &settled, style).unwrap().output, expected.output);
     }
 
     #[test]
     fn no_bytes_are_lost_in_any_encoding(
         bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x81\x30\x8B\xFF\xD8\xDC|".to_vec()), 0..60),
         encoding in select(ENCODINGS.to_vec()),
-        way in way(),
+        way in case(),
     ) {
-        let lossy = Options { lossy: true, flexible: true, encoding: Some(encoding), ..options(&way, 1) };
-        let strict = Options { lossy: false, ..lossy.clone() };
-        let given = pass(&bytes, &way, &lossy, Style::default());
+        let lossy = SourceOptions { lossy: true, flexible: true, encoding: Some(encoding), ..options(&way, 1) };
+        let strict = SourceOptions { lossy: false, ..lossy.clone() };
+        let given = round_trip(&bytes, &way, &lossy, SinkOptions::default());
         if let Ok(passed) = &given {
             prop_assert_eq!(&passed.pieces, &bytes);
         }
         // What is read without complaint is read the same when nobody complains.
-        if let Ok(passed) = pass(&bytes, &way, &strict, Style::default()) {
+        if let Ok(passed) = round_trip(&bytes, &way, &strict, SinkOptions::default()) {
             prop_assert_eq!(passed, given.unwrap());
         }
     }

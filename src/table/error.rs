@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use tr::tr;
 
 use crate::table::detect::column_error::ColumnError;
-use crate::table::detect::preamble::advice;
+use crate::table::detect::preamble::title_hint;
 use crate::table::raw::encoding::EncodingError;
-use crate::table::raw::framer::RecordError;
+use crate::table::raw::framer::FrameError;
 
 /// Why the input cannot be read as a table. The messages name lines and columns; the caller knows the input's name.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +37,13 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// There is not even a header.
-    #[error("{}", empty(*skipped))]
+    #[error("{}", empty_message(*skipped))]
     Empty {
         /// How many lines the user has skipped.
         skipped: u64,
     },
     /// A row has more cells than the first one.
-    #[error("{}", ragged(*line, *found, *expected, *may_flex) + &advice(*title))]
+    #[error("{}", ragged_message(*line, *found, *expected, *can_be_flexible) + &title_hint(*title_lines))]
     Ragged {
         /// The line on which the row starts, counted from 1.
         line: u64,
@@ -52,27 +52,27 @@ pub enum SourceError {
         /// How many cells the first row has.
         expected: usize,
         /// How many lines look like a title, if any do.
-        title: Option<u64>,
+        title_lines: Option<u64>,
         /// Whether `--flexible` is a way out: not in a table that has answers already.
-        may_flex: bool,
+        can_be_flexible: bool,
     },
     /// The bytes are no text.
     #[error(transparent)]
     Encoding(#[from] EncodingError),
     /// The text cannot be cut into rows.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Frame(#[from] FrameError),
     /// There is no column to read the numbers from.
-    #[error("{error}{}", advice(*title))]
+    #[error("{error}{}", title_hint(*title_lines))]
     Column {
         /// Why there is none.
         error: ColumnError,
         /// How many lines look like a title, if any do.
-        title: Option<u64>,
+        title_lines: Option<u64>,
     },
 }
 
-fn ragged(line: u64, found: usize, expected: usize, may_flex: bool) -> String {
+fn ragged_message(line: u64, found: usize, expected: usize, may_flex: bool) -> String {
     if may_flex {
         tr!(
             "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
@@ -94,7 +94,7 @@ fn ragged(line: u64, found: usize, expected: usize, may_flex: bool) -> String {
     }
 }
 
-fn empty(skipped: u64) -> String {
+fn empty_message(skipped: u64) -> String {
     if skipped == 0 {
         tr!(
             "the input is empty: it has neither a header nor a row; check that the export worked and run again"

@@ -3,12 +3,12 @@
 
 use std::io::Read;
 
-use crate::table::detect::layout::Options;
+use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Survey {
+pub struct Prescan {
     /// How many rows there are, the header not counted.
     pub rows: u64,
     /// How many bytes they take, blank lines and terminators included.
@@ -19,18 +19,18 @@ pub struct Survey {
 ///
 /// # Errors
 /// [`SourceError`] for the first thing in it that cannot be read.
-pub fn survey(
+pub fn prescan(
     reader: Box<dyn Read + Send>,
-    options: &Options,
+    options: &SourceOptions,
     looks_like_mobile: &dyn Fn(&str) -> bool,
-) -> Result<Survey, SourceError> {
+) -> Result<Prescan, SourceError> {
     let mut source = Source::open(reader, options, looks_like_mobile)?;
-    let mut survey = Survey { rows: 0, bytes: 0 };
+    let mut prescan = Prescan { rows: 0, bytes: 0 };
     while let Some(batch) = source.next_batch(usize::MAX)? {
-        survey.rows += batch.len() as u64;
-        survey.bytes += batch.size() as u64;
+        prescan.rows += batch.len() as u64;
+        prescan.bytes += batch.byte_len() as u64;
     }
-    Ok(survey)
+    Ok(prescan)
 }
 
 #[cfg(test)]
@@ -38,17 +38,17 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    fn survey_of(text: &str) -> Result<Survey, SourceError> {
+    fn survey_of(text: &str) -> Result<Prescan, SourceError> {
         let text = Cursor::new(text.as_bytes().to_vec());
-        survey(Box::new(text), &Options::default(), &|cell: &str| cell.starts_with('1'))
+        prescan(Box::new(text), &SourceOptions::default(), &|cell: &str| cell.starts_with('1'))
     }
 
     #[test]
     fn rows_are_counted_to_the_end() {
         let rows = "a,1\n".repeat(200_000);
         let found = survey_of(&format!("name,phone\r\n{rows}")).unwrap();
-        assert_eq!(found, Survey { rows: 200_000, bytes: 800_000 });
-        assert_eq!(survey_of("phone").unwrap(), Survey { rows: 0, bytes: 0 });
+        assert_eq!(found, Prescan { rows: 200_000, bytes: 800_000 });
+        assert_eq!(survey_of("phone").unwrap(), Prescan { rows: 0, bytes: 0 });
     }
 
     #[test]
@@ -58,7 +58,7 @@ mod tests {
         assert!(
             matches!(
                 error,
-                SourceError::Ragged { line: 90_005, found: 3, expected: 2, title: None, .. }
+                SourceError::Ragged { line: 90_005, found: 3, expected: 2, title_lines: None, .. }
             ),
             "{error}"
         );

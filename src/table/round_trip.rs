@@ -9,30 +9,30 @@ use proptest::sample::select;
 
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::dialect::DELIMITERS;
-use crate::table::detect::layout::Options;
+use crate::table::detect::layout::SourceOptions;
 use crate::table::raw::encoding::Encoding;
-use crate::table::raw::framer::line_ends;
+use crate::table::raw::framer::count_line_ends;
 use crate::table::source::{Source, SourceError};
 use crate::table::write::output::Target;
-use crate::table::write::sink::{Sink, Style};
+use crate::table::write::sink::{Sink, SinkOptions};
 
 type Cells = Vec<Vec<Vec<u8>>>;
 
 /// Gives pieces of these sizes in turn, over and over.
-pub(crate) struct Crumbs {
+pub(crate) struct ChunkedReader {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) given: usize,
-    pub(crate) sizes: Vec<usize>,
+    pub(crate) pos: usize,
+    pub(crate) chunk_sizes: Vec<usize>,
     pub(crate) reads: usize,
 }
 
-impl Read for Crumbs {
+impl Read for ChunkedReader {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let size = self.sizes[self.reads % self.sizes.len()];
+        let size = self.chunk_sizes[self.reads % self.chunk_sizes.len()];
         self.reads += 1;
-        let end = self.bytes.len().min(self.given + size);
-        let read = (&self.bytes[self.given..end]).read(room)?;
-        self.given += read;
+        let end = self.bytes.len().min(self.pos + size);
+        let read = (&self.bytes[self.pos..end]).read(room)?;
+        self.pos += read;
         Ok(read)
     }
 }
@@ -43,7 +43,7 @@ pub(crate) const QUOTES: [csv::QuoteStyle; 3] =
 
 /// How a table is written, read and handed on.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct Case {
     pub(crate) delimiter: u8,
     /// What ends the rows, in turn.
     pub(crate) line_ends: Vec<&'static [u8]>,
@@ -52,11 +52,11 @@ pub(crate) struct Way {
     pub(crate) bom: bool,
     pub(crate) headers: bool,
     /// Whether the last row lacks its line end.
-    pub(crate) cut: bool,
+    pub(crate) no_final_line_end: bool,
     /// Blank lines written in front of each row, in turn.
-    pub(crate) blanks: Vec<&'static str>,
+    pub(crate) leading_blanks: Vec<&'static str>,
     pub(crate) column: usize,
-    pub(crate) sizes: Vec<usize>,
+    pub(crate) read_sizes: Vec<usize>,
     pub(crate) batch_rows: usize,
 }
 
@@ -95,7 +95,7 @@ fn table() -> impl Strategy<Value = Vec<Vec<String>>> {
         .prop_flat_map(|width| prop::collection::vec(prop::collection::vec(cell(), width), 1..12))
 }
 
-pub(crate) fn way() -> impl Strategy<Value = Way> {
+pub(crate) fn case() -> impl Strategy<Value = Case> {
     let written = (
         select(DELIMITERS.to_vec()),
         prop::collection::vec(select(LINE_ENDS.to_vec()), 1..3),
@@ -109,12 +109,23 @@ pub(crate) fn way() -> impl Strategy<Value = Way> {
         prop_oneof![Just(vec![1]), prop::collection::vec(1..40_usize, 1..5), Just(vec![1 << 20])];
     (written, 0..4_usize, sizes, 1..6_usize).prop_map(|(written, column, sizes, batch_rows)| {
         let (delimiter, line_ends, quotes, bom, headers, cut, blanks) = written;
-        Way { delimiter, line_ends, quotes, bom, headers, cut, blanks, column, sizes, batch_rows }
+        Case {
+            delimiter,
+            line_ends,
+            quotes,
+            bom,
+            headers,
+            no_final_line_end: cut,
+            leading_blanks: blanks,
+            column,
+            read_sizes: sizes,
+            batch_rows,
+        }
     })
 }
 
 /// The table as the `csv` crate writes it, with blank lines put in.
-pub(crate) fn write(table: &[Vec<String>], way: &Way) -> Vec<u8> {
+pub(crate) fn write(table: &[Vec<String>], way: &Case) -> Vec<u8> {
     let mut bytes = Vec::new();
     if way.bom {
         bytes.extend_from_slice("\u{feff}".as_bytes());
@@ -122,7 +133,7 @@ pub(crate) fn write(table: &[Vec<String>], way: &Way) -> Vec<u8> {
     let mut line_end = &b""[..];
     for (index, row) in table.iter().enumerate() {
         line_end = way.line_ends[index % way.line_ends.len()];
-        let blank = way.blanks[index % way.blanks.len()];
+        let blank = way.leading_blanks[index % way.leading_blanks.len()];
         // After a lone `\r` a blank line's `\n` would join it.
         let joins = bytes.last() == Some(&b'\r') && blank.starts_with('\n');
         bytes.extend_from_slice(if joins { b"" } else { blank.as_bytes() });
@@ -136,7 +147,7 @@ pub(crate) fn write(table: &[Vec<String>], way: &Way) -> Vec<u8> {
         bytes.extend_from_slice(&written[..written.len() - 1]);
         bytes.extend_from_slice(line_end);
     }
-    if way.cut {
+    if way.no_final_line_end {
         bytes.truncate(bytes.len() - line_end.len());
     }
     bytes
@@ -155,22 +166,27 @@ fn read(bytes: &[u8], delimiter: u8) -> Cells {
         .collect()
 }
 
-pub(crate) fn options(way: &Way, width: usize) -> Options {
-    Options {
+pub(crate) fn options(way: &Case, width: usize) -> SourceOptions {
+    SourceOptions {
         encoding: Some(Encoding::Utf8),
         delimiter: Some(way.delimiter),
-        headers: Some(way.headers),
+        has_headers: Some(way.headers),
         columns: vec![ColumnChoice::Position(way.column % width + 1)],
-        ..Options::default()
+        ..SourceOptions::default()
     }
 }
 
-fn open(bytes: &[u8], way: &Way, width: usize) -> Result<Source, SourceError> {
-    let reader = Crumbs { bytes: bytes.to_vec(), given: 0, sizes: way.sizes.clone(), reads: 0 };
+fn open(bytes: &[u8], way: &Case, width: usize) -> Result<Source, SourceError> {
+    let reader = ChunkedReader {
+        bytes: bytes.to_vec(),
+        pos: 0,
+        chunk_sizes: way.read_sizes.clone(),
+        reads: 0,
+    };
     Source::open(Box::new(reader), &options(way, width), &|_: &str| false)
 }
 
-struct Passed {
+struct RoundTrip {
     output: Vec<u8>,
     lines: Vec<u64>,
     numbers: Vec<String>,
@@ -178,39 +194,40 @@ struct Passed {
     pieces: Vec<u8>,
 }
 
-fn pass(mut source: Source, way: &Way) -> Result<Passed, SourceError> {
+fn round_trip(mut source: Source, way: &Case) -> Result<RoundTrip, SourceError> {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("out.csv");
     let mut sink =
-        Sink::create(Target::File(path.clone()), source.head(), Style::default()).unwrap();
-    let head = source.head();
-    let pieces = [head.mark.as_slice(), &head.raw, &head.terminator].concat();
-    let mut passed = Passed { output: Vec::new(), lines: Vec::new(), numbers: Vec::new(), pieces };
+        Sink::create(Target::File(path.clone()), source.header(), SinkOptions::default()).unwrap();
+    let head = source.header();
+    let pieces = [head.bom.as_slice(), &head.raw, &head.terminator].concat();
+    let mut passed =
+        RoundTrip { output: Vec::new(), lines: Vec::new(), numbers: Vec::new(), pieces };
     while let Some(batch) = source.next_batch(way.batch_rows)? {
         assert!((1..=way.batch_rows).contains(&batch.len()));
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
             passed.numbers.extend(batch.cells(row).map(str::to_owned));
-            for piece in [batch.before(row), batch.raw(row), batch.terminator(row)] {
+            for piece in [batch.leading_blanks(row), batch.content(row), batch.terminator(row)] {
                 passed.pieces.extend_from_slice(piece);
             }
-            sink.row(&batch, row, &ANSWER).unwrap();
+            sink.write_row(&batch, row, &ANSWER).unwrap();
         }
     }
-    passed.pieces.extend_from_slice(source.tail());
-    sink.finish(source.tail()).unwrap();
+    passed.pieces.extend_from_slice(source.trailing_blanks());
+    sink.finish(source.trailing_blanks()).unwrap();
     passed.output = fs::read(path).unwrap();
     Ok(passed)
 }
 
 /// `bytes` without any `appended`, which must occur this often.
-pub(crate) fn without(bytes: &[u8], appended: &str, times: usize) -> Vec<u8> {
+pub(crate) fn strip_appended(bytes: &[u8], appended: &str, times: usize) -> Vec<u8> {
     let text = str::from_utf8(bytes).unwrap();
     assert_eq!(text.matches(appended).count(), times);
     text.replace(appended, "").into_bytes()
 }
 
-pub(crate) fn appended(cells: [&str; 5], delimiter: u8) -> String {
+pub(crate) fn appended_text(cells: [&str; 5], delimiter: u8) -> String {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
     writer.write_record(cells).unwrap();
     let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
@@ -220,7 +237,7 @@ pub(crate) fn appended(cells: [&str; 5], delimiter: u8) -> String {
 
 proptest! {
     #[test]
-    fn a_table_comes_out_as_it_went_in_with_five_cells_more(table in table(), way in way()) {
+    fn a_table_comes_out_as_it_went_in_with_five_cells_more(table in table(), way in case()) {
         let width = table[0].len();
         let bytes = write(&table, &way);
         let before = read(&bytes, way.delimiter);
@@ -235,8 +252,8 @@ proptest! {
 
         let source = open(&bytes, &way, width).unwrap();
         prop_assert_eq!(source.width(), width);
-        prop_assert_eq!(source.head().names.is_some(), way.headers);
-        let passed = pass(source, &way).unwrap();
+        prop_assert_eq!(source.header().appended_names.is_some(), way.headers);
+        let passed = round_trip(source, &way).unwrap();
         prop_assert_eq!(&passed.pieces, &bytes);
 
         let after = read(&passed.output, way.delimiter);
@@ -260,33 +277,33 @@ proptest! {
             prop_assert!(after.iter().all(|cells| cells.len() == 6));
         }
 
-        let rest = without(&passed.output, &appended(ANSWER, way.delimiter), passed.numbers.len());
-        let rest = without(&rest, &appended(EXPECTED_NAMES, way.delimiter), usize::from(way.headers));
+        let rest = strip_appended(&passed.output, &appended_text(ANSWER, way.delimiter), passed.numbers.len());
+        let rest = strip_appended(&rest, &appended_text(EXPECTED_NAMES, way.delimiter), usize::from(way.headers));
         prop_assert_eq!(&rest, &bytes);
     }
 
     #[test]
-    fn each_row_knows_its_line(table in table(), way in way()) {
+    fn each_row_knows_its_line(table in table(), way in case()) {
         let width = table[0].len();
         let bytes = write(&table, &way);
         let mut source = open(&bytes, &way, width).unwrap();
-        let mut start = source.head().mark.len() + source.head().raw.len() + source.head().terminator.len();
+        let mut start = source.header().bom.len() + source.header().raw.len() + source.header().terminator.len();
         while let Some(batch) = source.next_batch(way.batch_rows).unwrap() {
             for row in 0..batch.len() {
-                start += batch.before(row).len();
-                prop_assert_eq!(batch.line(row), line_ends(&bytes[..start]) + 1);
-                start += batch.raw(row).len() + batch.terminator(row).len();
+                start += batch.leading_blanks(row).len();
+                prop_assert_eq!(batch.line(row), count_line_ends(&bytes[..start]) + 1);
+                start += batch.content(row).len() + batch.terminator(row).len();
             }
         }
     }
 
     #[test]
-    fn no_bytes_make_it_fall(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in way()) {
-        let detect = Options { encoding: Some(Encoding::Utf8), flexible: true, ..Options::default() };
-        let crumbs = |sizes: &[usize]| Crumbs { bytes: bytes.clone(), given: 0, sizes: sizes.to_vec(), reads: 0 };
-        let source = Source::open(Box::new(crumbs(&way.sizes)), &detect, &|cell: &str| cell.starts_with('1'));
+    fn no_bytes_make_it_fall(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in case()) {
+        let detect = SourceOptions { encoding: Some(Encoding::Utf8), flexible: true, ..SourceOptions::default() };
+        let crumbs = |sizes: &[usize]| ChunkedReader { bytes: bytes.clone(), pos: 0, chunk_sizes: sizes.to_vec(), reads: 0 };
+        let source = Source::open(Box::new(crumbs(&way.read_sizes)), &detect, &|cell: &str| cell.starts_with('1'));
         let shape = source.as_ref().map(|source| (source.width(), source.dialect().delimiter)).ok();
-        if let (Ok(passed), Some((width, delimiter))) = (source.and_then(|source| pass(source, &way)), shape) {
+        if let (Ok(passed), Some((width, delimiter))) = (source.and_then(|source| round_trip(source, &way)), shape) {
             prop_assert_eq!(&passed.pieces, &bytes);
             // However oddly a row is quoted, the five cells behind it are cells of their own.
             let after = read(&passed.output, delimiter);
@@ -303,15 +320,15 @@ proptest! {
     }
 
     #[test]
-    fn crumbs_and_the_whole_give_the_same(table in table(), way in way(), damage in 0..200_usize) {
+    fn crumbs_and_the_whole_give_the_same(table in table(), way in case(), damage in 0..200_usize) {
         let mut bytes = write(&table, &way);
         bytes.truncate(damage.max(1));
         let width = table[0].len();
         let outcome = |sizes: Vec<usize>| {
-            let way = Way { sizes, ..way.clone() };
-            let passed = open(&bytes, &way, width).and_then(|source| pass(source, &way));
+            let way = Case { read_sizes: sizes, ..way.clone() };
+            let passed = open(&bytes, &way, width).and_then(|source| round_trip(source, &way));
             passed.map(|passed| (passed.output, passed.lines, passed.numbers)).map_err(|error| error.to_string())
         };
-        prop_assert_eq!(outcome(vec![1 << 20]), outcome(way.sizes.clone()));
+        prop_assert_eq!(outcome(vec![1 << 20]), outcome(way.read_sizes.clone()));
     }
 }

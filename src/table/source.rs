@@ -5,33 +5,33 @@ use std::io::Read;
 
 use crate::table::detect::columns::Column;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
-use crate::table::detect::encoding::guess;
-use crate::table::detect::extra_columns::appended;
-use crate::table::detect::layout::{Layout, Options};
+use crate::table::detect::encoding::detect_encoding;
+use crate::table::detect::extra_columns::find_appended_column;
+use crate::table::detect::layout::{Layout, SourceOptions};
 pub use crate::table::error::SourceError;
-use crate::table::header::Head;
+use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
-use crate::table::raw::decoder::Text;
-use crate::table::raw::framer::{Framed, Framer, LONGEST_ROW, RecordError};
-use crate::table::sniff::{Look, look};
+use crate::table::raw::decoder::TextDecoder;
+use crate::table::raw::framer::{FrameError, FrameResult, Framer, MAX_ROW_BYTES};
+use crate::table::sniff::{Sniffed, sniff};
 
 /// The size of a batch's text, in bytes, at which it is handed over.
 const BATCH_BYTES: usize = 256 << 10;
 /// How often the input's beginning is looked at as soon as another line of it is known.
-const EARLY_LOOKS: usize = 8;
+const EARLY_SNIFFS: usize = 8;
 
 /// A table that is being read.
 pub struct Source {
-    text: Text,
+    decoder: TextDecoder,
     framer: Framer,
     layout: Layout,
-    title: Option<u64>,
+    title_lines: Option<u64>,
     lossy: bool,
     flexible: bool,
     /// Whether the user may have it flexible.
-    may_flex: bool,
-    head: Head,
-    tail: Vec<u8>,
+    can_be_flexible: bool,
+    header: Header,
+    trailing_blanks: Vec<u8>,
     state: State,
 }
 
@@ -51,46 +51,62 @@ impl Source {
     /// [`SourceError`] when the input cannot be read, is empty or no CSV, or leaves open which column is meant.
     pub fn open(
         reader: Box<dyn Read + Send>,
-        options: &Options,
+        options: &SourceOptions,
         looks_like_mobile: &dyn Fn(&str) -> bool,
     ) -> Result<Self, SourceError> {
-        let mut text = Text::new(reader);
+        let mut text = TextDecoder::new(reader);
         let (mut looks, mut looked_at, mut line_ended) = (0, 0, false);
         loop {
             let known = text.raw().len();
             text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
-            while options.eager && !text.complete() && text.raw().len() < SAMPLE_BYTES {
+            while options.read_sample_first
+                && !text.is_complete()
+                && text.raw().len() < SAMPLE_BYTES
+            {
                 text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
             }
-            let (bytes, complete) = (text.raw(), text.complete());
+            let (bytes, complete) = (text.raw(), text.is_complete());
             line_ended |= bytes
                 .get(known..)
                 .unwrap_or_default()
                 .iter()
                 .any(|byte| matches!(byte, b'\n' | b'\r'));
             // Each look begins at the start, so an input that comes in crumbs is not looked at for every crumb.
-            let grown = looks < EARLY_LOOKS || bytes.len() >= looked_at + looked_at / 8;
-            let overlong = bytes.len() > 2 * LONGEST_ROW;
+            let grown = looks < EARLY_SNIFFS || bytes.len() >= looked_at + looked_at / 8;
+            let overlong = bytes.len() > 2 * MAX_ROW_BYTES;
             if complete || ((line_ended || overlong) && grown) {
                 (looks, looked_at, line_ended) = (looks + 1, bytes.len(), false);
-                let Some(guess) = guess(bytes, complete, options.encoding)? else { continue };
-                text.settle(guess.encoding, guess.mark);
-                if let Some(look) = look(&text, &guess, options, looks_like_mobile)? {
-                    return Ok(Self::start(text, look, options));
+                let Some(guess) = detect_encoding(bytes, complete, options.encoding)? else {
+                    continue;
+                };
+                text.set_encoding(guess.encoding, guess.bom_len);
+                if let Some(look) = sniff(&text, &guess, options, looks_like_mobile)? {
+                    return Ok(Self::from_sniffed(text, look, options));
                 }
             }
         }
     }
 
     /// Puts text and framer where the data begin.
-    fn start(mut text: Text, look: Look, options: &Options) -> Self {
-        let Look { lead, layout, title } = look;
-        let mut framer = Framer::new(layout.dialect.delimiter).at_line(lead.lines + 1);
-        let head = Head::take(&mut text, &lead, &layout, &options.further, &mut framer);
-        framer.blank_is_row(layout.width() == 1);
-        let Options { lossy, flexible, resolved, .. } = *options;
+    fn from_sniffed(mut text: TextDecoder, look: Sniffed, options: &SourceOptions) -> Self {
+        let Sniffed { preamble: lead, layout, title_lines: title } = look;
+        let mut framer = Framer::new(layout.dialect.delimiter).with_line(lead.lines + 1);
+        let head = Header::read(&mut text, &lead, &layout, &options.optional_columns, &mut framer);
+        framer.set_blank_line_is_row(layout.width() == 1);
+        let SourceOptions { lossy, flexible, has_answers: resolved, .. } = *options;
         let (may_flex, tail, state) = (!resolved, Vec::new(), State::Reading);
-        Self { text, framer, layout, title, lossy, flexible, may_flex, head, tail, state }
+        Self {
+            decoder: text,
+            framer,
+            layout,
+            title_lines: title,
+            lossy,
+            flexible,
+            can_be_flexible: may_flex,
+            header: head,
+            trailing_blanks: tail,
+            state,
+        }
     }
 
     /// How the table is written.
@@ -107,20 +123,20 @@ impl Source {
 
     /// Where the columns stand whose cells come behind the numbers', counted from 0, in the order in which they were asked for.
     #[must_use]
-    pub fn beside(&self) -> &[usize] {
-        &self.layout.beside
+    pub fn extra_columns(&self) -> &[usize] {
+        &self.layout.extra_columns
     }
 
     /// Where the column stands, counted from 0, that was appended to the table under this name, if one was.
     #[must_use]
-    pub fn appended(&self, name: &str) -> Option<usize> {
-        appended(&self.layout.first, name)
+    pub fn appended_column(&self, name: &str) -> Option<usize> {
+        find_appended_column(&self.layout.first_row, name)
     }
 
     /// What the rows say about the column that their answer came from, for each of [`Source::columns`].
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
-        self.layout.columns.iter().map(|column| column.label(&self.layout.first)).collect()
+        self.layout.columns.iter().map(|column| column.label(&self.layout.first_row)).collect()
     }
 
     /// How many cells the first row has, and with what is added to shorter ones each row at least.
@@ -131,20 +147,20 @@ impl Source {
 
     /// How many lines look like a title above the header, if any do: the user may have meant to skip them.
     #[must_use]
-    pub fn title(&self) -> Option<u64> {
-        self.title
+    pub fn title_lines(&self) -> Option<u64> {
+        self.title_lines
     }
 
     /// What an output needs at its start.
     #[must_use]
-    pub fn head(&self) -> &Head {
-        &self.head
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The blank lines behind the last row; empty until [`Source::next_batch`] has given the last batch.
     #[must_use]
-    pub fn tail(&self) -> &[u8] {
-        &self.tail
+    pub fn trailing_blanks(&self) -> &[u8] {
+        &self.trailing_blanks
     }
 
     /// The next rows: `max_rows` at most (at least 1), about 256 KiB at most, and fewer when a further row would
@@ -164,8 +180,8 @@ impl Source {
                 return Ok(None);
             }
         }
-        let mut batch = Batch::with_room_for(self.text.raw().len().min(BATCH_BYTES));
-        while batch.len() < max_rows.max(1) && batch.size() < BATCH_BYTES {
+        let mut batch = Batch::with_capacity(self.decoder.raw().len().min(BATCH_BYTES));
+        while batch.len() < max_rows.max(1) && batch.byte_len() < BATCH_BYTES {
             match self.read_row(&mut batch) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -185,38 +201,45 @@ impl Source {
     /// Adds one row to the batch, or says that none is left or that it would have to be waited for.
     fn read_row(&mut self, batch: &mut Batch) -> Result<bool, SourceError> {
         loop {
-            match self.framer.frame(self.text.bytes(), self.text.complete())? {
-                Framed::Row(row) => {
+            match self.framer.frame(self.decoder.decoded(), self.decoder.is_complete())? {
+                FrameResult::Row(row) => {
                     if self.lossy {
-                        self.text.check_end(0, &row, self.layout.dialect.delimiter)?;
+                        self.decoder.check_row_end(0, &row, self.layout.dialect.delimiter)?;
                     } else {
-                        self.text.check(0, &row)?;
+                        self.decoder.check_row(0, &row)?;
                     }
                     let (found, expected) = (self.framer.width(), self.layout.width());
                     if found > expected && !self.flexible {
-                        let (line, title, may_flex) = (row.line, self.title, self.may_flex);
-                        return Err(SourceError::Ragged { line, found, expected, title, may_flex });
+                        let (line, title, may_flex) =
+                            (row.line, self.title_lines, self.can_be_flexible);
+                        return Err(SourceError::Ragged {
+                            line,
+                            found,
+                            expected,
+                            title_lines: title,
+                            can_be_flexible: may_flex,
+                        });
                     }
                     let cell = |index| self.framer.cell(index).unwrap_or_default();
                     let numbers = self.layout.columns.iter().map(|column| column.index);
-                    let wanted = numbers.chain(self.layout.beside.iter().copied());
+                    let wanted = numbers.chain(self.layout.extra_columns.iter().copied());
                     let cells = wanted.map(|index| String::from_utf8_lossy(cell(index)));
                     let missing = expected.saturating_sub(found);
-                    batch.push(&self.text.raw_row(&row), cells, missing);
-                    let size = row.size();
-                    self.text.consume(size);
+                    batch.push(&self.decoder.raw_row(&row), cells, missing);
+                    let size = row.byte_len();
+                    self.decoder.consume(size);
                     return Ok(true);
                 }
-                Framed::More if self.text.is_overlong() => {
-                    return Err(RecordError::TooLong { line: self.framer.line() }.into());
+                FrameResult::NeedMore if self.decoder.is_overlong() => {
+                    return Err(FrameError::RowTooLong { line: self.framer.line() }.into());
                 }
-                Framed::More if batch.is_empty() => {
+                FrameResult::NeedMore if batch.is_empty() => {
                     let line = self.framer.line();
-                    self.text.fill().map_err(|cause| SourceError::Read { line, cause })?;
+                    self.decoder.fill().map_err(|cause| SourceError::Read { line, cause })?;
                 }
-                Framed::More => return Ok(false),
-                Framed::End => {
-                    self.tail = self.text.raw().to_vec();
+                FrameResult::NeedMore => return Ok(false),
+                FrameResult::End => {
+                    self.trailing_blanks = self.decoder.raw().to_vec();
                     self.state = State::Done;
                     return Ok(false);
                 }
@@ -250,7 +273,7 @@ mod tests {
 
     fn open(pieces: &[&[u8]]) -> Result<Source, SourceError> {
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
-        Source::open(Box::new(Pieces(pieces)), &Options::default(), &mobile)
+        Source::open(Box::new(Pieces(pieces)), &SourceOptions::default(), &mobile)
     }
 
     fn cells(batch: &Batch) -> Vec<(u64, &str)> {
@@ -276,37 +299,48 @@ mod tests {
     fn a_table_is_read_as_it_is_written() {
         let text = "\u{feff}\n姓名;手机\r\n\r\n张三;\"138\"\r\n\"李\n四\";138\"x\r\n王五;\n\r\n\n";
         let mut source = open(&[text.as_bytes()]).unwrap();
-        let why = crate::table::detect::encoding::Sign::Mark;
-        let dialect =
-            Dialect { encoding: Encoding::Utf8, why, bom: true, delimiter: b';', headers: true };
+        let why = crate::table::detect::encoding::EncodingReason::Bom;
+        let dialect = Dialect {
+            encoding: Encoding::Utf8,
+            encoding_reason: why,
+            has_bom: true,
+            delimiter: b';',
+            has_headers: true,
+        };
         assert_eq!((source.dialect(), source.width()), (&dialect, 2));
         assert_eq!(
             (source.columns()[0].index, source.columns()[0].name.as_deref()),
             (1, Some("手机"))
         );
-        assert_eq!(source.head().raw, "\n姓名;手机".as_bytes());
-        assert_eq!(source.head().mark, "\u{feff}".as_bytes());
-        assert_eq!(source.head().terminator, b"\r\n");
-        assert_eq!(source.head().names.as_ref().unwrap()[0], "userid");
+        assert_eq!(source.header().raw, "\n姓名;手机".as_bytes());
+        assert_eq!(source.header().bom, "\u{feff}".as_bytes());
+        assert_eq!(source.header().terminator, b"\r\n");
+        assert_eq!(source.header().appended_names.as_ref().unwrap()[0], "userid");
         let batch = source.next_batch(100).unwrap().unwrap();
         assert_eq!(cells(&batch), [(4, "138"), (5, "138\"x"), (7, "")]);
-        assert_eq!((batch.before(0), batch.raw(0)), (&b"\r\n"[..], "张三;\"138\"".as_bytes()));
+        assert_eq!(
+            (batch.leading_blanks(0), batch.content(0)),
+            (&b"\r\n"[..], "张三;\"138\"".as_bytes())
+        );
         assert!(source.next_batch(100).unwrap().is_none());
         assert!(source.next_batch(100).unwrap().is_none());
-        assert_eq!(source.tail(), b"\r\n\n");
+        assert_eq!(source.trailing_blanks(), b"\r\n\n");
     }
 
     #[test]
     fn one_column_without_header_has_its_blank_lines_as_rows() {
         let mut source = open(&[b"\n138\n\n1380\n\n"]).unwrap();
-        assert_eq!((source.head().raw.as_slice(), &source.head().names), (&b""[..], &None));
+        assert_eq!(
+            (source.header().raw.as_slice(), &source.header().appended_names),
+            (&b""[..], &None)
+        );
         let batch = source.next_batch(100).unwrap().unwrap();
         assert_eq!(cells(&batch), [(1, ""), (2, "138"), (3, ""), (4, "1380"), (5, "")]);
         let mut source = open(&[b"\nphone\n\n138"]).unwrap();
-        assert_eq!(source.head().raw, b"\nphone");
+        assert_eq!(source.header().raw, b"\nphone");
         assert_eq!(cells(&source.next_batch(100).unwrap().unwrap()), [(3, ""), (4, "138")]);
         assert!(source.next_batch(100).unwrap().is_none());
-        assert_eq!(source.tail(), b"");
+        assert_eq!(source.trailing_blanks(), b"");
     }
 
     #[test]
@@ -330,7 +364,7 @@ mod tests {
         assert_eq!(source.columns()[0].index, 1);
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 4);
         let source = open(&[b"mob", b"ile"]).unwrap();
-        assert_eq!((source.width(), source.head().raw.as_slice()), (1, &b"mobile"[..]));
+        assert_eq!((source.width(), source.header().raw.as_slice()), (1, &b"mobile"[..]));
     }
 
     #[test]
@@ -340,7 +374,7 @@ mod tests {
         let error = source.next_batch(100).unwrap_err();
         assert!(matches!(
             error,
-            SourceError::Ragged { line: 4, found: 3, expected: 2, title: None, .. }
+            SourceError::Ragged { line: 4, found: 3, expected: 2, title_lines: None, .. }
         ));
         assert!(source.next_batch(100).unwrap().is_none());
     }
@@ -353,11 +387,11 @@ mod tests {
         assert!(matches!(refused(b"a,b\n1,2\n"), SourceError::Column { .. }));
         assert!(matches!(
             refused(b"\n\"phone\n138"),
-            SourceError::Record(RecordError::OpenQuote { line: 2 })
+            SourceError::Frame(FrameError::UnclosedQuote { line: 2 })
         ));
         let error = refused(b"phone,a\n138,b\n\n138,\"b\n\nc,d\n");
         assert!(
-            matches!(error, SourceError::Record(RecordError::OpenQuote { line: 4 })),
+            matches!(error, SourceError::Frame(FrameError::UnclosedQuote { line: 4 })),
             "{error}"
         );
         let error = refused(b"\xEF\xBB\xBF\xCA\xD6\xBB\xFA\n138\n");
@@ -401,7 +435,7 @@ mod tests {
         ] {
             let read = Arc::<AtomicUsize>::default();
             let input = Endless { beginning: beginning.to_vec(), row, read: Arc::clone(&read) };
-            let options = Options::default();
+            let options = SourceOptions::default();
             Source::open(Box::new(input), &options, &|cell| cell.len() == 11).unwrap();
             let read = read.load(Ordering::Relaxed);
             assert!(read <= 256 << 10, "{read}");
@@ -413,10 +447,10 @@ mod tests {
             b"\xD0\xD5\xC3\xFB,\xCA\xD6\xBB\xFA\n",
         ] {
             let input = Endless { beginning: header.to_vec(), row: b"x", read: Arc::default() };
-            let source = Source::open(Box::new(input), &Options::default(), &|_| false);
+            let source = Source::open(Box::new(input), &SourceOptions::default(), &|_| false);
             let error = source.and_then(|mut source| source.next_batch(10)).unwrap_err();
             assert!(
-                matches!(error, SourceError::Record(RecordError::TooLong { line: 2 })),
+                matches!(error, SourceError::Frame(FrameError::RowTooLong { line: 2 })),
                 "{error}"
             );
         }

@@ -6,24 +6,30 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::ScriptedAnswer;
 use prometheus_parse::{Scrape, Value as Sample};
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, fits, run, staff, unlimited};
-use crate::served::{Process, until};
+use crate::harness::{Sandbox, Workdir, assert_matches_schema, run, staff_csv, unlimited_script};
+use crate::served::{Process, wait_until};
 
-fn read(path: &Path) -> Value {
+fn read_json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
 fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
-    let mut script = unlimited();
-    let answers = [Answer::code(-1), Answer::Drop, Answer::code(90018), Answer::wrapped("40014")];
-    script.calls.extend((10..).step_by(10).zip(answers));
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", staff(80) + "13900000000\nn/a\n13800138094\n13800138090\n");
+    let mut script = unlimited_script();
+    let answers = [
+        ScriptedAnswer::code(-1),
+        ScriptedAnswer::Drop,
+        ScriptedAnswer::code(90018),
+        ScriptedAnswer::wrapped("40014"),
+    ];
+    script.answers_by_call.extend((10..).step_by(10).zip(answers));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk
+        .write_file("staff.csv", staff_csv(80) + "13900000000\nn/a\n13800138094\n13800138090\n");
     let (summary, metrics) = (desk.path("run.json"), desk.path("dingmap.prom"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command
@@ -33,15 +39,15 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
         .arg(&metrics);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let account = read(&summary);
-    fits("summary", &account);
-    let ledger = api.ledger();
+    let account = read_json(&summary);
+    assert_matches_schema("summary", &account);
+    let ledger = api.call_log();
     let (lookups, tokens) = (ledger.calls().len(), ledger.token_calls().len());
     assert_eq!(account["calls"]["lookups"], json!(lookups));
     assert_eq!(account["calls"]["token"], json!(tokens));
     assert_eq!(
         account["numbers"],
-        json!({"asked": ledger.distinct(), "rows_shared": 1, "rows_known": 0, "rows_kept": 0})
+        json!({"asked": ledger.distinct_numbers(), "rows_shared": 1, "rows_known": 0, "rows_kept": 0})
     );
     let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
         "out_of_scope": 0, "failed": 1, "pending": 0});
@@ -100,18 +106,19 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
 
 #[test]
 fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     let said = "no permission for 13900000003".to_owned();
-    script.calls.insert(3, Answer::Code { code: 60011, msg: said });
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", staff(9));
-    let (summary, metrics) = (desk.file("run.json", "of yesterday"), desk.path("dingmap.prom"));
+    script.answers_by_call.insert(3, ScriptedAnswer::Code { code: 60011, msg: said });
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(9));
+    let (summary, metrics) =
+        (desk.write_file("run.json", "of yesterday"), desk.path("dingmap.prom"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.args(["-j", "1", "--summary"]).arg(&summary).arg("--metrics").arg(&metrics);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
-    let account = read(&summary);
-    fits("summary", &account);
+    let account = read_json(&summary);
+    assert_matches_schema("summary", &account);
     let message = account["message"].as_str().unwrap();
     assert!(message.contains("no permission for") && message.contains("60011"), "{message}");
     let text =
@@ -127,21 +134,21 @@ fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
 /// Calls are spent whatever becomes of the run.
 #[test]
 fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
-    let mut script = unlimited();
-    script.calls.insert(4, Answer::Hang(Duration::from_secs(20)));
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, summary) = (desk.file("staff.csv", staff(9)), desk.path("run.json"));
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(4, ScriptedAnswer::Hang(Duration::from_secs(20)));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, summary) = (desk.write_file("staff.csv", staff_csv(9)), desk.path("run.json"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.args(["-j", "1", "--timeout", "30s", "--report"]).arg(desk.path("run.html"));
     let mut process = Process::start(command.arg("--summary").arg(&summary));
-    until("the call without an answer", || (api.ledger().calls().len() == 5).then_some(()));
-    process.signal("INT");
-    process.wait_for("stopping: ");
-    process.signal("INT");
-    let ended = process.end();
+    wait_until("the call without an answer", || (api.call_log().calls().len() == 5).then_some(()));
+    process.send_signal("INT");
+    process.wait_for_stderr("stopping: ");
+    process.send_signal("INT");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
-    let account = read(&summary);
-    fits("summary", &account);
+    let account = read_json(&summary);
+    assert_matches_schema("summary", &account);
     let spent = |account: &Value| {
         [&account["rows"]["in"], &account["numbers"]["asked"], &account["calls"]["token"]]
             .map(Value::as_u64)
@@ -151,14 +158,14 @@ fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
     assert!(page.contains("<dt>calls</dt><dd class=\"large\">5</dd>"), "{page}");
 
     // Of a pipe nothing is known before its rows are asked.
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, summary) =
-        (desk.file("staff.csv", staff(3000) + "13900000000,2\n"), desk.path("run.json"));
+        (desk.write_file("staff.csv", staff_csv(3000) + "13900000000,2\n"), desk.path("run.json"));
     let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
     let ended = run(command.stdin(File::open(input).unwrap()).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    let account = read(&summary);
-    assert_eq!(account["calls"]["lookups"], json!(api.ledger().calls().len()));
+    let account = read_json(&summary);
+    assert_eq!(account["calls"]["lookups"], json!(api.call_log().calls().len()));
     let [rows, asked, token] = spent(&account);
     assert!(rows > Some(0) && asked > Some(0) && token == Some(1), "{account:#}");
 }
@@ -166,12 +173,13 @@ fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
 /// Who holds what a later version writes against the schema of this one is not told off for what was added.
 #[test]
 fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, summary) = (desk.file("staff.csv", staff(3) + "1.38E+10\n"), desk.path("run.json"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, summary) =
+        (desk.write_file("staff.csv", staff_csv(3) + "1.38E+10\n"), desk.path("run.json"));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let mut account = read(&summary);
-    fits("summary", &account);
+    let mut account = read_json(&summary);
+    assert_matches_schema("summary", &account);
     account["later"] = json!(1);
     account["calls"]["later"] = json!(1);
     account["advice"][0]["later"] = json!(1);
@@ -180,30 +188,30 @@ fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
         .unwrap()
         .push(json!({"kind": "later", "rows": 1, "text": "do this"}));
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json");
-    assert!(jsonschema::is_valid(&read(&schema), &account), "{account:#}");
+    assert!(jsonschema::is_valid(&read_json(&schema), &account), "{account:#}");
     account["advice"][1] = json!({"kind": "rounded", "text": "do this"});
     assert!(
-        !jsonschema::is_valid(&read(&schema), &account),
+        !jsonschema::is_valid(&read_json(&schema), &account),
         "a kind that is known lacks its field"
     );
 }
 
 #[test]
 fn a_run_that_never_began_is_accounted_for_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let summary = desk.path("run.json");
     let mut command = api.resolve(&desk.path("none.csv"), &desk.path("out.csv"));
     let ended = run(command.arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    let account = read(&summary);
-    fits("summary", &account);
+    let account = read_json(&summary);
+    assert_matches_schema("summary", &account);
     assert_eq!((&account["exit_status"], &account["input"]["sha256"]), (&json!(3), &Value::Null));
 }
 
 #[test]
 fn places_that_cannot_be_written_to_or_are_one_are_told_before_the_first_call() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(3)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("out.csv"));
     let nowhere = desk.path("none/run.json");
     for (flag, path, status, words) in [
         ("--summary", &nowhere, 7, "--summary: cannot write"),
@@ -214,11 +222,11 @@ fn places_that_cannot_be_written_to_or_are_one_are_told_before_the_first_call() 
         let ended = run(api.resolve(&input, &output).arg(flag).arg(path));
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
-        assert_eq!(desk.names(), ["staff.csv"]);
+        assert_eq!(desk.file_names(), ["staff.csv"]);
     }
-    assert!(api.ledger().calls().is_empty());
+    assert!(api.call_log().calls().is_empty());
     // To standard output, where the rows do not go there.
     let ended = run(api.resolve(&input, &output).args(["--summary", "-"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    fits("summary", &serde_json::from_str(&ended.stdout).unwrap());
+    assert_matches_schema("summary", &serde_json::from_str(&ended.stdout).unwrap());
 }

@@ -5,32 +5,32 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
-use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::ScriptedAnswer;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, fits, run, staff, unlimited};
+use crate::harness::{Sandbox, Workdir, assert_matches_schema, run, staff_csv, unlimited_script};
 
-fn account(path: &std::path::Path) -> Value {
+fn read_summary(path: &std::path::Path) -> Value {
     let account = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    fits("summary", &account);
+    assert_matches_schema("summary", &account);
     account
 }
 
 #[test]
 fn a_run_says_what_to_do_about_what_happened() {
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     for call in [20, 40, 60] {
-        script.calls.insert(call, Answer::code(90018));
+        script.answers_by_call.insert(call, ScriptedAnswer::code(90018));
     }
-    let (api, desk) = (Api::new(script), Desk::new());
-    let mut table = staff(80);
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let mut table = staff_csv(80);
     // Rounded numbers, and people of Hong Kong whom the organisation does not have.
     (0..3).for_each(|_| table.push_str("1.38E+10\n"));
     for n in 0..12 {
         let _ = writeln!(table, "+852 51{n:02} 4590");
     }
     let (input, output, summary) =
-        (desk.file("in.csv", table), desk.path("out.csv"), desk.path("run.json"));
+        (desk.write_file("in.csv", table), desk.path("out.csv"), desk.path("run.json"));
     let run_with = |flags: &[&str]| {
         let mut command = api.resolve(&input, &output);
         run(command.args(["-j", "1", "--rate", "20", "--summary"]).arg(&summary).args(flags))
@@ -44,7 +44,7 @@ fn a_run_says_what_to_do_about_what_happened() {
     ];
     let block = format!("\n{}\nwritten to {}\n", lines.join("\n"), output.display());
     assert!(ended.stderr.contains(&block), "{}", ended.stderr);
-    let advice = account(&summary)["advice"].clone();
+    let advice = read_summary(&summary)["advice"].clone();
     let texts: Vec<_> =
         advice.as_array().unwrap().iter().map(|one| one["text"].as_str().unwrap()).collect();
     assert_eq!(texts, lines);
@@ -53,25 +53,25 @@ fn a_run_says_what_to_do_about_what_happened() {
     // A quiet run says nothing, and the summary has it all the same.
     let ended = run_with(&["-q", "--max-age", "1d", "--max-age-not-found", "1d"]);
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
-    assert_eq!(account(&summary)["advice"].as_array().unwrap().len(), 2);
+    assert_eq!(read_summary(&summary)["advice"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn a_run_without_trouble_advises_nothing() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, summary) = (desk.file("in.csv", staff(30)), desk.path("run.json"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, summary) = (desk.write_file("in.csv", staff_csv(30)), desk.path("run.json"));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(account(&summary)["advice"], json!([]));
+    assert_eq!(read_summary(&summary)["advice"], json!([]));
 }
 
 #[test]
 fn connections_that_break_are_told_and_rows_that_failed() {
-    let mut script = unlimited();
-    script.calls.extend((5..17).map(|call| (call, Answer::Drop)));
-    let (api, desk) = (Api::new(script), Desk::new());
+    let mut script = unlimited_script();
+    script.answers_by_call.extend((5..17).map(|call| (call, ScriptedAnswer::Drop)));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
     let (input, output, summary) =
-        (desk.file("in.csv", staff(9)), desk.path("out.csv"), desk.path("run.json"));
+        (desk.write_file("in.csv", staff_csv(9)), desk.path("out.csv"), desk.path("run.json"));
     let mut command = api.resolve(&input, &output);
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -80,15 +80,15 @@ fn connections_that_break_are_told_and_rows_that_failed() {
         "{}",
         ended.stderr
     );
-    assert_eq!(account(&summary)["advice"][0]["kind"], json!("line"));
+    assert_eq!(read_summary(&summary)["advice"][0]["kind"], json!("line"));
 }
 
 #[test]
 fn replies_that_are_no_answers_are_no_failure_of_the_line() {
-    let mut script = unlimited();
-    script.calls.extend((5..17).map(|call| (call, Answer::status(500))));
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, summary) = (desk.file("in.csv", staff(9)), desk.path("run.json"));
+    let mut script = unlimited_script();
+    script.answers_by_call.extend((5..17).map(|call| (call, ScriptedAnswer::status(500))));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, summary) = (desk.write_file("in.csv", staff_csv(9)), desk.path("run.json"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert!(
@@ -101,7 +101,7 @@ fn replies_that_are_no_answers_are_no_failure_of_the_line() {
         "{}",
         ended.stderr
     );
-    let account = account(&summary);
+    let account = read_summary(&summary);
     let repeated = &account["calls"]["repeated"];
     assert!(repeated["foreign"].as_u64() >= Some(10) && repeated["line"] == 0, "{repeated}");
     assert_eq!(account["advice"][0]["kind"], "foreign", "{}", account["advice"]);
@@ -110,11 +110,11 @@ fn replies_that_are_no_answers_are_no_failure_of_the_line() {
 /// Whoever does what is advised gets the answers that they were missing, and nobody else's.
 #[test]
 fn rows_that_failed_are_asked_again_by_the_same_command() {
-    let mut script = unlimited();
-    script.turn("13900000003", vec![Answer::code(-1)]);
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input =
-        desk.file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
+    let mut script = unlimited_script();
+    script.push_answers("13900000003", vec![ScriptedAnswer::code(-1)]);
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk
+        .write_file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
     let output = desk.path("o $3.csv");
     let flags = ["-c", "other", "-j", "1", "--max-retries", "0"];
     let ended = run(api.resolve(&input, &output).args(flags));
@@ -128,14 +128,15 @@ fn rows_that_failed_are_asked_again_by_the_same_command() {
     let mut again = api.resolve_without_output(&api.endpoint(), &output);
     let ended = run(again.args(flags).arg("--retry-failed"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let asked: Vec<_> = api.ledger().calls().iter().map(|call| call.number.to_string()).collect();
+    let asked: Vec<_> = api.call_log().calls().iter().map(|call| call.number.to_string()).collect();
     assert_eq!(asked, ["13900000003", "13900000004", "13900000003"]);
 }
 
 #[test]
 fn a_file_that_the_same_command_does_not_read_is_not_advised() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("in.csv", staff(2) + "13900000094\n"), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) =
+        (desk.write_file("in.csv", staff_csv(2) + "13900000094\n"), desk.path("out.csv"));
     let both = ["-e", "utf-8", "--output-encoding", "gb18030"];
     for (place, flags) in [
         (&*output, &both[..]),

@@ -9,10 +9,10 @@ use dingmap::testing::app::Cli;
 use dingmap::testing::domain::Status;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::harness::{Api, Desk, Ended, dingmap, rows, run, unlimited};
+use crate::harness::{RunOutput, Sandbox, Workdir, dingmap, read_rows, run, unlimited_script};
 
 /// Words with small letters that Chinese text may have, beside flags, paths, statuses and what stands in backticks.
-const NAMES: [&str; 11] = [
+const ALLOWED_WORDS: [&str; 11] = [
     "Excel",
     "dingmap",
     "errmsg",
@@ -26,7 +26,7 @@ const NAMES: [&str; 11] = [
     "sandbox-key",
 ];
 
-fn chinese(command: &mut Command) -> &mut Command {
+fn with_chinese_locale(command: &mut Command) -> &mut Command {
     command.env_remove("LC_ALL").env("LANG", "zh_CN.UTF-8")
 }
 
@@ -35,13 +35,13 @@ fn is_chinese(letter: char) -> bool {
 }
 
 /// The words of a text that are English: a flag, a path, a variable, a status, a unit of bytes and the like are none.
-fn english(text: &str, names: &[&str]) -> Vec<String> {
+fn english_words(text: &str, names: &[&str]) -> Vec<String> {
     let outside = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
     let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_./:".contains(letter));
     let words = outside.split(ends).map(|word| word.trim_end_matches([':', '.']));
     let is_english = |word: &&str| {
         let letters = word.chars().filter(char::is_ascii_lowercase).count();
-        let known = NAMES.contains(word)
+        let known = ALLOWED_WORDS.contains(word)
             || names.contains(word)
             || Status::ALL.iter().any(|status| word.split(' ').all(|word| status.name() == word));
         letters > 1
@@ -54,42 +54,42 @@ fn english(text: &str, names: &[&str]) -> Vec<String> {
 
 /// Sees that a text is Chinese, but for these names.
 #[track_caller]
-fn says_chinese(text: &str, names: &[&str]) {
+fn assert_chinese(text: &str, names: &[&str]) {
     assert!(text.chars().any(is_chinese), "{text}");
     for line in text.lines() {
-        let words = english(line, names);
+        let words = english_words(line, names);
         assert!(words.is_empty(), "{words:?} in {line:?} of\n{text}");
     }
 }
 
-fn sample(name: &str) -> std::path::PathBuf {
+fn sample_path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
 }
 
 #[test]
 fn english_words_are_told_from_names() {
     assert_eq!(
-        english("已写入 staff.csv，加上 --max-age 1d；not_found 见 `dingmap plan`", &[]),
+        english_words("已写入 staff.csv，加上 --max-age 1d；not_found 见 `dingmap plan`", &[]),
         [""; 0]
     );
-    assert_eq!(english("第 3 行：the cell is empty", &[]), ["the", "cell", "is", "empty"]);
+    assert_eq!(english_words("第 3 行：the cell is empty", &[]), ["the", "cell", "is", "empty"]);
 }
 
 #[test]
 fn a_whole_run_says_chinese_and_writes_the_same_rows() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let output = desk.path("out.csv");
     let mut command = dingmap();
-    command.arg("resolve").arg(sample("staff.csv")).arg("-o").arg(&output).arg("--sandbox");
-    let ended = run(chinese(&mut command).env("DINGMAP_RETRY_MAX", "1s"));
+    command.arg("resolve").arg(sample_path("staff.csv")).arg("-o").arg(&output).arg("--sandbox");
+    let ended = run(with_chinese_locale(&mut command).env("DINGMAP_RETRY_MAX", "1s"));
     assert_eq!((ended.status, &*ended.stdout), (Some(4), ""), "{}", ended.stderr);
     // The progress line has statuses as words.
-    says_chinese(&ended.stderr, &["not", "bad", "number", "out", "of", "scope"]);
+    assert_chinese(&ended.stderr, &["not", "bad", "number", "out", "of", "scope"]);
     for part in ["200 行", "有表头", "不重复号码", "次调用", "已写入", "企业中没有人使用该号码"]
     {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
-    let (told, golden) = (rows(&output), rows(&sample("staff.resolved.csv")));
+    let (told, golden) = (read_rows(&output), read_rows(&sample_path("staff.resolved.csv")));
     assert_eq!(told.len(), golden.len());
     let mut reworded = 0;
     for (mut told, mut golden) in told.into_iter().zip(golden) {
@@ -99,7 +99,7 @@ fn a_whole_run_says_chinese_and_writes_the_same_rows() {
         let apis = english.split(" (").next().unwrap_or_default();
         if golden["status"] == "invalid" || !said.starts_with(apis) {
             reworded += 1;
-            says_chinese(&said, &[]);
+            assert_chinese(&said, &[]);
         }
     }
     assert_eq!(reworded, 7, "five that are invalid, and two whose answer named no user");
@@ -107,9 +107,9 @@ fn a_whole_run_says_chinese_and_writes_the_same_rows() {
 
 #[test]
 fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
-    let ended = run(chinese(dingmap().arg("plan").arg(sample("staff.csv"))));
+    let ended = run(with_chinese_locale(dingmap().arg("plan").arg(sample_path("staff.csv"))));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
-    says_chinese(&ended.stdout, &[]);
+    assert_chinese(&ended.stdout, &[]);
     let table: Vec<_> =
         ended.stdout.lines().skip(2).filter(|line| !line.starts_with(' ')).collect();
     assert_eq!(table.len(), 8, "{}", ended.stdout);
@@ -137,50 +137,51 @@ fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
         told
     };
     assert_eq!(
-        json(chinese(dingmap().arg("plan").arg(sample("staff.csv")))),
-        json(dingmap().arg("plan").arg(sample("staff.csv")))
+        json(with_chinese_locale(dingmap().arg("plan").arg(sample_path("staff.csv")))),
+        json(dingmap().arg("plan").arg(sample_path("staff.csv")))
     );
 }
 
 #[test]
 fn differences_and_the_state_are_told_in_chinese() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let (old, new) = (desk.path("old.csv"), desk.path("new.csv"));
-    let first = desk.file("a.csv", "mobile\n13900000000\n13900000001\n");
-    let second = desk.file("b.csv", "mobile\n13900000000\n13900000002\nx\n");
+    let first = desk.write_file("a.csv", "mobile\n13900000000\n13900000001\n");
+    let second = desk.write_file("b.csv", "mobile\n13900000000\n13900000002\nx\n");
     for (input, output) in [(&first, &old), (&second, &new)] {
-        let ended = run(chinese(&mut api.resolve(input, output)));
+        let ended = run(with_chinese_locale(&mut api.resolve(input, output)));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        says_chinese(&ended.stderr, &["mobile"]);
+        assert_chinese(&ended.stderr, &["mobile"]);
     }
     let mut command = dingmap();
     command.arg("diff").args([&old, &new]).arg("-o").arg(desk.path("diff.csv"));
-    let ended = run(chinese(command.args(["--max-change", "5%"])));
+    let ended = run(with_chinese_locale(command.args(["--max-change", "5%"])));
     assert_eq!(ended.status, Some(11), "{}", ended.stderr);
     let changes = ["added", "removed", "changed", "lost", "gained", "same", "unknown"];
-    says_chinese(
+    assert_chinese(
         &ended.stderr,
         &[&changes[..], &["mobile", "shared_userid", "shared_number"]].concat(),
     );
 
     let info = |command: &mut Command| {
-        run(chinese(command.args(["state", "info", "--state"]).arg(api.state()))
+        run(with_chinese_locale(command.args(["state", "info", "--state"]).arg(api.state_path()))
             .env_remove("DINGMAP_NO_STATE"))
     };
     let ended = info(&mut dingmap());
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
-    says_chinese(&ended.stdout, &["token", "app"]);
+    assert_chinese(&ended.stdout, &["token", "app"]);
     let mut command = dingmap();
-    let ended =
-        run(chinese(command.args(["state", "forget", "--all", "--state"]).arg(api.state())));
+    let ended = run(with_chinese_locale(
+        command.args(["state", "forget", "--all", "--state"]).arg(api.state_path()),
+    ));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    says_chinese(&ended.stderr, &[]);
+    assert_chinese(&ended.stderr, &[]);
 }
 
 #[test]
 fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
-    let desk = Desk::new();
-    let input = desk.file("in.csv", "mobile\n13900000000\n");
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", "mobile\n13900000000\n");
     let input = input.to_str().unwrap();
     for line in [
         &["resolve"][..],
@@ -225,7 +226,7 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
         &["man", "--directory", "/proc/none"],
         &["--lang", "xx", "plan", input],
     ] {
-        let ended = run(chinese(dingmap().args(line)));
+        let ended = run(with_chinese_locale(dingmap().args(line)));
         let plain = run(dingmap().args(line));
         assert_eq!(
             (ended.status, ended.stdout.is_empty()),
@@ -265,15 +266,15 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
             "os",
             "error",
         ];
-        says_chinese(&ended.stderr, &[&typed[..], &names, &commands, &system].concat());
+        assert_chinese(&ended.stderr, &[&typed[..], &names, &commands, &system].concat());
     }
 }
 
 #[test]
 fn the_language_is_known_wherever_it_is_said() {
-    let refused = |ended: Ended| {
+    let refused = |ended: RunOutput| {
         assert_eq!(ended.status, Some(2));
-        says_chinese(&ended.stderr, &["plan", "ratee"]);
+        assert_chinese(&ended.stderr, &["plan", "ratee"]);
     };
     refused(run(dingmap().args(["plan", "x.csv", "--ratee", "--lang", "zh"])));
     refused(run(dingmap().args(["--lang=zh", "plan", "x.csv", "--ratee"])));
@@ -281,36 +282,36 @@ fn the_language_is_known_wherever_it_is_said() {
     let help = run(dingmap().args(["plan", "--lang", "zh", "--help"]));
     assert_eq!(help.status, Some(0));
     assert!(help.stdout.contains("用法："), "{}", help.stdout);
-    let ended = run(chinese(dingmap().args(["plan", "--ratee", "--lang", "en"])));
+    let ended = run(with_chinese_locale(dingmap().args(["plan", "--ratee", "--lang", "en"])));
     assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
 }
 
 /// Whether a line of help has words of ours: not one of flags, of names alone or of a command to type.
-fn has_words(line: &str) -> bool {
+fn has_english_words(line: &str) -> bool {
     let line = line.trim_start();
     !line.starts_with("dingmap ")
-        && !english(&line.replace(['<', '>', '[', ']', '|'], " "), &[]).is_empty()
+        && !english_words(&line.replace(['<', '>', '[', ']', '|'], " "), &[]).is_empty()
 }
 
 #[test]
 fn the_help_of_every_command_is_chinese() {
-    fn names(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
+    fn collect_command_paths(command: &clap::Command, path: &[String], all: &mut Vec<Vec<String>>) {
         all.push(path.to_vec());
         for below in command.get_subcommands() {
-            names(below, &[path, &[below.get_name().to_owned()]].concat(), all);
+            collect_command_paths(below, &[path, &[below.get_name().to_owned()]].concat(), all);
         }
     }
     let mut all = Vec::new();
-    names(&Cli::command(), &[], &mut all);
+    collect_command_paths(&Cli::command(), &[], &mut all);
     assert!(all.len() > 10, "{all:?}");
     for path in all {
         for flag in ["-h", "--help"] {
-            let ended = run(chinese(dingmap().args(&path).arg(flag)));
+            let ended = run(with_chinese_locale(dingmap().args(&path).arg(flag)));
             assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{path:?} {flag}");
             assert!(ended.stdout.contains("用法：dingmap"), "{}", ended.stdout);
             for line in ended.stdout.lines() {
                 assert!(
-                    line.chars().any(is_chinese) || !has_words(line),
+                    line.chars().any(is_chinese) || !has_english_words(line),
                     "{path:?} {flag}: {line}"
                 );
                 assert!(line.width() <= 100, "{path:?} {flag}: {line}");
@@ -322,8 +323,8 @@ fn the_help_of_every_command_is_chinese() {
             }
         }
     }
-    let same = run(chinese(dingmap().args(["help", "plan"]))).stdout;
-    assert_eq!(same, run(chinese(dingmap().args(["plan", "--help"]))).stdout);
+    let same = run(with_chinese_locale(dingmap().args(["help", "plan"]))).stdout;
+    assert_eq!(same, run(with_chinese_locale(dingmap().args(["plan", "--help"]))).stdout);
     let told = run(dingmap().args(["resolve", "--lang", "zh", "--help"])).stdout;
     for part in
         ["[默认：500ms]", "[环境变量：DINGMAP_RETRY_MIN]", "- plain: 十一位数字", "退出状态"]
@@ -334,7 +335,7 @@ fn the_help_of_every_command_is_chinese() {
 
 #[test]
 fn the_manual_and_what_a_shell_is_told_are_chinese() {
-    let manual = run(chinese(dingmap().arg("man")));
+    let manual = run(with_chinese_locale(dingmap().arg("man")));
     assert_eq!(manual.status, Some(0));
     for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"]
     {
@@ -344,7 +345,7 @@ fn the_manual_and_what_a_shell_is_told_are_chinese() {
     // As the script for fish asks.
     let mut command = dingmap();
     command.env("DINGMAP_COMPLETE", "fish").args(["--", "dingmap", "resolve", "--max-r"]);
-    let told = run(chinese(&mut command));
+    let told = run(with_chinese_locale(&mut command));
     assert!(
         told.stdout.contains("--max-retries") && told.stdout.contains("重试"),
         "{}",

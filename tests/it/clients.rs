@@ -6,11 +6,11 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, unlimited};
+use crate::harness::{Sandbox, unlimited_script};
 
 /// Sends a recorded request, whose line ends are written here as the lines' own, and gives the status and the JSON.
 /// The host's port is another than when it was recorded.
-fn send(api: &Api, head: &str, body: &str) -> (u16, Value) {
+fn send_recorded(api: &Sandbox, head: &str, body: &str) -> (u16, Value) {
     let address = api.endpoint().trim_start_matches("http://").to_owned();
     let head = head.trim().replace('\n', "\r\n").replace("127.0.0.1:PORT", &address);
     let mut stream = TcpStream::connect(&address).unwrap();
@@ -34,7 +34,7 @@ fn send(api: &Api, head: &str, body: &str) -> (u16, Value) {
 }
 
 /// `get_access_token` and `get_access_token_async` of alibabacloud-dingtalk 2.2.65.
-const SDK: [&str; 2] = [
+const SDK_TOKEN_REQUESTS: [&str; 2] = [
     "
 POST /v1.0/oauth2/accessToken HTTP/1.1
 Accept-Encoding: identity
@@ -55,10 +55,11 @@ Content-Length: LENGTH",
 
 #[test]
 fn the_official_sdk_gets_a_token_and_its_own_words_when_refused() {
-    let api = Api::new(unlimited());
-    let ask =
-        |head: &str, body: &str| send(&api, &head.replace("LENGTH", &body.len().to_string()), body);
-    for head in SDK {
+    let api = Sandbox::new(unlimited_script());
+    let ask = |head: &str, body: &str| {
+        send_recorded(&api, &head.replace("LENGTH", &body.len().to_string()), body)
+    };
+    for head in SDK_TOKEN_REQUESTS {
         let (status, reply) = ask(head, r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#);
         assert_eq!((status, &reply["expireIn"]), (200, &json!(7200)), "{reply}");
         let (status, refused) = ask(head, r#"{"appKey":"sandbox-key","appSecret":"wrong"}"#);
@@ -67,10 +68,10 @@ fn the_official_sdk_gets_a_token_and_its_own_words_when_refused() {
         assert!(refused["message"].is_string() && refused["requestid"].is_string(), "{refused}");
         // The token serves at once.
         let token = reply["accessToken"].as_str().unwrap();
-        let (head, body) = &lookups(token, "13800138000")[0];
-        assert_eq!(send(&api, head, body).1["result"]["userid"], "u00138000");
+        let (head, body) = &recorded_lookups(token, "13800138000")[0];
+        assert_eq!(send_recorded(&api, head, body).1["result"]["userid"], "u00138000");
     }
-    let tokens: Vec<_> = SDK
+    let tokens: Vec<_> = SDK_TOKEN_REQUESTS
         .map(|head| {
             ask(head, r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#).1["accessToken"]
                 .clone()
@@ -81,7 +82,7 @@ fn the_official_sdk_gets_a_token_and_its_own_words_when_refused() {
 
 /// The same lookup by `requests` as JSON with string values, by the older official SDK's way of sending JSON, and by curl
 /// in both forms.
-fn lookups(token: &str, number: &str) -> [(String, String); 4] {
+fn recorded_lookups(token: &str, number: &str) -> [(String, String); 4] {
     let first = format!("POST /topapi/v2/user/getbymobile?access_token={token} HTTP/1.1\n");
     let spaced = format!(r#"{{"mobile": "{number}", "support_exclusive_account_search": "true"}}"#);
     let dense = format!(r#"{{"mobile":"{number}","support_exclusive_account_search":"true"}}"#);
@@ -118,7 +119,7 @@ fn lookups(token: &str, number: &str) -> [(String, String); 4] {
 
 #[test]
 fn a_lookup_is_answered_alike_in_every_form() {
-    let api = Api::new(unlimited());
+    let api = Sandbox::new(unlimited_script());
     for (token, number, code) in [
         ("sandbox-token", "13800138000", "0"),
         ("sandbox-token", "13800138096", "0"),
@@ -126,8 +127,8 @@ fn a_lookup_is_answered_alike_in_every_form() {
         ("sandbox-token", "13800138092", "40104"),
         ("another", "13800138000", "40014"),
     ] {
-        let replies = lookups(token, number).map(|(head, body)| {
-            let (status, mut reply) = send(&api, &head, &body);
+        let replies = recorded_lookups(token, number).map(|(head, body)| {
+            let (status, mut reply) = send_recorded(&api, &head, &body);
             assert_eq!(status, 200, "failures of the API too: {reply}");
             assert!(reply["request_id"].is_string(), "{reply}");
             reply.as_object_mut().unwrap().remove("request_id");
@@ -138,6 +139,6 @@ fn a_lookup_is_answered_alike_in_every_form() {
         let effective = if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
         assert_eq!(effective.to_string().trim_matches('"'), code, "{reply}");
     }
-    let ledger = api.ledger();
+    let ledger = api.call_log();
     assert!(ledger.calls().iter().all(|call| call.exclusive == Some(true)), "said in each form");
 }

@@ -3,24 +3,24 @@
 
 use std::process::Command;
 
-use crate::harness::unlimited;
-use crate::refusals::{Seen, attempt};
+use crate::harness::unlimited_script;
+use crate::refusals::{ObservedRun, observe_run};
 
-fn resolve(text: &str, flags: &[&str]) -> Seen {
-    attempt(unlimited(), text, |command: &mut Command| {
+fn resolve_with_flags(text: &str, flags: &[&str]) -> ObservedRun {
+    observe_run(unlimited_script(), text, |command: &mut Command| {
         command.args(flags);
     })
 }
 
 /// What the rows have in the columns behind the input's own ones, and how many calls it took.
 #[track_caller]
-fn appended(text: &str, flags: &[&str], status: i32) -> (Vec<String>, usize) {
-    let seen = resolve(text, flags);
-    assert_eq!(seen.ended.status, Some(status), "{}", seen.ended.stderr);
+fn appended_cells(text: &str, flags: &[&str], status: i32) -> (Vec<String>, usize) {
+    let seen = resolve_with_flags(text, flags);
+    assert_eq!(seen.result.status, Some(status), "{}", seen.result.stderr);
     let output = seen.output.unwrap();
     let behind =
         |(before, after): (&str, &str)| after.strip_prefix(before).unwrap()[1..].to_owned();
-    (text.lines().zip(output.lines()).map(behind).collect(), seen.ledger.calls().len())
+    (text.lines().zip(output.lines()).map(behind).collect(), seen.call_log.calls().len())
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_next_column_is_tried_where_nobody_has_the_number_before() {
                 both invalid,,离职\n\
                 both empty,,\n\
                 twice,13800138090,13800138090\n";
-    let (rows, calls) = appended(text, &["-c", "手机", "-c", "备用"], 0);
+    let (rows, calls) = appended_cells(text, &["-c", "手机", "-c", "备用"], 0);
     let refusal =
         "not a phone number: it has characters other than digits and + - ( ) . and spaces";
     assert_eq!(
@@ -63,13 +63,13 @@ fn the_next_column_is_tried_where_nobody_has_the_number_before() {
 
 #[test]
 fn a_number_that_fails_is_no_reason_to_take_another() {
-    let (rows, calls) = appended(
+    let (rows, calls) = appended_cells(
         "a,b\n13800138094,13800138000\n",
         &["-c", "2", "-c", "a", "--max-retries", "1"],
         0,
     );
     assert_eq!((rows[1].as_str(), calls), ("u00138000,,found,0,ok,b", 1));
-    let (rows, calls) = appended(
+    let (rows, calls) = appended_cells(
         "a,b\n13800138094,13800138000\n",
         &["-c", "a", "-c", "2", "--max-retries", "1"],
         4,
@@ -83,42 +83,43 @@ fn columns_are_named_in_any_width_and_by_patterns() {
     for choice in
         [["mobile", "/2$/"], [" Mobile ", "ｍｏｂｉｌｅ　２"], ["/^mobile$/", "/MOBILE 2/"]]
     {
-        let (rows, _) = appended(text, &["-c", choice[0], "-c", choice[1]], 0);
+        let (rows, _) = appended_cells(text, &["-c", choice[0], "-c", choice[1]], 0);
         assert_eq!(rows[1], "u00138000,,found,0,ok,Mobile 2", "{choice:?}");
     }
     let lines = |command: &mut Command| {
         command.env("DINGMAP_COLUMN", "mobile\n\nMobile 2\n");
     };
-    let seen = attempt(unlimited(), text, lines);
+    let seen = observe_run(unlimited_script(), text, lines);
     assert!(
         seen.output.unwrap().ends_with(",u00138000,,found,0,ok,Mobile 2\n"),
         "{}",
-        seen.ended.stderr
+        seen.result.stderr
     );
     assert!(
-        seen.ended.stderr.contains(
+        seen.result.stderr.contains(
             "column 1 (ＭＯＢＩＬＥ): asked for by name, then column 2 (Mobile 2): asked for by name"
         ),
         "{}",
-        seen.ended.stderr
+        seen.result.stderr
     );
     // On the command line a name may have a line end in it, as Excel's Alt+Enter makes it.
-    let seen = resolve("a,\"mobile\nphone\"\nx,13800138000\n", &["-c", "mobile\nphone"]);
+    let seen = resolve_with_flags("a,\"mobile\nphone\"\nx,13800138000\n", &["-c", "mobile\nphone"]);
     assert!(
         seen.output.unwrap().ends_with("\nx,13800138000,u00138000,,found,0,ok\n"),
         "{}",
-        seen.ended.stderr
+        seen.result.stderr
     );
     // One column that was asked for twice is still several: the output has the column that was asked for with it.
-    let (rows, _) = appended("mobile\n13800138000\n", &["-c", "mobile", "-c", "1"], 0);
+    let (rows, _) = appended_cells("mobile\n13800138000\n", &["-c", "mobile", "-c", "1"], 0);
     assert_eq!(rows[1], "u00138000,,found,0,ok,mobile");
 }
 
 #[test]
 fn columns_without_a_name_of_their_own_are_called_by_position() {
-    let (rows, _) = appended("x,13800138090,13800138000\n", &["-c", "2", "-c", "3"], 0);
+    let (rows, _) = appended_cells("x,13800138090,13800138000\n", &["-c", "2", "-c", "3"], 0);
     assert_eq!(rows, ["u00138000,,found,0,ok,3"]);
-    let (rows, _) = appended("tel,TEL\n13800138090,13800138000\n", &["-c", "1", "-c", "2"], 0);
+    let (rows, _) =
+        appended_cells("tel,TEL\n13800138090,13800138000\n", &["-c", "1", "-c", "2"], 0);
     assert_eq!(rows[1], "u00138000,,found,0,ok,2");
 }
 
@@ -126,12 +127,12 @@ fn columns_without_a_name_of_their_own_are_called_by_position() {
 fn what_was_sent_is_shown_on_request() {
     let text =
         "mobile_sent,phone\nold,+86 138-0013-8000\nold,离职\nold,+852 5123 4567\nold,13800138090\n";
-    let (rows, _) = appended(text, &["--show-sent", "-c", "phone"], 0);
+    let (rows, _) = appended_cells(text, &["--show-sent", "-c", "phone"], 0);
     assert_eq!(rows[0], "userid,exclusive_userids,status,errcode,errmsg,dingtalk_mobile_sent");
     let sent: Vec<_> = rows[1..].iter().map(|row| row.rsplit(',').next().unwrap()).collect();
     assert_eq!(sent, ["13800138000", "", "+852-51234567", "13800138090"]);
     let flags = ["--show-sent", "--mainland", "prefixed", "-c", "a", "-c", "b"];
-    let (rows, _) = appended("a,b\n,13800138000\n", &flags, 0);
+    let (rows, _) = appended_cells("a,b\n,13800138000\n", &flags, 0);
     assert_eq!(
         rows,
         [
@@ -140,8 +141,11 @@ fn what_was_sent_is_shown_on_request() {
         ]
     );
     // A number whose turn did not come was not sent.
-    let (rows, _) =
-        appended("phone\n13800138000\n13800138001\n", &["--show-sent", "--max-calls", "1"], 6);
+    let (rows, _) = appended_cells(
+        "phone\n13800138000\n13800138001\n",
+        &["--show-sent", "--max-calls", "1"],
+        6,
+    );
     assert!(
         rows[1].ends_with(",13800138000")
             && rows[2].starts_with(",,pending,")
@@ -154,18 +158,21 @@ fn what_was_sent_is_shown_on_request() {
 fn several_columns_that_may_be_meant_are_listed_with_masked_cells() {
     let text = "手机,姓名,手机号\n,a,张三\n13800138000,b,13900139000\n13800138001,c,13900139001\n\
                 13800138002,d,13900139002\n13800138003,e,13900139003\n";
-    let seen = resolve(text, &[]);
+    let seen = resolve_with_flags(text, &[]);
     let listed = [
         "1 手机 (138****8000, 138****8001, 138****8002), 3 手机号 (**, 139****9000, 139****9001)",
         "--column",
     ];
-    seen.refused(3, &listed);
-    seen.unasked();
+    seen.assert_refused(3, &listed);
+    seen.assert_no_calls();
     let text = "手机1,手机2\n13800138000,13900139000\n";
-    let seen = resolve(text, &["-c", "/手机/"]);
-    seen.refused(3, &["/手机/", "more than one", "1 手机1 (138****8000), 2 手机2 (139****9000)"]);
-    seen.unasked();
-    resolve(text, &["-c", "/mail/"])
-        .refused(3, &["/mail/", "no column's name", "1 手机1, 2 手机2"]);
-    resolve(text, &["-c", "/(/"]).refused(2, &["--column", "/(/"]);
+    let seen = resolve_with_flags(text, &["-c", "/手机/"]);
+    seen.assert_refused(
+        3,
+        &["/手机/", "more than one", "1 手机1 (138****8000), 2 手机2 (139****9000)"],
+    );
+    seen.assert_no_calls();
+    resolve_with_flags(text, &["-c", "/mail/"])
+        .assert_refused(3, &["/mail/", "no column's name", "1 手机1, 2 手机2"]);
+    resolve_with_flags(text, &["-c", "/(/"]).assert_refused(2, &["--column", "/(/"]);
 }

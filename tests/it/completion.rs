@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Desk, PROGRAM, dingmap, run};
+use crate::harness::{PROGRAM, Workdir, dingmap, run};
 use crate::served::Process;
 
 /// What bash offers behind these words, the last of which is under way.
-fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
-    let script = desk.file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);
+fn completions_for(desk: &Workdir, words: &[&str]) -> Vec<String> {
+    let script =
+        desk.write_file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);
     let complete = r#"source "$0"
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
         name=$(complete -p dingmap | sed 's/.*-F \([^ ]*\) .*/\1/')
@@ -37,9 +38,9 @@ fn offered(desk: &Desk, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn flags_commands_and_values_are_offered() {
-    let desk = Desk::new();
-    desk.file("staff.csv", "x\n");
-    desk.file("c.toml", "[profile.nightly]\n[profile.rehearsal]\n");
+    let desk = Workdir::new();
+    desk.write_file("staff.csv", "x\n");
+    desk.write_file("c.toml", "[profile.nightly]\n[profile.rehearsal]\n");
     for (words, expected) in [
         (&["dingmap", "res"][..], &["resolve"][..]),
         (&["dingmap", "resolve", "--max-r"], &["--max-retries"]),
@@ -51,16 +52,16 @@ fn flags_commands_and_values_are_offered() {
         (&["dingmap", "diff", "--region", "HK"], &["HK"]),
         (&["dingmap", "plan", "--config", "c.toml", "--profile", "n"], &["nightly"]),
     ] {
-        assert_eq!(offered(&desk, words), expected, "{words:?}");
+        assert_eq!(completions_for(&desk, words), expected, "{words:?}");
     }
 }
 
 #[test]
 fn columns_are_those_of_the_input_on_the_line() {
-    let desk = Desk::new();
-    desk.file("staff.csv", "工号,手机号,联系 电话,13800138000,$(x)\n1,13800138000,,,\n");
-    desk.file("my staff.csv", "工号,Mobile\n1,13800138000\n");
-    desk.file("old.txt", encoding_rs::GB18030.encode("标题\n工号;手机\n1;2\n").0);
+    let desk = Workdir::new();
+    desk.write_file("staff.csv", "工号,手机号,联系 电话,13800138000,$(x)\n1,13800138000,,,\n");
+    desk.write_file("my staff.csv", "工号,Mobile\n1,13800138000\n");
+    desk.write_file("old.txt", encoding_rs::GB18030.encode("标题\n工号;手机\n1;2\n").0);
     for (words, expected) in [
         // What a shell would take apart is offered by its position, and what may be a number not at all.
         (&["dingmap", "resolve", "staff.csv", "-c", ""][..], &["工号", "手机号", "3", "5"][..]),
@@ -80,20 +81,22 @@ fn columns_are_those_of_the_input_on_the_line() {
         (&["dingmap", "resolve", "none.csv", "-c", ""], &[]),
         (&["dingmap", "resolve", "-c", ""], &[]),
     ] {
-        assert_eq!(offered(&desk, words), expected, "{words:?}");
+        assert_eq!(completions_for(&desk, words), expected, "{words:?}");
     }
-    assert_eq!(desk.names().len(), 4, "nothing is written");
+    assert_eq!(desk.file_names().len(), 4, "nothing is written");
 }
 
 #[test]
 fn sheets_are_those_of_the_workbook() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
     std::fs::copy(samples, desk.path("staff.xlsx")).unwrap();
-    let sheets = offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
+    let sheets = completions_for(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
     assert_eq!(sheets, ["员工", "离职", "空表"]);
-    let columns =
-        offered(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""]);
+    let columns = completions_for(
+        &desk,
+        &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""],
+    );
     assert_eq!(
         columns,
         ["工号", "姓名", "手机号", "部门", "入职日期", "最近打卡", "转正", "年假天数", "备注"]
@@ -102,8 +105,8 @@ fn sheets_are_those_of_the_workbook() {
 
 #[test]
 fn an_ordinary_run_knows_nothing_of_it() {
-    let desk = Desk::new();
-    let input = desk.file("staff.csv", "mobile\n13800138000\n");
+    let desk = Workdir::new();
+    let input = desk.write_file("staff.csv", "mobile\n13800138000\n");
     for (name, value) in ["bash", "zsh", "yes", "0", "", "tcsh"]
         .map(|value| ("DINGMAP_COMPLETE", value))
         .into_iter()
@@ -129,7 +132,7 @@ fn an_ordinary_run_knows_nothing_of_it() {
 
 #[test]
 fn nobody_who_presses_tab_waits_for_a_pipe() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
     let mut command = dingmap();
     command
@@ -137,7 +140,7 @@ fn nobody_who_presses_tab_waits_for_a_pipe() {
         .current_dir(desk.path(""));
     command.env("DINGMAP_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "5").env("_CLAP_IFS", "\n");
     command.env("DINGMAP_CONFIG", desk.path("pipe"));
-    let ended = Process::start(&mut command).end();
+    let ended = Process::start(&mut command).wait();
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
 }
 

@@ -4,30 +4,30 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Api, Desk, dingmap, rows, run, staff, unlimited};
+use crate::harness::{Sandbox, Workdir, dingmap, read_rows, run, staff_csv, unlimited_script};
 
 /// The settings of a command line, as lines with their blanks made one.
-fn settings(command: &mut Command) -> Vec<String> {
+fn printed_settings(command: &mut Command) -> Vec<String> {
     let ended = run(command.arg("--print-config"));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{}", ended.stdout);
     ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 #[track_caller]
-fn has(settings: &[String], line: &str) {
+fn assert_has_line(settings: &[String], line: &str) {
     assert!(settings.iter().any(|known| known == line), "{line:?} is not in {settings:#?}");
 }
 
-fn resolve(config: &Path) -> Command {
+fn resolve_with_config(config: &Path) -> Command {
     let mut command = dingmap();
     command.env_remove("DINGMAP_NO_STATE").arg("resolve").arg("--config").arg(config);
     command
 }
 
 /// What is said of a file with this content.
-fn refused(desk: &Desk, content: &str) -> String {
-    let config = desk.file("bad.toml", content);
-    let ended = run(resolve(&config).arg("staff.csv"));
+fn config_error(desk: &Workdir, content: &str) -> String {
+    let config = desk.write_file("bad.toml", content);
+    let ended = run(resolve_with_config(&config).arg("staff.csv"));
     assert_eq!((ended.status, &*ended.stdout), (Some(2), ""), "{content}: {}", ended.stderr);
     ended
         .stderr
@@ -38,48 +38,61 @@ fn refused(desk: &Desk, content: &str) -> String {
 
 #[test]
 fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let text = "rate = 1\nworkers = 2\n\n[plan]\nrate = 7\n\n[profile.night]\nrate = 3\n\n[profile.night.resolve]\nworkers = 4\n";
-    let config = desk.file("c.toml", text);
+    let config = desk.write_file("c.toml", text);
     let at = config.display();
-    has(&settings(&mut resolve(&config)), &format!("rate = 1 # {at}:1"));
+    assert_has_line(
+        &printed_settings(&mut resolve_with_config(&config)),
+        &format!("rate = 1 # {at}:1"),
+    );
     let night = || {
-        let mut command = resolve(&config);
+        let mut command = resolve_with_config(&config);
         command.args(["--profile", "night"]);
         command
     };
-    has(&settings(&mut night()), &format!("rate = 3 # {at}:8, profile night"));
-    has(&settings(&mut night()), &format!("workers = 4 # {at}:11, profile night"));
-    has(&settings(&mut night()), "max-retries = 5 # default");
-    has(&settings(night().env("DINGMAP_RATE", "5")), "rate = 5 # variable DINGMAP_RATE");
-    has(&settings(night().env("DINGMAP_RATE", "5").args(["-r", "6"])), "rate = 6 # command line");
+    assert_has_line(&printed_settings(&mut night()), &format!("rate = 3 # {at}:8, profile night"));
+    assert_has_line(
+        &printed_settings(&mut night()),
+        &format!("workers = 4 # {at}:11, profile night"),
+    );
+    assert_has_line(&printed_settings(&mut night()), "max-retries = 5 # default");
+    assert_has_line(
+        &printed_settings(night().env("DINGMAP_RATE", "5")),
+        "rate = 5 # variable DINGMAP_RATE",
+    );
+    assert_has_line(
+        &printed_settings(night().env("DINGMAP_RATE", "5").args(["-r", "6"])),
+        "rate = 6 # command line",
+    );
     // For one command; and a profile's is stronger than that.
-    let plan =
-        |args: &[&str]| settings(dingmap().arg("plan").args(args).env("DINGMAP_CONFIG", &config));
-    has(&plan(&[]), &format!("rate = 7 # {at}:5"));
-    has(&plan(&["--profile", "night"]), &format!("rate = 3 # {at}:8, profile night"));
-    let named = settings(
+    let plan = |args: &[&str]| {
+        printed_settings(dingmap().arg("plan").args(args).env("DINGMAP_CONFIG", &config))
+    };
+    assert_has_line(&plan(&[]), &format!("rate = 7 # {at}:5"));
+    assert_has_line(&plan(&["--profile", "night"]), &format!("rate = 3 # {at}:8, profile night"));
+    let named = printed_settings(
         dingmap().arg("plan").env("DINGMAP_CONFIG", &config).env("DINGMAP_PROFILE", "night"),
     );
-    has(&named, &format!("rate = 3 # {at}:8, profile night"));
+    assert_has_line(&named, &format!("rate = 3 # {at}:8, profile night"));
     // It may be a pipe, which can be read once.
-    let piped = settings(
+    let piped = printed_settings(
         dingmap()
             .args(["plan", "--config", "/dev/stdin"])
             .stdin(std::fs::File::open(&config).unwrap()),
     );
-    has(&piped, "rate = 7 # /dev/stdin:5");
+    assert_has_line(&piped, "rate = 7 # /dev/stdin:5");
     let mut cat =
         Command::new("cat").arg(&config).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let pipe = cat.stdout.take().unwrap();
-    has(
-        &settings(dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(pipe)),
+    assert_has_line(
+        &printed_settings(dingmap().args(["plan", "--config", "/dev/stdin"]).stdin(pipe)),
         "rate = 7 # /dev/stdin:5",
     );
     cat.wait().unwrap();
     // Wherever on the line it stands.
-    has(
-        &settings(dingmap().arg("--config").arg(&config).arg("plan")),
+    assert_has_line(
+        &printed_settings(dingmap().arg("--config").arg(&config).arg("plan")),
         &format!("rate = 7 # {at}:5"),
     );
 }
@@ -88,9 +101,9 @@ fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
 fn the_sample_is_read_and_its_print_is_a_file_again() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sample = Path::new("samples/dingmap.toml");
-    let print = |command: &mut Command| settings(command.current_dir(root));
-    let told = print(resolve(sample).args(["--profile", "nightly"]));
-    has(&told, "[resolve]");
+    let print = |command: &mut Command| printed_settings(command.current_dir(root));
+    let told = print(resolve_with_config(sample).args(["--profile", "nightly"]));
+    assert_has_line(&told, "[resolve]");
     // So the README shows it.
     let shown = include_str!("../../README.md").split("--print-config --rate 5\n").nth(1).unwrap();
     for line in shown
@@ -100,24 +113,27 @@ fn the_sample_is_read_and_its_print_is_a_file_again() {
         .lines()
         .filter(|line| *line != "…" && !line.starts_with("rate"))
     {
-        has(&told, &line.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert_has_line(&told, &line.split_whitespace().collect::<Vec<_>>().join(" "));
     }
-    has(&told, r#"column = ["手机号", "备用手机"] # samples/dingmap.toml:9"#);
-    has(&told, r#"output = "samples/mapped.csv" # samples/dingmap.toml:25, profile nightly"#);
-    has(&told, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
-    has(&told, "# max-calls = # not set");
+    assert_has_line(&told, r#"column = ["手机号", "备用手机"] # samples/dingmap.toml:9"#);
+    assert_has_line(
+        &told,
+        r#"output = "samples/mapped.csv" # samples/dingmap.toml:25, profile nightly"#,
+    );
+    assert_has_line(&told, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
+    assert_has_line(&told, "# max-calls = # not set");
     let diff =
         print(dingmap().args(["diff", "--config", "samples/dingmap.toml", "--profile", "nightly"]));
-    has(&diff, r#"max-change = "5%" # samples/dingmap.toml:31, profile nightly"#);
-    has(&diff, r#"output = "-" # default"#);
-    let rehearsal = print(resolve(sample).args(["--profile", "rehearsal"]));
+    assert_has_line(&diff, r#"max-change = "5%" # samples/dingmap.toml:31, profile nightly"#);
+    assert_has_line(&diff, r#"output = "-" # default"#);
+    let rehearsal = print(resolve_with_config(sample).args(["--profile", "rehearsal"]));
     assert!(
         rehearsal.iter().any(|line| line.starts_with("sandbox = true # samples/dingmap.toml:"))
     );
     // What is printed can be named with --config, and then says the same, save for where from.
-    let desk = Desk::new();
-    let printed = desk.file("printed.toml", told.join("\n"));
-    let again = settings(&mut resolve(&printed));
+    let desk = Workdir::new();
+    let printed = desk.write_file("printed.toml", told.join("\n"));
+    let again = printed_settings(&mut resolve_with_config(&printed));
     for line in told.iter().filter(|line| {
         line.contains(" = ") && !line.starts_with("# ") && !line.contains("samples/m")
     }) {
@@ -134,18 +150,20 @@ fn the_sample_is_read_and_its_print_is_a_file_again() {
 
 #[test]
 fn a_run_goes_by_the_file() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let folder = desk.path("etc");
     std::fs::create_dir(&folder).unwrap();
-    let input =
-        desk.file("staff.csv", staff(3).replace("mobile", "工号,mobile").replace("\n1", "\n7,1"));
+    let input = desk.write_file(
+        "staff.csv",
+        staff_csv(3).replace("mobile", "工号,mobile").replace("\n1", "\n7,1"),
+    );
     let endpoint = api.endpoint();
     let text = format!(
         "endpoint = \"{endpoint}\"\ncolumn = [\"mobile\"]\nrate = \"unlimited\"\nno-state = true\n\n[resolve]\noutput = \"mapped.csv\"\nmax-calls = 2\nshow-sent = true\n[profile.all.resolve]\nmax-calls = 9\n"
     );
     std::fs::write(folder.join("c.toml"), text).unwrap();
     let job = || {
-        let mut command = resolve(&folder.join("c.toml"));
+        let mut command = resolve_with_config(&folder.join("c.toml"));
         command
             .arg(&input)
             .env("DINGTALK_APP_KEY", "sandbox-key")
@@ -155,22 +173,22 @@ fn a_run_goes_by_the_file() {
     assert_eq!(run(&mut job()).status, Some(6), "two calls are not enough");
     let ended = run(job().args(["--profile", "all"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let told = rows(&folder.join("mapped.csv"));
+    let told = read_rows(&folder.join("mapped.csv"));
     assert_eq!(told.iter().filter(|row| row["status"] == "found").count(), 3);
     assert!(told[0].contains_key("mobile_sent"));
     // A switch that the file turns on is turned off by its variable.
     let ended = run(job().args(["--profile", "all"]).env("DINGMAP_SHOW_SENT", "false"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(!rows(&folder.join("mapped.csv"))[0].contains_key("mobile_sent"));
+    assert!(!read_rows(&folder.join("mapped.csv"))[0].contains_key("mobile_sent"));
 }
 
 #[test]
 fn of_two_that_exclude_each_other_the_stronger_counts() {
-    let desk = Desk::new();
-    let input = desk.file("staff.csv", staff(1));
-    let config = desk.file("c.toml", "endpoint = \"http://127.0.0.1:9\"\nno-state = true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n");
+    let desk = Workdir::new();
+    let input = desk.write_file("staff.csv", staff_csv(1));
+    let config = desk.write_file("c.toml", "endpoint = \"http://127.0.0.1:9\"\nno-state = true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n");
     let job = |args: &[&str]| {
-        run(resolve(&config).arg(&input).args(args).arg("-o").arg(desk.path("out.csv")))
+        run(resolve_with_config(&config).arg(&input).args(args).arg("-o").arg(desk.path("out.csv")))
     };
     let none = job(&["--sandbox"]);
     assert_eq!(none.status, Some(0), "the flag beats the endpoint of the file: {}", none.stderr);
@@ -190,7 +208,7 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
         config.display()
     );
     assert!(real.stderr.contains(&why), "{}", real.stderr);
-    let stays = run(resolve(&config)
+    let stays = run(resolve_with_config(&config)
         .arg(&input)
         .args(["--profile", "r"])
         .env("DINGMAP_ENDPOINT", "http://127.0.0.1:9")
@@ -205,7 +223,7 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
 
 #[test]
 fn mistakes_are_told_with_line_and_suggestion() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for (content, told) in [
         ("config = \"x\"\n", "1: there is no flag config; `dingmap resolve"),
         ("rate = = 3\n", "1: not TOML at column 8: "),
@@ -240,20 +258,20 @@ fn mistakes_are_told_with_line_and_suggestion() {
         // A profile that this run does not ask for is checked all the same.
         ("[profile.night]\nraet = 1\n", "2: there is no flag raet; did you mean rate?"),
     ] {
-        let said = refused(&desk, content);
+        let said = config_error(&desk, content);
         assert!(said.starts_with(told), "{content}: {said}");
     }
-    let config = desk.file("c.toml", "[profile.nightly]\nrate = 1\n");
+    let config = desk.write_file("c.toml", "[profile.nightly]\nrate = 1\n");
     for (args, told) in [
         (&["--profile", "nighty"][..], "has no profile nighty; did you mean nightly?"),
         (&["--profile", "x"], "has no profile x; it has nightly"),
     ] {
-        let ended = run(resolve(&config).arg("staff.csv").args(args));
+        let ended = run(resolve_with_config(&config).arg("staff.csv").args(args));
         assert!(ended.status == Some(2) && ended.stderr.contains(told), "{}", ended.stderr);
     }
     let ended = run(dingmap().args(["resolve", "staff.csv", "--profile", "x"]));
     assert!(ended.status == Some(2) && ended.stderr.contains("give --config"), "{}", ended.stderr);
-    let ended = run(resolve(&desk.path("none.toml")).arg("staff.csv"));
+    let ended = run(resolve_with_config(&desk.path("none.toml")).arg("staff.csv"));
     assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{}", ended.stderr);
     // A mistake on the line is told as ever, whether a file is named or not.
     for args in [
@@ -281,58 +299,60 @@ fn mistakes_are_told_with_line_and_suggestion() {
 
 #[test]
 fn secrets_are_neither_taken_nor_told() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for key in
         ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"]
     {
-        let said = refused(&desk, &format!("rate = 1\n{key} = \"geheim\"\n"));
+        let said = config_error(&desk, &format!("rate = 1\n{key} = \"geheim\"\n"));
         assert!(said.starts_with("2: ") && said.contains("DINGTALK_APP_SECRET"), "{key}: {said}");
         assert!(!said.contains("geheim"), "{said}");
     }
-    let said = refused(&desk, "proxy = \"http://u:geheim@proxy:1\"\n");
+    let said = config_error(&desk, "proxy = \"http://u:geheim@proxy:1\"\n");
     assert!(said.contains("put this URL into DINGMAP_PROXY") && !said.contains("geheim"), "{said}");
-    let told = settings(
+    let told = printed_settings(
         dingmap()
             .arg("resolve")
             .env("DINGMAP_PROXY", "http://u:geheim@proxy:1")
             .env("DINGTALK_APP_SECRET", "geheim")
             .env("DINGTALK_ACCESS_TOKEN", "geheim"),
     );
-    has(&told, r#"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
-    let endpoint = settings(dingmap().args(["resolve", "--endpoint", "https://u:geheim@host"]));
-    has(&endpoint, r#"# endpoint = "https://***@host" # command line"#);
-    has(&told, "# DINGTALK_APP_SECRET is set");
-    has(&told, "# DINGTALK_APP_KEY is not set");
+    assert_has_line(&told, r#"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
+    let endpoint =
+        printed_settings(dingmap().args(["resolve", "--endpoint", "https://u:geheim@host"]));
+    assert_has_line(&endpoint, r#"# endpoint = "https://***@host" # command line"#);
+    assert_has_line(&told, "# DINGTALK_APP_SECRET is set");
+    assert_has_line(&told, "# DINGTALK_APP_KEY is not set");
     assert!(!told.concat().contains("geheim"), "{told:#?}");
 }
 
 #[test]
 fn no_file_is_read_unless_it_is_named() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for name in ["dingmap.toml", ".dingmap.toml"] {
-        desk.file(name, "rate = 3\n");
+        desk.write_file(name, "rate = 3\n");
     }
     std::fs::create_dir_all(desk.path("dingmap")).unwrap();
-    desk.file("dingmap/config.toml", "rate = 3\n");
-    let told = settings(
+    desk.write_file("dingmap/config.toml", "rate = 3\n");
+    let told = printed_settings(
         dingmap()
             .arg("plan")
             .current_dir(desk.path(""))
             .env("XDG_CONFIG_HOME", desk.path(""))
             .env("HOME", desk.path("")),
     );
-    has(&told, "rate = 20 # default");
+    assert_has_line(&told, "rate = 20 # default");
 }
 
 #[test]
 fn the_file_speaks_for_the_language_too() {
-    let desk = Desk::new();
-    let config = desk.file("c.toml", "lang = \"zh\"\n");
+    let desk = Workdir::new();
+    let config = desk.write_file("c.toml", "lang = \"zh\"\n");
     // Also where something on the line is wrong before the file is named.
     let ended = run(dingmap().args(["resolve", "none.csv", "--bogus", "--config"]).arg(&config));
     assert!(ended.status == Some(2) && !ended.stderr.starts_with("error: "), "{}", ended.stderr);
     let told = |args: &[&str]| {
-        run(resolve(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args)).stderr
+        run(resolve_with_config(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args))
+            .stderr
     };
     assert!(told(&[]).starts_with("警告："), "{}", told(&[]));
     assert!(
@@ -344,7 +364,7 @@ fn the_file_speaks_for_the_language_too() {
 
 #[test]
 fn whatever_is_printed_is_read_back() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for args in [
         &["resolve", "--lang", "zh"][..],
         &["resolve", "--workers", "016", "--rate", "010", "-c", "007", "--max-retries", "+3"],
@@ -368,10 +388,10 @@ fn whatever_is_printed_is_read_back() {
             command
                 .env("DINGMAP_PROXY", if config.is_none() { "http://u:geheim@h" } else { "none" });
             config.map(|config| command.arg("--config").arg(config));
-            settings(&mut command)
+            printed_settings(&mut command)
         };
         let told = printed(None);
-        let config = desk.file("c.toml", told.join("\n"));
+        let config = desk.write_file("c.toml", told.join("\n"));
         let again = printed(Some(&config));
         let values = |lines: &[String]| -> Vec<String> {
             let lines =
@@ -386,9 +406,9 @@ fn whatever_is_printed_is_read_back() {
 
 #[test]
 fn behind_two_dashes_there_are_no_flags() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for name in ["-h", "--lang=zh", "--help"] {
-        desk.file(name, staff(1));
+        desk.write_file(name, staff_csv(1));
         let ended = run(dingmap()
             .args(["plan", "--config", "none.toml", "--", name])
             .current_dir(desk.path("")));

@@ -9,9 +9,9 @@ use std::process::Stdio;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::answers::NAMES;
-use crate::harness::{Api, Desk, dingmap, rows, run, unlimited};
-use crate::workbooks::workbook;
+use crate::answers::ANSWER_COLUMNS;
+use crate::harness::{Sandbox, Workdir, dingmap, read_rows, run, unlimited_script};
+use crate::workbooks::build_workbook;
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -24,7 +24,7 @@ fn zstd(text: &[u8]) -> Vec<u8> {
 }
 
 /// So many people, whose table packs badly enough to be cut.
-fn table(count: usize) -> String {
+fn incompressible_table(count: usize) -> String {
     let person = |n: usize| {
         format!("{},138{:06}{:02}\n", n * 7919 % 10_007, n * 104_729 % 1_000_000, n % 90)
     };
@@ -32,7 +32,7 @@ fn table(count: usize) -> String {
 }
 
 /// A workbook with numbers as Excel stores them.
-fn staff(sheets: &[(&str, &str)]) -> Vec<u8> {
+fn staff_workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     let cells = |number: &str| {
         format!(
             "<row><c t=\"str\"><v>姓名</v></c><c t=\"str\"><v>手机号</v></c></row><row><c t=\"str\"><v>孟</v></c><c><v>{number}</v></c></row>"
@@ -40,7 +40,7 @@ fn staff(sheets: &[(&str, &str)]) -> Vec<u8> {
     };
     let sheets: Vec<_> =
         sheets.iter().map(|(name, number)| (*name, "visible", cells(number))).collect();
-    workbook(
+    build_workbook(
         &sheets
             .iter()
             .map(|(name, state, cells)| (*name, *state, cells.as_str()))
@@ -50,7 +50,7 @@ fn staff(sheets: &[(&str, &str)]) -> Vec<u8> {
 
 #[test]
 fn packed_tables_come_out_plain_under_their_own_name() {
-    let plain = table(300);
+    let plain = incompressible_table(300);
     let (half, rest) = plain.as_bytes().split_at(plain.len() / 2);
     for (name, packed, remark) in [
         ("staff.csv.gz", gzip(plain.as_bytes()), "(gzip)"),
@@ -59,8 +59,8 @@ fn packed_tables_come_out_plain_under_their_own_name() {
         // Names do not matter.
         ("staff.csv", [zstd(half), zstd(rest)].concat(), "(zstd)"),
     ] {
-        let (desk, api) = (Desk::new(), Api::new(unlimited()));
-        let input = desk.file(name, packed);
+        let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let input = desk.write_file(name, packed);
         let mut command = api.resolve(&input, "-".as_ref());
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -88,10 +88,10 @@ fn packed_tables_come_out_plain_under_their_own_name() {
         ]);
         command
             .args(["--endpoint", &api.endpoint()])
-            .env("DINGTALK_ACCESS_TOKEN", &*api.ledger().calls()[0].token);
+            .env("DINGTALK_ACCESS_TOKEN", &*api.call_log().calls()[0].token);
         let again = run(&mut command);
         assert_eq!(again.status, Some(0), "{}", again.stderr);
-        let output = desk.names().into_iter().find(|other| other != name).unwrap();
+        let output = desk.file_names().into_iter().find(|other| other != name).unwrap();
         assert_eq!(output.to_lowercase(), "staff.resolved.csv");
         assert_eq!(std::fs::read_to_string(desk.path(output)).unwrap(), ended.stdout);
     }
@@ -100,13 +100,13 @@ fn packed_tables_come_out_plain_under_their_own_name() {
 #[test]
 fn a_packed_pipe_is_read_as_it_comes() {
     for pack in [gzip, zstd] {
-        let api = Api::new(unlimited());
+        let api = Sandbox::new(unlimited_script());
         let mut command = api.resolve("-".as_ref(), "-".as_ref());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut input, mut output) =
             (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
         input.write_all(&pack(b"phone\n13800138000\n")).unwrap();
-        assert_eq!(output.next().unwrap().unwrap(), format!("phone,{}", NAMES.join(",")));
+        assert_eq!(output.next().unwrap().unwrap(), format!("phone,{}", ANSWER_COLUMNS.join(",")));
         assert_eq!(output.next().unwrap().unwrap(), "13800138000,u00138000,,found,0,ok");
         input.write_all(&pack(b"13800138001\n")).unwrap();
         assert_eq!(output.next().unwrap().unwrap(), "13800138001,u00138001,,found,0,ok");
@@ -118,10 +118,10 @@ fn a_packed_pipe_is_read_as_it_comes() {
 
 #[test]
 fn what_is_cut_off_or_damaged_is_told_with_its_line_before_the_first_call() {
-    let plain = table(60_000);
+    let plain = incompressible_table(60_000);
     for (packed, name) in [(gzip(plain.as_bytes()), "gzip"), (zstd(plain.as_bytes()), "zstd")] {
-        let (desk, api) = (Desk::new(), Api::new(unlimited()));
-        let input = desk.file("in", &packed[..packed.len() / 2]);
+        let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let input = desk.write_file("in", &packed[..packed.len() / 2]);
         let ended = run(&mut api.resolve(&input, &desk.path("out.csv")));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         for word in ["in: line ", name, "cut off"] {
@@ -132,32 +132,37 @@ fn what_is_cut_off_or_damaged_is_told_with_its_line_before_the_first_call() {
         assert!((20_000..=50_000).contains(&line), "{line}");
         let mut damaged = packed.clone();
         damaged[packed.len() / 2..].fill(0x55);
-        let ended = run(&mut api.resolve(&desk.file("in", damaged), &desk.path("out.csv")));
+        let ended = run(&mut api.resolve(&desk.write_file("in", damaged), &desk.path("out.csv")));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.contains(&format!("the {name} data are ")), "{}", ended.stderr);
-        assert_eq!((desk.names(), api.ledger().token_calls().len()), (vec!["in".to_owned()], 0));
+        assert_eq!(
+            (desk.file_names(), api.call_log().token_calls().len()),
+            (vec!["in".to_owned()], 0)
+        );
     }
 }
 
 #[test]
 fn a_pipe_that_is_cut_off_ends_without_an_output() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let packed = gzip(table(2000).as_bytes());
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let packed = gzip(incompressible_table(2000).as_bytes());
     let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
     let ended =
-        run(command.stdin(File::open(desk.file("in", &packed[..packed.len() - 9])).unwrap()));
+        run(command.stdin(File::open(desk.write_file("in", &packed[..packed.len() - 9])).unwrap()));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     for word in ["standard input", "line 2", "cut off"] {
         assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
     }
-    assert_eq!(desk.names(), ["in"]);
+    assert_eq!(desk.file_names(), ["in"]);
 }
 
 #[test]
 fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let input =
-        desk.file("staff.xlsx", staff(&[("在职", "13800138000"), ("离职", "1.3900139001E10")]));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = desk.write_file(
+        "staff.xlsx",
+        staff_workbook(&[("在职", "13800138000"), ("离职", "1.3900139001E10")]),
+    );
     let output = desk.path("out.csv");
     for (flags, number, said) in [
         (
@@ -176,7 +181,7 @@ fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
             std::fs::read_to_string(&output).unwrap(),
             format!(
                 "\u{feff}姓名,手机号,{}\r\n孟,{number},u{},,found,0,ok\r\n",
-                NAMES.join(","),
+                ANSWER_COLUMNS.join(","),
                 &number[3..]
             )
         );
@@ -195,16 +200,17 @@ fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
 
 #[test]
 fn a_workbook_that_cannot_be_read_says_why() {
-    let good = staff(&[("A", "13800138000")]);
+    let good = staff_workbook(&[("A", "13800138000")]);
     for (bytes, word) in [
         (good[..good.len() / 2].to_vec(), "damaged or cut off"),
         (gzip(&good), "is a workbook: unpack it"),
-        (workbook(&[("A", "visible", "")]), "no visible sheet"),
-        (protected(), "password"),
+        (build_workbook(&[("A", "visible", "")]), "no visible sheet"),
+        (encrypted_workbook(), "password"),
         (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".repeat(100), "old Excel workbook (.xls)"),
     ] {
-        let (desk, api) = (Desk::new(), Api::new(unlimited()));
-        let ended = run(&mut api.resolve(&desk.file("in.xlsx", bytes), &desk.path("out.csv")));
+        let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let ended =
+            run(&mut api.resolve(&desk.write_file("in.xlsx", bytes), &desk.path("out.csv")));
         assert_eq!(ended.status, Some(3), "{word}: {}", ended.stderr);
         assert!(
             ended.stderr.contains("in.xlsx: ") && ended.stderr.contains(word),
@@ -212,24 +218,24 @@ fn a_workbook_that_cannot_be_read_says_why() {
             ended.stderr
         );
         assert_eq!(
-            (desk.names(), api.ledger().token_calls().len()),
+            (desk.file_names(), api.call_log().token_calls().len()),
             (vec!["in.xlsx".to_owned()], 0)
         );
     }
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
-    let ended = run(command.stdin(File::open(desk.file("in", good)).unwrap()));
+    let ended = run(command.stdin(File::open(desk.write_file("in", good)).unwrap()));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("give the file's name"), "{}", ended.stderr);
     let ended = run(api
-        .resolve(&desk.file("in.csv", "phone\n13800138000\n"), "-".as_ref())
+        .resolve(&desk.write_file("in.csv", "phone\n13800138000\n"), "-".as_ref())
         .args(["--sheet", "1"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--sheet"), "{}", ended.stderr);
 }
 
 /// The container of a workbook with a password: a header, one sector of its table, and a directory that names the package.
-fn protected() -> Vec<u8> {
+fn encrypted_workbook() -> Vec<u8> {
     let mut bytes = vec![0; 512 * 3];
     let put = |bytes: &mut Vec<u8>, at: usize, what: &[u8]| {
         bytes[at..at + what.len()].copy_from_slice(what)
@@ -261,7 +267,7 @@ fn protected() -> Vec<u8> {
 
 #[test]
 fn the_sample_workbook_comes_out_to_the_byte() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let output = desk.path("staff.resolved.csv");
     let ended = run(&mut api.resolve(&samples.join("staff.xlsx"), &output));
@@ -270,7 +276,7 @@ fn the_sample_workbook_comes_out_to_the_byte() {
     let (written, expected) =
         (std::fs::read_to_string(&output).unwrap(), std::fs::read_to_string(&golden).unwrap());
     assert_eq!(written, expected);
-    let rows = rows(&golden);
+    let rows = read_rows(&golden);
     assert_eq!(rows.len(), 25);
     // Leading zeros, of texts and of numbers that show them; a date, a time, a truth value, an error and a line break.
     assert!((1..=25).all(|n| rows[n - 1]["工号"] == format!("{n:05}")));

@@ -11,23 +11,23 @@ mod roundtrip;
 use std::path::Path;
 
 /// The most files that a corpus keeps, and the most bytes of each: a corpus is read by people, too.
-const FILES: usize = 60;
-const BYTES: u64 = 1024;
+const MAX_FILES: usize = 60;
+const MAX_FILE_BYTES: u64 = 1024;
 
 /// Whether these are the sources that cargo packed, where the fuzzer is not: it leaves out what has a manifest of its own.
-fn packed() -> bool {
+fn is_packaged_source() -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml.orig").exists()
 }
 
-fn replay(target: &str, holds: fn(&[u8])) {
-    if packed() {
+fn replay_corpus(target: &str, holds: fn(&[u8])) {
+    if is_packaged_source() {
         return;
     }
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap()).collect();
-    assert!((20..=FILES).contains(&files.len()), "{} files for {target}", files.len());
+    assert!((20..=MAX_FILES).contains(&files.len()), "{} files for {target}", files.len());
     for file in files {
-        assert!(file.metadata().unwrap().len() <= BYTES, "{}", file.path().display());
+        assert!(file.metadata().unwrap().len() <= MAX_FILE_BYTES, "{}", file.path().display());
         // A failure names the file: the panic of the property alone would not.
         let data = std::fs::read(file.path()).unwrap();
         let held = std::panic::catch_unwind(|| holds(&data));
@@ -37,24 +37,24 @@ fn replay(target: &str, holds: fn(&[u8])) {
 
 #[test]
 fn numbers() {
-    replay("number", number::number);
+    replay_corpus("number", number::number);
 }
 
 #[test]
 fn replies() {
-    replay("reply", reply::reply);
+    replay_corpus("reply", reply::reply);
 }
 
 #[cfg(unix)]
 #[test]
 fn tables() {
-    replay("roundtrip", roundtrip::roundtrip);
+    replay_corpus("roundtrip", roundtrip::roundtrip);
 }
 
 /// Every target of the fuzzer has its corpus, and every corpus its replay above.
 #[test]
 fn every_target_is_replayed() {
-    if packed() {
+    if is_packaged_source() {
         return;
     }
     let names = |under: &str| {

@@ -3,13 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Api, Desk, run, unlimited};
-use crate::served::{Process, until};
+use crate::harness::{Sandbox, Workdir, run, unlimited_script};
+use crate::served::{Process, wait_until};
 
 #[test]
 fn the_first_call_is_made_at_the_moment_that_was_named() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     let begun = Instant::now();
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+2s"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -18,64 +18,67 @@ fn the_first_call_is_made_at_the_moment_that_was_named() {
         "{}",
         ended.stderr
     );
-    let first = api.ledger().arrivals().next().unwrap();
+    let first = api.call_log().arrivals().next().unwrap();
     assert!(first.duration_since(begun) >= Duration::from_secs(2));
 }
 
 #[test]
 fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     let mut process =
         Process::start(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+1h"]));
-    process.wait_for("starting at ");
+    process.wait_for_stderr("starting at ");
     // Who asks meanwhile is told once more.
-    process.signal("USR1");
-    until("an answer", || (process.stderr().matches("starting at ").count() == 2).then_some(()));
-    process.signal("INT");
-    let ended = process.end();
+    process.send_signal("USR1");
+    wait_until("an answer", || {
+        (process.stderr().matches("starting at ").count() == 2).then_some(())
+    });
+    process.send_signal("INT");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
-    assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (0, 0));
-    assert_eq!(desk.names(), ["staff.csv"]);
+    assert_eq!((api.call_log().calls().len(), api.call_log().token_calls().len()), (0, 0));
+    assert_eq!(desk.file_names(), ["staff.csv"]);
 }
 
 #[test]
 fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", "mobile\n13900000000\n");
-    let nothing = desk.file("nothing.pem", "");
-    let mut command = api.resolve_at("https://oapi.invalid", &input, &desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
+    let nothing = desk.write_file("nothing.pem", "");
+    let mut command =
+        api.resolve_at_endpoint("https://oapi.invalid", &input, &desk.path("out.csv"));
     // No authority of the system's, so that nobody can be trusted.
     command
         .env("SSL_CERT_FILE", &nothing)
         .env("SSL_CERT_DIR", desk.path(""))
         .args(["--start-at", "+1h"]);
-    let ended = Process::start(&mut command).end();
+    let ended = Process::start(&mut command).wait();
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("no connection can be encrypted"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("starting at"), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["nothing.pem", "staff.csv"]);
+    assert_eq!(desk.file_names(), ["nothing.pem", "staff.csv"]);
 
-    let secret = desk.file("secret", "sandbox-secret\n");
+    let secret = desk.write_file("secret", "sandbox-secret\n");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret);
     let mut process = Process::start(command.args(["--start-at", "+1h"]));
-    process.wait_for("starting at ");
+    process.wait_for_stderr("starting at ");
     assert!(
         process.stderr().contains("warning: others on this machine can read"),
         "{}",
         process.stderr()
     );
-    process.signal("TERM");
-    assert_eq!(process.end().status, Some(143));
+    process.send_signal("TERM");
+    assert_eq!(process.wait().status, Some(143));
 }
 
 #[test]
 fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", "mobile\n13900000000\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     for (moment, reason) in [
         ("2025-01-01T00:00:00Z", "has passed"),
         ("2025-01-01T00:00[+08:00]", "has passed"),
@@ -89,6 +92,6 @@ fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
             "{}",
             ended.stderr
         );
-        assert_eq!(desk.names(), ["staff.csv"]);
+        assert_eq!(desk.file_names(), ["staff.csv"]);
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use encoding_rs::{BIG5, GB18030, SHIFT_JIS, WINDOWS_1252};
 
-use crate::answers::{NAMES, Table, answer};
-use crate::harness::{Api, Desk, Ended, run, unlimited};
+use crate::answers::{ANSWER_COLUMNS, ExpectedTable, expected_answer};
+use crate::harness::{RunOutput, Sandbox, Workdir, run, unlimited_script};
 
 /// Text as another program would encode it.
-fn encoded(name: &str, text: &str) -> Vec<u8> {
+fn encode(name: &str, text: &str) -> Vec<u8> {
     let table = match name {
         "UTF-8" => return text.as_bytes().to_vec(),
         "UTF-16LE" => return text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
@@ -33,17 +33,20 @@ fn encoded(name: &str, text: &str) -> Vec<u8> {
 }
 
 /// Resolves these bytes: how it ended, the output where there is one, and how many calls arrived.
-fn resolve(input: &[u8], set: impl FnOnce(&mut Command)) -> (Ended, Option<Vec<u8>>, usize) {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+fn resolve_bytes(
+    input: &[u8],
+    set: impl FnOnce(&mut Command),
+) -> (RunOutput, Option<Vec<u8>>, usize) {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.file("in.csv", input), &output);
+    let mut command = api.resolve(&desk.write_file("in.csv", input), &output);
     set(&mut command);
     let ended = run(&mut command);
-    (ended, std::fs::read(output).ok(), api.ledger().calls().len())
+    (ended, std::fs::read(output).ok(), api.call_log().calls().len())
 }
 
 /// A staff list as people in this encoding's country have it.
-fn staff(name: &str) -> Table {
+fn staff_table(name: &str) -> ExpectedTable {
     let (header, people): (&str, &[&str]) = match name {
         "Big5" => ("工號,姓名,手機號碼", &["陳許功蓋", "林怡君", "張志明"]),
         "Shift_JIS" => ("社員番号,氏名,携帯電話", &["表ソ能", "佐藤 花子", "ﾀﾅｶ"]),
@@ -52,16 +55,17 @@ fn staff(name: &str) -> Table {
         }
         _ => ("工号,姓名,手机号", &["王伟", "欧阳娜娜", "𠮷鎔"]),
     };
-    let mut table = Table { header: Some(header), end: "\r\n", ..Table::default() };
+    let mut table =
+        ExpectedTable { header: Some(header), line_end: "\r\n", ..ExpectedTable::default() };
     for (n, person) in people.iter().enumerate() {
         for (number, quotes) in [(13_800_138_000 + n as u64, ""), (13_800_138_090, "\"")] {
-            table.row(
+            table.push_row(
                 &format!("{n},{quotes}{person}{quotes},{number}"),
-                answer(&number.to_string(), true),
+                expected_answer(&number.to_string(), true),
             );
         }
     }
-    table.row("9,\"a\r\nb\",13800138292", answer("13800138292", true));
+    table.push_row("9,\"a\r\nb\",13800138292", expected_answer("13800138292", true));
     table
 }
 
@@ -77,12 +81,12 @@ fn a_file_comes_out_in_its_own_encoding() {
         ("UTF-16BE", "zero bytes"),
     ] {
         for ends in [true, false] {
-            let table = Table { ends, ..staff(name) };
-            let (ended, output, calls) = resolve(&encoded(name, &table.input()), |_| ());
+            let table = ExpectedTable { ends_with_newline: ends, ..staff_table(name) };
+            let (ended, output, calls) = resolve_bytes(&encode(name, &table.input_text()), |_| ());
             assert_eq!((ended.status, calls), (Some(0), 5), "{name}: {}", ended.stderr);
             let first = ended.stderr.lines().next().unwrap();
             assert!(first.contains(name) && first.contains(why), "{first}");
-            assert_eq!(output.unwrap(), encoded(name, &table.output()), "{name}");
+            assert_eq!(output.unwrap(), encode(name, &table.output_text()), "{name}");
         }
     }
 }
@@ -91,18 +95,23 @@ fn a_file_comes_out_in_its_own_encoding() {
 fn excels_unicode_text_has_tabs_and_a_mark() {
     for name in ["UTF-16LE", "UTF-16BE"] {
         let header = Some("姓名\t手机号");
-        let mut table =
-            Table { bom: true, delimiter: '\t', end: "\r\n", header, ..Table::default() };
-        table.row("\u{a0a}\u{d0a}\u{2c22}\t13800138000", answer("13800138000", true));
-        table.row("\"a\tb\r\n\"\t13800138090", answer("13800138090", true));
-        let (ended, output, _) = resolve(&encoded(name, &table.input()), |_| ());
+        let mut table = ExpectedTable {
+            bom: true,
+            delimiter: '\t',
+            line_end: "\r\n",
+            header,
+            ..ExpectedTable::default()
+        };
+        table.push_row("\u{a0a}\u{d0a}\u{2c22}\t13800138000", expected_answer("13800138000", true));
+        table.push_row("\"a\tb\r\n\"\t13800138090", expected_answer("13800138090", true));
+        let (ended, output, _) = resolve_bytes(&encode(name, &table.input_text()), |_| ());
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let first = ended.stderr.lines().next().unwrap();
         assert!(
             first.contains(&format!("{name} with byte order mark (told by its mark), tabs")),
             "{first}"
         );
-        assert_eq!(output.unwrap(), encoded(name, &table.output()));
+        assert_eq!(output.unwrap(), encode(name, &table.output_text()));
     }
 }
 
@@ -113,21 +122,21 @@ fn a_delimiter_inside_a_character_is_none() {
         [("GB18030", b"\x81\x7C"), ("Big5", b"\xA5\x7C"), ("Shift_JIS", b"\x83\x7C")]
     {
         let text = |more: [&str; 2]| {
-            let [names, cells] = more.map(|more| encoded(name, more));
+            let [names, cells] = more.map(|more| encode(name, more));
             [b"name|mobile", &names[..], b"\n", person, b"|13800138000", &cells, b"\n"].concat()
         };
-        let (ended, output, _) = resolve(&text(["", ""]), |command| {
+        let (ended, output, _) = resolve_bytes(&text(["", ""]), |command| {
             command.args(["-e", name, "-d", "|"]);
         });
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        let names = format!("|{}", NAMES.join("|"));
+        let names = format!("|{}", ANSWER_COLUMNS.join("|"));
         assert_eq!(output.unwrap(), text([&names, "|u00138000||found|0|ok"]), "{name}");
     }
 }
 
 #[test]
 fn what_the_encoding_lacks_is_a_question_mark() {
-    let (ended, output, _) = resolve(b"Stra\xDFe;mobile\nWei\xDFgasse;13800138090\n", |_| ());
+    let (ended, output, _) = resolve_bytes(b"Stra\xDFe;mobile\nWei\xDFgasse;13800138090\n", |_| ());
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let output = output.unwrap();
     assert!(output.ends_with(b"Wei\xDFgasse;13800138090;;;not_found;60121;??????\n"));
@@ -135,21 +144,21 @@ fn what_the_encoding_lacks_is_a_question_mark() {
 
 #[test]
 fn the_output_can_be_asked_for_in_another_encoding() {
-    let table = staff("GB18030");
-    let input = encoded("GB18030", &table.input());
+    let table = staff_table("GB18030");
+    let input = encode("GB18030", &table.input_text());
     let mark = |text: &str| format!("\u{feff}{text}");
     for (flags, expected) in [
-        (&["--output-encoding", "utf-8"][..], encoded("UTF-8", &table.output())),
+        (&["--output-encoding", "utf-8"][..], encode("UTF-8", &table.output_text())),
         (
             &["--output-encoding", "UTF-8", "--output-bom", "true"],
-            encoded("UTF-8", &mark(&table.output())),
+            encode("UTF-8", &mark(&table.output_text())),
         ),
-        (&["--output-encoding", "utf16"], encoded("UTF-16LE", &mark(&table.output()))),
-        (&["--output-encoding", "big5"], encoded("Big5", &table.output())),
-        (&["--output-encoding", "gbk"], encoded("GB18030", &table.output())),
-        (&["--output-bom", "true"], encoded("GB18030", &mark(&table.output()))),
+        (&["--output-encoding", "utf16"], encode("UTF-16LE", &mark(&table.output_text()))),
+        (&["--output-encoding", "big5"], encode("Big5", &table.output_text())),
+        (&["--output-encoding", "gbk"], encode("GB18030", &table.output_text())),
+        (&["--output-bom", "true"], encode("GB18030", &mark(&table.output_text()))),
     ] {
-        let (ended, output, _) = resolve(&input, |command| {
+        let (ended, output, _) = resolve_bytes(&input, |command| {
             command.args(flags);
         });
         assert_eq!(
@@ -161,21 +170,21 @@ fn the_output_can_be_asked_for_in_another_encoding() {
     }
     // What is lost on the way is told.
     let lost = |flags: &[&str]| {
-        let (ended, ..) = resolve(&input, |command| {
+        let (ended, ..) = resolve_bytes(&input, |command| {
             command.args(flags);
         });
         ended.stderr.lines().find(|line| line.contains("became ?")).map(str::to_owned)
     };
-    let own = encoded("Big5", &table.input()).split(|byte| *byte == b'?').count() - 1;
+    let own = encode("Big5", &table.input_text()).split(|byte| *byte == b'?').count() - 1;
     let told = lost(&["--output-encoding", "big5"]).unwrap();
     assert!(own > 0 && told.contains(&format!("{own} character")), "{own}: {told}");
     assert_eq!(lost(&["--output-encoding", "utf-8"]), None);
-    let marked = encoded("UTF-8", &mark(&table.input()));
-    let (_, output, _) = resolve(&marked, |command| {
+    let marked = encode("UTF-8", &mark(&table.input_text()));
+    let (_, output, _) = resolve_bytes(&marked, |command| {
         command.args(["--output-bom", "false"]);
     });
-    assert_eq!(output.unwrap(), encoded("UTF-8", &table.output()));
-    let (ended, output, calls) = resolve(&input, |command| {
+    assert_eq!(output.unwrap(), encode("UTF-8", &table.output_text()));
+    let (ended, output, calls) = resolve_bytes(&input, |command| {
         command.args(["--output-encoding", "Big5", "--output-bom", "true"]);
     });
     assert_eq!((ended.status, output, calls), (Some(2), None, 0), "{}", ended.stderr);
@@ -187,17 +196,17 @@ fn wishes_that_contradict_each_other_or_the_file_are_refused() {
     let workbook = std::fs::read("samples/staff.xlsx").unwrap();
     for (input, flags, status, words) in [
         (
-            encoded("GB18030", text),
+            encode("GB18030", text),
             &["--lossy-cells", "--output-encoding", "utf8"][..],
             2,
             "--lossy-cells",
         ),
-        (encoded("UTF-8", &format!("\u{feff}{text}")), &["-e", "gbk"], 3, "mark of UTF-8"),
+        (encode("UTF-8", &format!("\u{feff}{text}")), &["-e", "gbk"], 3, "mark of UTF-8"),
         (workbook, &["-e", "gbk"], 2, "--encoding"),
-        (encoded("UTF-8", text), &["-d", "'", "--excel-safe"], 2, "--delimiter"),
-        (encoded("UTF-8", text), &["--skip-lines", "2"], 3, "--skip-lines"),
+        (encode("UTF-8", text), &["-d", "'", "--excel-safe"], 2, "--delimiter"),
+        (encode("UTF-8", text), &["--skip-lines", "2"], 3, "--skip-lines"),
     ] {
-        let (ended, output, calls) = resolve(&input, |command| {
+        let (ended, output, calls) = resolve_bytes(&input, |command| {
             command.args(flags);
         });
         assert_eq!(
@@ -216,19 +225,19 @@ fn a_file_that_fits_no_encoding_is_refused_unless_it_is_named() {
         b"name,mobile\n\xC8\xE2\xE0\xED\xEE\xE2,13800138000\n\xCF\xE5\xF2\xF0\xEE\xE2,13800138001\n";
     let korean = b"name,mobile\n\xB1\xE8\xB9\xCE\xC1\xD8,13800138000\n\xC0\xCC\xBC\xAD\xBF\xAC,13800138001\n";
     for input in [&cyrillic[..], korean, b"name,mobile\n\x81\x8D\x8F,13800138000\n"] {
-        let (ended, output, calls) = resolve(input, |_| ());
+        let (ended, output, calls) = resolve_bytes(input, |_| ());
         assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
         for word in ["line 2", "offset 12", "GB18030, Big5, Shift_JIS, Windows-1252", "-e"] {
             assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
         }
     }
-    let (ended, output, _) = resolve(korean, |command| {
+    let (ended, output, _) = resolve_bytes(korean, |command| {
         command.env("DINGMAP_ENCODING", "gb2312");
     });
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("GB18030 (as asked for)"), "{}", ended.stderr);
     assert!(output.unwrap().windows(7).any(|bytes| bytes == b"\xB1\xE8\xB9\xCE\xC1\xD8,"));
-    let (ended, _, calls) = resolve(korean, |command| {
+    let (ended, _, calls) = resolve_bytes(korean, |command| {
         command.args(["-e", "klingon"]);
     });
     assert_eq!((ended.status, calls), (Some(2), 0), "{}", ended.stderr);
@@ -240,13 +249,13 @@ fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
     for (name, person) in
         [("UTF-8", "王伟"), ("GB18030", "王伟"), ("Big5", "陳志明"), ("Shift_JIS", "鈴木")]
     {
-        let mut input = encoded(name, "name,手机\n");
+        let mut input = encode(name, "name,手机\n");
         for n in 0..30_000 {
-            input.extend(encoded(name, &format!("{person}{n},1380013{:04}\n", n % 5)));
+            input.extend(encode(name, &format!("{person}{n},1380013{:04}\n", n % 5)));
         }
         let offset = input.len() + 4;
         input.extend_from_slice(b"\"x\ny\xFFz\",13800138000\nw,1380\xFF0138000\n");
-        let (ended, output, calls) = resolve(&input, |command| {
+        let (ended, output, calls) = resolve_bytes(&input, |command| {
             command.args(["-e", name]);
         });
         assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{name}: {}", ended.stderr);
@@ -254,7 +263,7 @@ fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
         assert!(ended.stderr.contains(&place), "{place}: {}", ended.stderr);
         assert!(ended.stderr.contains("--lossy-cells"), "{}", ended.stderr);
 
-        let (ended, output, _) = resolve(&input, |command| {
+        let (ended, output, _) = resolve_bytes(&input, |command| {
             command.args(["-e", name, "--lossy-cells"]);
         });
         assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
@@ -268,8 +277,8 @@ fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
 
 #[test]
 fn a_pipe_that_trickles_is_told_by_its_first_lines() {
-    let table = staff("GB18030");
-    let api = Api::new(unlimited());
+    let table = staff_table("GB18030");
+    let api = Sandbox::new(unlimited_script());
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
     let mut child = command
         .stdin(Stdio::piped())
@@ -278,7 +287,7 @@ fn a_pipe_that_trickles_is_told_by_its_first_lines() {
         .spawn()
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
-    let bytes = encoded("GB18030", &table.input());
+    let bytes = encode("GB18030", &table.input_text());
     let (begun, rest) = bytes.split_at(60);
     for crumb in begun.chunks(7) {
         pipe.write_all(crumb).unwrap();
@@ -286,7 +295,7 @@ fn a_pipe_that_trickles_is_told_by_its_first_lines() {
     }
     // The first rows are asked for although the pipe is open and silent.
     let mut patience = 500;
-    while api.ledger().calls().is_empty() && patience > 0 {
+    while api.call_log().calls().is_empty() && patience > 0 {
         sleep(Duration::from_millis(20));
         patience -= 1;
     }
@@ -295,7 +304,7 @@ fn a_pipe_that_trickles_is_told_by_its_first_lines() {
     drop(pipe);
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert_eq!(ended.stdout, encoded("GB18030", &table.output()));
+    assert_eq!(ended.stdout, encode("GB18030", &table.output_text()));
 }
 
 #[test]
@@ -314,7 +323,7 @@ fn the_samples_come_out_to_the_byte() {
             "25 rows, UTF-16LE with byte order mark (told by its mark), tabs",
         ),
     ] {
-        let (ended, output, _) = resolve(&read(input), |_| ());
+        let (ended, output, _) = resolve_bytes(&read(input), |_| ());
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains(told), "{}", ended.stderr);
         assert!(output.unwrap() == read(golden), "{golden}");
@@ -329,12 +338,12 @@ fn a_last_row_without_a_line_end_is_looked_at_too() {
         ("Windows-1252", "Jürgen Müller-Lüdenscheidt"),
     ] {
         let text = format!("name,mobile\nTom,13800138000\n{person},13800138001");
-        let (ended, output, _) = resolve(&encoded(name, &text), |_| ());
+        let (ended, output, _) = resolve_bytes(&encode(name, &text), |_| ());
         assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
         let expected = format!(
             "name,mobile,{}\nTom,13800138000,u00138000,,found,0,ok\n{person},13800138001,u00138001,,found,0,ok",
-            NAMES.join(",")
+            ANSWER_COLUMNS.join(",")
         );
-        assert_eq!(output.unwrap(), encoded(name, &expected), "{name}");
+        assert_eq!(output.unwrap(), encode(name, &expected), "{name}");
     }
 }

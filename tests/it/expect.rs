@@ -4,7 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, dingmap, fits, rows, run, unlimited};
+use crate::harness::{
+    Sandbox, Workdir, assert_matches_schema, dingmap, read_rows, run, unlimited_script,
+};
 
 /// Numbers by their endings: 90 is nobody's, 93 out of scope, 94 always busy, 96 has exclusive ids alone.
 const TABLE: &str = "expected,mobile,id on file,note\n\
@@ -15,9 +17,9 @@ j,13800138004,,\nk,13800138090,\"  \",\nl,13800138094,u1,\n";
 
 #[test]
 fn every_row_says_how_its_id_compares() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output, summary) =
-        (desk.file("in.csv", TABLE), desk.path("out.csv"), desk.path("run.json"));
+        (desk.write_file("in.csv", TABLE), desk.path("out.csv"), desk.path("run.json"));
     let mut command = api.resolve(&input, &output);
     command
         .args(["--max-retries", "0", "--expect", "ID ON FILE", "--show-sent", "--summary"])
@@ -27,19 +29,20 @@ fn every_row_says_how_its_id_compares() {
     let text = fs::read_to_string(&output).unwrap();
     let header = "expected,mobile,id on file,note,userid,exclusive_userids,status,errcode,errmsg,mobile_sent,dingtalk_expected\n";
     assert!(text.starts_with(header), "{text}");
-    for row in rows(&output) {
+    for row in read_rows(&output) {
         assert_eq!(row["dingtalk_expected"], row["note"], "{row:?}");
     }
     let told = "\nexpected: match 3, mismatch 3, missing 3; not compared 3\n";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
-    fits("summary", &account);
+    assert_matches_schema("summary", &account);
     assert_eq!(account["expected"], json!({"match": 3, "mismatch": 3, "missing": 3}));
     // A second try fills in what was open, and counts the rows that keep theirs.
     let script = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
-    let asked = u64::try_from(api.ledger().calls().len()).unwrap();
-    api.change(|next| {
-        next.calls.insert(asked, dingmap::testing::sandbox::Answer::Json(script.to_owned()));
+    let asked = u64::try_from(api.call_log().calls().len()).unwrap();
+    api.update_script(|next| {
+        next.answers_by_call
+            .insert(asked, dingmap::testing::sandbox::ScriptedAnswer::Json(script.to_owned()));
     });
     let mut command = api.resolve_without_output(&api.endpoint(), &output);
     let ended = run(command.args(["--retry-failed", "--expect", "3"]));
@@ -53,8 +56,8 @@ fn every_row_says_how_its_id_compares() {
 
 #[test]
 fn a_column_that_is_not_there_is_told_by_its_flag() {
-    let desk = Desk::new();
-    let input = desk.file("in.csv", TABLE);
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", TABLE);
     for (flag, words) in [
         (
             "user id",
@@ -73,19 +76,19 @@ fn a_column_that_is_not_there_is_told_by_its_flag() {
         let ended = run(command.args(["resolve", "--sandbox", "--expect", flag]).arg(&input));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
-        assert_eq!(desk.names(), ["in.csv"]);
+        assert_eq!(desk.file_names(), ["in.csv"]);
     }
 }
 
 #[test]
 fn it_works_without_a_header_in_other_encodings_and_for_workbooks() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let sandbox = || {
         let mut command = dingmap();
         command.args(["resolve", "--sandbox"]);
         command
     };
-    let input = desk.file("bare.csv", "13800138000;u00138000\n13800138001\n13800138090;x\n");
+    let input = desk.write_file("bare.csv", "13800138000;u00138000\n13800138001\n13800138090;x\n");
     let output = desk.path("bare.out.csv");
     let ended =
         run(sandbox().arg(&input).arg("-o").arg(&output).args(["-n", "-c", "1", "--expect", "2"]));
@@ -97,7 +100,8 @@ fn it_works_without_a_header_in_other_encodings_and_for_workbooks() {
          13800138090;x;;;not_found;60121;找不到该用户;missing\n"
     );
     // 手机,工号 in GB18030.
-    let input = desk.file("gb.csv", b"\xca\xd6\xbb\xfa,\xb9\xa4\xba\xc5\n13800138000,u00138000\n");
+    let input =
+        desk.write_file("gb.csv", b"\xca\xd6\xbb\xfa,\xb9\xa4\xba\xc5\n13800138000,u00138000\n");
     let output = desk.path("gb.out.csv");
     let mut command = sandbox();
     let ended =
@@ -117,7 +121,7 @@ fn it_works_without_a_header_in_other_encodings_and_for_workbooks() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let told = "\nexpected: match 0, mismatch 18, missing 7; not compared 0\n";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
-    for row in rows(&output) {
+    for row in read_rows(&output) {
         let word = if row["status"] == "found" { "mismatch" } else { "missing" };
         assert_eq!(row["expected"], word, "{row:?}");
     }

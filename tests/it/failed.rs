@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::ScriptedAnswer;
 
-use crate::harness::{Api, Desk, run, staff, unlimited};
+use crate::harness::{Sandbox, Workdir, run, staff_csv, unlimited_script};
 
 /// The numbers ending in 94 are busy through every retry, those in 99 get a code that nobody knows.
 const TABLE: &[u8] =
@@ -16,9 +16,9 @@ const FAILED: &[u8] =
 
 #[test]
 fn they_come_out_as_they_came_in_and_are_the_next_input() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output, failed) =
-        (desk.file("in.csv", TABLE), desk.path("out.csv"), desk.path("failed.csv"));
+        (desk.write_file("in.csv", TABLE), desk.path("out.csv"), desk.path("failed.csv"));
     let ended =
         run(api.resolve(&input, &output).args(["--max-retries", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -38,19 +38,19 @@ fn they_come_out_as_they_came_in_and_are_the_next_input() {
 
 #[test]
 fn where_nothing_failed_there_is_a_header_alone() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("in.csv", staff(3));
-    let failed = desk.file("failed.csv", "of yesterday\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("in.csv", staff_csv(3));
+    let failed = desk.write_file("failed.csv", "of yesterday\n");
     let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--failed").arg(&failed));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(std::fs::read_to_string(&failed).unwrap(), "mobile\n");
-    assert_eq!(desk.names(), ["failed.csv", "in.csv", "out.csv"]);
+    assert_eq!(desk.file_names(), ["failed.csv", "in.csv", "out.csv"]);
 }
 
 #[test]
 fn rows_whose_turn_did_not_come_are_among_them() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, failed) = (desk.file("in.csv", staff(5)), desk.path("failed.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, failed) = (desk.write_file("in.csv", staff_csv(5)), desk.path("failed.csv"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["--max-calls", "3", "-j", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
@@ -64,22 +64,22 @@ fn rows_whose_turn_did_not_come_are_among_them() {
 
 #[test]
 fn a_run_that_writes_nothing_leaves_the_file_as_it_was() {
-    let mut script = unlimited();
-    script.calls.insert(2, Answer::code(60011));
-    let (api, desk) = (Api::new(script), Desk::new());
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(2, ScriptedAnswer::code(60011));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
     let (input, failed) =
-        (desk.file("in.csv", staff(5)), desk.file("failed.csv", "of yesterday\n"));
+        (desk.write_file("in.csv", staff_csv(5)), desk.write_file("failed.csv", "of yesterday\n"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     assert_eq!(std::fs::read_to_string(&failed).unwrap(), "of yesterday\n");
-    assert_eq!(desk.names(), ["failed.csv", "in.csv"]);
+    assert_eq!(desk.file_names(), ["failed.csv", "in.csv"]);
 }
 
 #[test]
 fn a_place_that_cannot_be_meant_or_written_to_is_told_before_the_first_call() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("in.csv", staff(5)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (desk.write_file("in.csv", staff_csv(5)), desk.path("out.csv"));
     let nowhere = desk.path("none/failed.csv");
     let stdout = Path::new("-");
     for (failed, output, status, words) in [
@@ -95,7 +95,7 @@ fn a_place_that_cannot_be_meant_or_written_to_is_told_before_the_first_call() {
             "{}",
             ended.stderr
         );
-        assert_eq!(desk.names(), ["in.csv"]);
+        assert_eq!(desk.file_names(), ["in.csv"]);
     }
-    assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
+    assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
 }

@@ -5,23 +5,23 @@ mod bytes;
 
 use std::time::{Duration, Instant};
 
-use self::bytes::{Host, Reply, Then};
-use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
+use self::bytes::{AfterReply, RawReply, RawServer};
+use crate::harness::{RunOutput, Sandbox, Workdir, read_rows, run, unlimited_script};
 
 const TIMEOUT: Duration = Duration::from_millis(700);
-const OK: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
+const FOUND_BODY: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
 
 /// A whole reply with this body.
-fn whole(body: &str) -> Vec<u8> {
+fn ok_response(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into()
 }
 
 /// A reply of something in between.
-fn status(line: &str, body: &str) -> Vec<u8> {
+fn status_response(line: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {line}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into()
 }
 
-fn gzipped() -> Vec<u8> {
+fn gzip_response() -> Vec<u8> {
     // A frame of gzip, up to where its content would be.
     let body = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xabV*.)R\xb2R";
     let mut reply = format!(
@@ -34,11 +34,11 @@ fn gzipped() -> Vec<u8> {
 }
 
 /// A run against this host with a given token, one more attempt, and a short timeout.
-fn resolve(host: &Host, numbers: &[&str], flags: &[&str]) -> (Ended, Desk) {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+fn resolve_against(host: &RawServer, numbers: &[&str], flags: &[&str]) -> (RunOutput, Workdir) {
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
     let mut command =
-        api.resolve_at(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
+        api.resolve_at_endpoint(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
     command
         .env("DINGTALK_ACCESS_TOKEN", "the-token")
         .env_remove("DINGTALK_APP_KEY")
@@ -53,10 +53,11 @@ fn resolve(host: &Host, numbers: &[&str], flags: &[&str]) -> (Ended, Desk) {
 }
 
 /// What is wrong with a reply, the reply, and the words of the row.
-fn table() -> Vec<(&'static str, Reply, &'static str)> {
-    let (hang, serve, close, reset) = (Then::Hang, Then::Serve, Then::Close, Then::Reset);
+fn fault_cases() -> Vec<(&'static str, RawReply, &'static str)> {
+    let (hang, serve, close, reset) =
+        (AfterReply::Hang, AfterReply::KeepAlive, AfterReply::Close, AfterReply::Reset);
     let page = "<html>log in</html>";
-    let some = |bytes: Vec<u8>, then| Reply { bytes, then };
+    let some = |bytes: Vec<u8>, then| RawReply { bytes, after: then };
     let head = |text: &str| text.as_bytes().to_vec();
     vec![
         ("reset before the headers", some(vec![], reset), "the connection broke: "),
@@ -76,7 +77,7 @@ fn table() -> Vec<(&'static str, Reply, &'static str)> {
         ("headers and silence", some(head("HTTP/1.1 200 OK\r\n"), hang), "no reply within 700ms"),
         (
             "a body that is longer than it says",
-            some([whole("{}"), b"garbage".to_vec()].concat(), close),
+            some([ok_response("{}"), b"garbage".to_vec()].concat(), close),
             "the reply had no errcode",
         ),
         (
@@ -106,59 +107,67 @@ fn table() -> Vec<(&'static str, Reply, &'static str)> {
         ),
         (
             "a drip",
-            some(head("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"), Then::Drip),
+            some(head("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"), AfterReply::Drip),
             "no reply within 700ms",
         ),
-        ("an empty body", some(whole(""), serve), "the reply was empty"),
-        ("no JSON", some(whole("hello"), serve), "the reply was not readable JSON"),
+        ("an empty body", some(ok_response(""), serve), "the reply was empty"),
+        ("no JSON", some(ok_response("hello"), serve), "the reply was not readable JSON"),
         (
             "JSON that breaks off",
-            some(whole("{\"errcode\":0,"), serve),
+            some(ok_response("{\"errcode\":0,"), serve),
             "the reply was not readable JSON",
         ),
-        ("JSON that is no answer", some(whole("[1,2]"), serve), "the reply"),
-        ("deep JSON", some(whole(&"[".repeat(200_000)), serve), "the reply was not readable JSON"),
-        ("a page", some(whole(page), serve), "the reply was a web page, not an answer of the API"),
+        ("JSON that is no answer", some(ok_response("[1,2]"), serve), "the reply"),
+        (
+            "deep JSON",
+            some(ok_response(&"[".repeat(200_000)), serve),
+            "the reply was not readable JSON",
+        ),
+        (
+            "a page",
+            some(ok_response(page), serve),
+            "the reply was a web page, not an answer of the API",
+        ),
         (
             "gzip, which was not asked for",
-            some(gzipped(), serve),
+            some(gzip_response(), serve),
             "the reply was not readable JSON",
         ),
         (
             "10 MiB",
-            some(whole(&" ".repeat(10 << 20)), serve),
+            some(ok_response(&" ".repeat(10 << 20)), serve),
             "the reply was longer than 1048576 bytes",
         ),
         (
             "endless bytes",
-            some(head("HTTP/1.1 200 OK\r\n\r\n"), Then::Flood),
+            some(head("HTTP/1.1 200 OK\r\n\r\n"), AfterReply::Flood),
             "the reply was longer than 1048576 bytes",
         ),
         (
             "a proxy's 403",
-            some(status("403 Forbidden", page), serve),
+            some(status_response("403 Forbidden", page), serve),
             "HTTP 403: the reply was a web page",
         ),
         (
             "a proxy's 404",
-            some(status("404 Not Found", page), serve),
+            some(status_response("404 Not Found", page), serve),
             "HTTP 404: the reply was a web page",
         ),
         (
             "a proxy's 407",
-            some(status("407 Proxy Authentication Required", ""), serve),
+            some(status_response("407 Proxy Authentication Required", ""), serve),
             "HTTP 407: the reply was empty",
         ),
         (
             "a proxy's 413",
-            some(status("413 Content Too Large", page), serve),
+            some(status_response("413 Content Too Large", page), serve),
             "HTTP 413: the reply was a web page",
         ),
-        ("a proxy's 502", some(status("502 Bad Gateway", page), serve), "HTTP 502"),
-        ("a proxy's 504", some(status("504 Gateway Timeout", page), serve), "HTTP 504"),
+        ("a proxy's 502", some(status_response("502 Bad Gateway", page), serve), "HTTP 502"),
+        ("a proxy's 504", some(status_response("504 Gateway Timeout", page), serve), "HTTP 504"),
         (
             "a status that nobody has",
-            some(status("999 What", page), serve),
+            some(status_response("999 What", page), serve),
             "HTTP 999: the reply was a web page",
         ),
     ]
@@ -167,19 +176,20 @@ fn table() -> Vec<(&'static str, Reply, &'static str)> {
 #[test]
 fn a_fault_costs_an_attempt_and_then_the_row_and_says_so() {
     std::thread::scope(|scope| {
-        for (fault, reply, words) in table() {
+        for (fault, reply, words) in fault_cases() {
             scope.spawn(move || {
                 // The first number is answered, so that the host counts as one that works.
-                let host = Host::new(move |call| {
+                let host = RawServer::new(move |call| {
                     if call == 0 {
-                        Reply { bytes: whole(OK), then: Then::Serve }
+                        RawReply { bytes: ok_response(FOUND_BODY), after: AfterReply::KeepAlive }
                     } else {
                         reply.clone()
                     }
                 });
-                let (ended, desk) = resolve(&host, &["13900000000", "13900000001"], &["-j", "1"]);
+                let (ended, desk) =
+                    resolve_against(&host, &["13900000000", "13900000001"], &["-j", "1"]);
                 assert_eq!(ended.status, Some(4), "{fault}: {}", ended.stderr);
-                let rows = rows(&desk.path("out.csv"));
+                let rows = read_rows(&desk.path("out.csv"));
                 assert_eq!((&*rows[0]["status"], &*rows[0]["userid"]), ("found", "u1"), "{fault}");
                 let row = &rows[1];
                 assert_eq!(
@@ -188,7 +198,7 @@ fn a_fault_costs_an_attempt_and_then_the_row_and_says_so() {
                     "{fault}"
                 );
                 assert!(row["errmsg"].starts_with(words), "{fault}: {}", row["errmsg"]);
-                assert_eq!(host.calls(), 3, "{fault}: one answer, one attempt and one retry");
+                assert_eq!(host.call_count(), 3, "{fault}: one answer, one attempt and one retry");
             });
         }
     });
@@ -197,42 +207,48 @@ fn a_fault_costs_an_attempt_and_then_the_row_and_says_so() {
 #[test]
 fn a_redirect_is_not_followed() {
     for code in [301, 302, 303, 307, 308] {
-        let other = Host::new(|_| Reply { bytes: whole(OK), then: Then::Serve });
+        let other = RawServer::new(|_| RawReply {
+            bytes: ok_response(FOUND_BODY),
+            after: AfterReply::KeepAlive,
+        });
         let to = other.address;
         let head = format!(
             "{code} Moved\r\nlocation: http://{to}/login?access_token=the-token&x=13900000000"
         );
-        let host = Host::new(move |_| Reply { bytes: status(&head, ""), then: Then::Serve });
-        let (ended, desk) = resolve(&host, &["13900000000"], &[]);
-        assert_eq!((ended.status, other.calls()), (Some(4), 0), "{}", ended.stderr);
+        let host = RawServer::new(move |_| RawReply {
+            bytes: status_response(&head, ""),
+            after: AfterReply::KeepAlive,
+        });
+        let (ended, desk) = resolve_against(&host, &["13900000000"], &[]);
+        assert_eq!((ended.status, other.call_count()), (Some(4), 0), "{}", ended.stderr);
         let told = format!("HTTP {code}: the host leads to http://{to}, where no token is sent");
-        assert_eq!(rows(&desk.path("out.csv"))[0]["errmsg"], told);
+        assert_eq!(read_rows(&desk.path("out.csv"))[0]["errmsg"], told);
     }
 }
 
 #[test]
 fn a_host_that_answers_everybody_alike_with_no_answer_of_the_api_is_left_after_twenty() {
-    let host = Host::new(|_| Reply {
-        bytes: status("404 Not Found", "<html>nobody here</html>"),
-        then: Then::Serve,
+    let host = RawServer::new(|_| RawReply {
+        bytes: status_response("404 Not Found", "<html>nobody here</html>"),
+        after: AfterReply::KeepAlive,
     });
     let numbers: Vec<_> = (0..200).map(|n| format!("139000{n:05}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    let (ended, desk) = resolve(&host, &numbers, &[]);
+    let (ended, desk) = resolve_against(&host, &numbers, &[]);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     for words in ["does not answer as the API does", "HTTP 404", "first 20 numbers", "--endpoint"] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
-    assert!(host.calls() <= 40, "{}", host.calls());
-    assert_eq!(desk.names(), ["staff.csv"]);
+    assert!(host.call_count() <= 40, "{}", host.call_count());
+    assert_eq!(desk.file_names(), ["staff.csv"]);
 }
 
 #[test]
 fn no_server_makes_a_run_panic_wait_or_lose_a_row() {
     // Cuts, delays and garbage by chance, the same in every run of this test.
-    let host = Host::new(|call| {
+    let host = RawServer::new(|call| {
         let mut chance = fastrand::Rng::with_seed(call as u64);
-        let mut bytes = whole(OK);
+        let mut bytes = ok_response(FOUND_BODY);
         if chance.u8(..4) == 0 {
             let place = chance.usize(..bytes.len());
             bytes[place] = chance.u8(..);
@@ -245,19 +261,19 @@ fn no_server_makes_a_run_panic_wait_or_lose_a_row() {
             bytes = std::iter::repeat_with(|| chance.u8(..)).take(count).collect();
         }
         let then = match chance.u8(..8) {
-            0 => Then::Close,
-            1 => Then::Reset,
-            2 => Then::Hang,
-            _ => Then::Serve,
+            0 => AfterReply::Close,
+            1 => AfterReply::Reset,
+            2 => AfterReply::Hang,
+            _ => AfterReply::KeepAlive,
         };
-        Reply { bytes, then }
+        RawReply { bytes, after: then }
     });
     let numbers: Vec<_> = (0..300).map(|n| format!("139000{n:05}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
     let mut command =
-        api.resolve_at(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
+        api.resolve_at_endpoint(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
     command
         .env("DINGTALK_ACCESS_TOKEN", "the-token")
         .env_remove("DINGTALK_APP_KEY")
@@ -281,7 +297,7 @@ fn no_server_makes_a_run_panic_wait_or_lose_a_row() {
         "{}",
         ended.stderr
     );
-    let rows = rows(&desk.path("out.csv"));
+    let rows = read_rows(&desk.path("out.csv"));
     let there: Vec<_> = rows.iter().map(|row| &*row["mobile"]).collect();
     assert_eq!(there, numbers);
     assert!(rows.iter().filter(|row| row["status"] == "found").count() > 50, "{}", ended.stderr);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use dingmap::testing::sandbox::Ledger;
+use dingmap::testing::sandbox::CallLog;
 use dingmap::testing::sandbox::Script;
 use dingmap::testing::sandbox::Server;
 use serde_json::Value;
@@ -37,13 +37,13 @@ pub(crate) fn dingmap() -> Command {
 
 /// How a run of the executable ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct RunOutput {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl From<Output> for Ended {
+impl From<Output> for RunOutput {
     fn from(output: Output) -> Self {
         Self {
             status: output.status.code(),
@@ -54,13 +54,13 @@ impl From<Output> for Ended {
 }
 
 /// A sandbox that serves as long as this lives, on threads of its own, and a data directory for the runs against it.
-pub(crate) struct Api {
+pub(crate) struct Sandbox {
     server: Server,
-    data: TempDir,
+    data_dir: TempDir,
     _runtime: Runtime,
 }
 
-impl Api {
+impl Sandbox {
     pub(crate) fn new(script: Script) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -68,7 +68,7 @@ impl Api {
             .build()
             .unwrap();
         let server = runtime.block_on(Server::start(script, 0)).unwrap();
-        Self { server, data: tempfile::tempdir().unwrap(), _runtime: runtime }
+        Self { server, data_dir: tempfile::tempdir().unwrap(), _runtime: runtime }
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -76,28 +76,33 @@ impl Api {
     }
 
     /// The state file that runs use unless flags say otherwise.
-    pub(crate) fn state(&self) -> PathBuf {
-        self.data.path().join("dingmap/state.redb")
+    pub(crate) fn state_path(&self) -> PathBuf {
+        self.data_dir.path().join("dingmap/state.redb")
     }
 
     /// What the server saw so far.
-    pub(crate) fn ledger(&self) -> Ledger {
-        self.server.ledger()
+    pub(crate) fn call_log(&self) -> CallLog {
+        self.server.call_log()
     }
 
     /// Changes what the server does from now on.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Script)) {
-        self.server.change(change);
+    pub(crate) fn update_script(&self, change: impl FnOnce(&mut Script)) {
+        self.server.update_script(change);
     }
 
     /// `dingmap resolve` against this sandbox with its app key, unlimited and with short backoffs unless flags
     /// say otherwise: `--rate` and the like may be given again, and the last one counts.
     pub(crate) fn resolve(&self, input: &Path, output: &Path) -> Command {
-        self.resolve_at(&self.endpoint(), input, output)
+        self.resolve_at_endpoint(&self.endpoint(), input, output)
     }
 
     /// The same at another address, by which this sandbox is reached.
-    pub(crate) fn resolve_at(&self, endpoint: &str, input: &Path, output: &Path) -> Command {
+    pub(crate) fn resolve_at_endpoint(
+        &self,
+        endpoint: &str,
+        input: &Path,
+        output: &Path,
+    ) -> Command {
         let mut command = self.resolve_without_output(endpoint, input);
         command.arg("-o").arg(output);
         command
@@ -111,7 +116,7 @@ impl Api {
         command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
         command
             .env_remove("DINGMAP_NO_STATE")
-            .env("XDG_DATA_HOME", self.data.path())
+            .env("XDG_DATA_HOME", self.data_dir.path())
             .env("DINGMAP_RATE", "unlimited")
             .env("DINGMAP_RETRY_MIN", "5ms")
             .env("DINGMAP_RETRY_MAX", "50ms");
@@ -120,22 +125,22 @@ impl Api {
 }
 
 /// A script without a limit, for tests that are not about pace.
-pub(crate) fn unlimited() -> Script {
+pub(crate) fn unlimited_script() -> Script {
     Script { limit: None, ..Script::default() }
 }
 
 /// A table of so many numbers, all of which the sandbox finds.
-pub(crate) fn staff(count: u32) -> String {
+pub(crate) fn staff_csv(count: u32) -> String {
     let rows: Vec<_> = (0..count).map(|n| format!("139{:06}{:02}\n", n / 80, n % 80)).collect();
     "mobile\n".to_owned() + &rows.concat()
 }
 
 /// A directory with an input, gone at the end.
-pub(crate) struct Desk {
+pub(crate) struct Workdir {
     directory: TempDir,
 }
 
-impl Desk {
+impl Workdir {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
@@ -145,14 +150,14 @@ impl Desk {
     }
 
     /// Writes a file and gives its path.
-    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write_file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
     }
 
     /// Every name in the directory, in order: a run must leave nothing behind.
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub(crate) fn file_names(&self) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(self.directory.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -163,17 +168,17 @@ impl Desk {
 }
 
 /// A run to its end.
-pub(crate) fn run(command: &mut Command) -> Ended {
+pub(crate) fn run(command: &mut Command) -> RunOutput {
     command.output().unwrap().into()
 }
 
 /// Sees that something is as its schema in `samples/` says.
 #[track_caller]
-pub(crate) fn fits(name: &str, told: &Value) {
+pub(crate) fn assert_matches_schema(name: &str, told: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("samples/{name}.schema.json"));
     let published = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut whole = Value::clone(&published);
-    closed(&mut whole);
+    forbid_unknown_fields(&mut whole);
     for schema in [published, whole] {
         let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
         let errors: Vec<_> = validator
@@ -185,21 +190,21 @@ pub(crate) fn fits(name: &str, told: &Value) {
 }
 
 /// Lets a schema take no field that it does not name: programs are told to pass over those, and we are to describe them all.
-fn closed(schema: &mut Value) {
+fn forbid_unknown_fields(schema: &mut Value) {
     match schema {
         Value::Object(parts) => {
-            parts.values_mut().for_each(closed);
+            parts.values_mut().for_each(forbid_unknown_fields);
             if parts.get("properties").is_some_and(Value::is_object) {
                 parts.insert("additionalProperties".into(), false.into());
             }
         }
-        Value::Array(parts) => parts.iter_mut().for_each(closed),
+        Value::Array(parts) => parts.iter_mut().for_each(forbid_unknown_fields),
         _ => {}
     }
 }
 
 /// An output, as rows by column name.
-pub(crate) fn rows(path: &Path) -> Vec<std::collections::HashMap<String, String>> {
+pub(crate) fn read_rows(path: &Path) -> Vec<std::collections::HashMap<String, String>> {
     let mut reader = csv::Reader::from_path(path).unwrap();
     reader.deserialize().map(Result::unwrap).collect()
 }

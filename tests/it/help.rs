@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::harness::{Desk, dingmap, run};
+use crate::harness::{Workdir, dingmap, run};
 
 const COMMANDS: [&str; 13] = [
     "",
@@ -20,7 +20,7 @@ const COMMANDS: [&str; 13] = [
     "man",
 ];
 
-fn help(command: &str, flag: &str) -> String {
+fn help_text(command: &str, flag: &str) -> String {
     let ended = run(dingmap().args(command.split_whitespace()).arg(flag).env("COLUMNS", "80"));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{command} {flag}");
     ended.stdout
@@ -29,14 +29,14 @@ fn help(command: &str, flag: &str) -> String {
 #[test]
 fn short_help_fits_one_screen() {
     for command in COMMANDS {
-        let told = help(command, "-h");
+        let told = help_text(command, "-h");
         let widest = told.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(told.lines().count() <= 22 && widest <= 80, "{command}:\n{told}");
         // Room is left for the command line and the next prompt.
         assert!(told.contains("see more with '--help'"), "{command}:\n{told}");
     }
     // The flags without which nobody gets far.
-    let told = help("resolve", "-h");
+    let told = help_text("resolve", "-h");
     for flag in [
         "--output",
         "--column",
@@ -74,7 +74,7 @@ fn help_in_another_language_is_as_wide_as_it_is_in_english() {
 
 #[test]
 fn long_help_has_every_flag_under_a_heading_and_examples() {
-    let told = help("resolve", "--help");
+    let told = help_text("resolve", "--help");
     let headings = [
         "Options:",
         "Input and output:",
@@ -94,7 +94,7 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
     for command in
         ["", "resolve", "plan", "diff", "merge", "sandbox", "state", "completions", "man"]
     {
-        let told = help(command, "--help");
+        let told = help_text(command, "--help");
         let example = format!("\n  dingmap {command}");
         assert!(
             told.contains("Examples:") && told.contains(example.trim_end()),
@@ -106,7 +106,7 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
 #[test]
 fn examples_are_command_lines_that_can_be_typed() {
     for command in COMMANDS {
-        let told = help(command, "--help");
+        let told = help_text(command, "--help");
         let examples = told.lines().filter_map(|line| line.strip_prefix("  dingmap "));
         for example in examples {
             // Behind the command stand a remark, or what the shell does with its output.
@@ -139,8 +139,8 @@ fn what_is_misspelt_gets_a_suggestion() {
 
 #[test]
 fn a_misspelt_variable_is_told_and_does_not_stop_the_run() {
-    let desk = Desk::new();
-    let input = desk.file("staff.csv", "手机号\n13800138000\n");
+    let desk = Workdir::new();
+    let input = desk.write_file("staff.csv", "手机号\n13800138000\n");
     let plan = || {
         let mut command = dingmap();
         command.arg("plan").arg(&input);
@@ -158,8 +158,8 @@ fn a_misspelt_variable_is_told_and_does_not_stop_the_run() {
 
 #[test]
 fn a_misspelt_column_is_told_with_what_may_be_meant() {
-    let desk = Desk::new();
-    let input = desk.file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
+    let desk = Workdir::new();
+    let input = desk.write_file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
     for (column, meant) in [("手机好", "手机号"), ("moblie", "Mobile"), ("ＭＯＢＩＬ", "Mobile")]
     {
         let ended = run(dingmap().arg("plan").arg(&input).args(["--column", column]));
@@ -176,7 +176,7 @@ fn a_misspelt_column_is_told_with_what_may_be_meant() {
         ended.stderr
     );
     // A header that is a number, where the first row is none, is not repeated.
-    let headless = desk.file("headless.csv", "x,13800138000\ny,13900139000\n");
+    let headless = desk.write_file("headless.csv", "x,13800138000\ny,13900139000\n");
     let ended = run(dingmap()
         .arg("plan")
         .arg(&headless)

@@ -14,26 +14,26 @@ use clap::{Command, CommandFactory};
 use dingmap::testing::app::Cli;
 use dingmap::testing::app::Language;
 use rspolib::{POEntry, pofile};
-use texts::{Text, flags, holes, spoken, unspoken, words};
+use texts::{Message, count_words, flags_in, literals_past_tr, placeholders, tr_messages};
 use tr::Translator;
 
 use crate::tidy::sources;
-use crate::tidy::syntax::{Map, tokens};
+use crate::tidy::syntax::{ModuleMap, tokens};
 
 /// Where the translations are, and the file whose `CHINESE` puts them together.
-const FOLDER: &str = "src/language/zh-CN";
-const CHOOSER: &str = "src/app/language.rs";
+const PO_DIR: &str = "src/language/zh-CN";
+const PO_INDEX: &str = "src/app/language.rs";
 /// Texts with words whose translation has no Chinese character, and why.
-const SAME: [(&str, &str); 1] = [("at {moment}", "a moment needs no word before it")];
+const KEPT_IN_ENGLISH: [(&str, &str); 1] = [("at {moment}", "a moment needs no word before it")];
 
 /// A translation and the file that has it.
-struct Translated {
+struct Translation {
     file: String,
     entry: POEntry,
 }
 
 /// What a file of translations has, and what is wrong with it by itself.
-fn read(file: &str, content: &str, found: &mut Vec<String>) -> Vec<Translated> {
+fn read_po(file: &str, content: &str, found: &mut Vec<String>) -> Vec<Translation> {
     if !content.ends_with("\"\n\n") {
         found.push(format!(
             "{file}: does not end with a blank line, behind which the next file goes on"
@@ -51,13 +51,13 @@ fn read(file: &str, content: &str, found: &mut Vec<String>) -> Vec<Translated> {
         if entry.fuzzy() || entry.obsolete {
             found.push(format!("{file}: marked as fuzzy or obsolete: {:?}", entry.msgid));
         }
-        translated.push(Translated { file: file.to_owned(), entry });
+        translated.push(Translation { file: file.to_owned(), entry });
     }
     translated
 }
 
 /// What is said for a text; nothing where it is not there or empty.
-fn translations(entry: &POEntry) -> Vec<&str> {
+fn msgstrs(entry: &POEntry) -> Vec<&str> {
     let plural = entry.msgid_plural.is_some();
     let all: Vec<_> = match &entry.msgstr {
         Some(text) if !plural => vec![&**text],
@@ -67,42 +67,49 @@ fn translations(entry: &POEntry) -> Vec<&str> {
 }
 
 /// Whether a translation is one of this text.
-fn is_of(entry: &POEntry, text: &Text) -> bool {
-    entry.msgid == text.one && entry.msgid_plural == text.many && entry.msgctxt == text.context
+fn is_translation_of(entry: &POEntry, text: &Message) -> bool {
+    entry.msgid == text.singular
+        && entry.msgid_plural == text.plural
+        && entry.msgctxt == text.context
 }
 
 /// Every text of `texts` that is not translated as it should be.
-fn untranslated(texts: &[Text], translated: &[Translated]) -> Vec<String> {
+fn missing_translations(texts: &[Message], translated: &[Translation]) -> Vec<String> {
     let mut found = Vec::new();
     for text in texts {
-        let Some(Translated { file, entry }) =
-            translated.iter().find(|known| is_of(&known.entry, text))
+        let Some(Translation { file, entry }) =
+            translated.iter().find(|known| is_translation_of(&known.entry, text))
         else {
-            found.push(format!("{}: no translation of {:?}", text.place, text.one));
+            found.push(format!("{}: no translation of {:?}", text.location, text.singular));
             continue;
         };
-        let said = translations(entry);
+        let said = msgstrs(entry);
         if said.is_empty() {
-            found.push(format!("{file}: an empty translation of {:?}", text.one));
+            found.push(format!("{file}: an empty translation of {:?}", text.singular));
         }
-        if text.many.is_some() && said.len() > 1 {
-            found.push(format!("{file}: Chinese has one form for {:?}", text.one));
+        if text.plural.is_some() && said.len() > 1 {
+            found.push(format!("{file}: Chinese has one form for {:?}", text.singular));
         }
         for said in said {
             // The form that every count but one takes has all of them; a form for one may leave the count out.
-            let (wanted, given) = (holes(text.many.as_ref().unwrap_or(&text.one)), holes(said));
-            if text.filled && wanted != given {
+            let (wanted, given) =
+                (placeholders(text.plural.as_ref().unwrap_or(&text.singular)), placeholders(said));
+            if text.has_arguments && wanted != given {
                 found.push(format!(
                     "{file}: {:?} has {wanted:?}, and its translation {given:?}",
-                    text.one
+                    text.singular
                 ));
             }
-            if flags(text.many.as_ref().unwrap_or(&text.one)) != flags(said) {
-                found.push(format!("{file}: other flags in the translation of {:?}", text.one));
+            if flags_in(text.plural.as_ref().unwrap_or(&text.singular)) != flags_in(said) {
+                found
+                    .push(format!("{file}: other flags in the translation of {:?}", text.singular));
             }
             let chinese = said.chars().any(|sign| ('\u{4e00}'..='\u{9fff}').contains(&sign));
-            if !chinese && words(&text.one) > 0 && !SAME.iter().any(|(same, _)| *same == text.one) {
-                found.push(format!("{file}: no Chinese in the translation of {:?}", text.one));
+            if !chinese
+                && count_words(&text.singular) > 0
+                && !KEPT_IN_ENGLISH.iter().any(|(same, _)| *same == text.singular)
+            {
+                found.push(format!("{file}: no Chinese in the translation of {:?}", text.singular));
             }
         }
     }
@@ -110,13 +117,15 @@ fn untranslated(texts: &[Text], translated: &[Translated]) -> Vec<String> {
 }
 
 /// Every translation that no text asks for, and every one that is there twice.
-fn idle(texts: &[&[Text]], translated: &[Translated]) -> Vec<String> {
+fn unused_translations(texts: &[&[Message]], translated: &[Translation]) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen = BTreeMap::new();
-    for Translated { file, entry } in translated {
+    for Translation { file, entry } in translated {
         // What clap says by itself stands in clap.
         let of_clap = entry.msgctxt.as_deref() == Some("clap");
-        if !of_clap && !texts.iter().any(|texts| texts.iter().any(|text| is_of(entry, text))) {
+        if !of_clap
+            && !texts.iter().any(|texts| texts.iter().any(|text| is_translation_of(entry, text)))
+        {
             found.push(format!("{file}: a translation that nothing asks for: {:?}", entry.msgid));
         }
         if let Some(other) = seen.insert((&entry.msgctxt, &entry.msgid), file) {
@@ -127,10 +136,10 @@ fn idle(texts: &[&[Text]], translated: &[Translated]) -> Vec<String> {
 }
 
 /// Every text that `command` and those under it show as their help.
-fn helps(command: &Command, texts: &mut BTreeMap<String, String>) {
+fn collect_help(command: &Command, texts: &mut BTreeMap<String, String>) {
     let mut add = |place: &str, text: Option<String>| {
-        if let Some(text) = text.filter(|text| words(text) > 0) {
-            for paragraph in text.split("\n\n").filter(|paragraph| words(paragraph) > 0) {
+        if let Some(text) = text.filter(|text| count_words(text) > 0) {
+            for paragraph in text.split("\n\n").filter(|paragraph| count_words(paragraph) > 0) {
                 let told = || format!("{}, {place}", command.get_name());
                 texts.entry(paragraph.to_owned()).or_insert_with(told);
             }
@@ -159,71 +168,77 @@ fn helps(command: &Command, texts: &mut BTreeMap<String, String>) {
     }
     add("subcommands", command.get_subcommand_help_heading().map(ToString::to_string));
     for command in command.get_subcommands() {
-        helps(command, texts);
+        collect_help(command, texts);
     }
 }
 
 /// The texts of the help.
-fn help() -> Vec<Text> {
+fn help_messages() -> Vec<Message> {
     let mut cli = Cli::command();
     cli.build();
     let mut texts = BTreeMap::new();
-    helps(&cli, &mut texts);
-    let text = |(one, place)| Text { place, context: None, one, many: None, filled: false };
+    collect_help(&cli, &mut texts);
+    let text = |(one, place)| Message {
+        location: place,
+        context: None,
+        singular: one,
+        plural: None,
+        has_arguments: false,
+    };
     texts.into_iter().map(text).collect()
 }
 
 /// Everything that the crate and its translations have.
-struct Whole {
-    code: Vec<Text>,
-    help: Vec<Text>,
-    translated: Vec<Translated>,
+struct Catalogue {
+    code: Vec<Message>,
+    help: Vec<Message>,
+    translations: Vec<Translation>,
     /// What is wrong with the calls of `tr!` or with a file by itself.
-    found: Vec<String>,
+    problems: Vec<String>,
 }
 
-fn whole() -> Whole {
+fn load_catalogue() -> Catalogue {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut code, mut found) = (Vec::new(), Vec::new());
-    for (path, tokens) in code_of_the_crate() {
-        code.extend(spoken(&path, &tokens, &mut found));
+    for (path, tokens) in crate_tokens() {
+        code.extend(tr_messages(&path, &tokens, &mut found));
     }
-    let included = included(&fs::read_to_string(root.join(CHOOSER)).unwrap());
-    let mut names: BTreeSet<String> = fs::read_dir(root.join(FOLDER))
+    let included = included_files(&fs::read_to_string(root.join(PO_INDEX)).unwrap());
+    let mut names: BTreeSet<String> = fs::read_dir(root.join(PO_DIR))
         .unwrap()
-        .map(|entry| format!("{FOLDER}/{}", entry.unwrap().file_name().to_str().unwrap()))
+        .map(|entry| format!("{PO_DIR}/{}", entry.unwrap().file_name().to_str().unwrap()))
         .collect();
     let mut translated = Vec::new();
     for file in &included {
         if !names.remove(file) {
-            found.push(format!("{CHOOSER}: {file} is included twice or does not exist"));
+            found.push(format!("{PO_INDEX}: {file} is included twice or does not exist"));
             continue;
         }
         let own = fs::read_to_string(root.join(file)).unwrap();
-        translated.extend(read(file, &own, &mut found));
+        translated.extend(read_po(file, &own, &mut found));
     }
     found.extend(
-        names.iter().map(|name| format!("{name}: not among those that {CHOOSER} includes")),
+        names.iter().map(|name| format!("{name}: not among those that {PO_INDEX} includes")),
     );
-    Whole { code, help: help(), translated, found }
+    Catalogue { code, help: help_messages(), translations: translated, problems: found }
 }
 
 /// The files that `CHINESE` puts together, from the crate's root.
-fn included(chooser: &str) -> Vec<String> {
+fn included_files(chooser: &str) -> Vec<String> {
     let tokens = tokens(chooser, false).unwrap();
     let calls =
         tokens.windows(4).filter(|call| call[0].text == "include_str" && call[1].text == "!");
-    calls.filter_map(|call| Some(call[3].says.as_ref()?.replacen("../", "src/", 1))).collect()
+    calls.filter_map(|call| Some(call[3].literal.as_ref()?.replacen("../", "src/", 1))).collect()
 }
 
 /// The tokens of every file under `src/`; what is for tests is marked.
-fn code_of_the_crate() -> Vec<(String, Vec<crate::tidy::syntax::Token>)> {
+fn crate_tokens() -> Vec<(String, Vec<crate::tidy::syntax::Token>)> {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let map = Map::read(&map).unwrap();
+    let map = ModuleMap::read(&map).unwrap();
     let sources = sources().into_iter().filter(|(path, _)| path.starts_with("src/"));
     let mut all: Vec<_> = sources
         .map(|(path, text)| {
-            let test = map.place_of(&path).is_some_and(|at| map.files[at].test);
+            let test = map.position_of_path(&path).is_some_and(|at| map.files[at].is_test);
             let tokens = tokens(&text, test).unwrap();
             (path, tokens)
         })
@@ -233,7 +248,7 @@ fn code_of_the_crate() -> Vec<(String, Vec<crate::tidy::syntax::Token>)> {
 }
 
 #[track_caller]
-fn nothing(mut found: Vec<String>) {
+fn assert_no_problems(mut found: Vec<String>) {
     found.sort();
     found.dedup();
     assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
@@ -241,15 +256,15 @@ fn nothing(mut found: Vec<String>) {
 
 #[test]
 fn every_message_of_the_code_is_translated() {
-    let whole = whole();
-    let mut found = whole.found;
-    found.extend(untranslated(&whole.code, &whole.translated));
-    found.extend(idle(&[&whole.code, &whole.help], &whole.translated));
-    nothing(found);
+    let whole = load_catalogue();
+    let mut found = whole.problems;
+    found.extend(missing_translations(&whole.code, &whole.translations));
+    found.extend(unused_translations(&[&whole.code, &whole.help], &whole.translations));
+    assert_no_problems(found);
 }
 
 /// Words that stand for what has another word everywhere else, and gaps that Chinese does not have.
-const UNLIKE: [&str; 11] = [
+const BANNED_TERMS: [&str; 11] = [
     "组织",
     "响应",
     "选项",
@@ -266,55 +281,57 @@ const UNLIKE: [&str; 11] = [
 #[test]
 fn a_thing_has_one_word_in_chinese() {
     let mut found = Vec::new();
-    for Translated { file, entry } in &whole().translated {
-        for text in translations(entry) {
-            let unlike = UNLIKE.iter().filter(|word| text.contains(**word));
+    for Translation { file, entry } in &load_catalogue().translations {
+        for text in msgstrs(entry) {
+            let unlike = BANNED_TERMS.iter().filter(|word| text.contains(**word));
             found.extend(unlike.map(|word| format!("{file}: {word} in {text}")));
         }
     }
-    nothing(found);
+    assert_no_problems(found);
 }
 
 #[test]
 fn every_text_of_the_help_is_translated() {
-    let whole = whole();
+    let whole = load_catalogue();
     assert!(whole.help.len() > 50, "{} texts", whole.help.len());
-    nothing(untranslated(&whole.help, &whole.translated));
+    assert_no_problems(missing_translations(&whole.help, &whole.translations));
 }
 
 /// The files by themselves may be right and yet nothing in them be found.
 #[test]
 fn the_translations_are_found_when_they_are_asked_for() {
-    let whole = whole();
-    let translator = Language::Chinese.texts().unwrap();
+    let whole = load_catalogue();
+    let translator = Language::Chinese.catalog().unwrap();
     let mut found = Vec::new();
-    for Translated { file, entry } in &whole.translated {
+    for Translation { file, entry } in &whole.translations {
         let context = entry.msgctxt.as_deref();
         for count in [0, 1, 2, 5, 21, 1_000_000] {
             let said = match &entry.msgid_plural {
                 Some(many) => translator.ntranslate(count, &entry.msgid, many, context),
                 None => translator.translate(&entry.msgid, context),
             };
-            if translations(entry).first().is_some_and(|wanted| *wanted != said) {
+            if msgstrs(entry).first().is_some_and(|wanted| *wanted != said) {
                 found.push(format!("{file}: {:?} gives {said:?} for {count}", entry.msgid));
             }
         }
     }
-    nothing(found);
+    assert_no_problems(found);
 }
 
-fn past_tr(of: impl Fn(&str) -> bool) -> Vec<String> {
-    let help: BTreeSet<_> = help().into_iter().map(|text| text.one).collect();
-    let files = code_of_the_crate().into_iter().filter(|(path, _)| of(path));
-    files.flat_map(|(path, tokens)| unspoken(&path, &tokens, &help)).collect()
+fn crate_literals_past_tr(of: impl Fn(&str) -> bool) -> Vec<String> {
+    let help: BTreeSet<_> = help_messages().into_iter().map(|text| text.singular).collect();
+    let files = crate_tokens().into_iter().filter(|(path, _)| of(path));
+    files.flat_map(|(path, tokens)| literals_past_tr(&path, &tokens, &help)).collect()
 }
 
 #[test]
 fn no_text_below_app_goes_past_the_translations() {
-    nothing(past_tr(|path| !path.starts_with("src/app/") && !path.starts_with("src/sandbox/")));
+    assert_no_problems(crate_literals_past_tr(|path| {
+        !path.starts_with("src/app/") && !path.starts_with("src/sandbox/")
+    }));
 }
 
 #[test]
 fn no_text_of_app_goes_past_the_translations() {
-    nothing(past_tr(|path| path.starts_with("src/app/")));
+    assert_no_problems(crate_literals_past_tr(|path| path.starts_with("src/app/")));
 }

@@ -4,41 +4,46 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::testing::api::Pace;
-use dingmap::testing::domain::{Home, Mobile};
+use dingmap::testing::api::LocalLimiter;
+use dingmap::testing::domain::{DefaultRegion, Mobile};
 use dingmap::testing::engine::Chunk;
-use dingmap::testing::engine::Sheet;
-use dingmap::testing::engine::{End, Halt};
-use dingmap::testing::engine::{Ends, run};
-use dingmap::testing::store::Foreseen;
-use dingmap::testing::store::Known;
+use dingmap::testing::engine::RowBatch;
+use dingmap::testing::engine::{RunEnd, Stop};
+use dingmap::testing::engine::{RunIo, run};
+use dingmap::testing::store::Answers;
+use dingmap::testing::store::Prefetched;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::stage::{Digits, FOUND, SLOW_DOWN, paused, settings};
+use crate::stage::{FOUND_REPLY, FakeLookupApi, THROTTLED_REPLY, default_limits, paused_runtime};
 
 /// When rows left since the start, and how many at a time.
-type Left = Vec<(Duration, usize)>;
+type ChunkTimes = Vec<(Duration, usize)>;
 
 /// A run over sheets of so many numbers, each of which comes at its time.
-fn play(remote: Digits, pace: Box<Pace>, sheets: Vec<(Duration, u8)>) -> (Left, Duration) {
-    paused().block_on(async {
-        let (sender, inlet) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(2);
+fn simulate(
+    remote: FakeLookupApi,
+    pace: Box<LocalLimiter>,
+    sheets: Vec<(Duration, u8)>,
+) -> (ChunkTimes, Duration) {
+    paused_runtime().block_on(async {
+        let (sender, inlet) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(2);
         let began = Instant::now();
         tokio::spawn(async move {
             let mut everybody = 0_u32..;
             for (at, count) in sheets {
                 tokio::time::sleep_until(began + at).await;
                 let people = everybody.by_ref().take(count.into());
-                let numbers =
-                    people.map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
+                let numbers = people
+                    .map(|n| Mobile::parse(&format!("139{n:08}"), DefaultRegion::CHINA))
+                    .collect();
                 let per_row = NonZeroUsize::MIN;
-                let sheet = Sheet {
-                    load: (),
-                    numbers,
-                    per_row,
-                    earlier: vec![],
-                    foreseen: Foreseen::default(),
+                let sheet = RowBatch {
+                    payload: (),
+                    mobiles: numbers,
+                    numbers_per_row: per_row,
+                    earlier_statuses: vec![],
+                    prefetched: Prefetched::default(),
                 };
                 sender.send(Ok(Some(sheet))).await.unwrap();
             }
@@ -46,36 +51,37 @@ fn play(remote: Digits, pace: Box<Pace>, sheets: Vec<(Duration, u8)>) -> (Left, 
         });
         let (chunks, mut out) = mpsc::channel::<Chunk<()>>(2);
         let left = tokio::spawn(async move {
-            let mut left = Left::new();
+            let mut left = ChunkTimes::new();
             while let Some(chunk) = out.recv().await {
                 left.push((began.elapsed(), chunk.rows.len()));
             }
             left
         });
-        let (_stop, stopped) = watch::channel(Halt::No);
-        let (mut known, ends) = (Known::default(), Ends { sheets: &mut inlet.into(), chunks });
-        let run = run::run(settings(), Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
+        let (_stop, stopped) = watch::channel(Stop::Running);
+        let (mut known, ends) = (Answers::default(), RunIo { batches: &mut inlet.into(), chunks });
+        let run =
+            run::run(default_limits(), Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await;
-        assert!(matches!(end, Ok(End::Finished | End::PatienceUsedUp { .. })), "{end:?}");
+        assert!(matches!(end, Ok(RunEnd::Finished | RunEnd::PatienceExceeded { .. })), "{end:?}");
         let (left, took) = (left.await.unwrap(), began.elapsed());
         assert_eq!(left.iter().map(|(_, rows)| *rows as u64).sum::<u64>(), report.rows_in);
         (left, took)
     })
 }
 
-fn pace(rate: &str) -> Box<Pace> {
-    Box::new(Pace::new(rate.parse().unwrap()))
+fn rate_limiter(rate: &str) -> Box<LocalLimiter> {
+    Box::new(LocalLimiter::new(rate.parse().unwrap()))
 }
 
 /// A hundred rows that are there at once.
-fn all() -> Vec<(Duration, u8)> {
+fn hundred_rows_at_once() -> Vec<(Duration, u8)> {
     vec![(Duration::ZERO, 100)]
 }
 
 #[test]
 fn at_the_quota_rows_leave_a_few_times_a_second() {
-    let far = Digits(|_| (Duration::from_millis(5), FOUND));
-    let (left, took) = play(far, pace("20"), all());
+    let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
+    let (left, took) = simulate(far, rate_limiter("20"), hundred_rows_at_once());
     // A hundred rows in five seconds, four times a second, and the last by themselves.
     assert!((15..=22).contains(&left.len()), "{left:?}");
     assert!(
@@ -90,10 +96,10 @@ fn at_the_quota_rows_leave_a_few_times_a_second() {
 
 #[test]
 fn rows_of_many_sheets_leave_as_soon_as_those_of_one() {
-    let far = Digits(|_| (Duration::from_millis(5), FOUND));
+    let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
     // One by one as a slow program writes them into a pipe, and faster than they can be asked.
     let sheets = (0..200).map(|n| (Duration::from_millis(30 * n), 1)).collect();
-    let (left, took) = play(far, pace("20"), sheets);
+    let (left, took) = simulate(far, rate_limiter("20"), sheets);
     for late in 1..10 {
         let moment = Duration::from_secs(late);
         let out: usize = left.iter().filter(|(at, _)| *at <= moment).map(|(_, rows)| rows).sum();
@@ -105,10 +111,10 @@ fn rows_of_many_sheets_leave_as_soon_as_those_of_one() {
 
 #[test]
 fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
-    let far = Digits(|_| (Duration::from_millis(5), FOUND));
+    let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
     let sheets =
         vec![(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
-    let (left, _) = play(far, pace("unlimited"), sheets.clone());
+    let (left, _) = simulate(far, rate_limiter("unlimited"), sheets.clone());
     for (at, rows) in sheets {
         let at_once = |left: &Duration| {
             left.checked_sub(at).is_some_and(|late| late < Duration::from_millis(20))
@@ -120,10 +126,14 @@ fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
 
 #[test]
 fn rows_do_not_wait_for_the_end_of_a_hold() {
-    let far = Digits(|n| {
-        if n == 2 { (Duration::from_millis(50), SLOW_DOWN) } else { (Duration::ZERO, FOUND) }
+    let far = FakeLookupApi(|n| {
+        if n == 2 {
+            (Duration::from_millis(50), THROTTLED_REPLY)
+        } else {
+            (Duration::ZERO, FOUND_REPLY)
+        }
     });
-    let (left, took) = play(far, pace("20"), all());
+    let (left, took) = simulate(far, rate_limiter("20"), hundred_rows_at_once());
     // The third number is refused until the run's patience ends.
     assert!(left[0].0 <= Duration::from_millis(300) && left[0].1 == 2, "{left:?}");
     assert!(took > Duration::from_mins(10), "{took:?}");

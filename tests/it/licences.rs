@@ -21,7 +21,7 @@ const PERMISSIVE: [&str; 10] = [
 ];
 
 /// Licences of what the tests alone are made of may also ask that changes to its own files are shared.
-const OF_TESTS: [&str; 1] = ["MPL-2.0"];
+const TEST_ONLY: [&str; 1] = ["MPL-2.0"];
 
 /// Every package that is built here, and whether it is part of the program or of its build.
 fn packages() -> Vec<(Value, bool)> {
@@ -82,7 +82,7 @@ fn everything_is_permissive_and_builds_with_the_rust_that_is_promised() {
         let licence = Expression::parse_mode(licence, ParseMode::LAX).unwrap();
         let allowed = licence.evaluate(|asked| {
             let named = |id: spdx::LicenseId| {
-                PERMISSIVE.contains(&id.name) || (!linked && OF_TESTS.contains(&id.name))
+                PERMISSIVE.contains(&id.name) || (!linked && TEST_ONLY.contains(&id.name))
             };
             asked.addition.is_none() && asked.license.id().is_some_and(named)
         });

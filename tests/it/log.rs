@@ -7,13 +7,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use serde_json::Value;
 
-use crate::harness::{Api, Desk, dingmap, rows, run, staff, unlimited};
+use crate::harness::{Sandbox, Workdir, dingmap, read_rows, run, staff_csv, unlimited_script};
 use crate::served::Process;
 
-fn objects(path: &Path) -> Vec<Value> {
+fn json_lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
@@ -26,15 +26,15 @@ fn messages(objects: &[Value]) -> Vec<&str> {
 
 #[test]
 fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() {
-    let mut script = unlimited();
-    script.calls.insert(2, Answer::Code { code: -1, msg: "系统繁忙".to_owned() });
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, log) = (desk.file("staff.csv", staff(3)), desk.path("run.log"));
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(2, ScriptedAnswer::Code { code: -1, msg: "系统繁忙".to_owned() });
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, log) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("run.log"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.args(["--log-format", "json", "-q", "--log-file"]).arg(&log);
     let ended = run(&mut command);
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
-    let first = objects(&log);
+    let first = json_lines(&log);
     assert_eq!(messages(&first), ["began", "a token was fetched", "tries again", "ended"]);
     assert!(first.iter().all(|object| object["level"] == "INFO"), "{first:?}");
     let moments: Vec<jiff::Timestamp> =
@@ -53,7 +53,7 @@ fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() 
         "{}",
         ended.stderr
     );
-    let both = objects(&log);
+    let both = json_lines(&log);
     assert_eq!(both[..4], first);
     let last = &both[both.len() - 1]["fields"];
     assert_eq!((&last["message"], &last["status"]), (&"ended".into(), &3.into()));
@@ -62,8 +62,8 @@ fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() 
 
 #[test]
 fn every_command_that_logs_takes_it_and_more_v_say_more() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, log) = (desk.file("staff.csv", staff(3)), desk.path("run.log"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, log) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("run.log"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.arg("-vv").arg("--log-file").arg(&log));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -80,7 +80,7 @@ fn every_command_that_logs_takes_it_and_more_v_say_more() {
         match command {
             "plan" => typed.arg(&input),
             "diff" => typed.arg(desk.path("out.csv")).arg(desk.path("out.csv")),
-            _ => typed.arg("--state").arg(api.state()),
+            _ => typed.arg("--state").arg(api.state_path()),
         };
         let ended = run(typed.arg("--log-file").arg(&log));
         assert_eq!(ended.status, Some(0), "{command}: {}", ended.stderr);
@@ -90,11 +90,11 @@ fn every_command_that_logs_takes_it_and_more_v_say_more() {
 
 #[test]
 fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(3)), desk.path("out.csv"));
-    let secret = desk.file("secret", "sandbox-secret\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("out.csv"));
+    let secret = desk.write_file("secret", "sandbox-secret\n");
     fs::hard_link(&input, desk.path("hard link to the input")).unwrap();
-    desk.file("c.toml", "rate = 7\n");
+    desk.write_file("c.toml", "rate = 7\n");
     // Nobody reads it.
     assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
     for (name, status, word) in [
@@ -131,7 +131,7 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
             ended.stderr
         );
     }
-    let settings = desk.file("dingmap.toml", "rate = 5\n");
+    let settings = desk.write_file("dingmap.toml", "rate = 5\n");
     for (flag, file) in [("--report", desk.path("run.html")), ("--config", settings.clone())] {
         let mut command = api.resolve(&input, &output);
         let ended = run(command.arg(flag).arg(&file).arg("--log-file").arg(&file));
@@ -147,7 +147,7 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     // A state that nobody named is one too.
     let mut command = api.resolve(&input, &output);
-    let ended = run(command.arg("--log-file").arg(api.state()));
+    let ended = run(command.arg("--log-file").arg(api.state_path()));
     assert!(
         ended.status == Some(2) && ended.stderr.contains("is the state already"),
         "{}",
@@ -161,46 +161,50 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
         ended.stderr.contains("--summary: ")
             && ended.stderr.contains("is --app-secret-file already")
     );
-    assert_eq!(desk.names(), ["c.toml", "hard link to the input", "pipe", "secret", "staff.csv"]);
-    assert_eq!(fs::read_to_string(&input).unwrap(), staff(3));
+    assert_eq!(
+        desk.file_names(),
+        ["c.toml", "hard link to the input", "pipe", "secret", "staff.csv"]
+    );
+    assert_eq!(fs::read_to_string(&input).unwrap(), staff_csv(3));
     assert_eq!(fs::read_to_string(&secret).unwrap(), "sandbox-secret\n");
-    assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
+    assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
 }
 
 #[test]
 fn a_full_disk_costs_log_lines_and_nothing_else() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(60)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(60)), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(["-vvv", "-q", "--log-file", "/dev/full"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot write /dev/full: No space left"), "{}", ended.stderr);
-    assert_eq!(rows(&output).iter().filter(|row| row["status"] == "found").count(), 60);
+    assert_eq!(read_rows(&output).iter().filter(|row| row["status"] == "found").count(), 60);
 }
 
 #[test]
 fn a_log_file_that_is_moved_keeps_the_lines_of_its_run() {
     let latency = Duration::from_millis(100);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (input, log) = (desk.file("staff.csv", staff(40)), desk.path("run.log"));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, log) = (desk.write_file("staff.csv", staff_csv(40)), desk.path("run.log"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.args(["--workers", "2", "-vv", "--log-format", "json", "--log-file"]).arg(&log);
     let mut process = Process::start(&mut command);
-    while api.ledger().calls().is_empty() {
+    while api.call_log().calls().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
     }
     fs::rename(&log, desk.path("run.log.1")).unwrap();
-    let ended = process.end();
+    let ended = process.wait();
     assert_eq!((ended.status, log.exists()), (Some(0), false), "{}", ended.stderr);
-    let objects = objects(&desk.path("run.log.1"));
+    let objects = json_lines(&desk.path("run.log.1"));
     assert_eq!(messages(&objects).iter().filter(|message| **message == "answered").count(), 40);
     assert_eq!(messages(&objects).last(), Some(&"ended"));
 }
 
 #[test]
 fn a_pipe_that_somebody_reads_takes_log_lines() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, pipe) = (desk.file("staff.csv", staff(3)), desk.path("pipe"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, pipe) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("pipe"));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let read = std::thread::spawn({
         let pipe = pipe.clone();

@@ -1,6 +1,6 @@
 //! What packagers install beside the program: completions and manual pages.
 
-use crate::harness::{Desk, dingmap, run};
+use crate::harness::{Workdir, dingmap, run};
 
 const FLAGS: [&str; 4] = ["max-retries", "start-at", "older-than", "token-lifetime"];
 
@@ -24,7 +24,7 @@ fn the_manual_has_a_page_for_each_command() {
         let spelt = format!(r"\-\-{}", flag.replace('-', r"\-"));
         assert!(whole.stdout.contains(&spelt), "{flag}");
     }
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let directory = desk.path("man/man1");
     let ended = run(dingmap().arg("man").arg("--directory").arg(&directory));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -49,7 +49,7 @@ fn a_page_ends_with_examples_statuses_and_variables_in_lines_of_their_own() {
         ("en", ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT"]),
         ("zh", ["示例", "退出状态", "环境变量"]),
     ] {
-        let desk = Desk::new();
+        let desk = Workdir::new();
         let ended =
             run(dingmap().args(["man", "--lang", language, "--directory"]).arg(desk.path("")));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);

@@ -8,69 +8,72 @@ use std::time::{Duration, Instant};
 
 use hyper::Version;
 
-use self::fronts::{Authority, Front, Line, Proxy};
-use crate::harness::{Api, Desk, Ended, run, unlimited};
+use self::fronts::{CertificateAuthority, ConnectProxy, TcpForwarder, TlsServer};
+use crate::harness::{RunOutput, Sandbox, Workdir, run, unlimited_script};
 
-const CONNECTED: &str = "HTTP/1.1 200 Connected\r\n\r\n";
+const CONNECT_OK: &str = "HTTP/1.1 200 Connected\r\n\r\n";
 /// The variables of a run with a token instead of an app.
-const TOKEN: [(&str, &str); 3] = [
+const TOKEN_ENV: [(&str, &str); 3] = [
     ("DINGTALK_ACCESS_TOKEN", "sandbox-token"),
     ("DINGTALK_APP_KEY", ""),
     ("DINGTALK_APP_SECRET", ""),
 ];
-const STAFF: &str = "mobile\n13900000000\n13900000001\n13900000002\n";
+const STAFF_CSV: &str = "mobile\n13900000000\n13900000001\n13900000002\n";
 
 /// A sandbox, an input, and an authority whose certificate is in a file.
-struct Scene {
-    api: Api,
-    desk: Desk,
-    authority: Authority,
+struct NetworkFixture {
+    sandbox: Sandbox,
+    workdir: Workdir,
+    authority: CertificateAuthority,
 }
 
-impl Scene {
+impl NetworkFixture {
     fn new() -> Self {
-        let (desk, authority) = (Desk::new(), Authority::new());
-        desk.file("staff.csv", STAFF);
-        desk.file("ca.pem", authority.pem());
-        Self { api: Api::new(unlimited()), desk, authority }
+        let (desk, authority) = (Workdir::new(), CertificateAuthority::new());
+        desk.write_file("staff.csv", STAFF_CSV);
+        desk.write_file("ca.pem", authority.pem());
+        Self { sandbox: Sandbox::new(unlimited_script()), workdir: desk, authority }
     }
 
-    fn front(&self, names: &[&str], protocols: &[&str]) -> Front {
-        Front::new(&self.authority, names, protocols, self.api.endpoint())
+    fn tls_server(&self, names: &[&str], protocols: &[&str]) -> TlsServer {
+        TlsServer::new(&self.authority, names, protocols, self.sandbox.endpoint())
     }
 
-    fn sandbox(&self) -> SocketAddr {
-        self.api.endpoint().trim_start_matches("http://").parse().unwrap()
+    fn sandbox_address(&self) -> SocketAddr {
+        self.sandbox.endpoint().trim_start_matches("http://").parse().unwrap()
     }
 
     /// A run at this address, with these flags and variables.
-    fn run(&self, endpoint: &str, flags: &[&str], variables: &[(&str, &str)]) -> Ended {
-        let mut command =
-            self.api.resolve_at(endpoint, &self.desk.path("staff.csv"), &self.desk.path("out.csv"));
+    fn run(&self, endpoint: &str, flags: &[&str], variables: &[(&str, &str)]) -> RunOutput {
+        let mut command = self.sandbox.resolve_at_endpoint(
+            endpoint,
+            &self.workdir.path("staff.csv"),
+            &self.workdir.path("out.csv"),
+        );
         run(command.args(flags).envs(variables.iter().copied()))
     }
 
-    fn ca(&self) -> String {
-        self.desk.path("ca.pem").display().to_string()
+    fn ca_path(&self) -> String {
+        self.workdir.path("ca.pem").display().to_string()
     }
 }
 
-fn went_well(ended: &Ended) {
+fn assert_all_found(ended: &RunOutput) {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("found                3"), "{}", ended.stderr);
 }
 
 #[test]
 fn an_authority_is_trusted_that_a_file_or_the_system_names() {
-    let scene = Scene::new();
-    let front = scene.front(&["localhost"], &["http/1.1"]);
+    let scene = NetworkFixture::new();
+    let front = scene.tls_server(&["localhost"], &["http/1.1"]);
     let endpoint = format!("https://localhost:{}", front.address.port());
-    let ca = scene.ca();
-    went_well(&scene.run(&endpoint, &["--ca-file", &ca], &[]));
-    went_well(&scene.run(&endpoint, &[], &[("SSL_CERT_FILE", &ca)]));
+    let ca = scene.ca_path();
+    assert_all_found(&scene.run(&endpoint, &["--ca-file", &ca], &[]));
+    assert_all_found(&scene.run(&endpoint, &[], &[("SSL_CERT_FILE", &ca)]));
     // The file adds to the system's, and takes nothing from them.
-    let other = scene.desk.file("other.pem", Authority::new().pem());
-    went_well(&scene.run(
+    let other = scene.workdir.write_file("other.pem", CertificateAuthority::new().pem());
+    assert_all_found(&scene.run(
         &endpoint,
         &["--ca-file", other.to_str().unwrap()],
         &[("SSL_CERT_FILE", &ca)],
@@ -79,13 +82,18 @@ fn an_authority_is_trusted_that_a_file_or_the_system_names() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() {
-    let scene = Scene::new();
-    let stranger = Front::new(&Authority::new(), &["localhost"], &["h2"], scene.api.endpoint());
-    let another = scene.front(&["elsewhere.example"], &["h2"]);
-    let ca = scene.ca();
+    let scene = NetworkFixture::new();
+    let stranger = TlsServer::new(
+        &CertificateAuthority::new(),
+        &["localhost"],
+        &["h2"],
+        scene.sandbox.endpoint(),
+    );
+    let another = scene.tls_server(&["elsewhere.example"], &["h2"]);
+    let ca = scene.ca_path();
     for (front, reason) in [(&stranger, "UnknownIssuer"), (&another, "not valid for name")] {
         let endpoint = format!("https://localhost:{}", front.address.port());
-        for token in [&[][..], &TOKEN] {
+        for token in [&[][..], &TOKEN_ENV] {
             let begun = Instant::now();
             let ended = scene.run(&endpoint, &["--ca-file", &ca], token);
             assert_eq!(ended.status, Some(1), "{}", ended.stderr);
@@ -97,12 +105,12 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
             );
             // The backoffs of a token call alone would take longer.
             assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-            assert!(!scene.desk.path("out.csv").exists() && front.seen().is_empty());
+            assert!(!scene.workdir.path("out.csv").exists() && front.http_versions().is_empty());
         }
     }
     let proxy = format!("https://localhost:{}", stranger.address.port());
-    let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN);
-    assert_eq!((ended.status, stranger.seen().len()), (Some(1), 0), "{}", ended.stderr);
+    let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN_ENV);
+    assert_eq!((ended.status, stranger.http_versions().len()), (Some(1), 0), "{}", ended.stderr);
     let told = format!(
         "https://oapi.invalid (proxy: {proxy}): the host or the proxy before it was reached, but its certificate is not trusted"
     );
@@ -111,7 +119,7 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
 
 #[test]
 fn a_file_of_certificates_that_is_none_is_told() {
-    let scene = Scene::new();
+    let scene = NetworkFixture::new();
     let ca = scene.authority.pem();
     let framed =
         |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
@@ -132,7 +140,8 @@ fn a_file_of_certificates_that_is_none_is_told() {
         ("letters.pem", Some(ca.clone() + &framed("****")), damaged(2)),
         ("half.pem", Some(ca[..ca.len() / 2].to_owned()), damaged(1)),
     ] {
-        let file = text.map_or_else(|| scene.desk.path(name), |text| scene.desk.file(name, text));
+        let file = text
+            .map_or_else(|| scene.workdir.path(name), |text| scene.workdir.write_file(name, text));
         let ended = scene.run("https://localhost:1", &["--ca-file", file.to_str().unwrap()], &[]);
         let told = format!("dingmap: --ca-file {}: {reason}", file.display());
         assert_eq!(
@@ -146,38 +155,38 @@ fn a_file_of_certificates_that_is_none_is_told() {
 
 #[test]
 fn http_2_is_spoken_where_it_is_offered() {
-    let scene = Scene::new();
+    let scene = NetworkFixture::new();
     for (protocols, version) in
         [(&["h2", "http/1.1"][..], Version::HTTP_2), (&["http/1.1"], Version::HTTP_11)]
     {
-        let front = scene.front(&["localhost"], protocols);
+        let front = scene.tls_server(&["localhost"], protocols);
         let endpoint = format!("https://localhost:{}", front.address.port());
-        went_well(&scene.run(&endpoint, &["--ca-file", &scene.ca()], &[]));
-        assert_eq!(front.seen(), [version; 4], "a token call and three lookups");
+        assert_all_found(&scene.run(&endpoint, &["--ca-file", &scene.ca_path()], &[]));
+        assert_eq!(front.http_versions(), [version; 4], "a token call and three lookups");
     }
 }
 
 #[test]
 fn a_host_of_ip_version_6_is_called() {
-    let scene = Scene::new();
-    let line = Line::new("[::1]:0", scene.sandbox());
-    went_well(&scene.run(&format!("http://{}", line.address), &[], &[]));
+    let scene = NetworkFixture::new();
+    let line = TcpForwarder::new("[::1]:0", scene.sandbox_address());
+    assert_all_found(&scene.run(&format!("http://{}", line.address), &[], &[]));
 }
 
 #[test]
 fn the_environments_proxy_leads_to_both_hosts_and_sees_nothing() {
-    let scene = Scene::new();
-    let front = scene.front(&["oapi.dingtalk.com", "api.dingtalk.com"], &["h2", "http/1.1"]);
-    let proxy = Proxy::new(front.address, CONNECTED);
+    let scene = NetworkFixture::new();
+    let front = scene.tls_server(&["oapi.dingtalk.com", "api.dingtalk.com"], &["h2", "http/1.1"]);
+    let proxy = ConnectProxy::new(front.address, CONNECT_OK);
     let url = format!("http://user:geheim@{}", proxy.address);
     let ended = scene.run(
         "https://oapi.dingtalk.com",
-        &["--ca-file", &scene.ca(), "-vvv"],
+        &["--ca-file", &scene.ca_path(), "-vvv"],
         &[("HTTPS_PROXY", &url), ("NO_PROXY", "elsewhere.example")],
     );
-    went_well(&ended);
+    assert_all_found(&ended);
     assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
-    let asked = proxy.asked();
+    let asked = proxy.request_heads();
     for host in ["oapi.dingtalk.com:443", "api.dingtalk.com:443"] {
         assert!(
             asked.iter().any(|head| head.starts_with(&format!("CONNECT {host} "))),
@@ -194,47 +203,49 @@ fn the_environments_proxy_leads_to_both_hosts_and_sees_nothing() {
 
 #[test]
 fn a_flag_names_the_proxy_or_none_and_hosts_are_excepted() {
-    let scene = Scene::new();
-    let front = scene.front(&["localhost", "oapi.example"], &["h2"]);
-    let (proxy, other) =
-        (Proxy::new(front.address, CONNECTED), Proxy::new(front.address, CONNECTED));
+    let scene = NetworkFixture::new();
+    let front = scene.tls_server(&["localhost", "oapi.example"], &["h2"]);
+    let (proxy, other) = (
+        ConnectProxy::new(front.address, CONNECT_OK),
+        ConnectProxy::new(front.address, CONNECT_OK),
+    );
     let [flag, variable] = [&proxy, &other].map(|proxy| format!("http://{}", proxy.address));
-    let (local, ca) = (format!("https://localhost:{}", front.address.port()), scene.ca());
-    went_well(&scene.run(
+    let (local, ca) = (format!("https://localhost:{}", front.address.port()), scene.ca_path());
+    assert_all_found(&scene.run(
         "https://oapi.example",
         &["--ca-file", &ca, "--proxy", &flag],
         &[("HTTPS_PROXY", &variable)],
     ));
-    assert!(!proxy.asked().is_empty() && other.asked().is_empty());
-    let before = proxy.asked().len();
+    assert!(!proxy.request_heads().is_empty() && other.request_heads().is_empty());
+    let before = proxy.request_heads().len();
     // Straight: by the flag, and since the host is this machine.
-    went_well(&scene.run(
+    assert_all_found(&scene.run(
         &local,
         &["--ca-file", &ca, "--proxy", "none"],
         &[("HTTPS_PROXY", &variable)],
     ));
-    went_well(&scene.run(&local, &["--ca-file", &ca], &[("HTTPS_PROXY", &variable)]));
-    assert_eq!((proxy.asked().len(), other.asked().len()), (before, 0));
+    assert_all_found(&scene.run(&local, &["--ca-file", &ca], &[("HTTPS_PROXY", &variable)]));
+    assert_eq!((proxy.request_heads().len(), other.request_heads().len()), (before, 0));
     // A flag's proxy leads to this machine too, since it was asked for.
-    went_well(&scene.run(&local, &["--ca-file", &ca, "--proxy", &flag], &[]));
-    assert!(proxy.asked().len() > before);
+    assert_all_found(&scene.run(&local, &["--ca-file", &ca, "--proxy", &flag], &[]));
+    assert!(proxy.request_heads().len() > before);
     // An excepted host is not asked for at the proxy; this name has no address.
     let ended = scene.run(
         "https://oapi.invalid",
         &["--ca-file", &ca, "--max-retries", "0"],
         &[("HTTPS_PROXY", &variable), ("NO_PROXY", ".invalid")],
     );
-    assert_eq!((ended.status, other.asked().len()), (Some(1), 0), "{}", ended.stderr);
+    assert_eq!((ended.status, other.request_heads().len()), (Some(1), 0), "{}", ended.stderr);
 }
 
 #[test]
 fn a_proxy_that_does_not_let_through_is_told() {
-    let scene = Scene::new();
+    let scene = NetworkFixture::new();
     for (answer, reason) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
         ("HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy does not let the call through"),
     ] {
-        let proxy = Proxy::new(scene.sandbox(), answer);
+        let proxy = ConnectProxy::new(scene.sandbox_address(), answer);
         let url = format!("http://u:geheim@{}", proxy.address);
         let ended = scene.run(
             "https://oapi.dingtalk.io",
@@ -253,14 +264,19 @@ fn a_proxy_that_does_not_let_through_is_told() {
 
 #[test]
 fn plain_http_leaves_this_machine_only_where_that_is_accepted() {
-    let scene = Scene::new();
+    let scene = NetworkFixture::new();
     // The sandbox stands for a proxy of plain HTTP: it is given whole addresses, and looks at their paths alone.
-    let proxy = scene.api.endpoint();
+    let proxy = scene.sandbox.endpoint();
     let gateway = "http://gateway.example";
     let ended = scene.run(gateway, &["--proxy", &proxy], &[]);
-    assert_eq!((ended.status, scene.api.ledger().calls().len()), (Some(2), 0), "{}", ended.stderr);
+    assert_eq!(
+        (ended.status, scene.sandbox.call_log().calls().len()),
+        (Some(2), 0),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("--insecure-http"), "{}", ended.stderr);
-    went_well(&scene.run(gateway, &["--insecure-http", "--proxy", &proxy], &[]));
+    assert_all_found(&scene.run(gateway, &["--insecure-http", "--proxy", &proxy], &[]));
     let ended = scene.run(&proxy, &["--proxy", "http://u:geheim@192.0.2.1:3128"], &[]);
     assert!(ended.status == Some(2) && ended.stderr.contains("DINGMAP_PROXY"), "{}", ended.stderr);
     let ended = scene.run(&proxy, &[], &[("DINGMAP_PROXY", "http://u:geheim@192.0.2.1:3128")]);

@@ -6,17 +6,17 @@ use std::path::Path;
 
 use clap::Parser;
 use dingmap::testing::app::options;
-use dingmap::testing::app::{Cli, Command, Resolve};
-use dingmap::testing::domain::Entry;
-use dingmap::testing::domain::{Home, Mainland, Mobile};
+use dingmap::testing::app::{Cli, Command, ResolveArgs};
+use dingmap::testing::domain::NumberCell;
+use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
-use crate::harness::{Desk, dingmap, rows, run};
+use crate::harness::{Workdir, dingmap, read_rows, run};
 
 const README: &str = include_str!("../../README.md");
 
 /// A row of the README's table of numbers.
-struct Rule {
+struct ReadmeRow {
     cells: Vec<String>,
     flags: Vec<String>,
     sent: Option<String>,
@@ -24,13 +24,13 @@ struct Rule {
 }
 
 /// What stands in backticks.
-fn quoted(cell: &str) -> Vec<String> {
+fn code_spans(cell: &str) -> Vec<String> {
     let texts = cell.split('`').skip(1).step_by(2);
-    texts.map(|text| shown(&text.replace("\\|", "|"))).collect()
+    texts.map(|text| unescape(&text.replace("\\|", "|"))).collect()
 }
 
 /// A text in which characters that do not show are written out.
-fn shown(text: &str) -> String {
+fn unescape(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("\\u{") {
@@ -42,7 +42,7 @@ fn shown(text: &str) -> String {
     (shown + rest).replace("\\n", "\n")
 }
 
-fn rules() -> Vec<Rule> {
+fn readme_rows() -> Vec<ReadmeRow> {
     let section = README.split("\n## ").find(|section| section.starts_with("Numbers\n")).unwrap();
     let table = section.lines().filter(|line| line.starts_with('|')).skip(2);
     table
@@ -51,14 +51,20 @@ fn rules() -> Vec<Rule> {
             let columns: Vec<_> =
                 line.split('|').map(|column| column.trim().replace('\u{1}', "\\|")).collect();
             let [_, cells, sent, message, _] = &columns[..] else { panic!("{line}") };
-            let (flags, cells) = quoted(cells).into_iter().partition(|text| text.starts_with("--"));
-            Rule { cells, flags, sent: quoted(sent).into_iter().next(), message: message.clone() }
+            let (flags, cells) =
+                code_spans(cells).into_iter().partition(|text| text.starts_with("--"));
+            ReadmeRow {
+                cells,
+                flags,
+                sent: code_spans(sent).into_iter().next(),
+                message: message.clone(),
+            }
         })
         .collect()
 }
 
 /// The flags as the command line reads them.
-fn args(flags: &[String]) -> Resolve {
+fn parse_args(flags: &[String]) -> ResolveArgs {
     let words = flags.iter().flat_map(|flag| flag.split(' '));
     let cli = Cli::parse_from(["dingmap", "resolve", "in.csv"].into_iter().chain(words));
     let Command::Resolve(args) = cli.command else { panic!() };
@@ -67,20 +73,20 @@ fn args(flags: &[String]) -> Resolve {
 
 #[test]
 fn the_readme_says_how_each_cell_is_read() {
-    let rules = rules();
+    let rules = readme_rows();
     assert!(rules.len() > 25, "{} rules", rules.len());
     for rule in rules {
-        let args = args(&rule.flags);
+        let args = parse_args(&rule.flags);
         assert!(!rule.cells.is_empty());
         for cell in &rule.cells {
-            match (Entry::read(cell, options::rules(&args.numbers)), &rule.sent) {
+            match (NumberCell::parse(cell, options::number_rules(&args.numbers)), &rule.sent) {
                 (Ok(entry), Some(sent)) => {
                     assert_eq!(
-                        &entry.mobile.sent(options::mainland(&args.directory)),
+                        &entry.mobile.to_api_string(options::mainland_format(&args.api)),
                         sent,
                         "{cell:?}"
                     );
-                    let remark = entry.remark("").unwrap_or_default();
+                    let remark = entry.annotate_message("").unwrap_or_default();
                     let told = rule.message.strip_prefix("the API's, and behind it: ");
                     assert_eq!(remark, told.unwrap_or_default(), "{cell:?}");
                 }
@@ -92,7 +98,7 @@ fn the_readme_says_how_each_cell_is_read() {
 }
 
 /// The regions that libphonenumber knows, each with its example of a mobile number.
-fn examples() -> Vec<(Region, PhoneNumber)> {
+fn region_examples() -> Vec<(Region, PhoneNumber)> {
     let kind = PhoneNumberType::Mobile;
     let example =
         |region| PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind).ok();
@@ -104,7 +110,7 @@ fn examples() -> Vec<(Region, PhoneNumber)> {
 
 #[test]
 fn the_example_of_every_region_is_sent_in_one_form() {
-    let examples = examples();
+    let examples = region_examples();
     assert!(examples.len() > 240, "{} regions", examples.len());
     let mut wrong = Vec::new();
     for (region, number) in examples {
@@ -113,24 +119,25 @@ fn the_example_of_every_region_is_sent_in_one_form() {
             86 => national.clone(),
             code => format!("+{code}-{national}"),
         };
-        let home: Home = region.to_string().parse().unwrap();
+        let home: DefaultRegion = region.to_string().parse().unwrap();
         for (format, home) in [
-            (PhoneNumberFormat::E164, Home::CHINA),
-            (PhoneNumberFormat::International, Home::CHINA),
-            (PhoneNumberFormat::RFC3966, Home::CHINA),
+            (PhoneNumberFormat::E164, DefaultRegion::CHINA),
+            (PhoneNumberFormat::International, DefaultRegion::CHINA),
+            (PhoneNumberFormat::RFC3966, DefaultRegion::CHINA),
             (PhoneNumberFormat::E164, home),
             (PhoneNumberFormat::International, home),
             (PhoneNumberFormat::National, home),
         ] {
             let cell = number.format_as(format).into_owned();
-            let sent = Mobile::parse(&cell, home).map(|mobile| mobile.sent(Mainland::Plain));
+            let sent = Mobile::parse(&cell, home)
+                .map(|mobile| mobile.to_api_string(MainlandFormat::Plain));
             if sent.as_deref() != Ok(&expected) {
                 wrong.push(format!("{region:?} {format:?} {cell}: {sent:?}, not {expected}"));
             }
         }
         let zeros = format!("00{}{national}", number.country_code);
         assert_eq!(
-            Mobile::parse(&zeros, home).map(|mobile| mobile.sent(Mainland::Plain)),
+            Mobile::parse(&zeros, home).map(|mobile| mobile.to_api_string(MainlandFormat::Plain)),
             Ok(expected)
         );
     }
@@ -148,9 +155,9 @@ fn the_example_of_every_landline_is_refused() {
             continue;
         }
         for strict in ["on", "off"] {
-            let args = args(&["--strict-numbers".to_owned(), strict.to_owned()]);
+            let args = parse_args(&["--strict-numbers".to_owned(), strict.to_owned()]);
             let cell = number.format_as(PhoneNumberFormat::International).into_owned();
-            let read = Entry::read(&cell, options::rules(&args.numbers));
+            let read = NumberCell::parse(&cell, options::number_rules(&args.numbers));
             assert_eq!(
                 read.unwrap_err().to_string(),
                 "a landline number, not a mobile number",
@@ -164,7 +171,7 @@ fn the_example_of_every_landline_is_refused() {
 fn the_messy_sample_comes_out_to_the_byte() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (input, golden) = (root.join("samples/messy.csv"), root.join("samples/messy.resolved.csv"));
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let output = desk.path("messy.resolved.csv");
     let mut command = dingmap();
     command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
@@ -176,8 +183,9 @@ fn the_messy_sample_comes_out_to_the_byte() {
     );
 
     let there: BTreeSet<String> =
-        rows(&input).into_iter().map(|mut row| row.remove("手机号").unwrap()).collect();
-    for cell in rules().into_iter().filter(|rule| rule.flags.is_empty()).flat_map(|rule| rule.cells)
+        read_rows(&input).into_iter().map(|mut row| row.remove("手机号").unwrap()).collect();
+    for cell in
+        readme_rows().into_iter().filter(|rule| rule.flags.is_empty()).flat_map(|rule| rule.cells)
     {
         assert!(there.contains(&cell), "{cell:?} is in the README's table and not in the sample");
     }

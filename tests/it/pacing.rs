@@ -5,98 +5,105 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant as WallInstant};
 
-use dingmap::testing::api::Fault;
+use dingmap::testing::api::CallError;
+use dingmap::testing::api::LookupApi;
 use dingmap::testing::api::Rate;
-use dingmap::testing::api::Remote;
 use dingmap::testing::api::Reply;
-use dingmap::testing::api::{Grant, NoToken, TokenCall};
+use dingmap::testing::api::{AccessToken, TokenEndpoint, TokenError};
 use dingmap::testing::domain::Mobile;
-use dingmap::testing::engine::End;
-use dingmap::testing::engine::Retries;
-use dingmap::testing::engine::Settings;
+use dingmap::testing::engine::RetryPolicy;
+use dingmap::testing::engine::RunEnd;
+use dingmap::testing::engine::RunLimits;
 use dingmap::testing::sandbox::Script;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::harness::{Api, Desk, rows, run, staff, unlimited};
-use crate::served::{Process, until};
+use crate::harness::{Sandbox, Workdir, read_rows, run, staff_csv, unlimited_script};
+use crate::served::{Process, wait_until};
 use crate::stage;
 
 /// Whoever saves up what was not used while the process stood still has eighty calls to make at once. The bound leaves
 /// room for a server that itself was held up for a second by other tests.
 #[test]
 fn a_process_that_stood_still_makes_up_for_nothing() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(160)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(160)), desk.path("out.csv"));
     let mut process =
         Process::start(api.resolve(&input, &output).args(["--rate", "20", "--progress", "none"]));
-    until("forty calls", || (api.ledger().calls().len() >= 40).then_some(()));
-    process.signal("STOP");
+    wait_until("forty calls", || (api.call_log().calls().len() >= 40).then_some(()));
+    process.send_signal("STOP");
     sleep(Duration::from_secs(4));
-    process.signal("CONT");
-    let ended = process.end();
+    process.send_signal("CONT");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let most = api.ledger().most_in_window(Duration::from_secs(1));
+    let most = api.call_log().max_in_window(Duration::from_secs(1));
     assert!(most <= 40, "{most} calls in a second");
 }
 
 #[test]
 fn replies_that_came_while_a_process_stood_still_are_not_late() {
     let latency = Duration::from_millis(300);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(60)), desk.path("out.csv"));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(60)), desk.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let flags = ["--rate", "20", "--timeout", "2s", "--max-retries", "0", "--progress", "none"];
     let mut process = Process::start(command.args(flags));
-    until("twenty calls", || (api.ledger().calls().len() >= 20).then_some(()));
-    process.signal("STOP");
+    wait_until("twenty calls", || (api.call_log().calls().len() >= 20).then_some(()));
+    process.send_signal("STOP");
     sleep(Duration::from_secs(4));
-    process.signal("CONT");
-    let ended = process.end();
+    process.send_signal("CONT");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(rows(&output).iter().all(|row| row["status"] == "found"), "{}", ended.stderr);
-    assert_eq!(api.ledger().calls().len(), 60);
+    assert!(read_rows(&output).iter().all(|row| row["status"] == "found"), "{}", ended.stderr);
+    assert_eq!(api.call_log().calls().len(), 60);
 }
 
 #[test]
 fn the_wait_for_a_turn_is_no_part_of_a_calls_timeout() {
     let latency = Duration::from_millis(50);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(8)), desk.path("out.csv"));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(8)), desk.path("out.csv"));
     let begun = WallInstant::now();
     // The last number waits seven seconds for its turn; a busy machine does not hold up a reply for five.
     let flags = ["--rate", "1", "-j", "16", "--timeout", "5s", "--max-retries", "0"];
     let ended = run(api.resolve(&input, &output).args(flags));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(begun.elapsed() > Duration::from_millis(6500), "{:?}", begun.elapsed());
-    assert!(rows(&output).iter().all(|row| row["status"] == "found"));
-    assert_eq!(api.ledger().calls().len(), 8);
+    assert!(read_rows(&output).iter().all(|row| row["status"] == "found"));
+    assert_eq!(api.call_log().calls().len(), 8);
 }
 
 /// Finds everybody after a tenth of a second, and notes when it was asked.
 #[derive(Default)]
-struct Clocked(Mutex<Vec<Instant>>);
+struct RecordingApi(Mutex<Vec<Instant>>);
 
-impl Remote for Clocked {
-    async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, Fault> {
+impl LookupApi for RecordingApi {
+    async fn lookup(&self, _: Mobile, _: &SecretString) -> Result<Reply, CallError> {
         self.0.lock().unwrap().push(Instant::now());
         tokio::time::sleep(Duration::from_millis(100)).await;
-        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: stage::FOUND.into() })
+        Ok(Reply {
+            status: 200,
+            retry_after: None,
+            redirects_to: None,
+            body: stage::FOUND_REPLY.into(),
+        })
     }
 
-    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
-        Ok(Grant { token: "the-token".into(), fresh_for: None })
+    async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
+        Ok(AccessToken { token: "the-token".into(), renew_after: None })
     }
 
-    fn token_calls(&self) -> u64 {
+    fn token_call_count(&self) -> u64 {
         0
     }
 
-    fn renews(&self) -> bool {
+    fn can_renew_token(&self) -> bool {
         false
     }
 
-    fn hide(&self, text: String) -> String {
+    fn redact(&self, text: String) -> String {
         text
     }
 }
@@ -104,18 +111,28 @@ impl Remote for Clocked {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_jumps_releases_no_burst() {
     const COUNT: usize = 600;
-    let usual = stage::settings();
-    let settings = Settings { workers: 64, retries: Retries { most: 0, ..usual.retries }, ..usual };
+    let usual = stage::default_limits();
+    let settings = RunLimits {
+        workers: 64,
+        retry_policy: RetryPolicy { max_retries: 0, ..usual.retry_policy },
+        ..usual
+    };
     tokio::spawn(async {
         for jump in [Duration::from_secs(1), Duration::from_mins(5), Duration::from_hours(8)] {
             tokio::time::sleep(Duration::from_millis(5321)).await;
             tokio::time::advance(jump).await;
         }
     });
-    let remote = Arc::new(Clocked::default());
-    let (_, end) =
-        stage::perform(Arc::clone(&remote), settings, Rate::of(20.0), COUNT, |_| {}).await;
-    assert!(matches!(end, End::Finished), "{end:?}");
+    let remote = Arc::new(RecordingApi::default());
+    let (_, end) = stage::run_numbers(
+        Arc::clone(&remote),
+        settings,
+        Rate::from_per_second(20.0),
+        COUNT,
+        |_| {},
+    )
+    .await;
+    assert!(matches!(end, RunEnd::Finished), "{end:?}");
     let calls = remote.0.lock().unwrap();
     let second = Duration::from_secs(1);
     assert_eq!(calls.len(), COUNT);

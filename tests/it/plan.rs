@@ -12,57 +12,60 @@ use dingmap::testing::app::Cli;
 use dingmap::testing::sandbox::Script;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, Ended, dingmap, fits, rows, run, staff, unlimited};
-use crate::served::{Process, until};
+use crate::harness::{
+    RunOutput, Sandbox, Workdir, assert_matches_schema, dingmap, read_rows, run, staff_csv,
+    unlimited_script,
+};
+use crate::served::{Process, wait_until};
 
 /// `dingmap plan` for this server's organisation and state. The secret is not given: it is not needed.
-fn plan(api: &Api, input: &Path) -> Command {
+fn plan_command(api: &Sandbox, input: &Path) -> Command {
     let mut command = dingmap();
     command.arg("plan").arg(input).args(["--endpoint", &api.endpoint()]);
     command
         .env_remove("DINGMAP_NO_STATE")
-        .env("XDG_DATA_HOME", api.state().parent().unwrap().parent().unwrap())
+        .env("XDG_DATA_HOME", api.state_path().parent().unwrap().parent().unwrap())
         .env("DINGTALK_APP_KEY", "sandbox-key");
     command
 }
 
 /// The plan as JSON, which fits its schema.
 #[track_caller]
-fn told(command: &mut Command) -> (Value, Ended) {
+fn plan_json(command: &mut Command) -> (Value, RunOutput) {
     let ended = run(command.arg("--json"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let told: Value = serde_json::from_str(&ended.stdout).unwrap();
-    fits("plan", &told);
+    assert_matches_schema("plan", &told);
     (told, ended)
 }
 
-fn sample(name: &str) -> std::path::PathBuf {
+fn sample_path(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
 }
 
 #[test]
 fn what_is_foretold_is_what_resolve_does() {
     for name in ["staff.csv", "staff-gb18030.csv", "staff.xlsx", "messy.csv"] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let (input, output) = (sample(name), desk.path("out.csv"));
-        let (told, ended) = told(&mut plan(&api, &input));
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (input, output) = (sample_path(name), desk.path("out.csv"));
+        let (told, ended) = plan_json(&mut plan_command(&api, &input));
         assert_eq!(
-            (&*ended.stderr, api.ledger().calls().len(), api.ledger().token_calls().len()),
+            (&*ended.stderr, api.call_log().calls().len(), api.call_log().token_calls().len()),
             ("", 0, 0)
         );
-        assert!(!api.state().parent().unwrap().exists(), "no state is made");
-        let words = run(&mut plan(&api, &input));
+        assert!(!api.state_path().parent().unwrap().exists(), "no state is made");
+        let words = run(&mut plan_command(&api, &input));
         assert_eq!((words.status, &*words.stderr), (Some(0), ""), "{name}");
         let resolved = run(api.resolve(&input, &output).args(["--output-encoding", "utf-8"]));
         let line = resolved.stderr.lines().next().unwrap();
         assert_eq!(words.stdout.lines().next(), Some(line), "the first line is the run's own");
-        let ledger = api.ledger();
+        let ledger = api.call_log();
         assert_eq!(
             told["calls"],
-            json!({"least": ledger.distinct(), "most": ledger.distinct()}),
+            json!({"least": ledger.distinct_numbers(), "most": ledger.distinct_numbers()}),
             "{name}"
         );
-        let rows = rows(&output);
+        let rows = read_rows(&output);
         let invalid: Vec<_> = rows.iter().filter(|row| row["status"] == "invalid").collect();
         assert_eq!(told["rows"]["all"], json!(rows.len()), "{name}");
         assert_eq!(told["rows"]["invalid"], json!(invalid.len()), "{name}");
@@ -88,8 +91,8 @@ fn the_readme_shows_a_plan_as_it_is() {
         .split("```")
         .next()
         .unwrap();
-    let (api, root) = (Api::new(unlimited()), Path::new(env!("CARGO_MANIFEST_DIR")));
-    let ended = run(plan(&api, Path::new("samples/staff.csv")).current_dir(root));
+    let (api, root) = (Sandbox::new(unlimited_script()), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let ended = run(plan_command(&api, Path::new("samples/staff.csv")).current_dir(root));
     let but_for_the_clock = |text: &str| text.split(" it would end at ").next().unwrap().to_owned();
     assert_eq!(but_for_the_clock(&ended.stdout), but_for_the_clock(shown));
     // Its table has the flags that the command has, but for those of what is shown on standard error.
@@ -109,30 +112,30 @@ fn the_readme_shows_a_plan_as_it_is() {
 
 #[test]
 fn lines_are_those_of_the_file_and_no_number_is_shown_whole() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let rows = "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\nD,139-0013-9000\nE,1.39E+10\n";
-    let input = desk.file("staff.csv", rows);
-    let (told, _) = told(plan(&api, &input).args(["-c", "2"]));
+    let input = desk.write_file("staff.csv", rows);
+    let (told, _) = plan_json(plan_command(&api, &input).args(["-c", "2"]));
     let lines: Vec<_> =
         told["invalid"].as_array().unwrap().iter().map(|row| row["line"].clone()).collect();
     assert_eq!(lines, [json!(4), json!(7)]);
     assert_eq!(told["rows"], json!({"all": 4, "with_number": 2, "repeated": 1, "invalid": 2}));
     assert_eq!(told["input"]["columns"][0]["name"], json!("电话138****00"));
-    let words = run(plan(&api, &input).args(["-c", "2"])).stdout;
+    let words = run(plan_command(&api, &input).args(["-c", "2"])).stdout;
     for text in [told.to_string(), words] {
         assert!(!text.contains("13900139000") && !text.contains("13800138000"), "{text}");
     }
-    let many = desk.file("many.csv", "mobile\n".to_owned() + &"n/a\n".repeat(1234));
-    let words = run(&mut plan(&api, &many)).stdout;
+    let many = desk.write_file("many.csv", "mobile\n".to_owned() + &"n/a\n".repeat(1234));
+    let words = run(&mut plan_command(&api, &many)).stdout;
     assert!(words.contains("\n  line 11: ") && !words.contains("line 12:"), "{words}");
     assert!(words.contains("\n  and 1 224 more\n"), "{words}");
 }
 
 #[test]
 fn time_is_that_of_the_calls_at_the_rate() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(90));
-    let (slow, _) = told(plan(&api, &input).args(["--rate", "30/m"]));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(90));
+    let (slow, _) = plan_json(plan_command(&api, &input).args(["--rate", "30/m"]));
     assert_eq!(slow["time"]["seconds"], json!({"least": 180.0, "most": 180.0}));
     let moment = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let (begin, end) = (moment(&slow["time"]["begin"]), moment(&slow["time"]["end"]["least"]));
@@ -140,33 +143,33 @@ fn time_is_that_of_the_calls_at_the_rate() {
     assert!(
         begin.duration_since(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_mins(1)
     );
-    let words = run(plan(&api, &input).args(["--rate", "30/m"])).stdout;
+    let words = run(plan_command(&api, &input).args(["--rate", "30/m"])).stdout;
     assert!(
         words.contains(" 3m  at 0.5 calls a second; if it began now it would end at 20"),
         "{words}"
     );
-    let (open, _) = told(plan(&api, &input).args(["--rate", "unlimited"]));
+    let (open, _) = plan_json(plan_command(&api, &input).args(["--rate", "unlimited"]));
     assert_eq!((&open["time"]["rate"], &open["time"]["seconds"]), (&Value::Null, &Value::Null));
     assert_eq!(open["time"]["end"], json!({"least": null, "most": null}));
 }
 
 /// Replies that take a while, so that a run can be met under way.
-fn slow() -> Script {
+fn slow_script() -> Script {
     let latency = Duration::from_millis(20);
-    Script { latency: latency..=latency, ..unlimited() }
+    Script { latency: latency..=latency, ..unlimited_script() }
 }
 
 #[test]
 fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
-    let (api, desk) = (Api::new(slow()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(600)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(600)), desk.path("out.csv"));
     // A kill leaves the file to be put in order, which the next one that works with it does.
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "200"]));
-    until("calls", || (api.ledger().calls().len() > 350).then_some(()));
-    process.signal("KILL");
-    process.end();
-    let before = fs::read(api.state()).unwrap();
-    let (first, ended) = told(&mut plan(&api, &input));
+    wait_until("calls", || (api.call_log().calls().len() > 350).then_some(()));
+    process.send_signal("KILL");
+    process.wait();
+    let before = fs::read(api.state_path()).unwrap();
+    let (first, ended) = plan_json(&mut plan_command(&api, &input));
     assert_eq!(ended.stderr, "");
     let (known, calls) =
         (first["known"]["distinct"].as_u64().unwrap(), first["calls"]["least"].as_u64().unwrap());
@@ -175,37 +178,37 @@ fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
         (&first["known"]["state"], &first["known"]["run"]),
         (&json!("seen"), &json!("resumed"))
     );
-    let (second, _) = told(&mut plan(&api, &input));
+    let (second, _) = plan_json(&mut plan_command(&api, &input));
     assert_eq!(second["known"], first["known"]);
-    let words = run(&mut plan(&api, &input)).stdout;
+    let words = run(&mut plan_command(&api, &input)).stdout;
     assert!(
         words.contains("the run goes on that was interrupted, with its answers since "),
         "{words}"
     );
-    let other = desk.file("other.csv", staff(601));
-    let (inherited, _) = told(&mut plan(&api, &other));
+    let other = desk.write_file("other.csv", staff_csv(601));
+    let (inherited, _) = plan_json(&mut plan_command(&api, &other));
     assert_eq!(
         (&inherited["known"]["run"], inherited["calls"]["least"].as_u64()),
         (&json!("inherited"), Some(calls + 1))
     );
     for (flag, state) in [("--restart", "restart"), ("--no-state", "off")] {
-        let (anew, _) = told(plan(&api, &input).arg(flag));
+        let (anew, _) = plan_json(plan_command(&api, &input).arg(flag));
         assert_eq!(
             (&anew["known"]["state"], &anew["calls"]["least"]),
             (&json!(state), &json!(600))
         );
     }
-    assert!(fs::read(api.state()).unwrap() == before, "the state has changed");
-    let asked = api.ledger().calls().len();
+    assert!(fs::read(api.state_path()).unwrap() == before, "the state has changed");
+    let asked = api.call_log().calls().len();
     assert_eq!(run(&mut api.resolve(&input, &output)).status, Some(0));
-    assert_eq!(api.ledger().calls().len() - asked, usize::try_from(calls).unwrap());
+    assert_eq!(api.call_log().calls().len() - asked, usize::try_from(calls).unwrap());
 }
 
 #[test]
 fn answers_of_finished_runs_count_by_their_ages_and_their_scope() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found, bad number, not found, out of scope.
-    let input = desk.file(
+    let input = desk.write_file(
         "staff.csv",
         "mobile\n13900000000\n13900000092\n13900000090\n13900000093\n13900000000\n",
     );
@@ -219,32 +222,32 @@ fn answers_of_finished_runs_count_by_their_ages_and_their_scope() {
         (&["--max-age", "1d", "--exclusive-accounts", "false"], 0),
         (&["--max-age", "1d", "--app-key", "another"], 0),
     ] {
-        let (told, _) = told(plan(&api, &input).args(flags));
+        let (told, _) = plan_json(plan_command(&api, &input).args(flags));
         assert_eq!(told["known"]["distinct"], json!(known), "{flags:?}");
         assert_eq!(told["calls"]["least"], json!(4 - known), "{flags:?}");
         assert_eq!(told["rows"]["repeated"], json!(1));
     }
-    let words = run(plan(&api, &input).args(["--max-age", "1d"])).stdout;
+    let words = run(plan_command(&api, &input).args(["--max-age", "1d"])).stdout;
     assert!(words.contains(" 2  answers of finished runs up to 1day old"), "{words}");
 }
 
 #[test]
 fn a_token_tells_whose_answers_are_meant_and_is_not_shown() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(9));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(9));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
     command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").args(["--max-calls", "4"]);
     assert_eq!(run(&mut command).status, Some(6));
     let nobody = || {
-        let mut command = plan(&api, &input);
+        let mut command = plan_command(&api, &input);
         command.env_remove("DINGTALK_APP_KEY");
         command
     };
-    let (known, ended) = told(nobody().env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
+    let (known, ended) = plan_json(nobody().env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
     assert_eq!((&known["known"]["distinct"], &known["calls"]["least"]), (&json!(4), &json!(5)));
     assert!(!(ended.stdout + &ended.stderr).contains("sandbox-token"));
-    let (open, _) = told(&mut nobody());
+    let (open, _) = plan_json(&mut nobody());
     assert_eq!((&open["known"]["state"], &open["calls"]["least"]), (&json!("no_app"), &json!(9)));
     let words = run(&mut nobody()).stdout;
     assert!(words.contains("DINGTALK_APP_KEY"), "{words}");
@@ -252,11 +255,11 @@ fn a_token_tells_whose_answers_are_meant_and_is_not_shown() {
 
 #[test]
 fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
-    let (api, desk) = (Api::new(slow()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(600)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(600)), desk.path("out.csv"));
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "50"]));
-    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
-    let (held, ended) = told(&mut plan(&api, &input));
+    wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
+    let (held, ended) = plan_json(&mut plan_command(&api, &input));
     assert_eq!((&held["known"]["state"], &held["calls"]["least"]), (&json!("in_use"), &json!(600)));
     let by = format!("in use by process {}", process.id());
     assert!(
@@ -266,18 +269,19 @@ fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
     );
     let answer = desk.path("answer.json");
     let stdout = File::create(&answer).unwrap();
-    let mut waiting = Process::start(plan(&api, &input).args(["--wait", "--json"]).stdout(stdout));
-    waiting.wait_for("waiting: the state");
-    process.signal("INT");
-    process.end();
-    assert_eq!(waiting.end().status, Some(0));
+    let mut waiting =
+        Process::start(plan_command(&api, &input).args(["--wait", "--json"]).stdout(stdout));
+    waiting.wait_for_stderr("waiting: the state");
+    process.send_signal("INT");
+    process.wait();
+    assert_eq!(waiting.wait().status, Some(0));
     let seen: Value = serde_json::from_str(&fs::read_to_string(&answer).unwrap()).unwrap();
     assert_eq!(
         (&seen["known"]["state"], &seen["known"]["run"]),
         (&json!("seen"), &json!("resumed"))
     );
-    let foreign = desk.file("foreign", "mine");
-    let planned = run(plan(&api, &input).arg("--state").arg(&foreign));
+    let foreign = desk.write_file("foreign", "mine");
+    let planned = run(plan_command(&api, &input).arg("--state").arg(&foreign));
     let resolved = run(api.resolve(&input, &output).arg("--state").arg(&foreign));
     // A run would be refused too, in the same words.
     assert_eq!((planned.status, resolved.status, &*planned.stdout), (Some(1), Some(1), ""));
@@ -289,36 +293,36 @@ fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
 
 #[test]
 fn several_columns_have_a_least_and_a_most() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found; nobody has it and the next is found; invalid and the next is found; a first number that stands behind another.
     let rows =
         "a,b\n13900000000,13900000001\n13900000090,13900000002\nx,13900000003\n13900000001,\n,\n";
-    let input = desk.file("staff.csv", rows);
+    let input = desk.write_file("staff.csv", rows);
     let flags = ["-c", "a", "-c", "b"];
-    let (told, _) = told(plan(&api, &input).args(flags));
+    let (told, _) = plan_json(plan_command(&api, &input).args(flags));
     assert_eq!(told["rows"], json!({"all": 5, "with_number": 4, "repeated": 0, "invalid": 1}));
     assert_eq!(told["numbers"], json!({"distinct": 4, "further": 1}));
     assert_eq!(told["calls"], json!({"least": 4, "most": 5}));
-    let words = run(plan(&api, &input).args(flags)).stdout;
+    let words = run(plan_command(&api, &input).args(flags)).stdout;
     assert!(words.contains("at least 4  at most 5; "), "{words}");
     assert!(words.contains("at the latest"), "{words}");
-    let column = run(plan(&api, &input).env("DINGMAP_COLUMN", "a\nb")).stdout;
+    let column = run(plan_command(&api, &input).env("DINGMAP_COLUMN", "a\nb")).stdout;
     assert!(column.contains("at least 4  at most 5; "), "{column}");
     assert_eq!(run(api.resolve(&input, &desk.path("out.csv")).args(flags)).status, Some(0));
-    assert_eq!(api.ledger().distinct(), 5);
+    assert_eq!(api.call_log().distinct_numbers(), 5);
 }
 
 #[test]
 fn standard_input_is_planned_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(9) + "n/a\n13900000000\n");
-    let (file, _) = told(&mut plan(&api, &input));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(9) + "n/a\n13900000000\n");
+    let (file, _) = plan_json(&mut plan_command(&api, &input));
     let piped = || {
-        let mut command = plan(&api, Path::new("-"));
+        let mut command = plan_command(&api, Path::new("-"));
         command.stdin(File::open(&input).unwrap());
         command
     };
-    let (stream, _) = told(&mut piped());
+    let (stream, _) = plan_json(&mut piped());
     for part in ["rows", "numbers", "invalid", "calls"] {
         assert_eq!(stream[part], file[part]);
     }
@@ -327,7 +331,7 @@ fn standard_input_is_planned_too() {
         run(command.args(["--max-calls", "4"]).stdin(File::open(&input).unwrap())).status,
         Some(6)
     );
-    let (known, _) = told(&mut piped());
+    let (known, _) = plan_json(&mut piped());
     assert_eq!((&known["known"]["run"], &known["calls"]["least"]), (&json!("resumed"), &json!(5)));
 }
 
@@ -358,9 +362,9 @@ fn rows_pass_through_and_only_numbers_stay() {
 
 #[test]
 fn what_cannot_be_read_ends_as_in_resolve_and_nothing_is_told_of_it() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let ragged = desk.file("ragged.csv", staff(50_000) + "13900000000,\n");
-    let good = desk.file("good.csv", staff(3));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let ragged = desk.write_file("ragged.csv", staff_csv(50_000) + "13900000000,\n");
+    let good = desk.write_file("good.csv", staff_csv(3));
     let none = desk.path("none.csv");
     for (input, flags, status) in [
         (&none, &[][..], 3),
@@ -368,10 +372,10 @@ fn what_cannot_be_read_ends_as_in_resolve_and_nothing_is_told_of_it() {
         (&good, &["-c", "tel"], 3),
         (&good, &["-e", "gb18031"], 2),
         (&good, &["--endpoint", "ftp://h"], 2),
-        (&sample("staff.xlsx"), &["-e", "utf-8"], 2),
+        (&sample_path("staff.xlsx"), &["-e", "utf-8"], 2),
         (&good, &["--state", "s", "--no-state"], 2),
     ] {
-        let ended = run(plan(&api, input).args(flags));
+        let ended = run(plan_command(&api, input).args(flags));
         assert_eq!(
             (ended.status, &*ended.stdout),
             (Some(status), ""),
@@ -383,6 +387,6 @@ fn what_cannot_be_read_ends_as_in_resolve_and_nothing_is_told_of_it() {
             assert_eq!((resolved.status, &resolved.stderr), (Some(status), &ended.stderr));
         }
     }
-    let ended = run(plan(&api, &ragged).arg("--flexible"));
+    let ended = run(plan_command(&api, &ragged).arg("--flexible"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }

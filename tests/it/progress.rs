@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use serde_json::Value;
 
-use crate::harness::{Api, Desk, run, staff, unlimited};
+use crate::harness::{Sandbox, Workdir, run, staff_csv, unlimited_script};
 use crate::served::Process;
 
 #[test]
 fn a_program_reads_an_object_a_second_and_one_at_the_end() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(60));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(60));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["--rate", "20", "--progress", "json"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -40,11 +40,13 @@ fn a_program_reads_an_object_a_second_and_one_at_the_end() {
 
 #[test]
 fn a_hold_is_among_what_a_program_reads() {
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     let headers = vec![("Retry-After".to_owned(), "3".to_owned())];
-    script.calls.insert(20, Answer::Http { status: 429, headers, body: String::new() });
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", staff(40));
+    script
+        .answers_by_call
+        .insert(20, ScriptedAnswer::Http { status: 429, headers, body: String::new() });
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(40));
     // Programs get a word that does not follow the language.
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args([
         "--progress",
@@ -59,16 +61,17 @@ fn a_hold_is_among_what_a_program_reads() {
 #[test]
 fn a_run_that_is_asked_says_how_far_it_is_and_goes_on() {
     let latency = Duration::from_millis(100);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(40)), desk.path("out.csv"));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(40)), desk.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let mut process = Process::start(command.args(["--rate", "20", "--progress", "none"]));
-    while api.ledger().calls().is_empty() {
+    while api.call_log().calls().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    process.signal("USR1");
-    process.wait_for(" of 40 rows · ");
-    let ended = process.end();
+    process.send_signal("USR1");
+    process.wait_for_stderr(" of 40 rows · ");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(output.exists());
 }

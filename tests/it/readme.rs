@@ -9,12 +9,12 @@ use dingmap::testing::app::Cli;
 use dingmap::testing::domain::Status;
 use regex::Regex;
 
-use crate::harness::{Desk, Ended, dingmap, run};
+use crate::harness::{RunOutput, Workdir, dingmap, run};
 
 const README: &str = include_str!("../../README.md");
 
 /// The words in backticks in the first cells of the tables below a heading.
-fn first_cells(heading: &str) -> BTreeSet<String> {
+fn first_column_words(heading: &str) -> BTreeSet<String> {
     let section = README.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
     let rows = section.lines().filter(|line| line.starts_with('|'));
     let cells = rows.filter_map(|row| row.replace("\\|", "/").split('|').nth(1).map(str::to_owned));
@@ -32,7 +32,7 @@ fn the_first_command_gives_the_output_that_is_shown() {
         ["cargo", "run", "--release", "--"],
         "a fresh clone needs nothing but cargo"
     );
-    let (ended, output) = told_by_sample(&words[4..]);
+    let (ended, output) = run_on_sample(&words[4..]);
     let golden = include_str!("../../samples/staff.resolved.csv");
     assert_eq!(output, golden);
 
@@ -41,25 +41,25 @@ fn the_first_command_gives_the_output_that_is_shown() {
         assert!(golden.lines().any(|other| other == line), "not in the output: {line}");
     }
     let (first, bar) =
-        shown("$ dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox\n")
+        readme_excerpt("$ dingmap resolve samples/staff.csv -o staff.resolved.csv --sandbox\n")
             .split_once("\n━")
             .unwrap();
-    is_told(first, &ended.stderr);
-    is_told(bar.split_once("\n\n").unwrap().1, &ended.stderr);
+    assert_excerpt_printed(first, &ended.stderr);
+    assert_excerpt_printed(bar.split_once("\n\n").unwrap().1, &ended.stderr);
 }
 
 #[test]
 fn the_first_command_in_chinese_gives_the_output_that_is_shown() {
     let command = "resolve samples/staff.csv -o staff.resolved.csv --sandbox --lang zh";
-    let (ended, _) = told_by_sample(&command.split(' ').collect::<Vec<_>>());
-    is_told(shown(&format!("$ dingmap {command}\n")), &ended.stderr);
+    let (ended, _) = run_on_sample(&command.split(' ').collect::<Vec<_>>());
+    assert_excerpt_printed(readme_excerpt(&format!("$ dingmap {command}\n")), &ended.stderr);
 }
 
 /// What a command over the sample says and writes, in a directory that has the sample alone.
-fn told_by_sample(words: &[&str]) -> (Ended, String) {
-    let desk = Desk::new();
+fn run_on_sample(words: &[&str]) -> (RunOutput, String) {
+    let desk = Workdir::new();
     std::fs::create_dir(desk.path("samples")).unwrap();
-    desk.file("samples/staff.csv", include_str!("../../samples/staff.csv"));
+    desk.write_file("samples/staff.csv", include_str!("../../samples/staff.csv"));
     // The number that is busy through every retry costs half a minute by itself; its row does not depend on how long.
     let ended =
         run(dingmap().args(words).current_dir(desk.path("")).env("DINGMAP_RETRY_MAX", "1s"));
@@ -68,14 +68,14 @@ fn told_by_sample(words: &[&str]) -> (Ended, String) {
 }
 
 /// What the README shows below a command.
-fn shown(command: &str) -> &'static str {
+fn readme_excerpt(command: &str) -> &'static str {
     README.split(command).nth(1).unwrap().split("```").next().unwrap()
 }
 
 /// Sees that each line of an excerpt is told, and that the counts are the same; but for times and calls, and for what there is
 /// to say of them: a stall of this machine can cost a call that is refused and repeated.
 #[track_caller]
-fn is_told(excerpt: &str, told: &str) {
+fn assert_excerpt_printed(excerpt: &str, told: &str) {
     let time = Regex::new(r"[0-9][0-9:.]* ?(毫秒|秒|ms|s\b)|[0-9]+:[0-9:]+").unwrap();
     let calls = Regex::new("[0-9]+ (次|calls|lookups|repeated|after)").unwrap();
     let count = Regex::new("[0-9]+([.][0-9]+)?").unwrap();
@@ -159,7 +159,7 @@ fn the_table_of_flags_has_every_flag_and_no_other() {
     let flags =
         || resolve.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help"));
     let real: BTreeSet<_> = flags().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
-    let told: BTreeSet<_> = first_cells("Flags of `resolve`")
+    let told: BTreeSet<_> = first_column_words("Flags of `resolve`")
         .iter()
         .filter_map(|cell| cell.strip_prefix("--"))
         .map(|flag| flag.split(' ').next().unwrap().to_owned())
@@ -188,7 +188,7 @@ fn the_table_of_flags_has_every_flag_and_no_other() {
 
 #[test]
 fn the_tables_of_statuses_are_whole() {
-    let told = first_cells("Columns");
+    let told = first_column_words("Columns");
     for status in Status::ALL {
         assert!(told.contains(status.name()), "{status}");
     }

@@ -10,73 +10,73 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::Desk;
-use crate::network::fronts::Authority;
-use crate::served::until;
-use wire::{Entry, Wire};
+use crate::harness::Workdir;
+use crate::network::fronts::CertificateAuthority;
+use crate::served::wait_until;
+use wire::{Entry, RespClient};
 
 /// Ports that the system gives to nobody who asks for any, so that a server that was killed finds its own free.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
+const PORT_RANGE: std::ops::Range<u16> = 20_000..30_000;
 
 /// A server under way, or one that was killed.
-pub(crate) struct Redis {
+pub(crate) struct RedisServer {
     process: Child,
     flags: Vec<String>,
     password: Option<&'static str>,
     pub(crate) port: u16,
-    desk: Desk,
+    workdir: Workdir,
 }
 
-impl Redis {
+impl RedisServer {
     /// Starts one; none where there is none and the environment says that this is meant.
     pub(crate) fn start() -> Option<Self> {
-        Self::with(Desk::new(), "--port", &[], None)
+        Self::start_with(Workdir::new(), "--port", &[], None)
     }
 
     /// One that lets in nobody without this password.
-    pub(crate) fn locked(password: &'static str) -> Option<Self> {
-        Self::with(Desk::new(), "--port", &["--requirepass", password], Some(password))
+    pub(crate) fn with_password(password: &'static str) -> Option<Self> {
+        Self::start_with(Workdir::new(), "--port", &["--requirepass", password], Some(password))
     }
 
     /// One that speaks TLS alone, as `localhost`.
-    pub(crate) fn encrypted(authority: &Authority) -> Option<Self> {
-        let desk = Desk::new();
-        let (certificate, key) = authority.issue(&["localhost"]);
+    pub(crate) fn with_tls(authority: &CertificateAuthority) -> Option<Self> {
+        let desk = Workdir::new();
+        let (certificate, key) = authority.issue_pem(&["localhost"]);
         let files = [("cert", certificate), ("key", key), ("ca-cert", authority.pem())];
         let mut flags =
             vec!["--port".to_owned(), "0".to_owned(), "--tls-auth-clients".into(), "no".into()];
         for (name, content) in files {
-            let path = desk.file(name, content);
+            let path = desk.write_file(name, content);
             flags.extend([format!("--tls-{name}-file"), path.to_str().unwrap().to_owned()]);
         }
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        Self::with(desk, "--tls-port", &flags, None)
+        Self::start_with(desk, "--tls-port", &flags, None)
     }
 
-    fn with(
-        desk: Desk,
+    fn start_with(
+        desk: Workdir,
         port_flag: &str,
         flags: &[&str],
         password: Option<&'static str>,
     ) -> Option<Self> {
-        if !present() {
+        if !is_available() {
             return None;
         }
         let socket = desk.path("redis.sock");
-        let (process, flags, port) = until("a port that is free", || {
-            let port = fastrand::u16(PORTS);
+        let (process, flags, port) = wait_until("a port that is free", || {
+            let port = fastrand::u16(PORT_RANGE);
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
             let own = [port_flag, &port.to_string(), "--unixsocket", socket.to_str().unwrap()];
             let flags: Vec<_> = flags.iter().chain(&own).map(ToString::to_string).collect();
-            let mut process = launch(&desk, &flags);
+            let mut process = spawn_server(&desk, &flags);
             // Somebody else may have taken the port since.
-            answers(&mut process, &socket, password).then_some((process, flags, port))
+            wait_until_ready(&mut process, &socket, password).then_some((process, flags, port))
         });
-        Some(Self { process, flags, password, port, desk })
+        Some(Self { process, flags, password, port, workdir: desk })
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.desk.path("redis.sock")
+        self.workdir.path("redis.sock")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -95,11 +95,11 @@ impl Redis {
     }
 
     /// Starts it again after a kill, on the same port and with nothing in it.
-    pub(crate) fn start_anew(&mut self) {
-        self.process = launch(&self.desk, &self.flags);
+    pub(crate) fn restart_empty(&mut self) {
+        self.process = spawn_server(&self.workdir, &self.flags);
         let socket = self.socket();
         assert!(
-            answers(&mut self.process, &socket, self.password),
+            wait_until_ready(&mut self.process, &socket, self.password),
             "the port is taken: {}",
             self.log()
         );
@@ -107,44 +107,44 @@ impl Redis {
 
     /// Stops it where it stands; connections stay, and nobody gets an answer.
     pub(crate) fn pause(&self) {
-        self.signal("-STOP");
+        self.send_signal("-STOP");
     }
 
-    pub(crate) fn go_on(&self) {
-        self.signal("-CONT");
+    pub(crate) fn resume(&self) {
+        self.send_signal("-CONT");
     }
 
-    fn signal(&self, signal: &str) {
+    fn send_signal(&self, signal: &str) {
         let kill = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 
     /// A command and its reply, which has to be none of an error.
-    pub(crate) fn call(&self, words: &[&str]) -> wire::Reply {
-        let mut wire = Wire::connect(&self.socket(), self.password).unwrap();
+    pub(crate) fn call(&self, words: &[&str]) -> wire::RespValue {
+        let mut wire = RespClient::connect(&self.socket(), self.password).unwrap();
         wire.call(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// Lets it take nothing more into its memory; whatever wants to write is refused.
-    pub(crate) fn fill(&self) {
+    pub(crate) fn exhaust_memory(&self) {
         self.call(&["CONFIG", "SET", "maxmemory", "1"]);
     }
 
-    pub(crate) fn empty(&self) {
+    pub(crate) fn free_memory(&self) {
         self.call(&["CONFIG", "SET", "maxmemory", "0"]);
     }
 
     /// Everything that is in it.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        Wire::connect(&self.socket(), self.password).unwrap().entries()
+        RespClient::connect(&self.socket(), self.password).unwrap().entries()
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.desk.path("log")).unwrap_or_default()
+        std::fs::read_to_string(self.workdir.path("log")).unwrap_or_default()
     }
 }
 
-impl Drop for Redis {
+impl Drop for RedisServer {
     fn drop(&mut self) {
         // It may have been killed already.
         let _ = self.process.kill();
@@ -153,7 +153,7 @@ impl Drop for Redis {
 }
 
 /// Whether there is a server to start; where there is none, the environment has to say that this is meant.
-fn present() -> bool {
+fn is_available() -> bool {
     if Command::new("redis-server").arg("--version").output().is_ok() {
         return true;
     }
@@ -172,18 +172,18 @@ fn present() -> bool {
 }
 
 /// Waits until a server answers; false where it ended instead.
-fn answers(process: &mut Child, socket: &Path, password: Option<&str>) -> bool {
-    until("an answer of the server", || {
+fn wait_until_ready(process: &mut Child, socket: &Path, password: Option<&str>) -> bool {
+    wait_until("an answer of the server", || {
         if process.try_wait().unwrap().is_some() {
             return Some(false);
         }
-        let mut wire = Wire::connect(socket, password)?;
+        let mut wire = RespClient::connect(socket, password)?;
         wire.call(&["PING"]).is_ok().then_some(true)
     })
 }
 
 /// A server that keeps nothing on any disk and is spoken to on this machine alone.
-fn launch(desk: &Desk, flags: &[String]) -> Child {
+fn spawn_server(desk: &Workdir, flags: &[String]) -> Child {
     let usual = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
     Command::new("redis-server")
         .args(usual)

@@ -9,67 +9,72 @@ mod usage;
 
 use std::process::Command;
 
-use dingmap::testing::sandbox::Ledger;
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::CallLog;
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-use crate::harness::{Api, Desk, Ended, run, unlimited};
+use crate::harness::{RunOutput, Sandbox, Workdir, run, unlimited_script};
 
 /// A run and all that can be seen of it from outside.
-pub(crate) struct Seen {
-    pub(crate) ended: Ended,
-    pub(crate) ledger: Ledger,
+pub(crate) struct ObservedRun {
+    pub(crate) result: RunOutput,
+    pub(crate) call_log: CallLog,
     /// The files in the run's directory.
-    pub(crate) names: Vec<String>,
+    pub(crate) file_names: Vec<String>,
     /// The output, where there is one.
     pub(crate) output: Option<String>,
 }
 
 /// Resolves `input` with every message switched on.
 #[track_caller]
-pub(crate) fn attempt(
+pub(crate) fn observe_run(
     script: Script,
     input: impl AsRef<[u8]>,
     set: impl FnOnce(&mut Command),
-) -> Seen {
-    let (desk, api) = (Desk::new(), Api::new(script));
+) -> ObservedRun {
+    let (desk, api) = (Workdir::new(), Sandbox::new(script));
     let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.file("in.csv", &input), &output);
+    let mut command = api.resolve(&desk.write_file("in.csv", &input), &output);
     set(command.arg("-vvv"));
     let ended = run(&mut command);
-    let ledger = api.ledger();
-    is_discreet(&ended, &ledger, input.as_ref());
-    Seen { ended, ledger, names: desk.names(), output: std::fs::read_to_string(output).ok() }
+    let ledger = api.call_log();
+    assert_redacted(&ended, &ledger, input.as_ref());
+    ObservedRun {
+        result: ended,
+        call_log: ledger,
+        file_names: desk.file_names(),
+        output: std::fs::read_to_string(output).ok(),
+    }
 }
 
-impl Seen {
+impl ObservedRun {
     /// Ended with `status`, said all of `words`, and left no file.
     #[track_caller]
-    pub(crate) fn refused(&self, status: i32, words: &[&str]) {
-        self.told(status, words);
-        assert_eq!(self.names, ["in.csv"], "{}", self.ended.stderr);
-        assert_eq!(self.ended.stdout, "");
+    pub(crate) fn assert_refused(&self, status: i32, words: &[&str]) {
+        self.assert_stderr(status, words);
+        assert_eq!(self.file_names, ["in.csv"], "{}", self.result.stderr);
+        assert_eq!(self.result.stdout, "");
     }
 
     /// Ended with `status` and said all of `words`.
     #[track_caller]
-    pub(crate) fn told(&self, status: i32, words: &[&str]) {
-        told(&self.ended, status, words);
+    pub(crate) fn assert_stderr(&self, status: i32, words: &[&str]) {
+        assert_exit(&self.result, status, words);
     }
 
     /// Nothing was asked of the server, not even a token.
     #[track_caller]
-    pub(crate) fn unasked(&self) {
+    pub(crate) fn assert_no_calls(&self) {
         assert!(
-            self.ledger.calls().is_empty() && self.ledger.token_calls().is_empty(),
+            self.call_log.calls().is_empty() && self.call_log.token_calls().is_empty(),
             "{}",
-            self.ended.stderr
+            self.result.stderr
         );
     }
 
     /// The rows of the output by status, in order.
     #[track_caller]
     fn statuses(&self) -> Vec<String> {
-        let output = self.output.as_ref().expect(&self.ended.stderr);
+        let output = self.output.as_ref().expect(&self.result.stderr);
         let mut reader = csv::Reader::from_reader(output.as_bytes());
         let status = reader.headers().unwrap().iter().position(|name| name == "status").unwrap();
         reader.records().map(|record| record.unwrap()[status].to_owned()).collect()
@@ -77,7 +82,7 @@ impl Seen {
 }
 
 #[track_caller]
-fn told(ended: &Ended, status: i32, words: &[&str]) {
+fn assert_exit(ended: &RunOutput, status: i32, words: &[&str]) {
     assert_eq!(ended.status, Some(status), "{}", ended.stderr);
     for word in words {
         assert!(ended.stderr.contains(word), "{word} is missing in: {}", ended.stderr);
@@ -86,7 +91,7 @@ fn told(ended: &Ended, status: i32, words: &[&str]) {
 
 /// No secret, no token and no full number, of the input or as it was sent, is in what a run says (DESIGN 5).
 #[track_caller]
-fn is_discreet(ended: &Ended, ledger: &Ledger, input: &[u8]) {
+fn assert_redacted(ended: &RunOutput, ledger: &CallLog, input: &[u8]) {
     let said = &ended.stderr;
     for secret in ["sandbox-secret", "sandbox-token"] {
         assert!(!said.contains(secret), "a secret in: {said}");
@@ -97,8 +102,8 @@ fn is_discreet(ended: &Ended, ledger: &Ledger, input: &[u8]) {
     let input = String::from_utf8_lossy(input);
     let cells = input.split([',', ';', '\t', '|', '"', '\r', '\n']);
     let numbers =
-        cells.chain(ledger.calls().iter().map(|call| &*call.number)).map(without_separators);
-    let said = without_separators(said);
+        cells.chain(ledger.calls().iter().map(|call| &*call.number)).map(strip_separators);
+    let said = strip_separators(said);
     for number in numbers
         .filter(|number| number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
     {
@@ -106,12 +111,12 @@ fn is_discreet(ended: &Ended, ledger: &Ledger, input: &[u8]) {
     }
 }
 
-fn without_separators(text: &str) -> String {
+fn strip_separators(text: &str) -> String {
     text.chars().filter(|sign| !matches!(sign, ' ' | '-' | '+' | '(' | ')' | '.')).collect()
 }
 
 /// A table of so many numbers that the sandbox's directory has.
-fn people(count: u32) -> String {
+fn people_csv(count: u32) -> String {
     (0..count)
         .fold("phone\n".to_owned(), |text, n| format!("{text}1380013{:02}{:02}\n", n / 90, n % 90))
 }
@@ -119,21 +124,26 @@ fn people(count: u32) -> String {
 #[test]
 fn nothing_that_a_troubled_run_logs_is_a_secret_or_a_number() {
     for format in ["text", "json"] {
-        let mut script =
-            Script { transient_share: 0.3, expire_tokens_after_calls: Some(20), ..unlimited() };
-        script.calls.insert(5, Answer::wrapped("90018"));
-        script.calls.insert(9, Answer::Drop);
-        script.calls.insert(10, Answer::Half);
-        script.calls.insert(11, Answer::status(502));
-        script.calls.insert(12, Answer::Json("{\"errcode\":".to_owned()));
-        script.token_turns.push_back(Answer::status(503));
+        let mut script = Script {
+            transient_share: 0.3,
+            revoke_tokens_after_calls: Some(20),
+            ..unlimited_script()
+        };
+        script.answers_by_call.insert(5, ScriptedAnswer::wrapped("90018"));
+        script.answers_by_call.insert(9, ScriptedAnswer::Drop);
+        script.answers_by_call.insert(10, ScriptedAnswer::Half);
+        script.answers_by_call.insert(11, ScriptedAnswer::status(502));
+        script.answers_by_call.insert(12, ScriptedAnswer::Json("{\"errcode\":".to_owned()));
+        script.token_answers.push_back(ScriptedAnswer::status(503));
         let text =
-            format!("{}13800138094\n13800138099\n+852 51234567\n1380013800012\n", people(60));
-        let seen = attempt(script, text, |command| {
+            format!("{}13800138094\n13800138099\n+852 51234567\n1380013800012\n", people_csv(60));
+        let seen = observe_run(script, text, |command| {
             command.args(["--log-format", format, "--progress", "line"]);
         });
-        seen.told(4, &["138****8094", "token", "rest"]);
+        seen.assert_stderr(4, &["138****8094", "token", "rest"]);
         assert_eq!(seen.statuses().iter().filter(|status| *status == "found").count(), 61);
-        assert!(seen.ledger.answered("40014") > 0 && seen.ledger.answered("90018") > 0);
+        assert!(
+            seen.call_log.count_answered("40014") > 0 && seen.call_log.count_answered("90018") > 0
+        );
     }
 }

@@ -8,37 +8,37 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
 
-use crate::harness::{Api, Desk, run, staff, unlimited};
+use crate::harness::{Sandbox, Workdir, run, staff_csv, unlimited_script};
 
 /// What somebody may have put into a cell, a name or a message to see whether it becomes part of the page.
 const HOSTILE: &str =
     r#"</td></style><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'"#;
 
 /// A page that the standard's parser has nothing against.
-fn page(path: &Path) -> Html {
+fn parse_page(path: &Path) -> Html {
     let text = std::fs::read_to_string(path).unwrap();
     let page = Html::parse_document(&text);
     assert!(page.errors.is_empty(), "{:?} in {text}", page.errors);
     page
 }
 
-fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+fn select_all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     page.select(&Selector::parse(selector).unwrap()).collect()
 }
 
 /// The texts of the elements that are selected.
-fn texts(page: &Html, selector: &str) -> Vec<String> {
-    all(page, selector).into_iter().map(|element| element.text().collect()).collect()
+fn select_texts(page: &Html, selector: &str) -> Vec<String> {
+    select_all(page, selector).into_iter().map(|element| element.text().collect()).collect()
 }
 
 /// Sees that nothing in a page runs, loads or leads away.
 #[track_caller]
-fn is_inert(page: &Html) {
-    for element in all(page, "*") {
+fn assert_inert(page: &Html) {
+    for element in select_all(page, "*") {
         let (name, value) = (element.value().name(), element.value());
         let plain =
             !["script", "img", "link", "iframe", "object", "a", "base", "form"].contains(&name);
@@ -47,29 +47,34 @@ fn is_inert(page: &Html) {
             .all(|(name, _)| !name.starts_with("on") && name != "src" && name != "href");
         assert!(plain && attributes, "{value:?}");
     }
-    let policy = all(page, "meta[http-equiv=Content-Security-Policy]")[0].attr("content").unwrap();
+    let policy =
+        select_all(page, "meta[http-equiv=Content-Security-Policy]")[0].attr("content").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline'"), "{policy}");
 }
 
 /// What a page says that a flag was set to.
-fn set(page: &Html, flag: &str) -> String {
-    let at = texts(page, ".settings th code").iter().position(|told| told == flag).unwrap();
-    texts(page, ".settings td")[at].clone()
+fn setting_value(page: &Html, flag: &str) -> String {
+    let at = select_texts(page, ".settings th code").iter().position(|told| told == flag).unwrap();
+    select_texts(page, ".settings td")[at].clone()
 }
 
 /// Rows that come to every status, meet a limit and fail in every way.
-fn eventful() -> (Script, String) {
-    let mut script = unlimited();
-    script.calls.extend([(10, Answer::code(-1)), (20, Answer::code(90018)), (30, Answer::Drop)]);
+fn eventful_run() -> (Script, String) {
+    let mut script = unlimited_script();
+    script.answers_by_call.extend([
+        (10, ScriptedAnswer::code(-1)),
+        (20, ScriptedAnswer::code(90018)),
+        (30, ScriptedAnswer::Drop),
+    ]);
     let rows = "13900000090\n13900000092\n13900000093\n13900000094\n1.38E+10\n\"\"\n010-62345678\n13900000007\n";
-    (script, staff(40) + rows)
+    (script, staff_csv(40) + rows)
 }
 
 #[test]
 fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
-    let (script, text) = eventful();
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", &text);
+    let (script, text) = eventful_run();
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk.write_file("staff.csv", &text);
     let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command
@@ -80,35 +85,36 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let account: Value = serde_json::from_str(&std::fs::read_to_string(&summary).unwrap()).unwrap();
-    let page = page(&report);
-    is_inert(&page);
-    assert_eq!(all(&page, "html")[0].attr("lang"), Some("en"));
+    let page = parse_page(&report);
+    assert_inert(&page);
+    assert_eq!(select_all(&page, "html")[0].attr("lang"), Some("en"));
     let number = |text: &str| text.replace(' ', "").parse::<u64>().unwrap();
 
-    let names = texts(&page, "section[aria-labelledby=outcome] tbody code");
-    let counts = texts(&page, "section[aria-labelledby=outcome] tbody tr td:nth-child(2)");
+    let names = select_texts(&page, "section[aria-labelledby=outcome] tbody code");
+    let counts = select_texts(&page, "section[aria-labelledby=outcome] tbody tr td:nth-child(2)");
     assert_eq!(names, ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed"]);
     for (name, count) in names.iter().zip(&counts) {
         assert_eq!(account["rows"][name], number(count), "{name}");
     }
     let calls = account["calls"]["lookups"].as_u64().unwrap();
-    assert!(texts(&page, ".facts dd").contains(&calls.to_string()));
+    assert!(select_texts(&page, ".facts dd").contains(&calls.to_string()));
     let repeats: u64 =
         account["calls"]["repeated"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
-    let told = texts(&page, "section[aria-labelledby=trouble] table:first-of-type td:nth-child(2)");
+    let told =
+        select_texts(&page, "section[aria-labelledby=trouble] table:first-of-type td:nth-child(2)");
     assert_eq!(told.iter().map(|count| number(count)).sum::<u64>(), repeats);
     // The drawing of the calls stands on a table that has each of them.
-    let drawn = texts(&page, "figure table tbody td:nth-child(2)");
+    let drawn = select_texts(&page, "figure table tbody td:nth-child(2)");
     assert_eq!(drawn.iter().map(|count| number(count)).sum::<u64>(), calls);
-    assert!(!all(&page, "figure svg rect.held").is_empty());
-    let replies = texts(&page, "section[aria-labelledby=replies] tbody td:nth-child(2)");
+    assert!(!select_all(&page, "figure svg rect.held").is_empty());
+    let replies = select_texts(&page, "section[aria-labelledby=replies] tbody td:nth-child(2)");
     assert_eq!(
         replies.iter().map(|count| number(count)).sum::<u64>(),
         calls - 1,
         "one call had no reply"
     );
     // Every picture says what it shows, or is beside the number that it stands for.
-    for picture in all(&page, "svg:not([aria-hidden])") {
+    for picture in select_all(&page, "svg:not([aria-hidden])") {
         let labels = picture.attr("aria-labelledby").unwrap().split(' ');
         assert!(
             labels.count() == 2 && picture.attr("role") == Some("img"),
@@ -116,82 +122,95 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
             picture.value()
         );
         for label in picture.attr("aria-labelledby").unwrap().split(' ') {
-            assert!(!texts(&page, &format!("#{label}"))[0].is_empty());
+            assert!(!select_texts(&page, &format!("#{label}"))[0].is_empty());
         }
     }
 
     let line = |cell: &str| (text.lines().position(|line| line == cell).unwrap() + 1).to_string();
     assert_eq!(
-        texts(&page, ".group.failed tbody td"),
+        select_texts(&page, ".group.failed tbody td"),
         [&*line("13900000094"), "139****0094", "-1", "系统繁忙"]
     );
-    let invalid = texts(&page, ".group.invalid tbody td");
+    let invalid = select_texts(&page, ".group.invalid tbody td");
     assert_eq!((invalid.len(), &*invalid[0]), (6, &*line("1.38E+10")));
     assert_eq!(
         (&*invalid[3], &*invalid[5]),
         ("the cell is empty", "a landline number, not a mobile number")
     );
-    assert_eq!(texts(&page, ".group.not_found tbody td")[1], "139****0090");
+    assert_eq!(select_texts(&page, ".group.not_found tbody td")[1], "139****0090");
     let written = std::fs::read_to_string(&report).unwrap();
     for line in text.lines().filter(|line| line.len() == 11 && line.starts_with("139")) {
         assert!(!written.contains(line), "{line}");
     }
-    let token = api.ledger().calls()[0].token.clone();
+    let token = api.call_log().calls()[0].token.clone();
     for secret in ["sandbox-secret", "sandbox-key", &token] {
         assert!(!secret.is_empty() && !written.contains(secret), "{secret}");
     }
     for (flag, value) in [("--max-retries", "1"), ("--rate", "unlimited"), ("--retry-max", "50ms")]
     {
-        assert_eq!(set(&page, flag), value);
+        assert_eq!(setting_value(&page, flag), value);
     }
 }
 
 #[test]
 fn nothing_that_comes_from_outside_becomes_part_of_the_page() {
-    let mut script = unlimited();
-    script.turn("13900000000", [Answer::Code { code: 40104, msg: HOSTILE.to_owned() }]);
-    script.turn(
-        "13900000001",
-        [Answer::Wrapped { code: "isp.<b>x".to_owned(), msg: HOSTILE.to_owned() }],
+    let mut script = unlimited_script();
+    script.push_answers(
+        "13900000000",
+        [ScriptedAnswer::Code { code: 40104, msg: HOSTILE.to_owned() }],
     );
-    let (api, desk) = (Api::new(script), Desk::new());
+    script.push_answers(
+        "13900000001",
+        [ScriptedAnswer::Wrapped { code: "isp.<b>x".to_owned(), msg: HOSTILE.to_owned() }],
+    );
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
     let name = HOSTILE.replace('/', "∕");
     let cell = HOSTILE.replace('"', "\"\"");
-    let input = desk.file(&name, format!("\"{cell}\"\n13900000000\n13900000001\n\"{cell}\"\n"));
+    let input =
+        desk.write_file(&name, format!("\"{cell}\"\n13900000000\n13900000001\n\"{cell}\"\n"));
     let report = desk.path("run.html");
     let mut command = api.resolve(&input, &desk.path(format!("{name}.out")));
     let ended = run(command.args(["-c", "1", "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let page = page(&report);
-    is_inert(&page);
+    let page = parse_page(&report);
+    assert_inert(&page);
     // It is there all the same, as text.
-    assert!(texts(&page, "title")[0].contains(&name) && texts(&page, ".input")[0].contains(&name));
-    assert_eq!(texts(&page, ".group.bad_number tbody td").last().unwrap(), HOSTILE);
-    assert!(texts(&page, ".group.failed tbody td").contains(&"isp._b_x".to_owned()));
     assert!(
-        texts(&page, ".pairs dd").iter().any(|text| text.contains(HOSTILE)),
+        select_texts(&page, "title")[0].contains(&name)
+            && select_texts(&page, ".input")[0].contains(&name)
+    );
+    assert_eq!(select_texts(&page, ".group.bad_number tbody td").last().unwrap(), HOSTILE);
+    assert!(select_texts(&page, ".group.failed tbody td").contains(&"isp._b_x".to_owned()));
+    assert!(
+        select_texts(&page, ".pairs dd").iter().any(|text| text.contains(HOSTILE)),
         "the column's name"
     );
 
     // A run that the API ends says why in its words.
-    api.change(|script| {
-        script.always = Some(Answer::Code { code: 60011, msg: HOSTILE.to_owned() })
+    api.update_script(|script| {
+        script.always = Some(ScriptedAnswer::Code { code: 60011, msg: HOSTILE.to_owned() })
     });
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-c", "1", "--restart", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
-    let page = self::page(&report);
-    is_inert(&page);
-    assert!(texts(&page, ".message")[0].contains(HOSTILE), "{:?}", texts(&page, ".message"));
+    let page = self::parse_page(&report);
+    assert_inert(&page);
+    assert!(
+        select_texts(&page, ".message")[0].contains(HOSTILE),
+        "{:?}",
+        select_texts(&page, ".message")
+    );
 }
 
 #[test]
 fn an_interrupted_run_has_its_report() {
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, report) =
-        (desk.file("staff.csv", staff(2000)), desk.file("run.html", "of yesterday"));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, report) = (
+        desk.write_file("staff.csv", staff_csv(2000)),
+        desk.write_file("run.html", "of yesterday"),
+    );
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let mut child = command
         .args(["-j", "1", "--partial", "--report"])
@@ -199,39 +218,44 @@ fn an_interrupted_run_has_its_report() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while api.ledger().calls().len() < 5 {
+    while api.call_log().calls().len() < 5 {
         std::thread::sleep(Duration::from_millis(10));
     }
     let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signal.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let page = page(&report);
-    assert_eq!(texts(&page, ".verdict strong"), ["Interrupted"]);
-    let pending = texts(&page, ".group.pending .count");
-    let calls = api.ledger().calls().len();
+    let page = parse_page(&report);
+    assert_eq!(select_texts(&page, ".verdict strong"), ["Interrupted"]);
+    let pending = select_texts(&page, ".group.pending .count");
+    let calls = api.call_log().calls().len();
     assert_eq!(pending, [format!("1 {:03} rows", 1000 - calls)], "{calls} calls");
     // So many are too many to be kept; the first hundred are.
-    assert_eq!(all(&page, ".group.pending tbody tr").len(), 100);
-    assert!(texts(&page, ".group.pending summary")[0].starts_with("the first 100 of 1 "));
+    assert_eq!(select_all(&page, ".group.pending tbody tr").len(), 100);
+    assert!(select_texts(&page, ".group.pending summary")[0].starts_with("the first 100 of 1 "));
 }
 
 #[test]
 fn rows_may_go_to_standard_output_and_so_may_the_page() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, report) = (desk.file("staff.csv", staff(3) + "n/a\n"), desk.path("run.html"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, report) =
+        (desk.write_file("staff.csv", staff_csv(3) + "n/a\n"), desk.path("run.html"));
     let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(&report));
     assert_eq!((ended.status, ended.stdout.lines().count()), (Some(0), 5), "{}", ended.stderr);
     // With a row that somebody has to correct it is no unmixed good news, and less so where nobody was found.
     let told = ["Every row has a definitive answer"];
-    assert_eq!(texts(&page(&report), ".ending.fair .verdict strong"), told);
-    let nobody = desk.file("nobody.csv", "mobile\nn/a\nn/a\n");
-    for (input, tone, told) in
-        [(&desk.file("good.csv", staff(3)), "good", told[0]), (&nobody, "fair", "Nobody was found")]
-    {
+    assert_eq!(select_texts(&parse_page(&report), ".ending.fair .verdict strong"), told);
+    let nobody = desk.write_file("nobody.csv", "mobile\nn/a\nn/a\n");
+    for (input, tone, told) in [
+        (&desk.write_file("good.csv", staff_csv(3)), "good", told[0]),
+        (&nobody, "fair", "Nobody was found"),
+    ] {
         let ended =
             run(api.resolve(input, Path::new("-")).args(["-c", "1", "--report"]).arg(&report));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert_eq!(texts(&page(&report), &format!(".ending.{tone} .verdict strong")), [told]);
+        assert_eq!(
+            select_texts(&parse_page(&report), &format!(".ending.{tone} .verdict strong")),
+            [told]
+        );
     }
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--report", "-"]));
     assert!(
@@ -248,27 +272,27 @@ fn rows_may_go_to_standard_output_and_so_may_the_page() {
 
 #[test]
 fn rows_that_were_known_before_are_told_of_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(3) + "13900000090\n13900000092\nn/a\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(3) + "13900000090\n13900000092\nn/a\n");
     let report = desk.path("run.html");
     for ages in [&[][..], &["--max-age", "1d", "--max-age-not-found", "1d"]] {
         let ended =
             run(api.resolve(&input, &desk.path("out.csv")).arg("--report").arg(&report).args(ages));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        let page = page(&report);
+        let page = parse_page(&report);
         let numbers = ["not_found", "bad_number"]
-            .map(|status| texts(&page, &format!(".group.{status} tbody td"))[1].clone());
+            .map(|status| select_texts(&page, &format!(".group.{status} tbody td"))[1].clone());
         assert_eq!(numbers, ["139****0090", "139****0092"]);
-        assert_eq!(texts(&page, ".group.invalid tbody td")[0], "7");
+        assert_eq!(select_texts(&page, ".group.invalid tbody td")[0], "7");
     }
-    assert_eq!(api.ledger().calls().len(), 5, "the second run asked nothing");
-    assert!(all(&page(&report), "section[aria-labelledby=replies]").is_empty());
+    assert_eq!(api.call_log().calls().len(), 5, "the second run asked nothing");
+    assert!(select_all(&parse_page(&report), "section[aria-labelledby=replies]").is_empty());
 }
 
 #[test]
 fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(2) + "13900000092\nn/a\n13900000094\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(2) + "13900000092\nn/a\n13900000094\n");
     let (output, report) = (desk.path("out.csv"), desk.path("run.html"));
     let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -276,20 +300,20 @@ fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
     let ended =
         run(command.args(["--retry-failed", "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let page = page(&report);
+    let page = parse_page(&report);
     assert_eq!(
-        texts(&page, ".group.bad_number tbody td"),
+        select_texts(&page, ".group.bad_number tbody td"),
         ["4", "139****0092", "40104", "无效手机号"]
     );
-    assert_eq!(texts(&page, ".group.failed tbody td")[..2], ["6", "139****0094"]);
-    let invalid = texts(&page, ".group.invalid tbody td");
+    assert_eq!(select_texts(&page, ".group.failed tbody td")[..2], ["6", "139****0094"]);
+    let invalid = select_texts(&page, ".group.invalid tbody td");
     assert!(invalid[0] == "5" && invalid[1].starts_with("not a phone number"), "{invalid:?}");
 }
 
 #[test]
 fn settings_are_told_as_one_types_them() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", "mobile,工号\n13900000000,7\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", "mobile,工号\n13900000000,7\n");
     let report = desk.path("run.html");
     let typed = [
         ("--rate", "20"),
@@ -303,27 +327,28 @@ fn settings_are_told_as_one_types_them() {
         run(command.args(typed.map(<[&str; 2]>::from).as_flattened()).arg("--report").arg(&report));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     for (flag, value) in typed {
-        assert_eq!(set(&page(&report), flag), value, "{flag}");
+        assert_eq!(setting_value(&parse_page(&report), flag), value, "{flag}");
     }
 }
 
 #[test]
 fn a_page_is_in_the_language_of_the_run() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, report) = (desk.file("staff.csv", staff(3) + "n/a\n"), desk.path("run.html"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, report) =
+        (desk.write_file("staff.csv", staff_csv(3) + "n/a\n"), desk.path("run.html"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["--lang", "zh", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let page = page(&report);
-    assert_eq!(all(&page, "html")[0].attr("lang"), Some("zh-CN"));
-    assert_eq!(texts(&page, "h1"), ["运行报告"]);
-    assert!(texts(&page, "h2").iter().all(|title| !title.is_ascii()));
+    let page = parse_page(&report);
+    assert_eq!(select_all(&page, "html")[0].attr("lang"), Some("zh-CN"));
+    assert_eq!(select_texts(&page, "h1"), ["运行报告"]);
+    assert!(select_texts(&page, "h2").iter().all(|title| !title.is_ascii()));
 }
 
 #[test]
 fn standard_input_is_called_so_by_people_alone() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(3));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(3));
     let [report, summary, metrics] =
         ["run.html", "run.json", "run.prom"].map(|name| desk.path(name));
     for (lang, called) in [("en", "standard input"), ("zh", "标准输入")] {
@@ -332,7 +357,7 @@ fn standard_input_is_called_so_by_people_alone() {
         command.arg("--metrics").arg(&metrics).stdin(std::fs::File::open(&input).unwrap());
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert_eq!(texts(&page(&report), "p.input"), [called]);
+        assert_eq!(select_texts(&parse_page(&report), "p.input"), [called]);
         let told: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(&summary).unwrap()).unwrap();
         assert_eq!(told["input"]["name"], "-");

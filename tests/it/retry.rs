@@ -5,29 +5,31 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, fits, rows, run, staff, unlimited};
-use crate::served::{Process, until};
+use crate::harness::{
+    Sandbox, Workdir, assert_matches_schema, read_rows, run, staff_csv, unlimited_script,
+};
+use crate::served::{Process, wait_until};
 
 mod columns;
 mod in_place;
 
 /// `dingmap resolve FILE --retry-failed` against this sandbox: without `-o`, in place.
-fn retry(api: &Api, file: &Path) -> Command {
+fn retry_command(api: &Sandbox, file: &Path) -> Command {
     let mut command = api.resolve_without_output(&api.endpoint(), file);
     command.arg("--retry-failed");
     command
 }
 
 /// How many calls the server saw so far, and so the place of the next one.
-fn calls(api: &Api) -> u64 {
-    u64::try_from(api.ledger().calls().len()).unwrap()
+fn call_count(api: &Sandbox) -> u64 {
+    u64::try_from(api.call_log().calls().len()).unwrap()
 }
 
-fn found(userid: &str) -> Answer {
-    Answer::Json(format!(
+fn found_answer(userid: &str) -> ScriptedAnswer {
+    ScriptedAnswer::Json(format!(
         "{{\"errcode\":0,\"errmsg\":\"ok\",\"result\":{{\"userid\":\"{userid}\"}}}}"
     ))
 }
@@ -47,21 +49,21 @@ const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,ding
 
 #[test]
 fn empty_rows_stay_as_they_are_and_a_status_is_read_as_hands_left_it() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let header = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let text = format!("{header}13800138000,,, FAILED ,-1,x\n13800138001,u,,Found,0,ok\n,,,,,\n");
-    let file = desk.file("out.csv", text);
-    let ended = run(&mut retry(&api, &file));
+    let file = desk.write_file("out.csv", text);
+    let ended = run(&mut retry_command(&api, &file));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let expected = "13800138000,u00138000,,found,0,ok\n13800138001,u,,Found,0,ok\n,,,,,\n";
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{header}{expected}"));
-    assert_eq!(calls(&api), 1);
+    assert_eq!(call_count(&api), 1);
 }
 
 #[test]
 fn only_what_failed_is_asked_and_every_other_byte_stays() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, file) = (desk.file("in.csv", TABLE), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, file) = (desk.write_file("in.csv", TABLE), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let first = fs::read_to_string(&file).unwrap();
@@ -74,12 +76,12 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
         file.display()
     );
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
-    let asked = calls(&api);
+    let asked = call_count(&api);
     // Still busy: two numbers are asked, once each although one stands in two rows, and nothing changes.
-    let ended = run(retry(&api, &file).args(["--max-retries", "0"]));
+    let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), first);
-    assert_eq!(calls(&api), asked + 2);
+    assert_eq!(call_count(&api), asked + 2);
     assert!(ended.stderr.contains(", 3 rows kept as they were\n"), "{}", ended.stderr);
     for line in [
         "found                1",
@@ -90,39 +92,41 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
         assert!(ended.stderr.contains(line), "{line}: {}", ended.stderr);
     }
     // Now one of them is somebody's, and the other nobody's.
-    api.change(|script| {
-        script.calls.insert(asked + 2, Answer::Code { code: 60121, msg: "gone".to_owned() });
-        script.calls.insert(asked + 3, found("new, \\\"id\\\""));
+    api.update_script(|script| {
+        script
+            .answers_by_call
+            .insert(asked + 2, ScriptedAnswer::Code { code: 60121, msg: "gone".to_owned() });
+        script.answers_by_call.insert(asked + 3, found_answer("new, \\\"id\\\""));
     });
     let summary = desk.path("run.json");
-    let ended = run(retry(&api, &file).args(["-j", "1", "--show-sent"]));
+    let ended = run(retry_command(&api, &file).args(["-j", "1", "--show-sent"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("has no column mobile_sent"), "{}", ended.stderr);
-    let ended = run(retry(&api, &file).args(["-j", "1", "--summary"]).arg(&summary));
+    let ended = run(retry_command(&api, &file).args(["-j", "1", "--summary"]).arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let expected = first
         .replace(",,,failed,-1,系统繁忙", ",,,not_found,60121,gone")
         .replace("\"\",,,failed,34567,未知错误", "\"\",\"new, \"\"id\"\"\",,found,0,ok");
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
-    fits("summary", &account);
+    assert_matches_schema("summary", &account);
     assert_eq!(
         account["numbers"],
         json!({"asked": 2, "rows_shared": 1, "rows_known": 0, "rows_kept": 3})
     );
     assert_eq!((&account["rows"]["in"], &account["rows"]["out"]), (&json!(6), &json!(6)));
-    assert_eq!(desk.names(), ["in.csv", "out.csv", "run.json"]);
+    assert_eq!(desk.file_names(), ["in.csv", "out.csv", "run.json"]);
 }
 
 #[test]
 fn where_nothing_is_left_the_file_is_not_touched() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, file, summary) =
-        (desk.file("in.csv", staff(5)), desk.path("out.csv"), desk.path("run.json"));
+        (desk.write_file("in.csv", staff_csv(5)), desk.path("out.csv"), desk.path("run.json"));
     assert_eq!(run(&mut api.resolve(&input, &file)).status, Some(0));
-    let (asked, before) = (calls(&api), fs::metadata(&file).unwrap().modified().unwrap());
+    let (asked, before) = (call_count(&api), fs::metadata(&file).unwrap().modified().unwrap());
     // Not even credentials are needed.
-    let mut command = retry(&api, &file);
+    let mut command = retry_command(&api, &file);
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
     let ended = run(command.arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -131,32 +135,32 @@ fn where_nothing_is_left_the_file_is_not_touched() {
         "{}",
         ended.stderr
     );
-    assert_eq!(calls(&api), asked);
+    assert_eq!(call_count(&api), asked);
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
-    fits("summary", &account);
+    assert_matches_schema("summary", &account);
     assert_eq!(
         (&account["rows"]["found"], &account["numbers"]["rows_kept"]),
         (&json!(5), &json!(5))
     );
     // Elsewhere it is written all the same, and to the byte.
     let other = desk.path("other.csv");
-    let ended = run(retry(&api, &file).arg("-o").arg(&other));
+    let ended = run(retry_command(&api, &file).arg("-o").arg(&other));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&other).unwrap(), fs::read(&file).unwrap());
-    assert_eq!(calls(&api), asked);
+    assert_eq!(call_count(&api), asked);
 }
 
 #[test]
 fn what_a_limit_left_pending_is_gone_on_with() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, file) = (desk.file("in.csv", staff(9)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, file) = (desk.write_file("in.csv", staff_csv(9)), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-calls", "3", "-j", "1"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     for (status, pending) in [(6, 3), (0, 0)] {
-        let ended = run(retry(&api, &file).args(["--max-calls", "3", "-j", "1"]));
+        let ended = run(retry_command(&api, &file).args(["--max-calls", "3", "-j", "1"]));
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        let open = rows(&file).into_iter().filter(|row| row["status"] == "pending").count();
+        let open = read_rows(&file).into_iter().filter(|row| row["status"] == "pending").count();
         assert_eq!(open, pending);
     }
     let whole = desk.path("whole.csv");
@@ -166,31 +170,31 @@ fn what_a_limit_left_pending_is_gone_on_with() {
 
 #[test]
 fn a_run_that_is_stopped_leaves_the_file_as_it_was() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let file = desk.file("out.csv", RESOLVED);
-    api.change(|script| {
-        script.calls.insert(0, Answer::code(60011));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let file = desk.write_file("out.csv", RESOLVED);
+    api.update_script(|script| {
+        script.answers_by_call.insert(0, ScriptedAnswer::code(60011));
     });
-    let ended = run(retry(&api, &file).args(["-j", "1"]));
+    let ended = run(retry_command(&api, &file).args(["-j", "1"]));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), RESOLVED);
-    assert_eq!(desk.names(), ["out.csv"]);
+    assert_eq!(desk.file_names(), ["out.csv"]);
 }
 
 #[test]
 fn the_cells_behind_an_answer_are_its_own_wherever_they_stand() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // A spreadsheet has moved columns and left cells out at the end of rows; mobile_sent is the table's own, and
     // dingtalk_mobile_sent the answer's.
     let header = "status;mobile_sent;tel;phone;errcode;errmsg;userid;exclusive_userids;matched_column;dingtalk_mobile_sent";
-    let file = desk.file(
+    let file = desk.write_file(
         "out.csv",
         format!(
             "{header}\nfailed;mine;n/a;13800138001;-1;busy;;;;\n\"pending\";mine;13800138090\n\
              found;mine;;13800138003;0;ok;theirs;;phone;0\nfailed;mine;13800138004\nfailed"
         ),
     );
-    let ended = run(retry(&api, &file).args(["-c", "tel", "-c", "phone"]));
+    let ended = run(retry_command(&api, &file).args(["-c", "tel", "-c", "phone"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let expected = format!(
         "{header}\nfound;mine;n/a;13800138001;0;ok;u00138001;;phone;13800138001\n\
@@ -203,7 +207,7 @@ fn the_cells_behind_an_answer_are_its_own_wherever_they_stand() {
 
 #[test]
 fn every_encoding_keeps_the_bytes_of_the_other_cells() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text =
         "姓名|手机|备注\n張三|13800138001|峾|x\n李四|13800138094|\"育|ポ\"\n王五|13800138090|\n"
             .replace("|x\n", "\n");
@@ -211,7 +215,7 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
         let text =
             if encoding == "big5" { text.replace(['姓', '峾'], "名") } else { text.clone() };
         let (utf8, input, file) =
-            (desk.file("utf8.csv", &text), desk.path("in.csv"), desk.path("out.csv"));
+            (desk.write_file("utf8.csv", &text), desk.path("in.csv"), desk.path("out.csv"));
         // A table in this encoding, by way of a run; what it appended is part of the table from then on.
         let mut command = api.resolve(&utf8, &input);
         let ended =
@@ -222,11 +226,11 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
             run(command.args(["-d", "|", "-e", encoding, "-c", "手机", "--max-retries", "0"]));
         assert_eq!(ended.status, Some(4), "{encoding}: {}", ended.stderr);
         let before = fs::read(&file).unwrap();
-        let asked = calls(&api);
-        api.change(|script| {
-            script.calls.insert(asked, found("新人"));
+        let asked = call_count(&api);
+        api.update_script(|script| {
+            script.answers_by_call.insert(asked, found_answer("新人"));
         });
-        let ended = run(retry(&api, &file).args(["-d", "|", "-e", encoding, "-c", "手机"]));
+        let ended = run(retry_command(&api, &file).args(["-d", "|", "-e", encoding, "-c", "手机"]));
         assert_eq!(ended.status, Some(0), "{encoding}: {}", ended.stderr);
         let encoded = |text: &str| {
             let mut bytes = Vec::new();
@@ -246,10 +250,10 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
 
 #[test]
 fn what_has_no_answers_is_refused_with_the_way_out() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let bare = "13800138000,u1,,found,0,ok\n13800138001,,,failed,-1,busy\n";
     for (name, content, flags, status, words) in [
-        ("a.csv", staff(3), &[][..], 3, "there is no column \"userid\""),
+        ("a.csv", staff_csv(3), &[][..], 3, "there is no column \"userid\""),
         ("b.csv", bare.to_owned(), &[], 3, "put a line with the names of all 6 columns above it"),
         (
             "c.csv",
@@ -269,8 +273,8 @@ fn what_has_no_answers_is_refused_with_the_way_out() {
         ("f.csv", RESOLVED.to_owned(), &["-n"], 2, "leave --no-headers out"),
         ("g.csv", RESOLVED.to_owned(), &["--expect", "note"], 3, "there is no column \"expected\""),
     ] {
-        let file = desk.file(name, &content);
-        let ended = run(retry(&api, &file).args(flags));
+        let file = desk.write_file(name, &content);
+        let ended = run(retry_command(&api, &file).args(flags));
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains(words), "{name}: {}", ended.stderr);
         assert!(
@@ -287,22 +291,23 @@ fn what_has_no_answers_is_refused_with_the_way_out() {
     );
     std::io::Write::write_all(&mut gzip, RESOLVED.as_bytes()).unwrap();
     gzip.finish().unwrap();
-    let ended = run(&mut retry(&api, &packed));
+    let ended = run(&mut retry_command(&api, &packed));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("name another file with --output"), "{}", ended.stderr);
-    assert!(api.ledger().calls().is_empty());
+    assert!(api.call_log().calls().is_empty());
     // Into another file it is unpacked.
-    let ended =
-        run(retry(&api, &packed).args(["--max-retries", "0", "-o"]).arg(desk.path("h.csv")));
+    let ended = run(retry_command(&api, &packed)
+        .args(["--max-retries", "0", "-o"])
+        .arg(desk.path("h.csv")));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
 }
 
 #[test]
 fn a_pipe_is_answered_row_by_row_and_told_where_it_is_wrong() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let piped = |content: &str| {
-        let input = desk.file("piped.csv", content);
-        let mut command = retry(&api, Path::new("-"));
+        let input = desk.write_file("piped.csv", content);
+        let mut command = retry_command(&api, Path::new("-"));
         command.stdin(fs::File::open(input).unwrap());
         run(command.args(["--max-retries", "0"]))
     };
@@ -315,15 +320,16 @@ fn a_pipe_is_answered_row_by_row_and_told_where_it_is_wrong() {
 
 #[test]
 fn what_fails_again_is_written_by_failed_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (file, failed) = (desk.file("out.csv", RESOLVED), desk.path("failed.csv"));
-    let ended = run(retry(&api, &file).args(["--max-retries", "0", "--failed"]).arg(&failed));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (file, failed) = (desk.write_file("out.csv", RESOLVED), desk.path("failed.csv"));
+    let ended =
+        run(retry_command(&api, &file).args(["--max-retries", "0", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     // With its answers, so that it can be tried again in turn.
     let text = fs::read_to_string(&failed).unwrap();
     assert_eq!(text.matches("failed").count(), 3, "{text}");
     assert!(text.starts_with("\u{feff}status,mobile,note,userid,"), "{text}");
-    let ended = run(retry(&api, &failed).args(["--max-retries", "0"]));
+    let ended = run(retry_command(&api, &failed).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&failed).unwrap(), text);
 }
@@ -331,21 +337,22 @@ fn what_fails_again_is_written_by_failed_too() {
 #[test]
 fn an_interrupted_try_leaves_the_file_and_goes_on_by_the_same_command() {
     let latency = Duration::from_millis(50);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (input, file) = (desk.file("in.csv", staff(40)), desk.path("out.csv"));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, file) = (desk.write_file("in.csv", staff_csv(40)), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-calls", "4", "-j", "1"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
-    let (before, asked) = (fs::read(&file).unwrap(), calls(&api));
-    let mut command = retry(&api, &file);
+    let (before, asked) = (fs::read(&file).unwrap(), call_count(&api));
+    let mut command = retry_command(&api, &file);
     let mut process = Process::start(command.args(["-j", "1"]));
-    until("calls", || (calls(&api) >= asked + 10).then_some(()));
-    process.signal("INT");
-    let ended = process.end();
+    wait_until("calls", || (call_count(&api) >= asked + 10).then_some(()));
+    process.send_signal("INT");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
     assert_eq!(fs::read(&file).unwrap(), before);
-    assert_eq!(desk.names(), ["in.csv", "out.csv"]);
-    let known = calls(&api) - asked;
-    let ended = run(&mut retry(&api, &file));
+    assert_eq!(desk.file_names(), ["in.csv", "out.csv"]);
+    let known = call_count(&api) - asked;
+    let ended = run(&mut retry_command(&api, &file));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
         ended.stderr.contains(&format!("resuming: {known} of at most 40 numbers")),
@@ -353,6 +360,6 @@ fn an_interrupted_try_leaves_the_file_and_goes_on_by_the_same_command() {
         ended.stderr
     );
     // Nothing is asked twice, over all three runs.
-    assert_eq!((calls(&api), api.ledger().distinct()), (40, 40));
-    assert!(rows(&file).iter().all(|row| row["status"] == "found"));
+    assert_eq!((call_count(&api), api.call_log().distinct_numbers()), (40, 40));
+    assert!(read_rows(&file).iter().all(|row| row["status"] == "found"));
 }

@@ -8,33 +8,37 @@ mod places;
 use std::path::Path;
 use std::process::Command;
 
-use dingmap::testing::sandbox::Answer;
-use dingmap::testing::sandbox::Ledger;
+use dingmap::testing::sandbox::CallLog;
+use dingmap::testing::sandbox::ScriptedAnswer;
 
-use crate::answers::{Table, answer, invalid};
-use crate::harness::{Api, Desk, Ended, rows, run, unlimited};
+use crate::answers::{ExpectedTable, expected_answer, invalid_answer};
+use crate::harness::{RunOutput, Sandbox, Workdir, read_rows, run, unlimited_script};
 
 /// Resolves `text` against an unlimited sandbox: how it ended, the output, and what arrived.
-fn resolve(text: &str, set: impl FnOnce(&mut Command)) -> (Ended, String, Ledger) {
-    resolve_at(&Api::new(unlimited()), text, set)
+fn resolve_text(text: &str, set: impl FnOnce(&mut Command)) -> (RunOutput, String, CallLog) {
+    resolve_against(&Sandbox::new(unlimited_script()), text, set)
 }
 
-fn resolve_at(api: &Api, text: &str, set: impl FnOnce(&mut Command)) -> (Ended, String, Ledger) {
-    let desk = Desk::new();
+fn resolve_against(
+    api: &Sandbox,
+    text: &str,
+    set: impl FnOnce(&mut Command),
+) -> (RunOutput, String, CallLog) {
+    let desk = Workdir::new();
     let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.file("in.csv", text), &output);
+    let mut command = api.resolve(&desk.write_file("in.csv", text), &output);
     set(&mut command);
     let ended = run(&mut command);
-    assert_eq!(desk.names(), ["in.csv", "out.csv"], "{}", ended.stderr);
-    (ended, read(&output), api.ledger())
+    assert_eq!(desk.file_names(), ["in.csv", "out.csv"], "{}", ended.stderr);
+    (ended, read_text(&output), api.call_log())
 }
 
-fn read(path: &Path) -> String {
+fn read_text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
 /// The numbers that were asked for, in the order of their first call.
-fn asked(ledger: &Ledger) -> Vec<String> {
+fn asked_numbers(ledger: &CallLog) -> Vec<String> {
     let mut asked: Vec<String> = Vec::new();
     for call in ledger.calls() {
         if !asked.iter().any(|number| **number == *call.number) {
@@ -46,18 +50,18 @@ fn asked(ledger: &Ledger) -> Vec<String> {
 
 #[test]
 fn every_answer_of_the_directory_becomes_its_row() {
-    let mut table = Table { header: Some("phone"), ..Table::default() };
+    let mut table = ExpectedTable { header: Some("phone"), ..ExpectedTable::default() };
     for ending in (90..100).chain([0, 89, 12]) {
-        table.number(&format!("138001382{ending:02}"));
+        table.push_number(&format!("138001382{ending:02}"));
     }
-    table.row("", invalid("the cell is empty"));
-    table.row(
+    table.push_row("", invalid_answer("the cell is empty"));
+    table.push_row(
         "1.38E+10",
-        invalid("1.38E+10: Excel rounded this number; restore it from the source"),
+        invalid_answer("1.38E+10: Excel rounded this number; restore it from the source"),
     );
-    table.number("13800138100");
-    let (ended, output, ledger) = resolve(&table.input(), |_| ());
-    assert_eq!((ended.status, output), (Some(4), table.output()), "{}", ended.stderr);
+    table.push_number("13800138100");
+    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    assert_eq!((ended.status, output), (Some(4), table.output_text()), "{}", ended.stderr);
     for (number, calls) in [
         ("13800138290", 1),
         ("13800138291", 1),
@@ -71,22 +75,23 @@ fn every_answer_of_the_directory_becomes_its_row() {
         ("13800138299", 3),
         ("13800138200", 1),
     ] {
-        assert_eq!(ledger.calls_of(number).count(), calls, "{number}");
+        assert_eq!(ledger.calls_for(number).count(), calls, "{number}");
     }
-    assert_eq!(ledger.distinct(), 14);
+    assert_eq!(ledger.distinct_numbers(), 14);
     assert!(ledger.calls().iter().all(|call| call.exclusive == Some(true)));
 }
 
 #[test]
 fn the_statuses_and_codes_are_those_of_the_contract() {
-    let desk = Desk::new();
-    let api = Api::new(unlimited());
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
     let numbers =
         (90..100).map(|ending| format!("139001390{ending}\n")).collect::<Vec<_>>().concat();
     let output = desk.path("out.csv");
-    run(&mut api.resolve(&desk.file("in.csv", format!("mobile\n{numbers}13900139000\n")), &output));
+    run(&mut api
+        .resolve(&desk.write_file("in.csv", format!("mobile\n{numbers}13900139000\n")), &output));
     // Once more in plain words: a mistake in `answers` must not agree with the same mistake in the program.
-    let seen: Vec<_> = rows(&output)
+    let seen: Vec<_> = read_rows(&output)
         .iter()
         .map(|row| {
             format!(
@@ -115,15 +120,18 @@ fn the_statuses_and_codes_are_those_of_the_contract() {
 
 #[test]
 fn what_the_api_says_reaches_the_row_as_it_is() {
-    let mut script = unlimited();
-    script.turn("13800138001", [Answer::wrapped("400002")]);
-    script.turn(
+    let mut script = unlimited_script();
+    script.push_answers("13800138001", [ScriptedAnswer::wrapped("400002")]);
+    script.push_answers(
         "13800138002",
-        [Answer::Code { code: 33012, msg: "she said \"no\", twice;\nand left".to_owned() }],
+        [ScriptedAnswer::Code { code: 33012, msg: "she said \"no\", twice;\nand left".to_owned() }],
     );
-    script.turn("13800138003", vec![Answer::wrapped("isp.timeout"); 6]);
-    let (ended, output, _) =
-        resolve_at(&Api::new(script), "phone\n13800138001\n13800138002\n13800138003\n", |_| ());
+    script.push_answers("13800138003", vec![ScriptedAnswer::wrapped("isp.timeout"); 6]);
+    let (ended, output, _) = resolve_against(
+        &Sandbox::new(script),
+        "phone\n13800138001\n13800138002\n13800138003\n",
+        |_| (),
+    );
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let expected = "phone,userid,exclusive_userids,status,errcode,errmsg\n\
                     13800138001,,,bad_number,400002,scripted code 400002\n\
@@ -134,13 +142,13 @@ fn what_the_api_says_reaches_the_row_as_it_is() {
 
 #[test]
 fn a_row_that_never_reached_the_api_has_a_reason_and_no_code() {
-    let mut script = unlimited();
-    script.turn("13800138001", vec![Answer::status(502); 3]);
-    script.turn("13800138002", vec![Answer::Drop; 3]);
-    script.turn("13800138003", vec![Answer::Half; 3]);
-    let api = Api::new(script);
+    let mut script = unlimited_script();
+    script.push_answers("13800138001", vec![ScriptedAnswer::status(502); 3]);
+    script.push_answers("13800138002", vec![ScriptedAnswer::Drop; 3]);
+    script.push_answers("13800138003", vec![ScriptedAnswer::Half; 3]);
+    let api = Sandbox::new(script);
     let numbers = "13800138000\n13800138001\n13800138002\n13800138003\n";
-    let (ended, output, ledger) = resolve_at(&api, &format!("phone\n{numbers}"), |command| {
+    let (ended, output, ledger) = resolve_against(&api, &format!("phone\n{numbers}"), |command| {
         command.args(["--max-retries", "2"]);
     });
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -149,13 +157,13 @@ fn a_row_that_never_reached_the_api_has_a_reason_and_no_code() {
     for (line, number) in lines[2..].iter().zip(["13800138001", "13800138002", "13800138003"]) {
         let reason = line.strip_prefix(&format!("{number},,,failed,,"));
         assert!(reason.is_some_and(|reason| !reason.is_empty()), "{line}");
-        assert_eq!(ledger.calls_of(number).count(), 3, "{number}");
+        assert_eq!(ledger.calls_for(number).count(), 3, "{number}");
     }
 }
 
 #[test]
 fn an_unusable_cell_is_refused_in_words_and_never_sent() {
-    let mut table = Table { header: Some("name,phone"), ..Table::default() };
+    let mut table = ExpectedTable { header: Some("name,phone"), ..ExpectedTable::default() };
     for (cell, reason) in [
         ("", "the cell is empty"),
         (" \u{3000}\t", "the cell is empty"),
@@ -179,11 +187,11 @@ fn an_unusable_cell_is_refused_in_words_and_never_sent() {
         ("+999 123456", "no country has this calling code"),
         ("12345678901", "not a mobile number of +86: no such range in its numbering plan"),
     ] {
-        table.row(&format!("x,{cell}"), invalid(reason));
+        table.push_row(&format!("x,{cell}"), invalid_answer(reason));
     }
-    let (ended, output, ledger) = resolve(&table.input(), |_| ());
+    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
     // "invalid" is a definitive answer: asking again would give the same.
-    assert_eq!((ended.status, output), (Some(0), table.output()), "{}", ended.stderr);
+    assert_eq!((ended.status, output), (Some(0), table.output_text()), "{}", ended.stderr);
     assert!(ledger.calls().is_empty());
 }
 
@@ -191,7 +199,7 @@ fn an_unusable_cell_is_refused_in_words_and_never_sent() {
 fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
     for cell in ["n/a", "N/A", "无/离职", "-,-"] {
         let (_, output, ledger) =
-            resolve(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
+            resolve_text(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
         let line = output.lines().nth(2).unwrap();
         assert!(line.contains("invalid") && !line.contains("numbers in the cell"), "{line}");
         assert_eq!(ledger.calls().len(), 1);
@@ -200,33 +208,33 @@ fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
 
 #[test]
 fn of_two_numbers_in_a_cell_the_first_one_is_asked_for_and_the_row_says_so() {
-    let mut table = Table { header: Some("phone"), ..Table::default() };
+    let mut table = ExpectedTable { header: Some("phone"), ..ExpectedTable::default() };
     // A found, a refused and a failed one, and each behind the answer that another row has without the remark.
     for number in ["13800138000", "13800138090", "13800138092", "13800138094"] {
-        table.number(number);
+        table.push_number(number);
         for (cell, remark) in [
             (format!("{number}/13900139000"), " (first of 2 numbers in the cell)"),
             (format!("010-62345678、{number}、13900139000"), " (second of 3 numbers in the cell)"),
         ] {
-            let mut cells = answer(number, true);
+            let mut cells = expected_answer(number, true);
             cells[4] += remark;
-            table.row(&cell, cells);
+            table.push_row(&cell, cells);
         }
     }
-    let (ended, output, ledger) = resolve(&table.input(), |_| ());
-    assert_eq!((ended.status, output), (Some(4), table.output()), "{}", ended.stderr);
-    assert_eq!(ledger.distinct(), 4);
+    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    assert_eq!((ended.status, output), (Some(4), table.output_text()), "{}", ended.stderr);
+    assert_eq!(ledger.distinct_numbers(), 4);
 }
 
 #[test]
 fn unlikely_numbers_are_sent_on_demand_and_landlines_never() {
     let text = "phone\n12345678901\n+852 1234 5678\n010-62345678\n1380013800\n";
     let sent = |strict: &str| {
-        let (ended, _, ledger) = resolve(text, |command| {
+        let (ended, _, ledger) = resolve_text(text, |command| {
             command.args(["--strict-numbers", strict, "-c", "1", "-j", "1"]);
         });
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        asked(&ledger)
+        asked_numbers(&ledger)
     };
     assert!(sent("on").is_empty());
     assert_eq!(sent("off"), ["12345678901", "+852-12345678"]);
@@ -252,38 +260,38 @@ fn one_number_in_many_spellings_is_one_call() {
         "138\u{a0}0013\u{a0}8000",
         "\u{200e}13800138000",
     ];
-    let mut table = Table { header: Some("phone,n"), ..Table::default() };
+    let mut table = ExpectedTable { header: Some("phone,n"), ..ExpectedTable::default() };
     // The repeats stand far apart, so that late ones meet an answer and early ones a call under way.
     for round in 0..60 {
         for spelling in spellings {
             let cell = spelling.replace('"', "\"\"");
             let cell = if cell == spelling { cell } else { format!("\"{cell}\"") };
-            table.row(&format!("{cell},{round}"), answer("13800138000", true));
+            table.push_row(&format!("{cell},{round}"), expected_answer("13800138000", true));
         }
-        table.row(
+        table.push_row(
             &format!("1390013{round:04},{round}"),
-            answer(&format!("1390013{round:04}"), true),
+            expected_answer(&format!("1390013{round:04}"), true),
         );
-        table.row(&format!("13800138095,{round}"), answer("13800138095", true));
+        table.push_row(&format!("13800138095,{round}"), expected_answer("13800138095", true));
     }
-    let (ended, output, ledger) = resolve(&table.input(), |_| ());
-    assert_eq!((ended.status, output), (Some(0), table.output()), "{}", ended.stderr);
-    assert_eq!(ledger.calls_of("13800138000").count(), 1);
-    assert_eq!(ledger.calls_of("13800138095").count(), 3);
-    assert_eq!((ledger.distinct(), ledger.calls().len()), (62, 64));
+    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    assert_eq!((ended.status, output), (Some(0), table.output_text()), "{}", ended.stderr);
+    assert_eq!(ledger.calls_for("13800138000").count(), 1);
+    assert_eq!(ledger.calls_for("13800138095").count(), 3);
+    assert_eq!((ledger.distinct_numbers(), ledger.calls().len()), (62, 64));
     assert_eq!(ledger.token_calls().len(), 1);
 }
 
 #[test]
 fn without_exclusive_accounts_only_people_are_found() {
-    let mut table = Table::default();
+    let mut table = ExpectedTable::default();
     for number in ["13800138000", "13800138096", "13800138097", "13800138090"] {
-        table.row(number, answer(number, false));
+        table.push_row(number, expected_answer(number, false));
     }
-    let (ended, output, ledger) = resolve(&table.input(), |command| {
+    let (ended, output, ledger) = resolve_text(&table.input_text(), |command| {
         command.args(["--exclusive-accounts", "false"]);
     });
-    assert_eq!((ended.status, output), (Some(0), table.output()), "{}", ended.stderr);
+    assert_eq!((ended.status, output), (Some(0), table.output_text()), "{}", ended.stderr);
     assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
 }
 
@@ -291,11 +299,11 @@ fn without_exclusive_accounts_only_people_are_found() {
 fn mainland_numbers_are_sent_as_the_organisation_stores_them() {
     let text = "phone\n13800138000\n+86 139-0013-9000\n+852 5123 4567\n";
     let sent = |mainland: &str| {
-        let (ended, _, ledger) = resolve(text, |command| {
+        let (ended, _, ledger) = resolve_text(text, |command| {
             command.args(["--mainland", mainland, "-j", "1"]);
         });
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        asked(&ledger)
+        asked_numbers(&ledger)
     };
     assert_eq!(sent("plain"), ["13800138000", "13900139000", "+852-51234567"]);
     assert_eq!(sent("prefixed"), ["+86-13800138000", "+86-13900139000", "+852-51234567"]);
@@ -304,11 +312,11 @@ fn mainland_numbers_are_sent_as_the_organisation_stores_them() {
 #[test]
 fn numbers_without_a_country_code_are_of_the_region() {
     let text = "name,mobile\na,5123 4567\nb,+8613800138000\nc,+852 51234567\nd,13800138000\n";
-    let (ended, output, ledger) = resolve(text, |command| {
+    let (ended, output, ledger) = resolve_text(text, |command| {
         command.args(["--region", "HK", "-j", "1"]);
     });
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(asked(&ledger)[..2], ["+852-51234567", "13800138000"]);
+    assert_eq!(asked_numbers(&ledger)[..2], ["+852-51234567", "13800138000"]);
     let lines: Vec<_> = output.lines().collect();
     assert_eq!(lines[1], "a,5123 4567,u51234567,,found,0,ok");
     assert_eq!(lines[2], "b,+8613800138000,u00138000,,found,0,ok");
@@ -318,10 +326,15 @@ fn numbers_without_a_country_code_are_of_the_region() {
 #[test]
 fn a_first_row_with_a_number_of_the_region_is_no_header() {
     for text in ["51234567\n51234568\n", "a,51234567\nb,51234568\n"] {
-        let (ended, output, ledger) = resolve(text, |command| {
+        let (ended, output, ledger) = resolve_text(text, |command| {
             command.args(["--region", "HK", "-c", if text.contains(',') { "2" } else { "1" }]);
         });
-        assert_eq!((ended.status, ledger.distinct()), (Some(0), 2), "{output}{}", ended.stderr);
+        assert_eq!(
+            (ended.status, ledger.distinct_numbers()),
+            (Some(0), 2),
+            "{output}{}",
+            ended.stderr
+        );
         assert!(!ended.stderr.contains("51234567"), "{}", ended.stderr);
         assert!(
             output.lines().next().unwrap().ends_with("51234567,u51234567,,found,0,ok"),

@@ -4,19 +4,19 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use dingmap::testing::domain::Status;
-use dingmap::testing::domain::{Garbled, decode};
-use dingmap::testing::domain::{Hold, Pause, Verdict, banned, verdict};
-use dingmap::testing::domain::{Home, Mainland, Mobile};
+use dingmap::testing::domain::{DecodeError, decode};
+use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
+use dingmap::testing::domain::{Pause, PauseLength, Verdict, by_code, ip_ban_pause};
 
-use crate::harness::{Desk, dingmap, rows, run};
+use crate::harness::{Workdir, dingmap, read_rows, run};
 
-fn sample(name: &str) -> PathBuf {
+fn sample_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
 }
 
 /// A line of `replies/expected.csv`.
 #[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
-struct Line {
+struct ExpectedReply {
     file: String,
     kind: String,
     detail: String,
@@ -27,62 +27,66 @@ struct Line {
 }
 
 /// What dingmap makes of a body that came with HTTP 200.
-fn line(file: &str, body: &[u8]) -> Line {
+fn classify_reply(file: &str, body: &[u8]) -> ExpectedReply {
     let file = file.to_owned();
     let reply = match decode(body, |text| text) {
         Ok(reply) => reply,
         Err(garbled) => {
             let (kind, detail) = match garbled {
-                Garbled::Banned => ("banned", detail(&Verdict::Throttled(banned()))),
-                Garbled::Empty => ("empty", String::new()),
-                Garbled::Page => ("page", String::new()),
-                Garbled::NotJson => ("not_json", String::new()),
-                Garbled::Odd => ("odd", String::new()),
-                Garbled::NoCode => ("no_code", String::new()),
+                DecodeError::Banned => {
+                    ("banned", verdict_detail(&Verdict::Throttled(ip_ban_pause())))
+                }
+                DecodeError::Empty => ("empty", String::new()),
+                DecodeError::HtmlPage => ("page", String::new()),
+                DecodeError::NotJson => ("not_json", String::new()),
+                DecodeError::UnreadableIds => ("odd", String::new()),
+                DecodeError::MissingCode => ("no_code", String::new()),
             };
-            return Line {
+            return ExpectedReply {
                 file,
                 kind: kind.into(),
                 detail,
                 message: garbled.to_string(),
-                ..Line::default()
+                ..ExpectedReply::default()
             };
         }
     };
-    let verdict = verdict(&reply.code, &reply.message);
-    let kind = match &verdict {
-        Verdict::Answer(Status::Found) if reply.userid.is_none() && reply.exclusive.is_empty() => {
+    let verdict = by_code(&reply.code, &reply.message);
+    let kind = match &by_code {
+        Verdict::Answer(Status::Found)
+            if reply.userid.is_none() && reply.exclusive_ids.is_empty() =>
+        {
             "nobody"
         }
         Verdict::Answer(status) => status.name(),
         Verdict::Transient => "transient",
         Verdict::Throttled(_) => "throttled",
-        Verdict::Token => "token",
+        Verdict::TokenRejected => "token",
         Verdict::Fatal(_) => "fatal",
-        Verdict::Unknown => "unknown",
+        Verdict::UnknownCode => "unknown",
     };
-    Line {
+    ExpectedReply {
         file,
         kind: kind.into(),
-        detail: detail(&verdict),
+        detail: verdict_detail(&by_code),
         code: reply.code.to_string(),
         userid: reply.userid.unwrap_or_default(),
-        exclusive: reply.exclusive.join(";"),
+        exclusive: reply.exclusive_ids.join(";"),
         message: reply.message,
     }
 }
 
 /// What a person has to do, or which limit was met and how long it holds.
-fn detail(verdict: &Verdict) -> String {
-    match verdict {
+fn verdict_detail(verdict: &Verdict) -> String {
+    match by_code {
         Verdict::Fatal(remedy) => format!("{remedy:?}"),
-        Verdict::Throttled(Hold { cause, until: Some(until), .. }) => {
+        Verdict::Throttled(Pause { cause, until: Some(until), .. }) => {
             format!("{cause:?} until {until}")
         }
-        Verdict::Throttled(Hold { cause, pause: Pause::Fixed(pause), .. }) => {
+        Verdict::Throttled(Pause { cause, length: PauseLength::Fixed(pause), .. }) => {
             format!("{cause:?} {}", humantime::format_duration(*pause))
         }
-        Verdict::Throttled(Hold { cause, pause: Pause::Growing, .. }) => {
+        Verdict::Throttled(Pause { cause, length: PauseLength::Exponential, .. }) => {
             format!("{cause:?} growing")
         }
         _ => String::new(),
@@ -91,17 +95,17 @@ fn detail(verdict: &Verdict) -> String {
 
 #[test]
 fn every_reply_is_listed_and_reads_as_listed() {
-    let list = sample("replies/expected.csv");
-    let expected: Vec<Line> =
+    let list = sample_path("replies/expected.csv");
+    let expected: Vec<ExpectedReply> =
         csv::Reader::from_path(&list).unwrap().deserialize().map(Result::unwrap).collect();
     for expected in &expected {
-        let body = std::fs::read(sample("replies").join(&expected.file));
+        let body = std::fs::read(sample_path("replies").join(&expected.file));
         let body = body.unwrap_or_else(|error| panic!("{} is listed: {error}", expected.file));
-        assert_eq!(&line(&expected.file, &body), expected);
+        assert_eq!(&classify_reply(&expected.file, &body), expected);
     }
     let listed: BTreeSet<String> = expected.iter().map(|line| line.file.clone()).collect();
     assert_eq!(listed.len(), expected.len(), "a file is listed twice");
-    let names = std::fs::read_dir(sample("replies")).unwrap();
+    let names = std::fs::read_dir(sample_path("replies")).unwrap();
     let mut there: BTreeSet<String> =
         names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     there.remove("expected.csv");
@@ -111,8 +115,8 @@ fn every_reply_is_listed_and_reads_as_listed() {
 /// Every kind of reply has its sample, so that a new kind gets one too.
 #[test]
 fn the_replies_cover_every_kind() {
-    let list = sample("replies/expected.csv");
-    let lines = csv::Reader::from_path(&list).unwrap().into_deserialize::<Line>();
+    let list = sample_path("replies/expected.csv");
+    let lines = csv::Reader::from_path(&list).unwrap().into_deserialize::<ExpectedReply>();
     let kinds: BTreeSet<String> = lines.map(|line| line.unwrap().kind).collect();
     let all = "bad_number banned empty fatal found no_code nobody not_found not_json odd out_of_scope page throttled \
                token transient unknown";
@@ -120,8 +124,8 @@ fn the_replies_cover_every_kind() {
 }
 
 /// The appended cells but `errmsg` that the table in `samples/README.md` gives, by the ending of the number.
-fn predictions() -> HashMap<String, [String; 4]> {
-    let text = std::fs::read_to_string(sample("README.md")).unwrap();
+fn predicted_cells() -> HashMap<String, [String; 4]> {
+    let text = std::fs::read_to_string(sample_path("README.md")).unwrap();
     let mut predictions = HashMap::new();
     for line in text.lines() {
         let cells: Vec<String> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
@@ -135,20 +139,20 @@ fn predictions() -> HashMap<String, [String; 4]> {
     predictions
 }
 
-fn mobiles() -> impl Iterator<Item = (HashMap<String, String>, Option<Mobile>)> {
-    let golden = rows(&sample("staff.resolved.csv")).into_iter();
+fn golden_rows() -> impl Iterator<Item = (HashMap<String, String>, Option<Mobile>)> {
+    let golden = read_rows(&sample_path("staff.resolved.csv")).into_iter();
     golden.map(|row| {
-        let mobile = Mobile::parse(&row["手机号"], Home::CHINA).ok();
+        let mobile = Mobile::parse(&row["手机号"], DefaultRegion::CHINA).ok();
         (row, mobile)
     })
 }
 
 #[test]
 fn the_readme_predicts_every_row_of_the_golden_output() {
-    let predictions = predictions();
+    let predictions = predicted_cells();
     assert_eq!(predictions.len(), 11);
     let mut used = HashSet::new();
-    for (row, mobile) in mobiles() {
+    for (row, mobile) in golden_rows() {
         let Some(mobile) = mobile else {
             assert_eq!(
                 [&row["status"], &row["errcode"], &row["userid"]],
@@ -158,8 +162,11 @@ fn the_readme_predicts_every_row_of_the_golden_output() {
             assert!(!row["errmsg"].is_empty(), "{row:?}");
             continue;
         };
-        let digits: String =
-            mobile.sent(Mainland::Plain).chars().filter(char::is_ascii_digit).collect();
+        let digits: String = mobile
+            .to_api_string(MainlandFormat::Plain)
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
         let (tail, ending) = (&digits[digits.len() - 8..], &digits[digits.len() - 2..]);
         let ending = if ending < "90" { "00 to 89" } else { ending };
         used.insert(ending.to_owned());
@@ -172,8 +179,8 @@ fn the_readme_predicts_every_row_of_the_golden_output() {
 }
 
 /// Rows of the golden output by status.
-fn counts() -> HashMap<String, usize> {
-    mobiles().fold(HashMap::new(), |mut counts, (mut row, _)| {
+fn status_counts() -> HashMap<String, usize> {
+    golden_rows().fold(HashMap::new(), |mut counts, (mut row, _)| {
         *counts.entry(row.remove("status").unwrap()).or_default() += 1;
         counts
     })
@@ -181,7 +188,7 @@ fn counts() -> HashMap<String, usize> {
 
 #[test]
 fn the_golden_output_has_every_status_that_a_whole_run_can_give() {
-    let counts = counts();
+    let counts = status_counts();
     for status in Status::ALL {
         assert_eq!(counts.contains_key(status.name()), status != Status::Pending, "{status}");
     }
@@ -191,7 +198,7 @@ fn the_golden_output_has_every_status_that_a_whole_run_can_give() {
 
 #[test]
 fn the_staff_list_comes_out_to_the_byte() {
-    let (desk, input) = (Desk::new(), sample("staff.csv"));
+    let (desk, input) = (Workdir::new(), sample_path("staff.csv"));
     let output = desk.path("staff.resolved.csv");
     let mut command = dingmap();
     command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
@@ -202,20 +209,23 @@ fn the_staff_list_comes_out_to_the_byte() {
         .env("DINGMAP_RETRY_MAX", "50ms");
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let golden = std::fs::read_to_string(sample("staff.resolved.csv")).unwrap();
+    let golden = std::fs::read_to_string(sample_path("staff.resolved.csv")).unwrap();
     let written = std::fs::read_to_string(&output).unwrap();
     for (number, (is, golden)) in written.lines().zip(golden.lines()).enumerate() {
         assert_eq!(is, golden, "line {}", number + 1);
     }
     assert_eq!(written, golden);
-    assert_eq!((ended.stdout.as_str(), desk.names()), ("", vec!["staff.resolved.csv".to_owned()]));
+    assert_eq!(
+        (ended.stdout.as_str(), desk.file_names()),
+        ("", vec!["staff.resolved.csv".to_owned()])
+    );
 
     let block =
         ended.stderr.rfind("\n200 rows in ").map(|start| &ended.stderr[start + 1..]).unwrap();
     let mut lines = block.lines();
     let first = lines.next().unwrap();
-    let distinct: HashSet<Mobile> = mobiles().filter_map(|(_, mobile)| mobile).collect();
-    let shared = mobiles().filter(|(_, mobile)| mobile.is_some()).count() - distinct.len();
+    let distinct: HashSet<Mobile> = golden_rows().filter_map(|(_, mobile)| mobile).collect();
+    let shared = golden_rows().filter(|(_, mobile)| mobile.is_some()).count() - distinct.len();
     let asked = format!(": {} distinct numbers asked with ", distinct.len());
     let (_, calls) = first.split_once(&asked).unwrap_or_else(|| panic!("{first}"));
     assert!(calls.ends_with(&format!(" repeated), {shared} rows shared an answer")), "{first}");
@@ -229,14 +239,14 @@ fn the_staff_list_comes_out_to_the_byte() {
             (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap())
         })
         .collect();
-    assert_eq!(told, counts());
+    assert_eq!(told, status_counts());
     // With -v a log line stands behind it, which says that the run has ended.
     assert!(block.contains(&format!("\nwritten to {}\n", output.display())), "{block}");
     assert!(block.contains("\nout_of_scope: "), "{block}");
 
-    for (row, mobile) in mobiles() {
+    for (row, mobile) in golden_rows() {
         let Some(mobile) = mobile else { continue };
-        let sent = mobile.sent(Mainland::Plain);
+        let sent = mobile.to_api_string(MainlandFormat::Plain);
         let national = sent.rsplit('-').next().unwrap();
         for shown in [sent.as_str(), national, row["手机号"].trim()] {
             assert!(!ended.stderr.contains(shown), "{shown} is on standard error");

@@ -7,25 +7,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Desk, Ended, PROGRAM, dingmap, rows, run, unlimited};
+use crate::harness::{
+    PROGRAM, RunOutput, Sandbox, Workdir, dingmap, read_rows, run, unlimited_script,
+};
 
-const LOOKUP: &str = "/topapi/v2/user/getbymobile";
+const LOOKUP_PATH: &str = "/topapi/v2/user/getbymobile";
 
 /// Far longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Waits until `condition` gives something.
-pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(start.elapsed() < WAIT_TIMEOUT, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -33,16 +35,16 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
 /// The executable under way, with its standard error in a file; it never outlives its test.
 pub(crate) struct Process {
     child: Child,
-    errors: PathBuf,
-    _errors_desk: Desk,
+    stderr_path: PathBuf,
+    _workdir: Workdir,
 }
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let desk = Desk::new();
+        let desk = Workdir::new();
         let errors = desk.path("stderr");
         let child = command.stderr(File::create(&errors).unwrap()).spawn().unwrap();
-        Self { child, errors, _errors_desk: desk }
+        Self { child, stderr_path: errors, _workdir: desk }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -50,22 +52,22 @@ impl Process {
     }
 
     pub(crate) fn stderr(&self) -> String {
-        std::fs::read_to_string(&self.errors).unwrap()
+        std::fs::read_to_string(&self.stderr_path).unwrap()
     }
 
-    pub(crate) fn wait_for(&self, words: &str) {
-        until(words, || self.stderr().contains(words).then_some(()));
+    pub(crate) fn wait_for_stderr(&self, words: &str) {
+        wait_until(words, || self.stderr().contains(words).then_some(()));
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    pub(crate) fn send_signal(&self, name: &str) {
         let kill =
             Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 
-    pub(crate) fn end(&mut self) -> Ended {
-        let status = until("the end of the process", || self.child.try_wait().unwrap());
-        Ended { status: status.code(), stdout: String::new(), stderr: self.stderr() }
+    pub(crate) fn wait(&mut self) -> RunOutput {
+        let status = wait_until("the end of the process", || self.child.try_wait().unwrap());
+        RunOutput { status: status.code(), stdout: String::new(), stderr: self.stderr() }
     }
 }
 
@@ -78,16 +80,16 @@ impl Drop for Process {
 }
 
 /// `dingmap sandbox` under way.
-struct Served {
+struct SandboxProcess {
     process: Process,
     _stdout: BufReader<ChildStdout>,
-    told: String,
+    banner: String,
     endpoint: String,
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
 }
 
-impl Served {
+impl SandboxProcess {
     fn start(flags: &[&str]) -> Self {
         let mut command = dingmap();
         command.args(["sandbox", "--port", "0"]).args(flags).stdout(Stdio::piped());
@@ -102,9 +104,9 @@ impl Served {
             first.split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
         // Fails only where a provider was installed before, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { process, _stdout: stdout, told, endpoint, runtime, client }
+        Self { process, _stdout: stdout, banner: told, endpoint, runtime, client }
     }
 
     /// The HTTP status and the JSON of a reply; `kind` is the body's content type.
@@ -122,9 +124,9 @@ impl Served {
     }
 
     /// The effective code for a number that has a person.
-    fn code(&self, token: &str) -> String {
+    fn lookup_code(&self, token: &str) -> String {
         let (path, body) =
-            (format!("{LOOKUP}?access_token={token}"), r#"{"mobile":"13800138000"}"#);
+            (format!("{LOOKUP_PATH}?access_token={token}"), r#"{"mobile":"13800138000"}"#);
         let (status, reply) = self.post(&path, "application/json", body);
         assert_eq!(status, 200);
         let code = if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
@@ -134,8 +136,8 @@ impl Served {
 
 #[test]
 fn the_served_api_answers_in_both_request_forms() {
-    let served = Served::start(&[]);
-    let path = format!("{LOOKUP}?access_token=sandbox-token");
+    let served = SandboxProcess::start(&[]);
+    let path = format!("{LOOKUP_PATH}?access_token=sandbox-token");
     let found = json!({"userid": "u00138000", "exclusive_account_userid_list": []});
     let form = "mobile=13800138000&support_exclusive_account_search=true";
     let json = r#"{"mobile":"13800138000","support_exclusive_account_search":true}"#;
@@ -150,14 +152,14 @@ fn the_served_api_answers_in_both_request_forms() {
     let (_, reply) = served.post(&path, "application/json", r#"{"mobile":"13800138090"}"#);
     assert_eq!(reply["errcode"], 60121);
     for token in ["wrong", "sandbox-token2"] {
-        assert_eq!(served.code(token), "40014", "{token}");
+        assert_eq!(served.lookup_code(token), "40014", "{token}");
     }
-    assert_eq!(served.code(""), "40000");
+    assert_eq!(served.lookup_code(""), "40000");
 }
 
 #[test]
 fn the_served_api_hands_out_tokens_by_both_calls() {
-    let served = Served::start(&["--token-lifetime", "90s"]);
+    let served = SandboxProcess::start(&["--token-lifetime", "90s"]);
     let right = r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#;
     let (status, current) = served.post("/v1.0/oauth2/accessToken", "application/json", right);
     assert_eq!((status, &current["expireIn"]), (200, &json!(90)));
@@ -165,7 +167,7 @@ fn the_served_api_hands_out_tokens_by_both_calls() {
     let (status, legacy) = served.send(served.client.get(url));
     assert_eq!((status, &legacy["errcode"], &legacy["expires_in"]), (200, &json!(0), &json!(90)));
     assert_eq!(current["accessToken"], legacy["access_token"]);
-    assert_eq!(served.code(legacy["access_token"].as_str().unwrap()), "0");
+    assert_eq!(served.lookup_code(legacy["access_token"].as_str().unwrap()), "0");
     let (status, refused) = served.post("/v1.0/oauth2/accessToken", "application/json", "{}");
     assert_eq!((status, &refused["code"]), (400, &json!("invalidClientIdOrSecret")));
     let (_, refused) = served.send(served.client.get(format!("{}/gettoken", served.endpoint)));
@@ -174,11 +176,11 @@ fn the_served_api_hands_out_tokens_by_both_calls() {
 
 #[test]
 fn a_call_over_the_limit_is_told_so() {
-    let served = Served::start(&["--limit", "1"]);
-    assert!(served.told.contains("calls: 1 in any second"), "{}", served.told);
+    let served = SandboxProcess::start(&["--limit", "1"]);
+    assert!(served.banner.contains("calls: 1 in any second"), "{}", served.banner);
     for expected in ["90018", "0", "90018"] {
-        until(expected, || {
-            let code = served.code("sandbox-token");
+        wait_until(expected, || {
+            let code = served.lookup_code("sandbox-token");
             assert!(["0", "90018"].contains(&code.as_str()), "{code}");
             (code == expected).then_some(())
         });
@@ -187,9 +189,9 @@ fn a_call_over_the_limit_is_told_so() {
 
 #[test]
 fn the_command_lines_that_it_prints_work_as_printed() {
-    let (served, desk) = (Served::start(&["--limit", "0"]), Desk::new());
-    desk.file("INPUT.csv", "name,mobile\nA,13800138000\nB,13800138090\n");
-    let line = served.told.lines().find(|line| line.contains("dingmap resolve ")).unwrap();
+    let (served, desk) = (SandboxProcess::start(&["--limit", "0"]), Workdir::new());
+    desk.write_file("INPUT.csv", "name,mobile\nA,13800138000\nB,13800138090\n");
+    let line = served.banner.lines().find(|line| line.contains("dingmap resolve ")).unwrap();
     let mut shell = Command::new("sh");
     let clean = dingmap();
     for (name, _) in clean.get_envs() {
@@ -211,7 +213,7 @@ fn the_command_lines_that_it_prints_work_as_printed() {
     assert_eq!(written, expected);
 
     // By hand, as curl would send it: `curl -d BODY 'URL'`.
-    let line = served.told.lines().find(|line| line.contains("curl -d ")).unwrap();
+    let line = served.banner.lines().find(|line| line.contains("curl -d ")).unwrap();
     let words: Vec<&str> = line.split_whitespace().collect();
     let [_, _, body, url] = words[..] else { panic!("{line}") };
     let request = served.client.post(url.trim_matches('\'')).body(body.to_owned());
@@ -222,10 +224,10 @@ fn the_command_lines_that_it_prints_work_as_printed() {
 #[test]
 fn signals_end_the_sandbox_with_status_0() {
     for name in ["TERM", "INT"] {
-        let mut served = Served::start(&[]);
-        assert_eq!(served.code("sandbox-token"), "0");
-        served.process.signal(name);
-        let ended = served.process.end();
+        let mut served = SandboxProcess::start(&[]);
+        assert_eq!(served.lookup_code("sandbox-token"), "0");
+        served.process.send_signal(name);
+        let ended = served.process.wait();
         assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
         assert!(
             ended.stderr.contains("1 lookups and 0 token calls were served"),
@@ -279,38 +281,46 @@ fn help_names_every_flag_and_ends_with_status_0() {
     }
 }
 
-fn numbers(count: u32) -> String {
+fn numbers_csv(count: u32) -> String {
     (0..count).fold("mobile\n".to_owned(), |text, n| text + &format!("139{:06}00\n", n + 1))
 }
 
 /// Four calls at a time, 300 ms each: 200 rows take 15 s.
-fn slow() -> Script {
-    Script { latency: Duration::from_millis(300)..=Duration::from_millis(300), ..unlimited() }
+fn slow_script() -> Script {
+    Script {
+        latency: Duration::from_millis(300)..=Duration::from_millis(300),
+        ..unlimited_script()
+    }
 }
 
 /// Starts a run, lets it make some calls, sends it the signal and waits until it has said so.
-fn interrupted(api: &Api, desk: &Desk, name: &str, flags: &[&str]) -> (Process, PathBuf) {
-    let (input, output) = (desk.file("staff.csv", numbers(200)), desk.path("out.csv"));
+fn start_and_signal(
+    api: &Sandbox,
+    desk: &Workdir,
+    name: &str,
+    flags: &[&str],
+) -> (Process, PathBuf) {
+    let (input, output) = (desk.write_file("staff.csv", numbers_csv(200)), desk.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let process = Process::start(command.args(["--workers", "4"]).args(flags));
-    until("the first calls", || (api.ledger().calls().len() >= 4).then_some(()));
-    process.signal(name);
-    process.wait_for("stopping: ");
+    wait_until("the first calls", || (api.call_log().calls().len() >= 4).then_some(()));
+    process.send_signal(name);
+    process.wait_for_stderr("stopping: ");
     (process, output)
 }
 
 #[test]
 fn a_signal_ends_a_run_once_its_calls_are_back() {
     for (name, status) in [("INT", 130), ("TERM", 143)] {
-        let (api, desk) = (Api::new(slow()), Desk::new());
-        let (mut process, _) = interrupted(&api, &desk, name, &["--timeout", "5s"]);
-        let (told, calls) = (Instant::now(), api.ledger().calls().len());
-        let ended = process.end();
+        let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
+        let (mut process, _) = start_and_signal(&api, &desk, name, &["--timeout", "5s"]);
+        let (told, calls) = (Instant::now(), api.call_log().calls().len());
+        let ended = process.wait();
         assert!(told.elapsed() < Duration::from_secs(6), "{:?}", told.elapsed());
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        let after = api.ledger().calls().len();
+        let after = api.call_log().calls().len();
         assert!(after <= calls + 4, "{calls} calls when it was told to stop, {after} in the end");
-        assert_eq!(desk.names(), ["staff.csv"], "neither an output nor a temporary file");
+        assert_eq!(desk.file_names(), ["staff.csv"], "neither an output nor a temporary file");
         assert!(
             ended.stderr.contains("interrupted") && ended.stderr.contains("--partial"),
             "{}",
@@ -322,16 +332,16 @@ fn a_signal_ends_a_run_once_its_calls_are_back() {
 
 #[test]
 fn an_interrupted_run_with_partial_writes_every_row() {
-    let (api, desk) = (Api::new(slow()), Desk::new());
-    let (mut process, output) = interrupted(&api, &desk, "INT", &["--partial"]);
-    let ended = process.end();
+    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
+    let (mut process, output) = start_and_signal(&api, &desk, "INT", &["--partial"]);
+    let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["out.csv", "staff.csv"]);
-    let (rows, ledger) = (rows(&output), api.ledger());
-    let input: Vec<String> = numbers(200).lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(desk.file_names(), ["out.csv", "staff.csv"]);
+    let (rows, ledger) = (read_rows(&output), api.call_log());
+    let input: Vec<String> = numbers_csv(200).lines().skip(1).map(str::to_owned).collect();
     assert_eq!(rows.iter().map(|row| row["mobile"].clone()).collect::<Vec<_>>(), input);
     for row in &rows {
-        let called = ledger.calls_of(&row["mobile"]).count();
+        let called = ledger.calls_for(&row["mobile"]).count();
         let expected = if called == 1 { ["found", "0"] } else { ["pending", ""] };
         assert_eq!([&row["status"], &row["errcode"]], expected, "{row:?}");
         assert_eq!(row["errmsg"].contains("interrupted"), called == 0, "{row:?}");
@@ -343,36 +353,36 @@ fn an_interrupted_run_with_partial_writes_every_row() {
 
 #[test]
 fn a_second_signal_ends_a_run_at_once() {
-    let silence = Answer::Hang(Duration::from_secs(20));
+    let silence = ScriptedAnswer::Hang(Duration::from_secs(20));
     // Several times each: what is left behind depends on which thread is faster.
     for (first, second, status) in
         [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)].repeat(4)
     {
-        let api = Api::new(Script { always: Some(silence.clone()), ..unlimited() });
-        let desk = Desk::new();
-        desk.file("out.csv", "from the last run");
+        let api = Sandbox::new(Script { always: Some(silence.clone()), ..unlimited_script() });
+        let desk = Workdir::new();
+        desk.write_file("out.csv", "from the last run");
         let (mut process, output) =
-            interrupted(&api, &desk, first, &["--timeout", "30s", "--partial"]);
+            start_and_signal(&api, &desk, first, &["--timeout", "30s", "--partial"]);
         let told = Instant::now();
-        process.signal(second);
-        let ended = process.end();
+        process.send_signal(second);
+        let ended = process.wait();
         assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        assert_eq!(desk.names(), ["out.csv", "staff.csv"], "no temporary file");
+        assert_eq!(desk.file_names(), ["out.csv", "staff.csv"], "no temporary file");
         assert_eq!(std::fs::read_to_string(output).unwrap(), "from the last run");
     }
 }
 
 #[test]
 fn a_signal_at_the_very_start_leaves_nothing_behind() {
-    let (api, desk) = (Api::new(slow()), Desk::new());
-    let input = desk.file("staff.csv", numbers(200));
+    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_csv(200));
     let mut process = Process::start(&mut api.resolve(&input, &desk.path("out.csv")));
-    until("the temporary file", || (desk.names().len() > 1).then_some(()));
-    process.signal("INT");
-    let ended = process.end();
+    wait_until("the temporary file", || (desk.file_names().len() > 1).then_some(()));
+    process.send_signal("INT");
+    let ended = process.wait();
     assert_eq!(
-        (ended.status, desk.names()),
+        (ended.status, desk.file_names()),
         (Some(130), vec!["staff.csv".to_owned()]),
         "{}",
         ended.stderr
@@ -381,15 +391,17 @@ fn a_signal_at_the_very_start_leaves_nothing_behind() {
 
 #[test]
 fn an_input_that_turns_out_unreadable_leaves_nothing_behind() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for _ in 0..20 {
-        let api = Api::new(unlimited());
-        let input =
-            desk.file("staff.csv", numbers(90).replace('\n', ",\n") + "13900000000,too,many\n");
+        let api = Sandbox::new(unlimited_script());
+        let input = desk.write_file(
+            "staff.csv",
+            numbers_csv(90).replace('\n', ",\n") + "13900000000,too,many\n",
+        );
         let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
         let ended = run(command.stdin(File::open(input).unwrap()));
         assert_eq!(
-            (ended.status, desk.names()),
+            (ended.status, desk.file_names()),
             (Some(3), vec!["staff.csv".to_owned()]),
             "{}",
             ended.stderr
@@ -400,15 +412,16 @@ fn an_input_that_turns_out_unreadable_leaves_nothing_behind() {
 #[test]
 fn a_reader_that_closes_early_ends_the_run() {
     let latency = Duration::from_millis(20);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let input = desk.file("staff.csv", numbers(5000));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_csv(5000));
     let mut process = Process::start(api.resolve(&input, Path::new("-")).stdout(Stdio::piped()));
     let mut line = String::new();
     let mut stdout = BufReader::new(process.child.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
     drop(stdout);
     assert_eq!(line, "mobile,userid,exclusive_userids,status,errcode,errmsg\n");
-    let ended = process.end();
+    let ended = process.wait();
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("cannot write to standard output: Broken pipe"),
@@ -420,6 +433,6 @@ fn a_reader_that_closes_early_ends_the_run() {
         "{}",
         ended.stderr
     );
-    assert!(api.ledger().calls().len() < 5000, "the calls stop");
-    assert_eq!(desk.names(), ["staff.csv"]);
+    assert!(api.call_log().calls().len() < 5000, "the calls stop");
+    assert_eq!(desk.file_names(), ["staff.csv"]);
 }

@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 
 use encoding_rs::GB18030;
 
-use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
+use crate::harness::{RunOutput, Sandbox, Workdir, dingmap, run, unlimited_script};
 
 /// People, some with the same number, some without one, some twice, with blank lines between and a last row without an end.
-fn table() -> String {
+fn shard_table() -> String {
     let mut text = "工号,姓名,手机号\n".to_owned();
     for n in 0..400_u32 {
         match n % 40 {
@@ -34,7 +34,7 @@ fn table() -> String {
 }
 
 /// Runs each shard of `input`, with flags of the caller's, and gives their outputs.
-fn sharded(api: &Api, input: &Path, of: u32, flags: &[&str]) -> Vec<PathBuf> {
+fn run_shards(api: &Sandbox, input: &Path, of: u32, flags: &[&str]) -> Vec<PathBuf> {
     (0..of)
         .map(|index| {
             let shard = format!("{index}/{of}");
@@ -50,26 +50,26 @@ fn sharded(api: &Api, input: &Path, of: u32, flags: &[&str]) -> Vec<PathBuf> {
         .collect()
 }
 
-fn merge(input: &Path, shards: &[PathBuf], flags: &[&str]) -> Ended {
+fn run_merge(input: &Path, shards: &[PathBuf], flags: &[&str]) -> RunOutput {
     run(dingmap().arg("merge").arg(input).args(shards).args(flags))
 }
 
 /// Sees that shards, each of which asks for its own numbers alone, become what one run writes. The flags are those that say how
 /// the input is read, those that a merge needs of how the output is written, and the others of these.
 #[track_caller]
-fn as_one(text: &[u8], of: u32, [reading, encoding, writing]: [&[&str]; 3]) {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+fn assert_merges_to_one_run(text: &[u8], of: u32, [reading, encoding, writing]: [&[&str]; 3]) {
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, whole, merged) =
-        (desk.file("staff.csv", text), desk.path("whole.csv"), desk.path("merged.csv"));
+        (desk.write_file("staff.csv", text), desk.path("whole.csv"), desk.path("merged.csv"));
     let flags = [reading, encoding, writing].concat();
     let ended = run(api.resolve(&input, &whole).args(&flags));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let asked = api.ledger().calls().len();
-    let mut shards = sharded(&api, &input, of, &flags);
-    assert_eq!(api.ledger().calls().len(), 2 * asked, "each number is asked by one shard");
+    let asked = api.call_log().calls().len();
+    let mut shards = run_shards(&api, &input, of, &flags);
+    assert_eq!(api.call_log().calls().len(), 2 * asked, "each number is asked by one shard");
     shards.reverse();
     let to = ["-o", merged.to_str().unwrap()];
-    let ended = merge(&input, &shards, &[reading, encoding, &to].concat());
+    let ended = run_merge(&input, &shards, &[reading, encoding, &to].concat());
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(std::fs::read(&merged).unwrap() == std::fs::read(&whole).unwrap(), "{of} {flags:?}");
 }
@@ -77,36 +77,52 @@ fn as_one(text: &[u8], of: u32, [reading, encoding, writing]: [&[&str]; 3]) {
 #[test]
 fn shards_become_what_one_run_writes() {
     for of in [1, 2, 5] {
-        as_one(table().as_bytes(), of, [&["--flexible"], &[], &[]]);
+        assert_merges_to_one_run(shard_table().as_bytes(), of, [&["--flexible"], &[], &[]]);
     }
-    as_one(table().as_bytes(), 3, [&[], &[], &["--show-sent", "--excel-safe", "--expect", "1"]]);
-    let crlf = table().replace('\n', "\r\n") + "\r\n\r\n";
-    as_one(&[b"\xef\xbb\xbf", crlf.as_bytes()].concat(), 3, [&[], &[], &[]]);
-    as_one(&GB18030.encode(&table()).0, 3, [&[], &[], &[]]);
+    assert_merges_to_one_run(
+        shard_table().as_bytes(),
+        3,
+        [&[], &[], &["--show-sent", "--excel-safe", "--expect", "1"]],
+    );
+    let crlf = shard_table().replace('\n', "\r\n") + "\r\n\r\n";
+    assert_merges_to_one_run(&[b"\xef\xbb\xbf", crlf.as_bytes()].concat(), 3, [&[], &[], &[]]);
+    assert_merges_to_one_run(&GB18030.encode(&shard_table()).0, 3, [&[], &[], &[]]);
     let wide: Vec<u8> =
-        format!("\u{feff}{}", table()).encode_utf16().flat_map(u16::to_le_bytes).collect();
-    as_one(&wide, 3, [&[], &[], &[]]);
-    as_one(table().as_bytes(), 3, [&[], &["--output-encoding", "gb18030"], &[]]);
+        format!("\u{feff}{}", shard_table()).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_merges_to_one_run(&wide, 3, [&[], &[], &[]]);
+    assert_merges_to_one_run(
+        shard_table().as_bytes(),
+        3,
+        [&[], &["--output-encoding", "gb18030"], &[]],
+    );
     // What the encoding lacks becomes a question mark in shards, too.
-    as_one(
-        table().as_bytes(),
+    assert_merges_to_one_run(
+        shard_table().as_bytes(),
         2,
         [&[], &["--output-encoding", "windows-1252"], &["--output-bom", "false"]],
     );
-    let headless = table().split_once('\n').unwrap().1.to_owned();
-    as_one(headless.as_bytes(), 3, [&["--no-headers", "-c", "3", "-c", "1"], &[], &[]]);
+    let headless = shard_table().split_once('\n').unwrap().1.to_owned();
+    assert_merges_to_one_run(
+        headless.as_bytes(),
+        3,
+        [&["--no-headers", "-c", "3", "-c", "1"], &[], &[]],
+    );
     // More shards than rows: some have none.
-    as_one(b"mobile\n13900000001\n13900000002\n", 8, [&[], &[], &[]]);
-    as_one(b"\xef\xbb\xbf13900000001\n13900000002\n", 8, [&["--no-headers"], &[], &[]]);
-    as_one(b"sep=;\nmobile;\n\n\n", 2, [&[], &[], &[]]);
+    assert_merges_to_one_run(b"mobile\n13900000001\n13900000002\n", 8, [&[], &[], &[]]);
+    assert_merges_to_one_run(
+        b"\xef\xbb\xbf13900000001\n13900000002\n",
+        8,
+        [&["--no-headers"], &[], &[]],
+    );
+    assert_merges_to_one_run(b"sep=;\nmobile;\n\n\n", 2, [&[], &[], &[]]);
 }
 
 #[test]
 fn workbooks_and_pipes_are_merged_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     for name in ["staff.xlsx", "staff.csv"] {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
-        let input = desk.file(name, std::fs::read(sample).unwrap());
+        let input = desk.write_file(name, std::fs::read(sample).unwrap());
         let whole = desk.path("whole.csv");
         run(api.resolve(&input, &whole).arg("--no-state"));
         let shards: Vec<_> = ["0/2", "1/2"]
@@ -116,7 +132,7 @@ fn workbooks_and_pipes_are_merged_too() {
                 output
             })
             .to_vec();
-        let ended = merge(&input, &shards, &["-o", "-", "-q"]);
+        let ended = run_merge(&input, &shards, &["-o", "-", "-q"]);
         assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
         assert!(ended.stdout.as_bytes() == std::fs::read(&whole).unwrap(), "{name}");
         // A workbook is not read from a pipe.
@@ -138,10 +154,10 @@ fn workbooks_and_pipes_are_merged_too() {
 
 #[test]
 fn a_shard_has_its_rows_alone_and_every_row_of_a_number() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", shard_table());
     let mut seen = HashSet::new();
-    for shard in sharded(&api, &input, 4, &[]) {
+    for shard in run_shards(&api, &input, 4, &[]) {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&shard).unwrap();
         let numbers: HashSet<_> = reader.records().map(|row| row.unwrap()[2].to_owned()).collect();
         assert!(numbers.len() > 10, "{shard:?}");
@@ -153,10 +169,10 @@ fn a_shard_has_its_rows_alone_and_every_row_of_a_number() {
 
 #[test]
 fn a_run_of_a_shard_tells_and_plans_its_rows() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // What is on file draws no lot, though it may be a number.
     let on_file: Vec<_> = (0..20).map(|n| format!("\n139000010{n:02},空,")).collect();
-    let input = desk.file("staff.csv", table() + &on_file.concat());
+    let input = desk.write_file("staff.csv", shard_table() + &on_file.concat());
     let mut rows = 0;
     for shard in ["0/2", "1/2"] {
         let [summary, failed] = ["summary.json", "failed.csv"].map(|name| desk.path(name));
@@ -188,9 +204,9 @@ fn a_run_of_a_shard_tells_and_plans_its_rows() {
 
 #[test]
 fn an_index_comes_from_the_environment_of_a_job() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table());
-    let named = std::fs::read(&sharded(&api, &input, 3, &[])[2]).unwrap();
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", shard_table());
+    let named = std::fs::read(&run_shards(&api, &input, 3, &[])[2]).unwrap();
     let output = desk.path("o.csv");
     let mut command = api.resolve(&input, &output);
     let ended = run(command.env("DINGMAP_SHARD", "3").env("JOB_COMPLETION_INDEX", "2"));
@@ -200,7 +216,7 @@ fn an_index_comes_from_the_environment_of_a_job() {
         "{}",
         ended.stderr
     );
-    let calls = api.ledger().calls().len();
+    let calls = api.call_log().calls().len();
     for (index, shard, told) in [
         (None, "3", "JOB_COMPLETION_INDEX is not set"),
         (Some("3"), "3", "there is no shard 3 of 3"),
@@ -220,28 +236,29 @@ fn an_index_comes_from_the_environment_of_a_job() {
         let ended = run(command.args(["--shard", "0/2"]).args(flags));
         assert_eq!(ended.status, Some(2), "{ended:?}");
     }
-    assert_eq!(api.ledger().calls().len(), calls, "nothing was asked");
-    assert_eq!(std::fs::read_to_string(input).unwrap(), table());
+    assert_eq!(api.call_log().calls().len(), calls, "nothing was asked");
+    assert_eq!(std::fs::read_to_string(input).unwrap(), shard_table());
 }
 
 #[test]
 fn what_is_missing_or_strange_is_named_and_nothing_is_written() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table());
-    let shards = sharded(&api, &input, 3, &[]);
-    let halves = sharded(&api, &input, 2, &[]);
-    let other = desk.file("other.csv", "工号,姓名,手机号\n1,x,13900000003\n2,y,13900000004\n");
-    let strange = sharded(&api, &other, 1, &[]).remove(0);
-    let other = desk.file("named.csv", table().replace("手机号", "手机"));
-    let alien = sharded(&api, &other, 1, &[]).remove(0);
-    let sent = sharded(&api, &input, 1, &["--show-sent"]).remove(0);
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", shard_table());
+    let shards = run_shards(&api, &input, 3, &[]);
+    let halves = run_shards(&api, &input, 2, &[]);
+    let other =
+        desk.write_file("other.csv", "工号,姓名,手机号\n1,x,13900000003\n2,y,13900000004\n");
+    let strange = run_shards(&api, &other, 1, &[]).remove(0);
+    let other = desk.write_file("named.csv", shard_table().replace("手机号", "手机"));
+    let alien = run_shards(&api, &other, 1, &[]).remove(0);
+    let sent = run_shards(&api, &input, 1, &["--show-sent"]).remove(0);
     let [nameless, one] = [&halves[1], &sent].map(|file| std::fs::read(file).unwrap());
-    let [nameless, one] = [desk.file("half.csv", nameless), desk.file("one.csv", one)];
+    let [nameless, one] = [desk.write_file("half.csv", nameless), desk.write_file("one.csv", one)];
     // The first lines of shard 1 alone, as somebody might have cut them.
     let cut: String =
         std::fs::read_to_string(&shards[1]).unwrap().split_inclusive('\n').take(9).collect();
-    let cut = desk.file("cut.1-of-3.csv", cut);
-    let before = desk.names();
+    let cut = desk.write_file("cut.1-of-3.csv", cut);
+    let before = desk.file_names();
     let of = |at: usize| shards[at].clone();
     for (files, told) in [
         (vec![of(0), of(2)], vec!["missing of shard 1/3: ", " (lines "]),
@@ -265,27 +282,27 @@ fn what_is_missing_or_strange_is_named_and_nothing_is_written() {
         (vec![of(0), one], vec!["one.csv begins otherwise than ", ".0-of-3.csv does"]),
         (vec![desk.path("nowhere.csv")], vec!["nowhere.csv"]),
     ] {
-        let ended = merge(&input, &files, &["-o", desk.path("m.csv").to_str().unwrap()]);
+        let ended = run_merge(&input, &files, &["-o", desk.path("m.csv").to_str().unwrap()]);
         assert_eq!(ended.status, Some(3), "{ended:?}");
         for told in told {
             assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
         }
         assert!(!ended.stderr.contains("139000"), "{ended:?}");
-        assert_eq!(desk.names(), before);
+        assert_eq!(desk.file_names(), before);
     }
 }
 
 #[test]
 fn the_rows_that_are_missing_are_told_by_line_and_shard() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file(
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file(
         "staff.csv",
         "mobile\n\"13900000001\n\"\nx\n\n13900000001\n13900000002\n13900000003\n13900000004\n",
     );
-    let shards = sharded(&api, &input, 2, &[]);
+    let shards = run_shards(&api, &input, 2, &[]);
     let mut told: Vec<u32> = Vec::new();
     for (missing, there) in [(0, 1), (1, 0)] {
-        let ended = merge(&input, &shards[there..=there], &[]);
+        let ended = run_merge(&input, &shards[there..=there], &[]);
         let line = ended.stderr.lines().find(|line| line.contains("missing of")).unwrap();
         assert!(line.contains(&format!("missing of shard {missing}/2: ")), "{line}");
         let lines = line.split_once("(lines ").unwrap().1.trim_end_matches(')');
@@ -297,8 +314,8 @@ fn the_rows_that_are_missing_are_told_by_line_and_shard() {
 
 #[test]
 fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", shard_table());
     let shard = |index: &str, flags: &[&str]| {
         let mut command = api.resolve_without_output(&api.endpoint(), &input);
         run(command.args(["--shard", index]).args(flags)).status
@@ -306,18 +323,18 @@ fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
     assert_eq!(shard("0/2", &["--max-calls", "10", "-j", "1", "--partial"]), Some(6));
     assert_eq!(shard("1/2", &[]), Some(0));
     let files = ["0-of-2", "1-of-2"].map(|name| desk.path(format!("staff.resolved.{name}.csv")));
-    let ended = merge(&input, &files, &[]);
+    let ended = run_merge(&input, &files, &[]);
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("\n  pending in shard 0/2: "), "{ended:?}");
     assert!(!ended.stderr.contains("shard 1/2") && !ended.stderr.contains("missing"), "{ended:?}");
     assert!(!desk.path("staff.resolved.csv").exists());
-    let before = api.ledger().calls().len();
+    let before = api.call_log().calls().len();
     assert_eq!(shard("0/2", &[]), Some(0));
-    let calls = api.ledger().calls().len();
-    assert_eq!(merge(&input, &files, &[]).status, Some(0));
+    let calls = api.call_log().calls().len();
+    assert_eq!(run_merge(&input, &files, &[]).status, Some(0));
     let all = desk.path("all.csv");
     assert_eq!(run(api.resolve(&input, &all).arg("--no-state")).status, Some(0));
-    let distinct = api.ledger().calls().len() - calls;
+    let distinct = api.call_log().calls().len() - calls;
     // What the first half asked, and the other shard's numbers, were not asked again.
     assert_eq!(calls, distinct, "{before} {calls}");
     assert!(std::fs::read(all).unwrap() == std::fs::read(desk.path("staff.resolved.csv")).unwrap());
@@ -325,10 +342,10 @@ fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
 
 #[test]
 fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table());
-    let shards = sharded(&api, &input, 2, &[]);
-    let ended = merge(&input, &shards, &["--progress", "json"]);
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", shard_table());
+    let shards = run_shards(&api, &input, 2, &[]);
+    let ended = run_merge(&input, &shards, &["--progress", "json"]);
     let told = ended.stderr.lines().find(|line| line.starts_with('{')).unwrap();
     let told: serde_json::Value = serde_json::from_str(told).unwrap();
     assert_eq!((ended.status, &told["rows"]), (Some(0), &401.into()), "{ended:?}");
@@ -336,7 +353,7 @@ fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
         "401 rows of 2 files, written to {}\n",
         desk.path("staff.resolved.csv").display()
     )));
-    let before = desk.names();
+    let before = desk.file_names();
     let mut command = dingmap();
     command
         .args(["merge", "-"])
@@ -346,23 +363,23 @@ fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
         .stdin(Stdio::piped());
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
-    pipe.write_all(&table().as_bytes()[..1000]).unwrap();
+    pipe.write_all(&shard_table().as_bytes()[..1000]).unwrap();
     // The signals are heard from before there is a temporary file.
-    while desk.names().len() == before.len() {
+    while desk.file_names().len() == before.len() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(
         Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
     );
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert_eq!(desk.names(), before);
+    assert_eq!(desk.file_names(), before);
     drop(pipe);
 }
 
 #[test]
 fn the_readme_shows_what_is_missing_as_it_is() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    desk.file("staff.csv", include_str!("../../samples/staff.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    desk.write_file("staff.csv", include_str!("../../samples/staff.csv"));
     for (shard, most, status) in [("0/3", "1000", 4), ("2/3", "30", 6)] {
         let mut command = api.resolve_without_output(&api.endpoint(), Path::new("staff.csv"));
         // One after the other, so that the same rows are left each time.

@@ -18,92 +18,99 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dingmap::testing::sandbox::Script;
-use dingmap::testing::sandbox::{Call, Ledger};
+use dingmap::testing::sandbox::{Call, CallLog};
 
-use crate::harness::{Api, Desk, rows};
-use crate::redis::Redis;
-use crate::served::{Process, until};
-use lateness::Lateness;
+use crate::harness::{Sandbox, Workdir, read_rows};
+use crate::redis::RedisServer;
+use crate::served::{Process, wait_until};
+use lateness::StallMonitor;
 
 /// Calls a second, of all runs together.
-const RATE: u32 = 20;
+const CALLS_PER_SECOND: u32 = 20;
 const SECOND: Duration = Duration::from_secs(1);
 /// A machine that is not later than this disturbs nobody.
-const ON_TIME: Duration = Duration::from_millis(10);
+const QUIET_LATENESS: Duration = Duration::from_millis(10);
 /// No machine may be an excuse for more.
-const LATEST: Duration = Duration::from_millis(100);
+const MAX_LATENESS: Duration = Duration::from_millis(100);
 
 /// Held by tests that measure shares and rates: two of them at once would measure each other.
-static MEASURING: Mutex<()> = Mutex::new(());
+static MEASURE_LOCK: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_measurement() -> MutexGuard<'static, ()> {
+    MEASURE_LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where runs meet: an API, a server, and a place for their files.
-struct Ground {
-    api: Api,
-    redis: Redis,
-    desk: Desk,
-    lateness: Lateness,
+struct QuotaFixture {
+    sandbox: Sandbox,
+    redis: RedisServer,
+    workdir: Workdir,
+    stall_monitor: StallMonitor,
 }
 
-impl Ground {
+impl QuotaFixture {
     /// None where there is no server to be had, and this is meant.
     fn new(script: Script) -> Option<Self> {
-        Redis::start().map(|redis| Self::over(redis, script))
+        RedisServer::start().map(|redis| Self::with_redis(redis, script))
     }
 
-    fn over(redis: Redis, script: Script) -> Self {
-        Self { api: Api::new(script), redis, desk: Desk::new(), lateness: Lateness::watch() }
+    fn with_redis(redis: RedisServer, script: Script) -> Self {
+        Self {
+            sandbox: Sandbox::new(script),
+            redis,
+            workdir: Workdir::new(),
+            stall_monitor: StallMonitor::start(),
+        }
     }
 
     /// `dingmap resolve` of a table over this ground's server; the run has a state and an output of its own, by its name.
-    fn run(&self, name: &str, table: &str) -> Command {
-        self.run_over(&self.redis.url(), name, table)
+    fn command(&self, name: &str, table: &str) -> Command {
+        self.command_at_url(&self.redis.url(), name, table)
     }
 
     /// The same over another address.
-    fn run_over(&self, url: &str, name: &str, table: &str) -> Command {
-        let mut command = self.run_by_itself(name, table);
+    fn command_at_url(&self, url: &str, name: &str, table: &str) -> Command {
+        let mut command = self.command_without_shared(name, table);
         command.args(["--shared", url]);
         command
     }
 
     /// The same without a word about a server.
-    fn run_by_itself(&self, name: &str, table: &str) -> Command {
-        let input = self.desk.file(&format!("{name}.csv"), table);
-        let mut command = self.api.resolve(&input, &self.output(name));
-        command.arg("--state").arg(self.desk.path(format!("{name}.redb")));
-        command.env("DINGMAP_RATE", RATE.to_string()).args(["--progress", "none"]);
+    fn command_without_shared(&self, name: &str, table: &str) -> Command {
+        let input = self.workdir.write_file(&format!("{name}.csv"), table);
+        let mut command = self.sandbox.resolve(&input, &self.output_path(name));
+        command.arg("--state").arg(self.workdir.path(format!("{name}.redb")));
+        command.env("DINGMAP_RATE", CALLS_PER_SECOND.to_string()).args(["--progress", "none"]);
         command
     }
 
-    fn output(&self, name: &str) -> PathBuf {
-        self.desk.path(format!("{name}.out.csv"))
+    fn output_path(&self, name: &str) -> PathBuf {
+        self.workdir.path(format!("{name}.out.csv"))
     }
 
     /// How many rows of a run's output have this status.
-    fn rows(&self, name: &str, status: &str) -> usize {
-        rows(&self.output(name)).iter().filter(|row| row["status"] == status).count()
+    fn count_rows(&self, name: &str, status: &str) -> usize {
+        read_rows(&self.output_path(name)).iter().filter(|row| row["status"] == status).count()
     }
 
     /// Waits until a run has made so many calls.
     fn wait_for_calls_of(&self, run: u32, count: usize) {
-        until("calls", || (calls_of(&self.api.ledger(), run).count() >= count).then_some(()));
+        wait_until("calls", || {
+            (calls_of(&self.sandbox.call_log(), run).count() >= count).then_some(())
+        });
     }
 
     /// Waits until each of the first two runs has made so many.
-    fn wait_for_calls(&self, count: usize) {
+    fn wait_for_calls_of_both(&self, count: usize) {
         (0..2).for_each(|run| self.wait_for_calls_of(run, count));
     }
 
     /// Sees that nearly all of the rate was used where so many calls could have been made. A call that misses its moment by
     /// some milliseconds loses it, and a machine that is busy with other tests makes them miss it.
     #[track_caller]
-    fn nearly_all_was_used(&self, made: usize, possible: f64) {
-        let late = self.lateness.worst();
-        let least = if late < ON_TIME { 97.0 } else { 85.0 };
+    fn assert_rate_used(&self, made: usize, possible: f64) {
+        let late = self.stall_monitor.worst_lateness();
+        let least = if late < QUIET_LATENESS { 97.0 } else { 85.0 };
         let used = f64::from(u32::try_from(made).unwrap()) / possible * 100.0;
         println!("{used:.1} % of the rate, of {least} %; {late:?} late");
         assert!(used >= least, "{used:.1} % of the rate, {late:?} late");
@@ -113,8 +120,12 @@ impl Ground {
     /// was late on its way has the later ones closer behind it, by no more than it was late: where it left, and where its
     /// arrival was noted.
     #[track_caller]
-    fn never_over_the_rate(&self) {
-        let (ledger, rate, late) = (self.api.ledger(), RATE as usize, self.lateness.worst());
+    fn assert_never_over_rate(&self) {
+        let (ledger, rate, late) = (
+            self.sandbox.call_log(),
+            CALLS_PER_SECOND as usize,
+            self.stall_monitor.worst_lateness(),
+        );
         let spans = ledger.calls().windows(rate + 1).map(|calls| calls[rate].at - calls[0].at);
         println!(
             "{} calls; {} took {:?} at least; {late:?} late",
@@ -122,25 +133,25 @@ impl Ground {
             rate + 1,
             spans.min()
         );
-        let second = SECOND.saturating_sub((2 * late).min(LATEST));
-        let most = ledger.most_in_window(second);
+        let second = SECOND.saturating_sub((2 * late).min(MAX_LATENESS));
+        let most = ledger.max_in_window(second);
         assert!(most <= rate, "{most} calls in {second:?}");
     }
 }
 
 /// A number of a run, which tells by whom it was asked for; the sandbox finds each.
-fn number(run: u32, at: u32) -> String {
+fn number_of_run(run: u32, at: u32) -> String {
     format!("13{run}{:06}{:02}", at / 80, at % 80)
 }
 
 /// A table of so many numbers of a run.
-fn table(run: u32, count: u32) -> String {
-    let rows: Vec<_> = (0..count).map(|at| number(run, at) + "\n").collect();
+fn table_of_run(run: u32, count: u32) -> String {
+    let rows: Vec<_> = (0..count).map(|at| number_of_run(run, at) + "\n").collect();
     "mobile\n".to_owned() + &rows.concat()
 }
 
 /// The calls for a run's numbers.
-fn calls_of(ledger: &Ledger, run: u32) -> impl Iterator<Item = &Call> {
+fn calls_of(ledger: &CallLog, run: u32) -> impl Iterator<Item = &Call> {
     ledger.calls().iter().filter(move |call| call.number.starts_with(&format!("13{run}")))
 }
 
@@ -155,7 +166,7 @@ fn calls_between<'a>(
 
 /// What a run said first.
 fn first_line(run: &Process) -> String {
-    until("a first line", || run.stderr().lines().next().map(str::to_owned))
+    wait_until("a first line", || run.stderr().lines().next().map(str::to_owned))
 }
 
 fn sleep_until(moment: Instant) {

@@ -9,15 +9,15 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{Api, Desk, dingmap, staff, unlimited};
-use crate::served::{Process, until};
+use crate::harness::{Sandbox, Workdir, dingmap, staff_csv, unlimited_script};
+use crate::served::{Process, wait_until};
 
 /// The numbers of two signals, as Linux has them.
 const USR1: u32 = 10;
 const TERM: u32 = 15;
 
 /// A pipe with a name, in which nothing stands.
-fn silent(desk: &Desk, name: &str) -> PathBuf {
+fn create_fifo(desk: &Workdir, name: &str) -> PathBuf {
     let pipe = desk.path(name);
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     pipe
@@ -27,13 +27,13 @@ fn silent(desk: &Desk, name: &str) -> PathBuf {
 fn wait_for_reader(pipe: &Path) -> File {
     let pipe = pipe.to_owned();
     let opening = thread::spawn(move || File::options().write(true).open(pipe).unwrap());
-    until("a reader", || opening.is_finished().then_some(()));
+    wait_until("a reader", || opening.is_finished().then_some(()));
     opening.join().unwrap()
 }
 
 /// Waits until the process takes the signal of this number into its own hands (proc(5), `SigCgt`).
-fn wait_for_ears(process: &Process, signal: u32) {
-    until("ears", || {
+fn wait_for_signal_handler(process: &Process, signal: u32) {
+    wait_until("ears", || {
         let status = read_to_string(format!("/proc/{}/status", process.id())).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
         (u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal - 1) & 1 == 1).then_some(())
@@ -43,8 +43,8 @@ fn wait_for_ears(process: &Process, signal: u32) {
 #[test]
 fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothing_behind() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let input = silent(&desk, "staff.pipe");
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let input = create_fifo(&desk, "staff.pipe");
         let mut command = api.resolve(&input, &desk.path("out.csv"));
         command
             .arg("--summary")
@@ -54,16 +54,16 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
         let mut process = Process::start(&mut command);
         // Its own temporary files are there by then.
         let _writer = wait_for_reader(&input);
-        process.signal("USR1");
-        process.signal(signal);
-        let ended = process.end();
+        process.send_signal("USR1");
+        process.send_signal(signal);
+        let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
-        assert_eq!(desk.names(), ["run.html", "run.json", "staff.pipe"]);
+        assert_eq!(desk.file_names(), ["run.html", "run.json", "staff.pipe"]);
         let told: Value =
             serde_json::from_str(&read_to_string(desk.path("run.json")).unwrap()).unwrap();
         assert_eq!(told["exit_status"], status, "{told}");
-        assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
+        assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
     }
 }
 
@@ -76,55 +76,57 @@ fn a_silent_pipe_does_not_keep_a_run_that_is_interrupted() {
         (&["--max-calls", "3"], 3, false),
         (&[], 5, false),
     ] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (reader, mut writer) = std::io::pipe().unwrap();
         let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
         command.args(flags).stdin(reader);
         let mut process = Process::start(&mut command);
         drop(command);
-        writer.write_all(staff(5).as_bytes()).unwrap();
-        until("the calls", || (api.ledger().calls().len() == calls).then_some(()));
-        process.signal("INT");
-        let ended = process.end();
+        writer.write_all(staff_csv(5).as_bytes()).unwrap();
+        wait_until("the calls", || (api.call_log().calls().len() == calls).then_some(()));
+        process.send_signal("INT");
+        let ended = process.wait();
         assert_eq!(ended.status, Some(130), "{flags:?}: {}", ended.stderr);
         let remark = "the input was not read to its end: only its first 5 rows are in the output";
         assert_eq!(ended.stderr.contains(remark), written, "{flags:?}: {}", ended.stderr);
         let lines = read_to_string(desk.path("out.csv")).ok().map(|text| text.lines().count());
         assert_eq!(lines, written.then_some(6), "{flags:?}: {}", ended.stderr);
-        assert_eq!(desk.names().len(), usize::from(written), "{:?}", desk.names());
+        assert_eq!(desk.file_names().len(), usize::from(written), "{:?}", desk.file_names());
         drop(writer);
     }
 }
 
 #[test]
 fn a_run_that_waits_for_its_secret_can_be_interrupted() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, secret) = (desk.file("in.csv", staff(1)), silent(&desk, "secret.pipe"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, secret) =
+        (desk.write_file("in.csv", staff_csv(1)), create_fifo(&desk, "secret.pipe"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let mut process = Process::start(command.arg("--app-secret-file").arg(&secret));
     let _writer = wait_for_reader(&secret);
-    process.signal("TERM");
-    let ended = process.end();
+    process.send_signal("TERM");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(143), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["in.csv", "secret.pipe"]);
+    assert_eq!(desk.file_names(), ["in.csv", "secret.pipe"]);
 }
 
 #[test]
 fn a_pipe_that_nobody_opens_leaves_no_other_output_behind() {
     for (flag, heard) in [("--report", ""), ("--failed", "1 row")] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let (input, pipe) = (desk.file("in.csv", staff(1)), silent(&desk, "unread.pipe"));
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (input, pipe) =
+            (desk.write_file("in.csv", staff_csv(1)), create_fifo(&desk, "unread.pipe"));
         let mut command = api.resolve(&input, &desk.path("out.csv"));
         command.arg(flag).arg(&pipe).arg("--summary").arg(desk.path("run.json"));
         let mut process = Process::start(&mut command);
-        wait_for_ears(&process, TERM);
+        wait_for_signal_handler(&process, TERM);
         // Rows are counted before the outputs are opened, and after what tells of the run is.
-        process.wait_for(heard);
-        process.signal("TERM");
-        let ended = process.end();
+        process.wait_for_stderr(heard);
+        process.send_signal("TERM");
+        let ended = process.wait();
         assert_eq!(ended.status, Some(143), "{flag}: {}", ended.stderr);
-        let names = desk.names();
+        let names = desk.file_names();
         assert!(
             names.iter().all(|name| !name.starts_with('.') && name != "out.csv"),
             "{flag}: {names:?}"
@@ -135,8 +137,9 @@ fn a_pipe_that_nobody_opens_leaves_no_other_output_behind() {
 #[test]
 fn a_run_whose_report_nobody_reads_can_be_interrupted() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let (input, pipe) = (desk.file("in.csv", staff(1)), silent(&desk, "full.pipe"));
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (input, pipe) =
+            (desk.write_file("in.csv", staff_csv(1)), create_fifo(&desk, "full.pipe"));
         // Both ends are open, and the page has no room in what is left of the usual 64 KiB.
         let mut full = File::options().read(true).write(true).open(&pipe).unwrap();
         full.write_all(&vec![b' '; 65_000]).unwrap();
@@ -144,20 +147,20 @@ fn a_run_whose_report_nobody_reads_can_be_interrupted() {
         command.arg("--report").arg(&pipe).arg("--summary").arg(desk.path("run.json"));
         let mut process = Process::start(&mut command);
         // It stands there before the pipe is written to.
-        until("the summary", || desk.path("run.json").exists().then_some(()));
-        process.signal(signal);
-        let ended = process.end();
+        wait_until("the summary", || desk.path("run.json").exists().then_some(()));
+        process.send_signal(signal);
+        let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("interrupted while writing --summary"), "{}", ended.stderr);
-        assert_eq!(desk.names(), ["full.pipe", "in.csv", "out.csv", "run.json"]);
+        assert_eq!(desk.file_names(), ["full.pipe", "in.csv", "out.csv", "run.json"]);
     }
 }
 
 #[test]
 fn a_question_ends_no_command() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let text = "mobile,userid,exclusive_userids,status,errcode,errmsg\n13800138000,u00138000,,found,0,ok\n";
-    desk.file("old.csv", text);
+    desk.write_file("old.csv", text);
     for line in [
         &["plan", "-"][..],
         &["resolve", "-", "-o", "-", "--sandbox"],
@@ -170,24 +173,24 @@ fn a_question_ends_no_command() {
         let mut process = Process::start(&mut command);
         // The process has its own.
         drop(command);
-        wait_for_ears(&process, USR1);
-        process.signal("USR1");
+        wait_for_signal_handler(&process, USR1);
+        process.send_signal("USR1");
         if line[0] == "diff" {
             writer.write_all(text.as_bytes()).unwrap();
-            process.wait_for("comparing old.csv");
+            process.wait_for_stderr("comparing old.csv");
             // The other table has not come to its end.
-            until("an answer", || {
-                process.signal("USR1");
+            wait_until("an answer", || {
+                process.send_signal("USR1");
                 process.stderr().contains("  reading ").then_some(())
             });
         } else if line[0] == "sandbox" {
-            wait_for_ears(&process, TERM);
-            process.signal("TERM");
+            wait_for_signal_handler(&process, TERM);
+            process.send_signal("TERM");
         } else {
             writer.write_all(text.as_bytes()).unwrap();
         }
         drop(writer);
-        let ended = process.end();
+        let ended = process.wait();
         assert_eq!(ended.status, Some(0), "{line:?}: {}", ended.stderr);
     }
 }

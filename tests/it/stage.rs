@@ -4,97 +4,103 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dingmap::testing::api::Fault;
-use dingmap::testing::api::Pace;
+use dingmap::testing::api::CallError;
+use dingmap::testing::api::LocalLimiter;
+use dingmap::testing::api::LookupApi;
 use dingmap::testing::api::Rate;
-use dingmap::testing::api::Remote;
 use dingmap::testing::api::Reply;
-use dingmap::testing::api::{Grant, NoToken, TokenCall};
-use dingmap::testing::domain::Report;
-use dingmap::testing::domain::{Home, Mainland, Mobile};
+use dingmap::testing::api::{AccessToken, TokenEndpoint, TokenError};
+use dingmap::testing::domain::Totals;
+use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
 use dingmap::testing::engine::Event;
-use dingmap::testing::engine::Retries;
-use dingmap::testing::engine::{End, Halt};
-use dingmap::testing::engine::{Ends, run};
-use dingmap::testing::engine::{Settings, Sheet};
-use dingmap::testing::store::Foreseen;
-use dingmap::testing::store::Known;
+use dingmap::testing::engine::RetryPolicy;
+use dingmap::testing::engine::{RowBatch, RunLimits};
+use dingmap::testing::engine::{RunEnd, Stop};
+use dingmap::testing::engine::{RunIo, run};
+use dingmap::testing::store::Answers;
+use dingmap::testing::store::Prefetched;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 /// A far side that answers by the last two digits of a number, after a time.
-pub(crate) struct Digits(pub(crate) fn(u8) -> (Duration, &'static str));
+pub(crate) struct FakeLookupApi(pub(crate) fn(u8) -> (Duration, &'static str));
 
-impl Remote for Digits {
-    async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, Fault> {
-        let number = mobile.sent(Mainland::Plain);
+impl LookupApi for FakeLookupApi {
+    async fn lookup(&self, mobile: Mobile, _: &SecretString) -> Result<Reply, CallError> {
+        let number = mobile.to_api_string(MainlandFormat::Plain);
         let (latency, body) = (self.0)(number[9..].parse().unwrap());
         tokio::time::sleep(latency).await;
-        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
+        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into() })
     }
 
-    async fn token(&self, _: TokenCall) -> Result<Grant, NoToken> {
-        Ok(Grant { token: "t".into(), fresh_for: None })
+    async fn fetch_token(&self, _: TokenEndpoint) -> Result<AccessToken, TokenError> {
+        Ok(AccessToken { token: "t".into(), renew_after: None })
     }
 
-    fn token_calls(&self) -> u64 {
+    fn token_call_count(&self) -> u64 {
         0
     }
 
-    fn renews(&self) -> bool {
+    fn can_renew_token(&self) -> bool {
         false
     }
 
-    fn hide(&self, text: String) -> String {
+    fn redact(&self, text: String) -> String {
         text
     }
 }
 
 /// What it says of somebody who is found, and of too many calls.
-pub(crate) const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
-pub(crate) const SLOW_DOWN: &str = r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
+pub(crate) const FOUND_REPLY: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
+pub(crate) const THROTTLED_REPLY: &str =
+    r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
 
 /// The bounds of DESIGN 1, and chance that is the same each time.
-pub(crate) fn settings() -> Settings {
-    Settings {
+pub(crate) fn default_limits() -> RunLimits {
+    RunLimits {
         workers: 16,
         window: 1024,
-        retries: Retries { most: 5, min: Duration::from_millis(500), max: Duration::from_secs(30) },
+        retry_policy: RetryPolicy {
+            max_retries: 5,
+            min_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+        },
         patience: Duration::from_mins(15),
-        most_calls: None,
+        max_calls: None,
         partial: false,
-        reads_on: true,
+        read_to_end: true,
         seed: 0,
-        wall: || Timestamp::UNIX_EPOCH,
+        wall_clock: || Timestamp::UNIX_EPOCH,
     }
 }
 
 /// A runtime whose clock stands still unless everybody waits.
-pub(crate) fn paused() -> Runtime {
+pub(crate) fn paused_runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 /// A run over so many distinct numbers: its totals and its end.
-pub(crate) async fn perform<R: Remote>(
+pub(crate) async fn run_numbers<R: LookupApi>(
     remote: Arc<R>,
-    settings: Settings,
+    settings: RunLimits,
     rate: Rate,
     count: usize,
     announce: impl FnMut(&Event),
-) -> (Report, End) {
-    let (sender, sheets) = mpsc::channel::<Result<Option<Sheet<()>>, String>>(1);
+) -> (Totals, RunEnd) {
+    let (sender, sheets) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(1);
     tokio::spawn(async move {
-        let numbers: Vec<_> =
-            (0..count).map(|n| Mobile::parse(&format!("139{n:08}"), Home::CHINA)).collect();
+        let numbers: Vec<_> = (0..count)
+            .map(|n| Mobile::parse(&format!("139{n:08}"), DefaultRegion::CHINA))
+            .collect();
         for numbers in numbers.chunks(500) {
-            let sheet = Sheet {
-                load: (),
-                numbers: numbers.to_vec(),
-                per_row: NonZeroUsize::MIN,
-                earlier: Vec::new(),
-                foreseen: Foreseen::default(),
+            let sheet = RowBatch {
+                payload: (),
+                mobiles: numbers.to_vec(),
+                numbers_per_row: NonZeroUsize::MIN,
+                earlier_statuses: Vec::new(),
+                prefetched: Prefetched::default(),
             };
             let _ = sender.send(Ok(Some(sheet))).await;
         }
@@ -102,10 +108,17 @@ pub(crate) async fn perform<R: Remote>(
     });
     let (chunks, mut out) = mpsc::channel(16);
     tokio::spawn(async move { while out.recv().await.is_some() {} });
-    let (_stop, stopped) = watch::channel(Halt::No);
-    let (mut known, ends) = (Known::default(), Ends { sheets: &mut sheets.into(), chunks });
-    let run =
-        run::run(settings, remote, Box::new(Pace::new(rate)), &mut known, ends, stopped, announce);
+    let (_stop, stopped) = watch::channel(Stop::Running);
+    let (mut known, ends) = (Answers::default(), RunIo { batches: &mut sheets.into(), chunks });
+    let run = run::run(
+        settings,
+        remote,
+        Box::new(LocalLimiter::new(rate)),
+        &mut known,
+        ends,
+        stopped,
+        announce,
+    );
     let (report, end) = run.await;
     (report, end.unwrap())
 }

@@ -8,29 +8,38 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-use crate::harness::{Api, Desk, staff, unlimited};
-use crate::served::until;
-use pty::{Pty, Seen, Streams};
+use crate::harness::{Sandbox, Workdir, staff_csv, unlimited_script};
+use crate::served::wait_until;
+use pty::{PtyProcess, Streams, Transcript};
 
 /// A run of sixty rows that takes three seconds and some.
-fn three_seconds(api: &Api, desk: &Desk, output: &Path) -> Command {
-    let input = desk.file("staff.csv", staff(60));
+fn three_second_run(api: &Sandbox, desk: &Workdir, output: &Path) -> Command {
+    let input = desk.write_file("staff.csv", staff_csv(60));
     let mut command = api.resolve(&input, output);
     command.env("DINGMAP_RATE", "20");
     command
 }
 
 /// How often the bar was drawn: one of its lines has these words, and nothing else has.
-fn drawn(seen: &Seen) -> usize {
+fn count_bar_draws(seen: &Transcript) -> usize {
     String::from_utf8_lossy(&seen.bytes).matches(" of 60 rows").count()
 }
 
 #[track_caller]
-fn is_clean(pty: &Pty, seen: &Seen) {
-    assert!(seen.faults.is_empty(), "{} faults, the first:\n{}", seen.faults.len(), seen.faults[0]);
-    assert!(pty.bar().is_none() && pty.is_tidy(), "{}", pty.rows().join("\n"));
+fn assert_clean_screen(pty: &PtyProcess, seen: &Transcript) {
+    assert!(
+        seen.glitches.is_empty(),
+        "{} faults, the first:\n{}",
+        seen.glitches.len(),
+        seen.glitches[0]
+    );
+    assert!(
+        pty.bar_lines().is_none() && pty.is_cursor_restored(),
+        "{}",
+        pty.screen_rows().join("\n")
+    );
 }
 
 #[test]
@@ -44,13 +53,13 @@ fn the_bar_fits_terminals_of_every_width_and_is_drawn_ten_times_a_second_at_most
         (200, wide, all),
     ]
     .map(|(columns, course, counts)| {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let command = three_seconds(&api, &desk, &desk.path("out.csv"));
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let command = three_second_run(&api, &desk, &desk.path("out.csv"));
         (
             columns,
             [course, counts],
             Instant::now(),
-            Pty::start(&command, columns, &Streams::All),
+            PtyProcess::start(&command, columns, &Streams::All),
             api,
             desk,
         )
@@ -59,33 +68,37 @@ fn the_bar_fits_terminals_of_every_width_and_is_drawn_ten_times_a_second_at_most
     let words = |line: &str| line.replace(|c: char| c.is_ascii_digit() || c == '.', "");
     for (columns, expected, _, pty, ..) in &runs {
         let alike = |bar: &[String; 3]| expected.map(words) == [words(&bar[1]), words(&bar[2])];
-        until(&format!("the bar of {columns} columns"), || pty.bar().filter(alike));
+        wait_until(&format!("the bar of {columns} columns"), || pty.bar_lines().filter(alike));
     }
     for (columns, _, began, mut pty, ..) in runs {
-        let (status, seen) = pty.end();
+        let (status, seen) = pty.wait();
         let tenths = usize::try_from(began.elapsed().as_millis() / 100).unwrap();
-        assert_eq!(status, Some(0), "{columns}: {}", pty.rows().join("\n"));
-        is_clean(&pty, &seen);
-        assert!((5..=tenths).contains(&drawn(&seen)), "{columns}: {} in {tenths}", drawn(&seen));
+        assert_eq!(status, Some(0), "{columns}: {}", pty.screen_rows().join("\n"));
+        assert_clean_screen(&pty, &seen);
+        assert!(
+            (5..=tenths).contains(&count_bar_draws(&seen)),
+            "{columns}: {} in {tenths}",
+            count_bar_draws(&seen)
+        );
     }
 }
 
 #[test]
 fn a_window_that_is_pulled_at_keeps_what_was_said_and_nothing_of_the_bar() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let command = three_seconds(&api, &desk, &desk.path("out.csv"));
-    let mut pty = Pty::start(&command, 100, &Streams::All);
-    until("the bar", || pty.bar());
-    let messages = pty.rows();
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let command = three_second_run(&api, &desk, &desk.path("out.csv"));
+    let mut pty = PtyProcess::start(&command, 100, &Streams::All);
+    wait_until("the bar", || pty.bar_lines());
+    let messages = pty.screen_rows();
     for columns in [100, 40, 20, 120] {
         pty.resize(columns);
         let fits = |bar: &[String; 3]| bar[0].chars().count() == usize::from(columns.min(74) - 2);
-        until(&format!("a bar for {columns}"), || pty.bar().filter(fits));
+        wait_until(&format!("a bar for {columns}"), || pty.bar_lines().filter(fits));
     }
-    let (status, seen) = pty.end();
-    assert_eq!(status, Some(0), "{}", pty.rows().join("\n"));
-    is_clean(&pty, &seen);
-    let rows = pty.rows();
+    let (status, seen) = pty.wait();
+    assert_eq!(status, Some(0), "{}", pty.screen_rows().join("\n"));
+    assert_clean_screen(&pty, &seen);
+    let rows = pty.screen_rows();
     // This terminal cuts off what stands beyond its edge, and so it was cut at twenty columns.
     let said = messages.iter().take_while(|row| !row.starts_with(['━', '╸', '─']));
     for (before, after) in said.zip(&rows) {
@@ -104,22 +117,25 @@ fn chinese_is_cut_by_what_it_takes_on_the_screen() {
     let runs = [61, 62, 63].map(|columns| {
         // With it a line has fewer characters than the terminal has columns, and takes more of them.
         let reason = "系统繁忙，请稍后再试。".to_owned();
-        let token_turns = [Answer::Code { code: -1, msg: reason }].into();
-        let (api, desk) = (Api::new(Script { token_turns, ..unlimited() }), Desk::new());
-        let mut command = three_seconds(&api, &desk, &desk.path("out.csv"));
+        let token_turns = [ScriptedAnswer::Code { code: -1, msg: reason }].into();
+        let (api, desk) = (
+            Sandbox::new(Script { token_answers: token_turns, ..unlimited_script() }),
+            Workdir::new(),
+        );
+        let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
         command
             .env("DINGMAP_RETRY_MIN", "1s")
             .env("DINGMAP_RETRY_MAX", "2s")
             .env("DINGMAP_RATE", "60");
-        (Pty::start(&command, columns, &Streams::All), api, desk)
+        (PtyProcess::start(&command, columns, &Streams::All), api, desk)
     });
     for (pty, ..) in &runs {
-        pty.wait_for("no token yet");
+        pty.wait_for_text("no token yet");
     }
     for (mut pty, ..) in runs {
-        let (status, seen) = pty.end();
-        assert_eq!(status, Some(0), "{}", pty.rows().join("\n"));
-        is_clean(&pty, &seen);
+        let (status, seen) = pty.wait();
+        assert_eq!(status, Some(0), "{}", pty.screen_rows().join("\n"));
+        assert_clean_screen(&pty, &seen);
     }
 }
 
@@ -127,35 +143,35 @@ fn chinese_is_cut_by_what_it_takes_on_the_screen() {
 fn ctrl_c_in_the_middle_of_a_bar_leaves_what_was_said_and_a_visible_cursor() {
     // At 45 the last line would fill the terminal, and what the terminal puts behind it would begin another line.
     for columns in [45, 80] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let command = three_seconds(&api, &desk, &desk.path("out.csv"));
-        let mut pty = Pty::start(&command, columns, &Streams::All);
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let command = three_second_run(&api, &desk, &desk.path("out.csv"));
+        let mut pty = PtyProcess::start(&command, columns, &Streams::All);
         let found_ten =
             |bar: &[String; 3]| bar[2].split(' ').nth(1).is_some_and(|found| found.len() == 2);
-        until("a bar with ten found", || pty.bar().filter(found_ten));
-        pty.press("\x03");
-        let (status, seen) = pty.end();
-        assert_eq!(status, Some(130), "{}", pty.rows().join("\n"));
+        wait_until("a bar with ten found", || pty.bar_lines().filter(found_ten));
+        pty.send_keys("\x03");
+        let (status, seen) = pty.wait();
+        assert_eq!(status, Some(130), "{}", pty.screen_rows().join("\n"));
         assert!(String::from_utf8_lossy(&seen.bytes).contains("^C"), "the terminal shows the key");
-        is_clean(&pty, &seen);
-        pty.wait_for("stopping: ");
-        pty.wait_for("dingmap: interrupted");
+        assert_clean_screen(&pty, &seen);
+        pty.wait_for_text("stopping: ");
+        pty.wait_for_text("dingmap: interrupted");
     }
 }
 
 #[test]
 fn a_terminal_that_goes_away_ends_the_run_and_keeps_its_answers() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let command = three_seconds(&api, &desk, &desk.path("out.csv"));
-    let mut pty = Pty::start(&command, 80, &Streams::All);
-    until("some answers", || (api.ledger().calls().len() > 10).then_some(()));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let command = three_second_run(&api, &desk, &desk.path("out.csv"));
+    let mut pty = PtyProcess::start(&command, 80, &Streams::All);
+    wait_until("some answers", || (api.call_log().calls().len() > 10).then_some(()));
     pty.hang_up();
-    let (status, _) = pty.end();
-    assert_eq!((status, desk.names()), (Some(129), vec!["staff.csv".to_owned()]));
-    let asked = api.ledger().calls().len();
-    let mut command = three_seconds(&api, &desk, &desk.path("out.csv"));
+    let (status, _) = pty.wait();
+    assert_eq!((status, desk.file_names()), (Some(129), vec!["staff.csv".to_owned()]));
+    let asked = api.call_log().calls().len();
+    let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
     assert_eq!(command.env("DINGMAP_RATE", "unlimited").output().unwrap().status.code(), Some(0));
-    assert_eq!(api.ledger().calls().len(), 60, "{asked} had been asked");
+    assert_eq!(api.call_log().calls().len(), 60, "{asked} had been asked");
 }
 
 #[test]
@@ -168,53 +184,58 @@ fn colours_and_bars_are_for_those_who_want_and_can_see_them() {
         ("TERM", Some("dumb"), false, false),
         ("TERM", None, false, false),
     ] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let mut command = three_seconds(&api, &desk, &desk.path("out.csv"));
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
         // A token that was fetched is logged.
         command.env("DINGMAP_RATE", "60").arg("-v");
         match value {
             Some(value) => command.env(variable, value),
             None => command.env_remove(variable),
         };
-        let mut pty = Pty::start(&command, 80, &Streams::All);
-        let (status, seen) = pty.end();
+        let mut pty = PtyProcess::start(&command, 80, &Streams::All);
+        let (status, seen) = pty.wait();
         let (what, text) = (format!("{variable}={value:?}"), String::from_utf8_lossy(&seen.bytes));
         assert_eq!(status, Some(0), "{what}: {text}");
-        assert_eq!(drawn(&seen) > 0, bar, "{what}: {text}");
+        assert_eq!(count_bar_draws(&seen) > 0, bar, "{what}: {text}");
         assert_eq!(text.contains(COLOUR), coloured, "{what}: {text}");
         // What a log line's level is coloured with.
         assert_eq!(text.contains("\x1b[32m"), coloured, "{what}: {text}");
         assert!(bar || !text.contains('\x1b'), "{what}: {text}");
-        is_clean(&pty, &seen);
+        assert_clean_screen(&pty, &seen);
     }
 }
 
 #[test]
 fn rows_and_messages_go_where_they_belong_whichever_is_a_terminal() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let standard = Path::new("-");
     let expected = "13900000000,u00000000,";
 
     // The rows in a file, and the bar on the terminal.
-    let command = three_seconds(&api, &desk, standard);
+    let command = three_second_run(&api, &desk, standard);
     let rows = File::create(desk.path("rows.csv")).unwrap();
-    let mut pty = Pty::start_with(&command, 80, &Streams::ButOutput, |command| {
+    let mut pty = PtyProcess::start_with(&command, 80, &Streams::AllButStdout, |command| {
         command.stdout(rows);
     });
-    let (status, seen) = pty.end();
-    assert_eq!((status, drawn(&seen) > 0), (Some(0), true), "{}", pty.rows().join("\n"));
-    is_clean(&pty, &seen);
+    let (status, seen) = pty.wait();
+    assert_eq!(
+        (status, count_bar_draws(&seen) > 0),
+        (Some(0), true),
+        "{}",
+        pty.screen_rows().join("\n")
+    );
+    assert_clean_screen(&pty, &seen);
     assert!(!String::from_utf8_lossy(&seen.bytes).contains(expected));
     assert!(std::fs::read_to_string(desk.path("rows.csv")).unwrap().contains(expected));
 
     // The rows on the terminal, where nothing steers it, and the messages in a file.
-    let mut command = three_seconds(&api, &desk, standard);
+    let mut command = three_second_run(&api, &desk, standard);
     command.env("DINGMAP_RATE", "60");
     let messages = File::create(desk.path("messages")).unwrap();
-    let mut pty = Pty::start_with(&command, 80, &Streams::ButErrors, |command| {
+    let mut pty = PtyProcess::start_with(&command, 80, &Streams::AllButStderr, |command| {
         command.stderr(messages);
     });
-    let (status, seen) = pty.end();
+    let (status, seen) = pty.wait();
     let text = String::from_utf8_lossy(&seen.bytes);
     assert_eq!(
         (status, text.lines().count(), text.contains('\x1b')),
@@ -225,29 +246,29 @@ fn rows_and_messages_go_where_they_belong_whichever_is_a_terminal() {
     assert!(messages.contains("60 rows in ") && !messages.contains('\x1b'), "{messages}");
 
     // Both on the terminal: no bar goes through the rows.
-    let mut command = three_seconds(&api, &desk, standard);
+    let mut command = three_second_run(&api, &desk, standard);
     command.env("DINGMAP_RATE", "30").args(["--progress", "bar"]);
-    let mut pty = Pty::start(&command, 80, &Streams::All);
-    let (status, seen) = pty.end();
+    let mut pty = PtyProcess::start(&command, 80, &Streams::All);
+    let (status, seen) = pty.wait();
     let text = String::from_utf8_lossy(&seen.bytes);
-    assert_eq!((status, drawn(&seen)), (Some(0), 0), "{text}");
+    assert_eq!((status, count_bar_draws(&seen)), (Some(0), 0), "{text}");
     assert!(text.contains(expected) && text.contains("60 rows in "), "{text}");
 }
 
 #[test]
 fn log_lines_stand_whole_above_the_bar() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let mut command = three_seconds(&api, &desk, &desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
     command.args(["-vv", "--log-format", "json"]);
-    let mut pty = Pty::start(&command, 200, &Streams::All);
-    until("a line above the bar", || {
-        let rows = pty.rows();
+    let mut pty = PtyProcess::start(&command, 200, &Streams::All);
+    wait_until("a line above the bar", || {
+        let rows = pty.screen_rows();
         let bar = rows.iter().position(|row| row.contains('%'))?;
         let above =
             rows[..bar].iter().filter(|row| row.starts_with('{') && row.ends_with('}')).count();
         (above >= 3).then_some(())
     });
-    let (status, seen) = pty.end();
-    assert_eq!(status, Some(0), "{}", pty.rows().join("\n"));
-    is_clean(&pty, &seen);
+    let (status, seen) = pty.wait();
+    assert_eq!(status, Some(0), "{}", pty.screen_rows().join("\n"));
+    assert_clean_screen(&pty, &seen);
 }

@@ -7,14 +7,14 @@ pub(crate) mod syntax;
 use std::fs;
 use std::path::Path;
 
-use syntax::{Map, Token, paths, tokens};
+use syntax::{ModuleMap, Token, paths, tokens};
 
 /// The most lines that a file may have.
-const LONGEST: usize = 400;
+const MAX_LINES: usize = 400;
 /// Names that say nothing about what is inside.
-const NAMELESS: [&str; 4] = ["utils", "helpers", "common", "manager"];
+const VAGUE_NAMES: [&str; 4] = ["utils", "helpers", "common", "manager"];
 /// What the rules may not touch outside tests: the world, time, chance and waiting.
-const IMPURE: [&str; 18] = [
+const IMPURE_PATHS: [&str; 18] = [
     "std::fs",
     "std::io",
     "std::net",
@@ -35,26 +35,26 @@ const IMPURE: [&str; 18] = [
     "await",
 ];
 /// Rooms that block, or decide, and so know nothing of these.
-const BLOCKING: [&str; 3] = ["domain", "table", "store"];
-const WAITING: [&str; 3] = ["tokio", "reqwest", "hyper"];
+const SYNC_MODULES: [&str; 3] = ["domain", "table", "store"];
+const ASYNC_CRATES: [&str; 3] = ["tokio", "reqwest", "hyper"];
 /// Rooms that use nothing of ours but themselves.
-const ALONE: [&str; 2] = ["sandbox", "table"];
+const STANDALONE_MODULES: [&str; 2] = ["sandbox", "table"];
 /// What only one place may name outside tests, and that place.
-const KEPT: [(&str, &str); 3] =
+const RESTRICTED_CRATES: [(&str, &str); 3] =
     [("anyhow", "src/app/"), ("redb", "src/store/"), ("reqwest", "src/api/http.rs")];
 /// Macros that write past the terminal.
-const PRINTS: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
+const PRINT_MACROS: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 
 /// Everything that `files` do against the house order, of which `map` is the text of `src/lib.rs`.
-fn violations(map: &str, files: &[(String, String)]) -> Vec<String> {
-    let mut found = in_any_file("src/lib.rs", map);
-    let map = match Map::read(map) {
+fn find_violations(map: &str, files: &[(String, String)]) -> Vec<String> {
+    let mut found = check_any_file("src/lib.rs", map);
+    let map = match ModuleMap::read(map) {
         Ok(map) => map,
         Err(error) => return vec![format!("src/lib.rs: {error}")],
     };
     for (at, declared) in map.files.iter().enumerate() {
         let path = &declared.path;
-        if map.place_of(path) != Some(at) {
+        if map.position_of_path(path) != Some(at) {
             found.push(format!("src/lib.rs: {path} is declared twice"));
         }
         if !files.iter().any(|(file, _)| file == path) {
@@ -62,9 +62,9 @@ fn violations(map: &str, files: &[(String, String)]) -> Vec<String> {
         }
     }
     for (path, text) in files {
-        found.extend(in_any_file(path, text));
+        found.extend(check_any_file(path, text));
         if path.starts_with("src/") {
-            found.extend(in_source(&map, path, text));
+            found.extend(check_source_file(&map, path, text));
         }
     }
     found.sort();
@@ -73,20 +73,20 @@ fn violations(map: &str, files: &[(String, String)]) -> Vec<String> {
 }
 
 /// What no file may do, tests and benchmarks included.
-fn in_any_file(path: &str, text: &str) -> Vec<String> {
+fn check_any_file(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     if !text.starts_with("//! ") {
         found.push(format!("{path}:1: the first line does not say what the file owns"));
     }
     let lines = text.lines().count();
-    if lines > LONGEST {
-        found.push(format!("{path}: {lines} lines, more than {LONGEST}"));
+    if lines > MAX_LINES {
+        found.push(format!("{path}: {lines} lines, more than {MAX_LINES}"));
     }
     let mut names = path.trim_end_matches(".rs").split('/');
     if names.clone().next_back() == Some("mod") {
         found.push(format!("{path}: a file called mod.rs"));
     }
-    if let Some(name) = names.find(|name| NAMELESS.contains(name)) {
+    if let Some(name) = names.find(|name| VAGUE_NAMES.contains(name)) {
         found.push(format!("{path}: {name} says nothing about what is inside"));
     }
     let tokens = match tokens(text, false) {
@@ -94,9 +94,9 @@ fn in_any_file(path: &str, text: &str) -> Vec<String> {
         Err(error) => return vec![format!("{path}: {error}")],
     };
     for (at, token) in tokens.iter().enumerate() {
-        let line = token.place.line;
+        let line = token.location.line;
         let next = |ahead: usize| tokens.get(at + ahead).map_or("", |token| token.text.as_str());
-        if token.text == "mod" && NAMELESS.contains(&next(1)) {
+        if token.text == "mod" && VAGUE_NAMES.contains(&next(1)) {
             found.push(format!("{path}:{line}: {} says nothing about what is inside", next(1)));
         }
         if token.text == "#" {
@@ -123,19 +123,21 @@ fn attribute_names(tokens: &[Token], at: usize) -> Vec<&str> {
 }
 
 /// What no file under `src/` may do.
-fn in_source(map: &Map, path: &str, text: &str) -> Vec<String> {
+fn check_source_file(map: &ModuleMap, path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let room = path.split('/').nth(1).unwrap_or_default();
-    let own = map.place_of(path);
+    let own = map.position_of_path(path);
     let main = path == "src/main.rs";
     if own.is_none() && !main {
         found.push(format!("{path}: not declared in src/lib.rs"));
     }
-    let Ok(tokens) = tokens(text, own.is_some_and(|own| map.files[own].test)) else { return found };
+    let Ok(tokens) = tokens(text, own.is_some_and(|own| map.files[own].is_test)) else {
+        return found;
+    };
     for (at, token) in tokens.iter().enumerate() {
         let next = tokens.get(at + 1).map_or("", |token| token.text.as_str());
-        let mut say = |what: &str| found.push(format!("{path}:{}: {what}", token.place.line));
-        if PRINTS.contains(&&*token.text) && next == "!" {
+        let mut say = |what: &str| found.push(format!("{path}:{}: {what}", token.location.line));
+        if PRINT_MACROS.contains(&&*token.text) && next == "!" {
             say(&format!("{}!", token.text));
         }
         if token.text.contains("stderr") && path != "src/app/terminal.rs" {
@@ -153,39 +155,39 @@ fn in_source(map: &Map, path: &str, text: &str) -> Vec<String> {
         }
     }
     for spelt in paths(&tokens) {
-        let place = spelt.place;
+        let place = spelt.location;
         let mut say = |what: String| found.push(format!("{path}:{}: {what}", place.line));
         let supers = spelt.segments.iter().filter(|segment| *segment == "super").count();
-        if supers > 0 && spelt.segments.len() > 1 && (!place.test || supers > place.depth) {
+        if supers > 0 && spelt.segments.len() > 1 && (!place.is_test || supers > place.depth) {
             say("super:: leads out of the file's tests".to_owned());
         }
         if let [root, rest @ ..] = spelt.segments.as_slice()
             && root == "crate"
             && !rest.is_empty()
         {
-            match map.place(rest) {
+            match map.position_of(rest) {
                 None => say(format!("crate::{} is no file of the map", rest.join("::"))),
                 Some(there) if own.is_some_and(|own| there > own) => {
                     say(format!("{} stands below it in the map", map.files[there].path));
                 }
                 Some(_) => {}
             }
-            if ALONE.contains(&room) && rest[0] != room {
+            if STANDALONE_MODULES.contains(&room) && rest[0] != room {
                 say(format!("{room} uses crate::{}", rest[0]));
             }
         }
-        if room == "domain" && !place.test {
-            for name in IMPURE.iter().filter(|name| spelt.mentions(name)) {
+        if room == "domain" && !place.is_test {
+            for name in IMPURE_PATHS.iter().filter(|name| spelt.contains(name)) {
                 say(format!("the rules mention {name}"));
             }
         }
-        if BLOCKING.contains(&room) {
-            for name in WAITING.iter().filter(|name| spelt.mentions(name)) {
+        if SYNC_MODULES.contains(&room) {
+            for name in ASYNC_CRATES.iter().filter(|name| spelt.contains(name)) {
                 say(format!("{room} knows of {name}"));
             }
         }
-        for (name, place) in KEPT {
-            if !path.starts_with(place) && !spelt.place.test && spelt.mentions(name) {
+        for (name, place) in RESTRICTED_CRATES {
+            if !path.starts_with(place) && !spelt.location.is_test && spelt.contains(name) {
                 say(format!("{name} belongs to {place}"));
             }
         }
@@ -222,6 +224,6 @@ fn the_house_is_in_order() {
     let files = sources();
     // An empty list of sources would be in perfect order.
     assert!(files.len() > 40, "{} sources", files.len());
-    let found = violations(&map, &files);
+    let found = find_violations(&map, &files);
     assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
 }

@@ -6,114 +6,114 @@ mod line;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dingmap::testing::api::Fault;
-use dingmap::testing::api::Remote;
+use dingmap::testing::api::CallError;
+use dingmap::testing::api::LookupApi;
 use dingmap::testing::api::Reply;
-use dingmap::testing::api::{Grant, NoToken, TokenCall};
+use dingmap::testing::api::{AccessToken, TokenEndpoint, TokenError};
 use dingmap::testing::domain::Mobile;
 use dingmap::testing::domain::Status;
-use dingmap::testing::domain::banned;
-use dingmap::testing::domain::{Repeat, Report};
-use dingmap::testing::engine::End;
-use dingmap::testing::engine::Retries;
-use dingmap::testing::engine::Settings;
-use dingmap::testing::engine::Stop;
+use dingmap::testing::domain::ip_ban_pause;
+use dingmap::testing::domain::{RetryCause, Totals};
+use dingmap::testing::engine::Abort;
+use dingmap::testing::engine::RetryPolicy;
+use dingmap::testing::engine::RunEnd;
+use dingmap::testing::engine::RunLimits;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use self::Turn::{Banned, Grants, Silence, Unknown};
+use self::TokenReply::{Banned, Granted, TimedOut, Unknown};
 use crate::stage;
 
 const WORKERS: usize = 16;
 
 /// What becomes of a token call.
 #[derive(Clone, Copy)]
-enum Turn {
-    Grants,
-    Silence,
+enum TokenReply {
+    Granted,
+    TimedOut,
     Banned,
     Unknown,
 }
 
 /// How the far side deals with tokens.
 #[derive(Clone)]
-struct Rules {
+struct TokenRules {
     /// How long a token works.
-    life: Duration,
+    lifetime: Duration,
     /// What it says of its life: the run renews it so long after it was handed out.
     fresh_for: Duration,
     /// Whether asking again gives the first token for ever, also when it has ended.
-    stubborn: bool,
+    reissues_expired: bool,
     /// Whether asking again while it works gives the same token and more time (`API.md` 4); else a new one, and the end of
     /// the old one.
-    extends: bool,
+    extends_lifetime: bool,
     /// The lookup with which the token that is used then ends, where there is one.
-    ends_with: Option<usize>,
+    expires_at_lookup: Option<usize>,
     /// What a lookup with a token that has ended is told.
     rejection: String,
     /// From when on, and how long, every call is told that the address is banned.
-    banned: Option<(Duration, Duration)>,
+    ban_window: Option<(Duration, Duration)>,
     /// What becomes of each token call, from the first on; those after the last succeed.
-    calls: Vec<Turn>,
+    token_replies: Vec<TokenReply>,
 }
 
-impl Default for Rules {
+impl Default for TokenRules {
     fn default() -> Self {
         Self {
-            life: Duration::from_hours(2),
+            lifetime: Duration::from_hours(2),
             fresh_for: Duration::from_mins(110),
-            stubborn: false,
-            extends: false,
-            ends_with: None,
+            reissues_expired: false,
+            extends_lifetime: false,
+            expires_at_lookup: None,
             rejection: r#"{"errcode":88,"sub_code":"40014","sub_msg":"m"}"#.to_owned(),
-            banned: None,
-            calls: Vec::new(),
+            ban_window: None,
+            token_replies: Vec::new(),
         }
     }
 }
 
 #[derive(Clone)]
-struct State {
-    began: Instant,
+struct TokenState {
+    started_at: Instant,
     token: u64,
-    ends: Option<Instant>,
+    expires_at: Option<Instant>,
     lookups: usize,
     /// Lookups that came with a token that had ended.
     rejected: usize,
     /// Lookups that met the ban.
-    banned: usize,
+    ban_hits: usize,
     /// Every token call that was answered otherwise.
-    calls: Vec<TokenCall>,
+    token_calls: Vec<TokenEndpoint>,
 }
 
 /// A far side that finds everybody who comes with the token of the hour.
-struct Hall {
-    rules: Rules,
-    state: Mutex<State>,
+struct TokenApi {
+    rules: TokenRules,
+    state: Mutex<TokenState>,
 }
 
-impl Hall {
-    fn bans(&self, state: &State) -> bool {
+impl TokenApi {
+    fn is_banned(&self, state: &TokenState) -> bool {
         self.rules
-            .banned
-            .is_some_and(|(from, long)| (from..from + long).contains(&state.began.elapsed()))
+            .ban_window
+            .is_some_and(|(from, long)| (from..from + long).contains(&state.started_at.elapsed()))
     }
 }
 
-impl Remote for Hall {
-    async fn lookup(&self, _: Mobile, token: &SecretString) -> Result<Reply, Fault> {
+impl LookupApi for TokenApi {
+    async fn lookup(&self, _: Mobile, token: &SecretString) -> Result<Reply, CallError> {
         let body = {
             let mut state = self.state.lock().unwrap();
-            if self.rules.ends_with == Some(state.lookups) {
-                state.ends = Some(Instant::now());
+            if self.rules.expires_at_lookup == Some(state.lookups) {
+                state.expires_at = Some(Instant::now());
             }
             state.lookups += 1;
-            let works = state.ends.is_some_and(|ends| Instant::now() < ends);
+            let works = state.expires_at.is_some_and(|ends| Instant::now() < ends);
             let works = works && token.expose_secret() == format!("token-{}", state.token);
             state.rejected += usize::from(!works);
             let found = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
-            if self.bans(&state) {
-                state.banned += 1;
+            if self.is_banned(&state) {
+                state.ban_hits += 1;
                 r#"{"status":1111,"punish":"deny"}"#.to_owned()
             } else if works {
                 found.to_owned()
@@ -122,93 +122,96 @@ impl Remote for Hall {
             }
         };
         tokio::time::sleep(Duration::from_millis(300)).await;
-        Ok(Reply { status: 200, retry_after: None, leads_to: None, body: body.into() })
+        Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into() })
     }
 
-    async fn token(&self, call: TokenCall) -> Result<Grant, NoToken> {
-        let bans = self.bans(&self.state.lock().unwrap());
+    async fn fetch_token(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
+        let bans = self.is_banned(&self.state.lock().unwrap());
         if bans {
             tokio::time::sleep(Duration::from_millis(400)).await;
-            return Err(NoToken::Throttled(banned()));
+            return Err(TokenError::Throttled(ip_ban_pause()));
         }
         tokio::time::sleep(Duration::from_millis(80)).await;
         let mut state = self.state.lock().unwrap();
-        let turn = self.rules.calls.get(state.calls.len()).copied();
-        state.calls.push(call);
+        let turn = self.rules.token_replies.get(state.token_calls.len()).copied();
+        state.token_calls.push(call);
         match turn {
-            Some(Silence) => {
-                return Err(NoToken::Transient {
+            Some(TimedOut) => {
+                return Err(TokenError::Transient {
                     reason: "no reply within 10s".into(),
                     answered: true,
                 });
             }
-            Some(Banned) => return Err(NoToken::Throttled(banned())),
-            Some(Unknown) => return Err(NoToken::Unknown("HTTP 404".into())),
-            Some(Grants) | None => {}
+            Some(Banned) => return Err(TokenError::Throttled(ip_ban_pause())),
+            Some(Unknown) => return Err(TokenError::UnknownEndpoint("HTTP 404".into())),
+            Some(Granted) | None => {}
         }
-        let works = state.ends.is_some_and(|ends| Instant::now() < ends);
-        if state.token == 0 || !self.rules.stubborn {
-            state.token += u64::from(!(works && self.rules.extends));
-            state.ends = Some(Instant::now() + self.rules.life);
+        let works = state.expires_at.is_some_and(|ends| Instant::now() < ends);
+        if state.token == 0 || !self.rules.reissues_expired {
+            state.token += u64::from(!(works && self.rules.extends_lifetime));
+            state.expires_at = Some(Instant::now() + self.rules.lifetime);
         }
         let token = format!("token-{}", state.token);
-        Ok(Grant { token: token.into(), fresh_for: Some(self.rules.fresh_for) })
+        Ok(AccessToken { token: token.into(), renew_after: Some(self.rules.fresh_for) })
     }
 
-    fn token_calls(&self) -> u64 {
-        self.state.lock().unwrap().calls.len() as u64
+    fn token_call_count(&self) -> u64 {
+        self.state.lock().unwrap().token_calls.len() as u64
     }
 
-    fn renews(&self) -> bool {
+    fn can_renew_token(&self) -> bool {
         true
     }
 
-    fn hide(&self, text: String) -> String {
+    fn redact(&self, text: String) -> String {
         text
     }
 }
 
 /// What a run came to.
-struct Played {
-    report: Report,
-    end: End,
+struct SimResult {
+    totals: Totals,
+    end: RunEnd,
     took: Duration,
-    state: State,
+    state: TokenState,
 }
 
 /// A run over so many numbers without a retry, on a paused clock.
-fn play(rules: Rules, rate: &str, count: usize, retries: u32) -> Played {
-    let usual = stage::settings();
-    let settings = Settings { retries: Retries { most: retries, ..usual.retries }, ..usual };
-    stage::paused().block_on(async {
+fn simulate(rules: TokenRules, rate: &str, count: usize, retries: u32) -> SimResult {
+    let usual = stage::default_limits();
+    let settings = RunLimits {
+        retry_policy: RetryPolicy { max_retries: retries, ..usual.retry_policy },
+        ..usual
+    };
+    stage::paused_runtime().block_on(async {
         let started = Instant::now();
-        let state = State {
-            began: started,
+        let state = TokenState {
+            started_at: started,
             token: 0,
-            ends: None,
+            expires_at: None,
             lookups: 0,
             rejected: 0,
-            banned: 0,
-            calls: Vec::new(),
+            ban_hits: 0,
+            token_calls: Vec::new(),
         };
-        let remote = Arc::new(Hall { rules, state: Mutex::new(state) });
+        let remote = Arc::new(TokenApi { rules, state: Mutex::new(state) });
         let rate = rate.parse().unwrap();
         let (report, end) =
-            stage::perform(Arc::clone(&remote), settings, rate, count, |_| {}).await;
+            stage::run_numbers(Arc::clone(&remote), settings, rate, count, |_| {}).await;
         let took = started.elapsed();
         let state = remote.state.lock().unwrap().clone();
-        Played { report, end, took, state }
+        SimResult { totals: report, end, took, state }
     })
 }
 
 /// All rows were found, and a renewal cost the calls alone that had to be repeated.
 #[track_caller]
-fn all_found(played: &Played, count: usize) {
-    let Played { report, end, state, .. } = played;
-    assert!(matches!(end, End::Finished), "{end:?}");
+fn assert_all_found(played: &SimResult, count: usize) {
+    let SimResult { totals: report, end, state, .. } = played;
+    assert!(matches!(end, RunEnd::Finished), "{end:?}");
     assert_eq!(report.rows(Status::Found), count as u64);
     assert_eq!(report.calls, (count + state.rejected) as u64);
-    assert_eq!(report.repeats(Repeat::Token), state.rejected as u64);
+    assert_eq!(report.retries_for(RetryCause::TokenRejected), state.rejected as u64);
 }
 
 #[test]
@@ -219,12 +222,17 @@ fn however_its_end_is_told_and_however_many_meet_it_a_token_is_renewed_once() {
             format!(r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"m","errmsg":"m"}}"#),
             format!(r#"{{"errcode":88,"errmsg":"ding talk error[subcode={code},submsg=m]"}}"#),
         ] {
-            let rules = Rules { rejection, ends_with: Some(100), ..Rules::default() };
-            let played = play(rules, "unlimited", 400, 0);
-            all_found(&played, 400);
+            let rules =
+                TokenRules { rejection, expires_at_lookup: Some(100), ..TokenRules::default() };
+            let played = simulate(rules, "unlimited", 400, 0);
+            assert_all_found(&played, 400);
             assert_eq!(played.state.rejected, WORKERS, "{code}: all those that were under way");
-            assert_eq!(played.state.calls.len(), 2, "{code}: one at the start, one in its place");
-            assert_eq!(played.report.token_calls, 2);
+            assert_eq!(
+                played.state.token_calls.len(),
+                2,
+                "{code}: one at the start, one in its place"
+            );
+            assert_eq!(played.totals.token_calls, 2);
         }
     }
 }
@@ -232,12 +240,19 @@ fn however_its_end_is_told_and_however_many_meet_it_a_token_is_renewed_once() {
 #[test]
 fn a_token_that_is_fresh_and_turned_away_ends_the_run() {
     // One that never works, and one that is handed out again and again after its end.
-    let never = Rules { life: Duration::ZERO, ..Rules::default() };
-    let again = Rules { stubborn: true, ends_with: Some(100), ..Rules::default() };
+    let never = TokenRules { lifetime: Duration::ZERO, ..TokenRules::default() };
+    let again = TokenRules {
+        reissues_expired: true,
+        expires_at_lookup: Some(100),
+        ..TokenRules::default()
+    };
     for rules in [never, again] {
-        let Played { report, end, state, .. } = play(rules, "unlimited", 400, 5);
-        assert!(matches!(end, End::Stopped(Stop::TokenRejected { fresh: true, .. })), "{end:?}");
-        assert_eq!(state.calls.len(), 2);
+        let SimResult { totals: report, end, state, .. } = simulate(rules, "unlimited", 400, 5);
+        assert!(
+            matches!(end, RunEnd::Aborted(Abort::TokenRejected { fresh: true, .. })),
+            "{end:?}"
+        );
+        assert_eq!(state.token_calls.len(), 2);
         assert!((1..=2 * WORKERS).contains(&state.rejected) && report.rows(Status::Failed) == 0);
     }
 }
@@ -247,71 +262,80 @@ fn a_run_of_three_hours_outlasts_tokens_of_half_an_hour() {
     let count = 5 * 3 * 3600;
     let (half, early) = (Duration::from_mins(30), Duration::from_mins(20));
     for extends in [true, false] {
-        let rules = Rules { life: half, fresh_for: early, extends, ..Rules::default() };
-        let played = play(rules, "5", count, 0);
-        all_found(&played, count);
+        let rules = TokenRules {
+            lifetime: half,
+            fresh_for: early,
+            extends_lifetime: extends,
+            ..TokenRules::default()
+        };
+        let played = simulate(rules, "5", count, 0);
+        assert_all_found(&played, count);
         assert!(played.took >= Duration::from_hours(3), "{:?}", played.took);
-        assert_eq!(played.state.calls.len(), 10, "one at the start, and one every twenty minutes");
+        assert_eq!(
+            played.state.token_calls.len(),
+            10,
+            "one at the start, and one every twenty minutes"
+        );
         // Those under way when a new token ends the old one, and nobody where it is extended.
         let most = if extends { 0 } else { 9 * WORKERS };
         assert!(played.state.rejected <= most, "{}", played.state.rejected);
     }
     // A host that promises two hours and keeps half of one.
-    let played = play(Rules { life: half, ..Rules::default() }, "5", count, 0);
-    all_found(&played, count);
-    assert_eq!(played.state.calls.len(), 7, "one at the start, and one every half an hour");
+    let played = simulate(TokenRules { lifetime: half, ..TokenRules::default() }, "5", count, 0);
+    assert_all_found(&played, count);
+    assert_eq!(played.state.token_calls.len(), 7, "one at the start, and one every half an hour");
     assert!((6..=6 * WORKERS).contains(&played.state.rejected), "{}", played.state.rejected);
 }
 
 #[test]
 fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
-    let rules = Rules {
-        ends_with: Some(100),
-        calls: vec![Grants, Silence, Silence, Unknown, Banned, Silence],
-        ..Rules::default()
+    let rules = TokenRules {
+        expires_at_lookup: Some(100),
+        token_replies: vec![Granted, TimedOut, TimedOut, Unknown, Banned, TimedOut],
+        ..TokenRules::default()
     };
     // It fails twice, then the host does not know it; the older one has to wait for five minutes and fails, and the next
     // gives the token.
-    let played = play(rules, "unlimited", 400, 3);
-    all_found(&played, 400);
-    let (current, older) = (TokenCall::Current, TokenCall::Older);
+    let played = simulate(rules, "unlimited", 400, 3);
+    assert_all_found(&played, 400);
+    let (current, older) = (TokenEndpoint::V1, TokenEndpoint::Legacy);
     let expected = [current, current, current, current, older, older, current];
-    assert_eq!(played.state.calls, expected);
+    assert_eq!(played.state.token_calls, expected);
     assert!(played.took > Duration::from_mins(5) && played.took < Duration::from_mins(6));
-    assert_eq!((played.state.rejected, played.report.holds()), (WORKERS, 1));
+    assert_eq!((played.state.rejected, played.totals.pauses()), (WORKERS, 1));
 }
 
 #[test]
 fn a_renewal_and_lookups_that_meet_one_ban_are_held_once() {
     // The first lookups are told of it while the renewal, which is due ten seconds after the first token, is under way.
     let ban = (Duration::from_millis(9850), Duration::from_millis(500));
-    let rules = Rules {
+    let rules = TokenRules {
         fresh_for: Duration::from_secs(10),
-        extends: true,
-        banned: Some(ban),
-        ..Rules::default()
+        extends_lifetime: true,
+        ban_window: Some(ban),
+        ..TokenRules::default()
     };
-    let Played { report, end, took, state } = play(rules, "20", 400, 0);
-    assert!(matches!(end, End::Finished), "{end:?}");
-    assert_eq!((report.rows(Status::Found), report.holds()), (400, 1));
-    assert!(state.banned > 1 && report.calls == 400 + state.banned as u64);
-    assert_eq!(report.held().as_secs(), 300);
+    let SimResult { totals: report, end, took, state } = simulate(rules, "20", 400, 0);
+    assert!(matches!(end, RunEnd::Finished), "{end:?}");
+    assert_eq!((report.rows(Status::Found), report.pauses()), (400, 1));
+    assert!(state.ban_hits > 1 && report.calls == 400 + state.ban_hits as u64);
+    assert_eq!(report.pause_time().as_secs(), 300);
     assert!(took > Duration::from_secs(320) && took < Duration::from_secs(330), "{took:?}");
 }
 
 #[test]
 fn a_renewal_that_always_fails_ends_the_run_once_the_token_is_dead_and_not_before() {
-    let rules = |ends_with| Rules {
+    let rules = |ends_with| TokenRules {
         fresh_for: Duration::from_secs(5),
-        ends_with,
-        calls: [vec![Grants], vec![Silence; 1000]].concat(),
-        ..Rules::default()
+        expires_at_lookup: ends_with,
+        token_replies: [vec![Granted], vec![TimedOut; 1000]].concat(),
+        ..TokenRules::default()
     };
-    let played = play(rules(None), "5", 400, 2);
-    all_found(&played, 400);
-    assert!(played.state.calls.len() > 2, "it was due all the time");
-    let Played { end, report, .. } = play(rules(Some(100)), "5", 400, 2);
-    let told = matches!(&end, End::Stopped(Stop::NoToken { reason, refused: false }) if reason.contains("10s"));
+    let played = simulate(rules(None), "5", 400, 2);
+    assert_all_found(&played, 400);
+    assert!(played.state.token_calls.len() > 2, "it was due all the time");
+    let SimResult { end, totals: report, .. } = simulate(rules(Some(100)), "5", 400, 2);
+    let told = matches!(&end, RunEnd::Aborted(Abort::TokenUnavailable { reason, refused: false }) if reason.contains("10s"));
     assert!(told, "{end:?}");
     assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
 }

@@ -9,11 +9,13 @@ use std::process::Command;
 use prometheus_parse::Scrape;
 use regex::{NoExpand, Regex};
 
-use crate::harness::{Api, Desk, Ended, PROGRAM, dingmap, run, staff, unlimited};
-use crate::redis::Redis;
+use crate::harness::{
+    PROGRAM, RunOutput, Sandbox, Workdir, dingmap, run, staff_csv, unlimited_script,
+};
+use crate::redis::RedisServer;
 
 /// The places that the samples name; every one of them is the test's directory.
-const PLACES: [&str; 8] = [
+const SAMPLE_PATHS: [&str; 8] = [
     "%S/dingmap/%i",
     "%d",
     "/var/lib/dingmap/staff",
@@ -24,46 +26,52 @@ const PLACES: [&str; 8] = [
     "/secrets",
 ];
 /// What the jobs are given, and what all of them leave.
-const GIVEN: [&str; 3] = ["app-secret", "list.csv", "staff.secret"];
-const LEFT: [&str; 4] = ["list.resolved.csv", "state.redb", "state.redb.lock", "summary.json"];
+const INPUT_FILES: [&str; 3] = ["app-secret", "list.csv", "staff.secret"];
+const OUTPUT_FILES: [&str; 4] =
+    ["list.resolved.csv", "state.redb", "state.redb.lock", "summary.json"];
 
-fn sample(name: &str) -> String {
+fn read_sample(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name))
         .unwrap()
 }
 
 /// A machine on which a job is set up.
-struct Machine {
-    api: Api,
-    desk: Desk,
+struct JobHost {
+    sandbox: Sandbox,
+    workdir: Workdir,
 }
 
-impl Machine {
+impl JobHost {
     fn new(list: &str) -> Self {
-        let desk = Desk::new();
-        for (name, content) in GIVEN.into_iter().zip(["sandbox-secret\n", list, "sandbox-secret\n"])
+        let desk = Workdir::new();
+        for (name, content) in
+            INPUT_FILES.into_iter().zip(["sandbox-secret\n", list, "sandbox-secret\n"])
         {
-            let path = desk.file(name, content);
+            let path = desk.write_file(name, content);
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
-        Self { api: Api::new(unlimited()), desk }
+        Self { sandbox: Sandbox::new(unlimited_script()), workdir: desk }
     }
 
     /// A text of a sample with this machine's places.
-    fn here(&self, text: &str) -> String {
-        let place = self.desk.path("");
-        at(place.to_str().unwrap().trim_end_matches('/'), text)
+    fn localize(&self, text: &str) -> String {
+        let place = self.workdir.path("");
+        replace_paths(place.to_str().unwrap().trim_end_matches('/'), text)
     }
 
     /// The same for a shell, to which a space in a place says something.
-    fn here_in_shell(&self, text: &str) -> String {
-        let place = self.desk.path("");
-        at(&quoted(place.to_str().unwrap().trim_end_matches('/')), text)
+    fn localize_for_shell(&self, text: &str) -> String {
+        let place = self.workdir.path("");
+        replace_paths(&shell_quote(place.to_str().unwrap().trim_end_matches('/')), text)
     }
 
     /// The variables of a sample, but for those that lead to the real DingTalk.
-    fn variables(&self, told: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
-        let mut all: BTreeMap<_, _> = told.map(|(name, value)| (name, self.here(&value))).collect();
+    fn environment(
+        &self,
+        told: impl Iterator<Item = (String, String)>,
+    ) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<_, _> =
+            told.map(|(name, value)| (name, self.localize(&value))).collect();
         assert!(
             all.contains_key("DINGTALK_APP_KEY")
                 && all["DINGMAP_ENDPOINT"].starts_with("https://oapi.")
@@ -71,7 +79,7 @@ impl Machine {
         assert!(all["DINGMAP_RATE"].parse::<f64>().unwrap() <= 20.0);
         let ours = [
             ("DINGTALK_APP_KEY", "sandbox-key".to_owned()),
-            ("DINGMAP_ENDPOINT", self.api.endpoint()),
+            ("DINGMAP_ENDPOINT", self.sandbox.endpoint()),
             ("DINGMAP_RATE", "unlimited".to_owned()),
             ("DINGMAP_RETRY_MIN", "5ms".to_owned()),
             ("DINGMAP_RETRY_MAX", "20ms".to_owned()),
@@ -82,24 +90,25 @@ impl Machine {
 
     /// Sees that a job did its work and left these files beside the ones that all leave.
     #[track_caller]
-    fn check(&self, ended: &Ended, status: i32, more: &[&str]) {
+    fn assert_job_done(&self, ended: &RunOutput, status: i32, more: &[&str]) {
         assert_eq!(ended.status, Some(status), "{ended:?}");
         assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
-        let mut names: Vec<_> = GIVEN.iter().chain(&LEFT).chain(more).copied().collect();
+        let mut names: Vec<_> =
+            INPUT_FILES.iter().chain(&OUTPUT_FILES).chain(more).copied().collect();
         names.sort_unstable();
-        assert_eq!(self.desk.names(), names);
+        assert_eq!(self.workdir.file_names(), names);
     }
 }
 
 /// A text of a sample with its places at this one.
-fn at(place: &str, text: &str) -> String {
+fn replace_paths(place: &str, text: &str) -> String {
     // In one pass, since the test's place may have a name of these in it.
-    let there = Regex::new(&PLACES.map(regex::escape).join("|")).unwrap();
+    let there = Regex::new(&SAMPLE_PATHS.map(regex::escape).join("|")).unwrap();
     there.replace_all(text, NoExpand(place)).into_owned()
 }
 
 /// One word of a shell's.
-fn quoted(text: &str) -> String {
+fn shell_quote(text: &str) -> String {
     shlex::try_quote(text).unwrap().into_owned()
 }
 
@@ -112,7 +121,7 @@ fn assignments(text: &str) -> impl Iterator<Item = (String, String)> {
 }
 
 /// What the containers of a sample for Kubernetes are started with, all of which are this program.
-fn arguments(job: &str) -> Vec<Vec<String>> {
+fn container_args(job: &str) -> Vec<Vec<String>> {
     let list = Regex::new(r"(?s)args: \[(.*?)\n +\]").unwrap();
     let lists = list.captures_iter(job).map(|found| format!("[{}]", &found[1]));
     let lists: Vec<_> = lists.map(|list| serde_json::from_str(&list).unwrap()).collect();
@@ -121,7 +130,7 @@ fn arguments(job: &str) -> Vec<Vec<String>> {
 }
 
 /// The variables that such a sample sets.
-fn told_in(job: &str) -> impl Iterator<Item = (String, String)> {
+fn job_variables(job: &str) -> impl Iterator<Item = (String, String)> {
     assert!(job.contains("- name: DINGTALK_APP_KEY\n"));
     let pair = Regex::new(r#"\{name: (DINGMAP_[A-Z_]+), value: "?([^"}]+)"?\}"#).unwrap();
     let told: Vec<_> =
@@ -131,28 +140,28 @@ fn told_in(job: &str) -> impl Iterator<Item = (String, String)> {
 
 #[test]
 fn the_service_does_its_list() {
-    let machine = Machine::new(&staff(20));
-    let unit = sample("systemd/dingmap@.service").replace("\\\n", " ");
+    let machine = JobHost::new(&staff_csv(20));
+    let unit = read_sample("systemd/dingmap@.service").replace("\\\n", " ");
     let set = |name: &str| -> Vec<&str> {
         unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
     };
     let mut variables: BTreeMap<_, _> = set("Environment")
         .into_iter()
         .map(|pair| pair.split_once('=').unwrap())
-        .map(|(name, value)| (name, machine.here(value)))
+        .map(|(name, value)| (name, machine.localize(value)))
         .collect();
     let list = variables.remove("LIST").unwrap();
     let [line] = set("ExecStart").try_into().unwrap();
     let mut words = line.split_whitespace();
     assert_eq!(words.next(), Some("/usr/bin/dingmap"));
     let mut command = dingmap();
-    command.args(words.map(|word| machine.here(word).replace("${LIST}", &list)));
+    command.args(words.map(|word| machine.localize(word).replace("${LIST}", &list)));
     command.env_remove("DINGMAP_NO_STATE").envs(variables);
     // The file wins over what stands in the unit.
-    command.envs(machine.variables(assignments(&sample("dingmap.env"))));
+    command.envs(machine.environment(assignments(&read_sample("dingmap.env"))));
     let ended = run(&mut command);
-    machine.check(&ended, 0, &["dingmap-staff.prom", "list.failed.csv"]);
-    assert_eq!(machine.api.ledger().calls().len(), 20);
+    machine.assert_job_done(&ended, 0, &["dingmap-staff.prom", "list.failed.csv"]);
+    assert_eq!(machine.sandbox.call_log().calls().len(), 20);
     assert!(
         ended.stderr.contains("\n  found               20\n"),
         "the journal has the result: {}",
@@ -162,12 +171,12 @@ fn the_service_does_its_list() {
 
 #[test]
 fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
-    let machine = Machine::new(&staff(20));
-    let variables = machine.variables(assignments(&sample("dingmap.env")));
+    let machine = JobHost::new(&staff_csv(20));
+    let variables = machine.environment(assignments(&read_sample("dingmap.env")));
     let file: Vec<_> =
-        variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect();
-    machine.desk.file("staff.env", file.concat());
-    let table = sample("dingmap.cron");
+        variables.iter().map(|(name, value)| format!("{name}={}\n", shell_quote(value))).collect();
+    machine.workdir.write_file("staff.env", file.concat());
+    let table = read_sample("dingmap.cron");
     let [line] = table
         .lines()
         .filter(|line| line.contains("dingmap resolve"))
@@ -181,7 +190,8 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
         ("dingmap", false),
         "cron ends a command at a %"
     );
-    let script = machine.here_in_shell(fields[6]).replace("/usr/bin/dingmap", &quoted(PROGRAM));
+    let script =
+        machine.localize_for_shell(fields[6]).replace("/usr/bin/dingmap", &shell_quote(PROGRAM));
     let go = || {
         run(Command::new("sh")
             .args(["-c", &script])
@@ -191,90 +201,92 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
     };
     let more = ["dingmap-staff.prom", "list.failed.csv", "staff.env", "staff.log"];
     let ended = go();
-    machine.check(&ended, 0, &more);
+    machine.assert_job_done(&ended, 0, &more);
     assert_eq!((&*ended.stdout, &*ended.stderr), ("", ""), "nothing to mail");
     assert!(
-        std::fs::read_to_string(machine.desk.path("staff.log"))
+        std::fs::read_to_string(machine.workdir.path("staff.log"))
             .unwrap()
             .contains("found               20")
     );
 
-    machine.desk.file("list.csv", "");
+    machine.workdir.write_file("list.csv", "");
     let ended = go();
-    machine.check(&ended, 0, &more);
+    machine.assert_job_done(&ended, 0, &more);
     assert!(ended.stdout.starts_with("dingmap: exit status 3; see "), "{ended:?}");
-    assert!(std::fs::read_to_string(machine.desk.path("staff.log")).unwrap().contains("list.csv"));
+    assert!(
+        std::fs::read_to_string(machine.workdir.path("staff.log")).unwrap().contains("list.csv")
+    );
 }
 
 #[test]
 fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
     // One is busy through every try, and nobody has the other.
-    let machine = Machine::new(&(staff(20) + "13800138094\n13800138090\n"));
-    let job = sample("cronjob.yaml");
-    let [args] = arguments(&job).try_into().unwrap();
-    let variables = machine.variables(told_in(&job));
+    let machine = JobHost::new(&(staff_csv(20) + "13800138094\n13800138090\n"));
+    let job = read_sample("cronjob.yaml");
+    let [args] = container_args(&job).try_into().unwrap();
+    let variables = machine.environment(job_variables(&job));
     let mut command = dingmap();
     command
-        .args(args.iter().map(|arg| machine.here(arg)))
+        .args(args.iter().map(|arg| machine.localize(arg)))
         .env_remove("DINGMAP_NO_STATE")
         .envs(variables);
     let ended = run(&mut command);
-    machine.check(&ended, 4, &[]);
-    let asked = machine.api.ledger().calls().len();
+    machine.assert_job_done(&ended, 4, &[]);
+    let asked = machine.sandbox.call_log().calls().len();
     assert_eq!(asked, 22 + 5);
     let ended = run(&mut command);
-    machine.check(&ended, 4, &[]);
-    assert_eq!(machine.api.ledger().calls().len() - asked, 1 + 5, "{}", ended.stderr);
+    machine.assert_job_done(&ended, 4, &[]);
+    assert_eq!(machine.sandbox.call_log().calls().len() - asked, 1 + 5, "{}", ended.stderr);
 }
 
 #[test]
 fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together() {
-    let machine = Machine::new(&staff(200));
-    let job = sample("indexed-job.yaml");
-    let [mut args, merge] = arguments(&job).try_into().unwrap();
+    let machine = JobHost::new(&staff_csv(200));
+    let job = read_sample("indexed-job.yaml");
+    let [mut args, merge] = container_args(&job).try_into().unwrap();
     let shards =
         args.iter().position(|arg| arg == "--shard").map(|at| args[at + 1].clone()).unwrap();
     assert!(
         job.contains(&format!("completions: {shards}\n"))
             && job.contains("completionMode: Indexed\n")
     );
-    let Some(server) = Redis::locked("shared") else { return };
-    let password = machine.desk.file("shared-password", "shared\n");
+    let Some(server) = RedisServer::with_password("shared") else { return };
+    let password = machine.workdir.write_file("shared-password", "shared\n");
     std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
     for arg in &mut args {
         *arg = arg.replace("redis://dingmap-redis:6379", &server.url());
     }
-    let mut variables = machine.variables(told_in(&job));
+    let mut variables = machine.environment(job_variables(&job));
     // A quota that is shared has a limit.
     variables.insert("DINGMAP_RATE".to_owned(), "1000".to_owned());
     for index in 0..shards.parse::<u32>().unwrap() {
         let mut command = dingmap();
         let index = index.to_string();
         command.args(
-            args.iter().map(|arg| machine.here(arg).replace("$(JOB_COMPLETION_INDEX)", &index)),
+            args.iter().map(|arg| machine.localize(arg).replace("$(JOB_COMPLETION_INDEX)", &index)),
         );
         command.env_remove("DINGMAP_NO_STATE").envs(&variables).env("JOB_COMPLETION_INDEX", &index);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{ended:?}");
         assert!(ended.stderr.contains("calls/s shared at redis://"), "{}", ended.stderr);
-        assert!(machine.desk.path(format!("state.{index}.redb")).exists());
-        assert!(machine.desk.path(format!("summary.{index}.json")).exists());
+        assert!(machine.workdir.path(format!("state.{index}.redb")).exists());
+        assert!(machine.workdir.path(format!("summary.{index}.json")).exists());
     }
-    assert_eq!(machine.api.ledger().calls().len(), 200);
-    let ended = run(dingmap().args(merge.iter().map(|arg| machine.here(arg))));
+    assert_eq!(machine.sandbox.call_log().calls().len(), 200);
+    let ended = run(dingmap().args(merge.iter().map(|arg| machine.localize(arg))));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let [merged, one] = ["list.resolved.csv", "one.csv"].map(|name| machine.desk.path(name));
-    let ended = run(&mut machine.api.resolve(&machine.desk.path("list.csv"), &one));
+    let [merged, one] = ["list.resolved.csv", "one.csv"].map(|name| machine.workdir.path(name));
+    let ended = run(&mut machine.sandbox.resolve(&machine.workdir.path("list.csv"), &one));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(std::fs::read_to_string(merged).unwrap(), std::fs::read_to_string(one).unwrap());
 }
 
 #[test]
 fn the_alerts_are_about_metrics_that_a_run_leaves_and_the_collector_can_read() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let metrics = desk.path("dingmap.prom");
     let ended = run(api
-        .resolve(&desk.file("staff.csv", staff(3)), &desk.path("out.csv"))
+        .resolve(&desk.write_file("staff.csv", staff_csv(3)), &desk.path("out.csv"))
         .arg("--metrics")
         .arg(&metrics));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -288,7 +300,7 @@ fn the_alerts_are_about_metrics_that_a_run_leaves_and_the_collector_can_read() {
         .flat_map(|sample| sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())))
         .collect();
 
-    let rules = sample("alerts.yml");
+    let rules = read_sample("alerts.yml");
     let expressions: String =
         rules.lines().filter(|line| line.trim_start().starts_with("expr: ")).collect();
     // What a rule of the same file records is no metric of ours.

@@ -4,11 +4,11 @@
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 
-use dingmap::testing::table::{SheetError, workbook};
+use dingmap::testing::table::{WorkbookError, workbook};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::harness::Desk;
+use crate::harness::Workdir;
 
 /// The styles by their number: general, date, five zeros, scientific, date and time, hours, text, grouped, dialled.
 const FORMATS: [(u32, &str); 9] = [
@@ -24,11 +24,11 @@ const FORMATS: [(u32, &str); 9] = [
 ];
 
 /// A workbook of sheets: name, the state that Excel gives to hidden ones, and the cells.
-pub(crate) fn workbook(sheets: &[(&str, &str, &str)]) -> Vec<u8> {
-    zipped(&parts(sheets))
+pub(crate) fn build_workbook(sheets: &[(&str, &str, &str)]) -> Vec<u8> {
+    zip_parts(&workbook_parts(sheets))
 }
 
-fn parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
+fn workbook_parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
     let relation = |n: usize, kind: &str, target: &str| {
         format!(
             r#"<Relationship Id="r{n}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/>"#
@@ -46,8 +46,9 @@ fn parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
         ));
     }
     let own = FORMATS.iter().filter(|(_, code)| !code.is_empty());
-    let codes = each(own, |(id, code)| format!(r#"<numFmt numFmtId="{id}" formatCode="{code}"/>"#));
-    let styles = each(&FORMATS, |(id, _)| format!(r#"<xf numFmtId="{id}"/>"#));
+    let codes =
+        concat_each(own, |(id, code)| format!(r#"<numFmt numFmtId="{id}" formatCode="{code}"/>"#));
+    let styles = concat_each(&FORMATS, |(id, _)| format!(r#"<xf numFmtId="{id}"/>"#));
     for (name, text) in [
         ("[Content_Types].xml", "<Types/>".to_owned()),
         ("_rels/.rels", format!("<Relationships>{}</Relationships>", relation(1, "officeDocument", "xl/workbook.xml"))),
@@ -62,11 +63,11 @@ fn parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
 }
 
 /// The texts of all items, one behind the other.
-fn each<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
+fn concat_each<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
     items.into_iter().map(text).collect::<Vec<_>>().concat()
 }
 
-fn zipped(parts: &[(String, String)]) -> Vec<u8> {
+fn zip_parts(parts: &[(String, String)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in parts {
         zip.start_file(name.as_str(), SimpleFileOptions::default()).unwrap();
@@ -76,23 +77,27 @@ fn zipped(parts: &[(String, String)]) -> Vec<u8> {
 }
 
 /// What is read of a workbook: the sheet's name, the other sheets, the text.
-fn read(bytes: &[u8], wanted: Option<&str>) -> Result<(String, Vec<String>, String), SheetError> {
-    let desk = Desk::new();
-    let mut sheet = workbook::open(File::open(desk.file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
+fn read_workbook(
+    bytes: &[u8],
+    wanted: Option<&str>,
+) -> Result<(String, Vec<String>, String), WorkbookError> {
+    let desk = Workdir::new();
+    let mut sheet =
+        workbook::open(File::open(desk.write_file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
     let mut text = String::new();
-    sheet.rows.read_to_string(&mut text).unwrap();
-    Ok((sheet.name, sheet.others, text))
+    sheet.reader.read_to_string(&mut text).unwrap();
+    Ok((sheet.name, sheet.other_sheets, text))
 }
 
 /// The text of one sheet, without its mark.
-fn text(cells: &str) -> String {
-    let (_, _, text) = read(&workbook(&[("A", "visible", cells)]), None).unwrap();
+fn sheet_text(cells: &str) -> String {
+    let (_, _, text) = read_workbook(&build_workbook(&[("A", "visible", cells)]), None).unwrap();
     text.strip_prefix('\u{feff}').unwrap().to_owned()
 }
 
 /// A row of cells, each by its attributes and what is in it.
-fn row(number: u32, cells: &[(&str, &str)]) -> String {
-    let cells = each(cells, |(attributes, inner)| format!("<c {attributes}>{inner}</c>"));
+fn row_xml(number: u32, cells: &[(&str, &str)]) -> String {
+    let cells = concat_each(cells, |(attributes, inner)| format!("<c {attributes}>{inner}</c>"));
     format!(r#"<row r="{number}">{cells}</row>"#)
 }
 
@@ -118,7 +123,7 @@ fn every_kind_of_number_has_its_digits() {
         ("", "<v>13800138000.5</v>", "13800138000.5"),
     ] {
         assert_eq!(
-            text(&row(1, &[(attributes, inner)])),
+            sheet_text(&row_xml(1, &[(attributes, inner)])),
             format!("{expected}\r\n"),
             "{attributes} {inner}"
         );
@@ -139,7 +144,7 @@ fn dates_truth_and_errors_are_told_as_people_write_them() {
         ("t=\"s\"", "<v>3</v>", "\"a,\"\"b\"\"\nc\""),
     ] {
         assert_eq!(
-            text(&row(1, &[(attributes, inner)])),
+            sheet_text(&row_xml(1, &[(attributes, inner)])),
             format!("{expected}\r\n"),
             "{attributes} {inner}"
         );
@@ -149,66 +154,70 @@ fn dates_truth_and_errors_are_told_as_people_write_them() {
 #[test]
 fn a_table_that_stands_anywhere_is_cut_out_even() {
     let cells = [
-        row(1, &[(r#"r="A1" s="1""#, "")]),
-        row(3, &[(r#"r="C3""#, "<v>1</v>"), (r#"r="D3""#, "<v>2</v>")]),
-        row(4, &[(r#"r="D4""#, "<v>3</v>"), (r#"r="F4""#, "<v>4</v>")]),
-        row(6, &[(r#"r="B6" t="s""#, "<v>0</v>"), (r#"r="Z6" t="s""#, "<v>1</v>")]),
-        row(900, &[(r#"r="A900" s="2""#, "")]),
+        row_xml(1, &[(r#"r="A1" s="1""#, "")]),
+        row_xml(3, &[(r#"r="C3""#, "<v>1</v>"), (r#"r="D3""#, "<v>2</v>")]),
+        row_xml(4, &[(r#"r="D4""#, "<v>3</v>"), (r#"r="F4""#, "<v>4</v>")]),
+        row_xml(6, &[(r#"r="B6" t="s""#, "<v>0</v>"), (r#"r="Z6" t="s""#, "<v>1</v>")]),
+        row_xml(900, &[(r#"r="A900" s="2""#, "")]),
     ];
-    assert_eq!(text(&cells.concat()), ",1,2,,\r\n,,3,,4\r\n\r\n00138,,,,\r\n");
+    assert_eq!(sheet_text(&cells.concat()), ",1,2,,\r\n,,3,,4\r\n\r\n00138,,,,\r\n");
     // Some programs leave the places out, since cells stand in order.
     let bare = "<row><c><v>1</v></c><c><v>2</v></c></row><row><c><v>3</v></c></row>";
-    assert_eq!(text(bare), "1,2\r\n3,\r\n");
+    assert_eq!(sheet_text(bare), "1,2\r\n3,\r\n");
 }
 
 #[test]
 fn hidden_rows_and_columns_are_read_like_the_others() {
-    let hidden = row(1, &[("", "<v>1</v>")])
-        + &row(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
-    let mut parts = parts(&[("A", "visible", &hidden)]);
+    let hidden = row_xml(1, &[("", "<v>1</v>")])
+        + &row_xml(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
+    let mut parts = workbook_parts(&[("A", "visible", &hidden)]);
     parts[0].1 = parts[0]
         .1
         .replace("<sheetData>", "<cols><col min=\"1\" max=\"1\" hidden=\"1\"/></cols><sheetData>");
-    assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}1\r\n2\r\n");
+    assert_eq!(read_workbook(&zip_parts(&parts), None).unwrap().2, "\u{feff}1\r\n2\r\n");
 }
 
 #[test]
 fn an_error_that_nobody_knows_is_named() {
-    let cells = row(1, &[("t=\"e\"", "<v>#SPILL!</v>")]);
-    let error = read(&workbook(&[("A", "visible", &cells)]), None).unwrap_err();
-    assert!(matches!(&error, SheetError::UnknownError(value) if value == "#SPILL!"), "{error}");
+    let cells = row_xml(1, &[("t=\"e\"", "<v>#SPILL!</v>")]);
+    let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(
+        matches!(&error, WorkbookError::UnknownErrorValue(value) if value == "#SPILL!"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_merged_cell_speaks_once() {
-    let cells = row(1, &[(r#"r="A1""#, "<v>1</v>"), (r#"r="B1""#, "<v>7</v>")])
-        + &row(2, &[(r#"r="A2""#, ""), (r#"r="B2""#, "<v>8</v>")]);
-    let mut parts = parts(&[("A", "visible", &cells)]);
+    let cells = row_xml(1, &[(r#"r="A1""#, "<v>1</v>"), (r#"r="B1""#, "<v>7</v>")])
+        + &row_xml(2, &[(r#"r="A2""#, ""), (r#"r="B2""#, "<v>8</v>")]);
+    let mut parts = workbook_parts(&[("A", "visible", &cells)]);
     parts[0].1 = parts[0].1.replace(
         "</sheetData>",
         r#"</sheetData><mergeCells count="1"><mergeCell ref="A1:A2"/></mergeCells>"#,
     );
-    assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}1,7\r\n,8\r\n");
+    assert_eq!(read_workbook(&zip_parts(&parts), None).unwrap().2, "\u{feff}1,7\r\n,8\r\n");
 }
 
 #[test]
 fn the_other_epoch_is_known() {
-    let mut parts = parts(&[("A", "visible", &row(1, &[("s=\"1\"", "<v>44481</v>")]))]);
+    let mut parts =
+        workbook_parts(&[("A", "visible", &row_xml(1, &[("s=\"1\"", "<v>44481</v>")]))]);
     let workbook = parts.iter_mut().find(|(name, _)| name == "xl/workbook.xml").unwrap();
     workbook.1 = workbook.1.replace("<sheets>", r#"<workbookPr date1904="1"/><sheets>"#);
-    assert_eq!(read(&zipped(&parts), None).unwrap().2, "\u{feff}2025-10-13\r\n");
+    assert_eq!(read_workbook(&zip_parts(&parts), None).unwrap().2, "\u{feff}2025-10-13\r\n");
 }
 
 #[test]
 fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
-    let cell = |n: u32| row(1, &[("", &format!("<v>{n}</v>"))]);
-    let bytes = workbook(&[
+    let cell = |n: u32| row_xml(1, &[("", &format!("<v>{n}</v>"))]);
+    let bytes = build_workbook(&[
         ("旧", "hidden", &cell(1)),
-        ("Empty", "visible", &row(1, &[("s=\"1\"", "")])),
+        ("Empty", "visible", &row_xml(1, &[("s=\"1\"", "")])),
         ("Staff", "visible", &cell(3)),
         ("2", "visible", &cell(4)),
     ]);
-    let taken = |wanted| read(&bytes, wanted).unwrap();
+    let taken = |wanted| read_workbook(&bytes, wanted).unwrap();
     let (name, others, text) = taken(None);
     assert_eq!(
         (name.as_str(), others, text.as_str()),
@@ -226,12 +235,15 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
     }
     assert_eq!(taken(Some("Empty")).2, "\u{feff}");
     for wanted in ["0", "5", "Staff2", ""] {
-        let error = read(&bytes, Some(wanted)).unwrap_err().to_string();
+        let error = read_workbook(&bytes, Some(wanted)).unwrap_err().to_string();
         assert!(error.contains("1 旧 (hidden), 2 Empty, 3 Staff, 4 2"), "{error}");
     }
-    let hidden = workbook(&[("旧", "veryHidden", &cell(1)), ("新", "visible", "")]);
-    let error = read(&hidden, None).unwrap_err();
-    assert!(matches!(&error, SheetError::NoRows(list) if list == "1 旧 (hidden), 2 新"), "{error}");
+    let hidden = build_workbook(&[("旧", "veryHidden", &cell(1)), ("新", "visible", "")]);
+    let error = read_workbook(&hidden, None).unwrap_err();
+    assert!(
+        matches!(&error, WorkbookError::NoRows(list) if list == "1 旧 (hidden), 2 新"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -239,24 +251,28 @@ fn what_is_no_workbook_is_called_what_it_is() {
     let archive = |names: &[&str]| {
         let parts: Vec<_> =
             names.iter().map(|name| ((*name).to_owned(), "<x/>".to_owned())).collect();
-        read(&zipped(&parts), None).unwrap_err()
+        read_workbook(&zip_parts(&parts), None).unwrap_err()
     };
-    assert!(matches!(archive(&["staff.csv"]), SheetError::NoWorkbook));
+    assert!(matches!(archive(&["staff.csv"]), WorkbookError::NotAWorkbook));
     assert!(matches!(
         archive(&["[Content_Types].xml", "_rels/.rels", "word/document.xml"]),
-        SheetError::NoWorkbook
+        WorkbookError::NotAWorkbook
     ));
-    assert!(matches!(archive(&["_rels/.rels", "xl/workbook.bin"]), SheetError::OtherFormat(_)));
-    assert!(matches!(archive(&["mimetype", "content.xml"]), SheetError::OtherFormat(_)));
-    assert!(matches!(archive(&[]), SheetError::NoWorkbook));
+    assert!(matches!(
+        archive(&["_rels/.rels", "xl/workbook.bin"]),
+        WorkbookError::UnsupportedFormat(_)
+    ));
+    assert!(matches!(archive(&["mimetype", "content.xml"]), WorkbookError::UnsupportedFormat(_)));
+    assert!(matches!(archive(&[]), WorkbookError::NotAWorkbook));
 }
 
 #[test]
 fn a_damaged_workbook_is_no_short_one() {
-    let rows = each(1..=2000, |n| row(n, &[("", &format!("<v>{}</v>", n * 7919))]));
-    let bytes = workbook(&[("A", "visible", &rows)]);
-    assert_eq!(read(&bytes, None).unwrap().2.lines().count(), 2000);
-    let damaged = |bytes: &[u8]| matches!(read(bytes, None), Err(SheetError::Damaged(_)));
+    let rows = concat_each(1..=2000, |n| row_xml(n, &[("", &format!("<v>{}</v>", n * 7919))]));
+    let bytes = build_workbook(&[("A", "visible", &rows)]);
+    assert_eq!(read_workbook(&bytes, None).unwrap().2.lines().count(), 2000);
+    let damaged =
+        |bytes: &[u8]| matches!(read_workbook(bytes, None), Err(WorkbookError::Damaged(_)));
     for size in [4, 100, bytes.len() / 2, bytes.len() - 30] {
         assert!(damaged(&bytes[..size]), "cut to {size}");
     }
@@ -264,21 +280,21 @@ fn a_damaged_workbook_is_no_short_one() {
     flipped[400] ^= 0x55;
     assert!(damaged(&flipped));
     for cells in [
-        row(2, &[("", "<v>1</v>")]) + &row(1, &[("", "<v>1</v>")]),
-        row(1, &[(r#"r="B1""#, "<v>1</v>"), (r#"r="A1""#, "<v>2</v>")]),
-        row(1, &[("t=\"s\"", "<v>9</v>")]),
-        row(1, &[(r#"r="A1048577""#, "<v>1</v>"), (r#"r="A1048578""#, "<v>1</v>")]),
+        row_xml(2, &[("", "<v>1</v>")]) + &row_xml(1, &[("", "<v>1</v>")]),
+        row_xml(1, &[(r#"r="B1""#, "<v>1</v>"), (r#"r="A1""#, "<v>2</v>")]),
+        row_xml(1, &[("t=\"s\"", "<v>9</v>")]),
+        row_xml(1, &[(r#"r="A1048577""#, "<v>1</v>"), (r#"r="A1048578""#, "<v>1</v>")]),
         "<row><c><v>1".to_owned(),
     ] {
-        assert!(damaged(&workbook(&[("A", "visible", &cells)])), "{cells}");
+        assert!(damaged(&build_workbook(&[("A", "visible", &cells)])), "{cells}");
     }
 }
 
 #[test]
 fn a_stray_cell_does_not_make_gigabytes() {
-    let rows = each(1..=131_100, |n| format!("<row r=\"{n}\"><c><v>1</v></c></row>"));
-    let cells = row(1, &[(r#"r="XFD1""#, "<v>1</v>")])
+    let rows = concat_each(1..=131_100, |n| format!("<row r=\"{n}\"><c><v>1</v></c></row>"));
+    let cells = row_xml(1, &[(r#"r="XFD1""#, "<v>1</v>")])
         + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);
-    let error = read(&workbook(&[("A", "visible", &cells)]), None).unwrap_err();
-    assert!(matches!(error, SheetError::TooLarge(_)), "{error}");
+    let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(matches!(error, WorkbookError::SheetTooLarge(_)), "{error}");
 }

@@ -10,9 +10,10 @@ use clap_complete::Shell;
 use tr::tr;
 
 use crate::app::cli::help;
-use crate::app::cli::input_args::{Directory, Numbers, Part, Reading, Speed};
+use crate::app::cli::input_args::{ApiArgs, NumberArgs, RateLimitArgs, ReaderArgs, ShardArgs};
 use crate::app::cli::shared_args::{
-    Diff, Keep, Sharing, Show, StateCommand, Tell, Way, no_duration,
+    DiffArgs, MessageArgs, NetworkArgs, QuotaArgs, ReportArgs, StateArgs, StateCommand,
+    describe_duration_error,
 };
 use crate::app::i18n::language::Language;
 use crate::table::detect::columns::ColumnChoice;
@@ -53,21 +54,21 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Append user id and status to every row of a CSV
-    Resolve(Box<Resolve>),
+    Resolve(Box<ResolveArgs>),
     /// Tell what resolve would do and how long it takes; asks nobody
     ///
     /// What was detected, which rows are invalid, how many calls are needed; no network, no output, no secret
-    Plan(Box<Plan>),
+    Plan(Box<PlanArgs>),
     /// Compare two files that resolve wrote
     ///
     /// Who was added, removed, lost, or has another user id
-    Diff(Box<Diff>),
+    Diff(Box<DiffArgs>),
     /// Put the shards of a table together again
     ///
     /// What several runs of resolve with --shard wrote becomes the file that one run would have written
-    Merge(Box<Merge>),
+    Merge(Box<MergeArgs>),
     /// Serve the emulated API on loopback until stopped
-    Sandbox(Sandbox),
+    Sandbox(SandboxArgs),
     /// Look into the file in which answers are kept, or forget some
     #[command(subcommand, after_long_help = help::STATE)]
     State(Box<StateCommand>),
@@ -93,7 +94,7 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_long_help = help::RESOLVE)]
-pub struct Resolve {
+pub struct ResolveArgs {
     /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
@@ -124,10 +125,10 @@ pub struct Resolve {
     pub expect: Option<ColumnChoice>,
     /// Which of the rows
     #[command(flatten)]
-    pub part: Part,
+    pub sharding: ShardArgs,
     /// How the input is read
     #[command(flatten)]
-    pub reading: Reading,
+    pub reader: ReaderArgs,
     /// The encoding of the output [default: the input's]
     #[arg(
         long,
@@ -147,14 +148,14 @@ pub struct Resolve {
     pub excel_safe: bool,
     /// What counts as a number
     #[command(flatten)]
-    pub numbers: Numbers,
+    pub numbers: NumberArgs,
     /// Write the output although the run stopped early, the open rows as pending
     #[arg(long, env = "DINGMAP_PARTIAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
     pub partial: bool,
 
     /// Whom the numbers are asked of
     #[command(flatten)]
-    pub directory: Directory,
+    pub api: ApiArgs,
     /// Rehearse against a built-in emulation of the API
     ///
     /// Calls go over real HTTP on this machine; no credentials are needed, and people and ids are invented
@@ -168,7 +169,7 @@ pub struct Resolve {
 
     /// How fast
     #[command(flatten)]
-    pub speed: Speed,
+    pub rate_limit: RateLimitArgs,
     /// Calls in flight at most
     #[arg(short = 'j', long, value_name = "N", env = "DINGMAP_WORKERS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Calls")]
     pub workers: u16,
@@ -182,19 +183,19 @@ pub struct Resolve {
     )]
     pub max_retries: u32,
     /// The shortest backoff
-    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MIN", default_value = "500ms", value_parser = duration, help_heading = "Calls")]
+    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MIN", default_value = "500ms", value_parser = parse_duration, help_heading = "Calls")]
     pub retry_min: Duration,
     /// The longest backoff
-    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MAX", default_value = "30s", value_parser = duration, help_heading = "Calls")]
+    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MAX", default_value = "30s", value_parser = parse_duration, help_heading = "Calls")]
     pub retry_max: Duration,
     /// How long throttling may hold the run in total
-    #[arg(long, value_name = "D", env = "DINGMAP_PATIENCE", default_value = "15m", value_parser = duration, help_heading = "Calls")]
+    #[arg(long, value_name = "D", env = "DINGMAP_PATIENCE", default_value = "15m", value_parser = parse_duration, help_heading = "Calls")]
     pub patience: Duration,
     /// One attempt, from its turn to the end of the reply
-    #[arg(long, value_name = "D", env = "DINGMAP_TIMEOUT", default_value = "10s", value_parser = timeout, help_heading = "Calls")]
+    #[arg(long, value_name = "D", env = "DINGMAP_TIMEOUT", default_value = "10s", value_parser = parse_timeout, help_heading = "Calls")]
     pub timeout: Duration,
     /// The connection alone
-    #[arg(long, value_name = "D", env = "DINGMAP_CONNECT_TIMEOUT", default_value = "5s", value_parser = timeout, help_heading = "Calls")]
+    #[arg(long, value_name = "D", env = "DINGMAP_CONNECT_TIMEOUT", default_value = "5s", value_parser = parse_timeout, help_heading = "Calls")]
     pub connect_timeout: Duration,
     /// Make the first call at this moment, when everything has been checked: 14:10, 2026-11-23T14:10:00+08:00, +15m
     #[arg(long, value_name = "TIME", env = "DINGMAP_START_AT", help_heading = "Calls")]
@@ -214,66 +215,66 @@ pub struct Resolve {
 
     /// The way to the API
     #[command(flatten)]
-    pub way: Way,
+    pub network: NetworkArgs,
 
     /// Where answers are kept
     #[command(flatten)]
-    pub keep: Keep,
+    pub state: StateArgs,
 
     /// What runs on several hosts share
     #[command(flatten)]
-    pub sharing: Sharing,
+    pub quota: QuotaArgs,
 
     /// What to leave beside the output
     #[command(flatten)]
-    pub tell: Tell,
+    pub reports: ReportArgs,
 
     /// What to show on standard error
     #[command(flatten)]
-    pub show: Show,
+    pub messages: MessageArgs,
 }
 
 /// `dingmap plan`.
 #[derive(Args, Debug)]
 #[command(after_long_help = help::PLAN)]
-pub struct Plan {
+pub struct PlanArgs {
     /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
     /// Which of the rows
     #[command(flatten)]
-    pub part: Part,
+    pub sharding: ShardArgs,
     /// How the input is read
     #[command(flatten)]
-    pub reading: Reading,
+    pub reader: ReaderArgs,
     /// What counts as a number
     #[command(flatten)]
-    pub numbers: Numbers,
+    pub numbers: NumberArgs,
     /// Give the plan as JSON, for programs
     #[arg(long, env = "DINGMAP_JSON", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub json: bool,
 
     /// Whom the numbers would be asked of
     #[command(flatten)]
-    pub directory: Directory,
+    pub api: ApiArgs,
 
     /// How fast
     #[command(flatten)]
-    pub speed: Speed,
+    pub rate_limit: RateLimitArgs,
 
     /// Where answers are kept
     #[command(flatten)]
-    pub keep: Keep,
+    pub state: StateArgs,
 
     /// What to show on standard error
     #[command(flatten)]
-    pub show: Show,
+    pub messages: MessageArgs,
 }
 
 /// `dingmap merge`.
 #[derive(Args, Debug)]
 #[command(after_long_help = help::MERGE)]
-pub struct Merge {
+pub struct MergeArgs {
     /// The table that the runs took their rows from; - is standard input
     pub input: PathBuf,
     /// What they wrote, a file for each shard, in any order
@@ -287,10 +288,10 @@ pub struct Merge {
     pub output: Option<PathBuf>,
     /// How the input is read
     #[command(flatten)]
-    pub reading: Reading,
+    pub reader: ReaderArgs,
     /// What counts as a number
     #[command(flatten)]
-    pub numbers: Numbers,
+    pub numbers: NumberArgs,
     /// The encoding of the shards [default: the input's]
     #[arg(
         long,
@@ -302,13 +303,13 @@ pub struct Merge {
 
     /// What to show on standard error
     #[command(flatten)]
-    pub show: Show,
+    pub messages: MessageArgs,
 }
 
 /// `dingmap sandbox`.
 #[derive(Args, Debug)]
 #[command(after_long_help = help::SANDBOX)]
-pub struct Sandbox {
+pub struct SandboxArgs {
     /// The port on 127.0.0.1; 0 is any free one
     #[arg(long, value_name = "N", env = "DINGMAP_PORT", default_value_t = 8600)]
     pub port: u16,
@@ -316,14 +317,14 @@ pub struct Sandbox {
     #[arg(long, value_name = "N", env = "DINGMAP_LIMIT", default_value_t = 20)]
     pub limit: u32,
     /// How long each reply takes
-    #[arg(long, value_name = "D", env = "DINGMAP_LATENCY", default_value = "0ms", value_parser = duration)]
+    #[arg(long, value_name = "D", env = "DINGMAP_LATENCY", default_value = "0ms", value_parser = parse_duration)]
     pub latency: Duration,
     /// How long a token is valid
-    #[arg(long, value_name = "D", env = "DINGMAP_TOKEN_LIFETIME", default_value = "2h", value_parser = timeout)]
+    #[arg(long, value_name = "D", env = "DINGMAP_TOKEN_LIFETIME", default_value = "2h", value_parser = parse_timeout)]
     pub token_lifetime: Duration,
     /// What to show on standard error
     #[command(flatten)]
-    pub show: Show,
+    pub messages: MessageArgs,
 }
 
 /// Definitive answers that a job may want to hear about by the exit status.
@@ -334,19 +335,19 @@ pub enum FailOn {
 }
 
 /// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
-fn duration(text: &str) -> Result<Duration, String> {
+fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| {
         tr!(
             "{cause}; write a number and a unit, such as 500ms, 30s or 15m",
-            cause = no_duration(&error)
+            cause = describe_duration_error(&error)
         )
     })?;
     if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
 }
 
 /// A duration above zero.
-fn timeout(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
         Duration::ZERO => {
             Err(tr!("must be more than zero; write a number and a unit, such as 10s"))
         }
@@ -391,13 +392,17 @@ mod tests {
         // On the command line it is refused, which is checked behind the parser; a variable takes the same way through it.
         let cli = Cli::parse_from(["dingmap", "resolve", "i", "--proxy", "http://u:geheim@h:1"]);
         let Command::Resolve(args) = &cli.command else { panic!() };
-        assert_eq!(args.way.proxy.as_ref().unwrap().expose_secret(), "http://u:geheim@h:1");
+        assert_eq!(args.network.proxy.as_ref().unwrap().expose_secret(), "http://u:geheim@h:1");
         assert!(!format!("{cli:?} {cli:#?}").contains("geheim"));
     }
 
     #[test]
     fn values_are_checked() {
-        assert!(duration("15m").is_ok() && duration("15").is_err() && duration("900d").is_err());
-        assert!(timeout("0s").is_err());
+        assert!(
+            parse_duration("15m").is_ok()
+                && parse_duration("15").is_err()
+                && parse_duration("900d").is_err()
+        );
+        assert!(parse_timeout("0s").is_err());
     }
 }

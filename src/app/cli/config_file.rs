@@ -15,18 +15,18 @@ use tr::tr;
 
 use crate::app::cli::config_value;
 use crate::app::cli::origin::Origin;
-use crate::app::exit::{Exit, Failure, shown};
-use crate::app::i18n::clap_errors::briefly;
-use crate::table::detect::suggest::nearest;
+use crate::app::exit::{Exit, Failure, sanitize};
+use crate::app::i18n::clap_errors::to_one_line;
+use crate::table::detect::suggest::suggest;
 
 /// Flags that say what this one call is to do, and so are no defaults: those that name the file, and what `state forget`
 /// is to forget.
-const ONCE: [&str; 8] =
+const COMMAND_LINE_ONLY: [&str; 8] =
     ["config", "profile", "print-config", "all", "app", "older-than", "status", "number"];
 /// The flag that means something else for each command that has it, so that one value for all would overwrite files.
-const OUTPUT: &str = "output";
+const OUTPUT_KEY: &str = "output";
 /// Keys by which people may try to keep a secret in the file, in lower case and without what parts the words.
-const SECRETS: [&str; 8] = [
+const SECRET_KEYS: [&str; 8] = [
     "appsecret",
     "secret",
     "clientsecret",
@@ -37,85 +37,85 @@ const SECRETS: [&str; 8] = [
     "password",
 ];
 /// The table that has the profiles.
-const PROFILE: &str = "profile";
+const PROFILE_KEY: &str = "profile";
 
 /// Where in the file a value stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     file: PathBuf,
     line: usize,
     profile: Option<String>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)?;
         let profile = self.profile.as_ref();
         profile.map_or(Ok(()), |profile| {
-            f.write_str(&tr!(", profile {profile}", profile = shown(profile)))
+            f.write_str(&tr!(", profile {profile}", profile = sanitize(profile)))
         })
     }
 }
 
 /// What the file has for one flag.
 #[derive(Clone, Debug)]
-struct Preset {
+struct ConfigEntry {
     /// The flag's long name.
     long: String,
     /// The command for which it is meant, where it is for one alone.
     command: Option<String>,
-    words: Vec<OsString>,
-    place: Place,
+    values: Vec<OsString>,
+    location: Location,
 }
 
 /// What the file has for flags, where one was named.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Presets(Vec<Preset>);
+pub(crate) struct ConfigFile(Vec<ConfigEntry>);
 
 /// A part of the file, and for whom it is.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct Section<'a> {
     profile: Option<&'a str>,
     command: Option<&'a str>,
     /// Whether it counts in this run; one that does not is checked all the same.
-    counts: bool,
+    is_active: bool,
 }
 
-struct File<'a> {
+struct ConfigParser<'a> {
     path: &'a Path,
     text: &'a str,
-    folder: &'a Path,
+    base_dir: &'a Path,
     cli: &'a Command,
 }
 
-impl Presets {
+impl ConfigFile {
     /// Reads the `text` of the file at `path`, of which everything outside profiles counts, and the `profile` that is asked for. `cli` is
     /// the command line whose flags it may set.
     ///
     /// # Errors
     /// Usage (2) for a file that is no TOML, has a key that is no flag or a value that its flag does not
     /// take, or has no such profile.
-    pub(crate) fn read(
+    pub(crate) fn parse(
         path: &Path,
         text: &str,
         profile: Option<&str>,
         cli: &Command,
     ) -> Result<Self, Failure> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let file = File { path, text, folder, cli };
+        let file = ConfigParser { path, text, base_dir: folder, cli };
         let table = DeTable::parse(text).map_err(|error| {
-            file.malformed(error.span().map_or(0, |span| span.start), error.message())
+            file.toml_error(error.span().map_or(0, |span| span.start), error.message())
         })?;
         let mut presets = Vec::new();
-        let all = Part { profile: None, command: None, counts: true };
-        file.part(table.get_ref(), all, profile, &mut presets)?;
-        let known = profiles(table.get_ref());
+        let all = Section { profile: None, command: None, is_active: true };
+        file.parse_section(table.get_ref(), all, profile, &mut presets)?;
+        let known = profile_names(table.get_ref());
         match profile {
             Some(wanted) if !known.iter().any(|known| known == wanted) => {
-                let (path, wanted) = (path.display(), shown(wanted));
-                Err(Failure::new(
+                let (path, wanted) = (path.display(), sanitize(wanted));
+                Err(Failure::with_message(
                     Exit::Usage,
-                    match nearest(&wanted, known.iter().map(String::as_str)) {
+                    match suggest(&wanted, known.iter().map(String::as_str)) {
                         Some(near) => tr!(
                             "--profile: {path} has no profile {wanted}; did you mean {near}?",
                             path,
@@ -142,36 +142,37 @@ impl Presets {
 
     /// The command line with these values for its defaults.
     #[must_use]
-    pub(crate) fn applied(&self, cli: Command) -> Command {
-        let cli = self.on(cli, None);
+    pub(crate) fn apply_defaults(&self, cli: Command) -> Command {
+        let cli = self.apply_defaults_to(cli, None);
         cli.mut_subcommands(|command| {
             let name = command.get_name().to_owned();
-            self.on(command, Some(&name)).mut_subcommands(|below| self.on(below, Some(&name)))
+            self.apply_defaults_to(command, Some(&name))
+                .mut_subcommands(|below| self.apply_defaults_to(below, Some(&name)))
         })
     }
 
-    fn on(&self, command: Command, name: Option<&str>) -> Command {
+    fn apply_defaults_to(&self, command: Command, name: Option<&str>) -> Command {
         if self.0.is_empty() {
             return command;
         }
-        command.mut_args(|arg| match self.of(&arg, name) {
-            Some(preset) => arg.default_values(preset.words.clone()),
+        command.mut_args(|arg| match self.entry_for(&arg, name) {
+            Some(preset) => arg.default_values(preset.values.clone()),
             None => arg,
         })
     }
 
     /// What counts for a flag of a command: what stands under a profile before what does not, and what is for the command
     /// alone before what is for all.
-    fn of(&self, arg: &Arg, command: Option<&str>) -> Option<&Preset> {
-        let long = arg.get_long().filter(|_| sets(arg))?;
-        let fits = |preset: &&Preset| {
+    fn entry_for(&self, arg: &Arg, command: Option<&str>) -> Option<&ConfigEntry> {
+        let long = arg.get_long().filter(|_| is_settable(arg))?;
+        let fits = |preset: &&ConfigEntry| {
             preset.long == long
                 && (preset.command.is_none() || preset.command.as_deref() == command)
         };
         self.0
             .iter()
             .filter(fits)
-            .max_by_key(|preset| (preset.place.profile.is_some(), preset.command.is_some()))
+            .max_by_key(|preset| (preset.location.profile.is_some(), preset.command.is_some()))
     }
 
     /// Where the value of a flag of a command comes from, and the place in the file where it comes from there. `given` is what
@@ -182,11 +183,11 @@ impl Presets {
         arg: &Arg,
         command: Option<&str>,
         given: &ArgMatches,
-    ) -> (Origin, Option<&Place>) {
+    ) -> (Origin, Option<&Location>) {
         match given.value_source(arg.get_id().as_str()) {
-            Some(ValueSource::CommandLine) => (Origin::Flag, None),
-            Some(ValueSource::EnvVariable) => (Origin::Variable, None),
-            _ => match self.of(arg, command).map(|preset| &preset.place) {
+            Some(ValueSource::CommandLine) => (Origin::CommandLine, None),
+            Some(ValueSource::EnvVariable) => (Origin::EnvVariable, None),
+            _ => match self.entry_for(arg, command).map(|preset| &preset.location) {
                 Some(place) if place.profile.is_some() => (Origin::Profile, Some(place)),
                 Some(place) => (Origin::File, Some(place)),
                 None => (Origin::Default, None),
@@ -198,52 +199,55 @@ impl Presets {
     #[must_use]
     pub(crate) fn language(&self) -> Option<OsString> {
         let lang = Arg::new("lang").long("lang").env("DINGMAP_LANG");
-        self.of(&lang, None).and_then(|preset| preset.words.first().cloned())
+        self.entry_for(&lang, None).and_then(|preset| preset.values.first().cloned())
     }
 }
 
 /// Whether the file may have a value for this flag: as a variable may, save what is for one call.
 #[must_use]
-pub(crate) fn sets(arg: &Arg) -> bool {
-    arg.get_env().is_some() && arg.get_long().is_some_and(|long| !ONCE.contains(&long))
+pub(crate) fn is_settable(arg: &Arg) -> bool {
+    arg.get_env().is_some() && arg.get_long().is_some_and(|long| !COMMAND_LINE_ONLY.contains(&long))
 }
 
 /// The profiles that the file at `path` has; none where it cannot be read.
 #[must_use]
-pub(crate) fn profiles_of(path: &Path) -> Vec<String> {
+pub(crate) fn read_profiles(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    DeTable::parse(&text).map(|table| profiles(table.get_ref())).unwrap_or_default()
+    DeTable::parse(&text).map(|table| profile_names(table.get_ref())).unwrap_or_default()
 }
 
-fn profiles(table: &DeTable<'_>) -> Vec<String> {
-    let named = table.get(PROFILE).and_then(|profiles| profiles.get_ref().as_table());
+fn profile_names(table: &DeTable<'_>) -> Vec<String> {
+    let named = table.get(PROFILE_KEY).and_then(|profiles| profiles.get_ref().as_table());
     named.into_iter().flat_map(DeTable::keys).map(|name| name.get_ref().to_string()).collect()
 }
 
-impl File<'_> {
+impl ConfigParser<'_> {
     /// A mistake at the byte `at`.
-    fn wrong(&self, at: usize, what: &str) -> Failure {
-        Failure::new(Exit::Usage, format!("{}:{}: {what}", self.path.display(), self.line(at)))
+    fn error_at(&self, at: usize, what: &str) -> Failure {
+        Failure::with_message(
+            Exit::Usage,
+            format!("{}:{}: {what}", self.path.display(), self.line_number(at)),
+        )
     }
 
     /// What is no TOML at the byte `at`, in the words of its reader, which are English.
-    fn malformed(&self, at: usize, cause: &str) -> Failure {
+    fn toml_error(&self, at: usize, cause: &str) -> Failure {
         let before = self.text.get(..at).unwrap_or_default();
         let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
-        self.wrong(at, &tr!("not TOML at column {column}: {cause}", column, cause))
+        self.error_at(at, &tr!("not TOML at column {column}: {cause}", column, cause))
     }
 
-    fn line(&self, at: usize) -> usize {
+    fn line_number(&self, at: usize) -> usize {
         1 + self.text.get(..at).unwrap_or_default().matches('\n').count()
     }
 
     /// Reads a part, and those within it.
-    fn part(
+    fn parse_section(
         &self,
         table: &DeTable<'_>,
-        part: Part<'_>,
+        part: Section<'_>,
         wanted: Option<&str>,
-        presets: &mut Vec<Preset>,
+        presets: &mut Vec<ConfigEntry>,
     ) -> Result<(), Failure> {
         // In the order of the file, so that the first mistake is the one that is told.
         let mut entries: Vec<_> = table.iter().collect();
@@ -253,45 +257,55 @@ impl File<'_> {
             let at = key.span().start;
             match value.get_ref() {
                 DeValue::Table(profiles)
-                    if name == PROFILE && part.profile.is_none() && part.command.is_none() =>
+                    if name == PROFILE_KEY && part.profile.is_none() && part.command.is_none() =>
                 {
                     for (name, profile) in profiles {
                         let DeValue::Table(inner) = profile.get_ref() else {
                             let what = tr!(
                                 "a profile is a table: write [profile.NAME] and its flags below"
                             );
-                            return Err(self.wrong(name.span().start, &what));
+                            return Err(self.error_at(name.span().start, &what));
                         };
                         let name = name.get_ref();
                         let counts = Some(&**name) == wanted;
-                        self.part(
+                        self.parse_section(
                             inner,
-                            Part { profile: Some(name), counts, ..part },
+                            Section { profile: Some(name), is_active: counts, ..part },
                             wanted,
                             presets,
                         )?;
                     }
                 }
-                _ if name == PROFILE => {
+                _ if name == PROFILE_KEY => {
                     let what =
                         tr!("a profile is a table: write [profile.NAME] and its flags below");
-                    return Err(self.wrong(at, &what));
+                    return Err(self.error_at(at, &what));
                 }
                 DeValue::Table(inner)
                     if part.command.is_none() && self.cli.find_subcommand(name).is_some() =>
                 {
-                    self.part(inner, Part { command: Some(name), ..part }, wanted, presets)?;
+                    self.parse_section(
+                        inner,
+                        Section { command: Some(name), ..part },
+                        wanted,
+                        presets,
+                    )?;
                 }
                 value => {
-                    let words = self.words(name, at, value, part.command)?;
-                    if part.counts {
-                        let place = Place {
+                    let words = self.parse_values(name, at, value, part.command)?;
+                    if part.is_active {
+                        let place = Location {
                             file: self.path.to_owned(),
-                            line: self.line(at),
+                            line: self.line_number(at),
                             profile: part.profile.map(str::to_owned),
                         };
                         let command = part.command.map(str::to_owned);
-                        presets.push(Preset { long: name.to_owned(), command, words, place });
+                        presets.push(ConfigEntry {
+                            long: name.to_owned(),
+                            command,
+                            values: words,
+                            location: place,
+                        });
                     }
                 }
             }
@@ -300,35 +314,40 @@ impl File<'_> {
     }
 
     /// The words that a key's value stands for, when they are such that the flag takes them.
-    fn words(
+    fn parse_values(
         &self,
         key: &str,
         at: usize,
         value: &DeValue<'_>,
         command: Option<&str>,
     ) -> Result<Vec<OsString>, Failure> {
-        let name = shown(key);
+        let name = sanitize(key);
         let folded: String =
             key.to_lowercase().chars().filter(|letter| letter.is_alphanumeric()).collect();
-        if SECRETS.contains(&&*folded) {
-            return Err(self.wrong(at, &tr!("{name}: no secret belongs into this file; put it into DINGTALK_APP_SECRET, or into a file that app-secret-file names", name)));
+        if SECRET_KEYS.contains(&&*folded) {
+            return Err(self.error_at(at, &tr!("{name}: no secret belongs into this file; put it into DINGTALK_APP_SECRET, or into a file that app-secret-file names", name)));
         }
-        let Some((holder, arg)) = self.flag(key, command) else {
+        let Some((holder, arg)) = self.find_flag(key, command) else {
             let table = value.is_table() && command.is_none();
-            return Err(self.wrong(
+            return Err(self.error_at(
                 at,
-                &if table { self.unknown_table(&name) } else { self.unknown(&name, command) },
+                &if table {
+                    self.unknown_table_message(&name)
+                } else {
+                    self.unknown_key_message(&name, command)
+                },
             ));
         };
-        if key == OUTPUT && command.is_none() {
-            return Err(self.wrong(at, &tr!("{name}: each command writes something else; put this under [resolve] or [diff], or [profile.NAME.resolve]", name)));
+        if key == OUTPUT_KEY && command.is_none() {
+            return Err(self.error_at(at, &tr!("{name}: each command writes something else; put this under [resolve] or [diff], or [profile.NAME.resolve]", name)));
         }
-        let words = config_value::words(arg, value, self.folder)
-            .map_err(|wanted| self.wrong(at, &tr!("{name}: this takes {wanted}", name, wanted)))?;
+        let words = config_value::from_toml(arg, value, self.base_dir).map_err(|wanted| {
+            self.error_at(at, &tr!("{name}: this takes {wanted}", name, wanted))
+        })?;
         if config_value::is_secret(arg)
             && words.iter().any(|word| word.to_string_lossy().contains('@'))
         {
-            return Err(self.wrong(
+            return Err(self.error_at(
                 at,
                 &tr!(
                     "{name}: no password belongs into this file; put this URL into DINGMAP_PROXY",
@@ -336,23 +355,23 @@ impl File<'_> {
                 ),
             ));
         }
-        match refused(holder, arg, &words) {
-            Some(what) => Err(self.wrong(at, &what)),
+        match validate_values(holder, arg, &words) {
+            Some(what) => Err(self.error_at(at, &what)),
             None => Ok(words),
         }
     }
 
     /// The flag of that name, and the command that has it.
-    fn flag(&self, key: &str, command: Option<&str>) -> Option<(&Command, &Arg)> {
-        self.flags(command).into_iter().find(|(_, arg)| arg.get_long() == Some(key))
+    fn find_flag(&self, key: &str, command: Option<&str>) -> Option<(&Command, &Arg)> {
+        self.settable_flags(command).into_iter().find(|(_, arg)| arg.get_long() == Some(key))
     }
 
     /// What may be set: for a command, or for all.
-    fn flags(&self, command: Option<&str>) -> Vec<(&Command, &Arg)> {
+    fn settable_flags(&self, command: Option<&str>) -> Vec<(&Command, &Arg)> {
         let mut all = Vec::new();
         let mut add = |holder| {
             let flags = Command::get_arguments(holder);
-            all.extend(flags.filter(|arg| sets(arg)).map(|arg| (holder, arg)));
+            all.extend(flags.filter(|arg| is_settable(arg)).map(|arg| (holder, arg)));
         };
         if command.is_none() {
             add(self.cli);
@@ -368,10 +387,10 @@ impl File<'_> {
         all
     }
 
-    fn unknown_table(&self, name: &str) -> String {
+    fn unknown_table_message(&self, name: &str) -> String {
         let names: Vec<_> =
-            self.cli.get_subcommands().map(Command::get_name).chain([PROFILE]).collect();
-        match nearest(name, names) {
+            self.cli.get_subcommands().map(Command::get_name).chain([PROFILE_KEY]).collect();
+        match suggest(name, names) {
             Some(near) => tr!("there is no part {name}; did you mean {near}?", name, near),
             None => tr!(
                 "there is no part {name}; parts are called after commands, as [resolve], and profiles [profile.NAME]",
@@ -380,9 +399,9 @@ impl File<'_> {
         }
     }
 
-    fn unknown(&self, name: &str, command: Option<&str>) -> String {
-        let longs = self.flags(command).into_iter().filter_map(|(_, arg)| arg.get_long());
-        match (nearest(name, longs), command) {
+    fn unknown_key_message(&self, name: &str, command: Option<&str>) -> String {
+        let longs = self.settable_flags(command).into_iter().filter_map(|(_, arg)| arg.get_long());
+        match (suggest(name, longs), command) {
             (Some(near), _) => tr!("there is no flag {name}; did you mean {near}?", name, near),
             (None, Some(command)) => {
                 tr!(
@@ -400,7 +419,7 @@ impl File<'_> {
 }
 
 /// What clap has against these words as values of a flag, if anything.
-fn refused(holder: &Command, arg: &Arg, words: &[OsString]) -> Option<String> {
+fn validate_values(holder: &Command, arg: &Arg, words: &[OsString]) -> Option<String> {
     if !arg.get_action().takes_values() {
         let several = words.first().and_then(|word| word.to_str()?.parse::<u8>().err());
         return several
@@ -416,5 +435,5 @@ fn refused(holder: &Command, arg: &Arg, words: &[OsString]) -> Option<String> {
     let error = alone.try_get_matches_from(std::iter::once("dingmap".into()).chain(spelt)).err()?;
     // That nothing else was given is no fault of this value.
     matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation)
-        .then(|| briefly(&error))
+        .then(|| to_one_line(&error))
 }

@@ -12,44 +12,44 @@ use tr::tr;
 
 /// What kind of value a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ValueKind {
     /// True or false.
-    Switch,
+    Bool,
     /// A whole number.
-    Whole,
+    Integer,
     /// A text.
     Text,
     /// A file, which counts from the folder of the file that names it.
     Path,
     /// What may look like a number or like a text: `20` and `900/m`, `3` and `手机号`.
-    Either,
+    TextOrNumber,
 }
 
-impl Kind {
-    fn of(arg: &Arg) -> Self {
+impl ValueKind {
+    fn from_arg(arg: &Arg) -> Self {
         let kind = arg.get_value_parser().type_id();
         let is = |types: &[TypeId]| types.iter().any(|one| kind == *one);
         match arg.get_action() {
-            ArgAction::SetTrue | ArgAction::SetFalse => Self::Switch,
-            ArgAction::Count => Self::Whole,
-            _ if is(&[TypeId::of::<bool>()]) => Self::Switch,
+            ArgAction::SetTrue | ArgAction::SetFalse => Self::Bool,
+            ArgAction::Count => Self::Integer,
+            _ if is(&[TypeId::of::<bool>()]) => Self::Bool,
             // A single byte is the delimiter, which is a character.
             _ if is(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()]) => {
-                Self::Whole
+                Self::Integer
             }
             _ if is(&[TypeId::of::<PathBuf>()]) => Self::Path,
             _ if is(&[TypeId::of::<String>(), TypeId::of::<SecretString>()]) => Self::Text,
-            _ => Self::Either,
+            _ => Self::TextOrNumber,
         }
     }
 
-    fn wanted(self) -> String {
+    fn expected(self) -> String {
         match self {
-            Self::Switch => tr!("true or false"),
-            Self::Whole => tr!("a whole number, without quotes"),
+            Self::Bool => tr!("true or false"),
+            Self::Integer => tr!("a whole number, without quotes"),
             Self::Text => tr!("a text in quotes"),
             Self::Path => tr!("a file's name in quotes"),
-            Self::Either => tr!("a text in quotes, or a number"),
+            Self::TextOrNumber => tr!("a text in quotes, or a number"),
         }
     }
 }
@@ -58,56 +58,61 @@ impl Kind {
 ///
 /// # Errors
 /// What is wanted instead.
-pub(crate) fn words(
+pub(crate) fn from_toml(
     arg: &Arg,
     value: &DeValue<'_>,
     folder: &Path,
 ) -> Result<Vec<OsString>, String> {
-    let kind = Kind::of(arg);
-    let word = |value: &DeValue<'_>| word(kind, value, folder).ok_or_else(|| kind.wanted());
+    let kind = ValueKind::from_arg(arg);
+    let word =
+        |value: &DeValue<'_>| from_toml_scalar(kind, value, folder).ok_or_else(|| kind.expected());
     match value {
-        DeValue::Array(all) if repeats(arg) => all.iter().map(|one| word(one.get_ref())).collect(),
+        DeValue::Array(all) if is_repeatable(arg) => {
+            all.iter().map(|one| word(one.get_ref())).collect()
+        }
         one => word(one).map(|word| vec![word]),
     }
 }
 
 /// Whether a flag may be given several times, with another value each.
-fn repeats(arg: &Arg) -> bool {
+fn is_repeatable(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Append)
 }
 
-fn word(kind: Kind, value: &DeValue<'_>, folder: &Path) -> Option<OsString> {
+fn from_toml_scalar(kind: ValueKind, value: &DeValue<'_>, folder: &Path) -> Option<OsString> {
     Some(match (kind, value) {
-        (Kind::Switch, DeValue::Boolean(on)) => on.to_string().into(),
-        (Kind::Path, DeValue::String(path)) if path == "-" => "-".into(),
-        (Kind::Path, DeValue::String(path)) => folder.join(&**path).into(),
-        (Kind::Text | Kind::Either, DeValue::String(text)) => text.to_string().into(),
-        (Kind::Whole | Kind::Either, DeValue::Integer(number)) => {
+        (ValueKind::Bool, DeValue::Boolean(on)) => on.to_string().into(),
+        (ValueKind::Path, DeValue::String(path)) if path == "-" => "-".into(),
+        (ValueKind::Path, DeValue::String(path)) => folder.join(&**path).into(),
+        (ValueKind::Text | ValueKind::TextOrNumber, DeValue::String(text)) => {
+            text.to_string().into()
+        }
+        (ValueKind::Integer | ValueKind::TextOrNumber, DeValue::Integer(number)) => {
             i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string().into()
         }
-        (Kind::Either, DeValue::Float(number)) => number.as_str().into(),
+        (ValueKind::TextOrNumber, DeValue::Float(number)) => number.as_str().into(),
         _ => return None,
     })
 }
 
 /// How these words are written in such a file.
 #[must_use]
-pub(crate) fn written(arg: &Arg, words: &[&OsStr]) -> String {
-    let kind = Kind::of(arg);
+pub(crate) fn to_toml(arg: &Arg, words: &[&OsStr]) -> String {
+    let kind = ValueKind::from_arg(arg);
     let one = |word: &&OsStr| {
         let text = word.to_string_lossy();
         // A line of commands takes numbers that begin with zeros or a plus, and TOML does not.
         let number = text.parse::<u64>().ok().map(|number| number.to_string());
         match (kind, number) {
-            (Kind::Whole, Some(number)) => number,
-            (Kind::Either, Some(number)) if number == text => number,
-            (Kind::Switch | Kind::Whole, _) => text.into_owned(),
+            (ValueKind::Integer, Some(number)) => number,
+            (ValueKind::TextOrNumber, Some(number)) if number == text => number,
+            (ValueKind::Bool | ValueKind::Integer, _) => text.into_owned(),
             // A string of JSON is one of TOML too, but for this character, which JSON leaves as it is.
             _ => serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f"),
         }
     };
     let all: Vec<String> = words.iter().map(one).collect();
-    if repeats(arg) { format!("[{}]", all.join(", ")) } else { all.concat() }
+    if is_repeatable(arg) { format!("[{}]", all.join(", ")) } else { all.concat() }
 }
 
 /// Whether a flag's value may have a secret in it, which then is not shown.
@@ -118,7 +123,7 @@ pub(crate) fn is_secret(arg: &Arg) -> bool {
 
 /// Whether a flag's value is a URL that may have a password in it, which then is not shown.
 #[must_use]
-pub(crate) fn may_have_password(arg: &Arg) -> bool {
+pub(crate) fn can_have_password(arg: &Arg) -> bool {
     is_secret(arg) || arg.get_id() == "endpoint"
 }
 
@@ -157,16 +162,16 @@ mod tests {
             let text = format!("x = {value}");
             let table = DeTable::parse(&text).unwrap();
             let value = table.get_ref().values().next().unwrap().get_ref();
-            let words = words(&arg(long), value, Path::new("/etc/dingmap")).unwrap();
+            let words = from_toml(&arg(long), value, Path::new("/etc/dingmap")).unwrap();
             assert_eq!(words, expected, "{long}");
             let again = format!(
                 "x = {}",
-                written(&arg(long), &words.iter().map(|word| &**word).collect::<Vec<_>>())
+                to_toml(&arg(long), &words.iter().map(|word| &**word).collect::<Vec<_>>())
             );
             let table = DeTable::parse(&again).unwrap();
             let value = table.get_ref().values().next().unwrap().get_ref();
             assert_eq!(
-                super::words(&arg(long), value, Path::new("/else")).unwrap(),
+                super::from_toml(&arg(long), value, Path::new("/else")).unwrap(),
                 words,
                 "{again}"
             );
@@ -184,7 +189,7 @@ mod tests {
             ("column", "007", "[\"007\"]"),
             ("column", "7", "[7]"),
         ] {
-            assert_eq!(written(&arg(long), &[OsStr::new(word)]), expected, "{long} {word}");
+            assert_eq!(to_toml(&arg(long), &[OsStr::new(word)]), expected, "{long} {word}");
         }
     }
 
@@ -207,7 +212,7 @@ mod tests {
             let text = format!("x = {value}");
             let table = DeTable::parse(&text).unwrap();
             let value = table.get_ref().values().next().unwrap().get_ref();
-            assert!(words(&arg(long), value, Path::new("")).is_err(), "{long} = {value:?}");
+            assert!(from_toml(&arg(long), value, Path::new("")).is_err(), "{long} = {value:?}");
         }
     }
 }

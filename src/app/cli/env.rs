@@ -6,50 +6,58 @@ use std::ffi::OsString;
 use clap::Command;
 use tr::tr;
 
-use crate::app::exit::shown;
-use crate::table::detect::suggest::nearest;
+use crate::app::exit::sanitize;
+use crate::table::detect::suggest::suggest;
 
 /// The variable by which a shell's script says for which shell it asks; no flag, and nothing without such a script.
-pub(crate) const COMPLETE: &str = "DINGMAP_COMPLETE";
+pub(crate) const COMPLETE_VAR: &str = "DINGMAP_COMPLETE";
 /// The variable with the password of the server of `--shared`; no flag, since everybody on a machine can read those.
-pub(crate) const PASSWORD: &str = "DINGMAP_SHARED_PASSWORD";
+pub(crate) const SHARED_PASSWORD_VAR: &str = "DINGMAP_SHARED_PASSWORD";
 /// What only this program's variables begin with.
-const OWN: &str = "DINGMAP_";
+const DINGMAP_PREFIX: &str = "DINGMAP_";
 /// What those begin with that have credentials; other programs may have some too.
-const SHARED: &str = "DINGTALK_";
+const DINGTALK_PREFIX: &str = "DINGTALK_";
 /// What those are called behind that.
-const CREDENTIALS: [&str; 3] = ["APP_KEY", "APP_SECRET", "ACCESS_TOKEN"];
+const CREDENTIAL_SUFFIXES: [&str; 3] = ["APP_KEY", "APP_SECRET", "ACCESS_TOKEN"];
 
 /// What to say of each of the variables that are `set` and that no flag of `command` reads.
-pub(crate) fn strangers(command: &Command, set: impl IntoIterator<Item = OsString>) -> Vec<String> {
-    let own = [COMPLETE, PASSWORD].into_iter().filter_map(|name| name.strip_prefix(OWN));
+pub(crate) fn unknown_variables(
+    command: &Command,
+    set: impl IntoIterator<Item = OsString>,
+) -> Vec<String> {
+    let own = [COMPLETE_VAR, SHARED_PASSWORD_VAR]
+        .into_iter()
+        .filter_map(|name| name.strip_prefix(DINGMAP_PREFIX));
     let mut known: Vec<String> = own.map(str::to_owned).collect();
-    collect(command, &mut known);
+    collect_names(command, &mut known);
     let told = |name: OsString| {
         let name = name.into_string().ok()?;
-        if let Some(rest) = name.strip_prefix(OWN) {
+        if let Some(rest) = name.strip_prefix(DINGMAP_PREFIX) {
             let names = || known.iter().map(String::as_str);
             return names()
                 .all(|known| known != rest)
-                .then(|| warning(&name, OWN, nearest(rest, names())));
+                .then(|| warning(&name, DINGMAP_PREFIX, suggest(rest, names())));
         }
-        let rest = name.strip_prefix(SHARED).filter(|rest| !CREDENTIALS.contains(rest))?;
-        nearest(rest, CREDENTIALS).map(|near| warning(&name, SHARED, Some(near)))
+        let rest = name
+            .strip_prefix(DINGTALK_PREFIX)
+            .filter(|rest| !CREDENTIAL_SUFFIXES.contains(rest))?;
+        suggest(rest, CREDENTIAL_SUFFIXES).map(|near| warning(&name, DINGTALK_PREFIX, Some(near)))
     };
     let mut all: Vec<String> = set.into_iter().filter_map(told).collect();
     all.sort();
     all
 }
 
-fn collect(command: &Command, names: &mut Vec<String>) {
-    let variables =
-        command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()?.strip_prefix(OWN));
+fn collect_names(command: &Command, names: &mut Vec<String>) {
+    let variables = command
+        .get_arguments()
+        .filter_map(|arg| arg.get_env()?.to_str()?.strip_prefix(DINGMAP_PREFIX));
     names.extend(variables.map(str::to_owned));
-    command.get_subcommands().for_each(|below| collect(below, names));
+    command.get_subcommands().for_each(|below| collect_names(below, names));
 }
 
 fn warning(name: &str, prefix: &str, near: Option<&str>) -> String {
-    let name = shown(name);
+    let name = sanitize(name);
     match near {
         Some(near) => {
             tr!(
@@ -74,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_no_flag_reads_is_told_with_what_was_meant() {
-        let told = |name: &str| strangers(&Cli::command(), [name.into()]).concat();
+        let told = |name: &str| unknown_variables(&Cli::command(), [name.into()]).concat();
         for known in [
             "DINGMAP_WORKERS",
             "DINGMAP_OLDER_THAN",

@@ -111,11 +111,11 @@ pub(crate) const MAN: &str = "Examples:
 /// Arranges the help that these arguments ask for: what stands under a heading of its own is for those who look for it, and
 /// is left to `--help`; and the short one does not repeat the names of variables, which follow from those of the flags.
 #[must_use]
-pub(crate) fn arranged(command: Command, args: &[OsString]) -> Command {
+pub(crate) fn arrange_help(command: Command, args: &[OsString]) -> Command {
     let long = args.iter().any(|arg| arg == "--help" || arg == "help");
     let each = |arg: Arg| {
         let special = arg.get_help_heading().is_some() || arg.is_hide_short_help_set();
         arg.hide_env(!long).hide_short_help(special)
     };
-    command.mut_args(each).mut_subcommands(|below| arranged(below, args))
+    command.mut_args(each).mut_subcommands(|below| arrange_help(below, args))
 }

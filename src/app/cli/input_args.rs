@@ -7,7 +7,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 
 use crate::api::rate::Rate;
-use crate::domain::number::mobile::Home;
+use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::shard::Shard;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::dialect::parse_delimiter;
@@ -16,7 +16,7 @@ use crate::table::raw::encoding::Encoding;
 /// How an input is read.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Input and output")]
-pub struct Reading {
+pub struct ReaderArgs {
     /// The column with the numbers [default: detected]
     ///
     /// It is named by its header, by its position from 1, or by a regular expression that fits one header. Where several are
@@ -51,31 +51,31 @@ pub struct Reading {
 /// Which of the rows are taken.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Input and output")]
-pub struct Part {
+pub struct ShardArgs {
     /// Take a part of the rows: shard K of N, counted from 0, such as 0/4
     ///
     /// Every row of a number falls to the same shard, in every run. N alone takes K from the environment, where an indexed Job of
     /// Kubernetes sets it. The output has this shard's rows alone, and `dingmap merge` puts the shards together
-    #[arg(long, value_name = "K/N", env = "DINGMAP_SHARD", value_parser = shard)]
+    #[arg(long, value_name = "K/N", env = "DINGMAP_SHARD", value_parser = parse_shard)]
     pub shard: Option<Shard>,
 }
 
 /// What counts as a number.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Input and output")]
-pub struct Numbers {
+pub struct NumberArgs {
     /// The region of numbers without a country code
     #[arg(long, value_name = "CC", env = "DINGMAP_REGION", default_value = "CN")]
-    pub region: Home,
+    pub region: DefaultRegion,
     /// Whether a number must be in a range that its country gives to mobiles; off: the right length is enough
-    #[arg(long, env = "DINGMAP_STRICT_NUMBERS", value_enum, default_value_t = Switch::On)]
-    pub strict_numbers: Switch,
+    #[arg(long, env = "DINGMAP_STRICT_NUMBERS", value_enum, default_value_t = OnOff::On)]
+    pub strict_numbers: OnOff,
 }
 
 /// Whom numbers are asked of, and how: what keeps the answers of one directory apart from those of another.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "DingTalk")]
-pub struct Directory {
+pub struct ApiArgs {
     /// The API
     ///
     /// Organisations of the edition for China have <https://oapi.dingtalk.com>
@@ -85,8 +85,8 @@ pub struct Directory {
     #[arg(long, value_name = "KEY", env = "DINGMAP_APP_KEY", help_heading = None::<&str>, hide_env_values = true)]
     pub app_key: Option<String>,
     /// How mainland numbers are sent
-    #[arg(long, env = "DINGMAP_MAINLAND", value_enum, default_value_t = Mainland::Plain)]
-    pub mainland: Mainland,
+    #[arg(long, env = "DINGMAP_MAINLAND", value_enum, default_value_t = MainlandChoice::Plain)]
+    pub mainland: MainlandChoice,
     /// Also find exclusive accounts that this organisation created
     #[arg(long, value_name = "BOOL", env = "DINGMAP_EXCLUSIVE_ACCOUNTS", default_value_t = true, action = ArgAction::Set)]
     pub exclusive_accounts: bool,
@@ -95,7 +95,7 @@ pub struct Directory {
 /// How fast numbers are asked.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Calls")]
-pub struct Speed {
+pub struct RateLimitArgs {
     /// Calls a second; also as 900/m
     ///
     /// Fractions are allowed, and so is unlimited; retries count. 20 is the limit of the standard edition; other programs that use the same app share it
@@ -104,14 +104,14 @@ pub struct Speed {
 }
 
 /// A shard, of which the environment may say the number.
-fn shard(text: &str) -> Result<Shard, String> {
+fn parse_shard(text: &str) -> Result<Shard, String> {
     let index = std::env::var_os("JOB_COMPLETION_INDEX");
-    Shard::read(text, index.as_deref().and_then(OsStr::to_str))
+    Shard::parse(text, index.as_deref().and_then(OsStr::to_str))
 }
 
 /// A rule that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
+pub enum OnOff {
     /// It holds.
     On,
     /// It does not.
@@ -120,7 +120,7 @@ pub enum Switch {
 
 /// How mainland numbers are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Mainland {
+pub enum MainlandChoice {
     /// Eleven digits.
     Plain,
     /// +86- and eleven digits, for organisations registered abroad.

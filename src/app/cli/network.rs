@@ -9,21 +9,21 @@ use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 use url::{Host, ParseError, Url};
 
-use crate::api::http::{Root, Route, Settings};
-use crate::app::cli::args::Resolve;
+use crate::api::http::{HttpSettings, ProxyRoute, TrustedRoot};
+use crate::app::cli::args::ResolveArgs;
 use crate::app::exit::{Exit, Failure};
 
 /// The address of the API.
 ///
 /// # Errors
 /// Usage (2) for one that cannot be meant, and for plain HTTP to another machine, unless `insecure`.
-pub(crate) fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
-    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--endpoint: {what}"));
+pub(crate) fn parse_endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
+    let wrong = |what: &str| Failure::with_message(Exit::Usage, format!("--endpoint: {what}"));
     // The text is not repeated: a URL can have a password in it.
     let url = Url::parse(text).map_err(|error| {
         wrong(&tr!(
             "not a URL ({cause}); write scheme, host and port, such as https://oapi.dingtalk.io",
-            cause = malformed(error)
+            cause = describe_url_error(error)
         ))
     })?;
     let bare = url.username().is_empty() && url.password().is_none() && url.host().is_some();
@@ -47,7 +47,7 @@ pub(crate) fn endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
 }
 
 /// Why a text is no URL.
-fn malformed(error: ParseError) -> String {
+fn describe_url_error(error: ParseError) -> String {
     match error {
         ParseError::InvalidPort => tr!("invalid port number"),
         ParseError::EmptyHost => tr!("empty host"),
@@ -60,51 +60,53 @@ fn malformed(error: ParseError) -> String {
 ///
 /// # Errors
 /// Usage (2) for a proxy that cannot be meant, in a flag or in the environment, and for a file without certificates.
-pub(crate) fn connections(
-    args: &Resolve,
+pub(crate) fn http_settings(
+    args: &ResolveArgs,
     endpoint: &Url,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Settings, Failure> {
-    let given = args.way.proxy.as_ref().map(|proxy| proxy.expose_secret().trim());
+) -> Result<HttpSettings, Failure> {
+    let given = args.network.proxy.as_ref().map(|proxy| proxy.expose_secret().trim());
     let proxy = match given.filter(|proxy| !proxy.is_empty()) {
         Some("none") => None,
-        Some(given) => Some((proxy("--proxy", given)?, String::new())),
+        Some(given) => Some((parse_proxy("--proxy", given)?, String::new())),
         // The environment's proxy knows nothing of addresses on this machine.
         None if is_loopback(endpoint) => None,
         None => {
-            let named = environment(endpoint, &variable);
+            let named = proxy_from_env(endpoint, &variable);
             let except = || {
-                text(&variable, &["NO_PROXY", "no_proxy"])
+                first_set_variable(&variable, &["NO_PROXY", "no_proxy"])
                     .map_or_else(String::new, |(_, hosts)| hosts)
             };
-            named.map(|(name, value)| proxy(name, &value).map(|url| (url, except()))).transpose()?
+            named
+                .map(|(name, value)| parse_proxy(name, &value).map(|url| (url, except())))
+                .transpose()?
         }
     };
     let plain = endpoint.scheme() == "http";
     let foreign = proxy.as_ref().is_some_and(|(url, _)| !is_loopback(url));
-    if plain && foreign && !args.way.insecure_http {
+    if plain && foreign && !args.network.insecure_http {
         let what = tr!(
             "--proxy: the proxy would see the token and the numbers that go to an http:// endpoint; leave it out, or accept that with --insecure-http"
         );
-        return Err(Failure::new(Exit::Usage, what));
+        return Err(Failure::with_message(Exit::Usage, what));
     }
     let encrypted = !plain || proxy.as_ref().is_some_and(|(url, _)| url.scheme() == "https");
-    let roots = args.way.ca_file.as_deref().map(roots).transpose()?.unwrap_or_default();
-    let route = proxy.map_or(Route::Direct, |(url, except)| Route::Proxy {
+    let roots = args.network.ca_file.as_deref().map(read_roots).transpose()?.unwrap_or_default();
+    let route = proxy.map_or(ProxyRoute::Direct, |(url, except)| ProxyRoute::Proxy {
         url: String::from(url).into(),
-        except,
+        no_proxy: except,
     });
-    Ok(Settings { route, encrypted, roots, ..straight(args) })
+    Ok(HttpSettings { route, encrypted, roots, ..direct_settings(args) })
 }
 
 /// How connections to this very process are made.
 #[must_use]
-pub(crate) fn straight(args: &Resolve) -> Settings {
-    Settings {
+pub(crate) fn direct_settings(args: &ResolveArgs) -> HttpSettings {
+    HttpSettings {
         timeout: args.timeout,
         connect_timeout: args.connect_timeout,
-        idle: usize::from(args.workers),
-        route: Route::Direct,
+        max_idle_per_host: usize::from(args.workers),
+        route: ProxyRoute::Direct,
         encrypted: false,
         roots: Vec::new(),
     }
@@ -112,11 +114,11 @@ pub(crate) fn straight(args: &Resolve) -> Settings {
 
 /// The address of the API as messages name it, with the proxy that stands before it, without its password.
 #[must_use]
-pub(crate) fn named(endpoint: &Url, route: &Route) -> String {
+pub(crate) fn describe_endpoint(endpoint: &Url, route: &ProxyRoute) -> String {
     let plain = endpoint.as_str().trim_end_matches('/');
     let proxy = match route {
-        Route::Proxy { url, .. } => Url::parse(url.expose_secret()).ok(),
-        Route::Direct => None,
+        ProxyRoute::Proxy { url, .. } => Url::parse(url.expose_secret()).ok(),
+        ProxyRoute::Direct => None,
     };
     proxy.map_or_else(
         || plain.to_owned(),
@@ -132,15 +134,15 @@ pub(crate) fn named(endpoint: &Url, route: &Route) -> String {
 
 /// What messages call the server that is given by this address; none where that is no URL.
 #[must_use]
-pub(crate) fn shared(given: &SecretString) -> Option<String> {
+pub(crate) fn describe_shared_server(given: &SecretString) -> Option<String> {
     // One without a host cannot be told from one that is nothing but a password.
     let url = Url::parse(given.expose_secret().trim()).ok().filter(|url| !url.cannot_be_a_base());
-    url.map(|url| bare(&url))
+    url.map(|url| redact_url(&url))
 }
 
 /// An address without user, password and anything else that could be a secret.
 #[must_use]
-pub(crate) fn bare(url: &Url) -> String {
+pub(crate) fn redact_url(url: &Url) -> String {
     let mut bare = url.clone();
     // Addresses that can have neither have neither.
     let _ = (bare.set_username(""), bare.set_password(None));
@@ -150,12 +152,12 @@ pub(crate) fn bare(url: &Url) -> String {
 
 /// What to say where no encrypted connection could ever be made; `what` is what the TLS library says.
 #[must_use]
-pub(crate) fn unusable(what: &str) -> Failure {
+pub(crate) fn tls_failure(what: &str) -> Failure {
     let text = tr!(
         "no connection can be encrypted: {cause}. Install the system's certificates (the package ca-certificates), or name some with --ca-file.",
         cause = what
     );
-    Failure::new(Exit::Broken, text)
+    Failure::with_message(Exit::Error, text)
 }
 
 /// Whether a host is this machine: then no proxy of the environment is asked, and plain HTTP gives nothing away.
@@ -171,7 +173,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// The proxy that the environment names for an endpoint, and the variable. `HTTP_PROXY` in capitals is none of them, as
 /// with curl: a web server that runs programs (CGI) sets it to what a caller sends as the header `Proxy`.
-fn environment(
+fn proxy_from_env(
     endpoint: &Url,
     variable: &impl Fn(&str) -> Option<OsString>,
 ) -> Option<(&'static str, String)> {
@@ -179,11 +181,11 @@ fn environment(
         "http" => &["http_proxy", "ALL_PROXY", "all_proxy"],
         _ => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
     };
-    text(variable, names)
+    first_set_variable(variable, names)
 }
 
 /// The first of these variables that is set to something.
-fn text(
+fn first_set_variable(
     variable: &impl Fn(&str) -> Option<OsString>,
     names: &[&'static str],
 ) -> Option<(&'static str, String)> {
@@ -192,8 +194,8 @@ fn text(
 }
 
 /// A proxy's URL; one without a scheme is meant as `http://`. `place` is where it was given.
-fn proxy(place: &str, given: &str) -> Result<Url, Failure> {
-    let wrong = |what: &str| Err(Failure::new(Exit::Usage, format!("{place}: {what}")));
+fn parse_proxy(place: &str, given: &str) -> Result<Url, Failure> {
+    let wrong = |what: &str| Err(Failure::with_message(Exit::Usage, format!("{place}: {what}")));
     let whole = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
     // The text is not repeated: it can have a password in it.
     match Url::parse(&whole) {
@@ -209,11 +211,12 @@ fn proxy(place: &str, given: &str) -> Result<Url, Failure> {
     }
 }
 
-fn roots(path: &Path) -> Result<Vec<Root>, Failure> {
-    let wrong =
-        |what: &str| Failure::new(Exit::Usage, format!("--ca-file {}: {what}", path.display()));
+fn read_roots(path: &Path) -> Result<Vec<TrustedRoot>, Failure> {
+    let wrong = |what: &str| {
+        Failure::with_message(Exit::Usage, format!("--ca-file {}: {what}", path.display()))
+    };
     let pem = fs::read(path).map_err(|error| wrong(&error.to_string()))?;
-    match Root::read(&pem) {
+    match TrustedRoot::from_pem_bundle(&pem) {
         Err(what) => Err(wrong(&what)),
         Ok(roots) if roots.is_empty() => Err(wrong(&tr!(
             "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE"
@@ -244,10 +247,12 @@ mod tests {
             assert_eq!(failure.exit, Exit::Usage);
             failure.error.to_string()
         };
-        let to = endpoint(to, args.way.insecure_http).map_err(told)?;
-        Ok(match connections(&args, &to, find).map_err(told)?.route {
-            Route::Direct => None,
-            Route::Proxy { url, except } => Some((url.expose_secret().to_owned(), except)),
+        let to = parse_endpoint(to, args.network.insecure_http).map_err(told)?;
+        Ok(match http_settings(&args, &to, find).map_err(told)?.route {
+            ProxyRoute::Direct => None,
+            ProxyRoute::Proxy { url, no_proxy: except } => {
+                Some((url.expose_secret().to_owned(), except))
+            }
         })
     }
 
@@ -259,7 +264,7 @@ mod tests {
             "http://[::1]:1",
             "http://localhost:1",
         ] {
-            assert!(endpoint(good, false).is_ok(), "{good}");
+            assert!(parse_endpoint(good, false).is_ok(), "{good}");
         }
         for bad in [
             "oapi.dingtalk.io",
@@ -270,10 +275,10 @@ mod tests {
             "https://u:p@x",
             "https://x/?access_token=1",
         ] {
-            let failure = endpoint(bad, false).unwrap_err();
+            let failure = parse_endpoint(bad, false).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{bad}");
             assert!(!failure.error.to_string().contains("u:p"));
-            assert_eq!(endpoint(bad, true).is_ok(), bad.starts_with("http:"), "{bad}");
+            assert_eq!(parse_endpoint(bad, true).is_ok(), bad.starts_with("http:"), "{bad}");
         }
     }
 

@@ -13,14 +13,14 @@ pub(crate) enum Origin {
     /// A profile in that file.
     Profile,
     /// A variable of the environment.
-    Variable,
+    EnvVariable,
     /// The command line.
-    Flag,
+    CommandLine,
 }
 
 /// Which of two that exclude each other counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counts {
+pub(crate) enum Precedence {
     /// The first.
     First,
     /// The second.
@@ -32,11 +32,11 @@ pub(crate) enum Counts {
 impl Origin {
     /// Which of two values counts, of which the first comes from here and the second from `other`.
     #[must_use]
-    pub(crate) fn against(self, other: Self) -> Counts {
+    pub(crate) fn compare_precedence(self, other: Self) -> Precedence {
         match self.cmp(&other) {
-            Ordering::Greater => Counts::First,
-            Ordering::Less => Counts::Second,
-            Ordering::Equal => Counts::Neither,
+            Ordering::Greater => Precedence::First,
+            Ordering::Less => Precedence::Second,
+            Ordering::Equal => Precedence::Neither,
         }
     }
 }

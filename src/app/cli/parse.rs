@@ -12,57 +12,57 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 
-use crate::app::cli::args::{Cli, Command, Resolve};
-use crate::app::cli::config_file::Presets;
+use crate::app::cli::args::{Cli, Command, ResolveArgs};
+use crate::app::cli::config_file::ConfigFile;
 use crate::app::cli::help;
-use crate::app::cli::input_args::Reading;
-use crate::app::cli::origin::{Counts, Origin};
-use crate::app::cli::print_config::{printed, source};
-use crate::app::cli::shared_args::{Forget, Keep, StateCommand};
+use crate::app::cli::input_args::ReaderArgs;
+use crate::app::cli::origin::{Origin, Precedence};
+use crate::app::cli::print_config::{describe_origin, render_config};
+use crate::app::cli::shared_args::{StateArgs, StateCommand, StateForgetArgs};
 use crate::app::exit::{Exit, Failure};
-use crate::app::i18n::clap_errors::{enlightened, refusal};
+use crate::app::i18n::clap_errors::{add_tips, clap_error};
 use crate::app::i18n::clap_help;
-use crate::table::detect::columns::{ColumnChoice, NoPattern};
+use crate::table::detect::columns::{ColumnChoice, PatternError};
 
 /// What the arguments come to.
-pub(crate) enum Typed {
+pub(crate) enum Parsed {
     /// A command to run.
     Run {
         /// The command.
         cli: Cli,
         /// What people are told before it runs.
-        remark: Option<String>,
+        warning: Option<String>,
     },
     /// What `--print-config` asks for.
-    Settings(String),
+    PrintConfig(String),
 }
 
 /// Why they come to nothing.
-pub(crate) enum Refused {
+pub(crate) enum ParseError {
     /// What clap says of them, help and version among it.
-    Line(clap::Error),
+    Arguments(clap::Error),
     /// What is wrong with the file.
-    File(Failure),
+    ConfigFile(Failure),
 }
 
-impl From<clap::Error> for Refused {
+impl From<clap::Error> for ParseError {
     fn from(error: clap::Error) -> Self {
-        Self::Line(error)
+        Self::Arguments(error)
     }
 }
 
 /// What arguments and environment say of the file, which has to be known before everything else is parsed.
 #[derive(Default)]
-struct Asked {
+struct ConfigRequest {
     config: Option<PathBuf>,
     profile: Option<String>,
-    print: bool,
+    should_print: bool,
     /// Whether something before it was wrong, so that the file is heard for its language alone.
-    mistaken: bool,
+    is_malformed: bool,
 }
 
-impl Asked {
-    fn of(args: &[OsString]) -> Self {
+impl ConfigRequest {
+    fn from_args(args: &[OsString]) -> Self {
         let typed = |flag: &str| args.iter().any(|arg| arg.to_string_lossy().starts_with(flag));
         let set = |name: &str| std::env::var_os(name).is_some();
         if !["--config", "--profile", "--print-config"].into_iter().any(typed)
@@ -82,20 +82,21 @@ impl Asked {
         let profile = given.try_get_one("profile").ok().flatten().cloned();
         // Behind a mistake nothing is read, and nothing has its default.
         let print = given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default();
-        let meant = config.is_none().then(|| named(args, "--config", "DINGMAP_CONFIG")).flatten();
+        let meant =
+            config.is_none().then(|| flag_or_env(args, "--config", "DINGMAP_CONFIG")).flatten();
         Self {
-            mistaken: meant.is_some(),
+            is_malformed: meant.is_some(),
             config: config.or_else(|| meant.map(PathBuf::from)),
             profile: profile
-                .or_else(|| named(args, "--profile", "DINGMAP_PROFILE")?.into_string().ok()),
-            print,
+                .or_else(|| flag_or_env(args, "--profile", "DINGMAP_PROFILE")?.into_string().ok()),
+            should_print: print,
         }
     }
 }
 
 /// What stands behind a flag, wherever it is on the line, or in its variable.
-fn named(args: &[OsString], flag: &str, variable: &str) -> Option<OsString> {
-    let flags = flags(args);
+fn flag_or_env(args: &[OsString], flag: &str, variable: &str) -> Option<OsString> {
+    let flags = args_before_double_dash(args);
     let typed = flags.iter().enumerate().rev().find_map(|(at, arg)| {
         match arg.to_str()?.strip_prefix(flag)? {
             "" => flags.get(at + 1).cloned(),
@@ -106,71 +107,71 @@ fn named(args: &[OsString], flag: &str, variable: &str) -> Option<OsString> {
 }
 
 /// The words among which flags may be: behind `--` everything is a value.
-fn flags(args: &[OsString]) -> &[OsString] {
+fn args_before_double_dash(args: &[OsString]) -> &[OsString] {
     args.split(|arg| arg == "--").next().unwrap_or_default()
 }
 
 /// A command line before it is parsed, and the file that it names, which is read once: it may be a pipe.
-pub(crate) struct Line<'a> {
+pub(crate) struct CommandLine<'a> {
     args: &'a [OsString],
-    asked: Asked,
-    text: Option<io::Result<String>>,
+    config_request: ConfigRequest,
+    config_text: Option<io::Result<String>>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> CommandLine<'a> {
     /// Finds the file that the arguments or the environment name, and reads it.
     #[must_use]
-    pub(crate) fn of(args: &'a [OsString]) -> Self {
+    pub(crate) fn from_args(args: &'a [OsString]) -> Self {
         // Help is told in the language of the file too.
-        let (before, behind) = args.split_at(flags(args).len());
+        let (before, behind) = args.split_at(args_before_double_dash(args).len());
         let others: Vec<_> =
             before.iter().filter(|arg| !is_help(arg)).chain(behind).cloned().collect();
-        let asked = Asked::of(&others);
+        let asked = ConfigRequest::from_args(&others);
         let text = asked.config.as_deref().map(fs::read_to_string);
-        Self { args, asked, text }
+        Self { args, config_request: asked, config_text: text }
     }
 
     /// The language that the file asks for, where there is one that can be read.
     #[must_use]
     pub(crate) fn language(&self) -> Option<OsString> {
-        self.presets().ok()?.language()
+        self.parse_config().ok()?.language()
     }
 
     /// What a setting was given by: its flag, or the variable.
-    fn named<'b>(&self, flag: &'b str, variable: &'b str) -> &'b str {
+    fn source_name<'b>(&self, flag: &'b str, variable: &'b str) -> &'b str {
         let typed = self.args.iter().any(|arg| arg.to_string_lossy().starts_with(flag));
         if typed { flag } else { variable }
     }
 
-    fn presets(&self) -> Result<Presets, Failure> {
-        let Asked { config, profile, .. } = &self.asked;
-        match (config, &self.text) {
+    fn parse_config(&self) -> Result<ConfigFile, Failure> {
+        let ConfigRequest { config, profile, .. } = &self.config_request;
+        match (config, &self.config_text) {
             (Some(path), Some(Ok(text))) => {
-                Presets::read(path, text, profile.as_deref(), &Cli::command())
+                ConfigFile::parse(path, text, profile.as_deref(), &Cli::command())
             }
-            (Some(path), Some(Err(cause))) => Err(Failure::new(
+            (Some(path), Some(Err(cause))) => Err(Failure::with_message(
                 Exit::Usage,
                 match cause.kind() {
                     io::ErrorKind::InvalidData => tr!(
                         "{flag} {path}: the file is not text in UTF-8; save it as that",
-                        flag = self.named("--config", "DINGMAP_CONFIG"),
+                        flag = self.source_name("--config", "DINGMAP_CONFIG"),
                         path = path.display()
                     ),
                     _ => tr!(
                         "{flag} {path}: {cause}; check the path",
-                        flag = self.named("--config", "DINGMAP_CONFIG"),
+                        flag = self.source_name("--config", "DINGMAP_CONFIG"),
                         path = path.display(),
                         cause
                     ),
                 },
             )),
-            _ if profile.is_some() => Err(Failure::new(
+            _ if profile.is_some() => Err(Failure::with_message(
                 Exit::Usage,
                 tr!(
                     "--profile names a part of the file that --config names, and there is none: give --config, or set DINGMAP_CONFIG"
                 ),
             )),
-            _ => Ok(Presets::default()),
+            _ => Ok(ConfigFile::default()),
         }
     }
 
@@ -178,11 +179,16 @@ impl<'a> Line<'a> {
     ///
     /// # Errors
     /// What clap says; where two that exclude each other come in the same way; and what is wrong with the file.
-    pub(crate) fn read(&self) -> Result<Typed, Refused> {
+    pub(crate) fn parse(&self) -> Result<Parsed, ParseError> {
         // Who asks for help gets it, whatever is wrong with a file; and a mistake on the line is told before one in the file.
-        let unheard = flags(self.args).iter().any(is_help) || self.asked.mistaken;
-        let presets = if unheard { Ok(Presets::default()) } else { self.presets() };
-        read(self.args, self.asked.print, &presets.map_err(Refused::File)?)
+        let unheard = args_before_double_dash(self.args).iter().any(is_help)
+            || self.config_request.is_malformed;
+        let presets = if unheard { Ok(ConfigFile::default()) } else { self.parse_config() };
+        parse_args(
+            self.args,
+            self.config_request.should_print,
+            &presets.map_err(ParseError::ConfigFile)?,
+        )
     }
 }
 
@@ -190,40 +196,42 @@ fn is_help(arg: &OsString) -> bool {
     arg == "-h" || arg == "--help"
 }
 
-fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refused> {
-    let mut command = presets.applied(help::arranged(Cli::command(), args));
+fn parse_args(args: &[OsString], print: bool, presets: &ConfigFile) -> Result<Parsed, ParseError> {
+    let mut command = presets.apply_defaults(help::arrange_help(Cli::command(), args));
     if print {
-        command = needing_nothing(command);
+        command = make_all_optional(command);
     }
-    let matches = clap_help::spoken(command)
+    let matches = clap_help::localize(command)
         .try_get_matches_from(args)
-        .map_err(|error| enlightened(error, &Cli::command(), args))?;
+        .map_err(|error| add_tips(error, &Cli::command(), args))?;
     if print {
-        return Ok(Typed::Settings(printed(&Cli::command(), &matches, presets)));
+        return Ok(Parsed::PrintConfig(render_config(&Cli::command(), &matches, presets)));
     }
     let mut cli = Cli::from_arg_matches(&matches)?;
     let Some((name, given)) = matches.subcommand() else {
-        return Ok(Typed::Run { cli, remark: None });
+        return Ok(Parsed::Run { cli, warning: None });
     };
     let known = Cli::command();
     let holder = known.find_subcommand(name).unwrap_or(&known);
-    let refuse = |kind, text| refusal(told(name), kind, text);
+    let refuse = |kind, text| clap_error(build_subcommand(name), kind, text);
     let found = |id: &str| {
         let arg = holder.get_arguments().find(|arg| arg.get_id() == id)?;
         let (origin, place) = presets.origin(arg, Some(name), given);
-        Some((origin, source(origin, place, arg)))
+        Some((origin, describe_origin(origin, place, arg)))
     };
     let origin = |id: &str| found(id).map_or(Origin::Default, |(origin, _)| origin);
     let mut remark = None;
     match &mut cli.command {
-        Command::Plan(plan) => settle(&mut plan.reading, &mut plan.keep, given, origin, refuse)?,
-        Command::Merge(merge) => settle_columns(&mut merge.reading.column, given, refuse)?,
-        Command::State(state) => settle_elsewhere(state, given, refuse)?,
-        Command::Diff(diff) => settle_columns(&mut diff.column, given, refuse)?,
+        Command::Plan(plan) => {
+            apply_state_precedence(&mut plan.reader, &mut plan.state, given, origin, refuse)?
+        }
+        Command::Merge(merge) => read_columns_from_env(&mut merge.reader.column, given, refuse)?,
+        Command::State(state) => check_shared_state_args(state, given, refuse)?,
+        Command::Diff(diff) => read_columns_from_env(&mut diff.column, given, refuse)?,
         Command::Resolve(resolve) => {
-            settle(&mut resolve.reading, &mut resolve.keep, given, origin, refuse)?;
+            apply_state_precedence(&mut resolve.reader, &mut resolve.state, given, origin, refuse)?;
             let rehearses = resolve.sandbox;
-            settle_endpoint(resolve, origin, refuse)?;
+            apply_endpoint_precedence(resolve, origin, refuse)?;
             let from = |id| found(id).map(|(_, source)| source).unwrap_or_default();
             remark = (rehearses && !resolve.sandbox).then(|| {
                 tr!(
@@ -235,42 +243,45 @@ fn read(args: &[OsString], print: bool, presets: &Presets) -> Result<Typed, Refu
         }
         _ => {}
     }
-    Ok(Typed::Run { cli, remark })
+    Ok(Parsed::Run { cli, warning: remark })
 }
 
 /// The command line for who asks what is set: that has no need of an input, nor of anything else that a command must be given.
-fn needing_nothing(command: clap::Command) -> clap::Command {
+fn make_all_optional(command: clap::Command) -> clap::Command {
     let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
     let command = groups
         .iter()
         .fold(command, |command, group| command.mut_group(group, |group| group.required(false)));
     command
         .mut_args(|arg| if arg.is_positional() { arg.required(false) } else { arg })
-        .mut_subcommands(needing_nothing)
+        .mut_subcommands(make_all_optional)
 }
 
 /// Of `sandbox` and `endpoint`, which exclude each other, the stronger one counts, save that a variable, which may have been
 /// set for other runs, makes no real run of one for which the file wants a rehearsal. A proxy's password is refused where
 /// everybody can read it.
-fn settle_endpoint(
-    resolve: &mut Resolve,
+fn apply_endpoint_precedence(
+    resolve: &mut ResolveArgs,
     origin: impl Fn(&str) -> Origin,
     refuse: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    let typed = origin("proxy") == Origin::Flag;
-    if typed && resolve.way.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@'))
+    let typed = origin("proxy") == Origin::CommandLine;
+    if typed
+        && resolve.network.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@'))
     {
         let text = tr!(
             "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
         );
         return Err(refuse(ErrorKind::ValueValidation, text));
     }
-    let typed = origin("shared") == Origin::Flag;
-    settle_password(resolve.sharing.shared.as_ref().filter(|_| typed), &refuse)?;
-    if resolve.sandbox && resolve.sharing.shared.is_some() {
+    let typed = origin("shared") == Origin::CommandLine;
+    reject_password_in_args(resolve.quota.shared.as_ref().filter(|_| typed), &refuse)?;
+    if resolve.sandbox && resolve.quota.shared.is_some() {
         let shared = origin("shared");
-        if shared == Origin::Variable || origin("sandbox").against(shared) == Counts::First {
-            resolve.sharing.shared = None;
+        if shared == Origin::EnvVariable
+            || origin("sandbox").compare_precedence(shared) == Precedence::First
+        {
+            resolve.quota.shared = None;
         } else {
             let text = tr!(
                 "--sandbox and --shared exclude each other, since a run's own emulation has a quota of its own: start one for all with `dingmap sandbox`, and name it with --endpoint"
@@ -280,11 +291,11 @@ fn settle_endpoint(
     }
     if resolve.sandbox {
         let endpoint = origin("endpoint");
-        match origin("sandbox").against(endpoint) {
-            Counts::First => {}
-            Counts::Second if endpoint == Origin::Variable => {}
-            Counts::Second => resolve.sandbox = false,
-            Counts::Neither => {
+        match origin("sandbox").compare_precedence(endpoint) {
+            Precedence::First => {}
+            Precedence::Second if endpoint == Origin::EnvVariable => {}
+            Precedence::Second => resolve.sandbox = false,
+            Precedence::Neither => {
                 let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
                 return Err(refuse(ErrorKind::ArgumentConflict, text));
             }
@@ -294,7 +305,7 @@ fn settle_endpoint(
 }
 
 /// Sees that a server's address which was typed has no password in it.
-fn settle_password(
+fn reject_password_in_args(
     typed: Option<&SecretString>,
     refuse: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
@@ -309,13 +320,13 @@ fn settle_password(
 
 /// Settles which of a file and a server a command for what is kept is about. The server is meant where it was typed, and then
 /// what a variable or the file of settings says of a state file is for other commands.
-fn settle_elsewhere(
+fn check_shared_state_args(
     command: &mut StateCommand,
     given: &ArgMatches,
     refuse: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    let Some((shared, _)) = command.shared() else { return Ok(()) };
-    settle_password(Some(shared), &refuse)?;
+    let Some((shared, _)) = command.shared_server() else { return Ok(()) };
+    reject_password_in_args(Some(shared), &refuse)?;
     let typed = |id| {
         let given = given.subcommand().map(|(_, given)| given);
         given.and_then(|given| given.value_source(id)) == Some(ValueSource::CommandLine)
@@ -326,7 +337,7 @@ fn settle_elsewhere(
             tr!("--shared and {flag} exclude each other: {flag} is about a state file", flag);
         return Err(refuse(ErrorKind::ArgumentConflict, text));
     }
-    if let StateCommand::Forget(Forget { older_than, status, number, .. }) = command
+    if let StateCommand::Forget(StateForgetArgs { older_than, status, number, .. }) = command
         && (older_than.is_some() || status.is_some() || number.is_some())
     {
         let text = tr!(
@@ -344,28 +355,28 @@ fn has_password(url: &str) -> bool {
 }
 
 /// Settles what depends on where a value comes from, for the commands that read an input and know a state.
-fn settle(
-    reading: &mut Reading,
-    keep: &mut Keep,
+fn apply_state_precedence(
+    reading: &mut ReaderArgs,
+    keep: &mut StateArgs,
     given: &ArgMatches,
     origin: impl Fn(&str) -> Origin,
     refuse: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
     if keep.state.is_some() && keep.no_state {
-        match origin("state").against(origin("no_state")) {
-            Counts::First => keep.no_state = false,
-            Counts::Second => keep.state = None,
-            Counts::Neither => {
+        match origin("state").compare_precedence(origin("no_state")) {
+            Precedence::First => keep.no_state = false,
+            Precedence::Second => keep.state = None,
+            Precedence::Neither => {
                 let text = tr!("--state and --no-state exclude each other: give one of them");
                 return Err(refuse(ErrorKind::ArgumentConflict, text));
             }
         }
     }
-    settle_columns(&mut reading.column, given, refuse)
+    read_columns_from_env(&mut reading.column, given, refuse)
 }
 
 /// Reads the columns that stand in a variable, a line each.
-fn settle_columns(
+fn read_columns_from_env(
     chosen: &mut Vec<ColumnChoice>,
     given: &ArgMatches,
     refuse: impl Fn(ErrorKind, String) -> clap::Error,
@@ -373,13 +384,13 @@ fn settle_columns(
     if given.value_source("column") == Some(ValueSource::EnvVariable) {
         let lines = given.get_raw("column").into_iter().flatten();
         let wrong = |error| refuse(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"));
-        *chosen = lines.flat_map(columns).collect::<Result<_, _>>().map_err(wrong)?;
+        *chosen = lines.flat_map(parse_columns).collect::<Result<_, _>>().map_err(wrong)?;
     }
     Ok(())
 }
 
 /// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
-fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, NoPattern>> {
+fn parse_columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, PatternError>> {
     let text = text.to_string_lossy().into_owned();
     let lines: Vec<_> =
         text.lines().filter(|line| !line.trim().is_empty()).map(str::parse).collect();
@@ -387,7 +398,7 @@ fn columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, NoPattern>
 }
 
 /// A command as it is typed, for its usage.
-fn told(name: &str) -> clap::Command {
+fn build_subcommand(name: &str) -> clap::Command {
     let mut cli = Cli::command();
     cli.build();
     cli.find_subcommand(name).cloned().unwrap_or(cli)

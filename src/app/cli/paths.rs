@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 
 use tr::tr;
 
-use crate::app::cli::args::{Cli, Command, Resolve};
+use crate::app::cli::args::{Cli, Command, ResolveArgs};
 use crate::app::cli::options;
-use crate::app::cli::shared_args::{Door, Keep};
+use crate::app::cli::shared_args::{RedisAuthArgs, StateArgs};
 use crate::app::exit::{Exit, Failure};
-use crate::store::disk::lock::beside;
+use crate::store::disk::lock::with_suffix;
 use crate::table::write::output::Target;
 
 /// Where the outputs go.
 #[derive(Clone, Debug)]
-pub(crate) struct Targets {
+pub(crate) struct OutputTargets {
     /// Every row, with its answer.
-    pub all: Target,
+    pub output: Target,
     /// The rows that may succeed on another try, where they are asked for.
     pub failed: Option<Target>,
     /// The run's account as JSON.
@@ -34,27 +34,27 @@ pub(crate) struct Targets {
 
 /// Where the outputs go.
 #[must_use]
-pub(crate) fn targets(args: &Resolve) -> Targets {
-    let asked = |path: &Option<PathBuf>| path.as_deref().map(target);
-    Targets {
-        all: target(&options::output(args)),
+pub(crate) fn output_targets(args: &ResolveArgs) -> OutputTargets {
+    let asked = |path: &Option<PathBuf>| path.as_deref().map(target_from_path);
+    OutputTargets {
+        output: target_from_path(&options::output_path(args)),
         failed: asked(&args.failed),
-        summary: asked(&args.tell.summary),
-        metrics: asked(&args.tell.metrics),
-        report: asked(&args.tell.report),
+        summary: asked(&args.reports.summary),
+        metrics: asked(&args.reports.metrics),
+        report: asked(&args.reports.report),
     }
 }
 
 /// Where a path leads; `-` is standard output.
 #[must_use]
-pub(crate) fn target(path: &Path) -> Target {
+pub(crate) fn target_from_path(path: &Path) -> Target {
     if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
 }
 
 /// The name of the file that a target is, for another run to read: none for standard output, a device, a pipe, and what means
 /// something to this process alone.
 #[must_use]
-pub(crate) fn lasting(target: &Target) -> Option<String> {
+pub(crate) fn persistent_path(target: &Target) -> Option<String> {
     let Target::File(path) = target else { return None };
     let name = path.to_str()?;
     let own = std::path::absolute(path).ok()?;
@@ -64,105 +64,117 @@ pub(crate) fn lasting(target: &Target) -> Option<String> {
 
 /// A file of a command.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
+pub(crate) struct CommandFile {
     /// What people call it.
-    what: String,
+    label: String,
     /// The flag that could name another.
     flag: &'static str,
     path: PathBuf,
-    written: bool,
+    is_written: bool,
 }
 
-impl Named {
-    fn read(what: impl Into<String>, path: &Path) -> Self {
-        Self { what: what.into(), flag: "", path: path.to_owned(), written: false }
+impl CommandFile {
+    fn for_reading(what: impl Into<String>, path: &Path) -> Self {
+        Self { label: what.into(), flag: "", path: path.to_owned(), is_written: false }
     }
 
-    fn written(what: impl Into<String>, flag: &'static str, path: &Path) -> Self {
-        Self { what: what.into(), flag, path: path.to_owned(), written: true }
+    fn for_writing(what: impl Into<String>, flag: &'static str, path: &Path) -> Self {
+        Self { label: what.into(), flag, path: path.to_owned(), is_written: true }
     }
 }
 
 /// All files of a command but its log, those that it reads before those that it writes. `variable` gives a variable of the
 /// environment.
 #[must_use]
-pub(crate) fn of(cli: &Cli, variable: impl Fn(&str) -> Option<OsString>) -> Vec<Named> {
+pub(crate) fn command_files(
+    cli: &Cli,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Vec<CommandFile> {
     let mut files = Vec::new();
-    let read = |what: &str, path: Option<&PathBuf>| path.map(|path| Named::read(what, path));
+    let read =
+        |what: &str, path: Option<&PathBuf>| path.map(|path| CommandFile::for_reading(what, path));
     files.extend(read("--config", cli.config.as_ref()));
     let mut state = None;
     match &cli.command {
         Command::Resolve(args) => {
-            files.push(Named::read(tr!("the input"), &args.input));
+            files.push(CommandFile::for_reading(tr!("the input"), &args.input));
             files.extend(read("--app-secret-file", args.app_secret_file.as_ref()));
-            files.extend(read("--ca-file", args.way.ca_file.as_ref()));
-            files.extend(of_door(&args.sharing.door));
-            let output = options::output(args);
+            files.extend(read("--ca-file", args.network.ca_file.as_ref()));
+            files.extend(auth_files(&args.quota.auth));
+            let output = options::output_path(args);
             // It may take the input's place, and is written when that has been read.
-            if !same(&output, &args.input) {
-                files.push(Named::written(tr!("the output"), "--output", &output));
+            if !is_same_file(&output, &args.input) {
+                files.push(CommandFile::for_writing(tr!("the output"), "--output", &output));
             }
             for (flag, path) in [
                 ("--failed", &args.failed),
-                ("--summary", &args.tell.summary),
-                ("--metrics", &args.tell.metrics),
-                ("--report", &args.tell.report),
+                ("--summary", &args.reports.summary),
+                ("--metrics", &args.reports.metrics),
+                ("--report", &args.reports.report),
             ] {
-                files.extend(path.iter().map(|path| Named::written(flag, flag, path)));
+                files.extend(path.iter().map(|path| CommandFile::for_writing(flag, flag, path)));
             }
-            state = kept(&args.keep, args.sandbox, variable);
+            state = run_state_path(&args.state, args.sandbox, variable);
         }
         Command::Plan(args) => {
-            files.push(Named::read(tr!("the input"), &args.input));
-            state = kept(&args.keep, false, variable);
+            files.push(CommandFile::for_reading(tr!("the input"), &args.input));
+            state = run_state_path(&args.state, false, variable);
         }
         Command::Diff(args) => {
-            files.push(Named::read("OLD", &args.old));
-            files.push(Named::read("NEW", &args.new));
-            files.push(Named::written(tr!("the output"), "--output", &args.output));
+            files.push(CommandFile::for_reading("OLD", &args.old));
+            files.push(CommandFile::for_reading("NEW", &args.new));
+            files.push(CommandFile::for_writing(tr!("the output"), "--output", &args.output));
         }
         Command::Merge(args) => {
-            files.push(Named::read(tr!("the input"), &args.input));
-            files.extend(args.shards.iter().map(|path| Named::read(tr!("a shard"), path)));
-            files.push(Named::written(tr!("the output"), "--output", &options::whole(args)));
+            files.push(CommandFile::for_reading(tr!("the input"), &args.input));
+            files.extend(
+                args.shards.iter().map(|path| CommandFile::for_reading(tr!("a shard"), path)),
+            );
+            files.push(CommandFile::for_writing(
+                tr!("the output"),
+                "--output",
+                &options::merge_output_path(args),
+            ));
         }
-        Command::State(command) => match command.shared() {
-            Some((_, door)) => files.extend(of_door(door)),
-            None => state = Some(place(command.place().state.as_deref(), variable)),
+        Command::State(command) => match command.shared_server() {
+            Some((_, door)) => files.extend(auth_files(door)),
+            None => state = Some(state_path(command.file_args().state.as_deref(), variable)),
         },
         Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => {}
     }
     // That there is no place for it is told when it is opened.
-    if let Some(Ok(Place { path, named })) = state {
+    if let Some(Ok(StatePath { path, is_explicit: named })) = state {
         let what = if named { "--state".to_owned() } else { tr!("the state") };
-        files.push(Named::written(what, "--state", &path));
-        files.push(Named::written(
+        files.push(CommandFile::for_writing(what, "--state", &path));
+        files.push(CommandFile::for_writing(
             tr!("the lock of the state"),
             "--state",
-            &beside(&path, ".lock"),
+            &with_suffix(&path, ".lock"),
         ));
     }
     files
 }
 
 /// What is read to be let in by the server that runs share.
-fn of_door(door: &Door) -> impl Iterator<Item = Named> {
-    let password =
-        door.shared_password_file.as_ref().map(|path| Named::read("--shared-password-file", path));
-    password
-        .into_iter()
-        .chain(door.shared_ca_file.as_ref().map(|path| Named::read("--shared-ca-file", path)))
+fn auth_files(door: &RedisAuthArgs) -> impl Iterator<Item = CommandFile> {
+    let password = door
+        .shared_password_file
+        .as_ref()
+        .map(|path| CommandFile::for_reading("--shared-password-file", path));
+    password.into_iter().chain(
+        door.shared_ca_file.as_ref().map(|path| CommandFile::for_reading("--shared-ca-file", path)),
+    )
 }
 
 /// Sees that nothing is written over another file of the command.
 ///
 /// # Errors
 /// Usage (2) where two files would be one.
-pub(crate) fn apart(files: &[Named]) -> Result<(), Failure> {
+pub(crate) fn check_distinct(files: &[CommandFile]) -> Result<(), Failure> {
     let mut before = Vec::new();
     for file in files {
-        if file.written {
-            free(file.flag, &file.path, &before)?;
+        if file.is_written {
+            check_unused(file.flag, &file.path, &before)?;
         }
         before.push(file.clone());
     }
@@ -173,15 +185,17 @@ pub(crate) fn apart(files: &[Named]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Usage (2) where it is.
-pub(crate) fn free(flag: &str, path: &Path, taken: &[Named]) -> Result<(), Failure> {
+pub(crate) fn check_unused(flag: &str, path: &Path, taken: &[CommandFile]) -> Result<(), Failure> {
     let stdout = |other: &Path| path == Path::new("-") && other == Path::new("-");
     // What comes from standard input takes nothing from standard output.
-    let meets = |other: &&Named| same(path, &other.path) || (other.written && stdout(&other.path));
+    let meets = |other: &&CommandFile| {
+        is_same_file(path, &other.path) || (other.is_written && stdout(&other.path))
+    };
     match taken.iter().find(meets) {
-        Some(Named { what, .. }) => {
+        Some(CommandFile { label: what, .. }) => {
             let path = path.display();
             let text = tr!("{flag}: {path} is {what} already; name another file", flag, path, what);
-            Err(Failure::new(Exit::Usage, text))
+            Err(Failure::with_message(Exit::Usage, text))
         }
         None => Ok(()),
     }
@@ -189,7 +203,7 @@ pub(crate) fn free(flag: &str, path: &Path, taken: &[Named]) -> Result<(), Failu
 
 /// Whether two paths lead to one file, be it by two names of it, or would once it is there.
 #[must_use]
-pub(crate) fn same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let standard = Path::new("-");
     if one == standard || other == standard {
         return false;
@@ -203,11 +217,11 @@ pub(crate) fn same(one: &Path, other: &Path) -> bool {
     if let (Some(one), Some(other)) = (file(one), file(other)) {
         return (one.dev(), one.ino()) == (other.dev(), other.ino());
     }
-    whole(one).is_some_and(|one| Some(one) == whole(other))
+    canonical_path(one).is_some_and(|one| Some(one) == canonical_path(other))
 }
 
 /// A path without links, as far as it leads.
-fn whole(path: &Path) -> Option<PathBuf> {
+fn canonical_path(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
         let path = std::path::absolute(path).ok()?;
         let folder = path.parent()?.canonicalize().ok();
@@ -216,23 +230,23 @@ fn whole(path: &Path) -> Option<PathBuf> {
 }
 
 /// What to say of a file that cannot be written, with what to do.
-pub(crate) fn unwritable(flag: &str, target: impl Display, cause: &io::Error) -> Failure {
+pub(crate) fn write_failure(flag: &str, target: impl Display, cause: &io::Error) -> Failure {
     let text = tr!(
         "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
         flag,
         target,
         cause
     );
-    Failure::new(Exit::Output, text)
+    Failure::with_message(Exit::Output, text)
 }
 
 /// Where a state is.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct StatePath {
     /// The file.
     pub path: PathBuf,
     /// Whether the user named it; otherwise it is dingmap's own.
-    pub named: bool,
+    pub is_explicit: bool,
 }
 
 /// Where a run keeps its answers; none where that is in memory alone. What the emulation of a `sandbox` says is invented, so
@@ -240,36 +254,36 @@ pub(crate) struct Place {
 ///
 /// # Errors
 /// As [`place`].
-pub(crate) fn kept(
-    keep: &Keep,
+pub(crate) fn run_state_path(
+    keep: &StateArgs,
     sandbox: bool,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Option<Result<Place, Failure>> {
+) -> Option<Result<StatePath, Failure>> {
     let forgets = keep.no_state || (sandbox && keep.state.is_none());
-    (!forgets).then(|| place(keep.state.as_deref(), variable))
+    (!forgets).then(|| state_path(keep.state.as_deref(), variable))
 }
 
 /// Where the state is: where the user says, or else in their data directory (XDG).
 ///
 /// # Errors
 /// Usage (2) where no data directory is known.
-pub(crate) fn place(
+pub(crate) fn state_path(
     named: Option<&Path>,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Place, Failure> {
+) -> Result<StatePath, Failure> {
     if let Some(path) = named {
-        return Ok(Place { path: path.to_owned(), named: true });
+        return Ok(StatePath { path: path.to_owned(), is_explicit: true });
     }
     // A relative path is none, as the XDG specification has it.
     let directory = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let data = directory("XDG_DATA_HOME").or_else(|| Some(directory("HOME")?.join(".local/share")));
     let path = data.map(|data| data.join("dingmap").join("state.redb")).ok_or_else(|| {
-        Failure::new(
+        Failure::with_message(
             Exit::Usage,
             tr!("there is no place for the state, in which answers are kept so that an interrupted run can go on: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state"),
         )
     })?;
-    Ok(Place { path, named: false })
+    Ok(StatePath { path, is_explicit: false })
 }
 
 #[cfg(test)]
@@ -283,9 +297,9 @@ mod tests {
         let data = |name: &str| (name == "XDG_DATA_HOME").then(|| "/data".into());
         let log =
             line.iter().position(|word| *word == "--log-file").and_then(|at| line.get(at + 1));
-        let files = of(&cli, data);
-        let free = log.map_or(Ok(()), |log| free("--log-file", Path::new(log), &files));
-        free.and_then(|()| apart(&files)).err().map(|failure| {
+        let files = command_files(&cli, data);
+        let free = log.map_or(Ok(()), |log| check_unused("--log-file", Path::new(log), &files));
+        free.and_then(|()| check_distinct(&files)).err().map(|failure| {
             assert_eq!(failure.exit, Exit::Usage);
             failure.error.to_string()
         })
@@ -384,10 +398,10 @@ mod tests {
             ("none", "folder/none", true),
             ("none/x", "none/x", true),
         ] {
-            assert_eq!(same(&path(one), &path(other)), expected, "{one} {other}");
+            assert_eq!(is_same_file(&path(one), &path(other)), expected, "{one} {other}");
         }
-        assert!(!same(Path::new("-"), Path::new("-")));
-        assert!(!same(Path::new("/dev/null"), Path::new("/dev/null")));
+        assert!(!is_same_file(Path::new("-"), Path::new("-")));
+        assert!(!is_same_file(Path::new("/dev/null"), Path::new("/dev/null")));
     }
 
     #[test]
@@ -399,7 +413,7 @@ mod tests {
                     .find(|(known, _)| *known == name)
                     .map(|(_, value)| OsString::from(value))
             };
-            place(None, find).map(|place| place.path)
+            state_path(None, find).map(|place| place.path)
         };
         let default = Path::new("/h/.local/share/dingmap/state.redb");
         assert_eq!(at(&[("HOME", "/h")]).unwrap(), default);
@@ -418,6 +432,6 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(place(Some(Path::new("s")), |_| None).unwrap().named);
+        assert!(state_path(Some(Path::new("s")), |_| None).unwrap().is_explicit);
     }
 }

@@ -8,18 +8,19 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use tr::tr;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::cli::config_file::{Place, Presets, sets};
+use crate::app::cli::config_file::{ConfigFile, Location, is_settable};
 use crate::app::cli::config_value;
 use crate::app::cli::origin::Origin;
-use crate::app::progress::terminal::printable;
+use crate::app::progress::terminal::strip_control;
 
 /// The variables that credentials come from; what is in them is never told.
-const CREDENTIALS: [&str; 3] = ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"];
+const CREDENTIAL_VARS: [&str; 3] =
+    ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"];
 
 /// The settings of the command that was typed. `cli` is the command line, `matches` what was parsed of it, with `presets` for
 /// its defaults.
 #[must_use]
-pub(crate) fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) -> String {
+pub(crate) fn render_config(cli: &Command, matches: &ArgMatches, presets: &ConfigFile) -> String {
     let (mut holder, mut given, mut name) = (cli, matches, None);
     while let Some((below, inner)) = given.subcommand() {
         let Some(command) = holder.find_subcommand(below) else { break };
@@ -27,8 +28,8 @@ pub(crate) fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) ->
         (holder, given) = (command, inner);
     }
     let lines = |holder: &Command| -> Vec<_> {
-        let flags = holder.get_arguments().filter(|arg| sets(arg));
-        flags.map(|arg| line(arg, name, given, presets)).collect()
+        let flags = holder.get_arguments().filter(|arg| is_settable(arg));
+        flags.map(|arg| render_flag(arg, name, given, presets)).collect()
     };
     // What is for every command stands above the part of one.
     let (all, own) = (lines(cli), lines(holder));
@@ -37,7 +38,7 @@ pub(crate) fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) ->
     let told = |lines: Vec<(String, String)>| -> String {
         let line = |(setting, origin): (String, String)| {
             let room = width.saturating_sub(setting.width());
-            format!("{}{:room$}  # {}\n", printable(&setting), "", printable(&origin))
+            format!("{}{:room$}  # {}\n", strip_control(&setting), "", strip_control(&origin))
         };
         lines.into_iter().map(line).collect()
     };
@@ -47,7 +48,7 @@ pub(crate) fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) ->
         let _ = write!(text, "[{name}]\n{}", told(own));
     }
     if holder.get_arguments().any(|arg| arg.get_id() == "app_key") {
-        for name in CREDENTIALS {
+        for name in CREDENTIAL_VARS {
             let set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
             let _ = writeln!(
                 text,
@@ -60,11 +61,11 @@ pub(crate) fn printed(cli: &Command, matches: &ArgMatches, presets: &Presets) ->
 }
 
 /// A flag with its value, as it would stand in a file, and where the value comes from.
-fn line(
+fn render_flag(
     arg: &Arg,
     command: Option<&str>,
     given: &ArgMatches,
-    presets: &Presets,
+    presets: &ConfigFile,
 ) -> (String, String) {
     let long = arg.get_long().unwrap_or_default();
     let (origin, place) = presets.origin(arg, command, given);
@@ -76,27 +77,27 @@ fn line(
         (ArgAction::Count, Some(count)) => count.clone(),
         _ if words.is_empty() => return (format!("# {long} ="), tr!("not set")),
         // Who reads it back has to put the password where it belongs.
-        _ if let Some(shown) = masked(arg, &words) => {
-            return (format!("# {long} = {shown}"), source(origin, place, arg));
+        _ if let Some(shown) = redact_password(arg, &words) => {
+            return (format!("# {long} = {shown}"), describe_origin(origin, place, arg));
         }
         (ArgAction::SetTrue, _) => given.get_flag(arg.get_id().as_str()).to_string(),
         // In a variable several stand on a line each.
-        (ArgAction::Append, _) if origin == Origin::Variable => {
+        (ArgAction::Append, _) if origin == Origin::EnvVariable => {
             let all = words.join(OsStr::new("\n")).to_string_lossy().into_owned();
-            config_value::written(arg, &all.lines().map(OsStr::new).collect::<Vec<_>>())
+            config_value::to_toml(arg, &all.lines().map(OsStr::new).collect::<Vec<_>>())
         }
-        _ => config_value::written(arg, &words),
+        _ => config_value::to_toml(arg, &words),
     };
-    (format!("{long} = {value}"), source(origin, place, arg))
+    (format!("{long} = {value}"), describe_origin(origin, place, arg))
 }
 
 /// Where a flag's value comes from, in words.
 #[must_use]
-pub(crate) fn source(origin: Origin, place: Option<&Place>, arg: &Arg) -> String {
+pub(crate) fn describe_origin(origin: Origin, place: Option<&Location>, arg: &Arg) -> String {
     match (origin, place) {
         (_, Some(place)) => place.to_string(),
-        (Origin::Flag, _) => tr!("command line"),
-        (Origin::Variable, _) => {
+        (Origin::CommandLine, _) => tr!("command line"),
+        (Origin::EnvVariable, _) => {
             let name = arg.get_env().map(OsStr::to_string_lossy).unwrap_or_default();
             tr!("variable {name}", name)
         }
@@ -105,8 +106,8 @@ pub(crate) fn source(origin: Origin, place: Option<&Place>, arg: &Arg) -> String
 }
 
 /// A URL that has a user and a password, without them and in quotes.
-fn masked(arg: &Arg, words: &[&OsStr]) -> Option<String> {
-    if !config_value::may_have_password(arg) {
+fn redact_password(arg: &Arg, words: &[&OsStr]) -> Option<String> {
+    if !config_value::can_have_password(arg) {
         return None;
     }
     let url = words.join(OsStr::new("")).to_string_lossy().into_owned();
@@ -135,7 +136,7 @@ mod tests {
         ] {
             for (flag, expected) in [("proxy", shown), ("endpoint", shown), ("output", None)] {
                 let arg = flags.get_arguments().find(|arg| arg.get_id() == flag).unwrap();
-                assert_eq!(masked(arg, &[OsStr::new(url)]).as_deref(), expected, "{flag}");
+                assert_eq!(redact_password(arg, &[OsStr::new(url)]).as_deref(), expected, "{flag}");
             }
         }
     }

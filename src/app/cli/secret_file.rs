@@ -13,10 +13,10 @@ use crate::app::exit::{Exit, Failure};
 ///
 /// # Errors
 /// Usage (2) for a file that cannot be read, is empty or has more than one line.
-pub(crate) fn read(flag: &str, path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_secret(flag: &str, path: &Path) -> Result<String, Failure> {
     let say = |what: &str| format!("{flag} {}: {what}", path.display());
     let bytes = fs::read(path).map_err(|error| {
-        Failure::new(
+        Failure::with_message(
             Exit::Usage,
             say(&tr!(
                 "{cause}; check the path, and that this user may read the file",
@@ -25,15 +25,15 @@ pub(crate) fn read(flag: &str, path: &Path) -> Result<String, Failure> {
         )
     })?;
     let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::new(
+        Failure::with_message(
             Exit::Usage,
             say(&tr!("the file is not text; it should have the secret alone, in ASCII")),
         )
     })?;
     // Some editors begin every file with a mark.
     match text.trim_start_matches('\u{feff}').trim() {
-        "" => Err(Failure::new(Exit::Usage, say(&tr!("the file is empty")))),
-        secret if secret.lines().count() > 1 => Err(Failure::new(
+        "" => Err(Failure::with_message(Exit::Usage, say(&tr!("the file is empty")))),
+        secret if secret.lines().count() > 1 => Err(Failure::with_message(
             Exit::Usage,
             say(&tr!("the file has more than one line; it should have the secret alone")),
         )),
@@ -44,7 +44,7 @@ pub(crate) fn read(flag: &str, path: &Path) -> Result<String, Failure> {
 /// What to say of a file, named by `flag`, that others than its owner can read, with the command that mends it. One that belongs to somebody else
 /// may let our group read it, as service managers and clusters hand out secrets.
 #[must_use]
-pub(crate) fn exposed(flag: &str, path: &Path) -> Option<String> {
+pub(crate) fn permissions_warning(flag: &str, path: &Path) -> Option<String> {
     let file = fs::metadata(path).ok()?;
     let mode = file.mode();
     let too_much = if file.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
@@ -68,7 +68,7 @@ mod tests {
         let secret = tempfile::NamedTempFile::new().unwrap();
         let told = |mode| {
             fs::set_permissions(secret.path(), fs::Permissions::from_mode(mode)).unwrap();
-            exposed("--app-secret-file", secret.path()).is_some()
+            permissions_warning("--app-secret-file", secret.path()).is_some()
         };
         assert_eq!([0o600, 0o640, 0o604].map(told), [false, true, true]);
         // Only the superuser gives files away.

@@ -10,9 +10,9 @@ use secrecy::SecretString;
 use tr::tr;
 
 use crate::app::cli::help;
-use crate::domain::number::mobile::Home;
+use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::outcome::Status;
-use crate::domain::percent::Share;
+use crate::domain::percent::Percentage;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::dialect::parse_delimiter;
 use crate::table::raw::encoding::Encoding;
@@ -20,10 +20,10 @@ use crate::table::raw::encoding::Encoding;
 /// What is shown on standard error.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
-pub struct Show {
+pub struct MessageArgs {
     /// How progress is shown: auto is a bar on a terminal and lines elsewhere, json an object every second
-    #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = Progress::Auto)]
-    pub progress: Progress,
+    #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = ProgressChoice::Auto)]
+    pub progress: ProgressChoice,
     /// Show errors only
     #[arg(short, long, env = "DINGMAP_QUIET", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
@@ -38,11 +38,11 @@ pub struct Show {
     pub log_file: Option<PathBuf>,
 }
 
-impl Default for Show {
+impl Default for MessageArgs {
     /// As without any flag, for commands that have nothing to show.
     fn default() -> Self {
         Self {
-            progress: Progress::Auto,
+            progress: ProgressChoice::Auto,
             quiet: false,
             verbose: 0,
             log_format: LogFormat::Text,
@@ -53,7 +53,7 @@ impl Default for Show {
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
+pub enum ProgressChoice {
     /// A bar on a terminal, lines elsewhere.
     Auto,
     /// A bar.
@@ -78,7 +78,7 @@ pub enum LogFormat {
 /// The way to the API.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
-pub struct Way {
+pub struct NetworkArgs {
     /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
     #[arg(long, value_name = "URL", env = "DINGMAP_PROXY", hide_env_values = true)]
     pub proxy: Option<SecretString>,
@@ -93,7 +93,7 @@ pub struct Way {
 /// What a run leaves to be read beside its output.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Reports")]
-pub struct Tell {
+pub struct ReportArgs {
     /// Write an account of the run as JSON, whatever it came to; - is standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_SUMMARY")]
     pub summary: Option<PathBuf>,
@@ -108,7 +108,7 @@ pub struct Tell {
 /// Where a run keeps its answers, and which it uses.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
-pub struct Keep {
+pub struct StateArgs {
     /// Where answers are kept [default: dingmap/state.redb in your data directory; with --sandbox in memory]
     #[arg(long, value_name = "FILE", env = "DINGMAP_STATE")]
     pub state: Option<PathBuf>,
@@ -122,17 +122,17 @@ pub struct Keep {
     #[arg(long, env = "DINGMAP_WAIT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub wait: bool,
     /// Use answers of finished runs up to this old; 0: each run asks anew (one that goes on uses all since it began)
-    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE", default_value = "0", value_parser = age)]
+    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE", default_value = "0", value_parser = parse_age)]
     pub max_age: Duration,
     /// The same for numbers that nobody had or that were out of scope, beside --max-age and at most that; 0: always ask again
-    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = age)]
+    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = parse_age)]
     pub max_age_not_found: Duration,
 }
 
 /// The quota that runs on several hosts share.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Several runs")]
-pub struct Sharing {
+pub struct QuotaArgs {
     /// Share the app's quota, answers and token with the runs that name the same Redis or Valkey server
     ///
     /// Its address is written `redis://HOST/DB`, `rediss://HOST/DB` or `unix:///PATH?db=N`, where `HOST` may have a port behind it and a user before it
@@ -143,13 +143,13 @@ pub struct Sharing {
     pub shared_optional: bool,
     /// How to be let in
     #[command(flatten)]
-    pub door: Door,
+    pub auth: RedisAuthArgs,
 }
 
 /// How to be let in by the server that runs share.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Several runs")]
-pub struct Door {
+pub struct RedisAuthArgs {
     /// A file with the password for that server [or DINGMAP_SHARED_PASSWORD]
     #[arg(long, value_name = "FILE", env = "DINGMAP_SHARED_PASSWORD_FILE")]
     pub shared_password_file: Option<PathBuf>,
@@ -160,7 +160,7 @@ pub struct Door {
 
 /// What runs on several hosts share, for commands that look at it instead of the state file.
 #[derive(Args, Debug)]
-pub struct Elsewhere {
+pub struct SharedStateArgs {
     /// The server that runs share, instead of the file
     ///
     /// It has to be typed: DINGMAP_SHARED and the file of --config say where runs meet, and do not count here, so that without this flag it is the state file that is told or forgotten
@@ -168,59 +168,59 @@ pub struct Elsewhere {
     pub shared: Option<SecretString>,
     /// How to be let in
     #[command(flatten)]
-    pub door: Door,
+    pub auth: RedisAuthArgs,
 }
 
 /// `dingmap state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// Tell how many answers there are, how old, and which runs are not finished; no numbers
-    Info(Info),
+    Info(StateInfoArgs),
     /// Forget the answers to which everything that is given applies, at once and without asking
-    Forget(Forget),
+    Forget(StateForgetArgs),
     /// Give back to the file system what the file does not need
-    Compact(Place),
+    Compact(StateFileArgs),
     /// Write all answers to standard output as CSV, with full numbers and user ids: handle it as personal data
-    Export(Place),
+    Export(StateFileArgs),
 }
 
 impl StateCommand {
     /// Where the state is, and what to show.
     #[must_use]
-    pub fn place(&self) -> &Place {
+    pub fn file_args(&self) -> &StateFileArgs {
         match self {
-            Self::Info(info) => &info.place,
-            Self::Forget(forget) => &forget.place,
+            Self::Info(info) => &info.file,
+            Self::Forget(forget) => &forget.file,
             Self::Compact(place) | Self::Export(place) => place,
         }
     }
 
     /// The server that is meant instead of a file, and how to be let in.
     #[must_use]
-    pub fn shared(&self) -> Option<(&SecretString, &Door)> {
+    pub fn shared_server(&self) -> Option<(&SecretString, &RedisAuthArgs)> {
         let elsewhere = match self {
-            Self::Info(info) => &info.elsewhere,
-            Self::Forget(forget) => &forget.elsewhere,
+            Self::Info(info) => &info.server,
+            Self::Forget(forget) => &forget.server,
             Self::Compact(_) | Self::Export(_) => return None,
         };
-        elsewhere.shared.as_ref().map(|shared| (shared, &elsewhere.door))
+        elsewhere.shared.as_ref().map(|shared| (shared, &elsewhere.auth))
     }
 }
 
 /// `dingmap state info`.
 #[derive(Args, Debug)]
-pub struct Info {
+pub struct StateInfoArgs {
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub file: StateFileArgs,
     /// Where else
     #[command(flatten)]
-    pub elsewhere: Elsewhere,
+    pub server: SharedStateArgs,
 }
 
 /// Which state file a command is about.
 #[derive(Args, Debug)]
-pub struct Place {
+pub struct StateFileArgs {
     /// The state file [default: dingmap/state.redb in your data directory]
     #[arg(long, value_name = "FILE", env = "DINGMAP_STATE")]
     pub state: Option<PathBuf>,
@@ -229,14 +229,14 @@ pub struct Place {
     pub wait: bool,
     /// What to show on standard error
     #[command(flatten)]
-    pub show: Show,
+    pub messages: MessageArgs,
 }
 
 /// `dingmap state forget`.
 #[derive(Args, Debug)]
 #[command(override_usage = "dingmap state forget <--all|--app|--older-than|--status|--number>")]
 #[command(group = clap::ArgGroup::new("choice").required(true).multiple(true).args(["all", "app", "older_than", "status", "number"]))]
-pub struct Forget {
+pub struct StateForgetArgs {
     /// All answers and all unfinished runs
     #[arg(long, env = "DINGMAP_ALL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, conflicts_with_all = ["app", "older_than", "status", "number"])]
     pub all: bool,
@@ -244,26 +244,26 @@ pub struct Forget {
     #[arg(long, value_name = "KEY", env = "DINGMAP_APP")]
     pub app: Option<String>,
     /// Those older than this
-    #[arg(long, value_name = "D", env = "DINGMAP_OLDER_THAN", value_parser = age)]
+    #[arg(long, value_name = "D", env = "DINGMAP_OLDER_THAN", value_parser = parse_age)]
     pub older_than: Option<Duration>,
     /// Those with this status
-    #[arg(long, value_name = "STATUS", env = "DINGMAP_STATUS", value_parser = status)]
+    #[arg(long, value_name = "STATUS", env = "DINGMAP_STATUS", value_parser = parse_status)]
     pub status: Option<Status>,
     /// Those of the numbers on standard input, one a line; always -, so that no number stands on a command line
     #[arg(long, value_name = "-", env = "DINGMAP_NUMBER", value_parser = ["-"])]
     pub number: Option<String>,
     /// Where
     #[command(flatten)]
-    pub place: Place,
+    pub file: StateFileArgs,
     /// Where else
     #[command(flatten)]
-    pub elsewhere: Elsewhere,
+    pub server: SharedStateArgs,
 }
 
 /// `dingmap diff`.
 #[derive(Args, Debug)]
 #[command(after_long_help = help::DIFF)]
-pub struct Diff {
+pub struct DiffArgs {
     /// The earlier file (also .gz, .zst); - is standard input
     pub old: PathBuf,
     /// The later one; - is standard input
@@ -282,7 +282,7 @@ pub struct Diff {
     ///
     /// It is that of OLD's rows which were changed, lost or removed, or could not be compared: 5%, 0.5%, 0.05
     #[arg(long, value_name = "P", env = "DINGMAP_MAX_CHANGE")]
-    pub max_change: Option<Share>,
+    pub max_change: Option<Percentage>,
     /// The column with the numbers [default: detected]
     ///
     /// It is named as for resolve; where several are given, the first one with a number in it counts
@@ -296,7 +296,7 @@ pub struct Diff {
         help_heading = "Input",
         default_value = "CN"
     )]
-    pub region: Home,
+    pub region: DefaultRegion,
     /// The delimiter of both files: a character, or tab [default: detected]
     #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", help_heading = "Input", value_parser = parse_delimiter)]
     pub delimiter: Option<u8>,
@@ -317,24 +317,27 @@ pub struct Diff {
     pub skip_lines: u64,
     /// What to show on standard error
     #[command(flatten)]
-    pub show: Show,
+    pub messages: MessageArgs,
 }
 
 /// An age such as `12h` or `30d`, up to ten years; `0` is none.
-fn age(text: &str) -> Result<Duration, String> {
+fn parse_age(text: &str) -> Result<Duration, String> {
     let most = Duration::from_hours(24 * 3653);
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
     let age = humantime::parse_duration(text).map_err(|error| {
-        tr!("{cause}; write a number and a unit, such as 12h or 30d", cause = no_duration(&error))
+        tr!(
+            "{cause}; write a number and a unit, such as 12h or 30d",
+            cause = describe_duration_error(&error)
+        )
     })?;
     if age > most { Err(tr!("at most ten years")) } else { Ok(age) }
 }
 
 /// Why a text is no duration.
 #[must_use]
-pub(crate) fn no_duration(error: &humantime::DurationError) -> String {
+pub(crate) fn describe_duration_error(error: &humantime::DurationError) -> String {
     use humantime::DurationError::{
         Empty, InvalidCharacter, NumberExpected, NumberOverflow, UnknownUnit,
     };
@@ -356,7 +359,7 @@ pub(crate) fn no_duration(error: &humantime::DurationError) -> String {
 }
 
 /// A status that is kept.
-fn status(text: &str) -> Result<Status, String> {
+fn parse_status(text: &str) -> Result<Status, String> {
     let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
     kept.into_iter().find(|status| status.name() == text.replace('-', "_")).ok_or_else(|| {
         tr!("one of {names}", names = kept.map(Status::name).join(&tr!("list" => ", ")))
@@ -369,12 +372,15 @@ mod tests {
 
     #[test]
     fn ages_and_statuses_are_checked() {
-        assert_eq!((age("0"), age("1d")), (Ok(Duration::ZERO), Ok(Duration::from_hours(24))));
-        assert!(age("1").is_err() && age("11y").is_err() && age("-1d").is_err());
         assert_eq!(
-            (status("not-found"), status("not_found")),
+            (parse_age("0"), parse_age("1d")),
+            (Ok(Duration::ZERO), Ok(Duration::from_hours(24)))
+        );
+        assert!(parse_age("1").is_err() && parse_age("11y").is_err() && parse_age("-1d").is_err());
+        assert_eq!(
+            (parse_status("not-found"), parse_status("not_found")),
             (Ok(Status::NotFound), Ok(Status::NotFound))
         );
-        assert!(status("failed").is_err(), "none of these is kept");
+        assert!(parse_status("failed").is_err(), "none of these is kept");
     }
 }

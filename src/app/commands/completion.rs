@@ -11,42 +11,43 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::app::cli::args::Cli;
-use crate::app::cli::config_file::profiles_of;
-use crate::app::cli::env::COMPLETE;
-use crate::app::commands::open_input::{Input, regular};
+use crate::app::cli::config_file::read_profiles;
+use crate::app::cli::env::COMPLETE_VAR;
+use crate::app::commands::open_input::{InputSpec, is_regular_file};
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_help;
-use crate::domain::number::mobile::Home;
-use crate::table::detect::column_error::presentable;
+use crate::domain::number::mobile::DefaultRegion;
+use crate::table::detect::column_error::sanitize_name;
 use crate::table::detect::columns::ColumnChoice;
-use crate::table::detect::layout::Options;
+use crate::table::detect::layout::SourceOptions;
 use crate::table::raw::encoding::Encoding;
 use crate::table::unpack::workbook;
 
 /// A workbook is read to its end before its columns are known; a larger one would keep the shell waiting. In bytes.
-const LARGEST_WORKBOOK: u64 = 4 << 20;
+const MAX_WORKBOOK_BYTES: u64 = 4 << 20;
 
 /// What zsh needs behind its script: it loads what lies in its directories when it is first asked, and asks the file itself.
-const ZSH_ASKS: &str =
+const ZSH_AUTOLOAD_SUFFIX: &str =
     "[[ ${funcstack[1]} != _dingmap ]] || _clap_dynamic_completer_dingmap \"$@\"\n";
 
 /// Whether it is a shell's script that runs the program. Each hands the words over behind `--`, so that the variable does
 /// nothing where it merely stands in somebody's environment.
 #[must_use]
-pub(crate) fn asked(args: &[OsString]) -> bool {
-    std::env::var_os(COMPLETE).is_some() && args.get(1).is_some_and(|word| word == "--")
+pub(crate) fn is_completion_request(args: &[OsString]) -> bool {
+    std::env::var_os(COMPLETE_VAR).is_some() && args.get(1).is_some_and(|word| word == "--")
 }
 
 /// Answers a shell's script.
 #[must_use]
-pub(crate) fn answered(args: &[OsString]) -> Exit {
+pub(crate) fn complete(args: &[OsString]) -> Exit {
     let here = std::env::current_dir().ok();
-    let asked =
-        CompleteEnv::with_factory(|| with_values(clap_help::told(Cli::command(), usize::MAX)))
-            .var(COMPLETE)
-            .completer("dingmap");
+    let asked = CompleteEnv::with_factory(|| {
+        add_value_completers(clap_help::localize_to_width(Cli::command(), usize::MAX))
+    })
+    .var(COMPLETE_VAR)
+    .completer("dingmap");
     match asked.try_complete(args.iter().cloned(), here.as_deref()) {
-        Ok(true) => Exit::Done,
+        Ok(true) => Exit::Success,
         // Whoever presses Tab wants no message between his words.
         Ok(false) | Err(_) => Exit::Usage,
     }
@@ -56,39 +57,39 @@ pub(crate) fn answered(args: &[OsString]) -> Exit {
 ///
 /// # Errors
 /// Unexpected (1) where clap has none for this shell.
-pub(crate) fn script(shell: Shell) -> Result<Vec<u8>, Failure> {
+pub(crate) fn registration_script(shell: Shell) -> Result<Vec<u8>, Failure> {
     let shells = Shells::builtins();
     let mut text = Vec::new();
     if let Some(known) = shells.completer(&shell.to_string()) {
         known
-            .write_registration(COMPLETE, "dingmap", "dingmap", "dingmap", &mut text)
-            .map_err(|error| Failure::of(Exit::Broken, error))?;
+            .write_registration(COMPLETE_VAR, "dingmap", "dingmap", "dingmap", &mut text)
+            .map_err(|error| Failure::from_error(Exit::Error, error))?;
     }
     if shell == Shell::Zsh {
-        text.extend_from_slice(ZSH_ASKS.as_bytes());
+        text.extend_from_slice(ZSH_AUTOLOAD_SUFFIX.as_bytes());
     }
     Ok(text)
 }
 
 /// The command line with the values that only this program knows.
-fn with_values(command: Command) -> Command {
+fn add_value_completers(command: Command) -> Command {
     let values = |arg: clap::Arg| match arg.get_id().as_str() {
-        "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(columns)),
-        "sheet" => arg.add(ArgValueCandidates::new(sheets)),
-        "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(encodings)),
-        "profile" => arg.add(ArgValueCandidates::new(profiles)),
-        "region" => arg.add(ArgValueCandidates::new(regions)),
+        "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(complete_columns)),
+        "sheet" => arg.add(ArgValueCandidates::new(complete_sheets)),
+        "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(complete_encodings)),
+        "profile" => arg.add(ArgValueCandidates::new(complete_profiles)),
+        "region" => arg.add(ArgValueCandidates::new(complete_regions)),
         _ => arg,
     };
-    command.mut_args(values).mut_subcommands(with_values)
+    command.mut_args(values).mut_subcommands(add_value_completers)
 }
 
 /// The columns of the input: by name, or by position with the name beside it where a shell would take the name apart.
-fn columns() -> Vec<CompletionCandidate> {
-    let Some((path, given)) = line() else { return Vec::new() };
-    let Some(first) = first_row(&path, &given) else { return Vec::new() };
+fn complete_columns() -> Vec<CompletionCandidate> {
+    let Some((path, given)) = parse_args_and_input() else { return Vec::new() };
+    let Some(first) = read_first_row(&path, &given) else { return Vec::new() };
     let candidate = |(at, name): (usize, &String)| {
-        let shown = presentable(name)?;
+        let shown = sanitize_name(name)?;
         let plain = shown == *name
             && name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter));
         // A name of digits alone would be a position, and one with a dash in front a flag.
@@ -100,29 +101,30 @@ fn columns() -> Vec<CompletionCandidate> {
 }
 
 /// The first row of the input, which is read as the line says; nothing where it cannot be.
-fn first_row(path: &Path, given: &ArgMatches) -> Option<Vec<String>> {
+fn read_first_row(path: &Path, given: &ArgMatches) -> Option<Vec<String>> {
     if is_workbook(path) && !is_small(path) {
         return None;
     }
     // What a command has no flag for is not asked of it.
-    let options = Options {
+    let options = SourceOptions {
         encoding: given.try_get_one("encoding").ok().flatten().copied(),
         delimiter: given.try_get_one("delimiter").ok().flatten().copied(),
         skip_lines: given.try_get_one("skip_lines").ok().flatten().copied().unwrap_or_default(),
-        headers: Some(true),
+        has_headers: Some(true),
         // Any column will do: which one has the numbers may be what is asked here.
         columns: vec![ColumnChoice::Position(1)],
-        ..Options::default()
+        ..SourceOptions::default()
     };
     let sheet = given.try_get_one::<String>("sheet").ok().flatten();
-    let input = Input { path, sheet: sheet.map(String::as_str), options, region: Home::CHINA };
-    Some(input.open().ok()?.source.head().first.clone())
+    let input =
+        InputSpec { path, sheet: sheet.map(String::as_str), options, region: DefaultRegion::CHINA };
+    Some(input.open().ok()?.source.header().first_row.clone())
 }
 
-fn sheets() -> Vec<CompletionCandidate> {
-    let names = line().filter(|(path, _)| is_small(path)).and_then(|(path, _)| {
+fn complete_sheets() -> Vec<CompletionCandidate> {
+    let names = parse_args_and_input().filter(|(path, _)| is_small(path)).and_then(|(path, _)| {
         let file = fs::File::open(path).ok()?;
-        workbook::names(file).ok()
+        workbook::sheet_names(file).ok()
     });
     let candidate = |(at, name): (usize, String)| {
         let plain = name.chars().all(char::is_alphanumeric);
@@ -132,30 +134,30 @@ fn sheets() -> Vec<CompletionCandidate> {
     names.unwrap_or_default().into_iter().enumerate().map(candidate).collect()
 }
 
-fn encodings() -> Vec<CompletionCandidate> {
+fn complete_encodings() -> Vec<CompletionCandidate> {
     Encoding::ALL
         .iter()
         .map(|encoding| CompletionCandidate::new(encoding.to_string().to_lowercase()))
         .collect()
 }
 
-fn regions() -> Vec<CompletionCandidate> {
-    Home::all().into_iter().map(CompletionCandidate::new).collect()
+fn complete_regions() -> Vec<CompletionCandidate> {
+    DefaultRegion::all().into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// The profiles of the file that the line or the environment names.
-fn profiles() -> Vec<CompletionCandidate> {
-    let config =
-        given().and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
+fn complete_profiles() -> Vec<CompletionCandidate> {
+    let config = parse_partial_args()
+        .and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
     let known = config
-        .filter(|config| regular(config))
-        .map(|config| profiles_of(&config))
+        .filter(|config| is_regular_file(config))
+        .map(|config| read_profiles(&config))
         .unwrap_or_default();
     known.into_iter().map(CompletionCandidate::new).collect()
 }
 
 fn is_small(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.len() <= LARGEST_WORKBOOK)
+    fs::metadata(path).is_ok_and(|found| found.len() <= MAX_WORKBOOK_BYTES)
 }
 
 fn is_workbook(path: &Path) -> bool {
@@ -163,23 +165,29 @@ fn is_workbook(path: &Path) -> bool {
 }
 
 /// All that the line says of its command, however unfinished it is.
-fn given() -> Option<ArgMatches> {
-    let words = std::env::args_os().skip_while(|word| word != "--").skip(1).map(unquoted);
+fn parse_partial_args() -> Option<ArgMatches> {
+    let words = std::env::args_os().skip_while(|word| word != "--").skip(1).map(unquote);
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
     matches.subcommand().map(|(_, given)| given.clone())
 }
 
 /// The same, and the file that it names as its input. A pipe is left alone.
-fn line() -> Option<(PathBuf, ArgMatches)> {
-    let given = given()?;
-    let named =
-        |id| given.try_get_one::<PathBuf>(id).ok().flatten().filter(|path| regular(path)).cloned();
+fn parse_args_and_input() -> Option<(PathBuf, ArgMatches)> {
+    let given = parse_partial_args()?;
+    let named = |id| {
+        given
+            .try_get_one::<PathBuf>(id)
+            .ok()
+            .flatten()
+            .filter(|path| is_regular_file(path))
+            .cloned()
+    };
     let path = ["input", "new", "old"].into_iter().find_map(named)?;
     Some((path, given))
 }
 
 /// A word as the shell would hand it over: without its quotes, and with the home directory for `~/`.
-fn unquoted(word: OsString) -> OsString {
+fn unquote(word: OsString) -> OsString {
     let Ok(text) = word.into_string().map_err(drop) else { return OsString::new() };
     // Some shells hand words over as they are meant, so that a space in one parts nothing.
     let quoted = text.contains(['\'', '"', '\\']);

@@ -13,21 +13,21 @@ use tr::tr;
 use unicode_linebreak::linebreaks;
 
 use crate::app::cli::args::Cli;
-use crate::app::commands::completion::script;
+use crate::app::commands::completion::registration_script;
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_help;
 use crate::app::i18n::language::Language;
-use crate::app::stdout::whole;
+use crate::app::stdout::write_stdout;
 
 /// In columns: what is further to the right is no indentation any more.
-const INDENT: usize = 10;
+const MAX_INDENT: usize = 10;
 
 /// Writes completions for a shell to standard output.
 ///
 /// # Errors
 /// Output (7) where that cannot be written to; unexpected (1) where there are none.
 pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
-    whole(&script(shell)?)
+    write_stdout(&registration_script(shell)?)
 }
 
 /// Writes the manual: all of it to standard output, or a page for each command into a directory, which is made where there is
@@ -36,14 +36,14 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
 /// # Errors
 /// Output (7) where one cannot be written.
 pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
-    let mut root = clap_help::told(Cli::command(), usize::MAX);
+    let mut root = clap_help::localize_to_width(Cli::command(), usize::MAX);
     root.build();
-    let pages = pages(&root).map_err(|error| Failure::of(Exit::Output, error))?;
+    let pages = render_pages(&root).map_err(|error| Failure::from_error(Exit::Output, error))?;
     let Some(directory) = directory else {
-        return whole(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
+        return write_stdout(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
     };
     let told = |error: io::Error| {
-        Failure::new(
+        Failure::with_message(
             Exit::Output,
             tr!(
                 "cannot write the manual to {directory}: {cause}; name a directory that you may write to",
@@ -56,17 +56,17 @@ pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
     for (name, page) in pages {
         fs::write(directory.join(name), page).map_err(told)?;
     }
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 /// The page of a command, and behind it those of its own commands, each with its file's name.
-fn pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
+fn render_pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     let man = Man::new(command.clone())
         .source(concat!("dingmap ", env!("CARGO_PKG_VERSION")))
         .manual(tr!("dingmap manual"));
     let mut page = Vec::new();
     man.render_title(&mut page)?;
-    if Language::spoken() == Language::Chinese {
+    if Language::current() == Language::Chinese {
         // A line of Chinese has few spaces, and spreading it to the margin tears those apart.
         page.extend_from_slice(b".ad l\n");
     }
@@ -77,17 +77,17 @@ fn pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
-    tail(command).to_writer(&mut page)?;
-    let page = breakable(&String::from_utf8_lossy(&page)).into_bytes();
+    render_extra_sections(command).to_writer(&mut page)?;
+    let page = mark_line_breaks(&String::from_utf8_lossy(&page)).into_bytes();
     let mut all = vec![(man.get_filename(), page)];
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
-        all.extend(pages(below)?);
+        all.extend(render_pages(below)?);
     }
     Ok(all)
 }
 
 /// What stands behind the flags in the long help, under headings of its own and in its own lines, and the variables.
-fn tail(command: &clap::Command) -> Roff {
+fn render_extra_sections(command: &clap::Command) -> Roff {
     let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     let mut roff = Roff::new();
     let mut remarks = Vec::new();
@@ -97,13 +97,16 @@ fn tail(command: &clap::Command) -> Roff {
             remarks.push(paragraph);
             continue;
         };
-        let lines =
-            if rest.trim_start().starts_with("dingmap") { examples(rest) } else { statuses(rest) };
-        section(&mut roff, heading, &lines);
+        let lines = if rest.trim_start().starts_with("dingmap") {
+            format_examples(rest)
+        } else {
+            format_statuses(rest)
+        };
+        write_section(&mut roff, heading, &lines);
     }
-    let variables = variables(command);
+    let variables = environment_variables(command);
     if !variables.is_empty() {
-        section(&mut roff, &tr!("Environment"), &variables);
+        write_section(&mut roff, &tr!("Environment"), &variables);
     }
     for remark in remarks {
         roff.control("PP", []);
@@ -115,7 +118,7 @@ fn tail(command: &clap::Command) -> Roff {
 }
 
 /// A page that says where its Chinese lines may break, which is not known everywhere that pages are read.
-fn breakable(page: &str) -> String {
+fn mark_line_breaks(page: &str) -> String {
     let mut told = String::with_capacity(page.len());
     for line in page.lines() {
         let mut from = 0;
@@ -138,7 +141,7 @@ fn breakable(page: &str) -> String {
 }
 
 /// A section whose lines stay as they are.
-fn section(roff: &mut Roff, heading: &str, lines: &[String]) {
+fn write_section(roff: &mut Roff, heading: &str, lines: &[String]) {
     roff.control("SH", [&*heading.to_uppercase()]);
     roff.control("nf", []);
     for line in lines {
@@ -148,7 +151,7 @@ fn section(roff: &mut Roff, heading: &str, lines: &[String]) {
 }
 
 /// Examples, each with its remark below: beside each other they are wider than a page.
-fn examples(text: &str) -> Vec<String> {
+fn format_examples(text: &str) -> Vec<String> {
     let told = |line: &str| match line.trim().split_once("   ") {
         Some((example, remark)) => vec![example.to_owned(), format!("    {}", remark.trim())],
         None if line.trim_start().starts_with("dingmap") => vec![line.trim().to_owned()],
@@ -158,12 +161,12 @@ fn examples(text: &str) -> Vec<String> {
 }
 
 /// Exit statuses, which stand in two columns, in one.
-fn statuses(text: &str) -> Vec<String> {
+fn format_statuses(text: &str) -> Vec<String> {
     let (mut left, mut right) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let mut cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
         // A line that begins far to the right goes on with the other column.
-        let mut place = usize::from(line.len() - line.trim_start().len() > INDENT);
+        let mut place = usize::from(line.len() - line.trim_start().len() > MAX_INDENT);
         while let (Some(status), Some(meaning)) = (cells.next(), cells.next()) {
             let column = if place == 0 { &mut left } else { &mut right };
             column.push(format!("{status:<9}{meaning}"));
@@ -175,7 +178,7 @@ fn statuses(text: &str) -> Vec<String> {
 }
 
 /// The variables of a command, each with the flag that it stands for.
-fn variables(command: &clap::Command) -> Vec<String> {
+fn environment_variables(command: &clap::Command) -> Vec<String> {
     let own = |arg: &clap::Arg| {
         let (name, long) = (arg.get_env()?.to_str()?.to_owned(), arg.get_long()?);
         Some(format!("{name:<28} --{long}"))
@@ -197,17 +200,17 @@ mod tests {
     #[test]
     fn examples_and_statuses_stand_in_one_column() {
         assert_eq!(
-            examples("  dingmap a   what it is\n  dingmap b\n          what that is"),
+            format_examples("  dingmap a   what it is\n  dingmap b\n          what that is"),
             ["dingmap a", "    what it is", "dingmap b", "    what that is"]
         );
-        let told = statuses("  0  good          7  bad\n                11  worse");
+        let told = format_statuses("  0  good          7  bad\n                11  worse");
         assert_eq!(told, ["0        good", "7        bad", "11       worse"]);
     }
 
     #[test]
     fn chinese_may_break_and_nothing_else_is_touched() {
         let page = ".SH 退出\n\\fB\\-\\-rate\\fR of a\n频率。用 \\-\\-rate 设\n";
-        let told = breakable(page);
+        let told = mark_line_breaks(page);
         assert_eq!(told.replace(r"\:", ""), page);
         assert!(told.contains(r"频\:率。\:用 \-\-rate 设"), "{told}");
         assert!(told.starts_with(".SH 退出\n\\fB\\-\\-rate\\fR of a\n"), "{told}");

@@ -11,29 +11,29 @@ use jiff::Timestamp;
 use serde_json::json;
 use tr::tr;
 
-use crate::app::cli::args::Merge;
+use crate::app::cli::args::MergeArgs;
 use crate::app::cli::options;
-use crate::app::cli::paths::target;
-use crate::app::commands::open_input::Input;
+use crate::app::cli::paths::target_from_path;
+use crate::app::commands::open_input::InputSpec;
 use crate::app::exit::{Exit, Failure};
-use crate::app::progress::background::{Course, Working};
+use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::Terminal;
-use crate::app::report::text::name;
+use crate::app::report::text::input_name;
 use crate::domain::shard::Shard;
-use crate::engine::io::row_format::Wanted;
-use crate::reconcile::merge::{self, Gap, MergeError, Merged, Named, Progress};
-use crate::table::detect::layout::Options;
+use crate::engine::io::row_format::RowOptions;
+use crate::reconcile::merge::{self, Gap, MergeError, MergeProgress, Merged, NamedSource};
+use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
-use crate::table::write::sink::{Sink, Style};
+use crate::table::write::sink::{Sink, SinkOptions};
 
 /// How many shards that lack something are told one by one.
-const TOLD: usize = 10;
+const MAX_LISTED_SHARDS: usize = 10;
 
 /// Runs the command.
 ///
 /// # Errors
 /// A [`Failure`] for everything that people have to be told: files that cannot be read or written, and rows that are missing.
-pub(crate) fn merge(args: &Merge, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let standard = Path::new("-");
     if [&args.input]
         .into_iter()
@@ -42,60 +42,66 @@ pub(crate) fn merge(args: &Merge, terminal: &Terminal) -> Result<Exit, Failure> 
         .count()
         > 1
     {
-        return Err(Failure::new(
+        return Err(Failure::with_message(
             Exit::Usage,
             tr!("only one of the files can be standard input; name the others"),
         ));
     }
-    let one = by_names(&args.shards)?;
-    let input = open(args, &args.input, options::reading(&args.reading, &Wanted::default()))?;
-    let shards = shards(args, &input)?;
+    let one = shard_from_names(&args.shards)?;
+    let input =
+        open(args, &args.input, options::reader_options(&args.reader, &RowOptions::default()))?;
+    let shards = open_shards(args, &input)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::of(Exit::Broken, error))?;
-    let progress = Arc::<Progress>::default();
-    let place = target(&options::whole(args));
+        .map_err(|error| Failure::from_error(Exit::Error, error))?;
+    let progress = Arc::<MergeProgress>::default();
+    let place = target_from_path(&options::merge_output_path(args));
     let sizes = args.shards.iter().filter_map(|path| fs::metadata(path).ok());
     let least = sizes.filter(fs::Metadata::is_file).map(|found| found.len()).sum();
-    let input = Named { name: name(&args.input), source: input };
-    let rules = options::rules(&args.numbers);
+    let input = NamedSource { name: input_name(&args.input), source: input };
+    let rules = options::number_rules(&args.numbers);
     let merged = runtime.block_on(async {
-        let mut working = Working::new(&progress, terminal)?;
+        let mut working = BackgroundTask::new(&progress, terminal)?;
         let to = place.clone();
-        let work = move |progress: &Progress| {
-            let sink = |head: &_| Sink::create(to, head, Style { least, ..Style::default() });
+        let work = move |progress: &MergeProgress| {
+            let sink = |head: &_| {
+                Sink::create(to, head, SinkOptions { min_bytes: least, ..SinkOptions::default() })
+            };
             merge::merge(input, shards, (rules, one), sink, progress)
         };
-        working.does(work).await
+        working.run(work).await
     });
-    terminal.finish(|| progress.object());
+    terminal.finish_task(|| progress.to_json());
     // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
     runtime.shutdown_background();
-    let Merged { rows, gaps } = merged?.map_err(failure)?;
+    let Merged { rows, gaps } = merged?.map_err(to_failure)?;
     if !gaps.is_empty() {
-        return Err(Failure::new(Exit::Input, lacking(&name(&args.input), &gaps)));
+        return Err(Failure::with_message(
+            Exit::Input,
+            describe_gaps(&input_name(&args.input), &gaps),
+        ));
     }
-    terminal.say(&tr!(
+    terminal.print(&tr!(
         "{n} row of {files} files, written to {place}"
             | "{n} rows of {files} files, written to {place}" % rows,
         files = args.shards.len(),
         place
     ));
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 /// The shard of a file, as its name tells it; none where none does.
 ///
 /// # Errors
 /// Unreadable (3) where two files are of a table that was divided into so many, and into so many others.
-fn by_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
+fn shard_from_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
     let named = |path: &PathBuf| {
-        Shard::in_name(path.file_name()?.to_str()?).map(|shard| (name(path), shard))
+        Shard::from_file_name(path.file_name()?.to_str()?).map(|shard| (input_name(path), shard))
     };
     let mut named = files.iter().filter_map(named);
     let Some((first, one)) = named.next() else { return Ok(None) };
-    if let Some((other, shard)) = named.find(|(_, shard)| !shard.goes_with(one)) {
+    if let Some((other, shard)) = named.find(|(_, shard)| !shard.has_same_count(one)) {
         let text = tr!(
             "{first} is shard {one} and {other} is shard {shard}: only shards of one division have every row once; merge those of one",
             first,
@@ -103,39 +109,39 @@ fn by_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
             other,
             shard
         );
-        return Err(Failure::new(Exit::Input, text));
+        return Err(Failure::with_message(Exit::Input, text));
     }
     Ok(Some(one))
 }
 
-fn open(args: &Merge, path: &Path, options: Options) -> Result<Source, Failure> {
-    let sheet = args.reading.sheet.as_deref().filter(|_| path == args.input);
-    Ok(Input { path, sheet, options, region: args.numbers.region }.open()?.source)
+fn open(args: &MergeArgs, path: &Path, options: SourceOptions) -> Result<Source, Failure> {
+    let sheet = args.reader.sheet.as_deref().filter(|_| path == args.input);
+    Ok(InputSpec { path, sheet, options, region: args.numbers.region }.open()?.source)
 }
 
 /// Opens the shards of an input, which are read as it was, with nothing left to be found out. Where there is no header, one to
 /// which no row fell has nothing in it.
-fn shards(args: &Merge, input: &Source) -> Result<Vec<Named>, Failure> {
+fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Failure> {
     let dialect = input.dialect();
     let position = |index: usize| (index + 1).to_string().parse().ok();
-    let options = Options {
+    let options = SourceOptions {
         encoding: Some(args.output_encoding.unwrap_or(dialect.encoding)),
-        lossy: args.reading.lossy_cells,
-        skip_lines: args.reading.skip_lines,
-        flexible: args.reading.flexible,
+        lossy: args.reader.lossy_cells,
+        skip_lines: args.reader.skip_lines,
+        flexible: args.reader.flexible,
         delimiter: Some(dialect.delimiter),
-        headers: Some(dialect.headers),
+        has_headers: Some(dialect.has_headers),
         columns: input.columns().iter().filter_map(|column| position(column.index)).collect(),
-        ..Options::default()
+        ..SourceOptions::default()
     };
     let mut shards = Vec::new();
     for path in &args.shards {
         match open(args, path, options.clone()) {
-            Ok(source) => shards.push(Named { name: name(path), source }),
+            Ok(source) => shards.push(NamedSource { name: input_name(path), source }),
             Err(failure) => {
                 let nothing =
                     matches!(failure.error.downcast_ref(), Some(SourceError::Empty { .. }));
-                if dialect.headers || !nothing {
+                if dialect.has_headers || !nothing {
                     return Err(failure);
                 }
             }
@@ -144,25 +150,25 @@ fn shards(args: &Merge, input: &Source) -> Result<Vec<Named>, Failure> {
     Ok(shards)
 }
 
-fn failure(error: MergeError) -> Failure {
+fn to_failure(error: MergeError) -> Failure {
     match error {
-        MergeError::Sink(error) => Failure::of(Exit::Output, error),
-        MergeError::Interrupted => Failure::of(Exit::Broken, error),
-        MergeError::Unreadable { .. } | MergeError::Unlike { .. } | MergeError::Foreign { .. } => {
-            Failure::of(Exit::Input, error)
-        }
+        MergeError::Sink(error) => Failure::from_error(Exit::Output, error),
+        MergeError::Interrupted => Failure::from_error(Exit::Error, error),
+        MergeError::Unreadable { .. }
+        | MergeError::HeaderMismatch { .. }
+        | MergeError::UnexpectedRow { .. } => Failure::from_error(Exit::Input, error),
     }
 }
 
 /// What is missing, shard by shard, and what to do.
-fn lacking(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
+fn describe_gaps(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
     let mut text =
         tr!("rows of {input} have no answer in these files; no table was written", input);
     let mut line = |said: String| {
         // Writing to a string does not fail.
         let _ = write!(text, "\n  {said}");
     };
-    for (shard, Gap { missing, pending }) in gaps.iter().take(TOLD) {
+    for (shard, Gap { missing, pending }) in gaps.iter().take(MAX_LISTED_SHARDS) {
         if missing.count > 0 {
             line(match shard {
                 Some(shard) => tr!("missing of shard {shard}: {rows}", shard, rows = missing),
@@ -176,7 +182,7 @@ fn lacking(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
             });
         }
     }
-    let more = gaps.len().saturating_sub(TOLD);
+    let more = gaps.len().saturating_sub(MAX_LISTED_SHARDS);
     if more > 0 {
         line(tr!("and one more shard" | "and {n} more shards" % more));
     }
@@ -186,16 +192,16 @@ fn lacking(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
     text
 }
 
-impl Course for Progress {
+impl TaskProgress for MergeProgress {
     fn stop(&self) {
-        Progress::stop(self);
+        MergeProgress::request_stop(self);
     }
 
-    fn told(&self) -> (String, Option<(u64, u64)>) {
+    fn describe(&self) -> (String, Option<(u64, u64)>) {
         (tr!("{rows} rows merged", rows = self.rows()), None)
     }
 
-    fn object(&self) -> String {
+    fn to_json(&self) -> String {
         json!({ "time": Timestamp::now().to_string(), "rows": self.rows() }).to_string()
     }
 }

@@ -5,45 +5,45 @@ use std::path::Path;
 
 use tr::tr;
 
-use crate::app::cli::args::Resolve;
-use crate::app::cli::input_args::Reading;
+use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::input_args::ReaderArgs;
 use crate::app::cli::options;
-use crate::app::commands::resolve::retry_failed::{self, Settled};
+use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::exit::{Exit, Failure};
 use crate::app::report::text;
 use crate::app::signals::Signals;
 use crate::domain::number::cell::looks_like_mobile;
-use crate::domain::number::mobile::{Home, Rules};
-use crate::engine::io::row_format::{Manner, Wanted};
-use crate::table::detect::layout::Options;
-use crate::table::prescan::{Survey, survey};
+use crate::domain::number::mobile::{DefaultRegion, NumberRules};
+use crate::engine::io::row_format::{RowFormat, RowOptions};
+use crate::table::detect::layout::SourceOptions;
+use crate::table::prescan::{Prescan, prescan};
 use crate::table::source::Source;
-use crate::table::unpack::container::{self, ContainerError, Wishes};
+use crate::table::unpack::container::{self, ContainerError, UnpackOptions};
 
 /// An input that was opened.
-pub(crate) struct Opened {
+pub(crate) struct OpenedInput {
     /// Its rows.
     pub source: Source,
     /// What to call it.
     pub title: String,
     /// What looking through it gave, for a regular file.
-    pub survey: Option<Survey>,
+    pub prescan: Option<Prescan>,
     /// What became of its rows so far, for a regular file that has answers already.
-    pub settled: Option<Settled>,
+    pub resolved_scan: Option<ResolvedScan>,
     /// Whether the table was packed, or a workbook's.
-    pub packed: bool,
+    pub is_packed: bool,
 }
 
 /// An input that is to be opened, and how.
-pub(crate) struct Input<'a> {
+pub(crate) struct InputSpec<'a> {
     /// Where it is; `-` is standard input.
     pub path: &'a Path,
     /// The sheet of a workbook.
     pub sheet: Option<&'a str>,
     /// How it is read.
-    pub options: Options,
+    pub options: SourceOptions,
     /// The region of numbers without a country code.
-    pub region: Home,
+    pub region: DefaultRegion,
 }
 
 /// Opens the input of a run, and says what to call it. A regular file is read through once before, so that a bad row is told
@@ -52,71 +52,97 @@ pub(crate) struct Input<'a> {
 ///
 /// # Errors
 /// As [`Input::open`].
-fn open(path: &Path, reading: &Reading, rules: Rules, wanted: &Wanted) -> Result<Opened, Failure> {
-    let input = Input::as_flags_say(path, reading, rules.home, wanted);
-    if !regular(path) {
+fn open_with_prescan(
+    path: &Path,
+    reading: &ReaderArgs,
+    rules: NumberRules,
+    wanted: &RowOptions,
+) -> Result<OpenedInput, Failure> {
+    let input = InputSpec::from_args(path, reading, rules.default_region, wanted);
+    if !is_regular_file(path) {
         return input.open();
     }
     if wanted.shard.is_some() {
-        return Ok(Opened { survey: Some(input.sharded(rules, wanted)?), ..input.open()? });
+        return Ok(OpenedInput {
+            prescan: Some(input.prescan_shard(rules, wanted)?),
+            ..input.open()?
+        });
     }
-    if wanted.again {
-        let (survey, settled) = input.counted(wanted)?;
-        return Ok(Opened { survey: Some(survey), settled: Some(settled), ..input.open()? });
+    if wanted.has_answers {
+        let (survey, settled) = input.scan_resolved(wanted)?;
+        return Ok(OpenedInput {
+            prescan: Some(survey),
+            resolved_scan: Some(settled),
+            ..input.open()?
+        });
     }
-    Ok(Opened { survey: Some(input.looked_through()?), ..input.open()? })
+    Ok(OpenedInput { prescan: Some(input.prescan()?), ..input.open()? })
 }
 
 /// Opens the input of a run as [`open`] does, while signals are heard: a large one takes its time, and a pipe may be silent.
 ///
 /// # Errors
 /// As [`Input::open`]; interrupted, by a signal.
-pub(crate) async fn open_heard(
-    args: &Resolve,
-    wanted: &Wanted,
+pub(crate) async fn open_interruptible(
+    args: &ResolveArgs,
+    wanted: &RowOptions,
     signals: &mut Signals,
-) -> Result<Opened, Failure> {
+) -> Result<OpenedInput, Failure> {
     let (path, reading, rules) =
-        (args.input.clone(), args.reading.clone(), options::rules(&args.numbers));
+        (args.input.clone(), args.reader.clone(), options::number_rules(&args.numbers));
     let wanted = wanted.clone();
-    let opening = move || open(&path, &reading, rules, &wanted);
-    signals.during(opening, tr!("interrupted before the first call")).await?
+    let opening = move || open_with_prescan(&path, &reading, rules, &wanted);
+    signals.run_blocking(opening, tr!("interrupted before the first call")).await?
 }
 
 /// Opens the input as [`open`] does, for who reads it to its end anyway: it is not read through before.
 ///
 /// # Errors
 /// As [`Input::open`].
-pub(crate) fn open_once(path: &Path, reading: &Reading, region: Home) -> Result<Opened, Failure> {
-    Input::as_flags_say(path, reading, region, &Wanted::default()).open()
+pub(crate) fn open_single_pass(
+    path: &Path,
+    reading: &ReaderArgs,
+    region: DefaultRegion,
+) -> Result<OpenedInput, Failure> {
+    InputSpec::from_args(path, reading, region, &RowOptions::default()).open()
 }
 
 /// Whether an input is a file whose content can be read more than once.
 #[must_use]
-pub(crate) fn regular(input: &Path) -> bool {
+pub(crate) fn is_regular_file(input: &Path) -> bool {
     input != Path::new("-") && std::fs::metadata(input).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// What to tell of an input that cannot be read.
 #[must_use]
-pub(crate) fn unreadable(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
-    Failure { exit: Exit::Input, error: error.into().context(text::name(input)) }
+pub(crate) fn unreadable_input(input: &Path, error: impl Into<anyhow::Error>) -> Failure {
+    Failure { exit: Exit::Input, error: error.into().context(text::input_name(input)) }
 }
 
 /// How the rows of an opened input are read and answered.
 ///
 /// # Errors
 /// Usage (2) where a column is wanted that earlier answers have not.
-pub(crate) fn manner(wanted: &Wanted, source: &Source, input: &Path) -> Result<Manner, Failure> {
-    Manner::of(wanted, source).map_err(|lacking| retry_failed::lacking(&text::name(input), lacking))
+pub(crate) fn row_format(
+    wanted: &RowOptions,
+    source: &Source,
+    input: &Path,
+) -> Result<RowFormat, Failure> {
+    RowFormat::new(wanted, source)
+        .map_err(|lacking| retry_failed::missing_column_failure(&text::input_name(input), lacking))
 }
 
-impl<'a> Input<'a> {
-    fn as_flags_say(path: &'a Path, reading: &'a Reading, region: Home, wanted: &Wanted) -> Self {
+impl<'a> InputSpec<'a> {
+    fn from_args(
+        path: &'a Path,
+        reading: &'a ReaderArgs,
+        region: DefaultRegion,
+        wanted: &RowOptions,
+    ) -> Self {
         Self {
             path,
             sheet: reading.sheet.as_deref(),
-            options: options::reading(reading, wanted),
+            options: options::reader_options(reading, wanted),
             region,
         }
     }
@@ -125,69 +151,72 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// Unreadable (3), or usage (2) for a workbook without sheets and for flags that do not fit the input.
-    pub(crate) fn open(&self) -> Result<Opened, Failure> {
-        let (opened, options) = self.unpacked()?;
+    pub(crate) fn open(&self) -> Result<OpenedInput, Failure> {
+        let (opened, options) = self.unpack()?;
         let looks = |cell: &str| looks_like_mobile(cell, self.region);
         let source = Source::open(opened.reader, &options, &looks)
-            .map_err(|error| unreadable(self.path, error))?;
-        let name = text::name(self.path);
-        let packed = opened.remark.is_some();
+            .map_err(|error| unreadable_input(self.path, error))?;
+        let name = text::input_name(self.path);
+        let packed = opened.description.is_some();
         let title = opened
-            .remark
+            .description
             .map_or_else(|| name.clone(), |remark| tr!("{name} ({remark})", name, remark));
-        Ok(Opened { source, title, survey: None, settled: None, packed })
+        Ok(OpenedInput { source, title, prescan: None, resolved_scan: None, is_packed: packed })
     }
 
-    fn looked_through(&self) -> Result<Survey, Failure> {
-        let (opened, options) = self.unpacked()?;
+    fn prescan(&self) -> Result<Prescan, Failure> {
+        let (opened, options) = self.unpack()?;
         let looks = |cell: &str| looks_like_mobile(cell, self.region);
-        survey(opened.reader, &options, &looks).map_err(|error| unreadable(self.path, error))
+        prescan(opened.reader, &options, &looks).map_err(|error| unreadable_input(self.path, error))
     }
 
     /// What the rows come to that the run takes, all of which are read.
-    fn sharded(&self, rules: Rules, wanted: &Wanted) -> Result<Survey, Failure> {
+    fn prescan_shard(&self, rules: NumberRules, wanted: &RowOptions) -> Result<Prescan, Failure> {
         let mut source = self.open()?.source;
-        let (manner, mut survey) =
-            (manner(wanted, &source, self.path)?, Survey { rows: 0, bytes: 0 });
+        let (manner, mut prescan) =
+            (row_format(wanted, &source, self.path)?, Prescan { rows: 0, bytes: 0 });
         while let Some(batch) =
-            source.next_batch(usize::MAX).map_err(|error| unreadable(self.path, error))?
+            source.next_batch(usize::MAX).map_err(|error| unreadable_input(self.path, error))?
         {
-            let own = manner.own(batch, rules);
-            survey.rows += own.len() as u64;
-            survey.bytes += own.size() as u64;
+            let own = manner.retain_shard(batch, rules);
+            prescan.rows += own.len() as u64;
+            prescan.bytes += own.byte_len() as u64;
         }
-        Ok(survey)
+        Ok(prescan)
     }
 
-    fn counted(&self, wanted: &Wanted) -> Result<(Survey, Settled), Failure> {
+    fn scan_resolved(&self, wanted: &RowOptions) -> Result<(Prescan, ResolvedScan), Failure> {
         let source = self.open()?.source;
-        let manner = manner(wanted, &source, self.path)?;
-        retry_failed::count(source, self.region, &manner)
-            .map_err(|error| unreadable(self.path, error))
+        let manner = row_format(wanted, &source, self.path)?;
+        retry_failed::scan_resolved(source, self.region, &manner)
+            .map_err(|error| unreadable_input(self.path, error))
     }
 
     /// What the input is packed in taken off, and how what is inside is read.
-    fn unpacked(&self) -> Result<(container::Opened, Options), Failure> {
+    fn unpack(&self) -> Result<(container::UnpackedInput, SourceOptions), Failure> {
         let mut options = self.options.clone();
-        let wishes = Wishes { sheet: self.sheet, delimiter: options.delimiter };
-        let name = text::name(self.path);
+        let wishes = UnpackOptions { sheet: self.sheet, delimiter: options.delimiter };
+        let name = text::input_name(self.path);
         let opened = if self.path == Path::new("-") {
-            container::stream(Box::new(io::stdin()), wishes)
+            container::open_stream(Box::new(io::stdin()), wishes)
         } else {
             container::open(self.path, wishes)
         };
         let opened = opened.map_err(|error| {
-            let exit =
-                if matches!(error, ContainerError::NoSheets) { Exit::Usage } else { Exit::Input };
+            let exit = if matches!(error, ContainerError::SheetWithoutWorkbook) {
+                Exit::Usage
+            } else {
+                Exit::Input
+            };
             Failure { exit, error: anyhow::Error::new(error).context(name.clone()) }
         })?;
         if opened.delimiter.is_some() && options.encoding.is_some() {
             let text =
                 tr!("{name} is a workbook, whose text needs no --encoding: leave it out", name);
-            return Err(Failure::new(Exit::Usage, text));
+            return Err(Failure::with_message(Exit::Usage, text));
         }
         options.delimiter = opened.delimiter.or(options.delimiter);
-        options.eager = regular(self.path);
+        options.read_sample_first = is_regular_file(self.path);
         Ok((opened, options))
     }
 }

@@ -4,11 +4,11 @@ use std::io::Write;
 
 use tr::tr;
 
-use crate::app::cli::args::Sandbox;
+use crate::app::cli::args::SandboxArgs;
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals::Signals;
-use crate::app::stdout::tell;
+use crate::app::stdout::with_stdout;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 
@@ -16,11 +16,11 @@ use crate::sandbox::server::Server;
 ///
 /// # Errors
 /// Where the port cannot be had.
-pub(crate) fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) fn serve(args: &SandboxArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::of(Exit::Broken, error))?;
+        .map_err(|error| Failure::from_error(Exit::Error, error))?;
     let script = Script {
         limit: Some(args.limit).filter(|limit| *limit > 0),
         latency: args.latency..=args.latency,
@@ -29,8 +29,8 @@ pub(crate) fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure
     };
     runtime.block_on(async {
         let server = Server::start(script.clone(), args.port).await.map_err(|error| {
-            Failure::new(
-                Exit::Broken,
+            Failure::with_message(
+                Exit::Error,
                 tr!(
                     "port {port} on 127.0.0.1: {cause}; choose another with --port, or 0 for any",
                     port = args.port,
@@ -39,20 +39,21 @@ pub(crate) fn serve(args: &Sandbox, terminal: &Terminal) -> Result<Exit, Failure
             )
         })?;
         // Heard from before the first word, after which a script may send one.
-        let mut signals = Signals::new().map_err(|error| Failure::of(Exit::Broken, error))?;
-        tell(|output| output.write_all(usage(&server.endpoint(), &script).as_bytes()))?;
-        signals.next().await;
-        let ledger = server.ledger();
-        terminal.say(&tr!(
+        let mut signals =
+            Signals::new().map_err(|error| Failure::from_error(Exit::Error, error))?;
+        with_stdout(|output| output.write_all(usage_text(&server.endpoint(), &script).as_bytes()))?;
+        signals.recv().await;
+        let ledger = server.call_log();
+        terminal.print(&tr!(
             "{lookups} lookups and {tokens} token calls were served",
             lookups = ledger.calls().len(),
             tokens = ledger.token_calls().len()
         ));
-        Ok(Exit::Done)
+        Ok(Exit::Success)
     })
 }
 
-fn usage(endpoint: &str, script: &Script) -> String {
+fn usage_text(endpoint: &str, script: &Script) -> String {
     let limit =
         script.limit.map_or_else(|| tr!("no limit"), |limit| tr!("{limit} in any second", limit));
     let (key, secret, token) = (&script.app_key, &script.app_secret, &script.static_token);

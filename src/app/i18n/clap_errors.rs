@@ -11,13 +11,13 @@ use clap::builder::{StyledStr, Styles};
 use clap::error::{ContextKind, ContextValue, Error, ErrorFormatter, ErrorKind};
 use tr::tr;
 
-use crate::app::i18n::clap_help::gap;
+use crate::app::i18n::clap_help::space_after;
 use crate::app::i18n::language::Language;
 
 /// A refusal in words of our own, framed as clap frames its own.
 #[must_use]
-pub(crate) fn refusal(mut command: Command, kind: ErrorKind, text: String) -> Error {
-    if Language::spoken() == Language::English {
+pub(crate) fn clap_error(mut command: Command, kind: ErrorKind, text: String) -> Error {
+    if Language::current() == Language::English {
         return command.error(kind, text);
     }
     let usage = command.render_usage();
@@ -30,7 +30,7 @@ pub(crate) fn refusal(mut command: Command, kind: ErrorKind, text: String) -> Er
 /// What clap refuses, with what it does not know of: that a value is one of the environment, which nobody typed, and that a flag is
 /// one of another command. `args` are what was typed.
 #[must_use]
-pub(crate) fn enlightened(mut error: Error, cli: &Command, args: &[OsString]) -> Error {
+pub(crate) fn add_tips(mut error: Error, cli: &Command, args: &[OsString]) -> Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
@@ -38,12 +38,12 @@ pub(crate) fn enlightened(mut error: Error, cli: &Command, args: &[OsString]) ->
     let told = text(ContextKind::InvalidArg);
     let tip = match error.kind() {
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            variable(cli, &told, &text(ContextKind::InvalidValue), args)
+            find_variable(cli, &told, &text(ContextKind::InvalidValue), args)
                 .map(|name| tr!("this value is that of the variable {name}", name))
         }
         ErrorKind::UnknownArgument => {
             let flag = told.split('=').next().unwrap_or_default();
-            let commands = holders(cli, flag.strip_prefix("--").unwrap_or_default());
+            let commands = commands_with_flag(cli, flag.strip_prefix("--").unwrap_or_default());
             (!commands.is_empty()).then(|| {
                 let commands = commands.join(&tr!("list" => ", "));
                 tr!("{flag} is a flag of {commands}", flag, commands)
@@ -59,7 +59,7 @@ pub(crate) fn enlightened(mut error: Error, cli: &Command, args: &[OsString]) ->
 }
 
 /// The variable that has this value of a flag, which clap tells as `--rate <N>`, where the flag was not typed.
-fn variable(command: &Command, told: &str, value: &str, args: &[OsString]) -> Option<String> {
+fn find_variable(command: &Command, told: &str, value: &str, args: &[OsString]) -> Option<String> {
     let own = command.get_arguments().find_map(|arg| {
         let long = format!("--{}", arg.get_long()?);
         let name = arg.get_env()?.to_str()?;
@@ -72,16 +72,19 @@ fn variable(command: &Command, told: &str, value: &str, args: &[OsString]) -> Op
         let this = told.split(' ').any(|word| word.trim_end_matches("...") == long);
         (this && set && !args.iter().any(typed)).then(|| name.to_owned())
     });
-    own.or_else(|| command.get_subcommands().find_map(|below| variable(below, told, value, args)))
+    own.or_else(|| {
+        command.get_subcommands().find_map(|below| find_variable(below, told, value, args))
+    })
 }
 
 /// The commands that have a flag of this long name.
-fn holders(command: &Command, long: &str) -> Vec<String> {
+fn commands_with_flag(command: &Command, long: &str) -> Vec<String> {
     let below = command.get_subcommands().flat_map(|below| {
         let name = below.get_name();
         let own =
             below.get_arguments().any(|arg| arg.get_long() == Some(long)).then(|| name.to_owned());
-        let inner = holders(below, long).into_iter().map(move |inner| format!("{name} {inner}"));
+        let inner =
+            commands_with_flag(below, long).into_iter().map(move |inner| format!("{name} {inner}"));
         own.into_iter().chain(inner)
     });
     below.collect()
@@ -92,23 +95,25 @@ fn holders(command: &Command, long: &str) -> Vec<String> {
 /// # Errors
 /// Where that cannot be written to.
 pub(crate) fn print(error: &Error) -> io::Result<()> {
-    let what = if Language::spoken() == Language::English { None } else { what(error) };
+    let what =
+        if Language::current() == Language::English { None } else { translate_message(error) };
     let text = match what {
-        Some(what) => framed(error, &what),
-        None if Language::spoken() == Language::English => return error.print(),
+        Some(what) => render_error(error, &what),
+        None if Language::current() == Language::English => return error.print(),
         // clap has a colon of its own behind headings.
         None => error.render().ansi().to_string().replace(":\u{1b}[0m", "：\u{1b}[0m").into(),
     };
     // Help is a message of its own, which a formatter is not asked for.
-    let mut told = Error::<Told>::new(error.kind()).with_cmd(&Command::new("dingmap"));
+    let mut told = Error::<Preformatted>::new(error.kind()).with_cmd(&Command::new("dingmap"));
     told.insert(ContextKind::Custom, ContextValue::StyledStr(text));
     told.print()
 }
 
 /// What clap says, on one line and without usage, for who tells himself where that is.
 #[must_use]
-pub(crate) fn briefly(error: &Error) -> String {
-    let own = if Language::spoken() == Language::English { None } else { what(error) };
+pub(crate) fn to_one_line(error: &Error) -> String {
+    let own =
+        if Language::current() == Language::English { None } else { translate_message(error) };
     let text = own.map_or_else(
         || {
             let whole = error.to_string();
@@ -126,9 +131,9 @@ pub(crate) fn briefly(error: &Error) -> String {
 }
 
 /// Shows the text that stands in the error.
-struct Told;
+struct Preformatted;
 
-impl ErrorFormatter for Told {
+impl ErrorFormatter for Preformatted {
     fn format_error(error: &Error<Self>) -> StyledStr {
         match error.get(ContextKind::Custom) {
             Some(ContextValue::StyledStr(text)) => text.clone(),
@@ -138,22 +143,22 @@ impl ErrorFormatter for Told {
 }
 
 /// What was refused, and what would do, what is meant perhaps, the usage, and where there is more.
-fn framed(error: &Error, what: &str) -> StyledStr {
+fn render_error(error: &Error, what: &str) -> StyledStr {
     let styles = Styles::styled();
     let (bad, good, heading) = (styles.get_error(), styles.get_valid(), styles.get_usage());
-    let mut text = format!("{bad}{}{bad:#}{}{what}", tr!("error:"), gap(&tr!("error:")));
+    let mut text = format!("{bad}{}{bad:#}{}{what}", tr!("error:"), space_after(&tr!("error:")));
     let tips = tips(error);
     if !tips.is_empty() {
         text.push('\n');
     }
     for tip in tips {
         // Writing to a string does not fail.
-        let _ = write!(text, "\n  {good}{}{good:#}{}{tip}", tr!("tip:"), gap(&tr!("tip:")));
+        let _ = write!(text, "\n  {good}{}{good:#}{}{tip}", tr!("tip:"), space_after(&tr!("tip:")));
     }
     if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
         let usage = usage.to_string();
         let usage = usage.strip_prefix("Usage:").unwrap_or(&usage);
-        let gap = gap(&tr!("Usage:"));
+        let gap = space_after(&tr!("Usage:"));
         let _ = write!(text, "\n\n{heading}{}{heading:#}{gap}{}", tr!("Usage:"), usage.trim());
     }
     let more = tr!("For more information, try '{flag}'.", flag = "--help");
@@ -162,7 +167,7 @@ fn framed(error: &Error, what: &str) -> StyledStr {
 }
 
 /// What is wrong, for the kinds of which clap tells enough.
-fn what(error: &Error) -> Option<String> {
+fn translate_message(error: &Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -209,7 +214,7 @@ fn what(error: &Error) -> Option<String> {
                         "invalid value '{value}' for '{arg}': {cause}",
                         value,
                         arg,
-                        cause = why(&cause.to_string())
+                        cause = translate_cause(&cause.to_string())
                     )
                 }
                 None => tr!("invalid value '{value}' for '{arg}'", value, arg),
@@ -259,10 +264,10 @@ fn what(error: &Error) -> Option<String> {
 }
 
 /// Why a value is refused. Our own reasons are in the language already; those of numbers come from clap and from Rust.
-fn why(cause: &str) -> String {
+fn translate_cause(cause: &str) -> String {
     match cause.split_once(" is not in ") {
         Some((value, range)) => tr!("{value} is not in {range}", value, range),
-        None => Language::of_clap(cause),
+        None => Language::translate_clap(cause),
     }
 }
 
@@ -284,20 +289,20 @@ fn tips(error: &Error) -> Vec<String> {
     similar(ContextKind::SuggestedArg, |names| tr!("a similar argument exists: {names}", names));
     similar(ContextKind::SuggestedValue, |names| tr!("a similar value exists: {names}", names));
     if let Some(ContextValue::StyledStrs(others)) = error.get(ContextKind::Suggested) {
-        tips.extend(others.iter().map(|tip| quoted(&tip.to_string())));
+        tips.extend(others.iter().map(|tip| translate_tip(&tip.to_string())));
     }
     tips
 }
 
 /// A tip of clap's: what stands in its quotes differs from case to case, and the words around that are known.
-fn quoted(tip: &str) -> String {
+fn translate_tip(tip: &str) -> String {
     if !tip.contains('\'') {
-        return Language::of_clap(tip);
+        return Language::translate_clap(tip);
     }
     let (words, names): (Vec<_>, Vec<_>) =
         tip.split('\'').enumerate().partition(|(at, _)| at % 2 == 0);
     let words: Vec<_> = words.into_iter().map(|(_, words)| words).collect();
-    let told = Language::of_clap(&words.join("'_'"));
+    let told = Language::translate_clap(&words.join("'_'"));
     let mut names = names.into_iter().map(|(_, name)| name);
     told.split('_').fold(String::new(), |text, words| {
         if text.is_empty() {

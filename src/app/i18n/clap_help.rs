@@ -14,52 +14,53 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::i18n::language::Language;
 
 /// The widest that help is, in columns.
-const WIDEST: usize = 110;
+const MAX_WIDTH: usize = 110;
 /// How wide it is where there is no terminal to tell.
-const USUAL: usize = 100;
+const DEFAULT_WIDTH: usize = 100;
 /// The room that clap leaves for a short flag before a long one.
-const SHORT: usize = 4;
+const SHORT_FLAG_WIDTH: usize = 4;
 /// And that on both sides of the flag.
-const AROUND: usize = 4;
+const FLAG_PADDING: usize = 4;
 /// How far clap puts the long help of a flag to the right.
-const INDENT: usize = 10;
+const LONG_HELP_INDENT: usize = 10;
 
 /// The command line as it is told on a terminal.
 #[must_use]
-pub(crate) fn spoken(command: Command) -> Command {
+pub(crate) fn localize(command: Command) -> Command {
     let terminal = terminal_size::terminal_size().map(|(width, _)| width.0.into());
     // As clap does it for English.
     let columns = terminal.or_else(|| std::env::var("COLUMNS").ok()?.parse().ok());
-    told(command, columns.unwrap_or(USUAL).min(WIDEST))
+    localize_to_width(command, columns.unwrap_or(DEFAULT_WIDTH).min(MAX_WIDTH))
 }
 
 /// The command line as it is told in lines of `width` columns at most.
 #[must_use]
-pub(crate) fn told(mut command: Command, width: usize) -> Command {
-    if Language::spoken() == Language::English {
+pub(crate) fn localize_to_width(mut command: Command, width: usize) -> Command {
+    if Language::current() == Language::English {
         return command;
     }
     // What clap adds by itself, such as --help, is there from then on.
     command.build();
-    walked(command, width)
+    localize_command(command, width)
 }
 
-fn walked(command: Command, width: usize) -> Command {
+fn localize_command(command: Command, width: usize) -> Command {
     let heading = command.get_styles().get_usage();
     let template = format!(
         "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#}{}{{usage}}\n\n{{all-args}}{{after-help}}",
         tr!("Usage:"),
-        gap(&tr!("Usage:"))
+        space_after(&tr!("Usage:"))
     );
     // Short help stands in a column of its own, beside the longest flag under the same heading.
     let mut beside = HashMap::new();
     for arg in command.get_arguments().filter(|arg| !arg.is_hide_short_help_set()) {
-        let flag = arg.to_string().width() + if arg.is_positional() { 0 } else { SHORT };
-        let column = beside.entry(heading_of(arg)).or_insert(0);
-        *column = (flag + AROUND).max(*column);
+        let flag = arg.to_string().width() + if arg.is_positional() { 0 } else { SHORT_FLAG_WIDTH };
+        let column = beside.entry(help_heading(arg)).or_insert(0);
+        *column = (flag + FLAG_PADDING).max(*column);
     }
-    let text =
-        |english: Option<&StyledStr>| resettable(english.map(|text| wrapped(&own(text), width)));
+    let text = |english: Option<&StyledStr>| {
+        to_resettable(english.map(|text| wrap(&translate(text), width)))
+    };
     let (about, long_about) = (text(command.get_about()), text(command.get_long_about()));
     let (after, long_after) = (text(command.get_after_help()), text(command.get_after_long_help()));
     command
@@ -71,26 +72,30 @@ fn walked(command: Command, width: usize) -> Command {
         .after_long_help(long_after)
         .term_width(width)
         .mut_args(|arg| {
-            let beside = beside.get(&heading_of(&arg)).copied().unwrap_or_default();
-            argument(arg, width.saturating_sub(beside), width.saturating_sub(INDENT))
+            let beside = beside.get(&help_heading(&arg)).copied().unwrap_or_default();
+            localize_arg(arg, width.saturating_sub(beside), width.saturating_sub(LONG_HELP_INDENT))
         })
-        .mut_subcommands(|command| walked(command, width))
+        .mut_subcommands(|command| localize_command(command, width))
 }
 
 /// The heading under which clap puts a flag or a value.
-fn heading_of(arg: &Arg) -> String {
+fn help_heading(arg: &Arg) -> String {
     arg.get_help_heading().map_or_else(
         || if arg.is_positional() { tr!("Arguments") } else { tr!("Options") },
-        Language::of_help,
+        Language::translate_help,
     )
 }
 
 /// A flag or a value, its short and its long help in lines of so many columns.
-fn argument(arg: Arg, narrow: usize, wide: usize) -> Arg {
-    let heading = heading_of(&arg);
-    let short = arg.get_help().map(own).unwrap_or_default();
-    let long = arg.get_long_help().map_or_else(|| short.clone(), own);
-    let Added { values, explained, others } = Added::to(&arg);
+fn localize_arg(arg: Arg, narrow: usize, wide: usize) -> Arg {
+    let heading = help_heading(&arg);
+    let short = arg.get_help().map(translate).unwrap_or_default();
+    let long = arg.get_long_help().map_or_else(|| short.clone(), translate);
+    let SpecValues {
+        possible_values: values,
+        possible_values_help: explained,
+        env_and_default: others,
+    } = SpecValues::from_arg(&arg);
     let specs: Vec<_> = others.iter().chain(&values).cloned().collect();
     let short = [short, specs.join(" ")];
     let specs = if explained.is_empty() { specs } else { others };
@@ -105,34 +110,38 @@ fn argument(arg: Arg, narrow: usize, wide: usize) -> Arg {
         None => arg,
     };
     arg.help_heading(heading)
-        .help(wrapped(&paragraphs(&short, " "), narrow))
-        .long_help(wrapped(&paragraphs(&long, "\n\n"), wide))
+        .help(wrap(&paragraphs(&short, " "), narrow))
+        .long_help(wrap(&paragraphs(&long, "\n\n"), wide))
         .hide_env(true)
         .hide_default_value(true)
         .hide_possible_values(true)
 }
 
 /// What clap would add to a flag's help.
-struct Added {
+struct SpecValues {
     /// The possible values by name.
-    values: Option<String>,
+    possible_values: Option<String>,
     /// The possible values with what they mean, a line each, where they have a meaning that is told.
-    explained: String,
+    possible_values_help: String,
     /// The variable and the default.
-    others: Vec<String>,
+    env_and_default: Vec<String>,
 }
 
-impl Added {
-    fn to(arg: &Arg) -> Self {
-        let mut added = Self { values: None, explained: String::new(), others: Vec::new() };
+impl SpecValues {
+    fn from_arg(arg: &Arg) -> Self {
+        let mut added = Self {
+            possible_values: None,
+            possible_values_help: String::new(),
+            env_and_default: Vec::new(),
+        };
         if let Some(name) = arg.get_env().filter(|_| !arg.is_hide_env_set()) {
-            added.others.push(tr!("[env: {name}]", name = name.display()));
+            added.env_and_default.push(tr!("[env: {name}]", name = name.display()));
         }
         let takes = arg.get_action().takes_values();
         if takes && !arg.is_hide_default_value_set() && !arg.get_default_values().is_empty() {
             let values: Vec<_> =
                 arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-            added.others.push(tr!("[default: {values}]", values = values.join(" ")));
+            added.env_and_default.push(tr!("[default: {values}]", values = values.join(" ")));
         }
         let mut possible = arg.get_possible_values();
         possible
@@ -141,14 +150,14 @@ impl Added {
             return added;
         }
         let names: Vec<_> = possible.iter().map(PossibleValue::get_name).collect();
-        added.values =
+        added.possible_values =
             Some(tr!("[possible values: {names}]", names = names.join(&tr!("list" => ", "))));
         if possible.iter().any(|value| value.get_help().is_some()) {
-            added.explained = tr!("Possible values:");
+            added.possible_values_help = tr!("Possible values:");
             for value in &possible {
-                let help = value.get_help().map(own).unwrap_or_default();
+                let help = value.get_help().map(translate).unwrap_or_default();
                 // Writing to a string does not fail.
-                let _ = write!(added.explained, "\n- {}: {help}", value.get_name());
+                let _ = write!(added.possible_values_help, "\n- {}: {help}", value.get_name());
             }
         }
         added
@@ -157,21 +166,21 @@ impl Added {
 
 /// What stands behind a label: a wide colon brings its own space.
 #[must_use]
-pub(crate) fn gap(label: &str) -> &'static str {
+pub(crate) fn space_after(label: &str) -> &'static str {
     if label.is_ascii() { " " } else { "" }
 }
 
 /// A text of the command line in the language that is spoken; the English one where there is none.
-fn own(english: &StyledStr) -> String {
-    Language::of_help(&english.to_string())
+fn translate(english: &StyledStr) -> String {
+    Language::translate_help(&english.to_string())
 }
 
-fn resettable(text: Option<String>) -> Resettable<StyledStr> {
+fn to_resettable(text: Option<String>) -> Resettable<StyledStr> {
     text.map(StyledStr::from).into()
 }
 
 /// A text in lines of at most so many columns. clap breaks lines at spaces alone, of which Chinese has none.
-fn wrapped(text: &str, width: usize) -> String {
+fn wrap(text: &str, width: usize) -> String {
     let (mut done, mut line, mut from) = (String::new(), String::new(), 0);
     // What stands in ASCII between spaces is a value, a flag or a path, which is read and copied whole.
     let within = |at: usize| {
@@ -205,7 +214,7 @@ mod tests {
         let letters =
             |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
         for width in [16, 24, 37, 80] {
-            let told = wrapped(text, width);
+            let told = wrap(text, width);
             assert_eq!(letters(&told), letters(text));
             assert_eq!(told.matches("\n\n").count(), 1);
             for line in told.lines() {
@@ -213,9 +222,9 @@ mod tests {
                 assert!(!line.starts_with(['，', '。', '）', '；']), "{line:?}");
             }
         }
-        assert_eq!(wrapped(text, usize::MAX), text);
+        assert_eq!(wrap(text, usize::MAX), text);
         assert_eq!(
-            wrapped("设置 APP_SECRET=sandbox-secret 后", 24),
+            wrap("设置 APP_SECRET=sandbox-secret 后", 24),
             "设置\nAPP_SECRET=sandbox-secret\n后"
         );
     }

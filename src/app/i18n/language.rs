@@ -23,10 +23,10 @@ pub enum Language {
 }
 
 /// What is spoken.
-static SPOKEN: OnceLock<Language> = OnceLock::new();
+static CURRENT: OnceLock<Language> = OnceLock::new();
 
 /// The Chinese texts, a file for each room. The first has the header.
-const CHINESE: &str = concat!(
+const CHINESE_CATALOG: &str = concat!(
     include_str!("zh-CN/help.po"),
     include_str!("zh-CN/refusal.po"),
     include_str!("zh-CN/failure.po"),
@@ -54,7 +54,7 @@ impl Language {
     /// The language that the arguments or the environment ask for. It is needed before arguments are parsed, since their
     /// errors are told in it; a value that is none is left for the parser to refuse.
     #[must_use]
-    pub fn chosen(args: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub fn detect(args: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Self {
         // Behind `--` everything is a value.
         let args = args.split(|arg| arg == "--").next().unwrap_or_default();
         let typed = args.iter().enumerate().rev().find_map(|(at, arg)| {
@@ -84,15 +84,15 @@ impl Language {
 
     /// The one that is spoken: English unless [`Language::speak`] was told another.
     #[must_use]
-    pub fn spoken() -> Self {
-        SPOKEN.get().copied().unwrap_or(Self::English)
+    pub fn current() -> Self {
+        CURRENT.get().copied().unwrap_or(Self::English)
     }
 
     /// Speaks it from now on, in the whole process. To be called once, before other threads are there.
-    pub fn speak(self) {
+    pub fn set_current(self) {
         // Whoever comes second is not heard.
-        let _ = SPOKEN.set(self);
-        if let Some(texts) = self.texts() {
+        let _ = CURRENT.set(self);
+        if let Some(texts) = self.catalog() {
             set_translator!(texts);
         }
     }
@@ -100,52 +100,52 @@ impl Language {
     /// A text that does not stand in the code as a literal, since clap has it from a comment: the help of a flag, say. In the
     /// language that is spoken, paragraph by paragraph; what has no words there stays English.
     #[must_use]
-    pub fn of_help(english: &str) -> String {
+    pub fn translate_help(english: &str) -> String {
         english.split("\n\n").map(|paragraph| tr!(paragraph)).collect::<Vec<_>>().join("\n\n")
     }
 
     /// What clap says by itself, in the language that is spoken; what has no words there stays English.
     #[must_use]
-    pub fn of_clap(english: &str) -> String {
+    pub fn translate_clap(english: &str) -> String {
         tr!("clap" => english)
     }
 
     /// Its texts; none for English, which the code itself has.
     #[must_use]
-    pub fn texts(self) -> Option<Texts> {
+    pub fn catalog(self) -> Option<Catalog> {
         match self {
             Self::English => None,
-            Self::Chinese => Texts::read(CHINESE),
+            Self::Chinese => Catalog::parse(CHINESE_CATALOG),
         }
     }
 }
 
 /// The texts of a language, by the English ones. (The reader of .po files that `tr` has, in 0.1.11, finds nothing in a file
 /// that is in memory.)
-pub struct Texts(HashMap<String, String>);
+pub struct Catalog(HashMap<String, String>);
 
-impl Texts {
-    fn read(po: &str) -> Option<Self> {
+impl Catalog {
+    fn parse(po: &str) -> Option<Self> {
         let entries = pofile(po).ok()?.entries.into_iter();
         // One form does for every count: so it is in Chinese, and so far there is no other language.
         let told = entries.filter_map(|entry| {
             let text = entry.msgstr_plural.into_iter().next().or(entry.msgstr)?;
-            Some((key(&entry.msgid, entry.msgctxt.as_deref()).into_owned(), text))
+            Some((catalog_key(&entry.msgid, entry.msgctxt.as_deref()).into_owned(), text))
         });
         Some(Self(told.collect()))
     }
 
     fn find<'a>(&'a self, english: &str, context: Option<&str>) -> Option<Cow<'a, str>> {
-        self.0.get(&*key(english, context)).map(|text| Cow::Borrowed(&**text))
+        self.0.get(&*catalog_key(english, context)).map(|text| Cow::Borrowed(&**text))
     }
 }
 
 /// What a text is known by: with its context before it, as in gettext's own files.
-fn key<'a>(english: &'a str, context: Option<&str>) -> Cow<'a, str> {
+fn catalog_key<'a>(english: &'a str, context: Option<&str>) -> Cow<'a, str> {
     context.map_or(Cow::Borrowed(english), |context| Cow::Owned(format!("{context}\u{4}{english}")))
 }
 
-impl Translator for Texts {
+impl Translator for Catalog {
     fn translate<'a>(&'a self, english: &'a str, context: Option<&'a str>) -> Cow<'a, str> {
         self.find(english, context).unwrap_or(Cow::Borrowed(english))
     }
@@ -167,7 +167,7 @@ mod tests {
 
     fn chosen(args: &[&str], variables: &[(&str, &str)]) -> Language {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
-        Language::chosen(&args, |name| {
+        Language::detect(&args, |name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         })
     }
@@ -201,7 +201,7 @@ mod tests {
         let po = "msgid \"\"\nmsgstr \"\"\n\"Language: zh_CN\\n\"\n\nmsgid \"open \\\"it\\\"\"\nmsgstr \"打开\"\n\n\
                   msgctxt \"state\"\nmsgid \"open \\\"it\\\"\"\nmsgstr \"未完成\"\n\n\
                   msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
-        let texts = Texts::read(po).unwrap();
+        let texts = Catalog::parse(po).unwrap();
         assert_eq!(texts.translate("open \"it\"", None), "打开");
         assert_eq!(texts.translate("open \"it\"", Some("state")), "未完成");
         assert_eq!(texts.translate("open \"it\"", Some("verb")), "open \"it\"");
@@ -210,8 +210,8 @@ mod tests {
         }
         assert_eq!(texts.ntranslate(2, "a line", "{n} lines", None), "{n} lines");
         assert!(
-            Language::Chinese.texts().is_some_and(|texts| !texts.0.is_empty())
-                && Language::English.texts().is_none()
+            Language::Chinese.catalog().is_some_and(|texts| !texts.0.is_empty())
+                && Language::English.catalog().is_none()
         );
     }
 }

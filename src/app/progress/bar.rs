@@ -7,40 +7,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use console::{Term, truncate_str};
 use indicatif::TermLike;
 
-use crate::app::progress::snapshot::Glance;
+use crate::app::progress::snapshot::Snapshot;
 
 /// Cells of the widest bar: a longer one says no more, and a terminal that is made narrower breaks what is wider.
-const WIDEST: usize = 72;
+const MAX_WIDTH: usize = 72;
 /// Cells that stay free at the right, where the terminal itself puts `^C`: what that pushed to another line would be
 /// looked for in vain when the bar is taken away.
-const SPARE: usize = 2;
+const RIGHT_MARGIN: usize = 2;
 
 /// What is seen of the work at a moment.
 #[derive(Clone, Debug)]
-pub(crate) enum Seen {
+pub(crate) enum BarContent {
     /// A run.
-    Run(Box<Glance>),
+    Run(Box<Snapshot>),
     /// Other work.
-    Work {
+    Task {
         /// How far it is.
-        words: String,
+        text: String,
         /// The same as a part and a whole, once both are known.
-        share: Option<(u64, u64)>,
+        fraction: Option<(u64, u64)>,
     },
 }
 
 /// The lines of a moment, for a terminal of so many columns.
 #[must_use]
-pub(crate) fn lines(seen: &Seen, columns: u16, colours: bool) -> String {
-    let cells = usize::from(columns).saturating_sub(SPARE).max(1);
-    let strip = |(part, whole)| strip(part, whole, cells.min(WIDEST), colours);
+pub(crate) fn render_lines(seen: &BarContent, columns: u16, colours: bool) -> String {
+    let cells = usize::from(columns).saturating_sub(RIGHT_MARGIN).max(1);
+    let strip = |(part, whole)| render_bar(part, whole, cells.min(MAX_WIDTH), colours);
     let mut lines = Vec::new();
     match seen {
-        Seen::Run(glance) => {
+        BarContent::Run(glance) => {
             lines.extend(glance.total.map(|total| strip((glance.rows, total))));
-            lines.extend([glance.course(cells), glance.counts(cells)]);
+            lines.extend([glance.progress_line(cells), glance.counts_line(cells)]);
         }
-        Seen::Work { words, share } => {
+        BarContent::Task { text: words, fraction: share } => {
             lines.extend(share.map(strip));
             lines.push(truncate_str(words, cells, "…").into_owned());
         }
@@ -49,7 +49,7 @@ pub(crate) fn lines(seen: &Seen, columns: u16, colours: bool) -> String {
 }
 
 /// The bar itself, and the share in per cent behind it.
-fn strip(rows: u64, total: u64, cells: usize, colours: bool) -> String {
+fn render_bar(rows: u64, total: u64, cells: usize, colours: bool) -> String {
     let done = rows.min(total);
     let share = |whole: usize| {
         let part = u128::from(done) * whole as u128 / u128::from(total.max(1));
@@ -71,21 +71,21 @@ fn strip(rows: u64, total: u64, cells: usize, colours: bool) -> String {
 /// then takes them all for one long line and joins or breaks them anew when its width changes; here each line ends where its
 /// text does.
 #[derive(Debug)]
-pub(crate) struct Screen {
+pub(crate) struct UnpaddedTerm {
     term: Term,
     /// Whether the line that was written last is complete.
-    ended: AtomicBool,
+    is_line_complete: AtomicBool,
 }
 
-impl Screen {
+impl UnpaddedTerm {
     /// Draws on a terminal that writes nothing before it is told to flush.
     #[must_use]
     pub(crate) fn new(term: Term) -> Self {
-        Self { term, ended: AtomicBool::new(false) }
+        Self { term, is_line_complete: AtomicBool::new(false) }
     }
 }
 
-impl TermLike for Screen {
+impl TermLike for UnpaddedTerm {
     fn width(&self) -> u16 {
         self.term.size().1
     }
@@ -116,10 +116,10 @@ impl TermLike for Screen {
 
     fn write_str(&self, text: &str) -> io::Result<()> {
         if text.bytes().all(|byte| byte == b' ') {
-            self.ended.store(true, Ordering::Relaxed);
+            self.is_line_complete.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        if self.ended.swap(false, Ordering::Relaxed) {
+        if self.is_line_complete.swap(false, Ordering::Relaxed) {
             self.term.write_str("\r\n")?;
         }
         self.term.write_str(text)
@@ -130,7 +130,7 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.ended.store(false, Ordering::Relaxed);
+        self.is_line_complete.store(false, Ordering::Relaxed);
         self.term.flush()
     }
 }
@@ -141,9 +141,12 @@ mod tests {
 
     #[test]
     fn other_work_has_a_line_that_fits_and_a_bar_once_the_whole_is_known() {
-        let seen = |share| Seen::Work { words: "正在读取 OLD：1200 行".to_owned(), share };
-        assert_eq!(lines(&seen(None), 80, false), "正在读取 OLD：1200 行");
-        assert_eq!(lines(&seen(None), 12, false), "正在读取 …");
-        assert_eq!(lines(&seen(Some((1, 4))), 15, false), "━━╸─────  25%\n正在读取 OLD…");
+        let seen = |share| BarContent::Task {
+            text: "正在读取 OLD：1200 行".to_owned(),
+            fraction: share,
+        };
+        assert_eq!(render_lines(&seen(None), 80, false), "正在读取 OLD：1200 行");
+        assert_eq!(render_lines(&seen(None), 12, false), "正在读取 …");
+        assert_eq!(render_lines(&seen(Some((1, 4))), 15, false), "━━╸─────  25%\n正在读取 OLD…");
     }
 }

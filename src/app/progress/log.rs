@@ -15,8 +15,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::app::cli::paths::{Named, free, unwritable};
-use crate::app::cli::shared_args::{LogFormat, Show};
+use crate::app::cli::paths::{CommandFile, check_unused, write_failure};
+use crate::app::cli::shared_args::{LogFormat, MessageArgs};
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::Terminal;
 
@@ -26,7 +26,11 @@ const FLAG: &str = "--log-file";
 ///
 /// # Errors
 /// Output (7) for a file that cannot be written to; usage (2) for one that is taken.
-pub(crate) fn begin(show: &Show, taken: &[Named], terminal: &Terminal) -> Result<(), Failure> {
+pub(crate) fn init(
+    show: &MessageArgs,
+    taken: &[CommandFile],
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let verbose = match show.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
@@ -36,18 +40,25 @@ pub(crate) fn begin(show: &Show, taken: &[Named], terminal: &Terminal) -> Result
     match &show.log_file {
         Some(path) => {
             let file = LogFile::open(path, taken, terminal)?;
-            write(verbose.max(LevelFilter::INFO), show.log_format, false, file);
+            install_subscriber(verbose.max(LevelFilter::INFO), show.log_format, false, file);
         }
         None if show.quiet => {
-            write(LevelFilter::ERROR, show.log_format, terminal.colours(), terminal.clone());
+            install_subscriber(
+                LevelFilter::ERROR,
+                show.log_format,
+                terminal.has_colors(),
+                terminal.clone(),
+            );
         }
-        None => write(verbose, show.log_format, terminal.colours(), terminal.clone()),
+        None => {
+            install_subscriber(verbose, show.log_format, terminal.has_colors(), terminal.clone())
+        }
     }
     Ok(())
 }
 
 /// Only this crate's lines: those of the HTTP client print URLs, which carry the token.
-fn write<W>(level: LevelFilter, format: LogFormat, colours: bool, writer: W)
+fn install_subscriber<W>(level: LevelFilter, format: LogFormat, colours: bool, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -67,11 +78,11 @@ struct LogFile {
     file: File,
     path: PathBuf,
     terminal: Terminal,
-    course: Mutex<Course>,
+    write_state: Mutex<WriteState>,
 }
 
 /// Opens a file to append to it. A pipe that nobody reads is refused by the system, and not waited for.
-fn appended(path: &Path) -> io::Result<File> {
+fn open_append(path: &Path) -> io::Result<File> {
     let at_once = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new()
         .append(true)
@@ -86,28 +97,29 @@ fn appended(path: &Path) -> io::Result<File> {
 
 /// How it went so far.
 #[derive(Debug, Default)]
-struct Course {
+struct WriteState {
     /// Whether the last line broke off.
-    torn: bool,
+    has_partial_line: bool,
     /// Whether it was said that lines are lost since it went well.
-    told: bool,
+    is_reported: bool,
 }
 
 impl LogFile {
-    fn open(path: &Path, taken: &[Named], terminal: &Terminal) -> Result<Self, Failure> {
+    fn open(path: &Path, taken: &[CommandFile], terminal: &Terminal) -> Result<Self, Failure> {
         if path == Path::new("-") {
             let text =
                 tr!("--log-file: - is no file; without this flag log lines go to standard error");
-            return Err(Failure::new(Exit::Usage, text));
+            return Err(Failure::with_message(Exit::Usage, text));
         }
         // Also where it is not there yet, since the name has to stay free for what will be.
-        free(FLAG, path, taken)?;
-        let file = appended(path).map_err(|error| unwritable(FLAG, path.display(), &error))?;
+        check_unused(FLAG, path, taken)?;
+        let file =
+            open_append(path).map_err(|error| write_failure(FLAG, path.display(), &error))?;
         Ok(Self {
             file,
             path: path.to_owned(),
             terminal: terminal.clone(),
-            course: Mutex::default(),
+            write_state: Mutex::default(),
         })
     }
 
@@ -133,13 +145,13 @@ impl LogFile {
 impl Write for &LogFile {
     /// Takes a line, which comes whole. Never an error: tracing would print it past the terminal.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = self.append(line, &mut course.torn);
-        let told = std::mem::replace(&mut course.told, appended.is_err());
+        let mut course = self.write_state.lock().unwrap_or_else(PoisonError::into_inner);
+        let appended = self.append(line, &mut course.has_partial_line);
+        let told = std::mem::replace(&mut course.is_reported, appended.is_err());
         if let Err(error) = appended
             && !told
         {
-            self.terminal.complain(&tr!(
+            self.terminal.print_error(&tr!(
                 "--log-file: cannot write {path}: {cause}; the run goes on, and log lines are lost until that is mended",
                 path = self.path.display(),
                 cause = error
@@ -169,14 +181,18 @@ mod tests {
     fn that_lines_are_lost_is_told_once_each_time_that_it_begins() {
         let desk = tempfile::tempdir().unwrap();
         let path = desk.path().join("run.log");
-        let good = appended(&path).unwrap();
-        let terminal = Terminal::new(&Show { quiet: true, ..Show::default() }, false);
-        let mut log =
-            LogFile { file: File::open(&path).unwrap(), path, terminal, course: Mutex::default() };
+        let good = open_append(&path).unwrap();
+        let terminal = Terminal::new(&MessageArgs { quiet: true, ..MessageArgs::default() }, false);
+        let mut log = LogFile {
+            file: File::open(&path).unwrap(),
+            path,
+            terminal,
+            write_state: Mutex::default(),
+        };
         let told = |log: &LogFile| {
             let mut log = log;
             log.write_all(b"x\n").unwrap();
-            log.course.lock().unwrap().told
+            log.write_state.lock().unwrap().is_reported
         };
         assert!(told(&log) && told(&log), "a file that was opened to be read takes nothing");
         let bad = std::mem::replace(&mut log.file, good);

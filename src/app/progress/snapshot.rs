@@ -9,15 +9,15 @@ use serde_json::json;
 use tr::tr;
 
 use crate::api::rate::Rate;
-use crate::app::exit::rounded;
+use crate::app::exit::format_whole_seconds;
 use crate::app::i18n::language::Language;
 use crate::domain::outcome::Status;
-use crate::domain::totals::limit;
+use crate::domain::totals::limit_name;
 use crate::domain::verdict::Limit;
 
 /// What is seen of a run at a moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct Snapshot {
     /// Rows that are settled.
     pub rows: u64,
     /// Rows of the whole input, where that is known.
@@ -33,20 +33,20 @@ pub(crate) struct Glance {
     /// Numbers that back off.
     pub retrying: usize,
     /// How long all calls still rest, and why.
-    pub held: Option<(Duration, Limit)>,
+    pub pause: Option<(Duration, Limit)>,
     /// Why there is no token, while there is none.
-    pub trouble: Option<String>,
+    pub token_error: Option<String>,
     /// Whether it ends before its input does.
-    pub ending: bool,
+    pub is_stopping: bool,
     /// How long it will still take, where that can be told.
-    pub left: Option<Duration>,
+    pub eta: Option<Duration>,
 }
 
-impl Glance {
+impl Snapshot {
     /// How far the run is, how fast, and how long it will take, in so many cells at most. Where room is short the speed goes
     /// first, then the reasons, then the rows: their share stands in the bar.
     #[must_use]
-    pub(crate) fn course(&self, cells: usize) -> String {
+    pub(crate) fn progress_line(&self, cells: usize) -> String {
         let done = self.rows;
         let rows = match self.total {
             Some(total) => tr!("{rows} of {total} rows", rows = done, total),
@@ -62,7 +62,7 @@ impl Glance {
             ),
             None => tr!("{speed} calls/s", speed = format_args!("{speed:.0}")),
         };
-        let ways = match (self.matter(), self.left) {
+        let ways = match (self.stall_reason(), self.eta) {
             (Some([whole, short]), _) => vec![
                 [&*rows, &speed, &whole].join(" · "),
                 [&*rows, &whole].join(" · "),
@@ -72,34 +72,34 @@ impl Glance {
                 brief,
             ],
             (None, Some(left)) => {
-                let left = tr!("about {left} left", left = rounded(left));
+                let left = tr!("about {left} left", left = format_whole_seconds(left));
                 vec![[&*rows, &speed, &left].join(" · "), [&*rows, &left].join(" · "), rows, brief]
             }
             (None, None) => vec![[&*rows, &speed].join(" · "), rows, brief],
         };
-        fitting(&ways, cells)
+        fit_to_width(&ways, cells)
     }
 
     /// What keeps the run from going on, whole and in short.
-    fn matter(&self) -> Option<[String; 2]> {
-        if self.ending {
+    fn stall_reason(&self) -> Option<[String; 2]> {
+        if self.is_stopping {
             return Some([tr!("ending: waiting for the calls under way"), tr!("ending")]);
         }
-        if let Some((_, Limit::Shared)) = self.held {
+        if let Some((_, Limit::Shared)) = self.pause {
             return Some([tr!("waiting for the shared server"), tr!("waiting")]);
         }
-        if let Some((rest, cause)) = self.held {
+        if let Some((rest, cause)) = self.pause {
             let time = Zoned::now().saturating_add(rest).strftime("%H:%M:%S").to_string();
             let whole = tr!("throttled until {time} ({cause})", time = &time, cause);
             return Some([whole, tr!("throttled until {time}", time)]);
         }
-        let reason = self.trouble.as_ref()?;
+        let reason = self.token_error.as_ref()?;
         Some([tr!("no token yet: {cause}; trying again", cause = reason), tr!("no token yet")])
     }
 
     /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
     #[must_use]
-    pub(crate) fn counts(&self, cells: usize) -> String {
+    pub(crate) fn counts_line(&self, cells: usize) -> String {
         let mut parts = Vec::new();
         for (status, rows) in Status::ALL.into_iter().zip(self.by_status) {
             let usual = matches!(
@@ -115,7 +115,7 @@ impl Glance {
             };
             if rows > 0 || usual {
                 // Elsewhere than in English the names are no words, and are told as they stand in the file.
-                let name = match Language::spoken() {
+                let name = match Language::current() {
                     Language::English => status.name().replace('_', " "),
                     Language::Chinese => status.name().to_owned(),
                 };
@@ -132,12 +132,12 @@ impl Glance {
                 parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map(|(at, _)| at);
             parts.remove(least.unwrap_or_default());
         }
-        fitting(&ways, cells)
+        fit_to_width(&ways, cells)
     }
 
     /// The same as one JSON object on one line; times are in seconds.
     #[must_use]
-    pub(crate) fn json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let by_status = Status::ALL.into_iter().zip(self.by_status);
         let statuses: serde_json::Map<_, _> =
             by_status.map(|(status, rows)| (status.name().to_owned(), rows.into())).collect();
@@ -150,18 +150,18 @@ impl Glance {
             "calls_per_second": (self.speed * 10.0).round() / 10.0,
             "rate": self.rate.per_second(),
             "retrying": self.retrying,
-            "held_seconds": self.held.map(|(rest, _)| rest.as_secs()),
-            "held_by": self.held.map(|(_, cause)| limit(cause)),
-            "trouble": self.trouble,
-            "ending": self.ending,
-            "seconds_left": self.left.map(|left| left.as_secs()),
+            "held_seconds": self.pause.map(|(rest, _)| rest.as_secs()),
+            "held_by": self.pause.map(|(_, cause)| limit_name(cause)),
+            "trouble": self.token_error,
+            "ending": self.is_stopping,
+            "seconds_left": self.eta.map(|left| left.as_secs()),
         })
         .to_string()
     }
 }
 
 /// The first of these that takes so many cells at most, or what fits of the last one. Chinese takes two cells a character.
-fn fitting(ways: &[String], cells: usize) -> String {
+fn fit_to_width(ways: &[String], cells: usize) -> String {
     let last = ways.len().saturating_sub(1);
     let fits = ways.iter().position(|way| measure_text_width(way) <= cells).unwrap_or(last);
     ways.get(fits).map(|way| truncate_str(way, cells, "…").into_owned()).unwrap_or_default()
@@ -182,37 +182,41 @@ mod tests {
             (6, "系统…"),
             (1, "…"),
         ] {
-            assert_eq!(fitting(&ways, cells), expected, "{cells}");
+            assert_eq!(fit_to_width(&ways, cells), expected, "{cells}");
         }
-        let mut glance = Glance {
+        let mut glance = Snapshot {
             rows: 12_345,
             total: Some(100_000),
             by_status: [12_000, 200, 40, 50, 20, 35, 0],
             calls: 12_300,
             speed: 19.8,
-            rate: Rate::of(20.0),
+            rate: Rate::from_per_second(20.0),
             retrying: 3,
-            held: None,
-            trouble: None,
-            ending: false,
-            left: Some(Duration::from_secs(4383)),
+            pause: None,
+            token_error: None,
+            is_stopping: false,
+            eta: Some(Duration::from_secs(4383)),
         };
         for (cells, expected) in [
             (58, "12345 of 100000 rows · about 1h 13m 3s left"),
             (18, "12345/100000"),
             (5, "1234…"),
         ] {
-            assert_eq!(glance.course(cells), expected, "{cells}");
+            assert_eq!(glance.progress_line(cells), expected, "{cells}");
         }
-        assert_eq!(glance.counts(39), "found 12000 · not found 200 · failed 35");
-        assert_eq!(glance.counts(12), "found 12000");
-        glance.held = Some((Duration::from_mins(1), Limit::Platform));
-        assert!(glance.course(78).ends_with(" (the platform's capacity)"), "{}", glance.course(78));
+        assert_eq!(glance.counts_line(39), "found 12000 · not found 200 · failed 35");
+        assert_eq!(glance.counts_line(12), "found 12000");
+        glance.pause = Some((Duration::from_mins(1), Limit::Platform));
+        assert!(
+            glance.progress_line(78).ends_with(" (the platform's capacity)"),
+            "{}",
+            glance.progress_line(78)
+        );
         for cells in [38, 24] {
             assert!(
-                glance.course(cells).starts_with("throttled until "),
+                glance.progress_line(cells).starts_with("throttled until "),
                 "{}",
-                glance.course(cells)
+                glance.progress_line(cells)
             );
         }
     }

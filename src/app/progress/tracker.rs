@@ -8,168 +8,172 @@ use tokio::time::Instant;
 use tracing::{debug, info, trace};
 
 use crate::api::rate::Rate;
-use crate::app::exit::shown;
-use crate::app::progress::snapshot::Glance;
+use crate::app::exit::sanitize;
+use crate::app::progress::snapshot::Snapshot;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::verdict::Limit;
 use crate::engine::event::Event;
 
 /// Over this much of the past the speed is taken.
-const RECENT: Duration = Duration::from_secs(5);
+const SPEED_WINDOW: Duration = Duration::from_secs(5);
 
 /// The state of a run as its user sees it.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct Tracker {
     /// Rows of the whole input, where it could be looked through before.
     total: Option<u64>,
-    read: u64,
-    settled: u64,
+    rows_read: u64,
+    rows_settled: u64,
     by_status: [u64; Status::ALL.len()],
     /// Numbers that need a call, and those of them that have their answer.
-    wanted: u64,
+    queued: u64,
     answered: u64,
     calls: u64,
     retrying: usize,
     rate: Rate,
-    hold: Option<(Instant, Limit)>,
+    pause: Option<(Instant, Limit)>,
     /// Why there is no token, while there is none.
-    trouble: Option<String>,
-    ending: bool,
+    token_error: Option<String>,
+    is_stopping: bool,
     /// Moments and the calls made up to them, oldest first.
-    past: VecDeque<(Instant, u64)>,
+    call_history: VecDeque<(Instant, u64)>,
 }
 
-impl Board {
+impl Tracker {
     /// A run of which nothing has happened.
     #[must_use]
     pub(crate) fn new(total: Option<u64>, rate: Rate) -> Self {
         Self {
             total,
-            read: 0,
-            settled: 0,
+            rows_read: 0,
+            rows_settled: 0,
             by_status: [0; Status::ALL.len()],
-            wanted: 0,
+            queued: 0,
             answered: 0,
             calls: 0,
             retrying: 0,
             rate,
-            hold: None,
-            trouble: None,
-            ending: false,
-            past: VecDeque::from([(Instant::now(), 0)]),
+            pause: None,
+            token_error: None,
+            is_stopping: false,
+            call_history: VecDeque::from([(Instant::now(), 0)]),
         }
     }
 
     /// Takes an event in, and logs it. Numbers are masked.
-    pub(crate) fn observe(&mut self, event: &Event) {
+    pub(crate) fn on_event(&mut self, event: &Event) {
         match event {
-            Event::Read(rows) => self.read += rows,
-            Event::Wanted => self.wanted += 1,
+            Event::RowsRead(rows) => self.rows_read += rows,
+            Event::Queued => self.queued += 1,
             Event::Called { .. } => self.calls += 1,
-            Event::Retrying(numbers) => self.retrying = *numbers,
-            Event::BacksOff { mobile, delay } => {
-                info!(number = mobile.masked(), ?delay, "tries again")
+            Event::InBackoff(numbers) => self.retrying = *numbers,
+            Event::BackingOff { mobile, delay } => {
+                info!(number = mobile.to_masked_string(), ?delay, "tries again")
             }
             Event::Answered { mobile, status, code } => {
                 self.answered += 1;
                 // Made where it is logged, and nowhere else.
                 debug!(
-                    number = mobile.masked(),
+                    number = mobile.to_masked_string(),
                     status = status.name(),
-                    code = told(code.as_ref()),
+                    code = code_text(code.as_ref()),
                     "answered"
                 );
             }
             Event::Settled(status) => {
-                self.settled += 1;
+                self.rows_settled += 1;
                 self.by_status[*status as usize] += 1;
                 trace!(status = status.name(), "row settled");
             }
-            Event::Held { until, cause } => {
+            Event::Paused { until, cause } => {
                 info!(
                     seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(),
                     ?cause,
                     "all calls rest"
                 );
-                self.hold = Some((*until, *cause));
+                self.pause = Some((*until, *cause));
             }
-            Event::Rate(rate) => {
+            Event::RateChanged(rate) => {
                 info!(%rate, "the rate is now");
                 self.rate = *rate;
             }
-            Event::Token(count) => {
+            Event::TokenReceived(count) => {
                 info!(count, "a token was fetched");
-                self.trouble = None;
+                self.token_error = None;
             }
-            Event::NoToken { reason, delay, serves } => {
-                let reason = shown(reason);
+            Event::TokenFailed { reason, delay, old_token_valid: serves } => {
+                let reason = sanitize(reason);
                 info!(reason, ?delay, serves, "no new token; tries again");
-                self.trouble = Some(reason).filter(|_| !serves);
+                self.token_error = Some(reason).filter(|_| !serves);
             }
-            Event::Ending => self.ending = true,
+            Event::Stopping => self.is_stopping = true,
         }
     }
 
     /// What there is to see now.
-    pub(crate) fn glance(&mut self) -> Glance {
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
         let now = Instant::now();
-        if self.hold.is_some_and(|(until, _)| until <= now) {
+        if self.pause.is_some_and(|(until, _)| until <= now) {
             // The speed of a rest says nothing of the time after it.
-            self.hold = None;
-            self.past = VecDeque::from([(now, self.calls)]);
+            self.pause = None;
+            self.call_history = VecDeque::from([(now, self.calls)]);
         }
-        let speed = self.speed(now);
-        Glance {
-            rows: self.settled,
+        let speed = self.sample_speed(now);
+        Snapshot {
+            rows: self.rows_settled,
             total: self.total,
             by_status: self.by_status,
             calls: self.calls,
             speed,
             rate: self.rate,
             retrying: self.retrying,
-            held: self.hold.map(|(until, cause)| (until.saturating_duration_since(now), cause)),
-            trouble: self.trouble.clone(),
-            ending: self.ending,
-            left: self.left(speed),
+            pause: self.pause.map(|(until, cause)| (until.saturating_duration_since(now), cause)),
+            token_error: self.token_error.clone(),
+            is_stopping: self.is_stopping,
+            eta: self.eta(speed),
         }
     }
 
     /// Calls a second of late.
-    fn speed(&mut self, now: Instant) -> f64 {
-        self.past.push_back((now, self.calls));
-        while self.past.len() > 2
-            && self.past.get(1).is_some_and(|(moment, _)| now.duration_since(*moment) >= RECENT)
+    fn sample_speed(&mut self, now: Instant) -> f64 {
+        self.call_history.push_back((now, self.calls));
+        while self.call_history.len() > 2
+            && self
+                .call_history
+                .get(1)
+                .is_some_and(|(moment, _)| now.duration_since(*moment) >= SPEED_WINDOW)
         {
-            self.past.pop_front();
+            self.call_history.pop_front();
         }
-        let Some((since, before)) = self.past.front() else { return 0.0 };
+        let Some((since, before)) = self.call_history.front() else { return 0.0 };
         let span = now.duration_since(*since).as_secs_f64();
-        if span < 0.05 { 0.0 } else { count(self.calls - before) / span }
+        if span < 0.05 { 0.0 } else { to_f64(self.calls - before) / span }
     }
 
     /// The calls that are left, at the rate or at the speed where that is clearly lower. The numbers in rows that
     /// were not read yet are taken to repeat as often as those that were.
-    fn left(&self, speed: f64) -> Option<Duration> {
-        let unread = self.total?.saturating_sub(self.read);
+    fn eta(&self, speed: f64) -> Option<Duration> {
+        let unread = self.total?.saturating_sub(self.rows_read);
         // How long those take that back off does not follow from the rate.
-        let open = self.wanted.saturating_sub(self.answered);
+        let open = self.queued.saturating_sub(self.answered);
         if unread == 0 && open <= self.retrying as u64 {
             return None;
         }
-        let new = if self.read == 0 { 1.0 } else { count(self.wanted) / count(self.read) };
-        let calls = count(open) + count(unread) * new;
+        let new =
+            if self.rows_read == 0 { 1.0 } else { to_f64(self.queued) / to_f64(self.rows_read) };
+        let calls = to_f64(open) + to_f64(unread) * new;
         let aim = self.rate.per_second().unwrap_or(f64::INFINITY);
         let pace = if speed > 0.0 && speed < 0.8 * aim && self.calls > 50 { speed } else { aim };
         Duration::try_from_secs_f64(calls / pace).ok().filter(|left| !left.is_zero())
     }
 }
 
-fn told(code: Option<&Code>) -> String {
-    code.map(|code| shown(&code.to_string())).unwrap_or_default()
+fn code_text(code: Option<&Code>) -> String {
+    code.map(|code| sanitize(&code.to_string())).unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
-fn count(n: u64) -> f64 {
+fn to_f64(n: u64) -> f64 {
     n as f64
 }
 
@@ -179,39 +183,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_line_says_what_is_going_on() {
-        let mut board = Board::new(Some(100), "20".parse().unwrap());
-        board.observe(&Event::Read(60));
+        let mut board = Tracker::new(Some(100), "20".parse().unwrap());
+        board.on_event(&Event::RowsRead(60));
         for _ in 0..30 {
-            board.observe(&Event::Wanted);
-            board.observe(&Event::Called { again: false });
+            board.on_event(&Event::Queued);
+            board.on_event(&Event::Called { is_retry: false });
         }
-        board.observe(&Event::Settled(Status::Found));
-        board.observe(&Event::Settled(Status::OutOfScope));
-        board.observe(&Event::Retrying(2));
+        board.on_event(&Event::Settled(Status::Found));
+        board.on_event(&Event::Settled(Status::OutOfScope));
+        board.on_event(&Event::InBackoff(2));
         tokio::time::advance(Duration::from_secs(2)).await;
         // 30 numbers are open and 40 rows unread, half of which need a call: 50 calls at 20 a second.
         assert_eq!(
-            [board.glance().course(usize::MAX), board.glance().counts(usize::MAX)].join(" | "),
+            [board.snapshot().progress_line(usize::MAX), board.snapshot().counts_line(usize::MAX)]
+                .join(" | "),
             "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
-        board.observe(&Event::Held {
+        board.on_event(&Event::Paused {
             until: Instant::now() + Duration::from_mins(1),
             cause: Limit::Platform,
         });
-        let line = board.glance().course(usize::MAX);
+        let line = board.snapshot().progress_line(usize::MAX);
         assert!(
             line.contains(" · throttled until ") && line.contains("(the platform's capacity)"),
             "{line}"
         );
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(!board.glance().course(usize::MAX).contains("throttled"));
+        assert!(!board.snapshot().progress_line(usize::MAX).contains("throttled"));
         // Nothing is left but what backs off, for as long as that takes.
-        board.observe(&Event::Read(40));
-        board.observe(&Event::Retrying(30));
-        assert!(!board.glance().course(usize::MAX).contains("left"));
-        board.observe(&Event::Retrying(29));
-        assert!(board.glance().course(usize::MAX).contains("about 2s left"));
-        board.observe(&Event::Ending);
-        assert!(board.glance().course(usize::MAX).contains("ending"));
+        board.on_event(&Event::RowsRead(40));
+        board.on_event(&Event::InBackoff(30));
+        assert!(!board.snapshot().progress_line(usize::MAX).contains("left"));
+        board.on_event(&Event::InBackoff(29));
+        assert!(board.snapshot().progress_line(usize::MAX).contains("about 2s left"));
+        board.on_event(&Event::Stopping);
+        assert!(board.snapshot().progress_line(usize::MAX).contains("ending"));
     }
 }

@@ -3,35 +3,35 @@
 
 use std::io::{self, Write};
 
-use crate::app::cli::paths::{Targets, unwritable};
+use crate::app::cli::paths::{OutputTargets, write_failure};
 use crate::app::exit::Failure;
 use crate::app::report::html;
-use crate::app::report::run_summary::Account;
+use crate::app::report::run_summary::RunSummary;
 use crate::table::write::output::{Output, Target};
 
-const METRICS: &str = "--metrics";
+const METRICS_FLAG: &str = "--metrics";
 
 /// One of them.
-struct Paper {
+struct ReportFile {
     flag: &'static str,
     target: Target,
     output: Output,
-    text: fn(&Account) -> Result<String, serde_json::Error>,
+    render: fn(&RunSummary) -> Result<String, serde_json::Error>,
 }
 
 /// All that are asked for.
-pub(crate) struct Papers(Vec<Paper>);
+pub(crate) struct ReportFiles(Vec<ReportFile>);
 
-impl Papers {
+impl ReportFiles {
     /// Opens them; a file keeps its old content until [`Papers::write`].
     ///
     /// # Errors
     /// Output (7) for a place that cannot be written to.
-    pub(crate) fn open(targets: &Targets) -> Result<Self, Failure> {
-        let asked: [(_, _, fn(&Account) -> _); 3] = [
-            ("--summary", &targets.summary, Account::json),
-            (METRICS, &targets.metrics, |account| Ok(account.metrics())),
-            ("--report", &targets.report, |account| Ok(html::html(account))),
+    pub(crate) fn open(targets: &OutputTargets) -> Result<Self, Failure> {
+        let asked: [(_, _, fn(&RunSummary) -> _); 3] = [
+            ("--summary", &targets.summary, RunSummary::to_json),
+            (METRICS_FLAG, &targets.metrics, |account| Ok(account.to_prometheus())),
+            ("--report", &targets.report, |account| Ok(html::render_page(account))),
         ];
         let mut papers = Vec::new();
         let mut asked: Vec<_> = asked
@@ -39,17 +39,17 @@ impl Papers {
             .filter_map(|(flag, target, text)| Some((flag, target.clone()?, text)))
             .collect();
         // Where a pipe makes us wait for ever, no temporary file must wait with it.
-        asked.sort_by_key(|(_, target, _)| target.is_drafted());
+        asked.sort_by_key(|(_, target, _)| target.is_atomic());
         for (flag, target, text) in asked {
             let opened = Output::open(&target, 0).and_then(|output| {
                 // The collector reads them with an account of its own, and nobody is named in them.
-                if flag == METRICS {
-                    output.publish()?;
+                if flag == METRICS_FLAG {
+                    output.make_world_readable()?;
                 }
                 Ok(output)
             });
-            let output = opened.map_err(|error| unwritable(flag, &target, &error))?;
-            papers.push(Paper { flag, target, output, text });
+            let output = opened.map_err(|error| write_failure(flag, &target, &error))?;
+            papers.push(ReportFile { flag, target, output, render: text });
         }
         Ok(Self(papers))
     }
@@ -58,16 +58,16 @@ impl Papers {
     ///
     /// # Errors
     /// Output (7) for the first that cannot be written; the others are.
-    pub(crate) fn write(mut self, account: &Account) -> Result<(), Failure> {
+    pub(crate) fn write(mut self, account: &RunSummary) -> Result<(), Failure> {
         let mut written = Ok(());
-        self.0.sort_by_key(|paper| !matches!(paper.output, Output::Draft(_)));
-        for Paper { flag, target, mut output, text } in self.0 {
+        self.0.sort_by_key(|paper| !matches!(paper.output, Output::File(_)));
+        for ReportFile { flag, target, mut output, render: text } in self.0 {
             let told = text(account).map_err(io::Error::other);
             let done = told.and_then(|told| {
                 output.write_all(told.as_bytes())?;
                 output.finish()
             });
-            written = written.and(done.map_err(|error| unwritable(flag, &target, &error)));
+            written = written.and(done.map_err(|error| write_failure(flag, &target, &error)));
         }
         written
     }

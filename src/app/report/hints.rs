@@ -7,15 +7,15 @@ use std::borrow::Cow;
 use serde::{Serialize, Serializer};
 use tr::tr;
 
-use crate::app::exit::shown;
-use crate::domain::number::mobile::MAINLAND;
-use crate::domain::totals::limit;
+use crate::app::exit::sanitize;
+use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
+use crate::domain::totals::limit_name;
 use crate::domain::verdict::Limit;
 
 /// One thing to do, or to look at. Its JSON has a `kind`, and the numbers that speak for it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Advice {
+pub(crate) enum Hint {
     /// A spreadsheet rounded numbers.
     Rounded {
         /// In so many rows.
@@ -89,7 +89,7 @@ pub(crate) enum Advice {
         /// And for so many seconds.
         seconds: f64,
         /// What held it longest.
-        #[serde(serialize_with = "worded")]
+        #[serde(serialize_with = "serialize_limit")]
         limit: Limit,
         /// Whether the rate alone does not explain it.
         others: bool,
@@ -124,11 +124,11 @@ pub(crate) enum Advice {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it like this")]
-fn worded<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(limit(*cause))
+fn serialize_limit<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(limit_name(*cause))
 }
 
-fn foreign(calls: u64, of: u64) -> String {
+fn foreign_reply_message(calls: u64, of: u64) -> String {
     tr!(
         "{calls} of {of} calls got a reply that was no answer of the API: does a proxy or a login page stand in between?",
         calls,
@@ -137,13 +137,13 @@ fn foreign(calls: u64, of: u64) -> String {
 }
 
 /// A file's name as a shell takes it for one word.
-fn quoted(file: &str) -> Cow<'_, str> {
+fn shell_quote(file: &str) -> Cow<'_, str> {
     // No name of a file has a zero byte, which alone cannot be quoted.
     shlex::try_quote(file).unwrap_or(Cow::Borrowed(file))
 }
 
 /// Throttling: whose limit it was, and what avoids it.
-fn throttled(holds: u64, limit: Limit, others: bool) -> String {
+fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {
     match limit {
         Limit::App if others => {
             tr!(
@@ -171,10 +171,10 @@ fn throttled(holds: u64, limit: Limit, others: bool) -> String {
     }
 }
 
-impl Advice {
+impl Hint {
     /// What it says to people, in one line.
     #[must_use]
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match *self {
             Self::Rounded { rows } => {
                 tr!(
@@ -193,7 +193,7 @@ impl Advice {
                     of
                 ) + &other
             }
-            Self::Country { rows, percent, code: MAINLAND, prefixed } => {
+            Self::Country { rows, percent, code: MAINLAND_COUNTRY_CODE, prefixed } => {
                 let way = if prefixed { "plain" } else { "prefixed" };
                 tr!(
                     "{rows} not found: {percent} % are mainland numbers; organisations registered abroad have them in the \
@@ -234,13 +234,13 @@ impl Advice {
                 calls,
                 of
             ),
-            Self::Foreign { calls, of } => foreign(calls, of),
-            Self::Throttled { holds, limit, others, .. } => throttled(holds, limit, others),
+            Self::Foreign { calls, of } => foreign_reply_message(calls, of),
+            Self::Throttled { holds, limit, others, .. } => throttled_message(holds, limit, others),
             Self::Retry { rows, file: Some(ref file) } => tr!(
                 "one row failed; to ask it alone once more, run the same command with {file} as its input and --retry-failed, without --output"
                     | "{n} rows failed; to ask them alone once more, run the same command with {file} as its input and --retry-failed, without --output"
                         % rows,
-                file = quoted(file)
+                file = shell_quote(file)
             ),
             Self::Retry { rows, file: None } => tr!(
                 "one row failed; to ask it once more and nothing else twice, add --max-age 1d --max-age-not-found 1d"
@@ -268,21 +268,21 @@ impl Advice {
 
 /// Advice with its words, as programs get it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct HintMessage {
     #[serde(flatten)]
-    advice: Advice,
+    hint: Hint,
     /// In the language of the run.
     pub text: String,
 }
 
-impl Told {
+impl HintMessage {
     /// The same with its words. What is left for others to read has no full numbers, which a file's name may have.
     #[must_use]
-    pub(crate) fn of(advice: &Advice) -> Self {
+    pub(crate) fn from_hint(advice: &Hint) -> Self {
         let mut advice = advice.clone();
-        if let Advice::Retry { file: Some(file), .. } = &mut advice {
-            *file = shown(file);
+        if let Hint::Retry { file: Some(file), .. } = &mut advice {
+            *file = sanitize(file);
         }
-        Self { text: advice.words(), advice }
+        Self { text: advice.message(), hint: advice }
     }
 }

@@ -11,62 +11,62 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 use tr::tr;
 
-use crate::app::commands::resolve::start_at::clock;
-use crate::app::commands::state::messages::grouped;
-use crate::app::exit::shown;
+use crate::app::commands::resolve::start_at::format_timestamp;
+use crate::app::commands::state::messages::group_thousands;
+use crate::app::exit::sanitize;
 use crate::app::i18n::language::Language;
 use crate::app::report::html_chart;
 use crate::app::report::html_sections;
-use crate::app::report::run_summary::Account;
-use crate::app::report::story::Story;
-use crate::app::report::text::{self, span};
+use crate::app::report::run_summary::RunSummary;
+use crate::app::report::story::ReportDetails;
+use crate::app::report::text::{self, format_elapsed};
 use crate::domain::outcome::Status;
-use crate::domain::totals::Report;
+use crate::domain::totals::Totals;
 
 /// What the page may load and do: nothing but its own styles.
-const POLICY: &str =
+const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-const STYLES: &str = include_str!("page.css");
+const STYLESHEET: &str = include_str!("page.css");
 
 /// The page of a run that has ended.
 #[must_use]
-pub(crate) fn html(account: &Account) -> String {
-    let story = &account.story;
-    let name = shown(&text::name(Path::new(&account.input.name)));
+pub(crate) fn render_page(account: &RunSummary) -> String {
+    let story = &account.details;
+    let name = sanitize(&text::input_name(Path::new(&account.input.name)));
     let page = html! {
         (DOCTYPE)
-        html lang=(tag()) {
+        html lang=(language_tag()) {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(CONTENT_SECURITY_POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 meta name="generator" content={ "dingmap " (account.version) };
                 title { (name) " · dingmap" }
-                style { (PreEscaped(STYLES)) }
+                style { (PreEscaped(STYLESHEET)) }
             }
             body {
                 header {
                     p.maker { "dingmap " (account.version) }
                     h1 { (tr!("Report of a run")) }
                     p.input { bdi { (name) } }
-                    (ending(account))
-                    (facts(account))
+                    (render_end(account))
+                    (render_overview(account))
                 }
                 main {
-                    (html_sections::outcome(&story.report))
-                    @if let Some(misses) = html_sections::misses(&story.misses) { (misses) }
-                    @if let Some(drawn) = html_chart::calls(&story.course) {
+                    (html_sections::render_outcomes(&story.totals))
+                    @if let Some(misses) = html_sections::render_unresolved(&story.unresolved) { (misses) }
+                    @if let Some(drawn) = html_chart::render_calls(&story.timeline) {
                         section aria-labelledby="course" {
                             h2 #course { (tr!("Calls over time")) }
                             (drawn)
                         }
                     }
-                    @if let Some(replies) = html_sections::replies(&story.report) { (replies) }
-                    @if let Some(trouble) = html_sections::trouble(&story.report) { (trouble) }
-                    (input(account))
-                    (settings(account))
+                    @if let Some(replies) = html_sections::render_latency(&story.totals) { (replies) }
+                    @if let Some(trouble) = html_sections::render_retries_and_pauses(&story.totals) { (trouble) }
+                    (render_input(account))
+                    (render_settings(account))
                 }
                 footer { p { (tr!("Numbers are masked here; the output has them in full. This page loads nothing and needs no network.")) } }
             }
@@ -76,18 +76,18 @@ pub(crate) fn html(account: &Account) -> String {
 }
 
 /// The language that the page is in, as pages name it.
-fn tag() -> &'static str {
-    match Language::spoken() {
+fn language_tag() -> &'static str {
+    match Language::current() {
         Language::English => "en",
         Language::Chinese => "zh-CN",
     }
 }
 
 /// How the run ended, and what people were warned of.
-fn ending(account: &Account) -> Markup {
-    let Story { course, remarks, .. } = &account.story;
-    let (tone, title) = verdict(account.exit_status, &account.story.report);
-    let (times, last) = &course.no_token;
+fn render_end(account: &RunSummary) -> Markup {
+    let ReportDetails { timeline: course, warnings: remarks, .. } = &account.details;
+    let (tone, title) = exit_headline(account.exit_status, &account.details.totals);
+    let (times, last) = &course.token_failures;
     html! {
         div class={ "ending " (tone) } {
             p.verdict { strong { (title) } " " span.status { (tr!("exit status {status}", status = account.exit_status)) } }
@@ -98,7 +98,7 @@ fn ending(account: &Account) -> Markup {
             }
             @if *times > 0 || !remarks.is_empty() {
                 ul {
-                    @for remark in remarks { li { (shown(remark)) } }
+                    @for remark in remarks { li { (sanitize(remark)) } }
                     @if *times > 0 { li { (tr!(
                         "A token could not be fetched once: {reason}" | "A token could not be fetched {n} times; the last time: {reason}" % *times,
                         reason = last
@@ -107,7 +107,7 @@ fn ending(account: &Account) -> Markup {
             }
             @if !account.advice.is_empty() {
                 p.todo { (tr!("What would help")) }
-                ul { @for advice in &account.advice { li { (shown(&advice.text)) } } }
+                ul { @for advice in &account.advice { li { (sanitize(&advice.text)) } } }
             }
         }
     }
@@ -115,7 +115,7 @@ fn ending(account: &Account) -> Markup {
 
 /// How an exit status is told: how grave it is, and in a few words what it means. A run that has answers for all rows is good news
 /// only where somebody was found and no row waits for a person.
-fn verdict(status: u8, report: &Report) -> (&'static str, String) {
+fn exit_headline(status: u8, report: &Totals) -> (&'static str, String) {
     let waiting = [Status::Invalid, Status::BadNumber, Status::OutOfScope];
     match status {
         0 if report.rows_out > 0 && report.rows(Status::Found) == 0 => {
@@ -137,46 +137,47 @@ fn verdict(status: u8, report: &Report) -> (&'static str, String) {
 }
 
 /// The run at a glance.
-fn facts(account: &Account) -> Markup {
-    let report = &account.story.report;
+fn render_overview(account: &RunSummary) -> Markup {
+    let report = &account.details.totals;
     let took = Duration::try_from_secs_f64(account.seconds).unwrap_or_default();
-    let ended = SignedDuration::try_from(took).map_or(account.began, |took| account.began + took);
-    let local = |moment: Timestamp| clock(&moment.to_zoned(TimeZone::system()));
+    let ended =
+        SignedDuration::try_from(took).map_or(account.started_at, |took| account.started_at + took);
+    let local = |moment: Timestamp| format_timestamp(&moment.to_zoned(TimeZone::system()));
     let counts = [
         (tr!("rows read"), report.rows_in),
-        (tr!("numbers asked"), report.asked),
+        (tr!("numbers asked"), report.numbers_asked),
         (tr!("calls"), report.calls),
-        (tr!("rows sharing an answer"), report.shared),
-        (tr!("rows known from before"), report.recalled),
+        (tr!("rows sharing an answer"), report.rows_shared),
+        (tr!("rows known from before"), report.rows_known),
     ];
     html! {
         dl.facts {
-            @for (name, count) in counts { div { dt { (name) } dd.large { (grouped(count)) } } }
-            div { dt { (tr!("time taken")) } dd.large { (span(took)) } }
-            div { dt { (tr!("began")) } dd { (local(account.began)) } }
+            @for (name, count) in counts { div { dt { (name) } dd.large { (group_thousands(count)) } } }
+            div { dt { (tr!("time taken")) } dd.large { (format_elapsed(took)) } }
+            div { dt { (tr!("began")) } dd { (local(account.started_at)) } }
             div { dt { (tr!("ended")) } dd { (local(ended)) } }
         }
     }
 }
 
 /// What was read and written.
-fn input(account: &Account) -> Markup {
-    let story = &account.story;
+fn render_input(account: &RunSummary) -> Markup {
+    let story = &account.details;
     html! {
         section aria-labelledby="files" {
             h2 #files { (tr!("Input and output")) }
             dl.pairs {
-                div { dt { (tr!("input")) } dd { bdi { (shown(&text::name(Path::new(&account.input.name)))) } } }
-                @if !story.detected.is_empty() { div { dt { (tr!("what was detected")) } dd { bdi { (shown(&story.detected)) } } } }
+                div { dt { (tr!("input")) } dd { bdi { (sanitize(&text::input_name(Path::new(&account.input.name)))) } } }
+                @if !story.detected.is_empty() { div { dt { (tr!("what was detected")) } dd { bdi { (sanitize(&story.detected)) } } } }
                 @if let Some(digest) = &account.input.sha256 { div { dt { "SHA-256" } dd { code { (digest) } } } }
-                div { dt { (tr!("output")) } dd { bdi { (shown(&story.output)) } } }
+                div { dt { (tr!("output")) } dd { bdi { (sanitize(&story.output)) } } }
             }
         }
     }
 }
 
 /// What the run was set to, flag by flag; no secret is among the settings.
-fn settings(account: &Account) -> Markup {
+fn render_settings(account: &RunSummary) -> Markup {
     let told = serde_json::to_value(&account.settings).unwrap_or_default();
     html! {
         section aria-labelledby="settings" {
@@ -186,7 +187,7 @@ fn settings(account: &Account) -> Markup {
                 tbody { @for (key, value) in told.as_object().into_iter().flatten() {
                     tr {
                         th scope="row" { code { "--" (key.trim_end_matches("_seconds").replace('_', "-")) } }
-                        td { (set(key, value)) }
+                        td { (format_setting(key, value)) }
                     }
                 } }
             }
@@ -195,11 +196,11 @@ fn settings(account: &Account) -> Markup {
 }
 
 /// A setting's value as one would type it.
-fn set(key: &str, value: &Value) -> String {
+fn format_setting(key: &str, value: &Value) -> String {
     match value {
         Value::Null if key == "rate" => "unlimited".to_owned(),
         Value::Null => "–".to_owned(),
-        Value::String(text) => shown(text),
+        Value::String(text) => sanitize(text),
         Value::Number(number) if key.ends_with("_seconds") => number
             .as_f64()
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -9,94 +9,96 @@ use jiff::{SignedDuration, Zoned};
 use maud::{Markup, html};
 use tr::tr;
 
-use crate::app::commands::state::messages::grouped;
-use crate::app::report::text::span;
-use crate::app::report::timeline::{Course, Stretch};
+use crate::app::commands::state::messages::group_thousands;
+use crate::app::report::text::format_elapsed;
+use crate::app::report::timeline::{Bucket, Timeline};
 
 /// The drawing's size in units of its own.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 200.0;
 /// The most labels on the axis of time: they have room on a telephone.
-const TIMES: f64 = 4.0;
+const MAX_TIME_LABELS: f64 = 4.0;
 /// The least part of a row of colours that a colour can be seen in.
-const VISIBLE: f64 = 0.004;
+const MIN_VISIBLE_SHARE: f64 = 0.004;
 /// The distances that times are labelled at, in seconds, up to a day.
-const STEPS: [u32; 17] =
+const TIME_STEPS: [u32; 17] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 
 /// A stretch as it is drawn; its ends are in seconds since the run began.
-struct Column {
-    from: f64,
-    until: f64,
+struct PlottedBucket {
+    start_secs: f64,
+    end_secs: f64,
     /// Calls a second, and those of them that were repeats.
-    speed: f64,
-    repeats: f64,
-    stretch: Stretch,
+    calls_per_sec: f64,
+    retries_per_sec: f64,
+    bucket: Bucket,
 }
 
 /// The calls over time, with the table behind them; nothing where the run had no time.
 #[must_use]
-pub(crate) fn calls(course: &Course) -> Option<Markup> {
-    let began = course.began.as_ref()?;
-    let columns: Vec<_> = course.spans().into_iter().filter_map(Column::of).collect();
-    let end = columns.last()?.until;
+pub(crate) fn render_calls(course: &Timeline) -> Option<Markup> {
+    let began = course.started.as_ref()?;
+    let columns: Vec<_> =
+        course.intervals().into_iter().filter_map(PlottedBucket::from_bucket).collect();
+    let end = columns.last()?.end_secs;
     let limits =
-        || columns.iter().map(|column| column.stretch.limit).filter(|limit| limit.is_finite());
-    let peak = columns.iter().map(|column| column.speed).fold(0.0, f64::max);
-    let (step, top) = scale(limits().fold(peak, f64::max));
+        || columns.iter().map(|column| column.bucket.target_rate).filter(|limit| limit.is_finite());
+    let peak = columns.iter().map(|column| column.calls_per_sec).fold(0.0, f64::max);
+    let (step, top) = axis_scale(limits().fold(peak, f64::max));
     let x = |seconds: f64| seconds / end * WIDTH;
     let y = |speed: f64| HEIGHT - speed / top * HEIGHT;
-    let all: u64 = columns.iter().map(|column| column.stretch.calls).sum();
-    let held: Duration = columns.iter().map(|column| column.stretch.held).sum();
-    let mean = float(all) / end.max(1.0);
+    let all: u64 = columns.iter().map(|column| column.bucket.calls).sum();
+    let held: Duration = columns.iter().map(|column| column.bucket.paused).sum();
+    let mean = to_f64(all) / end.max(1.0);
     let limited = limits().next().is_some();
     let described = tr!(
         "{mean} calls a second on average and {peak} at most; throttling held them for {held} in all",
-        mean = decimal(mean),
-        peak = decimal(peak),
-        held = span(held)
+        mean = format_decimal(mean),
+        peak = format_decimal(peak),
+        held = format_elapsed(held)
     );
     Some(html! {
         figure {
             div.plot {
-                @for tick in ticks(step, top) {
-                    span.y aria-hidden="true" style={ "bottom:" (percent(tick / top)) } { (decimal(tick)) }
+                @for tick in axis_ticks(step, top) {
+                    span.y aria-hidden="true" style={ "bottom:" (format_percent(tick / top)) } { (format_decimal(tick)) }
                 }
                 svg role="img" aria-labelledby="calls-title calls-desc" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
                     title #calls-title { (tr!("Calls a second over time")) }
                     desc #calls-desc { (described) }
-                    @for tick in ticks(step, top) {
+                    @for tick in axis_ticks(step, top) {
                         line.grid x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick)) {}
                     }
-                    @for (from, until) in rests(&columns) {
-                        rect.held x=(round(x(from))) y="0" width=(round((x(until) - x(from)).max(1.0))) height=(HEIGHT) {}
+                    @for (from, until) in pause_ranges(&columns) {
+                        rect.held x=(round_to_tenth(x(from))) y="0" width=(round_to_tenth((x(until) - x(from)).max(1.0))) height=(HEIGHT) {}
                     }
-                    path.calls d=(area(&columns, |column| column.speed, x, y)) {}
-                    path.repeats d=(area(&columns, |column| column.repeats, x, y)) {}
-                    path.limit d=(line(&columns, x, y)) {}
+                    path.calls d=(area_path(&columns, |column| column.calls_per_sec, x, y)) {}
+                    path.repeats d=(area_path(&columns, |column| column.retries_per_sec, x, y)) {}
+                    path.limit d=(rate_path(&columns, x, y)) {}
                 }
-                @for (seconds, label) in times(began, end) {
-                    span.x aria-hidden="true" style={ "left:" (percent(seconds / end)) } { (label) }
+                @for (seconds, label) in time_labels(began, end) {
+                    span.x aria-hidden="true" style={ "left:" (format_percent(seconds / end)) } { (label) }
                 }
             }
             figcaption {
                 ul.legend {
                     li.calls { (tr!("calls a second")) }
-                    @if columns.iter().any(|column| column.stretch.repeats > 0) { li.repeats { (tr!("of them repeats")) } }
+                    @if columns.iter().any(|column| column.bucket.retries > 0) { li.repeats { (tr!("of them repeats")) } }
                     @if limited { li.limit { (tr!("the rate that was aimed at")) } }
                     @if !held.is_zero() { li.held { (tr!("held by throttling")) } }
                 }
                 p.note { (described) }
             }
-            (table(began, &columns))
+            (render_table(began, &columns))
         }
     })
 }
 
 /// The numbers that are drawn.
-fn table(began: &Zoned, columns: &[Column]) -> Markup {
-    let date = dated(began, columns.last().map_or(0.0, |column| column.until));
-    let limit = |limit: f64| if limit.is_finite() { decimal(limit) } else { "–".to_owned() };
+fn render_table(began: &Zoned, columns: &[PlottedBucket]) -> Markup {
+    let date = date_prefix(began, columns.last().map_or(0.0, |column| column.end_secs));
+    let limit =
+        |limit: f64| if limit.is_finite() { format_decimal(limit) } else { "–".to_owned() };
     html! {
         details {
             summary { (tr!("The same as a table")) }
@@ -112,12 +114,12 @@ fn table(began: &Zoned, columns: &[Column]) -> Markup {
                 tbody {
                     @for column in columns {
                         tr {
-                            th scope="row" { (clock(began, column.from, &format!("{date}%H:%M:%S"))) }
-                            td { (grouped(column.stretch.calls)) }
-                            td { (grouped(column.stretch.repeats)) }
-                            td { (decimal(column.speed)) }
-                            td { (limit(column.stretch.limit)) }
-                            td { (span(column.stretch.held)) }
+                            th scope="row" { (format_time(began, column.start_secs, &format!("{date}%H:%M:%S"))) }
+                            td { (group_thousands(column.bucket.calls)) }
+                            td { (group_thousands(column.bucket.retries)) }
+                            td { (format_decimal(column.calls_per_sec)) }
+                            td { (limit(column.bucket.target_rate)) }
+                            td { (format_elapsed(column.bucket.paused)) }
                         }
                     }
                 }
@@ -128,12 +130,12 @@ fn table(began: &Zoned, columns: &[Column]) -> Markup {
 
 /// A bar that fills this share of its row, in the colour of `kind`.
 #[must_use]
-pub(crate) fn bar(share: f64, kind: &str) -> Markup {
-    let width = if share > 0.0 { share.max(VISIBLE) } else { 0.0 };
+pub(crate) fn render_bar(share: f64, kind: &str) -> Markup {
+    let width = if share > 0.0 { share.max(MIN_VISIBLE_SHARE) } else { 0.0 };
     html! {
         svg class={ "bar " (kind) } viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
             rect.track width="100" height="1" {}
-            rect width=(round(width * 100.0)) height="1" {}
+            rect width=(round_to_tenth(width * 100.0)) height="1" {}
         }
     }
 }
@@ -141,13 +143,13 @@ pub(crate) fn bar(share: f64, kind: &str) -> Markup {
 /// One row of colours, each as wide as its part of the whole. `parts` are the colours' kinds, which are their names too, and how
 /// many there are of each.
 #[must_use]
-pub(crate) fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
-    let all = float(parts.iter().map(|(_, count)| count).sum());
+pub(crate) fn render_stacked_bar(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
+    let all = to_f64(parts.iter().map(|(_, count)| count).sum());
     let parts: Vec<_> = parts.iter().filter(|(_, count)| *count > 0).collect();
-    let width = |count: u64| (float(count) / all).max(VISIBLE);
+    let width = |count: u64| (to_f64(count) / all).max(MIN_VISIBLE_SHARE);
     let whole: f64 = parts.iter().map(|(_, count)| width(*count)).sum();
     let described: Vec<_> =
-        parts.iter().map(|(kind, count)| format!("{kind} {}", grouped(*count))).collect();
+        parts.iter().map(|(kind, count)| format!("{kind} {}", group_thousands(*count))).collect();
     let starts = parts.iter().scan(0.0, |start, (_, count)| {
         let from = *start;
         *start += width(*count) / whole * 100.0;
@@ -158,58 +160,68 @@ pub(crate) fn strip(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
             title id={ (id) "-title" } { (title) }
             desc id={ (id) "-desc" } { (described.join(", ")) }
             @for (from, (kind, count)) in starts.zip(&parts) {
-                rect class=(kind) x=(round(from)) width=(round(width(*count) / whole * 100.0)) height="1" {}
+                rect class=(kind) x=(round_to_tenth(from)) width=(round_to_tenth(width(*count) / whole * 100.0)) height="1" {}
             }
         }
     }
 }
 
-impl Column {
-    fn of((from, until, stretch): (f64, f64, Stretch)) -> Option<Self> {
+impl PlottedBucket {
+    fn from_bucket((from, until, stretch): (f64, f64, Bucket)) -> Option<Self> {
         // A run of less than a second made its calls in one second, which is what a rate speaks of.
         let seconds = if from == 0.0 { until.max(1.0) } else { until - from };
-        let speed = |calls| float(calls) / seconds;
+        let speed = |calls| to_f64(calls) / seconds;
         (until > from).then(|| Self {
-            from,
-            until,
-            speed: speed(stretch.calls),
-            repeats: speed(stretch.repeats),
-            stretch,
+            start_secs: from,
+            end_secs: until,
+            calls_per_sec: speed(stretch.calls),
+            retries_per_sec: speed(stretch.retries),
+            bucket: stretch,
         })
     }
 }
 
 /// Steps as high as `of` says, filled down to the axis.
-fn area(
-    columns: &[Column],
-    of: impl Fn(&Column) -> f64,
+fn area_path(
+    columns: &[PlottedBucket],
+    of: impl Fn(&PlottedBucket) -> f64,
     x: impl Fn(f64) -> f64,
     y: impl Fn(f64) -> f64,
 ) -> String {
     let mut path = format!("M0 {HEIGHT}");
     for column in columns {
         // Writing to a string does not fail.
-        let _ = write!(path, "V{}H{}", round(y(of(column))), round(x(column.until)));
+        let _ = write!(
+            path,
+            "V{}H{}",
+            round_to_tenth(y(of(column))),
+            round_to_tenth(x(column.end_secs))
+        );
     }
     path + &format!("V{HEIGHT}Z")
 }
 
 /// The rate that was aimed at, where there was one.
-fn line(columns: &[Column], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
+fn rate_path(columns: &[PlottedBucket], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
     let (mut path, mut drawn) = (String::new(), false);
-    for Column { from, until, stretch, .. } in columns {
-        let there = stretch.limit.is_finite();
+    for PlottedBucket { start_secs: from, end_secs: until, bucket: stretch, .. } in columns {
+        let there = stretch.target_rate.is_finite();
         // Writing to a string does not fail.
         let _ = match (there, drawn) {
             (false, _) => Ok(()),
-            (true, true) => write!(path, "V{}H{}", round(y(stretch.limit)), round(x(*until))),
+            (true, true) => write!(
+                path,
+                "V{}H{}",
+                round_to_tenth(y(stretch.target_rate)),
+                round_to_tenth(x(*until))
+            ),
             (true, false) => {
                 write!(
                     path,
                     "M{} {}H{}",
-                    round(x(*from)),
-                    round(y(stretch.limit)),
-                    round(x(*until))
+                    round_to_tenth(x(*from)),
+                    round_to_tenth(y(stretch.target_rate)),
+                    round_to_tenth(x(*until))
                 )
             }
         };
@@ -220,26 +232,26 @@ fn line(columns: &[Column], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> S
 
 /// Where throttling held the run, with neighbours as one. Of a stretch as much as was held: where within it that was is not
 /// recorded, so it lies at the side on which the hold goes on, or else at its beginning.
-fn rests(columns: &[Column]) -> Vec<(f64, f64)> {
+fn pause_ranges(columns: &[PlottedBucket]) -> Vec<(f64, f64)> {
     let mut rests: Vec<(f64, f64)> = Vec::new();
     for (place, column) in
-        columns.iter().enumerate().filter(|(_, column)| !column.stretch.held.is_zero())
+        columns.iter().enumerate().filter(|(_, column)| !column.bucket.paused.is_zero())
     {
-        let held = column.stretch.held.as_secs_f64().min(column.until - column.from);
-        let goes_on = columns.get(place + 1).is_some_and(|next| !next.stretch.held.is_zero());
+        let held = column.bucket.paused.as_secs_f64().min(column.end_secs - column.start_secs);
+        let goes_on = columns.get(place + 1).is_some_and(|next| !next.bucket.paused.is_zero());
         // Times are sums of fractions.
-        let near = |until: f64| column.from - until < 1e-6;
+        let near = |until: f64| column.start_secs - until < 1e-6;
         match rests.last_mut() {
-            Some((_, until)) if near(*until) => *until = column.from + held,
-            _ if goes_on => rests.push((column.until - held, column.until)),
-            _ => rests.push((column.from, column.from + held)),
+            Some((_, until)) if near(*until) => *until = column.start_secs + held,
+            _ if goes_on => rests.push((column.end_secs - held, column.end_secs)),
+            _ => rests.push((column.start_secs, column.start_secs + held)),
         }
     }
     rests
 }
 
 /// A round distance between the marks of an axis that reaches to `most`, and its round end.
-fn scale(most: f64) -> (f64, f64) {
+fn axis_scale(most: f64) -> (f64, f64) {
     let most = if most > 0.0 { most } else { 1.0 };
     let rough = most / 4.0;
     let power = 10_f64.powf(rough.log10().floor());
@@ -250,16 +262,17 @@ fn scale(most: f64) -> (f64, f64) {
     (step, (most / step + 0.05).ceil() * step)
 }
 
-fn ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
+fn axis_ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
     (0..).map(move |n| f64::from(n) * step).take_while(move |tick| *tick < top * 1.001)
 }
 
 /// Round moments of the clock within a run of so many seconds: when each comes, and what it is called.
-fn times(began: &Zoned, end: f64) -> Vec<(f64, String)> {
+fn time_labels(began: &Zoned, end: f64) -> Vec<(f64, String)> {
     let day = 86_400.0;
-    let step = STEPS.map(f64::from).into_iter().find(|step| end / step <= TIMES);
-    let step = step.unwrap_or_else(|| (end / TIMES / day).ceil() * day);
-    let format = dated(began, end).to_owned() + if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
+    let step = TIME_STEPS.map(f64::from).into_iter().find(|step| end / step <= MAX_TIME_LABELS);
+    let step = step.unwrap_or_else(|| (end / MAX_TIME_LABELS / day).ceil() * day);
+    let format =
+        date_prefix(began, end).to_owned() + if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
     let time = began.time();
     let since = |count: i8, unit: f64| f64::from(count) * unit;
     let midnight =
@@ -270,26 +283,26 @@ fn times(began: &Zoned, end: f64) -> Vec<(f64, String)> {
         .map(|n| first + f64::from(n) * step)
         // A label at the right edge would stand out of the page.
         .take_while(|seconds| *seconds <= end * 0.94)
-        .map(|seconds| (seconds, clock(began, seconds + 0.001, &format)))
+        .map(|seconds| (seconds, format_time(began, seconds + 0.001, &format)))
         .collect()
 }
 
 /// What stands before the times of a run of so many seconds: the date, where it has more than one.
-fn dated(began: &Zoned, end: f64) -> &'static str {
+fn date_prefix(began: &Zoned, end: f64) -> &'static str {
     let ended = began.saturating_add(SignedDuration::from_secs_f64(end));
     if ended.date() == began.date() { "" } else { "%m-%d " }
 }
 
-fn clock(began: &Zoned, after: f64, format: &str) -> String {
+fn format_time(began: &Zoned, after: f64, format: &str) -> String {
     began.saturating_add(SignedDuration::from_secs_f64(after)).strftime(format).to_string()
 }
 
 /// With as many decimals as say something.
-fn decimal(number: f64) -> String {
+fn format_decimal(number: f64) -> String {
     match number {
         ..1.0 => ((number * 1000.0).round() / 1000.0).to_string(),
         ..100.0 => ((number * 10.0).round() / 10.0).to_string(),
-        _ => grouped_float(number),
+        _ => format_grouped(number),
     }
 }
 
@@ -298,24 +311,24 @@ fn decimal(number: f64) -> String {
     clippy::cast_sign_loss,
     reason = "a speed above a hundred"
 )]
-fn grouped_float(number: f64) -> String {
-    grouped(number.round() as u64)
+fn format_grouped(number: f64) -> String {
+    group_thousands(number.round() as u64)
 }
 
 /// As a coordinate: a tenth of a unit cannot be seen.
-fn round(number: f64) -> f64 {
+fn round_to_tenth(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
 /// As a share of a length.
-fn percent(share: f64) -> String {
+fn format_percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 
 /// A count as a number to divide.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
-pub(crate) fn float(count: u64) -> f64 {
+pub(crate) fn to_f64(count: u64) -> f64 {
     count as f64
 }
 
@@ -332,9 +345,9 @@ mod tests {
             (0.02, vec![0.0, 0.005, 0.01, 0.015, 0.02, 0.025]),
             (4994.0, vec![0.0, 2000.0, 4000.0, 6000.0]),
         ] {
-            let (step, top) = scale(most);
+            let (step, top) = axis_scale(most);
             let drawn: Vec<_> =
-                ticks(step, top).map(|tick| (tick * 1000.0).round() / 1000.0).collect();
+                axis_ticks(step, top).map(|tick| (tick * 1000.0).round() / 1000.0).collect();
             assert_eq!(drawn, marks, "{most}");
             assert!(top > most);
         }
@@ -343,16 +356,17 @@ mod tests {
     #[test]
     fn as_much_is_shaded_as_was_held() {
         let drawn = |held: &[f64]| {
-            let stretch = |held| Stretch {
+            let stretch = |held| Bucket {
                 calls: 0,
-                repeats: 0,
-                held: Duration::from_secs_f64(held),
-                limit: 20.0,
+                retries: 0,
+                paused: Duration::from_secs_f64(held),
+                target_rate: 20.0,
             };
             let columns = held.iter().zip(0_u32..).map(|(held, place)| {
-                Column::of((f64::from(place), f64::from(place + 1), stretch(*held))).unwrap()
+                PlottedBucket::from_bucket((f64::from(place), f64::from(place + 1), stretch(*held)))
+                    .unwrap()
             });
-            rests(&columns.collect::<Vec<_>>())
+            pause_ranges(&columns.collect::<Vec<_>>())
         };
         assert_eq!(drawn(&[0.0, 0.5, 1.0, 0.25, 0.0, 0.125]), [(1.5, 3.25), (5.0, 5.125)]);
         // Two holds that touch stretches beside each other.
@@ -365,12 +379,12 @@ mod tests {
     fn times_are_round_by_the_clock() {
         let began: Zoned = "2026-11-23T14:03:27.5+08:00[+08:00]".parse().unwrap();
         let labels =
-            |end| times(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+            |end| time_labels(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
         assert_eq!(labels(10.0), ["14:03:30", "14:03:35"]);
         assert_eq!(labels(4.0 * 3600.0), ["15:00", "16:00", "17:00"]);
         assert_eq!(labels(36.0 * 3600.0), ["11-24 00:00", "11-24 12:00"]);
         assert_eq!(labels(20.0 * 86_400.0), ["11-28 00:00", "12-03 00:00", "12-08 00:00"]);
-        let (seconds, _) = times(&began, 10.0)[0];
+        let (seconds, _) = time_labels(&began, 10.0)[0];
         assert!((seconds - 2.5).abs() < 1e-9, "{seconds}");
     }
 }

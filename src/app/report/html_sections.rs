@@ -6,36 +6,36 @@ use std::time::Duration;
 use maud::{Markup, html};
 use tr::tr;
 
-use crate::app::commands::state::messages::grouped;
-use crate::app::exit::shown;
-use crate::app::report::html_chart::{bar, float, strip};
-use crate::app::report::text::{brief, meaning, span};
+use crate::app::commands::state::messages::group_thousands;
+use crate::app::exit::sanitize;
+use crate::app::report::html_chart::{render_bar, render_stacked_bar, to_f64};
+use crate::app::report::text::{describe_status, format_elapsed, format_latency};
 use crate::domain::outcome::Status;
-use crate::domain::totals::{Repeat, Report};
+use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
-use crate::engine::io::unresolved::{Group, Misses};
+use crate::engine::io::unresolved::{StatusGroup, UnresolvedRows};
 
 /// A row of a table of counts: what is counted, what that means, how many, and the colour of its bar.
-struct Line {
+struct CountRow {
     name: Markup,
-    meaning: String,
+    description: String,
     count: u64,
     /// What is said instead of the count.
-    amount: Option<String>,
-    kind: &'static str,
+    display_value: Option<String>,
+    css_class: &'static str,
 }
 
 /// Rows by status.
 #[must_use]
-pub(crate) fn outcome(report: &Report) -> Markup {
+pub(crate) fn render_outcomes(report: &Totals) -> Markup {
     let counts = Status::ALL.map(|status| (status.name(), report.rows(status)));
     let lines =
-        Status::ALL.into_iter().filter(|status| report.rows(*status) > 0).map(|status| Line {
+        Status::ALL.into_iter().filter(|status| report.rows(*status) > 0).map(|status| CountRow {
             name: html! { code { (status.name()) } },
-            meaning: explained(status),
+            description: explain_status(status),
             count: report.rows(status),
-            amount: None,
-            kind: status.name(),
+            display_value: None,
+            css_class: status.name(),
         });
     let title = tr!("Rows by status");
     html! {
@@ -44,13 +44,13 @@ pub(crate) fn outcome(report: &Report) -> Markup {
             @if report.rows_out == 0 {
                 p.note { (tr!("No row got an answer.")) }
             } @else {
-                (strip("rows", &title, &counts))
-                (counted(&title, &tr!("report" => "rows"), &lines.collect::<Vec<_>>()))
+                (render_stacked_bar("rows", &title, &counts))
+                (render_count_table(&title, &tr!("report" => "rows"), &lines.collect::<Vec<_>>()))
             }
             @if report.rows_out < report.rows_in {
                 p.note { (tr!(
                     "{read} rows were read; those behind the first open one are not counted here.",
-                    read = grouped(report.rows_in)
+                    read = group_thousands(report.rows_in)
                 )) }
             }
         }
@@ -58,22 +58,22 @@ pub(crate) fn outcome(report: &Report) -> Markup {
 }
 
 /// A text with its count's thousands apart, as all counts of the page have them.
-fn apart(text: &str, count: u64) -> String {
-    text.replacen(&count.to_string(), &grouped(count), 1)
+fn group_thousands_in(text: &str, count: u64) -> String {
+    text.replacen(&count.to_string(), &group_thousands(count), 1)
 }
 
 /// What a status means, in every case.
-fn explained(status: Status) -> String {
+fn explain_status(status: Status) -> String {
     if status == Status::Found {
         tr!("the directory has a user with this number")
     } else {
-        meaning(status)
+        describe_status(status)
     }
 }
 
 /// The rows without a user id, those that somebody can do something about first; nothing where there are none.
 #[must_use]
-pub(crate) fn misses(misses: &Misses) -> Option<Markup> {
+pub(crate) fn render_unresolved(misses: &UnresolvedRows) -> Option<Markup> {
     let order = [
         Status::Failed,
         Status::Invalid,
@@ -82,31 +82,31 @@ pub(crate) fn misses(misses: &Misses) -> Option<Markup> {
         Status::NotFound,
         Status::Pending,
     ];
-    let groups = order.map(|status| (status, misses.of(status)));
+    let groups = order.map(|status| (status, misses.with_status(status)));
     groups.iter().any(|(_, group)| group.count > 0).then(|| {
         html! {
             section aria-labelledby="misses" {
                 h2 #misses { (tr!("Rows without a user id")) }
                 @for (status, group) in groups {
-                    @if group.count > 0 { (group_of(status, group)) }
+                    @if group.count > 0 { (render_group(status, group)) }
                 }
             }
         }
     })
 }
 
-fn group_of(status: Status, group: &Group) -> Markup {
+fn render_group(status: Status, group: &StatusGroup) -> Markup {
     let numbers = group.rows.iter().any(|row| row.mobile.is_some());
     let codes = group.rows.iter().any(|row| !row.code.is_empty());
-    let count = grouped(group.count);
-    let rows = apart(&tr!("{n} row" | "{n} rows" % group.count), group.count);
+    let count = group_thousands(group.count);
+    let rows = group_thousands_in(&tr!("{n} row" | "{n} rows" % group.count), group.count);
     // What can be mended row by row is there to be read; the rest would only be long.
     let opened = matches!(status, Status::Failed | Status::Invalid | Status::BadNumber);
     let kept = u64::try_from(group.rows.len()).unwrap_or(u64::MAX);
     html! {
         div class={ "group " (status.name()) } {
-            h3 { code { (status.name()) } span.meaning { (meaning(status)) } span.count { (rows) } }
-            p { (advice(status)) }
+            h3 { code { (status.name()) } span.meaning { (describe_status(status)) } span.count { (rows) } }
+            p { (status_hint(status)) }
             details open[opened] {
                 summary { @if kept < group.count {
                     (tr!("the first {kept} of {count}; the output has them all", kept = kept, count = count))
@@ -121,9 +121,9 @@ fn group_of(status: Status, group: &Group) -> Markup {
                     tbody { @for row in &group.rows {
                         tr {
                             td.number { (row.line) }
-                            @if numbers { td.masked { @if let Some(mobile) = row.mobile { (mobile.masked()) } } }
-                            @if codes { td.code { (shown(&row.code)) } }
-                            td { (shown(&row.message)) }
+                            @if numbers { td.masked { @if let Some(mobile) = row.mobile { (mobile.to_masked_string()) } } }
+                            @if codes { td.code { (sanitize(&row.code)) } }
+                            td { (sanitize(&row.message)) }
                         }
                     } }
                 }
@@ -133,7 +133,7 @@ fn group_of(status: Status, group: &Group) -> Markup {
 }
 
 /// What to do about rows with a status.
-fn advice(status: Status) -> String {
+fn status_hint(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!(
@@ -157,9 +157,9 @@ fn advice(status: Status) -> String {
 
 /// How long replies took; nothing where there was none.
 #[must_use]
-pub(crate) fn replies(report: &Report) -> Option<Markup> {
-    let spread = report.latency.spread();
-    let within = |share| report.latency.within(share).map(brief);
+pub(crate) fn render_latency(report: &Totals) -> Option<Markup> {
+    let spread = report.latency.buckets();
+    let within = |share| report.latency.quantile(share).map(format_latency);
     let (half, most, nearly, all) = (within(0.5)?, within(0.95)?, within(0.99)?, within(1.0)?);
     let told = tr!(
         "half within {half}, 95 % within {most}, 99 % within {nearly}, all within {all}",
@@ -170,87 +170,87 @@ pub(crate) fn replies(report: &Report) -> Option<Markup> {
     );
     let lines: Vec<_> = spread
         .into_iter()
-        .map(|(end, count)| Line {
-            name: html! { (tr!("up to {time}", time = round(end))) },
-            meaning: String::new(),
+        .map(|(end, count)| CountRow {
+            name: html! { (tr!("up to {time}", time = format_bucket_bound(end))) },
+            description: String::new(),
             count,
-            amount: None,
-            kind: "replies",
+            display_value: None,
+            css_class: "replies",
         })
         .collect();
     Some(html! {
         section aria-labelledby="replies" {
             h2 #replies { (tr!("How long replies took")) }
             p { (told) }
-            (counted(&tr!("Replies by the time that they took"), &tr!("replies"), &lines))
+            (render_count_table(&tr!("Replies by the time that they took"), &tr!("replies"), &lines))
         }
     })
 }
 
 /// Why calls were repeated, and what held the run; nothing where neither happened.
 #[must_use]
-pub(crate) fn trouble(report: &Report) -> Option<Markup> {
-    let repeats: Vec<_> = Repeat::ALL
+pub(crate) fn render_retries_and_pauses(report: &Totals) -> Option<Markup> {
+    let repeats: Vec<_> = RetryCause::ALL
         .into_iter()
-        .filter(|cause| report.repeats(*cause) > 0)
-        .map(|cause| Line {
-            name: html! { (repeated(cause)) },
-            meaning: String::new(),
-            count: report.repeats(cause),
-            amount: None,
-            kind: "repeats",
+        .filter(|cause| report.retries_for(*cause) > 0)
+        .map(|cause| CountRow {
+            name: html! { (describe_retry_cause(cause)) },
+            description: String::new(),
+            count: report.retries_for(cause),
+            display_value: None,
+            css_class: "repeats",
         })
         .collect();
     let held: Vec<_> = Limit::ALL
         .into_iter()
-        .zip(report.held_by)
+        .zip(report.pause_time_by_limit)
         .filter(|(_, held)| !held.is_zero())
-        .map(|(limit, held)| Line {
+        .map(|(limit, held)| CountRow {
             name: html! { (limit.to_string()) },
-            meaning: String::new(),
+            description: String::new(),
             count: u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
-            amount: Some(span(held)),
-            kind: "held",
+            display_value: Some(format_elapsed(held)),
+            css_class: "held",
         })
         .collect();
-    (!repeats.is_empty() || report.holds() > 0).then(|| html! {
+    (!repeats.is_empty() || report.pauses() > 0).then(|| html! {
         section aria-labelledby="trouble" {
             h2 #trouble { (tr!("Repeats and holds")) }
             @if !repeats.is_empty() {
-                p { (apart(
+                p { (group_thousands_in(
                     &tr!("{n} call repeated an earlier one of the same number." | "{n} calls repeated an earlier one of the same number." % report.retries()),
                     report.retries(),
                 )) }
-                (counted(&tr!("Repeated calls by cause"), &tr!("calls"), &repeats))
+                (render_count_table(&tr!("Repeated calls by cause"), &tr!("calls"), &repeats))
             }
-            @if report.holds() > 0 {
+            @if report.pauses() > 0 {
                 p { (tr!(
-                    "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.holds(),
-                    time = span(report.held())
+                    "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.pauses(),
+                    time = format_elapsed(report.pause_time())
                 )) }
-                (counted(&tr!("Time held by limit"), &tr!("report" => "time"), &held))
+                (render_count_table(&tr!("Time held by limit"), &tr!("report" => "time"), &held))
             }
         }
     })
 }
 
 /// What came before a call that was repeated.
-fn repeated(cause: Repeat) -> String {
+fn describe_retry_cause(cause: RetryCause) -> String {
     match cause {
-        Repeat::Answer => tr!("a transient answer of the API"),
-        Repeat::Line => tr!("a failure of the line"),
-        Repeat::Foreign => tr!("a reply that was no answer of the API"),
-        Repeat::Throttled => tr!("throttling"),
-        Repeat::Token => tr!("a token that was not accepted"),
-        Repeat::Unknown => tr!("an unknown code"),
+        RetryCause::Transient => tr!("a transient answer of the API"),
+        RetryCause::Connection => tr!("a failure of the line"),
+        RetryCause::UnexpectedReply => tr!("a reply that was no answer of the API"),
+        RetryCause::Throttled => tr!("throttling"),
+        RetryCause::TokenRejected => tr!("a token that was not accepted"),
+        RetryCause::UnknownCode => tr!("an unknown code"),
     }
 }
 
 /// A table of counts, each with its share and a bar.
-fn counted(caption: &str, unit: &str, lines: &[Line]) -> Markup {
+fn render_count_table(caption: &str, unit: &str, lines: &[CountRow]) -> Markup {
     let all: u64 = lines.iter().map(|line| line.count).sum();
-    let most = float(lines.iter().map(|line| line.count).max().unwrap_or(1)).max(1.0);
-    let share = |count: u64| float(count) / float(all).max(1.0) * 100.0;
+    let most = to_f64(lines.iter().map(|line| line.count).max().unwrap_or(1)).max(1.0);
+    let share = |count: u64| to_f64(count) / to_f64(all).max(1.0) * 100.0;
     let told = |share: f64| match share {
         ..0.05 if share > 0.0 => "<0.1 %".to_owned(),
         // What is not everything must not read as if it were.
@@ -270,11 +270,11 @@ fn counted(caption: &str, unit: &str, lines: &[Line]) -> Markup {
                 tr {
                     th scope="row" {
                         (line.name)
-                        @if !line.meaning.is_empty() { span.meaning { (line.meaning) } }
+                        @if !line.description.is_empty() { span.meaning { (line.description) } }
                     }
-                    td.number { @match &line.amount { Some(amount) => (amount), None => (grouped(line.count)) } }
+                    td.number { @match &line.display_value { Some(amount) => (amount), None => (group_thousands(line.count)) } }
                     td.number { (told(share(line.count))) }
-                    td.bars { (bar(float(line.count) / most, line.kind)) }
+                    td.bars { (render_bar(to_f64(line.count) / most, line.css_class)) }
                 }
             } }
         }
@@ -282,7 +282,7 @@ fn counted(caption: &str, unit: &str, lines: &[Line]) -> Markup {
 }
 
 /// A round time, as one would say it.
-fn round(time: Duration) -> String {
+fn format_bucket_bound(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     if millis < 1000.0 {
         format!("{millis}{}", tr!("duration" => "ms"))

@@ -6,16 +6,16 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::app::cli::args::Resolve;
-use crate::app::cli::input_args::{Mainland, Switch};
+use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::input_args::{MainlandChoice, OnOff};
 use crate::app::cli::network;
-use crate::app::exit::shown;
+use crate::app::exit::sanitize;
 use crate::table::detect::columns::ColumnChoice;
 
 /// What was set.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub(crate) struct Setup {
+pub(crate) struct RunSettings {
     /// The API's address; none before it is known.
     pub endpoint: Option<String>,
     sandbox: bool,
@@ -50,15 +50,15 @@ pub(crate) struct Setup {
     shared_optional: bool,
 }
 
-impl Setup {
+impl RunSettings {
     /// That of a run with these flags.
     #[must_use]
-    pub(crate) fn of(args: &Resolve) -> Self {
+    pub(crate) fn from_args(args: &ResolveArgs) -> Self {
         let seconds = |duration: Duration| duration.as_secs_f64();
         Self {
             endpoint: None,
             sandbox: args.sandbox,
-            rate: args.speed.rate.per_second(),
+            rate: args.rate_limit.rate.per_second(),
             workers: args.workers,
             max_retries: args.max_retries,
             retry_min_seconds: seconds(args.retry_min),
@@ -67,30 +67,30 @@ impl Setup {
             timeout_seconds: seconds(args.timeout),
             connect_timeout_seconds: seconds(args.connect_timeout),
             max_calls: args.max_calls,
-            max_age_seconds: seconds(args.keep.max_age),
-            max_age_not_found_seconds: seconds(args.keep.max_age_not_found),
+            max_age_seconds: seconds(args.state.max_age),
+            max_age_not_found_seconds: seconds(args.state.max_age_not_found),
             region: args.numbers.region.to_string(),
-            strict_numbers: args.numbers.strict_numbers == Switch::On,
-            mainland: match args.directory.mainland {
-                Mainland::Plain => "plain",
-                Mainland::Prefixed => "prefixed",
+            strict_numbers: args.numbers.strict_numbers == OnOff::On,
+            mainland: match args.api.mainland {
+                MainlandChoice::Plain => "plain",
+                MainlandChoice::Prefixed => "prefixed",
             },
-            exclusive_accounts: args.directory.exclusive_accounts,
+            exclusive_accounts: args.api.exclusive_accounts,
             partial: args.partial,
             retry_failed: args.retry_failed,
-            shard: args.part.shard.map(|shard| shard.to_string()),
-            expect: args.expect.as_ref().map(|choice| shown(&column(choice))),
+            shard: args.sharding.shard.map(|shard| shard.to_string()),
+            expect: args.expect.as_ref().map(|choice| sanitize(&column_text(choice))),
             failed: args.failed.as_ref().map(|file| file.display().to_string()),
             output_encoding: args.output_encoding.map(|encoding| encoding.to_string()),
-            fail_on: args.fail_on.as_ref().map(value),
-            shared: args.sharing.shared.as_ref().and_then(network::shared),
-            shared_optional: args.sharing.shared_optional,
+            fail_on: args.fail_on.as_ref().map(flag_value),
+            shared: args.quota.shared.as_ref().and_then(network::describe_shared_server),
+            shared_optional: args.quota.shared_optional,
         }
     }
 }
 
 /// A column, as one names it.
-fn column(choice: &ColumnChoice) -> String {
+fn column_text(choice: &ColumnChoice) -> String {
     match choice {
         ColumnChoice::Name(name) => name.clone(),
         ColumnChoice::Position(position) => position.to_string(),
@@ -99,6 +99,6 @@ fn column(choice: &ColumnChoice) -> String {
 }
 
 /// A value of a flag, as one types it.
-fn value(value: &impl ValueEnum) -> String {
+fn flag_value(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tr::tr;
 
-use crate::app::cli::paths::Targets;
-use crate::app::exit::{shown, spoken};
-use crate::app::report::hints::Advice;
+use crate::app::cli::paths::OutputTargets;
+use crate::app::exit::{format_duration, sanitize};
+use crate::app::report::hints::Hint;
 use crate::domain::expected::Expected;
 use crate::domain::outcome::Status;
-use crate::domain::row_stats::Findings;
+use crate::domain::row_stats::RowStats;
 use crate::domain::shard::Shard;
-use crate::domain::totals::{Repeat, Report};
+use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::table::detect::columns::Column;
 use crate::table::detect::preamble;
@@ -21,21 +21,21 @@ use crate::table::source::Source;
 
 /// What people call an input.
 #[must_use]
-pub(crate) fn name(input: &Path) -> String {
+pub(crate) fn input_name(input: &Path) -> String {
     if input == Path::new("-") { tr!("standard input") } else { input.display().to_string() }
 }
 
 /// What was detected, and why: the run's first line. `title` names the input, and what it was packed in; `total` counts the
 /// rows that are taken of it.
 #[must_use]
-pub(crate) fn opening(
+pub(crate) fn describe_input(
     title: &str,
     source: &Source,
     shard: Option<Shard>,
     total: Option<u64>,
 ) -> String {
     let dialect = source.dialect();
-    let (encoding, why) = (dialect.encoding, &dialect.why);
+    let (encoding, why) = (dialect.encoding, &dialect.encoding_reason);
     let read = [
         shard.map(|shard| tr!("shard {shard}", shard)),
         total.map(|total| {
@@ -45,7 +45,7 @@ pub(crate) fn opening(
                 tr!("{n} row" | "{n} rows" % total)
             }
         }),
-        Some(if dialect.bom {
+        Some(if dialect.has_bom {
             tr!("{encoding} with byte order mark ({why})", encoding, why)
         } else {
             tr!("{encoding} ({why})", encoding, why)
@@ -56,12 +56,12 @@ pub(crate) fn opening(
             b'\t' => tr!("tabs"),
             other => format!("{:?}", char::from(other)),
         }),
-        Some(if dialect.headers { tr!("a header") } else { tr!("no header") }),
+        Some(if dialect.has_headers { tr!("a header") } else { tr!("no header") }),
     ];
     let read: Vec<_> = read.into_iter().flatten().collect();
     let column = |column: &Column| {
         let (position, reason) = (column.index + 1, &column.reason);
-        match column.name.as_deref().map(shown) {
+        match column.name.as_deref().map(sanitize) {
             Some(name) => tr!("column {position} ({name}): {reason}", position, name, reason),
             None => tr!("column {position}: {reason}", position, reason),
         }
@@ -72,21 +72,21 @@ pub(crate) fn opening(
         title,
         read = read.join(&tr!(", ")),
         columns = columns.join(&tr!(", then ")),
-        advice = preamble::advice(source.title())
+        advice = preamble::title_hint(source.title_lines())
     )
 }
 
 /// The last block: counts, calls, how user ids on file compare where that was asked, advice, and the place of the output.
 #[must_use]
-pub(crate) fn closing(
-    report: &Report,
+pub(crate) fn describe_run(
+    report: &Totals,
     took: Duration,
-    places: &Targets,
-    expected: Option<&Findings>,
-    advice: &[Advice],
+    places: &OutputTargets,
+    expected: Option<&RowStats>,
+    advice: &[Hint],
 ) -> String {
-    let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % report.asked);
-    let calls = calls(report);
+    let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % report.numbers_asked);
+    let calls = format_calls(report);
     let asked = if report.retries() > 0 {
         tr!(
             "{numbers} asked with {calls} ({repeated} repeated)",
@@ -98,39 +98,45 @@ pub(crate) fn closing(
         tr!("{numbers} asked with {calls}", numbers, calls)
     };
     let mut done = vec![asked];
-    if report.shared > 0 {
-        done.push(tr!("{n} row shared an answer" | "{n} rows shared an answer" % report.shared));
+    if report.rows_shared > 0 {
+        done.push(tr!(
+            "{n} row shared an answer" | "{n} rows shared an answer" % report.rows_shared
+        ));
     }
-    if report.recalled > 0 {
-        done.push(
-            tr!("{n} row known from before" | "{n} rows known from before" % report.recalled),
-        );
+    if report.rows_known > 0 {
+        done.push(tr!(
+            "{n} row known from before" | "{n} rows known from before" % report.rows_known
+        ));
     }
-    if report.kept > 0 {
-        done.push(tr!("{n} row kept as it was" | "{n} rows kept as they were" % report.kept));
+    if report.rows_kept > 0 {
+        done.push(tr!("{n} row kept as it was" | "{n} rows kept as they were" % report.rows_kept));
     }
     let rows = tr!("{n} row" | "{n} rows" % report.rows_in);
-    let mut text =
-        tr!("{rows} in {time}: {done}", rows, time = span(took), done = done.join(&tr!(", ")));
+    let mut text = tr!(
+        "{rows} in {time}: {done}",
+        rows,
+        time = format_elapsed(took),
+        done = done.join(&tr!(", "))
+    );
     for status in Status::ALL {
         let rows = report.rows(status);
         if rows > 0 {
-            let line = format!("  {:<13}{rows:>9}  {}", status.name(), meaning(status));
+            let line = format!("  {:<13}{rows:>9}  {}", status.name(), describe_status(status));
             // Writing to a string does not fail.
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
     if let Some(findings) = expected {
         text.push('\n');
-        text.push_str(&compared(findings, report.rows_out));
+        text.push_str(&describe_expected(findings, report.rows_out));
     }
-    text.push_str(&spent(report));
-    advise(&mut text, advice);
-    let _ = write!(text, "\n{}", tr!("written to {place}", place = places.all));
+    text.push_str(&describe_calls(report));
+    append_hints(&mut text, advice);
+    let _ = write!(text, "\n{}", tr!("written to {place}", place = places.output));
     if let Some(failed) = &places.failed {
         let rows: u64 = Status::ALL
             .into_iter()
-            .filter(|status| status.may_yet_succeed())
+            .filter(|status| status.is_retryable())
             .map(|status| report.rows(status))
             .sum();
         let told = tr!(
@@ -145,7 +151,7 @@ pub(crate) fn closing(
 
 /// How the user ids on file compare; rows that have none, or no definitive answer, are not compared.
 #[must_use]
-pub(crate) fn compared(findings: &Findings, rows: u64) -> String {
+pub(crate) fn describe_expected(findings: &RowStats, rows: u64) -> String {
     let [alike, other, missing] = Expected::ALL.map(|word| findings.expected(word));
     let rest = rows.saturating_sub(alike + other + missing);
     tr!(
@@ -159,15 +165,15 @@ pub(crate) fn compared(findings: &Findings, rows: u64) -> String {
 
 /// What the calls were: by kind, their repeats by cause, how long replies took, and how long throttling held them. Lines that
 /// each begin with a line end; nothing where there was no call of any kind.
-fn spent(report: &Report) -> String {
+fn describe_calls(report: &Totals) -> String {
     if report.calls == 0 && report.token_calls == 0 {
         return String::new();
     }
-    let causes = Repeat::ALL.map(|cause| (report.repeats(cause), cause));
+    let causes = RetryCause::ALL.map(|cause| (report.retries_for(cause), cause));
     let causes: Vec<_> = causes
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, cause)| again(cause, count))
+        .map(|(count, cause)| describe_retries(cause, count))
         .collect();
     let lookups = tr!("{n} lookup" | "{n} lookups" % report.calls);
     let tokens = tr!("{n} token call" | "{n} token calls" % report.token_calls);
@@ -178,7 +184,7 @@ fn spent(report: &Report) -> String {
         let causes = causes.join(&tr!(", "));
         tr!("calls: {lookups} (repeated: {causes}), {tokens}", lookups, causes, tokens)
     });
-    let within = |share| report.latency.within(share).map(brief);
+    let within = |share| report.latency.quantile(share).map(format_latency);
     if let (Some(half), Some(most), Some(nearly)) = (within(0.5), within(0.95), within(0.99)) {
         text.push('\n');
         text.push_str(&tr!(
@@ -188,21 +194,22 @@ fn spent(report: &Report) -> String {
             nearly
         ));
     }
-    if report.holds() > 0 {
-        let time = span(report.held());
-        let all = if report.holds_by[Limit::Shared as usize] > 0 {
+    if report.pauses() > 0 {
+        let time = format_elapsed(report.pause_time());
+        let all = if report.pauses_by_limit[Limit::Shared as usize] > 0 {
             tr!(
-                "held: {n} time, {time} in all" | "held: {n} times, {time} in all" % report.holds(),
+                "held: {n} time, {time} in all"
+                    | "held: {n} times, {time} in all" % report.pauses(),
                 time
             )
         } else {
             tr!(
                 "held by throttling: {n} time, {time} in all"
-                    | "held by throttling: {n} times, {time} in all" % report.holds(),
+                    | "held by throttling: {n} times, {time} in all" % report.pauses(),
                 time
             )
         };
-        let by_cause = held(report);
+        let by_cause = describe_pauses(report);
         text.push('\n');
         text.push_str(&if by_cause.is_empty() {
             all
@@ -214,42 +221,46 @@ fn spent(report: &Report) -> String {
 }
 
 /// So many calls.
-fn calls(report: &Report) -> String {
+fn format_calls(report: &Totals) -> String {
     tr!("{n} call" | "{n} calls" % report.calls)
 }
 
-fn again(cause: Repeat, count: u64) -> String {
+fn describe_retries(cause: RetryCause, count: u64) -> String {
     match cause {
-        Repeat::Answer => tr!("{count} after a transient answer", count),
-        Repeat::Line => tr!("{count} after a failure of the line", count),
-        Repeat::Foreign => tr!("{count} after a reply that was no answer of the API", count),
-        Repeat::Throttled => tr!("{count} after throttling", count),
-        Repeat::Token => tr!("{count} with a new token", count),
-        Repeat::Unknown => tr!("{count} after an unknown code", count),
+        RetryCause::Transient => tr!("{count} after a transient answer", count),
+        RetryCause::Connection => tr!("{count} after a failure of the line", count),
+        RetryCause::UnexpectedReply => {
+            tr!("{count} after a reply that was no answer of the API", count)
+        }
+        RetryCause::Throttled => tr!("{count} after throttling", count),
+        RetryCause::TokenRejected => tr!("{count} with a new token", count),
+        RetryCause::UnknownCode => tr!("{count} after an unknown code", count),
     }
 }
 
 /// How long each limit held the run, where more than one did or the one is worth a name.
-fn held(report: &Report) -> String {
-    let by_cause = Limit::ALL.into_iter().zip(report.held_by).filter(|(_, held)| !held.is_zero());
-    let parts: Vec<_> = by_cause.map(|(limit, held)| format!("{limit} {}", span(held))).collect();
+fn describe_pauses(report: &Totals) -> String {
+    let by_cause =
+        Limit::ALL.into_iter().zip(report.pause_time_by_limit).filter(|(_, held)| !held.is_zero());
+    let parts: Vec<_> =
+        by_cause.map(|(limit, held)| format!("{limit} {}", format_elapsed(held))).collect();
     parts.join(&tr!(", "))
 }
 
 /// A reply's time: in milliseconds, from a second on in seconds.
 #[must_use]
-pub(crate) fn brief(time: Duration) -> String {
+pub(crate) fn format_latency(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
         ..10.0 => format!("{millis:.1}{}", tr!("duration" => "ms")),
         ..1000.0 => format!("{millis:.0}{}", tr!("duration" => "ms")),
-        _ => seconds(time),
+        _ => format_seconds(time),
     }
 }
 
 /// What to say of the input's characters that the output's encoding lacks.
 #[must_use]
-pub(crate) fn lacking(characters: u64) -> Option<String> {
+pub(crate) fn unencodable_warning(characters: u64) -> Option<String> {
     (characters > 0).then(|| {
         tr!(
             "{n} character of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them"
@@ -261,7 +272,7 @@ pub(crate) fn lacking(characters: u64) -> Option<String> {
 
 /// What to say of an output that has not all rows of the input.
 #[must_use]
-pub(crate) fn unread(rows: u64) -> String {
+pub(crate) fn unread_input_warning(rows: u64) -> String {
     tr!(
         "the input was not read to its end: only its first row is in the output; run again with the whole input for the others"
             | "the input was not read to its end: only its first {n} rows are in the output; run again with the whole input for the others"
@@ -271,25 +282,28 @@ pub(crate) fn unread(rows: u64) -> String {
 
 /// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
 #[must_use]
-pub(crate) fn broken_off(report: &Report, took: Duration, advice: &[Advice]) -> String {
-    let mut text =
-        tr!("stopped after {time} and {calls}", time = span(took), calls = calls(report));
-    text.push_str(&spent(report));
-    advise(&mut text, advice);
+pub(crate) fn describe_aborted_run(report: &Totals, took: Duration, advice: &[Hint]) -> String {
+    let mut text = tr!(
+        "stopped after {time} and {calls}",
+        time = format_elapsed(took),
+        calls = format_calls(report)
+    );
+    text.push_str(&describe_calls(report));
+    append_hints(&mut text, advice);
     text
 }
 
 /// Adds advice, a line each that begins with a line end.
-fn advise(text: &mut String, advice: &[Advice]) {
+fn append_hints(text: &mut String, advice: &[Hint]) {
     for advice in advice {
         text.push('\n');
-        text.push_str(&advice.words());
+        text.push_str(&advice.message());
     }
 }
 
 /// What a status means; nothing where its name says it.
 #[must_use]
-pub(crate) fn meaning(status: Status) -> String {
+pub(crate) fn describe_status(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!("nobody in the organisation has this number"),
@@ -302,17 +316,17 @@ pub(crate) fn meaning(status: Status) -> String {
 }
 
 /// A duration in seconds and tenths of them.
-fn seconds(duration: Duration) -> String {
+fn format_seconds(duration: Duration) -> String {
     format!("{:.1}{}", duration.as_secs_f64(), tr!("duration" => "s"))
 }
 
 /// A duration with a tenth of a second below a minute, in whole seconds above.
 #[must_use]
-pub(crate) fn span(duration: Duration) -> String {
+pub(crate) fn format_elapsed(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
-        seconds(duration)
+        format_seconds(duration)
     } else {
-        spoken(Duration::from_secs(duration.as_secs()))
+        format_duration(Duration::from_secs(duration.as_secs()))
     }
 }
 
@@ -321,9 +335,9 @@ mod tests {
     use super::*;
     use crate::table::write::output::Target;
 
-    fn places() -> Targets {
-        Targets {
-            all: Target::Stdout,
+    fn places() -> OutputTargets {
+        OutputTargets {
+            output: Target::Stdout,
             failed: Some(Target::File("failed.csv".into())),
             summary: None,
             metrics: None,
@@ -333,23 +347,28 @@ mod tests {
 
     #[test]
     fn the_last_block_has_what_happened_and_nothing_else() {
-        let mut report = Report::default();
-        (report.rows_in, report.asked, report.shared, report.calls, report.token_calls) =
-            (3, 2, 1, 4, 1);
-        report.repeated(Repeat::Answer);
-        report.repeated(Repeat::Token);
+        let mut report = Totals::default();
+        (
+            report.rows_in,
+            report.numbers_asked,
+            report.rows_shared,
+            report.calls,
+            report.token_calls,
+        ) = (3, 2, 1, 4, 1);
+        report.count_retry(RetryCause::Transient);
+        report.count_retry(RetryCause::TokenRejected);
         for millis in [1, 2, 3, 1500] {
             report.latency.record(Duration::from_millis(millis));
         }
-        report.count(Status::Found);
-        report.count(Status::Found);
-        report.count(Status::OutOfScope);
-        let advice = [Advice::OutOfScope { rows: 1 }];
-        let mut findings = Findings::default();
-        findings.expect(Expected::Mismatch);
+        report.count_row(Status::Found);
+        report.count_row(Status::Found);
+        report.count_row(Status::OutOfScope);
+        let advice = [Hint::OutOfScope { rows: 1 }];
+        let mut findings = RowStats::default();
+        findings.count_expected(Expected::Mismatch);
         report.rows_out = 3;
         let text =
-            closing(&report, Duration::from_millis(1234), &places(), Some(&findings), &advice);
+            describe_run(&report, Duration::from_millis(1234), &places(), Some(&findings), &advice);
         assert!(
             text.starts_with(
                 "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"
@@ -369,11 +388,11 @@ mod tests {
                 && !text.contains("held")
                 && !text.contains("invalid")
         );
-        report.holds_by[Limit::App as usize] = 1;
-        report.held_by[Limit::App as usize] = Duration::from_secs(1);
-        report.held_by[Limit::Address as usize] = Duration::from_mins(1);
-        report.kept = 2;
-        let text = closing(&report, Duration::ZERO, &places(), None, &advice);
+        report.pauses_by_limit[Limit::App as usize] = 1;
+        report.pause_time_by_limit[Limit::App as usize] = Duration::from_secs(1);
+        report.pause_time_by_limit[Limit::Address as usize] = Duration::from_mins(1);
+        report.rows_kept = 2;
+        let text = describe_run(&report, Duration::ZERO, &places(), None, &advice);
         assert!(
             text.contains(", 2 rows kept as they were\n") && !text.contains("expected"),
             "{text}"
@@ -383,14 +402,14 @@ mod tests {
                      \nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m";
         assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
         // One that wrote nothing has made its calls too.
-        let text = broken_off(&report, Duration::from_secs(2), &[]);
+        let text = describe_aborted_run(&report, Duration::from_secs(2), &[]);
         assert_eq!(text, format!("stopped after 2.0s and 4 calls{spent}"));
-        let mut report = Report::default();
+        let mut report = Totals::default();
         report.token_calls = 2;
-        let text = broken_off(&report, Duration::ZERO, &[]);
+        let text = describe_aborted_run(&report, Duration::ZERO, &[]);
         assert_eq!(text, "stopped after 0.0s and 0 calls\ncalls: 0 lookups, 2 token calls");
         assert_eq!(
-            broken_off(&Report::default(), Duration::ZERO, &[]),
+            describe_aborted_run(&Totals::default(), Duration::ZERO, &[]),
             "stopped after 0.0s and 0 calls"
         );
     }

@@ -7,88 +7,89 @@ use jiff::Zoned;
 use tokio::time::Instant;
 
 use crate::api::rate::Rate;
-use crate::app::exit::shown;
+use crate::app::exit::sanitize;
 use crate::engine::event::Event;
 
 /// The most stretches that are kept: one for every few pixels of a chart. A run of ten hours has stretches of four minutes.
-const MOST: usize = 240;
+const MAX_BUCKETS: usize = 240;
 /// A stretch is long enough at first for so many calls at the full rate, so that a slow run is no comb of ones and noughts.
-const CALLS: f64 = 10.0;
+const CALLS_PER_BUCKET: f64 = 10.0;
 
 /// Keeps the record.
 #[derive(Debug)]
-pub(crate) struct Chronicle {
-    began: Instant,
-    course: Course,
+pub(crate) struct TimelineRecorder {
+    started: Instant,
+    timeline: Timeline,
     /// The rate that is aimed at now, in calls a second; infinite where there is none.
-    rate: f64,
+    target_rate: f64,
     /// The hold that is on: since when it is not yet recorded, and its end.
-    hold: Option<(Instant, Instant)>,
+    pause: Option<(Instant, Instant)>,
 }
 
 /// What happened when.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Course {
+pub(crate) struct Timeline {
     /// By the clock of whoever runs it; none where no call could be made yet.
-    pub began: Option<Zoned>,
+    pub started: Option<Zoned>,
     /// How long it took.
-    pub took: Duration,
+    pub elapsed: Duration,
     /// How long each stretch is; the last one ends with the run.
-    pub width: Duration,
+    pub bucket_width: Duration,
     /// The stretches, one after the other.
-    pub stretches: Vec<Stretch>,
+    pub buckets: Vec<Bucket>,
     /// How often no new token could be had, and what was said the last time.
-    pub no_token: (u64, String),
+    pub token_failures: (u64, String),
 }
 
 /// A stretch of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Stretch {
+pub(crate) struct Bucket {
     /// The calls that left in it.
     pub calls: u64,
     /// How many of them repeated an earlier one of their number.
-    pub repeats: u64,
+    pub retries: u64,
     /// How much of it throttling held.
-    pub held: Duration,
+    pub paused: Duration,
     /// The highest rate that was aimed at in it, in calls a second; infinite where there was none.
-    pub limit: f64,
+    pub target_rate: f64,
 }
 
-impl Chronicle {
+impl TimelineRecorder {
     /// Of a run that begins now, at this rate.
     #[must_use]
     pub(crate) fn new(rate: Rate) -> Self {
         let rate = rate.per_second().unwrap_or(f64::INFINITY);
-        let width = Duration::from_secs_f64((CALLS / rate).max(1.0));
-        let course = Course { began: Some(Zoned::now()), width, ..Course::default() };
-        Self { began: Instant::now(), course, rate, hold: None }
+        let width = Duration::from_secs_f64((CALLS_PER_BUCKET / rate).max(1.0));
+        let course =
+            Timeline { started: Some(Zoned::now()), bucket_width: width, ..Timeline::default() };
+        Self { started: Instant::now(), timeline: course, target_rate: rate, pause: None }
     }
 
     /// Takes an event in.
-    pub(crate) fn observe(&mut self, event: &Event) {
+    pub(crate) fn on_event(&mut self, event: &Event) {
         match event {
-            Event::Called { again } => {
-                if let Some(stretch) = self.at(Instant::now()) {
+            Event::Called { is_retry: again } => {
+                if let Some(stretch) = self.bucket_at(Instant::now()) {
                     stretch.calls += 1;
-                    stretch.repeats += u64::from(*again);
+                    stretch.retries += u64::from(*again);
                 }
             }
-            Event::Held { until, .. } => {
+            Event::Paused { until, .. } => {
                 let now = Instant::now();
-                self.rest(now);
-                self.hold = Some((now, *until));
+                self.record_pause(now);
+                self.pause = Some((now, *until));
             }
-            Event::Rate(rate) => {
+            Event::RateChanged(rate) => {
                 let rate = rate.per_second().unwrap_or(f64::INFINITY);
                 // The stretches up to now are those of the old one.
-                if let Some(stretch) = self.at(Instant::now()) {
-                    stretch.limit = stretch.limit.max(rate);
+                if let Some(stretch) = self.bucket_at(Instant::now()) {
+                    stretch.target_rate = stretch.target_rate.max(rate);
                 }
-                self.rate = rate;
+                self.target_rate = rate;
             }
-            Event::NoToken { reason, .. } => {
-                let (times, last) = &mut self.course.no_token;
-                (*times, *last) = (*times + 1, shown(reason));
+            Event::TokenFailed { reason, .. } => {
+                let (times, last) = &mut self.timeline.token_failures;
+                (*times, *last) = (*times + 1, sanitize(reason));
             }
             _ => {}
         }
@@ -96,48 +97,48 @@ impl Chronicle {
 
     /// The run has ended now.
     #[must_use]
-    pub(crate) fn close(mut self) -> Course {
+    pub(crate) fn finish(mut self) -> Timeline {
         let now = Instant::now();
-        self.rest(now);
-        self.at(now);
-        self.course.took = now.duration_since(self.began);
-        self.course
+        self.record_pause(now);
+        self.bucket_at(now);
+        self.timeline.elapsed = now.duration_since(self.started);
+        self.timeline
     }
 
     /// Records what of the hold lies before `now`.
-    fn rest(&mut self, now: Instant) {
-        let Some((mut from, until)) = self.hold.take() else { return };
+    fn record_pause(&mut self, now: Instant) {
+        let Some((mut from, until)) = self.pause.take() else { return };
         let until = until.min(now);
         while from < until {
-            if self.at(from).is_none() {
+            if self.bucket_at(from).is_none() {
                 return;
             }
             // Only now, since looking may have made the stretches longer.
-            let width = self.course.width;
-            let place = place(from.duration_since(self.began), width);
+            let width = self.timeline.bucket_width;
+            let place = bucket_index(from.duration_since(self.started), width);
             let next = u32::try_from(place + 1).ok().and_then(|next| width.checked_mul(next));
-            let end = next.map_or(until, |next| until.min(self.began + next));
-            if let Some(stretch) = self.at(from) {
-                stretch.held += end.duration_since(from);
+            let end = next.map_or(until, |next| until.min(self.started + next));
+            if let Some(stretch) = self.bucket_at(from) {
+                stretch.paused += end.duration_since(from);
             }
             from = end;
         }
     }
 
     /// The stretch in which a moment lies.
-    fn at(&mut self, moment: Instant) -> Option<&mut Stretch> {
-        let after = moment.duration_since(self.began);
-        while place(after, self.course.width) >= MOST {
-            self.course.coarsen();
+    fn bucket_at(&mut self, moment: Instant) -> Option<&mut Bucket> {
+        let after = moment.duration_since(self.started);
+        while bucket_index(after, self.timeline.bucket_width) >= MAX_BUCKETS {
+            self.timeline.downsample();
         }
-        let place = place(after, self.course.width);
-        let stretches = &mut self.course.stretches;
+        let place = bucket_index(after, self.timeline.bucket_width);
+        let stretches = &mut self.timeline.buckets;
         while stretches.len() <= place {
-            stretches.push(Stretch {
+            stretches.push(Bucket {
                 calls: 0,
-                repeats: 0,
-                held: Duration::ZERO,
-                limit: self.rate,
+                retries: 0,
+                paused: Duration::ZERO,
+                target_rate: self.target_rate,
             });
         }
         stretches.get_mut(place)
@@ -145,30 +146,30 @@ impl Chronicle {
 }
 
 /// Which stretch of this width holds what is so long after the beginning.
-fn place(after: Duration, width: Duration) -> usize {
+fn bucket_index(after: Duration, width: Duration) -> usize {
     usize::try_from(after.as_nanos() / width.as_nanos().max(1)).unwrap_or(usize::MAX)
 }
 
-impl Course {
+impl Timeline {
     /// Makes one stretch of every two.
-    fn coarsen(&mut self) {
-        self.width *= 2;
-        self.stretches = self.stretches.chunks(2).filter_map(joined).collect();
+    fn downsample(&mut self) {
+        self.bucket_width *= 2;
+        self.buckets = self.buckets.chunks(2).filter_map(merge_buckets).collect();
     }
 
     /// The stretches with the moments at which they begin and end, in seconds since the run began. A last one that is too
     /// short to tell a speed belongs to the one before it.
     #[must_use]
-    pub(crate) fn spans(&self) -> Vec<(f64, f64, Stretch)> {
-        let (width, took) = (self.width.as_secs_f64(), self.took.as_secs_f64());
-        let mut spans: Vec<(f64, f64, Stretch)> = Vec::with_capacity(self.stretches.len());
+    pub(crate) fn intervals(&self) -> Vec<(f64, f64, Bucket)> {
+        let (width, took) = (self.bucket_width.as_secs_f64(), self.elapsed.as_secs_f64());
+        let mut spans: Vec<(f64, f64, Bucket)> = Vec::with_capacity(self.buckets.len());
         let mut from = 0.0;
-        for stretch in &self.stretches {
+        for stretch in &self.buckets {
             let until = (from + width).min(took);
             match spans.last_mut() {
                 Some((_, end, before)) if until - from < width / 2.0 => {
                     *end = until;
-                    *before = joined(&[*before, *stretch]).unwrap_or(*before);
+                    *before = merge_buckets(&[*before, *stretch]).unwrap_or(*before);
                 }
                 _ => spans.push((from, until, *stretch)),
             }
@@ -179,12 +180,12 @@ impl Course {
 }
 
 /// Stretches that follow each other as one.
-fn joined(stretches: &[Stretch]) -> Option<Stretch> {
-    stretches.iter().copied().reduce(|one, other| Stretch {
+fn merge_buckets(stretches: &[Bucket]) -> Option<Bucket> {
+    stretches.iter().copied().reduce(|one, other| Bucket {
         calls: one.calls + other.calls,
-        repeats: one.repeats + other.repeats,
-        held: one.held + other.held,
-        limit: one.limit.max(other.limit),
+        retries: one.retries + other.retries,
+        paused: one.paused + other.paused,
+        target_rate: one.target_rate.max(other.target_rate),
     })
 }
 
@@ -195,13 +196,13 @@ mod tests {
     use super::*;
     use crate::domain::verdict::Limit;
 
-    fn chronicle(rate: &str) -> Chronicle {
-        Chronicle::new(rate.parse().unwrap())
+    fn chronicle(rate: &str) -> TimelineRecorder {
+        TimelineRecorder::new(rate.parse().unwrap())
     }
 
-    fn held(chronicle: &mut Chronicle, seconds: u64) {
+    fn held(chronicle: &mut TimelineRecorder, seconds: u64) {
         let until = Instant::now() + Duration::from_secs(seconds);
-        chronicle.observe(&Event::Held { until, cause: Limit::App });
+        chronicle.on_event(&Event::Paused { until, cause: Limit::App });
     }
 
     #[tokio::test(start_paused = true)]
@@ -209,20 +210,24 @@ mod tests {
         let mut chronicle = chronicle("20");
         for minute in 0..600_u64 {
             for call in 0..10 {
-                chronicle.observe(&Event::Called { again: call == 0 });
+                chronicle.on_event(&Event::Called { is_retry: call == 0 });
             }
             if minute % 100 == 50 {
                 held(&mut chronicle, 90);
             }
             advance(Duration::from_mins(1)).await;
         }
-        let course = chronicle.close();
-        assert!((MOST / 2..=MOST).contains(&course.stretches.len()), "{}", course.stretches.len());
-        let sum = |of: fn(&Stretch) -> u64| course.stretches.iter().map(of).sum::<u64>();
-        assert_eq!((sum(|one| one.calls), sum(|one| one.repeats)), (6000, 600));
-        let held: Duration = course.stretches.iter().map(|one| one.held).sum();
-        assert_eq!((held, course.took), (Duration::from_mins(9), Duration::from_hours(10)));
-        let spans = course.spans();
+        let course = chronicle.finish();
+        assert!(
+            (MAX_BUCKETS / 2..=MAX_BUCKETS).contains(&course.buckets.len()),
+            "{}",
+            course.buckets.len()
+        );
+        let sum = |of: fn(&Bucket) -> u64| course.buckets.iter().map(of).sum::<u64>();
+        assert_eq!((sum(|one| one.calls), sum(|one| one.retries)), (6000, 600));
+        let held: Duration = course.buckets.iter().map(|one| one.paused).sum();
+        assert_eq!((held, course.elapsed), (Duration::from_mins(9), Duration::from_hours(10)));
+        let spans = course.intervals();
         let (_, end, _) = spans.last().unwrap();
         assert!(
             (end - 36_000.0).abs() < 1e-6
@@ -241,24 +246,24 @@ mod tests {
         advance(Duration::from_secs(5)).await;
         held(&mut chronicle, 60);
         advance(Duration::from_millis(1500)).await;
-        let course = chronicle.close();
-        let held: Vec<_> = course.stretches.iter().map(|one| one.held.as_millis()).collect();
+        let course = chronicle.finish();
+        let held: Vec<_> = course.buckets.iter().map(|one| one.paused.as_millis()).collect();
         assert_eq!(held, [0, 0, 500, 1000, 1000, 1000, 0, 0, 1000, 500]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lowered_rate_shows_and_a_slow_one_has_longer_stretches() {
         let mut slow = chronicle("0.5");
-        assert_eq!(slow.course.width, Duration::from_secs(20));
+        assert_eq!(slow.timeline.bucket_width, Duration::from_secs(20));
         advance(Duration::from_secs(30)).await;
-        slow.observe(&Event::Rate("0.4".parse().unwrap()));
+        slow.on_event(&Event::RateChanged("0.4".parse().unwrap()));
         advance(Duration::from_secs(30)).await;
-        let course = slow.close();
-        let limits: Vec<_> = course.stretches.iter().map(|one| one.limit).collect();
+        let course = slow.finish();
+        let limits: Vec<_> = course.buckets.iter().map(|one| one.target_rate).collect();
         assert_eq!(limits, [0.5, 0.5, 0.4, 0.4]);
         // What is left of a stretch at the end is no stretch of its own.
-        assert_eq!(course.spans().len(), 3);
-        let unlimited = chronicle("unlimited").close();
-        assert!(unlimited.stretches[0].limit.is_infinite() && unlimited.spans().len() == 1);
+        assert_eq!(course.intervals().len(), 3);
+        let unlimited = chronicle("unlimited").finish();
+        assert!(unlimited.buckets[0].target_rate.is_infinite() && unlimited.intervals().len() == 1);
     }
 }

@@ -3,56 +3,58 @@
 
 use tr::tr;
 
-use crate::domain::number::invalid::{Refusal, ordinal};
-use crate::domain::number::mobile::{Home, Mobile, Rules};
-use crate::domain::number::normalize::{self, parts, plain};
+use crate::domain::number::invalid::{Invalid, ordinal};
+use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
+use crate::domain::number::normalize::{self, normalize_chars, split_numbers};
 
 /// The number of a cell, and which of the cell's numbers it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct NumberCell {
     /// The number.
     pub mobile: Mobile,
     /// Which of the cell's numbers it is, from 1.
     nth: usize,
     /// How many numbers the cell has.
-    of: usize,
+    count: usize,
 }
 
-impl Entry {
+impl NumberCell {
     /// Reads a cell: its first number that is one of a mobile. Text that nobody can read ends the search, since
     /// what stands there may be the number that was meant.
     ///
     /// # Errors
     /// The [`Refusal`] says why the cell cannot be sent; such a cell never becomes a call (DESIGN 2.7).
-    pub fn read(cell: &str, rules: Rules) -> Result<Self, Refusal> {
+    pub fn parse(cell: &str, rules: NumberRules) -> Result<Self, Invalid> {
         // Most cells are this, and nothing is allocated for them.
-        if rules.home.is_mainland()
-            && let Some(mobile) = Mobile::mainland(cell.as_bytes())
+        if rules.default_region.is_mainland()
+            && let Some(mobile) = Mobile::from_mainland_digits(cell.as_bytes())
         {
-            return Ok(Self { mobile, nth: 1, of: 1 });
+            return Ok(Self { mobile, nth: 1, count: 1 });
         }
-        let text = plain(cell);
-        let parts = parts(&text);
+        let text = normalize_chars(cell);
+        let parts = split_numbers(&text);
         let of = parts.len();
         let mut first = None;
         for (nth, part) in (1..).zip(parts) {
-            let reason = match normalize::read(part).and_then(|spelt| Mobile::of(&spelt, rules)) {
-                Ok(mobile) => return Ok(Self { mobile, nth, of }),
+            let reason = match normalize::normalize_number(part)
+                .and_then(|spelt| Mobile::from_normalized(&spelt, rules))
+            {
+                Ok(mobile) => return Ok(Self { mobile, nth, count: of }),
                 Err(reason) if of == 1 => return Err(reason),
                 Err(reason) => Box::new(reason),
             };
-            if !reason.understood() {
-                return Err(Refusal::Several { nth, of, reason });
+            if !reason.is_readable() {
+                return Err(Invalid::Several { nth, count: of, reason });
             }
             first.get_or_insert(reason);
         }
-        Err(first.map_or(Refusal::Empty, |reason| Refusal::Several { nth: 1, of, reason }))
+        Err(first.map_or(Invalid::Empty, |reason| Invalid::Several { nth: 1, count: of, reason }))
     }
 
     /// The API's message with what people should know about the cell behind it: that it has other numbers.
     #[must_use]
-    pub fn remark(self, message: &str) -> Option<String> {
-        let (nth, of) = (self.nth, self.of);
+    pub fn annotate_message(self, message: &str) -> Option<String> {
+        let (nth, of) = (self.nth, self.count);
         let remark = || {
             tr!("{message} ({nth} of {of} numbers in the cell)", message, nth = ordinal(nth), of)
         };
@@ -65,16 +67,17 @@ impl Mobile {
     ///
     /// # Errors
     /// As [`Entry::read`].
-    pub fn parse(cell: &str, home: Home) -> Result<Self, Refusal> {
-        Entry::read(cell, Rules { home, strict: true }).map(|entry| entry.mobile)
+    pub fn parse(cell: &str, home: DefaultRegion) -> Result<Self, Invalid> {
+        NumberCell::parse(cell, NumberRules { default_region: home, strict: true })
+            .map(|entry| entry.mobile)
     }
 }
 
 /// Whether a cell could be a mobile number: what the table room asks when it looks for the column. The strict rules
 /// apply in any case: order numbers and the like have the right length, too.
 #[must_use]
-pub(crate) fn looks_like_mobile(cell: &str, home: Home) -> bool {
-    matches!(Mobile::parse(cell, home), Ok(_) | Err(Refusal::Rounded(_)))
+pub(crate) fn looks_like_mobile(cell: &str, home: DefaultRegion) -> bool {
+    matches!(Mobile::parse(cell, home), Ok(_) | Err(Invalid::Rounded(_)))
 }
 
 #[cfg(test)]
@@ -82,10 +85,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::number::mobile::Mainland;
+    use crate::domain::number::mobile::MainlandFormat;
 
-    fn sent(cell: &str) -> Result<String, Refusal> {
-        Mobile::parse(cell, Home::CHINA).map(|mobile| mobile.sent(Mainland::Plain))
+    fn sent(cell: &str) -> Result<String, Invalid> {
+        Mobile::parse(cell, DefaultRegion::CHINA)
+            .map(|mobile| mobile.to_api_string(MainlandFormat::Plain))
     }
 
     #[test]
@@ -152,22 +156,31 @@ mod tests {
         }
         let hong_kong = "hk".parse().unwrap();
         let local = Mobile::parse("5123 4567", hong_kong).unwrap();
-        assert_eq!(local.sent(Mainland::Plain), "+852-51234567");
+        assert_eq!(local.to_api_string(MainlandFormat::Plain), "+852-51234567");
         let mainland = Mobile::parse("+8613800138000", hong_kong).unwrap();
-        assert_eq!(mainland.sent(Mainland::Prefixed), "+86-13800138000");
+        assert_eq!(mainland.to_api_string(MainlandFormat::Prefixed), "+86-13800138000");
     }
 
     #[test]
     fn the_mainland_is_reached_from_everywhere() {
         for (home, cell) in [("US", "011 86 138 0013 8000"), ("JP", "010-86-13800138000")] {
             let mobile = Mobile::parse(cell, home.parse().unwrap());
-            assert_eq!(mobile.unwrap().sent(Mainland::Plain), "13800138000", "{home} {cell}");
+            assert_eq!(
+                mobile.unwrap().to_api_string(MainlandFormat::Plain),
+                "13800138000",
+                "{home} {cell}"
+            );
         }
     }
 
     #[test]
     fn of_several_numbers_the_first_mobile_one_is_used() {
-        let read = |cell| Entry::read(cell, Rules { home: Home::CHINA, strict: true });
+        let read = |cell| {
+            NumberCell::parse(
+                cell,
+                NumberRules { default_region: DefaultRegion::CHINA, strict: true },
+            )
+        };
         for (cell, remark) in [
             ("13800138000/13900139000", "ok (first of 2 numbers in the cell)"),
             ("13800138000 13900139000 13700137000", "ok (first of 3 numbers in the cell)"),
@@ -181,12 +194,16 @@ mod tests {
             ("tel:+8613800138000;ext=12345;tel:13900139000", "ok (first of 2 numbers in the cell)"),
         ] {
             let entry = read(cell).unwrap();
-            assert_eq!(entry.mobile.sent(Mainland::Plain), "13800138000", "{cell:?}");
-            assert_eq!(entry.remark("ok").as_deref(), Some(remark), "{cell:?}");
+            assert_eq!(
+                entry.mobile.to_api_string(MainlandFormat::Plain),
+                "13800138000",
+                "{cell:?}"
+            );
+            assert_eq!(entry.annotate_message("ok").as_deref(), Some(remark), "{cell:?}");
         }
         let entry = read("13800138000;13900139000").unwrap();
-        assert_eq!(entry.remark("").as_deref(), Some("(first of 2 numbers in the cell)"));
-        assert_eq!(read("13800138000").unwrap().remark("ok"), None);
+        assert_eq!(entry.annotate_message("").as_deref(), Some("(first of 2 numbers in the cell)"));
+        assert_eq!(read("13800138000").unwrap().annotate_message("ok"), None);
         for (cell, reason) in [
             (
                 "010-62345678/62345678",
@@ -213,21 +230,21 @@ mod tests {
     #[test]
     fn refusals_name_their_reason() {
         for (cell, expected) in [
-            ("", Refusal::Empty),
-            (" \u{3000}\u{200b}", Refusal::Empty),
-            ("1.38E+10", Refusal::Rounded("1.38E+10".into())),
-            ("1.38001E+10", Refusal::Rounded("1.38001E+10".into())),
-            ("1.38e99", Refusal::Rounded("1.38e99".into())),
-            ("n/a", Refusal::NotANumber),
-            ("离职", Refusal::NotANumber),
-            ("---", Refusal::NotANumber),
-            ("13800138000.5", Refusal::Fraction),
-            ("1380013800", Refusal::TooShort(10)),
-            ("138001380001234", Refusal::TooLong(15)),
-            ("010-62345678", Refusal::Landline),
-            ("4008001234", Refusal::Service),
-            ("+999 123456", Refusal::NoSuchCountry),
-            ("12345678901", Refusal::NoSuchRange(86)),
+            ("", Invalid::Empty),
+            (" \u{3000}\u{200b}", Invalid::Empty),
+            ("1.38E+10", Invalid::Rounded("1.38E+10".into())),
+            ("1.38001E+10", Invalid::Rounded("1.38001E+10".into())),
+            ("1.38e99", Invalid::Rounded("1.38e99".into())),
+            ("n/a", Invalid::NotANumber),
+            ("离职", Invalid::NotANumber),
+            ("---", Invalid::NotANumber),
+            ("13800138000.5", Invalid::Fraction),
+            ("1380013800", Invalid::TooShort(10)),
+            ("138001380001234", Invalid::TooLong(15)),
+            ("010-62345678", Invalid::Landline),
+            ("4008001234", Invalid::ServiceNumber),
+            ("+999 123456", Invalid::UnknownCountryCode),
+            ("12345678901", Invalid::UnknownRange(86)),
         ] {
             assert_eq!(sent(cell), Err(expected), "{cell:?}");
         }
@@ -236,10 +253,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_parses_or_is_refused(cell in "\\PC{0,40}|[0-9+eEx. ()'=\"/;-]{0,24}") {
-            if let Ok(mobile) = Mobile::parse(&cell, Home::CHINA) {
-                let sent = mobile.sent(Mainland::Plain);
-                prop_assert_eq!(Mobile::parse(&sent, Home::CHINA), Ok(mobile), "what is sent reads back as itself");
-                prop_assert!(!mobile.masked().contains(&sent));
+            if let Ok(mobile) = Mobile::parse(&cell, DefaultRegion::CHINA) {
+                let sent = mobile.to_api_string(MainlandFormat::Plain);
+                prop_assert_eq!(Mobile::parse(&sent, DefaultRegion::CHINA), Ok(mobile), "what is sent reads back as itself");
+                prop_assert!(!mobile.to_masked_string().contains(&sent));
             }
         }
 

@@ -6,7 +6,7 @@ use tr::tr;
 /// Why a cell is not sent. The text is the row's `errmsg`: it quotes the cell where that helps, so it belongs in
 /// the output and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Invalid {
     /// Nothing but white space.
     #[error("{}", tr!("the cell is empty"))]
     Empty,
@@ -25,19 +25,19 @@ pub enum Refusal {
     /// Several numbers in the cell, and none of them could be chosen.
     #[error("{}", tr!(
         "none of the {of} numbers in the cell was sent; the {nth}: {reason}",
-        of, nth = ordinal(*nth), reason
+        count, nth = ordinal(*nth), reason
     ))]
     Several {
         /// The number that decided it, counted from 1.
         nth: usize,
         /// How many there are.
-        of: usize,
+        count: usize,
         /// What is wrong with it.
         reason: Box<Self>,
     },
     /// The country code does not exist.
     #[error("{}", tr!("no country has this calling code"))]
-    NoSuchCountry,
+    UnknownCountryCode,
     /// Too few digits.
     #[error("{}", tr!(
         "too short: {digits} digits; a mainland mobile number has 11, others need their country code",
@@ -45,72 +45,78 @@ pub enum Refusal {
     ))]
     TooShort(usize),
     /// Too many digits.
-    #[error("{}", too_long(*.0))]
+    #[error("{}", too_long_message(*.0))]
     TooLong(usize),
     /// A number that the country's plan gives to fixed lines.
     #[error("{}", tr!("a landline number, not a mobile number"))]
     Landline,
     /// A toll-free, premium or other service number.
     #[error("{}", tr!("a service number, not a mobile number"))]
-    Service,
+    ServiceNumber,
     /// The right length, yet in no range of the country's plan.
     #[error("{}", tr!("not a mobile number of +{code}: no such range in its numbering plan", code = .0))]
-    NoSuchRange(u16),
+    UnknownRange(u16),
 }
 
 /// What is wrong with a cell that is not sent, as far as people can do something about it for many rows at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub enum InvalidKind {
     /// It is empty.
     Empty,
     /// A spreadsheet rounded it.
     Rounded,
     /// It has too few digits.
-    Short,
+    TooShort,
     /// It has eight, as numbers of Hong Kong and Macau without their country code.
-    Eight,
+    EightDigits,
     /// It is a landline's or a service's.
     Landline,
     /// Anything else.
     Other,
 }
 
-impl Flaw {
+impl InvalidKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Empty, Self::Rounded, Self::Short, Self::Eight, Self::Landline, Self::Other];
+    pub const ALL: [Self; 6] = [
+        Self::Empty,
+        Self::Rounded,
+        Self::TooShort,
+        Self::EightDigits,
+        Self::Landline,
+        Self::Other,
+    ];
 }
 
-impl Refusal {
+impl Invalid {
     /// What kind of refusal it is, for counts; of several numbers that of the one that decided it.
     #[must_use]
-    pub fn flaw(&self) -> Flaw {
+    pub fn kind(&self) -> InvalidKind {
         match self {
-            Self::Empty => Flaw::Empty,
-            Self::Rounded(_) => Flaw::Rounded,
-            Self::TooShort(8) => Flaw::Eight,
-            Self::TooShort(_) => Flaw::Short,
-            Self::Landline | Self::Service => Flaw::Landline,
-            Self::Several { reason, .. } => reason.flaw(),
+            Self::Empty => InvalidKind::Empty,
+            Self::Rounded(_) => InvalidKind::Rounded,
+            Self::TooShort(8) => InvalidKind::EightDigits,
+            Self::TooShort(_) => InvalidKind::TooShort,
+            Self::Landline | Self::ServiceNumber => InvalidKind::Landline,
+            Self::Several { reason, .. } => reason.kind(),
             Self::NotANumber
             | Self::Fraction
-            | Self::NoSuchCountry
+            | Self::UnknownCountryCode
             | Self::TooLong(_)
-            | Self::NoSuchRange(_) => Flaw::Other,
+            | Self::UnknownRange(_) => InvalidKind::Other,
         }
     }
 
     /// Whether the text was understood as a number, only not as a mobile one. Next to such a number another one
     /// may be used; next to text that nobody can read it may not, since that may be the one that was meant.
     #[must_use]
-    pub const fn understood(&self) -> bool {
+    pub const fn is_readable(&self) -> bool {
         match self {
-            Self::NoSuchCountry
+            Self::UnknownCountryCode
             | Self::TooShort(_)
             | Self::TooLong(_)
             | Self::Landline
-            | Self::Service
-            | Self::NoSuchRange(_) => true,
+            | Self::ServiceNumber
+            | Self::UnknownRange(_) => true,
             Self::Empty
             | Self::Rounded(_)
             | Self::NotANumber
@@ -131,7 +137,7 @@ pub(crate) fn ordinal(nth: usize) -> String {
     }
 }
 
-fn too_long(digits: usize) -> String {
+fn too_long_message(digits: usize) -> String {
     // Eleven digits are too many only for a number that is read as one of another region.
     if digits == 11 {
         tr!(

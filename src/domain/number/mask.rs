@@ -4,24 +4,24 @@
 use std::ops::Range;
 
 /// How many digits a mainland number has.
-const MAINLAND: usize = 11;
+const MAINLAND_DIGITS: usize = 11;
 /// The most digits of a mainland number with what may be dialled before it.
-const WITH_PREFIX: usize = 20;
+const MAX_DIGITS_WITH_PREFIX: usize = 20;
 /// How many digits a number behind a plus sign has, its country's among them.
-const ABROAD: std::ops::RangeInclusive<usize> = 7..=15;
+const INTERNATIONAL_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 /// How many digits are left at a number's beginning and at its end.
-const HEAD: usize = 3;
-const TAIL: usize = 2;
+const VISIBLE_HEAD: usize = 3;
+const VISIBLE_TAIL: usize = 2;
 /// What is written for the rest.
 const MASK: &str = "****";
 
 /// What becomes of a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Shown,
+enum MaskAction {
+    Keep,
     /// It is dialled before a number, and says nothing.
-    Dropped,
-    Hidden,
+    Remove,
+    Mask,
 }
 
 /// The text with everything masked that could be a mobile number, however it is spelt and whatever digits stand beside it:
@@ -30,27 +30,27 @@ enum Fate {
 /// One limit is left: where a number is spelt in groups and further digits are glued to it (`138-0013-80004000`), the groups are
 /// not cut open, since every date and code beside another would then look like a number.
 #[must_use]
-pub(crate) fn hidden(text: &str) -> String {
+pub(crate) fn mask_numbers(text: &str) -> String {
     let plain = |c: char| match c {
         '０'..='９' | '＋' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c => c,
     };
     let text: Vec<char> = text.chars().map(plain).collect();
-    let groups = groups(&text);
-    let mut fates = vec![Fate::Shown; text.len()];
+    let groups = find_digit_groups(&text);
+    let mut fates = vec![MaskAction::Keep; text.len()];
     for first in 0..groups.len() {
-        let mainland = spelt(&text, &groups[first..], &mut fates);
-        if !mainland && abroad(&text, groups[first].start) {
-            hide_abroad(&text, &groups[first..], &mut fates);
+        let mainland = mask_mainland(&text, &groups[first..], &mut fates);
+        if !mainland && has_plus_before(&text, groups[first].start) {
+            mask_international(&text, &groups[first..], &mut fates);
         }
-        hide_within(&text, &groups[first], &mut fates);
+        mask_within_digits(&text, &groups[first], &mut fates);
     }
-    let (mut told, mut before) = (String::with_capacity(text.len()), Fate::Shown);
+    let (mut told, mut before) = (String::with_capacity(text.len()), MaskAction::Keep);
     for (c, fate) in text.into_iter().zip(fates) {
         match fate {
-            Fate::Shown => told.push(c),
-            Fate::Hidden if before != Fate::Hidden => told.push_str(MASK),
-            Fate::Hidden | Fate::Dropped => {}
+            MaskAction::Keep => told.push(c),
+            MaskAction::Mask if before != MaskAction::Mask => told.push_str(MASK),
+            MaskAction::Mask | MaskAction::Remove => {}
         }
         before = fate;
     }
@@ -58,7 +58,7 @@ pub(crate) fn hidden(text: &str) -> String {
 }
 
 /// Where digits stand together.
-fn groups(text: &[char]) -> Vec<Range<usize>> {
+fn find_digit_groups(text: &[char]) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for at in (0..text.len()).filter(|at| text[*at].is_ascii_digit()) {
         match groups.last_mut() {
@@ -70,11 +70,11 @@ fn groups(text: &[char]) -> Vec<Range<usize>> {
 }
 
 /// Whether what stands between two groups of digits may stand within a number.
-fn joined(text: &[char], one: &Range<usize>, other: &Range<usize>) -> bool {
+fn can_join(text: &[char], one: &Range<usize>, other: &Range<usize>) -> bool {
     let space = |c: &char| {
         c.is_whitespace()
             || matches!(c, '-' | '_' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－')
-            || unseen(*c)
+            || is_invisible(*c)
     };
     match &text[one.end..other.start] {
         [','] => true,
@@ -86,13 +86,13 @@ fn joined(text: &[char], one: &Range<usize>, other: &Range<usize>) -> bool {
 
 /// The places of the digits of the groups from the first one on, one group more each time, as long as they may be one number
 /// of at most so many digits.
-fn numbers(
+fn number_candidates(
     text: &[char],
     groups: &[Range<usize>],
     most: usize,
 ) -> impl Iterator<Item = Vec<usize>> {
     let further =
-        groups.windows(2).take_while(|two| joined(text, &two[0], &two[1])).map(|two| &two[1]);
+        groups.windows(2).take_while(|two| can_join(text, &two[0], &two[1])).map(|two| &two[1]);
     let places = groups.iter().take(1).chain(further).scan(Vec::new(), |places, group| {
         places.extend(group.clone());
         Some(places.clone())
@@ -101,24 +101,24 @@ fn numbers(
 }
 
 /// Hides the mainland numbers that begin with the first of these groups: whether there is any.
-fn spelt(text: &[char], groups: &[Range<usize>], fates: &mut [Fate]) -> bool {
+fn mask_mainland(text: &[char], groups: &[Range<usize>], fates: &mut [MaskAction]) -> bool {
     // Zeros alone are more likely a code than the beginning of a number, which is found without them too.
     if groups.first().is_none_or(|group| text[group.clone()].iter().all(|digit| *digit == '0')) {
         return false;
     }
     let mut any = false;
-    for places in numbers(text, groups, WITH_PREFIX) {
+    for places in number_candidates(text, groups, MAX_DIGITS_WITH_PREFIX) {
         let digits: String = places.iter().map(|place| text[*place]).collect();
         let national = digits.trim_start_matches('0');
         let national = national.strip_prefix("86").unwrap_or(national).trim_start_matches('0');
-        if mainland(national) {
-            let number = &places[places.len() - MAINLAND..];
+        if is_mainland_number(national) {
+            let number = &places[places.len() - MAINLAND_DIGITS..];
             for fate in &mut fates[places[0]..number[0]] {
-                if *fate == Fate::Shown {
-                    *fate = Fate::Dropped;
+                if *fate == MaskAction::Keep {
+                    *fate = MaskAction::Remove;
                 }
             }
-            hide(number, fates);
+            mask_digits(number, fates);
             any = true;
         }
     }
@@ -126,41 +126,41 @@ fn spelt(text: &[char], groups: &[Range<usize>], fates: &mut [Fate]) -> bool {
 }
 
 /// Hides mainland numbers within a longer row of digits.
-fn hide_within(text: &[char], group: &Range<usize>, fates: &mut [Fate]) {
-    for start in group.start..(group.end + 1).saturating_sub(MAINLAND) {
-        let digits: String = text[start..start + MAINLAND].iter().collect();
-        if group.len() > MAINLAND && mainland(&digits) {
-            hide(&(start..start + MAINLAND).collect::<Vec<_>>(), fates);
+fn mask_within_digits(text: &[char], group: &Range<usize>, fates: &mut [MaskAction]) {
+    for start in group.start..(group.end + 1).saturating_sub(MAINLAND_DIGITS) {
+        let digits: String = text[start..start + MAINLAND_DIGITS].iter().collect();
+        if group.len() > MAINLAND_DIGITS && is_mainland_number(&digits) {
+            mask_digits(&(start..start + MAINLAND_DIGITS).collect::<Vec<_>>(), fates);
         }
     }
 }
 
-fn hide_abroad(text: &[char], groups: &[Range<usize>], fates: &mut [Fate]) {
-    let alone = groups.first().filter(|group| group.len() > *ABROAD.end());
+fn mask_international(text: &[char], groups: &[Range<usize>], fates: &mut [MaskAction]) {
+    let alone = groups.first().filter(|group| group.len() > *INTERNATIONAL_DIGITS.end());
     let alone = alone.map(|group| group.clone().collect::<Vec<_>>());
-    for places in numbers(text, groups, *ABROAD.end()).chain(alone) {
-        if places.len() >= *ABROAD.start() {
-            hide(&places, fates);
+    for places in number_candidates(text, groups, *INTERNATIONAL_DIGITS.end()).chain(alone) {
+        if places.len() >= *INTERNATIONAL_DIGITS.start() {
+            mask_digits(&places, fates);
         }
     }
 }
 
-fn hide(places: &[usize], fates: &mut [Fate]) {
-    fates[places[HEAD - 1] + 1..places[places.len() - TAIL]].fill(Fate::Hidden);
+fn mask_digits(places: &[usize], fates: &mut [MaskAction]) {
+    fates[places[VISIBLE_HEAD - 1] + 1..places[places.len() - VISIBLE_TAIL]].fill(MaskAction::Mask);
 }
 
-fn mainland(digits: &str) -> bool {
-    digits.len() == MAINLAND && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..])
+fn is_mainland_number(digits: &str) -> bool {
+    digits.len() == MAINLAND_DIGITS && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..])
 }
 
 /// Whether a plus sign stands before this place, be it with spaces, a bracket or what cannot be seen between.
-fn abroad(text: &[char], start: usize) -> bool {
-    let between = |c: &char| c.is_whitespace() || *c == '(' || unseen(*c);
+fn has_plus_before(text: &[char], start: usize) -> bool {
+    let between = |c: &char| c.is_whitespace() || *c == '(' || is_invisible(*c);
     text[..start].iter().rev().take(4).find(|c| !between(c)) == Some(&'+')
 }
 
 /// What cannot be seen separates nothing.
-fn unseen(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
@@ -187,7 +187,7 @@ mod tests {
             ("＋852 51234567", "+852****67"),
             ("+ (\u{200b}852) 5123 4567", "+ (\u{200b}852****67"),
         ] {
-            assert_eq!(hidden(text), told, "{text}");
+            assert_eq!(mask_numbers(text), told, "{text}");
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
             "https://open-dev.dingtalk.com/appscope/apply?content=dingq8h4%23qyapi_get_member_by_mobile",
             "1 2 3, line 100000 of 100 000 rows",
         ] {
-            assert_eq!(hidden(text), text);
+            assert_eq!(mask_numbers(text), text);
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
             after in "(( |-|\\.|,|, |: |/|\\(|\\+){1,2}[0-9]{1,14}){0,4}",
         ) {
             let spelt = spelling.get(&spellings(&number)).clone();
-            let told = hidden(&format!("{before}{spelt}{after}"));
+            let told = mask_numbers(&format!("{before}{spelt}{after}"));
             for part in told.split('*') {
                 let digits: String = part.chars().filter(char::is_ascii_digit).collect();
                 prop_assert!(!digits.contains(&number), "{before}{spelt}{after}: {told}");

@@ -11,13 +11,13 @@ use rlibphonenumber::{
 
 use tr::tr;
 
-use crate::domain::number::invalid::Refusal;
-use crate::domain::number::normalize::Spelt;
+use crate::domain::number::invalid::Invalid;
+use crate::domain::number::normalize::NormalizedNumber;
 
 /// The country code of mainland China.
-pub(crate) const MAINLAND: u16 = 86;
+pub(crate) const MAINLAND_COUNTRY_CODE: u16 = 86;
 /// E.164 allows fifteen digits with the country code.
-const MOST_DIGITS: usize = 15;
+const MAX_DIGITS: usize = 15;
 
 /// One mobile number, normalised: two spellings of the same number are equal.
 ///
@@ -29,7 +29,7 @@ pub struct Mobile(u64);
 
 /// How mainland numbers are sent (`API.md` 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mainland {
+pub enum MainlandFormat {
     /// The plain eleven digits, as organisations registered in the mainland store them.
     #[default]
     Plain,
@@ -39,13 +39,13 @@ pub enum Mainland {
 
 /// The region whose rules read a number that has no country code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Home(Region);
+pub struct DefaultRegion(Region);
 
 /// What counts as a mobile number in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct NumberRules {
     /// The region of numbers without a country code.
-    pub home: Home,
+    pub default_region: DefaultRegion,
     /// Whether a number of the right length must also be in a range that its country's plan gives to mobiles. What
     /// the plan gives to landlines and services is refused in any case.
     pub strict: bool,
@@ -55,60 +55,64 @@ impl Mobile {
     /// Eleven digits that begin with 13 to 19. Carriers open new ranges faster than tables are published, so the
     /// mainland's mobile numbers are known by this shape alone and the API has the last word on the rest.
     #[must_use]
-    pub fn mainland(digits: &[u8]) -> Option<Self> {
+    pub fn from_mainland_digits(digits: &[u8]) -> Option<Self> {
         let shape = matches!(digits, [b'1', b'3'..=b'9', rest @ ..] if rest.len() == 9);
         if !shape || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
         let national = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
-        Some(Self::pack(MAINLAND, 11, national))
+        Some(Self::pack(MAINLAND_COUNTRY_CODE, 11, national))
     }
 
     /// The number that is spelt.
     ///
     /// # Errors
     /// The [`Refusal`] says why it is none, or none of a mobile.
-    pub fn of(spelt: &Spelt, rules: Rules) -> Result<Self, Refusal> {
+    pub fn from_normalized(spelt: &NormalizedNumber, rules: NumberRules) -> Result<Self, Invalid> {
         let (text, digits) = (&*spelt.text, &*spelt.digits);
         // A plus can only stand before the digits.
         let abroad = text.contains('+') || digits.starts_with("00");
-        if let Some(mobile) = mainland_spelling(digits, abroad, rules.home) {
+        if let Some(mobile) = parse_mainland(digits, abroad, rules.default_region) {
             return Ok(mobile);
         }
         let number = match digits.strip_prefix("00") {
             // The international prefix differs by country (00, 011, 010 …); whoever writes 00 means +.
             Some(rest) => PHONE_NUMBER_UTIL.parse(format!("+{rest}"), None),
             None if abroad => PHONE_NUMBER_UTIL.parse(text, None),
-            None => PHONE_NUMBER_UTIL.parse(text, Some(rules.home.0)),
+            None => PHONE_NUMBER_UTIL.parse(text, Some(rules.default_region.0)),
         };
         let number = number.map_err(|error| match error {
-            ParseError::InvalidCountryCode => Refusal::NoSuchCountry,
-            ParseError::NotANumber(_) => Refusal::NotANumber,
+            ParseError::InvalidCountryCode => Invalid::UnknownCountryCode,
+            ParseError::NotANumber(_) => Invalid::NotANumber,
             ParseError::TooShortAfterIdd | ParseError::TooShortNsn => {
-                Refusal::TooShort(digits.len())
+                Invalid::TooShort(digits.len())
             }
-            ParseError::TooLongNsn => Refusal::TooLong(digits.len()),
+            ParseError::TooLongNsn => Invalid::TooLong(digits.len()),
         })?;
         let national = number.get_national_significant_number();
-        let country = u16::try_from(number.country_code).map_err(|_| Refusal::NoSuchCountry)?;
+        let country =
+            u16::try_from(number.country_code).map_err(|_| Invalid::UnknownCountryCode)?;
         // Behind another country's prefix for calls abroad the mainland's numbers show only now.
-        if country == MAINLAND
-            && let Some(mobile) = Self::mainland(national.as_bytes())
+        if country == MAINLAND_COUNTRY_CODE
+            && let Some(mobile) = Self::from_mainland_digits(national.as_bytes())
         {
             return Ok(mobile);
         }
         match number.get_type() {
             PhoneNumberType::Mobile | PhoneNumberType::FixedLineOrMobile => {}
-            PhoneNumberType::FixedLine => return Err(Refusal::Landline),
-            PhoneNumberType::Unknown if !rules.strict && right_length(&number, &national) => {}
-            PhoneNumberType::Unknown => return Err(out_of_range(&number, &national, digits.len())),
-            _ => return Err(Refusal::Service),
+            PhoneNumberType::FixedLine => return Err(Invalid::Landline),
+            PhoneNumberType::Unknown if !rules.strict && is_possible_mobile(&number, &national) => {
+            }
+            PhoneNumberType::Unknown => {
+                return Err(diagnose_unknown_range(&number, &national, digits.len()));
+            }
+            _ => return Err(Invalid::ServiceNumber),
         }
-        if country.to_string().len() + national.len() > MOST_DIGITS {
-            return Err(Refusal::TooLong(digits.len()));
+        if country.to_string().len() + national.len() > MAX_DIGITS {
+            return Err(Invalid::TooLong(digits.len()));
         }
-        let value = national.parse().map_err(|_| Refusal::NotANumber)?;
-        let length = u8::try_from(national.len()).map_err(|_| Refusal::NotANumber)?;
+        let value = national.parse().map_err(|_| Invalid::NotANumber)?;
+        let length = u8::try_from(national.len()).map_err(|_| Invalid::NotANumber)?;
         Ok(Self::pack(country, length, value))
     }
 
@@ -119,41 +123,43 @@ impl Mobile {
 
     /// The number in 64 bits, which stand for it wherever it is stored: they never change their meaning.
     #[must_use]
-    pub fn bits(self) -> u64 {
+    pub fn to_bits(self) -> u64 {
         self.0
     }
 
     /// The number that [`Mobile::bits`] gave. Any other bits give a number that nobody has.
     #[must_use]
-    pub fn of_bits(bits: u64) -> Self {
+    pub fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// Its country code.
     #[must_use]
-    pub fn country(self) -> u16 {
+    pub fn country_code(self) -> u16 {
         u16::try_from(self.0 >> 54).unwrap_or_default()
     }
 
-    fn national(self) -> String {
-        let length = usize::try_from(self.0 >> 50 & 15).unwrap_or(MOST_DIGITS);
+    fn national_number(self) -> String {
+        let length = usize::try_from(self.0 >> 50 & 15).unwrap_or(MAX_DIGITS);
         format!("{:0length$}", self.0 & ((1 << 50) - 1))
     }
 
     /// The number as the API takes it: eleven digits or `+86-…` for the mainland, `+CC-NATIONAL` elsewhere.
     #[must_use]
-    pub fn sent(self, mainland: Mainland) -> String {
+    pub fn to_api_string(self, mainland: MainlandFormat) -> String {
         match mainland {
-            Mainland::Plain if self.country() == MAINLAND => self.national(),
-            _ => format!("+{}-{}", self.country(), self.national()),
+            MainlandFormat::Plain if self.country_code() == MAINLAND_COUNTRY_CODE => {
+                self.national_number()
+            }
+            _ => format!("+{}-{}", self.country_code(), self.national_number()),
         }
     }
 
     /// The number for people: `138****8000`, `+852-51****67`. At most five leading and four trailing digits
     /// of a long number show, and at least four are hidden (DESIGN 5).
     #[must_use]
-    pub fn masked(self) -> String {
-        let national = self.national();
+    pub fn to_masked_string(self) -> String {
+        let national = self.national_number();
         let tail = if national.len() > 8 { 4 } else { 2 };
         let head = national.len().saturating_sub(tail + 4).min(3);
         let hidden = format!(
@@ -161,15 +167,19 @@ impl Mobile {
             &national[..head],
             &national[national.len().saturating_sub(tail)..]
         );
-        if self.country() == MAINLAND { hidden } else { format!("+{}-{hidden}", self.country()) }
+        if self.country_code() == MAINLAND_COUNTRY_CODE {
+            hidden
+        } else {
+            format!("+{}-{hidden}", self.country_code())
+        }
     }
 }
 
 impl Mobile {
     /// A text of the API without this number in it, however it is spelt there: texts reach terminals and logs.
     #[must_use]
-    pub fn hidden_in(self, text: &str) -> String {
-        let national = self.national();
+    pub fn mask_in(self, text: &str) -> String {
+        let national = self.national_number();
         let mut hidden = String::new();
         let mut rest = text;
         let digit = |c: char| match c {
@@ -195,11 +205,11 @@ impl Mobile {
 impl fmt::Debug for Mobile {
     /// Masked: debug output ends up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mobile({})", self.masked())
+        write!(f, "Mobile({})", self.to_masked_string())
     }
 }
 
-impl Home {
+impl DefaultRegion {
     /// Mainland China.
     pub const CHINA: Self = Self(Region::CN);
 
@@ -221,14 +231,14 @@ impl Home {
     }
 }
 
-impl fmt::Display for Home {
+impl fmt::Display for DefaultRegion {
     /// Its two letters, which are also what the library calls it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }
 }
 
-impl std::str::FromStr for Home {
+impl std::str::FromStr for DefaultRegion {
     type Err = String;
 
     /// A two-letter region such as `CN`, in either case, for which there is a numbering plan.
@@ -245,7 +255,7 @@ impl std::str::FromStr for Home {
 }
 
 /// The mainland's spellings: `+86…`, `0086…`, `86…` and a trunk zero in front.
-fn mainland_spelling(digits: &str, abroad: bool, home: Home) -> Option<Mobile> {
+fn parse_mainland(digits: &str, abroad: bool, home: DefaultRegion) -> Option<Mobile> {
     let after_prefix = digits.strip_prefix("00").unwrap_or(digits);
     let national = match after_prefix.strip_prefix("86") {
         Some(rest) if abroad || home.is_mainland() => rest.strip_prefix('0').unwrap_or(rest),
@@ -255,17 +265,17 @@ fn mainland_spelling(digits: &str, abroad: bool, home: Home) -> Option<Mobile> {
             rest.strip_prefix("86").filter(|rest| rest.len() > 10).unwrap_or(rest)
         }
     };
-    Mobile::mainland(national.as_bytes())
+    Mobile::from_mainland_digits(national.as_bytes())
 }
 
 /// Whether a mobile number of the country could be so long. The mainland's begin with 1 in any case.
-fn right_length(number: &PhoneNumber, national: &str) -> bool {
+fn is_possible_mobile(number: &PhoneNumber, national: &str) -> bool {
     let country = number.country_code;
-    let (possible, sent, region) = if country == i32::from(MAINLAND) {
+    let (possible, sent, region) = if country == i32::from(MAINLAND_COUNTRY_CODE) {
         (national.len() == 11 && national.starts_with('1'), national.to_owned(), Some(Region::CN))
     } else {
         (
-            mobile_length(number) == Ok(NumberLengthType::IsPossible),
+            check_mobile_length(number) == Ok(NumberLengthType::IsPossible),
             format!("+{country}{national}"),
             None,
         )
@@ -275,42 +285,48 @@ fn right_length(number: &PhoneNumber, national: &str) -> bool {
 }
 
 /// What is wrong with a number that the country's plan does not know.
-fn out_of_range(number: &PhoneNumber, national: &str, digits: usize) -> Refusal {
+fn diagnose_unknown_range(number: &PhoneNumber, national: &str, digits: usize) -> Invalid {
     let country = u16::try_from(number.country_code).unwrap_or_default();
-    match mobile_length(number) {
+    match check_mobile_length(number) {
         // Other lengths than eleven exist in the mainland's plan, for services; a person who types ten digits that
         // begin with 1 has lost one.
-        _ if country == MAINLAND && national.len() < 11 => Refusal::TooShort(digits),
-        _ if country == MAINLAND && national.len() > 11 => Refusal::TooLong(digits),
+        _ if country == MAINLAND_COUNTRY_CODE && national.len() < 11 => Invalid::TooShort(digits),
+        _ if country == MAINLAND_COUNTRY_CODE && national.len() > 11 => Invalid::TooLong(digits),
         Err(ValidationError::TooShort) | Ok(NumberLengthType::IsPossibleLocalOnly) => {
-            Refusal::TooShort(digits)
+            Invalid::TooShort(digits)
         }
-        Err(ValidationError::TooLong) => Refusal::TooLong(digits),
-        _ => Refusal::NoSuchRange(country),
+        Err(ValidationError::TooLong) => Invalid::TooLong(digits),
+        _ => Invalid::UnknownRange(country),
     }
 }
 
-fn mobile_length(number: &PhoneNumber) -> Result<NumberLengthType, ValidationError> {
+fn check_mobile_length(number: &PhoneNumber) -> Result<NumberLengthType, ValidationError> {
     PHONE_NUMBER_UTIL.is_possible_number_for_type_with_reason(number, PhoneNumberType::Mobile)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::number::normalize::read;
+    use crate::domain::number::normalize::normalize_number;
 
-    const RULES: Rules = Rules { home: Home::CHINA, strict: true };
+    const RULES: NumberRules = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
 
-    fn of(text: &str, rules: Rules) -> Result<String, Refusal> {
-        Mobile::of(&read(text)?, rules).map(|mobile| mobile.sent(Mainland::Plain))
+    fn of(text: &str, rules: NumberRules) -> Result<String, Invalid> {
+        Mobile::from_normalized(&normalize_number(text)?, rules)
+            .map(|mobile| mobile.to_api_string(MainlandFormat::Plain))
     }
 
     #[test]
     fn masks_hide_the_middle() {
-        let mask = |text| Mobile::of(&read(text).unwrap(), RULES).unwrap().masked();
+        let mask = |text| {
+            Mobile::from_normalized(&normalize_number(text).unwrap(), RULES)
+                .unwrap()
+                .to_masked_string()
+        };
         assert_eq!(mask("13800138000"), "138****8000");
         assert_eq!(mask("+85251234567"), "+852-51****67");
-        let abroad = Mobile::of(&read("+85251234567").unwrap(), RULES).unwrap();
+        let abroad =
+            Mobile::from_normalized(&normalize_number("+85251234567").unwrap(), RULES).unwrap();
         for text in [
             "852-51234567",
             "0085251234567",
@@ -319,14 +335,17 @@ mod tests {
             "５１２３４５６７",
             "5123\t4567",
         ] {
-            let hidden = abroad.hidden_in(text);
+            let hidden = abroad.mask_in(text);
             assert!(
                 hidden.contains("****") && !hidden.contains("5123") && !hidden.contains('５'),
                 "{hidden}"
             );
         }
-        assert_eq!(abroad.hidden_in("ip 10.0.0.1, code 60011"), "ip 10.0.0.1, code 60011");
-        assert_eq!(format!("{:?}", Mobile::mainland(b"13800138000")), "Some(Mobile(138****8000))");
+        assert_eq!(abroad.mask_in("ip 10.0.0.1, code 60011"), "ip 10.0.0.1, code 60011");
+        assert_eq!(
+            format!("{:?}", Mobile::from_mainland_digits(b"13800138000")),
+            "Some(Mobile(138****8000))"
+        );
     }
 
     #[test]
@@ -334,51 +353,55 @@ mod tests {
         for (text, bits) in
             [("13800138000", 0x15ac_0003_368d_6510), ("+85251234567", 0xd520_0000_030d_c707)]
         {
-            let mobile = Mobile::of(&read(text).unwrap(), RULES).unwrap();
+            let mobile = Mobile::from_normalized(&normalize_number(text).unwrap(), RULES).unwrap();
             assert_eq!(
-                (mobile.bits(), Mobile::of_bits(bits)),
+                (mobile.to_bits(), Mobile::from_bits(bits)),
                 (bits, mobile),
                 "{text}: {:x}",
-                mobile.bits()
+                mobile.to_bits()
             );
         }
     }
 
     #[test]
     fn regions_are_known_or_refused() {
-        assert!("CN".parse::<Home>().is_ok() && "sg".parse::<Home>().is_ok());
+        assert!("CN".parse::<DefaultRegion>().is_ok() && "sg".parse::<DefaultRegion>().is_ok());
         for text in ["", "C", "CHN", "ZZ", "中国"] {
-            assert!(text.parse::<Home>().is_err(), "{text:?}");
+            assert!(text.parse::<DefaultRegion>().is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn what_is_merely_unlikely_is_sent_on_demand() {
         for (text, sent, reason) in [
-            ("12345678901", "+86", Refusal::NoSuchRange(86)),
-            ("+852 1234 5678", "+852-12345678", Refusal::NoSuchRange(852)),
-            ("+65 2123 4567", "+65-21234567", Refusal::NoSuchRange(65)),
+            ("12345678901", "+86", Invalid::UnknownRange(86)),
+            ("+852 1234 5678", "+852-12345678", Invalid::UnknownRange(852)),
+            ("+65 2123 4567", "+65-21234567", Invalid::UnknownRange(65)),
         ] {
             let sent = if sent == "+86" { text } else { sent };
             assert_eq!(of(text, RULES), Err(reason), "{text}");
-            assert_eq!(of(text, Rules { strict: false, ..RULES }).as_deref(), Ok(sent), "{text}");
+            assert_eq!(
+                of(text, NumberRules { strict: false, ..RULES }).as_deref(),
+                Ok(sent),
+                "{text}"
+            );
         }
         for (text, reason) in [
-            ("010-62345678", Refusal::Landline),
-            ("4008001234", Refusal::Service),
-            ("10086", Refusal::TooShort(5)),
-            ("1380013800", Refusal::TooShort(10)),
-            ("138001380001", Refusal::TooLong(12)),
-            ("22345678901", Refusal::NoSuchRange(86)),
-            ("+86 11010005555", Refusal::NoSuchRange(86)),
-            ("+381 001310000", Refusal::NoSuchRange(381)),
-            ("+852 1234 567", Refusal::TooShort(10)),
-            ("+852 1234 56789", Refusal::TooLong(12)),
-            ("+999 123456", Refusal::NoSuchCountry),
+            ("010-62345678", Invalid::Landline),
+            ("4008001234", Invalid::ServiceNumber),
+            ("10086", Invalid::TooShort(5)),
+            ("1380013800", Invalid::TooShort(10)),
+            ("138001380001", Invalid::TooLong(12)),
+            ("22345678901", Invalid::UnknownRange(86)),
+            ("+86 11010005555", Invalid::UnknownRange(86)),
+            ("+381 001310000", Invalid::UnknownRange(381)),
+            ("+852 1234 567", Invalid::TooShort(10)),
+            ("+852 1234 56789", Invalid::TooLong(12)),
+            ("+999 123456", Invalid::UnknownCountryCode),
         ] {
             for strict in [true, false] {
                 assert_eq!(
-                    of(text, Rules { strict, ..RULES }),
+                    of(text, NumberRules { strict, ..RULES }),
                     Err(reason.clone()),
                     "{text} {strict}"
                 );

@@ -2,20 +2,20 @@
 //! between them, without what spreadsheets, address books and switchboards put around. Leaves quantities to
 //! `quantity` and which numbers are mobile ones to `mobile`.
 
-use crate::domain::number::invalid::Refusal;
+use crate::domain::number::invalid::Invalid;
 use crate::domain::number::spreadsheet;
 
 /// From this many digits on, a part of a cell counts as a number of its own.
-const DIGITS_OF_A_NUMBER: usize = 5;
+const MIN_NUMBER_DIGITS: usize = 5;
 /// Two numbers with a mere space between them have this many digits each: together more than any one number has.
-const DIGITS_BESIDE_A_SPACE: usize = 8;
+const MIN_SPACED_NUMBER_DIGITS: usize = 8;
 /// The longest extension; a switchboard's are shorter than a subscriber's number.
-const DIGITS_OF_AN_EXTENSION: usize = 7;
+const MAX_EXTENSION_DIGITS: usize = 7;
 /// What stands between two numbers. Full-width signs are plain ones by then.
-const BETWEEN: [char; 13] =
+const SEPARATORS: [char; 13] =
     ['/', '\\', ',', ';', '、', '､', '|', '&', '\n', '或', '和', '及', '与'];
 /// What stands before an extension, longer words first.
-const EXTENSION: [&str; 14] = [
+const EXTENSION_WORDS: [&str; 14] = [
     ";ext",
     "extension",
     "extn",
@@ -36,7 +36,7 @@ const QUOTES: [char; 8] = ['\'', '"', '`', '´', '‘', '’', '“', '”'];
 
 /// A text that could be a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spelt {
+pub struct NormalizedNumber {
     /// Digits and `+ - ( ) .` and spaces, nothing else.
     pub text: String,
     /// The digits alone, at least one.
@@ -46,7 +46,7 @@ pub struct Spelt {
 /// Full-width forms become ASCII, invisible characters go, every dash, dot, bracket and space becomes the plain
 /// one: what is left differs from a number only in ways that a person can see.
 #[must_use]
-pub(crate) fn plain(cell: &str) -> String {
+pub(crate) fn normalize_chars(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
     text.extend(cell.chars().filter_map(|c| match c {
         '0'..='9' | '+' | '-' | '(' | ')' | '.' | ' ' => Some(c),
@@ -84,15 +84,15 @@ pub(crate) fn plain(cell: &str) -> String {
 
 /// The texts in a plain cell that are numbers of their own: `138…/139…` is two, `n/a` is one, which is none.
 #[must_use]
-pub(crate) fn parts(text: &str) -> Vec<&str> {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || BETWEEN.contains(&c));
-    let numbers = |part: &&str| digits_in(part) >= DIGITS_OF_A_NUMBER;
-    if text.contains(BETWEEN) {
+pub(crate) fn split_numbers(text: &str) -> Vec<&str> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || SEPARATORS.contains(&c));
+    let numbers = |part: &&str| count_digits(part) >= MIN_NUMBER_DIGITS;
+    if text.contains(SEPARATORS) {
         let mut parts = Vec::new();
         let mut rest = text;
         let mut from = 0;
         while let Some(at) =
-            rest.get(from..).and_then(|tail| tail.find(BETWEEN)).map(|at| from + at)
+            rest.get(from..).and_then(|tail| tail.find(SEPARATORS)).map(|at| from + at)
         {
             let (before, after) = rest.split_at(at);
             from = 0;
@@ -102,7 +102,7 @@ pub(crate) fn parts(text: &str) -> Vec<&str> {
                 continue;
             }
             parts.push(before);
-            rest = after.trim_start_matches(|c: char| BETWEEN.contains(&c));
+            rest = after.trim_start_matches(|c: char| SEPARATORS.contains(&c));
         }
         parts.push(rest);
         parts.retain(numbers);
@@ -112,11 +112,11 @@ pub(crate) fn parts(text: &str) -> Vec<&str> {
     }
     let words: Vec<_> = text.split_whitespace().collect();
     let separate =
-        words.len() > 1 && words.iter().all(|word| digits_in(word) >= DIGITS_BESIDE_A_SPACE);
+        words.len() > 1 && words.iter().all(|word| count_digits(word) >= MIN_SPACED_NUMBER_DIGITS);
     if separate { words } else { vec![text] }
 }
 
-fn digits_in(part: &str) -> usize {
+fn count_digits(part: &str) -> usize {
     part.bytes().filter(u8::is_ascii_digit).count()
 }
 
@@ -124,24 +124,28 @@ fn digits_in(part: &str) -> usize {
 ///
 /// # Errors
 /// The [`Refusal`] that needs no numbering plan: empty, rounded, a fraction, no number.
-pub(crate) fn read(part: &str) -> Result<Spelt, Refusal> {
-    let text = unwrapped(part);
+pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> {
+    let text = strip_wrapping(part);
     if text.is_empty() {
-        return Err(Refusal::Empty);
+        return Err(Invalid::Empty);
     }
-    let text = spreadsheet::whole(before_extension(text).unwrap_or(text))?;
+    let text = spreadsheet::undo_number_format(strip_extension(text).unwrap_or(text))?;
     let text: String = text.chars().map(|c| if c == '\n' { ' ' } else { c }).collect();
     if !text.chars().all(|c| c.is_ascii_digit() || "+-(). ".contains(c)) {
-        return Err(Refusal::NotANumber);
+        return Err(Invalid::NotANumber);
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     // A plus behind the first digit is that of a sum.
     let sum = text.rfind('+') > text.find(|c: char| c.is_ascii_digit());
-    if digits.is_empty() || sum { Err(Refusal::NotANumber) } else { Ok(Spelt { text, digits }) }
+    if digits.is_empty() || sum {
+        Err(Invalid::NotANumber)
+    } else {
+        Ok(NormalizedNumber { text, digits })
+    }
 }
 
 /// Takes off what spreadsheets and address books put around a number: `="138…"`, a leading apostrophe, `tel:`.
-fn unwrapped(text: &str) -> &str {
+fn strip_wrapping(text: &str) -> &str {
     let text = text.trim();
     // An equals sign without quotation marks is a sum, and the cell not what it shows.
     let text = text.strip_prefix('=').filter(|rest| rest.starts_with('"')).unwrap_or(text);
@@ -151,19 +155,19 @@ fn unwrapped(text: &str) -> &str {
 }
 
 /// The number in front of an extension: an extension is a switchboard's, and the API knows none.
-fn before_extension(text: &str) -> Option<&str> {
+fn strip_extension(text: &str) -> Option<&str> {
     let open = text.strip_suffix(')').map_or(text, str::trim_end);
     let rest = open.trim_end_matches(|c: char| c.is_ascii_digit());
-    if !(1..=DIGITS_OF_AN_EXTENSION).contains(&(open.len() - rest.len())) {
+    if !(1..=MAX_EXTENSION_DIGITS).contains(&(open.len() - rest.len())) {
         return None;
     }
     let rest = rest.trim_end_matches([' ', '.', ':', '=', '-']);
-    let word = EXTENSION.iter().find(|word| {
+    let word = EXTENSION_WORDS.iter().find(|word| {
         let start = rest.len().checked_sub(word.len());
         start.and_then(|start| rest.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
     })?;
     let number = rest.get(..rest.len() - word.len())?.trim_end_matches([' ', '-', ',', ';', '(']);
-    (digits_in(number) >= DIGITS_OF_A_NUMBER).then_some(number)
+    (count_digits(number) >= MIN_NUMBER_DIGITS).then_some(number)
 }
 
 #[cfg(test)]
@@ -172,8 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn digits(cell: &str) -> Result<String, Refusal> {
-        read(&plain(cell)).map(|spelt| spelt.digits)
+    fn digits(cell: &str) -> Result<String, Invalid> {
+        normalize_number(&normalize_chars(cell)).map(|spelt| spelt.digits)
     }
 
     #[test]
@@ -202,7 +206,7 @@ mod tests {
             "13800138000#12",
         ] {
             assert_eq!(digits(cell).as_deref(), Ok("13800138000"), "{cell}");
-            assert_eq!(parts(&plain(cell)).len(), 1, "{cell}");
+            assert_eq!(split_numbers(&normalize_chars(cell)).len(), 1, "{cell}");
         }
         for cell in [
             "13800138000转",
@@ -212,7 +216,7 @@ mod tests {
             "1x3800138000",
             "x12",
         ] {
-            assert_eq!(digits(cell), Err(Refusal::NotANumber), "{cell}");
+            assert_eq!(digits(cell), Err(Invalid::NotANumber), "{cell}");
         }
     }
 
@@ -240,12 +244,15 @@ mod tests {
             "13800138000\u{3000}13900139000",
             "13800138000/13900139000/无",
         ] {
-            let text = plain(cell);
-            let parts: Vec<_> = parts(&text).into_iter().map(str::trim).collect();
+            let text = normalize_chars(cell);
+            let parts: Vec<_> = split_numbers(&text).into_iter().map(str::trim).collect();
             assert_eq!(parts, ["13800138000", "13900139000"], "{cell:?}");
         }
         let text = "13800138000;ext=12345/010-62345678;ext=1;13900139000";
-        assert_eq!(parts(text), ["13800138000;ext=12345", "010-62345678;ext=1", "13900139000"]);
+        assert_eq!(
+            split_numbers(text),
+            ["13800138000;ext=12345", "010-62345678;ext=1", "13900139000"]
+        );
         for cell in [
             "n/a",
             "a,b",
@@ -258,7 +265,7 @@ mod tests {
             "138\n00138000",
             "13800138000/1",
         ] {
-            assert_eq!(parts(cell), [cell], "{cell:?}");
+            assert_eq!(split_numbers(cell), [cell], "{cell:?}");
         }
     }
 
@@ -284,21 +291,21 @@ mod tests {
             assert_eq!(digits(cell).as_deref(), Ok("13800138000"), "{cell}");
         }
         for cell in ["", " ", "\u{feff}\u{3000}", "'", "=\"\"", "\"\"", "tel:"] {
-            assert_eq!(digits(cell), Err(Refusal::Empty), "{cell:?}");
+            assert_eq!(digits(cell), Err(Invalid::Empty), "{cell:?}");
         }
         for cell in
             ["=13800138000", "=1380013+8000", "1380013+8000", "138****8000", "无", "---", "+"]
         {
-            assert_eq!(digits(cell), Err(Refusal::NotANumber), "{cell:?}");
+            assert_eq!(digits(cell), Err(Invalid::NotANumber), "{cell:?}");
         }
     }
 
     proptest! {
         #[test]
         fn what_is_read_is_digits_and_signs(cell in "\\PC{0,30}|[0-9+eEx转. ()'=\"/;-]{0,24}") {
-            let text = plain(&cell);
-            for part in parts(&text) {
-                if let Ok(spelt) = read(part) {
+            let text = normalize_chars(&cell);
+            for part in split_numbers(&text) {
+                if let Ok(spelt) = normalize_number(part) {
                     prop_assert!(spelt.text.chars().all(|c| c.is_ascii_digit() || "+-(). ".contains(c)));
                     prop_assert!(!spelt.digits.is_empty() && spelt.digits.bytes().all(|b| b.is_ascii_digit()));
                 }

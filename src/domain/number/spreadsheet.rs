@@ -3,37 +3,41 @@
 
 use std::borrow::Cow;
 
-use crate::domain::number::invalid::Refusal;
+use crate::domain::number::invalid::Invalid;
 
 /// The most digits that any number has: fifteen, with the country code (E.164).
-const MOST_DIGITS: usize = 15;
+const MAX_DIGITS: usize = 15;
 /// Fewer significant digits than this before an exponent are what a spreadsheet shows after rounding; programs
 /// that print a number in full (Java's `1.3800138E10`) show them all, and no default cell format shows eight.
-const DIGITS_THAT_SURVIVE: usize = 8;
+const MIN_SIGNIFICANT_DIGITS: usize = 8;
 /// From this many digits on, what stands before a decimal mark is a whole number and no area code.
-const WHOLE: usize = 7;
+const MIN_INTEGER_DIGITS: usize = 7;
 /// Two decimals that are not zero are those of a quantity; more may be the second half of a number (`138001.38000`).
-const MOST_DECIMALS: usize = 2;
+const MAX_DECIMALS: usize = 2;
 
 /// Undoes the quantity. Any other text comes back as it is.
 ///
 /// # Errors
 /// [`Refusal::Rounded`] and [`Refusal::Fraction`] where digits are gone or were never a number's, and
 /// [`Refusal::NotANumber`] for an `e` that is no exponent.
-pub(crate) fn whole(text: &str) -> Result<Cow<'_, str>, Refusal> {
+pub(crate) fn undo_number_format(text: &str) -> Result<Cow<'_, str>, Invalid> {
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
-        return scientific(text, mantissa, exponent);
+        return expand_scientific(text, mantissa, exponent);
     }
     let (sign, rest) = text.split_at(usize::from(text.starts_with('+')));
-    if let Some(whole) = grouped(rest) {
+    if let Some(whole) = strip_grouping(rest) {
         return Ok(format!("{sign}{whole}").into());
     }
     match rest.split_once(['.', ',']) {
-        Some((whole, decimals)) if whole.len() >= WHOLE && digits(whole) && digits(decimals) => {
+        Some((whole, decimals))
+            if whole.len() >= MIN_INTEGER_DIGITS
+                && is_all_digits(whole)
+                && is_all_digits(decimals) =>
+        {
             if decimals.bytes().all(|digit| digit == b'0') {
                 Ok(text.split_at(sign.len() + whole.len()).0.into())
-            } else if decimals.len() <= MOST_DECIMALS {
-                Err(Refusal::Fraction)
+            } else if decimals.len() <= MAX_DECIMALS {
+                Err(Invalid::Fraction)
             } else {
                 Ok(text.into())
             }
@@ -43,49 +47,54 @@ pub(crate) fn whole(text: &str) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// A mantissa and a power of ten.
-fn scientific<'a>(text: &str, mantissa: &str, exponent: &str) -> Result<Cow<'a, str>, Refusal> {
+fn expand_scientific<'a>(
+    text: &str,
+    mantissa: &str,
+    exponent: &str,
+) -> Result<Cow<'a, str>, Invalid> {
     let (units, decimals) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
     let units = units.strip_prefix('+').unwrap_or(units);
     let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
-    if units.is_empty() || ![units, decimals, exponent].into_iter().all(digits) {
-        return Err(Refusal::NotANumber);
+    if units.is_empty() || ![units, decimals, exponent].into_iter().all(is_all_digits) {
+        return Err(Invalid::NotANumber);
     }
     let power = exponent.parse().unwrap_or(usize::MAX);
-    let survived = (units.len() + decimals.len()) - zeros_in_front(units, decimals);
+    let survived = (units.len() + decimals.len()) - count_leading_zeros(units, decimals);
     // Zeros that stand behind the last whole digit are none of the number's.
     let decimals = match decimals.get(power..) {
         Some(beyond) if beyond.bytes().all(|digit| digit == b'0') => {
             decimals.get(..power).unwrap_or(decimals)
         }
-        Some(_) => return Err(Refusal::Fraction),
+        Some(_) => return Err(Invalid::Fraction),
         None => decimals,
     };
-    if survived < DIGITS_THAT_SURVIVE || power >= MOST_DIGITS {
-        return Err(Refusal::Rounded(text.to_owned()));
+    if survived < MIN_SIGNIFICANT_DIGITS || power >= MAX_DIGITS {
+        return Err(Invalid::Rounded(text.to_owned()));
     }
     let whole = format!("{units}{decimals:0<power$}");
     Ok(whole.trim_start_matches('0').to_owned().into())
 }
 
 /// How many of the digits are zeros that say nothing: `0.138E+11` has three digits.
-fn zeros_in_front(units: &str, decimals: &str) -> usize {
+fn count_leading_zeros(units: &str, decimals: &str) -> usize {
     units.bytes().chain(decimals.bytes()).take_while(|digit| *digit == b'0').count()
 }
 
 /// Digits in groups of three, as `#,##0` shows them, with decimals that are zero or without.
-fn grouped(text: &str) -> Option<String> {
+fn strip_grouping(text: &str) -> Option<String> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let mut groups = whole.split(',');
-    let first = groups.next().filter(|first| (1..=3).contains(&first.len()) && digits(first))?;
+    let first =
+        groups.next().filter(|first| (1..=3).contains(&first.len()) && is_all_digits(first))?;
     let rest: Vec<_> = groups.collect();
-    let three = |group: &&str| group.len() == 3 && digits(group);
+    let three = |group: &&str| group.len() == 3 && is_all_digits(group);
     // With one comma it could be a list or a decimal mark.
     let shape =
         rest.len() > 1 && rest.iter().all(three) && decimals.bytes().all(|digit| digit == b'0');
     shape.then(|| first.to_owned() + &rest.concat())
 }
 
-fn digits(text: &str) -> bool {
+fn is_all_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -115,10 +124,10 @@ mod tests {
             "0.13800138E11",
             "1.3800138E010",
         ] {
-            assert_eq!(whole(text).as_deref(), Ok("13800138000"), "{text}");
+            assert_eq!(undo_number_format(text).as_deref(), Ok("13800138000"), "{text}");
         }
-        assert_eq!(whole("+85251234567.0").as_deref(), Ok("+85251234567"));
-        assert_eq!(whole("1.23456789012345E14").as_deref(), Ok("123456789012345"));
+        assert_eq!(undo_number_format("+85251234567.0").as_deref(), Ok("+85251234567"));
+        assert_eq!(undo_number_format("1.23456789012345E14").as_deref(), Ok("123456789012345"));
     }
 
     #[test]
@@ -132,15 +141,15 @@ mod tests {
             "1.38e99",
             "0.1380013E11",
         ] {
-            assert_eq!(whole(text), Err(Refusal::Rounded(text.to_owned())), "{text}");
+            assert_eq!(undo_number_format(text), Err(Invalid::Rounded(text.to_owned())), "{text}");
         }
         let text = format!("1.38E{}", "9".repeat(40));
-        assert_eq!(whole(&text), Err(Refusal::Rounded(text.clone())));
+        assert_eq!(undo_number_format(&text), Err(Invalid::Rounded(text.clone())));
         for text in ["1.38001380005E+10", "13800138000.5", "13800138000,25", "1380013.80"] {
-            assert_eq!(whole(text), Err(Refusal::Fraction), "{text}");
+            assert_eq!(undo_number_format(text), Err(Invalid::Fraction), "{text}");
         }
         for text in ["e", "E10", ".5e10", "1.2.3e4", "1.38E-10", "one", "1e2e3"] {
-            assert_eq!(whole(text), Err(Refusal::NotANumber), "{text}");
+            assert_eq!(undo_number_format(text), Err(Invalid::NotANumber), "{text}");
         }
     }
 
@@ -156,7 +165,7 @@ mod tests {
             "+852",
             "",
         ] {
-            assert_eq!(whole(text).as_deref(), Ok(text));
+            assert_eq!(undo_number_format(text).as_deref(), Ok(text));
         }
     }
 }

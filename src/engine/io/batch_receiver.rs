@@ -3,37 +3,37 @@
 
 use tokio::sync::mpsc;
 
-use crate::engine::limits::Sheet;
+use crate::engine::limits::RowBatch;
 
 /// What comes by a lane: sheets, and at the end an explicit nothing. A lane that closes without it has lost rows.
-pub(crate) type Coming<L, E> = Result<Option<Sheet<L>>, E>;
+pub(crate) type BatchResult<L, E> = Result<Option<RowBatch<L>>, E>;
 
 /// The lanes.
 #[derive(Debug)]
-pub struct Inlet<L, E> {
-    lanes: Vec<mpsc::Receiver<Coming<L, E>>>,
+pub struct RoundRobinReceiver<L, E> {
+    receivers: Vec<mpsc::Receiver<BatchResult<L, E>>>,
     /// That of the next sheet.
     next: usize,
 }
 
-impl<L, E> Inlet<L, E> {
+impl<L, E> RoundRobinReceiver<L, E> {
     /// Takes the first sheet from the first lane, the second from the second, and so on all around.
     #[must_use]
-    pub fn of(lanes: Vec<mpsc::Receiver<Coming<L, E>>>) -> Self {
-        Self { lanes, next: 0 }
+    pub fn new(lanes: Vec<mpsc::Receiver<BatchResult<L, E>>>) -> Self {
+        Self { receivers: lanes, next: 0 }
     }
 
     /// Waits for the next sheet; none where its lane has closed. Giving the wait up loses nothing.
-    pub async fn recv(&mut self) -> Option<Coming<L, E>> {
-        let sheet = self.lanes.get_mut(self.next)?.recv().await;
-        self.next = (self.next + 1) % self.lanes.len();
+    pub async fn recv(&mut self) -> Option<BatchResult<L, E>> {
+        let sheet = self.receivers.get_mut(self.next)?.recv().await;
+        self.next = (self.next + 1) % self.receivers.len();
         sheet
     }
 }
 
-impl<L, E> From<mpsc::Receiver<Coming<L, E>>> for Inlet<L, E> {
-    fn from(lane: mpsc::Receiver<Coming<L, E>>) -> Self {
-        Self::of(vec![lane])
+impl<L, E> From<mpsc::Receiver<BatchResult<L, E>>> for RoundRobinReceiver<L, E> {
+    fn from(lane: mpsc::Receiver<BatchResult<L, E>>) -> Self {
+        Self::new(vec![lane])
     }
 }
 
@@ -44,15 +44,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::disk::prefetch::Foreseen;
+    use crate::store::disk::prefetch::Prefetched;
 
-    fn sheet(load: usize) -> Sheet<usize> {
-        Sheet {
-            load,
-            numbers: Vec::new(),
-            per_row: NonZeroUsize::MIN,
-            earlier: Vec::new(),
-            foreseen: Foreseen::default(),
+    fn sheet(load: usize) -> RowBatch<usize> {
+        RowBatch {
+            payload: load,
+            mobiles: Vec::new(),
+            numbers_per_row: NonZeroUsize::MIN,
+            earlier_statuses: Vec::new(),
+            prefetched: Prefetched::default(),
         }
     }
 
@@ -64,7 +64,7 @@ mod tests {
             let came = runtime.unwrap().block_on(async {
                 let mut receivers = Vec::new();
                 for lane in 0..lanes {
-                    let (sender, receiver) = mpsc::channel::<Coming<usize, ()>>(1);
+                    let (sender, receiver) = mpsc::channel::<BatchResult<usize, ()>>(1);
                     receivers.push(receiver);
                     tokio::spawn(async move {
                         for at in (lane..=count).step_by(lanes) {
@@ -77,9 +77,9 @@ mod tests {
                         sender.closed().await;
                     });
                 }
-                let (mut inlet, mut came) = (Inlet::of(receivers), Vec::new());
+                let (mut inlet, mut came) = (RoundRobinReceiver::new(receivers), Vec::new());
                 while let Some(Ok(Some(sheet))) = inlet.recv().await {
-                    came.push(sheet.load);
+                    came.push(sheet.payload);
                 }
                 came
             });

@@ -13,28 +13,29 @@ use jiff::Zoned;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 use tr::tr;
 
-use crate::store::disk::lock::{Lock, LockError, beside};
+use crate::store::disk::lock::{Lock, LockError, with_suffix};
 use crate::store::disk::read_only;
-use crate::store::disk::record::Key;
-use crate::table::write::atomic_file::{directory, sync_directory};
+use crate::store::disk::record::AnswerKey;
+use crate::table::write::atomic_file::{parent_dir, sync_directory};
 
 /// The version of what lies in the tables; the file's own format has another.
 pub(crate) const VERSION: u64 = 1;
 /// Memory for pages of the file, in bytes: for the upper ones, since others are seldom met again, and the system keeps them too.
-const CACHE: usize = 4 << 20;
+const CACHE_SIZE: usize = 4 << 20;
 /// The first bytes of every file of the embedded database, and where each of its two headers tells the file's format.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
-const FORMATS: [usize; 2] = [64, 192];
-const FORMAT: u8 = 3;
+const FORMAT_OFFSETS: [usize; 2] = [64, 192];
+const FILE_FORMAT: u8 = 3;
 /// How many of the first bytes may be wrong in a file that is taken for a damaged state.
-const SMUDGED: usize = 2;
+const MAX_WRONG_MAGIC_BYTES: usize = 2;
 
 /// Counters: `version`, `sessions`, `scopes`.
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("dingmap meta");
 /// Scopes by number, as JSON.
 pub(crate) const SCOPES: TableDefinition<'_, u32, &str> = TableDefinition::new("dingmap scopes");
 /// Answers by scope and number, as [`crate::store::disk::record`] writes them.
-pub(crate) const ANSWERS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("dingmap answers");
+pub(crate) const ANSWERS: TableDefinition<'_, AnswerKey, &[u8]> =
+    TableDefinition::new("dingmap answers");
 /// Runs that are not finished by scope and fingerprint, as JSON.
 pub(crate) const RUNS: TableDefinition<'_, (u32, &str), &str> =
     TableDefinition::new("dingmap runs");
@@ -56,16 +57,16 @@ pub enum StateError {
     Lock(LockError),
     /// There is none.
     #[error("{}", tr!("there is no such file"))]
-    Absent,
+    NotFound,
     /// It is a file, but not one that dingmap wrote.
     #[error("{}", tr!("this is not a state file of dingmap"))]
-    Foreign,
+    NotStateFile,
     /// A newer dingmap wrote it.
     #[error("{}", tr!("a newer dingmap wrote this file (version {version}, this one knows {VERSION})", version = .0, VERSION))]
-    Newer(u64),
+    TooNew(u64),
     /// Its format is older than any that this program reads.
     #[error("{}", tr!("the file's format ({format}) is older than this dingmap reads", format = .0))]
-    Older(u8),
+    TooOld(u8),
     /// Its content is not what was written.
     #[error("{}", tr!("the file is damaged: {what}", what = .0))]
     Damaged(String),
@@ -93,16 +94,16 @@ impl State {
         {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        let path = &led_to(path)?;
-        let lock = Lock::take(path, waits)?;
+        let path = &resolve_path(path)?;
+        let lock = Lock::acquire(path, waits)?;
         let mut aside = None;
-        let database = match checked(path, to_work_with) {
-            Err(StateError::Absent) => create(path)?,
+        let database = match open_checked(path, open_read_write) {
+            Err(StateError::NotFound) => create(path)?,
             Err(StateError::Damaged(_)) => {
                 aside = Some(set_aside(path)?);
                 create(path)?
             }
-            Err(StateError::Foreign) if own => {
+            Err(StateError::NotStateFile) if own => {
                 aside = Some(set_aside(path)?);
                 create(path)?
             }
@@ -115,26 +116,26 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn existing(path: &Path, waits: bool) -> Result<Self, StateError> {
-        Self::there(path, waits, to_work_with)
+    pub fn open_existing(path: &Path, waits: bool) -> Result<Self, StateError> {
+        Self::open_existing_with(path, waits, open_read_write)
     }
 
     /// The same for who only looks: the file keeps every byte, whatever is left to be put in order in it.
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn untouched(path: &Path, waits: bool) -> Result<Self, StateError> {
-        Self::there(path, waits, read_only::open)
+    pub fn open_read_only(path: &Path, waits: bool) -> Result<Self, StateError> {
+        Self::open_existing_with(path, waits, read_only::open)
     }
 
-    fn there(path: &Path, waits: bool, way: Way) -> Result<Self, StateError> {
-        let path = &led_to(path)?;
+    fn open_existing_with(path: &Path, waits: bool, way: OpenFn) -> Result<Self, StateError> {
+        let path = &resolve_path(path)?;
         // Before the lock, which would make a file beside nothing.
-        if head(path)?.is_none() {
-            return Err(StateError::Absent);
+        if check_header(path)?.is_none() {
+            return Err(StateError::NotFound);
         }
-        let lock = Lock::take(path, waits)?;
-        let database = checked(path, way)?;
+        let lock = Lock::acquire(path, waits)?;
+        let database = open_checked(path, way)?;
         Ok(Self { database, path: path.to_owned(), _lock: lock })
     }
 
@@ -159,7 +160,7 @@ impl State {
 
 /// The file that a path leads to, through links, where there is one: its lock stands beside it, whatever it is called
 /// by. What is no file, such as a device or a pipe, is never a state.
-fn led_to(path: &Path) -> Result<PathBuf, StateError> {
+fn resolve_path(path: &Path) -> Result<PathBuf, StateError> {
     match fs::metadata(path) {
         Err(error)
             if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() =>
@@ -168,12 +169,12 @@ fn led_to(path: &Path) -> Result<PathBuf, StateError> {
         }
         Err(error) => Err(error.into()),
         Ok(file) if file.is_file() => Ok(fs::canonicalize(path)?),
-        Ok(_) => Err(StateError::Foreign),
+        Ok(_) => Err(StateError::NotStateFile),
     }
 }
 
 /// What a file is by its first bytes; none where there is no file.
-fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
+fn check_header(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
@@ -182,7 +183,7 @@ fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     file.take(1024).read_to_end(&mut head)?;
     let begin = head.get(..MAGIC.len()).unwrap_or(&head);
     let wrong = begin.iter().zip(MAGIC).filter(|(byte, right)| *byte != right).count();
-    let formats = FORMATS.map(|at| head.get(at).copied().unwrap_or(FORMAT));
+    let formats = FORMAT_OFFSETS.map(|at| head.get(at).copied().unwrap_or(FILE_FORMAT));
     let damaged = |what| Err(StateError::Damaged(what));
     Ok(Some(match (wrong, formats) {
         // A header that a failing disk lost is nobody else's file.
@@ -190,27 +191,31 @@ fn head(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
         _ if head.iter().all(|byte| *byte == 0) => damaged(tr!("its head is gone")),
         (0, _) if begin.len() < MAGIC.len() => damaged(tr!("it breaks off")),
         // Both headers agree, which no stray bit makes them.
-        (0, [first, second]) if first == second && first > FORMAT => {
-            Err(StateError::Newer(first.into()))
+        (0, [first, second]) if first == second && first > FILE_FORMAT => {
+            Err(StateError::TooNew(first.into()))
         }
-        (0, [first, second]) if first == second && first < FORMAT => Err(StateError::Older(first)),
+        (0, [first, second]) if first == second && first < FILE_FORMAT => {
+            Err(StateError::TooOld(first))
+        }
         (0, _) => Ok(()),
-        (1..=SMUDGED, _) if begin.len() == MAGIC.len() => damaged(tr!("its first bytes are wrong")),
-        _ => Err(StateError::Foreign),
+        (1..=MAX_WRONG_MAGIC_BYTES, _) if begin.len() == MAGIC.len() => {
+            damaged(tr!("its first bytes are wrong"))
+        }
+        _ => Err(StateError::NotStateFile),
     }))
 }
 
 /// How a file is opened.
-type Way = fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
+type OpenFn = fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
 
-fn to_work_with(builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
-    builder.set_cache_size(CACHE).open(path)
+fn open_read_write(builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
+    builder.set_cache_size(CACHE_SIZE).open(path)
 }
 
 /// Opens the database and checks every page of it, and that it is ours and of our version.
-fn checked(path: &Path, way: Way) -> Result<Database, StateError> {
-    head(path)?.ok_or(StateError::Absent)??;
-    let opened = quietly({
+fn open_checked(path: &Path, way: OpenFn) -> Result<Database, StateError> {
+    check_header(path)?.ok_or(StateError::NotFound)??;
+    let opened = catch_panic({
         let path = path.to_owned();
         move || -> Result<(Database, Option<u64>), StateError> {
             let mut builder = Builder::new();
@@ -223,16 +228,16 @@ fn checked(path: &Path, way: Way) -> Result<Database, StateError> {
             Ok((database, version))
         }
     });
-    let opened = opened.map_err(|panic| StateError::Damaged(words(&*panic)))?;
+    let opened = opened.map_err(|panic| StateError::Damaged(panic_message(&*panic)))?;
     match opened? {
         (database, Some(VERSION)) => Ok(database),
-        (_, Some(version)) => Err(StateError::Newer(version)),
-        (_, None) => Err(StateError::Foreign),
+        (_, Some(version)) => Err(StateError::TooNew(version)),
+        (_, None) => Err(StateError::NotStateFile),
     }
 }
 
 /// Runs what panics on some damaged files, without the words of a panic on the screen.
-fn quietly<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Box<dyn Any + Send>> {
+fn catch_panic<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Box<dyn Any + Send>> {
     // The hook is the process's: two that exchange it at the same time would lose it.
     static HOOK: Mutex<()> = Mutex::new(());
     let _turn = HOOK.lock();
@@ -243,7 +248,7 @@ fn quietly<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Box<dyn Any + 
     done
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
@@ -256,12 +261,12 @@ impl From<LockError> for StateError {
 
 impl<E: Into<redb::Error>> From<E> for StateError {
     fn from(error: E) -> Self {
-        judged(error.into())
+        classify_error(error.into())
     }
 }
 
 /// Which errors mean damage: those that blame the content, and none that blames the system.
-fn judged(error: redb::Error) -> StateError {
+fn classify_error(error: redb::Error) -> StateError {
     match error {
         redb::Error::Corrupted(what) => StateError::Damaged(what),
         redb::Error::Io(error) => match error.kind() {
@@ -271,17 +276,17 @@ fn judged(error: redb::Error) -> StateError {
             _ => StateError::Io(error),
         },
         redb::Error::UpgradeRequired(_) => StateError::Damaged(tr!("its two headers disagree")),
-        redb::Error::DatabaseAlreadyOpen => StateError::Lock(LockError::Held(None)),
+        redb::Error::DatabaseAlreadyOpen => StateError::Lock(LockError::InUse(None)),
         other => StateError::Database(Box::new(other)),
     }
 }
 
 /// Makes a state under another name and gives it its own once it is whole, so that none is ever half made.
 fn create(path: &Path) -> Result<Database, StateError> {
-    let place = directory(path);
+    let place = parent_dir(path);
     // Readable by its owner alone, and under a name that no file has.
     let new = tempfile::Builder::new().prefix(".dingmap-state.").tempfile_in(place)?;
-    let database = Builder::new().set_cache_size(CACHE).create(new.path())?;
+    let database = Builder::new().set_cache_size(CACHE_SIZE).create(new.path())?;
     let change = database.begin_write()?;
     change.open_table(META)?.insert("version", VERSION)?;
     change.open_table(SCOPES)?;
@@ -291,21 +296,21 @@ fn create(path: &Path) -> Result<Database, StateError> {
     drop(database);
     new.persist_noclobber(path).map_err(|failed| failed.error)?;
     sync_directory(place)?;
-    checked(path, to_work_with)
+    open_checked(path, open_read_write)
 }
 
 /// Gives a damaged file another name, which no file has.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let name = format!(".damaged-{}", Zoned::now().strftime("%Y%m%dT%H%M%S"));
-    let mut aside = beside(path, &name);
+    let mut aside = with_suffix(path, &name);
     for again in 2.. {
         if !aside.try_exists()? {
             break;
         }
-        aside = beside(path, &format!("{name}-{again}"));
+        aside = with_suffix(path, &format!("{name}-{again}"));
     }
     fs::rename(path, &aside)?;
-    sync_directory(directory(path))?;
+    sync_directory(parent_dir(path))?;
     Ok(aside)
 }
 
@@ -330,10 +335,10 @@ mod tests {
     #[test]
     fn a_state_is_made_for_its_owner_alone_and_opens_again() {
         let (_desk, path) = desk();
-        assert!(matches!(State::existing(&path, false), Err(StateError::Absent)));
+        assert!(matches!(State::open_existing(&path, false), Err(StateError::NotFound)));
         assert!(State::open(&path, false, false).unwrap().1.is_none());
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-        State::existing(&path, false).unwrap();
+        State::open_existing(&path, false).unwrap();
         assert!(State::open(&path, false, false).unwrap().1.is_none());
         let names: Vec<_> =
             fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -350,12 +355,12 @@ mod tests {
         for bytes in [&b"mobile\n13800138000\n"[..], b"x", b"PK\x03\x04", b"redis", &foreign] {
             fs::write(&path, bytes).unwrap();
             assert!(
-                matches!(State::open(&path, false, false), Err(StateError::Foreign)),
+                matches!(State::open(&path, false, false), Err(StateError::NotStateFile)),
                 "{}",
                 bytes.len()
             );
             assert!(
-                matches!(State::existing(&path, false), Err(StateError::Foreign)),
+                matches!(State::open_existing(&path, false), Err(StateError::NotStateFile)),
                 "{}",
                 bytes.len()
             );
@@ -380,19 +385,19 @@ mod tests {
         change.open_table(META).unwrap().insert("version", 2).unwrap();
         change.commit().unwrap();
         drop(state);
-        assert!(matches!(State::open(&path, true, false), Err(StateError::Newer(2))));
+        assert!(matches!(State::open(&path, true, false), Err(StateError::TooNew(2))));
         let bytes = fs::read(&path).unwrap();
         for (format, newer) in [(4, true), (2, false)] {
             let mut bytes = bytes.clone();
-            for at in FORMATS {
+            for at in FORMAT_OFFSETS {
                 bytes[at] = format;
             }
             fs::write(&path, &bytes).unwrap();
             let refused = State::open(&path, true, false).unwrap_err();
             let as_expected = if newer {
-                matches!(refused, StateError::Newer(4))
+                matches!(refused, StateError::TooNew(4))
             } else {
-                matches!(refused, StateError::Older(2))
+                matches!(refused, StateError::TooOld(2))
             };
             assert!(as_expected, "{refused}");
             assert_eq!(fs::read(&path).unwrap(), bytes);
@@ -411,7 +416,7 @@ mod tests {
         {
             fs::write(&path, bytes).unwrap();
             assert!(
-                matches!(State::existing(&path, false), Err(StateError::Damaged(_))),
+                matches!(State::open_existing(&path, false), Err(StateError::Damaged(_))),
                 "{}",
                 bytes.len()
             );

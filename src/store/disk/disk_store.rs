@@ -8,177 +8,194 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::disk::database::{State, StateError};
-use crate::store::disk::prefetch::{Ahead, Door, Foreseen, Recalled};
-use crate::store::disk::record::Kept;
-use crate::store::disk::sessions::{Begun, finish};
-use crate::store::disk::usable::Usable;
-use crate::store::disk::writer::{Journal, Lost, QUEUE};
-use crate::store::freshness::{Ages, Rule};
+use crate::store::disk::prefetch::{CloseGuard, Prefetched, Prefetcher, StoredAnswer};
+use crate::store::disk::record::AnswerRecord;
+use crate::store::disk::sessions::{Session, finish_session};
+use crate::store::disk::usable::CommittedAnswers;
+use crate::store::disk::writer::{AnswerWriter, QUEUE_CAPACITY, WriteError};
+use crate::store::freshness::{Freshness, MaxAges};
 
 /// What was found ahead so many seconds ago is looked up again: an answer may have got too old since.
-const STALE: u64 = 60;
+const MAX_PREFETCH_AGE_SECS: u64 = 60;
 
 /// A run's view of the state.
 #[derive(Debug)]
-pub struct Disk {
+pub struct DiskStore {
     /// Closed before the state is let go of.
-    door: Door,
+    close_guard: CloseGuard,
     state: Arc<State>,
-    begun: Begun,
+    session: Session,
     clock: fn() -> i64,
-    journal: Journal,
+    writer: AnswerWriter,
     /// The answers of the last commit that was looked at.
-    answers: Usable,
+    committed: CommittedAnswers,
     /// How many answers were committed then.
-    looked: u64,
+    committed_count: u64,
     /// What is not in there yet, or not in what is looked at ahead, and its order.
-    fresh: HashMap<Mobile, Arc<Outcome>>,
-    order: VecDeque<Mobile>,
+    uncommitted: HashMap<Mobile, Arc<Outcome>>,
+    uncommitted_order: VecDeque<Mobile>,
     /// How many answers have left `fresh`.
-    settled: u64,
+    evicted_count: u64,
     /// How many answers each thread that looks ahead had before it, the last time that it was heard of.
-    lanes: Vec<u64>,
-    lost: Option<Lost>,
+    seen_by_worker: Vec<u64>,
+    write_error: Option<WriteError>,
 }
 
 /// A run all of whose answers are on disk, and which is not finished.
 #[derive(Debug)]
-pub struct Settled {
+pub struct Flushed {
     state: Arc<State>,
-    begun: Begun,
+    session: Session,
 }
 
 /// The wall clock in seconds since 1970.
 #[must_use]
-pub(crate) fn wall() -> i64 {
+pub(crate) fn wall_secs() -> i64 {
     let since = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or_else(|error| -since(error.duration()), since)
 }
 
-impl Disk {
+impl DiskStore {
     /// Takes up a run that was begun. `clock` gives the wall clock in seconds since 1970.
     ///
     /// # Errors
     /// What the database says, or the system where it gives no thread.
     pub fn start(
         state: State,
-        begun: Begun,
-        ages: Ages,
+        begun: Session,
+        ages: MaxAges,
         clock: fn() -> i64,
     ) -> Result<Self, StateError> {
         let state = Arc::new(state);
-        let answers = Usable::of(&state, begun.scope, Rule { since: begun.since, ages })?;
-        let journal = Journal::start(Arc::clone(&state), begun.clone())?;
+        let answers = CommittedAnswers::open(
+            &state,
+            begun.scope,
+            Freshness { first_session: begun.first_session, max_ages: ages },
+        )?;
+        let journal = AnswerWriter::start(Arc::clone(&state), begun.clone())?;
         Ok(Self {
-            door: Door::to(&state),
+            close_guard: CloseGuard::new(&state),
             state,
-            begun,
+            session: begun,
             clock,
-            journal,
-            answers,
-            looked: 0,
-            fresh: HashMap::new(),
-            order: VecDeque::new(),
-            settled: 0,
-            lanes: Vec::new(),
-            lost: None,
+            writer: journal,
+            committed: answers,
+            committed_count: 0,
+            uncommitted: HashMap::new(),
+            uncommitted_order: VecDeque::new(),
+            evicted_count: 0,
+            seen_by_worker: Vec::new(),
+            write_error: None,
         })
     }
 
     /// What that many threads need to look ahead, one each. From now on each has to be heard of, time and again.
-    pub fn ahead(&mut self, threads: usize) -> Vec<Ahead> {
-        self.lanes = vec![0; threads];
-        let of = |lane| Ahead {
-            way: self.door.way(),
-            begun: self.begun.clone(),
-            rule: self.answers.rule,
+    pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
+        self.seen_by_worker = vec![0; threads];
+        let of = |lane| Prefetcher {
+            state: self.close_guard.shared_state(),
+            session: self.session.clone(),
+            freshness: self.committed.freshness,
             clock: self.clock,
-            progress: self.journal.progress(),
-            lane,
+            progress: self.writer.progress(),
+            worker: lane,
         };
         (0..threads).map(of).collect()
     }
 
     /// What was looked up ahead has come to its turn: what was found, one for each number; nothing where that was too long ago.
-    pub fn arrived(&mut self, foreseen: Foreseen) -> Vec<Option<Recalled>> {
-        if let Some(seen) = self.lanes.get_mut(foreseen.lane) {
-            *seen = foreseen.seen;
+    pub fn on_prefetched(&mut self, foreseen: Prefetched) -> Vec<Option<StoredAnswer>> {
+        if let Some(seen) = self.seen_by_worker.get_mut(foreseen.worker) {
+            *seen = foreseen.committed;
         }
-        self.let_go();
-        if (self.clock)().abs_diff(foreseen.at) > STALE { Vec::new() } else { foreseen.answers }
+        self.evict_committed();
+        if (self.clock)().abs_diff(foreseen.looked_up_at) > MAX_PREFETCH_AGE_SECS {
+            Vec::new()
+        } else {
+            foreseen.answers
+        }
     }
 
     /// What is known of a number, where `foreseen` is what was found ahead, if somebody looked. What cannot be read, or is
     /// not as it was written, is not known.
-    pub fn get(&mut self, mobile: Mobile, foreseen: Option<&Option<Recalled>>) -> Option<Recalled> {
-        if let Some(outcome) = self.fresh.get(&mobile) {
-            return Some(Recalled { outcome: Arc::clone(outcome), earlier: false });
+    pub fn get(
+        &mut self,
+        mobile: Mobile,
+        foreseen: Option<&Option<StoredAnswer>>,
+    ) -> Option<StoredAnswer> {
+        if let Some(outcome) = self.uncommitted.get(&mobile) {
+            return Some(StoredAnswer {
+                outcome: Arc::clone(outcome),
+                from_earlier_session: false,
+            });
         }
         if let Some(foreseen) = foreseen {
             return foreseen.clone();
         }
-        Recalled::of(&self.answers, mobile, (self.clock)(), self.begun.session).unwrap_or_else(
-            |error| {
-                self.lost = Some(Lost(error.to_string()));
+        StoredAnswer::look_up(&self.committed, mobile, (self.clock)(), self.session.id)
+            .unwrap_or_else(|error| {
+                self.write_error = Some(WriteError(error.to_string()));
                 None
-            },
-        )
+            })
     }
 
     /// Keeps a definitive answer: at once for lookups, on disk within a second.
     pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
-        self.learn(mobile, outcome, (self.clock)());
+        self.keep_from_peer(mobile, outcome, (self.clock)());
     }
 
     /// The same for one that another run was given at `asked`, in seconds since 1970.
-    pub fn learn(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
-        self.fresh.insert(mobile, Arc::clone(outcome));
-        self.order.push_back(mobile);
-        let session = self.begun.session;
-        self.journal.keep(mobile, Kept { session, asked, outcome: Arc::clone(outcome) });
+    pub fn keep_from_peer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+        self.uncommitted.insert(mobile, Arc::clone(outcome));
+        self.uncommitted_order.push_back(mobile);
+        let session = self.session.id;
+        self.writer.enqueue(
+            mobile,
+            AnswerRecord { session_id: session, asked_at: asked, outcome: Arc::clone(outcome) },
+        );
     }
 
     /// Whether so many more answers can be taken before some have been committed.
     #[must_use]
     pub fn has_room(&self, more: usize) -> bool {
-        self.journal.waiting() + (more as u64) < QUEUE as u64
+        self.writer.queued() + (more as u64) < QUEUE_CAPACITY as u64
     }
 
     /// Why answers can no longer be kept.
     #[must_use]
-    pub fn lost(&self) -> Option<&Lost> {
-        self.lost.as_ref().or_else(|| self.journal.lost())
+    pub fn write_error(&self) -> Option<&WriteError> {
+        self.write_error.as_ref().or_else(|| self.writer.write_error())
     }
 
     /// Has `wake` called whenever [`Disk::refresh`] has something to do or [`Disk::lost`] something to say.
-    pub fn on_news(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.journal.on_news(wake);
+    pub fn set_waker(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.writer.set_waker(wake);
     }
 
     /// Looks at the last commit from now on, and lets go of what is in it.
     pub fn refresh(&mut self) {
-        let committed = self.journal.committed();
-        if committed == self.looked {
+        let committed = self.writer.committed();
+        if committed == self.committed_count {
             return;
         }
-        if let Err(error) = self.answers.refresh(&self.state) {
-            self.lost = Some(Lost(error.to_string()));
+        if let Err(error) = self.committed.refresh(&self.state) {
+            self.write_error = Some(WriteError(error.to_string()));
             return;
         }
-        self.looked = committed;
-        self.let_go();
+        self.committed_count = committed;
+        self.evict_committed();
     }
 
     /// Lets go of the answers that everybody finds who looks, here or ahead.
-    fn let_go(&mut self) {
-        let found = self.lanes.iter().copied().fold(self.looked, u64::min);
-        while self.settled < found {
-            if let Some(mobile) = self.order.pop_front() {
-                self.fresh.remove(&mobile);
+    fn evict_committed(&mut self) {
+        let found = self.seen_by_worker.iter().copied().fold(self.committed_count, u64::min);
+        while self.evicted_count < found {
+            if let Some(mobile) = self.uncommitted_order.pop_front() {
+                self.uncommitted.remove(&mobile);
             }
-            self.settled += 1;
+            self.evicted_count += 1;
         }
     }
 
@@ -186,20 +203,20 @@ impl Disk {
     ///
     /// # Errors
     /// [`Lost`], where not all of it came there.
-    pub fn close(self) -> Result<Settled, Lost> {
-        drop(self.door);
-        self.journal.close()?;
-        self.lost.map_or(Ok(Settled { state: self.state, begun: self.begun }), Err)
+    pub fn close(self) -> Result<Flushed, WriteError> {
+        drop(self.close_guard);
+        self.writer.close()?;
+        self.write_error.map_or(Ok(Flushed { state: self.state, session: self.session }), Err)
     }
 }
 
-impl Settled {
+impl Flushed {
     /// Ends the run: its output is complete.
     ///
     /// # Errors
     /// [`Lost`]; then the run is still open, and its answers would be used again.
-    pub fn finish(self) -> Result<(), Lost> {
-        finish(&self.state, &self.begun).map_err(|error| Lost(error.to_string()))
+    pub fn finish(self) -> Result<(), WriteError> {
+        finish_session(&self.state, &self.session).map_err(|error| WriteError(error.to_string()))
     }
 }
 
@@ -211,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::domain::outcome::{Code, Status};
-    use crate::store::disk::sessions::{Wish, begin};
+    use crate::store::disk::sessions::{SessionRequest, begin_session};
     use crate::store::scope::Scope;
 
     const NOON: i64 = 1_790_000_000;
@@ -225,22 +242,27 @@ mod tests {
         NOON - 3600
     }
 
-    fn start(path: &Path, clock: fn() -> i64, any: Duration) -> Disk {
+    fn start(path: &Path, clock: fn() -> i64, any: Duration) -> DiskStore {
         let (state, aside) = State::open(path, false, false).unwrap();
         assert_eq!(aside, None);
         let scope =
             &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
-        let wish = Wish { scope, fingerprint: "f", restart: false, rows: None, now: clock() };
-        let begun = begin(&state, wish).unwrap();
-        Disk::start(state, begun, Ages { any, nobody: any }, clock).unwrap()
+        let wish =
+            SessionRequest { scope, fingerprint: "f", restart: false, rows: None, now: clock() };
+        let begun = begin_session(&state, wish).unwrap();
+        DiskStore::start(state, begun, MaxAges { any, without_user: any }, clock).unwrap()
     }
 
     fn number(n: u32) -> Mobile {
-        Mobile::mainland(format!("139{n:08}").as_bytes()).unwrap()
+        Mobile::from_mainland_digits(format!("139{n:08}").as_bytes()).unwrap()
     }
 
     fn answer(n: u32) -> Arc<Outcome> {
-        Arc::new(Outcome::bare(Status::NotFound, Some(Code::Number(60121)), format!("answer {n}")))
+        Arc::new(Outcome::without_user(
+            Status::NotFound,
+            Some(Code::Number(60121)),
+            format!("answer {n}"),
+        ))
     }
 
     #[test]
@@ -252,20 +274,24 @@ mod tests {
             disk.keep(number(n), &answer(n));
             assert_eq!(
                 disk.get(number(n), None),
-                Some(Recalled { outcome: answer(n), earlier: false })
+                Some(StoredAnswer { outcome: answer(n), from_earlier_session: false })
             );
         }
         let begun = Instant::now();
-        while !disk.fresh.is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(30) && disk.lost().is_none());
+        while !disk.uncommitted.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(30) && disk.write_error().is_none());
             std::thread::sleep(Duration::from_millis(5));
             disk.refresh();
         }
-        assert!(disk.order.is_empty() && disk.has_room(QUEUE - 1) && !disk.has_room(QUEUE));
+        assert!(
+            disk.uncommitted_order.is_empty()
+                && disk.has_room(QUEUE_CAPACITY - 1)
+                && !disk.has_room(QUEUE_CAPACITY)
+        );
         for n in 0..100 {
             assert_eq!(
                 disk.get(number(n), None),
-                Some(Recalled { outcome: answer(n), earlier: false })
+                Some(StoredAnswer { outcome: answer(n), from_earlier_session: false })
             );
         }
     }
@@ -274,28 +300,28 @@ mod tests {
     fn what_was_learned_since_somebody_looked_ahead_stays_known() {
         let room = tempfile::tempdir().unwrap();
         let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
-        let lanes = disk.ahead(2);
-        let look = |lane: usize| lanes[lane].look([Some(number(1)), None].into_iter());
+        let lanes = disk.prefetchers(2);
+        let look = |lane: usize| lanes[lane].look_up([Some(number(1)), None].into_iter());
         let early = look(0);
         assert_eq!(early.answers, [None, None]);
         disk.keep(number(1), &answer(1));
         let begun = Instant::now();
-        while disk.journal.waiting() > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(30) && disk.lost().is_none());
+        while disk.writer.queued() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30) && disk.write_error().is_none());
             std::thread::sleep(Duration::from_millis(5));
         }
         disk.refresh();
-        let known = Some(Recalled { outcome: answer(1), earlier: false });
+        let known = Some(StoredAnswer { outcome: answer(1), from_earlier_session: false });
         for lane in [0, 1] {
             // The one that looked before the answer came may still be under way, and so may the other.
-            disk.arrived(early.clone());
+            disk.on_prefetched(early.clone());
             assert_eq!(disk.get(number(1), early.answers.first()), known);
             assert_eq!(look(lane).answers, [known.clone(), None]);
-            disk.arrived(look(lane));
+            disk.on_prefetched(look(lane));
         }
-        assert!(!disk.fresh.is_empty(), "one of them was last heard of before it");
-        disk.arrived(look(0));
-        assert!(disk.fresh.is_empty() && disk.order.is_empty());
+        assert!(!disk.uncommitted.is_empty(), "one of them was last heard of before it");
+        disk.on_prefetched(look(0));
+        assert!(disk.uncommitted.is_empty() && disk.uncommitted_order.is_empty());
         assert_eq!(
             (disk.get(number(1), look(1).answers.first()), disk.get(number(1), None)),
             (known.clone(), known)
@@ -307,26 +333,26 @@ mod tests {
         static CLOCK: AtomicI64 = AtomicI64::new(NOON);
         let room = tempfile::tempdir().unwrap();
         let path = room.path().join("s");
-        let begin = || start(&path, || CLOCK.load(Ordering::Relaxed), Duration::from_mins(10));
-        let mut disk = begin();
+        let open = || start(&path, || CLOCK.load(Ordering::Relaxed), Duration::from_mins(10));
+        let mut disk = open();
         disk.keep(number(1), &answer(1));
         disk.close().unwrap().finish().unwrap();
         CLOCK.store(NOON + 9 * 60, Ordering::Relaxed);
-        let mut disk = begin();
-        let lanes = disk.ahead(1);
-        let early = lanes[0].look([Some(number(1))].into_iter());
-        let known = Some(Recalled { outcome: answer(1), earlier: true });
+        let mut disk = open();
+        let lanes = disk.prefetchers(1);
+        let early = lanes[0].look_up([Some(number(1))].into_iter());
+        let known = Some(StoredAnswer { outcome: answer(1), from_earlier_session: true });
         for (later, found) in [(0, true), (50, true), (59, true)] {
             CLOCK.store(NOON + 9 * 60 + later, Ordering::Relaxed);
-            let arrived = disk.arrived(early.clone());
+            let arrived = disk.on_prefetched(early.clone());
             assert_eq!(disk.get(number(1), arrived.first()) == known, found, "{later}");
         }
         CLOCK.store(NOON + 11 * 60, Ordering::Relaxed);
-        let arrived = disk.arrived(early);
+        let arrived = disk.on_prefetched(early);
         assert_eq!(disk.get(number(1), arrived.first()), None, "it is eleven minutes old");
         drop(disk);
         assert!(
-            lanes[0].look([Some(number(1))].into_iter()).answers.is_empty(),
+            lanes[0].look_up([Some(number(1))].into_iter()).answers.is_empty(),
             "nobody looks behind a run's end"
         );
     }
@@ -340,7 +366,10 @@ mod tests {
         disk.keep(number(1), &answer(1));
         drop(disk.close().unwrap());
         let mut disk = start(&path, an_hour_earlier, Duration::ZERO);
-        assert_eq!(disk.get(number(1), None), Some(Recalled { outcome: answer(1), earlier: true }));
+        assert_eq!(
+            disk.get(number(1), None),
+            Some(StoredAnswer { outcome: answer(1), from_earlier_session: true })
+        );
         disk.close().unwrap().finish().unwrap();
         for (any, known) in
             [(Duration::ZERO, false), (HOUR / 2, false), (HOUR, true), (HOUR * 2, true)]

@@ -20,7 +20,7 @@ pub(crate) struct Lock {
 pub enum LockError {
     /// Another process has it: which one, where that can be told.
     #[error("{}", .0.map_or_else(|| tr!("in use by another process"), |pid| tr!("in use by process {pid}", pid)))]
-    Held(Option<u32>),
+    InUse(Option<u32>),
     /// The file beside the state cannot be had.
     #[error("{path}: {cause}")]
     File {
@@ -37,8 +37,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError`].
-    pub(crate) fn take(state: &Path, waits: bool) -> Result<Self, LockError> {
-        let path = beside(state, ".lock");
+    pub(crate) fn acquire(state: &Path, waits: bool) -> Result<Self, LockError> {
+        let path = with_suffix(state, ".lock");
         let mut open = OpenOptions::new();
         open.read(true).write(true).create(true).truncate(false).mode(0o600);
         let failed = |cause| LockError::File { path: path.clone(), cause };
@@ -50,7 +50,7 @@ impl Lock {
                 let mut holder = String::new();
                 // Who holds it is a courtesy: that it is held is known.
                 let _ = (&file).take(20).read_to_string(&mut holder);
-                return Err(LockError::Held(holder.trim().parse().ok()));
+                return Err(LockError::InUse(holder.trim().parse().ok()));
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
@@ -72,7 +72,7 @@ impl Lock {
 
 /// The path of a file that stands beside the state: its name and what is added to it.
 #[must_use]
-pub(crate) fn beside(state: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_suffix(state: &Path, ending: &str) -> PathBuf {
     let mut path = OsString::from(state);
     path.push(ending);
     path.into()
@@ -86,27 +86,27 @@ mod tests {
     fn a_second_holder_is_told_who_has_it_and_may_follow() {
         let desk = tempfile::tempdir().unwrap();
         let state = desk.path().join("s");
-        let lock = Lock::take(&state, false).unwrap();
-        let refused = Lock::take(&state, false).unwrap_err();
+        let lock = Lock::acquire(&state, false).unwrap();
+        let refused = Lock::acquire(&state, false).unwrap_err();
         assert!(
-            matches!(refused, LockError::Held(Some(pid)) if pid == std::process::id()),
+            matches!(refused, LockError::InUse(Some(pid)) if pid == std::process::id()),
             "{refused}"
         );
         let waiting = std::thread::spawn({
             let state = state.clone();
-            move || Lock::take(&state, true).map(drop)
+            move || Lock::acquire(&state, true).map(drop)
         });
         std::thread::sleep(std::time::Duration::from_millis(20));
         assert!(!waiting.is_finished());
         drop(lock);
         waiting.join().unwrap().unwrap();
-        Lock::take(&state, false).unwrap();
+        Lock::acquire(&state, false).unwrap();
     }
 
     #[test]
     fn a_place_that_cannot_be_had_is_no_other_holder() {
         let desk = tempfile::tempdir().unwrap();
-        let refused = Lock::take(&desk.path().join("no/such"), true).unwrap_err();
+        let refused = Lock::acquire(&desk.path().join("no/such"), true).unwrap_err();
         assert!(
             matches!(refused, LockError::File { .. }) && refused.to_string().contains("such.lock"),
             "{refused}"

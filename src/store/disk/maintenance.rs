@@ -5,29 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableDatabase, ReadableTable};
 
-use crate::domain::number::mobile::{Mainland, Mobile};
+use crate::domain::number::mobile::{MainlandFormat, Mobile};
 use crate::domain::outcome::Status;
 use crate::store::disk::database::{ANSWERS, RUNS, SCOPES, State, StateError};
-use crate::store::disk::record::Kept;
-use crate::store::disk::sessions::{Run, read, written};
+use crate::store::disk::record::AnswerRecord;
+use crate::store::disk::sessions::{UnfinishedRun, from_json, to_json};
 use crate::store::scope::Scope;
 
 /// What lies in a scope.
 #[derive(Clone, Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct ScopeSummary {
     /// Whose answers.
     pub scope: Scope,
     /// How many answers there are, by status.
     pub answers: BTreeMap<Status, u64>,
     /// When the oldest and the newest were asked for, in seconds since 1970.
-    pub asked: Option<(i64, i64)>,
+    pub asked_range: Option<(i64, i64)>,
     /// Runs that are not finished.
-    pub runs: Vec<Run>,
+    pub runs: Vec<UnfinishedRun>,
 }
 
 /// Which answers are meant: those to which everything that is given applies.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Choice {
+pub(crate) struct AnswerFilter {
     /// The app's key, or the name of a token as [`Shelf`] has it.
     pub app: Option<String>,
     /// Asked for before this, in seconds since 1970.
@@ -35,43 +35,51 @@ pub(crate) struct Choice {
     /// With this status.
     pub status: Option<Status>,
     /// Of one of these numbers.
-    pub numbers: Option<BTreeSet<Mobile>>,
+    pub mobiles: Option<BTreeSet<Mobile>>,
 }
 
 /// One kept answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record<'a> {
+pub(crate) struct ExportRecord<'a> {
     /// Whose answer.
     pub scope: &'a Scope,
     /// The number as it was sent.
     pub number: &'a str,
     /// The answer.
-    pub kept: &'a Kept,
+    pub record: &'a AnswerRecord,
 }
 
 /// What lies in the state, scope by scope.
 ///
 /// # Errors
 /// What the database says.
-pub(crate) fn inspect(state: &State) -> Result<Vec<Shelf>, StateError> {
-    let mut shelves: BTreeMap<u32, Shelf> = scopes(state)?
+pub(crate) fn inspect(state: &State) -> Result<Vec<ScopeSummary>, StateError> {
+    let mut shelves: BTreeMap<u32, ScopeSummary> = read_scopes(state)?
         .into_iter()
         .map(|(number, scope)| {
-            (number, Shelf { scope, answers: BTreeMap::new(), asked: None, runs: Vec::new() })
+            (
+                number,
+                ScopeSummary {
+                    scope,
+                    answers: BTreeMap::new(),
+                    asked_range: None,
+                    runs: Vec::new(),
+                },
+            )
         })
         .collect();
-    each(state, |scope, _, kept| {
+    for_each_answer(state, |scope, _, kept| {
         if let Some(shelf) = shelves.get_mut(&scope) {
             *shelf.answers.entry(kept.outcome.status).or_default() += 1;
-            let (oldest, newest) = shelf.asked.unwrap_or((kept.asked, kept.asked));
-            shelf.asked = Some((oldest.min(kept.asked), newest.max(kept.asked)));
+            let (oldest, newest) = shelf.asked_range.unwrap_or((kept.asked_at, kept.asked_at));
+            shelf.asked_range = Some((oldest.min(kept.asked_at), newest.max(kept.asked_at)));
         }
         Ok::<_, StateError>(())
     })?;
     for entry in state.database.begin_read()?.open_table(RUNS)?.iter()? {
         let (key, run) = entry?;
         if let Some(shelf) = shelves.get_mut(&key.value().0) {
-            shelf.runs.push(read(run.value())?);
+            shelf.runs.push(from_json(run.value())?);
         }
     }
     Ok(shelves.into_values().collect())
@@ -82,32 +90,32 @@ pub(crate) fn inspect(state: &State) -> Result<Vec<Shelf>, StateError> {
 ///
 /// # Errors
 /// What the database says; then nothing is forgotten.
-pub(crate) fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> {
-    let scopes = scopes(state)?;
+pub(crate) fn forget(state: &State, choice: &AnswerFilter) -> Result<u64, StateError> {
+    let scopes = read_scopes(state)?;
     let apps: BTreeSet<u32> = scopes
         .into_iter()
         .filter(|(_, scope)| choice.app.as_ref().is_none_or(|app| *app == scope.app))
         .map(|(number, _)| number)
         .collect();
-    let whole = choice.before.is_none() && choice.status.is_none() && choice.numbers.is_none();
+    let whole = choice.before.is_none() && choice.status.is_none() && choice.mobiles.is_none();
     let change = state.database.begin_write()?;
     let (mut forgotten, mut sessions) = (0, BTreeMap::<u64, u64>::new());
     change.open_table(ANSWERS)?.retain(|key, bytes| {
         let (scope, bits) = key;
         let meant = apps.contains(&scope)
             && choice
-                .numbers
+                .mobiles
                 .as_ref()
-                .is_none_or(|numbers| numbers.contains(&Mobile::of_bits(bits)));
-        let kept = Kept::decode(key, bytes);
+                .is_none_or(|numbers| numbers.contains(&Mobile::from_bits(bits)));
+        let kept = AnswerRecord::decode(key, bytes);
         let meant = meant
             && kept.as_ref().is_none_or(|kept| {
-                choice.before.is_none_or(|before| kept.asked < before)
+                choice.before.is_none_or(|before| kept.asked_at < before)
                     && choice.status.is_none_or(|status| kept.outcome.status == status)
             });
         if meant {
             forgotten += 1;
-            *sessions.entry(kept.map_or(0, |kept| kept.session)).or_default() += 1;
+            *sessions.entry(kept.map_or(0, |kept| kept.session_id)).or_default() += 1;
         }
         !meant
     })?;
@@ -116,7 +124,7 @@ pub(crate) fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> 
     for entry in runs.iter()? {
         let (key, run) = entry?;
         let (scope, fingerprint) = key.value();
-        open.push((scope, fingerprint.to_owned(), read::<Run>(run.value())?));
+        open.push((scope, fingerprint.to_owned(), from_json::<UnfinishedRun>(run.value())?));
     }
     for (scope, fingerprint, mut run) in open.into_iter().filter(|(scope, ..)| apps.contains(scope))
     {
@@ -126,7 +134,7 @@ pub(crate) fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> 
         } else {
             let gone: u64 = run.sessions.iter().filter_map(|session| sessions.get(session)).sum();
             run.known = run.known.saturating_sub(gone);
-            runs.insert(key, &*written(&run)?)?;
+            runs.insert(key, &*to_json(&run)?)?;
         }
     }
     drop(runs);
@@ -140,36 +148,40 @@ pub(crate) fn forget(state: &State, choice: &Choice) -> Result<u64, StateError> 
 /// What `take` says, or the database.
 pub(crate) fn export<E: From<StateError>>(
     state: &State,
-    mut take: impl FnMut(Record<'_>) -> Result<(), E>,
+    mut take: impl FnMut(ExportRecord<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let scopes = scopes(state)?;
-    each(state, |scope, mobile, kept| {
+    let scopes = read_scopes(state)?;
+    for_each_answer(state, |scope, mobile, kept| {
         let Some(scope) = scopes.get(&scope) else { return Ok(()) };
-        let number = mobile.sent(if scope.prefixed { Mainland::Prefixed } else { Mainland::Plain });
-        take(Record { scope, number: &number, kept: &kept })
+        let number = mobile.to_api_string(if scope.prefixed {
+            MainlandFormat::Prefixed
+        } else {
+            MainlandFormat::Plain
+        });
+        take(ExportRecord { scope, number: &number, record: &kept })
     })
 }
 
-fn scopes(state: &State) -> Result<BTreeMap<u32, Scope>, StateError> {
+fn read_scopes(state: &State) -> Result<BTreeMap<u32, Scope>, StateError> {
     let mut scopes = BTreeMap::new();
     for entry in state.database.begin_read()?.open_table(SCOPES)?.iter()? {
         let (number, scope) = entry?;
-        scopes.insert(number.value(), read(scope.value())?);
+        scopes.insert(number.value(), from_json(scope.value())?);
     }
     Ok(scopes)
 }
 
-fn each<E: From<StateError>>(
+fn for_each_answer<E: From<StateError>>(
     state: &State,
-    mut take: impl FnMut(u32, Mobile, Kept) -> Result<(), E>,
+    mut take: impl FnMut(u32, Mobile, AnswerRecord) -> Result<(), E>,
 ) -> Result<(), E> {
     let table =
         || -> Result<_, StateError> { Ok(state.database.begin_read()?.open_table(ANSWERS)?) };
     for entry in table()?.iter().map_err(StateError::from)? {
         let (key, bytes) = entry.map_err(StateError::from)?;
         let (scope, bits) = key.value();
-        if let Some(kept) = Kept::decode((scope, bits), bytes.value()) {
-            take(scope, Mobile::of_bits(bits), kept)?;
+        if let Some(kept) = AnswerRecord::decode((scope, bits), bytes.value()) {
+            take(scope, Mobile::from_bits(bits), kept)?;
         }
     }
     Ok(())

@@ -11,33 +11,33 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 /// Bytes that are kept together.
-const PAGE: usize = 4096;
+const PAGE_SIZE: usize = 4096;
 /// Memory for pages of the file, in bytes: who only looks does so in the order of the keys, for which few are enough.
-const CACHE: usize = 4 << 20;
+const CACHE_SIZE: usize = 4 << 20;
 
 /// Opens a database that is there, as the builder says, and writes nothing to its file.
 ///
 /// # Errors
 /// What the database says.
 pub(crate) fn open(builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
-    builder.set_cache_size(CACHE).create_with_backend(Overlay::over(File::open(path)?)?)
+    builder.set_cache_size(CACHE_SIZE).create_with_backend(Overlay::new(File::open(path)?)?)
 }
 
 /// A file, and what was written over it.
 #[derive(Debug)]
 struct Overlay {
     file: File,
-    over: Mutex<Over>,
+    state: Mutex<OverlayState>,
 }
 
 #[derive(Debug)]
-struct Over {
+struct OverlayState {
     /// The length as it was last set.
     length: u64,
     /// How much of the file still shows: what was cut off once does not come back.
-    shows: u64,
+    visible_file_len: u64,
     /// Whole pages by number, in the place of the file's. The database writes few: its head and what it has of room.
-    pages: HashMap<u64, Box<[u8; PAGE]>>,
+    pages: HashMap<u64, Box<[u8; PAGE_SIZE]>>,
 }
 
 impl Overlay {
@@ -45,25 +45,32 @@ impl Overlay {
     ///
     /// # Errors
     /// What the system says.
-    fn over(file: File) -> io::Result<Self> {
+    fn new(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self { file, over: Mutex::new(Over { length, shows: length, pages: HashMap::new() }) })
+        Ok(Self {
+            file,
+            state: Mutex::new(OverlayState {
+                length,
+                visible_file_len: length,
+                pages: HashMap::new(),
+            }),
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Over> {
-        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, OverlayState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fills `out` with what stands at `offset`: pages that were written, else the file's bytes, else zeros.
-    fn fill(&self, over: &Over, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        for (page, within, part) in parts(offset, out.len()) {
+    fn fill(&self, over: &OverlayState, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        for (page, within, part) in split_by_page(offset, out.len()) {
             let Some(out) = out.get_mut(part) else { continue };
             if let Some(bytes) = over.pages.get(&page) {
                 out.copy_from_slice(bytes.get(within..within + out.len()).unwrap_or_default());
                 continue;
             }
-            let start = page * PAGE as u64 + within as u64;
-            let there = usize::try_from(over.shows.saturating_sub(start))
+            let start = page * PAGE_SIZE as u64 + within as u64;
+            let there = usize::try_from(over.visible_file_len.saturating_sub(start))
                 .map_or(out.len(), |n| n.min(out.len()));
             let (shown, blank) = out.split_at_mut(there);
             self.file.read_exact_at(shown, start)?;
@@ -74,15 +81,18 @@ impl Overlay {
 }
 
 /// A stretch of bytes by pages: the page, where in it the part begins, and which part of the stretch it is.
-fn parts(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
+fn split_by_page(
+    offset: u64,
+    length: usize,
+) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         let at = offset + done as u64;
         // What is left of a division by a page fits.
-        let within = usize::try_from(at % PAGE as u64).unwrap_or_default();
-        let part = done..length.min(done + PAGE - within);
+        let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or_default();
+        let part = done..length.min(done + PAGE_SIZE - within);
         done = part.end;
-        (!part.is_empty()).then_some((at / PAGE as u64, within, part))
+        (!part.is_empty()).then_some((at / PAGE_SIZE as u64, within, part))
     })
 }
 
@@ -102,14 +112,16 @@ impl StorageBackend for Overlay {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut over = self.lock();
         if length < over.length {
-            let (page, within) =
-                (length / PAGE as u64, usize::try_from(length % PAGE as u64).unwrap_or_default());
+            let (page, within) = (
+                length / PAGE_SIZE as u64,
+                usize::try_from(length % PAGE_SIZE as u64).unwrap_or_default(),
+            );
             over.pages.retain(|number, _| *number <= page);
             if let Some(cut) = over.pages.get_mut(&page).and_then(|bytes| bytes.get_mut(within..)) {
                 cut.fill(0);
             }
         }
-        over.shows = over.shows.min(length);
+        over.visible_file_len = over.visible_file_len.min(length);
         over.length = length;
         Ok(())
     }
@@ -120,9 +132,9 @@ impl StorageBackend for Overlay {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut over = self.lock();
-        for (page, within, part) in parts(offset, data.len()) {
-            let mut bytes = Box::new([0; PAGE]);
-            self.fill(&over, page * PAGE as u64, bytes.as_mut_slice())?;
+        for (page, within, part) in split_by_page(offset, data.len()) {
+            let mut bytes = Box::new([0; PAGE_SIZE]);
+            self.fill(&over, page * PAGE_SIZE as u64, bytes.as_mut_slice())?;
             let data = data.get(part).unwrap_or_default();
             bytes.get_mut(within..within + data.len()).unwrap_or_default().copy_from_slice(data);
             over.pages.insert(page, bytes);
@@ -142,16 +154,16 @@ mod tests {
 
     /// What a backend is asked to do: to write, or to change its length.
     #[derive(Clone, Debug)]
-    enum Deed {
+    enum Operation {
         Write(u64, Vec<u8>),
-        Length(u64),
+        SetLen(u64),
     }
 
-    fn deed() -> impl Strategy<Value = Deed> {
+    fn deed() -> impl Strategy<Value = Operation> {
         let bytes = prop::collection::vec(any::<u8>(), 0..9000);
         prop_oneof![
-            (0..20_000u64, bytes).prop_map(|(at, bytes)| Deed::Write(at, bytes)),
-            (0..20_000u64).prop_map(Deed::Length),
+            (0..20_000u64, bytes).prop_map(|(at, bytes)| Operation::Write(at, bytes)),
+            (0..20_000u64).prop_map(Operation::SetLen),
         ]
     }
 
@@ -163,17 +175,17 @@ mod tests {
         ) {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&content).unwrap();
-            let overlay = Overlay::over(file.try_clone().unwrap()).unwrap();
+            let overlay = Overlay::new(file.try_clone().unwrap()).unwrap();
             let mut model = content.clone();
             for deed in deeds {
                 match deed {
-                    Deed::Write(at, bytes) => {
+                    Operation::Write(at, bytes) => {
                         overlay.write(at, &bytes).unwrap();
                         let end = usize::try_from(at).unwrap() + bytes.len();
                         model.resize(model.len().max(end), 0);
                         model[end - bytes.len()..end].copy_from_slice(&bytes);
                     }
-                    Deed::Length(length) => {
+                    Operation::SetLen(length) => {
                         overlay.set_len(length).unwrap();
                         model.resize(usize::try_from(length).unwrap(), 0);
                     }

@@ -5,24 +5,28 @@ use redb::{ReadOnlyTable, ReadableDatabase};
 
 use crate::domain::number::mobile::Mobile;
 use crate::store::disk::database::{ANSWERS, State, StateError};
-use crate::store::disk::record::{Kept, Key};
-use crate::store::freshness::Rule;
+use crate::store::disk::record::{AnswerKey, AnswerRecord};
+use crate::store::freshness::Freshness;
 
 /// The answers of the last commit when this was made, those of one scope that a rule allows.
 #[derive(Debug)]
-pub struct Usable {
-    answers: ReadOnlyTable<Key, &'static [u8]>,
+pub struct CommittedAnswers {
+    answers: ReadOnlyTable<AnswerKey, &'static [u8]>,
     scope: u32,
-    pub(crate) rule: Rule,
+    pub(crate) freshness: Freshness,
 }
 
-impl Usable {
+impl CommittedAnswers {
     /// Looks at the last commit.
     ///
     /// # Errors
     /// What the database says.
-    pub fn of(state: &State, scope: u32, rule: Rule) -> Result<Self, StateError> {
-        Ok(Self { answers: state.database.begin_read()?.open_table(ANSWERS)?, scope, rule })
+    pub fn open(state: &State, scope: u32, rule: Freshness) -> Result<Self, StateError> {
+        Ok(Self {
+            answers: state.database.begin_read()?.open_table(ANSWERS)?,
+            scope,
+            freshness: rule,
+        })
     }
 
     /// Looks at the commit that is the last one now.
@@ -30,7 +34,7 @@ impl Usable {
     /// # Errors
     /// What the database says; the commit before is still looked at.
     pub fn refresh(&mut self, state: &State) -> Result<(), StateError> {
-        *self = Self::of(state, self.scope, self.rule)?;
+        *self = Self::open(state, self.scope, self.freshness)?;
         Ok(())
     }
 
@@ -39,9 +43,12 @@ impl Usable {
     ///
     /// # Errors
     /// What the database says.
-    pub fn get(&self, mobile: Mobile, now: i64) -> Result<Option<Kept>, StateError> {
-        let key = (self.scope, mobile.bits());
-        let kept = self.answers.get(key)?.and_then(|bytes| Kept::decode(key, bytes.value()));
-        Ok(kept.filter(|kept| self.rule.allows(kept.outcome.status, kept.session, kept.asked, now)))
+    pub fn get(&self, mobile: Mobile, now: i64) -> Result<Option<AnswerRecord>, StateError> {
+        let key = (self.scope, mobile.to_bits());
+        let kept =
+            self.answers.get(key)?.and_then(|bytes| AnswerRecord::decode(key, bytes.value()));
+        Ok(kept.filter(|kept| {
+            self.freshness.allows(kept.outcome.status, kept.session_id, kept.asked_at, now)
+        }))
     }
 }

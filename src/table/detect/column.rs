@@ -3,24 +3,24 @@
 use regex::Regex;
 use tr::tr;
 
-use crate::table::detect::column_error::{ColumnError, Listing, presentable};
-use crate::table::detect::columns::{Column, ColumnChoice, same_name};
-use crate::table::detect::header_words::{Hint, folded, hint};
-use crate::table::detect::suggest::nearest;
+use crate::table::detect::column_error::{ColumnError, ColumnList, sanitize_name};
+use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
+use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
+use crate::table::detect::suggest::suggest;
 
 /// What is known of the table when the column is chosen.
 #[derive(Clone, Copy)]
-pub(crate) struct Evidence<'a> {
+pub(crate) struct ColumnDetector<'a> {
     /// The first row's cells, which are names only where `headers` says so.
-    pub first: &'a [String],
+    pub first_row: &'a [String],
     /// Whether the first row is a header.
-    pub headers: bool,
+    pub has_headers: bool,
     /// The line on which the first row starts, counted from 1.
     pub line: u64,
     /// Some rows of data.
-    pub rows: &'a [Vec<String>],
+    pub sample_rows: &'a [Vec<String>],
     /// The columns that hold answers to a column of numbers, counted from 0: they are not that column.
-    pub answers: &'a [usize],
+    pub answer_columns: &'a [usize],
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Evidence<'a> {
 /// How many cells of a column are looked at.
 const SAMPLE_CELLS: usize = 100;
 
-impl Evidence<'_> {
+impl ColumnDetector<'_> {
     /// The columns that `choices` ask for, in their order and each once, or without choices the only column that name and
     /// cells speak for.
     ///
@@ -41,9 +41,9 @@ impl Evidence<'_> {
         let mut columns: Vec<Column> = Vec::with_capacity(choices.len());
         for choice in choices {
             let column = match choice {
-                ColumnChoice::Name(name) => self.by_name(name),
-                &ColumnChoice::Position(position) => self.by_position(position),
-                ColumnChoice::Pattern(pattern) => self.by_pattern(pattern),
+                ColumnChoice::Name(name) => self.find_by_name(name),
+                &ColumnChoice::Position(position) => self.find_by_position(position),
+                ColumnChoice::Pattern(pattern) => self.find_by_pattern(pattern),
             }?;
             if columns.iter().all(|other| other.index != column.index) {
                 columns.push(column);
@@ -52,65 +52,69 @@ impl Evidence<'_> {
         Ok(columns)
     }
 
-    fn by_name(&self, name: &str) -> Result<Column, ColumnError> {
-        if !self.headers {
-            return Err(ColumnError::NoHeaders { name: name.to_owned(), width: self.first.len() });
+    fn find_by_name(&self, name: &str) -> Result<Column, ColumnError> {
+        if !self.has_headers {
+            return Err(ColumnError::NoHeaders {
+                name: name.to_owned(),
+                width: self.first_row.len(),
+            });
         }
-        let alike = self.where_header(|header| same_name(header, name));
-        let exact = self.where_header(|header| header == name);
+        let alike = self.columns_matching(|header| is_same_name(header, name));
+        let exact = self.columns_matching(|header| header == name);
         match (alike.as_slice(), exact.as_slice()) {
-            (&[index], _) | (_, &[index]) => Ok(self.column(index, tr!("asked for by name"))),
+            (&[index], _) | (_, &[index]) => Ok(self.to_column(index, tr!("asked for by name"))),
             ([], _) => {
-                let near =
-                    nearest(name, self.first.iter().map(String::as_str)).and_then(presentable);
+                let near = suggest(name, self.first_row.iter().map(String::as_str))
+                    .and_then(sanitize_name);
                 Err(ColumnError::NoSuchName {
                     name: name.to_owned(),
-                    near,
+                    suggestion: near,
                     line: self.line,
-                    columns: self.all(),
+                    columns: self.list_all(),
                 })
             }
             (several, _) => {
-                let columns = self.sampled(several);
-                Err(ColumnError::SameName { name: name.to_owned(), line: self.line, columns })
+                let columns = self.list_with_samples(several);
+                Err(ColumnError::DuplicateName { name: name.to_owned(), line: self.line, columns })
             }
         }
     }
 
-    fn by_pattern(&self, pattern: &Regex) -> Result<Column, ColumnError> {
-        if !self.headers {
+    fn find_by_pattern(&self, pattern: &Regex) -> Result<Column, ColumnError> {
+        if !self.has_headers {
             return Err(ColumnError::NoHeaders {
                 name: format!("/{pattern}/"),
-                width: self.first.len(),
+                width: self.first_row.len(),
             });
         }
-        let found = self
-            .where_header(|header| pattern.is_match(header) || pattern.is_match(&folded(header)));
-        let failed = |columns| ColumnError::Pattern {
+        let found = self.columns_matching(|header| {
+            pattern.is_match(header) || pattern.is_match(&normalize_name(header))
+        });
+        let failed = |columns| ColumnError::PatternMismatch {
             pattern: pattern.to_string(),
             several: !found.is_empty(),
             line: self.line,
             columns,
         };
         match found.as_slice() {
-            &[index] => Ok(self.column(index, tr!("asked for by pattern"))),
-            [] => Err(failed(self.all())),
-            several => Err(failed(self.sampled(several))),
+            &[index] => Ok(self.to_column(index, tr!("asked for by pattern"))),
+            [] => Err(failed(self.list_all())),
+            several => Err(failed(self.list_with_samples(several))),
         }
     }
 
-    fn by_position(&self, position: usize) -> Result<Column, ColumnError> {
-        if self.headers
-            && self.where_header(|header| header.trim() == position.to_string()).len() == 1
+    fn find_by_position(&self, position: usize) -> Result<Column, ColumnError> {
+        if self.has_headers
+            && self.columns_matching(|header| header.trim() == position.to_string()).len() == 1
         {
-            return self.by_name(&position.to_string());
+            return self.find_by_name(&position.to_string());
         }
-        match position.checked_sub(1).filter(|&index| index < self.first.len()) {
-            Some(index) => Ok(self.column(index, tr!("asked for by position"))),
+        match position.checked_sub(1).filter(|&index| index < self.first_row.len()) {
+            Some(index) => Ok(self.to_column(index, tr!("asked for by position"))),
             None => Err(ColumnError::NoSuchPosition {
                 position,
-                width: self.first.len(),
-                columns: self.all(),
+                width: self.first_row.len(),
+                columns: self.list_all(),
             }),
         }
     }
@@ -120,51 +124,60 @@ impl Evidence<'_> {
     /// one that a spreadsheet damaged, and the other one someone else's numbers. Where there are answers, which may be written
     /// over, no column is taken that has cells and none that looks like a number.
     fn detect(&self) -> Result<Column, ColumnError> {
-        let own: Vec<usize> =
-            (0..self.first.len()).filter(|index| !self.answers.contains(index)).collect();
-        let hints: Vec<Hint> = self
-            .first
-            .iter()
-            .map(|name| if self.headers { hint(name) } else { Hint::Nothing })
+        let own: Vec<usize> = (0..self.first_row.len())
+            .filter(|index| !self.answer_columns.contains(index))
             .collect();
-        let says = |index: usize| hints.get(index).copied().unwrap_or(Hint::Nothing);
-        let best = own.iter().map(|index| says(*index)).max().unwrap_or(Hint::Nothing);
+        let hints: Vec<HeaderMatch> = self
+            .first_row
+            .iter()
+            .map(|name| if self.has_headers { match_header(name) } else { HeaderMatch::NoMatch })
+            .collect();
+        let says = |index: usize| hints.get(index).copied().unwrap_or(HeaderMatch::NoMatch);
+        let best = own.iter().map(|index| says(*index)).max().unwrap_or(HeaderMatch::NoMatch);
         let named: Vec<usize> = own
             .iter()
             .copied()
-            .filter(|index| best > Hint::Nothing && says(*index) == best)
+            .filter(|index| best > HeaderMatch::NoMatch && says(*index) == best)
             .collect();
         let mobile: Vec<usize> =
-            own.iter().copied().filter(|index| self.mostly_mobile(*index)).collect();
+            own.iter().copied().filter(|index| self.is_mostly_mobile(*index)).collect();
         let both: Vec<usize> =
             named.iter().copied().filter(|index| mobile.contains(index)).collect();
         let winners = if !both.is_empty() {
             both
         } else if mobile.is_empty() {
             named
-        } else if best <= Hint::HasPhone {
+        } else if best <= HeaderMatch::ContainsPhone {
             mobile
         } else {
             [named, mobile].concat()
         };
-        let doubtful = |index| !self.answers.is_empty() && matches!(self.share(index), (0, 1..));
+        let doubtful = |index| {
+            !self.answer_columns.is_empty() && matches!(self.count_mobiles(index), (0, 1..))
+        };
         match (winners.as_slice(), own.as_slice()) {
             (&[index], _) if !doubtful(index) => {
-                Ok(self.column(index, self.reason(index, hints.get(index))))
+                Ok(self.to_column(index, self.detection_reason(index, hints.get(index))))
             }
-            ([], &[index]) if !doubtful(index) => Ok(self.column(index, tr!("the only column"))),
-            ([] | [_], _) => Err(ColumnError::NotFound { columns: self.all() }),
-            (several, _) => Err(ColumnError::Ambiguous { columns: self.sampled(several) }),
+            ([], &[index]) if !doubtful(index) => Ok(self.to_column(index, tr!("the only column"))),
+            ([] | [_], _) => Err(ColumnError::NoMobileColumn { columns: self.list_all() }),
+            (several, _) => {
+                Err(ColumnError::Ambiguous { columns: self.list_with_samples(several) })
+            }
         }
     }
 
-    fn column(&self, index: usize, reason: String) -> Column {
-        Column { index, name: self.first.get(index).filter(|_| self.headers).cloned(), reason }
+    fn to_column(&self, index: usize, reason: String) -> Column {
+        Column {
+            index,
+            name: self.first_row.get(index).filter(|_| self.has_headers).cloned(),
+            reason,
+        }
     }
 
     /// The columns whose header this is true of.
-    pub(crate) fn where_header(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
-        self.first
+    pub(crate) fn columns_matching(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
+        self.first_row
             .iter()
             .enumerate()
             .filter(|(_, header)| matches(header))
@@ -173,9 +186,9 @@ impl Evidence<'_> {
     }
 
     /// How many of the column's sampled cells look like mobile numbers, and how many were looked at.
-    fn share(&self, index: usize) -> (usize, usize) {
+    fn count_mobiles(&self, index: usize) -> (usize, usize) {
         let cells = self
-            .rows
+            .sample_rows
             .iter()
             .filter_map(|row| row.get(index))
             .filter(|cell| !cell.trim().is_empty());
@@ -184,17 +197,19 @@ impl Evidence<'_> {
         })
     }
 
-    fn mostly_mobile(&self, index: usize) -> bool {
-        let (mobile, all) = self.share(index);
+    fn is_mostly_mobile(&self, index: usize) -> bool {
+        let (mobile, all) = self.count_mobiles(index);
         all > 0 && mobile * 2 >= all
     }
 
-    fn reason(&self, index: usize, hint: Option<&Hint>) -> String {
+    fn detection_reason(&self, index: usize, hint: Option<&HeaderMatch>) -> String {
         let header = match hint {
-            None | Some(Hint::Nothing) => String::new(),
-            Some(_) => tr!("header {name}; ", name = self.shown(index).unwrap_or_default()),
+            None | Some(HeaderMatch::NoMatch) => String::new(),
+            Some(_) => {
+                tr!("header {name}; ", name = self.sanitized_name(index).unwrap_or_default())
+            }
         };
-        match self.share(index) {
+        match self.count_mobiles(index) {
             (_, 0) => tr!("{header}no cells to look at", header),
             (mobile, all) => {
                 tr!(
@@ -209,28 +224,29 @@ impl Evidence<'_> {
 
     /// All columns, as an error lists them.
     #[must_use]
-    pub(crate) fn all(&self) -> Listing {
-        self.listed(&(0..self.first.len()).collect::<Vec<_>>())
+    pub(crate) fn list_all(&self) -> ColumnList {
+        self.list(&(0..self.first_row.len()).collect::<Vec<_>>())
     }
 
     /// Some columns, as an error lists them.
     #[must_use]
-    pub(crate) fn listed(&self, indices: &[usize]) -> Listing {
-        Listing::of(&self.named(indices), &[])
+    pub(crate) fn list(&self, indices: &[usize]) -> ColumnList {
+        ColumnList::new(&self.with_names(indices), &[])
     }
 
     /// Columns among which a person has to choose, with cells to recognise them by.
-    fn sampled(&self, indices: &[usize]) -> Listing {
-        Listing::of(&self.named(indices), self.rows)
+    fn list_with_samples(&self, indices: &[usize]) -> ColumnList {
+        ColumnList::new(&self.with_names(indices), self.sample_rows)
     }
 
-    fn named(&self, indices: &[usize]) -> Vec<(usize, Option<&str>)> {
-        let name = |index| self.first.get(index).filter(|_| self.headers).map(String::as_str);
+    fn with_names(&self, indices: &[usize]) -> Vec<(usize, Option<&str>)> {
+        let name =
+            |index| self.first_row.get(index).filter(|_| self.has_headers).map(String::as_str);
         indices.iter().map(|&index| (index, name(index))).collect()
     }
 
-    fn shown(&self, index: usize) -> Option<String> {
-        presentable(self.first.get(index).filter(|_| self.headers)?)
+    fn sanitized_name(&self, index: usize) -> Option<String> {
+        sanitize_name(self.first_row.get(index).filter(|_| self.has_headers)?)
     }
 }
 
@@ -250,12 +266,12 @@ mod tests {
         let rows = table(text);
         let choices: Vec<ColumnChoice> = choice.iter().map(|text| text.parse().unwrap()).collect();
         let data = &rows[usize::from(headers)..];
-        Evidence {
-            first: &rows[0],
-            headers,
+        ColumnDetector {
+            first_row: &rows[0],
+            has_headers: headers,
             line: 1,
-            rows: data,
-            answers: &[],
+            sample_rows: data,
+            answer_columns: &[],
             looks_like_mobile: &mobile,
         }
         .choose(&choices)
@@ -331,12 +347,12 @@ mod tests {
         let found = |text: &str, answers: &[usize]| {
             let rows = table(text);
             let (first, rows) = (&*rows[0], &rows[1..]);
-            let evidence = Evidence {
-                first,
-                headers: true,
+            let evidence = ColumnDetector {
+                first_row: first,
+                has_headers: true,
                 line: 1,
-                rows,
-                answers,
+                sample_rows: rows,
+                answer_columns: answers,
                 looks_like_mobile: &mobile,
             };
             evidence.choose(&[]).map(|columns| (columns[0].index, columns[0].reason.clone())).ok()
@@ -391,12 +407,12 @@ mod tests {
     #[test]
     fn several_columns_come_in_the_order_in_which_they_were_asked_for() {
         let rows = table("a,b,c\n1,2,3");
-        let evidence = Evidence {
-            first: &rows[0],
-            headers: true,
+        let evidence = ColumnDetector {
+            first_row: &rows[0],
+            has_headers: true,
             line: 1,
-            rows: &rows[1..],
-            answers: &[],
+            sample_rows: &rows[1..],
+            answer_columns: &[],
             looks_like_mobile: &mobile,
         };
         let choices = ["c", "1", "/A/", "C"].map(|text| text.parse::<ColumnChoice>().unwrap());

@@ -9,7 +9,7 @@ use tr::tr;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
     /// No column has the name that was asked for.
-    #[error("{}", match near {
+    #[error("{}", match suggestion {
         Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
         None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}", line = line, name = name, columns = columns),
     })]
@@ -17,28 +17,28 @@ pub enum ColumnError {
         /// The name that was asked for.
         name: String,
         /// The name that may have been meant.
-        near: Option<String>,
+        suggestion: Option<String>,
         /// The line of the header row.
         line: u64,
         /// All columns.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// Several columns have the name that was asked for.
     #[error("{}", tr!(
         "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}",
         line, name, columns
     ))]
-    SameName {
+    DuplicateName {
         /// The name that was asked for.
         name: String,
         /// The line of the header row.
         line: u64,
         /// The columns of that name.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// A pattern fits no column's name, or several.
-    #[error("{}", misfit(pattern, *several, *line, columns))]
-    Pattern {
+    #[error("{}", pattern_mismatch_message(pattern, *several, *line, columns))]
+    PatternMismatch {
         /// The pattern.
         pattern: String,
         /// Whether it fits several names.
@@ -46,7 +46,7 @@ pub enum ColumnError {
         /// The line of the header row.
         line: u64,
         /// The columns that it fits, or all where it fits none.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// A name was asked for in a table without a header row.
     #[error("{}", tr!(
@@ -70,42 +70,42 @@ pub enum ColumnError {
         /// How many columns there are.
         width: usize,
         /// All columns.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// Neither a name nor the cells speak for any column.
     #[error("{}", tr!(
         "no column looks like mobile numbers; name the right one with --column: {columns}",
         columns
     ))]
-    NotFound {
+    NoMobileColumn {
         /// All columns.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// A column is not there that a table has to which an answer was appended.
     #[error("{}", tr!(
         "line {line}: there is no column \"{name}\", which resolve appends to every table; give a file that resolve wrote, with its header. The columns of this one: {columns}",
         line, name, columns
     ))]
-    NotAppended {
+    MissingAnswerColumn {
         /// The name that is missing.
         name: &'static str,
         /// The line of the header row.
         line: u64,
         /// All columns.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// A column that was appended is called as another one, which resolve never does.
     #[error("{}", tr!(
         "line {line}: more than one column is called \"{name}\"; rename the one that dingmap did not write: {columns}",
         line, name, columns
     ))]
-    Repeated {
+    DuplicateAnswerColumn {
         /// The name.
         name: String,
         /// The line of the header row.
         line: u64,
         /// The columns of that name.
-        columns: Listing,
+        columns: ColumnList,
     },
     /// The first row of such a table is not even a header.
     #[error(
@@ -118,7 +118,7 @@ pub enum ColumnError {
             width = .width
         )
     )]
-    NoNames {
+    HeaderMissing {
         /// The line of the first row.
         line: u64,
         /// How many columns there are.
@@ -126,7 +126,7 @@ pub enum ColumnError {
     },
     /// What is wrong is so with the column that another flag asks for.
     #[error("{}", error.to_string().replace("--column", flag))]
-    Asked {
+    ForFlag {
         /// The flag, with its dashes.
         flag: &'static str,
         /// What is wrong.
@@ -139,35 +139,40 @@ pub enum ColumnError {
     ))]
     Ambiguous {
         /// The columns in question.
-        columns: Listing,
+        columns: ColumnList,
     },
 }
 
 /// Columns as an error lists them.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Listing(Vec<String>);
+pub struct ColumnList(Vec<String>);
 
 /// The most columns that an error lists.
-const LISTED: usize = 40;
+const MAX_LISTED_COLUMNS: usize = 40;
 /// How many cells of a column are shown.
-const SAMPLES: usize = 3;
+const SAMPLES_PER_COLUMN: usize = 3;
 /// The most characters that are shown of a name or a cell.
-const SHOWN: usize = 40;
+const MAX_SHOWN_CHARS: usize = 40;
 /// No column's name has so many digits; a number that was taken for a name does.
-const DIGITS_OF_A_NUMBER: usize = 7;
+const MIN_NUMBER_DIGITS: usize = 7;
 
-impl fmt::Display for Listing {
+impl fmt::Display for ColumnList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.get(..LISTED).unwrap_or(&self.0);
+        let shown = self.0.get(..MAX_LISTED_COLUMNS).unwrap_or(&self.0);
         f.write_str(&shown.join(&tr!("list" => ", ")))?;
-        if self.0.len() <= LISTED {
+        if self.0.len() <= MAX_LISTED_COLUMNS {
             return Ok(());
         }
-        f.write_str(&tr!(" and {n} more", n = self.0.len() - LISTED))
+        f.write_str(&tr!(" and {n} more", n = self.0.len() - MAX_LISTED_COLUMNS))
     }
 }
 
-fn misfit(pattern: &str, several: bool, line: u64, columns: &Listing) -> String {
+fn pattern_mismatch_message(
+    pattern: &str,
+    several: bool,
+    line: u64,
+    columns: &ColumnList,
+) -> String {
     if several {
         tr!(
             "line {line}: the pattern /{pattern}/ fits more than one column's name; name the right one with --column, or several with one --column each: {columns}",
@@ -185,20 +190,21 @@ fn misfit(pattern: &str, several: bool, line: u64, columns: &Listing) -> String 
     }
 }
 
-impl Listing {
+impl ColumnList {
     /// Lists columns, each by its index from 0 and its name, with the first cells of it that are not empty where `rows` are
     /// given.
     #[must_use]
-    pub fn of(columns: &[(usize, Option<&str>)], rows: &[Vec<String>]) -> Self {
+    pub fn new(columns: &[(usize, Option<&str>)], rows: &[Vec<String>]) -> Self {
         let label = |&(index, name): &(usize, Option<&str>)| {
             let mut label = (index + 1).to_string();
-            if let Some(name) = name.and_then(presentable) {
+            if let Some(name) = name.and_then(sanitize_name) {
                 label.push(' ');
                 label.push_str(&name);
             }
             let cells =
                 rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
-            let samples: Vec<String> = cells.take(SAMPLES).map(|cell| masked(cell)).collect();
+            let samples: Vec<String> =
+                cells.take(SAMPLES_PER_COLUMN).map(|cell| mask_cell(cell)).collect();
             if samples.is_empty() {
                 label
             } else {
@@ -211,16 +217,16 @@ impl Listing {
 
 /// A column's name for people; nothing where it is empty or may be a number.
 #[must_use]
-pub(crate) fn presentable(name: &str) -> Option<String> {
+pub(crate) fn sanitize_name(name: &str) -> Option<String> {
     let name = name.trim();
     let digits = name.chars().filter(|letter| letter.is_numeric()).count();
-    (!name.is_empty() && digits < DIGITS_OF_A_NUMBER)
-        .then(|| name.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect())
+    (!name.is_empty() && digits < MIN_NUMBER_DIGITS)
+        .then(|| name.chars().filter(|letter| !letter.is_control()).take(MAX_SHOWN_CHARS).collect())
 }
 
 /// A cell of which people recognise what kind it is, and nobody what it says: of eleven letters and digits and more the
 /// first three and the last four stay, of fewer none.
-fn masked(cell: &str) -> String {
+fn mask_cell(cell: &str) -> String {
     let all = cell.chars().filter(|letter| letter.is_alphanumeric()).count();
     let (first, last) = if all < 11 { (0, all) } else { (3, all - 4) };
     let mut seen = 0;
@@ -231,7 +237,7 @@ fn masked(cell: &str) -> String {
         seen += 1;
         if (first + 1..=last).contains(&seen) { '*' } else { letter }
     });
-    letters.take(SHOWN).collect()
+    letters.take(MAX_SHOWN_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -250,7 +256,7 @@ mod tests {
             ("１３８００１３８０００", "１３８****８０００"),
             ("a\u{1b}[31m", "*[***"),
         ] {
-            assert_eq!(masked(cell), shown);
+            assert_eq!(mask_cell(cell), shown);
         }
     }
 
@@ -261,9 +267,9 @@ mod tests {
             .to_vec();
         let columns = [(0, Some("名 ")), (1, Some("13800138000")), (2, None)];
         assert_eq!(
-            Listing::of(&columns, &rows).to_string(),
+            ColumnList::new(&columns, &rows).to_string(),
             "1 名 (*, *, *), 2 (*, 138****8000, *), 3"
         );
-        assert_eq!(Listing::of(&columns, &[]).to_string(), "1 名, 2, 3");
+        assert_eq!(ColumnList::new(&columns, &[]).to_string(), "1 名, 2, 3");
     }
 }

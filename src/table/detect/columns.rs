@@ -6,7 +6,7 @@ use std::str::FromStr;
 use regex::{Regex, RegexBuilder};
 use tr::tr;
 
-use crate::table::detect::header_words::folded;
+use crate::table::detect::header_words::normalize_name;
 
 /// A column that was asked for.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub enum ColumnChoice {
     "/{pattern}/ is no regular expression: {cause}; without the slashes it would be a column's name",
     pattern = .pattern, cause = .cause
 ))]
-pub struct NoPattern {
+pub struct PatternError {
     /// What was given.
     pub pattern: String,
     /// What is wrong with it, on one line, in English.
@@ -33,11 +33,11 @@ pub struct NoPattern {
 }
 
 impl FromStr for ColumnChoice {
-    type Err = NoPattern;
+    type Err = PatternError;
 
     /// Digits are a position; so that no text is lost, digits that are not written as a number is (`007`) are a name.
     /// What stands between slashes is a regular expression, without regard to case.
-    fn from_str(text: &str) -> Result<Self, NoPattern> {
+    fn from_str(text: &str) -> Result<Self, PatternError> {
         if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
             return RegexBuilder::new(pattern)
                 .case_insensitive(true)
@@ -48,7 +48,7 @@ impl FromStr for ColumnChoice {
                     let cause =
                         error.to_string().lines().last().unwrap_or_default().trim().to_owned();
                     let cause = cause.strip_prefix("error: ").map_or(cause.clone(), str::to_owned);
-                    NoPattern { pattern: pattern.to_owned(), cause }
+                    PatternError { pattern: pattern.to_owned(), cause }
                 });
         }
         let position = text.parse().ok().filter(|position: &usize| position.to_string() == text);
@@ -74,7 +74,7 @@ impl Column {
     pub fn label(&self, all: &[String]) -> String {
         let alone = |name: &&String| {
             !name.trim().is_empty()
-                && all.iter().filter(|other| same_name(other, name)).count() == 1
+                && all.iter().filter(|other| is_same_name(other, name)).count() == 1
         };
         self.name
             .as_ref()
@@ -86,42 +86,43 @@ impl Column {
 /// Whether one of `choices` names a column of the first row, which is then a header whatever else it looks like. A
 /// pattern does not: it may well match a number.
 #[must_use]
-pub(crate) fn names_a_header(choices: &[ColumnChoice], first: &[String]) -> bool {
+pub(crate) fn has_named_column(choices: &[ColumnChoice], first: &[String]) -> bool {
     choices.iter().any(|choice| {
-        matches!(choice, ColumnChoice::Name(name) if first.iter().any(|header| same_name(header, name)))
+        matches!(choice, ColumnChoice::Name(name) if first.iter().any(|header| is_same_name(header, name)))
     })
 }
 
 /// Whether two names mean the same column: without regard to case, to full or half width and to spaces around them.
 #[must_use]
-pub(crate) fn same_name(one: &str, other: &str) -> bool {
-    folded(one) == folded(other)
+pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
+    normalize_name(one) == normalize_name(other)
 }
 
 /// The names of the columns that every output gets, in their order (DESIGN 2.3).
-pub(crate) const USUAL: [&str; 5] = ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
+pub(crate) const ANSWER_COLUMNS: [&str; 5] =
+    ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
 /// Of those that may stand behind them: the one that says in which column the number stood that was found.
-pub(crate) const MATCHED: &str = "matched_column";
+pub(crate) const MATCHED_COLUMN: &str = "matched_column";
 /// The one that says what was sent.
-pub(crate) const SENT: &str = "mobile_sent";
+pub(crate) const SENT_COLUMN: &str = "mobile_sent";
 /// The one that says how a user id on file compares.
-pub(crate) const EXPECTED: &str = "expected";
+pub(crate) const EXPECTED_COLUMN: &str = "expected";
 /// What stands before a name, as often as it takes, where the table has a column of that name already.
-pub(crate) const PREFIX: &str = "dingtalk_";
+pub(crate) const CONFLICT_PREFIX: &str = "dingtalk_";
 
 /// The names of the appended columns, those of `further` ones at the end, each with a prefix while a column in `headers`
 /// has the name already.
 #[must_use]
 pub(crate) fn appended_names(headers: &[String], further: &[&str]) -> Vec<String> {
-    let taken: Vec<String> = headers.iter().map(|header| folded(header)).collect();
+    let taken: Vec<String> = headers.iter().map(|header| normalize_name(header)).collect();
     let free = |name: &&str| {
         let mut name = (*name).to_owned();
         while taken.contains(&name) {
-            name.insert_str(0, PREFIX);
+            name.insert_str(0, CONFLICT_PREFIX);
         }
         name
     };
-    USUAL.iter().chain(further).map(free).collect()
+    ANSWER_COLUMNS.iter().chain(further).map(free).collect()
 }
 
 #[cfg(test)]
@@ -143,8 +144,8 @@ mod tests {
         let names = appended_names(&headers, &["matched_column", "mobile_sent"]);
         assert_eq!(names[5..], ["matched_column", "dingtalk_mobile_sent"]);
         let choice = |text: &str| text.parse::<ColumnChoice>().unwrap();
-        assert!(names_a_header(&[choice("1"), choice("mobile_ＳＥＮＴ")], &headers));
-        assert!(!names_a_header(&[choice("1"), choice("/mobile/")], &headers));
+        assert!(has_named_column(&[choice("1"), choice("mobile_ＳＥＮＴ")], &headers));
+        assert!(!has_named_column(&[choice("1"), choice("/mobile/")], &headers));
     }
 
     #[test]

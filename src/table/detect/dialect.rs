@@ -3,10 +3,10 @@
 
 use tr::tr;
 
-use crate::table::detect::encoding::Sign;
-use crate::table::detect::header_words::{self, Hint};
+use crate::table::detect::encoding::EncodingReason;
+use crate::table::detect::header_words::{self, HeaderMatch};
 use crate::table::raw::encoding::Encoding;
-use crate::table::raw::framer::{Framed, Framer};
+use crate::table::raw::framer::{FrameResult, Framer};
 
 /// How the input is written, and therefore how the output will be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +14,13 @@ pub struct Dialect {
     /// The text's encoding.
     pub encoding: Encoding,
     /// Why this encoding was chosen.
-    pub why: Sign,
+    pub encoding_reason: EncodingReason,
     /// Whether the file begins with a byte order mark.
-    pub bom: bool,
+    pub has_bom: bool,
     /// The byte between two cells.
     pub delimiter: u8,
     /// Whether the first row holds the columns' names.
-    pub headers: bool,
+    pub has_headers: bool,
 }
 
 /// How many bytes of the input are looked at to guess the dialect and the column.
@@ -64,37 +64,37 @@ pub(crate) struct Sample {
     /// The first rows' cells; bytes that are not UTF-8 are replaced.
     pub rows: Vec<Vec<String>>,
     /// The line on which each of them starts, where the first line of the sample is line 1.
-    pub lines: Vec<u64>,
+    pub row_lines: Vec<u64>,
     /// How many cells each row has; there are more of these than of the others.
     pub widths: Vec<usize>,
     /// Whether the rows end in a quoted cell that does not.
-    broken: bool,
+    has_open_quote: bool,
 }
 
 impl Sample {
     /// Reads the whole rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` says that nothing follows them.
     #[must_use]
-    pub(crate) fn take(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
+    pub(crate) fn read(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
         let mut framer = Framer::new(delimiter);
         let mut sample = Self {
             delimiter,
             rows: Vec::new(),
-            lines: Vec::new(),
+            row_lines: Vec::new(),
             widths: Vec::new(),
-            broken: false,
+            has_open_quote: false,
         };
         let mut start = 0;
         while start < SAMPLE_BYTES {
             match framer.frame(bytes.get(start..).unwrap_or_default(), complete) {
-                Ok(Framed::Row(row)) => {
-                    start += row.size();
-                    if sample.lines.len() < SAMPLE_ROWS {
-                        sample.lines.push(row.line);
+                Ok(FrameResult::Row(row)) => {
+                    start += row.byte_len();
+                    if sample.row_lines.len() < SAMPLE_ROWS {
+                        sample.row_lines.push(row.line);
                     }
                 }
-                Ok(Framed::More | Framed::End) => break,
+                Ok(FrameResult::NeedMore | FrameResult::End) => break,
                 Err(_) => {
-                    sample.broken = true;
+                    sample.has_open_quote = true;
                     break;
                 }
             }
@@ -118,11 +118,11 @@ impl Sample {
         looks_like_mobile: &dyn Fn(&str) -> bool,
     ) -> Self {
         let [usual, others @ ..] = DELIMITERS;
-        let mut best = Self::take(bytes, usual, complete);
-        let mut fit = best.fit(looks_like_mobile);
+        let mut best = Self::read(bytes, usual, complete);
+        let mut fit = best.score(looks_like_mobile);
         for delimiter in others {
-            let other = Self::take(bytes, delimiter, complete);
-            let other_fit = other.fit(looks_like_mobile);
+            let other = Self::read(bytes, delimiter, complete);
+            let other_fit = other.score(looks_like_mobile);
             if other_fit > fit {
                 (best, fit) = (other, other_fit);
             }
@@ -131,28 +131,36 @@ impl Sample {
     }
 
     /// How well the delimiter fits, or nothing where it does not cut rows into cells evenly.
-    fn fit(&self, looks_like_mobile: &dyn Fn(&str) -> bool) -> Option<(bool, usize, usize, usize)> {
+    fn score(
+        &self,
+        looks_like_mobile: &dyn Fn(&str) -> bool,
+    ) -> Option<(bool, usize, usize, usize)> {
         let columns = *self.widths.first().filter(|&&width| width > 1)?;
         let even = self.widths.iter().filter(|&&width| width == columns).count();
-        let even_in_1000 = even * 1000 / (self.widths.len() + usize::from(self.broken));
+        let even_in_1000 = even * 1000 / (self.widths.len() + usize::from(self.has_open_quote));
         let mobiles = self.rows.iter().flatten().filter(|cell| looks_like_mobile(cell)).count();
         (even_in_1000 >= 500).then_some((mobiles > 0, even_in_1000, mobiles, columns))
     }
 }
 
 /// No column's name has so many digits; a damaged number does.
-const DIGITS_OF_DATA: usize = 7;
+const MIN_NUMBER_DIGITS: usize = 7;
 
 /// Whether the first of `rows` holds the columns' names. It does not if one of its cells is a mobile number or has the
 /// digits of one, nor if it has nothing where most of the others have a mobile number and no word that is known as a
 /// column's name: a first row taken for names is a row lost.
 #[must_use]
-pub(crate) fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str) -> bool) -> bool {
+pub(crate) fn has_header_row(
+    rows: &[Vec<String>],
+    looks_like_mobile: &dyn Fn(&str) -> bool,
+) -> bool {
     let [first, others @ ..] = rows else { return true };
     let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
     // A column's name may hold an example: `手机（如13800138000）`.
-    let damaged =
-        |cell: &String| digits(cell) >= DIGITS_OF_DATA && header_words::hint(cell) == Hint::Nothing;
+    let damaged = |cell: &String| {
+        digits(cell) >= MIN_NUMBER_DIGITS
+            && header_words::match_header(cell) == HeaderMatch::NoMatch
+    };
     if first.iter().any(|cell| looks_like_mobile(cell) || damaged(cell)) {
         return false;
     }
@@ -160,7 +168,7 @@ pub(crate) fn are_headers(rows: &[Vec<String>], looks_like_mobile: &dyn Fn(&str)
         let cells = others.iter().filter_map(|row| row.get(column));
         cells.filter(|cell| looks_like_mobile(cell)).count() * 2 > others.len()
     };
-    let known = first.iter().any(|cell| header_words::hint(cell) > Hint::Nothing);
+    let known = first.iter().any(|cell| header_words::match_header(cell) > HeaderMatch::NoMatch);
     let gap =
         first.iter().enumerate().any(|(column, cell)| cell.trim().is_empty() && mobiles(column));
     known || !gap
@@ -198,26 +206,26 @@ mod tests {
     #[test]
     fn a_cut_last_row_does_not_count() {
         assert_eq!(detect("a;b\n1;2\n3;4\n\"5;6,7,8", false), ';');
-        assert_eq!(Sample::take(b"a,b\nc,", b',', false).rows.len(), 1);
-        assert_eq!(Sample::take(b"a,b\nc,", b',', true).rows.len(), 2);
-        assert_eq!(Sample::take(b"\"a\n", b',', false).rows.len(), 0);
+        assert_eq!(Sample::read(b"a,b\nc,", b',', false).rows.len(), 1);
+        assert_eq!(Sample::read(b"a,b\nc,", b',', true).rows.len(), 2);
+        assert_eq!(Sample::read(b"\"a\n", b',', false).rows.len(), 0);
     }
 
     #[test]
     fn a_number_in_the_first_row_makes_it_data() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         let alone = |cells| vec![row(cells)];
-        assert!(are_headers(&alone(["姓名", "手机号"]), &mobile));
-        assert!(!are_headers(&alone(["张三", "13800138000"]), &mobile));
+        assert!(has_header_row(&alone(["姓名", "手机号"]), &mobile));
+        assert!(!has_header_row(&alone(["张三", "13800138000"]), &mobile));
         for damaged in ["010-62345678", "1391111222", "139111122210", "13911112221/13911112229"] {
-            assert!(!are_headers(&alone(["张三", damaged]), &mobile), "{damaged}");
+            assert!(!has_header_row(&alone(["张三", damaged]), &mobile), "{damaged}");
         }
         let below =
             |first| vec![row(first), row(["李四", "13800138000"]), row(["王五", "13800138001"])];
-        assert!(!are_headers(&below(["张三", ""]), &mobile), "a row without its number");
+        assert!(!has_header_row(&below(["张三", ""]), &mobile), "a row without its number");
         assert!(
-            are_headers(&below(["电话", ""]), &mobile)
-                && are_headers(&below(["甲", "乙"]), &mobile)
+            has_header_row(&below(["电话", ""]), &mobile)
+                && has_header_row(&below(["甲", "乙"]), &mobile)
         );
     }
 

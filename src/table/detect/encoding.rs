@@ -6,118 +6,132 @@ use std::fmt;
 use tr::tr;
 
 use crate::table::detect::text_model::{
-    detector_says, has_headings, has_words, mostly_utf8, reads_well,
+    detector_agrees, has_known_header, has_known_words, is_mostly_utf8, is_plausible,
 };
-use crate::table::raw::encoding::{Encoding, EncodingError, check, is_text};
+use crate::table::raw::encoding::{Encoding, EncodingError, check_is_text, check_utf8};
 
 /// What is known of an input's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Guess {
+pub(crate) struct DetectedEncoding {
     /// The encoding.
     pub encoding: Encoding,
     /// How many bytes the byte order mark at the start takes; 0 without one.
-    pub mark: usize,
+    pub bom_len: usize,
     /// Why it was chosen.
-    pub why: Sign,
+    pub reason: EncodingReason,
 }
 
 /// By what an encoding was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
+pub enum EncodingReason {
     /// The user named it.
-    Asked,
+    Requested,
     /// Its byte order mark.
-    Mark,
+    Bom,
     /// Zero bytes, on one side of each Latin character.
-    Zeros,
+    ZeroBytes,
     /// There is nothing but ASCII, as far as was looked.
     Ascii,
     /// The first lines are valid.
     Valid,
     /// As much of the first line as was looked at is valid.
-    Begins,
+    ValidPrefix,
     /// All but a few of the first lines are valid.
     MostlyValid,
     /// Words that are known.
-    Words,
+    KnownWords,
     /// How often characters occur.
-    Frequency,
+    CharacterStatistics,
 }
 
-impl fmt::Display for Sign {
+impl fmt::Display for EncodingReason {
     /// In words for a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&match self {
-            Self::Asked => tr!("as asked for"),
-            Self::Mark => tr!("told by its mark"),
-            Self::Zeros => tr!("told by the zero bytes of its Latin characters"),
+            Self::Requested => tr!("as asked for"),
+            Self::Bom => tr!("told by its mark"),
+            Self::ZeroBytes => tr!("told by the zero bytes of its Latin characters"),
             Self::Ascii => tr!("nothing but ASCII so far"),
             Self::Valid => tr!("valid throughout its first lines"),
-            Self::Begins => tr!("valid throughout its beginning"),
+            Self::ValidPrefix => tr!("valid throughout its beginning"),
             Self::MostlyValid => tr!("nearly all of its first lines are valid"),
-            Self::Words => tr!("told by words that it holds"),
-            Self::Frequency => tr!("told by how often its characters occur"),
+            Self::KnownWords => tr!("told by words that it holds"),
+            Self::CharacterStatistics => tr!("told by how often its characters occur"),
         })
     }
 }
 
 /// The encodings that are told apart by what is usual in them.
-const BY_CONTENT: [Encoding; 4] =
+const LEGACY_ENCODINGS: [Encoding; 4] =
     [Encoding::Gb18030, Encoding::Big5, Encoding::ShiftJis, Encoding::Windows1252];
 /// The fewest bytes by which a file's kind can be told.
-const LONGEST_SIGNATURE: usize = 4;
+const SIGNATURE_BYTES: usize = 4;
 /// How many bytes are looked at; with so many there is an answer or none.
-const ENOUGH: usize = 64 << 10;
+const DETECTION_BYTES: usize = 64 << 10;
 /// How many bytes beyond ASCII are enough to go by how often they occur, where more can be had.
-const TELLING: usize = 16;
+const SUFFICIENT_NON_ASCII: usize = 16;
 /// With fewer bytes beyond ASCII, and no word that is known, two encodings in which all of them are usual cannot be told
 /// apart.
-const TOO_FEW: usize = 8;
+const MIN_NON_ASCII: usize = 8;
 /// Tells the encoding by the first bytes of an input, or says that more of them are needed. `asked` is what the user
 /// named, and `complete` says that nothing follows the bytes.
 ///
 /// # Errors
 /// [`EncodingError`] for a file that is no text, and where no encoding fits well.
-pub(crate) fn guess(
+pub(crate) fn detect_encoding(
     bytes: &[u8],
     complete: bool,
     asked: Option<Encoding>,
-) -> Result<Option<Guess>, EncodingError> {
-    is_text(bytes, asked)?;
-    if bytes.len() < LONGEST_SIGNATURE && !complete {
+) -> Result<Option<DetectedEncoding>, EncodingError> {
+    check_is_text(bytes, asked)?;
+    if bytes.len() < SIGNATURE_BYTES && !complete {
         return Ok(None);
     }
     let marked = [Encoding::Utf8, Encoding::Utf16Le, Encoding::Utf16Be, Encoding::Gb18030]
         .into_iter()
-        .find(|encoding| bytes.starts_with(encoding.mark()));
+        .find(|encoding| bytes.starts_with(encoding.bom()));
     if let Some(asked) = asked {
         // U+FFFE is no character: UTF-16 that begins with it has its bytes the other way round.
-        let encoding =
-            marked.filter(|marked| marked.unit() == 2 && asked.unit() == 2).unwrap_or(asked);
+        let encoding = marked
+            .filter(|marked| marked.code_unit_len() == 2 && asked.code_unit_len() == 2)
+            .unwrap_or(asked);
         return match marked {
-            Some(marked) if marked != encoding => {
-                Err(EncodingError::Contradicted { marked, asked })
-            }
-            Some(_) => Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: Sign::Asked })),
-            None => Ok(Some(Guess { encoding, mark: 0, why: Sign::Asked })),
+            Some(marked) if marked != encoding => Err(EncodingError::BomConflict { marked, asked }),
+            Some(_) => Ok(Some(DetectedEncoding {
+                encoding,
+                bom_len: encoding.bom().len(),
+                reason: EncodingReason::Requested,
+            })),
+            None => Ok(Some(DetectedEncoding {
+                encoding,
+                bom_len: 0,
+                reason: EncodingReason::Requested,
+            })),
         };
     }
     if let Some(encoding) = marked {
-        return Ok(Some(Guess { encoding, mark: encoding.mark().len(), why: Sign::Mark }));
+        return Ok(Some(DetectedEncoding {
+            encoding,
+            bom_len: encoding.bom().len(),
+            reason: EncodingReason::Bom,
+        }));
     }
-    by_content(bytes, complete)
+    detect_by_content(bytes, complete)
 }
 
-fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError> {
-    let enough = complete || all.len() >= ENOUGH;
-    let bytes = all.get(..ENOUGH).unwrap_or(all);
+fn detect_by_content(
+    all: &[u8],
+    complete: bool,
+) -> Result<Option<DetectedEncoding>, EncodingError> {
+    let enough = complete || all.len() >= DETECTION_BYTES;
+    let bytes = all.get(..DETECTION_BYTES).unwrap_or(all);
     let ends = complete && bytes.len() == all.len();
     let whole = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
     let lines = match whole {
         Some(end) if !ends => bytes.get(..=end).unwrap_or_default(),
         _ => bytes,
     };
-    let found = |encoding, why| Ok(Some(Guess { encoding, mark: 0, why }));
+    let found = |encoding, why| Ok(Some(DetectedEncoding { encoding, bom_len: 0, reason: why }));
     let zeros = bytes.split(|byte| *byte == 0).count() - 1;
     let letters = str::from_utf8(lines)
         .unwrap_or_default()
@@ -126,46 +140,51 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
         .count();
     // Text of many bytes a character that is valid is UTF-8, even where cells are full of zeros.
     if zeros > 2 && letters < zeros {
-        if let Some(encoding) = wide(bytes) {
-            return found(encoding, Sign::Zeros);
+        if let Some(encoding) = detect_utf16(bytes) {
+            return found(encoding, EncodingReason::ZeroBytes);
         }
         if zeros * 10 >= bytes.len() {
             // Most likely UTF-16 or UTF-32 that is odd in some way: read as anything else it would be one big error.
-            return if enough { Err(EncodingError::Zeros) } else { Ok(None) };
+            return if enough { Err(EncodingError::ZeroBytes) } else { Ok(None) };
         }
     }
     let wrong = match str::from_utf8(lines) {
-        Ok(text) if text.is_ascii() => return found(Encoding::Utf8, Sign::Ascii),
-        Ok(_) => return found(Encoding::Utf8, Sign::Valid),
+        Ok(text) if text.is_ascii() => return found(Encoding::Utf8, EncodingReason::Ascii),
+        Ok(_) => return found(Encoding::Utf8, EncodingReason::Valid),
         // A character at the end of what is known may be whole when more of it is.
         Err(error) if error.error_len().is_none() && whole.is_none() && !ends => {
-            return if enough { found(Encoding::Utf8, Sign::Begins) } else { Ok(None) };
+            return if enough {
+                found(Encoding::Utf8, EncodingReason::ValidPrefix)
+            } else {
+                Ok(None)
+            };
         }
-        Err(_) => check(lines, 1, 0),
+        Err(_) => check_utf8(lines, 1, 0),
     };
-    if mostly_utf8(lines) {
-        return found(Encoding::Utf8, Sign::MostlyValid);
+    if is_mostly_utf8(lines) {
+        return found(Encoding::Utf8, EncodingReason::MostlyValid);
     }
-    let mut headed = BY_CONTENT.into_iter().filter(|encoding| has_headings(*encoding, lines));
+    let mut headed =
+        LEGACY_ENCODINGS.into_iter().filter(|encoding| has_known_header(*encoding, lines));
     if let (Some(encoding), None) = (headed.next(), headed.next()) {
-        return found(encoding, Sign::Words);
+        return found(encoding, EncodingReason::KnownWords);
     }
     let usual: Vec<Encoding> =
-        BY_CONTENT.into_iter().filter(|encoding| reads_well(*encoding, lines)).collect();
-    let worded = |encoding: &&Encoding| has_words(**encoding, lines);
+        LEGACY_ENCODINGS.into_iter().filter(|encoding| is_plausible(*encoding, lines)).collect();
+    let worded = |encoding: &&Encoding| has_known_words(**encoding, lines);
     if let (Some(encoding), 1) = (usual.iter().find(worded), usual.iter().filter(worded).count()) {
-        return found(*encoding, Sign::Words);
+        return found(*encoding, EncodingReason::KnownWords);
     }
-    let telling = lines.iter().filter(|byte| !byte.is_ascii()).take(TELLING).count();
+    let telling = lines.iter().filter(|byte| !byte.is_ascii()).take(SUFFICIENT_NON_ASCII).count();
     // A single name can be read in several encodings.
-    if !enough && telling < TELLING {
+    if !enough && telling < SUFFICIENT_NON_ASCII {
         return Ok(None);
     }
-    let open = telling < TOO_FEW && usual.len() > 1;
+    let open = telling < MIN_NON_ASCII && usual.len() > 1;
     let detected: Vec<Encoding> =
-        usual.into_iter().filter(|encoding| !open && detector_says(*encoding, lines)).collect();
+        usual.into_iter().filter(|encoding| !open && detector_agrees(*encoding, lines)).collect();
     match (detected.as_slice(), wrong) {
-        (&[encoding], _) => found(encoding, Sign::Frequency),
+        (&[encoding], _) => found(encoding, EncodingReason::CharacterStatistics),
         (_, Err(EncodingError::Invalid { line, offset, byte, .. })) if enough => {
             Err(EncodingError::Unknown { line, offset, byte })
         }
@@ -175,7 +194,7 @@ fn by_content(all: &[u8], complete: bool) -> Result<Option<Guess>, EncodingError
 
 /// UTF-16 without a mark: digits, delimiters and line ends have a zero on the same side of each pair of bytes. A few
 /// characters have one on the other side, the commonest of them 一, and what is known may end within a character.
-fn wide(bytes: &[u8]) -> Option<Encoding> {
+fn detect_utf16(bytes: &[u8]) -> Option<Encoding> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let zeros = |side: usize| pairs.iter().filter(|pair| pair.get(side) == Some(&0)).count();
     let many = |zeros: usize, others: usize| zeros * 10 >= pairs.len() * 3 && zeros >= others * 3;
@@ -199,8 +218,8 @@ mod tests {
         bytes
     }
 
-    fn told(bytes: &[u8]) -> Option<(Encoding, usize)> {
-        guess(bytes, true, None).unwrap().map(|guess| (guess.encoding, guess.mark))
+    fn detected(bytes: &[u8]) -> Option<(Encoding, usize)> {
+        detect_encoding(bytes, true, None).unwrap().map(|guess| (guess.encoding, guess.bom_len))
     }
 
     const TEXTS: [(Encoding, &str); 6] = [
@@ -221,7 +240,7 @@ mod tests {
     #[test]
     fn every_encoding_is_told_by_its_content() {
         for (encoding, text) in TEXTS {
-            assert_eq!(told(&encoded(encoding, text)), Some((encoding, 0)), "{text}");
+            assert_eq!(detected(&encoded(encoding, text)), Some((encoding, 0)), "{text}");
         }
         let headers = [
             (Encoding::Gb18030, "姓名,手机号\r\n"),
@@ -233,7 +252,7 @@ mod tests {
             ),
         ];
         for (encoding, text) in headers {
-            let found = guess(&encoded(encoding, text), false, None).unwrap();
+            let found = detect_encoding(&encoded(encoding, text), false, None).unwrap();
             assert_eq!(found.map(|guess| guess.encoding), Some(encoding));
         }
         for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
@@ -242,24 +261,24 @@ mod tests {
                 "name\tmobile\r\n张一\t13800138000\r\n李一\t1\r\n",
             ] {
                 let bytes = encoded(encoding, &list.repeat(3));
-                assert_eq!(told(&bytes), Some((encoding, 0)), "a zero byte on the other side");
+                assert_eq!(detected(&bytes), Some((encoding, 0)), "a zero byte on the other side");
             }
             let department =
                 "工号\t姓名\t手机号\t部门\r\n1001\t王一\t13800138000\t研发一部\r\n".repeat(20);
-            assert_eq!(told(&encoded(encoding, &department)), Some((encoding, 0)));
+            assert_eq!(detected(&encoded(encoding, &department)), Some((encoding, 0)));
             let mut cut = encoded(encoding, "a,b,c,d\n😀");
             cut.pop();
             cut.pop();
-            let found = guess(&cut, false, None).unwrap();
+            let found = detect_encoding(&cut, false, None).unwrap();
             assert_eq!(
                 found.map(|guess| guess.encoding),
                 Some(encoding),
                 "a character that is cut"
             );
         }
-        assert_eq!(told("姓名,手机号\n".as_bytes()), Some((Encoding::Utf8, 0)));
-        assert_eq!(told(b"name,phone\na\0b,13800138000\n"), Some((Encoding::Utf8, 0)));
-        assert_eq!(told(b""), Some((Encoding::Utf8, 0)));
+        assert_eq!(detected("姓名,手机号\n".as_bytes()), Some((Encoding::Utf8, 0)));
+        assert_eq!(detected(b"name,phone\na\0b,13800138000\n"), Some((Encoding::Utf8, 0)));
+        assert_eq!(detected(b""), Some((Encoding::Utf8, 0)));
     }
 
     #[test]
@@ -271,42 +290,44 @@ mod tests {
             {
                 let rows = names.map(|name| format!("1001,{name},13800138000\r\n")).concat();
                 let bytes = encoded(Encoding::Gb18030, &format!("{header}\r\n{rows}"));
-                assert_eq!(told(&bytes), Some((Encoding::Gb18030, 0)), "{header} {names:?}");
+                assert_eq!(detected(&bytes), Some((Encoding::Gb18030, 0)), "{header} {names:?}");
             }
         }
         let rare = "工號,姓名,手機號碼\r\n1,喆,13800138000\r\n2,珺,1\r\n3,瑨,1\r\n";
-        assert_eq!(told(&encoded(Encoding::Big5, rare)), Some((Encoding::Big5, 0)));
+        assert_eq!(detected(&encoded(Encoding::Big5, rare)), Some((Encoding::Big5, 0)));
     }
 
     #[test]
     fn marks_speak_first_and_the_user_before_them() {
-        assert_eq!(told(b"\xEF\xBB\xBFa\xFF"), Some((Encoding::Utf8, 3)));
-        assert_eq!(told(b"\xFF\xFEa\0"), Some((Encoding::Utf16Le, 2)));
-        assert_eq!(told(b"\xFE\xFF\0a"), Some((Encoding::Utf16Be, 2)));
-        assert_eq!(told(b"\x84\x31\x95\x33a"), Some((Encoding::Gb18030, 4)));
+        assert_eq!(detected(b"\xEF\xBB\xBFa\xFF"), Some((Encoding::Utf8, 3)));
+        assert_eq!(detected(b"\xFF\xFEa\0"), Some((Encoding::Utf16Le, 2)));
+        assert_eq!(detected(b"\xFE\xFF\0a"), Some((Encoding::Utf16Be, 2)));
+        assert_eq!(detected(b"\x84\x31\x95\x33a"), Some((Encoding::Gb18030, 4)));
         let asked = |bytes: &[u8], encoding| {
-            guess(bytes, true, Some(encoding)).unwrap().map(|guess| (guess.encoding, guess.mark))
+            detect_encoding(bytes, true, Some(encoding))
+                .unwrap()
+                .map(|guess| (guess.encoding, guess.bom_len))
         };
         assert_eq!(asked(b"abcd", Encoding::Big5), Some((Encoding::Big5, 0)));
         assert_eq!(asked(b"\xEF\xBB\xBFa", Encoding::Utf8), Some((Encoding::Utf8, 3)));
-        let error = guess(b"\xEF\xBB\xBFa", true, Some(Encoding::Gb18030)).unwrap_err();
+        let error = detect_encoding(b"\xEF\xBB\xBFa", true, Some(Encoding::Gb18030)).unwrap_err();
         assert_eq!(
             error,
-            EncodingError::Contradicted { marked: Encoding::Utf8, asked: Encoding::Gb18030 }
+            EncodingError::BomConflict { marked: Encoding::Utf8, asked: Encoding::Gb18030 }
         );
         assert_eq!(asked(b"\xFE\xFF\0a", Encoding::Utf16Le), Some((Encoding::Utf16Be, 2)));
-        assert_eq!(guess(b"\xEF\xBB\xBF", false, None), Ok(None));
+        assert_eq!(detect_encoding(b"\xEF\xBB\xBF", false, None), Ok(None));
     }
 
     #[test]
     fn a_few_wrong_bytes_do_not_hide_an_encoding() {
-        for (encoding, text) in TEXTS.iter().filter(|(encoding, _)| encoding.unit() == 1) {
+        for (encoding, text) in TEXTS.iter().filter(|(encoding, _)| encoding.code_unit_len() == 1) {
             let mut bytes = encoded(*encoding, &text.repeat(20));
             bytes.extend_from_slice(b"x\xFF,1\n");
-            assert_eq!(told(&bytes).map(|(found, _)| found), Some(*encoding), "{text}");
+            assert_eq!(detected(&bytes).map(|(found, _)| found), Some(*encoding), "{text}");
         }
         assert_eq!(
-            told(b"\xE6\x89\x8B\xE6\x9C\xBA\xE5\x8F\xB7\xE7\xA0\x81,\xFF\n"),
+            detected(b"\xE6\x89\x8B\xE6\x9C\xBA\xE5\x8F\xB7\xE7\xA0\x81,\xFF\n"),
             Some((Encoding::Utf8, 0))
         );
     }
@@ -316,17 +337,17 @@ mod tests {
         let few =
             [b"name,mobile\nM\xFCller,1\n".as_slice(), &b"a,13800138000\n".repeat(8000)].concat();
         assert_eq!(
-            guess(&few, false, None).unwrap().map(|guess| guess.encoding),
+            detect_encoding(&few, false, None).unwrap().map(|guess| guess.encoding),
             Some(Encoding::Windows1252)
         );
         let long = "手".repeat(40_000);
         assert_eq!(
-            guess(long.as_bytes(), false, None).unwrap().map(|guess| guess.encoding),
+            detect_encoding(long.as_bytes(), false, None).unwrap().map(|guess| guess.encoding),
             Some(Encoding::Utf8)
         );
         let later = [b"a,1\n".repeat(20_000).as_slice(), b"M\xFCller\n"].concat();
         assert_eq!(
-            guess(&later, true, None).unwrap().map(|guess| guess.encoding),
+            detect_encoding(&later, true, None).unwrap().map(|guess| guess.encoding),
             Some(Encoding::Utf8)
         );
     }
@@ -343,33 +364,36 @@ mod tests {
         ];
         for bytes in unknown {
             assert!(
-                matches!(guess(bytes, true, None), Err(EncodingError::Unknown { .. })),
+                matches!(detect_encoding(bytes, true, None), Err(EncodingError::Unknown { .. })),
                 "{bytes:?}"
             );
             // A pipe that has more may yet tell.
-            assert_eq!(guess(bytes, false, None), Ok(None));
+            assert_eq!(detect_encoding(bytes, false, None), Ok(None));
         }
         for zeros in [&b"a\0\0\0,\0\0\0b\0\0\0\n\0\0\0"[..], b"\0\0\0a\0\0\0,\0\0\0b\0\0\0\n"] {
-            assert_eq!(guess(zeros, true, None), Err(EncodingError::Zeros));
+            assert_eq!(detect_encoding(zeros, true, None), Err(EncodingError::ZeroBytes));
         }
         // Katakana make the same bytes in EUC-JP and in GB18030.
         let euc = b"\xBC\xD2\xB0\xF7\xC8\xD6\xB9\xE6,\xBB\xE1\xCC\xBE,\xA5\xD5\xA5\xEA\xA5\xAC\xA5\xCA\n1,\xBA\xB4\xC6\xA3\xC2\xC0\xCF\xBA,\xA5\xB5\xA5\xC8\xA5\xA6\n";
-        assert!(matches!(guess(euc, true, None), Err(EncodingError::Unknown { .. })));
+        assert!(matches!(detect_encoding(euc, true, None), Err(EncodingError::Unknown { .. })));
         // Surnames in Shift_JIS, and a German name as MS-DOS had it.
         for alien in [
             &b"name,mobile\n\x97\xE9\x96\xD8,1\n\x93c\x92\x86,2\n"[..],
             b"name,mobile\nM\x81ller,1\nGr\x94\xE1ler,2\n",
         ] {
-            let found = guess(alien, true, None);
+            let found = detect_encoding(alien, true, None);
             assert!(
-                !matches!(found, Ok(Some(Guess { encoding: Encoding::Windows1252, .. }))),
+                !matches!(
+                    found,
+                    Ok(Some(DetectedEncoding { encoding: Encoding::Windows1252, .. }))
+                ),
                 "{found:?}"
             );
         }
         // Two bytes that are usual in several encodings.
         let few = b"name,phone\n\xB0\xA1,1\n";
-        assert!(matches!(guess(few, true, None), Err(EncodingError::Unknown { .. })));
-        let error = guess(b"name,phone\na\xFF,1\n", true, None).unwrap_err();
+        assert!(matches!(detect_encoding(few, true, None), Err(EncodingError::Unknown { .. })));
+        let error = detect_encoding(b"name,phone\na\xFF,1\n", true, None).unwrap_err();
         assert_eq!(error, EncodingError::Unknown { line: 2, offset: 12, byte: 0xFF });
     }
 }

@@ -1,20 +1,21 @@
 //! Owns which columns are read along with the numbers: those that were appended to a table, and those that somebody asks
 //! for. Which column holds the numbers is `evidence`'s.
 
-use crate::table::detect::column::Evidence;
+use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
 use crate::table::detect::columns::{
-    ColumnChoice, EXPECTED, MATCHED, PREFIX, SENT, USUAL, same_name,
+    ANSWER_COLUMNS, CONFLICT_PREFIX, ColumnChoice, EXPECTED_COLUMN, MATCHED_COLUMN, SENT_COLUMN,
+    is_same_name,
 };
-use crate::table::detect::header_words::folded;
+use crate::table::detect::header_words::normalize_name;
 
 /// A column that is read along with the numbers.
 #[derive(Debug, Clone)]
-pub enum Beside {
+pub enum ExtraColumn {
     /// One that was appended to the table under this name, or with prefixes before it where the table had such a column.
     Appended(&'static str),
     /// One that the user asks for.
-    Asked {
+    Requested {
         /// How it is named.
         choice: ColumnChoice,
         /// The flag that names it, with its dashes.
@@ -26,20 +27,25 @@ pub enum Beside {
 ///
 /// # Errors
 /// [`ColumnError`] for the first that is not there.
-pub(crate) fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<usize>, ColumnError> {
-    let place = |wanted: &Beside| match wanted {
-        Beside::Appended(name) => appended(evidence.first, name).ok_or_else(|| {
-            let (line, width) = (evidence.line, evidence.first.len());
-            // The first row was taken for a header because there has to be one.
-            if evidence.first.iter().any(|cell| (evidence.looks_like_mobile)(cell)) {
-                return ColumnError::NoNames { line, width };
-            }
-            ColumnError::NotAppended { name, line, columns: evidence.all() }
-        }),
-        Beside::Asked { choice, flag } => evidence
+pub(crate) fn find_extra_columns(
+    evidence: ColumnDetector<'_>,
+    wanted: &[ExtraColumn],
+) -> Result<Vec<usize>, ColumnError> {
+    let place = |wanted: &ExtraColumn| match wanted {
+        ExtraColumn::Appended(name) => {
+            find_appended_column(evidence.first_row, name).ok_or_else(|| {
+                let (line, width) = (evidence.line, evidence.first_row.len());
+                // The first row was taken for a header because there has to be one.
+                if evidence.first_row.iter().any(|cell| (evidence.looks_like_mobile)(cell)) {
+                    return ColumnError::HeaderMissing { line, width };
+                }
+                ColumnError::MissingAnswerColumn { name, line, columns: evidence.list_all() }
+            })
+        }
+        ExtraColumn::Requested { choice, flag } => evidence
             .choose(std::slice::from_ref(choice))
             .map(|columns| columns.first().map_or(0, |column| column.index))
-            .map_err(|error| ColumnError::Asked { flag, error: Box::new(error) }),
+            .map_err(|error| ColumnError::ForFlag { flag, error: Box::new(error) }),
     };
     wanted.iter().map(place).collect()
 }
@@ -47,27 +53,30 @@ pub(crate) fn places(evidence: Evidence<'_>, wanted: &[Beside]) -> Result<Vec<us
 /// Where the column stands that was appended under this name, if one was. Of those that only some outputs have, one that does
 /// not stand behind the usual ones is the table's own.
 #[must_use]
-pub(crate) fn appended(first: &[String], name: &str) -> Option<usize> {
-    let usual = || USUAL.into_iter().filter_map(|usual| last(first, usual)).max();
-    last(first, name).filter(|place| USUAL.contains(&name) || Some(*place) > usual())
+pub(crate) fn find_appended_column(first: &[String], name: &str) -> Option<usize> {
+    let usual =
+        || ANSWER_COLUMNS.into_iter().filter_map(|usual| find_answer_column(first, usual)).max();
+    find_answer_column(first, name)
+        .filter(|place| ANSWER_COLUMNS.contains(&name) || Some(*place) > usual())
 }
 
 /// The answer's column of that name, prefixes aside. As long as an answer's usual columns stand side by side, as they were
 /// appended, they are told from others of their names by that. Otherwise the last one counts: what is appended stands behind
 /// a column of the table's own that has the name already, whichever of the two has the prefix.
-fn last(first: &[String], name: &str) -> Option<usize> {
-    let together =
-        |headers: &[String]| headers.iter().zip(USUAL).all(|(header, name)| named(header, name));
-    let usual = USUAL.iter().position(|usual| *usual == name);
+fn find_answer_column(first: &[String], name: &str) -> Option<usize> {
+    let together = |headers: &[String]| {
+        headers.iter().zip(ANSWER_COLUMNS).all(|(header, name)| is_appended_name(header, name))
+    };
+    let usual = ANSWER_COLUMNS.iter().position(|usual| *usual == name);
     usual
-        .and_then(|nth| Some(first.windows(USUAL.len()).rposition(together)? + nth))
-        .or_else(|| first.iter().rposition(|header| named(header, name)))
+        .and_then(|nth| Some(first.windows(ANSWER_COLUMNS.len()).rposition(together)? + nth))
+        .or_else(|| first.iter().rposition(|header| is_appended_name(header, name)))
 }
 
-fn named(header: &str, name: &str) -> bool {
-    folded(header)
+fn is_appended_name(header: &str, name: &str) -> bool {
+    normalize_name(header)
         .strip_suffix(name)
-        .is_some_and(|prefixes| prefixes.replace(PREFIX, "").is_empty())
+        .is_some_and(|prefixes| prefixes.replace(CONFLICT_PREFIX, "").is_empty())
 }
 
 /// Every column that may be an answer's, wherever it stands, in a table to which answers were appended: none of them is
@@ -76,20 +85,24 @@ fn named(header: &str, name: &str) -> bool {
 /// # Errors
 /// [`ColumnError::Repeated`] where another column has just the same name as one that was appended: which of them is the
 /// answer's cannot be told.
-pub(crate) fn answers(evidence: Evidence<'_>) -> Result<Vec<usize>, ColumnError> {
-    let first = evidence.first;
+pub(crate) fn find_answer_columns(evidence: ColumnDetector<'_>) -> Result<Vec<usize>, ColumnError> {
+    let first = evidence.first_row;
     let mut found = Vec::new();
-    for name in USUAL.into_iter().chain([MATCHED, SENT, EXPECTED]) {
-        if let Some(place) = appended(first, name)
+    for name in ANSWER_COLUMNS.into_iter().chain([MATCHED_COLUMN, SENT_COLUMN, EXPECTED_COLUMN]) {
+        if let Some(place) = find_appended_column(first, name)
             && let Some(header) = first.get(place)
         {
-            let alike = evidence.where_header(|other| same_name(other, header));
+            let alike = evidence.columns_matching(|other| is_same_name(other, header));
             if alike.len() > 1 {
                 let (name, line) = (header.trim().to_owned(), evidence.line);
-                return Err(ColumnError::Repeated { name, line, columns: evidence.listed(&alike) });
+                return Err(ColumnError::DuplicateAnswerColumn {
+                    name,
+                    line,
+                    columns: evidence.list(&alike),
+                });
             }
         }
-        found.extend(last(first, name));
+        found.extend(find_answer_column(first, name));
     }
     Ok(found)
 }
@@ -98,25 +111,25 @@ pub(crate) fn answers(evidence: Evidence<'_>) -> Result<Vec<usize>, ColumnError>
 mod tests {
     use super::*;
 
-    fn places_in(header: &str, wanted: &[Beside]) -> Result<Vec<usize>, String> {
+    fn places_in(header: &str, wanted: &[ExtraColumn]) -> Result<Vec<usize>, String> {
         let first: Vec<String> = header.split(',').map(str::to_owned).collect();
-        places(evidence(&first), wanted).map_err(|error| error.to_string())
+        find_extra_columns(evidence(&first), wanted).map_err(|error| error.to_string())
     }
 
-    fn evidence(first: &[String]) -> Evidence<'_> {
-        Evidence {
-            first,
-            headers: true,
+    fn evidence(first: &[String]) -> ColumnDetector<'_> {
+        ColumnDetector {
+            first_row: first,
+            has_headers: true,
             line: 3,
-            rows: &[],
-            answers: &[],
+            sample_rows: &[],
+            answer_columns: &[],
             looks_like_mobile: &|_| false,
         }
     }
 
     #[test]
     fn what_was_appended_is_the_last_of_its_name() {
-        let wanted = [Beside::Appended("userid"), Beside::Appended("status")];
+        let wanted = [ExtraColumn::Appended("userid"), ExtraColumn::Appended("status")];
         for (header, expected) in [
             ("a,userid,status", [1, 2]),
             ("userid,status,dingtalk_userid,dingtalk_status", [2, 3]),
@@ -140,15 +153,16 @@ mod tests {
     fn a_first_row_with_a_number_is_no_header() {
         let first = ["a", "138", "u1", "", "found"].map(str::to_owned);
         let looks_like_mobile = &|cell: &str| cell == "138";
-        let evidence = Evidence { line: 2, looks_like_mobile, ..evidence(&first) };
-        let error = places(evidence, &[Beside::Appended("userid")]).unwrap_err();
-        assert_eq!(error, ColumnError::NoNames { line: 2, width: 5 });
+        let evidence = ColumnDetector { line: 2, looks_like_mobile, ..evidence(&first) };
+        let error = find_extra_columns(evidence, &[ExtraColumn::Appended("userid")]).unwrap_err();
+        assert_eq!(error, ColumnError::HeaderMissing { line: 2, width: 5 });
         assert!(error.to_string().starts_with("line 2: this row is data and no header"), "{error}");
     }
 
     #[test]
     fn what_is_asked_for_is_told_by_its_flag() {
-        let key = |name: &str| [Beside::Asked { choice: name.parse().unwrap(), flag: "--key" }];
+        let key =
+            |name: &str| [ExtraColumn::Requested { choice: name.parse().unwrap(), flag: "--key" }];
         assert_eq!(places_in("a,b", &key("B")).unwrap(), [1]);
         let error = places_in("a,b", &key("c")).unwrap_err();
         assert!(error.contains("with --key: 1 a, 2 b") && !error.contains("--column"), "{error}");
@@ -156,7 +170,7 @@ mod tests {
 
     fn answers_in(header: &str) -> Result<Vec<usize>, String> {
         let first: Vec<String> = header.split(',').map(str::to_owned).collect();
-        answers(evidence(&first)).map_err(|error| error.to_string())
+        find_answer_columns(evidence(&first)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -195,10 +209,10 @@ mod tests {
     fn what_only_some_outputs_have_stands_behind_the_usual_ones() {
         let place = |header: &str, name| {
             let first: Vec<String> = header.split(',').map(str::to_owned).collect();
-            appended(&first, name)
+            find_appended_column(&first, name)
         };
-        assert_eq!(place("expected,userid,status", EXPECTED), None);
-        assert_eq!(place("expected,userid,status,dingtalk_expected", EXPECTED), Some(3));
+        assert_eq!(place("expected,userid,status", EXPECTED_COLUMN), None);
+        assert_eq!(place("expected,userid,status,dingtalk_expected", EXPECTED_COLUMN), Some(3));
         assert_eq!(place("status,a,userid", "status"), Some(0));
     }
 }

@@ -5,20 +5,20 @@ use unicode_normalization::UnicodeNormalization;
 
 /// What a column's name says about its cells; more is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Hint {
+pub(crate) enum HeaderMatch {
     /// Nothing, or that the cells are something else.
-    Nothing,
+    NoMatch,
     /// A telephone word among others, or a telephone that is most likely another person's or no mobile.
-    HasPhone,
+    ContainsPhone,
     /// Just "telephone".
-    IsPhone,
+    ExactPhone,
     /// A word for mobile among others.
-    HasMobile,
+    ContainsMobile,
     /// Just "mobile number".
-    IsMobile,
+    ExactMobile,
 }
 
-const IS_MOBILE: &[&str] = &[
+const EXACT_MOBILE: &[&str] = &[
     "手机",
     "手机号",
     "手机号码",
@@ -58,7 +58,7 @@ const IS_MOBILE: &[&str] = &[
     "msisdn",
     "smartphone",
 ];
-const IS_PHONE: &[&str] = &[
+const EXACT_PHONE: &[&str] = &[
     "电话",
     "电话号码",
     "联系电话",
@@ -85,16 +85,16 @@ const IS_PHONE: &[&str] = &[
     "contactphone",
 ];
 /// Looked for anywhere in a name, as Chinese, Japanese and Korean do not part words.
-const MOBILE_PARTS: &[&str] =
+const MOBILE_SUBSTRINGS: &[&str] =
     &["手机", "移动电话", "手機", "行動電話", "流動電話", "携帯", "휴대폰", "휴대전화"];
-const PHONE_PARTS: &[&str] = &["电话", "联系方式", "電話", "聯絡方式", "전화"];
+const PHONE_SUBSTRINGS: &[&str] = &["电话", "联系方式", "電話", "聯絡方式", "전화"];
 /// Looked for among a name's words: `cell` is in `Cell phone (work)` and not in `cancelled`.
 const MOBILE_WORDS: &[&str] =
     &["mobile", "mobiles", "mobilephone", "cell", "cellphone", "cellular", "handphone", "msisdn"];
 const PHONE_WORDS: &[&str] = &["phone", "phones", "telephone", "tel"];
 
 /// A number that is most likely not the person's own mobile.
-const OTHERS_PARTS: &[&str] = &[
+const OTHER_PHONE_SUBSTRINGS: &[&str] = &[
     "紧急",
     "緊急",
     "家属",
@@ -111,7 +111,7 @@ const OTHERS_PARTS: &[&str] = &[
     "總機",
     "总机",
 ];
-const OTHERS_WORDS: &[&str] = &[
+const OTHER_PHONE_WORDS: &[&str] = &[
     "emergency",
     "office",
     "home",
@@ -125,9 +125,9 @@ const OTHERS_WORDS: &[&str] = &[
     "desk",
 ];
 /// Not a number at all, or not one that rings.
-const ABOUT_PARTS: &[&str] =
+const NOT_PHONE_SUBSTRINGS: &[&str] =
     &["品牌", "型号", "系统", "归属地", "运营商", "类型", "验证", "是否", "分机", "传真"];
-const ABOUT_WORDS: &[&str] = &[
+const NOT_PHONE_WORDS: &[&str] = &[
     "brand",
     "model",
     "carrier",
@@ -146,7 +146,7 @@ const ABOUT_WORDS: &[&str] = &[
 /// A name as it is compared with others: without spaces around it and without line ends and other characters that do
 /// not show, in lower case, and in the usual width of each character (Unicode's compatibility form NFKC).
 #[must_use]
-pub(crate) fn folded(name: &str) -> String {
+pub(crate) fn normalize_name(name: &str) -> String {
     let shown = |letter: &char| {
         !letter.is_control() && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{feff}')
     };
@@ -155,31 +155,31 @@ pub(crate) fn folded(name: &str) -> String {
 
 /// What the name `header` says about its column.
 #[must_use]
-pub(crate) fn hint(header: &str) -> Hint {
-    let words = words(header);
+pub(crate) fn match_header(header: &str) -> HeaderMatch {
+    let words = split_words(header);
     let joined = words.concat();
     let has = |parts: &[&str], list: &[&str]| {
         parts.iter().any(|part| joined.contains(part))
             || words.iter().any(|word| list.contains(&word.as_str()))
     };
-    if IS_MOBILE.contains(&joined.as_str()) {
-        Hint::IsMobile
-    } else if IS_PHONE.contains(&joined.as_str()) {
-        Hint::IsPhone
-    } else if has(ABOUT_PARTS, ABOUT_WORDS) {
-        Hint::Nothing
+    if EXACT_MOBILE.contains(&joined.as_str()) {
+        HeaderMatch::ExactMobile
+    } else if EXACT_PHONE.contains(&joined.as_str()) {
+        HeaderMatch::ExactPhone
+    } else if has(NOT_PHONE_SUBSTRINGS, NOT_PHONE_WORDS) {
+        HeaderMatch::NoMatch
     } else {
-        let others = has(OTHERS_PARTS, OTHERS_WORDS);
-        match (has(MOBILE_PARTS, MOBILE_WORDS), has(PHONE_PARTS, PHONE_WORDS)) {
-            (true, _) if !others => Hint::HasMobile,
-            (false, false) => Hint::Nothing,
-            _ => Hint::HasPhone,
+        let others = has(OTHER_PHONE_SUBSTRINGS, OTHER_PHONE_WORDS);
+        match (has(MOBILE_SUBSTRINGS, MOBILE_WORDS), has(PHONE_SUBSTRINGS, PHONE_WORDS)) {
+            (true, _) if !others => HeaderMatch::ContainsMobile,
+            (false, false) => HeaderMatch::NoMatch,
+            _ => HeaderMatch::ContainsPhone,
         }
     }
 }
 
 /// The words of a name in lower case: parted by what is neither letter nor digit, and where `camelCase` turns.
-fn words(header: &str) -> Vec<String> {
+fn split_words(header: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut after_small = false;
     for letter in header.nfkc() {
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn names_are_weighed() {
-        let cases: [(&[&str], Hint); 5] = [
+        let cases: [(&[&str], HeaderMatch); 5] = [
             (
                 &[
                     "手机号",
@@ -222,11 +222,11 @@ mod tests {
                     "MSISDN",
                     "【手机号】",
                 ],
-                Hint::IsMobile,
+                HeaderMatch::ExactMobile,
             ),
             (
                 &["员工手机号(必填)", "Work mobile", "Mobile (private)", "联系手机", "userMobile"],
-                Hint::HasMobile,
+                HeaderMatch::ContainsMobile,
             ),
             (
                 &[
@@ -239,7 +239,7 @@ mod tests {
                     "Telephone",
                     "電話番号",
                 ],
-                Hint::IsPhone,
+                HeaderMatch::ExactPhone,
             ),
             (
                 &[
@@ -250,7 +250,7 @@ mod tests {
                     "Phone (work)",
                     "公司电话",
                 ],
-                Hint::HasPhone,
+                HeaderMatch::ContainsPhone,
             ),
             (
                 &[
@@ -264,14 +264,17 @@ mod tests {
                     "",
                     "Mobile carrier",
                 ],
-                Hint::Nothing,
+                HeaderMatch::NoMatch,
             ),
         ];
         for (names, expected) in cases {
             for name in names {
-                assert_eq!(hint(name), expected, "{name}");
+                assert_eq!(match_header(name), expected, "{name}");
             }
         }
-        assert!(Hint::IsMobile > Hint::HasMobile && Hint::HasMobile > Hint::IsPhone);
+        assert!(
+            HeaderMatch::ExactMobile > HeaderMatch::ContainsMobile
+                && HeaderMatch::ContainsMobile > HeaderMatch::ExactPhone
+        );
     }
 }

@@ -3,32 +3,32 @@
 
 use tr::tr;
 
-use crate::table::detect::dialect::{DELIMITERS, Sample, are_headers, parse_delimiter};
+use crate::table::detect::dialect::{DELIMITERS, Sample, has_header_row, parse_delimiter};
 
 /// The lines above the table, which are kept and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lead {
+pub struct Preamble {
     /// How many bytes of the text they take, with their line ends.
-    pub length: usize,
+    pub byte_len: usize,
     /// How many lines they are.
     pub lines: u64,
     /// The delimiter that Excel's line names.
     pub delimiter: Option<u8>,
 }
 
-impl Lead {
+impl Preamble {
     /// The lead of a text: its first `skip` lines, and in any case a first line by which Excel is told the delimiter.
     /// Nothing while too little is known to tell; `complete` says that nothing follows the text.
     #[must_use]
-    pub fn take(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
-        let first = line_length(text, complete)?;
-        let delimiter = separator(text.get(..first).unwrap_or_default());
+    pub fn parse(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
+        let first = first_line_len(text, complete)?;
+        let delimiter = parse_sep_line(text.get(..first).unwrap_or_default());
         let wanted = skip.max(u64::from(delimiter.is_some()));
-        let mut lead = Self { length: 0, lines: 0, delimiter };
+        let mut lead = Self { byte_len: 0, lines: 0, delimiter };
         while lead.lines < wanted {
-            match line_length(text.get(lead.length..).unwrap_or_default(), complete)? {
+            match first_line_len(text.get(lead.byte_len..).unwrap_or_default(), complete)? {
                 0 => break,
-                length => lead.length += length,
+                length => lead.byte_len += length,
             }
             lead.lines += 1;
         }
@@ -37,7 +37,7 @@ impl Lead {
 }
 
 /// The length of the first line with its end; of what there is, where nothing follows.
-fn line_length(text: &[u8], complete: bool) -> Option<usize> {
+fn first_line_len(text: &[u8], complete: bool) -> Option<usize> {
     match text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
         Some(end) if text.get(end) == Some(&b'\r') => match text.get(end + 1) {
             Some(b'\n') => Some(end + 2),
@@ -50,7 +50,7 @@ fn line_length(text: &[u8], complete: bool) -> Option<usize> {
 }
 
 /// The delimiter that a line such as `sep=;` names, bare or in quotes.
-fn separator(line: &[u8]) -> Option<u8> {
+fn parse_sep_line(line: &[u8]) -> Option<u8> {
     let line = str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
     let bare = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
     let (word, delimiter) = bare.split_at_checked(4)?;
@@ -59,12 +59,12 @@ fn separator(line: &[u8]) -> Option<u8> {
 }
 
 /// How many rows a title is looked for in.
-const TITLE_ROWS: usize = 5;
+const MAX_TITLE_ROWS: usize = 5;
 
 /// How many lines at the beginning of `text` look like a title above the header: rows with one cell at most, above one
 /// with several that are no numbers, above data as wide as that. `delimiter` is the one that is settled, if any is.
 #[must_use]
-pub(crate) fn title(
+pub(crate) fn detect_title_lines(
     text: &[u8],
     complete: bool,
     delimiter: Option<u8>,
@@ -73,23 +73,26 @@ pub(crate) fn title(
     let settled = delimiter.map(|delimiter| [delimiter]);
     let delimiters = settled.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
     delimiters.iter().find_map(|&delimiter| {
-        let sample = Sample::take(text, delimiter, complete);
+        let sample = Sample::read(text, delimiter, complete);
         let filled = |row: &Vec<String>| row.iter().filter(|cell| !cell.trim().is_empty()).count();
-        let header = sample.rows.iter().take(TITLE_ROWS + 1).position(|row| filled(row) > 1)?;
+        let header = sample.rows.iter().take(MAX_TITLE_ROWS + 1).position(|row| filled(row) > 1)?;
         let data = sample.widths.get(header + 1..).unwrap_or_default();
         let width = sample.widths.get(header)?;
         let even = data.iter().filter(|&other| other == width).count();
         let rows = sample.rows.get(header..)?;
         // A header may lack most of its names, but it then stands right above the data.
-        (header > 0 && even > 0 && even * 2 >= data.len() && are_headers(rows, looks_like_mobile))
-            .then(|| sample.lines.get(header).map(|line| line - 1))
-            .flatten()
+        (header > 0
+            && even > 0
+            && even * 2 >= data.len()
+            && has_header_row(rows, looks_like_mobile))
+        .then(|| sample.row_lines.get(header).map(|line| line - 1))
+        .flatten()
     })
 }
 
 /// The hint for a person, where lines look like a title; empty where none do.
 #[must_use]
-pub(crate) fn advice(title: Option<u64>) -> String {
+pub(crate) fn title_hint(title: Option<u64>) -> String {
     match title {
         None => String::new(),
         Some(lines) => {
@@ -108,8 +111,8 @@ mod tests {
     use super::*;
 
     fn take(text: &str, skip: u64) -> Option<(usize, u64, Option<u8>)> {
-        Lead::take(text.as_bytes(), false, skip)
-            .map(|lead| (lead.length, lead.lines, lead.delimiter))
+        Preamble::parse(text.as_bytes(), false, skip)
+            .map(|lead| (lead.byte_len, lead.lines, lead.delimiter))
     }
 
     #[test]
@@ -130,14 +133,15 @@ mod tests {
         assert_eq!(take("sep=;\ntitle\na;b\n", 1), Some((6, 1, Some(b';'))));
         assert_eq!(take("sep=;\ntitle\na;b\n", 2), Some((12, 2, Some(b';'))));
         assert_eq!(take("a\nb", 2), None);
-        let all = Lead::take(b"a\nb", true, 9).unwrap();
-        assert_eq!((all.length, all.lines), (3, 2));
+        let all = Preamble::parse(b"a\nb", true, 9).unwrap();
+        assert_eq!((all.byte_len, all.lines), (3, 2));
     }
 
     #[test]
     fn a_title_is_told_from_a_header() {
-        let title =
-            |text: &str| title(text.as_bytes(), true, None, &|cell: &str| cell.starts_with("138"));
+        let title = |text: &str| {
+            detect_title_lines(text.as_bytes(), true, None, &|cell: &str| cell.starts_with("138"))
+        };
         assert_eq!(title("staff 2024\nname,phone\na,138\nb,138\n"), Some(1));
         assert_eq!(title("staff;;\n\n;;\nname;phone;x\na;138;\nb;138;\n"), Some(3));
         for text in [
@@ -151,7 +155,7 @@ mod tests {
             assert_eq!(title(text), None, "{text}");
         }
         assert_eq!(
-            advice(Some(2)),
+            title_hint(Some(2)),
             "; if the header stands below a title, on line 3, add --skip-lines 2"
         );
     }

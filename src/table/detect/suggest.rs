@@ -1,29 +1,29 @@
 //! Owns which of several names somebody may have meant who wrote another one. Leaves to its callers what the names are of.
 
-use crate::table::detect::header_words::folded;
+use crate::table::detect::header_words::normalize_name;
 
 /// In bytes; what is shorter stands in many names by chance.
-const PART: usize = 4;
+const MIN_SUBSTRING_BYTES: usize = 4;
 
 /// The name that is most like `wrong`, without regard to case and width, where one is like it at all.
 #[must_use]
-pub(crate) fn nearest<'a>(
+pub(crate) fn suggest<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let wrong = folded(wrong);
-    let names = names.into_iter().filter(|name| is_near(&wrong, &folded(name)));
+    let wrong = normalize_name(wrong);
+    let names = names.into_iter().filter(|name| is_similar(&wrong, &normalize_name(name)));
     names
-        .map(|name| (strsim::jaro(&wrong, &folded(name)), name))
+        .map(|name| (strsim::jaro(&wrong, &normalize_name(name)), name))
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|best| best.1)
 }
 
 /// Whether one can be meant by the other: by a slip in every three letters at most, or one that is a part of the other.
-fn is_near(wrong: &str, name: &str) -> bool {
+fn is_similar(wrong: &str, name: &str) -> bool {
     let longest = wrong.chars().count().max(name.chars().count());
     let slips = strsim::osa_distance(wrong, name);
-    let part = |one: &str, other: &str| one.len() >= PART && other.contains(one);
+    let part = |one: &str, other: &str| one.len() >= MIN_SUBSTRING_BYTES && other.contains(one);
     (slips < longest && slips <= (longest / 3).max(1)) || part(wrong, name) || part(name, wrong)
 }
 
@@ -42,11 +42,11 @@ mod tests {
             ("电话", None),
             ("", None),
         ] {
-            assert_eq!(nearest(wrong, names), near, "{wrong}");
+            assert_eq!(suggest(wrong, names), near, "{wrong}");
         }
-        assert_eq!(nearest("retries", ["retry-min", "max-retries"]), Some("max-retries"));
-        assert_eq!(nearest("x", []), None);
-        assert_eq!(nearest("config", ["encoding", "column"]), None);
-        assert_eq!(nearest("x", ["y", "id"]), None);
+        assert_eq!(suggest("retries", ["retry-min", "max-retries"]), Some("max-retries"));
+        assert_eq!(suggest("x", []), None);
+        assert_eq!(suggest("config", ["encoding", "column"]), None);
+        assert_eq!(suggest("x", ["y", "id"]), None);
     }
 }

@@ -5,11 +5,11 @@ use std::iter;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 
-use crate::table::detect::header_words::{Hint, hint};
+use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::raw::encoding::Encoding;
 
 /// Words of a staff list by the encodings that they are written in: in another one the same bytes may make them too.
-const WORDS: [(Encoding, &[&str]); 4] = [
+const KNOWN_WORDS: [(Encoding, &[&str]); 4] = [
     (Encoding::Gb18030, &["手机", "电话", "姓名", "工号", "部门", "号码", "联系方式"]),
     (Encoding::Big5, &["手機", "電話", "姓名", "號碼", "工號", "部門", "聯絡方式"]),
     (
@@ -20,11 +20,11 @@ const WORDS: [(Encoding, &[&str]); 4] = [
 ];
 
 /// In so many lines a table's header is looked for; titles may stand above it.
-const HEADING_LINES: usize = 5;
+const HEADER_LINES: usize = 5;
 
 /// Whether the text is UTF-8 with a few bytes that are none: other encodings' characters are hardly ever valid in it.
 #[must_use]
-pub(crate) fn mostly_utf8(bytes: &[u8]) -> bool {
+pub(crate) fn is_mostly_utf8(bytes: &[u8]) -> bool {
     let (valid, wrong) = bytes.utf8_chunks().fold((0, 0), |(valid, wrong), chunk| {
         let more = chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
         (valid + more, wrong + usize::from(!chunk.invalid().is_empty()))
@@ -34,9 +34,12 @@ pub(crate) fn mostly_utf8(bytes: &[u8]) -> bool {
 
 /// Whether nearly everything in the text is valid and three quarters of it are usual in this encoding.
 #[must_use]
-pub(crate) fn reads_well(encoding: Encoding, bytes: &[u8]) -> bool {
-    let (all, usual) =
-        if encoding == Encoding::Windows1252 { western(bytes) } else { eastern(encoding, bytes) };
+pub(crate) fn is_plausible(encoding: Encoding, bytes: &[u8]) -> bool {
+    let (all, usual) = if encoding == Encoding::Windows1252 {
+        count_common_western(bytes)
+    } else {
+        count_common_cjk(encoding, bytes)
+    };
     let text = encoding.decode(bytes);
     let wrong = text.chars().filter(|letter| *letter == char::REPLACEMENT_CHARACTER).count();
     usual * 4 >= all * 3 && wrong * 20 <= all
@@ -44,18 +47,18 @@ pub(crate) fn reads_well(encoding: Encoding, bytes: &[u8]) -> bool {
 
 /// Whether the text has a word of a staff list, which is proof of the encoding in which it can be read.
 #[must_use]
-pub(crate) fn has_words(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn has_known_words(encoding: Encoding, bytes: &[u8]) -> bool {
     let text = encoding.decode(bytes);
-    let words = WORDS.iter().filter(|(of, _)| *of == encoding).flat_map(|(_, words)| *words);
+    let words = KNOWN_WORDS.iter().filter(|(of, _)| *of == encoding).flat_map(|(_, words)| *words);
     words.into_iter().any(|word| text.contains(word))
 }
 
 /// Whether a cell in the first lines is, as a whole, the name of a column of a staff list, written in letters beyond ASCII. A
 /// whole name is more than a word in some text: it is proof too where the other cells have rare or traditional characters.
 #[must_use]
-pub(crate) fn has_headings(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn has_known_header(encoding: Encoding, bytes: &[u8]) -> bool {
     let (words, wrong) =
-        (WORDS.iter().find(|(of, _)| *of == encoding), char::REPLACEMENT_CHARACTER);
+        (KNOWN_WORDS.iter().find(|(of, _)| *of == encoding), char::REPLACEMENT_CHARACTER);
     let words = words.map_or(&[][..], |(_, words)| words);
     let named = |cell: &[u8]| {
         let name = encoding.decode(cell);
@@ -63,11 +66,12 @@ pub(crate) fn has_headings(encoding: Encoding, bytes: &[u8]) -> bool {
         !name.is_ascii()
             && !name.contains(wrong)
             && (words.contains(&name)
-                || words.iter().any(|word| name.contains(word)) && hint(name) >= Hint::IsPhone)
+                || words.iter().any(|word| name.contains(word))
+                    && match_header(name) >= HeaderMatch::ExactPhone)
     };
     let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty());
     let mut cells =
-        lines.take(HEADING_LINES).flat_map(|line| line.split(|byte| b",;\t".contains(byte)));
+        lines.take(HEADER_LINES).flat_map(|line| line.split(|byte| b",;\t".contains(byte)));
     let text = encoding.decode(bytes);
     let (foreign, invalid) = text
         .chars()
@@ -78,7 +82,7 @@ pub(crate) fn has_headings(encoding: Encoding, bytes: &[u8]) -> bool {
 
 /// How many characters beyond ASCII there are in a text of one and two bytes each, and how many of them are among those
 /// that its standard holds for the usual ones.
-fn eastern(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
+fn count_common_cjk(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
     let mut rest = bytes.iter().copied();
     let pairs = iter::from_fn(|| {
         let lead = rest.find(|byte| !byte.is_ascii())?;
@@ -103,7 +107,7 @@ fn eastern(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
 
 /// The same for Western text: letters as its languages have them, beside a letter of ASCII and no capital behind a small
 /// one; signs that are not beside such a letter; no controls.
-fn western(bytes: &[u8]) -> (usize, usize) {
+fn count_common_western(bytes: &[u8]) -> (usize, usize) {
     let text = Encoding::Windows1252.decode(bytes);
     let letters: Vec<char> = text.chars().collect();
     let at = |at: Option<usize>| at.and_then(|at| letters.get(at)).copied().unwrap_or(' ');
@@ -127,10 +131,10 @@ fn western(bytes: &[u8]) -> (usize, usize) {
 /// Whether the detector takes those lines for this encoding that are valid in it. It knows a good many other encodings,
 /// and a text in one of those is not ours to guess.
 #[must_use]
-pub(crate) fn detector_says(encoding: Encoding, bytes: &[u8]) -> bool {
+pub(crate) fn detector_agrees(encoding: Encoding, bytes: &[u8]) -> bool {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if encoding.first_wrong(line).is_none() {
+        if encoding.first_invalid(line).is_none() {
             detector.feed(line, false);
         }
     }

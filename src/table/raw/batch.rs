@@ -10,20 +10,20 @@ use crate::table::raw::framer::Row;
 #[derive(Default)]
 pub struct Batch {
     /// The rows' bytes, one after the other: blank lines, text, terminator.
-    text: Vec<u8>,
+    bytes: Vec<u8>,
     /// The rows' unquoted number cells, one after the other, and where each of them ends.
     cells: String,
     cell_ends: Vec<usize>,
-    places: Vec<Place>,
+    spans: Vec<RowSpan>,
 }
 
 /// How many cells a row lacks, and where it begins and ends in its batch's buffers; it begins where the row before it ended.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct RowSpan {
     line: u64,
-    missing: usize,
-    text_start: usize,
-    text_end: usize,
+    missing_cells: usize,
+    content_start: usize,
+    content_end: usize,
     end: usize,
 }
 
@@ -37,8 +37,8 @@ impl fmt::Debug for Batch {
 impl Batch {
     /// An empty batch with room for about `bytes` bytes of rows.
     #[must_use]
-    pub fn with_room_for(bytes: usize) -> Self {
-        Self { text: Vec::with_capacity(bytes), ..Self::default() }
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
     /// Adds a row, whose unquoted numbers are `cells`, as many for every row, and which has `missing` cells fewer than the
@@ -49,50 +49,50 @@ impl Batch {
         cells: impl IntoIterator<Item = Cow<'a, str>>,
         missing: usize,
     ) {
-        let text_start = self.text.len() + row.before.len();
-        for part in [row.before, row.text, row.terminator] {
-            self.text.extend_from_slice(part);
+        let text_start = self.bytes.len() + row.leading_blanks.len();
+        for part in [row.leading_blanks, row.content, row.terminator] {
+            self.bytes.extend_from_slice(part);
         }
         for cell in cells {
             self.cells.push_str(&cell);
             self.cell_ends.push(self.cells.len());
         }
-        self.places.push(Place {
+        self.spans.push(RowSpan {
             line: row.line,
-            missing,
-            text_start,
-            text_end: text_start + row.text.len(),
-            end: self.text.len(),
+            missing_cells: missing,
+            content_start: text_start,
+            content_end: text_start + row.content.len(),
+            end: self.bytes.len(),
         });
     }
 
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.spans.len()
     }
 
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.spans.is_empty()
     }
 
     /// How many bytes of the input the rows take.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.text.len()
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The physical line of the input on which row `row` (from 0) starts, counted from 1; 0 if there is no such row.
     #[must_use]
     pub fn line(&self, row: usize) -> u64 {
-        self.place(row).line
+        self.span(row).line
     }
 
     /// The unquoted number cells of row `row` (from 0), in the order of their columns; none if there is no such row.
     pub fn cells(&self, row: usize) -> impl Iterator<Item = &str> {
-        let columns = self.cell_ends.len() / self.places.len().max(1);
+        let columns = self.cell_ends.len() / self.spans.len().max(1);
         let first = row * columns;
         let start = first
             .checked_sub(1)
@@ -109,49 +109,52 @@ impl Batch {
 
     /// The bytes of row `row` (from 0) without its terminator; empty if there is no such row.
     #[must_use]
-    pub fn raw(&self, row: usize) -> &[u8] {
-        let place = self.place(row);
-        self.text.get(place.text_start..place.text_end).unwrap_or_default()
+    pub fn content(&self, row: usize) -> &[u8] {
+        let place = self.span(row);
+        self.bytes.get(place.content_start..place.content_end).unwrap_or_default()
     }
 
     /// How many cells row `row` (from 0) has fewer than the table's first row; 0 if there is no such row.
     #[must_use]
-    pub fn missing(&self, row: usize) -> usize {
-        self.place(row).missing
+    pub fn missing_cells(&self, row: usize) -> usize {
+        self.span(row).missing_cells
     }
 
     /// What ends row `row` (from 0): `\n`, `\r\n`, `\r`, or nothing for a last row that lacks it.
     #[must_use]
     pub fn terminator(&self, row: usize) -> &[u8] {
-        let place = self.place(row);
-        self.text.get(place.text_end..place.end).unwrap_or_default()
+        let place = self.span(row);
+        self.bytes.get(place.content_end..place.end).unwrap_or_default()
     }
 
     /// The blank lines in front of row `row` (from 0).
     #[must_use]
-    pub fn before(&self, row: usize) -> &[u8] {
-        self.text.get(self.place_before(row).end..self.place(row).text_start).unwrap_or_default()
+    pub fn leading_blanks(&self, row: usize) -> &[u8] {
+        self.bytes
+            .get(self.previous_span(row).end..self.span(row).content_start)
+            .unwrap_or_default()
     }
 
     /// These rows alone, in this order, each with the blank lines in front of it; what is no row here is passed over.
     #[must_use]
-    pub fn only(&self, rows: &[usize]) -> Self {
-        let mut only = Self::with_room_for(self.size());
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let mut only = Self::with_capacity(self.byte_len());
         for &row in rows.iter().filter(|row| **row < self.len()) {
             let (before, text, terminator) =
-                (self.before(row), self.raw(row), self.terminator(row));
-            let whole = Row { before, text, terminator, line: self.line(row) };
-            only.push(&whole, self.cells(row).map(Cow::Borrowed), self.missing(row));
+                (self.leading_blanks(row), self.content(row), self.terminator(row));
+            let whole =
+                Row { leading_blanks: before, content: text, terminator, line: self.line(row) };
+            only.push(&whole, self.cells(row).map(Cow::Borrowed), self.missing_cells(row));
         }
         only
     }
 
-    fn place(&self, row: usize) -> Place {
-        self.places.get(row).copied().unwrap_or_default()
+    fn span(&self, row: usize) -> RowSpan {
+        self.spans.get(row).copied().unwrap_or_default()
     }
 
-    fn place_before(&self, row: usize) -> Place {
-        row.checked_sub(1).map(|row| self.place(row)).unwrap_or_default()
+    fn previous_span(&self, row: usize) -> RowSpan {
+        row.checked_sub(1).map(|row| self.span(row)).unwrap_or_default()
     }
 }
 
@@ -166,7 +169,12 @@ mod tests {
     #[test]
     fn some_rows_stand_by_themselves() {
         let mut batch = Batch::default();
-        let row = |before, text, line| Row { before, text, terminator: b"\n", line };
+        let row = |before, text, line| Row {
+            leading_blanks: before,
+            content: text,
+            terminator: b"\n",
+            line,
+        };
         for (row, cells) in [
             (row(&b"\n"[..], &b"a,1"[..], 2), ["1", "x"]),
             (row(b"\n\n", b"b,2", 5), ["2", "y"]),
@@ -174,30 +182,36 @@ mod tests {
         ] {
             batch.push(&row, cells.map(Cow::Borrowed), 1);
         }
-        let only = batch.only(&[1, 2, 7]);
-        let told =
-            |at| (only.before(at).to_vec(), only.raw(at).to_vec(), only.line(at), only.missing(at));
+        let only = batch.select(&[1, 2, 7]);
+        let told = |at| {
+            (
+                only.leading_blanks(at).to_vec(),
+                only.content(at).to_vec(),
+                only.line(at),
+                only.missing_cells(at),
+            )
+        };
         assert_eq!(only.len(), 2);
         assert_eq!(told(0), (b"\n\n".to_vec(), b"b,2".to_vec(), 5, 1));
         assert_eq!(told(1), (Vec::new(), b"c,3".to_vec(), 6, 1));
         assert_eq!(only.cells(0).chain(only.cells(1)).collect::<Vec<_>>(), ["2", "y", "3", "z"]);
-        assert!(batch.only(&[]).is_empty());
+        assert!(batch.select(&[]).is_empty());
     }
 
     #[test]
     fn rows_come_out_as_they_went_in() {
-        let mut batch = shared(Batch::with_room_for(10));
+        let mut batch = shared(Batch::with_capacity(10));
         let rows = [
-            Row { before: b"\n\n", text: b"a,\"1\"", terminator: b"\r\n", line: 3 },
-            Row { before: b"", text: b"", terminator: b"\n", line: 4 },
-            Row { before: b"\r", text: b"b,2", terminator: b"", line: 6 },
+            Row { leading_blanks: b"\n\n", content: b"a,\"1\"", terminator: b"\r\n", line: 3 },
+            Row { leading_blanks: b"", content: b"", terminator: b"\n", line: 4 },
+            Row { leading_blanks: b"\r", content: b"b,2", terminator: b"", line: 6 },
         ];
         for (row, cells) in rows.iter().zip([["1", "x"], ["", ""], ["手", "y"]]) {
-            batch.push(row, cells.map(Cow::Borrowed), row.before.len());
+            batch.push(row, cells.map(Cow::Borrowed), row.leading_blanks.len());
         }
         let back = |i| Row {
-            before: batch.before(i),
-            text: batch.raw(i),
+            leading_blanks: batch.leading_blanks(i),
+            content: batch.content(i),
             terminator: batch.terminator(i),
             line: batch.line(i),
         };
@@ -206,10 +220,10 @@ mod tests {
             [0, 1, 2].map(|i| batch.cells(i).collect::<Vec<_>>()),
             [vec!["1", "x"], vec!["", ""], vec!["手", "y"]]
         );
-        assert_eq!([0, 1, 2, 3].map(|i| batch.missing(i)), [2, 0, 1, 0]);
-        assert_eq!((batch.len(), batch.size(), batch.is_empty()), (3, 14, false));
+        assert_eq!([0, 1, 2, 3].map(|i| batch.missing_cells(i)), [2, 0, 1, 0]);
+        assert_eq!((batch.len(), batch.byte_len(), batch.is_empty()), (3, 14, false));
         assert_eq!(
-            (batch.raw(3), batch.cells(3).count(), batch.before(3)),
+            (batch.content(3), batch.cells(3).count(), batch.leading_blanks(3)),
             (&b""[..], 0, &b""[..])
         );
     }

@@ -4,10 +4,10 @@
 use std::io::{self, Read};
 
 /// The most bytes that are asked of the reader at a time.
-const READ: usize = 256 << 10;
+const READ_BYTES: usize = 256 << 10;
 
 /// The part of an input that is known and not used up yet.
-pub(crate) struct Window {
+pub(crate) struct InputBuffer {
     input: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     start: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Window {
     complete: bool,
 }
 
-impl Window {
+impl InputBuffer {
     /// An empty window at the beginning of `input`.
     #[must_use]
     pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
@@ -37,7 +37,7 @@ impl Window {
 
     /// Whether the input has no bytes beyond the window.
     #[must_use]
-    pub(crate) fn complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.complete
     }
 
@@ -58,8 +58,8 @@ impl Window {
             self.end -= self.start;
             self.start = 0;
         }
-        if self.buffer.len() < self.end + READ {
-            self.buffer.resize(self.end + READ, 0);
+        if self.buffer.len() < self.end + READ_BYTES {
+            self.buffer.resize(self.end + READ_BYTES, 0);
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let read = loop {
@@ -96,15 +96,18 @@ mod tests {
 
     #[test]
     fn the_window_moves_over_the_input() {
-        let mut window = Window::new(Box::new(Pieces(vec![b"ab", b"cde"], false)));
+        let mut window = InputBuffer::new(Box::new(Pieces(vec![b"ab", b"cde"], false)));
         window.fill().unwrap();
         window.consume(1);
-        assert_eq!((window.bytes(), window.offset(), window.complete()), (&b"b"[..], 1, false));
+        assert_eq!((window.bytes(), window.offset(), window.is_complete()), (&b"b"[..], 1, false));
         window.fill().unwrap();
-        assert_eq!((window.bytes(), window.offset(), window.complete()), (&b"bcde"[..], 1, false));
+        assert_eq!(
+            (window.bytes(), window.offset(), window.is_complete()),
+            (&b"bcde"[..], 1, false)
+        );
         window.consume(3);
         window.fill().unwrap();
-        assert_eq!((window.bytes(), window.offset(), window.complete()), (&b"e"[..], 4, true));
+        assert_eq!((window.bytes(), window.offset(), window.is_complete()), (&b"e"[..], 4, true));
     }
 
     #[test]
@@ -116,7 +119,7 @@ mod tests {
             }
         }
         assert_eq!(
-            Window::new(Box::new(Broken)).fill().unwrap_err().kind(),
+            InputBuffer::new(Box::new(Broken)).fill().unwrap_err().kind(),
             io::ErrorKind::TimedOut
         );
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use encoding_rs::{DecoderResult, EncoderResult};
 use tr::tr;
 
-use crate::table::raw::framer::line_ends;
+use crate::table::raw::framer::count_line_ends;
 
 /// How a text is encoded. In none of these do the bytes of a line end, taken by the encoding's unit, occur inside
 /// another character, so that lines can be told before they are decoded.
@@ -34,12 +34,12 @@ pub enum Encoding {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
     "no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {legacy} (GBK and GB2312 are read as GB18030)",
-    legacy = LEGACY
+    legacy = LEGACY_NAMES
 ))]
-pub struct EncodingName;
+pub struct UnknownEncoding;
 
 /// The encodings that only content tells apart, as a message lists them.
-pub(crate) const LEGACY: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
+pub(crate) const LEGACY_NAMES: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 
 /// Why the bytes are no text that can be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -56,13 +56,13 @@ pub enum EncodingError {
     #[error("{}", tr!(
         "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
     ))]
-    Zeros,
+    ZeroBytes,
     /// The byte order mark is that of another encoding.
     #[error("{}", tr!(
         "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again",
         marked, asked
     ))]
-    Contradicted {
+    BomConflict {
         /// Whose mark it is.
         marked: Encoding,
         /// What was asked for.
@@ -71,7 +71,7 @@ pub enum EncodingError {
     /// Neither UTF-8 nor any other encoding fits.
     #[error("{}", tr!(
         "line {line}: the byte 0x{byte} at offset {offset} of the file is not UTF-8, and the text does not read well in any of {legacy} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \"CSV UTF-8\") and run again",
-        line, byte = format_args!("{byte:02X}"), offset, legacy = LEGACY
+        line, byte = format_args!("{byte:02X}"), offset, legacy = LEGACY_NAMES
     ))]
     Unknown {
         /// The physical line that holds the first byte that is not UTF-8, counted from 1.
@@ -84,7 +84,7 @@ pub enum EncodingError {
     /// A byte that the encoding does not allow.
     #[error("{}", tr!(
         "line {line}: the byte 0x{byte} at offset {offset} of the file is not {encoding}; if the whole file is in another encoding, name it with --encoding (-e: {legacy} …) or save the file as UTF-8 (in Excel: \"CSV UTF-8\"); --lossy-cells lets such cells pass through as they are",
-        line, byte = format_args!("{byte:02X}"), offset, encoding, legacy = LEGACY
+        line, byte = format_args!("{byte:02X}"), offset, encoding, legacy = LEGACY_NAMES
     ))]
     Invalid {
         /// The encoding that the file is read in.
@@ -101,7 +101,7 @@ pub enum EncodingError {
         "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte} at offset {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again",
         line, encoding, byte = format_args!("{byte:02X}"), offset
     ))]
-    Cut {
+    TruncatedCharacter {
         /// The encoding that the file is read in.
         encoding: Encoding,
         /// The physical line on which the row ends, counted from 1.
@@ -128,10 +128,10 @@ impl fmt::Display for Encoding {
 }
 
 impl FromStr for Encoding {
-    type Err = EncodingName;
+    type Err = UnknownEncoding;
 
     /// Takes the usual names and Windows' code pages, without regard to case, hyphens, underscores and spaces.
-    fn from_str(name: &str) -> Result<Self, EncodingName> {
+    fn from_str(name: &str) -> Result<Self, UnknownEncoding> {
         let plain: String =
             name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
         match plain.as_str() {
@@ -143,7 +143,7 @@ impl FromStr for Encoding {
             "big5" | "cp950" => Ok(Self::Big5),
             "shiftjis" | "sjis" | "mskanji" | "windows31j" | "cp932" => Ok(Self::ShiftJis),
             "windows1252" | "cp1252" | "latin1" | "iso88591" => Ok(Self::Windows1252),
-            _ => Err(EncodingName),
+            _ => Err(UnknownEncoding),
         }
     }
 }
@@ -162,13 +162,13 @@ impl Encoding {
 
     /// How many bytes a line end takes: the width of the units that characters are made of.
     #[must_use]
-    pub fn unit(self) -> usize {
+    pub fn code_unit_len(self) -> usize {
         if matches!(self, Self::Utf16Le | Self::Utf16Be) { 2 } else { 1 }
     }
 
     /// The byte order mark; empty where the encoding has no such character.
     #[must_use]
-    pub fn mark(self) -> &'static [u8] {
+    pub fn bom(self) -> &'static [u8] {
         match self {
             Self::Utf8 => b"\xEF\xBB\xBF",
             Self::Utf16Le => b"\xFF\xFE",
@@ -181,13 +181,13 @@ impl Encoding {
     /// The text of some bytes that begin and end between characters; what is no text becomes U+FFFD.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
-        self.tables().decode_without_bom_handling(bytes).0
+        self.to_encoding_rs().decode_without_bom_handling(bytes).0
     }
 
     /// The text of some bytes, and for each byte of it how many of `bytes` stand before the end of its character.
     #[must_use]
-    pub fn decoded(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
-        let mut decoder = self.tables().new_decoder_without_bom_handling();
+    pub fn decode_with_offsets(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
+        let mut decoder = self.to_encoding_rs().new_decoder_without_bom_handling();
         let (mut text, mut behind) =
             (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
         for (at, byte) in bytes.iter().enumerate() {
@@ -204,11 +204,11 @@ impl Encoding {
 
     /// How many bytes stand before the first one that is no text, if there is one.
     #[must_use]
-    pub fn first_wrong(self, bytes: &[u8]) -> Option<usize> {
-        if !self.tables().decode_without_bom_handling(bytes).1 {
+    pub fn first_invalid(self, bytes: &[u8]) -> Option<usize> {
+        if !self.to_encoding_rs().decode_without_bom_handling(bytes).1 {
             return None;
         }
-        let mut decoder = self.tables().new_decoder_without_bom_handling();
+        let mut decoder = self.to_encoding_rs().new_decoder_without_bom_handling();
         let room =
             decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or_default();
         let (result, read, _) =
@@ -229,13 +229,13 @@ impl Encoding {
             Self::Utf16Le => to.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
             Self::Utf16Be => to.extend(text.encode_utf16().flat_map(u16::to_be_bytes)),
             _ if text.is_ascii() => to.extend_from_slice(text.as_bytes()),
-            _ => return self.encode_by_table(text, to),
+            _ => return self.encode_legacy(text, to),
         }
         0
     }
 
-    fn encode_by_table(self, text: &str, to: &mut Vec<u8>) -> u64 {
-        let mut encoder = self.tables().new_encoder();
+    fn encode_legacy(self, text: &str, to: &mut Vec<u8>) -> u64 {
+        let mut encoder = self.to_encoding_rs().new_encoder();
         let (mut rest, mut lacking) = (text, 0);
         loop {
             // No character takes more bytes in these encodings than twice its bytes in UTF-8.
@@ -254,7 +254,7 @@ impl Encoding {
         }
     }
 
-    fn tables(self) -> &'static encoding_rs::Encoding {
+    fn to_encoding_rs(self) -> &'static encoding_rs::Encoding {
         match self {
             Self::Utf8 => encoding_rs::UTF_8,
             Self::Utf16Le => encoding_rs::UTF_16LE,
@@ -271,9 +271,9 @@ impl Encoding {
 ///
 /// # Errors
 /// [`EncodingError`] that says what the file is.
-pub(crate) fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
+pub(crate) fn check_is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
     // In UTF-16 these are its mark and a zero.
-    let wide = asked.is_some_and(|asked| asked.unit() == 2);
+    let wide = asked.is_some_and(|asked| asked.code_unit_len() == 2);
     if wide {
         return Ok(());
     }
@@ -293,12 +293,12 @@ pub(crate) fn is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), Encod
 ///
 /// # Errors
 /// [`EncodingError::Invalid`] for the first byte that is not UTF-8.
-pub(crate) fn check(text: &[u8], line: u64, offset: u64) -> Result<(), EncodingError> {
+pub(crate) fn check_utf8(text: &[u8], line: u64, offset: u64) -> Result<(), EncodingError> {
     let Err(wrong) = str::from_utf8(text) else { return Ok(()) };
     let (valid, rest) = text.split_at_checked(wrong.valid_up_to()).unwrap_or((text, &[]));
     Err(EncodingError::Invalid {
         encoding: Encoding::Utf8,
-        line: line + line_ends(valid),
+        line: line + count_line_ends(valid),
         offset: offset + valid.len() as u64,
         byte: rest.first().copied().unwrap_or_default(),
     })
@@ -318,7 +318,7 @@ mod tests {
             (b"PK\x03,", Ok(())),
         ];
         for (start, found) in cases {
-            assert_eq!(is_text(start, None), found);
+            assert_eq!(check_is_text(start, None), found);
         }
     }
 
@@ -342,18 +342,18 @@ mod tests {
 
     #[test]
     fn a_wrong_byte_is_placed() {
-        assert_eq!(check("手机\u{feff}\0".as_bytes(), 1, 0), Ok(()));
-        let wrong = check(b"\"a\r\nb\n\xCA\xD6\",c", 7, 100);
+        assert_eq!(check_utf8("手机\u{feff}\0".as_bytes(), 1, 0), Ok(()));
+        let wrong = check_utf8(b"\"a\r\nb\n\xCA\xD6\",c", 7, 100);
         let invalid =
             EncodingError::Invalid { encoding: Encoding::Utf8, line: 9, offset: 106, byte: 0xCA };
         assert_eq!(wrong, Err(invalid));
-        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\xFF\n"), Some(3));
-        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\x81"), Some(3));
-        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\x81\n"), Some(3));
-        assert_eq!(Encoding::Gb18030.first_wrong(b"\xCA\xD6,\x81\x30\n"), Some(3));
-        assert_eq!(Encoding::Utf16Le.first_wrong(b"a\0\x00\xDCb\0"), Some(2));
-        assert_eq!(Encoding::Utf16Le.first_wrong(b"a\0b"), Some(2));
-        assert_eq!(Encoding::ShiftJis.first_wrong(b"\x83\x41|"), None);
+        assert_eq!(Encoding::Gb18030.first_invalid(b"\xCA\xD6,\xFF\n"), Some(3));
+        assert_eq!(Encoding::Gb18030.first_invalid(b"\xCA\xD6,\x81"), Some(3));
+        assert_eq!(Encoding::Gb18030.first_invalid(b"\xCA\xD6,\x81\n"), Some(3));
+        assert_eq!(Encoding::Gb18030.first_invalid(b"\xCA\xD6,\x81\x30\n"), Some(3));
+        assert_eq!(Encoding::Utf16Le.first_invalid(b"a\0\x00\xDCb\0"), Some(2));
+        assert_eq!(Encoding::Utf16Le.first_invalid(b"a\0b"), Some(2));
+        assert_eq!(Encoding::ShiftJis.first_invalid(b"\x83\x41|"), None);
     }
 
     #[test]

@@ -6,26 +6,26 @@ use tr::tr;
 
 /// The most bytes that one row may have, with the blank lines before it. A row beyond this is a quote gone astray,
 /// and without a bound it would pull the whole file into memory.
-pub(crate) const LONGEST_ROW: usize = 16 << 20;
+pub(crate) const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Why the bytes cannot be cut into rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum RecordError {
+pub enum FrameError {
     /// The file ended inside a quoted cell, which therefore holds everything from its row on.
     #[error("{}", tr!(
         "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of the file; close the quote (\") or remove it, then run again",
         line
     ))]
-    OpenQuote {
+    UnclosedQuote {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
     /// The row passes [`LONGEST_ROW`].
     #[error("{}", tr!(
         "line {line}: the row that begins here is longer than {most} MiB, most likely because a quoted cell never ends; close the quote (\") or remove it, then run again",
-        line, most = LONGEST_ROW >> 20
+        line, most = MAX_ROW_BYTES >> 20
     ))]
-    TooLong {
+    RowTooLong {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
@@ -36,9 +36,9 @@ pub enum RecordError {
 #[cfg_attr(test, derive(Debug))]
 pub struct Row<'a> {
     /// Blank lines between the row before and this one.
-    pub before: &'a [u8],
+    pub leading_blanks: &'a [u8],
     /// The row's bytes without its terminator.
-    pub text: &'a [u8],
+    pub content: &'a [u8],
     /// `\n`, `\r\n`, `\r`, or nothing for a last row that lacks one.
     pub terminator: &'a [u8],
     /// The physical line on which `text` starts, counted from 1.
@@ -48,30 +48,30 @@ pub struct Row<'a> {
 impl Row<'_> {
     /// How many bytes of the file this row takes, everything included.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.before.len() + self.text.len() + self.terminator.len()
+    pub fn byte_len(&self) -> usize {
+        self.leading_blanks.len() + self.content.len() + self.terminator.len()
     }
 }
 
 /// What a look at the bytes gave.
 #[derive(PartialEq, Eq)]
-pub enum Framed<'a> {
+pub enum FrameResult<'a> {
     /// A whole row, at the beginning of the window.
     Row(Row<'a>),
     /// The row at the beginning of the window is not whole yet.
-    More,
+    NeedMore,
     /// No row is left; all that the window holds is blank lines.
     End,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum FramerState {
     /// Before the first byte of a row's text.
-    Between,
+    BetweenRows,
     /// In a row's text.
-    Inside,
+    InRow,
     /// The row ended with `\r`, and whether a `\n` belongs to it is not known yet.
-    Ended,
+    AtTerminator,
     /// The row was handed out.
     Done,
 }
@@ -81,16 +81,16 @@ pub struct Framer {
     core: Reader,
     /// The row's unquoted cells, one after the other.
     cells: Vec<u8>,
-    filled: usize,
+    cells_len: usize,
     /// Where each cell ends in `cells`.
-    ends: Vec<usize>,
+    cell_ends: Vec<usize>,
     width: usize,
-    stage: Stage,
+    state: FramerState,
     /// How much of the window has been looked at; a row is never scanned twice.
     scanned: usize,
-    before: usize,
+    leading_blanks: usize,
     line: u64,
-    blank_is_row: bool,
+    blank_line_is_row: bool,
 }
 
 impl Framer {
@@ -104,26 +104,26 @@ impl Framer {
         Self {
             core,
             cells: vec![0; 1024],
-            filled: 0,
-            ends: vec![0; 64],
+            cells_len: 0,
+            cell_ends: vec![0; 64],
             width: 0,
-            stage: Stage::Between,
+            state: FramerState::BetweenRows,
             scanned: 0,
-            before: 0,
+            leading_blanks: 0,
             line: 1,
-            blank_is_row: false,
+            blank_line_is_row: false,
         }
     }
 
     /// The same for bytes that begin on another line, counted from 1.
     #[must_use]
-    pub fn at_line(self, line: u64) -> Self {
+    pub fn with_line(self, line: u64) -> Self {
         Self { line, ..self }
     }
 
     /// Says whether a blank line is a row with one empty cell, as it is in a file with one column.
-    pub fn blank_is_row(&mut self, yes: bool) {
-        self.blank_is_row = yes;
+    pub fn set_blank_line_is_row(&mut self, yes: bool) {
+        self.blank_line_is_row = yes;
     }
 
     /// How many cells the row that was handed out last has.
@@ -135,8 +135,8 @@ impl Framer {
     /// The unquoted cell at `index` (from 0) of the row that was handed out last.
     #[must_use]
     pub fn cell(&self, index: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(..self.width)?.get(index)?;
-        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
+        let end = *self.cell_ends.get(..self.width)?.get(index)?;
+        let start = if index == 0 { 0 } else { *self.cell_ends.get(index - 1)? };
         self.cells.get(start..end)
     }
 
@@ -156,93 +156,97 @@ impl Framer {
         &mut self,
         window: &'a [u8],
         complete: bool,
-    ) -> Result<Framed<'a>, RecordError> {
+    ) -> Result<FrameResult<'a>, FrameError> {
         let framed = self.advance(window, complete)?;
-        if framed == Framed::More && window.len() > LONGEST_ROW {
-            return Err(RecordError::TooLong { line: self.line });
+        if framed == FrameResult::NeedMore && window.len() > MAX_ROW_BYTES {
+            return Err(FrameError::RowTooLong { line: self.line });
         }
         Ok(framed)
     }
 
-    fn advance<'a>(&mut self, window: &'a [u8], complete: bool) -> Result<Framed<'a>, RecordError> {
-        if self.stage == Stage::Done {
-            (self.stage, self.scanned, self.before, self.filled, self.width) =
-                (Stage::Between, 0, 0, 0, 0);
+    fn advance<'a>(
+        &mut self,
+        window: &'a [u8],
+        complete: bool,
+    ) -> Result<FrameResult<'a>, FrameError> {
+        if self.state == FramerState::Done {
+            (self.state, self.scanned, self.leading_blanks, self.cells_len, self.width) =
+                (FramerState::BetweenRows, 0, 0, 0, 0);
         }
-        while self.stage == Stage::Between {
+        while self.state == FramerState::BetweenRows {
             let Some(&next) = window.get(self.scanned) else {
-                return Ok(if complete { Framed::End } else { Framed::More });
+                return Ok(if complete { FrameResult::End } else { FrameResult::NeedMore });
             };
             if next != b'\n' && next != b'\r' {
-                self.before = self.scanned;
-                self.stage = Stage::Inside;
+                self.leading_blanks = self.scanned;
+                self.state = FramerState::InRow;
                 break;
             }
-            let Some(length) = terminator_length(window, self.scanned, complete) else {
-                return Ok(Framed::More);
+            let Some(length) = terminator_len(window, self.scanned, complete) else {
+                return Ok(FrameResult::NeedMore);
             };
-            if self.blank_is_row {
+            if self.blank_line_is_row {
                 self.width = 1;
-                if let Some(end) = self.ends.first_mut() {
+                if let Some(end) = self.cell_ends.first_mut() {
                     *end = 0;
                 }
-                return Ok(self.hand_out(window, 0, length));
+                return Ok(self.emit_row(window, 0, length));
             }
             self.scanned += length;
             self.line += 1;
         }
-        while self.stage == Stage::Inside {
+        while self.state == FramerState::InRow {
             let rest = window.get(self.scanned..).unwrap_or_default();
             if !rest.is_empty() {
                 let (result, read) = self.feed(rest);
                 self.scanned += read;
                 if matches!(result, ReadRecordResult::Record) {
                     self.scanned -= 1;
-                    self.stage = Stage::Ended;
+                    self.state = FramerState::AtTerminator;
                 }
             } else if !complete {
-                return Ok(Framed::More);
+                return Ok(FrameResult::NeedMore);
             } else if matches!(self.feed(b"\n").0, ReadRecordResult::Record) {
                 // A line end closes whatever can be closed at the end of the file; an open quote takes it in.
-                return Ok(self.hand_out(window, self.scanned, 0));
+                return Ok(self.emit_row(window, self.scanned, 0));
             } else {
-                return Err(RecordError::OpenQuote { line: self.line });
+                return Err(FrameError::UnclosedQuote { line: self.line });
             }
         }
-        Ok(match terminator_length(window, self.scanned, complete) {
-            Some(length) => self.hand_out(window, self.scanned, length),
-            None => Framed::More,
+        Ok(match terminator_len(window, self.scanned, complete) {
+            Some(length) => self.emit_row(window, self.scanned, length),
+            None => FrameResult::NeedMore,
         })
     }
 
     /// Gives bytes to the state machine, with room for at least one byte of output and one more cell.
     fn feed(&mut self, bytes: &[u8]) -> (ReadRecordResult, usize) {
-        if self.filled == self.cells.len() {
-            self.cells.resize(self.filled * 2, 0);
+        if self.cells_len == self.cells.len() {
+            self.cells.resize(self.cells_len * 2, 0);
         }
-        if self.width == self.ends.len() {
-            self.ends.resize(self.width * 2, 0);
+        if self.width == self.cell_ends.len() {
+            self.cell_ends.resize(self.width * 2, 0);
         }
-        let cells = self.cells.get_mut(self.filled..).unwrap_or_default();
-        let ends = self.ends.get_mut(self.width..).unwrap_or_default();
+        let cells = self.cells.get_mut(self.cells_len..).unwrap_or_default();
+        let ends = self.cell_ends.get_mut(self.width..).unwrap_or_default();
         let (result, read, written, ended) = self.core.read_record(bytes, cells, ends);
-        self.filled += written;
+        self.cells_len += written;
         self.width += ended;
         (result, read)
     }
 
-    fn hand_out<'a>(&mut self, window: &'a [u8], end: usize, terminator: usize) -> Framed<'a> {
-        let text = window.get(self.before..end).unwrap_or_default();
+    fn emit_row<'a>(&mut self, window: &'a [u8], end: usize, terminator: usize) -> FrameResult<'a> {
+        let text = window.get(self.leading_blanks..end).unwrap_or_default();
         let line = self.line;
         // Only a quoted cell can hold a line end, and unquoting shortens a row.
-        if self.filled + self.width != text.len() + 1 {
-            self.line += line_ends(text);
+        if self.cells_len + self.width != text.len() + 1 {
+            self.line += count_line_ends(text);
         }
         self.line += u64::from(terminator > 0);
-        self.stage = Stage::Done;
-        Framed::Row(Row {
-            before: window.get(..self.before).unwrap_or_default(),
-            text,
+        self.state = FramerState::Done;
+        FrameResult::Row(Row {
+            leading_blanks: window.get(..self.leading_blanks).unwrap_or_default(),
+            content: text,
             terminator: window.get(end..end + terminator).unwrap_or_default(),
             line,
         })
@@ -250,7 +254,7 @@ impl Framer {
 }
 
 /// The length of the terminator at `at`, or nothing while it is open whether a `\n` follows the `\r`.
-fn terminator_length(window: &[u8], at: usize, complete: bool) -> Option<usize> {
+fn terminator_len(window: &[u8], at: usize, complete: bool) -> Option<usize> {
     match (window.get(at), window.get(at + 1)) {
         (Some(b'\r'), Some(b'\n')) => Some(2),
         (Some(b'\r'), None) if !complete => None,
@@ -260,7 +264,7 @@ fn terminator_length(window: &[u8], at: usize, complete: bool) -> Option<usize> 
 
 /// Counts the line ends in `text`: each `\n`, each `\r\n` and each lone `\r` is one.
 #[must_use]
-pub fn line_ends(text: &[u8]) -> u64 {
+pub fn count_line_ends(text: &[u8]) -> u64 {
     let mut before = 0;
     let ends_line = |byte: &&u8| {
         let ends = **byte == b'\r' || (**byte == b'\n' && before != b'\r');
@@ -281,28 +285,28 @@ mod tests {
         bytes: &str,
         blank_is_row: bool,
         step: usize,
-    ) -> Result<(Vec<Seen>, String), RecordError> {
+    ) -> Result<(Vec<Seen>, String), FrameError> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let mut framer = Framer::new(b',');
-        framer.blank_is_row(blank_is_row);
+        framer.set_blank_line_is_row(blank_is_row);
         let (mut seen, mut start, mut known) = (Vec::new(), 0, 0);
         loop {
             let window = &bytes.as_bytes()[start..known];
             match framer.frame(window, known == bytes.len())? {
-                Framed::Row(row) => {
+                FrameResult::Row(row) => {
                     let cells =
                         (0..framer.width()).map(|i| text(framer.cell(i).unwrap())).collect();
                     seen.push((
-                        text(row.before),
-                        text(row.text),
+                        text(row.leading_blanks),
+                        text(row.content),
                         text(row.terminator),
                         row.line,
                         cells,
                     ));
-                    start += row.size();
+                    start += row.byte_len();
                 }
-                Framed::More => known = (known + step).min(bytes.len()),
-                Framed::End => return Ok((seen, text(window))),
+                FrameResult::NeedMore => known = (known + step).min(bytes.len()),
+                FrameResult::End => return Ok((seen, text(window))),
             }
         }
     }
@@ -362,15 +366,15 @@ mod tests {
     fn an_open_quote_names_the_line_its_row_starts_on() {
         for step in [1, 100] {
             let found = rows("a,b\n\n\"c\nd\",\"e\nf,g\n", false, step).unwrap_err();
-            assert_eq!(found, RecordError::OpenQuote { line: 3 });
-            assert_eq!(rows("\"", false, step).unwrap_err(), RecordError::OpenQuote { line: 1 });
+            assert_eq!(found, FrameError::UnclosedQuote { line: 3 });
+            assert_eq!(rows("\"", false, step).unwrap_err(), FrameError::UnclosedQuote { line: 1 });
             rows("a,b\"", false, step).unwrap();
             rows("\"a\"\"\"", false, step).unwrap();
         }
-        let endless = format!("a\n\"{}", "b".repeat(LONGEST_ROW + 1));
+        let endless = format!("a\n\"{}", "b".repeat(MAX_ROW_BYTES + 1));
         assert_eq!(
             rows(&endless, false, endless.len() - 1).unwrap_err(),
-            RecordError::TooLong { line: 2 }
+            FrameError::RowTooLong { line: 2 }
         );
     }
 }

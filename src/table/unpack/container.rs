@@ -8,10 +8,10 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tr::tr;
 
-use crate::table::unpack::workbook::{self, SheetError};
+use crate::table::unpack::workbook::{self, WorkbookError};
 
 /// As many bytes as tell every container.
-const SIGNATURE: usize = 4;
+const SIGNATURE_BYTES: usize = 4;
 
 /// Why there is no text to read. The messages say what to do; the caller knows the input's name.
 #[derive(Debug, thiserror::Error)]
@@ -32,20 +32,20 @@ pub(crate) enum ContainerError {
     #[error("{}", tr!(
         "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead"
     ))]
-    Piped,
+    WorkbookFromPipe,
     /// A sheet was asked for, and there are none.
     #[error("{}", tr!(
         "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again"
     ))]
-    NoSheets,
+    SheetWithoutWorkbook,
     /// The workbook cannot be read.
     #[error(transparent)]
-    Sheet(#[from] SheetError),
+    Workbook(#[from] WorkbookError),
 }
 
 /// What the user settled.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wishes<'a> {
+pub(crate) struct UnpackOptions<'a> {
     /// The sheet of a workbook, by name or number.
     pub sheet: Option<&'a str>,
     /// The delimiter, which a workbook's text is made with; a comma where nothing is said.
@@ -53,11 +53,11 @@ pub(crate) struct Wishes<'a> {
 }
 
 /// A table's plain text, at its beginning.
-pub(crate) struct Opened {
+pub(crate) struct UnpackedInput {
     /// Reads it.
     pub reader: Box<dyn Read + Send>,
     /// What it was packed in, and which sheet was taken, as words for a person.
-    pub remark: Option<String>,
+    pub description: Option<String>,
     /// The delimiter, where it is known for sure: that of a workbook, whose text is made here, in UTF-8 with a mark.
     pub delimiter: Option<u8>,
 }
@@ -67,18 +67,21 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// [`ContainerError`] where it cannot be opened, or is a workbook that cannot be read.
-pub(crate) fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerError> {
+pub(crate) fn open(
+    path: &Path,
+    wishes: UnpackOptions<'_>,
+) -> Result<UnpackedInput, ContainerError> {
     let mut file = File::open(path).map_err(ContainerError::Open)?;
     if !file.metadata().map_err(ContainerError::Open)?.is_file() {
-        return stream(Box::new(file), wishes);
+        return open_stream(Box::new(file), wishes);
     }
-    let start = start(&mut file).map_err(ContainerError::Read)?;
+    let start = read_signature(&mut file).map_err(ContainerError::Read)?;
     file.rewind().map_err(ContainerError::Read)?;
-    match Kind::of(&start) {
-        Kind::Zip => {
+    match ContainerKind::from_signature(&start) {
+        ContainerKind::Zip => {
             let delimiter = wishes.delimiter.unwrap_or(b',');
             let sheet = workbook::open(file, wishes.sheet, delimiter)?;
-            let others = match &*sheet.others {
+            let others = match &*sheet.other_sheets {
                 [] => String::new(),
                 others => {
                     tr!(
@@ -88,10 +91,14 @@ pub(crate) fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerE
                 }
             };
             let remark = Some(tr!("sheet {sheet}{others}", sheet = sheet.name, others));
-            Ok(Opened { reader: Box::new(sheet.rows), remark, delimiter: Some(delimiter) })
+            Ok(UnpackedInput {
+                reader: Box::new(sheet.reader),
+                description: remark,
+                delimiter: Some(delimiter),
+            })
         }
-        Kind::Compound => Err(workbook::old(file).into()),
-        kind => unpacked(kind, Box::new(file), wishes),
+        ContainerKind::CompoundFile => Err(workbook::classify_compound_file(file).into()),
+        kind => unpack(kind, Box::new(file), wishes),
     }
 }
 
@@ -99,84 +106,84 @@ pub(crate) fn open(path: &Path, wishes: Wishes<'_>) -> Result<Opened, ContainerE
 ///
 /// # Errors
 /// [`ContainerError`] where its beginning cannot be read, or where it is a workbook.
-pub(crate) fn stream(
+pub(crate) fn open_stream(
     mut reader: Box<dyn Read + Send>,
-    wishes: Wishes<'_>,
-) -> Result<Opened, ContainerError> {
-    let start = start(&mut reader).map_err(ContainerError::Read)?;
-    match Kind::of(&start) {
-        Kind::Zip => Err(ContainerError::Piped),
-        Kind::Compound => Err(SheetError::OldWorkbook.into()),
+    wishes: UnpackOptions<'_>,
+) -> Result<UnpackedInput, ContainerError> {
+    let start = read_signature(&mut reader).map_err(ContainerError::Read)?;
+    match ContainerKind::from_signature(&start) {
+        ContainerKind::Zip => Err(ContainerError::WorkbookFromPipe),
+        ContainerKind::CompoundFile => Err(WorkbookError::LegacyWorkbook.into()),
         kind => {
             let whole: Chain<_, _> = Cursor::new(start).chain(reader);
-            unpacked(kind, Box::new(whole), wishes)
+            unpack(kind, Box::new(whole), wishes)
         }
     }
 }
 
 /// What the first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ContainerKind {
     Plain,
     Gzip,
     Zstd,
     /// A zip archive, which every workbook of today is.
     Zip,
     /// The container of Excel 97 and of workbooks with a password.
-    Compound,
+    CompoundFile,
 }
 
-impl Kind {
-    fn of(start: &[u8]) -> Self {
+impl ContainerKind {
+    fn from_signature(start: &[u8]) -> Self {
         match start {
             [0x1F, 0x8B, ..] => Self::Gzip,
             // A frame, or one to be skipped, with which parallel packers begin.
             [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Self::Zstd,
             [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
-            [0xD0, 0xCF, 0x11, 0xE0] => Self::Compound,
+            [0xD0, 0xCF, 0x11, 0xE0] => Self::CompoundFile,
             _ => Self::Plain,
         }
     }
 }
 
-fn unpacked(
-    kind: Kind,
+fn unpack(
+    kind: ContainerKind,
     reader: Box<dyn Read + Send>,
-    wishes: Wishes<'_>,
-) -> Result<Opened, ContainerError> {
+    wishes: UnpackOptions<'_>,
+) -> Result<UnpackedInput, ContainerError> {
     if wishes.sheet.is_some() {
-        return Err(ContainerError::NoSheets);
+        return Err(ContainerError::SheetWithoutWorkbook);
     }
     let (reader, name): (Box<dyn Read + Send>, _) = match kind {
-        Kind::Gzip => {
-            (Box::new(Packed { reader: MultiGzDecoder::new(reader), name: "gzip" }), "gzip")
+        ContainerKind::Gzip => {
+            (Box::new(UnpackReader { reader: MultiGzDecoder::new(reader), format: "gzip" }), "gzip")
         }
-        Kind::Zstd => {
+        ContainerKind::Zstd => {
             let decoder = zstd::Decoder::new(reader).map_err(ContainerError::Read)?;
-            (Box::new(Packed { reader: decoder, name: "zstd" }), "zstd")
+            (Box::new(UnpackReader { reader: decoder, format: "zstd" }), "zstd")
         }
-        _ => return Ok(Opened { reader, remark: None, delimiter: None }),
+        _ => return Ok(UnpackedInput { reader, description: None, delimiter: None }),
     };
-    Ok(Opened { reader, remark: Some(name.to_owned()), delimiter: None })
+    Ok(UnpackedInput { reader, description: Some(name.to_owned()), delimiter: None })
 }
 
 /// The first bytes, as many as tell the container or all there are.
-fn start(reader: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(SIGNATURE);
-    reader.take(SIGNATURE as u64).read_to_end(&mut start)?;
+fn read_signature(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(SIGNATURE_BYTES);
+    reader.take(SIGNATURE_BYTES as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 
 /// A packed stream, whose failures are told in words: what a decoder says of damage is of no use to a person.
-struct Packed<R> {
+struct UnpackReader<R> {
     reader: R,
-    name: &'static str,
+    format: &'static str,
 }
 
-impl<R: Read> Read for Packed<R> {
+impl<R: Read> Read for UnpackReader<R> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         self.reader.read(room).map_err(|error| {
-            let name = self.name;
+            let name = self.format;
             match error.kind() {
                 // The system's own errors speak of the file, not of what is in it.
                 _ if error.raw_os_error().is_some() => error,
@@ -213,8 +220,8 @@ mod tests {
         zstd::encode_all(text, 1).unwrap()
     }
 
-    fn opened(bytes: Vec<u8>) -> Opened {
-        stream(Box::new(Cursor::new(bytes)), Wishes::default()).unwrap()
+    fn opened(bytes: Vec<u8>) -> UnpackedInput {
+        open_stream(Box::new(Cursor::new(bytes)), UnpackOptions::default()).unwrap()
     }
 
     fn text(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
@@ -225,17 +232,17 @@ mod tests {
     #[test]
     fn the_first_bytes_tell_the_container() {
         for (start, kind) in [
-            (&b"\x1F\x8B\x08\0"[..], Kind::Gzip),
-            (b"\x28\xB5\x2F\xFD", Kind::Zstd),
-            (b"\x50\x2A\x4D\x18", Kind::Zstd),
-            (b"PK\x03\x04", Kind::Zip),
-            (b"PK\x05\x06", Kind::Zip),
-            (b"\xD0\xCF\x11\xE0", Kind::Compound),
-            (b"PK,1", Kind::Plain),
-            (b"P", Kind::Plain),
-            (b"", Kind::Plain),
+            (&b"\x1F\x8B\x08\0"[..], ContainerKind::Gzip),
+            (b"\x28\xB5\x2F\xFD", ContainerKind::Zstd),
+            (b"\x50\x2A\x4D\x18", ContainerKind::Zstd),
+            (b"PK\x03\x04", ContainerKind::Zip),
+            (b"PK\x05\x06", ContainerKind::Zip),
+            (b"\xD0\xCF\x11\xE0", ContainerKind::CompoundFile),
+            (b"PK,1", ContainerKind::Plain),
+            (b"P", ContainerKind::Plain),
+            (b"", ContainerKind::Plain),
         ] {
-            assert_eq!(Kind::of(start), kind, "{start:?}");
+            assert_eq!(ContainerKind::from_signature(start), kind, "{start:?}");
         }
     }
 
@@ -256,8 +263,8 @@ mod tests {
         for short in [&b""[..], b"a", b"abc"] {
             assert_eq!(text(short.to_vec()).unwrap(), short);
         }
-        assert_eq!(opened(gzip(b"a")).remark.as_deref(), Some("gzip"));
-        assert_eq!(opened(b"a".to_vec()).remark, None);
+        assert_eq!(opened(gzip(b"a")).description.as_deref(), Some("gzip"));
+        assert_eq!(opened(b"a".to_vec()).description, None);
     }
 
     #[test]
@@ -298,7 +305,9 @@ mod tests {
         for packed in [gzip(b"phone\n"), zstd(b"phone\n")] {
             let pieces = Pieces(vec![packed]);
             let mut reader =
-                stream(Box::new(io::BufReader::new(pieces)), Wishes::default()).unwrap().reader;
+                open_stream(Box::new(io::BufReader::new(pieces)), UnpackOptions::default())
+                    .unwrap()
+                    .reader;
             let mut room = [0; 100];
             assert_eq!(reader.read(&mut room).unwrap(), 6);
             assert!(reader.read(&mut room).is_err());
@@ -308,17 +317,17 @@ mod tests {
     #[test]
     fn what_only_a_file_can_give_is_refused_in_a_stream() {
         let refused = |bytes: &[u8], sheet| {
-            let wishes = Wishes { sheet, delimiter: None };
-            stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()
+            let wishes = UnpackOptions { sheet, delimiter: None };
+            open_stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()
         };
-        assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::Piped));
+        assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::WorkbookFromPipe));
         assert!(matches!(
             refused(b"\xD0\xCF\x11\xE0rest", None),
-            ContainerError::Sheet(SheetError::OldWorkbook)
+            ContainerError::Workbook(WorkbookError::LegacyWorkbook)
         ));
-        assert!(matches!(refused(b"a,b", Some("1")), ContainerError::NoSheets));
+        assert!(matches!(refused(b"a,b", Some("1")), ContainerError::SheetWithoutWorkbook));
         assert!(matches!(
-            open(Path::new("/no/such.csv"), Wishes::default()),
+            open(Path::new("/no/such.csv"), UnpackOptions::default()),
             Err(ContainerError::Open(_))
         ));
     }

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use calamine::{DataRef, ExcelDateTime};
 
 /// The first serial day that Excel has no date for: the one behind 9999-12-31.
-const END_OF_DATES: f64 = 2_958_466.0;
+const DATE_SERIAL_END: f64 = 2_958_466.0;
 /// From here on a number in scientific format is taken for what it shows, not for what it holds. Smaller ones are no
 /// mobile numbers, so that nothing depends on their digits.
-const SCIENTIFIC: f64 = 1e7;
+const MIN_SCIENTIFIC: f64 = 1e7;
 
 /// The text of `value`, of which `format` is the cell's number format.
 ///
@@ -19,25 +19,27 @@ const SCIENTIFIC: f64 = 1e7;
 /// that was rounded before: whoever reads it must not take the zeros for digits. Percentages, currencies and the like come
 /// out as the numbers that they are. A date that Excel cannot show, since its number is negative or too large, is that number.
 #[must_use]
-pub(crate) fn text(value: &DataRef<'_>, format: Option<&str>) -> String {
+pub(crate) fn format_cell(value: &DataRef<'_>, format: Option<&str>) -> String {
     match value {
         DataRef::Int(number) => number.to_string(),
-        DataRef::Float(number) => number_text(*number, format),
+        DataRef::Float(number) => format_number(*number, format),
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
             text.clone()
         }
         DataRef::SharedString(text) => (*text).to_owned(),
         DataRef::Bool(true) => "TRUE".to_owned(),
         DataRef::Bool(false) => "FALSE".to_owned(),
-        DataRef::DateTime(date) if date.is_duration() => duration(date.as_f64()),
-        DataRef::DateTime(date) if (0.0..END_OF_DATES).contains(&date.as_f64()) => moment(date),
-        DataRef::DateTime(date) => number_text(date.as_f64(), None),
+        DataRef::DateTime(date) if date.is_duration() => format_duration(date.as_f64()),
+        DataRef::DateTime(date) if (0.0..DATE_SERIAL_END).contains(&date.as_f64()) => {
+            format_date(date)
+        }
+        DataRef::DateTime(date) => format_number(date.as_f64(), None),
         DataRef::Error(error) => error.to_string(),
         DataRef::Empty => String::new(),
     }
 }
 
-fn number_text(number: f64, format: Option<&str>) -> String {
+fn format_number(number: f64, format: Option<&str>) -> String {
     // Zero has a sign, which no spreadsheet shows.
     let number = if number == 0.0 { 0.0 } else { number };
     let format = format.unwrap_or_default();
@@ -48,7 +50,7 @@ fn number_text(number: f64, format: Option<&str>) -> String {
     {
         return format!("{number:0>width$}", width = format.len());
     }
-    if number.abs() >= SCIENTIFIC
+    if number.abs() >= MIN_SCIENTIFIC
         && let Some(decimals) = scientific_decimals(format)
     {
         let shown = format!("{number:.decimals$e}");
@@ -67,7 +69,7 @@ fn scientific_decimals(format: &str) -> Option<usize> {
 }
 
 /// A date, a time of day where there is no date, or both.
-fn moment(date: &ExcelDateTime) -> String {
+fn format_date(date: &ExcelDateTime) -> String {
     let (year, month, day, hour, minute, second, milli) = date.to_ymd_hms_milli();
     let mut text = String::new();
     let dated = date.as_f64() >= 1.0;
@@ -86,7 +88,7 @@ fn moment(date: &ExcelDateTime) -> String {
 }
 
 /// A length of time in hours, minutes and seconds: hours do not become days.
-fn duration(days: f64) -> String {
+fn format_duration(days: f64) -> String {
     let seconds = (days.abs() * 86_400.0).round();
     let sign = if days < 0.0 && seconds > 0.0 { "-" } else { "" };
     let (hours, minutes) = ((seconds / 3600.0).floor(), (seconds % 3600.0 / 60.0).floor());
@@ -100,11 +102,11 @@ mod tests {
     use super::*;
 
     fn number(value: f64, format: &str) -> String {
-        text(&DataRef::Float(value), Some(format))
+        format_cell(&DataRef::Float(value), Some(format))
     }
 
     fn date(value: f64, is_1904: bool) -> String {
-        text(
+        format_cell(
             &DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::DateTime, is_1904)),
             None,
         )
@@ -125,8 +127,8 @@ mod tests {
         ] {
             assert_eq!(number(13_800_138_000.0, format), "13800138000", "{format}");
         }
-        assert_eq!(text(&DataRef::Float(8_613_800_138_000.0), None), "8613800138000");
-        assert_eq!(text(&DataRef::Int(-7), None), "-7");
+        assert_eq!(format_cell(&DataRef::Float(8_613_800_138_000.0), None), "8613800138000");
+        assert_eq!(format_cell(&DataRef::Int(-7), None), "-7");
         for (value, expected) in [
             (0.1, "0.1"),
             (-12.5, "-12.5"),
@@ -165,7 +167,7 @@ mod tests {
         assert_eq!(date(13_800_138_000.0, false), "13800138000");
         assert_eq!(date(-1.0, false), "-1");
         let hours = |value| {
-            text(
+            format_cell(
                 &DataRef::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::TimeDelta, false)),
                 None,
             )
@@ -175,18 +177,18 @@ mod tests {
             ("36:00:00", "-6:00:00", "0:00:00")
         );
         assert_eq!(
-            text(&DataRef::DateTimeIso("2025-10-13T08:30:00".to_owned()), None),
+            format_cell(&DataRef::DateTimeIso("2025-10-13T08:30:00".to_owned()), None),
             "2025-10-13T08:30:00"
         );
     }
 
     #[test]
     fn everything_else_is_what_excel_shows() {
-        assert_eq!(text(&DataRef::Bool(true), None), "TRUE");
-        assert_eq!(text(&DataRef::Bool(false), None), "FALSE");
-        assert_eq!(text(&DataRef::Error(CellErrorType::NA), None), "#N/A");
-        assert_eq!(text(&DataRef::SharedString("00138"), Some("0")), "00138");
-        assert_eq!(text(&DataRef::String("1.38E+10".to_owned()), None), "1.38E+10");
-        assert_eq!(text(&DataRef::Empty, None), "");
+        assert_eq!(format_cell(&DataRef::Bool(true), None), "TRUE");
+        assert_eq!(format_cell(&DataRef::Bool(false), None), "FALSE");
+        assert_eq!(format_cell(&DataRef::Error(CellErrorType::NA), None), "#N/A");
+        assert_eq!(format_cell(&DataRef::SharedString("00138"), Some("0")), "00138");
+        assert_eq!(format_cell(&DataRef::String("1.38E+10".to_owned()), None), "1.38E+10");
+        assert_eq!(format_cell(&DataRef::Empty, None), "");
     }
 }

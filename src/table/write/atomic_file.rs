@@ -11,44 +11,44 @@ use tr::tr;
 
 /// A temporary file beside the file that it will become, removed on drop.
 #[derive(Debug)]
-pub(crate) struct Draft {
-    temporary: NamedTempFile,
+pub(crate) struct AtomicFile {
+    temp_file: NamedTempFile,
     path: PathBuf,
 }
 
 /// There is less room than an output takes.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", tr!("the output takes {least} bytes at least, and there is room for {free}", least, free))]
-struct NoRoom {
+struct InsufficientSpace {
     least: u64,
     free: u64,
 }
 
 /// The longest name, in bytes, that still leaves room for what a temporary file's name adds to it.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_BYTES: usize = 200;
 /// How every temporary file's name ends.
-const SUFFIX: &str = ".dingmap-tmp";
+const TEMP_SUFFIX: &str = ".dingmap-tmp";
 /// How many characters of chance make a temporary file's name its own.
-const CHANCE: usize = 6;
+const RANDOM_CHARS: usize = 6;
 /// How often a temporary file is made anew because another run took it for a left-over one.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
-impl Draft {
+impl AtomicFile {
     /// Makes the temporary file for the file at `path`, which stands for itself and is no link. What runs that were killed
     /// have left of the same output is removed.
     ///
     /// # Errors
     /// What the system says when the directory cannot be written to; `StorageFull` where it has no room for `least` bytes.
-    pub(crate) fn beside(path: PathBuf, least: u64) -> io::Result<Self> {
+    pub(crate) fn create(path: PathBuf, least: u64) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut prefix = OsString::from(".");
-        prefix.push(if name.len() > LONGEST_NAME { OsStr::new("output") } else { name });
+        prefix.push(if name.len() > MAX_NAME_BYTES { OsStr::new("output") } else { name });
         prefix.push(".");
-        let place = directory(&path);
-        clear(place, &prefix);
-        let temporary = temporary(place, &prefix)?;
-        has_room(temporary.as_file(), least)?;
-        Ok(Self { temporary, path })
+        let place = parent_dir(&path);
+        remove_stale_files(place, &prefix);
+        let temporary = create_temp_file(place, &prefix)?;
+        check_free_space(temporary.as_file(), least)?;
+        Ok(Self { temp_file: temporary, path })
     }
 
     /// Lets everybody read the file, unless it replaces one that not everybody may read.
@@ -56,9 +56,9 @@ impl Draft {
     /// # Errors
     /// What the system says.
     #[cfg(unix)]
-    pub(crate) fn publish(&self) -> io::Result<()> {
+    pub(crate) fn make_world_readable(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        self.temporary.as_file().set_permissions(fs::Permissions::from_mode(0o644))
+        self.temp_file.as_file().set_permissions(fs::Permissions::from_mode(0o644))
     }
 
     /// Puts the file under its name, with the permissions and, as far as the system lets us, the owner of the file that it
@@ -66,30 +66,30 @@ impl Draft {
     ///
     /// # Errors
     /// What the system says. The target is then as it was before, unless only the directory could not be synced.
-    pub(crate) fn replace(self) -> io::Result<()> {
-        let Self { temporary, path } = self;
+    pub(crate) fn persist(self) -> io::Result<()> {
+        let Self { temp_file: temporary, path } = self;
         if let Ok(existing) = fs::metadata(&path) {
-            inherit(temporary.as_file(), &existing)?;
+            copy_ownership(temporary.as_file(), &existing)?;
         }
         temporary.as_file().sync_all()?;
-        temporary.persist(&path).map_err(|failed| bare(failed.error))?;
-        sync_directory(directory(&path))
+        temporary.persist(&path).map_err(|failed| strip_temp_name(failed.error))?;
+        sync_directory(parent_dir(&path))
     }
 }
 
-impl Write for Draft {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.write(bytes).map_err(bare)
+        self.temp_file.write(bytes).map_err(strip_temp_name)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.temporary.flush().map_err(bare)
+        self.temp_file.flush().map_err(strip_temp_name)
     }
 }
 
 /// The directory that a file is in.
 #[must_use]
-pub(crate) fn directory(path: &Path) -> &Path {
+pub(crate) fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -98,15 +98,15 @@ pub(crate) fn directory(path: &Path) -> &Path {
 
 /// A temporary file, readable by its owner alone, which a new output stays. It is locked for as long as it is open, so that
 /// another run can tell it from one that was left behind.
-fn temporary(place: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
+fn create_temp_file(place: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix).suffix(SUFFIX).rand_bytes(CHANCE);
-    for _ in 0..TRIES {
-        let temporary = builder.tempfile_in(place).map_err(bare)?;
+    builder.prefix(prefix).suffix(TEMP_SUFFIX).rand_bytes(RANDOM_CHARS);
+    for _ in 0..MAX_ATTEMPTS {
+        let temporary = builder.tempfile_in(place).map_err(strip_temp_name)?;
         // A run that clears away holds the lock of what it is about to remove. Where there are no locks nothing is
         // cleared away either.
         let taken = matches!(temporary.as_file().try_lock(), Err(TryLockError::WouldBlock));
-        if !taken && stands(&temporary) {
+        if !taken && still_exists(&temporary) {
             return Ok(temporary);
         }
     }
@@ -114,21 +114,21 @@ fn temporary(place: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
 }
 
 /// Whether the file still has its name.
-fn stands(temporary: &NamedTempFile) -> bool {
+fn still_exists(temporary: &NamedTempFile) -> bool {
     fs::symlink_metadata(temporary.path()).is_ok()
 }
 
 /// Removes what killed runs have left: files of that kind that no run has open. Where that fails they stay; the run can
 /// do without.
-fn clear(place: &Path, prefix: &OsStr) {
+fn remove_stale_files(place: &Path, prefix: &OsStr) {
     let Ok(entries) = fs::read_dir(place) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let chance = name
             .as_encoded_bytes()
             .strip_prefix(prefix.as_encoded_bytes())
-            .and_then(|rest| rest.strip_suffix(SUFFIX.as_bytes()));
-        let ours = chance.is_some_and(|chance| chance.len() == CHANCE)
+            .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX.as_bytes()));
+        let ours = chance.is_some_and(|chance| chance.len() == RANDOM_CHARS)
             && entry.file_type().is_ok_and(|kind| kind.is_file());
         if ours
             && let Ok(file) = OpenOptions::new().read(true).write(true).open(entry.path())
@@ -142,7 +142,7 @@ fn clear(place: &Path, prefix: &OsStr) {
 
 /// Whether the file system has room for so many bytes more.
 #[cfg(unix)]
-fn has_room(file: &File, least: u64) -> io::Result<()> {
+fn check_free_space(file: &File, least: u64) -> io::Result<()> {
     // A file system that does not say is found out about in writing.
     let Ok(room) = rustix::fs::fstatvfs(file) else { return Ok(()) };
     // Some that live in memory or far away know of no size at all.
@@ -153,19 +153,19 @@ fn has_room(file: &File, least: u64) -> io::Result<()> {
     if least <= free {
         Ok(())
     } else {
-        Err(io::Error::new(io::ErrorKind::StorageFull, NoRoom { least, free }))
+        Err(io::Error::new(io::ErrorKind::StorageFull, InsufficientSpace { least, free }))
     }
 }
 
 #[cfg(not(unix))]
-fn has_room(_: &File, _: u64) -> io::Result<()> {
+fn check_free_space(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
 /// Gives a file the owner and the permissions of the one that it replaces. Only the superuser gives files away, and a
 /// group has to be one's own: where that fails, the new group gets no rights that were meant for the old one.
 #[cfg(unix)]
-fn inherit(file: &File, existing: &Metadata) -> io::Result<()> {
+fn copy_ownership(file: &File, existing: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
     let own = file.metadata()?;
     let mut mode = existing.permissions().mode() & 0o777;
@@ -181,12 +181,12 @@ fn inherit(file: &File, existing: &Metadata) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn inherit(file: &File, existing: &Metadata) -> io::Result<()> {
+fn copy_ownership(file: &File, existing: &Metadata) -> io::Result<()> {
     file.set_permissions(existing.permissions())
 }
 
 /// What failed, without the temporary file's name, which `tempfile` adds and which says nothing to a person.
-fn bare(error: io::Error) -> io::Error {
+fn strip_temp_name(error: io::Error) -> io::Error {
     let named = error.get_ref().is_some() && error.kind() != io::ErrorKind::Other;
     if !named {
         return error;
@@ -224,11 +224,11 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, chown};
 
-    fn drafts(place: &Path) -> Vec<OsString> {
+    fn file_names(place: &Path) -> Vec<OsString> {
         fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
-    fn left_behind(place: &Path, name: &str) -> PathBuf {
+    fn stale_file(place: &Path, name: &str) -> PathBuf {
         let path = place.join(name);
         fs::write(&path, "half").unwrap();
         path
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn what_killed_runs_left_of_the_same_output_is_removed_and_nothing_else() {
         let place = tempfile::tempdir().unwrap();
-        let stale = left_behind(place.path(), ".a.csv.x1Y2z3.dingmap-tmp");
+        let stale = stale_file(place.path(), ".a.csv.x1Y2z3.dingmap-tmp");
         let others = [
             ".b.csv.x1Y2z3.dingmap-tmp",
             ".a.csv.x1Y2.dingmap-tmp",
@@ -245,30 +245,30 @@ mod tests {
             ".a.csv.x1Y2z3.tmp",
             "a.csv.x1Y2z3.dingmap-tmp",
         ];
-        let others = others.map(|name| left_behind(place.path(), name));
-        let running = Draft::beside(place.path().join("a.csv"), 0).unwrap();
+        let others = others.map(|name| stale_file(place.path(), name));
+        let running = AtomicFile::create(place.path().join("a.csv"), 0).unwrap();
         assert!(
             !stale.exists() && others.iter().all(|other| other.exists()),
             "{:?}",
-            drafts(place.path())
+            file_names(place.path())
         );
         // A second run leaves the first one's alone.
-        let second = Draft::beside(place.path().join("a.csv"), 0).unwrap();
-        assert!(running.temporary.path().exists());
-        running.replace().unwrap();
-        second.replace().unwrap();
-        assert_eq!(drafts(place.path()).len(), others.len() + 1);
+        let second = AtomicFile::create(place.path().join("a.csv"), 0).unwrap();
+        assert!(running.temp_file.path().exists());
+        running.persist().unwrap();
+        second.persist().unwrap();
+        assert_eq!(file_names(place.path()).len(), others.len() + 1);
     }
 
     #[test]
     fn a_place_without_room_is_told_before_anything_is_written() {
         let place = tempfile::tempdir().unwrap();
-        let error = Draft::beside(place.path().join("a.csv"), u64::MAX).unwrap_err();
+        let error = AtomicFile::create(place.path().join("a.csv"), u64::MAX).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(
             error.to_string().starts_with(&format!("the output takes {} bytes at least", u64::MAX))
         );
-        assert!(drafts(place.path()).is_empty());
+        assert!(file_names(place.path()).is_empty());
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
         let _ = chown(&path, Some(12_345), Some(23_456));
         let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
         let before = owner(&path);
-        Draft::beside(path.clone(), 0).unwrap().replace().unwrap();
+        AtomicFile::create(path.clone(), 0).unwrap().persist().unwrap();
         assert_eq!((owner(&path), fs::read(&path).unwrap().len()), (before, 0));
     }
 
@@ -289,11 +289,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let inner = place.path().join("inner");
         let path = inner.join("a.csv");
-        let missing = Draft::beside(path.clone(), 0).unwrap_err();
+        let missing = AtomicFile::create(path.clone(), 0).unwrap_err();
         fs::create_dir(&inner).unwrap();
-        let draft = Draft::beside(path, 0).unwrap();
+        let draft = AtomicFile::create(path, 0).unwrap();
         fs::remove_dir_all(&inner).unwrap();
-        for error in [missing, draft.replace().unwrap_err()] {
+        for error in [missing, draft.persist().unwrap_err()] {
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
             assert!(!error.to_string().contains("dingmap-tmp"), "{error}");
         }

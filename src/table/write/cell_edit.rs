@@ -20,21 +20,21 @@ impl Splitter {
     /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the delimiter stands behind each but the
     /// last. A row has one cell at least.
     #[must_use]
-    pub(crate) fn ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
+    pub(crate) fn cell_ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
         if encoding == Encoding::Utf8 {
-            return self.ends_of_text(raw);
+            return self.utf8_cell_ends(raw);
         }
-        let (text, behind) = encoding.decoded(raw);
+        let (text, behind) = encoding.decode_with_offsets(raw);
         let place = |end: usize| match behind.get(end) {
             // What stands there is the delimiter, which is one unit in every encoding.
-            Some(behind) => behind.saturating_sub(encoding.unit()),
+            Some(behind) => behind.saturating_sub(encoding.code_unit_len()),
             None => raw.len(),
         };
-        self.ends_of_text(&text).into_iter().map(place).collect()
+        self.utf8_cell_ends(&text).into_iter().map(place).collect()
     }
 
     /// The same for text in UTF-8, by the state machine that framed the row.
-    fn ends_of_text(&mut self, text: &[u8]) -> Vec<usize> {
+    fn utf8_cell_ends(&mut self, text: &[u8]) -> Vec<usize> {
         let (mut room, mut at, mut ends) = ([0; 256], 0, Vec::new());
         self.core.reset();
         // As for the framer, a mark at the row's beginning is part of its first cell.
@@ -58,7 +58,7 @@ impl Splitter {
 
 /// The bytes of the cell at `index` (from 0), where the row has so many.
 #[must_use]
-pub(crate) fn place(ends: &[usize], index: usize, unit: usize) -> Option<(usize, usize)> {
+pub(crate) fn cell_range(ends: &[usize], index: usize, unit: usize) -> Option<(usize, usize)> {
     let end = *ends.get(index)?;
     let start =
         index.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |before| before + unit);
@@ -68,19 +68,19 @@ pub(crate) fn place(ends: &[usize], index: usize, unit: usize) -> Option<(usize,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::raw::framer::{Framed, Framer};
+    use crate::table::raw::framer::{FrameResult, Framer};
     use proptest::prelude::*;
 
     /// The cells as they stand in the row, quotes and all.
     fn cells(row: &str, encoding: Encoding, delimiter: u8) -> Vec<String> {
         let mut raw = Vec::new();
         encoding.encode(row, &mut raw);
-        let ends = Splitter::new(delimiter).ends(&raw, encoding);
+        let ends = Splitter::new(delimiter).cell_ends(&raw, encoding);
         let cell = |index| {
-            let (start, end) = place(&ends, index, encoding.unit()).unwrap();
+            let (start, end) = cell_range(&ends, index, encoding.code_unit_len()).unwrap();
             encoding.decode(&raw[start..end]).into_owned()
         };
-        assert!(place(&ends, ends.len(), 1).is_none());
+        assert!(cell_range(&ends, ends.len(), 1).is_none());
         (0..ends.len()).map(cell).collect()
     }
 
@@ -110,7 +110,7 @@ mod tests {
         for (row, expected) in
             [(&b"a,\"b"[..], &[1, 4][..]), (b"a,b", &[1, 3]), (b"", &[0]), (b"a,b,", &[1, 3, 4])]
         {
-            assert_eq!(splitter.ends(row, Encoding::Utf8), expected);
+            assert_eq!(splitter.cell_ends(row, Encoding::Utf8), expected);
         }
     }
 
@@ -121,7 +121,7 @@ mod tests {
             (Encoding::Gb18030, b"\xff\x80,x,y"),
             (Encoding::ShiftJis, b"\xfd\xff,x,y"),
         ] {
-            assert_eq!(Splitter::new(b',').ends(raw, encoding), [2, 4, 6], "{encoding}");
+            assert_eq!(Splitter::new(b',').cell_ends(raw, encoding), [2, 4, 6], "{encoding}");
         }
     }
 
@@ -133,9 +133,9 @@ mod tests {
             let mut raw = Vec::new();
             encoding.encode(&row, &mut raw);
             let text = encoding.decode(&raw).into_owned();
-            let Ok(Framed::Row(framed)) = framer.frame(text.as_bytes(), true) else { return Ok(()) };
-            prop_assume!(framed.before.is_empty());
-            let own = std::str::from_utf8(framed.text).unwrap();
+            let Ok(FrameResult::Row(framed)) = framer.frame(text.as_bytes(), true) else { return Ok(()) };
+            prop_assume!(framed.leading_blanks.is_empty());
+            let own = std::str::from_utf8(framed.content).unwrap();
             let found = cells(own, encoding, b',');
             prop_assert_eq!(found.join(","), own);
             prop_assert_eq!(found.len(), framer.width());
@@ -144,7 +144,7 @@ mod tests {
                 let mut alone = Framer::new(b',');
                 let line = format!("{cell},x\n");
                 prop_assume!(!line.starts_with('\n'));
-                prop_assert!(matches!(alone.frame(line.as_bytes(), true), Ok(Framed::Row(_))));
+                prop_assert!(matches!(alone.frame(line.as_bytes(), true), Ok(FrameResult::Row(_))));
                 prop_assert_eq!(alone.cell(0), framer.cell(index));
             }
         }

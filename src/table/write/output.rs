@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tr::tr;
 
-use crate::table::write::atomic_file::{Draft, directory};
+use crate::table::write::atomic_file::{AtomicFile, parent_dir};
 
 /// Where an output is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Target {
     /// Whether it is written as a temporary file at first. Anything else may make whoever opens it or writes to it wait
     /// for a reader, for ever.
     #[must_use]
-    pub fn is_drafted(&self) -> bool {
+    pub fn is_atomic(&self) -> bool {
         let Self::File(path) = self else { return false };
         fs::metadata(path).map_or(true, |existing| existing.is_file())
     }
@@ -46,11 +46,11 @@ pub(crate) enum Output {
     /// A device or a pipe.
     Device(File),
     /// A temporary file, removed on drop, that takes the target's place when it is complete.
-    Draft(Box<Draft>),
+    File(Box<AtomicFile>),
 }
 
 /// How many symbolic links in a row are followed, as Linux has it.
-const LINKS: usize = 40;
+const MAX_SYMLINKS: usize = 40;
 
 impl Output {
     /// Opens the target; for a file, makes the temporary file beside it, where there is room for `least` bytes.
@@ -75,7 +75,7 @@ impl Output {
             Some(existing) if !existing.is_file() => {
                 OpenOptions::new().write(true).open(path).map(Self::Device)
             }
-            _ => Draft::beside(followed(path)?, least).map(Box::new).map(Self::Draft),
+            _ => AtomicFile::create(follow_symlinks(path)?, least).map(Box::new).map(Self::File),
         }
     }
 
@@ -83,10 +83,10 @@ impl Output {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn publish(&self) -> io::Result<()> {
+    pub(crate) fn make_world_readable(&self) -> io::Result<()> {
         match self {
             #[cfg(unix)]
-            Self::Draft(draft) => draft.publish(),
+            Self::File(draft) => draft.make_world_readable(),
             _ => Ok(()),
         }
     }
@@ -99,7 +99,7 @@ impl Output {
         self.flush()?;
         match self {
             Self::Stdout(_) | Self::Device(_) => Ok(()),
-            Self::Draft(draft) => draft.replace(),
+            Self::File(draft) => draft.persist(),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Write for Output {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::Device(file) => file.write(bytes),
-            Self::Draft(draft) => draft.write(bytes),
+            Self::File(draft) => draft.write(bytes),
         }
     }
 
@@ -117,17 +117,17 @@ impl Write for Output {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
             Self::Device(file) => file.flush(),
-            Self::Draft(draft) => draft.flush(),
+            Self::File(draft) => draft.flush(),
         }
     }
 }
 
 /// The file that `path` stands for when it is a symbolic link, also when there is no such file yet.
-fn followed(path: &Path) -> io::Result<PathBuf> {
+fn follow_symlinks(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
-    for _ in 0..LINKS {
+    for _ in 0..MAX_SYMLINKS {
         let Ok(link) = fs::read_link(&path) else { return Ok(path) };
-        path = directory(&path).join(link);
+        path = parent_dir(&path).join(link);
     }
     Err(io::Error::other(tr!("too many symbolic links")))
 }
@@ -179,7 +179,7 @@ mod tests {
                 fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
             }
             let output = written(&path).unwrap();
-            output.publish().unwrap();
+            output.make_world_readable().unwrap();
             output.finish().unwrap();
             assert_eq!(mode(&path), after);
         }

@@ -7,7 +7,7 @@ use std::iter;
 
 use tr::tr;
 
-use crate::table::header::Head;
+use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
 use crate::table::write::cell_edit::{self, Splitter};
@@ -15,13 +15,13 @@ use crate::table::write::output::{Output, Target};
 use crate::table::write::quoting::push_cell;
 
 /// How many bytes are gathered before they are written.
-const GATHERED: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Why an output cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The place cannot be written to; nothing was done yet.
-    #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
+    #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
     Create {
         /// Where the output was to go.
         target: Target,
@@ -31,7 +31,7 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// Writing failed on the way; a file that stood there before is untouched.
-    #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
+    #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
     Write {
         /// Where the output goes.
         target: Target,
@@ -41,7 +41,7 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// The complete output could not be put under its name.
-    #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = advice(cause, flag)))]
+    #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
     Finish {
         /// Where the output goes.
         target: Target,
@@ -62,7 +62,7 @@ impl SinkError {
     }
 }
 
-fn advice(cause: &io::Error, flag: &str) -> String {
+fn hint_for(cause: &io::Error, flag: &str) -> String {
     use io::ErrorKind as Kind;
     match cause.kind() {
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
@@ -92,23 +92,23 @@ fn advice(cause: &io::Error, flag: &str) -> String {
 
 /// What is settled about the output before it is begun; everything else is as in the input.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub struct SinkOptions {
     /// The output's encoding.
     pub encoding: Option<Encoding>,
     /// Whether the output begins with a byte order mark.
-    pub bom: Option<bool>,
+    pub write_bom: Option<bool>,
     /// Whether appended cells that a spreadsheet would take for formulas get an apostrophe in front.
     pub excel_safe: bool,
     /// How many bytes the output will have at least, as far as that is known: without room for them it is not begun.
-    pub least: u64,
+    pub min_bytes: u64,
     /// The flag that names the place, for whoever has to choose another.
     pub flag: &'static str,
 }
 
-impl Default for Style {
+impl Default for SinkOptions {
     /// As the input, at the place of `--output`.
     fn default() -> Self {
-        Self { encoding: None, bom: None, excel_safe: false, least: 0, flag: "--output" }
+        Self { encoding: None, write_bom: None, excel_safe: false, min_bytes: 0, flag: "--output" }
     }
 }
 
@@ -120,15 +120,15 @@ pub struct Sink {
     delimiter: char,
     splitter: Splitter,
     /// The input's encoding.
-    from: Encoding,
+    input_encoding: Encoding,
     /// The output's.
-    to: Encoding,
+    output_encoding: Encoding,
     excel_safe: bool,
     /// How many characters of the input the output's encoding lacks.
-    lacking: u64,
+    unmappable: u64,
     /// The cells that are being appended, before they are encoded.
-    cells: String,
-    gathered: Vec<u8>,
+    cell_buffer: String,
+    buffer: Vec<u8>,
 }
 
 impl fmt::Debug for Sink {
@@ -144,8 +144,8 @@ impl Sink {
     ///
     /// # Errors
     /// [`SinkError::Create`] when the place cannot be written to.
-    pub fn create(target: Target, head: &Head, style: Style) -> Result<Self, SinkError> {
-        match Output::open(&target, style.least) {
+    pub fn create(target: Target, head: &Header, style: SinkOptions) -> Result<Self, SinkError> {
+        match Output::open(&target, style.min_bytes) {
             Err(cause) => Err(SinkError::Create { target, cause, flag: style.flag }),
             Ok(output) => {
                 let (from, to) = (head.encoding, style.encoding.unwrap_or(head.encoding));
@@ -155,28 +155,28 @@ impl Sink {
                     flag: style.flag,
                     delimiter: char::from(head.delimiter),
                     splitter: Splitter::new(head.delimiter),
-                    from,
-                    to,
+                    input_encoding: from,
+                    output_encoding: to,
                     excel_safe: style.excel_safe,
-                    lacking: 0,
-                    cells: String::new(),
-                    gathered: Vec::new(),
+                    unmappable: 0,
+                    cell_buffer: String::new(),
+                    buffer: Vec::new(),
                 };
                 // UTF-16 without a mark is read right by hardly anything, so what becomes UTF-16 gets one; few programs
                 // know that of GB18030, so what becomes GB18030 gets none.
                 let usual = match to {
-                    Encoding::Utf8 => !head.mark.is_empty(),
-                    _ if from == to => !head.mark.is_empty(),
-                    _ => to.unit() > 1,
+                    Encoding::Utf8 => !head.bom.is_empty(),
+                    _ if from == to => !head.bom.is_empty(),
+                    _ => to.code_unit_len() > 1,
                 };
-                if style.bom.unwrap_or(usual) {
-                    sink.gathered.extend_from_slice(to.mark());
+                if style.write_bom.unwrap_or(usual) {
+                    sink.buffer.extend_from_slice(to.bom());
                 }
-                sink.pass(&head.raw);
-                if let Some(names) = &head.names {
-                    sink.append(0, &names.iter().map(String::as_str).collect::<Vec<_>>());
+                sink.copy_raw(&head.raw);
+                if let Some(names) = &head.appended_names {
+                    sink.append_cells(0, &names.iter().map(String::as_str).collect::<Vec<_>>());
                 }
-                sink.pass(&head.terminator);
+                sink.copy_raw(&head.terminator);
                 Ok(sink)
             }
         }
@@ -186,21 +186,26 @@ impl Sink {
     ///
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
-    pub fn row(&mut self, batch: &Batch, row: usize, cells: &[&str]) -> Result<(), SinkError> {
-        self.pass(batch.before(row));
-        self.pass(batch.raw(row));
-        self.append(batch.missing(row), cells);
-        self.pass(batch.terminator(row));
-        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    pub fn write_row(
+        &mut self,
+        batch: &Batch,
+        row: usize,
+        cells: &[&str],
+    ) -> Result<(), SinkError> {
+        self.copy_raw(batch.leading_blanks(row));
+        self.copy_raw(batch.content(row));
+        self.append_cells(batch.missing_cells(row), cells);
+        self.copy_raw(batch.terminator(row));
+        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
     /// Writes row `row` (from 0) of `batch` as it stands in the input, and with the blank lines before it.
     ///
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
-    pub fn same_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
-        self.pass(batch.before(row));
-        self.bare_row(batch, row)
+    pub fn copy_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
+        self.copy_raw(batch.leading_blanks(row));
+        self.copy_row_without_blanks(batch, row)
     }
 
     /// Writes row `row` (from 0) of `batch` with other cells in the columns of `cells`, counted from 0 and each once;
@@ -208,42 +213,44 @@ impl Sink {
     ///
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
-    pub fn changed_row(
+    pub fn edit_row(
         &mut self,
         batch: &Batch,
         row: usize,
         cells: &mut [(usize, &str)],
     ) -> Result<(), SinkError> {
         cells.sort_unstable();
-        let raw = batch.raw(row);
-        let ends = self.splitter.ends(raw, self.from);
+        let raw = batch.content(row);
+        let ends = self.splitter.cell_ends(raw, self.input_encoding);
         let (mut at, mut width) = (0, ends.len());
-        self.pass(batch.before(row));
+        self.copy_raw(batch.leading_blanks(row));
         for &mut (index, cell) in cells {
-            if let Some((start, end)) = cell_edit::place(&ends, index, self.from.unit()) {
-                self.pass(raw.get(at..start).unwrap_or_default());
-                self.put(cell);
+            if let Some((start, end)) =
+                cell_edit::cell_range(&ends, index, self.input_encoding.code_unit_len())
+            {
+                self.copy_raw(raw.get(at..start).unwrap_or_default());
+                self.write_cell(cell);
                 at = end;
             } else {
-                self.pass(raw.get(at..).unwrap_or_default());
+                self.copy_raw(raw.get(at..).unwrap_or_default());
                 at = raw.len();
-                self.append(index.saturating_sub(width), &[cell]);
+                self.append_cells(index.saturating_sub(width), &[cell]);
                 width = index + 1;
             }
         }
-        self.pass(raw.get(at..).unwrap_or_default());
-        self.pass(batch.terminator(row));
-        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+        self.copy_raw(raw.get(at..).unwrap_or_default());
+        self.copy_raw(batch.terminator(row));
+        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
     /// Writes row `row` (from 0) of `batch` as it stands in the input, without the blank lines before it.
     ///
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
-    pub fn bare_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
-        self.pass(batch.raw(row));
-        self.pass(batch.terminator(row));
-        if self.gathered.len() < GATHERED { Ok(()) } else { self.spill() }
+    pub fn copy_row_without_blanks(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
+        self.copy_raw(batch.content(row));
+        self.copy_raw(batch.terminator(row));
+        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
     /// Hands what was written so far to the system, so that a reader of standard output gets it.
@@ -251,7 +258,7 @@ impl Sink {
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
     pub fn flush(&mut self) -> Result<(), SinkError> {
-        self.spill()?;
+        self.flush_buffer()?;
         self.output.flush().map_err(|cause| SinkError::Write {
             target: self.target.clone(),
             cause,
@@ -265,16 +272,16 @@ impl Sink {
     /// # Errors
     /// [`SinkError`] when the system refuses the bytes or the name; a file that stood there before is untouched.
     pub fn finish(mut self, tail: &[u8]) -> Result<u64, SinkError> {
-        self.pass(tail);
-        self.spill()?;
-        let Self { output, target, lacking, flag, .. } = self;
+        self.copy_raw(tail);
+        self.flush_buffer()?;
+        let Self { output, target, unmappable: lacking, flag, .. } = self;
         output.finish().map_err(|cause| SinkError::Finish { target, cause, flag })?;
         Ok(lacking)
     }
 
-    fn spill(&mut self) -> Result<(), SinkError> {
-        let written = self.output.write_all(&self.gathered);
-        self.gathered.clear();
+    fn flush_buffer(&mut self) -> Result<(), SinkError> {
+        let written = self.output.write_all(&self.buffer);
+        self.buffer.clear();
         written.map_err(|cause| SinkError::Write {
             target: self.target.clone(),
             cause,
@@ -283,30 +290,31 @@ impl Sink {
     }
 
     /// Writes whole characters of the input: as they are, unless the output's encoding is another one.
-    fn pass(&mut self, raw: &[u8]) {
-        if self.from == self.to {
-            self.gathered.extend_from_slice(raw);
+    fn copy_raw(&mut self, raw: &[u8]) {
+        if self.input_encoding == self.output_encoding {
+            self.buffer.extend_from_slice(raw);
         } else {
-            self.lacking += self.to.encode(&self.from.decode(raw), &mut self.gathered);
+            self.unmappable +=
+                self.output_encoding.encode(&self.input_encoding.decode(raw), &mut self.buffer);
         }
     }
 
     /// Writes empty cells in place of `missing` ones, and `cells` behind them.
-    fn append(&mut self, missing: usize, cells: &[&str]) {
-        self.cells.clear();
-        self.cells.extend(iter::repeat_n(self.delimiter, missing));
+    fn append_cells(&mut self, missing: usize, cells: &[&str]) {
+        self.cell_buffer.clear();
+        self.cell_buffer.extend(iter::repeat_n(self.delimiter, missing));
         for &cell in cells {
-            self.cells.push(self.delimiter);
-            push_cell(&mut self.cells, cell, self.delimiter, self.excel_safe);
+            self.cell_buffer.push(self.delimiter);
+            push_cell(&mut self.cell_buffer, cell, self.delimiter, self.excel_safe);
         }
-        self.to.encode(&self.cells, &mut self.gathered);
+        self.output_encoding.encode(&self.cell_buffer, &mut self.buffer);
     }
 
     /// Writes a cell, without a delimiter.
-    fn put(&mut self, cell: &str) {
-        self.cells.clear();
-        push_cell(&mut self.cells, cell, self.delimiter, self.excel_safe);
-        self.to.encode(&self.cells, &mut self.gathered);
+    fn write_cell(&mut self, cell: &str) {
+        self.cell_buffer.clear();
+        push_cell(&mut self.cell_buffer, cell, self.delimiter, self.excel_safe);
+        self.output_encoding.encode(&self.cell_buffer, &mut self.buffer);
     }
 }
 
@@ -317,14 +325,14 @@ mod tests {
     use std::borrow::Cow;
     use std::fs;
 
-    fn head(names: bool) -> Head {
+    fn head(names: bool) -> Header {
         let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned).to_vec());
-        Head {
-            first: Vec::new(),
-            mark: b"\xEF\xBB\xBF".to_vec(),
+        Header {
+            first_row: Vec::new(),
+            bom: b"\xEF\xBB\xBF".to_vec(),
             raw: b"\nphone".to_vec(),
             terminator: b"\r\n".to_vec(),
-            names,
+            appended_names: names,
             delimiter: b';',
             encoding: Encoding::Utf8,
         }
@@ -333,12 +341,12 @@ mod tests {
     fn batch() -> Batch {
         let mut batch = Batch::default();
         batch.push(
-            &Row { before: b"", text: b"", terminator: b"\r\n", line: 1 },
+            &Row { leading_blanks: b"", content: b"", terminator: b"\r\n", line: 1 },
             [Cow::Borrowed("")],
             0,
         );
         batch.push(
-            &Row { before: b"\n", text: b"\"x\"", terminator: b"", line: 3 },
+            &Row { leading_blanks: b"\n", content: b"\"x\"", terminator: b"", line: 3 },
             [Cow::Borrowed("x")],
             2,
         );
@@ -350,10 +358,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
         let mut sink =
-            Sink::create(Target::File(path.clone()), &head(true), Style::default()).unwrap();
-        sink.row(&batch(), 0, &["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
+            Sink::create(Target::File(path.clone()), &head(true), SinkOptions::default()).unwrap();
+        sink.write_row(&batch(), 0, &["u1,u2", "a;b", "", "say \"no\"", "\0"]).unwrap();
         sink.flush().unwrap();
-        sink.row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
+        sink.write_row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
         sink.finish(b"\r\n").unwrap();
         let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
@@ -362,16 +370,16 @@ mod tests {
     #[test]
     fn cells_are_exchanged_and_the_others_keep_their_bytes() {
         let mut batch = Batch::default();
-        let row = |text| Row { before: b"\n", text, terminator: b"\r\n", line: 2 };
+        let row = |text| Row { leading_blanks: b"\n", content: text, terminator: b"\r\n", line: 2 };
         batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 0);
         batch.push(&row(b"a"), [Cow::Borrowed("")], 4);
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
-        let style = Style { excel_safe: true, ..Style::default() };
+        let style = SinkOptions { excel_safe: true, ..SinkOptions::default() };
         let mut sink = Sink::create(Target::File(path.clone()), &head(false), style).unwrap();
-        sink.changed_row(&batch, 0, &mut [(3, "-1"), (1, "x;y")]).unwrap();
-        sink.changed_row(&batch, 1, &mut [(0, "z"), (2, "y"), (4, "x")]).unwrap();
-        sink.same_row(&batch, 0).unwrap();
+        sink.edit_row(&batch, 0, &mut [(3, "-1"), (1, "x;y")]).unwrap();
+        sink.edit_row(&batch, 1, &mut [(0, "z"), (2, "y"), (4, "x")]).unwrap();
+        sink.copy_row(&batch, 0).unwrap();
         sink.finish(b"").unwrap();
         let expected = "\u{feff}\nphone\r\n\n\"a;\";\"x;y\";\"b\"\"\";'-1\r\n\nz;;y;;x\r\n\n\"a;\";old;\"b\"\"\";c\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
@@ -381,7 +389,7 @@ mod tests {
     fn without_a_header_no_names_are_appended() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
-        Sink::create(Target::File(path.clone()), &head(false), Style::default())
+        Sink::create(Target::File(path.clone()), &head(false), SinkOptions::default())
             .unwrap()
             .finish(b"")
             .unwrap();
@@ -390,9 +398,12 @@ mod tests {
 
     #[test]
     fn an_unwritable_place_is_named_at_once() {
-        let error =
-            Sink::create(Target::File("/no/such/out.csv".into()), &head(true), Style::default())
-                .unwrap_err();
+        let error = Sink::create(
+            Target::File("/no/such/out.csv".into()),
+            &head(true),
+            SinkOptions::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         let message = error.to_string();
         assert!(
@@ -405,8 +416,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_full_disk_is_an_error_that_says_what_to_do() {
         let mut sink =
-            Sink::create(Target::File("/dev/full".into()), &head(true), Style::default()).unwrap();
-        sink.row(&batch(), 0, &[""; 5]).unwrap();
+            Sink::create(Target::File("/dev/full".into()), &head(true), SinkOptions::default())
+                .unwrap();
+        sink.write_row(&batch(), 0, &[""; 5]).unwrap();
         let error = sink.flush().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         let message = error.to_string();

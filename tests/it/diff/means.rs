@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{counted, diff, table};
-use crate::harness::{Desk, run};
-use crate::workbooks::workbook;
+use super::{diff_command, resolved_table, summary_count};
+use crate::harness::{Workdir, run};
+use crate::workbooks::build_workbook;
 
 /// A sheet whose rows have these cells, all texts.
-fn sheet(csv: &str) -> String {
+fn sheet_xml(csv: &str) -> String {
     let cell = |cell: &str| format!(r#"<c t="inlineStr"><is><t>{cell}</t></is></c>"#);
     let row =
         |row: &str| format!("<row>{}</row>", row.split(',').map(cell).collect::<Vec<_>>().concat());
@@ -22,23 +22,33 @@ fn sheet(csv: &str) -> String {
 
 #[test]
 fn sheets_are_chosen_by_one_name_in_both_workbooks() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let book = |name: &str, userid: &str| {
-        let staff =
-            sheet(&table(&[("13800138000", userid, "found"), ("13800138001", "u1", "found")]));
-        let cover = sheet("a,b\nc,d\n");
-        desk.file(name, workbook(&[("cover", "visible", &cover), ("staff", "visible", &staff)]))
+        let staff = sheet_xml(&resolved_table(&[
+            ("13800138000", userid, "found"),
+            ("13800138001", "u1", "found"),
+        ]));
+        let cover = sheet_xml("a,b\nc,d\n");
+        desk.write_file(
+            name,
+            build_workbook(&[("cover", "visible", &cover), ("staff", "visible", &staff)]),
+        )
     };
     let (old, new) = (book("old.xlsx", "before"), book("new.xlsx", "after"));
-    let ended = run(diff(&old, &new).args(["--sheet", "staff"]));
+    let ended = run(diff_command(&old, &new).args(["--sheet", "staff"]));
     assert_eq!(ended.status, Some(10), "{}", ended.stderr);
-    assert_eq!((counted(&ended, "changed"), counted(&ended, "same")), (1, 1), "{}", ended.stderr);
+    assert_eq!(
+        (summary_count(&ended, "changed"), summary_count(&ended, "same")),
+        (1, 1),
+        "{}",
+        ended.stderr
+    );
     // Without it the first one counts, which has no answers.
-    let ended = run(&mut diff(&old, &new));
+    let ended = run(&mut diff_command(&old, &new));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("there is no column \"userid\""), "{}", ended.stderr);
-    let plain = desk.file("plain.csv", table(&[("13800138000", "u", "found")]));
-    let ended = run(diff(&plain, &new).args(["--sheet", "staff"]));
+    let plain = desk.write_file("plain.csv", resolved_table(&[("13800138000", "u", "found")]));
+    let ended = run(diff_command(&plain, &new).args(["--sheet", "staff"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("--sheet chooses a sheet of an Excel workbook"),
@@ -49,11 +59,11 @@ fn sheets_are_chosen_by_one_name_in_both_workbooks() {
 
 #[test]
 fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
-    let desk = Desk::new();
-    let good = desk.file("good.csv", table(&[("13800138000", "u", "found")]));
-    let bare = table(&[("13800138000", "u", "found")]);
-    let bare = desk.file("bare.csv", bare.split_once('\n').unwrap().1);
-    let ended = run(&mut diff(&good, &bare));
+    let desk = Workdir::new();
+    let good = desk.write_file("good.csv", resolved_table(&[("13800138000", "u", "found")]));
+    let bare = resolved_table(&[("13800138000", "u", "found")]);
+    let bare = desk.write_file("bare.csv", bare.split_once('\n').unwrap().1);
+    let ended = run(&mut diff_command(&good, &bare));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let words = "line 1: this row is data and no header";
     assert!(
@@ -62,12 +72,14 @@ fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
         ended.stderr
     );
     // With that line above it, it is compared.
-    let header = table(&[]);
-    let named = desk.file("named.csv", header + &fs::read_to_string(&bare).unwrap());
-    assert_eq!(run(&mut diff(&good, &named)).status, Some(0));
-    let long =
-        desk.file("long.csv", table(&[("13800138000", "u", "found")]).replace(",ok", ",ok,more"));
-    let ended = run(&mut diff(&good, &long));
+    let header = resolved_table(&[]);
+    let named = desk.write_file("named.csv", header + &fs::read_to_string(&bare).unwrap());
+    assert_eq!(run(&mut diff_command(&good, &named)).status, Some(0));
+    let long = desk.write_file(
+        "long.csv",
+        resolved_table(&[("13800138000", "u", "found")]).replace(",ok", ",ok,more"),
+    );
+    let ended = run(&mut diff_command(&good, &long));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("line 2: cells in this row: 7, in the first row: 6"),
@@ -81,10 +93,10 @@ fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
 
 #[test]
 fn how_far_it_is_is_told_while_it_reads() {
-    let desk = Desk::new();
-    let rows = table(&[("13800138000", "u", "found"), ("13800138001", "u1", "found")]);
-    let new = desk.file("new.csv", &rows);
-    let mut command = diff(Path::new("-"), &new);
+    let desk = Workdir::new();
+    let rows = resolved_table(&[("13800138000", "u", "found"), ("13800138001", "u1", "found")]);
+    let new = desk.write_file("new.csv", &rows);
+    let mut command = diff_command(Path::new("-"), &new);
     command
         .args(["--progress", "json"])
         .stdin(Stdio::piped())
@@ -115,40 +127,42 @@ fn how_far_it_is_is_told_while_it_reads() {
 
 #[test]
 fn what_could_not_be_compared_is_no_good_news() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let known = [
         ("13800138000", "a", "found"),
         ("13800138001", "b", "found"),
         ("13800138002", "c", "found"),
     ];
     let open = known.map(|(number, _, _)| (number, "", "failed"));
-    let (known, open) =
-        (desk.file("known.csv", table(&known)), desk.file("open.csv", table(&open)));
+    let (known, open) = (
+        desk.write_file("known.csv", resolved_table(&known)),
+        desk.write_file("open.csv", resolved_table(&open)),
+    );
     let told =
         "could not be compared: 3 of 3 rows (100.00 %); resolve --retry-failed asks them again";
     for (most, status) in
         [(&["--max-change", "5%"][..], 11), (&["--max-change", "100%"], 0), (&[], 0)]
     {
-        let ended = run(diff(&known, &open).args(most));
+        let ended = run(diff_command(&known, &open).args(most));
         assert_eq!(ended.status, Some(status), "{most:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(told), "{}", ended.stderr);
         let why = "known.csv could not be compared, which is more than --max-change 5%";
         assert_eq!(ended.stderr.contains(why), status == 11, "{}", ended.stderr);
     }
-    let one = desk.file("one.csv", table(&[("13800138000", "a", "found")]));
-    let ended = run(&mut diff(&one, &one));
+    let one = desk.write_file("one.csv", resolved_table(&[("13800138000", "a", "found")]));
+    let ended = run(&mut diff_command(&one, &one));
     assert!(ended.stderr.contains("\n1 row before, 1 now\n"), "{}", ended.stderr);
 }
 
 #[test]
 fn empty_rows_and_what_hands_left_in_the_status_are_no_hindrance() {
-    let desk = Desk::new();
-    let text = table(&[("13800138000", "a", "found"), ("13800138001", "", "not_found")]);
+    let desk = Workdir::new();
+    let text = resolved_table(&[("13800138000", "a", "found"), ("13800138001", "", "not_found")]);
     let edited = text.replace("found,0", " Found ,0").replace("not_ Found ", "NOT_FOUND")
         + ",,,,,\n , ,,,,\n";
-    let (old, new) = (desk.file("old.csv", &text), desk.file("new.csv", edited));
-    let ended = run(&mut diff(&old, &new));
-    assert_eq!((ended.status, counted(&ended, "same")), (Some(0), 2), "{}", ended.stderr);
+    let (old, new) = (desk.write_file("old.csv", &text), desk.write_file("new.csv", edited));
+    let ended = run(&mut diff_command(&old, &new));
+    assert_eq!((ended.status, summary_count(&ended, "same")), (Some(0), 2), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("rows without a key, which were left out: 2 (lines 4, 5)"),
         "{}",
@@ -158,11 +172,14 @@ fn empty_rows_and_what_hands_left_in_the_status_are_no_hindrance() {
 
 #[test]
 fn a_limit_of_the_system_to_the_size_of_files_ends_it_without_a_trace() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let rows: Vec<_> = (0..2000).map(|n| format!("138{n:08}")).collect();
     let rows: Vec<_> = rows.iter().map(|number| (&**number, "u", "found")).collect();
-    let (old, new) = (desk.file("old.csv", table(&rows)), desk.file("new.csv", table(&rows[..1])));
-    let command = diff(&old, &new);
+    let (old, new) = (
+        desk.write_file("old.csv", resolved_table(&rows)),
+        desk.write_file("new.csv", resolved_table(&rows[..1])),
+    );
+    let command = diff_command(&old, &new);
     let mut limited = Command::new("sh");
     limited
         .args(["-c", "ulimit -f 2; exec \"$@\"", "sh"])
@@ -170,5 +187,5 @@ fn a_limit_of_the_system_to_the_size_of_files_ends_it_without_a_trace() {
         .args(command.get_args());
     let ended = run(limited.arg("-o").arg(desk.path("out.csv")));
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["new.csv", "old.csv"]);
+    assert_eq!(desk.file_names(), ["new.csv", "old.csv"]);
 }

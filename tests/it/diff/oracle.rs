@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::diff::{HEADER, counted, diff, lines};
-use crate::harness::{Desk, run};
+use crate::diff::{DIFF_HEADER, body_lines, diff_command, summary_count};
+use crate::harness::{Workdir, run};
 
 /// A row: a staff number, a number with its spelling, the ids, the status.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ const STATUSES: [&str; 10] = [
     "pending",
 ];
 
-fn random(dice: &mut fastrand::Rng) -> Vec<Row> {
+fn random_rows(dice: &mut fastrand::Rng) -> Vec<Row> {
     let rows = [0, 1, 3, 12, 40][dice.usize(..5)];
     let mut one = |of: &[&'static str]| of[dice.usize(..of.len())];
     let draw = |line: usize| {
@@ -61,7 +61,7 @@ fn random(dice: &mut fastrand::Rng) -> Vec<Row> {
     (0..rows).map(draw).collect()
 }
 
-fn written(rows: &[Row]) -> String {
+fn to_csv(rows: &[Row]) -> String {
     rows.iter().fold(
         "staff,mobile,userid,exclusive_userids,status,errcode,errmsg\n".to_owned(),
         |text, row| {
@@ -76,11 +76,11 @@ impl Row {
         if by_number { self.number } else { self.staff }
     }
 
-    fn unknown(&self) -> bool {
+    fn is_unresolved(&self) -> bool {
         self.status == "failed" || self.status == "pending"
     }
 
-    fn says_the_same(&self, other: &Self) -> bool {
+    fn has_same_answer(&self, other: &Self) -> bool {
         let exclusive = |row: &Self| row.exclusive.split(';').collect::<BTreeSet<_>>();
         match (self.status == "found", other.status == "found") {
             (true, true) => self.userid == other.userid && exclusive(self) == exclusive(other),
@@ -90,7 +90,7 @@ impl Row {
 }
 
 /// What the program has to say: the rows, how many say the same, how many are unknown.
-fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, usize) {
+fn expected_diff(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, usize) {
     let (mut told, mut same, mut unknown) = (Vec::new(), 0, 0);
     let keys: BTreeSet<_> =
         old.iter().chain(new).map(|row| row.key(by_number)).filter(|key| !key.is_empty()).collect();
@@ -100,9 +100,9 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
         };
         let (mut before, mut after) = (of(old), of(new));
         before.retain(|row| {
-            let twin = after
-                .iter()
-                .position(|other| !row.unknown() && !other.unknown() && row.says_the_same(other));
+            let twin = after.iter().position(|other| {
+                !row.is_unresolved() && !other.is_unresolved() && row.has_same_answer(other)
+            });
             if let Some(twin) = twin {
                 after.remove(twin);
                 same += 1;
@@ -112,7 +112,7 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
         for place in 0..before.len().max(after.len()) {
             let (one, other) = (before.get(place), after.get(place));
             if let (Some(one), Some(other)) = (one, other)
-                && (one.unknown() || other.unknown())
+                && (one.is_unresolved() || other.is_unresolved())
             {
                 unknown += 1;
                 continue;
@@ -128,12 +128,13 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
             };
             let all =
                 matches!((one, other), (Some(one), Some(other)) if one.userid == other.userid);
-            told.push(line(change, key, one, other, all));
+            told.push(diff_line(change, key, one, other, all));
         }
     }
     let shared = |change: &str, value: fn(&Row) -> &'static str| {
-        let usable =
-            |row: &&Row| !row.unknown() && !row.key(by_number).is_empty() && !value(row).is_empty();
+        let usable = |row: &&Row| {
+            !row.is_unresolved() && !row.key(by_number).is_empty() && !value(row).is_empty()
+        };
         let with_another = |row: &&Row| {
             let another = |other: &Row| {
                 value(other) == value(row) && other.key(by_number) != row.key(by_number)
@@ -141,7 +142,8 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
             new.iter().filter(usable).any(another)
         };
         let rows = new.iter().filter(usable).filter(with_another);
-        rows.map(|row| line(change, row.key(by_number), None, Some(row), false)).collect::<Vec<_>>()
+        rows.map(|row| diff_line(change, row.key(by_number), None, Some(row), false))
+            .collect::<Vec<_>>()
     };
     told.extend(shared("shared_userid", |row| row.userid));
     if !by_number {
@@ -150,7 +152,7 @@ fn expected(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, u
     (told, same, unknown)
 }
 
-fn line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all: bool) -> String {
+fn diff_line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all: bool) -> String {
     let ids = |row: &Row| match (row.userid, row.exclusive) {
         ("", exclusive) if !change.starts_with("shared") => exclusive.to_owned(),
         (userid, exclusive) if all && !exclusive.is_empty() => format!("{userid};{exclusive}"),
@@ -167,34 +169,34 @@ fn line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all: bool
 
 #[test]
 fn random_tables_are_compared_as_a_plain_loop_does() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let mut differed = 0;
     for seed in 0..120 {
         let mut dice = fastrand::Rng::with_seed(seed);
-        let (old, new) = (random(&mut dice), random(&mut dice));
+        let (old, new) = (random_rows(&mut dice), random_rows(&mut dice));
         let by_number = dice.bool();
         let (before, after) =
-            (desk.file("old.csv", written(&old)), desk.file("new.csv", written(&new)));
-        let mut command = diff(&before, &after);
+            (desk.write_file("old.csv", to_csv(&old)), desk.write_file("new.csv", to_csv(&new)));
+        let mut command = diff_command(&before, &after);
         command.args(["-c", "mobile"]);
         if !by_number {
             command.args(["--key", "staff"]);
         }
         let ended = run(&mut command);
-        let (told, same, unknown) = expected(&old, &new, by_number);
-        let what = format!("seed {seed}\n{}\n{}\n{}", written(&old), written(&new), ended.stderr);
+        let (told, same, unknown) = expected_diff(&old, &new, by_number);
+        let what = format!("seed {seed}\n{}\n{}\n{}", to_csv(&old), to_csv(&new), ended.stderr);
         assert_eq!(ended.status, Some(if told.is_empty() { 0 } else { 10 }), "{what}");
-        assert!(ended.stdout.starts_with(HEADER), "{what}");
-        assert_eq!(lines(&ended.stdout), told.iter().cloned().collect(), "{what}");
+        assert!(ended.stdout.starts_with(DIFF_HEADER), "{what}");
+        assert_eq!(body_lines(&ended.stdout), told.iter().cloned().collect(), "{what}");
         // No line is there twice, so that the sets say all.
         assert_eq!(ended.stdout.lines().count(), told.len() + 1, "{what}");
-        let counts = ["same", "unknown"].map(|kind| counted(&ended, kind));
+        let counts = ["same", "unknown"].map(|kind| summary_count(&ended, kind));
         assert_eq!(counts, [same as u64, unknown as u64], "{what}");
         for kind in
             ["added", "removed", "changed", "lost", "gained", "shared_userid", "shared_number"]
         {
             let rows = told.iter().filter(|line| line.starts_with(&format!("{kind},"))).count();
-            assert_eq!(counted(&ended, kind), rows as u64, "{kind} {what}");
+            assert_eq!(summary_count(&ended, kind), rows as u64, "{kind} {what}");
         }
         differed += usize::from(!told.is_empty());
     }

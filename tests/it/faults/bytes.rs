@@ -9,9 +9,9 @@ use std::time::Duration;
 
 /// What becomes of a connection when the bytes are sent.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Then {
+pub(crate) enum AfterReply {
     /// It serves the next request.
-    Serve,
+    KeepAlive,
     /// It stays open and silent.
     Hang,
     Close,
@@ -25,66 +25,70 @@ pub(crate) enum Then {
 
 /// One answer.
 #[derive(Clone)]
-pub(crate) struct Reply {
+pub(crate) struct RawReply {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) then: Then,
+    pub(crate) after: AfterReply,
 }
 
 /// The host; its threads end with the connections.
-pub(crate) struct Host {
+pub(crate) struct RawServer {
     pub(crate) address: SocketAddr,
     calls: Arc<AtomicUsize>,
 }
 
-impl Host {
+impl RawServer {
     /// `answer` gives the reply to each call by its place, from 0.
-    pub(crate) fn new(answer: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(usize) -> RawReply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, calls) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
         let (count, answer) = (Arc::clone(&calls), Arc::new(answer));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (count, answer) = (Arc::clone(&count), Arc::clone(&answer));
-                thread::spawn(move || serve(stream, &count, &*answer));
+                thread::spawn(move || serve_connection(stream, &count, &*answer));
             }
         });
         Self { address, calls }
     }
 
     /// How many calls came.
-    pub(crate) fn calls(&self) -> usize {
+    pub(crate) fn call_count(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 }
 
-fn serve(mut stream: TcpStream, count: &AtomicUsize, answer: &dyn Fn(usize) -> Reply) {
-    while asked(&mut stream) {
-        let Reply { bytes, then } = answer(count.fetch_add(1, Ordering::SeqCst));
+fn serve_connection(
+    mut stream: TcpStream,
+    count: &AtomicUsize,
+    answer: &dyn Fn(usize) -> RawReply,
+) {
+    while read_request(&mut stream) {
+        let RawReply { bytes, after: then } = answer(count.fetch_add(1, Ordering::SeqCst));
         let sent = stream.write_all(&bytes).is_ok();
         match then {
-            Then::Serve if sent => {}
-            Then::Hang if sent => drop(stream.read(&mut [0])),
-            Then::Reset => return reset(&stream),
-            Then::Drip => {
+            AfterReply::KeepAlive if sent => {}
+            AfterReply::Hang if sent => drop(stream.read(&mut [0])),
+            AfterReply::Reset => return reset_connection(&stream),
+            AfterReply::Drip => {
                 while stream.write_all(b"1\r\n \r\n").is_ok() {
                     thread::sleep(Duration::from_millis(50));
                 }
                 return;
             }
-            Then::Flood => {
+            AfterReply::Flood => {
                 while stream.write_all(&[b' '; 4096]).is_ok() {}
                 return;
             }
             _ => return,
         }
-        if then == Then::Hang {
+        if then == AfterReply::Hang {
             return;
         }
     }
 }
 
 /// Reads one request: its headers, and the body that its length announces.
-fn asked(stream: &mut TcpStream) -> bool {
+fn read_request(stream: &mut TcpStream) -> bool {
     let (mut text, mut byte) = (Vec::new(), [0]);
     while !text.ends_with(b"\r\n\r\n") {
         if !matches!(stream.read(&mut byte), Ok(1)) {
@@ -99,6 +103,6 @@ fn asked(stream: &mut TcpStream) -> bool {
 }
 
 /// Ends a connection by a reset: what was not read makes one of the end.
-fn reset(stream: &TcpStream) {
+fn reset_connection(stream: &TcpStream) {
     rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
 }

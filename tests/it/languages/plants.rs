@@ -3,19 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use super::texts::{Text, holes, spoken, unspoken, words};
-use super::{Translated, idle, included, read, untranslated};
+use super::texts::{Message, count_words, literals_past_tr, placeholders, tr_messages};
+use super::{Translation, included_files, missing_translations, read_po, unused_translations};
 use crate::tidy::syntax::tokens;
 
-fn texts(code: &str) -> (Vec<Text>, Vec<String>) {
+fn parse_messages(code: &str) -> (Vec<Message>, Vec<String>) {
     let mut found = Vec::new();
-    let texts = spoken("a.rs", &tokens(code, false).unwrap(), &mut found);
+    let texts = tr_messages("a.rs", &tokens(code, false).unwrap(), &mut found);
     (texts, found)
 }
 
-fn translations(content: &str) -> (Vec<Translated>, Vec<String>) {
+fn parse_po(content: &str) -> (Vec<Translation>, Vec<String>) {
     let mut found = Vec::new();
-    (read("a.po", content, &mut found), found)
+    (read_po("a.po", content, &mut found), found)
 }
 
 #[test]
@@ -27,11 +27,11 @@ fn texts_are_read_as_the_compiler_reads_them() {
         #[cfg(test)]
         mod tests { fn f() { tr!("not this") } }
     "##;
-    let (texts, found) = texts(code);
+    let (texts, found) = parse_messages(code);
     assert_eq!(found, [""; 0]);
     let read: Vec<_> = texts
         .iter()
-        .map(|text| (text.context.as_deref(), &*text.one, text.many.as_deref()))
+        .map(|text| (text.context.as_deref(), &*text.singular, text.plural.as_deref()))
         .collect();
     assert_eq!(
         read,
@@ -43,7 +43,7 @@ fn texts_are_read_as_the_compiler_reads_them() {
             (None, "{n} row of {name}", Some("{n} rows of {name}")),
         ]
     );
-    assert_eq!(texts[4].place, "a.rs:4");
+    assert_eq!(texts[4].location, "a.rs:4");
 }
 
 #[test]
@@ -59,21 +59,22 @@ fn a_call_that_cannot_be_filled_is_told() {
         ("tr!(text)", "no literal text"),
         (r#"tr!(concat!("a", "b"))"#, "no literal text"),
     ] {
-        let (_, found) = texts(code);
+        let (_, found) = parse_messages(code);
         assert!(found.iter().any(|found| found.contains(what)), "{code}: {found:?}");
     }
-    assert_eq!(texts(r#"tr!("a {{ and {b}", b = c == d, )"#).1, [""; 0]);
+    assert_eq!(parse_messages(r#"tr!("a {{ and {b}", b = c == d, )"#).1, [""; 0]);
 }
 
 #[test]
 fn what_is_not_translated_is_told() {
-    let (texts, _) = texts(r#"tr!("cannot open {path}", path); tr!("a row" | "{n} rows" % n)"#);
+    let (texts, _) =
+        parse_messages(r#"tr!("cannot open {path}", path); tr!("a row" | "{n} rows" % n)"#);
     let right = "msgid \"cannot open {path}\"\nmsgstr \"无法打开 {path}\"\n\n\
                  msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
     let all = |content: &str| {
-        let (translated, mut found) = translations(content);
-        found.extend(untranslated(&texts, &translated));
-        found.extend(idle(&[&texts], &translated));
+        let (translated, mut found) = parse_po(content);
+        found.extend(missing_translations(&texts, &translated));
+        found.extend(unused_translations(&[&texts], &translated));
         found
     };
     assert_eq!(all(right), [""; 0]);
@@ -111,7 +112,11 @@ fn what_is_not_translated_is_told() {
 #[test]
 fn a_text_that_goes_past_the_translations_is_told() {
     let unspoken = |code: &str| {
-        unspoken("a.rs", &tokens(code, false).unwrap(), &BTreeSet::from(["In help.".to_owned()]))
+        literals_past_tr(
+            "a.rs",
+            &tokens(code, false).unwrap(),
+            &BTreeSet::from(["In help.".to_owned()]),
+        )
     };
     for code in [
         r#"#[error("interrupted")] struct A;"#,
@@ -146,9 +151,12 @@ fn a_text_that_goes_past_the_translations_is_told() {
 
 #[test]
 fn words_and_placeholders_are_told_from_each_other() {
-    assert_eq!(words("{name}: --column N, user_id, HTTP 404 (a)"), 0);
-    assert_eq!(words("line {line}: gone, or \"away\" ({why})"), 4);
-    assert_eq!(holes("{a} of {} {{b}} and {}"), BTreeSet::from(["a", "0", "1"].map(str::to_owned)));
+    assert_eq!(count_words("{name}: --column N, user_id, HTTP 404 (a)"), 0);
+    assert_eq!(count_words("line {line}: gone, or \"away\" ({why})"), 4);
+    assert_eq!(
+        placeholders("{a} of {} {{b}} and {}"),
+        BTreeSet::from(["a", "0", "1"].map(str::to_owned))
+    );
     let chooser = r#"const C: &str = concat!(include_str!("../language/zh-CN/a.po"), include_str!("../language/zh-CN/b.po"));"#;
-    assert_eq!(included(chooser), ["src/language/zh-CN/a.po", "src/language/zh-CN/b.po"]);
+    assert_eq!(included_files(chooser), ["src/language/zh-CN/a.po", "src/language/zh-CN/b.po"]);
 }

@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use dingmap::testing::sandbox::Answer;
-use dingmap::testing::sandbox::Rule;
+use dingmap::testing::sandbox::DirectoryEntry;
+use dingmap::testing::sandbox::ScriptedAnswer;
 
-use crate::harness::{Api, Desk, Ended, dingmap, rows, run, staff, unlimited};
+use crate::harness::{
+    RunOutput, Sandbox, Workdir, dingmap, read_rows, run, staff_csv, unlimited_script,
+};
 
-const COLUMNS: [&str; 4] = ["userid", "exclusive_userids", "status", "errcode"];
+const COMPARED_COLUMNS: [&str; 4] = ["userid", "exclusive_userids", "status", "errcode"];
 
 /// Every ending for which the sandbox has a rule, and every kind of cell that is not sent.
 const CELLS: [&str; 22] = [
@@ -37,11 +39,11 @@ const CELLS: [&str; 22] = [
     "0571/010",
 ];
 
-fn is_chinese(text: &str) -> bool {
+fn has_chinese(text: &str) -> bool {
     text.chars().any(|sign| ('\u{4e00}'..='\u{9fff}').contains(&sign))
 }
 
-fn ended(command: &mut Command, status: i32, words: &[&str]) -> Ended {
+fn run_and_expect(command: &mut Command, status: i32, words: &[&str]) -> RunOutput {
     let ended = run(command);
     assert_eq!(ended.status, Some(status), "{}", ended.stderr);
     for word in words {
@@ -52,15 +54,15 @@ fn ended(command: &mut Command, status: i32, words: &[&str]) -> Ended {
 
 #[test]
 fn rows_differ_in_the_words_of_ours_alone() {
-    let desk = Desk::new();
-    let input = desk.file(
+    let desk = Workdir::new();
+    let input = desk.write_file(
         "in.csv",
         format!("手机号,备注\n{},\n", CELLS.map(|cell| format!("\"{cell}\"")).join(",\n")),
     );
     let output = |name: &str, lang: &str| {
-        let (api, path) = (Api::new(unlimited()), desk.path(name));
-        ended(api.resolve(&input, &path).env("LC_ALL", "").env("LANG", lang), 4, &[]);
-        (std::fs::read_to_string(&path).unwrap(), rows(&path))
+        let (api, path) = (Sandbox::new(unlimited_script()), desk.path(name));
+        run_and_expect(api.resolve(&input, &path).env("LC_ALL", "").env("LANG", lang), 4, &[]);
+        (std::fs::read_to_string(&path).unwrap(), read_rows(&path))
     };
     let (english, in_english) = output("en.csv", "en_GB.UTF-8");
     let (chinese, in_chinese) = output("zh.csv", "zh_CN.UTF-8");
@@ -68,17 +70,18 @@ fn rows_differ_in_the_words_of_ours_alone() {
     assert_eq!((in_english.len(), in_chinese.len()), (CELLS.len(), CELLS.len()));
     let mut ours = 0;
     for (cell, (english, chinese)) in CELLS.iter().zip(in_english.iter().zip(&in_chinese)) {
-        for column in COLUMNS {
+        for column in COMPARED_COLUMNS {
             assert_eq!(english[column], chinese[column], "{column} of {cell}");
         }
         let (told, wording) = (&english["errmsg"], &chinese["errmsg"]);
         // The API's own messages stay as they came, in whatever language.
         let sent = english["status"] != "invalid";
-        if sent && !cell.contains('/') && Rule::of(cell) != Rule::Empty {
+        if sent && !cell.contains('/') && DirectoryEntry::for_number(cell) != DirectoryEntry::Empty
+        {
             assert_eq!(told, wording, "{cell}");
         } else {
             assert!(
-                !is_chinese(&told.replace("找不到该用户", "")) && is_chinese(wording),
+                !has_chinese(&told.replace("找不到该用户", "")) && has_chinese(wording),
                 "{cell}: {told} | {wording}"
             );
             ours += 1;
@@ -94,26 +97,26 @@ fn rows_differ_in_the_words_of_ours_alone() {
 
 #[test]
 fn a_reason_of_ours_follows_the_language_of_the_run_that_tells_it() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, path) = (desk.file("in.csv", "mobile\n13900000098\n"), desk.path("out.csv"));
-    ended(api.resolve(&input, &path).args(["--lang", "zh"]), 0, &[]);
-    assert_eq!(rows(&path)[0]["errmsg"], "接口返回成功，但没有给出用户");
-    ended(
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, path) = (desk.write_file("in.csv", "mobile\n13900000098\n"), desk.path("out.csv"));
+    run_and_expect(api.resolve(&input, &path).args(["--lang", "zh"]), 0, &[]);
+    assert_eq!(read_rows(&path)[0]["errmsg"], "接口返回成功，但没有给出用户");
+    run_and_expect(
         api.resolve(&input, &path).args(["--max-age", "1d", "--max-age-not-found", "1d"]),
         0,
         &[],
     );
-    assert_eq!(rows(&path)[0]["errmsg"], "the API answered ok and named no user");
-    assert_eq!(api.ledger().calls().len(), 1, "it was known");
+    assert_eq!(read_rows(&path)[0]["errmsg"], "the API answered ok and named no user");
+    assert_eq!(api.call_log().calls().len(), 1, "it was known");
 }
 
 #[test]
 fn an_input_that_cannot_be_read_is_told_in_chinese() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let told = |content: &[u8], flags: &[&str], words: &[&str]| {
-        let input = desk.file("in.csv", content);
+        let input = desk.write_file("in.csv", content);
         let mut command = api.resolve(&input, &desk.path("out.csv"));
-        ended(command.args(["--lang", "zh"]).args(flags), 3, words);
+        run_and_expect(command.args(["--lang", "zh"]).args(flags), 3, words);
     };
     told(b"", &[], &["输入为空"]);
     told(
@@ -135,9 +138,9 @@ fn an_input_that_cannot_be_read_is_told_in_chinese() {
     );
     told(b"mobile\n\"13900000001\n", &[], &["第 2 行", "引号"]);
     told(b"PK\x03\x04 and no archive", &[], &["工作簿已损坏或不完整"]);
-    assert_eq!(api.ledger().calls().len(), 0);
+    assert_eq!(api.call_log().calls().len(), 0);
     // Values of flags too, and every way to choose the language.
-    let input = desk.file("in.csv", staff(1));
+    let input = desk.write_file("in.csv", staff_csv(1));
     let rate = |command: &mut Command| {
         command.args(["--rate", "fast"]);
         run(command).stderr.contains("“fast”不是速率")
@@ -150,7 +153,7 @@ fn an_input_that_cannot_be_read_is_told_in_chinese() {
 
 #[test]
 fn a_state_that_cannot_be_used_is_told_in_chinese() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let inspect = |state: &Path| {
         let mut command = dingmap();
         command
@@ -164,13 +167,13 @@ fn a_state_that_cannot_be_used_is_told_in_chinese() {
         (&[0; 2000], "文件已损坏：文件头丢失"),
         (b"mobile\n13900000001\n", "这不是 dingmap 的状态文件"),
     ] {
-        let ended = inspect(&desk.file("state", content));
+        let ended = inspect(&desk.write_file("state", content));
         assert!(ended.status == Some(1) && ended.stderr.contains(words), "{words}: {ended:?}");
     }
     let ended = inspect(&desk.path("none"));
     assert!(ended.stderr.contains("没有此文件"), "{}", ended.stderr);
-    let state = desk.file("state", "");
-    let lock = std::fs::File::create(desk.file("state.lock", "")).unwrap();
+    let state = desk.write_file("state", "");
+    let lock = std::fs::File::create(desk.write_file("state.lock", "")).unwrap();
     lock.lock().unwrap();
     std::fs::write(desk.path("state.lock"), "4711").unwrap();
     let ended = inspect(&state);
@@ -179,22 +182,22 @@ fn a_state_that_cannot_be_used_is_told_in_chinese() {
 
 #[test]
 fn a_fatal_answer_keeps_the_apis_words_and_the_open_rows_have_ours() {
-    let (mut script, desk) = (unlimited(), Desk::new());
-    script.always = Some(Answer::code(60011));
-    let (api, path) = (Api::new(script), desk.path("out.csv"));
-    let input = desk.file("in.csv", staff(3));
-    ended(
+    let (mut script, desk) = (unlimited_script(), Workdir::new());
+    script.always = Some(ScriptedAnswer::code(60011));
+    let (api, path) = (Sandbox::new(script), desk.path("out.csv"));
+    let input = desk.write_file("in.csv", staff_csv(3));
+    run_and_expect(
         api.resolve(&input, &path).args(["--lang", "zh", "--partial"]),
         5,
         &["scripted code 60011"],
     );
-    for row in rows(&path) {
+    for row in read_rows(&path) {
         assert_eq!((&*row["status"], &*row["errmsg"]), ("pending", "运行已提前结束：无法继续"));
     }
     // A host that is not there, whose fault is told by the line and not by the API.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = api.resolve_at(&format!("http://{nobody}"), &input, &path);
-    ended(
+    let mut command = api.resolve_at_endpoint(&format!("http://{nobody}"), &input, &path);
+    run_and_expect(
         command.args(["--lang", "zh", "--max-retries", "0"]),
         1,
         &["无法连接：", "Connection refused"],

@@ -7,30 +7,30 @@ use crate::tidy::syntax::Token;
 
 /// A text that is told in the language chosen.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Text {
+pub(crate) struct Message {
     /// The file and line, or what of the help it is.
-    pub(crate) place: String,
+    pub(crate) location: String,
     pub(crate) context: Option<String>,
-    pub(crate) one: String,
+    pub(crate) singular: String,
     /// The form for every other count than one.
-    pub(crate) many: Option<String>,
+    pub(crate) plural: Option<String>,
     /// Whether values are filled in, so that braces mean something.
-    pub(crate) filled: bool,
+    pub(crate) has_arguments: bool,
 }
 
 /// Calls whose texts go to people as they are.
-const TELLING: [&str; 5] = ["say", "complain", "context", "wrong", "Failure"];
+const USER_CALLS: [&str; 5] = ["say", "complain", "context", "wrong", "Failure"];
 /// Macros whose texts are for developers or for programs.
-const LOGGING: [&str; 8] =
+const LOG_MACROS: [&str; 8] =
     ["trace", "debug", "info", "warn", "error", "assert", "debug_assert", "unreachable"];
 /// Calls whose texts are for programs: `family` is a metric with what it means.
-const MEASURING: [&str; 1] = ["family"];
+const METRIC_CALLS: [&str; 1] = ["family"];
 /// Calls that look for a text in what another program said.
-const COMPARING: [&str; 6] =
+const COMPARISON_CALLS: [&str; 6] =
     ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix", "split"];
 
 /// Texts that look like prose and are not for people: the file, the text, and what it is.
-const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
+const NOT_USER_FACING: &[(&str, &str, &str)] = &[
     (
         "src/app/account.rs",
         "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge",
@@ -60,7 +60,7 @@ const NOT_FOR_PEOPLE: &[(&str, &str, &str)] = &[
 ];
 
 /// How many words there are in a text, without those in its placeholders, names of flags and the like.
-pub(crate) fn words(text: &str) -> usize {
+pub(crate) fn count_words(text: &str) -> usize {
     let mut outside = String::new();
     let mut depth = 0_usize;
     for sign in text.chars() {
@@ -86,7 +86,7 @@ pub(crate) fn words(text: &str) -> usize {
 }
 
 /// The names of a text's placeholders; one without a name has its place.
-pub(crate) fn holes(text: &str) -> BTreeSet<String> {
+pub(crate) fn placeholders(text: &str) -> BTreeSet<String> {
     let text = text.replace("{{", "").replace("}}", "");
     let inside =
         text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default().trim());
@@ -101,14 +101,14 @@ pub(crate) fn holes(text: &str) -> BTreeSet<String> {
 }
 
 /// The flags that a text names, such as `--column`.
-pub(crate) fn flags(text: &str) -> BTreeSet<&str> {
+pub(crate) fn flags_in(text: &str) -> BTreeSet<&str> {
     let is_name = |sign: char| sign.is_ascii_lowercase() || sign == '-';
     let pieces = text.split(|sign| !is_name(sign));
     pieces.filter(|piece| piece.starts_with("--") && piece.len() > 2).collect()
 }
 
 /// Where the bracket at `open` closes.
-fn close(tokens: &[Token], open: usize) -> usize {
+fn closing_bracket(tokens: &[Token], open: usize) -> usize {
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(open) {
         match &*token.text {
@@ -124,11 +124,11 @@ fn close(tokens: &[Token], open: usize) -> usize {
 }
 
 /// The parts between the commas that stand in no bracket.
-fn parts(tokens: &[Token]) -> Vec<&[Token]> {
+fn split_arguments(tokens: &[Token]) -> Vec<&[Token]> {
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
     while at < tokens.len() {
         match &*tokens[at].text {
-            "(" | "[" | "{" => at = close(tokens, at),
+            "(" | "[" | "{" => at = closing_bracket(tokens, at),
             "," => {
                 parts.push(&tokens[start..at]);
                 start = at + 1;
@@ -143,33 +143,33 @@ fn parts(tokens: &[Token]) -> Vec<&[Token]> {
 }
 
 /// Whether a macro of this name is called here.
-fn calls(tokens: &[Token], at: usize, name: &str) -> bool {
+fn is_macro_call(tokens: &[Token], at: usize, name: &str) -> bool {
     let text = |at: usize| tokens.get(at).map_or("", |token| &*token.text);
     text(at) == name && text(at + 1) == "!" && matches!(text(at + 2), "(" | "[" | "{")
 }
 
 /// The texts that a file tells through `tr!`; calls that are wrong in themselves are told in `found`.
-pub(crate) fn spoken(path: &str, tokens: &[Token], found: &mut Vec<String>) -> Vec<Text> {
+pub(crate) fn tr_messages(path: &str, tokens: &[Token], found: &mut Vec<String>) -> Vec<Message> {
     let mut texts = Vec::new();
     // There stands what translates the texts that clap has.
-    let called = |at: &usize| calls(tokens, *at, "tr") && !tokens[*at].place.test;
+    let called = |at: &usize| is_macro_call(tokens, *at, "tr") && !tokens[*at].location.is_test;
     for at in (0..tokens.len()).filter(called).filter(|_| path != "src/app/language.rs") {
-        let place = format!("{path}:{}", tokens[at].place.line);
-        let parts = parts(&tokens[at + 3..close(tokens, at + 2)]);
-        let Some(mut text) = parts.first().and_then(|part| text(part, &place)) else {
+        let place = format!("{path}:{}", tokens[at].location.line);
+        let parts = split_arguments(&tokens[at + 3..closing_bracket(tokens, at + 2)]);
+        let Some(mut text) = parts.first().and_then(|part| parse_message(part, &place)) else {
             found.push(format!("{place}: tr! has no literal text"));
             continue;
         };
-        text.filled = parts.len() > 1 || text.many.is_some();
-        found.extend(misfilled(&text, &parts[1..]));
+        text.has_arguments = parts.len() > 1 || text.plural.is_some();
+        found.extend(argument_mismatches(&text, &parts[1..]));
         texts.push(text);
     }
     texts
 }
 
 /// The text at the head of a call.
-fn text(tokens: &[Token], place: &str) -> Option<Text> {
-    let says = |at: usize| tokens.get(at).and_then(|token| token.says.clone());
+fn parse_message(tokens: &[Token], place: &str) -> Option<Message> {
+    let says = |at: usize| tokens.get(at).and_then(|token| token.literal.clone());
     let signs = |at: usize, signs: &[&str]| {
         signs
             .iter()
@@ -182,13 +182,19 @@ fn text(tokens: &[Token], place: &str) -> Option<Text> {
         _ if signs(start + 1, &["|"]) && signs(start + 3, &["%"]) => Some(says(start + 2)?),
         _ => return None,
     };
-    Some(Text { place: place.to_owned(), context, one: says(start)?, many, filled: false })
+    Some(Message {
+        location: place.to_owned(),
+        context,
+        singular: says(start)?,
+        plural: many,
+        has_arguments: false,
+    })
 }
 
 /// What of a text and the values for it does not fit: nobody else sees that before it is told.
-fn misfilled(text: &Text, values: &[&[Token]]) -> Vec<String> {
-    let place = &text.place;
-    let mut given: BTreeSet<String> = text.many.iter().map(|_| "n".to_owned()).collect();
+fn argument_mismatches(text: &Message, values: &[&[Token]]) -> Vec<String> {
+    let place = &text.location;
+    let mut given: BTreeSet<String> = text.plural.iter().map(|_| "n".to_owned()).collect();
     let mut unnamed = 0_usize;
     for value in values {
         let named = value[0].is_word()
@@ -201,36 +207,41 @@ fn misfilled(text: &Text, values: &[&[Token]]) -> Vec<String> {
             unnamed += 1;
         }
     }
-    if !text.filled {
-        let braces = text.one.contains(['{', '}']);
+    if !text.has_arguments {
+        let braces = text.singular.contains(['{', '}']);
         return braces
-            .then(|| format!("{place}: braces, and no value for them: {:?}", text.one))
+            .then(|| format!("{place}: braces, and no value for them: {:?}", text.singular))
             .into_iter()
             .collect();
     }
-    let (one, many) = (holes(&text.one), text.many.as_ref().map(|many| holes(many)));
+    let (one, many) =
+        (placeholders(&text.singular), text.plural.as_ref().map(|many| placeholders(many)));
     let mut found = Vec::new();
     for hole in one.iter().chain(many.iter().flatten()).filter(|hole| !given.contains(*hole)) {
-        found.push(format!("{place}: no value for {{{hole}}} in {:?}", text.one));
+        found.push(format!("{place}: no value for {{{hole}}} in {:?}", text.singular));
     }
     for value in given.iter().filter(|value| !many.as_ref().unwrap_or(&one).contains(*value)) {
         found.push(format!(
             "{place}: {{{value}}} is not in {:?}",
-            text.many.as_ref().unwrap_or(&text.one)
+            text.plural.as_ref().unwrap_or(&text.singular)
         ));
     }
     found
 }
 
 /// Every text of a file that people may come to see and that does not go through `tr!`. `help` has those that clap shows.
-pub(crate) fn unspoken(path: &str, tokens: &[Token], help: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn literals_past_tr(
+    path: &str,
+    tokens: &[Token],
+    help: &BTreeSet<String>,
+) -> Vec<String> {
     let mut found = Vec::new();
-    look(path, tokens, false, help, &mut found);
+    scan_tokens(path, tokens, false, help, &mut found);
     found
 }
 
 /// Looks through `tokens`, in which one word is enough to make a text where they are `told` at once.
-fn look(
+fn scan_tokens(
     path: &str,
     tokens: &[Token],
     told: bool,
@@ -241,44 +252,46 @@ fn look(
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         at += 1;
-        if token.place.test {
+        if token.location.is_test {
             continue;
         }
         let bracket = if text(at) == "!" { at + 1 } else { at };
         if token.text == "#" && text(bracket) == "[" {
-            let end = close(tokens, bracket);
+            let end = closing_bracket(tokens, bracket);
             // Comments are attributes too; of all, only those of thiserror are told.
             if text(bracket + 1) == "error" {
-                look(path, &tokens[bracket + 2..end], true, help, found);
+                scan_tokens(path, &tokens[bracket + 2..end], true, help, found);
             }
             at = end;
-        } else if calls(tokens, at - 1, "tr") {
+        } else if is_macro_call(tokens, at - 1, "tr") {
             // The text is told as it should be; what is filled in may hide others.
-            let end = close(tokens, at + 1);
-            for value in parts(&tokens[at + 2..end]).iter().skip(1) {
-                look(path, value, told, help, found);
+            let end = closing_bracket(tokens, at + 1);
+            for value in split_arguments(&tokens[at + 2..end]).iter().skip(1) {
+                scan_tokens(path, value, told, help, found);
             }
             at = end;
-        } else if LOGGING.iter().any(|name| calls(tokens, at - 1, name))
-            || ([&COMPARING[..], &MEASURING].concat().contains(&&*token.text) && text(at) == "(")
+        } else if LOG_MACROS.iter().any(|name| is_macro_call(tokens, at - 1, name))
+            || ([&COMPARISON_CALLS[..], &METRIC_CALLS].concat().contains(&&*token.text)
+                && text(at) == "(")
         {
-            at = close(tokens, bracket);
-        } else if TELLING.contains(&&*token.text)
+            at = closing_bracket(tokens, bracket);
+        } else if USER_CALLS.contains(&&*token.text)
             && (text(at) == "(" || (text(at), text(at + 2)) == ("::", "("))
         {
             let open = if text(at) == "(" { at } else { at + 2 };
-            let end = close(tokens, open);
-            look(path, &tokens[open + 1..end], true, help, found);
+            let end = closing_bracket(tokens, open);
+            scan_tokens(path, &tokens[open + 1..end], true, help, found);
             at = end;
-        } else if let Some(says) = &token.says {
+        } else if let Some(says) = &token.literal {
             let placed = says.contains('{') && says.contains(char::is_whitespace);
-            let prose = words(says) > usize::from(!told && !placed);
-            let known = NOT_FOR_PEOPLE.iter().any(|(file, text, _)| (*file, *text) == (path, says));
+            let prose = count_words(says) > usize::from(!told && !placed);
+            let known =
+                NOT_USER_FACING.iter().any(|(file, text, _)| (*file, *text) == (path, says));
             let of_help = says.split("\n\n").all(|paragraph| help.contains(paragraph));
             if prose && !known && !of_help {
                 found.push(format!(
                     "{path}:{}: does not go through tr!: {says:?}",
-                    token.place.line
+                    token.location.line
                 ));
             }
         }

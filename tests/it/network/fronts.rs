@@ -24,16 +24,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-const FOUND: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
+const FOUND_BODY: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
 
-fn runtime() -> Runtime {
+fn server_runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
 /// Somebody who signs certificates.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
+impl CertificateAuthority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -50,21 +50,21 @@ impl Authority {
     }
 
     /// A certificate for these names and its key.
-    fn certificate(&self, names: &[&str]) -> (Certificate, KeyPair) {
+    fn sign(&self, names: &[&str]) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         (CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap(), key)
     }
 
     /// The same as files have them.
-    pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
-        let (certificate, key) = self.certificate(names);
+    pub(crate) fn issue_pem(&self, names: &[&str]) -> (String, String) {
+        let (certificate, key) = self.sign(names);
         (certificate.pem(), key.serialize_pem())
     }
 
     /// What makes a server one of these names; `protocols` are those that it offers, the dearest first.
-    fn acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
-        let (certificate, key) = self.certificate(names);
+    fn tls_acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
+        let (certificate, key) = self.sign(names);
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let mut tls = ServerConfig::builder()
@@ -77,22 +77,22 @@ impl Authority {
 }
 
 /// A server that speaks TLS and hands requests on to the sandbox.
-pub(crate) struct Front {
+pub(crate) struct TlsServer {
     pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Version>>>,
+    http_versions: Arc<Mutex<Vec<Version>>>,
     _runtime: Runtime,
 }
 
-impl Front {
+impl TlsServer {
     /// With a certificate for these names; `protocols` are those that it offers, the dearest first.
     pub(crate) fn new(
-        authority: &Authority,
+        authority: &CertificateAuthority,
         names: &[&str],
         protocols: &[&str],
         sandbox: String,
     ) -> Self {
-        let acceptor = authority.acceptor(names, protocols);
-        let (runtime, seen) = (runtime(), Arc::<Mutex<Vec<Version>>>::default());
+        let acceptor = authority.tls_acceptor(names, protocols);
+        let (runtime, seen) = (server_runtime(), Arc::<Mutex<Vec<Version>>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let noted = Arc::clone(&seen);
@@ -103,23 +103,23 @@ impl Front {
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request| {
-                        hand_on(request, Arc::clone(&noted), sandbox.clone())
+                        forward(request, Arc::clone(&noted), sandbox.clone())
                     });
                     let builder = auto::Builder::new(TokioExecutor::new());
                     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Self { address, seen, _runtime: runtime }
+        Self { address, http_versions: seen, _runtime: runtime }
     }
 
     /// The versions of HTTP of the requests that came.
-    pub(crate) fn seen(&self) -> Vec<Version> {
-        self.seen.lock().unwrap().clone()
+    pub(crate) fn http_versions(&self) -> Vec<Version> {
+        self.http_versions.lock().unwrap().clone()
     }
 }
 
-async fn hand_on(
+async fn forward(
     request: Request<Incoming>,
     noted: Arc<Mutex<Vec<Version>>>,
     sandbox: String,
@@ -143,16 +143,16 @@ async fn hand_on(
 }
 
 /// A proxy that leads everybody to one address, whatever they ask for, and notes what they asked for.
-pub(crate) struct Proxy {
+pub(crate) struct ConnectProxy {
     pub(crate) address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    request_heads: Arc<Mutex<Vec<String>>>,
     _runtime: Runtime,
 }
 
-impl Proxy {
+impl ConnectProxy {
     /// `answer` is what it says to a CONNECT; only after a 200 does it lead anywhere.
     pub(crate) fn new(to: SocketAddr, answer: &'static str) -> Self {
-        let (runtime, asked) = (runtime(), Arc::<Mutex<Vec<String>>>::default());
+        let (runtime, asked) = (server_runtime(), Arc::<Mutex<Vec<String>>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let noted = Arc::clone(&asked);
@@ -160,7 +160,7 @@ impl Proxy {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let noted = Arc::clone(&noted);
                 tokio::spawn(async move {
-                    let head = head(&mut stream).await;
+                    let head = read_head(&mut stream).await;
                     noted.lock().unwrap().push(head);
                     stream.write_all(answer.as_bytes()).await.unwrap();
                     if answer.contains(" 200 ") {
@@ -170,17 +170,17 @@ impl Proxy {
                 });
             }
         });
-        Self { address, asked, _runtime: runtime }
+        Self { address, request_heads: asked, _runtime: runtime }
     }
 
     /// The heads of the requests that came.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn request_heads(&self) -> Vec<String> {
+        self.request_heads.lock().unwrap().clone()
     }
 }
 
 /// Reads to the blank line.
-async fn head(stream: &mut TcpStream) -> String {
+async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let Ok(byte) = stream.read_u8().await else { break };
@@ -190,14 +190,14 @@ async fn head(stream: &mut TcpStream) -> String {
 }
 
 /// A line to the sandbox that listens at another address, such as one of IPv6.
-pub(crate) struct Line {
+pub(crate) struct TcpForwarder {
     pub(crate) address: SocketAddr,
     _runtime: Runtime,
 }
 
-impl Line {
+impl TcpForwarder {
     pub(crate) fn new(at: &str, to: SocketAddr) -> Self {
-        let runtime = runtime();
+        let runtime = server_runtime();
         let listener = runtime.block_on(TcpListener::bind(at)).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
@@ -214,15 +214,15 @@ impl Line {
 
 /// A line that breaks a connection when a request comes after a rest, as one does that forgot the connection meanwhile,
 /// without having said so.
-pub(crate) struct Forgetful {
+pub(crate) struct StaleConnectionProxy {
     pub(crate) address: SocketAddr,
-    broken: Arc<Mutex<u32>>,
+    stale_requests: Arc<Mutex<u32>>,
     _runtime: Runtime,
 }
 
-impl Forgetful {
+impl StaleConnectionProxy {
     pub(crate) fn new(to: SocketAddr, after: Duration) -> Self {
-        let (runtime, broken) = (runtime(), Arc::<Mutex<u32>>::default());
+        let (runtime, broken) = (server_runtime(), Arc::<Mutex<u32>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let count = Arc::clone(&broken);
@@ -257,67 +257,70 @@ impl Forgetful {
                 });
             }
         });
-        Self { address, broken, _runtime: runtime }
+        Self { address, stale_requests: broken, _runtime: runtime }
     }
 
     /// How many requests met a forgotten connection.
-    pub(crate) fn broken(&self) -> u32 {
-        *self.broken.lock().unwrap()
+    pub(crate) fn stale_requests(&self) -> u32 {
+        *self.stale_requests.lock().unwrap()
     }
 }
 
 /// What a host of HTTP/2 does with a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Stream {
+pub(crate) enum StreamAction {
     /// Answers it.
     Answer,
     /// Refuses it, untouched.
     Refuse,
     /// Says goodbye to the connection instead of taking it: the first call on it.
-    Leave,
+    GoAway,
     /// Nothing, and nothing more on this connection.
-    Fall,
+    Stall,
 }
 
 /// Waits for a call and says, in frames by hand, that the connection ends and no call on it was taken: no library says
 /// this of a call that it has seen (RFC 9113, 4.1, 6.5 and 6.8).
-async fn goodbye(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    const PREFACE: usize = 24;
-    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    const SETTINGS_SEEN: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+async fn send_goaway(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    const PREFACE_LEN: usize = 24;
+    const SETTINGS_FRAME: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const SETTINGS_ACK: [u8; 9] = [0, 0, 0, 4, 1, 0, 0, 0, 0];
     // What it may say besides is for logs: a host may well put the request there.
-    const WORDS: &[u8; 59] = b"POST /topapi/v2/user/getbymobile?access_token=sandbox-token";
-    const GOODBYE: [u8; 17] = [0, 0, 8 + 59, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    const HEADERS: u8 = 1;
-    stream.write_all(&SETTINGS).await.unwrap();
-    stream.write_all(&SETTINGS_SEEN).await.unwrap();
-    stream.read_exact(&mut [0; PREFACE]).await.unwrap();
+    const DEBUG_DATA: &[u8; 59] = b"POST /topapi/v2/user/getbymobile?access_token=sandbox-token";
+    const GOAWAY_FRAME: [u8; 17] = [0, 0, 8 + 59, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const HEADERS_TYPE: u8 = 1;
+    stream.write_all(&SETTINGS_FRAME).await.unwrap();
+    stream.write_all(&SETTINGS_ACK).await.unwrap();
+    stream.read_exact(&mut [0; PREFACE_LEN]).await.unwrap();
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await.unwrap();
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
-        if head[3] == HEADERS {
+        if head[3] == HEADERS_TYPE {
             break;
         }
     }
-    stream.write_all(&[&GOODBYE[..], WORDS].concat()).await.unwrap();
+    stream.write_all(&[&GOAWAY_FRAME[..], DEBUG_DATA].concat()).await.unwrap();
     stream.flush().await.unwrap();
     // What else comes is read, so that the connection ends without a reset.
     let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;
 }
 
 /// A host of HTTP/2 that finds everybody, where `does` lets it: for a connection and a call on it, each from 0.
-pub(crate) struct Streams {
+pub(crate) struct Http2Server {
     pub(crate) address: SocketAddr,
     connections: Arc<Mutex<usize>>,
     _runtime: Runtime,
 }
 
-impl Streams {
-    pub(crate) fn new(authority: &Authority, does: fn(usize, usize) -> Stream) -> Self {
-        let acceptor = authority.acceptor(&["localhost"], &["h2"]);
-        let (runtime, connections) = (runtime(), Arc::<Mutex<usize>>::default());
+impl Http2Server {
+    pub(crate) fn new(
+        authority: &CertificateAuthority,
+        does: fn(usize, usize) -> StreamAction,
+    ) -> Self {
+        let acceptor = authority.tls_acceptor(&["localhost"], &["h2"]);
+        let (runtime, connections) = (server_runtime(), Arc::<Mutex<usize>>::default());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let count = Arc::clone(&connections);
@@ -327,20 +330,23 @@ impl Streams {
                 *count.lock().unwrap() += 1;
                 tokio::spawn(async move {
                     let mut stream = acceptor.accept(stream).await.unwrap();
-                    if does(number, 0) == Stream::Leave {
-                        return goodbye(&mut stream).await;
+                    if does(number, 0) == StreamAction::GoAway {
+                        return send_goaway(&mut stream).await;
                     }
                     let mut connection = h2::server::handshake(stream).await.unwrap();
                     let mut place = 0;
                     while let Some(Ok((_, mut respond))) = connection.accept().await {
                         match does(number, place) {
-                            Stream::Answer => {
+                            StreamAction::Answer => {
                                 let mut body =
                                     respond.send_response(Response::default(), false).unwrap();
-                                body.send_data(Bytes::from_static(FOUND.as_bytes()), true).unwrap();
+                                body.send_data(Bytes::from_static(FOUND_BODY.as_bytes()), true)
+                                    .unwrap();
                             }
-                            Stream::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
-                            Stream::Leave | Stream::Fall => std::future::pending().await,
+                            StreamAction::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
+                            StreamAction::GoAway | StreamAction::Stall => {
+                                std::future::pending().await
+                            }
                         }
                         place += 1;
                     }

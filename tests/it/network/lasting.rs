@@ -3,38 +3,42 @@
 
 use std::time::Duration;
 
-use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::ScriptedAnswer;
 
-use super::fronts::{Forgetful, Stream, Streams};
-use super::{Scene, TOKEN, went_well};
-use crate::harness::{Api, Desk, Ended, run, staff, unlimited};
+use super::fronts::{Http2Server, StaleConnectionProxy, StreamAction};
+use super::{NetworkFixture, TOKEN_ENV, assert_all_found};
+use crate::harness::{RunOutput, Sandbox, Workdir, run, staff_csv, unlimited_script};
 
 /// Longer than a connection is kept idle, by more than a busy machine makes of the difference.
-const FORGOTTEN: Duration = Duration::from_secs(3);
+const STALE_AFTER: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
-    let scene = Scene::new();
-    let line = Forgetful::new(scene.sandbox(), FORGOTTEN);
+    let scene = NetworkFixture::new();
+    let line = StaleConnectionProxy::new(scene.sandbox_address(), STALE_AFTER);
     let endpoint = format!("http://{}", line.address);
     // At this pace every call leaves after a rest.
-    went_well(&scene.run(&endpoint, &["--max-retries", "0", "--rate", "0.25"], &TOKEN));
-    assert_eq!((line.broken(), scene.api.ledger().calls().len()), (0, 3));
+    assert_all_found(&scene.run(&endpoint, &["--max-retries", "0", "--rate", "0.25"], &TOKEN_ENV));
+    assert_eq!((line.stale_requests(), scene.sandbox.call_log().calls().len()), (0, 3));
     // Eight connections are warm when throttling holds the run for four seconds.
     let headers = vec![("Retry-After".to_owned(), "4".to_owned())];
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
-    script.calls.insert(20, Answer::Http { status: 429, headers, body: String::new() });
-    let (api, desk) = (Api::new(script), Desk::new());
-    let line =
-        Forgetful::new(api.endpoint().trim_start_matches("http://").parse().unwrap(), FORGOTTEN);
-    let input = desk.file("staff.csv", staff(60));
+    script
+        .answers_by_call
+        .insert(20, ScriptedAnswer::Http { status: 429, headers, body: String::new() });
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let line = StaleConnectionProxy::new(
+        api.endpoint().trim_start_matches("http://").parse().unwrap(),
+        STALE_AFTER,
+    );
+    let input = desk.write_file("staff.csv", staff_csv(60));
     let mut command =
-        api.resolve_at(&format!("http://{}", line.address), &input, &desk.path("out.csv"));
+        api.resolve_at_endpoint(&format!("http://{}", line.address), &input, &desk.path("out.csv"));
     let ended = run(command.args(["--max-retries", "0", "-j", "8"]));
-    assert_eq!((ended.status, line.broken()), (Some(0), 0), "{}", ended.stderr);
+    assert_eq!((ended.status, line.stale_requests()), (Some(0), 0), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("held by throttling") && api.ledger().connections() > 8,
+        ended.stderr.contains("held by throttling") && api.call_log().connections() > 8,
         "{}",
         ended.stderr
     );
@@ -42,29 +46,33 @@ fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
 
 #[test]
 fn a_connection_is_kept_while_there_is_work() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", staff(200));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(200));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-j", "4"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!((1..=5).contains(&api.ledger().connections()), "{}", api.ledger().connections());
+    assert!((1..=5).contains(&api.call_log().connections()), "{}", api.call_log().connections());
 }
 
 /// Thirty numbers at such a host of HTTP/2.
-fn over_streams(flags: &[&str], does: fn(usize, usize) -> Stream) -> (Ended, Streams) {
-    let scene = Scene::new();
-    scene.desk.file("staff.csv", staff(30));
-    let host = Streams::new(&scene.authority, does);
+fn run_over_http2(
+    flags: &[&str],
+    does: fn(usize, usize) -> StreamAction,
+) -> (RunOutput, Http2Server) {
+    let scene = NetworkFixture::new();
+    scene.workdir.write_file("staff.csv", staff_csv(30));
+    let host = Http2Server::new(&scene.authority, does);
     let endpoint = format!("https://localhost:{}", host.address.port());
-    let ca = scene.ca();
-    (scene.run(&endpoint, &[&["--ca-file", &ca], flags].concat(), &TOKEN), host)
+    let ca = scene.ca_path();
+    (scene.run(&endpoint, &[&["--ca-file", &ca], flags].concat(), &TOKEN_ENV), host)
 }
 
 #[test]
 fn a_call_that_a_host_of_http_2_did_not_take_costs_no_attempt() {
-    let refuses = |_, call| if call % 3 == 2 { Stream::Refuse } else { Stream::Answer };
-    let leaves = |connection, _| if connection == 0 { Stream::Leave } else { Stream::Answer };
+    let refuses = |_, call| if call % 3 == 2 { StreamAction::Refuse } else { StreamAction::Answer };
+    let leaves =
+        |connection, _| if connection == 0 { StreamAction::GoAway } else { StreamAction::Answer };
     for does in [refuses, leaves] {
-        let (ended, _host) = over_streams(&["--max-retries", "0", "-j", "1"], does);
+        let (ended, _host) = run_over_http2(&["--max-retries", "0", "-j", "1"], does);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains("found               30"), "{}", ended.stderr);
         assert!(ended.stderr.contains("after a failure of the line"), "{}", ended.stderr);
@@ -73,8 +81,8 @@ fn a_call_that_a_host_of_http_2_did_not_take_costs_no_attempt() {
 
 #[test]
 fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
-    for does in [|_, _| Stream::Refuse, |_, _| Stream::Leave] {
-        let (ended, _host) = over_streams(&["--max-retries", "1", "-vvv"], does);
+    for does in [|_, _| StreamAction::Refuse, |_, _| StreamAction::GoAway] {
+        let (ended, _host) = run_over_http2(&["--max-retries", "1", "-vvv"], does);
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
         assert!(ended.stderr.contains("the host did not take the call"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("sandbox-token"), "{}", ended.stderr);
@@ -83,11 +91,12 @@ fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
 
 #[test]
 fn a_connection_of_http_2_that_falls_silent_is_left() {
-    let falls =
-        |connection, call| if connection < 2 && call == 3 { Stream::Fall } else { Stream::Answer };
+    let falls = |connection, call| {
+        if connection < 2 && call == 3 { StreamAction::Stall } else { StreamAction::Answer }
+    };
     // More than a second's calls can be under way, so that the connection never rests.
     let flags = ["--max-retries", "5", "-j", "32", "--rate", "20", "--timeout", "1s"];
-    let (ended, host) = over_streams(&flags, falls);
+    let (ended, host) = run_over_http2(&flags, falls);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
         host.connections() >= 2 && ended.stderr.contains("found               30"),

@@ -1,11 +1,11 @@
 //! What holds for any cell: it is read or refused in words, and what is sent reads back as itself. The fuzzer in
 //! `fuzz/` and the replay of its corpus share this file.
 
-use dingmap::testing::domain::Entry;
-use dingmap::testing::domain::{Home, Mainland, Rules};
+use dingmap::testing::domain::NumberCell;
+use dingmap::testing::domain::{DefaultRegion, MainlandFormat, NumberRules};
 
 /// Regions whose plans differ in what matters here: trunk prefixes, zeros that count, prefixes for calls abroad.
-const HOMES: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];
+const REGIONS: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];
 
 /// The first byte chooses the rules, the rest is the cell.
 ///
@@ -13,10 +13,10 @@ const HOMES: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];
 /// Where the property does not hold.
 pub(crate) fn number(data: &[u8]) {
     let Some((choice, cell)) = data.split_first() else { return };
-    let home: Home = HOMES[usize::from(choice & 7)].parse().unwrap();
-    let rules = Rules { home, strict: choice & 8 == 0 };
+    let home: DefaultRegion = REGIONS[usize::from(choice & 7)].parse().unwrap();
+    let rules = NumberRules { default_region: home, strict: choice & 8 == 0 };
     let cell = String::from_utf8_lossy(cell);
-    let entry = match Entry::read(&cell, rules) {
+    let entry = match NumberCell::parse(&cell, rules) {
         Ok(entry) => entry,
         Err(refusal) => {
             assert!(!refusal.to_string().is_empty());
@@ -24,8 +24,8 @@ pub(crate) fn number(data: &[u8]) {
         }
     };
     let mobile = entry.mobile;
-    for mainland in [Mainland::Plain, Mainland::Prefixed] {
-        let sent = entry.mobile.sent(mainland);
+    for mainland in [MainlandFormat::Plain, MainlandFormat::Prefixed] {
+        let sent = entry.mobile.to_api_string(mainland);
         let (country, national) = sent.rsplit_once('-').unwrap_or(("+86", &sent));
         assert!(
             country.starts_with('+') && country[1..].bytes().all(|byte| byte.is_ascii_digit()),
@@ -33,13 +33,13 @@ pub(crate) fn number(data: &[u8]) {
         );
         assert!(national.bytes().all(|byte| byte.is_ascii_digit()), "{sent}");
         assert!((5..=16).contains(&(country.len() + national.len())), "{sent}");
-        assert!(!mobile.masked().contains(national), "{sent}");
+        assert!(!mobile.to_masked_string().contains(national), "{sent}");
         // With its country code a number is the same everywhere; without, it is the mainland's.
-        let home = if sent.starts_with('+') { home } else { Home::CHINA };
-        let again = Entry::read(&sent, Rules { home, ..rules });
+        let home = if sent.starts_with('+') { home } else { DefaultRegion::CHINA };
+        let again = NumberCell::parse(&sent, NumberRules { default_region: home, ..rules });
         assert_eq!(again.map(|entry| entry.mobile), Ok(mobile), "{sent}");
     }
-    if let Some(remark) = entry.remark("ok") {
+    if let Some(remark) = entry.annotate_message("ok") {
         assert!(
             remark.starts_with("ok (") && remark.ends_with(" numbers in the cell)"),
             "{remark}"

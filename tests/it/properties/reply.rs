@@ -2,8 +2,8 @@
 //! replay of its corpus share this file.
 
 use dingmap::testing::domain::Code;
+use dingmap::testing::domain::by_code;
 use dingmap::testing::domain::decode;
-use dingmap::testing::domain::verdict;
 
 /// The data is the body.
 ///
@@ -17,11 +17,11 @@ pub(crate) fn reply(data: &[u8]) {
             return;
         }
     };
-    assert_eq!(Code::read(&reply.code.to_string()), reply.code);
-    for id in reply.userid.iter().chain(&reply.exclusive) {
+    assert_eq!(Code::from_text(&reply.code.to_string()), reply.code);
+    for id in reply.userid.iter().chain(&reply.exclusive_ids) {
         assert!(!id.trim().is_empty());
     }
     // The same code and words mean the same, also behind a blank.
-    let meaning = verdict(&reply.code, &reply.message);
-    assert_eq!(verdict(&Code::read(&format!(" {}", reply.code)), &reply.message), meaning);
+    let meaning = by_code(&reply.code, &reply.message);
+    assert_eq!(by_code(&Code::from_text(&format!(" {}", reply.code)), &reply.message), meaning);
 }

@@ -8,12 +8,12 @@ use std::os::fd::AsRawFd;
 use dingmap::testing::table::Batch;
 use dingmap::testing::table::ColumnChoice;
 use dingmap::testing::table::Encoding;
-use dingmap::testing::table::Lead;
-use dingmap::testing::table::Options;
+use dingmap::testing::table::Preamble;
+use dingmap::testing::table::SourceOptions;
 use dingmap::testing::table::Target;
-use dingmap::testing::table::line_ends;
-use dingmap::testing::table::survey;
-use dingmap::testing::table::{Sink, Style};
+use dingmap::testing::table::count_line_ends;
+use dingmap::testing::table::prescan;
+use dingmap::testing::table::{Sink, SinkOptions};
 use dingmap::testing::table::{Source, SourceError};
 
 const ENCODINGS: [Option<Encoding>; 8] = [
@@ -31,72 +31,76 @@ const DELIMITERS: [Option<u8>; 8] =
     [None, None, Some(b','), Some(b';'), Some(b'\t'), Some(b'|'), Some(b' '), Some(b'e')];
 const HEADERS: [Option<bool>; 4] = [None, None, Some(true), Some(false)];
 /// The sizes of the pieces that an input is read in, in turn.
-const SIZES: [&[usize]; 8] = [&[1], &[2], &[3], &[1, 2], &[7, 1], &[64], &[5, 1, 300], &[1000]];
+const CHUNK_SIZES: [&[usize]; 8] =
+    [&[1], &[2], &[3], &[1, 2], &[7, 1], &[64], &[5, 1, 300], &[1000]];
 /// What is appended: cells with whatever needs quotes, and a character that not every encoding has.
-const ANSWER: [&str; 5] = ["u,1;2|3\t4", "", "é手", "say \"no\"", "a\r\nb"];
+const ANSWER_CELLS: [&str; 5] = ["u,1;2|3\t4", "", "é手", "say \"no\"", "a\r\nb"];
 /// How many bytes a pipe takes at the least without anyone reading it.
-const PIPE: usize = 16 << 10;
+const PIPE_CAPACITY: usize = 16 << 10;
 
 /// Gives pieces of these sizes in turn.
-struct Pieces {
+struct ChunkedReader {
     bytes: Vec<u8>,
-    given: usize,
-    sizes: &'static [usize],
+    position: usize,
+    chunk_sizes: &'static [usize],
     reads: usize,
 }
 
-impl Pieces {
-    fn of(bytes: &[u8], sizes: &'static [usize]) -> Box<dyn Read + Send> {
-        Box::new(Self { bytes: bytes.to_vec(), given: 0, sizes, reads: 0 })
+impl ChunkedReader {
+    fn boxed(bytes: &[u8], sizes: &'static [usize]) -> Box<dyn Read + Send> {
+        Box::new(Self { bytes: bytes.to_vec(), position: 0, chunk_sizes: sizes, reads: 0 })
     }
 }
 
-impl Read for Pieces {
+impl Read for ChunkedReader {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let end = self.bytes.len().min(self.given + self.sizes[self.reads % self.sizes.len()]);
+        let end = self
+            .bytes
+            .len()
+            .min(self.position + self.chunk_sizes[self.reads % self.chunk_sizes.len()]);
         self.reads += 1;
-        let read = (&self.bytes[self.given..end]).read(room)?;
-        self.given += read;
+        let read = (&self.bytes[self.position..end]).read(room)?;
+        self.position += read;
         Ok(read)
     }
 }
 
 /// A way through the table room, as three bytes choose it.
-struct Way {
-    options: Options,
-    style: Style,
-    sizes: &'static [usize],
+struct RoundTripCase {
+    options: SourceOptions,
+    style: SinkOptions,
+    chunk_sizes: &'static [usize],
     batch_rows: usize,
 }
 
-impl Way {
-    fn chosen(written: u8, read: u8, columns: u8) -> Self {
+impl RoundTripCase {
+    fn from_bytes(written: u8, read: u8, columns: u8) -> Self {
         let position = |position: u8| ColumnChoice::Position(usize::from(position));
-        let options = Options {
-            eager: false,
+        let options = SourceOptions {
+            read_sample_first: false,
             encoding: ENCODINGS[usize::from(written & 7)],
             delimiter: DELIMITERS[usize::from(written >> 3 & 7)],
-            headers: HEADERS[usize::from(written >> 6)],
+            has_headers: HEADERS[usize::from(written >> 6)],
             lossy: read & 1 > 0,
             flexible: read & 2 > 0,
-            resolved: false,
+            has_answers: false,
             skip_lines: u64::from(read >> 2 & 3),
             columns: match [columns & 7, columns >> 6] {
                 [0 | 1, _] => Vec::new(),
                 [one, 0] => vec![position(one - 1)],
                 [one, other] => vec![position(one - 1), position(other)],
             },
-            beside: Vec::new(),
-            further: Vec::new(),
+            extra_columns: Vec::new(),
+            optional_columns: Vec::new(),
         };
         Self {
             options,
             // Bytes that are to pass through cannot be converted; the command line refuses to try.
-            style: Style {
+            style: SinkOptions {
                 encoding: (read >> 7 > 0 && read & 1 == 0).then_some(Encoding::Utf8),
-                ..Style::default()
+                ..SinkOptions::default()
             },
-            sizes: SIZES[usize::from(read >> 4 & 7)],
+            chunk_sizes: CHUNK_SIZES[usize::from(read >> 4 & 7)],
             batch_rows: usize::from(columns >> 3 & 7) + 1,
         }
     }
@@ -104,46 +108,46 @@ impl Way {
 
 /// What became of a table.
 #[derive(Debug, PartialEq, Eq)]
-struct Passed {
+struct RoundTripResult {
     /// Empty when reading failed on the way.
     output: Vec<u8>,
     /// What the output should be, put together from what the source gave.
     expected: Vec<u8>,
     /// The input's bytes as the source gave them.
-    pieces: Vec<u8>,
+    source_bytes: Vec<u8>,
     lines: Vec<u64>,
     numbers: Vec<Vec<String>>,
     error: Option<String>,
 }
 
 /// An error without the advice on titles, which looks at no more of the input than is known by then.
-fn words(error: &SourceError) -> String {
+fn error_text(error: &SourceError) -> String {
     let words = error.to_string();
     assert!(!words.is_empty());
     words.split("; if the header stands below").next().unwrap_or_default().to_owned()
 }
 
 /// Reads what the sink has written so far, which is something.
-fn drain(pipe: &mut PipeReader, to: &mut Vec<u8>) {
-    let mut room = vec![0; 8 * PIPE];
+fn drain_pipe(pipe: &mut PipeReader, to: &mut Vec<u8>) {
+    let mut room = vec![0; 8 * PIPE_CAPACITY];
     let read = pipe.read(&mut room).unwrap();
     to.extend_from_slice(&room[..read]);
 }
 
 /// Takes the rows of `source` through the sink. A pipe takes the place of a file: what is written to either is the same.
-fn pass(mut source: Source, way: &Way) -> Passed {
+fn copy_through_sink(mut source: Source, way: &RoundTripCase) -> RoundTripResult {
     let (mut pipe, end) = io::pipe().unwrap();
     let target = Target::File(format!("/dev/fd/{}", end.as_raw_fd()).into());
-    let head = source.head().clone();
+    let head = source.header().clone();
     let mut sink = Sink::create(target, &head, way.style).unwrap();
     drop(end);
     let (from, to) = (head.encoding, way.style.encoding.unwrap_or(head.encoding));
-    let pieces = [head.mark.as_slice(), &head.raw, &head.terminator].concat();
-    let expected = if head.mark.is_empty() { Vec::new() } else { to.mark().to_vec() };
-    let mut passed = Passed {
+    let pieces = [head.bom.as_slice(), &head.raw, &head.terminator].concat();
+    let expected = if head.bom.is_empty() { Vec::new() } else { to.bom().to_vec() };
+    let mut passed = RoundTripResult {
         output: Vec::new(),
         expected,
-        pieces,
+        source_bytes: pieces,
         lines: Vec::new(),
         numbers: Vec::new(),
         error: None,
@@ -156,18 +160,18 @@ fn pass(mut source: Source, way: &Way) -> Passed {
         }
     };
     put(&head.raw, &mut passed.expected);
-    if let Some(names) = &head.names {
-        to.encode(&appended(0, names, head.delimiter), &mut passed.expected);
+    if let Some(names) = &head.appended_names {
+        to.encode(&appended_cells(0, names, head.delimiter), &mut passed.expected);
     }
     put(&head.terminator, &mut passed.expected);
-    let mut line = 1 + ends(&head.raw, from) + ends(&head.terminator, from);
-    let mut written = 2 * head.raw.len() + PIPE / 4;
+    let mut line = 1 + line_ends_in(&head.raw, from) + line_ends_in(&head.terminator, from);
+    let mut written = 2 * head.raw.len() + PIPE_CAPACITY / 4;
     loop {
         let batch = match source.next_batch(way.batch_rows) {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
             Err(error) => {
-                passed.error = Some(words(&error));
+                passed.error = Some(error_text(&error));
                 passed.output.clear();
                 assert!(source.next_batch(way.batch_rows).unwrap().is_none());
                 return passed;
@@ -175,44 +179,51 @@ fn pass(mut source: Source, way: &Way) -> Passed {
         };
         assert!((1..=way.batch_rows).contains(&batch.len()));
         for row in 0..batch.len() {
-            let [before, raw, terminator] = parts(&batch, row);
-            line += ends(before, from);
+            let [before, raw, terminator] = row_parts(&batch, row);
+            line += line_ends_in(before, from);
             assert_eq!(batch.line(row), line);
-            line += ends(raw, from) + ends(terminator, from);
+            line += line_ends_in(raw, from) + line_ends_in(terminator, from);
             passed.lines.push(batch.line(row));
             passed.numbers.push(batch.cells(row).map(str::to_owned).collect());
-            passed.pieces.extend([before, raw, terminator].concat());
-            let missing = batch.missing(row);
+            passed.source_bytes.extend([before, raw, terminator].concat());
+            let missing = batch.missing_cells(row);
             put(before, &mut passed.expected);
             put(raw, &mut passed.expected);
-            to.encode(&appended(missing, &ANSWER, head.delimiter), &mut passed.expected);
+            to.encode(
+                &appended_cells(missing, &ANSWER_CELLS, head.delimiter),
+                &mut passed.expected,
+            );
             put(terminator, &mut passed.expected);
             written += 3 * (before.len() + raw.len()) + 2 * missing + 200;
-            if written > PIPE {
+            if written > PIPE_CAPACITY {
                 sink.flush().unwrap();
-                drain(&mut pipe, &mut passed.output);
+                drain_pipe(&mut pipe, &mut passed.output);
                 written = 0;
             }
-            sink.row(&batch, row, &ANSWER).unwrap();
+            sink.write_row(&batch, row, &ANSWER_CELLS).unwrap();
         }
     }
-    put(source.tail(), &mut passed.expected);
-    passed.pieces.extend_from_slice(source.tail());
-    sink.finish(source.tail()).unwrap();
+    put(source.trailing_blanks(), &mut passed.expected);
+    passed.source_bytes.extend_from_slice(source.trailing_blanks());
+    sink.finish(source.trailing_blanks()).unwrap();
     pipe.read_to_end(&mut passed.output).unwrap();
     passed
 }
 
-fn parts(batch: &Batch, row: usize) -> [&[u8]; 3] {
-    [batch.before(row), batch.raw(row), batch.terminator(row)]
+fn row_parts(batch: &Batch, row: usize) -> [&[u8]; 3] {
+    [batch.leading_blanks(row), batch.content(row), batch.terminator(row)]
 }
 
-fn ends(raw: &[u8], encoding: Encoding) -> u64 {
-    if encoding.unit() == 1 { line_ends(raw) } else { line_ends(encoding.decode(raw).as_bytes()) }
+fn line_ends_in(raw: &[u8], encoding: Encoding) -> u64 {
+    if encoding.code_unit_len() == 1 {
+        count_line_ends(raw)
+    } else {
+        count_line_ends(encoding.decode(raw).as_bytes())
+    }
 }
 
 /// Cells as the `csv` crate writes them behind `missing` empty ones.
-fn appended<C: AsRef<[u8]>>(missing: usize, cells: &[C], delimiter: u8) -> String {
+fn appended_cells<C: AsRef<[u8]>>(missing: usize, cells: &[C], delimiter: u8) -> String {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
     writer.write_record(cells).unwrap();
     let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
@@ -221,7 +232,7 @@ fn appended<C: AsRef<[u8]>>(missing: usize, cells: &[C], delimiter: u8) -> Strin
 }
 
 /// What the `csv` crate reads. It drops a mark at the beginning, which a line end in front of it keeps in its cell.
-fn records(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
+fn csv_records(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
     let text = [b"\n", text].concat();
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
@@ -235,7 +246,7 @@ fn records(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// The bytes behind the mark as text; in UTF-8 also what is none.
-fn text(bytes: &[u8], mark: usize, encoding: Encoding) -> Cow<'_, [u8]> {
+fn decode_text(bytes: &[u8], mark: usize, encoding: Encoding) -> Cow<'_, [u8]> {
     let bytes = &bytes[mark..];
     if encoding == Encoding::Utf8 {
         return bytes.into();
@@ -247,39 +258,45 @@ fn text(bytes: &[u8], mark: usize, encoding: Encoding) -> Cow<'_, [u8]> {
 }
 
 /// How a table was opened: what its rows depend on.
-struct Shape {
+struct OpenedTable {
     width: usize,
     columns: Vec<usize>,
     headers: bool,
     delimiter: u8,
     encoding: Encoding,
-    mark: usize,
+    bom_len: usize,
 }
 
-fn shape(source: &Source) -> Shape {
+fn opened_table(source: &Source) -> OpenedTable {
     let dialect = source.dialect();
-    Shape {
+    OpenedTable {
         width: source.width(),
         columns: source.columns().iter().map(|column| column.index).collect(),
-        headers: dialect.headers,
+        headers: dialect.has_headers,
         delimiter: dialect.delimiter,
         encoding: dialect.encoding,
-        mark: source.head().mark.len(),
+        bom_len: source.header().bom.len(),
     }
 }
 
 /// What holds for one table that was read to its end, by an outside reader's account.
-fn comes_out_as_it_went_in(bytes: &[u8], way: &Way, shape: &Shape, passed: &Passed) {
-    assert_eq!(passed.pieces, bytes);
+fn assert_round_trip(
+    bytes: &[u8],
+    way: &RoundTripCase,
+    shape: &OpenedTable,
+    passed: &RoundTripResult,
+) {
+    assert_eq!(passed.source_bytes, bytes);
     assert_eq!(passed.output, passed.expected);
-    let Shape { width, delimiter, encoding, .. } = *shape;
+    let OpenedTable { width, delimiter, encoding, .. } = *shape;
     let to = way.style.encoding.unwrap_or(encoding);
-    let input = text(bytes, shape.mark, encoding);
-    let output = text(&passed.output, if shape.mark > 0 { to.mark().len() } else { 0 }, to);
-    let lead = Lead::take(&input, true, way.options.skip_lines).unwrap().length;
-    let after = records(&output[lead..], delimiter);
+    let input = decode_text(bytes, shape.bom_len, encoding);
+    let output =
+        decode_text(&passed.output, if shape.bom_len > 0 { to.bom().len() } else { 0 }, to);
+    let lead = Preamble::parse(&input, true, way.options.skip_lines).unwrap().byte_len;
+    let after = csv_records(&output[lead..], delimiter);
     assert_eq!(after.len(), passed.numbers.len() + usize::from(shape.headers));
-    let answer = ANSWER.map(|cell| {
+    let answer = ANSWER_CELLS.map(|cell| {
         let mut bytes = Vec::new();
         to.encode(cell, &mut bytes);
         to.decode(&bytes).into_owned().into_bytes()
@@ -292,7 +309,7 @@ fn comes_out_as_it_went_in(bytes: &[u8], way: &Way, shape: &Shape, passed: &Pass
         return;
     }
     let padded = |input: &[u8]| {
-        let mut rows = records(input, delimiter);
+        let mut rows = csv_records(input, delimiter);
         for cells in rows.iter_mut().filter(|cells| cells.len() < width) {
             cells.resize(width, Vec::new());
         }
@@ -312,7 +329,7 @@ fn comes_out_as_it_went_in(bytes: &[u8], way: &Way, shape: &Shape, passed: &Pass
         // soon as anything follows.
         let mut followed = bytes.to_vec();
         to.encode("\n", &mut followed);
-        assert_eq!(own, padded(&text(&followed, shape.mark, encoding)[lead..]));
+        assert_eq!(own, padded(&decode_text(&followed, shape.bom_len, encoding)[lead..]));
     } else {
         assert_eq!(own, before);
     }
@@ -324,54 +341,59 @@ fn comes_out_as_it_went_in(bytes: &[u8], way: &Way, shape: &Shape, passed: &Pass
 /// Where the property does not hold.
 pub(crate) fn roundtrip(data: &[u8]) {
     let Some((&[written, read, columns], bytes)) = data.split_first_chunk() else { return };
-    let way = Way::chosen(written, read, columns);
+    let way = RoundTripCase::from_bytes(written, read, columns);
     let mobile = |cell: &str| cell.starts_with("13");
-    let open = |sizes, options: &Options| Source::open(Pieces::of(bytes, sizes), options, &mobile);
-    let surveyed = survey(Pieces::of(bytes, &[usize::MAX / 2]), &way.options, &mobile);
+    let open = |sizes, options: &SourceOptions| {
+        Source::open(ChunkedReader::boxed(bytes, sizes), options, &mobile)
+    };
+    let surveyed = prescan(ChunkedReader::boxed(bytes, &[usize::MAX / 2]), &way.options, &mobile);
     let source = match open(&[usize::MAX / 2], &way.options) {
         Ok(source) => source,
         Err(error) => {
-            assert_eq!(surveyed.map_err(|error| words(&error)), Err(words(&error)));
+            assert_eq!(surveyed.map_err(|error| error_text(&error)), Err(error_text(&error)));
             // With less of the input known, less may speak against it, unless all is settled.
-            let Options { encoding, delimiter, headers, columns, .. } = &way.options;
+            let SourceOptions { encoding, delimiter, has_headers: headers, columns, .. } =
+                &way.options;
             let settled = encoding.is_some()
                 && delimiter.is_some()
                 && headers.is_some()
                 && !columns.is_empty();
-            match open(way.sizes, &way.options) {
+            match open(way.chunk_sizes, &way.options) {
                 Ok(source) => {
                     assert!(!settled);
-                    let shape = shape(&source);
-                    let passed = pass(source, &way);
+                    let shape = opened_table(&source);
+                    let passed = copy_through_sink(source, &way);
                     if passed.error.is_none() {
-                        comes_out_as_it_went_in(bytes, &way, &shape, &passed);
+                        assert_round_trip(bytes, &way, &shape, &passed);
                     }
                 }
-                Err(other) => assert!(!settled || words(&other) == words(&error), "{other}"),
+                Err(other) => {
+                    assert!(!settled || error_text(&other) == error_text(&error), "{other}")
+                }
             }
             return;
         }
     };
-    let found = shape(&source);
-    let passed = pass(source, &way);
-    assert!(bytes.starts_with(&passed.pieces));
+    let found = opened_table(&source);
+    let passed = copy_through_sink(source, &way);
+    assert!(bytes.starts_with(&passed.source_bytes));
     if let Some(error) = &passed.error {
-        assert_eq!(surveyed.map_err(|error| words(&error)), Err(error.clone()));
+        assert_eq!(surveyed.map_err(|error| error_text(&error)), Err(error.clone()));
     } else {
         assert_eq!(surveyed.unwrap().rows, passed.numbers.len() as u64);
-        comes_out_as_it_went_in(bytes, &way, &found, &passed);
+        assert_round_trip(bytes, &way, &found, &passed);
     }
-    let settled = Options {
+    let settled = SourceOptions {
         encoding: Some(found.encoding),
         delimiter: Some(found.delimiter),
-        headers: Some(found.headers),
+        has_headers: Some(found.headers),
         columns: found.columns.iter().map(|column| ColumnChoice::Position(column + 1)).collect(),
         ..way.options.clone()
     };
-    match open(way.sizes, &settled) {
+    match open(way.chunk_sizes, &settled) {
         // A column that is called by the number is not the one at the position, and may be asked for already.
-        Ok(source) if shape(&source).columns != found.columns => assert!(found.headers),
-        Ok(source) => assert_eq!(pass(source, &way), passed),
+        Ok(source) if opened_table(&source).columns != found.columns => assert!(found.headers),
+        Ok(source) => assert_eq!(copy_through_sink(source, &way), passed),
         Err(error) => assert!(found.headers && found.columns.len() > 1, "{error}"),
     }
 }

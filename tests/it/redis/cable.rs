@@ -12,20 +12,20 @@ use tokio::time::{Instant, sleep_until};
 
 /// How a cable is.
 #[derive(Clone, Copy, Default)]
-struct Way {
-    cut: bool,
+struct LinkState {
+    partitioned: bool,
     /// How long anything takes in either direction.
-    delay: Duration,
+    latency: Duration,
 }
 
 /// Leads to one address as long as it lives.
-pub(crate) struct Cable {
+pub(crate) struct FaultProxy {
     pub(crate) address: SocketAddr,
-    way: watch::Sender<Way>,
+    state: watch::Sender<LinkState>,
     _runtime: Runtime,
 }
 
-impl Cable {
+impl FaultProxy {
     pub(crate) fn new(to: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -34,7 +34,7 @@ impl Cable {
             .unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let (way, seen) = watch::channel(Way::default());
+        let (way, seen) = watch::channel(LinkState::default());
         runtime.spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let seen = seen.clone();
@@ -46,13 +46,13 @@ impl Cable {
                     let ((near_in, near_out), (far_in, far_out)) =
                         (near.into_split(), far.into_split());
                     tokio::join!(
-                        lead(near_in, far_out, seen.clone()),
-                        lead(far_in, near_out, seen)
+                        forward(near_in, far_out, seen.clone()),
+                        forward(far_in, near_out, seen)
                     );
                 });
             }
         });
-        Self { address, way, _runtime: runtime }
+        Self { address, state: way, _runtime: runtime }
     }
 
     /// What a run is told.
@@ -60,25 +60,25 @@ impl Cable {
         format!("redis://{}", self.address)
     }
 
-    pub(crate) fn cut(&self) {
-        self.way.send_modify(|way| way.cut = true);
+    pub(crate) fn partition(&self) {
+        self.state.send_modify(|way| way.partitioned = true);
     }
 
-    pub(crate) fn mend(&self) {
-        self.way.send_modify(|way| way.cut = false);
+    pub(crate) fn heal(&self) {
+        self.state.send_modify(|way| way.partitioned = false);
     }
 
     /// Makes every round trip take so much longer.
-    pub(crate) fn lengthen(&self, round_trip: Duration) {
-        self.way.send_modify(|way| way.delay = round_trip / 2);
+    pub(crate) fn set_round_trip(&self, round_trip: Duration) {
+        self.state.send_modify(|way| way.latency = round_trip / 2);
     }
 }
 
 /// One direction of a connection, to its end. An end takes its time too, and passes no cut.
-async fn lead(
+async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut way: watch::Receiver<Way>,
+    mut way: watch::Receiver<LinkState>,
 ) {
     let (under_way, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let delay = way.clone();
@@ -86,7 +86,7 @@ async fn lead(
         let mut piece = [0; 8192];
         loop {
             let read = from.read(&mut piece).await.unwrap_or(0);
-            let arrives = Instant::now() + delay.borrow().delay;
+            let arrives = Instant::now() + delay.borrow().latency;
             if under_way.send((arrives, piece[..read].to_vec())).await.is_err() || read == 0 {
                 return;
             }
@@ -95,7 +95,7 @@ async fn lead(
     let leaving = async move {
         while let Some((arrives, piece)) = arriving.recv().await {
             sleep_until(arrives).await;
-            if way.wait_for(|way| !way.cut).await.is_err() {
+            if way.wait_for(|way| !way.partitioned).await.is_err() {
                 return;
             }
             if piece.is_empty() || to.write_all(&piece).await.is_err() {

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::Redis;
-use super::cable::Cable;
-use super::wire::Reply;
-use crate::network::fronts::Authority;
+use super::RedisServer;
+use super::cable::FaultProxy;
+use super::wire::RespValue;
+use crate::network::fronts::CertificateAuthority;
 
 const PING: &[u8] = b"PING\r\n";
 const PONG: &[u8] = b"+PONG\r\n";
@@ -19,78 +19,78 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Whether an answer comes soon.
-fn heard(stream: &mut TcpStream) -> bool {
+fn has_reply(stream: &mut TcpStream) -> bool {
     let mut reply = [0; PONG.len()];
     stream.read_exact(&mut reply).is_ok_and(|()| reply == PONG)
 }
 
-fn answers(address: SocketAddr) -> bool {
+fn replies_to_ping(address: SocketAddr) -> bool {
     let mut stream = connect(address);
     stream.write_all(PING).unwrap();
-    heard(&mut stream)
+    has_reply(&mut stream)
 }
 
 #[test]
 fn a_server_can_be_killed_and_comes_back_with_nothing() {
-    let Some(mut redis) = Redis::start() else { return };
-    assert!(answers(redis.address()));
+    let Some(mut redis) = RedisServer::start() else { return };
+    assert!(replies_to_ping(redis.address()));
     redis.call(&["SET", "a", "b", "PX", "60000"]);
     redis.call(&["HSET", "c", "d", "1"]);
     let mut entries = redis.entries();
     entries.sort_by(|one, other| one.key.cmp(&other.key));
     let [text, hash] = &entries[..] else { panic!("{} entries", entries.len()) };
-    assert!(text.key == b"a" && text.texts == [b"b"] && (1..=60_000).contains(&text.ends));
-    assert!(hash.key == b"c" && hash.texts == [b"d", b"1"] && hash.ends == -1);
+    assert!(text.key == b"a" && text.values == [b"b"] && (1..=60_000).contains(&text.ttl_ms));
+    assert!(hash.key == b"c" && hash.values == [b"d", b"1"] && hash.ttl_ms == -1);
     redis.kill();
     assert!(TcpStream::connect(redis.address()).is_err());
-    redis.start_anew();
-    assert!(answers(redis.address()));
-    assert_eq!(redis.call(&["DBSIZE"]), Reply::Number(0));
+    redis.restart_empty();
+    assert!(replies_to_ping(redis.address()));
+    assert_eq!(redis.call(&["DBSIZE"]), RespValue::Integer(0));
 }
 
 #[test]
 fn a_server_can_be_paused_and_filled() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(redis) = RedisServer::start() else { return };
     redis.pause();
     let mut stream = connect(redis.address());
     stream.write_all(PING).unwrap();
-    assert!(!heard(&mut stream));
-    redis.go_on();
-    assert!(heard(&mut stream));
-    redis.fill();
-    let mut wire = super::wire::Wire::connect(&redis.socket(), None).unwrap();
+    assert!(!has_reply(&mut stream));
+    redis.resume();
+    assert!(has_reply(&mut stream));
+    redis.exhaust_memory();
+    let mut wire = super::wire::RespClient::connect(&redis.socket(), None).unwrap();
     let refused = wire.call(&["SET", "a", "b"]).unwrap_err();
     assert!(refused.starts_with("OOM "), "{refused}");
-    redis.empty();
-    assert_eq!(wire.call(&["SET", "a", "b"]), Ok(Reply::Text(b"OK".into())));
+    redis.free_memory();
+    assert_eq!(wire.call(&["SET", "a", "b"]), Ok(RespValue::Text(b"OK".into())));
 }
 
 #[test]
 fn a_locked_server_lets_in_nobody_and_an_encrypted_one_speaks_to_nobody_in_clear() {
-    let Some(locked) = Redis::locked("opensesame") else { return };
-    assert!(!answers(locked.address()));
-    assert_eq!(locked.call(&["DBSIZE"]), Reply::Number(0));
-    let Some(encrypted) = Redis::encrypted(&Authority::new()) else { return };
-    assert!(!answers(encrypted.address()));
-    assert_eq!(encrypted.call(&["DBSIZE"]), Reply::Number(0));
+    let Some(locked) = RedisServer::with_password("opensesame") else { return };
+    assert!(!replies_to_ping(locked.address()));
+    assert_eq!(locked.call(&["DBSIZE"]), RespValue::Integer(0));
+    let Some(encrypted) = RedisServer::with_tls(&CertificateAuthority::new()) else { return };
+    assert!(!replies_to_ping(encrypted.address()));
+    assert_eq!(encrypted.call(&["DBSIZE"]), RespValue::Integer(0));
 }
 
 #[test]
 fn a_cable_can_be_cut_and_long_and_breaks_with_the_server() {
-    let Some(mut redis) = Redis::start() else { return };
-    let cable = Cable::new(redis.address());
+    let Some(mut redis) = RedisServer::start() else { return };
+    let cable = FaultProxy::new(redis.address());
     let mut stream = connect(cable.address);
     stream.write_all(PING).unwrap();
-    assert!(heard(&mut stream));
-    cable.cut();
+    assert!(has_reply(&mut stream));
+    cable.partition();
     stream.write_all(PING).unwrap();
-    assert!(!heard(&mut stream) && !answers(cable.address));
-    cable.mend();
-    assert!(heard(&mut stream), "what was under way arrives");
-    cable.lengthen(Duration::from_millis(200));
+    assert!(!has_reply(&mut stream) && !replies_to_ping(cable.address));
+    cable.heal();
+    assert!(has_reply(&mut stream), "what was under way arrives");
+    cable.set_round_trip(Duration::from_millis(200));
     let start = Instant::now();
     stream.write_all(PING).unwrap();
-    assert!(heard(&mut stream) && start.elapsed() >= Duration::from_millis(200));
+    assert!(has_reply(&mut stream) && start.elapsed() >= Duration::from_millis(200));
     redis.kill();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
 }

@@ -6,26 +6,26 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// A connection.
-pub(crate) struct Wire(BufReader<UnixStream>);
+pub(crate) struct RespClient(BufReader<UnixStream>);
 
 /// What a server says to a command.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Reply {
+pub(crate) enum RespValue {
     Text(Vec<u8>),
-    Number(i64),
-    List(Vec<Reply>),
-    Nothing,
+    Integer(i64),
+    Array(Vec<RespValue>),
+    Nil,
 }
 
 /// A key, and every text of its value.
 pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
-    pub(crate) texts: Vec<Vec<u8>>,
+    pub(crate) values: Vec<Vec<u8>>,
     /// Milliseconds until it expires; -1 where it does not.
-    pub(crate) ends: i64,
+    pub(crate) ttl_ms: i64,
 }
 
-impl Wire {
+impl RespClient {
     /// None where nobody listens, or the password is not taken.
     pub(crate) fn connect(socket: &Path, password: Option<&str>) -> Option<Self> {
         let mut wire = Self(BufReader::new(UnixStream::connect(socket).ok()?));
@@ -36,39 +36,40 @@ impl Wire {
     }
 
     /// A command and its reply, or the error that it gave.
-    pub(crate) fn call(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Reply, String> {
+    pub(crate) fn call(&mut self, words: &[impl AsRef<[u8]>]) -> Result<RespValue, String> {
         let mut command = format!("*{}\r\n", words.len()).into_bytes();
         for word in words.iter().map(AsRef::as_ref) {
             command.extend(format!("${}\r\n", word.len()).bytes());
             command.extend(word.iter().chain(b"\r\n"));
         }
         self.0.get_mut().write_all(&command).map_err(|error| error.to_string())?;
-        self.reply()
+        self.read_reply()
     }
 
-    fn reply(&mut self) -> Result<Reply, String> {
+    fn read_reply(&mut self) -> Result<RespValue, String> {
         let mut line = String::new();
         self.0.read_line(&mut line).map_err(|error| error.to_string())?;
         let (kind, rest) = line.trim_end().split_at_checked(1).ok_or("the server has gone")?;
         let number = || rest.parse::<i64>().map_err(|_| format!("no number: {line:?}"));
         match kind {
-            "+" => Ok(Reply::Text(rest.into())),
+            "+" => Ok(RespValue::Text(rest.into())),
             "-" => Err(rest.to_owned()),
-            ":" => number().map(Reply::Number),
+            ":" => number().map(RespValue::Integer),
             "$" => match usize::try_from(number()?) {
-                Err(_) => Ok(Reply::Nothing),
+                Err(_) => Ok(RespValue::Nil),
                 Ok(length) => {
                     let mut text = vec![0; length + 2];
                     self.0.read_exact(&mut text).map_err(|error| error.to_string())?;
                     text.truncate(length);
-                    Ok(Reply::Text(text))
+                    Ok(RespValue::Text(text))
                 }
             },
             "*" => match usize::try_from(number()?) {
-                Err(_) => Ok(Reply::Nothing),
-                Ok(length) => {
-                    (0..length).map(|_| self.reply()).collect::<Result<_, _>>().map(Reply::List)
-                }
+                Err(_) => Ok(RespValue::Nil),
+                Ok(length) => (0..length)
+                    .map(|_| self.read_reply())
+                    .collect::<Result<_, _>>()
+                    .map(RespValue::Array),
             },
             _ => Err(format!("no reply: {line:?}")),
         }
@@ -77,15 +78,17 @@ impl Wire {
     /// Everything that is kept, but what expires meanwhile.
     pub(crate) fn entries(&mut self) -> Vec<Entry> {
         let mut keys = Vec::new();
-        self.call(&["KEYS", "*"]).unwrap().into_texts(&mut keys);
+        self.call(&["KEYS", "*"]).unwrap().collect_texts(&mut keys);
         keys.into_iter().filter_map(|key| self.entry(key)).collect()
     }
 
     fn entry(&mut self, key: Vec<u8>) -> Option<Entry> {
-        let Reply::Number(ends) = self.call(&[b"PTTL", &key[..]]).unwrap() else {
+        let RespValue::Integer(ends) = self.call(&[b"PTTL", &key[..]]).unwrap() else {
             panic!("no time")
         };
-        let Reply::Text(kind) = self.call(&[b"TYPE", &key[..]]).unwrap() else { panic!("no type") };
+        let RespValue::Text(kind) = self.call(&[b"TYPE", &key[..]]).unwrap() else {
+            panic!("no type")
+        };
         let words: &[&[u8]] = match &kind[..] {
             b"none" => return None,
             b"string" => &[b"GET", &key],
@@ -97,18 +100,18 @@ impl Wire {
             _ => panic!("a type that is unknown here: {}", kind.escape_ascii()),
         };
         let mut texts = Vec::new();
-        self.call(words).unwrap().into_texts(&mut texts);
-        Some(Entry { key, texts, ends })
+        self.call(words).unwrap().collect_texts(&mut texts);
+        Some(Entry { key, values: texts, ttl_ms: ends })
     }
 }
 
-impl Reply {
-    fn into_texts(self, to: &mut Vec<Vec<u8>>) {
+impl RespValue {
+    fn collect_texts(self, to: &mut Vec<Vec<u8>>) {
         match self {
             Self::Text(text) => to.push(text),
-            Self::Number(number) => to.push(number.to_string().into_bytes()),
-            Self::List(replies) => replies.into_iter().for_each(|reply| reply.into_texts(to)),
-            Self::Nothing => {}
+            Self::Integer(number) => to.push(number.to_string().into_bytes()),
+            Self::Array(replies) => replies.into_iter().for_each(|reply| reply.collect_texts(to)),
+            Self::Nil => {}
         }
     }
 }

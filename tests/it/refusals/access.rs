@@ -5,11 +5,11 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dingmap::testing::sandbox::Ledger;
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::CallLog;
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-use super::{attempt, is_discreet, people, told};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use super::{assert_exit, assert_redacted, observe_run, people_csv};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
 fn without_credentials(command: &mut Command) -> &mut Command {
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET")
@@ -17,30 +17,30 @@ fn without_credentials(command: &mut Command) -> &mut Command {
 
 #[test]
 fn missing_credentials_are_told_by_name() {
-    let seen = attempt(unlimited(), people(3), |command| {
+    let seen = observe_run(unlimited_script(), people_csv(3), |command| {
         without_credentials(command);
     });
-    seen.refused(
+    seen.assert_refused(
         5,
         &["no credentials", "DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"],
     );
-    seen.unasked();
-    let seen = attempt(unlimited(), people(3), |command| {
+    seen.assert_no_calls();
+    let seen = observe_run(unlimited_script(), people_csv(3), |command| {
         command.env_remove("DINGTALK_APP_SECRET");
     });
-    seen.refused(5, &["no secret", "DINGTALK_APP_SECRET", "--app-secret-file"]);
-    seen.unasked();
-    let seen = attempt(unlimited(), people(3), |command| {
+    seen.assert_refused(5, &["no secret", "DINGTALK_APP_SECRET", "--app-secret-file"]);
+    seen.assert_no_calls();
+    let seen = observe_run(unlimited_script(), people_csv(3), |command| {
         command.env("DINGTALK_APP_KEY", " ");
     });
-    seen.refused(5, &["no key", "DINGTALK_APP_KEY"]);
-    seen.unasked();
+    seen.assert_refused(5, &["no key", "DINGTALK_APP_KEY"]);
+    seen.assert_no_calls();
 }
 
 #[test]
 fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let input = desk.file("in.csv", people(3));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = desk.write_file("in.csv", people_csv(3));
     for (name, content, status) in [
         ("secret", Some("sandbox-secret\n"), 0),
         ("crlf", Some("sandbox-secret\r\n"), 0),
@@ -48,7 +48,8 @@ fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
         ("two", Some("sandbox-secret\nsandbox-secret\n"), 2),
         ("missing", None, 2),
     ] {
-        let file = content.map_or_else(|| desk.path(name), |content| desk.file(name, content));
+        let file =
+            content.map_or_else(|| desk.path(name), |content| desk.write_file(name, content));
         let mut command = api.resolve(&input, &desk.path("out.csv"));
         without_credentials(&mut command).args([
             "-vvv",
@@ -57,57 +58,67 @@ fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
             "--app-secret-file",
         ]);
         let ended = run(command.arg(file));
-        told(&ended, status, if status == 0 { &[] } else { &["--app-secret-file"] });
-        is_discreet(&ended, &api.ledger(), people(3).as_bytes());
+        assert_exit(&ended, status, if status == 0 { &[] } else { &["--app-secret-file"] });
+        assert_redacted(&ended, &api.call_log(), people_csv(3).as_bytes());
     }
 }
 
 #[test]
 fn credentials_that_are_refused_end_the_run_at_the_token_call() {
     for (key, secret) in [("sandbox-key", "wrong"), ("wrong", "sandbox-secret")] {
-        let seen = attempt(unlimited(), people(30), |command| {
+        let seen = observe_run(unlimited_script(), people_csv(30), |command| {
             command.env("DINGTALK_APP_KEY", key).env("DINGTALK_APP_SECRET", secret);
         });
-        seen.refused(5, &["DINGTALK_APP_SECRET", "无效的clientId", "invalidClientIdOrSecret"]);
-        assert_eq!((seen.ledger.calls().len(), seen.ledger.token_calls().len()), (0, 1));
+        seen.assert_refused(
+            5,
+            &["DINGTALK_APP_SECRET", "无效的clientId", "invalidClientIdOrSecret"],
+        );
+        assert_eq!((seen.call_log.calls().len(), seen.call_log.token_calls().len()), (0, 1));
     }
     // An old gateway that knows the older token call alone.
-    let seen =
-        attempt(Script { current_token_call: false, ..unlimited() }, people(30), |command| {
+    let seen = observe_run(
+        Script { has_v1_token_endpoint: false, ..unlimited_script() },
+        people_csv(30),
+        |command| {
             command.env("DINGTALK_APP_SECRET", "wrong");
-        });
-    seen.refused(5, &["DINGTALK_APP_SECRET", "40089"]);
-    assert_eq!((seen.ledger.calls().len(), seen.ledger.token_calls().len()), (0, 2));
+        },
+    );
+    seen.assert_refused(5, &["DINGTALK_APP_SECRET", "40089"]);
+    assert_eq!((seen.call_log.calls().len(), seen.call_log.token_calls().len()), (0, 2));
 }
 
 #[test]
 fn a_token_that_is_not_accepted_and_cannot_be_renewed_ends_the_run() {
-    let seen = attempt(unlimited(), people(30), |command| {
+    let seen = observe_run(unlimited_script(), people_csv(30), |command| {
         without_credentials(command).env("DINGTALK_ACCESS_TOKEN", "stale-token").args(["-j", "4"]);
     });
-    seen.refused(5, &["DINGTALK_ACCESS_TOKEN", "40014"]);
-    assert!(!seen.ended.stderr.contains("stale-token"));
-    assert!((1..=4).contains(&seen.ledger.calls().len()) && seen.ledger.token_calls().is_empty());
+    seen.assert_refused(5, &["DINGTALK_ACCESS_TOKEN", "40014"]);
+    assert!(!seen.result.stderr.contains("stale-token"));
+    assert!(
+        (1..=4).contains(&seen.call_log.calls().len()) && seen.call_log.token_calls().is_empty()
+    );
 }
 
 #[test]
 fn a_fresh_token_that_is_not_accepted_is_not_renewed_for_ever() {
-    let script = Script { always: Some(Answer::wrapped("40014")), ..unlimited() };
-    let seen = attempt(script, people(30), |command| {
+    let script = Script { always: Some(ScriptedAnswer::wrapped("40014")), ..unlimited_script() };
+    let seen = observe_run(script, people_csv(30), |command| {
         command.args(["-j", "4"]);
     });
-    seen.refused(5, &["40014"]);
+    seen.assert_refused(5, &["40014"]);
     assert!(
-        seen.ledger.calls().len() <= 12 && seen.ledger.token_calls().len() <= 3,
+        seen.call_log.calls().len() <= 12 && seen.call_log.token_calls().len() <= 3,
         "{}",
-        seen.ended.stderr
+        seen.result.stderr
     );
 }
 
 /// Codes that a person has to act upon, what the API says with them, and the word that tells what to do.
-fn fatal() -> [(Answer, &'static str, &'static str); 4] {
-    let wrapped =
-        |code: &str, msg: &str| Answer::Wrapped { code: code.to_owned(), msg: msg.to_owned() };
+fn fatal_answers() -> [(ScriptedAnswer, &'static str, &'static str); 4] {
+    let wrapped = |code: &str, msg: &str| ScriptedAnswer::Wrapped {
+        code: code.to_owned(),
+        msg: msg.to_owned(),
+    };
     let link =
         "https://open-dev.dingtalk.com/appscope/apply?content=dingabc%23qyapi_get_member_by_mobile";
     [
@@ -122,50 +133,53 @@ fn fatal() -> [(Answer, &'static str, &'static str); 4] {
             "allow list",
         ),
         (
-            Answer::Code { code: 40096, msg: "不合法的appkey".to_owned() },
+            ScriptedAnswer::Code { code: 40096, msg: "不合法的appkey".to_owned() },
             "不合法的appkey",
             "DINGTALK_APP_KEY",
         ),
-        (Answer::Code { code: 90020, msg: "quota".to_owned() }, "quota", "quota"),
+        (ScriptedAnswer::Code { code: 90020, msg: "quota".to_owned() }, "quota", "quota"),
     ]
 }
 
 #[test]
 fn what_a_person_has_to_mend_ends_the_run_at_once() {
-    for (answer, said, remedy) in fatal() {
-        let one = attempt(
-            Script { always: Some(answer.clone()), ..unlimited() },
-            people(60),
+    for (answer, said, remedy) in fatal_answers() {
+        let one = observe_run(
+            Script { always: Some(answer.clone()), ..unlimited_script() },
+            people_csv(60),
             |command| {
                 command.args(["-j", "1"]);
             },
         );
-        one.refused(5, &[said, remedy, "--partial"]);
-        assert_eq!(one.ledger.calls().len(), 1, "{said}");
-        let script = Script { always: Some(answer.late(Duration::from_millis(20))), ..unlimited() };
-        let four = attempt(script, people(60), |command| {
+        one.assert_refused(5, &[said, remedy, "--partial"]);
+        assert_eq!(one.call_log.calls().len(), 1, "{said}");
+        let script = Script {
+            always: Some(answer.delayed_by(Duration::from_millis(20))),
+            ..unlimited_script()
+        };
+        let four = observe_run(script, people_csv(60), |command| {
             command.args(["-j", "4"]);
         });
-        four.refused(5, &[said, remedy]);
+        four.assert_refused(5, &[said, remedy]);
         assert!(
-            (1..=4).contains(&four.ledger.calls().len()),
+            (1..=4).contains(&four.call_log.calls().len()),
             "{said}: {} calls",
-            four.ledger.calls().len()
+            four.call_log.calls().len()
         );
     }
 }
 
 #[test]
 fn a_partial_output_has_what_was_resolved_and_the_rest_as_pending() {
-    for (answer, said, remedy) in fatal() {
-        let mut script = unlimited();
-        script.calls.insert(7, answer);
-        let seen = attempt(script, format!("{}13800138000\nn\n", people(20)), |command| {
+    for (answer, said, remedy) in fatal_answers() {
+        let mut script = unlimited_script();
+        script.answers_by_call.insert(7, answer);
+        let seen = observe_run(script, format!("{}13800138000\nn\n", people_csv(20)), |command| {
             command.args(["-j", "1", "--partial"]);
         });
-        seen.told(5, &[said, remedy]);
+        seen.assert_stderr(5, &[said, remedy]);
         assert_eq!(
-            (seen.names.as_slice(), seen.ledger.calls().len()),
+            (seen.file_names.as_slice(), seen.call_log.calls().len()),
             (&["in.csv".to_owned(), "out.csv".to_owned()][..], 8)
         );
         let expected: Vec<_> = [["found"; 7].as_slice(), &["pending"; 14], &["invalid"]].concat();
@@ -179,18 +193,18 @@ fn a_partial_output_has_what_was_resolved_and_the_rest_as_pending() {
 
 #[test]
 fn what_was_answered_before_a_dead_end_is_kept_and_the_same_command_asks_only_the_rest() {
-    for (answer, said, _) in fatal() {
-        let mut script = unlimited();
-        script.calls.insert(30, answer);
-        let (desk, api) = (Desk::new(), Api::new(script));
+    for (answer, said, _) in fatal_answers() {
+        let mut script = unlimited_script();
+        script.answers_by_call.insert(30, answer);
+        let (desk, api) = (Workdir::new(), Sandbox::new(script));
         let output = desk.path("out.csv");
-        let mut command = api.resolve(&desk.file("in.csv", people(80)), &output);
+        let mut command = api.resolve(&desk.write_file("in.csv", people_csv(80)), &output);
         command.args(["-j", "1"]);
-        told(&run(&mut command), 5, &[said, "the same command goes on from there"]);
-        assert_eq!((api.ledger().calls().len(), output.exists()), (31, false));
-        told(&run(&mut command), 0, &["resuming: 30 of "]);
+        assert_exit(&run(&mut command), 5, &[said, "the same command goes on from there"]);
+        assert_eq!((api.call_log().calls().len(), output.exists()), (31, false));
+        assert_exit(&run(&mut command), 0, &["resuming: 30 of "]);
         assert_eq!(
-            api.ledger().calls().len(),
+            api.call_log().calls().len(),
             80 + 1,
             "the one that ended it, and each number once"
         );
@@ -199,11 +213,12 @@ fn what_was_answered_before_a_dead_end_is_kept_and_the_same_command_asks_only_th
 
 #[test]
 fn standard_output_ends_with_the_last_row_before_the_one_that_stopped_the_run() {
-    let (desk, mut script) = (Desk::new(), unlimited());
-    script.calls.insert(2, Answer::code(60011));
-    let api = Api::new(script);
-    let ended = run(api.resolve(&desk.file("in.csv", people(9)), "-".as_ref()).args(["-j", "1"]));
-    told(&ended, 5, &["standard output"]);
+    let (desk, mut script) = (Workdir::new(), unlimited_script());
+    script.answers_by_call.insert(2, ScriptedAnswer::code(60011));
+    let api = Sandbox::new(script);
+    let ended =
+        run(api.resolve(&desk.write_file("in.csv", people_csv(9)), "-".as_ref()).args(["-j", "1"]));
+    assert_exit(&ended, 5, &["standard output"]);
     let lines: Vec<_> = ended.stdout.lines().collect();
     assert_eq!(
         lines[1..],
@@ -213,13 +228,15 @@ fn standard_output_ends_with_the_last_row_before_the_one_that_stopped_the_run() 
 }
 
 /// A run whose first call ends it with these words of the API about the number in `cell`.
-fn spoken_of(cell: &str, said: &str) {
-    let script =
-        Script { always: Some(Answer::Code { code: 60011, msg: said.to_owned() }), ..unlimited() };
-    let seen = attempt(script, format!("phone,n\n{cell},1\n13800138001,2\n"), |command| {
+fn assert_masked_in_api_message(cell: &str, said: &str) {
+    let script = Script {
+        always: Some(ScriptedAnswer::Code { code: 60011, msg: said.to_owned() }),
+        ..unlimited_script()
+    };
+    let seen = observe_run(script, format!("phone,n\n{cell},1\n13800138001,2\n"), |command| {
         command.args(["-j", "1"]);
     });
-    seen.refused(5, &["mobile"]);
+    seen.assert_refused(5, &["mobile"]);
 }
 
 #[test]
@@ -230,20 +247,20 @@ fn mainland_numbers_in_the_words_of_the_api_are_masked() {
         "mobile 8613800138000",
         "mobile13800138000",
     ] {
-        spoken_of("138 0013 8000", said);
+        assert_masked_in_api_message("138 0013 8000", said);
     }
 }
 
 #[test]
 fn numbers_of_other_countries_in_the_words_of_the_api_are_masked() {
-    spoken_of("+852 51234567", "mobile +852-51234567 is odd");
-    spoken_of("+1 201 555 0123", "mobile=+1-2015550123");
+    assert_masked_in_api_message("+852 51234567", "mobile +852-51234567 is odd");
+    assert_masked_in_api_message("+1 201 555 0123", "mobile=+1-2015550123");
 }
 
 #[test]
 fn a_host_that_is_not_there_is_told_soon() {
-    let desk = Desk::new();
-    let input = desk.file("in.csv", people(60));
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", people_csv(60));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -268,9 +285,9 @@ fn a_host_that_is_not_there_is_told_soon() {
         }
         let start = Instant::now();
         let ended = run(&mut command);
-        told(&ended, 1, &[&endpoint, "refused", "--endpoint"]);
-        is_discreet(&ended, &Ledger::default(), people(60).as_bytes());
+        assert_exit(&ended, 1, &[&endpoint, "refused", "--endpoint"]);
+        assert_redacted(&ended, &CallLog::default(), people_csv(60).as_bytes());
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-        assert_eq!(desk.names(), ["in.csv"]);
+        assert_eq!(desk.file_names(), ["in.csv"]);
     }
 }

@@ -4,41 +4,44 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use super::{attempt, is_discreet, people, told};
-use crate::answers::NAMES;
-use crate::harness::{Api, Desk, run, unlimited};
+use super::{assert_exit, assert_redacted, observe_run, people_csv};
+use crate::answers::ANSWER_COLUMNS;
+use crate::harness::{Sandbox, Workdir, run, unlimited_script};
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let ended = run(&mut api.resolve(&desk.path("staff.csv"), &desk.path("out.csv")));
-    told(&ended, 3, &["staff.csv", "No such file"]);
-    assert_eq!((desk.names(), api.ledger().token_calls().len()), (vec![], 0));
+    assert_exit(&ended, 3, &["staff.csv", "No such file"]);
+    assert_eq!((desk.file_names(), api.call_log().token_calls().len()), (vec![], 0));
 }
 
 #[test]
 fn a_directory_is_no_input() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     std::fs::create_dir(desk.path("staff")).unwrap();
     let ended = run(&mut api.resolve(&desk.path("staff"), &desk.path("out.csv")));
-    told(&ended, 3, &["staff", "directory"]);
-    assert_eq!((desk.names(), api.ledger().token_calls().len()), (vec!["staff".to_owned()], 0));
+    assert_exit(&ended, 3, &["staff", "directory"]);
+    assert_eq!(
+        (desk.file_names(), api.call_log().token_calls().len()),
+        (vec!["staff".to_owned()], 0)
+    );
 }
 
 #[test]
 fn a_column_that_is_not_there_is_told_with_those_that_are() {
     for column in ["手机号", "9", "0", ""] {
-        let seen = attempt(unlimited(), "name,mobile\na,13800138000\n", |command| {
+        let seen = observe_run(unlimited_script(), "name,mobile\na,13800138000\n", |command| {
             command.args(["-c", column]);
         });
-        seen.refused(3, &["1 name, 2 mobile", "--column"]);
-        seen.unasked();
+        seen.assert_refused(3, &["1 name, 2 mobile", "--column"]);
+        seen.assert_no_calls();
     }
-    let seen = attempt(unlimited(), "a,13800138000\nb,13800138001\n", |command| {
+    let seen = observe_run(unlimited_script(), "a,13800138000\nb,13800138001\n", |command| {
         command.args(["-n", "-c", "mobile"]);
     });
-    seen.refused(3, &["no header", "mobile", "from 1 to 2"]);
-    seen.unasked();
+    seen.assert_refused(3, &["no header", "mobile", "from 1 to 2"]);
+    seen.assert_no_calls();
 }
 
 #[test]
@@ -50,34 +53,37 @@ fn a_column_that_is_open_to_doubt_is_not_guessed() {
         // Without a header there is nothing to go by but the cells, and those are masked.
         ("13800138000,13900139000\n", &[], ["1 (138****8000), 2 (139****9000)", "--column"]),
     ] {
-        let seen = attempt(unlimited(), text, |command| {
+        let seen = observe_run(unlimited_script(), text, |command| {
             command.args(flags);
         });
-        seen.refused(3, &words);
-        seen.unasked();
+        seen.assert_refused(3, &words);
+        seen.assert_no_calls();
     }
 }
 
 #[test]
 fn an_empty_input_is_told() {
     for text in ["", "\u{feff}", "\n\r\n", "\u{feff}\n"] {
-        let seen = attempt(unlimited(), text, |_| ());
-        seen.refused(3, &["empty"]);
-        seen.unasked();
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &["empty"]);
+        seen.assert_no_calls();
     }
 }
 
 #[test]
 fn a_header_alone_is_a_table_without_rows() {
     for (text, expected) in [
-        ("name,phone\n", format!("name,phone,{}\n", NAMES.join(","))),
-        ("name,phone", format!("name,phone,{}", NAMES.join(","))),
-        ("\u{feff}姓名;手机\r\n\r\n", format!("\u{feff}姓名;手机;{}\r\n\r\n", NAMES.join(";"))),
+        ("name,phone\n", format!("name,phone,{}\n", ANSWER_COLUMNS.join(","))),
+        ("name,phone", format!("name,phone,{}", ANSWER_COLUMNS.join(","))),
+        (
+            "\u{feff}姓名;手机\r\n\r\n",
+            format!("\u{feff}姓名;手机;{}\r\n\r\n", ANSWER_COLUMNS.join(";")),
+        ),
     ] {
-        let seen = attempt(unlimited(), text, |_| ());
-        seen.told(0, &[]);
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_stderr(0, &[]);
         assert_eq!(seen.output.as_ref(), Some(&expected));
-        seen.unasked();
+        seen.assert_no_calls();
     }
 }
 
@@ -90,39 +96,39 @@ fn a_ragged_row_is_told_before_the_first_call() {
         ("name,phone\n\"a\nb\",13800138000\n\nc,1,\n".to_owned(), "line 5"),
         (format!("name,phone\n{many}b,,13800138001\n"), "line 3002"),
     ] {
-        let seen = attempt(unlimited(), text, |_| ());
-        seen.refused(3, &[line, "in.csv", "cells"]);
-        seen.unasked();
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &[line, "in.csv", "cells"]);
+        seen.assert_no_calls();
     }
 }
 
 #[test]
 fn a_ragged_row_in_a_pipe_is_told_where_it_comes() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
     let mut child =
         command.arg("-vvv").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
-    let text = format!("{}1,2,3\n", people(200));
+    let text = format!("{}1,2,3\n", people_csv(200));
     input.write_all(text.as_bytes()).unwrap();
     drop(input);
     let ended = child.wait_with_output().unwrap().into();
-    told(&ended, 3, &["standard input", "line 202"]);
-    is_discreet(&ended, &api.ledger(), text.as_bytes());
+    assert_exit(&ended, 3, &["standard input", "line 202"]);
+    assert_redacted(&ended, &api.call_log(), text.as_bytes());
     assert!(!desk.path("out.csv").exists());
 }
 
 #[test]
 fn a_ragged_row_in_a_pipe_leaves_nothing_behind() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     // Rows so wide that most often something is left to write when the ragged one is met; hence the repeats.
     let wide = format!("{},13800138000\n", "x".repeat(100_000)).repeat(60);
-    let input = desk.file("in.csv", format!("note,phone\n{wide}1,2,3\n"));
+    let input = desk.write_file("in.csv", format!("note,phone\n{wide}1,2,3\n"));
     for _ in 0..20 {
         let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
         let ended = run(command.stdin(File::open(&input).unwrap()));
-        told(&ended, 3, &["line 62"]);
-        assert_eq!(desk.names(), ["in.csv"]);
+        assert_exit(&ended, 3, &["line 62"]);
+        assert_eq!(desk.file_names(), ["in.csv"]);
     }
 }
 
@@ -133,9 +139,9 @@ fn text_that_is_not_utf_8_is_told_with_its_line() {
         (b"name\xFF,phone\na,13800138000\n", "line 1"),
         (b"name,phone\n\"a\nb\xC3\",13800138000\n", "line 3"),
     ] {
-        let seen = attempt(unlimited(), text, |_| ());
-        seen.refused(3, &[line, "UTF-8"]);
-        seen.unasked();
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &[line, "UTF-8"]);
+        seen.assert_no_calls();
     }
 }
 
@@ -147,33 +153,36 @@ fn files_that_are_no_text_are_called_what_they_are() {
         (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0".to_vec(), ["old Excel workbook", ".xlsx"]),
         (b"\x1F\x8B\x08\0\0\0\0\0\0\x03abc".to_vec(), ["gzip", "line 1"]),
     ] {
-        let seen = attempt(unlimited(), bytes, |_| ());
-        seen.refused(3, &words);
-        seen.unasked();
+        let seen = observe_run(unlimited_script(), bytes, |_| ());
+        seen.assert_refused(3, &words);
+        seen.assert_no_calls();
     }
 }
 
 #[test]
 fn a_quote_that_never_closes_is_told_with_its_row() {
-    let seen =
-        attempt(unlimited(), "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n", |_| ());
-    seen.refused(3, &["line 3", "quote"]);
-    seen.unasked();
+    let seen = observe_run(
+        unlimited_script(),
+        "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n",
+        |_| (),
+    );
+    seen.assert_refused(3, &["line 3", "quote"]);
+    seen.assert_no_calls();
 }
 
 #[test]
 fn bad_input_is_told_in_a_pipe_too() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     for (bytes, word) in [
         (&b""[..], "empty"),
         (b"PK\x03\x04", "Excel"),
         (b"a,b\nc,d\n", "--column"),
         (b"\"phone\n1380", "quote"),
     ] {
-        let api = Api::new(unlimited());
+        let api = Sandbox::new(unlimited_script());
         let mut command = api.resolve("-".as_ref(), "-".as_ref());
-        let ended = run(command.stdin(File::open(desk.file("in", bytes)).unwrap()));
-        told(&ended, 3, &["standard input", word]);
-        assert_eq!((ended.stdout.as_str(), api.ledger().token_calls().len()), ("", 0));
+        let ended = run(command.stdin(File::open(desk.write_file("in", bytes)).unwrap()));
+        assert_exit(&ended, 3, &["standard input", word]);
+        assert_eq!((ended.stdout.as_str(), api.call_log().token_calls().len()), ("", 0));
     }
 }

@@ -4,57 +4,59 @@
 use std::fs;
 use std::path::Path;
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
-use crate::served::until;
+use crate::harness::{RunOutput, Sandbox, Workdir, dingmap, run, unlimited_script};
+use crate::served::wait_until;
 
 const NUMBERS: [&str; 3] = ["13900000000", "13900000001", "+852-51234567"];
 /// What a hostile text quotes: what the call had sent.
-const OF_A_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 or +852-51234567";
-const OF_A_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== of 13900000000 or +852-51234567";
+const ECHOED_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 or +852-51234567";
+const ECHOED_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== of 13900000000 or +852-51234567";
 /// As long as secrets can be, and with the signs that some have.
 const TOKEN: &str = "to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
 const SECRET: &str = "se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
 
-fn code(code: i64, quoted: &str) -> Answer {
-    Answer::Code { code, msg: quoted.to_owned() }
+fn code_answer(code: i64, quoted: &str) -> ScriptedAnswer {
+    ScriptedAnswer::Code { code, msg: quoted.to_owned() }
 }
 
-fn page(status: u16, header: &str, quoted: &str) -> Answer {
+fn http_answer(status: u16, header: &str, quoted: &str) -> ScriptedAnswer {
     let headers = vec![(header.to_owned(), format!("http://127.0.0.1:1/{quoted}"))];
-    Answer::Http { status, headers, body: format!("<html>{quoted}</html>") }
+    ScriptedAnswer::Http { status, headers, body: format!("<html>{quoted}</html>") }
 }
 
 /// Every way in which a lookup goes wrong.
-fn lookups() -> Vec<Answer> {
-    let quoted = OF_A_LOOKUP;
-    let wrapped = |code: &str| Answer::Wrapped { code: code.to_owned(), msg: quoted.to_owned() };
+fn failing_lookups() -> Vec<ScriptedAnswer> {
+    let quoted = ECHOED_LOOKUP;
+    let wrapped =
+        |code: &str| ScriptedAnswer::Wrapped { code: code.to_owned(), msg: quoted.to_owned() };
     let mut answers: Vec<_> =
         [0, -1, 60121, 40104, 50002, 34567, 90018, 90002, 90006, 60011, 60020, 40014, 42001, 88]
-            .map(|number| code(number, quoted))
+            .map(|number| code_answer(number, quoted))
             .into();
     answers.extend(["40014", "90018", "isp.unknown", quoted].map(wrapped));
     answers.extend(
         [302, 307, 400, 403, 404, 407, 429, 500, 502, 503]
-            .map(|status| page(status, "location", quoted)),
+            .map(|status| http_answer(status, "location", quoted)),
     );
     answers.extend([
-        page(503, "retry-after", quoted),
-        Answer::Html,
-        Answer::Punish,
-        Answer::Drop,
-        Answer::Half,
+        http_answer(503, "retry-after", quoted),
+        ScriptedAnswer::Html,
+        ScriptedAnswer::Punish,
+        ScriptedAnswer::Drop,
+        ScriptedAnswer::Half,
     ]);
     answers.extend(
-        [format!("{{\"errcode\":0,{quoted}"), quoted.to_owned(), String::new()].map(Answer::Json),
+        [format!("{{\"errcode\":0,{quoted}"), quoted.to_owned(), String::new()]
+            .map(ScriptedAnswer::Json),
     );
-    answers.extend(in_codes(TOKEN));
+    answers.extend(answers_with_secret_code(TOKEN));
     answers
 }
 
 /// Replies that have a secret in their code, in part of it, and spelt as JSON may spell it.
-fn in_codes(secret: &str) -> [Answer; 4] {
+fn answers_with_secret_code(secret: &str) -> [ScriptedAnswer; 4] {
     [
         format!(r#"{{"errcode":"{secret}","errmsg":"m"}}"#),
         format!(
@@ -63,27 +65,30 @@ fn in_codes(secret: &str) -> [Answer; 4] {
         format!(r#"{{"errcode":"isp.{}","errmsg":"m"}}"#, secret.replace('/', "\\/")),
         format!(r#"{{"errcode":88,"sub_code":"{secret}","sub_msg":"m","request_id":"{secret}"}}"#),
     ]
-    .map(Answer::Json)
+    .map(ScriptedAnswer::Json)
 }
 
 /// Every way in which a token call goes wrong.
-fn tokens() -> Vec<Answer> {
-    let quoted = OF_A_TOKEN_CALL;
+fn failing_token_calls() -> Vec<ScriptedAnswer> {
+    let quoted = ECHOED_TOKEN_CALL;
     let refusal = format!(r#"{{"code":"invalidClientIdOrSecret","message":"{quoted}"}}"#);
-    let refused = Answer::Http { status: 400, headers: Vec::new(), body: refusal };
-    let mut answers = vec![refused, Answer::Drop, Answer::Half, Answer::Html];
-    answers.extend([40096, -1, 90018].map(|number| code(number, quoted)));
-    answers.extend([302, 404, 429, 502].map(|status| page(status, "location", quoted)));
-    answers.extend([format!("{{\"accessToken\":{quoted}"), quoted.to_owned()].map(Answer::Json));
-    answers.extend(in_codes(SECRET));
+    let refused = ScriptedAnswer::Http { status: 400, headers: Vec::new(), body: refusal };
+    let mut answers =
+        vec![refused, ScriptedAnswer::Drop, ScriptedAnswer::Half, ScriptedAnswer::Html];
+    answers.extend([40096, -1, 90018].map(|number| code_answer(number, quoted)));
+    answers.extend([302, 404, 429, 502].map(|status| http_answer(status, "location", quoted)));
+    answers.extend(
+        [format!("{{\"accessToken\":{quoted}"), quoted.to_owned()].map(ScriptedAnswer::Json),
+    );
+    answers.extend(answers_with_secret_code(SECRET));
     for code in [SECRET.to_owned(), format!("appSecret={SECRET}"), format!("isp.{SECRET}")] {
         let body = format!(r#"{{"code":"{code}","message":"no"}}"#);
-        answers.push(Answer::Http { status: 400, headers: Vec::new(), body });
+        answers.push(ScriptedAnswer::Http { status: 400, headers: Vec::new(), body });
     }
     answers
 }
 
-fn clean(what: &str, text: &str, numbers: bool) {
+fn assert_no_secret(what: &str, text: &str, numbers: bool) {
     for secret in [TOKEN, SECRET] {
         // No piece of it either, also not with its signs exchanged as in a code.
         for piece in secret.as_bytes().windows(10).map(|piece| str::from_utf8(piece).unwrap()) {
@@ -106,12 +111,12 @@ fn clean(what: &str, text: &str, numbers: bool) {
 }
 
 /// One run, all that it says and leaves behind, and what is told of its state.
-fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
-    let (api, desk) = (Api::new(script), Desk::new());
+fn run_and_scan(what: &str, script: Script, given: bool, place: usize) -> RunOutput {
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
     // So many that a run can tell from the first twenty that nothing will work.
     let others: Vec<_> = (10..32).map(|n| format!("139000000{n}\n")).collect();
-    let input =
-        desk.file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
+    let input = desk
+        .write_file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     command.env("DINGTALK_APP_SECRET", SECRET);
     // A hold takes its time, so each answer meets one of the two forms of the log, in one of its two places.
@@ -146,7 +151,7 @@ fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
         ended.stderr
     );
     for (name, numbers) in papers.into_iter().zip([true, true, false, true]) {
-        clean(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
+        assert_no_secret(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
     }
     let logged = if filed {
         fs::read_to_string(desk.path("run.log")).unwrap()
@@ -154,27 +159,28 @@ fn scanned(what: &str, script: Script, given: bool, place: usize) -> Ended {
         ended.stderr.clone()
     };
     assert!(logged.contains("TRACE") && logged.contains("began"), "{what}: {logged}");
-    clean(what, &ended.stdout, true);
-    clean(what, &ended.stderr, true);
-    clean(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
+    assert_no_secret(what, &ended.stdout, true);
+    assert_no_secret(what, &ended.stderr, true);
+    assert_no_secret(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
     assert!(
-        desk.names()
+        desk.file_names()
             .iter()
             .all(|name| ["out.csv", "staff.csv"].iter().chain(&papers).any(|known| known == name)),
         "{:?}",
-        desk.names()
+        desk.file_names()
     );
-    let told = run(dingmap().args(["state", "info", "-vvv", "--state"]).arg(api.state()));
-    clean(what, &(told.stdout + &told.stderr), true);
-    clean(what, &String::from_utf8_lossy(&fs::read(api.state()).unwrap()), false);
+    let told = run(dingmap().args(["state", "info", "-vvv", "--state"]).arg(api.state_path()));
+    assert_no_secret(what, &(told.stdout + &told.stderr), true);
+    assert_no_secret(what, &String::from_utf8_lossy(&fs::read(api.state_path()).unwrap()), false);
     ended
 }
 
 #[test]
 fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
-    for (place, answer) in lookups().into_iter().enumerate() {
+    for (place, answer) in failing_lookups().into_iter().enumerate() {
         let what = format!("{answer:?}");
-        let ended = scanned(&what, Script { always: Some(answer), ..unlimited() }, true, place);
+        let ended =
+            run_and_scan(&what, Script { always: Some(answer), ..unlimited_script() }, true, place);
         assert!(!ended.stderr.is_empty());
     }
 }
@@ -186,13 +192,15 @@ fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
     for code in [60011, 34567, 60121] {
         let mut script = Script {
             app_secret: SECRET.to_owned(),
-            expire_tokens_after_calls: Some(5),
-            ..unlimited()
+            revoke_tokens_after_calls: Some(5),
+            ..unlimited_script()
         };
-        script.calls.insert(3, Answer::Json(format!(r#"{{"errcode":60121,"errmsg":"{SECRET}"}}"#)));
-        let (api, desk) = (Api::new(script), Desk::new());
+        script
+            .answers_by_call
+            .insert(3, ScriptedAnswer::Json(format!(r#"{{"errcode":60121,"errmsg":"{SECRET}"}}"#)));
+        let (api, desk) = (Sandbox::new(script), Workdir::new());
         let numbers: Vec<_> = (10..40).map(|n| format!("139000000{n}\n")).collect();
-        let input = desk.file("staff.csv", format!("mobile\n{}", numbers.concat()));
+        let input = desk.write_file("staff.csv", format!("mobile\n{}", numbers.concat()));
         let mut command = api.resolve(&input, &desk.path("out.csv"));
         command.env("DINGTALK_APP_SECRET", SECRET).args([
             "-vvv",
@@ -205,20 +213,22 @@ fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
         let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         // The first two tokens are known only once they were handed out.
         let tokens = || {
-            let ledger = api.ledger();
+            let ledger = api.call_log();
             let mut tokens: Vec<_> =
                 ledger.calls().iter().map(|call| call.token.to_string()).collect();
             tokens.dedup();
             tokens
         };
         let tokens =
-            until("the second token", || Some(tokens()).filter(|tokens| tokens.len() == 2));
+            wait_until("the second token", || Some(tokens()).filter(|tokens| tokens.len() == 2));
         let quoted = format!("old {} new {} secret {SECRET}", tokens[0], tokens[1]);
-        api.change(|script| script.always = Some(Answer::Code { code, msg: quoted }));
-        let ended: Ended = child.wait_with_output().unwrap().into();
+        api.update_script(|script| {
+            script.always = Some(ScriptedAnswer::Code { code, msg: quoted })
+        });
+        let ended: RunOutput = child.wait_with_output().unwrap().into();
         let text = ended.stderr + &fs::read_to_string(desk.path("out.csv")).unwrap();
         assert!(text.contains("old *** new *** secret ***"), "{code}: {text}");
-        clean("a reply that quotes all of them", &text, false);
+        assert_no_secret("a reply that quotes all of them", &text, false);
     }
 }
 
@@ -229,9 +239,9 @@ fn numbers_beside_other_digits_are_masked_in_all_that_is_told() {
     let quoted = "mobile 13712340101 400001, 号码 13712340102 13912345678, 13712340103 2026-11-25 20:14, 1 13712340107";
     // One that ends the run, one for each row, and one after which the file with the rows is named for another try.
     for (code, status) in [(60011, 5), (60121, 0), (-1, 4)] {
-        let script = Script { always: Some(self::code(code, quoted)), ..unlimited() };
-        let (api, desk) = (Api::new(script), Desk::new());
-        let input = desk.file("13800006666.csv", "mobile\n13900000000\n");
+        let script = Script { always: Some(self::code_answer(code, quoted)), ..unlimited_script() };
+        let (api, desk) = (Sandbox::new(script), Workdir::new());
+        let input = desk.write_file("13800006666.csv", "mobile\n13900000000\n");
         let mut command = api.resolve_without_output(&api.endpoint(), &input);
         command.args(["-vvv", "--max-retries", "0", "--log-file"]).arg(desk.path("run.log"));
         let papers = ["run.json", "run.prom", "run.html", "run.log"];
@@ -270,14 +280,14 @@ fn numbers_beside_other_digits_are_masked_in_all_that_is_told() {
 #[test]
 fn an_unknown_code_for_everybody_names_nobody() {
     let numbers: Vec<_> = (0..24).map(|n| format!("+852-512345{n:02}")).collect();
-    let mut script = Script { static_token: TOKEN.to_owned(), ..unlimited() };
+    let mut script = Script { static_token: TOKEN.to_owned(), ..unlimited_script() };
     for number in &numbers {
         let bare = &number[1..];
         let quoted = format!("no rule for {bare} / {} / {number}", bare.replace('-', ""));
-        script.turn(number, vec![code(34567, &quoted); 9]);
+        script.push_answers(number, vec![code_answer(34567, &quoted); 9]);
     }
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-vvv", "--retry-max", "5ms"]));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
@@ -293,16 +303,16 @@ fn an_unknown_code_for_everybody_names_nobody() {
 #[test]
 fn what_is_left_of_rows_quotes_no_number_however_it_is_spelt() {
     let answers = [-1, 60121, 40104, 50002, 34567];
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     let numbers: Vec<_> = (0..answers.len()).map(|n| format!("+852-512345{n}7")).collect();
     for (number, answer) in numbers.iter().zip(answers) {
         let national = &number[5..];
         let long = "x".repeat(596);
         let quoted = format!("no 852{national}, {national}, 00852 {national} {long}{national}");
-        script.turn(number, vec![code(answer, &quoted); 9]);
+        script.push_answers(number, vec![code_answer(answer, &quoted); 9]);
     }
-    let (api, desk) = (Api::new(script), Desk::new());
-    let input = desk.file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
     let (output, again) = (desk.path("out.csv"), desk.path("again.csv"));
     for (input, output, more) in
         [(&input, &output, None), (&output, &again, Some("--retry-failed"))]
@@ -330,32 +340,32 @@ fn what_is_left_of_rows_quotes_no_number_however_it_is_spelt() {
 
 #[test]
 fn no_failure_of_a_token_call_shows_a_secret() {
-    for (place, answer) in tokens().into_iter().enumerate() {
+    for (place, answer) in failing_token_calls().into_iter().enumerate() {
         let what = format!("token call: {answer:?}");
         let turns = std::iter::repeat_n(answer, 50).collect();
-        scanned(&what, Script { token_turns: turns, ..unlimited() }, false, place);
+        run_and_scan(&what, Script { token_answers: turns, ..unlimited_script() }, false, place);
     }
 }
 
 #[test]
 fn a_host_that_is_not_there_shows_no_secret() {
     for (endpoint, place) in [("https://oapi.invalid", "dns"), ("https://127.0.0.1:1", "refused")] {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let input = desk.file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
-        let mut command = api.resolve_at(endpoint, &input, &desk.path("out.csv"));
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let input = desk.write_file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
+        let mut command = api.resolve_at_endpoint(endpoint, &input, &desk.path("out.csv"));
         command.args(["-vvv", "--log-format", "json", "--max-retries", "1"]);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(1), "{place}: {}", ended.stderr);
-        clean(place, &ended.stderr, true);
+        assert_no_secret(place, &ended.stderr, true);
     }
 }
 
 #[test]
 fn a_secret_file_that_others_can_read_is_warned_about() {
     use std::os::unix::fs::PermissionsExt;
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", "mobile\n13900000000\n");
-    let secret = desk.file("secret", "sandbox-secret\n");
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
+    let secret = desk.write_file("secret", "sandbox-secret\n");
     let told = |mode: u32, secret: &Path| {
         fs::set_permissions(secret, fs::Permissions::from_mode(mode)).unwrap();
         let mut command = api.resolve(&input, &desk.path("out.csv"));

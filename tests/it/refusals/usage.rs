@@ -3,10 +3,10 @@
 
 use std::process::{Command, Stdio};
 
-use dingmap::testing::sandbox::Ledger;
+use dingmap::testing::sandbox::CallLog;
 
-use super::{attempt, is_discreet, people, told};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use super::{assert_exit, assert_redacted, observe_run, people_csv};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
 #[test]
 fn a_flag_that_cannot_be_meant_is_told() {
@@ -32,18 +32,18 @@ fn a_flag_that_cannot_be_meant_is_told() {
         (&["--no-such-flag"], "--no-such-flag"),
         (&["another.csv"], "another.csv"),
     ] {
-        let seen = attempt(unlimited(), people(3), |command| {
+        let seen = observe_run(unlimited_script(), people_csv(3), |command| {
             command.args(flags);
         });
-        seen.refused(2, &[word]);
-        seen.unasked();
+        seen.assert_refused(2, &[word]);
+        seen.assert_no_calls();
     }
 }
 
 #[test]
 fn an_endpoint_that_would_give_the_token_away_is_refused() {
-    let desk = Desk::new();
-    let input = desk.file("in.csv", people(3));
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", people_csv(3));
     for endpoint in [
         "http://example.com",
         "http://127.0.0.1.example.com",
@@ -58,9 +58,9 @@ fn an_endpoint_that_would_give_the_token_away_is_refused() {
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").arg("resolve").arg(&input);
         let ended =
             run(command.arg("-o").arg(desk.path("out.csv")).args(["-vvv", "--endpoint", endpoint]));
-        told(&ended, 2, &["--endpoint"]);
-        is_discreet(&ended, &Ledger::default(), people(3).as_bytes());
-        assert_eq!(desk.names(), ["in.csv"]);
+        assert_exit(&ended, 2, &["--endpoint"]);
+        assert_redacted(&ended, &CallLog::default(), people_csv(3).as_bytes());
+        assert_eq!(desk.file_names(), ["in.csv"]);
     }
 }
 
@@ -71,11 +71,11 @@ fn a_secret_is_not_taken_from_the_command_line_nor_repeated() {
         &["--app-secret=sandbox-secret"],
         &["--access-token=sandbox-secret"],
     ] {
-        let seen = attempt(unlimited(), people(3), |command| {
+        let seen = observe_run(unlimited_script(), people_csv(3), |command| {
             command.args(flags);
         });
-        seen.refused(2, &["unexpected argument"]);
-        seen.unasked();
+        seen.assert_refused(2, &["unexpected argument"]);
+        seen.assert_no_calls();
     }
 }
 
@@ -83,7 +83,7 @@ fn a_secret_is_not_taken_from_the_command_line_nor_repeated() {
 fn a_command_line_without_a_command_or_an_input_is_told() {
     for args in [&[][..], &["resolve"], &["dissolve"]] {
         let ended = run(dingmap().args(args));
-        told(&ended, 2, &["Usage"]);
+        assert_exit(&ended, 2, &["Usage"]);
         assert_eq!(ended.stdout, "");
     }
     for args in [&["--help"][..], &["--version"], &["resolve", "--help"]] {
@@ -98,48 +98,49 @@ fn a_variable_that_cannot_be_meant_is_told_like_its_flag() {
     for (name, value) in
         [("DINGMAP_RATE", "fast"), ("DINGMAP_WORKERS", "0"), ("DINGMAP_NO_HEADERS", "perhaps")]
     {
-        let seen = attempt(unlimited(), people(3), |command| {
+        let seen = observe_run(unlimited_script(), people_csv(3), |command| {
             command.env(name, value);
         });
-        seen.refused(2, &[value]);
-        seen.unasked();
+        seen.assert_refused(2, &[value]);
+        seen.assert_no_calls();
     }
 }
 
 #[test]
 fn an_output_that_cannot_be_written_is_told_before_the_first_call() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let input = desk.file("in.csv", people(3));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = desk.write_file("in.csv", people_csv(3));
     std::fs::create_dir(desk.path("directory")).unwrap();
     for output in ["no/such/directory/out.csv", "in.csv/out.csv", "directory"] {
         let ended = run(api.resolve(&input, &desk.path(output)).arg("-vvv"));
-        told(&ended, 7, &[output, "--output"]);
+        assert_exit(&ended, 7, &[output, "--output"]);
         assert!(!ended.stderr.contains("entity"), "{}", ended.stderr);
-        is_discreet(&ended, &api.ledger(), people(3).as_bytes());
-        assert_eq!(desk.names(), ["directory", "in.csv"]);
+        assert_redacted(&ended, &api.call_log(), people_csv(3).as_bytes());
+        assert_eq!(desk.file_names(), ["directory", "in.csv"]);
         assert!(std::fs::read_dir(desk.path("directory")).unwrap().next().is_none());
     }
-    assert!(api.ledger().calls().is_empty() && api.ledger().token_calls().is_empty());
-    assert_eq!(std::fs::read_to_string(input).unwrap(), people(3));
+    assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
+    assert_eq!(std::fs::read_to_string(input).unwrap(), people_csv(3));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_told() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let ended = run(&mut api.resolve(&desk.file("in.csv", people(3)), "/dev/full".as_ref()));
-    told(&ended, 7, &["/dev/full", "No space left"]);
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let ended =
+        run(&mut api.resolve(&desk.write_file("in.csv", people_csv(3)), "/dev/full".as_ref()));
+    assert_exit(&ended, 7, &["/dev/full", "No space left"]);
 }
 
 #[test]
 fn a_reader_that_goes_away_ends_the_run() {
-    let (desk, api) = (Desk::new(), Api::new(unlimited()));
-    let input = desk.file("in.csv", people(4000));
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = desk.write_file("in.csv", people_csv(4000));
     let mut command: Command = api.resolve(&input, "-".as_ref());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let ended = child.wait_with_output().unwrap().into();
-    told(&ended, 7, &["standard output"]);
-    let calls = api.ledger().calls().len();
+    assert_exit(&ended, 7, &["standard output"]);
+    let calls = api.call_log().calls().len();
     assert!(calls < 4000, "{calls} calls for nobody");
 }

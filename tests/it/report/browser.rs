@@ -3,18 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::ScriptedAnswer;
 use serde_json::{Value, json};
 
 use super::devtools::Browser;
-use super::{HOSTILE, eventful};
-use crate::harness::{Api, Desk, run};
+use super::{HOSTILE, eventful_run};
+use crate::harness::{Sandbox, Workdir, run};
 
 /// The least contrast of text, as the guidelines for accessible content have it (WCAG 2, 1.4.3).
-const CONTRAST: f64 = 4.5;
+const MIN_CONTRAST: f64 = 4.5;
 
 /// What is wrong with a page where it is open, and how many texts it has. Everything that can be unfolded is.
-const LOOK: &str = r"(() => {
+const AUDIT_SCRIPT: &str = r"(() => {
     const found = [], wide = document.documentElement.clientWidth;
     document.querySelectorAll('details').forEach(one => one.open = true);
     const called = one => one.tagName + '.' + one.getAttribute('class') + ' ' + one.textContent.slice(0, 40);
@@ -62,13 +62,16 @@ const LOOK: &str = r"(() => {
 })()";
 
 /// Pages that have everything a page can have, words without end among it.
-fn pages(desk: &Desk) -> Vec<PathBuf> {
-    let (mut script, text) = eventful();
+fn write_reports(desk: &Workdir) -> Vec<PathBuf> {
+    let (mut script, text) = eventful_run();
     let long = format!("{HOSTILE} {}", "没有尽头的一句话".repeat(12) + &"endless".repeat(40));
-    script.turn("13900000007", [Answer::Code { code: 40104, msg: long }]);
-    script.turn("13900000008", vec![Answer::wrapped(format!("isp.{}", "w".repeat(60))); 2]);
-    let api = Api::new(script);
-    let input = desk.file(&format!("{}.csv", "a-name-without-a-space".repeat(10)), text);
+    script.push_answers("13900000007", [ScriptedAnswer::Code { code: 40104, msg: long }]);
+    script.push_answers(
+        "13900000008",
+        vec![ScriptedAnswer::wrapped(format!("isp.{}", "w".repeat(60))); 2],
+    );
+    let api = Sandbox::new(script);
+    let input = desk.write_file(&format!("{}.csv", "a-name-without-a-space".repeat(10)), text);
     ["en", "zh"]
         .into_iter()
         .map(|language| {
@@ -93,7 +96,7 @@ fn pages(desk: &Desk) -> Vec<PathBuf> {
 }
 
 /// What the browser complained of, or fetched beside the page.
-fn complaints(browser: &Browser, page: &Path) -> Vec<Value> {
+fn unwanted_events(browser: &Browser, page: &Path) -> Vec<Value> {
     let own = url::Url::from_file_path(page).unwrap();
     let unwanted = |event: &&Value| match event["method"].as_str().unwrap_or_default() {
         "Runtime.consoleAPICalled"
@@ -109,9 +112,9 @@ fn complaints(browser: &Browser, page: &Path) -> Vec<Value> {
 #[test]
 fn a_page_can_be_read_at_every_width_in_light_and_dark() {
     let Some(mut browser) = Browser::start() else { return };
-    let desk = Desk::new();
-    let look = LOOK.replace("LEAST", &CONTRAST.to_string());
-    for page in pages(&desk) {
+    let desk = Workdir::new();
+    let look = AUDIT_SCRIPT.replace("LEAST", &MIN_CONTRAST.to_string());
+    for page in write_reports(&desk) {
         for (width, scheme) in [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")] {
             browser.open(&page, width, scheme);
             let seen = browser.evaluate(&look);
@@ -124,7 +127,10 @@ fn a_page_can_be_read_at_every_width_in_light_and_dark() {
             assert!(seen["texts"].as_u64().unwrap() > 150, "{seen}");
             let paper = seen["paper"].as_f64().unwrap();
             assert!(if scheme == "dark" { paper < 0.1 } else { paper > 0.9 }, "{scheme}: {paper}");
-            assert_eq!((complaints(&browser, &page), &seen["scripts"]), (Vec::new(), &json!(0)));
+            assert_eq!(
+                (unwanted_events(&browser, &page), &seen["scripts"]),
+                (Vec::new(), &json!(0))
+            );
         }
         // On paper it is light, whatever the screen was, and takes a few sheets.
         browser.emulate("print", "dark");
@@ -142,14 +148,14 @@ fn a_page_can_be_read_at_every_width_in_light_and_dark() {
 #[test]
 fn what_the_browser_is_asked_finds_what_is_wrong() {
     let Some(mut browser) = Browser::start() else { return };
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let grey = "<body style='background:#fff'><p style='color:#777'>too pale</p><div style='width:400px'>too wide</div>";
-    let page = desk.file(
+    let page = desk.write_file(
         "bad.html",
         format!("<!DOCTYPE html>{grey}<img src='x.png'><script>console.log(1)</script>"),
     );
     browser.open(&page, 360, "light");
-    let seen = browser.evaluate(&LOOK.replace("LEAST", &CONTRAST.to_string()));
+    let seen = browser.evaluate(&AUDIT_SCRIPT.replace("LEAST", &MIN_CONTRAST.to_string()));
     let found: Vec<_> =
         seen["found"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(found.len(), 3, "{found:?}");
@@ -159,5 +165,5 @@ fn what_the_browser_is_asked_finds_what_is_wrong() {
             && found[2].contains("4.48: P"),
         "{found:?}"
     );
-    assert!(complaints(&browser, &page).len() >= 2, "{:?}", browser.events);
+    assert!(unwanted_events(&browser, &page).len() >= 2, "{:?}", browser.events);
 }

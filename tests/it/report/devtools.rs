@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What makes it ask nobody for anything and leave nothing behind.
-const FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
     --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-pipe";
 /// A browser that hangs ends after so many seconds, and the test with it.
-const PATIENCE: &str = "120";
+const TIMEOUT_SECS: &str = "120";
 
 /// A browser with one page.
 pub(crate) struct Browser {
     process: Child,
-    to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
-    calls: u64,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    last_call_id: u64,
     session: Option<String>,
     /// What it has told unasked.
     pub(crate) events: Vec<Value>,
@@ -47,10 +47,10 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         // The pipe is expected at the descriptors 3 and 4, which a shell can give and the standard library cannot.
         let script = format!(
-            "exec chromium {FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"
+            "exec chromium {CHROMIUM_FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"
         );
         let mut process = Command::new("timeout")
-            .args([PATIENCE, "sh", "-c", &script])
+            .args([TIMEOUT_SECS, "sh", "-c", &script])
             .arg(profile.path())
             // Some of what it keeps it would keep in the home directory, wherever its profile is.
             .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name, profile.path())))
@@ -61,9 +61,9 @@ impl Browser {
         let (to, from) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
         let mut browser = Self {
             process,
-            to,
-            from,
-            calls: 0,
+            stdin: to,
+            stdout: from,
+            last_call_id: 0,
             session: None,
             events: Vec::new(),
             _profile: profile,
@@ -98,7 +98,7 @@ impl Browser {
             &json!({"url": url::Url::from_file_path(path).unwrap().as_str()}),
         );
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            let event = self.read();
+            let event = self.read_message();
             self.events.push(event);
         }
     }
@@ -113,15 +113,15 @@ impl Browser {
 
     /// One command and its result; what is told meanwhile is kept.
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
-        self.calls += 1;
-        let mut command = json!({"id": self.calls, "method": method, "params": params});
+        self.last_call_id += 1;
+        let mut command = json!({"id": self.last_call_id, "method": method, "params": params});
         if let Some(session) = &self.session {
             command["sessionId"] = json!(session);
         }
-        self.to.as_mut().unwrap().write_all(format!("{command}\0").as_bytes()).unwrap();
+        self.stdin.as_mut().unwrap().write_all(format!("{command}\0").as_bytes()).unwrap();
         loop {
-            let mut message = self.read();
-            if message["id"] == json!(self.calls) {
+            let mut message = self.read_message();
+            if message["id"] == json!(self.last_call_id) {
                 assert_eq!(message["error"], Value::Null, "{method}");
                 return message["result"].take();
             }
@@ -129,9 +129,9 @@ impl Browser {
         }
     }
 
-    fn read(&mut self) -> Value {
+    fn read_message(&mut self) -> Value {
         let mut message = Vec::new();
-        self.from.read_until(0, &mut message).unwrap();
+        self.stdout.read_until(0, &mut message).unwrap();
         assert_eq!(message.pop(), Some(0), "the browser has ended");
         serde_json::from_slice(&message).unwrap()
     }
@@ -140,7 +140,7 @@ impl Browser {
 impl Drop for Browser {
     /// It ends when nobody is at the other end of its pipe any more.
     fn drop(&mut self) {
-        self.to = None;
+        self.stdin = None;
         let _ = self.process.wait();
     }
 }

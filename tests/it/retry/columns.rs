@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use super::{RESOLVED, calls, retry};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use super::{RESOLVED, call_count, retry_command};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
-const USUAL: &str = "userid,exclusive_userids,status,errcode,errmsg";
+const ANSWER_COLUMNS: &str = "userid,exclusive_userids,status,errcode,errmsg";
 
 #[test]
 fn the_numbers_may_stand_behind_the_answers() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     for (before, behind) in [
         ("name,{},mobile\nA,{},13800138000", "column 7 (mobile)"),
         ("id,name,{},mobile\n1,A,{},13800138000", "column 8 (mobile)"),
@@ -17,9 +17,10 @@ fn the_numbers_may_stand_behind_the_answers() {
         ("tel,{},mobile_sent\n13800138000,{},", "column 1 (tel)"),
         ("mobile_sent,{},tel\n13800138000,{},13800138000", "column 7 (tel)"),
     ] {
-        let table = |answer: &str| before.replacen("{}", USUAL, 1).replacen("{}", answer, 1);
-        let file = desk.file("out.csv", table(",,failed,-1,busy"));
-        let ended = run(&mut retry(&api, &file));
+        let table =
+            |answer: &str| before.replacen("{}", ANSWER_COLUMNS, 1).replacen("{}", answer, 1);
+        let file = desk.write_file("out.csv", table(",,failed,-1,busy"));
+        let ended = run(&mut retry_command(&api, &file));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains(behind), "{behind}: {}", ended.stderr);
         let mut expected = table("u00138000,,found,0,ok");
@@ -32,11 +33,11 @@ fn the_numbers_may_stand_behind_the_answers() {
 
 #[test]
 fn a_column_whose_cells_are_no_numbers_is_not_written_over() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     for before in ["name,{}\nA,{}", "tel,{}\n010-62345678,{}", "a,b,{}\n1,2,{}"] {
-        let text = before.replacen("{}", USUAL, 1).replacen("{}", ",,failed,-1,busy", 1);
-        let file = desk.file("out.csv", &text);
-        let ended = run(&mut retry(&api, &file));
+        let text = before.replacen("{}", ANSWER_COLUMNS, 1).replacen("{}", ",,failed,-1,busy", 1);
+        let file = desk.write_file("out.csv", &text);
+        let ended = run(&mut retry_command(&api, &file));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(
             ended.stderr.contains("no column looks like mobile numbers; name"),
@@ -45,21 +46,22 @@ fn a_column_whose_cells_are_no_numbers_is_not_written_over() {
         );
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
-    assert_eq!(calls(&api), 0);
+    assert_eq!(call_count(&api), 0);
     // Who says that it is meant is heard.
-    let file = desk.file("out.csv", format!("name,{USUAL}\nA,,,failed,-1,busy"));
-    let ended = run(retry(&api, &file).args(["-c", "name"]));
+    let file = desk.write_file("out.csv", format!("name,{ANSWER_COLUMNS}\nA,,,failed,-1,busy"));
+    let ended = run(retry_command(&api, &file).args(["-c", "name"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn diff_finds_the_numbers_behind_the_answers_too() {
-    let desk = Desk::new();
+    let desk = Workdir::new();
     let diff = |cells: [&str; 2]| {
         let [old, new] = ["u1", "u2"].map(|userid| {
             let [name, number] = cells;
-            let text = format!("name,{USUAL},mobile\n{name},{userid},,found,0,ok,{number}\n");
-            desk.file(userid, text)
+            let text =
+                format!("name,{ANSWER_COLUMNS},mobile\n{name},{userid},,found,0,ok,{number}\n");
+            desk.write_file(userid, text)
         });
         run(dingmap().arg("diff").arg(old).arg(new))
     };
@@ -74,41 +76,43 @@ fn diff_finds_the_numbers_behind_the_answers_too() {
 
 #[test]
 fn a_name_that_stands_twice_is_refused() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let text = format!("mobile,{USUAL},status\n13800138000,,,failed,-1,busy,failed\n");
-    let file = desk.file("out.csv", &text);
-    let ended = run(&mut retry(&api, &file));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let text = format!("mobile,{ANSWER_COLUMNS},status\n13800138000,,,failed,-1,busy,failed\n");
+    let file = desk.write_file("out.csv", &text);
+    let ended = run(&mut retry_command(&api, &file));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let words = "more than one column is called \"status\"; rename the one that dingmap did not write: 4 status, 7 status";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
-    assert_eq!((fs::read_to_string(&file).unwrap(), calls(&api)), (text, 0));
+    assert_eq!((fs::read_to_string(&file).unwrap(), call_count(&api)), (text, 0));
 }
 
 #[test]
 fn a_column_expected_of_the_tables_own_is_not_written_to() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let text = format!("expected,mobile,note,{USUAL}\nmine,13800138000,u1,,,failed,-1,busy\n");
-    let file = desk.file("out.csv", &text);
-    let ended = run(retry(&api, &file).args(["--expect", "note"]));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let text =
+        format!("expected,mobile,note,{ANSWER_COLUMNS}\nmine,13800138000,u1,,,failed,-1,busy\n");
+    let file = desk.write_file("out.csv", &text);
+    let ended = run(retry_command(&api, &file).args(["--expect", "note"]));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("there is no column \"expected\""), "{}", ended.stderr);
-    assert_eq!((fs::read_to_string(&file).unwrap(), calls(&api)), (text, 0));
+    assert_eq!((fs::read_to_string(&file).unwrap(), call_count(&api)), (text, 0));
 }
 
 #[test]
 fn who_does_not_compare_again_is_told_so() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let words = "give --expect COLUMN to compare them too";
-    let with = format!("mobile,on file,{USUAL},expected\n13800138000,u1,,,failed,-1,busy,\n");
+    let with =
+        format!("mobile,on file,{ANSWER_COLUMNS},expected\n13800138000,u1,,,failed,-1,busy,\n");
     for (flags, told, cell) in [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")]
     {
-        let file = desk.file("out.csv", &with);
-        let ended = run(retry(&api, &file).args(flags));
+        let file = desk.write_file("out.csv", &with);
+        let ended = run(retry_command(&api, &file).args(flags));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert_eq!(ended.stderr.contains(words), told, "{}", ended.stderr);
         assert!(fs::read_to_string(&file).unwrap().ends_with(&format!(",found,0,ok,{cell}\n")));
     }
-    let file = desk.file("out.csv", RESOLVED);
-    let ended = run(retry(&api, &file).args(["--max-retries", "0"]));
+    let file = desk.write_file("out.csv", RESOLVED);
+    let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
     assert!(!ended.stderr.contains(words), "{}", ended.stderr);
 }

@@ -10,26 +10,26 @@ use std::time::Duration;
 use dingmap::testing::sandbox::Script;
 use serde_json::{Value, json};
 
-use super::{RESOLVED, calls, found, retry};
-use crate::harness::{Api, Desk, fits, run, staff, unlimited};
-use crate::served::{Process, until};
+use super::{RESOLVED, call_count, found_answer, retry_command};
+use crate::harness::{Sandbox, Workdir, assert_matches_schema, run, staff_csv, unlimited_script};
+use crate::served::{Process, wait_until};
 
 /// What came of this run, in its summary.
-fn account(summary: &Path) -> Value {
+fn read_summary(summary: &Path) -> Value {
     let account = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
-    fits("summary", &account);
+    assert_matches_schema("summary", &account);
     account
 }
 
 #[test]
 fn a_row_whose_turn_does_not_come_keeps_its_cells() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (file, failed, summary) =
-        (desk.file("out.csv", RESOLVED), desk.path("failed.csv"), desk.path("run.json"));
-    api.change(|script| {
-        script.calls.insert(0, found("new"));
+        (desk.write_file("out.csv", RESOLVED), desk.path("failed.csv"), desk.path("run.json"));
+    api.update_script(|script| {
+        script.answers_by_call.insert(0, found_answer("new"));
     });
-    let mut command = retry(&api, &file);
+    let mut command = retry_command(&api, &file);
     command
         .args(["-j", "1", "--max-calls", "1", "--failed"])
         .arg(&failed)
@@ -42,7 +42,7 @@ fn a_row_whose_turn_does_not_come_keeps_its_cells() {
         fs::read_to_string(&file).unwrap(),
         RESOLVED.replace(",,,failed,-1,系统繁忙", ",new,,found,0,ok")
     );
-    let rows = &account(&summary)["rows"];
+    let rows = &read_summary(&summary)["rows"];
     assert_eq!(
         (&rows["found"], &rows["failed"], &rows["pending"]),
         (&json!(3), &json!(1), &json!(0))
@@ -66,8 +66,9 @@ fn a_row_whose_turn_does_not_come_keeps_its_cells() {
 #[test]
 fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
     let latency = Duration::from_millis(300);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (input, file) = (desk.file("in.csv", staff(30)), desk.path("out.csv"));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, file) = (desk.write_file("in.csv", staff_csv(30)), desk.path("out.csv"));
     // As a run that nobody answered in time would leave them.
     let head = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let numbers = fs::read_to_string(input).unwrap();
@@ -78,11 +79,11 @@ fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
         .map(|(number, at)| format!("{number},,,failed,-1,busy {at}\n"));
     let before = head.to_owned() + &rows.collect::<String>();
     fs::write(&file, &before).unwrap();
-    let mut command = retry(&api, &file);
+    let mut command = retry_command(&api, &file);
     let mut process = Process::start(command.args(["-j", "1", "--partial"]));
-    until("calls", || (calls(&api) >= 2).then_some(()));
-    process.signal("INT");
-    let ended = process.end();
+    wait_until("calls", || (call_count(&api) >= 2).then_some(()));
+    process.send_signal("INT");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
     let after = fs::read_to_string(&file).unwrap();
     let asked = after.lines().filter(|line| line.contains(",found,")).count();
@@ -94,16 +95,16 @@ fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
 
 #[test]
 fn a_pipe_is_not_rewritten() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let words = "is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output";
     let fifo = desk.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // Nobody writes to it: it is refused without being read.
-    let ended = run(&mut retry(&api, &fifo));
+    let ended = run(&mut retry_command(&api, &fifo));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     let piped = |input: &str, output: Option<&Path>| {
-        let mut command = retry(&api, Path::new(input));
+        let mut command = retry_command(&api, Path::new(input));
         command
             .args(["--max-retries", "0"])
             .stdin(Stdio::piped())
@@ -115,12 +116,12 @@ fn a_pipe_is_not_rewritten() {
         let mut child = command.spawn().unwrap();
         // Who refuses it does not read it.
         let _ = child.stdin.take().unwrap().write_all(RESOLVED.as_bytes());
-        crate::harness::Ended::from(child.wait_with_output().unwrap())
+        crate::harness::RunOutput::from(child.wait_with_output().unwrap())
     };
     let ended = piped("/dev/stdin", None);
     assert_eq!((ended.status, &*ended.stdout), (Some(2), ""), "{}", ended.stderr);
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
-    assert_eq!(calls(&api), 0);
+    assert_eq!(call_count(&api), 0);
     // The two ways out that it names.
     let ended = piped("-", None);
     assert_eq!((ended.status, &*ended.stdout), (Some(4), RESOLVED), "{}", ended.stderr);
@@ -134,15 +135,16 @@ fn a_pipe_is_not_rewritten() {
 fn what_somebody_wrote_meanwhile_is_not_lost() {
     // The edit has to come before the run's end, which several repeats put off.
     let latency = Duration::from_millis(300);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let (file, summary) = (desk.file("out.csv", RESOLVED), desk.path("run.json"));
-    let mut command = retry(&api, &file);
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (file, summary) = (desk.write_file("out.csv", RESOLVED), desk.path("run.json"));
+    let mut command = retry_command(&api, &file);
     let mut process = Process::start(command.args(["-j", "1", "--summary"]).arg(&summary));
-    until("a call", || (calls(&api) > 0).then_some(()));
+    wait_until("a call", || (call_count(&api) > 0).then_some(()));
     // As many rows as before.
     let edited = RESOLVED.replace("two\r\nlines", "three");
     fs::write(&file, &edited).unwrap();
-    let ended = process.end();
+    let ended = process.wait();
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("somebody else wrote to the file during the run"),
@@ -151,11 +153,11 @@ fn what_somebody_wrote_meanwhile_is_not_lost() {
     );
     assert!(ended.stderr.contains("what was answered is kept"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
-    assert_eq!(account(&summary)["written"], json!(false));
-    assert_eq!(desk.names(), ["out.csv", "run.json"]);
+    assert_eq!(read_summary(&summary)["written"], json!(false));
+    assert_eq!(desk.file_names(), ["out.csv", "run.json"]);
     // Run again, it has the edit and the answers.
-    api.change(|script| script.latency = Duration::ZERO..=Duration::ZERO);
-    let ended = run(retry(&api, &file).args(["--max-retries", "0"]));
+    api.update_script(|script| script.latency = Duration::ZERO..=Duration::ZERO);
+    let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert!(fs::read_to_string(&file).unwrap().contains("2,13800138094,\"three\","));
 }
@@ -164,35 +166,36 @@ fn what_somebody_wrote_meanwhile_is_not_lost() {
 fn a_table_that_an_output_replaces_without_answers_is_guarded_too() {
     // The edit has to come before the run's end.
     let latency = Duration::from_secs(1);
-    let (api, desk) = (Api::new(Script { latency: latency..=latency, ..unlimited() }), Desk::new());
-    let file = desk.file("in.csv", staff(2));
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let file = desk.write_file("in.csv", staff_csv(2));
     let mut command = api.resolve(&file, &file);
     let mut process = Process::start(command.args(["-j", "1"]));
-    until("a call", || (calls(&api) > 0).then_some(()));
-    let edited = staff(2).replace("mobile\n", "Mobile\n");
+    wait_until("a call", || (call_count(&api) > 0).then_some(()));
+    let edited = staff_csv(2).replace("mobile\n", "Mobile\n");
     fs::write(&file, &edited).unwrap();
-    let ended = process.end();
+    let ended = process.wait();
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
 }
 
 #[test]
 fn where_nothing_is_left_to_ask_as_much_is_told_as_ever() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let table = "mobile,on file,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                  13800138000,u1,u1,,found,0,ok,match\n13800138001,u2,u3,,found,0,ok,mismatch\n\
                  13800138090,u4,,,not_found,60121,找不到该用户,missing\n";
-    let file = desk.file("out.csv", table);
+    let file = desk.write_file("out.csv", table);
     let told = |more: &[&str]| {
         let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
-        let mut command = retry(&api, &file);
+        let mut command = retry_command(&api, &file);
         command
             .args(["--expect", "on file", "--summary"])
             .arg(&summary)
             .arg("--report")
             .arg(&report);
         let ended = run(command.args(more));
-        (ended, account(&summary), fs::read_to_string(report).unwrap())
+        (ended, read_summary(&summary), fs::read_to_string(report).unwrap())
     };
     let (ended, summary, page) = told(&[]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -214,5 +217,5 @@ fn where_nothing_is_left_to_ask_as_much_is_told_as_ever() {
     assert_eq!(group(&page), group(&whole));
     let (ended, _, _) = told(&["--fail-on", "not-found"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    assert_eq!((calls(&api), fs::read_to_string(&file).unwrap()), (0, table.to_owned()));
+    assert_eq!((call_count(&api), fs::read_to_string(&file).unwrap()), (0, table.to_owned()));
 }

@@ -7,10 +7,10 @@ use std::process::Stdio;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-use super::{asked, read, resolve};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use super::{asked_numbers, read_text, resolve_text};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
 const INPUT: &str = "name,phone\na,13800138000\nb,13800138090\n";
 const OUTPUT: &str = "name,phone,userid,exclusive_userids,status,errcode,errmsg\n\
@@ -26,18 +26,18 @@ fn the_column_is_asked_for_by_name_or_position() {
         ("1", "13800138001"),
         ("2", "13900139001"),
     ] {
-        let (ended, output, ledger) = resolve(text, |command| {
+        let (ended, output, ledger) = resolve_text(text, |command| {
             command.args(["-c", column, "-j", "1"]);
         });
         assert_eq!(ended.status, Some(0), "{column}: {}", ended.stderr);
-        assert_eq!(asked(&ledger)[0], expected, "{column}");
+        assert_eq!(asked_numbers(&ledger)[0], expected, "{column}");
         assert_eq!(output.lines().count(), 3);
     }
-    let (ended, _, ledger) = resolve("A,B\n13900139000,13800138000\n", |command| {
+    let (ended, _, ledger) = resolve_text("A,B\n13900139000,13800138000\n", |command| {
         command.args(["--column", "b"]);
     });
     assert_eq!(
-        (ended.status, asked(&ledger)),
+        (ended.status, asked_numbers(&ledger)),
         (Some(0), vec!["13800138000".to_owned()]),
         "{}",
         ended.stderr
@@ -46,9 +46,9 @@ fn the_column_is_asked_for_by_name_or_position() {
 
 #[test]
 fn rows_go_through_standard_input_and_output() {
-    let desk = Desk::new();
-    let api = Api::new(unlimited());
-    let input = desk.file("in.csv", INPUT);
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let input = desk.write_file("in.csv", INPUT);
     for (from, to) in [("-", Some("-")), ("-", None), ("in.csv", Some("-"))] {
         let mut command = dingmap();
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").env("DINGMAP_RATE", "unlimited");
@@ -64,17 +64,17 @@ fn rows_go_through_standard_input_and_output() {
             ended.stderr
         );
     }
-    assert_eq!(desk.names(), ["in.csv"]);
+    assert_eq!(desk.file_names(), ["in.csv"]);
     let ended =
         run(api.resolve("-".as_ref(), &desk.path("out.csv")).stdin(File::open(&input).unwrap()));
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
-    assert_eq!(read(&desk.path("out.csv")), OUTPUT);
-    assert_eq!(api.ledger().token_calls().len(), 1, "a token that was given is not fetched");
+    assert_eq!(read_text(&desk.path("out.csv")), OUTPUT);
+    assert_eq!(api.call_log().token_calls().len(), 1, "a token that was given is not fetched");
 }
 
 #[test]
 fn rows_stream_to_standard_output_while_the_input_is_still_open() {
-    let api = Api::new(unlimited());
+    let api = Sandbox::new(unlimited_script());
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -96,8 +96,8 @@ fn rows_stream_to_standard_output_while_the_input_is_still_open() {
 
 #[test]
 fn without_a_name_the_output_stands_beside_the_input() {
-    let desk = Desk::new();
-    let api = Api::new(unlimited());
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
     for (input, output) in [
         ("staff.csv", "staff.resolved.csv"),
         ("名单.2026.txt", "名单.2026.resolved.csv"),
@@ -105,66 +105,66 @@ fn without_a_name_the_output_stands_beside_the_input() {
     ] {
         let mut command = dingmap();
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").env("DINGMAP_RATE", "unlimited");
-        command.args(["resolve", "--endpoint", &api.endpoint()]).arg(desk.file(input, INPUT));
+        command.args(["resolve", "--endpoint", &api.endpoint()]).arg(desk.write_file(input, INPUT));
         let ended = run(&mut command);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
-        assert_eq!(read(&desk.path(output)), OUTPUT);
+        assert_eq!(read_text(&desk.path(output)), OUTPUT);
         std::fs::remove_file(desk.path(input)).unwrap();
         std::fs::remove_file(desk.path(output)).unwrap();
     }
-    assert_eq!(desk.names(), [""; 0]);
+    assert_eq!(desk.file_names(), [""; 0]);
 }
 
 #[test]
 fn an_output_may_take_the_place_of_its_input() {
-    let desk = Desk::new();
-    let api = Api::new(unlimited());
-    let path = desk.file("staff.csv", INPUT);
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let path = desk.write_file("staff.csv", INPUT);
     let ended = run(&mut api.resolve(&path, &path));
-    assert_eq!((ended.status, read(&path).as_str()), (Some(0), OUTPUT), "{}", ended.stderr);
-    assert_eq!(desk.names(), ["staff.csv"]);
+    assert_eq!((ended.status, read_text(&path).as_str()), (Some(0), OUTPUT), "{}", ended.stderr);
+    assert_eq!(desk.file_names(), ["staff.csv"]);
 }
 
 #[test]
 fn the_output_is_replaced_only_when_it_is_complete() {
-    let desk = Desk::new();
-    let mut script = unlimited();
-    script.calls.insert(1, Answer::Pass.late(Duration::from_millis(700)));
-    let api = Api::new(script);
-    let output = desk.file("out.csv", "old");
-    let mut command = api.resolve(&desk.file("in.csv", INPUT), &output);
+    let desk = Workdir::new();
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(1, ScriptedAnswer::Pass.delayed_by(Duration::from_millis(700)));
+    let api = Sandbox::new(script);
+    let output = desk.write_file("out.csv", "old");
+    let mut command = api.resolve(&desk.write_file("in.csv", INPUT), &output);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let patience = Instant::now() + Duration::from_secs(30);
-    while api.ledger().calls().len() < 2 {
+    while api.call_log().calls().len() < 2 {
         assert!(Instant::now() < patience, "the calls never came");
         std::thread::yield_now();
     }
-    assert_eq!(read(&output), "old", "the last answer is still on its way");
+    assert_eq!(read_text(&output), "old", "the last answer is still on its way");
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(read(&output), OUTPUT);
-    assert_eq!(desk.names(), ["in.csv", "out.csv"]);
+    assert_eq!(read_text(&output), OUTPUT);
+    assert_eq!(desk.file_names(), ["in.csv", "out.csv"]);
 }
 
 #[test]
 fn an_output_stays_when_the_run_that_would_replace_it_fails() {
-    let desk = Desk::new();
-    let mut script = unlimited();
-    script.calls.insert(1, Answer::code(60011));
-    let api = Api::new(script);
-    let output = desk.file("out.csv", "old");
-    let ended = run(&mut api.resolve(&desk.file("in.csv", INPUT), &output));
+    let desk = Workdir::new();
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(1, ScriptedAnswer::code(60011));
+    let api = Sandbox::new(script);
+    let output = desk.write_file("out.csv", "old");
+    let ended = run(&mut api.resolve(&desk.write_file("in.csv", INPUT), &output));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     assert_eq!(
-        (read(&output).as_str(), desk.names()),
+        (read_text(&output).as_str(), desk.file_names()),
         ("old", vec!["in.csv".into(), "out.csv".into()])
     );
 }
 
 #[test]
 fn a_variable_serves_as_the_flag_does() {
-    let desk = Desk::new();
-    let api = Api::new(unlimited());
-    let input = desk.file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let input = desk.write_file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
     let output = desk.path("by variable.csv");
     let mut command = dingmap();
     command.arg("resolve").arg(&input).env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
@@ -187,9 +187,9 @@ fn a_variable_serves_as_the_flag_does() {
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(4), ""));
     let expected = "51234567;13900139096;x;;;not_found;60121;找不到该用户\n\
                     51234568;13900139000;y;u00139000;;found;0;ok\n";
-    assert_eq!(read(&output), expected);
-    let ledger = api.ledger();
-    assert_eq!(asked(&ledger), ["+86-13900139096", "+86-13900139000"]);
+    assert_eq!(read_text(&output), expected);
+    let ledger = api.call_log();
+    assert_eq!(asked_numbers(&ledger), ["+86-13900139096", "+86-13900139000"]);
     assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
     // Flag beats variable; the region matters for the first column alone.
     let ended = run(command
@@ -197,23 +197,23 @@ fn a_variable_serves_as_the_flag_does() {
         .arg(desk.path("by flag.csv"))
         .args(["--fail-on", "not-found", "--exclusive-accounts", "true"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(asked(&api.ledger())[2..], ["+852-51234567", "+852-51234568"]);
-    assert_eq!(api.ledger().calls()[3].exclusive, Some(true));
-    assert_eq!(desk.names(), ["by flag.csv", "by variable.csv", "in.csv"]);
+    assert_eq!(asked_numbers(&api.call_log())[2..], ["+852-51234567", "+852-51234568"]);
+    assert_eq!(api.call_log().calls()[3].exclusive, Some(true));
+    assert_eq!(desk.file_names(), ["by flag.csv", "by variable.csv", "in.csv"]);
 }
 
 #[test]
 fn the_rate_is_that_of_the_flag_then_of_the_variable_then_the_default() {
     let numbers = (0..24).map(|n| format!("138001380{n:02}\n")).collect::<Vec<_>>().concat();
-    let desk = Desk::new();
-    let input = desk.file("in.csv", format!("phone\n{numbers}"));
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", format!("phone\n{numbers}"));
     for (variable, flag, most) in [
         (Some("12"), None, 12),
         (None, None, 20),
         (Some("1"), Some("unlimited"), 24),
         (Some("1"), Some("16"), 16),
     ] {
-        let api = Api::new(Script { limit: None, ..Script::default() });
+        let api = Sandbox::new(Script { limit: None, ..Script::default() });
         let output = desk.path("out.csv");
         let mut command = api.resolve(&input, &output);
         match variable {
@@ -223,9 +223,9 @@ fn the_rate_is_that_of_the_flag_then_of_the_variable_then_the_default() {
         command.args(flag.map(|flag| ["--rate", flag]).into_iter().flatten());
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        let ledger = api.ledger();
+        let ledger = api.call_log();
         assert_eq!(ledger.calls().len(), 24);
-        let seen = ledger.most_in_window(Duration::from_secs(1));
+        let seen = ledger.max_in_window(Duration::from_secs(1));
         // A busy machine stamps arrivals late. How exactly a rate is kept is for other tests; here the bounds
         // are only so narrow that no two of these rates can be mistaken for each other.
         let likely = most * 3 / 4..=most + 2;

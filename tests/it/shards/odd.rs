@@ -7,8 +7,8 @@ use encoding_rs::GB18030;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::merge;
-use crate::harness::{Api, Desk, run, unlimited};
+use super::run_merge;
+use crate::harness::{Sandbox, Workdir, run, unlimited_script};
 
 /// Cells as they are written, many of which begin like another one.
 const CELLS: [&str; 12] = [
@@ -44,18 +44,18 @@ const NUMBERS: [&str; 14] = [
 ];
 
 #[derive(Clone, Debug)]
-struct Odd {
+struct ShardCase {
     text: String,
     encoding: &'static str,
-    of: usize,
-    reading: Vec<String>,
-    writing: Vec<&'static str>,
+    shard_count: usize,
+    input_flags: Vec<String>,
+    output_flags: Vec<&'static str>,
     /// The encoding of the outputs, where it is another one.
-    to: Option<&'static str>,
+    output_encoding: Option<&'static str>,
 }
 
-impl Odd {
-    fn bytes(&self) -> Vec<u8> {
+impl ShardCase {
+    fn encoded_text(&self) -> Vec<u8> {
         let wide = || format!("\u{feff}{}", self.text);
         match self.encoding {
             "gb18030" => GB18030.encode(&self.text).0.into_owned(),
@@ -91,7 +91,7 @@ prop_compose! {
         to in select(vec![None, None, None, Some("utf-8"), Some("gb18030"), Some("windows-1252")]),
         writing in select(vec![vec![], vec!["--show-sent"], vec!["--excel-safe", "--expect", "1"], vec!["--output-bom", "false"]]),
         of in 1..6_usize,
-    ) -> Odd {
+    ) -> ShardCase {
         let (at, columns) = if narrow { (0, 1) } else { (at, 3) };
         let mut lines = Vec::new();
         if lead {
@@ -115,36 +115,43 @@ prop_compose! {
         reading.push(format!("--encoding={}", encoding.split(' ').next().unwrap_or_default()));
         reading.push(format!("--skip-lines={}", u8::from(lead)));
         reading.extend((!header).then(|| "--no-headers".to_owned()));
-        Odd { text: lines.join(end) + &end.repeat(ends), encoding, of, reading, writing, to }
+        ShardCase {
+            text: lines.join(end) + &end.repeat(ends),
+            encoding,
+            shard_count: of,
+            input_flags: reading,
+            output_flags: writing,
+            output_encoding: to,
+        }
     }
 }
 
 #[test]
 fn shards_of_any_table_become_what_one_run_writes() {
-    let api = Api::new(unlimited());
+    let api = Sandbox::new(unlimited_script());
     let config =
         ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(odd in odd())| {
-        let desk = Desk::new();
-        let (input, whole, merged) = (desk.file("a.csv", odd.bytes()), desk.path("whole.csv"), desk.path("merged.csv"));
-        let to = odd.to.map(|to| ["--output-encoding", to]);
+        let desk = Workdir::new();
+        let (input, whole, merged) = (desk.write_file("a.csv", odd.encoded_text()), desk.path("whole.csv"), desk.path("merged.csv"));
+        let to = odd.output_encoding.map(|to| ["--output-encoding", to]);
         let resolve = |output: &Path| {
             let mut command = api.resolve(&input, output);
-            command.arg("--no-state").args(&odd.reading).args(&odd.writing).args(to.iter().flatten());
+            command.arg("--no-state").args(&odd.input_flags).args(&odd.output_flags).args(to.iter().flatten());
             command
         };
         let one = run(&mut resolve(&whole));
         prop_assert!(matches!(one.status, Some(0 | 4)), "{:?}", one);
-        let shards: Vec<_> = (0..odd.of)
+        let shards: Vec<_> = (0..odd.shard_count)
             .map(|index| {
                 let output = desk.path(format!("{index}"));
-                let ended = run(resolve(&output).arg(format!("--shard={index}/{}", odd.of)));
+                let ended = run(resolve(&output).arg(format!("--shard={index}/{}", odd.shard_count)));
                 assert!(matches!(ended.status, Some(0 | 4)), "{ended:?}");
                 output
             })
             .collect();
-        let reading: Vec<_> = odd.reading.iter().map(String::as_str).chain(to.into_iter().flatten()).collect();
-        let ended = merge(&input, &shards, &[&reading[..], &["-o", merged.to_str().unwrap()]].concat());
+        let reading: Vec<_> = odd.input_flags.iter().map(String::as_str).chain(to.into_iter().flatten()).collect();
+        let ended = run_merge(&input, &shards, &[&reading[..], &["-o", merged.to_str().unwrap()]].concat());
         prop_assert_eq!(ended.status, Some(0), "{:?}", ended);
         let [whole, merged] = [whole, merged].map(|path| std::fs::read(path).unwrap());
         prop_assert!(whole == merged, "{}\n{}", String::from_utf8_lossy(&whole), String::from_utf8_lossy(&merged));

@@ -1,78 +1,83 @@
 //! Ways to the server, and ways that lead nowhere: what is refused, by what words, and that no password is among them.
 
-use super::{Ground, table};
-use crate::harness::{Desk, dingmap, run, unlimited};
-use crate::network::fronts::Authority;
-use crate::redis::Redis;
-use crate::redis::wire::Reply;
+use super::{QuotaFixture, table_of_run};
+use crate::harness::{Workdir, dingmap, run, unlimited_script};
+use crate::network::fronts::CertificateAuthority;
+use crate::redis::RedisServer;
+use crate::redis::wire::RespValue;
 
 const PASSWORD: &str = "open-sesame-42";
 
 /// Sees that a run over an address resolves everything, and has left something at the server.
 #[track_caller]
-fn leads_there(ground: &Ground, url: &str, flags: &[&str]) {
-    let ended = run(ground.run_over(url, "run", &table(0, 5)).args(flags));
+fn assert_reaches_server(ground: &QuotaFixture, url: &str, flags: &[&str]) {
+    let ended = run(ground.command_at_url(url, "run", &table_of_run(0, 5)).args(flags));
     assert_eq!(
-        (ended.status, ground.rows("run", "found")),
+        (ended.status, ground.count_rows("run", "found")),
         (Some(0), 5),
         "{url}: {}",
         ended.stderr
     );
-    assert_ne!(ground.redis.call(&["DBSIZE"]), Reply::Number(0), "{url}");
+    assert_ne!(ground.redis.call(&["DBSIZE"]), RespValue::Integer(0), "{url}");
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }
 
 #[test]
 fn a_socket_and_another_database_serve() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    leads_there(&ground, &format!("unix://{}", ground.redis.socket().display()), &[]);
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    assert_reaches_server(&ground, &format!("unix://{}", ground.redis.socket().display()), &[]);
     ground.redis.call(&["FLUSHALL"]);
     let others = [
         format!("{}/3", ground.redis.url()),
         format!("unix://{}?db=5", ground.redis.socket().display()),
     ];
     for url in others {
-        let ended = run(&mut ground.run_over(&url, "run", &table(0, 5)));
+        let ended = run(&mut ground.command_at_url(&url, "run", &table_of_run(0, 5)));
         assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
     }
-    let Reply::Text(info) = ground.redis.call(&["INFO", "keyspace"]) else { panic!("no text") };
+    let RespValue::Text(info) = ground.redis.call(&["INFO", "keyspace"]) else { panic!("no text") };
     let info = String::from_utf8(info).unwrap();
     assert!(!info.contains("db0:") && info.contains("db3:") && info.contains("db5:"), "{info}");
 }
 
 #[test]
 fn a_password_comes_from_a_variable_or_a_file() {
-    let Some(redis) = Redis::locked(PASSWORD) else { return };
-    let ground = Ground::over(redis, unlimited());
-    let file = ground.desk.file("password", format!("{PASSWORD}\n"));
-    leads_there(&ground, &ground.redis.url(), &["--shared-password-file", file.to_str().unwrap()]);
+    let Some(redis) = RedisServer::with_password(PASSWORD) else { return };
+    let ground = QuotaFixture::with_redis(redis, unlimited_script());
+    let file = ground.workdir.write_file("password", format!("{PASSWORD}\n"));
+    assert_reaches_server(
+        &ground,
+        &ground.redis.url(),
+        &["--shared-password-file", file.to_str().unwrap()],
+    );
     ground.redis.call(&["ACL", "SETUSER", "nightly", "on", ">other-sesame", "~dingmap:*", "+@all"]);
     for (url, password) in [
         (ground.redis.url(), PASSWORD),
         (ground.redis.url().replace("redis://", "redis://nightly@"), "other-sesame"),
     ] {
-        let mut command = ground.run_over(&url, "run", &table(0, 5));
+        let mut command = ground.command_at_url(&url, "run", &table_of_run(0, 5));
         let ended = run(command.env("DINGMAP_SHARED_PASSWORD", password));
         assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
     }
     // The address itself may come from the environment, a password in it too: no shell's history has it.
     let url = ground.redis.url().replace("redis://", &format!("redis://:{PASSWORD}@"));
-    let ended = run(ground.run_by_itself("run", &table(0, 5)).env("DINGMAP_SHARED", url));
+    let ended =
+        run(ground.command_without_shared("run", &table_of_run(0, 5)).env("DINGMAP_SHARED", url));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }
 
 #[test]
 fn an_encrypted_server_is_trusted_by_its_authority_alone() {
-    let authority = Authority::new();
-    let Some(redis) = Redis::encrypted(&authority) else { return };
-    let ground = Ground::over(redis, unlimited());
+    let authority = CertificateAuthority::new();
+    let Some(redis) = RedisServer::with_tls(&authority) else { return };
+    let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let url = format!("rediss://localhost:{}", ground.redis.port);
     for (name, authority, status) in
-        [("right", authority, Some(0)), ("wrong", Authority::new(), Some(2))]
+        [("right", authority, Some(0)), ("wrong", CertificateAuthority::new(), Some(2))]
     {
-        let file = ground.desk.file(name, authority.pem());
-        let mut command = ground.run_over(&url, "run", &table(0, 5));
+        let file = ground.workdir.write_file(name, authority.pem());
+        let mut command = ground.command_at_url(&url, "run", &table_of_run(0, 5));
         let ended =
             run(command.args(["--patience", "1s", "--shared-ca-file", file.to_str().unwrap()]));
         println!("{}", ended.stderr);
@@ -83,18 +88,18 @@ fn an_encrypted_server_is_trusted_by_its_authority_alone() {
             "{}",
             ended.stderr
         );
-        let calls = ground.api.ledger().calls().len();
+        let calls = ground.sandbox.call_log().calls().len();
         assert_eq!(calls, 5, "{name}");
     }
 }
 
 #[test]
 fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
-    let Some(redis) = Redis::locked(PASSWORD) else { return };
-    let ground = Ground::over(redis, unlimited());
+    let Some(redis) = RedisServer::with_password(PASSWORD) else { return };
+    let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let url = ground.redis.url();
     let (host, wrong) = (url.strip_prefix("redis://").unwrap(), "wrong-sesame");
-    let http = ground.api.endpoint().replace("http://", "redis://");
+    let http = ground.sandbox.endpoint().replace("http://", "redis://");
     // (the address, the password, the exit status, words that say what to do)
     let cases: &[(String, &str, i32, &[&str])] = &[
         (url.clone(), wrong, 5, &["password"]),
@@ -107,7 +112,7 @@ fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
         (http, PASSWORD, 2, &["Redis"]),
     ];
     for (url, password, status, words) in cases {
-        let mut command = ground.run_over(url, "run", &table(0, 5));
+        let mut command = ground.command_at_url(url, "run", &table_of_run(0, 5));
         if !password.is_empty() {
             command.env("DINGMAP_SHARED_PASSWORD", password);
         }
@@ -118,13 +123,13 @@ fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
         let told = [PASSWORD, wrong].into_iter().find(|password| ended.stderr.contains(password));
         assert_eq!(told, None, "{}", ended.stderr);
     }
-    assert_eq!(ground.api.ledger().calls().len(), 0);
+    assert_eq!(ground.sandbox.call_log().calls().len(), 0);
 }
 
 #[test]
 fn a_sandbox_of_ones_own_is_nothing_to_share() {
-    let desk = Desk::new();
-    let input = desk.file("staff.csv", table(0, 5));
+    let desk = Workdir::new();
+    let input = desk.write_file("staff.csv", table_of_run(0, 5));
     let ended = run(dingmap().arg("resolve").arg(&input).args([
         "--sandbox",
         "--shared",
@@ -136,5 +141,5 @@ fn a_sandbox_of_ones_own_is_nothing_to_share() {
         "{}",
         ended.stderr
     );
-    assert_eq!(desk.names(), ["staff.csv"]);
+    assert_eq!(desk.file_names(), ["staff.csv"]);
 }

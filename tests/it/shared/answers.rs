@@ -3,49 +3,52 @@
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::testing::sandbox::Answer;
+use dingmap::testing::sandbox::ScriptedAnswer;
 
-use super::{Ground, calls_of, number, table};
-use crate::harness::{run, unlimited};
-use crate::served::{Process, until};
+use super::{QuotaFixture, calls_of, number_of_run, table_of_run};
+use crate::harness::{run, unlimited_script};
+use crate::served::{Process, wait_until};
 
 #[test]
 fn two_runs_over_the_same_numbers_make_one_call_for_each() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     // Somebody who is not found is an answer too.
-    let table = table(0, 56) + "13000000090\n13000000190\n13000000091\n13000000191\n";
-    let mut runs = ["one", "other"].map(|name| Process::start(&mut ground.run(name, &table)));
+    let table = table_of_run(0, 56) + "13000000090\n13000000190\n13000000091\n13000000191\n";
+    let mut runs = ["one", "other"].map(|name| Process::start(&mut ground.command(name, &table)));
     for run in &mut runs {
-        let ended = run.end();
+        let ended = run.wait();
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     }
-    let calls = ground.api.ledger().calls().len();
+    let calls = ground.sandbox.call_log().calls().len();
     println!("{calls} calls for 60 numbers");
     let outputs =
-        ["one", "other"].map(|name| std::fs::read_to_string(ground.output(name)).unwrap());
-    assert_eq!((ground.rows("one", "found"), ground.rows("one", "not_found")), (56, 4));
+        ["one", "other"].map(|name| std::fs::read_to_string(ground.output_path(name)).unwrap());
+    assert_eq!((ground.count_rows("one", "found"), ground.count_rows("one", "not_found")), (56, 4));
     assert_eq!(outputs[0], outputs[1]);
-    assert_eq!((calls, ground.api.ledger().distinct()), (60, 60));
-    assert_eq!(ground.api.ledger().token_calls().len(), 1);
-    ground.never_over_the_rate();
+    assert_eq!((calls, ground.sandbox.call_log().distinct_numbers()), (60, 60));
+    assert_eq!(ground.sandbox.call_log().token_calls().len(), 1);
+    ground.assert_never_over_rate();
 }
 
 /// How many calls a run to its end makes.
-fn calls_by(ground: &Ground, command: &mut Command) -> usize {
-    let before = ground.api.ledger().calls().len();
+fn count_calls(ground: &QuotaFixture, command: &mut Command) -> usize {
+    let before = ground.sandbox.call_log().calls().len();
     let ended = run(command);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    ground.api.ledger().calls().len() - before
+    ground.sandbox.call_log().calls().len() - before
 }
 
 #[test]
 fn a_later_run_takes_answers_by_the_rules_of_max_age_and_of_nobody_else() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let mut runs = 0;
     // No run has a state of an earlier one: what it knows, it knows from the server.
     let mut later = |flags: &[&str]| {
         runs += 1;
-        calls_by(&ground, ground.run(&format!("run{runs}"), &table(0, 10)).args(flags))
+        count_calls(
+            &ground,
+            ground.command(&format!("run{runs}"), &table_of_run(0, 10)).args(flags),
+        )
     };
     let reuse = ["--max-age", "1h"];
     assert_eq!(later(&[]), 10);
@@ -58,49 +61,50 @@ fn a_later_run_takes_answers_by_the_rules_of_max_age_and_of_nobody_else() {
     }
     assert_eq!(later(&reuse), 0);
     // Another app may see other people, and whoever has another secret cannot read what was kept under this one.
-    ground.api.change(|script| script.app_secret = "another-secret".to_owned());
-    let mut renewed = ground.run("renewed", &table(0, 10));
+    ground.sandbox.update_script(|script| script.app_secret = "another-secret".to_owned());
+    let mut renewed = ground.command("renewed", &table_of_run(0, 10));
     assert_eq!(
-        calls_by(&ground, renewed.args(reuse).env("DINGTALK_APP_SECRET", "another-secret")),
+        count_calls(&ground, renewed.args(reuse).env("DINGTALK_APP_SECRET", "another-secret")),
         10
     );
-    ground.api.change(|script| script.app_key = "another-key".to_owned());
-    let mut another = ground.run("another", &table(0, 10));
+    ground.sandbox.update_script(|script| script.app_key = "another-key".to_owned());
+    let mut another = ground.command("another", &table_of_run(0, 10));
     another.env("DINGTALK_APP_KEY", "another-key").env("DINGTALK_APP_SECRET", "another-secret");
-    assert_eq!(calls_by(&ground, another.args(reuse)), 10);
+    assert_eq!(count_calls(&ground, another.args(reuse)), 10);
 }
 
 #[test]
 fn what_a_killed_run_was_asking_goes_to_another() {
     const HANGING: u32 = 8;
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     for at in 0..HANGING {
-        script.turn(number(0, at), [Answer::Hang(Duration::from_mins(2))]);
+        script.push_answers(number_of_run(0, at), [ScriptedAnswer::Hang(Duration::from_mins(2))]);
     }
-    let Some(ground) = Ground::new(script) else { return };
+    let Some(ground) = QuotaFixture::new(script) else { return };
     let workers = HANGING.to_string();
-    let mut doomed = Process::start(ground.run("doomed", &table(0, HANGING)).args([
+    let mut doomed = Process::start(ground.command("doomed", &table_of_run(0, HANGING)).args([
         "--workers",
         &workers,
         "--timeout",
         "2m",
     ]));
     ground.wait_for_calls_of(0, HANGING as usize);
-    let others = table(1, 20);
-    let mut heir =
-        Process::start(&mut ground.run("heir", &(table(0, HANGING) + &others["mobile\n".len()..])));
+    let others = table_of_run(1, 20);
+    let mut heir = Process::start(
+        &mut ground.command("heir", &(table_of_run(0, HANGING) + &others["mobile\n".len()..])),
+    );
     // It asks for everything else, and nobody asks twice for what is under way.
     ground.wait_for_calls_of(1, 20);
-    assert_eq!(calls_of(&ground.api.ledger(), 0).count(), HANGING as usize);
-    doomed.signal("KILL");
-    doomed.end();
-    until("the heir's calls", || {
-        let ledger = ground.api.ledger();
-        (0..HANGING).all(|at| ledger.calls_of(&number(0, at)).count() == 2).then_some(())
+    assert_eq!(calls_of(&ground.sandbox.call_log(), 0).count(), HANGING as usize);
+    doomed.send_signal("KILL");
+    doomed.wait();
+    wait_until("the heir's calls", || {
+        let ledger = ground.sandbox.call_log();
+        (0..HANGING).all(|at| ledger.calls_for(&number_of_run(0, at)).count() == 2).then_some(())
     });
-    let ended = heir.end();
+    let ended = heir.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(ground.rows("heir", "found"), 20 + HANGING as usize);
-    assert_eq!(ground.api.ledger().calls().len(), 20 + 2 * HANGING as usize);
-    ground.never_over_the_rate();
+    assert_eq!(ground.count_rows("heir", "found"), 20 + HANGING as usize);
+    assert_eq!(ground.sandbox.call_log().calls().len(), 20 + 2 * HANGING as usize);
+    ground.assert_never_over_rate();
 }

@@ -2,20 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Ground, RATE, SECOND, alone, calls_between, calls_of, first_line, sleep_until, table};
-use crate::harness::{run, unlimited};
-use crate::served::{Process, until};
+use super::{
+    CALLS_PER_SECOND, QuotaFixture, SECOND, calls_between, calls_of, first_line, lock_measurement,
+    sleep_until, table_of_run,
+};
+use crate::harness::{run, unlimited_script};
+use crate::served::{Process, wait_until};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
 fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
     const RUNS: u32 = 8;
-    let _turn = alone();
-    let Some(ground) = Ground::new(unlimited()) else { return };
+    let _turn = lock_measurement();
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     // More than any of them can ask for.
     let start = |number: u32| {
-        Process::start(&mut ground.run(&format!("run{number}"), &table(number, 1000)))
+        Process::start(&mut ground.command(&format!("run{number}"), &table_of_run(number, 1000)))
     };
     let mut runs: Vec<_> = (0..RUNS).map(start).collect();
     (0..RUNS).for_each(|run| ground.wait_for_calls_of(run, 1));
@@ -23,7 +26,7 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
     let mut begin = Instant::now();
     for _ in 0..2 {
         sleep_until(begin + MINUTE);
-        if !ground.lateness.stood_still(begin) {
+        if !ground.stall_monitor.has_stalled_since(begin) {
             break;
         }
         begin = Instant::now();
@@ -31,14 +34,14 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
     let end = begin + MINUTE;
     sleep_until(end);
     for run in &runs {
-        run.signal("INT");
+        run.send_signal("INT");
     }
     for run in &mut runs {
-        let ended = run.end();
+        let ended = run.wait();
         assert_eq!(ended.status, Some(130), "{}", ended.stderr);
     }
-    let ledger = ground.api.ledger();
-    let most = RATE as usize * 60;
+    let ledger = ground.sandbox.call_log();
+    let most = CALLS_PER_SECOND as usize * 60;
     let made = calls_between(ledger.calls().iter(), begin, end).count();
     let shares: Vec<_> =
         (0..RUNS).map(|run| calls_between(calls_of(&ledger, run), begin, end).count()).collect();
@@ -46,7 +49,7 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
         "{made} of {most} calls in a minute: {shares:?}; {} token calls",
         ledger.token_calls().len()
     );
-    ground.never_over_the_rate();
+    ground.assert_never_over_rate();
     // What one of them misses on a busy machine is another's, so that the machine is no excuse here.
     assert!(made * 100 >= most * 97, "{made} of {most}");
     let share = most / RUNS as usize;
@@ -55,44 +58,55 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
         "{shares:?}, {share} each"
     );
     assert_eq!(ledger.token_calls().len(), 1);
-    assert_eq!(ledger.distinct(), ledger.calls().len(), "nothing was asked twice");
+    assert_eq!(ledger.distinct_numbers(), ledger.calls().len(), "nothing was asked twice");
 }
 
 #[test]
 fn a_run_that_is_alone_has_the_whole_quota() {
-    let _turn = alone();
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let ended = run(&mut ground.run("run", &table(0, 300)));
-    assert_eq!((ended.status, ground.rows("run", "found")), (Some(0), 300), "{}", ended.stderr);
-    let ledger = ground.api.ledger();
+    let _turn = lock_measurement();
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ended = run(&mut ground.command("run", &table_of_run(0, 300)));
+    assert_eq!(
+        (ended.status, ground.count_rows("run", "found")),
+        (Some(0), 300),
+        "{}",
+        ended.stderr
+    );
+    let ledger = ground.sandbox.call_log();
     // Between the first and the last call is one gap fewer.
-    ground.nearly_all_was_used(299, 299.0 / ledger.share_of_rate(RATE.into()));
-    ground.never_over_the_rate();
+    ground.assert_rate_used(299, 299.0 / ledger.rate_utilization(CALLS_PER_SECOND.into()));
+    ground.assert_never_over_rate();
 }
 
 #[test]
 fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
-    const LOWER: usize = 5;
-    let _turn = alone();
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let mut fast = Process::start(&mut ground.run("fast", &table(0, 2000)));
+    const LOWER_RATE: usize = 5;
+    let _turn = lock_measurement();
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let mut fast = Process::start(&mut ground.command("fast", &table_of_run(0, 2000)));
     ground.wait_for_calls_of(0, 20);
-    let mut slow =
-        Process::start(ground.run("slow", &table(1, 20)).args(["--rate", &LOWER.to_string()]));
-    let ended = slow.end();
-    assert_eq!((ended.status, ground.rows("slow", "found")), (Some(0), 20), "{}", ended.stderr);
+    let mut slow = Process::start(
+        ground.command("slow", &table_of_run(1, 20)).args(["--rate", &LOWER_RATE.to_string()]),
+    );
+    let ended = slow.wait();
+    assert_eq!(
+        (ended.status, ground.count_rows("slow", "found")),
+        (Some(0), 20),
+        "{}",
+        ended.stderr
+    );
     let gone = Instant::now();
     // A whole second at the full rate, or nearly.
-    until("the full rate", || {
-        let ledger = ground.api.ledger();
+    wait_until("the full rate", || {
+        let ledger = ground.sandbox.call_log();
         let last = ledger.calls().last()?.at;
         let recent =
             ledger.calls().iter().filter(|call| call.at > gone && call.at + SECOND > last).count();
-        (recent * 100 >= RATE as usize * 90).then_some(())
+        (recent * 100 >= CALLS_PER_SECOND as usize * 90).then_some(())
     });
-    fast.signal("INT");
-    fast.end();
-    let ledger = ground.api.ledger();
+    fast.send_signal("INT");
+    fast.wait();
+    let ledger = ground.sandbox.call_log();
     let slow: Vec<_> = calls_of(&ledger, 1).map(|call| call.at).collect();
     let together: Vec<_> =
         calls_between(ledger.calls().iter(), slow[0], slow[slow.len() - 1]).collect();
@@ -102,18 +116,20 @@ fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
         together.len(),
         fast.stderr()
     );
-    assert!(fast_meanwhile >= LOWER, "{fast_meanwhile} calls of the one that asked for more");
-    let crowded = together.windows(LOWER + 1).any(|calls| calls[LOWER].at - calls[0].at < SECOND);
-    assert!(!crowded, "more than {LOWER} calls in a second");
-    ground.never_over_the_rate();
+    assert!(fast_meanwhile >= LOWER_RATE, "{fast_meanwhile} calls of the one that asked for more");
+    let crowded =
+        together.windows(LOWER_RATE + 1).any(|calls| calls[LOWER_RATE].at - calls[0].at < SECOND);
+    assert!(!crowded, "more than {LOWER_RATE} calls in a second");
+    ground.assert_never_over_rate();
 }
 
 #[test]
 fn the_first_line_says_the_rate_of_all_and_how_many_others_there_are() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let first = Process::start(&mut ground.run("first", &table(0, 1000)));
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let first = Process::start(&mut ground.command("first", &table_of_run(0, 1000)));
     ground.wait_for_calls_of(0, 1);
-    let second = Process::start(ground.run("second", &table(1, 1000)).args(["--rate", "7"]));
+    let second =
+        Process::start(ground.command("second", &table_of_run(1, 1000)).args(["--rate", "7"]));
     let (one, other) = (first_line(&first), first_line(&second));
     println!("{one}\n{other}");
     assert!(one.contains("20") && one.contains("no other"), "{one}");

@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use dingmap::testing::sandbox::{exclusive_ids_of, userid_of};
+use dingmap::testing::sandbox::{exclusive_ids_for, userid_for};
 use sha2::{Digest, Sha256};
 
-use super::Ground;
-use crate::harness::{rows, unlimited};
+use super::QuotaFixture;
+use crate::harness::{read_rows, unlimited_script};
 use crate::redis::wire::Entry;
-use crate::served::{Process, until};
+use crate::served::{Process, wait_until};
 
-const PREFIX: &[u8] = b"dingmap:1:";
+const KEY_PREFIX: &[u8] = b"dingmap:1:";
 
 /// Every form in which a number might stand there, its plain digests included, which a list of all numbers reverses.
-fn forms(number: &str) -> Vec<Vec<u8>> {
+fn encodings_of_number(number: &str) -> Vec<Vec<u8>> {
     // The first is part of every form with a country code before it.
     let [a, b, c] = [&number[..3], &number[3..7], &number[7..]];
     let spelt = [number.to_owned(), format!("{a} {b} {c}"), format!("{a}-{b}-{c}")];
@@ -31,9 +31,9 @@ fn forms(number: &str) -> Vec<Vec<u8>> {
 }
 
 /// What stands in the entries though it must not.
-fn told(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
+fn leaked_secrets(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
     let texts: HashSet<_> =
-        entries.iter().flat_map(|entry| entry.texts.iter().chain([&entry.key])).collect();
+        entries.iter().flat_map(|entry| entry.values.iter().chain([&entry.key])).collect();
     let stands = |secret: &&Vec<u8>| {
         texts.iter().any(|text| text.windows(secret.len()).any(|part| part == *secret))
     };
@@ -42,54 +42,63 @@ fn told(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
 
 #[test]
 fn nothing_at_the_server_tells_a_number_an_id_or_a_secret_and_nothing_is_for_ever() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let people: Vec<_> = (50..=99).map(|ending| format!("137418293{ending}")).collect();
     let table = "mobile\n".to_owned() + &people.join("\n") + "\n";
     let mut runs = ["one", "other"]
-        .map(|name| Process::start(ground.run(name, &table).args(["--max-retries", "3"])));
+        .map(|name| Process::start(ground.command(name, &table).args(["--max-retries", "3"])));
     let mut entries = Vec::new();
     // While they are under way there are claims, and runs that live.
     for calls in [1, 10, 20, 30] {
-        until("calls", || (ground.api.ledger().calls().len() >= calls).then_some(()));
+        wait_until("calls", || (ground.sandbox.call_log().calls().len() >= calls).then_some(()));
         entries.extend(ground.redis.entries());
     }
     for run in &mut runs {
-        let ended = run.end();
+        let ended = run.wait();
         // The numbers that are busy for ever and answered with a code that nobody knows are not resolved.
         assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     }
-    assert!(rows(&ground.output("one")).iter().any(|row| !row["exclusive_userids"].is_empty()));
+    assert!(
+        read_rows(&ground.output_path("one"))
+            .iter()
+            .any(|row| !row["exclusive_userids"].is_empty())
+    );
     let after = ground.redis.entries();
     assert!(!after.is_empty(), "nothing is kept at all");
     println!("{} entries at the end, {} seen on the way", after.len(), entries.len());
     entries.extend(after);
-    let ledger = ground.api.ledger();
-    let mut secrets: Vec<Vec<u8>> = people.iter().flat_map(|number| forms(number)).collect();
-    secrets.extend(people.iter().map(|number| userid_of(number).into_bytes()));
+    let ledger = ground.sandbox.call_log();
+    let mut secrets: Vec<Vec<u8>> =
+        people.iter().flat_map(|number| encodings_of_number(number)).collect();
+    secrets.extend(people.iter().map(|number| userid_for(number).into_bytes()));
     secrets
-        .extend(people.iter().flat_map(|number| exclusive_ids_of(number)).map(String::into_bytes));
+        .extend(people.iter().flat_map(|number| exclusive_ids_for(number)).map(String::into_bytes));
     secrets.extend(ledger.calls().iter().map(|call| call.token.as_bytes().to_vec()));
     secrets.push(b"sandbox-secret".to_vec());
-    assert_eq!(told(&entries, &secrets), Vec::<String>::new());
+    assert_eq!(leaked_secrets(&entries, &secrets), Vec::<String>::new());
     for entry in &entries {
         let key = entry.key.escape_ascii();
-        assert!(entry.key.starts_with(PREFIX), "{key}");
-        assert!(entry.ends >= 0, "{key} never expires");
+        assert!(entry.key.starts_with(KEY_PREFIX), "{key}");
+        assert!(entry.ttl_ms >= 0, "{key} never expires");
     }
 }
 
 #[test]
 fn what_must_not_stand_there_would_be_found() {
     let number = "13000000000";
-    for form in forms(number) {
+    for form in encodings_of_number(number) {
         let text = [b"before ", &form[..], b" after"].concat();
         for entry in [
-            Entry { key: text.clone(), texts: Vec::new(), ends: 1 },
-            Entry { key: b"key".to_vec(), texts: vec![b"other".to_vec(), text.clone()], ends: 1 },
+            Entry { key: text.clone(), values: Vec::new(), ttl_ms: 1 },
+            Entry {
+                key: b"key".to_vec(),
+                values: vec![b"other".to_vec(), text.clone()],
+                ttl_ms: 1,
+            },
         ] {
-            assert!(!told(&[entry], &forms(number)).is_empty());
+            assert!(!leaked_secrets(&[entry], &encodings_of_number(number)).is_empty());
         }
     }
-    let entry = Entry { key: b"key".to_vec(), texts: vec![b"13000000001".to_vec()], ends: 1 };
-    assert_eq!(told(&[entry], &forms("15912345678")), Vec::<String>::new());
+    let entry = Entry { key: b"key".to_vec(), values: vec![b"13000000001".to_vec()], ttl_ms: 1 };
+    assert_eq!(leaked_secrets(&[entry], &encodings_of_number("15912345678")), Vec::<String>::new());
 }

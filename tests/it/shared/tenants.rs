@@ -4,16 +4,16 @@
 use std::process::Command;
 use std::time::Duration;
 
-use dingmap::testing::sandbox::Answer;
-use dingmap::testing::sandbox::userid_of;
+use dingmap::testing::sandbox::ScriptedAnswer;
+use dingmap::testing::sandbox::userid_for;
 
-use super::{Ground, number, table};
-use crate::harness::{Desk, Ended, dingmap, run, unlimited};
-use crate::redis::Redis;
-use crate::served::{Process, until};
+use super::{QuotaFixture, number_of_run, table_of_run};
+use crate::harness::{RunOutput, Workdir, dingmap, run, unlimited_script};
+use crate::redis::RedisServer;
+use crate::served::{Process, wait_until};
 
 /// `dingmap state` about a server.
-fn state(url: &str, words: &[&str]) -> Command {
+fn state_command(url: &str, words: &[&str]) -> Command {
     let mut command = dingmap();
     command.arg("state").args(words).args(["--shared", url]);
     command
@@ -21,60 +21,71 @@ fn state(url: &str, words: &[&str]) -> Command {
 
 /// What it says, on standard output where it says anything there.
 #[track_caller]
-fn told(ground: &Ground, words: &[&str]) -> String {
-    let ended = run(&mut state(&ground.redis.url(), words));
-    ended_well(&ended);
+fn state_output(ground: &QuotaFixture, words: &[&str]) -> String {
+    let ended = run(&mut state_command(&ground.redis.url(), words));
+    assert_success(&ended);
     if ended.stdout.is_empty() { ended.stderr } else { ended.stdout }
 }
 
 /// How many keys of a kind there are, by another way.
-fn kept(ground: &Ground, kind: &str) -> usize {
+fn key_count(ground: &QuotaFixture, kind: &str) -> usize {
     let keys =
         ground.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
     keys.filter(|key| key.starts_with("dingmap:1:") && key.contains(kind)).count()
 }
 
 #[track_caller]
-fn has(text: &str, lines: &[&str]) {
+fn assert_has_lines(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.lines().any(|other| other.trim() == *line), "{line}\n{text}");
     }
 }
 
 #[track_caller]
-fn ended_well(ended: &Ended) {
+fn assert_success(ended: &RunOutput) {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
     const HANGING: u32 = 6;
-    let mut script = unlimited();
-    (0..HANGING).for_each(|at| script.turn(number(1, at), [Answer::Hang(Duration::from_mins(2))]));
-    let Some(ground) = Ground::new(script) else { return };
-    has(&told(&ground, &["info"]), &["nothing is kept there"]);
-    ended_well(&run(&mut ground.run("known", &table(0, 10))));
-    let owner = format!("{}, app sandbox-key", ground.api.endpoint());
-    let calm = told(&ground, &["info"]);
+    let mut script = unlimited_script();
+    (0..HANGING).for_each(|at| {
+        script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))])
+    });
+    let Some(ground) = QuotaFixture::new(script) else { return };
+    assert_has_lines(&state_output(&ground, &["info"]), &["nothing is kept there"]);
+    assert_success(&run(&mut ground.command("known", &table_of_run(0, 10))));
+    let owner = format!("{}, app sandbox-key", ground.sandbox.endpoint());
+    let calm = state_output(&ground, &["info"]);
     println!("{calm}");
-    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:"), kept(&ground, ":token")), (10, 0, 1));
-    has(&calm, &[&owner, "no run now", "answers: 10; numbers claimed: 0"]);
-    let mut busy = ground.run("busy", &table(1, HANGING));
+    assert_eq!(
+        (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
+        (10, 0, 1)
+    );
+    assert_has_lines(&calm, &[&owner, "no run now", "answers: 10; numbers claimed: 0"]);
+    let mut busy = ground.command("busy", &table_of_run(1, HANGING));
     let mut busy = Process::start(busy.args(["--timeout", "2m", "--rate", "7"]));
     ground.wait_for_calls_of(1, HANGING as usize);
-    let busily = told(&ground, &["info"]);
+    let busily = state_output(&ground, &["info"]);
     println!("{busily}");
-    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:")), (10, HANGING as usize));
-    has(&busily, &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers claimed: 6"]);
+    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":c:")), (10, HANGING as usize));
+    assert_has_lines(
+        &busily,
+        &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers claimed: 6"],
+    );
     for line in ["a token for another ", "all of it expires within "] {
         assert!(busily.lines().any(|other| other.trim().starts_with(line)), "{line}\n{busily}");
     }
     assert!(!busily.contains("no call until"), "{busily}");
-    busy.signal("KILL");
-    busy.end();
-    let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number(run, at)));
-    let mut secrets: Vec<_> = numbers.flat_map(|number| [userid_of(&number), number]).collect();
-    secrets.extend([ground.api.ledger().calls()[0].token.to_string(), "sandbox-secret".to_owned()]);
+    busy.send_signal("KILL");
+    busy.wait();
+    let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number_of_run(run, at)));
+    let mut secrets: Vec<_> = numbers.flat_map(|number| [userid_for(&number), number]).collect();
+    secrets.extend([
+        ground.sandbox.call_log().calls()[0].token.to_string(),
+        "sandbox-secret".to_owned(),
+    ]);
     for secret in secrets {
         assert!(!calm.contains(&secret) && !busily.contains(&secret), "{secret}");
     }
@@ -82,37 +93,43 @@ fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
 
 #[test]
 fn a_rest_is_told_and_is_not_forgotten() {
-    let mut script = unlimited();
+    let mut script = unlimited_script();
     let headers = vec![("Retry-After".to_owned(), "60".to_owned())];
-    script.turn(number(0, 5), [Answer::Http { status: 429, headers, body: String::new() }]);
-    let Some(ground) = Ground::new(script) else { return };
-    let mut held = Process::start(&mut ground.run("held", &table(0, 100)));
+    script.push_answers(
+        number_of_run(0, 5),
+        [ScriptedAnswer::Http { status: 429, headers, body: String::new() }],
+    );
+    let Some(ground) = QuotaFixture::new(script) else { return };
+    let mut held = Process::start(&mut ground.command("held", &table_of_run(0, 100)));
     let rests = || {
-        let text = told(&ground, &["info"]);
+        let text = state_output(&ground, &["info"]);
         text.contains("no call until ").then_some(text)
     };
-    let text = until("a rest", rests);
+    let text = wait_until("a rest", rests);
     println!("{text}");
     assert!(text.contains(" (a limit of the host or of a proxy, told by HTTP)"), "{text}");
-    held.signal("INT");
-    held.end();
-    assert!(kept(&ground, ":a:") > 0);
-    told(&ground, &["forget", "--all"]);
-    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":c:"), kept(&ground, ":token")), (0, 0, 0));
-    has(&rests().unwrap(), &["answers: 0; numbers claimed: 0", "no token"]);
+    held.send_signal("INT");
+    held.wait();
+    assert!(key_count(&ground, ":a:") > 0);
+    state_output(&ground, &["forget", "--all"]);
+    assert_eq!(
+        (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
+        (0, 0, 0)
+    );
+    assert_has_lines(&rests().unwrap(), &["answers: 0; numbers claimed: 0", "no token"]);
 }
 
 #[test]
 fn one_app_is_forgotten_and_nothing_of_anybody_else() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let mut runs = 0;
     let mut calls = |key: &str| {
-        ground.api.change(|script| key.clone_into(&mut script.app_key));
-        let before = ground.api.ledger().calls().len();
+        ground.sandbox.update_script(|script| key.clone_into(&mut script.app_key));
+        let before = ground.sandbox.call_log().calls().len();
         runs += 1;
-        let mut command = ground.run(&format!("run{runs}"), &table(0, 10));
-        ended_well(&run(command.args(["--max-age", "1h"]).env("DINGTALK_APP_KEY", key)));
-        ground.api.ledger().calls().len() - before
+        let mut command = ground.command(&format!("run{runs}"), &table_of_run(0, 10));
+        assert_success(&run(command.args(["--max-age", "1h"]).env("DINGTALK_APP_KEY", key)));
+        ground.sandbox.call_log().calls().len() - before
     };
     assert_eq!((calls("one"), calls("other"), calls("one"), calls("other")), (10, 10, 0, 0));
     let strange = ["dingmap:2:00:a:00", "dingmapped"];
@@ -120,18 +137,18 @@ fn one_app_is_forgotten_and_nothing_of_anybody_else() {
         ground.redis.call(&["SET", key, "of another version or program"]);
     }
     let forgot = |words: &[&str], count: u32| {
-        let text = told(&ground, &[&["forget"], words].concat());
+        let text = state_output(&ground, &[&["forget"], words].concat());
         assert!(text.contains(&format!("{count} answers were forgotten\n")), "{text}");
     };
     forgot(&["--app", "nobody"], 0);
     forgot(&["--app", "one"], 10);
-    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":token")), (10, 1));
+    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":token")), (10, 1));
     assert_eq!((calls("other"), calls("one")), (0, 10));
     forgot(&["--all"], 20);
-    assert_eq!((kept(&ground, ":a:"), kept(&ground, ":token")), (0, 0));
-    let text = told(&ground, &["info"]);
+    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":token")), (0, 0));
+    let text = state_output(&ground, &["info"]);
     println!("{text}");
-    has(
+    assert_has_lines(
         &text,
         &["1 key there is of another version of dingmap, which alone can tell and forget it"],
     );
@@ -143,27 +160,31 @@ fn one_app_is_forgotten_and_nothing_of_anybody_else() {
 #[test]
 fn forgetting_while_runs_are_busy_costs_no_call_too_many() {
     const ROWS: u32 = 80;
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    let mut runs =
-        [0, 1].map(|run| Process::start(&mut ground.run(&format!("run{run}"), &table(run, ROWS))));
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let mut runs = [0, 1].map(|run| {
+        Process::start(&mut ground.command(&format!("run{run}"), &table_of_run(run, ROWS)))
+    });
     for calls in [10, 30, 50] {
-        ground.wait_for_calls(calls);
-        told(&ground, &["forget", "--all"]);
+        ground.wait_for_calls_of_both(calls);
+        state_output(&ground, &["forget", "--all"]);
     }
     for run in &mut runs {
-        ended_well(&run.end());
+        assert_success(&run.wait());
     }
-    assert_eq!([0, 1].map(|run| ground.rows(&format!("run{run}"), "found")), [ROWS as usize; 2]);
-    assert!(kept(&ground, ":a:") < ROWS as usize, "nothing was forgotten");
-    ground.never_over_the_rate();
+    assert_eq!(
+        [0, 1].map(|run| ground.count_rows(&format!("run{run}"), "found")),
+        [ROWS as usize; 2]
+    );
+    assert!(key_count(&ground, ":a:") < ROWS as usize, "nothing was forgotten");
+    ground.assert_never_over_rate();
 }
 
 #[test]
 fn the_file_is_meant_unless_a_server_is_typed() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
-    ended_well(&run(&mut ground.run("run", &table(0, 5))));
-    let (url, file) = (ground.redis.url(), ground.desk.path("run.redb"));
-    let settings = ground.desk.file("c.toml", format!("shared = '{url}'\n"));
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    assert_success(&run(&mut ground.command("run", &table_of_run(0, 5))));
+    let (url, file) = (ground.redis.url(), ground.workdir.path("run.redb"));
+    let settings = ground.workdir.write_file("c.toml", format!("shared = '{url}'\n"));
     let set = |command: &mut Command| {
         run(command
             .env("DINGMAP_SHARED", &url)
@@ -176,9 +197,9 @@ fn the_file_is_meant_unless_a_server_is_typed() {
         assert!(ended.stdout.contains("run.redb: version "), "{ended:?}");
     }
     let ended = set(dingmap().args(["state", "forget", "--all"]));
-    ended_well(&ended);
-    assert_eq!(kept(&ground, ":a:"), 5, "{}", ended.stderr);
-    let ended = set(&mut state(&url, &["info"]));
+    assert_success(&ended);
+    assert_eq!(key_count(&ground, ":a:"), 5, "{}", ended.stderr);
+    let ended = set(&mut state_command(&url, &["info"]));
     assert!(
         ended.stdout.contains("answers: 5;") && !ended.stdout.contains("run.redb"),
         "{ended:?}"
@@ -187,9 +208,9 @@ fn the_file_is_meant_unless_a_server_is_typed() {
 
 #[test]
 fn what_cannot_be_done_there_is_refused_with_a_reason() {
-    let Some(redis) = Redis::locked("opensesame") else { return };
-    let (url, desk) = (redis.url(), Desk::new());
-    let password = desk.file("password", "opensesame\n");
+    let Some(redis) = RedisServer::with_password("opensesame") else { return };
+    let (url, desk) = (redis.url(), Workdir::new());
+    let password = desk.write_file("password", "opensesame\n");
     let password = password.to_str().unwrap();
     let typed = url.replace("redis://", "redis://:opensesame@");
     for (url, words, status, reason) in [
@@ -208,27 +229,27 @@ fn what_cannot_be_done_there_is_refused_with_a_reason() {
         ("redis://127.0.0.1:1", &["info"], 1, "connection refused"),
         ("redis://127.0.0.1:1", &["forget", "--all"], 1, "connection refused"),
     ] {
-        let ended = run(&mut state(url, words));
+        let ended = run(&mut state_command(url, words));
         assert_eq!(ended.status, Some(status), "{words:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(reason), "{words:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("opensesame"), "{}", ended.stderr);
     }
-    assert_eq!(desk.names(), ["password"]);
+    assert_eq!(desk.file_names(), ["password"]);
 }
 
 #[test]
 fn nobody_waits_for_a_server_that_is_silent_and_a_signal_ends_even_that() {
-    let Some(ground) = Ground::new(unlimited()) else { return };
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     ground.redis.pause();
-    let ended = run(&mut state(&ground.redis.url(), &["info"]));
+    let ended = run(&mut state_command(&ground.redis.url(), &["info"]));
     assert!(ended.status == Some(1) && ended.stderr.contains("no answer in time"), "{ended:?}");
-    let mut waits = Process::start(&mut state(&ground.redis.url(), &["forget", "--all"]));
+    let mut waits = Process::start(&mut state_command(&ground.redis.url(), &["forget", "--all"]));
     // From then on it hears signals, and has nothing to do but to wait.
-    until("a handler", || {
+    wait_until("a handler", || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", waits.id())).ok()?;
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
         (u64::from_str_radix(caught.trim(), 16).ok()? & 0b10 > 0).then_some(())
     });
-    waits.signal("INT");
-    assert_eq!(waits.end().status, Some(130));
+    waits.send_signal("INT");
+    assert_eq!(waits.wait().status, Some(130));
 }

@@ -7,15 +7,18 @@ use std::path::Path;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 
-use super::{calls_of, cut_short, numbers, slow, table, undisturbed};
-use crate::harness::{Api, Desk};
+use super::{
+    interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls, slow_script,
+    uninterrupted_output,
+};
+use crate::harness::{Sandbox, Workdir};
 
 const ANSWERS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("dingmap answers");
 const RUNS: TableDefinition<'_, (u32, &str), &str> = TableDefinition::new("dingmap runs");
 const HOUR: i64 = 3600;
 
 /// Moves what a state says of time an hour ahead; how many answers there are.
-fn set_the_clock_back(state: &Path) -> usize {
+fn shift_state_one_hour_ahead(state: &Path) -> usize {
     let database = Database::open(state).unwrap();
     let read = database.begin_read().unwrap();
     let (answers, runs) = (read.open_table(ANSWERS).unwrap(), read.open_table(RUNS).unwrap());
@@ -25,7 +28,9 @@ fn set_the_clock_back(state: &Path) -> usize {
     {
         let mut table = change.open_table(ANSWERS).unwrap();
         for (key, value) in &answers {
-            table.insert(key.value(), &*an_hour_ahead(key.value(), value.value())).unwrap();
+            table
+                .insert(key.value(), &*shift_answer_one_hour_ahead(key.value(), value.value()))
+                .unwrap();
         }
         let mut table = change.open_table(RUNS).unwrap();
         for (key, value) in &runs {
@@ -39,7 +44,7 @@ fn set_the_clock_back(state: &Path) -> usize {
 }
 
 /// An answer is its checksum, over key and text, and a text of which the second element is the moment.
-fn an_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec<u8> {
+fn shift_answer_one_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec<u8> {
     let mut text: Value = serde_json::from_slice(&value[4..]).unwrap();
     text[1] = (text[1].as_i64().unwrap() + HOUR).into();
     let text = text.to_string();
@@ -52,29 +57,40 @@ fn an_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_run_goes_on_over_a_clock_that_jumps_back_and_its_answers_do_not_grow_young() {
-    let (api, desk) = (Api::new(slow(10)), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(400))), desk.path("out.csv"));
-    let ended = cut_short(&api, &input, &output, 150, "TERM", &[]);
+    let (api, desk) = (Sandbox::new(slow_script(10)), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
+        desk.path("out.csv"),
+    );
+    let ended = interrupt_after_calls(&api, &input, &output, 150, "TERM", &[]);
     assert_eq!(ended.status, Some(143), "{}", ended.stderr);
-    let kept = set_the_clock_back(&api.state());
+    let kept = shift_state_one_hour_ahead(&api.state_path());
     assert!(kept >= 100, "{kept}");
-    let (_, ended) = calls_of(&api, &input, &output, &[]);
+    let (_, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains(&format!("resuming: {kept} of ")), "{}", ended.stderr);
-    let busy = numbers(400).iter().filter(|number| number.ends_with("95")).count();
-    assert_eq!(api.ledger().calls().len(), 400 + 2 * busy, "nothing that was kept is asked again");
-    let expected = undisturbed(&input);
+    let busy = resolvable_numbers(400).iter().filter(|number| number.ends_with("95")).count();
+    assert_eq!(
+        api.call_log().calls().len(),
+        400 + 2 * busy,
+        "nothing that was kept is asked again"
+    );
+    let expected = uninterrupted_output(&input);
     assert_eq!(fs::read(&output).unwrap(), expected);
 
     // The answers seem to be of an hour from now, and count as an hour old: never as younger than any age allows.
-    assert_eq!(set_the_clock_back(&api.state()), 400);
+    assert_eq!(shift_state_one_hour_ahead(&api.state_path()), 400);
     for (age, asks) in [("0", true), ("30m", true), ("3h", false)] {
-        let (calls, ended) =
-            calls_of(&api, &input, &output, &["--max-age", age, "--max-age-not-found", age]);
+        let (calls, ended) = run_and_count_calls(
+            &api,
+            &input,
+            &output,
+            &["--max-age", age, "--max-age-not-found", age],
+        );
         assert_eq!((calls == 0, ended.status), (!asks, Some(0)), "{age}: {}", ended.stderr);
         assert_eq!(fs::read(&output).unwrap(), expected);
         if asks {
-            set_the_clock_back(&api.state());
+            shift_state_one_hour_ahead(&api.state_path());
         }
     }
 }

@@ -5,17 +5,17 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{calls_of, numbers, table};
-use crate::harness::{Api, Desk, Ended, dingmap, run, unlimited};
-use crate::served::{Process, until};
+use super::{numbers_table, resolvable_numbers, run_and_count_calls};
+use crate::harness::{RunOutput, Sandbox, Workdir, dingmap, run, unlimited_script};
+use crate::served::{Process, wait_until};
 
-fn state(file: &Path, args: &[&str]) -> Command {
+fn state_command(file: &Path, args: &[&str]) -> Command {
     let mut command = dingmap();
     command.arg("state").args(args).arg("--state").arg(file);
     command
 }
 
-fn fed(command: &mut Command, text: &str) -> Ended {
+fn run_with_stdin(command: &mut Command, text: &str) -> RunOutput {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -26,18 +26,24 @@ fn fed(command: &mut Command, text: &str) -> Ended {
     child.wait_with_output().unwrap().into()
 }
 
-fn exported(file: &Path) -> Vec<HashMap<String, String>> {
-    let ended = run(&mut state(file, &["export"]));
+fn exported_rows(file: &Path) -> Vec<HashMap<String, String>> {
+    let ended = run(&mut state_command(file, &["export"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     csv::Reader::from_reader(ended.stdout.as_bytes()).deserialize().map(Result::unwrap).collect()
 }
 
 #[test]
 fn info_tells_counts_and_unfinished_runs_and_no_number() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(97))), desk.path("out.csv"));
-    assert_eq!(calls_of(&api, &input, &output, &["--max-calls", "94"]).1.status, Some(6));
-    let ended = run(&mut state(&api.state(), &["info"]));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
+        desk.path("out.csv"),
+    );
+    assert_eq!(
+        run_and_count_calls(&api, &input, &output, &["--max-calls", "94"]).1.status,
+        Some(6)
+    );
+    let ended = run(&mut state_command(&api.state_path(), &["info"]));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
     let endpoint = api.endpoint();
     for words in [
@@ -60,30 +66,37 @@ fn info_tells_counts_and_unfinished_runs_and_no_number() {
         "{}",
         ended.stdout
     );
-    assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
-    let ended = run(&mut state(&api.state(), &["info"]));
+    assert_eq!(run_and_count_calls(&api, &input, &output, &[]).1.status, Some(0));
+    let ended = run(&mut state_command(&api.state_path(), &["info"]));
     assert!(!ended.stdout.contains("not finished"), "{}", ended.stdout);
 }
 
 #[test]
 fn forget_takes_what_is_named_and_nothing_else() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(97))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
+        desk.path("out.csv"),
+    );
     let ages = ["--max-age", "1d", "--max-age-not-found", "1d"];
-    let file = api.state();
-    let refill = || assert_eq!(calls_of(&api, &input, &output, &ages).1.status, Some(0));
+    let file = api.state_path();
+    let refill = || assert_eq!(run_and_count_calls(&api, &input, &output, &ages).1.status, Some(0));
     refill();
     let forget = |args: &[&str]| {
-        let ended = run(&mut state(&file, &[&["forget"], args].concat()));
+        let ended = run(&mut state_command(&file, &[&["forget"], args].concat()));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         ended.stderr.lines().next().unwrap().to_owned()
     };
     assert_eq!(forget(&["--status", "not_found"]), "2 answers were forgotten");
-    assert_eq!(calls_of(&api, &input, &output, &ages).0, 2, "those are asked again, and no other");
+    assert_eq!(
+        run_and_count_calls(&api, &input, &output, &ages).0,
+        2,
+        "those are asked again, and no other"
+    );
     assert_eq!(forget(&["--older-than", "1h"]), "0 answers were forgotten");
     assert_eq!(forget(&["--app", "another"]), "0 answers were forgotten");
-    let ended = fed(
-        &mut state(&file, &["forget", "--number", "-"]),
+    let ended = run_with_stdin(
+        &mut state_command(&file, &["forget", "--number", "-"]),
         "139 0000 0001\n+8613900000002\n13911111111\n",
     );
     assert!(
@@ -91,24 +104,35 @@ fn forget_takes_what_is_named_and_nothing_else() {
         "{}",
         ended.stderr
     );
-    assert_eq!(exported(&file).len(), 95);
-    let ended = fed(&mut state(&file, &["forget", "--number", "-"]), "13900000003\nx\n");
+    assert_eq!(exported_rows(&file).len(), 95);
+    let ended =
+        run_with_stdin(&mut state_command(&file, &["forget", "--number", "-"]), "13900000003\nx\n");
     assert!(ended.status == Some(2) && ended.stderr.contains("line 2"), "{}", ended.stderr);
-    assert_eq!(exported(&file).len(), 95, "all or nothing");
+    assert_eq!(exported_rows(&file).len(), 95, "all or nothing");
     assert_eq!(forget(&["--app", "sandbox-key", "--status", "found"]), "91 answers were forgotten");
     assert_eq!(forget(&["--all"]), "4 answers were forgotten");
-    assert_eq!(run(&mut state(&file, &["forget"])).status, Some(2), "not everything by mistake");
-    assert_eq!(run(&mut state(&file, &["forget", "--all", "--app", "x"])).status, Some(2));
-    assert_eq!(run(&mut state(&file, &["forget", "--number", "13900000003"])).status, Some(2));
+    assert_eq!(
+        run(&mut state_command(&file, &["forget"])).status,
+        Some(2),
+        "not everything by mistake"
+    );
+    assert_eq!(run(&mut state_command(&file, &["forget", "--all", "--app", "x"])).status, Some(2));
+    assert_eq!(
+        run(&mut state_command(&file, &["forget", "--number", "13900000003"])).status,
+        Some(2)
+    );
 }
 
 #[test]
 fn an_export_has_every_answer_and_the_compacted_file_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(2000))), desk.path("out.csv"));
-    assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
-    let all = exported(&api.state());
-    let resolved = crate::harness::rows(&output);
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(2000))),
+        desk.path("out.csv"),
+    );
+    assert_eq!(run_and_count_calls(&api, &input, &output, &[]).1.status, Some(0));
+    let all = exported_rows(&api.state_path());
+    let resolved = crate::harness::read_rows(&output);
     assert_eq!(all.len(), 2000);
     let by_number: HashMap<_, _> = all.iter().map(|row| (&row["number"], row)).collect();
     for row in &resolved {
@@ -120,28 +144,31 @@ fn an_export_has_every_answer_and_the_compacted_file_too() {
         assert_eq!(kept["request_id"].len(), 16, "the emulation's are so long");
         assert!(kept["asked_at"].parse::<jiff::Timestamp>().is_ok(), "{}", kept["asked_at"]);
     }
-    let size = || std::fs::metadata(api.state()).unwrap().len();
+    let size = || std::fs::metadata(api.state_path()).unwrap().len();
     let before = size();
-    let ended = run(&mut state(&api.state(), &["compact"]));
+    let ended = run(&mut state_command(&api.state_path(), &["compact"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(size() <= before, "{before} before, {} now", size());
-    assert_eq!(exported(&api.state()), all);
+    assert_eq!(exported_rows(&api.state_path()), all);
 }
 
 #[test]
 fn no_state_and_one_in_use_are_told() {
-    let (api, desk) = (Api::new(super::slow(50)), Desk::new());
-    let none = run(&mut state(&desk.path("none"), &["info"]));
-    assert_eq!((none.status, desk.names()), (Some(1), Vec::new()), "{}", none.stderr);
+    let (api, desk) = (Sandbox::new(super::slow_script(50)), Workdir::new());
+    let none = run(&mut state_command(&desk.path("none"), &["info"]));
+    assert_eq!((none.status, desk.file_names()), (Some(1), Vec::new()), "{}", none.stderr);
     assert!(none.stderr.contains("no such file"), "{}", none.stderr);
-    let (input, output) = (desk.file("staff.csv", table(&numbers(90))), desk.path("out.csv"));
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
+        desk.path("out.csv"),
+    );
     let mut holder = Process::start(api.resolve(&input, &output).args(["--rate", "30"]));
-    until("the first call", || (!api.ledger().calls().is_empty()).then_some(()));
+    wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
     for command in ["info", "export", "compact"] {
-        let ended = run(&mut state(&api.state(), &[command]));
+        let ended = run(&mut state_command(&api.state_path(), &[command]));
         let told = format!("in use by process {}", holder.id());
         assert!(ended.status == Some(1) && ended.stderr.contains(&told), "{}", ended.stderr);
     }
-    assert_eq!(run(&mut state(&api.state(), &["info", "--wait"])).status, Some(0));
-    assert_eq!(holder.end().status, Some(0));
+    assert_eq!(run(&mut state_command(&api.state_path(), &["info", "--wait"])).status, Some(0));
+    assert_eq!(holder.wait().status, Some(0));
 }

@@ -4,50 +4,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{cut_short, numbers, slow, table, undisturbed};
-use crate::harness::{Api, Desk, Ended, run, unlimited};
+use super::{
+    interrupt_after_calls, numbers_table, resolvable_numbers, slow_script, uninterrupted_output,
+};
+use crate::harness::{RunOutput, Sandbox, Workdir, run, unlimited_script};
 
 const ROWS: u32 = 300;
 
 /// A run that was not finished, its state, and what comes out in the end.
-struct Scene {
-    api: Api,
-    desk: Desk,
+struct UnfinishedRun {
+    sandbox: Sandbox,
+    workdir: Workdir,
     input: PathBuf,
-    state: Vec<u8>,
-    expected: Vec<u8>,
+    state_bytes: Vec<u8>,
+    expected_output: Vec<u8>,
 }
 
-impl Scene {
+impl UnfinishedRun {
     fn new() -> Self {
-        let (api, desk) = (Api::new(unlimited()), Desk::new());
-        let input = desk.file("staff.csv", table(&numbers(ROWS)));
-        let expected = undisturbed(&input);
+        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(ROWS)));
+        let expected = uninterrupted_output(&input);
         let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--max-calls", "250"]));
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
-        let state = fs::read(api.state()).unwrap();
-        Self { api, desk, input, state, expected }
+        let state = fs::read(api.state_path()).unwrap();
+        Self { sandbox: api, workdir: desk, input, state_bytes: state, expected_output: expected }
     }
 
-    fn command(&self, state: &Path) -> Command {
-        let mut command = self.api.resolve(&self.input, &self.desk.path("out.csv"));
+    fn resolve_with_state(&self, state: &Path) -> Command {
+        let mut command = self.sandbox.resolve(&self.input, &self.workdir.path("out.csv"));
         command.arg("--state").arg(state);
         command
     }
 
     /// Runs on this state; the run has to end well, with the right output.
-    fn goes_on(&self, state: &[u8], what: &str) -> (Ended, usize) {
-        let before = self.api.ledger().calls().len();
-        let desk = Desk::new();
-        let path = desk.file("state", state);
-        let ended = run(&mut self.command(&path));
+    fn assert_recovers(&self, state: &[u8], what: &str) -> (RunOutput, usize) {
+        let before = self.sandbox.call_log().calls().len();
+        let desk = Workdir::new();
+        let path = desk.write_file("state", state);
+        let ended = run(&mut self.resolve_with_state(&path));
         assert_eq!(ended.status, Some(0), "{what}: {}", ended.stderr);
         assert!(!ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
         assert!(
-            fs::read(self.desk.path("out.csv")).unwrap() == self.expected,
+            fs::read(self.workdir.path("out.csv")).unwrap() == self.expected_output,
             "{what}: a wrong answer"
         );
-        let aside = desk.names().into_iter().find(|name| name.contains("damaged"));
+        let aside = desk.file_names().into_iter().find(|name| name.contains("damaged"));
         assert_eq!(
             ended.stderr.contains("is set aside as"),
             aside.is_some(),
@@ -61,25 +63,25 @@ impl Scene {
                 ended.stderr
             );
         }
-        (ended, self.api.ledger().calls().len() - before)
+        (ended, self.sandbox.call_log().calls().len() - before)
     }
 }
 
 #[test]
 fn a_bit_flipped_anywhere_makes_no_wrong_answer() {
-    let scene = Scene::new();
-    let (_, calls) = scene.goes_on(&scene.state, "a whole state");
+    let scene = UnfinishedRun::new();
+    let (_, calls) = scene.assert_recovers(&scene.state_bytes, "a whole state");
     assert!(calls < 100, "{calls}: what is known is used");
     let mut dice = fastrand::Rng::with_seed(4);
-    let used = scene.state.iter().rposition(|byte| *byte != 0).unwrap();
+    let used = scene.state_bytes.iter().rposition(|byte| *byte != 0).unwrap();
     let mut damaged = 0;
     for round in 0..200 {
-        let mut state = scene.state.clone();
+        let mut state = scene.state_bytes.clone();
         // Every fourth in the headers, by which everything else is found.
         let at = if round % 4 == 0 { dice.usize(..320) } else { dice.usize(..=used) };
         let bit = dice.u8(..8);
         state[at] ^= 1 << bit;
-        let (ended, calls) = scene.goes_on(&state, &format!("bit {bit} of byte {at}"));
+        let (ended, calls) = scene.assert_recovers(&state, &format!("bit {bit} of byte {at}"));
         let aside = ended.stderr.contains("set aside");
         damaged += u32::from(aside);
         assert!(
@@ -93,43 +95,43 @@ fn a_bit_flipped_anywhere_makes_no_wrong_answer() {
 
 #[test]
 fn a_file_that_breaks_off_anywhere_makes_no_wrong_answer() {
-    let scene = Scene::new();
+    let scene = UnfinishedRun::new();
     let mut dice = fastrand::Rng::with_seed(5);
     for round in 0..50 {
-        let length = if round < 5 { round * 3 } else { dice.usize(..scene.state.len()) };
-        scene.goes_on(&scene.state[..length], &format!("{length} bytes"));
+        let length = if round < 5 { round * 3 } else { dice.usize(..scene.state_bytes.len()) };
+        scene.assert_recovers(&scene.state_bytes[..length], &format!("{length} bytes"));
     }
 }
 
 #[test]
 fn a_file_of_somebody_else_is_refused_and_stays_as_it_is() {
-    let scene = Scene::new();
-    let other = scene.desk.file("other.csv", table(&numbers(ROWS)));
-    let ended = run(&mut scene.command(&other));
+    let scene = UnfinishedRun::new();
+    let other = scene.workdir.write_file("other.csv", numbers_table(&resolvable_numbers(ROWS)));
+    let ended = run(&mut scene.resolve_with_state(&other));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("not a state file of dingmap") && ended.stderr.contains("--state"),
         "{}",
         ended.stderr
     );
-    assert_eq!(fs::read_to_string(&other).unwrap(), table(&numbers(ROWS)));
-    assert!(!scene.desk.names().iter().any(|name| name.contains("damaged")));
+    assert_eq!(fs::read_to_string(&other).unwrap(), numbers_table(&resolvable_numbers(ROWS)));
+    assert!(!scene.workdir.file_names().iter().any(|name| name.contains("damaged")));
 }
 
 /// A run that is stopped while more is read than it came to closes its state as every other does: the next run need not
 /// put it in order. Where redb says that it has to is the second bit of the tenth byte of the file.
 #[test]
 fn a_run_that_stops_early_closes_its_state() {
-    let (api, desk) = (Api::new(slow(5)), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(20_000)));
+    let (api, desk) = (Sandbox::new(slow_script(5)), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(20_000)));
     let output = desk.path("out.csv");
     for signal in ["INT", "TERM"] {
-        cut_short(&api, &input, &output, 50, signal, &[]);
-        assert_eq!(fs::read(api.state()).unwrap()[9] & 2, 0, "{signal}");
+        interrupt_after_calls(&api, &input, &output, 50, signal, &[]);
+        assert_eq!(fs::read(api.state_path()).unwrap()[9] & 2, 0, "{signal}");
     }
     let ended = run(api.resolve(&input, &output).args(["--max-calls", "50"]));
     assert_eq!(
-        (ended.status, fs::read(api.state()).unwrap()[9] & 2),
+        (ended.status, fs::read(api.state_path()).unwrap()[9] & 2),
         (Some(6), 0),
         "{}",
         ended.stderr

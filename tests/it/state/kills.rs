@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 use dingmap::testing::sandbox::Script;
 
-use super::{numbers, undisturbed};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use super::{resolvable_numbers, uninterrupted_output};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 use crate::served::Process;
 
 /// Calls a second.
-const RATE: usize = 60;
+const CALLS_PER_SECOND: usize = 60;
 const WORKERS: usize = 8;
 /// Rows for each kill.
-const ROWS: usize = 160;
+const ROWS_PER_KILL: usize = 160;
 
 /// How many kills.
-fn kills() -> usize {
+fn kill_count() -> usize {
     std::env::var("DINGMAP_KILLS").map_or(8, |text| text.parse().unwrap())
 }
 
 /// Rows of which a third repeat an earlier number.
-fn rows(count: usize, seed: u64) -> (String, usize) {
+fn random_table(count: usize, seed: u64) -> (String, usize) {
     let mut dice = fastrand::Rng::with_seed(seed);
-    let distinct = numbers(u32::try_from(count * 2 / 3).unwrap());
+    let distinct = resolvable_numbers(u32::try_from(count * 2 / 3).unwrap());
     let mut rows = distinct.clone();
     rows.extend((rows.len()..count).map(|_| distinct[dice.usize(..distinct.len())].clone()));
     dice.shuffle(&mut rows);
@@ -35,29 +35,36 @@ fn rows(count: usize, seed: u64) -> (String, usize) {
 }
 
 /// A chain whose runs last so many milliseconds at most.
-fn chain(signal: &str, longest: u64) {
-    let (seed, kills) = (fastrand::u64(..), kills());
+fn run_kill_chain(signal: &str, longest: u64) {
+    let (seed, kills) = (fastrand::u64(..), kill_count());
     let mut dice = fastrand::Rng::with_seed(seed);
-    let (text, distinct) = rows(kills * ROWS, seed);
+    let (text, distinct) = random_table(kills * ROWS_PER_KILL, seed);
     let script = Script {
         seed,
         latency: Duration::from_millis(1)..=Duration::from_millis(8),
         slow: Some((0.01, Duration::from_millis(300))),
         transient_share: 0.05,
-        transient_tries: 2,
-        ..unlimited()
+        transient_attempts: 2,
+        ..unlimited_script()
     };
     // A number that is busy for both reasons is so twice, not four times.
     let scripted = |number: &String| {
-        script.transient_tries_of(number).max(2 * u32::from(number.ends_with("95")))
+        script.transient_attempts_for(number).max(2 * u32::from(number.ends_with("95")))
     };
-    let retries: u32 = numbers(u32::try_from(distinct).unwrap()).iter().map(scripted).sum();
+    let retries: u32 =
+        resolvable_numbers(u32::try_from(distinct).unwrap()).iter().map(scripted).sum();
     assert!(retries as usize > distinct / 20, "the script must do what this test is about");
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", &text), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", &text), desk.path("out.csv"));
     let command = || {
         let mut command = api.resolve(Path::new(&input), &output);
-        command.args(["--rate", &RATE.to_string(), "--workers", &WORKERS.to_string(), "--quiet"]);
+        command.args([
+            "--rate",
+            &CALLS_PER_SECOND.to_string(),
+            "--workers",
+            &WORKERS.to_string(),
+            "--quiet",
+        ]);
         command
     };
     let (mut killed, mut runs, mut known) = (0, 0, HashMap::new());
@@ -65,11 +72,11 @@ fn chain(signal: &str, longest: u64) {
     while ended.is_none() && runs < kills {
         let mut process = Process::start(&mut command());
         std::thread::sleep(Duration::from_millis(dice.u64(1..longest)));
-        process.signal(signal);
-        let run = process.end();
+        process.send_signal(signal);
+        let run = process.wait();
         runs += 1;
         let moment = Instant::now();
-        for number in kept(&api.state()) {
+        for number in stored_numbers(&api.state_path()) {
             known.entry(number).or_insert(moment);
         }
         assert!(run.status.is_none_or(|status| [0, 143].contains(&status)), "seed {seed}: {run:?}");
@@ -83,16 +90,16 @@ fn chain(signal: &str, longest: u64) {
     let ended = ended.unwrap_or_else(|| run(&mut command()));
     assert_eq!(ended.status, Some(0), "seed {seed}: {}", ended.stderr);
     assert!(killed > kills / 4, "seed {seed}: only {killed} kills met a run");
-    assert_eq!(std::fs::read(&output).unwrap(), undisturbed(&input), "seed {seed}");
-    let (calls, retries) = (api.ledger().calls().len(), retries as usize);
-    let most = distinct + retries + killed * (WORKERS + RATE);
+    assert_eq!(std::fs::read(&output).unwrap(), uninterrupted_output(&input), "seed {seed}");
+    let (calls, retries) = (api.call_log().calls().len(), retries as usize);
+    let most = distinct + retries + killed * (WORKERS + CALLS_PER_SECOND);
     assert!(calls <= most, "seed {seed}: {calls} calls, {most} at most");
     assert!(
         known.len() > distinct / 4,
         "seed {seed}: only {} answers were kept on the way",
         known.len()
     );
-    for call in api.ledger().calls() {
+    for call in api.call_log().calls() {
         let asked = known.get(&*call.number).is_some_and(|moment| call.at > *moment);
         assert!(!asked, "seed {seed}: {} was asked again though it was kept", call.number);
     }
@@ -106,7 +113,7 @@ fn chain(signal: &str, longest: u64) {
 }
 
 /// The numbers that the state has.
-fn kept(state: &Path) -> Vec<String> {
+fn stored_numbers(state: &Path) -> Vec<String> {
     let export = run(dingmap().args(["state", "export", "--state"]).arg(state));
     // A run that is killed before it has a state leaves none.
     let mut table = csv::Reader::from_reader(export.stdout.as_bytes());
@@ -116,10 +123,10 @@ fn kept(state: &Path) -> Vec<String> {
 #[test]
 fn kills_at_random_moments_lose_nothing_and_cost_what_is_promised() {
     // Long enough for many commits, and now and then short enough to hit a start.
-    chain("KILL", 4000);
+    run_kill_chain("KILL", 4000);
 }
 
 #[test]
 fn kills_by_a_polite_signal_cost_nothing() {
-    chain("TERM", 2500);
+    run_kill_chain("TERM", 2500);
 }

@@ -4,36 +4,42 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use super::{apart, calls_of, numbers, shell, slow, table, undisturbed};
-use crate::harness::{Api, Desk, run, unlimited};
-use crate::served::{Process, until};
+use super::{
+    command_in_mount_namespace, numbers_table, resolvable_numbers, run_and_count_calls,
+    shell_command, slow_script, uninterrupted_output,
+};
+use crate::harness::{Sandbox, Workdir, run, unlimited_script};
+use crate::served::{Process, wait_until};
 
 #[test]
 fn what_a_killed_run_left_is_cleared_away_by_the_next() {
-    let (api, desk) = (Api::new(slow(20)), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(400))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
+        desk.path("out.csv"),
+    );
     let mut process = Process::start(api.resolve(&input, &output).args(["--workers", "4"]));
-    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
-    process.signal("KILL");
-    process.end();
-    assert_eq!(desk.names().len(), 2, "{:?}", desk.names());
-    let (_, ended) = calls_of(&api, &input, &output, &[]);
+    wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
+    process.send_signal("KILL");
+    process.wait();
+    assert_eq!(desk.file_names().len(), 2, "{:?}", desk.file_names());
+    let (_, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert_eq!(
-        (ended.status, desk.names()),
+        (ended.status, desk.file_names()),
         (Some(0), vec!["out.csv".to_owned(), "staff.csv".to_owned()])
     );
-    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
 }
 
 #[test]
 fn an_output_without_room_is_told_before_the_first_call() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(9000)));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     fs::create_dir(desk.path("small")).unwrap();
     let (small, output) = (desk.path("small"), desk.path("small/out.csv"));
     let lines = format!("mount -t tmpfs -o size=64k tmpfs {} || exit 99", small.display());
-    let ended = run(&mut apart(&lines, &api.resolve(&input, &output)));
-    assert_eq!((ended.status, api.ledger().calls().len()), (Some(7), 0), "{}", ended.stderr);
+    let ended = run(&mut command_in_mount_namespace(&lines, &api.resolve(&input, &output)));
+    assert_eq!((ended.status, api.call_log().calls().len()), (Some(7), 0), "{}", ended.stderr);
     for words in ["bytes at least", "make room", "same command", "out.csv"] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
@@ -41,8 +47,8 @@ fn an_output_without_room_is_told_before_the_first_call() {
 
 #[test]
 fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(9000)));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     fs::create_dir(desk.path("small")).unwrap();
     let (small, output, kept) =
         (desk.path("small"), desk.path("small/out.csv"), desk.path("kept.csv"));
@@ -61,7 +67,7 @@ fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
         output = output.display(),
         kept = kept.display(),
     );
-    let ended = run(&mut apart(&lines, &command));
+    let ended = run(&mut command_in_mount_namespace(&lines, &command));
     let (before, after) = ended.stderr.split_once("first 7\n").expect(&ended.stderr);
     assert!(before.contains("make room and run the same command again"), "{before}");
     assert!(
@@ -69,20 +75,20 @@ fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
         "something was left: {after}"
     );
     assert!(after.contains("resuming: ") && after.contains("second 0\n"), "{after}");
-    assert_eq!(fs::read(&kept).unwrap(), undisturbed(&input));
-    assert!(api.ledger().calls().len() <= 9000 + 1000, "{}", api.ledger().calls().len());
+    assert_eq!(fs::read(&kept).unwrap(), uninterrupted_output(&input));
+    assert!(api.call_log().calls().len() <= 9000 + 1000, "{}", api.call_log().calls().len());
 }
 
 #[test]
 fn a_file_size_limit_is_a_full_disk_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(3000)));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3000)));
     let output = desk.path("out.csv");
     let mut command = api.resolve(&input, &output);
     command.arg("--no-state");
-    let ended = run(&mut shell("trap '' XFSZ; ulimit -f 100", &command));
+    let ended = run(&mut shell_command("trap '' XFSZ; ulimit -f 100", &command));
     assert_eq!(
-        (ended.status, desk.names()),
+        (ended.status, desk.file_names()),
         (Some(7), vec!["staff.csv".to_owned()]),
         "{}",
         ended.stderr
@@ -92,14 +98,14 @@ fn a_file_size_limit_is_a_full_disk_too() {
 
 #[test]
 fn a_directory_that_vanishes_costs_no_answers() {
-    let (api, desk) = (Api::new(slow(20)), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(300)));
+    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(300)));
     let (place, output) = (desk.path("place"), desk.path("place/out.csv"));
     fs::create_dir(&place).unwrap();
     let mut process = Process::start(api.resolve(&input, &output).args(["--workers", "4"]));
-    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
+    wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
     fs::remove_dir_all(&place).unwrap();
-    let ended = process.end();
+    let ended = process.wait();
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);
     for words in [
         "cannot put the finished output in place",
@@ -110,20 +116,20 @@ fn a_directory_that_vanishes_costs_no_answers() {
     }
     assert!(!ended.stderr.contains("dingmap-tmp"), "{}", ended.stderr);
     fs::create_dir(&place).unwrap();
-    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert_eq!((ended.status, calls), (Some(0), 0), "{}", ended.stderr);
-    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
 }
 
 #[test]
 fn a_read_only_place_is_told_before_the_first_call() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(3)));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
     fs::create_dir(desk.path("fixed")).unwrap();
     let (fixed, output) = (desk.path("fixed"), desk.path("fixed/out.csv"));
     let lines = format!("mount -t tmpfs -o ro tmpfs {} || exit 99", fixed.display());
-    let ended = run(&mut apart(&lines, &api.resolve(&input, &output)));
-    assert_eq!((ended.status, api.ledger().calls().len()), (Some(7), 0), "{}", ended.stderr);
+    let ended = run(&mut command_in_mount_namespace(&lines, &api.resolve(&input, &output)));
+    assert_eq!((ended.status, api.call_log().calls().len()), (Some(7), 0), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("out.csv") && ended.stderr.contains("--output"),
         "{}",
@@ -133,9 +139,9 @@ fn a_read_only_place_is_told_before_the_first_call() {
 
 #[test]
 fn a_replaced_output_keeps_its_mode_and_owner_behind_a_link() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(3)));
-    let (target, link) = (desk.file("real.csv", "old"), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
+    let (target, link) = (desk.write_file("real.csv", "old"), desk.path("out.csv"));
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
     // Only the superuser can give a file away; anybody else's stays their own.
     let _ = std::os::unix::fs::chown(&target, Some(12_345), Some(23_456));
@@ -145,8 +151,8 @@ fn a_replaced_output_keeps_its_mode_and_owner_behind_a_link() {
     };
     let before = of(&target);
     std::os::unix::fs::symlink("real.csv", &link).unwrap();
-    let (_, ended) = calls_of(&api, &input, &link, &[]);
+    let (_, ended) = run_and_count_calls(&api, &input, &link, &[]);
     assert_eq!((ended.status, of(&target)), (Some(0), before), "{}", ended.stderr);
-    assert_eq!(fs::read(&target).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&target).unwrap(), uninterrupted_output(&input));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 }

@@ -3,16 +3,20 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{apart, calls_of, numbers, shell, table, undisturbed};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
+use super::{
+    command_in_mount_namespace, numbers_table, resolvable_numbers, run_and_count_calls,
+    shell_command, uninterrupted_output,
+};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
 #[test]
 fn a_state_and_its_directory_are_their_owners_alone() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
-    assert_eq!(calls_of(&api, &input, &output, &[]).1.status, Some(0));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) =
+        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
+    assert_eq!(run_and_count_calls(&api, &input, &output, &[]).1.status, Some(0));
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let (state, directory) = (api.state(), api.state().parent().unwrap().to_owned());
+    let (state, directory) = (api.state_path(), api.state_path().parent().unwrap().to_owned());
     assert_eq!((mode(&state), mode(&directory)), (0o600, 0o700));
     for entry in fs::read_dir(directory).unwrap() {
         assert_eq!(mode(&entry.unwrap().path()), 0o600);
@@ -21,8 +25,9 @@ fn a_state_and_its_directory_are_their_owners_alone() {
 
 #[test]
 fn no_place_at_all_is_told_before_the_first_call() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) =
+        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &output).env_remove("XDG_DATA_HOME").env_remove("HOME"));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     // Nobody can make a directory there, not even the system's administrator.
@@ -37,15 +42,19 @@ fn no_place_at_all_is_told_before_the_first_call() {
             ended.stderr
         );
     }
-    assert_eq!((desk.names(), api.ledger().calls().len()), (vec!["staff.csv".to_owned()], 0));
+    assert_eq!(
+        (desk.file_names(), api.call_log().calls().len()),
+        (vec!["staff.csv".to_owned()], 0)
+    );
     let ended = run(api.resolve(&input, &output).env_remove("HOME").env("DINGMAP_NO_STATE", "1"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn of_a_place_and_none_the_flag_counts() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) =
+        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
     let state = desk.path("kept");
     let both = run(api.resolve(&input, &output).arg("--no-state").arg("--state").arg(&state));
     assert_eq!(both.status, Some(2), "{}", both.stderr);
@@ -58,8 +67,8 @@ fn of_a_place_and_none_the_flag_counts() {
 
 #[test]
 fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
-    let (api, desk) = (Api::new(super::slow(5)), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(9000)));
+    let (api, desk) = (Sandbox::new(super::slow_script(5)), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     let (output, state) = (desk.path("out.csv"), desk.path("state"));
     let command = || {
         let mut command = api.resolve(&input, &output);
@@ -68,15 +77,16 @@ fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
     };
     // The state is made first: its first size is beyond the limit that its growth is then to meet.
     assert_eq!(run(command().args(["--max-calls", "50"])).status, Some(6));
-    let (size, before) = (fs::metadata(&state).unwrap().len(), api.ledger().calls().len());
+    let (size, before) = (fs::metadata(&state).unwrap().len(), api.call_log().calls().len());
     fs::remove_file(&output).unwrap();
     // No file may grow beyond this; the signal that says so is ignored, so that the write fails as on a full disk.
     // Where there is no room even for the beginning of a run, it is refused before the first call.
-    let none = run(&mut shell(&format!("trap '' XFSZ; ulimit -f {}", size / 512), &command()));
-    assert_eq!((none.status, api.ledger().calls().len()), (Some(1), before), "{}", none.stderr);
+    let none =
+        run(&mut shell_command(&format!("trap '' XFSZ; ulimit -f {}", size / 512), &command()));
+    assert_eq!((none.status, api.call_log().calls().len()), (Some(1), before), "{}", none.stderr);
     assert!(none.stderr.contains("Make room") && !output.exists(), "{}", none.stderr);
     let blocks = (size + (256 << 10)) / 512;
-    let mut full = shell(&format!("trap '' XFSZ; ulimit -f {blocks}"), &command());
+    let mut full = shell_command(&format!("trap '' XFSZ; ulimit -f {blocks}"), &command());
     let ended = run(&mut full);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(
@@ -85,7 +95,7 @@ fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
         ended.stderr
     );
     assert!(ended.stderr.contains("same command"), "{}", ended.stderr);
-    assert!(!output.exists() && api.ledger().calls().len() > before);
+    assert!(!output.exists() && api.call_log().calls().len() > before);
     let ended = run(&mut command());
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
@@ -93,14 +103,14 @@ fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
         "{}",
         ended.stderr
     );
-    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
 }
 
 /// On a file system of its own, which takes a user namespace or the rights of an administrator.
 #[test]
 fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
-    let (api, desk) = (Api::new(super::slow(5)), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(9000)));
+    let (api, desk) = (Sandbox::new(super::slow_script(5)), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     let output = desk.path("out.csv");
     fs::create_dir(desk.path("small")).unwrap();
     let state = desk.path("small/state");
@@ -121,7 +131,7 @@ fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
         output = output.display(),
         kept = kept.display(),
     );
-    let ended = run(&mut apart(&lines, &command));
+    let ended = run(&mut command_in_mount_namespace(&lines, &command));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("first 1\n") && ended.stderr.contains("No space left"),
@@ -129,21 +139,22 @@ fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
         ended.stderr
     );
     assert!(ended.stderr.contains("resuming: "), "{}", ended.stderr);
-    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
     let info = run(dingmap().args(["state", "info", "--state"]).arg(&kept));
     assert!(info.stdout.contains("not finished") || info.stdout.contains("found"), "{info:?}");
 }
 
 #[test]
 fn what_cannot_be_a_state_is_refused_and_stays() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) =
+        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
     let pipe = desk.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let directory = desk.path("directory");
     fs::create_dir(&directory).unwrap();
     let locked = desk.path("other");
-    desk.file("other.lock", "mine");
+    desk.write_file("other.lock", "mine");
     for (state, status) in [
         (std::path::Path::new("/dev/null"), 1),
         (&pipe, 1),
@@ -160,13 +171,14 @@ fn what_cannot_be_a_state_is_refused_and_stays() {
         !fs::metadata("/dev/null").unwrap().is_file() && !fs::metadata(&pipe).unwrap().is_file()
     );
     assert_eq!(fs::read(desk.path("other.lock")).unwrap(), b"mine");
-    assert_eq!((output.exists(), api.ledger().calls().len()), (false, 0));
+    assert_eq!((output.exists(), api.call_log().calls().len()), (false, 0));
 }
 
 #[test]
 fn a_link_stands_for_the_state_that_it_leads_to() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) =
+        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
     fs::create_dir(desk.path("real")).unwrap();
     let (real, link) = (desk.path("real/state"), desk.path("link"));
     std::os::unix::fs::symlink(&real, &link).unwrap();

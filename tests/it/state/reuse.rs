@@ -7,20 +7,23 @@ use std::time::Duration;
 
 use dingmap::testing::sandbox::Script;
 
-use super::{calls_of, cut_short, numbers, shell, slow, table, undisturbed};
-use crate::harness::{Api, Desk, dingmap, run, unlimited};
-use crate::served::{Process, until};
+use super::{
+    interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls, shell_command,
+    slow_script, uninterrupted_output,
+};
+use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
+use crate::served::{Process, wait_until};
 
 #[test]
 fn the_same_command_goes_on_after_a_signal_and_asks_nothing_twice() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
-        let (api, desk) = (Api::new(slow(20)), Desk::new());
-        let input = desk.file("staff.csv", table(&numbers(1200)));
+        let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+        let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(1200)));
         let output = desk.path("out.csv");
-        let ended = cut_short(&api, &input, &output, 150, signal, &[]);
+        let ended = interrupt_after_calls(&api, &input, &output, 150, signal, &[]);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("the same command goes on from there"), "{}", ended.stderr);
-        let (_, ended) = calls_of(&api, &input, &output, &[]);
+        let (_, ended) = run_and_count_calls(&api, &input, &output, &[]);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(
             ended.stderr.contains("resuming: 1") && ended.stderr.contains(" known since "),
@@ -28,33 +31,33 @@ fn the_same_command_goes_on_after_a_signal_and_asks_nothing_twice() {
             ended.stderr
         );
         assert!(ended.stderr.contains(" of at most 1 200 numbers"), "{}", ended.stderr);
-        let busy = numbers(1200).iter().filter(|number| number.ends_with("95")).count();
-        assert_eq!(api.ledger().calls().len(), 1200 + 2 * busy, "distinct and retries");
-        assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+        let busy = resolvable_numbers(1200).iter().filter(|number| number.ends_with("95")).count();
+        assert_eq!(api.call_log().calls().len(), 1200 + 2 * busy, "distinct and retries");
+        assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
     }
 }
 
 #[test]
 fn a_killed_run_asks_again_only_what_was_not_committed() {
-    let (api, desk) = (Api::new(slow(20)), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(600)));
+    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(600)));
     let output = desk.path("out.csv");
     // Sixteen at a time, 20 ms each, and retries: 700 calls a second at most, so that 300 calls in the first commit is past.
-    let ended = cut_short(&api, &input, &output, 580, "KILL", &["--rate", "400"]);
+    let ended = interrupt_after_calls(&api, &input, &output, 580, "KILL", &["--rate", "400"]);
     assert_eq!(ended.status, None, "{}", ended.stderr);
-    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(calls < 600, "{calls}: what was committed is not asked again");
     assert!(ended.stderr.contains("resuming: "), "{}", ended.stderr);
-    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
 }
 
 #[test]
 fn a_finished_run_asks_anew_and_ages_say_otherwise() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found, bad number, not found, out of scope.
     let all = ["13900000000", "13900000092", "13900000090", "13900000093"].map(str::to_owned);
-    let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
+    let (input, output) = (desk.write_file("staff.csv", numbers_table(&all)), desk.path("out.csv"));
     for (flags, calls) in [
         (&[][..], 4),
         (&[], 4),
@@ -63,48 +66,56 @@ fn a_finished_run_asks_anew_and_ages_say_otherwise() {
         (&["--max-age", "1d", "--max-age-not-found", "1h", "--restart"], 4),
         (&["--max-age-not-found", "1h"], 4),
     ] {
-        let (called, ended) = calls_of(&api, &input, &output, flags);
+        let (called, ended) = run_and_count_calls(&api, &input, &output, flags);
         assert_eq!((called, ended.status), (calls, Some(0)), "{flags:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("resuming"), "{}", ended.stderr);
         let told = format!("{} known from before", if calls == 2 { "2 rows" } else { "4 rows" });
         assert_eq!(ended.stderr.contains(&told), calls < 4, "{flags:?}: {}", ended.stderr);
-        assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+        assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
     }
     std::thread::sleep(Duration::from_millis(2100));
-    assert_eq!(calls_of(&api, &input, &output, &["--max-age", "1s"]).0, 4, "they are too old");
+    assert_eq!(
+        run_and_count_calls(&api, &input, &output, &["--max-age", "1s"]).0,
+        4,
+        "they are too old"
+    );
 }
 
 #[test]
 fn a_changed_input_uses_what_an_unfinished_run_learned_and_a_third_does_not() {
-    let (api, desk) = (Api::new(slow(10)), Desk::new());
-    let all = numbers(93);
-    let input = desk.file("staff.csv", table(&all));
+    let (api, desk) = (Sandbox::new(slow_script(10)), Workdir::new());
+    let all = resolvable_numbers(93);
+    let input = desk.write_file("staff.csv", numbers_table(&all));
     let output = desk.path("out.csv");
-    let (calls, ended) = calls_of(&api, &input, &output, &["--max-calls", "60"]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-calls", "60"]);
     assert_eq!((calls, ended.status), (60, Some(6)), "{}", ended.stderr);
-    let more = desk.file("more.csv", table(&numbers(90)));
-    let (calls, ended) = calls_of(&api, &more, &output, &[]);
+    let more = desk.write_file("more.csv", numbers_table(&resolvable_numbers(90)));
+    let (calls, ended) = run_and_count_calls(&api, &more, &output, &[]);
     assert_eq!((calls, ended.status), (30, Some(0)), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("another input was not finished: its 60 numbers"),
         "{}",
         ended.stderr
     );
-    let third = desk.file("third.csv", table(&numbers(80)));
-    let (calls, ended) = calls_of(&api, &third, &output, &[]);
+    let third = desk.write_file("third.csv", numbers_table(&resolvable_numbers(80)));
+    let (calls, ended) = run_and_count_calls(&api, &third, &output, &[]);
     assert_eq!((calls, ended.status), (80, Some(0)), "{}", ended.stderr);
-    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert!(calls <= 33 && ended.stderr.contains("resuming: 60 of"), "{calls}: {}", ended.stderr);
 }
 
 #[test]
 fn a_restart_forgets() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(90))), desk.path("out.csv"));
-    calls_of(&api, &input, &output, &["--max-calls", "50"]);
-    let (calls, ended) = calls_of(&api, &input, &output, &["--restart", "--max-calls", "20"]);
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
+        desk.path("out.csv"),
+    );
+    run_and_count_calls(&api, &input, &output, &["--max-calls", "50"]);
+    let (calls, ended) =
+        run_and_count_calls(&api, &input, &output, &["--restart", "--max-calls", "20"]);
     assert_eq!((calls, ended.status), (20, Some(6)), "{}", ended.stderr);
-    let (calls, ended) = calls_of(&api, &input, &output, &[]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert_eq!(
         (calls, ended.status),
         (70, Some(0)),
@@ -115,27 +126,30 @@ fn a_restart_forgets() {
 
 #[test]
 fn what_failed_is_asked_again_by_the_next_run_and_by_no_other_row_of_this_one() {
-    let mut script = unlimited();
-    script.turn("13900000000", vec![dingmap::testing::sandbox::Answer::code(-1); 3]);
-    let (api, desk) = (Api::new(script), Desk::new());
+    let mut script = unlimited_script();
+    script
+        .push_answers("13900000000", vec![dingmap::testing::sandbox::ScriptedAnswer::code(-1); 3]);
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
     let rows: Vec<_> = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
     // The repeat comes far behind, when the number has failed long ago.
     let rows = "mobile\n13900000000\n".to_owned() + &rows.concat().repeat(30) + "13900000000\n";
-    let (input, output) = (desk.file("staff.csv", rows), desk.path("out.csv"));
-    let (calls, ended) = calls_of(&api, &input, &output, &["--max-retries", "2"]);
+    let (input, output) = (desk.write_file("staff.csv", rows), desk.path("out.csv"));
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "2"]);
     assert_eq!((calls, ended.status), (39 + 3, Some(4)), "{}", ended.stderr);
-    let (calls, ended) = calls_of(&api, &input, &output, &["--max-age", "1d"]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-age", "1d"]);
     assert_eq!((calls, ended.status), (1, Some(0)), "{}", ended.stderr);
 }
 
 #[test]
 fn endpoints_apps_and_options_do_not_mix() {
-    let (api, other, desk) = (Api::new(unlimited()), Api::new(unlimited()), Desk::new());
+    let (api, other, desk) =
+        (Sandbox::new(unlimited_script()), Sandbox::new(unlimited_script()), Workdir::new());
     // Its answer depends on exclusive accounts.
-    let (input, output) = (desk.file("staff.csv", "mobile\n13900000096\n"), desk.path("out.csv"));
+    let (input, output) =
+        (desk.write_file("staff.csv", "mobile\n13900000096\n"), desk.path("out.csv"));
     let state = desk.path("one.redb");
-    let ask = |api: &Api, flags: &[&str], token: Option<&str>| {
-        let before = api.ledger().calls().len();
+    let ask = |api: &Sandbox, flags: &[&str], token: Option<&str>| {
+        let before = api.call_log().calls().len();
         let mut command = api.resolve(&input, &output);
         command
             .args(["--max-age", "1d", "--max-age-not-found", "1d", "--state"])
@@ -147,8 +161,8 @@ fn endpoints_apps_and_options_do_not_mix() {
         }
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        let status = crate::harness::rows(&output)[0]["status"].clone();
-        (api.ledger().calls().len() - before, status)
+        let status = crate::harness::read_rows(&output)[0]["status"].clone();
+        (api.call_log().calls().len() - before, status)
     };
     for calls in [1, 0] {
         assert_eq!(ask(&api, &[], None), (calls, "found".to_owned()));
@@ -171,22 +185,26 @@ fn endpoints_apps_and_options_do_not_mix() {
 
 #[test]
 fn a_pipe_goes_on_too() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(60))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(60))),
+        desk.path("out.csv"),
+    );
     let piped = |flags: &[&str]| {
         let mut command = api.resolve(Path::new("-"), &output);
         run(command.args(flags).stdin(Stdio::from(File::open(&input).unwrap())))
     };
     assert_eq!(piped(&["--max-calls", "20"]).status, Some(6));
     let ended = piped(&[]);
-    assert_eq!((ended.status, api.ledger().calls().len()), (Some(0), 60), "{}", ended.stderr);
+    assert_eq!((ended.status, api.call_log().calls().len()), (Some(0), 60), "{}", ended.stderr);
     assert!(ended.stderr.contains("resuming: 20 numbers known since "), "{}", ended.stderr);
 }
 
 #[test]
 fn a_rehearsal_keeps_nothing_unless_it_is_told_where() {
-    let desk = Desk::new();
-    let (input, output) = (desk.file("staff.csv", table(&numbers(3))), desk.path("out.csv"));
+    let desk = Workdir::new();
+    let (input, output) =
+        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
     let rehearse = |flags: &[&str]| {
         let mut command = dingmap();
         command.env_remove("DINGMAP_NO_STATE").env("XDG_DATA_HOME", desk.path("data"));
@@ -194,7 +212,7 @@ fn a_rehearsal_keeps_nothing_unless_it_is_told_where() {
         run(command.args(["--sandbox", "--rate", "unlimited"]).args(flags))
     };
     assert_eq!(rehearse(&[]).status, Some(0));
-    assert_eq!(desk.names(), ["out.csv", "staff.csv"]);
+    assert_eq!(desk.file_names(), ["out.csv", "staff.csv"]);
     let state = desk.path("kept");
     let flags = ["--max-age", "1h", "--state", state.to_str().unwrap()];
     assert!(rehearse(&flags).stderr.contains("3 distinct numbers"));
@@ -204,12 +222,12 @@ fn a_rehearsal_keeps_nothing_unless_it_is_told_where() {
 
 #[test]
 fn one_process_at_a_time_and_the_others_are_told_or_wait() {
-    let (api, desk) = (Api::new(slow(50)), Desk::new());
-    let input = desk.file("staff.csv", table(&numbers(90)));
+    let (api, desk) = (Sandbox::new(slow_script(50)), Workdir::new());
+    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90)));
     let (first, second) = (desk.path("first.csv"), desk.path("second.csv"));
     let mut command = api.resolve(&input, &first);
     let mut holder = crate::served::Process::start(command.args(["--rate", "30"]));
-    until("the first call", || (!api.ledger().calls().is_empty()).then_some(()));
+    wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
     let refused = run(&mut api.resolve(&input, &second));
     assert_eq!(refused.status, Some(1), "{}", refused.stderr);
     let told = format!("is in use by process {}", holder.id());
@@ -218,47 +236,50 @@ fn one_process_at_a_time_and_the_others_are_told_or_wait() {
         assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
     }
     let mut waiting = crate::served::Process::start(api.resolve(&input, &second).arg("--wait"));
-    waiting.wait_for("waiting: the state ");
+    waiting.wait_for_stderr("waiting: the state ");
     // Nobody is cut off from a signal by waiting.
     let mut hasty =
         crate::served::Process::start(api.resolve(&input, &desk.path("third.csv")).arg("--wait"));
-    hasty.wait_for("waiting: the state ");
-    hasty.signal("TERM");
-    assert_eq!(hasty.end().status, Some(143));
-    assert_eq!(holder.end().status, Some(0));
-    let ended = waiting.end();
+    hasty.wait_for_stderr("waiting: the state ");
+    hasty.send_signal("TERM");
+    assert_eq!(hasty.wait().status, Some(143));
+    assert_eq!(holder.wait().status, Some(0));
+    let ended = waiting.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
-    assert_eq!(desk.names(), ["first.csv", "second.csv", "staff.csv"]);
+    assert_eq!(desk.file_names(), ["first.csv", "second.csv", "staff.csv"]);
 }
 
 #[test]
 fn an_input_that_would_be_replaced_is_not_by_open_rows() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
-    let text = table(&numbers(20));
-    let input = desk.file("staff.csv", &text);
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let text = numbers_table(&resolvable_numbers(20));
+    let input = desk.write_file("staff.csv", &text);
     let ended = run(api.resolve(&input, &input).args(["--max-calls", "5"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     assert!(ended.stderr.contains("was not written"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&input).unwrap(), text);
-    let (calls, ended) = calls_of(&api, &input, &input, &[]);
+    let (calls, ended) = run_and_count_calls(&api, &input, &input, &[]);
     assert_eq!((calls, ended.status), (15, Some(0)), "{}", ended.stderr);
     assert!(fs::read_to_string(&input).unwrap().contains(",u"));
 }
 
 #[test]
 fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
-    let (api, desk) = (Api::new(slow(20)), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(40))), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
+        desk.path("out.csv"),
+    );
     let with = |key: Option<&str>, flags: &[&str]| {
         let mut command = api.resolve(&input, &output);
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(flags);
         command
             .env("DINGTALK_ACCESS_TOKEN", "sandbox-token")
             .envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
-        let before = api.ledger().calls().len();
+        let before = api.call_log().calls().len();
         let ended = run(&mut command);
-        (api.ledger().calls().len() - before, ended.stderr)
+        (api.call_log().calls().len() - before, ended.stderr)
     };
     let (calls, told) = with(None, &["--max-calls", "10"]);
     assert!(calls == 10 && told.contains("for this token"), "{told}");
@@ -266,7 +287,7 @@ fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
     assert!(calls == 10 && !told.contains("for this token"), "{told}");
     let (_, told) = with(Some("app"), &["--max-calls", "1", "--restart"]);
     assert!(told.contains("without --restart"), "{told}");
-    let info = run(dingmap().args(["state", "info", "--state"]).arg(api.state()));
+    let info = run(dingmap().args(["state", "info", "--state"]).arg(api.state_path()));
     assert!(info.stdout.contains("app app") && info.stdout.contains("app token:"), "{info:?}");
 }
 
@@ -274,21 +295,24 @@ fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
 fn what_a_token_learned_before_it_died_serves_the_next_token_of_its_app_alone() {
     for (key, left) in [(Some("sandbox-key"), 20), (None, 40)] {
         // The first call has a token handed out, which dies after twenty of the run's; the static one stays.
-        let script = Script { expire_tokens_after_calls: Some(21), ..unlimited() };
-        let (api, desk) = (Api::new(script), Desk::new());
-        let first = desk.file("first.csv", table(&numbers(1)));
-        calls_of(&api, &first, &desk.path("first.out.csv"), &["--no-state"]);
-        let dying = api.ledger().calls()[0].token.to_string();
-        let (input, output) = (desk.file("staff.csv", table(&numbers(40))), desk.path("out.csv"));
+        let script = Script { revoke_tokens_after_calls: Some(21), ..unlimited_script() };
+        let (api, desk) = (Sandbox::new(script), Workdir::new());
+        let first = desk.write_file("first.csv", numbers_table(&resolvable_numbers(1)));
+        run_and_count_calls(&api, &first, &desk.path("first.out.csv"), &["--no-state"]);
+        let dying = api.call_log().calls()[0].token.to_string();
+        let (input, output) = (
+            desk.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
+            desk.path("out.csv"),
+        );
         let with = |token: &str| {
             let mut command = api.resolve(&input, &output);
             command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").arg("-j1");
             command
                 .env("DINGTALK_ACCESS_TOKEN", token)
                 .envs(key.map(|key| ("DINGTALK_APP_KEY", key)));
-            let before = api.ledger().calls().len();
+            let before = api.call_log().calls().len();
             let ended = run(&mut command);
-            (api.ledger().calls().len() - before, ended)
+            (api.call_log().calls().len() - before, ended)
         };
         let (calls, ended) = with(&dying);
         assert_eq!((calls, ended.status), (21, Some(5)), "{key:?}: {}", ended.stderr);
@@ -302,37 +326,40 @@ fn what_a_token_learned_before_it_died_serves_the_next_token_of_its_app_alone() 
         let (calls, ended) = with("sandbox-token");
         assert_eq!((calls, ended.status), (left, Some(0)), "{key:?}: {}", ended.stderr);
         assert_eq!(ended.stderr.contains("resuming: 20 of"), key.is_some(), "{}", ended.stderr);
-        assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+        assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
     }
 }
 
 #[test]
 fn a_hangup_that_is_to_be_ignored_is() {
-    let (api, desk) = (Api::new(slow(20)), Desk::new());
-    let (input, output) = (desk.file("staff.csv", table(&numbers(200))), desk.path("out.csv"));
-    let mut command = shell("trap '' HUP", &api.resolve(&input, &output));
+    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let (input, output) = (
+        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(200))),
+        desk.path("out.csv"),
+    );
+    let mut command = shell_command("trap '' HUP", &api.resolve(&input, &output));
     let mut process = Process::start(&mut command);
-    until("calls", || (api.ledger().calls().len() > 20).then_some(()));
-    process.signal("HUP");
-    let ended = process.end();
+    wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
+    process.send_signal("HUP");
+    let ended = process.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(fs::read(&output).unwrap(), undisturbed(&input));
+    assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
 }
 
 #[test]
 fn what_failed_can_be_asked_again_alone_and_that_is_said() {
-    let (api, desk) = (Api::new(unlimited()), Desk::new());
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let all = ["13900000000", "13900000094", "13900000090"].map(str::to_owned);
-    let (input, output) = (desk.file("staff.csv", table(&all)), desk.path("out.csv"));
-    let (_, ended) = calls_of(&api, &input, &output, &["--max-retries", "0"]);
+    let (input, output) = (desk.write_file("staff.csv", numbers_table(&all)), desk.path("out.csv"));
+    let (_, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let way =
         format!("the same command with {} as its input and --retry-failed, ", output.display());
     assert!(ended.stderr.contains(&way), "{}", ended.stderr);
     // Where the rows have gone nobody knows where, the state has to do.
     let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];
-    let (_, ended) = calls_of(&api, &input, Path::new("-"), &["--max-retries", "0"]);
+    let (_, ended) = run_and_count_calls(&api, &input, Path::new("-"), &["--max-retries", "0"]);
     assert!(ended.stderr.contains(&flags.join(" ")), "{}", ended.stderr);
     let again = [&flags[..], &["--max-retries", "0"]].concat();
-    assert_eq!(calls_of(&api, &input, &output, &again).0, 1);
+    assert_eq!(run_and_count_calls(&api, &input, &output, &again).0, 1);
 }

@@ -18,7 +18,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use vt100::Parser;
 
-use crate::served::until;
+use crate::served::wait_until;
 
 /// Rows of every terminal here.
 const HEIGHT: u16 = 24;
@@ -28,29 +28,29 @@ pub(super) enum Streams {
     /// All three to the terminal.
     All,
     /// As `All`, but for standard output, which the command has set itself.
-    ButOutput,
+    AllButStdout,
     /// As `All`, but for standard error, which the command has set itself.
-    ButErrors,
+    AllButStderr,
 }
 
 /// What came, and what it looked like on the way.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct Transcript {
     pub(super) bytes: Vec<u8>,
     /// What no moment may show: bars that are broken, or more than one.
-    pub(super) faults: Vec<String>,
+    pub(super) glitches: Vec<String>,
 }
 
 /// The program on its terminal.
-pub(super) struct Pty {
+pub(super) struct PtyProcess {
     child: Child,
     master: Option<OwnedFd>,
-    screen: Arc<Mutex<(Parser, Seen)>>,
-    gone: Arc<AtomicBool>,
+    screen: Arc<Mutex<(Parser, Transcript)>>,
+    closed: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
-impl Pty {
+impl PtyProcess {
     /// Starts a command in a session of its own, whose terminal has so many columns.
     pub(super) fn start(command: &Command, columns: u16, streams: &Streams) -> Self {
         Self::start_with(command, columns, streams, |_| {})
@@ -67,7 +67,7 @@ impl Pty {
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
-        tcsetwinsize(&master, size(columns)).unwrap();
+        tcsetwinsize(&master, window_size(columns)).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let name = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
         let noctty = OpenptFlags::NOCTTY.bits().cast_signed();
@@ -87,62 +87,64 @@ impl Pty {
         wrapped.stdin(stream()).stdout(stream()).stderr(stream());
         match streams {
             Streams::All => {}
-            Streams::ButOutput | Streams::ButErrors => set(&mut wrapped),
+            Streams::AllButStdout | Streams::AllButStderr => set(&mut wrapped),
         }
         let child = wrapped.spawn().unwrap();
         let parser = Parser::new(nonzero(HEIGHT), nonzero(columns), 1000);
-        let screen = Arc::new(Mutex::new((parser, Seen::default())));
+        let screen = Arc::new(Mutex::new((parser, Transcript::default())));
         let gone = Arc::new(AtomicBool::new(false));
         let reader = {
             let (screen, gone, master) =
                 (screen.clone(), gone.clone(), master.try_clone().unwrap());
             rustix::io::ioctl_fionbio(&master, true).unwrap();
-            std::thread::spawn(move || read(&mut File::from(master), &screen, &gone))
+            std::thread::spawn(move || read_output(&mut File::from(master), &screen, &gone))
         };
-        Self { child, master: Some(master), screen, gone, reader: Some(reader) }
+        Self { child, master: Some(master), screen, closed: gone, reader: Some(reader) }
     }
 
     /// What the screen shows: its rows, without blanks at their ends.
-    pub(super) fn rows(&self) -> Vec<String> {
+    pub(super) fn screen_rows(&self) -> Vec<String> {
         let screen = self.screen.lock().unwrap();
-        rows(&screen.0)
+        trimmed_rows(&screen.0)
     }
 
     /// The lines of the bar, where it is to be seen.
-    pub(super) fn bar(&self) -> Option<[String; 3]> {
-        let rows = self.rows();
-        let at = rows.iter().position(|row| is_bar(row))?;
+    pub(super) fn bar_lines(&self) -> Option<[String; 3]> {
+        let rows = self.screen_rows();
+        let at = rows.iter().position(|row| is_bar_row(row))?;
         rows[at..].iter().take(3).cloned().collect::<Vec<_>>().try_into().ok()
     }
 
     /// Waits until some row has these words.
-    pub(super) fn wait_for(&self, words: &str) {
-        until(words, || self.rows().iter().any(|row| row.contains(words)).then_some(()));
+    pub(super) fn wait_for_text(&self, words: &str) {
+        wait_until(words, || {
+            self.screen_rows().iter().any(|row| row.contains(words)).then_some(())
+        });
     }
 
     /// Makes the terminal wider or narrower.
     pub(super) fn resize(&self, columns: u16) {
         let mut screen = self.screen.lock().unwrap();
-        tcsetwinsize(self.master.as_ref().unwrap(), size(columns)).unwrap();
+        tcsetwinsize(self.master.as_ref().unwrap(), window_size(columns)).unwrap();
         screen.0.set_size(nonzero(HEIGHT), nonzero(columns));
     }
 
     /// Presses keys.
-    pub(super) fn press(&self, keys: &str) {
+    pub(super) fn send_keys(&self, keys: &str) {
         let master = self.master.as_ref().unwrap().try_clone().unwrap();
         File::from(master).write_all(keys.as_bytes()).unwrap();
     }
 
     /// Takes the terminal away, as the end of a connection does.
     pub(super) fn hang_up(&mut self) {
-        self.gone.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
         self.reader.take().unwrap().join().unwrap();
         self.master = None;
     }
 
     /// Waits for the end: the exit status, and all that was seen.
-    pub(super) fn end(&mut self) -> (Option<i32>, Seen) {
-        let status = until("the end of the process", || self.child.try_wait().unwrap());
+    pub(super) fn wait(&mut self) -> (Option<i32>, Transcript) {
+        let status = wait_until("the end of the process", || self.child.try_wait().unwrap());
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
@@ -151,25 +153,25 @@ impl Pty {
     }
 
     /// Whether the cursor is to be seen, and at the beginning of a line below everything else.
-    pub(super) fn is_tidy(&self) -> bool {
+    pub(super) fn is_cursor_restored(&self) -> bool {
         let screen = self.screen.lock().unwrap();
         let (row, column) = screen.0.screen().cursor_position();
-        let below = rows(&screen.0).iter().skip(usize::from(row)).all(String::is_empty);
+        let below = trimmed_rows(&screen.0).iter().skip(usize::from(row)).all(String::is_empty);
         !screen.0.screen().hide_cursor() && column == 0 && below
     }
 }
 
-impl Drop for Pty {
+impl Drop for PtyProcess {
     fn drop(&mut self) {
         // It has ended already where the test went well.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.gone.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Relaxed);
     }
 }
 
 /// Shows what comes until nobody has the terminal any more.
-fn read(master: &mut File, screen: &Mutex<(Parser, Seen)>, gone: &AtomicBool) {
+fn read_output(master: &mut File, screen: &Mutex<(Parser, Transcript)>, gone: &AtomicBool) {
     let mut buffer = [0; 4096];
     while !gone.load(Ordering::Relaxed) {
         match master.read(&mut buffer) {
@@ -177,7 +179,7 @@ fn read(master: &mut File, screen: &Mutex<(Parser, Seen)>, gone: &AtomicBool) {
                 let (parser, seen) = &mut *screen.lock().unwrap();
                 parser.process(&buffer[..length]);
                 seen.bytes.extend_from_slice(&buffer[..length]);
-                seen.faults.extend(fault(parser));
+                seen.glitches.extend(find_glitch(parser));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 std::thread::sleep(Duration::from_millis(2));
@@ -189,9 +191,9 @@ fn read(master: &mut File, screen: &Mutex<(Parser, Seen)>, gone: &AtomicBool) {
 }
 
 /// What is wrong with the bar on the screen.
-fn fault(parser: &Parser) -> Option<String> {
-    let rows = rows(parser);
-    let bars: Vec<_> = (0..rows.len()).filter(|at| is_bar(&rows[*at])).collect();
+fn find_glitch(parser: &Parser) -> Option<String> {
+    let rows = trimmed_rows(parser);
+    let bars: Vec<_> = (0..rows.len()).filter(|at| is_bar_row(&rows[*at])).collect();
     let broken = |at: &usize| {
         (*at..at + 3).any(|row| parser.screen().row_wrapped(u16::try_from(row).unwrap()))
             || rows.iter().skip(at + 3).any(|row| !row.is_empty())
@@ -199,16 +201,16 @@ fn fault(parser: &Parser) -> Option<String> {
     (bars.len() > 1 || bars.iter().any(broken)).then(|| rows.join("\n"))
 }
 
-fn is_bar(row: &str) -> bool {
+fn is_bar_row(row: &str) -> bool {
     row.starts_with(['━', '╸', '─'])
 }
 
-fn rows(parser: &Parser) -> Vec<String> {
+fn trimmed_rows(parser: &Parser) -> Vec<String> {
     let columns = parser.screen().size().1.get();
     parser.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect()
 }
 
-fn size(columns: u16) -> Winsize {
+fn window_size(columns: u16) -> Winsize {
     Winsize { ws_row: HEIGHT, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 

@@ -1,9 +1,9 @@
 //! Owns the proof that `tidy` can fail: a small house in order, and one violation of each kind planted into
 //! it.
 
-use super::{LONGEST, violations};
+use super::{MAX_LINES, find_violations};
 
-const MAP: &str = "//! The map.
+const VALID_MAP: &str = "//! The map.
 
 pub mod domain {
     pub mod first;
@@ -32,7 +32,7 @@ pub mod app {
 ";
 
 /// Each file of the house that is not empty, from line 3.
-const ORDERLY: &[(&str, &str)] = &[
+const VALID_FILES: &[(&str, &str)] = &[
     ("src/main.rs", "fn main() { dingmap::app::commands::resolve::command::run() }"),
     (
         "src/domain/second.rs",
@@ -61,12 +61,12 @@ const ORDERLY: &[(&str, &str)] = &[
     ("tests/it/main.rs", "#[test]\nfn it_works() { println!() }"),
 ];
 
-fn file(code: &str) -> String {
+fn file_text(code: &str) -> String {
     format!("//! Owns nothing.\n\n{code}\n")
 }
 
 /// The house with `code` instead of what the file at `path` holds from line 3.
-fn house(path: &str, code: &str) -> Vec<(String, String)> {
+fn crate_with(path: &str, code: &str) -> Vec<(String, String)> {
     let paths = [
         "src/main.rs",
         "src/domain/first.rs",
@@ -83,24 +83,24 @@ fn house(path: &str, code: &str) -> Vec<(String, String)> {
         "tests/it/main.rs",
     ];
     let code_of = |path: &str| {
-        ORDERLY.iter().find(|(orderly, _)| *orderly == path).map_or("", |found| found.1)
+        VALID_FILES.iter().find(|(orderly, _)| *orderly == path).map_or("", |found| found.1)
     };
     let mut files: Vec<_> =
-        paths.into_iter().map(|path| (path.to_owned(), file(code_of(path)))).collect();
+        paths.into_iter().map(|path| (path.to_owned(), file_text(code_of(path)))).collect();
     files.retain(|(other, _)| other != path);
-    files.push((path.to_owned(), file(code)));
+    files.push((path.to_owned(), file_text(code)));
     files
 }
 
 #[test]
 fn a_house_in_order_has_no_violations() {
-    assert_eq!(violations(MAP, &house("src/main.rs", ORDERLY[0].1)), [""; 0]);
+    assert_eq!(find_violations(VALID_MAP, &crate_with("src/main.rs", VALID_FILES[0].1)), [""; 0]);
 }
 
-const SECOND: &str = "src/domain/second.rs";
+const SECOND_FILE: &str = "src/domain/second.rs";
 
 /// A file, what it holds from line 3, and what is said of it, behind its path.
-const PLANTS: &[(&str, &str, &str)] = &[
+const VIOLATIONS: &[(&str, &str, &str)] = &[
     // The order.
     (
         "src/domain/first.rs",
@@ -182,25 +182,33 @@ const PLANTS: &[(&str, &str, &str)] = &[
         "3: main.rs has more than the library's public names",
     ),
     // What a room leaves to others.
-    (SECOND, "use std::fs;", "3: the rules mention std::fs"),
-    (SECOND, "use std::{collections::HashMap, io::{self, Read}};", "3: the rules mention std::io"),
-    (SECOND, "type A = ::std::net::IpAddr;", "3: the rules mention std::net"),
-    (SECOND, "fn f() { let start = std::time::Instant::now(); }", "3: the rules mention Instant"),
-    (SECOND, "use std::time::{Duration, SystemTime};", "3: the rules mention SystemTime"),
-    (SECOND, "fn f() { jiff::Timestamp::now(); }", "3: the rules mention Timestamp::now"),
+    (SECOND_FILE, "use std::fs;", "3: the rules mention std::fs"),
     (
-        SECOND,
+        SECOND_FILE,
+        "use std::{collections::HashMap, io::{self, Read}};",
+        "3: the rules mention std::io",
+    ),
+    (SECOND_FILE, "type A = ::std::net::IpAddr;", "3: the rules mention std::net"),
+    (
+        SECOND_FILE,
+        "fn f() { let start = std::time::Instant::now(); }",
+        "3: the rules mention Instant",
+    ),
+    (SECOND_FILE, "use std::time::{Duration, SystemTime};", "3: the rules mention SystemTime"),
+    (SECOND_FILE, "fn f() { jiff::Timestamp::now(); }", "3: the rules mention Timestamp::now"),
+    (
+        SECOND_FILE,
         "const CLOCK: fn() -> Timestamp = Timestamp::now;",
         "3: the rules mention Timestamp::now",
     ),
-    (SECOND, "fn f() -> u64 { fastrand::u64(..) }", "3: the rules mention fastrand"),
-    (SECOND, "async fn f() {}", "3: the rules mention async"),
-    (SECOND, "fn f() { std::thread::yield_now(); }", "3: the rules mention std::thread"),
-    (SECOND, "fn f() { std::env::var(\"HOME\"); }", "3: the rules mention std::env"),
-    (SECOND, "#[cfg(not(test))]\nuse std::fs;", "4: the rules mention std::fs"),
-    (SECOND, "#[cfg(test)]\nmod tests {}\nuse std::fs;", "5: the rules mention std::fs"),
-    (SECOND, "#[cfg(test)]\nuse a::b;\nuse std::fs;", "5: the rules mention std::fs"),
-    (SECOND, "#[cfg(test)]\nmod tests { use tokio::time; }", "4: domain knows of tokio"),
+    (SECOND_FILE, "fn f() -> u64 { fastrand::u64(..) }", "3: the rules mention fastrand"),
+    (SECOND_FILE, "async fn f() {}", "3: the rules mention async"),
+    (SECOND_FILE, "fn f() { std::thread::yield_now(); }", "3: the rules mention std::thread"),
+    (SECOND_FILE, "fn f() { std::env::var(\"HOME\"); }", "3: the rules mention std::env"),
+    (SECOND_FILE, "#[cfg(not(test))]\nuse std::fs;", "4: the rules mention std::fs"),
+    (SECOND_FILE, "#[cfg(test)]\nmod tests {}\nuse std::fs;", "5: the rules mention std::fs"),
+    (SECOND_FILE, "#[cfg(test)]\nuse a::b;\nuse std::fs;", "5: the rules mention std::fs"),
+    (SECOND_FILE, "#[cfg(test)]\nmod tests { use tokio::time; }", "4: domain knows of tokio"),
     ("src/table/sheet.rs", "use tokio::sync::mpsc;", "3: table knows of tokio"),
     ("src/store/memory.rs", "use hyper::Request;", "3: store knows of hyper"),
     ("src/table/sheet.rs", "use crate::domain::first::X;", "3: table uses crate::domain"),
@@ -215,7 +223,7 @@ const PLANTS: &[(&str, &str, &str)] = &[
     ("src/app/resolve.rs", "fn f() { std::io::stderr().lock(); }", "3: stderr is the terminal's"),
     ("src/app/resolve.rs", "fn f() { target::stderr_with_hz(1); }", "3: stderr is the terminal's"),
     ("src/app/terminal.rs", "fn f() { eprintln!(\"x\"); }", "3: eprintln!"),
-    (SECOND, "fn f() { println!(); }", "3: println!"),
+    (SECOND_FILE, "fn f() { println!(); }", "3: println!"),
     (
         "src/api/http.rs",
         "#[cfg(test)]\nmod tests { fn f() { print!(\"x\"); dbg!(1); } }",
@@ -236,15 +244,15 @@ const PLANTS: &[(&str, &str, &str)] = &[
 
 #[test]
 fn a_file_that_breaks_a_rule_is_told_with_its_line() {
-    for (path, code, expected) in PLANTS {
-        let found = violations(MAP, &house(path, code)).join("\n");
+    for (path, code, expected) in VIOLATIONS {
+        let found = find_violations(VALID_MAP, &crate_with(path, code)).join("\n");
         assert_eq!(found, format!("{path}:{expected}"), "{path}: {code}");
     }
 }
 
 #[test]
 fn a_misplaced_or_misshapen_file_is_told() {
-    let long = "\n".repeat(LONGEST - 2);
+    let long = "\n".repeat(MAX_LINES - 2);
     for (path, code, expected) in [
         ("src/api/pool.rs", "", "src/api/pool.rs: not declared in src/lib.rs"),
         ("src/stray.rs", "", "src/stray.rs: not declared in src/lib.rs"),
@@ -268,17 +276,17 @@ fn a_misplaced_or_misshapen_file_is_told() {
             "src/api/http.rs: it is no Rust: cannot parse string into token stream",
         ),
     ] {
-        assert_eq!(violations(MAP, &house(path, code)), [expected], "{path}");
+        assert_eq!(find_violations(VALID_MAP, &crate_with(path, code)), [expected], "{path}");
     }
-    let mut files = house("src/main.rs", ORDERLY[0].1);
+    let mut files = crate_with("src/main.rs", VALID_FILES[0].1);
     files[0].1.insert_str(0, "// ");
     let silent = format!("{}:1: the first line does not say what the file owns", files[0].0);
-    assert_eq!(violations(MAP, &files), [silent]);
+    assert_eq!(find_violations(VALID_MAP, &files), [silent]);
 }
 
 #[test]
 fn a_map_that_does_not_fit_is_told() {
-    let files = house("src/main.rs", ORDERLY[0].1);
+    let files = crate_with("src/main.rs", VALID_FILES[0].1);
     for (was, is, expected) in [
         (
             "pub mod http;",
@@ -303,7 +311,7 @@ fn a_map_that_does_not_fit_is_told() {
         ("//! The map.", "", "src/lib.rs:1: the first line does not say what the file owns"),
         ("pub mod api {", "pub mod api {{", "src/lib.rs: it is no Rust: "),
     ] {
-        let found = violations(&MAP.replacen(was, is, 1), &files);
+        let found = find_violations(&VALID_MAP.replacen(was, is, 1), &files);
         assert!(found.len() == 1 && found[0].starts_with(expected), "{is}: {found:?}");
     }
 }

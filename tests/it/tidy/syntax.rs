@@ -7,27 +7,27 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use syn::{Attribute, Item, LitStr};
 
 /// The files that the map declares, as `src/room/file.rs`, in declared order.
-pub(crate) struct Map {
-    pub(crate) files: Vec<Declared>,
+pub(crate) struct ModuleMap {
+    pub(crate) files: Vec<DeclaredFile>,
 }
 
 /// One file of the map.
-pub(crate) struct Declared {
+pub(crate) struct DeclaredFile {
     pub(crate) path: String,
     /// Whether it is compiled for tests alone.
-    pub(crate) test: bool,
+    pub(crate) is_test: bool,
 }
 
-impl Map {
+impl ModuleMap {
     /// Reads `lib.rs`; the error says what stands there and is no module.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let file = syn::parse_file(text).map_err(|error| format!("it is no Rust: {error}"))?;
         let mut map = Self { files: Vec::new() };
-        map.declare("src", &file.items, false)?;
+        map.add_modules("src", &file.items, false)?;
         Ok(map)
     }
 
-    fn declare(&mut self, under: &str, items: &[Item], test: bool) -> Result<(), String> {
+    fn add_modules(&mut self, under: &str, items: &[Item], test: bool) -> Result<(), String> {
         for item in items {
             let Item::Mod(module) = item else {
                 return Err(format!("{under} has an item that is no module"));
@@ -37,20 +37,22 @@ impl Map {
                 return Err(format!("module {name} has a path of its own"));
             }
             match &module.content {
-                Some((_, items)) => self.declare(&format!("{under}/{name}"), items, test)?,
-                None => self.files.push(Declared { path: format!("{under}/{name}.rs"), test }),
+                Some((_, items)) => self.add_modules(&format!("{under}/{name}"), items, test)?,
+                None => self
+                    .files
+                    .push(DeclaredFile { path: format!("{under}/{name}.rs"), is_test: test }),
             }
         }
         Ok(())
     }
 
     /// Where `crate::room::file` stands in the order; nothing for what the map does not have.
-    pub(crate) fn place(&self, segments: &[String]) -> Option<usize> {
+    pub(crate) fn position_of(&self, segments: &[String]) -> Option<usize> {
         let [room, file, ..] = segments else { return None };
-        self.place_of(&format!("src/{room}/{file}.rs"))
+        self.position_of_path(&format!("src/{room}/{file}.rs"))
     }
 
-    pub(crate) fn place_of(&self, path: &str) -> Option<usize> {
+    pub(crate) fn position_of_path(&self, path: &str) -> Option<usize> {
         self.files.iter().position(|declared| declared.path == path)
     }
 }
@@ -65,16 +67,16 @@ fn is_for_tests(attribute: &Attribute) -> bool {
 pub(crate) struct Token {
     pub(crate) text: String,
     /// What a literal that is a string says, with its escapes resolved.
-    pub(crate) says: Option<String>,
-    pub(crate) place: Place,
+    pub(crate) literal: Option<String>,
+    pub(crate) location: Location,
 }
 
 /// Where in a file something stands.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     pub(crate) line: usize,
     /// Whether it is in an item under `#[cfg(test)]`.
-    pub(crate) test: bool,
+    pub(crate) is_test: bool,
     /// In how many modules inside the file it is.
     pub(crate) depth: usize,
 }
@@ -89,11 +91,11 @@ impl Token {
 pub(crate) fn tokens(code: &str, test: bool) -> Result<Vec<Token>, String> {
     let stream = TokenStream::from_str(code).map_err(|error| format!("it is no Rust: {error}"))?;
     let mut tokens = Vec::new();
-    flatten(stream, Place { line: 1, test, depth: 0 }, &mut tokens);
+    flatten(stream, Location { line: 1, is_test: test, depth: 0 }, &mut tokens);
     Ok(tokens)
 }
 
-fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
+fn flatten(stream: TokenStream, outside: Location, to: &mut Vec<Token>) {
     let trees: Vec<TokenTree> = stream.into_iter().collect();
     // An item for tests lasts from its attribute to its body or its semicolon.
     let mut item_for_tests = false;
@@ -102,14 +104,14 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
         at += 1;
         item_for_tests |= opens_item_for_tests(&trees[at - 1..]);
         let line = tree.span().start().line;
-        let place = Place { line, test: outside.test || item_for_tests, ..outside };
-        let mut push = |text: String| to.push(Token { text, says: None, place });
+        let place = Location { line, is_test: outside.is_test || item_for_tests, ..outside };
+        let mut push = |text: String| to.push(Token { text, literal: None, location: place });
         match tree {
             TokenTree::Ident(word) => push(word.to_string()),
             TokenTree::Literal(literal) => {
                 let says =
                     syn::parse_str::<LitStr>(&literal.to_string()).ok().map(|text| text.value());
-                to.push(Token { text: "\"".to_owned(), says, place });
+                to.push(Token { text: "\"".to_owned(), literal: says, location: place });
             }
             TokenTree::Punct(sign) => match trees.get(at) {
                 Some(TokenTree::Punct(next))
@@ -135,8 +137,8 @@ fn flatten(stream: TokenStream, outside: Place, to: &mut Vec<Token>) {
                 let module =
                     at >= 3 && matches!(&trees[at - 3], TokenTree::Ident(word) if word == "mod");
                 let depth = outside.depth + usize::from(module);
-                flatten(group.stream(), Place { depth, ..place }, to);
-                to.push(Token { text: close.to_owned(), says: None, place });
+                flatten(group.stream(), Location { depth, ..place }, to);
+                to.push(Token { text: close.to_owned(), literal: None, location: place });
                 item_for_tests &= group.delimiter() != Delimiter::Brace;
             }
         }
@@ -152,21 +154,21 @@ fn opens_item_for_tests(trees: &[TokenTree]) -> bool {
 }
 
 /// A path as code spells it, with groups resolved: `a::{b, c::d}` gives `a::b` and `a::c::d`.
-pub(crate) struct Path {
+pub(crate) struct CodePath {
     pub(crate) segments: Vec<String>,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
-impl Path {
+impl CodePath {
     /// Whether `names` (`std::fs`) stands in it, wherever.
-    pub(crate) fn mentions(&self, names: &str) -> bool {
+    pub(crate) fn contains(&self, names: &str) -> bool {
         let names: Vec<&str> = names.split("::").collect();
         self.segments.windows(names.len()).any(|window| window == names)
     }
 }
 
 /// Every path in these tokens; a lone word is a path too.
-pub(crate) fn paths(tokens: &[Token]) -> Vec<Path> {
+pub(crate) fn paths(tokens: &[Token]) -> Vec<CodePath> {
     let mut paths = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let goes_on = at >= 2 && tokens[at - 1].text == "::" && {
@@ -174,19 +176,19 @@ pub(crate) fn paths(tokens: &[Token]) -> Vec<Path> {
             before.text == ">" || (before.is_word() && before.text != "use")
         };
         if token.is_word() && !goes_on {
-            spell(tokens, at, &[], &mut paths);
+            collect_paths(tokens, at, &[], &mut paths);
         }
     }
     paths
 }
 
 /// Spells the path that goes on at `at`; gives the place behind it.
-fn spell(tokens: &[Token], at: usize, before: &[String], to: &mut Vec<Path>) -> usize {
+fn collect_paths(tokens: &[Token], at: usize, before: &[String], to: &mut Vec<CodePath>) -> usize {
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
     if text(at) == "{" {
         let mut at = at + 1;
         while at < tokens.len() && text(at) != "}" {
-            at = spell(tokens, at, before, to).max(at + 1);
+            at = collect_paths(tokens, at, before, to).max(at + 1);
             // `as another_name`, and the comma.
             while at < tokens.len() && text(at - 1) != "," && text(at) != "}" {
                 at += 1;
@@ -201,8 +203,8 @@ fn spell(tokens: &[Token], at: usize, before: &[String], to: &mut Vec<Path>) -> 
             .get(at + 2)
             .is_some_and(|next| next.is_word() || matches!(next.text.as_str(), "{" | "*"));
     if goes_on {
-        return spell(tokens, at + 2, &segments, to);
+        return collect_paths(tokens, at + 2, &segments, to);
     }
-    to.push(Path { segments, place: tokens[at].place });
+    to.push(CodePath { segments, location: tokens[at].location });
     at + 1
 }

@@ -2,36 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use dingmap::testing::sandbox::{Answer, Script};
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-use crate::harness::{Api, Desk, Ended, rows, run, staff, unlimited};
+use crate::harness::{RunOutput, Sandbox, Workdir, read_rows, run, staff_csv, unlimited_script};
 
 #[test]
 fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
     let wait = Duration::from_millis(5)..=Duration::from_millis(10);
     let outage = [
-        Answer::Pass,
-        Answer::Hang(Duration::from_mins(1)),
-        Answer::Drop,
-        Answer::Half,
-        Answer::status(500),
-        Answer::status(404),
-        Answer::Json("<html>log in</html>".to_owned()),
-        Answer::Json(r#"{"accessToken":"","expireIn":7200}"#.to_owned()),
-        Answer::code(-1),
+        ScriptedAnswer::Pass,
+        ScriptedAnswer::Hang(Duration::from_mins(1)),
+        ScriptedAnswer::Drop,
+        ScriptedAnswer::Half,
+        ScriptedAnswer::status(500),
+        ScriptedAnswer::status(404),
+        ScriptedAnswer::Json("<html>log in</html>".to_owned()),
+        ScriptedAnswer::Json(r#"{"accessToken":"","expireIn":7200}"#.to_owned()),
+        ScriptedAnswer::code(-1),
     ];
     let script = Script {
         latency: wait,
-        expire_tokens_after_calls: Some(50),
-        token_turns: outage.into(),
-        ..unlimited()
+        revoke_tokens_after_calls: Some(50),
+        token_answers: outage.into(),
+        ..unlimited_script()
     };
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(200)), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(["--timeout", "3s", "--max-retries", "8"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(rows(&output).iter().all(|row| row["status"] == "found"));
-    let calls = api.ledger().token_calls().len();
+    assert!(read_rows(&output).iter().all(|row| row["status"] == "found"));
+    let calls = api.call_log().token_calls().len();
     // One more each where a busy machine makes a call late.
     assert!(
         calls >= 10 && ended.stderr.contains(&format!("{calls} token calls")),
@@ -42,11 +42,16 @@ fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
 
 #[test]
 fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_answered_is_kept() {
-    let turns = [vec![Answer::Pass], vec![Answer::Hang(Duration::from_mins(1)); 20]].concat();
-    let script =
-        Script { expire_tokens_after_calls: Some(50), token_turns: turns.into(), ..unlimited() };
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(200)), desk.path("out.csv"));
+    let turns =
+        [vec![ScriptedAnswer::Pass], vec![ScriptedAnswer::Hang(Duration::from_mins(1)); 20]]
+            .concat();
+    let script = Script {
+        revoke_tokens_after_calls: Some(50),
+        token_answers: turns.into(),
+        ..unlimited_script()
+    };
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(200)), desk.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     command.args(["--timeout", "3s", "--max-retries", "1", "-j", "1"]);
     let begun = Instant::now();
@@ -55,13 +60,13 @@ fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_ans
     assert!(ended.stderr.contains("no reply within 3s"), "{}", ended.stderr);
     // Two calls of three seconds, and a wide margin for a busy machine.
     assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
-    assert_eq!((api.ledger().token_calls().len(), output.exists()), (3, false));
-    api.change(|script| script.token_turns.clear());
+    assert_eq!((api.call_log().token_calls().len(), output.exists()), (3, false));
+    api.update_script(|script| script.token_answers.clear());
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("resuming: 50 of "), "{}", ended.stderr);
     assert_eq!(
-        api.ledger().calls().len(),
+        api.call_log().calls().len(),
         200 + 1,
         "each number once, and the one whose token had ended"
     );
@@ -69,14 +74,15 @@ fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_ans
 
 #[test]
 fn a_given_token_that_dies_says_which_variable_to_renew() {
-    let mut script = unlimited();
-    script.calls.insert(20, Answer::wrapped("40014"));
-    let (api, desk) = (Api::new(script), Desk::new());
-    let (input, output) = (desk.file("staff.csv", staff(60)), desk.path("out.csv"));
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(20, ScriptedAnswer::wrapped("40014"));
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(60)), desk.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(["-j", "1"]);
-    let Ended { status, stderr, .. } = run(command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
+    let RunOutput { status, stderr, .. } =
+        run(command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
     assert_eq!(status, Some(5), "{stderr}");
     assert!(stderr.contains("into DINGTALK_ACCESS_TOKEN") && stderr.contains("40014"), "{stderr}");
-    assert_eq!((api.ledger().calls().len(), api.ledger().token_calls().len()), (21, 0));
+    assert_eq!((api.call_log().calls().len(), api.call_log().token_calls().len()), (21, 0));
 }

@@ -9,97 +9,121 @@ use tr::tr;
 use unicode_width::UnicodeWidthStr;
 
 use crate::api::rate::Rate;
-use crate::app::cli::args::Plan;
+use crate::app::cli::args::PlanArgs;
 use crate::app::cli::options;
-use crate::app::commands::open_input::{self, Opened};
-use crate::app::commands::plan::count::Tally;
-use crate::app::commands::plan::effort::{Effort, Span};
-use crate::app::commands::plan::estimate::{Forecast, Ground, forecast};
-use crate::app::commands::plan::json::Outline;
-use crate::app::commands::resolve::start_at::clock;
-use crate::app::commands::state::messages::{grouped, since};
-use crate::app::exit::{Exit, Failure, rounded, shown};
-use crate::app::progress::terminal::{Terminal, printable};
+use crate::app::commands::open_input::{self, OpenedInput};
+use crate::app::commands::plan::count::InputCounts;
+use crate::app::commands::plan::effort::{CallEstimate, Estimate};
+use crate::app::commands::plan::estimate::{KnownNumbers, StateAvailability, find_known};
+use crate::app::commands::plan::json::PlanJson;
+use crate::app::commands::resolve::start_at::format_timestamp;
+use crate::app::commands::state::messages::{format_since, group_thousands};
+use crate::app::exit::{Exit, Failure, format_whole_seconds, sanitize};
+use crate::app::progress::terminal::{Terminal, strip_control};
 use crate::app::report::text;
-use crate::app::stdout::tell;
-use crate::store::disk::sessions::Found;
+use crate::app::stdout::with_stdout;
+use crate::store::disk::sessions::EarlierRun;
 
 /// Runs the command.
 ///
 /// # Errors
 /// As `resolve` where the input cannot be read (3) or flags do not fit it (2); output (7).
-pub(crate) fn plan(args: &Plan, terminal: &Terminal) -> Result<Exit, Failure> {
-    let regular = open_input::regular(&args.input);
-    let Opened { mut source, title, .. } =
-        open_input::open_once(&args.input, &args.reading, args.numbers.region)?;
-    let tally = Tally::of(&mut source, options::rules(&args.numbers), args.part.shard)
-        .map_err(|error| open_input::unreadable(&args.input, error))?;
-    let forecast = forecast(args, &source, regular, &tally, terminal)?;
-    let effort = Effort::of(&tally, &forecast, args.speed.rate, &Zoned::now());
+pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let regular = open_input::is_regular_file(&args.input);
+    let OpenedInput { mut source, title, .. } =
+        open_input::open_single_pass(&args.input, &args.reader, args.numbers.region)?;
+    let tally = InputCounts::from_source(
+        &mut source,
+        options::number_rules(&args.numbers),
+        args.sharding.shard,
+    )
+    .map_err(|error| open_input::unreadable_input(&args.input, error))?;
+    let forecast = find_known(args, &source, regular, &tally, terminal)?;
+    let effort = Estimate::from_counts(&tally, &forecast, args.rate_limit.rate, &Zoned::now());
     let text = if args.json {
-        let name = shown(&args.input.display().to_string());
-        let outline = Outline::of(args, name, &source, &tally, &forecast, &effort);
-        outline.json().map_err(|error| Failure::of(Exit::Broken, error))?
+        let name = sanitize(&args.input.display().to_string());
+        let outline = PlanJson::new(args, name, &source, &tally, &forecast, &effort);
+        outline.to_json().map_err(|error| Failure::from_error(Exit::Error, error))?
     } else {
-        let opening = text::opening(&title, &source, args.part.shard, Some(tally.rows));
+        let opening = text::describe_input(&title, &source, args.sharding.shard, Some(tally.rows));
         let several = source.columns().len() > 1;
-        printable(&format!("{opening}\n\n{}", words(args, &tally, &forecast, &effort, several)))
+        strip_control(&format!(
+            "{opening}\n\n{}",
+            format_plan(args, &tally, &forecast, &effort, several)
+        ))
     };
-    tell(|output| output.write_all(text.as_bytes()))?;
-    Ok(Exit::Done)
+    with_stdout(|output| output.write_all(text.as_bytes()))?;
+    Ok(Exit::Success)
 }
 
 /// All but the first line, for people.
-fn words(
-    args: &Plan,
-    tally: &Tally,
-    forecast: &Forecast,
-    effort: &Effort,
+fn format_plan(
+    args: &PlanArgs,
+    tally: &InputCounts,
+    forecast: &KnownNumbers,
+    effort: &Estimate,
     several: bool,
 ) -> String {
     let mut text = String::new();
     let none = String::new;
-    line(&mut text, &tr!("rows"), &grouped(tally.rows), &none());
+    write_line(&mut text, &tr!("rows"), &group_thousands(tally.rows), &none());
     let first = if several { tr!("the first one of each row counts") } else { none() };
-    line(&mut text, &tr!("with a number"), &grouped(tally.with_number), &first);
-    line(&mut text, &tr!("distinct numbers"), &grouped(tally.distinct()), &none());
+    write_line(&mut text, &tr!("with a number"), &group_thousands(tally.with_number), &first);
+    write_line(
+        &mut text,
+        &tr!("distinct numbers"),
+        &group_thousands(tally.distinct_first()),
+        &none(),
+    );
     let shared = tr!("which share the answer of a row before them");
-    line(&mut text, &tr!("repeated rows"), &grouped(tally.repeated()), &shared);
+    write_line(&mut text, &tr!("repeated rows"), &group_thousands(tally.duplicates()), &shared);
     if several {
         let further = tr!("asked where nobody has the ones before them");
-        line(&mut text, &tr!("further numbers"), &grouped(tally.behind()), &further);
+        write_line(
+            &mut text,
+            &tr!("further numbers"),
+            &group_thousands(tally.distinct_further()),
+            &further,
+        );
     }
-    line(&mut text, &tr!("invalid rows"), &grouped(tally.invalid()), &none());
-    for example in &tally.examples {
-        let reason = shown(&example.reason);
+    write_line(&mut text, &tr!("invalid rows"), &group_thousands(tally.invalid()), &none());
+    for example in &tally.invalid_examples {
+        let reason = sanitize(&example.reason);
         // Writing to a string does not fail.
         let _ = writeln!(text, "  {}", tr!("line {line}: {reason}", line = example.line, reason));
     }
-    let more = tally.invalid() - tally.examples.len() as u64;
+    let more = tally.invalid() - tally.invalid_examples.len() as u64;
     if more > 0 {
-        let _ = writeln!(text, "  {}", tr!("and {count} more", count = grouped(more)));
+        let _ = writeln!(text, "  {}", tr!("and {count} more", count = group_thousands(more)));
     }
-    let ground = ground(args, &forecast.ground);
-    let ground = match forecast.behind {
+    let ground = describe_availability(args, &forecast.availability);
+    let ground = match forecast.further {
         0 => ground,
-        behind => tr!("{ground}; and {count} of the further ones", ground, count = grouped(behind)),
+        behind => tr!(
+            "{ground}; and {count} of the further ones",
+            ground,
+            count = group_thousands(behind)
+        ),
     };
-    line(&mut text, &tr!("known already"), &grouped(forecast.known), &ground);
-    let Effort { least, most, .. } = effort;
+    write_line(&mut text, &tr!("known already"), &group_thousands(forecast.first), &ground);
+    let Estimate { min: least, max: most, .. } = effort;
     let bound = |least: String| if several { tr!("at least {least}", least) } else { least };
     let calls = if several {
-        tr!("at most {most}; repeats of failed calls come on top", most = grouped(most.calls))
+        tr!(
+            "at most {most}; repeats of failed calls come on top",
+            most = group_thousands(most.calls)
+        )
     } else {
         tr!("repeats of failed calls come on top")
     };
-    line(&mut text, &tr!("calls needed"), &bound(grouped(least.calls)), &calls);
-    let (time, course) = course(args.speed.rate, effort, several);
-    line(&mut text, &tr!("time"), &bound(time), &course);
+    write_line(&mut text, &tr!("calls needed"), &bound(group_thousands(least.calls)), &calls);
+    let (time, course) = describe_time(args.rate_limit.rate, effort, several);
+    write_line(&mut text, &tr!("time"), &bound(time), &course);
     text
 }
 
 /// One line: what, how much of it on the right of its column, and a remark. A Chinese character takes the place of two others.
-fn line(text: &mut String, what: &str, count: &str, remark: &str) {
+fn write_line(text: &mut String, what: &str, count: &str, remark: &str) {
     let space = |most: usize, filled: &str| " ".repeat(most.saturating_sub(filled.width()));
     let line = format!("{what}{}{}{count}  {remark}", space(20, what), space(12, count));
     // Writing to a string does not fail.
@@ -107,14 +131,18 @@ fn line(text: &mut String, what: &str, count: &str, remark: &str) {
 }
 
 /// How long a run would take at least, and when it would end, in words.
-fn course(rate: Rate, Effort { least, most, .. }: &Effort, several: bool) -> (String, String) {
-    let (Some(shortest), Some(longest)) = (least.takes, most.takes) else {
+fn describe_time(
+    rate: Rate,
+    Estimate { min: least, max: most, .. }: &Estimate,
+    several: bool,
+) -> (String, String) {
+    let (Some(shortest), Some(longest)) = (least.duration, most.duration) else {
         return (tr!("open"), tr!("there is no limit: as long as the replies take"));
     };
-    let end = |span: &Span| {
+    let end = |span: &CallEstimate| {
         span.end.as_ref().map_or_else(
             || tr!("beyond the calendar"),
-            |end| tr!("end" => "at {moment}", moment = clock(end)),
+            |end| tr!("end" => "at {moment}", moment = format_timestamp(end)),
         )
     };
     let text = if several {
@@ -122,25 +150,25 @@ fn course(rate: Rate, Effort { least, most, .. }: &Effort, several: bool) -> (St
             "at {rate} calls a second; if it began now it would end {end}, or after {longest} {latest} at the latest",
             rate,
             end = end(least),
-            longest = rounded(longest),
+            longest = format_whole_seconds(longest),
             latest = end(most)
         )
     } else {
         tr!("at {rate} calls a second; if it began now it would end {end}", rate, end = end(least))
     };
-    (rounded(shortest), text)
+    (format_whole_seconds(shortest), text)
 }
 
 /// Why so much is known, and what would change it.
-fn ground(args: &Plan, ground: &Ground) -> String {
-    let ages = (!args.keep.max_age.is_zero()).then(|| {
-        let nobody = args.keep.max_age_not_found.min(args.keep.max_age);
+fn describe_availability(args: &PlanArgs, ground: &StateAvailability) -> String {
+    let ages = (!args.state.max_age.is_zero()).then(|| {
+        let nobody = args.state.max_age_not_found.min(args.state.max_age);
         let nobody = if nobody.is_zero() {
             tr!("asked again")
         } else {
-            tr!("up to {age}", age = rounded(nobody))
+            tr!("up to {age}", age = format_whole_seconds(nobody))
         };
-        let age = rounded(args.keep.max_age);
+        let age = format_whole_seconds(args.state.max_age);
         tr!(
             "answers of finished runs up to {age} old (those of numbers that nobody had: {nobody})",
             age,
@@ -148,24 +176,28 @@ fn ground(args: &Plan, ground: &Ground) -> String {
         )
     });
     let open = match ground {
-        Ground::NoState => return tr!("without a state nothing is known"),
-        Ground::Restart => return tr!("--restart asks for everything anew"),
-        Ground::NoApp => {
+        StateAvailability::Disabled => return tr!("without a state nothing is known"),
+        StateAvailability::Restart => return tr!("--restart asks for everything anew"),
+        StateAvailability::NoApp => {
             return tr!(
                 "whose answers are meant is not said: set DINGTALK_APP_KEY or give --app-key"
             );
         }
-        Ground::Absent => return tr!("nothing was kept yet"),
-        Ground::InUse => return tr!("not looked up: another process works with the state"),
-        Ground::Unusable => return tr!("not looked up: the state cannot be worked with"),
-        Ground::Seen(Found::Nothing) => None,
-        Ground::Seen(Found::Resumed { started, .. }) => {
-            let since = since(*started);
+        StateAvailability::Absent => return tr!("nothing was kept yet"),
+        StateAvailability::InUse => {
+            return tr!("not looked up: another process works with the state");
+        }
+        StateAvailability::Unusable => {
+            return tr!("not looked up: the state cannot be worked with");
+        }
+        StateAvailability::Inspected(EarlierRun::None) => None,
+        StateAvailability::Inspected(EarlierRun::Resumed { started, .. }) => {
+            let since = format_since(*started);
             Some(tr!("the run goes on that was interrupted, with its answers since {since}", since))
         }
-        Ground::Seen(Found::Inherited { started, .. }) => Some(tr!(
+        StateAvailability::Inspected(EarlierRun::Inherited { started, .. }) => Some(tr!(
             "another input was not finished: its answers since {since}",
-            since = since(*started)
+            since = format_since(*started)
         )),
     };
     let grounds: Vec<_> = open.into_iter().chain(ages).collect();

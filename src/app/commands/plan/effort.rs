@@ -6,66 +6,74 @@ use std::time::Duration;
 use jiff::Zoned;
 
 use crate::api::rate::Rate;
-use crate::app::commands::plan::count::Tally;
-use crate::app::commands::plan::estimate::Forecast;
+use crate::app::commands::plan::count::InputCounts;
+use crate::app::commands::plan::estimate::KnownNumbers;
 
 /// What a run would take, if nothing had to be asked twice.
 #[derive(Debug)]
-pub(crate) struct Effort {
+pub(crate) struct Estimate {
     /// When it would begin.
-    pub begin: Zoned,
+    pub start: Zoned,
     /// The calls that it makes in any case.
-    pub least: Span,
+    pub min: CallEstimate,
     /// Those that it makes where nobody has the first number of any row; the same where rows have one number each.
-    pub most: Span,
+    pub max: CallEstimate,
 }
 
 /// So many calls, and their time.
 #[derive(Debug)]
-pub(crate) struct Span {
+pub(crate) struct CallEstimate {
     /// The calls.
     pub calls: u64,
     /// How long they take at the rate; none where there is no limit.
-    pub takes: Option<Duration>,
+    pub duration: Option<Duration>,
     /// When they would be made; none where there is no limit, and beyond the years that a calendar has.
     pub end: Option<Zoned>,
 }
 
-impl Effort {
+impl Estimate {
     /// Of a run that begins at `begin`.
     #[must_use]
-    pub(crate) fn of(tally: &Tally, forecast: &Forecast, rate: Rate, begin: &Zoned) -> Self {
-        let least = tally.distinct() - forecast.known;
-        let most = least + tally.behind() - forecast.behind;
-        let span = |calls| Span::of(calls, rate, begin);
-        Self { begin: begin.clone(), least: span(least), most: span(most) }
+    pub(crate) fn from_counts(
+        tally: &InputCounts,
+        forecast: &KnownNumbers,
+        rate: Rate,
+        begin: &Zoned,
+    ) -> Self {
+        let least = tally.distinct_first() - forecast.first;
+        let most = least + tally.distinct_further() - forecast.further;
+        let span = |calls| CallEstimate::from_calls(calls, rate, begin);
+        Self { start: begin.clone(), min: span(least), max: span(most) }
     }
 }
 
-impl Span {
-    fn of(calls: u64, rate: Rate, begin: &Zoned) -> Self {
+impl CallEstimate {
+    fn from_calls(calls: u64, rate: Rate, begin: &Zoned) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
         let takes = rate.per_second().map(|rate| Duration::from_secs_f64(calls as f64 / rate));
         let end = takes.and_then(|takes| begin.checked_add(takes).ok());
-        Self { calls, takes, end }
+        Self { calls, duration: takes, end }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::commands::resolve::start_at::clock;
+    use crate::app::commands::resolve::start_at::format_timestamp;
 
     #[test]
     fn time_is_calls_by_the_rate_and_no_rate_is_too_slow() {
         let begin: Zoned = "2026-11-25T23:59:00+08:00[+08:00]".parse().unwrap();
-        let span = Span::of(1200, Rate::of(20.0), &begin);
-        assert_eq!((span.calls, span.takes), (1200, Some(Duration::from_mins(1))));
-        assert_eq!(clock(&span.end.unwrap()), "2026-11-26 00:00:00 +08");
-        let span = Span::of(10_000_000, Rate::of(0.0), &begin);
-        assert!(span.takes.is_some() && span.end.is_none(), "{span:?}");
-        let span = Span::of(7, Rate::UNLIMITED, &begin);
-        assert!(span.takes.is_none() && span.end.is_none());
-        assert_eq!(Span::of(0, Rate::of(20.0), &begin).end.unwrap(), begin);
+        let span = CallEstimate::from_calls(1200, Rate::from_per_second(20.0), &begin);
+        assert_eq!((span.calls, span.duration), (1200, Some(Duration::from_mins(1))));
+        assert_eq!(format_timestamp(&span.end.unwrap()), "2026-11-26 00:00:00 +08");
+        let span = CallEstimate::from_calls(10_000_000, Rate::from_per_second(0.0), &begin);
+        assert!(span.duration.is_some() && span.end.is_none(), "{span:?}");
+        let span = CallEstimate::from_calls(7, Rate::UNLIMITED, &begin);
+        assert!(span.duration.is_none() && span.end.is_none());
+        assert_eq!(
+            CallEstimate::from_calls(0, Rate::from_per_second(20.0), &begin).end.unwrap(),
+            begin
+        );
     }
 }

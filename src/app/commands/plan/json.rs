@@ -5,13 +5,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::app::cli::args::Plan;
-use crate::app::commands::plan::count::{Example, Tally};
-use crate::app::commands::plan::effort::{Effort, Span};
-use crate::app::commands::plan::estimate::{Forecast, Ground};
+use crate::app::cli::args::PlanArgs;
+use crate::app::commands::plan::count::{InputCounts, InvalidExample};
+use crate::app::commands::plan::effort::{CallEstimate, Estimate};
+use crate::app::commands::plan::estimate::{KnownNumbers, StateAvailability};
 use crate::app::commands::resolve::open_state;
-use crate::app::exit::shown;
-use crate::store::disk::sessions::Found;
+use crate::app::exit::sanitize;
+use crate::store::disk::sessions::EarlierRun;
 use crate::table::source::Source;
 
 /// The name and version of the form.
@@ -19,33 +19,33 @@ pub(crate) const FORMAT: &str = "dingmap.plan/1";
 
 /// What a run would be. Times are in seconds.
 #[derive(Debug, Serialize)]
-pub(crate) struct Outline {
+pub(crate) struct PlanJson {
     format: &'static str,
     version: &'static str,
-    input: Input,
-    rows: Rows,
-    numbers: Numbers,
+    input: InputInfo,
+    rows: RowCounts,
+    numbers: NumberCounts,
     /// The first rows that have no number.
-    invalid: Vec<Invalid>,
-    known: Known,
-    calls: Bounds<u64>,
-    time: Time,
+    invalid: Vec<InvalidRow>,
+    known: KnownCounts,
+    calls: MinMax<u64>,
+    time: TimeEstimate,
 }
 
 /// What was detected, and why.
 #[derive(Debug, Serialize)]
-struct Input {
+struct InputInfo {
     name: String,
     encoding: String,
     encoding_reason: String,
     byte_order_mark: bool,
     delimiter: String,
     header: bool,
-    columns: Vec<Column>,
+    columns: Vec<ColumnInfo>,
 }
 
 #[derive(Debug, Serialize)]
-struct Column {
+struct ColumnInfo {
     /// From 1.
     position: usize,
     name: Option<String>,
@@ -53,7 +53,7 @@ struct Column {
 }
 
 #[derive(Debug, Serialize)]
-struct Rows {
+struct RowCounts {
     all: u64,
     with_number: u64,
     repeated: u64,
@@ -61,7 +61,7 @@ struct Rows {
 }
 
 #[derive(Debug, Serialize)]
-struct Numbers {
+struct NumberCounts {
     /// Distinct first numbers of rows.
     distinct: u64,
     /// Distinct ones that stand behind those alone.
@@ -69,14 +69,14 @@ struct Numbers {
 }
 
 #[derive(Debug, Serialize)]
-struct Invalid {
+struct InvalidRow {
     line: u64,
     reason: String,
 }
 
 /// What a run would not have to ask.
 #[derive(Debug, Serialize)]
-struct Known {
+struct KnownCounts {
     distinct: u64,
     further: u64,
     /// Whether the state was looked at, and if not, why.
@@ -90,71 +90,76 @@ struct Known {
 }
 
 #[derive(Debug, Serialize)]
-struct Bounds<T> {
+struct MinMax<T> {
     least: T,
     most: T,
 }
 
 #[derive(Debug, Serialize)]
-struct Time {
+struct TimeEstimate {
     /// Calls a second; none where there is no limit.
     rate: Option<f64>,
     begin: String,
-    seconds: Option<Bounds<f64>>,
-    end: Bounds<Option<String>>,
+    seconds: Option<MinMax<f64>>,
+    end: MinMax<Option<String>>,
 }
 
-impl Outline {
+impl PlanJson {
     /// Of a run with these flags, whose input was given as `name`.
     #[must_use]
-    pub(crate) fn of(
-        args: &Plan,
+    pub(crate) fn new(
+        args: &PlanArgs,
         name: String,
         source: &Source,
-        tally: &Tally,
-        forecast: &Forecast,
-        effort: &Effort,
+        tally: &InputCounts,
+        forecast: &KnownNumbers,
+        effort: &Estimate,
     ) -> Self {
         let dialect = source.dialect();
-        let column = |column: &crate::table::detect::columns::Column| Column {
+        let column = |column: &crate::table::detect::columns::Column| ColumnInfo {
             position: column.index + 1,
-            name: column.name.as_deref().map(shown),
+            name: column.name.as_deref().map(sanitize),
             reason: column.reason.clone(),
         };
-        let invalid =
-            |example: &Example| Invalid { line: example.line, reason: shown(&example.reason) };
-        let Effort { begin, least, most } = effort;
-        let seconds = |span: &Span| span.takes.map(|takes| takes.as_secs_f64());
-        let end = |span: &Span| span.end.as_ref().map(|end| end.timestamp().to_string());
+        let invalid = |example: &InvalidExample| InvalidRow {
+            line: example.line,
+            reason: sanitize(&example.reason),
+        };
+        let Estimate { start: begin, min: least, max: most } = effort;
+        let seconds = |span: &CallEstimate| span.duration.map(|takes| takes.as_secs_f64());
+        let end = |span: &CallEstimate| span.end.as_ref().map(|end| end.timestamp().to_string());
         Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
-            input: Input {
+            input: InputInfo {
                 name,
                 encoding: dialect.encoding.to_string(),
-                encoding_reason: dialect.why.to_string(),
-                byte_order_mark: dialect.bom,
+                encoding_reason: dialect.encoding_reason.to_string(),
+                byte_order_mark: dialect.has_bom,
                 delimiter: char::from(dialect.delimiter).to_string(),
-                header: dialect.headers,
+                header: dialect.has_headers,
                 columns: source.columns().iter().map(column).collect(),
             },
-            rows: Rows {
+            rows: RowCounts {
                 all: tally.rows,
                 with_number: tally.with_number,
-                repeated: tally.repeated(),
+                repeated: tally.duplicates(),
                 invalid: tally.invalid(),
             },
-            numbers: Numbers { distinct: tally.distinct(), further: tally.behind() },
-            invalid: tally.examples.iter().map(invalid).collect(),
-            known: Known::of(args, forecast),
-            calls: Bounds { least: least.calls, most: most.calls },
-            time: Time {
-                rate: args.speed.rate.per_second(),
+            numbers: NumberCounts {
+                distinct: tally.distinct_first(),
+                further: tally.distinct_further(),
+            },
+            invalid: tally.invalid_examples.iter().map(invalid).collect(),
+            known: KnownCounts::from_known(args, forecast),
+            calls: MinMax { least: least.calls, most: most.calls },
+            time: TimeEstimate {
+                rate: args.rate_limit.rate.per_second(),
                 begin: begin.timestamp().to_string(),
                 seconds: seconds(least)
                     .zip(seconds(most))
-                    .map(|(least, most)| Bounds { least, most }),
-                end: Bounds { least: end(least), most: end(most) },
+                    .map(|(least, most)| MinMax { least, most }),
+                end: MinMax { least: end(least), most: end(most) },
             },
         }
     }
@@ -163,39 +168,39 @@ impl Outline {
     ///
     /// # Errors
     /// Never: every part can be said in JSON.
-    pub(crate) fn json(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 }
 
-impl Known {
-    fn of(args: &Plan, forecast: &Forecast) -> Self {
-        let ages = open_state::ages(&args.keep);
-        let (state, found) = match &forecast.ground {
-            Ground::NoState => ("off", None),
-            Ground::Restart => ("restart", None),
-            Ground::NoApp => ("no_app", None),
-            Ground::Absent => ("absent", None),
-            Ground::InUse => ("in_use", None),
-            Ground::Unusable => ("unusable", None),
-            Ground::Seen(found) => ("seen", Some(found)),
+impl KnownCounts {
+    fn from_known(args: &PlanArgs, forecast: &KnownNumbers) -> Self {
+        let ages = open_state::ages_from_args(&args.state);
+        let (state, found) = match &forecast.availability {
+            StateAvailability::Disabled => ("off", None),
+            StateAvailability::Restart => ("restart", None),
+            StateAvailability::NoApp => ("no_app", None),
+            StateAvailability::Absent => ("absent", None),
+            StateAvailability::InUse => ("in_use", None),
+            StateAvailability::Unusable => ("unusable", None),
+            StateAvailability::Inspected(found) => ("seen", Some(found)),
         };
         let (run, since) = match found {
             None => (None, None),
-            Some(Found::Nothing) => (Some("new"), None),
-            Some(Found::Resumed { started, .. }) => (Some("resumed"), Some(*started)),
-            Some(Found::Inherited { started, .. }) => (Some("inherited"), Some(*started)),
+            Some(EarlierRun::None) => (Some("new"), None),
+            Some(EarlierRun::Resumed { started, .. }) => (Some("resumed"), Some(*started)),
+            Some(EarlierRun::Inherited { started, .. }) => (Some("inherited"), Some(*started)),
         };
         Self {
-            distinct: forecast.known,
-            further: forecast.behind,
+            distinct: forecast.first,
+            further: forecast.further,
             state,
             run,
             since: since
                 .and_then(|since| Timestamp::from_second(since).ok())
                 .map(|since| since.to_string()),
             max_age_seconds: ages.any.as_secs_f64(),
-            max_age_not_found_seconds: ages.nobody.as_secs_f64(),
+            max_age_not_found_seconds: ages.without_user.as_secs_f64(),
         }
     }
 }

@@ -11,40 +11,40 @@ use url::Url;
 
 use crate::api::rate::Rate;
 use crate::api::token::Credentials;
-use crate::app::cli::args::Resolve;
-use crate::app::cli::env::PASSWORD;
+use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::env::SHARED_PASSWORD_VAR;
 use crate::app::cli::network;
-use crate::app::cli::options::Access;
+use crate::app::cli::options::ApiConfig;
 use crate::app::cli::secret_file;
-use crate::app::cli::shared_args::Door;
+use crate::app::cli::shared_args::RedisAuthArgs;
 use crate::app::commands::resolve::open_state;
-use crate::app::exit::{Exit, Failure, rounded};
+use crate::app::exit::{Exit, Failure, format_whole_seconds};
 use crate::app::signals::Signals;
-use crate::quota::connection::{Kind, Silence};
-use crate::quota::join::{Application, Membership};
-use crate::quota::limiter::Word;
+use crate::quota::connection::{Cause, Unavailable};
+use crate::quota::join::{JoinRequest, Joined};
+use crate::quota::limiter::Notice;
 
 /// The server that runs share.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct SharedServer {
     /// What connects to it.
     pub client: Client,
     /// What messages call it: its address without user and password.
     pub name: String,
     /// What the user should hear about all this.
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// The server at a `given` address. `variable` gives a variable of the environment.
 ///
 /// # Errors
 /// Usage (2) for an address that cannot be meant, and for a file that cannot be read.
-pub(crate) fn server(
+pub(crate) fn parse_server(
     given: &SecretString,
-    door: &Door,
+    door: &RedisAuthArgs,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<Server, Failure> {
-    let wrong = |what: &str| Failure::new(Exit::Usage, format!("--shared: {what}"));
+) -> Result<SharedServer, Failure> {
+    let wrong = |what: &str| Failure::with_message(Exit::Usage, format!("--shared: {what}"));
     let forms = || tr!("write redis://HOST/DB, rediss://HOST/DB or unix:///PATH?db=N");
     // The text is not repeated: it can have a password in it.
     let url = Url::parse(given.expose_secret().trim()).map_err(|error| {
@@ -63,7 +63,7 @@ pub(crate) fn server(
     if url.fragment().is_some() {
         return Err(wrong(&tr!("there is something behind a '#' in it; {forms}", forms = forms())));
     }
-    let name = network::bare(&url);
+    let name = network::redact_url(&url);
     let mut info = url.into_connection_info().map_err(|error| {
         let cause = error.detail().map_or_else(|| error.to_string(), str::to_owned);
         wrong(&tr!("{cause}; {forms}", cause, forms = forms()))
@@ -71,10 +71,10 @@ pub(crate) fn server(
     let (flag, mut remarks) = ("--shared-password-file", Vec::new());
     let password = match &door.shared_password_file {
         Some(path) => {
-            remarks.extend(secret_file::exposed(flag, path));
-            Some(secret_file::read(flag, path)?)
+            remarks.extend(secret_file::permissions_warning(flag, path));
+            Some(secret_file::read_secret(flag, path)?)
         }
-        None => variable(PASSWORD)
+        None => variable(SHARED_PASSWORD_VAR)
             .and_then(|text| text.into_string().ok())
             .filter(|text| !text.is_empty()),
     };
@@ -82,11 +82,11 @@ pub(crate) fn server(
         let settings = info.redis_settings().clone().set_password(password);
         info = info.set_redis_settings(settings);
     }
-    let client = client(door, info).map_err(|what| wrong(&what))?;
-    Ok(Server { client, name, remarks })
+    let client = build_client(door, info).map_err(|what| wrong(&what))?;
+    Ok(SharedServer { client, name, warnings: remarks })
 }
 
-fn client(door: &Door, info: ConnectionInfo) -> Result<Client, String> {
+fn build_client(door: &RedisAuthArgs, info: ConnectionInfo) -> Result<Client, String> {
     let said =
         |error: redis::RedisError| error.detail().map_or_else(|| error.to_string(), str::to_owned);
     let Some(path) = &door.shared_ca_file else { return Client::open(info).map_err(said) };
@@ -101,17 +101,21 @@ fn client(door: &Door, info: ConnectionInfo) -> Result<Client, String> {
 
 /// What a run with this access brings; `server` is where it joins the others.
 #[must_use]
-pub(crate) fn application(args: &Resolve, server: &Server, access: &Access) -> Application {
+pub(crate) fn join_request(
+    args: &ResolveArgs,
+    server: &SharedServer,
+    access: &ApiConfig,
+) -> JoinRequest {
     let secret = match &access.credentials {
         Credentials::App { secret, .. } | Credentials::Token(secret) => secret.clone(),
     };
-    Application {
+    JoinRequest {
         client: server.client.clone(),
-        scope: open_state::answers(&args.directory, Some(access)),
+        scope: open_state::scope_from_access(&args.api, Some(access)),
         secret,
-        rate: args.speed.rate,
-        ages: open_state::ages(&args.keep),
-        optional: args.sharing.shared_optional,
+        rate: args.rate_limit.rate,
+        ages: open_state::ages_from_args(&args.state),
+        optional: args.quota.shared_optional,
     }
 }
 
@@ -120,50 +124,54 @@ pub(crate) fn application(args: &Resolve, server: &Server, access: &Access) -> A
 /// # Errors
 /// Denied (5) where the server does not let it in; usage (2) where it is none that will do; interrupted, by a signal.
 pub(crate) async fn join(
-    server: &Server,
-    application: Application,
+    server: &SharedServer,
+    application: JoinRequest,
     signals: &mut Signals,
-) -> Result<Membership, Failure> {
-    let broken = || Failure::new(Exit::Broken, tr!("no keys could be made of the app's secret"));
+) -> Result<Joined, Failure> {
+    let broken =
+        || Failure::with_message(Exit::Error, tr!("no keys could be made of the app's secret"));
     let joined = tokio::select! {
         biased;
-        signal = signals.next() => {
-            return Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted before the first call")));
+        signal = signals.recv() => {
+            return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted before the first call")));
         }
-        joined = Box::pin(Membership::join(application)) => joined,
+        joined = Box::pin(Joined::join(application)) => joined,
     };
     let membership = joined.ok_or_else(broken)?;
-    match membership.silence().map(|silence| refused(server, silence)) {
-        Some(failure) if failure.exit != Exit::Broken => Err(failure),
+    match membership.unavailable().map(|silence| unavailable_failure(server, silence)) {
+        Some(failure) if failure.exit != Exit::Error => Err(failure),
         _ => Ok(membership),
     }
 }
 
 /// What follows from a silence where nothing is done without a word of the server.
 #[must_use]
-pub(crate) fn refused(server: &Server, Silence { what, kind }: &Silence) -> Failure {
+pub(crate) fn unavailable_failure(
+    server: &SharedServer,
+    Unavailable { message: what, cause: kind }: &Unavailable,
+) -> Failure {
     let text = tr!("--shared {server}: {what}", server = server.name, what);
     match kind {
-        Kind::Denied => {
+        Cause::Denied => {
             let advice = tr!(
                 "Its user stands in the URL, its password in DINGMAP_SHARED_PASSWORD or in the file of --shared-password-file."
             );
-            Failure::new(Exit::Denied, format!("{text}\n  {advice}"))
+            Failure::with_message(Exit::AccessDenied, format!("{text}\n  {advice}"))
         }
-        Kind::Unfit => Failure::new(Exit::Usage, text),
-        Kind::Passing | Kind::Scriptless => {
+        Cause::Unsupported => Failure::with_message(Exit::Usage, text),
+        Cause::Transient | Cause::ScriptMissing => {
             let advice =
                 tr!("Check the address and that the server is up, and run the same command again.");
-            Failure::new(Exit::Broken, format!("{text}\n  {advice}"))
+            Failure::with_message(Exit::Error, format!("{text}\n  {advice}"))
         }
     }
 }
 
 /// What a run found as it joined: a part of its first line.
 #[must_use]
-pub(crate) fn found(server: &Server, membership: &Membership, asked: Rate) -> String {
-    let Some((least, others)) = membership.found() else {
-        let cause = membership.silence().map(ToString::to_string).unwrap_or_default();
+pub(crate) fn describe_joined(server: &SharedServer, membership: &Joined, asked: Rate) -> String {
+    let Some((least, others)) = membership.min_rate_and_peers() else {
+        let cause = membership.unavailable().map(ToString::to_string).unwrap_or_default();
         return tr!(
             "the quota is shared at {server}, which is silent: {cause}",
             server = server.name,
@@ -193,14 +201,14 @@ pub(crate) fn found(server: &Server, membership: &Membership, asked: Rate) -> St
 
 /// What people are told of the server on the way.
 #[must_use]
-pub(crate) fn told(server: &str, word: &Word) -> String {
+pub(crate) fn describe_notice(server: &str, word: &Notice) -> String {
     match word {
-        Word::Lost(silence) => tr!(
+        Notice::Unreachable(silence) => tr!(
             "the shared server {server} is silent ({cause}): no call is made until it is back, or for as long as --patience allows",
             server,
             cause = silence
         ),
-        Word::Alone(silence, rate, runs) => tr!(
+        Notice::Degraded(silence, rate, runs) => tr!(
             "the shared server {server} is silent ({cause}): this run goes on alone at {rate} calls/s, its part as one of {n} run"
                 | "the shared server {server} is silent ({cause}): this run goes on alone at {rate} calls/s, its part as one of {n} runs"
                     % *runs,
@@ -208,16 +216,20 @@ pub(crate) fn told(server: &str, word: &Word) -> String {
             cause = silence,
             rate
         ),
-        Word::Back(after) => {
-            tr!("the shared server {server} is back after {time}", server, time = rounded(*after))
+        Notice::Restored(after) => {
+            tr!(
+                "the shared server {server} is back after {time}",
+                server,
+                time = format_whole_seconds(*after)
+            )
         }
     }
 }
 
 /// What to say where runs of the same app may not meet.
 #[must_use]
-pub(crate) fn apart(access: &Access) -> Option<String> {
-    let alone = matches!(access.credentials, Credentials::Token(_)) && access.app.is_none();
+pub(crate) fn token_scope_warning(access: &ApiConfig) -> Option<String> {
+    let alone = matches!(access.credentials, Credentials::Token(_)) && access.app_key.is_none();
     alone.then(|| {
         tr!("the quota is shared with runs that have the same token alone; give --app-key to share it with all runs of the app")
     })
@@ -230,13 +242,13 @@ mod tests {
     use super::*;
     use crate::app::cli::args::{Cli, Command};
 
-    fn tried(flags: &[&str], variables: &[(&str, &str)]) -> Result<Server, Failure> {
+    fn tried(flags: &[&str], variables: &[(&str, &str)]) -> Result<SharedServer, Failure> {
         let line = ["dingmap", "resolve", "i"].iter().chain(flags);
         let Command::Resolve(args) = Cli::parse_from(line).command else { panic!() };
         let find = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         };
-        server(args.sharing.shared.as_ref().unwrap(), &args.sharing.door, find)
+        parse_server(args.quota.shared.as_ref().unwrap(), &args.quota.auth, find)
     }
 
     #[test]
@@ -277,7 +289,7 @@ mod tests {
             (settings.username().map(str::to_owned), settings.password().map(str::to_owned))
         };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(password(&[(PASSWORD, "p")]), (some("u"), some("p")));
-        assert_eq!(password(&[(PASSWORD, "")]), (some("u"), None));
+        assert_eq!(password(&[(SHARED_PASSWORD_VAR, "p")]), (some("u"), some("p")));
+        assert_eq!(password(&[(SHARED_PASSWORD_VAR, "")]), (some("u"), None));
     }
 }

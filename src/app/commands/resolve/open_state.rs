@@ -8,66 +8,68 @@ use secrecy::ExposeSecret;
 use tr::tr;
 
 use crate::api::token::Credentials;
-use crate::app::cli::args::Resolve;
-use crate::app::cli::input_args::{Directory, Mainland, Numbers, Part, Reading, Switch};
-use crate::app::cli::options::Access;
-use crate::app::cli::paths::{Place, kept};
-use crate::app::cli::shared_args::Keep;
-use crate::app::commands::state::messages::{Memory, refused, told};
-use crate::app::exit::{Exit, Failure, state_lost};
+use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::input_args::{
+    ApiArgs, MainlandChoice, NumberArgs, OnOff, ReaderArgs, ShardArgs,
+};
+use crate::app::cli::options::ApiConfig;
+use crate::app::cli::paths::{StatePath, run_state_path};
+use crate::app::cli::shared_args::StateArgs;
+use crate::app::commands::state::messages::{StateKind, resume_message, state_failure};
+use crate::app::exit::{Exit, Failure, state_write_failure};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::text;
 use crate::app::signals::Signals;
-use crate::store::answers::Known;
+use crate::store::answers::Answers;
 use crate::store::disk::database::{State, StateError};
-use crate::store::disk::disk_store::{Disk, Settled, wall};
+use crate::store::disk::disk_store::{DiskStore, Flushed, wall_secs};
 use crate::store::disk::lock::LockError;
-use crate::store::disk::sessions::{self, Found, Wish};
-use crate::store::disk::writer::Lost;
-use crate::store::freshness::Ages;
+use crate::store::disk::sessions::{self, EarlierRun, SessionRequest};
+use crate::store::disk::writer::WriteError;
+use crate::store::freshness::MaxAges;
 use crate::store::scope::{Fingerprint, Scope};
 use crate::table::source::Source;
 
 /// Everything that opening the state takes, so that a thread of its own can do it.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    place: Place,
-    waits: bool,
+pub(crate) struct StateOptions {
+    location: StatePath,
+    should_wait: bool,
     restart: bool,
-    ages: Ages,
+    ages: MaxAges,
     scope: Scope,
     fingerprint: String,
-    rows: Option<u64>,
+    total_rows: Option<u64>,
 }
 
 /// What was opened.
-struct Opened {
-    known: Known,
+struct OpenedState {
+    answers: Answers,
     /// Where a damaged state now lies.
-    aside: Option<PathBuf>,
-    found: Found,
+    damaged_path: Option<PathBuf>,
+    earlier_run: EarlierRun,
 }
 
 /// Opens the state at `path`: where another process has it and `waits` says so, says that it waits, and does.
 ///
 /// # Errors
 /// What `open` says, which is told whether to wait.
-pub(crate) fn patiently<T>(
+pub(crate) fn open_or_wait<T>(
     path: &Path,
     waits: bool,
     terminal: &Terminal,
     open: impl Fn(bool) -> Result<T, StateError>,
 ) -> Result<T, StateError> {
     match open(false) {
-        Err(error @ StateError::Lock(LockError::Held(_))) if waits => {
-            terminal.say(&held(path, &error));
+        Err(error @ StateError::Lock(LockError::InUse(_))) if waits => {
+            terminal.print(&waiting_message(path, &error));
             open(true)
         }
         opened => opened,
     }
 }
 
-fn held(path: &Path, error: &StateError) -> String {
+fn waiting_message(path: &Path, error: &StateError) -> String {
     tr!("waiting: the state {path} is {error}", path = path.display(), error)
 }
 
@@ -76,76 +78,78 @@ fn held(path: &Path, error: &StateError) -> String {
 ///
 /// # Errors
 /// Usage (2) where there is no place; unreadable (3) where the input cannot be read; interrupted, by a signal.
-pub(crate) async fn plan(
-    args: &Resolve,
-    access: Option<&Access>,
+pub(crate) async fn plan_state(
+    args: &ResolveArgs,
+    access: Option<&ApiConfig>,
     source: &Source,
     rows: Option<u64>,
     signals: &mut Signals,
-) -> Result<Option<Plan>, Failure> {
-    let place = kept(&args.keep, access.is_none(), |name| std::env::var_os(name));
+) -> Result<Option<StateOptions>, Failure> {
+    let place = run_state_path(&args.state, access.is_none(), |name| std::env::var_os(name));
     let Some(place) = place.transpose()? else { return Ok(None) };
-    let (print, input) =
-        (begun(&args.reading, &args.numbers, &args.part, source), args.input.clone());
-    let completing = move || completed(print, &input, rows.is_some());
+    let (print, input) = (
+        start_fingerprint(&args.reader, &args.numbers, &args.sharding, source),
+        args.input.clone(),
+    );
+    let completing = move || finish_fingerprint(print, &input, rows.is_some());
     let fingerprint =
-        signals.during(completing, tr!("interrupted before the first call")).await??;
-    Ok(Some(Plan {
-        place,
-        waits: args.keep.wait,
-        restart: args.keep.restart,
-        ages: ages(&args.keep),
-        scope: answers(&args.directory, access),
+        signals.run_blocking(completing, tr!("interrupted before the first call")).await??;
+    Ok(Some(StateOptions {
+        location: place,
+        should_wait: args.state.wait,
+        restart: args.state.restart,
+        ages: ages_from_args(&args.state),
+        scope: scope_from_access(&args.api, access),
         fingerprint,
-        rows,
+        total_rows: rows,
     }))
 }
 
 /// What becomes of the answers of a run with this plan.
 #[must_use]
-pub(crate) fn memory(plan: Option<&Plan>) -> Memory {
+pub(crate) fn state_kind(plan: Option<&StateOptions>) -> StateKind {
     match plan {
-        None => Memory::None,
-        Some(plan) if plan.restart => Memory::Restart,
-        Some(plan) if plan.scope.is_of_token() => Memory::Token,
-        Some(_) => Memory::Kept,
+        None => StateKind::None,
+        Some(plan) if plan.restart => StateKind::Restart,
+        Some(plan) if plan.scope.is_token_only() => StateKind::TokenOnly,
+        Some(_) => StateKind::Persistent,
     }
 }
 
 /// How old the answers of finished runs may be that a run uses.
 #[must_use]
-pub(crate) fn ages(keep: &Keep) -> Ages {
+pub(crate) fn ages_from_args(keep: &StateArgs) -> MaxAges {
     if keep.restart {
-        Ages::default()
+        MaxAges::default()
     } else {
-        Ages { any: keep.max_age, nobody: keep.max_age_not_found }
+        MaxAges { any: keep.max_age, without_user: keep.max_age_not_found }
     }
 }
 
 /// Whose answers a run has: those of the API that it asks, or of an emulation, and how it asks.
 #[must_use]
-pub(crate) fn answers(directory: &Directory, access: Option<&Access>) -> Scope {
+pub(crate) fn scope_from_access(directory: &ApiArgs, access: Option<&ApiConfig>) -> Scope {
     match access {
         // Its port changes from run to run.
-        None => scope(directory, "sandbox", "sandbox".to_owned()),
-        Some(Access { endpoint, credentials, app, .. }) => {
+        None => scope_from_app(directory, "sandbox", "sandbox".to_owned()),
+        Some(ApiConfig { endpoint, credentials, app_key: app, .. }) => {
             let app = match (credentials, app) {
                 (Credentials::App { key, .. }, _) | (_, Some(key)) => key.clone(),
-                (Credentials::Token(token), None) => Scope::of_token(token.expose_secret()),
+                (Credentials::Token(token), None) => Scope::app_from_token(token.expose_secret()),
             };
-            scope(directory, endpoint.as_str(), app)
+            scope_from_app(directory, endpoint.as_str(), app)
         }
     }
 }
 
 /// Whose answers: those of this endpoint and app, asked as the flags say.
 #[must_use]
-pub(crate) fn scope(directory: &Directory, endpoint: &str, app: String) -> Scope {
+pub(crate) fn scope_from_app(directory: &ApiArgs, endpoint: &str, app: String) -> Scope {
     Scope {
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         app,
         exclusive: directory.exclusive_accounts,
-        prefixed: directory.mainland == Mainland::Prefixed,
+        prefixed: directory.mainland == MainlandChoice::Prefixed,
     }
 }
 
@@ -154,49 +158,54 @@ pub(crate) fn scope(directory: &Directory, endpoint: &str, app: String) -> Scope
 ///
 /// # Errors
 /// Unreadable (3).
-pub(crate) fn fingerprint(
+pub(crate) fn compute_fingerprint(
     input: &Path,
-    reading: &Reading,
-    numbers: &Numbers,
-    part: &Part,
+    reading: &ReaderArgs,
+    numbers: &NumberArgs,
+    part: &ShardArgs,
     source: &Source,
     regular: bool,
 ) -> Result<String, Failure> {
-    completed(begun(reading, numbers, part, source), input, regular)
+    finish_fingerprint(start_fingerprint(reading, numbers, part, source), input, regular)
 }
 
 /// That of how the input is read, and of which rows.
-fn begun(reading: &Reading, numbers: &Numbers, part: &Part, source: &Source) -> Fingerprint {
+fn start_fingerprint(
+    reading: &ReaderArgs,
+    numbers: &NumberArgs,
+    part: &ShardArgs,
+    source: &Source,
+) -> Fingerprint {
     let dialect = source.dialect();
-    let mut print = Fingerprint::of("run");
+    let mut print = Fingerprint::new("run");
     for column in source.columns() {
         print = print
-            .and("column", column.index.to_string().as_bytes())
-            .and("name", column.name.as_deref().unwrap_or_default().as_bytes());
+            .with("column", column.index.to_string().as_bytes())
+            .with("name", column.name.as_deref().unwrap_or_default().as_bytes());
     }
     if let Some(shard) = part.shard {
-        print = print.and("shard", shard.to_string().as_bytes());
+        print = print.with("shard", shard.to_string().as_bytes());
     }
     print
-        .and("encoding", dialect.encoding.to_string().as_bytes())
-        .and("skipped", reading.skip_lines.to_string().as_bytes())
-        .and("delimiter", &[dialect.delimiter])
-        .and("headers", &[dialect.headers.into()])
-        .and("sheet", reading.sheet.as_deref().unwrap_or_default().as_bytes())
-        .and("region", format!("{:?}", numbers.region).as_bytes())
-        .and("strict", &[u8::from(numbers.strict_numbers == Switch::On)])
+        .with("encoding", dialect.encoding.to_string().as_bytes())
+        .with("skipped", reading.skip_lines.to_string().as_bytes())
+        .with("delimiter", &[dialect.delimiter])
+        .with("headers", &[dialect.has_headers.into()])
+        .with("sheet", reading.sheet.as_deref().unwrap_or_default().as_bytes())
+        .with("region", format!("Home({})", numbers.region).as_bytes())
+        .with("strict", &[u8::from(numbers.strict_numbers == OnOff::On)])
 }
 
 /// With the input itself, which is read from end to end.
-fn completed(print: Fingerprint, input: &Path, regular: bool) -> Result<String, Failure> {
+fn finish_fingerprint(print: Fingerprint, input: &Path, regular: bool) -> Result<String, Failure> {
     let print = if regular {
         let unreadable = |error| Failure {
             exit: Exit::Input,
-            error: anyhow::Error::new(error).context(text::name(input)),
+            error: anyhow::Error::new(error).context(text::input_name(input)),
         };
-        File::open(input).and_then(|file| print.and_all(file)).map_err(unreadable)?
+        File::open(input).and_then(|file| print.with_content(file)).map_err(unreadable)?
     } else {
-        print.and("stream", input.as_os_str().as_encoded_bytes())
+        print.with("stream", input.as_os_str().as_encoded_bytes())
     };
     Ok(print.to_string())
 }
@@ -205,72 +214,79 @@ fn completed(print: Fingerprint, input: &Path, regular: bool) -> Result<String, 
 ///
 /// # Errors
 /// Unexpected (1) where the state cannot be worked with, with what to do; interrupted, by a signal.
-pub(crate) async fn begin(
-    plan: Option<Plan>,
+pub(crate) async fn open_state(
+    plan: Option<StateOptions>,
     signals: &mut Signals,
     terminal: &Terminal,
-) -> Result<Known, Failure> {
-    let Some(plan) = plan else { return Ok(Known::default()) };
-    let (path, rows) = (&plan.place.path, plan.rows);
-    let opened = match opened(&plan, false, signals).await? {
-        Err(error @ StateError::Lock(LockError::Held(_))) if plan.waits => {
-            terminal.say(&held(path, &error));
-            opened(&plan, true, signals).await?
+) -> Result<Answers, Failure> {
+    let Some(plan) = plan else { return Ok(Answers::default()) };
+    let (path, rows) = (&plan.location.path, plan.total_rows);
+    let opened = match open_on_thread(&plan, false, signals).await? {
+        Err(error @ StateError::Lock(LockError::InUse(_))) if plan.should_wait => {
+            terminal.print(&waiting_message(path, &error));
+            open_on_thread(&plan, true, signals).await?
         }
         opened => opened,
     };
-    let Opened { known, aside, found } = opened.map_err(|error| refused(path, &error))?;
+    let OpenedState { answers: known, damaged_path: aside, earlier_run: found } =
+        opened.map_err(|error| state_failure(path, &error))?;
     if let Some(aside) = aside {
-        terminal.complain(&tr!(
+        terminal.print_error(&tr!(
             "the state file {path} was damaged and is set aside as {aside}; a fresh one takes its place. What it knew of earlier and interrupted runs is asked again.",
             path = path.display(),
             aside = aside.display()
         ));
     }
-    if let Some(remark) = told(&found, rows) {
-        terminal.say(&remark);
+    if let Some(remark) = resume_message(&found, rows) {
+        terminal.print(&remark);
     }
     Ok(known)
 }
 
 /// Opens the state on a thread of its own: the whole file is checked, which may take seconds, and waiting has no bound.
-async fn opened(
-    plan: &Plan,
+async fn open_on_thread(
+    plan: &StateOptions,
     waits: bool,
     signals: &mut Signals,
-) -> Result<Result<Opened, StateError>, Failure> {
+) -> Result<Result<OpenedState, StateError>, Failure> {
     let plan = plan.clone();
-    signals.during(move || open(&plan, waits), tr!("interrupted before the first call")).await
+    signals
+        .run_blocking(move || open_blocking(&plan, waits), tr!("interrupted before the first call"))
+        .await
 }
 
-fn open(plan: &Plan, waits: bool) -> Result<Opened, StateError> {
-    let (state, aside) = State::open(&plan.place.path, !plan.place.named, waits)?;
-    let wish = Wish {
+fn open_blocking(plan: &StateOptions, waits: bool) -> Result<OpenedState, StateError> {
+    let (state, aside) = State::open(&plan.location.path, !plan.location.is_explicit, waits)?;
+    let wish = SessionRequest {
         scope: &plan.scope,
         fingerprint: &plan.fingerprint,
         restart: plan.restart,
-        rows: plan.rows,
-        now: wall(),
+        rows: plan.total_rows,
+        now: wall_secs(),
     };
-    let begun = sessions::begin(&state, wish)?;
-    let found = begun.found.clone();
-    Ok(Opened { known: Known::on(Disk::start(state, begun, plan.ages, wall)?), aside, found })
+    let begun = sessions::begin_session(&state, wish)?;
+    let found = begun.earlier.clone();
+    Ok(OpenedState {
+        answers: Answers::with_disk(DiskStore::start(state, begun, plan.ages, wall_secs)?),
+        damaged_path: aside,
+        earlier_run: found,
+    })
 }
 
 /// Waits until what was answered is on disk: a run that can be finished, where answers are kept and were.
 ///
 /// # Errors
 /// Interrupted, by a signal; what was committed is safe.
-pub(crate) async fn settle(
-    known: Known,
+pub(crate) async fn flush(
+    known: Answers,
     signals: &mut Signals,
-) -> Result<Result<Option<Settled>, Lost>, Failure> {
+) -> Result<Result<Option<Flushed>, WriteError>, Failure> {
     let closing = tokio::task::spawn_blocking(move || known.close());
     tokio::select! {
         biased;
-        closed = closing => closed.map_err(|error| Failure::of(Exit::Broken, error)),
-        signal = signals.next() => {
-            Err(Failure::new(Exit::Interrupted(signal), tr!("interrupted while the last answers were written")))
+        closed = closing => closed.map_err(|error| Failure::from_error(Exit::Error, error)),
+        signal = signals.recv() => {
+            Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted while the last answers were written")))
         }
     }
 }
@@ -279,8 +295,8 @@ pub(crate) async fn settle(
 ///
 /// # Errors
 /// Unexpected (1) where the state could not be written.
-pub(crate) fn finish(
-    settled: Result<Option<Settled>, Lost>,
+pub(crate) fn finish_session(
+    settled: Result<Option<Flushed>, WriteError>,
     finished: bool,
 ) -> Result<(), Failure> {
     let lost = match settled {
@@ -294,9 +310,9 @@ pub(crate) fn finish(
                 "the output is complete, but the state file could not be written: {cause}. The next run of this input would take this one for unfinished and use its answers; give it --restart to ask anew.",
                 cause = lost
             );
-            Failure::new(Exit::Broken, text)
+            Failure::with_message(Exit::Error, text)
         } else {
-            state_lost(&lost.to_string())
+            state_write_failure(&lost.to_string())
         }
     })
 }

@@ -5,35 +5,35 @@ use std::path::Path;
 
 use tr::tr;
 
-use crate::app::cli::args::Resolve;
+use crate::app::cli::args::ResolveArgs;
 use crate::app::exit::{Exit, Failure};
-use crate::domain::number::mobile::Home;
+use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::outcome::Status;
-use crate::domain::row_stats::Findings;
-use crate::domain::totals::Report;
-use crate::engine::io::feed::{self, FeedError};
-use crate::engine::io::row_format::{Lacking, Manner, Wanted};
-use crate::engine::io::unresolved::{Basket, Misses};
-use crate::table::detect::columns::EXPECTED;
-use crate::table::prescan::Survey;
+use crate::domain::row_stats::RowStats;
+use crate::domain::totals::Totals;
+use crate::engine::io::feed::{self, ReaderError};
+use crate::engine::io::row_format::{MissingColumn, RowFormat, RowOptions};
+use crate::engine::io::unresolved::{SharedUnresolved, UnresolvedRows};
+use crate::table::detect::columns::EXPECTED_COLUMN;
+use crate::table::prescan::Prescan;
 use crate::table::source::Source;
 
 /// What a table that has answers already comes to before anything is asked.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
+pub(crate) struct ResolvedScan {
     /// Its rows; those that are to be asked count as failed.
-    pub report: Report,
+    pub totals: Totals,
     /// What the rows that keep their answers have in common.
-    pub findings: Findings,
+    pub row_stats: RowStats,
     /// Those of them that have no user id.
-    pub misses: Misses,
+    pub unresolved: UnresolvedRows,
 }
 
-impl Settled {
+impl ResolvedScan {
     /// How many rows are to be asked.
     #[must_use]
-    pub(crate) fn open(&self) -> u64 {
-        self.report.rows_in - self.report.kept
+    pub(crate) fn rows_to_retry(&self) -> u64 {
+        self.totals.rows_in - self.totals.rows_kept
     }
 }
 
@@ -42,54 +42,56 @@ impl Settled {
 ///
 /// # Errors
 /// [`FeedError`] for the first row that cannot be read or has no status.
-pub(crate) fn count(
+pub(crate) fn scan_resolved(
     mut source: Source,
-    home: Home,
-    manner: &Manner,
-) -> Result<(Survey, Settled), FeedError> {
+    home: DefaultRegion,
+    manner: &RowFormat,
+) -> Result<(Prescan, ResolvedScan), ReaderError> {
     let (mut survey, mut settled, misses) =
-        (Survey { rows: 0, bytes: 0 }, Settled::default(), Basket::default());
+        (Prescan { rows: 0, bytes: 0 }, ResolvedScan::default(), SharedUnresolved::default());
     while let Some(batch) = source.next_batch(usize::MAX)? {
         survey.rows += batch.len() as u64;
-        survey.bytes += batch.size() as u64;
+        survey.bytes += batch.byte_len() as u64;
         for row in 0..batch.len() {
             let kept =
-                feed::came_with(manner, &batch, row)?.filter(|status| !status.may_yet_succeed());
-            settled.report.rows_in += 1;
-            settled.report.count(kept.unwrap_or(Status::Failed));
+                feed::earlier_status(manner, &batch, row)?.filter(|status| !status.is_retryable());
+            settled.totals.rows_in += 1;
+            settled.totals.count_row(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
-                settled.report.kept += 1;
-                feed::note_earlier(
+                settled.totals.rows_kept += 1;
+                feed::count_kept_row(
                     manner,
                     home,
                     &batch,
                     row,
                     status,
-                    &mut settled.findings,
+                    &mut settled.row_stats,
                     &misses,
                 );
             }
         }
     }
-    settled.misses = misses.take();
+    settled.unresolved = misses.take();
     Ok((survey, settled))
 }
 
 /// What to say where the answers have a column `expected` behind them and `--expect` was not given again.
 #[must_use]
-pub(crate) fn uncompared(wanted: &Wanted, source: &Source) -> Option<String> {
-    let there = wanted.again && wanted.expect.is_none() && source.appended(EXPECTED).is_some();
+pub(crate) fn uncompared_warning(wanted: &RowOptions, source: &Source) -> Option<String> {
+    let there = wanted.has_answers
+        && wanted.expected_column.is_none()
+        && source.appended_column(EXPECTED_COLUMN).is_some();
     there.then(|| {
         tr!(
             "the column {column} stays as it is, also in the rows that are asked now: give --expect COLUMN to compare them too",
-            column = EXPECTED
+            column = EXPECTED_COLUMN
         )
     })
 }
 
 /// What to say of a file that is to be rewritten in place and has nothing to ask: it stays as it is.
 #[must_use]
-pub(crate) fn nothing(report: &Report, input: &Path) -> String {
+pub(crate) fn nothing_to_retry(report: &Totals, input: &Path) -> String {
     let (input, rows) = (input.display(), report.rows_in);
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
@@ -102,22 +104,22 @@ pub(crate) fn nothing(report: &Report, input: &Path) -> String {
 /// Whether the same flags read what they had written: what is advised for rows that failed is the same command, with its output
 /// for its input.
 #[must_use]
-pub(crate) fn reads_alike(args: &Resolve) -> bool {
-    let reading = &args.reading;
+pub(crate) fn can_reread_output(args: &ResolveArgs) -> bool {
+    let reading = &args.reader;
     // It takes no --shard, its input is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
     let named_anew = reading.encoding.is_some() && args.output_encoding.is_some();
-    args.part.shard.is_none() && reading.sheet.is_none() && !reading.flexible && !named_anew
+    args.sharding.shard.is_none() && reading.sheet.is_none() && !reading.flexible && !named_anew
 }
 
 /// What to tell where a column is wanted that the answers have not.
 #[must_use]
-pub(crate) fn lacking(input: &str, Lacking(column): Lacking) -> Failure {
+pub(crate) fn missing_column_failure(input: &str, MissingColumn(column): MissingColumn) -> Failure {
     let text = tr!(
         "{input} has no column {column} behind its answers, and --retry-failed adds none: leave --show-sent out",
         input,
         column
     );
-    Failure::new(Exit::Usage, text)
+    Failure::with_message(Exit::Usage, text)
 }
 
 #[cfg(test)]
@@ -126,26 +128,33 @@ mod tests {
 
     use super::*;
     use crate::domain::expected::Expected;
-    use crate::table::detect::layout::Options;
+    use crate::table::detect::layout::SourceOptions;
 
     #[test]
     fn rows_that_keep_their_answers_are_counted_as_a_run_counts_them() {
         let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                     138,u1,u1,,found,0,ok,match\n139,u2,,,not_found,60121,none,missing\n\
                     137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n";
-        let wanted =
-            Wanted { again: true, expect: Some("id".parse().unwrap()), ..Wanted::default() };
-        let options = Options { resolved: true, beside: wanted.beside(), ..Options::default() };
+        let wanted = RowOptions {
+            has_answers: true,
+            expected_column: Some("id".parse().unwrap()),
+            ..RowOptions::default()
+        };
+        let options = SourceOptions {
+            has_answers: true,
+            extra_columns: wanted.extra_columns(),
+            ..SourceOptions::default()
+        };
         let source =
             Source::open(Box::new(Cursor::new(text)), &options, &|cell| cell.len() == 3).unwrap();
-        let manner = Manner::of(&wanted, &source).unwrap();
-        let (survey, settled) = count(source, Home::CHINA, &manner).unwrap();
-        assert_eq!((survey.rows, settled.report.rows_in, settled.report.kept), (4, 4, 2));
+        let manner = RowFormat::new(&wanted, &source).unwrap();
+        let (survey, settled) = scan_resolved(source, DefaultRegion::CHINA, &manner).unwrap();
+        assert_eq!((survey.rows, settled.totals.rows_in, settled.totals.rows_kept), (4, 4, 2));
         // What is called is what is open: the crowd at the full hour is told by that.
-        assert_eq!(settled.open(), 2);
-        assert_eq!(Expected::ALL.map(|word| settled.findings.expected(word)), [1, 0, 1]);
-        let misses = settled.misses.of(Status::NotFound);
+        assert_eq!(settled.rows_to_retry(), 2);
+        assert_eq!(Expected::ALL.map(|word| settled.row_stats.expected(word)), [1, 0, 1]);
+        let misses = settled.unresolved.with_status(Status::NotFound);
         assert_eq!((misses.count, misses.rows[0].line, &*misses.rows[0].code), (1, 3, "60121"));
-        assert_eq!(settled.misses.of(Status::Failed).count, 0);
+        assert_eq!(settled.unresolved.with_status(Status::Failed).count, 0);
     }
 }

@@ -9,29 +9,29 @@ use tokio::time::sleep;
 use tr::tr;
 
 use crate::api::rate::Rate;
-use crate::app::exit::{Exit, Failure, rounded};
+use crate::app::exit::{Exit, Failure, format_whole_seconds};
 use crate::app::progress::terminal::Terminal;
-use crate::app::signals::Heard;
+use crate::app::signals::SignalHandlers;
 
 /// How long before and after the full hour the platform is busy, in minutes.
-const AROUND: i64 = 5;
+const PEAK_MARGIN_MINUTES: i64 = 5;
 /// Slower runs than this, in calls a second, add little to the crowd and suffer little from it.
-const BRISK: f64 = 10.0;
+const PEAK_WARNING_RATE: f64 = 10.0;
 /// The clock is looked at so often while waiting, since a machine that slept has lost time that timers do not know of.
-const LOOKS: Duration = Duration::from_secs(5);
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// When the first call is made, where that is not at once.
 ///
 /// # Errors
 /// Usage (2) for what is no moment, and for one that has passed.
-pub(crate) fn planned(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failure> {
-    let wrong = |what| Failure::new(Exit::Usage, format!("--start-at: {what}"));
-    named.map(|text| moment(text, now).map_err(wrong)).transpose()
+pub(crate) fn parse_start_at(named: Option<&str>, now: &Zoned) -> Result<Option<Zoned>, Failure> {
+    let wrong = |what| Failure::with_message(Exit::Usage, format!("--start-at: {what}"));
+    named.map(|text| parse_time(text, now).map_err(wrong)).transpose()
 }
 
 /// The moment that a user means: `14:10` (the next one, in local time), `2026-11-23 14:10`, a date and time with an offset
 /// or a zone, or `+15m`.
-fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
+fn parse_time(text: &str, now: &Zoned) -> Result<Zoned, String> {
     let text = text.trim();
     let wrong = || {
         tr!(
@@ -54,7 +54,7 @@ fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
         text.parse::<Timestamp>().map(|moment| moment.to_zoned(now.time_zone().clone()))
     };
     if let Ok(moment) = exact {
-        return coming(moment.with_time_zone(now.time_zone().clone()), now);
+        return ensure_future(moment.with_time_zone(now.time_zone().clone()), now);
     }
     // What is parsed as local would lose an offset or a zone without a word.
     let time = text.rsplit(['T', 't', ' ']).next().unwrap_or_default();
@@ -63,7 +63,7 @@ fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
     }
     // Before the time alone, which would be read off it.
     if let Ok(local) = text.parse::<DateTime>() {
-        return coming(local.to_zoned(now.time_zone().clone()).map_err(|_| wrong())?, now);
+        return ensure_future(local.to_zoned(now.time_zone().clone()).map_err(|_| wrong())?, now);
     }
     let time: Time = text.parse().map_err(|_| wrong())?;
     let local = |day: &Zoned| day.date().to_datetime(time).to_zoned(now.time_zone().clone());
@@ -75,13 +75,13 @@ fn moment(text: &str, now: &Zoned) -> Result<Zoned, String> {
     }
 }
 
-fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
+fn ensure_future(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
     if moment > *now {
         Ok(moment)
     } else {
         Err(tr!(
             "{moment} has passed; name a later one, or leave --start-at out to begin at once",
-            moment = clock(&moment)
+            moment = format_timestamp(&moment)
         ))
     }
 }
@@ -89,14 +89,20 @@ fn coming(moment: Zoned, now: &Zoned) -> Result<Zoned, String> {
 /// What to say where a run that starts at `now` would call in the busy minutes; `rows` is how many the input has, where that
 /// is known, each with a number in so many `columns`. China's full hours are those of UTC.
 #[must_use]
-pub(crate) fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) -> Option<String> {
+pub(crate) fn peak_hour_warning(
+    now: &Zoned,
+    rate: Rate,
+    rows: Option<u64>,
+    columns: usize,
+) -> Option<String> {
     // Repeats aside a row takes one call at most, and with several columns as many more as nobody can know before: a number
     // that nobody has leads on to the next one.
     let calls = rows.filter(|_| columns == 1);
-    let rate = rate.per_second().unwrap_or(Rate::MOST);
+    let rate = rate.per_second().unwrap_or(Rate::MAX);
     let hour = now.timestamp().round(Unit::Hour).ok()?;
-    let (opens, closes) = (hour - AROUND.minutes(), hour + AROUND.minutes());
-    if rate <= BRISK || now.timestamp() < opens || now.timestamp() >= closes {
+    let (opens, closes) =
+        (hour - PEAK_MARGIN_MINUTES.minutes(), hour + PEAK_MARGIN_MINUTES.minutes());
+    if rate <= PEAK_WARNING_RATE || now.timestamp() < opens || now.timestamp() >= closes {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
@@ -116,16 +122,21 @@ pub(crate) fn crowd(now: &Zoned, rate: Rate, rows: Option<u64>, columns: usize) 
 ///
 /// # Errors
 /// Interrupted (130, 143) by a signal.
-pub(crate) async fn wait(
+pub(crate) async fn wait_until(
     moment: &Zoned,
-    heard: &mut Heard,
+    heard: &mut SignalHandlers,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     let left =
         || moment.timestamp().duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO);
-    let told =
-        || tr!("starting at {moment} (in {left})", moment = clock(moment), left = rounded(left()));
-    terminal.say(&told());
+    let told = || {
+        tr!(
+            "starting at {moment} (in {left})",
+            moment = format_timestamp(moment),
+            left = format_whole_seconds(left())
+        )
+    };
+    terminal.print(&told());
     loop {
         let left = left();
         if left.is_zero() {
@@ -133,19 +144,19 @@ pub(crate) async fn wait(
         }
         tokio::select! {
             biased;
-            signal = heard.signals.next() => {
+            signal = heard.signals.recv() => {
                 let text = tr!("interrupted before the first call");
-                return Err(Failure::new(Exit::Interrupted(signal), text));
+                return Err(Failure::with_message(Exit::Interrupted(signal), text));
             }
-            () = heard.question.asked() => terminal.say(&told()),
-            () = sleep(left.min(LOOKS)) => {}
+            () = heard.status_requests.recv() => terminal.print(&told()),
+            () = sleep(left.min(CLOCK_CHECK_INTERVAL)) => {}
         }
     }
 }
 
 /// A moment as people read it, with its date and zone.
 #[must_use]
-pub(crate) fn clock(moment: &Zoned) -> String {
+pub(crate) fn format_timestamp(moment: &Zoned) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
@@ -175,15 +186,15 @@ mod tests {
             ("2026-11-23T16:00+09:00[+09:00]", "2026-11-23T15:00:00"),
             ("2026-11-23 07:00Z[UTC]", "2026-11-23T15:00:00"),
         ] {
-            let moment = moment(text, &now).unwrap();
+            let moment = parse_time(text, &now).unwrap();
             assert_eq!(moment.strftime("%Y-%m-%dT%H:%M:%S").to_string(), expected, "{text}");
         }
         for text in ["2026-11-23 14:05", "2026-11-23T06:05:29Z", "2025-01-01T00:00:00Z"] {
-            assert!(moment(text, &now).unwrap_err().contains("has passed"), "{text}");
+            assert!(parse_time(text, &now).unwrap_err().contains("has passed"), "{text}");
         }
         for text in ["", "soon", "25:00", "14", "2026-12-01", "+", "+15", "-5m", "2026-13-01 00:00"]
         {
-            assert!(moment(text, &now).unwrap_err().contains("no moment"), "{text}");
+            assert!(parse_time(text, &now).unwrap_err().contains("no moment"), "{text}");
         }
     }
 
@@ -191,7 +202,7 @@ mod tests {
     fn an_offset_or_a_zone_is_obeyed_or_refused_and_never_passed_over() {
         let now = at("2026-11-23T14:05:30-05:00[-05:00]");
         // What a zone's name means is told by the system's tables, which a machine may lack.
-        let told = moment("2031-11-23T14:10[Asia/Shanghai]", &now);
+        let told = parse_time("2031-11-23T14:10[Asia/Shanghai]", &now);
         let right = told
             .as_ref()
             .is_ok_and(|moment| moment.timestamp().to_string() == "2031-11-23T06:10:00Z");
@@ -213,15 +224,15 @@ mod tests {
             "2031-11-23T14:10+0x:00",
             "2031-11-23T14:10[u-ca=gregory]",
         ] {
-            assert!(moment(text, &now).is_err_and(|what| what.contains("no moment")), "{text}");
+            assert!(parse_time(text, &now).is_err_and(|what| what.contains("no moment")), "{text}");
         }
     }
 
     #[test]
     fn the_full_hour_is_warned_about_where_a_brisk_run_meets_it() {
-        let (brisk, slow) = (Rate::of(20.0), Rate::of(10.0));
+        let (brisk, slow) = (Rate::from_per_second(20.0), Rate::from_per_second(10.0));
         let told = |time: &str, rate, rows| {
-            crowd(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, rows, 1)
+            peak_hour_warning(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, rows, 1)
         };
         for time in ["14:55:00", "14:59:59", "15:00:00", "15:04:59"] {
             let told = told(time, brisk, Some(100_000)).unwrap();
@@ -239,10 +250,11 @@ mod tests {
         assert!(told("14:59:56", brisk, Some(100)).is_some());
         // A second column may double them, so nobody knows when it is over.
         let now = at("2026-11-23T14:59:50+08:00[+08:00]");
-        assert!(crowd(&now, brisk, Some(100), 2).is_some());
+        assert!(peak_hour_warning(&now, brisk, Some(100), 2).is_some());
         // India's full hours are half past China's.
-        let india =
-            |time: &str| crowd(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None, 1);
+        let india = |time: &str| {
+            peak_hour_warning(&at(&format!("2026-11-23T{time}+05:30[+05:30]")), brisk, None, 1)
+        };
         assert!(
             india("14:30:00").unwrap().contains("--start-at 14:35") && india("15:00:00").is_none()
         );

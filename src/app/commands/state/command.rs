@@ -9,24 +9,24 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tr::tr;
 
-use crate::app::cli::paths::place;
-use crate::app::cli::shared_args::{Forget, StateCommand};
+use crate::app::cli::paths::state_path;
+use crate::app::cli::shared_args::{StateCommand, StateForgetArgs};
 use crate::app::commands::resolve::join_quota;
-use crate::app::commands::resolve::open_state::patiently;
-use crate::app::commands::state::messages::{refused, since};
+use crate::app::commands::resolve::open_state::open_or_wait;
+use crate::app::commands::state::messages::{format_since, state_failure};
 use crate::app::commands::state::shared;
-use crate::app::exit::{Exit, Failure, rounded};
+use crate::app::exit::{Exit, Failure, format_whole_seconds};
 use crate::app::progress::terminal::Terminal;
-use crate::app::stdout::tell;
-use crate::domain::number::cell::Entry;
-use crate::domain::number::mobile::{Home, Mobile, Rules};
+use crate::app::stdout::with_stdout;
+use crate::domain::number::cell::NumberCell;
+use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
 use crate::store::disk::database::{State, StateError, VERSION};
-use crate::store::disk::disk_store::wall;
-use crate::store::disk::maintenance::{self, Choice, Record, Shelf};
-use crate::store::disk::sessions::Run;
+use crate::store::disk::disk_store::wall_secs;
+use crate::store::disk::maintenance::{self, AnswerFilter, ExportRecord, ScopeSummary};
+use crate::store::disk::sessions::UnfinishedRun;
 
 /// The columns of an export.
-const HEADER: [&str; 10] = [
+const EXPORT_COLUMNS: [&str; 10] = [
     "endpoint",
     "app",
     "number",
@@ -40,12 +40,12 @@ const HEADER: [&str; 10] = [
 ];
 
 /// Why an export ends early.
-enum Broken {
+enum ExportError {
     State(StateError),
     Output(csv::Error),
 }
 
-impl From<StateError> for Broken {
+impl From<StateError> for ExportError {
     fn from(error: StateError) -> Self {
         Self::State(error)
     }
@@ -56,41 +56,41 @@ impl From<StateError> for Broken {
 /// # Errors
 /// Unexpected (1) where there is no state to work with; usage (2) for what stands on standard input; output (7).
 pub(crate) fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failure> {
-    if let Some((url, door)) = command.shared() {
-        return shared::tenants(
+    if let Some((url, door)) = command.shared_server() {
+        return shared::shared_state(
             command,
-            &join_quota::server(url, door, |name| std::env::var_os(name))?,
+            &join_quota::parse_server(url, door, |name| std::env::var_os(name))?,
             terminal,
         );
     }
-    let at = command.place();
-    let place = place(at.state.as_deref(), |name| std::env::var_os(name))?;
-    let broken = |error: StateError| refused(&place.path, &error);
+    let at = command.file_args();
+    let place = state_path(at.state.as_deref(), |name| std::env::var_os(name))?;
+    let broken = |error: StateError| state_failure(&place.path, &error);
     // Read before the state is locked: whoever types them in takes their time.
     let choice = match command {
-        StateCommand::Forget(forget) => Some(choice(forget)?),
+        StateCommand::Forget(forget) => Some(read_selection(forget)?),
         _ => None,
     };
-    let existing = |waits| State::existing(&place.path, waits);
-    let state = patiently(&place.path, at.wait, terminal, existing).map_err(broken)?;
+    let existing = |waits| State::open_existing(&place.path, waits);
+    let state = open_or_wait(&place.path, at.wait, terminal, existing).map_err(broken)?;
     let size = || state.size().map_err(|error| broken(error.into()));
     match command {
         StateCommand::Info(_) => {
-            let text = info(&maintenance::inspect(&state).map_err(broken)?);
-            let size = bytes(size()?);
+            let text = format_info(&maintenance::inspect(&state).map_err(broken)?);
+            let size = format_bytes(size()?);
             let title = tr!(
                 "{path}: version {version}, {size}",
                 path = place.path.display(),
                 version = VERSION,
                 size
             );
-            tell(|output| write!(output, "{title}\n{text}"))?;
+            with_stdout(|output| write!(output, "{title}\n{text}"))?;
         }
         StateCommand::Forget(_) => {
             let forgotten =
                 maintenance::forget(&state, &choice.unwrap_or_default()).map_err(broken)?;
-            terminal.say(&tr!("{count} answers were forgotten", count = forgotten));
-            terminal.say(&tr!(
+            terminal.print(&tr!("{count} answers were forgotten", count = forgotten));
+            terminal.print(&tr!(
                 "`dingmap state compact` also takes what is left of them out of the file"
             ));
         }
@@ -98,35 +98,35 @@ pub(crate) fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit,
             let before = size()?;
             state.compact().map_err(broken)?;
             let after = std::fs::metadata(&place.path).map_err(|error| broken(error.into()))?.len();
-            terminal.say(&tr!(
+            terminal.print(&tr!(
                 "{before} before, {after} now",
-                before = bytes(before),
-                after = bytes(after)
+                before = format_bytes(before),
+                after = format_bytes(after)
             ));
         }
         StateCommand::Export(_) => export(&state, broken)?,
     }
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 /// What is to be forgotten.
-fn choice(forget: &Forget) -> Result<Choice, Failure> {
+fn read_selection(forget: &StateForgetArgs) -> Result<AnswerFilter, Failure> {
     let seconds = |age: Duration| i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
     let numbers = match forget.number {
-        Some(_) => Some(numbers(io::stdin().lock())?),
+        Some(_) => Some(read_numbers(io::stdin().lock())?),
         None => None,
     };
-    let before = forget.older_than.map(|age| wall().saturating_sub(seconds(age)));
-    Ok(Choice { app: forget.app.clone(), before, status: forget.status, numbers })
+    let before = forget.older_than.map(|age| wall_secs().saturating_sub(seconds(age)));
+    Ok(AnswerFilter { app: forget.app.clone(), before, status: forget.status, mobiles: numbers })
 }
 
 /// The numbers of an input, one a line, those without a country code the mainland's.
-fn numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
-    let rules = Rules { home: Home::CHINA, strict: false };
+fn read_numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
+    let rules = NumberRules { default_region: DefaultRegion::CHINA, strict: false };
     let mut numbers = BTreeSet::new();
     for (at, line) in input.lines().enumerate() {
         let refused = |what: String| {
-            Failure::new(
+            Failure::with_message(
                 Exit::Usage,
                 tr!(
                     "standard input, line {line}: {what}; nothing was forgotten",
@@ -138,7 +138,7 @@ fn numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
         let line = line.map_err(|error| refused(error.to_string()))?;
         if !line.trim().is_empty() {
             let entry =
-                Entry::read(&line, rules).map_err(|refusal| refused(refusal.to_string()))?;
+                NumberCell::parse(&line, rules).map_err(|refusal| refused(refusal.to_string()))?;
             numbers.insert(entry.mobile);
         }
     }
@@ -146,12 +146,12 @@ fn numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
 }
 
 /// What lies in the state, without a number.
-fn info(shelves: &[Shelf]) -> String {
+fn format_info(shelves: &[ScopeSummary]) -> String {
     let mut text = String::new();
     if shelves.is_empty() {
         text.push_str(&(tr!("nothing was kept yet") + "\n"));
     }
-    for Shelf { scope, answers, asked, runs } in shelves {
+    for ScopeSummary { scope, answers, asked_range: asked, runs } in shelves {
         // Writing to a string does not fail.
         let title = tr!("{endpoint}, app {app}", endpoint = scope.endpoint, app = scope.app);
         let _ = writeln!(text, "\n{title}");
@@ -166,20 +166,24 @@ fn info(shelves: &[Shelf]) -> String {
             let _ = writeln!(text, "  {:<13}{count:>9}", status.name());
         }
         if let Some((oldest, newest)) = asked {
-            let age = |asked: &i64| rounded(Duration::from_secs(wall().abs_diff(*asked)));
+            let age = |asked: &i64| {
+                format_whole_seconds(Duration::from_secs(wall_secs().abs_diff(*asked)))
+            };
             let ages =
                 tr!("oldest {oldest}, newest {newest}", oldest = age(oldest), newest = age(newest));
             let _ = writeln!(text, "  {ages}");
         }
         for run in runs {
-            let _ = writeln!(text, "  {}", open(run));
+            let _ = writeln!(text, "  {}", describe_session(run));
         }
     }
     text
 }
 
-fn open(Run { started, known, rows, inherited, .. }: &Run) -> String {
-    let since = since(*started);
+fn describe_session(
+    UnfinishedRun { started, known, rows, inherited, .. }: &UnfinishedRun,
+) -> String {
+    let since = format_since(*started);
     let mut parts =
         vec![tr!("not finished: a run since {since}, {known} numbers known", since, known)];
     parts.extend(rows.map(|rows| tr!("{rows} rows", rows)));
@@ -190,7 +194,7 @@ fn open(Run { started, known, rows, inherited, .. }: &Run) -> String {
 }
 
 /// A size for people.
-fn bytes(size: u64) -> String {
+fn format_bytes(size: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", size / unit, size % unit * 10 / unit);
     match size {
         0..0x10_0000 => format!("{} KiB", tenths(1 << 10)),
@@ -200,14 +204,15 @@ fn bytes(size: u64) -> String {
 
 fn export(state: &State, broken: impl Fn(StateError) -> Failure) -> Result<(), Failure> {
     let mut database = None;
-    let told = tell(|output| {
+    let told = with_stdout(|output| {
         let mut table = csv::Writer::from_writer(output);
-        table.write_record(HEADER)?;
-        let all =
-            maintenance::export(state, |record| row(&mut table, record).map_err(Broken::Output));
+        table.write_record(EXPORT_COLUMNS)?;
+        let all = maintenance::export(state, |record| {
+            write_row(&mut table, record).map_err(ExportError::Output)
+        });
         match all {
-            Err(Broken::Output(error)) => return Err(error.into()),
-            Err(Broken::State(error)) => database = Some(error),
+            Err(ExportError::Output(error)) => return Err(error.into()),
+            Err(ExportError::State(error)) => database = Some(error),
             Ok(()) => {}
         }
         table.flush()
@@ -215,24 +220,24 @@ fn export(state: &State, broken: impl Fn(StateError) -> Failure) -> Result<(), F
     database.map_or(told, |error| Err(broken(error)))
 }
 
-fn row<W: Write>(
+fn write_row<W: Write>(
     table: &mut csv::Writer<W>,
-    Record { scope, number, kept }: Record<'_>,
+    ExportRecord { scope, number, record: kept }: ExportRecord<'_>,
 ) -> csv::Result<()> {
     let outcome = &kept.outcome;
     let code = outcome.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    let asked = Timestamp::from_second(kept.asked).unwrap_or_default().to_string();
+    let asked = Timestamp::from_second(kept.asked_at).unwrap_or_default().to_string();
     table.write_record([
         &*scope.endpoint,
         &*scope.app,
         number,
         &*outcome.userid,
-        &*outcome.exclusive,
+        &*outcome.exclusive_ids,
         outcome.status.name(),
         &*code,
         &*outcome.message,
         &*asked,
-        &*outcome.request,
+        &*outcome.request_id,
     ])
 }
 
@@ -242,16 +247,17 @@ mod tests {
 
     #[test]
     fn numbers_are_read_a_line_each_and_refused_with_their_line() {
-        let read = numbers(&b"13800138000\n\n +86 138-0013-8000\r\n+852 5123 4567"[..]).unwrap();
+        let read =
+            read_numbers(&b"13800138000\n\n +86 138-0013-8000\r\n+852 5123 4567"[..]).unwrap();
         assert_eq!(read.len(), 2);
-        let failure = numbers(&b"13800138000\nx\n"[..]).unwrap_err();
+        let failure = read_numbers(&b"13800138000\nx\n"[..]).unwrap_err();
         assert!(failure.error.to_string().contains("line 2"), "{}", failure.error);
     }
 
     #[test]
     fn sizes_are_told_in_units() {
         assert_eq!(
-            [0, 1536, 1 << 20, 157 << 16].map(bytes),
+            [0, 1536, 1 << 20, 157 << 16].map(format_bytes),
             ["0.0 KiB", "1.5 KiB", "1.0 MiB", "9.8 MiB"]
         );
     }

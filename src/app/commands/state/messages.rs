@@ -10,63 +10,67 @@ use tr::tr;
 use crate::app::exit::{Exit, Failure};
 use crate::store::disk::database::StateError;
 use crate::store::disk::lock::LockError;
-use crate::store::disk::sessions::Found;
-use crate::store::disk::writer::Lost;
+use crate::store::disk::sessions::EarlierRun;
+use crate::store::disk::writer::WriteError;
 
 /// What becomes of answers once a run has ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub(crate) enum StateKind {
     /// They are gone: there is no state.
     None,
     /// They are kept for whoever asks with the same token.
-    Token,
+    TokenOnly,
     /// They are kept, and the same command would forget them again.
     Restart,
     /// They are kept.
-    Kept,
+    Persistent,
     /// They stand in the file that the same command reads.
-    Written,
+    InPlace,
 }
 
 /// Adds to the reason why a run ended early what its next start will find. `lost` is why the last answers could not be
 /// kept, if they could not.
 #[must_use]
-pub(crate) fn outlook(failure: &Failure, memory: Memory, lost: Option<&Lost>) -> Failure {
+pub(crate) fn with_resume_hint(
+    failure: &Failure,
+    memory: StateKind,
+    lost: Option<&WriteError>,
+) -> Failure {
     let outlook = match (memory, lost) {
         (_, Some(lost)) => tr!(
             "what was answered is kept up to about a second before; the last answers could not be: {cause}. The same command goes on from there once that is mended",
             cause = lost
         ),
-        (Memory::None, None) => {
+        (StateKind::None, None) => {
             tr!("nothing is kept without a state file; the same command starts from the beginning")
         }
-        (Memory::Token, None) => {
+        (StateKind::TokenOnly, None) => {
             tr!(
                 "what was answered is kept for this token: the same command with it goes on from there, and with another starts anew"
             )
         }
-        (Memory::Restart, None) => {
+        (StateKind::Restart, None) => {
             tr!("what was answered is kept; the same command without --restart goes on from there")
         }
-        (Memory::Kept, None) => {
+        (StateKind::Persistent, None) => {
             tr!("what was answered is kept; the same command goes on from there")
         }
-        (Memory::Written, None) => {
+        (StateKind::InPlace, None) => {
             tr!(
                 "what was answered stands in the file; the same command asks the rows that are left"
             )
         }
     };
-    Failure::new(failure.exit, format!("{:#}\n  {outlook}", failure.error))
+    Failure::with_message(failure.exit, format!("{:#}\n  {outlook}", failure.error))
 }
 
 /// What to say of what an earlier run left.
 #[must_use]
-pub(crate) fn told(found: &Found, rows: Option<u64>) -> Option<String> {
+pub(crate) fn resume_message(found: &EarlierRun, rows: Option<u64>) -> Option<String> {
     match *found {
-        Found::Resumed { known, started } if known > 0 => {
-            let (known, since) = (grouped(known), since(started));
-            Some(match rows.map(grouped) {
+        EarlierRun::Resumed { answers: known, started } if known > 0 => {
+            let (known, since) = (group_thousands(known), format_since(started));
+            Some(match rows.map(group_thousands) {
                 Some(most) => {
                     tr!(
                         "resuming: {known} of at most {most} numbers known since {since}",
@@ -78,10 +82,10 @@ pub(crate) fn told(found: &Found, rows: Option<u64>) -> Option<String> {
                 None => tr!("resuming: {known} numbers known since {since}", known, since),
             })
         }
-        Found::Inherited { known, started } if known > 0 => Some(tr!(
+        EarlierRun::Inherited { answers: known, started } if known > 0 => Some(tr!(
             "another input was not finished: its {known} numbers, known since {since}, are used where they occur here (--restart asks anew)",
-            known = grouped(known),
-            since = since(started)
+            known = group_thousands(known),
+            since = format_since(started)
         )),
         _ => None,
     }
@@ -89,17 +93,17 @@ pub(crate) fn told(found: &Found, rows: Option<u64>) -> Option<String> {
 
 /// What to say where a state cannot be worked with.
 #[must_use]
-pub(crate) fn refused(path: &Path, error: &StateError) -> Failure {
+pub(crate) fn state_failure(path: &Path, error: &StateError) -> Failure {
     let way_out = match error {
-        StateError::Lock(LockError::Held(_)) => {
+        StateError::Lock(LockError::InUse(_)) => {
             tr!(
                 "Wait until it has ended, or give --wait to have this one wait; --state names another file, and --no-state uses none."
             )
         }
-        StateError::Absent => tr!("Nothing was kept yet, or --state names another file."),
-        StateError::Foreign => tr!("Name another file with --state."),
-        StateError::Newer(_) => tr!("Use the newer dingmap, or name another file with --state."),
-        StateError::Older(_) => {
+        StateError::NotFound => tr!("Nothing was kept yet, or --state names another file."),
+        StateError::NotStateFile => tr!("Name another file with --state."),
+        StateError::TooNew(_) => tr!("Use the newer dingmap, or name another file with --state."),
+        StateError::TooOld(_) => {
             tr!(
                 "Use the dingmap that wrote it and its `state export` to see what it knows, or name another file with --state."
             )
@@ -114,12 +118,15 @@ pub(crate) fn refused(path: &Path, error: &StateError) -> Failure {
         }
     };
     let path = path.display();
-    Failure::new(Exit::Broken, tr!("state {path}: {error}. {way_out}", path, error, way_out))
+    Failure::with_message(
+        Exit::Error,
+        tr!("state {path}: {error}. {way_out}", path, error, way_out),
+    )
 }
 
 /// A count with its thousands apart.
 #[must_use]
-pub(crate) fn grouped(count: u64) -> String {
+pub(crate) fn group_thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -133,7 +140,7 @@ pub(crate) fn grouped(count: u64) -> String {
 
 /// A time of the past as people say it: the clock's for today, with the date for others.
 #[must_use]
-pub(crate) fn since(seconds: i64) -> String {
+pub(crate) fn format_since(seconds: i64) -> String {
     let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
     let today = time.date() == Zoned::now().date();
     time.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
@@ -142,20 +149,30 @@ pub(crate) fn since(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::disk::disk_store::wall;
+    use crate::store::disk::disk_store::wall_secs;
 
     #[test]
     fn what_was_found_is_told_where_it_is_worth_a_line() {
-        let now = wall();
-        let resumed = |known| Found::Resumed { known, started: now };
-        let text = told(&resumed(48210), Some(100_000)).unwrap();
+        let now = wall_secs();
+        let resumed = |known| EarlierRun::Resumed { answers: known, started: now };
+        let text = resume_message(&resumed(48210), Some(100_000)).unwrap();
         assert!(
             text.starts_with("resuming: 48 210 of at most 100 000 numbers known since "),
             "{text}"
         );
-        assert!(told(&resumed(7), None).unwrap().starts_with("resuming: 7 numbers known since "));
-        assert!(told(&resumed(0), Some(1)).is_none() && told(&Found::Nothing, Some(1)).is_none());
-        assert!(since(0).starts_with("19") && since(now).len() == 5);
-        assert_eq!([0, 999, 1000, 1_000_000].map(grouped), ["0", "999", "1 000", "1 000 000"]);
+        assert!(
+            resume_message(&resumed(7), None)
+                .unwrap()
+                .starts_with("resuming: 7 numbers known since ")
+        );
+        assert!(
+            resume_message(&resumed(0), Some(1)).is_none()
+                && resume_message(&EarlierRun::None, Some(1)).is_none()
+        );
+        assert!(format_since(0).starts_with("19") && format_since(now).len() == 5);
+        assert_eq!(
+            [0, 999, 1000, 1_000_000].map(group_thousands),
+            ["0", "999", "1 000", "1 000 000"]
+        );
     }
 }
