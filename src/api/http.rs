@@ -362,7 +362,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_in_every_form() {
+    fn retry_after_is_parsed_in_every_form() {
         let wait = |text: &str| parse_retry_after(&HeaderValue::from_str(text).unwrap());
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait(" 0.5 "), Some(Duration::from_millis(500)));
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unreachable_host_is_told_without_its_url() {
+    async fn an_unreachable_host_is_reported_without_its_url() {
         let http = HttpClient::new(&HttpSettings::default()).unwrap();
         let url = "http://127.0.0.1:1/topapi?access_token=secret".parse().unwrap();
         let fault = http.post(&url, "{}".to_owned()).await.unwrap_err();

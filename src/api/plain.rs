@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reply_has_its_bound_and_connections_have_theirs() {
+    async fn reply_size_and_connection_count_are_bounded() {
         let plain = Plain::new(BOUNDS);
         let (port, _) = serve(9, 100).await;
         assert_eq!(call(&plain, port).await.unwrap().1.len(), 100);

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_in_every_spelling() {
+    fn rates_are_parsed_in_every_spelling() {
         for (text, per_second) in
             [("15", 15.0), ("0.5", 0.5), ("900/m", 15.0), ("20/s", 20.0), ("7200/h", 2.0)]
         {

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn never_above_the_rate_and_nearly_all_of_it_used() {
+    async fn the_limiter_never_exceeds_the_rate_and_uses_nearly_all_of_it() {
         for (text, seconds) in [("0.5", 120), ("1", 60), ("20", 60), ("40", 30), ("60", 30)] {
             let full = rate(text).per_second().unwrap();
             // Timers are late by up to 2 ms; on a busy machine one wake-up in fifty is late by up to 40 ms, and then
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_per_cent_over_at_most_above_sixty() {
+    async fn above_sixty_calls_a_second_the_limiter_exceeds_the_rate_by_at_most_one_percent() {
         for text in ["61", "100", "1000", "5000", "90000"] {
             let full = rate(text).per_second().unwrap();
             let mut random = fastrand::Rng::with_seed(7);
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_rest_saves_nothing_up() {
+    async fn a_long_idle_period_accumulates_no_burst() {
         let mut pace = LocalLimiter::new(rate("20"));
         departures(&mut pace, Duration::from_secs(3), || Duration::ZERO).await;
         tokio::time::advance(Duration::from_hours(8)).await;
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn complaints_slow_it_down_and_time_brings_it_back() {
+    async fn throttling_lowers_the_rate_and_time_restores_it() {
         let mut pace = LocalLimiter::new(rate("20"));
         for _ in 0..20 {
             departures(&mut pace, Duration::from_millis(300), || Duration::ZERO).await;
@@ -387,7 +387,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
         /// Any exact rate, any lateness: no second sees more calls than the rate, rounded up, and the average is kept.
         #[test]
-        fn no_second_overflows(rate in 0.2..60.0f64, seed in any::<u64>(), worst in 0..200_000u64) {
+        fn no_second_has_more_calls_than_the_rate(rate in 0.2..60.0f64, seed in any::<u64>(), worst in 0..200_000u64) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             let departures = runtime.block_on(async {
                 let mut random = fastrand::Rng::with_seed(seed);

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_hidden_in_every_spelling_and_in_pieces() {
+    fn a_secret_is_redacted_in_every_spelling_and_in_fragments() {
         for (text, told) in [
             (format!("bad: {SECRET}!"), "bad: ***!"),
             ("t=se+cret%2FK%2Bx%3D%3D0123456789abcdefghij&".to_owned(), "t=***&"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn text_that_is_not_secret_is_kept() {
         for text in [
             "",
             "ok",
@@ -132,7 +132,7 @@ mod tests {
     proptest! {
         /// Whatever stands around and wherever it is cut: ten bytes in a row are never shown.
         #[test]
-        fn no_piece_gets_through(before in "\\PC{0,20}", after in "\\PC{0,20}", from in 0..33_usize, to in 0..33_usize) {
+        fn no_fragment_of_a_secret_is_left(before in "\\PC{0,20}", after in "\\PC{0,20}", from in 0..33_usize, to in 0..33_usize) {
             let piece = SECRET.get(from.min(to)..from.max(to)).unwrap();
             let told = veil().redact(format!("{before}{piece}{after}"));
             let shown = |window: &[u8]| told.as_bytes().windows(PIECE_BYTES).any(|told| told == window);

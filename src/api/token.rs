@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn both_calls_give_a_token() {
+    fn both_token_endpoints_return_a_token() {
         for body in [
             r#"{"accessToken":"t","expireIn":7200}"#,
             r#"{"errcode":0,"errmsg":"ok","access_token":"t","expires_in":7200}"#,
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_final_and_outages_are_not() {
+    fn refused_credentials_are_fatal_and_outages_are_transient() {
         let quoted =
             answer(400, r#"{"code":"invalidClientIdOrSecret","message":"the secret is wrong"}"#)
                 .unwrap_err();

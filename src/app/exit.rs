@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_control_characters_do_not_reach_the_terminal() {
+    fn error_messages_mask_numbers_and_strip_control_characters() {
         for (message, expected) in [
             ("用户13800138000不存在\u{1b}[31m", "用户138****00不存在 [31m"),
             ("no +852-51234567, no +6581234567", "no +852****67, no +658****67"),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn who_keeps_nothing_is_not_told_to_go_on() {
+    fn resuming_is_not_suggested_without_a_state() {
         let told = |kept| {
             failure_from_end(&RunEnd::CallLimitReached, "https://e", None, kept)
                 .unwrap()
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_stop_says_what_to_do() {
+    fn every_stop_reason_suggests_an_action() {
         let code = crate::domain::outcome::Code::Number(1);
         let fatal = |remedy| Abort::Fatal { remedy, code: code.clone(), message: "m".into() };
         for (stop, status, word) in [

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn one_row_and_one_row() {
+    fn single_row_pairs_are_classified() {
         for (old, new, expected) in [
             ("a", "a", "same"),
             ("a", "b", "changed"),

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_has_its_word() {
+    fn every_status_maps_to_a_comparison_word() {
         let outcome = |status, userid: &str, exclusive: &str| Outcome {
             userid: userid.into(),
             exclusive_ids: exclusive.into(),

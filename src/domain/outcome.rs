@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_are_the_contract() {
+    fn status_names_are_stable() {
         let names = Status::ALL.map(Status::name);
         let contract =
             ["found", "not_found", "bad_number", "invalid", "out_of_scope", "failed", "pending"];
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_read_as_hands_leave_it() {
+    fn a_hand_edited_status_is_parsed_leniently() {
         for (cell, status) in [
             (" failed ", Status::Failed),
             ("FAILED", Status::Failed),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_read_as_numbers_where_they_are() {
+    fn numeric_codes_are_parsed_as_numbers() {
         assert_eq!(Code::from_text(" 60121 "), Code::Number(60121));
         assert_eq!(Code::from_text("-1").to_string(), "-1");
         assert_eq!(Code::from_text("isp.timeout").to_string(), "isp.timeout");

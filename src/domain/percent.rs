@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_read_exactly() {
+    fn percentages_are_parsed_exactly() {
         for (text, part, shown) in [
             ("5%", 50_000_000, "5%"),
             ("0.5%", 5_000_000, "0.5%"),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_passed_by_the_first_row_too_many() {
+    fn a_percentage_is_exceeded_by_the_first_row_above_it() {
         let share: Percentage = "0.7%".parse().unwrap();
         assert!(!share.is_exceeded_by(7, 1000) && share.is_exceeded_by(8, 1000));
         let none: Percentage = "0".parse().unwrap();

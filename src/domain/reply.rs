@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_in_every_form_that_was_seen() {
+    fn every_known_form_of_a_success_is_decoded() {
         let both = (
             "0".to_owned(),
             "ok".to_owned(),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_s_id_is_kept_where_it_is_one() {
+    fn a_valid_request_id_is_kept() {
         let of = |id: &str| {
             decode(format!(r#"{{"errcode":60121,"request_id":{id}}}"#).as_bytes(), |text| text)
                 .unwrap()
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_cannot_be_read_rule_nobody_out() {
+    fn unreadable_ids_do_not_mean_not_found() {
         for result in [
             "[]",
             "7",
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_effective_code_is_the_one_inside_the_wrapping() {
+    fn the_effective_code_is_the_wrapped_one() {
         let cases = [
             (r#"{"errcode":60121,"errmsg":"gone","request_id":"r"}"#, "60121", "gone"),
             (
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_told_apart() {
+    fn replies_that_are_no_answer_are_classified() {
         let cases: [(&str, DecodeError); 13] = [
             ("", DecodeError::Empty),
             (" \n", DecodeError::Empty),
@@ -357,12 +357,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_is_too_odd(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn decoding_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&body, |text| text);
         }
 
         #[test]
-        fn any_texts_come_through(code in any::<i64>(), message in "\\PC{0,20}", id in "[a-z\"\\\\é中]{1,12}") {
+        fn any_ids_and_messages_are_decoded_unchanged(code in any::<i64>(), message in "\\PC{0,20}", id in "[a-z\"\\\\é中]{1,12}") {
             let body = serde_json::json!({"errcode": code, "errmsg": message, "result": {"userid": id}}).to_string();
             prop_assume!(code != 88 && code != 15);
             prop_assert_eq!(read(&body), (code.to_string(), message, Some(id), vec![]));

@@ -87,7 +87,7 @@ mod tests {
     use crate::domain::number::mobile::DefaultRegion;
 
     #[test]
-    fn rows_are_counted_by_flaw_and_country() {
+    fn rows_are_counted_by_reason_and_country() {
         let number = |text: &str| Ok(Mobile::parse(text, DefaultRegion::CHINA).unwrap());
         let mut findings = RowStats::default();
         assert_eq!(findings.most_not_found(), None);

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_read_and_told() {
+    fn shards_are_parsed_and_printed() {
         for text in ["0/4", "3/4", "0/1"] {
             assert_eq!(Shard::parse(text, Some("1")).unwrap().to_string(), text);
         }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_their_shard() {
+    fn the_shard_is_parsed_from_a_file_name() {
         for index in 0..12 {
             let shard = Shard::parse(&format!("{index}/12"), None).unwrap();
             assert_eq!(
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_falls_to_a_shard_never_changes() {
+    fn the_shard_of_a_number_is_stable() {
         let drawn = [
             "13900000000",
             "13900000001",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_number_of_a_row_draws_its_lot() {
+    fn the_first_number_of_a_row_selects_its_shard() {
         assert_eq!(lot(&["", "x", "139 0000 0001", "13900000002"]), number(1));
         assert_eq!(lot(&["x", ""]), lot(&["x", "y"]));
         assert_ne!(lot(&["x"]), lot(&["", "x"]));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_a_row_fall_to_all_alike() {
+    fn consecutive_numbers_are_spread_evenly_over_shards() {
         for count in [2, 3, 7, 64] {
             let mut counts = vec![0_u32; usize::try_from(count).unwrap()];
             for n in 0..64_000 {
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_falls_to_one(n in 0..100_000_000_u32, text in "\\PC{0,12}", count in 1..20_u32) {
+        fn each_row_belongs_to_exactly_one_shard(n in 0..100_000_000_u32, text in "\\PC{0,12}", count in 1..20_u32) {
             let all = || (0..count).map(|index| Shard { index, ..of(count) });
             prop_assert_eq!(all().filter(|shard| shard.contains(number(n))).count(), 1);
             prop_assert_eq!(all().filter(|shard| shard.contains(lot(&[&text]))).count(), 1);

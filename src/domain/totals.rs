@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_that_add_up_and_counts_that_do_not() {
+    fn inconsistent_totals_are_detected() {
         let mut report = Totals { rows_in: 2, ..Totals::default() };
         report.count_row(Status::Found);
         assert_eq!(report.check(), Err(TotalsMismatch { rows_in: 2, rows_out: 1, statuses: 1 }));

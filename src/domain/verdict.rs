@@ -268,7 +268,7 @@ mod tests {
 
     /// `API.md` 5 once more, in its own order and written independently of the table.
     #[test]
-    fn every_code_of_the_documentation_has_its_class() {
+    fn every_documented_code_has_a_verdict() {
         let answers = [
             (Status::Found, &[0][..]),
             (Status::NotFound, &[60121, 33012, 40003, 60111, 60120]),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_fits_the_code() {
+    fn every_fatal_code_has_its_remedy() {
         for (code, remedy) in [
             (60011, Remedy::Permission),
             (60020, Remedy::AllowList),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_the_gateways() {
+    fn gateway_words_have_a_verdict() {
         assert_eq!(by_code(&Code::Word("isp.service-timeout".into()), ""), Verdict::Transient);
         assert_eq!(
             by_code(&Code::Word("isv.permission-api-package-limit".into()), ""),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn no_code_stands_in_two_rows() {
+    fn no_code_is_listed_twice() {
         for (at, (codes, _)) in TABLE.iter().enumerate() {
             let rest = &TABLE[at + 1..];
             let twice =
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_ends_when_the_answer_says_so() {
+    fn a_pause_ends_at_the_time_given_in_the_reply() {
         let end: Timestamp = "2026-09-02T16:01:03Z".parse().unwrap();
         for message in [
             "触发全局限流, 处罚将在 2026-09-03 00:01:03 结束",
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_a_hold_without_an_end() {
+    fn a_pause_without_an_end_time_has_its_default_length() {
         let pause = |code| match of(code) {
             Verdict::Throttled(hold) => hold.length,
             other => panic!("{other:?}"),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn http_statuses_that_decide_alone() {
+    fn some_http_statuses_decide_the_verdict_alone() {
         let wait = Some(Duration::from_secs(7));
         let proxy = |pause| {
             Some(Verdict::Throttled(Pause { cause: Limit::Proxy, until: None, length: pause }))

@@ -58,7 +58,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn within_bounds_and_growing(seed in any::<u64>(), min in 0..2000u64, more in 0..60_000u64) {
+        fn backoffs_grow_within_their_bounds(seed in any::<u64>(), min in 0..2000u64, more in 0..60_000u64) {
             let (min, max) = (Duration::from_millis(min), Duration::from_millis(min + more));
             let mut jitter = fastrand::Rng::with_seed(seed);
             let mut backoff = Backoff::new(RetryPolicy { max_retries: 0, min_delay: min, max_delay: max });

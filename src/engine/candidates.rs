@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn of_cells_that_are_not_sent_the_first_that_holds_something_is_told_about() {
+    fn the_first_nonempty_invalid_cell_is_reported() {
         for (cells, nth, refusal) in [
             ("_", 0, Invalid::Empty),
             ("__", 0, Invalid::Empty),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_waited_for_is_the_row_s_own() {
+    fn an_awaited_answer_is_the_rows_own() {
         let outcome = Arc::new(Outcome::without_user(Status::NotFound, None, "none"));
         let own = Candidate { answer: Answer::new(0, outcome), source: AnswerSource::OwnRow };
         let goes_on = |second: Result<Mobile, Invalid>| {

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_alike_stop_and_anything_else_among_them_does_not() {
+    fn twenty_identical_failures_stop_the_run_and_mixed_ones_do_not() {
         let mut omen = FailFast::default();
         assert!(omen.on_result(&ok()).is_none());
         for _ in 0..19 {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_never_answered() {
+    fn a_host_that_never_answered_stops_the_run() {
         let refused = || Err(CallError::Unreachable("refused".into()));
         let silent = Outcome::without_user(Status::Failed, None, "no connection");
         let mut omen = FailFast::default();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_proves_nothing_stops_at_once() {
+    fn an_untrusted_certificate_stops_the_run_immediately() {
         let mut omen = FailFast::default();
         for _ in 0..2 {
             let untrusted = Err(CallError::Untrusted("UnknownIssuer".into()));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_the_last_number_does_not_name_it() {
+    fn the_fail_fast_message_does_not_contain_the_number() {
         let mut omen = FailFast::default();
         assert!(omen.on_result(&ok()).is_none());
         let of = |_| {

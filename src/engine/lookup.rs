@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_settle_at_once() {
+    fn definitive_answers_complete_immediately() {
         for (errcode, status) in [
             (60121, "not_found"),
             (40104, "bad_number"),
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_bounded_and_the_last_failure_is_told() {
+    fn attempts_are_bounded_and_the_last_failure_is_reported() {
         let (delays, outcome) = drive(|| code(-1), 3);
         assert_eq!((delays.len(), outcome.status), (5, Status::Failed));
         assert_eq!((outcome.code, &*outcome.message), (Some(Code::Number(-1)), "text"));
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_declined_costs_an_attempt_from_the_fourth_time_on() {
+    fn a_refused_stream_costs_an_attempt_from_the_fourth_time() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         let mut declined = || {
             lookup.next_action(
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_and_stops_leave_the_attempts_alone() {
+    fn pauses_and_stops_cost_no_attempt() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         for _ in 0..100 {
             assert!(matches!(
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_renewed_once_and_a_fresh_one_turned_away_is_fatal() {
+    fn a_token_is_renewed_once_and_a_rejected_fresh_token_is_fatal() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
         let mut turned_away = |generation| {
             lookup.next_action(code(40014), token(generation, true), &RETRIES, &mut jitter)

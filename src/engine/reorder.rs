@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_whose_turn_does_not_come_keeps_what_it_came_with() {
+    fn a_row_that_is_not_attempted_keeps_its_earlier_status() {
         let mut reorder = ReorderBuffer::default();
         let sheet = |earlier: &[Status], rows| RowBatch {
             payload: (),
@@ -247,7 +247,7 @@ mod tests {
         /// Sheets of any size, settled in any order, taken at any moment: every row leaves once, in order, with
         /// its own answer and its own place in its own sheet.
         #[test]
-        fn any_order_in_one_order_out(
+        fn answers_in_any_order_leave_in_row_order(
             sizes in proptest::collection::vec(0..9usize, 1..12),
             order in any::<u64>(),
             taking in 1..7u64,

@@ -58,7 +58,7 @@ mod tests {
     use crate::domain::number::mobile::{DefaultRegion, Mobile};
 
     #[tokio::test(start_paused = true)]
-    async fn numbers_come_back_in_the_order_in_which_they_are_due() {
+    async fn retries_become_ready_in_order_of_their_due_time() {
         let number =
             |n: u64| Mobile::parse(&format!("1380013800{n}"), DefaultRegion::CHINA).unwrap();
         let (mut later, start) = (RetryQueue::default(), Instant::now());

@@ -50,7 +50,7 @@ mod tests {
     proptest! {
         /// However rows and answers interleave, each number has one leader at a time and each row lands once.
         #[test]
-        fn one_leader_and_no_row_lost(steps in proptest::collection::vec((0..6u8, any::<bool>()), 1..200)) {
+        fn each_number_has_one_leader_and_no_row_is_lost(steps in proptest::collection::vec((0..6u8, any::<bool>()), 1..200)) {
             let number = |n: u8| Mobile::parse(&format!("1380013800{n}"), DefaultRegion::CHINA).unwrap();
             let (mut flight, mut open, mut landed) = (SingleFlight::default(), BTreeSet::new(), BTreeSet::new());
             for (row, (n, lands)) in (0..).zip(&steps) {

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_answers_one_hold() {
+    async fn concurrent_throttling_replies_cause_one_pause() {
         let mut holds = Throttle::default();
         assert_eq!(order(&mut holds, &SECOND, 0), (FIRST_PAUSE, true));
         for _ in 0..15 {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn growing_holds_grow_until_an_answer_comes() {
+    async fn growing_pauses_grow_until_a_success() {
         let mut holds = Throttle::default();
         for seconds in [1, 2, 4, 4] {
             let whole = Duration::from_secs(seconds);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_named_end_rules_and_one_that_has_passed_does_not() {
+    async fn a_named_end_is_used_unless_it_has_passed() {
         let mut holds = Throttle::default();
         let named =
             |seconds| Pause { until: Some(Timestamp::from_second(seconds).unwrap()), ..SECOND };

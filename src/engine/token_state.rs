@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn renewed_once_per_token_and_before_its_end() {
+    async fn a_token_is_renewed_once_and_before_it_expires() {
         let mut tokens = TokenState::default();
         assert!(tokens.usable().is_none());
         assert_eq!((tokens.start_fetch(), tokens.start_fetch()), (Some(TokenEndpoint::V1), None));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_token_a_failed_fetch_backs_off() {
+    async fn a_failed_first_token_request_backs_off() {
         let mut tokens = TokenState::default();
         assert!(tokens.start_fetch().is_some());
         assert_eq!(failed(&mut tokens), (1, Duration::from_secs(1)));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_older_call_has_its_turn_where_the_host_does_not_know_the_current_one() {
+    async fn the_legacy_token_endpoint_is_used_when_the_current_one_is_unknown() {
         let mut tokens = TokenState::default();
         for _ in 0..2 {
             assert_eq!(tokens.start_fetch(), Some(TokenEndpoint::V1));

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_closed_opens_at_its_place_and_with_its_secret_alone() {
+    fn ciphertext_decrypts_only_under_its_key_name_and_secret() {
         let one = seal("one");
         let closed = one.encrypt("a", b"13800138000".to_vec()).unwrap();
         assert_ne!(one.encrypt("a", b"13800138000".to_vec()).unwrap(), closed, "no nonce twice");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_tell_parts_and_secrets_apart() {
+    fn digests_differ_by_fields_and_secrets() {
         let one = seal("one");
         let digests = [
             one.digest(&[b"a", b"bc"]),

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_whose_they_are_and_what_for() {
+    fn redis_keys_are_parsed_into_owner_and_kind() {
         for (key, told) in [
             ("dingmap:1:0a:a:ff", Some(("0a", KeyKind::Answer))),
             ("dingmap:1:0a:c:ff", Some(("0a", KeyKind::Claim))),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_there_for_five_seconds_after_its_last_word() {
+    fn a_session_is_active_for_five_seconds_after_its_last_exchange() {
         let now = 1_700_000_000_000_000;
         assert_eq!(
             live_session_rate("1700000000000000 20", now),

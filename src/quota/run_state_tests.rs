@@ -103,7 +103,7 @@ fn unavailable() -> Unavailable {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_is_called_once_it_is_claimed_and_its_slot_has_come() {
+async fn a_number_is_called_when_claimed_and_its_slot_is_due() {
     let mut course = Harness::new("20", no_reuse(), false);
     let said = course.prefetch(0..3, 16);
     let claims: Vec<_> = said.request.queries.iter().map(|(_, how)| how.claim).collect();
@@ -132,7 +132,7 @@ async fn a_number_is_called_once_it_is_claimed_and_its_slot_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slots_that_went_by_are_given_back_and_none_is_relied_on_that_was_not_confirmed() {
+async fn missed_slots_are_returned_and_unconfirmed_slots_are_not_used() {
     let mut course = Harness::new("20", no_reuse(), false);
     let said = course.prefetch(0..5, 16);
     course.reply_to(
@@ -160,7 +160,7 @@ async fn slots_that_went_by_are_given_back_and_none_is_relied_on_that_was_not_co
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_remembers_nothing_and_a_rest_take_the_slots_back() {
+async fn a_reset_server_and_a_pause_revoke_granted_slots() {
     let mut course = Harness::new("20", no_reuse(), false);
     let said = course.prefetch(0..5, 16);
     course.reply_to(&said, None, &[50 * MS, 100 * MS], vec![QueryResult::Claimed; 5]);
@@ -190,7 +190,7 @@ async fn a_server_that_remembers_nothing_and_a_rest_take_the_slots_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rest_that_this_run_met_is_told_until_it_is_heard() {
+async fn a_local_pause_is_sent_until_it_is_acknowledged() {
     let mut course = Harness::new("20", no_reuse(), false);
     let until = Instant::now() + Duration::from_mins(1);
     course.run_state.on_paused(until, Limit::App, true);
@@ -207,7 +207,7 @@ async fn a_rest_that_this_run_met_is_told_until_it_is_heard() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_of_others_are_used_as_their_age_allows() {
+async fn answers_of_other_runs_are_used_within_their_max_age() {
     let hour = Duration::from_hours(1);
     let vault = AnswerCache::new(app_keys(), vec![1, 0], no_reuse());
     let found = Arc::new(Outcome {
@@ -268,7 +268,7 @@ async fn answers_of_others_are_used_as_their_age_allows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_holds_the_run_and_one_that_may_goes_on_at_its_part() {
+async fn an_unreachable_server_pauses_the_run_or_limits_it_to_its_share() {
     let mut course = Harness::new("20", no_reuse(), false);
     course.run_state.on_unavailable(unavailable(), 50 * MS);
     assert_eq!(course.run_state.paused_until(), None, "it was heard a moment ago");
@@ -302,7 +302,7 @@ async fn a_silent_server_holds_the_run_and_one_that_may_goes_on_at_its_part() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_settled_is_told_until_it_is_heard_and_nothing_but_answers_is_kept() {
+async fn resolved_numbers_are_sent_until_acknowledged_and_only_answers_are_stored() {
     let mut course = Harness::new("20", no_reuse(), false);
     let found = Arc::new(Outcome::without_user(Status::Found, Some(Code::Number(0)), "ok"));
     course.run_state.on_answered(mobile(0), Some((found, course.wall_us / 1000)));
@@ -322,7 +322,7 @@ async fn what_is_settled_is_told_until_it_is_heard_and_nothing_but_answers_is_ke
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_remembers_nothing_is_told_of_the_rest_and_asked_for_the_claims_anew() {
+async fn a_reset_server_is_sent_the_pause_and_the_claims_again() {
     let mut course = Harness::new("20", no_reuse(), false);
     let said = course.prefetch(0..2, 16);
     let rest = Duration::from_mins(5);
@@ -345,7 +345,7 @@ async fn a_server_that_remembers_nothing_is_told_of_the_rest_and_asked_for_the_c
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_that_is_not_called_after_all_is_free_for_others() {
+async fn an_unused_claim_is_released() {
     let mut course = Harness::new("20", no_reuse(), false);
     let said = course.prefetch(0..2, 16);
     course.reply_to(&said, None, &[], vec![QueryResult::Claimed; 2]);

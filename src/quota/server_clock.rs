@@ -103,7 +103,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn the_quickest_word_rules_and_the_middle_of_its_way_is_the_moment() {
+    fn the_fastest_round_trip_sets_the_offset_at_its_midpoint() {
         let (mut clock, start) = (ServerClock::default(), Instant::now());
         assert_eq!((clock.to_local(7), clock.to_server(start)), (None, None));
         assert!(clock.add_sample(1_000_000, start, start + 40 * MS));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_is_noticed() {
+    fn a_changed_server_clock_is_detected() {
         for step in [-3_000_000_i64, -20_000, 20_000, 3_000_000] {
             let (mut clock, start) = (ServerClock::default(), Instant::now());
             assert!(clock.add_sample(10_000_000, start, start + MS));

@@ -295,7 +295,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn it_is_a_stable_sort(
+        fn the_external_sort_is_stable(
             keys in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![0_u8, 1, 255]), 0..11), 0..400),
             arena in prop::sample::select(vec![1, 60, 700, ARENA_BYTES]),
         ) {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_runs_are_merged_in_order() {
+    fn sorted_runs_are_merged_in_order() {
         let records: Vec<_> = (0..3000_u32)
             .map(|n| (vec![u8::try_from(n * 7 % 11).unwrap()], n.to_be_bytes().to_vec()))
             .collect();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_takes_no_files_is_told() {
+    fn an_unwritable_temporary_directory_is_reported() {
         let mut sorter = Sorter { arena: 1, ..Sorter::new(Path::new("/nowhere/at/all")) };
         sorter.push(b"a", b"").unwrap();
         assert_eq!(sorter.push(b"b", b"").unwrap_err().kind(), io::ErrorKind::NotFound);

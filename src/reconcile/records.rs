@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_comes_back_as_it_was() {
+    fn a_record_survives_a_round_trip() {
         let mut value = vec![1, 2, 3];
         for status in Status::ALL {
             encode_row(&mut value, status, 7_000_000_000, "用户", b"a;b");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_lines_are_told_whichever_came_first() {
+    fn the_first_line_numbers_are_listed_in_order() {
         let mut lines = LineNumbers::default();
         lines.add(9);
         assert_eq!(lines.to_string(), "1 (line 9)");

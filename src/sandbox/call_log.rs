@@ -189,14 +189,14 @@ mod tests {
         }
 
         #[test]
-        fn arrivals_never_go_back(moments in prop::collection::vec(0_u64..300, 0..60)) {
+        fn arrival_times_are_monotonic(moments in prop::collection::vec(0_u64..300, 0..60)) {
             let ledger = ledger_of(moments);
             prop_assert!(ledger.arrivals().is_sorted());
         }
     }
 
     #[test]
-    fn counts_by_number_and_by_answer() {
+    fn calls_are_counted_by_number_and_by_answer() {
         let now = Instant::now();
         let mut ledger = CallLog::default();
         for (number, answered) in [("1", "-1"), ("2", "0"), ("1", "0"), ("3", "drop")] {

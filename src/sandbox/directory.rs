@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_malformed() {
+    fn text_that_is_not_a_number_is_malformed() {
         for mobile in [
             "",
             "1380013800",
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn only_95_is_busy_at_first() {
+    fn only_numbers_ending_in_95_are_busy_at_first() {
         assert_eq!(DirectoryEntry::for_number("13800138095").busy_attempts(), 2);
         assert_eq!(DirectoryEntry::for_number("13800138094").busy_attempts(), 0);
         assert_eq!(DirectoryEntry::for_number("13800138000").busy_attempts(), 0);

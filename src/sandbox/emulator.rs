@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_answers() {
+    fn the_first_matching_rule_answers() {
         let now = Instant::now();
         let mut script = Script { limit: Some(2), ..Script::default() };
         script.push_answers(
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_add_up() {
+    fn delays_add_up() {
         let second = Duration::from_secs(1);
         let mut platform = Emulator::new(Script { latency: second..=second, ..Script::default() });
         platform.script.push_answers(

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_read_in_every_form() {
+    fn requests_are_parsed_in_every_form() {
         let form = "mobile=%2B852-51234567&support_exclusive_account_search=true";
         let json = r#" {"mobile":"+852-51234567","support_exclusive_account_search":true}"#;
         let json_text = r#"{"mobile":"+852-51234567","support_exclusive_account_search":"true"}"#;
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn both_shapes_survive_any_text() {
+    fn both_reply_shapes_carry_any_text() {
         let text = "引号\" 反斜线\\ 换行\n\u{1}";
         let reply = parsed(&bare_code(-1, text, 7));
         assert_eq!(reply, json!({"errcode": -1, "errmsg": text, "request_id": "0000000000000007"}));
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_its_body() {
+    fn every_directory_rule_has_a_reply_body() {
         let reply = |mobile: &str, exclusive| {
             parsed(&body_for_entry(DirectoryEntry::for_number(mobile), mobile, exclusive, 7))
         };

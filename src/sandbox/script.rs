@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_wrong_by_default() {
+    fn the_default_script_has_no_faults() {
         let script = Script::default();
         assert_eq!(script.delay(0), Duration::ZERO);
         assert_eq!(script.transient_attempts_for("13800138000"), 0);
     }
 
     #[test]
-    fn turns_are_added_in_order() {
+    fn scripted_answers_are_appended_in_order() {
         let mut script = Script::default();
         script.push_answers("13800138000", [ScriptedAnswer::Drop]);
         script.push_answers("13800138000", [ScriptedAnswer::Pass, ScriptedAnswer::code(-1)]);

@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn headers_and_paths() {
+    async fn scripted_headers_are_sent_and_unknown_paths_are_rejected() {
         let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
         let headers = vec![
             ("Retry-After".to_owned(), "7".to_owned()),
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_it_closes_the_port_and_the_connections() {
+    async fn dropping_the_server_closes_port_and_connections() {
         let server = Server::start(Script::default(), 0).await.unwrap();
         let addr = server.addr();
         assert!(addr.ip().is_loopback());

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_the_run_are_used_however_old_and_whatever_the_clock_says() {
+    fn answers_of_the_session_are_used_at_any_age_and_clock() {
         for now in [0, 1_000_000, 1_000_000 - HOUR, i64::MAX, i64::MIN] {
             for session in [5, 6, u64::MAX] {
                 assert!(
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_earlier_runs_are_used_up_to_their_age_alone() {
+    fn answers_of_earlier_runs_are_used_up_to_max_age() {
         let allows = |any, nobody, status, age: i64| {
             rule(any, nobody).allows(status, 4, 1_000_000, 1_000_000 + age)
         };
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_an_hour_makes_an_hour_of_age() {
+    fn an_answer_from_an_hour_in_the_future_counts_as_an_hour_old() {
         assert!(rule(2 * 3600, 0).allows(Status::Found, 4, 1_000_000, 1_000_000 - HOUR));
         assert!(!rule(3599, 0).allows(Status::Found, 4, 1_000_000, 1_000_000 - HOUR));
         assert!(!rule(3600, 3600).allows(Status::Found, 4, i64::MIN, i64::MAX));

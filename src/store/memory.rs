@@ -59,7 +59,7 @@ mod tests {
     use crate::domain::number::mobile::DefaultRegion;
 
     #[test]
-    fn what_is_kept_comes_back_as_it_was() {
+    fn a_stored_answer_survives_a_round_trip() {
         let found = Outcome {
             userid: "u".into(),
             ..Outcome::without_user(Status::Found, Some(Code::Number(0)), OK_MESSAGE)

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_and_its_place_count() {
+    fn every_scope_field_and_its_position_change_the_digest() {
         let run = || Fingerprint::new("run");
         let prints = [
             run(),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_told_apart_and_not_told() {
+    fn tokens_are_distinguished_without_being_stored() {
         let name = Scope::app_from_token("sandbox-token");
         assert!(
             !name.contains("sandbox") && name.starts_with("token:") && name.len() == 38,

@@ -179,7 +179,7 @@ const LISTS: [(Encoding, [&[&str]; 2]); 7] = [
 
 /// Nothing is settled by the user: encoding, delimiter, header and column are told by the table.
 #[test]
-fn every_way_of_writing_a_table_is_told_and_kept() {
+fn every_table_format_is_detected_and_kept() {
     let mut ways = Vec::new();
     for delimiter in DELIMITERS {
         for line_end in LINE_ENDS {
@@ -235,7 +235,7 @@ fn every_way_of_writing_a_table_is_told_and_kept() {
 
 proptest! {
     #[test]
-    fn every_encoding_fares_as_utf_8_does((encoding, table) in table(), way in case()) {
+    fn every_encoding_behaves_like_utf_8((encoding, table) in table(), way in case()) {
         let way = Case { bom: way.bom && !encoding.bom().is_empty(), ..way };
         let width = table[0].len();
         let utf8 = write(&table, &way);

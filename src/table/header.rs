@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_and_what_is_in_front_of_it() {
+    fn the_header_and_its_preamble_are_separated() {
         let text = "\u{feff}sep=;\r\n\n\"phone\n\";status\r\n1;2\n";
         for (raw, expected, end) in [
             (text.as_bytes().to_vec(), b"sep=;\r\n\n\"phone\n\";status".to_vec(), b"\r\n".to_vec()),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_header_there_are_the_mark_and_the_skipped_lines() {
+    fn without_a_header_only_bom_and_skipped_lines_remain() {
         let (head, line, rest) = take("\u{feff}title\n\n1\n".as_bytes(), false, 1);
         assert_eq!(
             (head.bom.as_slice(), head.raw.as_slice()),

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_far_into_the_file_is_told() {
+    fn a_bad_row_far_into_the_file_is_reported() {
         let text = format!("name,phone\n{}\"a\nb\",1\nc\nd,,\n", "a,1\n".repeat(90_000));
         let error = survey_of(&text).unwrap_err();
         assert!(

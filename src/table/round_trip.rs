@@ -237,7 +237,7 @@ pub(crate) fn appended_text(cells: [&str; 5], delimiter: u8) -> String {
 
 proptest! {
     #[test]
-    fn a_table_comes_out_as_it_went_in_with_five_cells_more(table in table(), way in case()) {
+    fn a_table_survives_a_round_trip_with_five_appended_cells(table in table(), way in case()) {
         let width = table[0].len();
         let bytes = write(&table, &way);
         let before = read(&bytes, way.delimiter);
@@ -283,7 +283,7 @@ proptest! {
     }
 
     #[test]
-    fn each_row_knows_its_line(table in table(), way in case()) {
+    fn each_row_has_its_line_number(table in table(), way in case()) {
         let width = table[0].len();
         let bytes = write(&table, &way);
         let mut source = open(&bytes, &way, width).unwrap();
@@ -298,7 +298,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_fall(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in case()) {
+    fn no_input_bytes_cause_a_panic(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in case()) {
         let detect = SourceOptions { encoding: Some(Encoding::Utf8), flexible: true, ..SourceOptions::default() };
         let crumbs = |sizes: &[usize]| ChunkedReader { bytes: bytes.clone(), pos: 0, chunk_sizes: sizes.to_vec(), reads: 0 };
         let source = Source::open(Box::new(crumbs(&way.read_sizes)), &detect, &|cell: &str| cell.starts_with('1'));
@@ -320,7 +320,7 @@ proptest! {
     }
 
     #[test]
-    fn crumbs_and_the_whole_give_the_same(table in table(), way in case(), damage in 0..200_usize) {
+    fn reading_in_small_chunks_gives_the_same_result(table in table(), way in case(), damage in 0..200_usize) {
         let mut bytes = write(&table, &way);
         bytes.truncate(damage.max(1));
         let width = table[0].len();

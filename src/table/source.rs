@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_read_as_it_is_written() {
+    fn a_table_is_read_cell_by_cell() {
         let text = "\u{feff}\n姓名;手机\r\n\r\n张三;\"138\"\r\n\"李\n四\";138\"x\r\n王五;\n\r\n\n";
         let mut source = open(&[text.as_bytes()]).unwrap();
         let why = crate::table::detect::encoding::EncodingReason::Bom;
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn one_column_without_header_has_its_blank_lines_as_rows() {
+    fn blank_lines_of_a_headerless_single_column_are_rows() {
         let mut source = open(&[b"\n138\n\n1380\n\n"]).unwrap();
         assert_eq!(
             (source.header().raw.as_slice(), &source.header().appended_names),
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_input_hands_over_what_it_has() {
+    fn a_slow_input_yields_available_rows() {
         let pieces: [&[u8]; 5] = [b"a,mobile\n", b"x,138\n", b"y,1381\nz,13", b"82\r", b"\nw,\n"];
         let mut source = open(&pieces).unwrap();
         let mut seen = Vec::new();
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_is_read_until_it_tells_the_column() {
+    fn the_sample_is_read_until_the_column_is_decided() {
         let mut source =
             open(&[b"x,y\n", b",\n", b"a,b\n", b"c,138\nd,1380\ne,1381", b"\n"]).unwrap();
         assert_eq!(source.columns()[0].index, 1);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn good_rows_come_before_the_error_and_nothing_after() {
+    fn valid_rows_precede_the_error_and_nothing_follows() {
         let mut source = open(&[b"a,mobile\nx,138\ny\nz,,\nw,138\n"]).unwrap();
         assert_eq!(source.next_batch(100).unwrap().unwrap().len(), 2);
         let error = source.next_batch(100).unwrap_err();
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_placed() {
+    fn errors_have_their_line() {
         assert!(matches!(refused(b""), SourceError::Empty { skipped: 0 }));
         assert!(matches!(refused(b"\xEF\xBB\xBF\r\n\n"), SourceError::Empty { skipped: 0 }));
         assert!(matches!(refused(b"PK\x03\x04"), SourceError::Encoding(EncodingError::Packed)));
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_opened_by_its_beginning() {
+    fn a_table_is_opened_from_its_sample() {
         for (beginning, row) in [
             (&b"name,mobile\nM\xFCller,13800138000\n"[..], &b"a,13800138000\n"[..]),
             (b"name,mobile\n", b"\xCD\xF5\xCE\xB0,13800138000\n"),

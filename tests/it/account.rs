@@ -18,7 +18,7 @@ fn read_json(path: &Path) -> Value {
 }
 
 #[test]
-fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
+fn summary_and_metrics_match_the_servers_call_log() {
     let mut script = unlimited_script();
     let answers = [
         ScriptedAnswer::code(-1),
@@ -105,7 +105,7 @@ fn a_run_is_accounted_for_in_numbers_that_the_server_confirms() {
 }
 
 #[test]
-fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
+fn the_summary_of_a_stopped_run_has_the_reason_and_no_secret() {
     let mut script = unlimited_script();
     let said = "no permission for 13900000003".to_owned();
     script.answers_by_call.insert(3, ScriptedAnswer::Code { code: 60011, msg: said });
@@ -133,7 +133,7 @@ fn a_run_that_could_not_go_on_says_why_and_names_nobody() {
 
 /// Calls are spent whatever becomes of the run.
 #[test]
-fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
+fn an_aborted_run_reports_the_calls_it_made() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(4, ScriptedAnswer::Hang(Duration::from_secs(20)));
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -172,7 +172,7 @@ fn a_run_that_ends_at_once_or_loses_its_input_says_what_was_spent() {
 
 /// Who holds what a later version writes against the schema of this one is not told off for what was added.
 #[test]
-fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
+fn the_schema_allows_new_fields_and_hint_kinds() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, summary) =
         (desk.write_file("staff.csv", staff_csv(3) + "1.38E+10\n"), desk.path("run.json"));
@@ -197,7 +197,7 @@ fn fields_and_kinds_of_advice_may_be_added_within_a_format() {
 }
 
 #[test]
-fn a_run_that_never_began_is_accounted_for_too() {
+fn a_run_that_fails_to_start_writes_a_summary() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let summary = desk.path("run.json");
     let mut command = api.resolve(&desk.path("none.csv"), &desk.path("out.csv"));
@@ -209,7 +209,7 @@ fn a_run_that_never_began_is_accounted_for_too() {
 }
 
 #[test]
-fn places_that_cannot_be_written_to_or_are_one_are_told_before_the_first_call() {
+fn unwritable_or_duplicate_paths_are_reported_before_the_first_call() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("out.csv"));
     let nowhere = desk.path("none/run.json");

@@ -17,7 +17,7 @@ fn read_summary(path: &std::path::Path) -> Value {
 }
 
 #[test]
-fn a_run_says_what_to_do_about_what_happened() {
+fn a_run_prints_hints_for_its_problems() {
     let mut script = unlimited_script();
     for call in [20, 40, 60] {
         script.answers_by_call.insert(call, ScriptedAnswer::code(90018));
@@ -57,7 +57,7 @@ fn a_run_says_what_to_do_about_what_happened() {
 }
 
 #[test]
-fn a_run_without_trouble_advises_nothing() {
+fn a_clean_run_prints_no_hints() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, summary) = (desk.write_file("in.csv", staff_csv(30)), desk.path("run.json"));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
@@ -66,7 +66,7 @@ fn a_run_without_trouble_advises_nothing() {
 }
 
 #[test]
-fn connections_that_break_are_told_and_rows_that_failed() {
+fn broken_connections_produce_a_hint() {
     let mut script = unlimited_script();
     script.answers_by_call.extend((5..17).map(|call| (call, ScriptedAnswer::Drop)));
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -84,7 +84,7 @@ fn connections_that_break_are_told_and_rows_that_failed() {
 }
 
 #[test]
-fn replies_that_are_no_answers_are_no_failure_of_the_line() {
+fn foreign_replies_are_not_counted_as_connection_failures() {
     let mut script = unlimited_script();
     script.answers_by_call.extend((5..17).map(|call| (call, ScriptedAnswer::status(500))));
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -109,7 +109,7 @@ fn replies_that_are_no_answers_are_no_failure_of_the_line() {
 
 /// Whoever does what is advised gets the answers that they were missing, and nobody else's.
 #[test]
-fn rows_that_failed_are_asked_again_by_the_same_command() {
+fn the_suggested_retry_command_asks_the_failed_rows_again() {
     let mut script = unlimited_script();
     script.push_answers("13900000003", vec![ScriptedAnswer::code(-1)]);
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -133,7 +133,7 @@ fn rows_that_failed_are_asked_again_by_the_same_command() {
 }
 
 #[test]
-fn a_file_that_the_same_command_does_not_read_is_not_advised() {
+fn retrying_in_place_is_not_suggested_for_an_unreadable_output() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("in.csv", staff_csv(2) + "13900000094\n"), desk.path("out.csv"));

@@ -67,7 +67,7 @@ fn sample_path(name: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn english_words_are_told_from_names() {
+fn english_words_are_distinguished_from_names() {
     assert_eq!(
         english_words("已写入 staff.csv，加上 --max-age 1d；not_found 见 `dingmap plan`", &[]),
         [""; 0]
@@ -76,7 +76,7 @@ fn english_words_are_told_from_names() {
 }
 
 #[test]
-fn a_whole_run_says_chinese_and_writes_the_same_rows() {
+fn a_chinese_run_prints_chinese_and_writes_the_same_rows() {
     let desk = Workdir::new();
     let output = desk.path("out.csv");
     let mut command = dingmap();
@@ -106,7 +106,7 @@ fn a_whole_run_says_chinese_and_writes_the_same_rows() {
 }
 
 #[test]
-fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
+fn a_chinese_plan_has_aligned_counts() {
     let ended = run(with_chinese_locale(dingmap().arg("plan").arg(sample_path("staff.csv"))));
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
     assert_chinese(&ended.stdout, &[]);
@@ -143,7 +143,7 @@ fn a_plan_is_chinese_and_its_counts_stand_below_each_other() {
 }
 
 #[test]
-fn differences_and_the_state_are_told_in_chinese() {
+fn diff_and_state_messages_are_chinese() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let (old, new) = (desk.path("old.csv"), desk.path("new.csv"));
     let first = desk.write_file("a.csv", "mobile\n13900000000\n13900000001\n");
@@ -179,7 +179,7 @@ fn differences_and_the_state_are_told_in_chinese() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
+fn errors_are_chinese_with_the_same_exit_status() {
     let desk = Workdir::new();
     let input = desk.write_file("in.csv", "mobile\n13900000000\n");
     let input = input.to_str().unwrap();
@@ -271,7 +271,7 @@ fn what_cannot_be_done_is_told_in_chinese_with_the_same_exit_status() {
 }
 
 #[test]
-fn the_language_is_known_wherever_it_is_said() {
+fn the_language_is_recognized_from_every_source() {
     let refused = |ended: RunOutput| {
         assert_eq!(ended.status, Some(2));
         assert_chinese(&ended.stderr, &["plan", "ratee"]);
@@ -334,7 +334,7 @@ fn the_help_of_every_command_is_chinese() {
 }
 
 #[test]
-fn the_manual_and_what_a_shell_is_told_are_chinese() {
+fn man_pages_and_completions_are_chinese() {
     let manual = run(with_chinese_locale(dingmap().arg("man")));
     assert_eq!(manual.status, Some(0));
     for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"]

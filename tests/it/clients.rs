@@ -54,7 +54,7 @@ Content-Length: LENGTH",
 ];
 
 #[test]
-fn the_official_sdk_gets_a_token_and_its_own_words_when_refused() {
+fn the_sandbox_answers_token_requests_of_the_official_sdk() {
     let api = Sandbox::new(unlimited_script());
     let ask = |head: &str, body: &str| {
         send_recorded(&api, &head.replace("LENGTH", &body.len().to_string()), body)
@@ -118,7 +118,7 @@ fn recorded_lookups(token: &str, number: &str) -> [(String, String); 4] {
 }
 
 #[test]
-fn a_lookup_is_answered_alike_in_every_form() {
+fn a_lookup_is_answered_identically_in_every_request_form() {
     let api = Sandbox::new(unlimited_script());
     for (token, number, code) in [
         ("sandbox-token", "13800138000", "0"),

@@ -24,7 +24,7 @@ fn appended_cells(text: &str, flags: &[&str], status: i32) -> (Vec<String>, usiz
 }
 
 #[test]
-fn the_next_column_is_tried_where_nobody_has_the_number_before() {
+fn the_next_column_is_tried_when_a_number_is_not_found() {
     let text = "name,手机,备用\n\
                 first,13800138000,13800138001\n\
                 invalid,离职,13800138002\n\
@@ -62,7 +62,7 @@ fn the_next_column_is_tried_where_nobody_has_the_number_before() {
 }
 
 #[test]
-fn a_number_that_fails_is_no_reason_to_take_another() {
+fn a_failed_number_does_not_fall_back_to_the_next_column() {
     let (rows, calls) = appended_cells(
         "a,b\n13800138094,13800138000\n",
         &["-c", "2", "-c", "a", "--max-retries", "1"],
@@ -78,7 +78,7 @@ fn a_number_that_fails_is_no_reason_to_take_another() {
 }
 
 #[test]
-fn columns_are_named_in_any_width_and_by_patterns() {
+fn columns_match_by_name_in_any_width_and_by_pattern() {
     let text = "ＭＯＢＩＬＥ,Mobile 2\n13800138090,13800138000\n";
     for choice in
         [["mobile", "/2$/"], [" Mobile ", "ｍｏｂｉｌｅ　２"], ["/^mobile$/", "/MOBILE 2/"]]
@@ -115,7 +115,7 @@ fn columns_are_named_in_any_width_and_by_patterns() {
 }
 
 #[test]
-fn columns_without_a_name_of_their_own_are_called_by_position() {
+fn unnamed_columns_are_labeled_by_position() {
     let (rows, _) = appended_cells("x,13800138090,13800138000\n", &["-c", "2", "-c", "3"], 0);
     assert_eq!(rows, ["u00138000,,found,0,ok,3"]);
     let (rows, _) =
@@ -124,7 +124,7 @@ fn columns_without_a_name_of_their_own_are_called_by_position() {
 }
 
 #[test]
-fn what_was_sent_is_shown_on_request() {
+fn show_sent_adds_the_number_sent() {
     let text =
         "mobile_sent,phone\nold,+86 138-0013-8000\nold,离职\nold,+852 5123 4567\nold,13800138090\n";
     let (rows, _) = appended_cells(text, &["--show-sent", "-c", "phone"], 0);
@@ -155,7 +155,7 @@ fn what_was_sent_is_shown_on_request() {
 }
 
 #[test]
-fn several_columns_that_may_be_meant_are_listed_with_masked_cells() {
+fn ambiguous_columns_are_listed_with_masked_cells() {
     let text = "手机,姓名,手机号\n,a,张三\n13800138000,b,13900139000\n13800138001,c,13900139001\n\
                 13800138002,d,13900139002\n13800138003,e,13900139003\n";
     let seen = resolve_with_flags(text, &[]);

@@ -37,7 +37,7 @@ fn completions_for(desk: &Workdir, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn flags_commands_and_values_are_offered() {
+fn flags_commands_and_values_are_completed() {
     let desk = Workdir::new();
     desk.write_file("staff.csv", "x\n");
     desk.write_file("c.toml", "[profile.nightly]\n[profile.rehearsal]\n");
@@ -57,7 +57,7 @@ fn flags_commands_and_values_are_offered() {
 }
 
 #[test]
-fn columns_are_those_of_the_input_on_the_line() {
+fn column_names_are_completed_from_the_input() {
     let desk = Workdir::new();
     desk.write_file("staff.csv", "工号,手机号,联系 电话,13800138000,$(x)\n1,13800138000,,,\n");
     desk.write_file("my staff.csv", "工号,Mobile\n1,13800138000\n");
@@ -87,7 +87,7 @@ fn columns_are_those_of_the_input_on_the_line() {
 }
 
 #[test]
-fn sheets_are_those_of_the_workbook() {
+fn sheet_names_are_completed_from_the_workbook() {
     let desk = Workdir::new();
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
     std::fs::copy(samples, desk.path("staff.xlsx")).unwrap();
@@ -104,7 +104,7 @@ fn sheets_are_those_of_the_workbook() {
 }
 
 #[test]
-fn an_ordinary_run_knows_nothing_of_it() {
+fn completion_variables_do_not_affect_a_normal_run() {
     let desk = Workdir::new();
     let input = desk.write_file("staff.csv", "mobile\n13800138000\n");
     for (name, value) in ["bash", "zsh", "yes", "0", "", "tcsh"]
@@ -131,7 +131,7 @@ fn an_ordinary_run_knows_nothing_of_it() {
 }
 
 #[test]
-fn nobody_who_presses_tab_waits_for_a_pipe() {
+fn completion_does_not_block_on_a_pipe() {
     let desk = Workdir::new();
     assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
     let mut command = dingmap();
@@ -145,7 +145,7 @@ fn nobody_who_presses_tab_waits_for_a_pipe() {
 }
 
 #[test]
-fn zsh_asks_a_script_that_it_has_just_loaded() {
+fn the_zsh_script_completes_on_first_load() {
     let script = run(dingmap().args(["completions", "zsh"])).stdout;
     assert!(script.starts_with("#compdef dingmap\n"), "{script}");
     let last = script.lines().last().unwrap();

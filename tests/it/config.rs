@@ -37,7 +37,7 @@ fn config_error(desk: &Workdir, content: &str) -> String {
 }
 
 #[test]
-fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
+fn flags_override_variables_which_override_profiles_which_override_the_file() {
     let desk = Workdir::new();
     let text = "rate = 1\nworkers = 2\n\n[plan]\nrate = 7\n\n[profile.night]\nrate = 3\n\n[profile.night.resolve]\nworkers = 4\n";
     let config = desk.write_file("c.toml", text);
@@ -98,7 +98,7 @@ fn a_flag_beats_its_variable_and_that_a_profile_and_that_the_file() {
 }
 
 #[test]
-fn the_sample_is_read_and_its_print_is_a_file_again() {
+fn the_sample_config_is_read_and_printed_as_a_config_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sample = Path::new("samples/dingmap.toml");
     let print = |command: &mut Command| printed_settings(command.current_dir(root));
@@ -149,7 +149,7 @@ fn the_sample_is_read_and_its_print_is_a_file_again() {
 }
 
 #[test]
-fn a_run_goes_by_the_file() {
+fn a_run_uses_the_config_file() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let folder = desk.path("etc");
     std::fs::create_dir(&folder).unwrap();
@@ -183,7 +183,7 @@ fn a_run_goes_by_the_file() {
 }
 
 #[test]
-fn of_two_that_exclude_each_other_the_stronger_counts() {
+fn of_two_conflicting_settings_the_higher_precedence_wins() {
     let desk = Workdir::new();
     let input = desk.write_file("staff.csv", staff_csv(1));
     let config = desk.write_file("c.toml", "endpoint = \"http://127.0.0.1:9\"\nno-state = true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n");
@@ -222,7 +222,7 @@ fn of_two_that_exclude_each_other_the_stronger_counts() {
 }
 
 #[test]
-fn mistakes_are_told_with_line_and_suggestion() {
+fn config_errors_have_a_line_and_a_suggestion() {
     let desk = Workdir::new();
     for (content, told) in [
         ("config = \"x\"\n", "1: there is no flag config; `dingmap resolve"),
@@ -298,7 +298,7 @@ fn mistakes_are_told_with_line_and_suggestion() {
 }
 
 #[test]
-fn secrets_are_neither_taken_nor_told() {
+fn secrets_in_the_config_file_are_rejected_and_not_echoed() {
     let desk = Workdir::new();
     for key in
         ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"]
@@ -326,7 +326,7 @@ fn secrets_are_neither_taken_nor_told() {
 }
 
 #[test]
-fn no_file_is_read_unless_it_is_named() {
+fn no_config_file_is_read_unless_named() {
     let desk = Workdir::new();
     for name in ["dingmap.toml", ".dingmap.toml"] {
         desk.write_file(name, "rate = 3\n");
@@ -344,7 +344,7 @@ fn no_file_is_read_unless_it_is_named() {
 }
 
 #[test]
-fn the_file_speaks_for_the_language_too() {
+fn the_config_file_sets_the_language() {
     let desk = Workdir::new();
     let config = desk.write_file("c.toml", "lang = \"zh\"\n");
     // Also where something on the line is wrong before the file is named.
@@ -363,7 +363,7 @@ fn the_file_speaks_for_the_language_too() {
 }
 
 #[test]
-fn whatever_is_printed_is_read_back() {
+fn printed_configuration_can_be_read_back() {
     let desk = Workdir::new();
     for args in [
         &["resolve", "--lang", "zh"][..],
@@ -405,7 +405,7 @@ fn whatever_is_printed_is_read_back() {
 }
 
 #[test]
-fn behind_two_dashes_there_are_no_flags() {
+fn arguments_after_a_double_dash_are_not_flags() {
     let desk = Workdir::new();
     for name in ["-h", "--lang=zh", "--help"] {
         desk.write_file(name, staff_csv(1));

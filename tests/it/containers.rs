@@ -49,7 +49,7 @@ fn staff_workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
 }
 
 #[test]
-fn packed_tables_come_out_plain_under_their_own_name() {
+fn compressed_tables_are_written_uncompressed_under_their_base_name() {
     let plain = incompressible_table(300);
     let (half, rest) = plain.as_bytes().split_at(plain.len() / 2);
     for (name, packed, remark) in [
@@ -98,7 +98,7 @@ fn packed_tables_come_out_plain_under_their_own_name() {
 }
 
 #[test]
-fn a_packed_pipe_is_read_as_it_comes() {
+fn a_compressed_pipe_is_read_incrementally() {
     for pack in [gzip, zstd] {
         let api = Sandbox::new(unlimited_script());
         let mut command = api.resolve("-".as_ref(), "-".as_ref());
@@ -117,7 +117,7 @@ fn a_packed_pipe_is_read_as_it_comes() {
 }
 
 #[test]
-fn what_is_cut_off_or_damaged_is_told_with_its_line_before_the_first_call() {
+fn truncated_or_damaged_input_is_reported_with_its_line_before_the_first_call() {
     let plain = incompressible_table(60_000);
     for (packed, name) in [(gzip(plain.as_bytes()), "gzip"), (zstd(plain.as_bytes()), "zstd")] {
         let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
@@ -143,7 +143,7 @@ fn what_is_cut_off_or_damaged_is_told_with_its_line_before_the_first_call() {
 }
 
 #[test]
-fn a_pipe_that_is_cut_off_ends_without_an_output() {
+fn a_truncated_pipe_produces_no_output() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let packed = gzip(incompressible_table(2000).as_bytes());
     let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
@@ -157,7 +157,7 @@ fn a_pipe_that_is_cut_off_ends_without_an_output() {
 }
 
 #[test]
-fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
+fn the_chosen_sheet_and_the_others_are_reported() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let input = desk.write_file(
         "staff.xlsx",
@@ -199,7 +199,7 @@ fn a_workbook_says_which_sheet_was_taken_and_which_were_not() {
 }
 
 #[test]
-fn a_workbook_that_cannot_be_read_says_why() {
+fn an_unreadable_workbook_is_reported_with_its_reason() {
     let good = staff_workbook(&[("A", "13800138000")]);
     for (bytes, word) in [
         (good[..good.len() / 2].to_vec(), "damaged or cut off"),
@@ -266,7 +266,7 @@ fn encrypted_workbook() -> Vec<u8> {
 }
 
 #[test]
-fn the_sample_workbook_comes_out_to_the_byte() {
+fn the_sample_workbook_resolves_byte_for_byte() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let output = desk.path("staff.resolved.csv");

@@ -36,18 +36,18 @@ fn replay_corpus(target: &str, holds: fn(&[u8])) {
 }
 
 #[test]
-fn numbers() {
+fn the_number_corpus_passes() {
     replay_corpus("number", number::number);
 }
 
 #[test]
-fn replies() {
+fn the_reply_corpus_passes() {
     replay_corpus("reply", reply::reply);
 }
 
 #[cfg(unix)]
 #[test]
-fn tables() {
+fn the_round_trip_corpus_passes() {
     replay_corpus("roundtrip", roundtrip::roundtrip);
 }
 

@@ -7,7 +7,7 @@ use crate::harness::{Sandbox, Workdir, run, unlimited_script};
 use crate::served::{Process, wait_until};
 
 #[test]
-fn the_first_call_is_made_at_the_moment_that_was_named() {
+fn the_first_call_is_not_made_before_start_at() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     let begun = Instant::now();
@@ -23,7 +23,7 @@ fn the_first_call_is_made_at_the_moment_that_was_named() {
 }
 
 #[test]
-fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
+fn a_signal_ends_a_run_that_waits_for_start_at() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     let mut process =
@@ -43,7 +43,7 @@ fn a_run_that_waits_for_its_moment_ends_at_once_when_it_is_told_to() {
 }
 
 #[test]
-fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
+fn setup_errors_are_reported_before_waiting_for_start_at() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     let nothing = desk.write_file("nothing.pem", "");
@@ -76,7 +76,7 @@ fn what_there_is_to_mend_is_told_before_a_run_waits_for_its_moment() {
 }
 
 #[test]
-fn a_moment_that_cannot_be_meant_is_told_before_anything_is_done() {
+fn an_invalid_start_at_is_rejected_before_anything_is_done() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     for (moment, reason) in [

@@ -32,7 +32,7 @@ fn assert_output(text: &str, flags: &[&str], expected: &str) {
 const FOUND_CELLS: &str = "u00138000,,found,0,ok";
 
 #[test]
-fn excels_line_names_the_delimiter_and_stays() {
+fn the_excel_sep_line_sets_the_delimiter_and_is_kept() {
     let names = ANSWER_COLUMNS.join(";");
     for line in ["sep=;", "\"sep=;\"", "\u{feff}SEP=;"] {
         let text = format!("{line}\r\na,b;mobile\r\nx,y;13800138000\r\n");
@@ -83,7 +83,7 @@ fn lines_above_the_header_are_kept() {
 }
 
 #[test]
-fn a_title_is_pointed_at() {
+fn a_title_line_suggests_skip_lines() {
     for (text, status) in [
         ("staff 2024\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 3),
         ("staff 2024,,\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 0),
@@ -99,7 +99,7 @@ fn a_title_is_pointed_at() {
 }
 
 #[test]
-fn short_rows_are_filled_up() {
+fn short_rows_are_padded() {
     let text = "mobile,name,city\n13800138000,a,b\n13800138000,\"a\"\r\n13800138000\n\n,\nx,a,b";
     let reason = "invalid,,the cell is empty";
     let (ended, output, calls) = resolve_with_flags(text, &[]);
@@ -116,7 +116,7 @@ fn short_rows_are_filled_up() {
 }
 
 #[test]
-fn long_rows_end_the_run_before_the_first_call_or_stay_whole() {
+fn long_rows_are_rejected_before_the_first_call_or_kept_with_flexible() {
     let text = "name,mobile\na,13800138000\nb,13800138000,,\"c,d\"\n";
     let (ended, output, calls) = resolve_with_flags(text, &[]);
     assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
@@ -133,7 +133,7 @@ fn long_rows_end_the_run_before_the_first_call_or_stay_whole() {
 }
 
 #[test]
-fn headers_without_names_or_with_the_same() {
+fn empty_and_duplicate_header_names_are_accepted() {
     let text = ",name,name,,mobile\n1,a,b,,13800138000\n";
     assert_output(
         text,
@@ -174,7 +174,7 @@ fn headers_without_names_or_with_the_same() {
 }
 
 #[test]
-fn a_cell_of_a_mebibyte() {
+fn a_one_mebibyte_cell_is_kept() {
     let cell = "手,\"\"\n\0".repeat((1 << 20) / 8);
     let text = format!("note,mobile\n\"{cell}\",13800138000\n");
     assert_output(
@@ -188,7 +188,7 @@ fn a_cell_of_a_mebibyte() {
 }
 
 #[test]
-fn ten_thousand_columns() {
+fn ten_thousand_columns_are_kept() {
     let mut names = String::from("mobile");
     let mut cells = String::from("13800138000");
     for n in 1..10_000 {
@@ -210,7 +210,7 @@ fn ten_thousand_columns() {
 }
 
 #[test]
-fn only_what_is_asked_for_is_escaped_for_spreadsheets() {
+fn excel_safe_escapes_only_appended_cells() {
     let text = "name,mobile\n=1+1,13800138094\n";
     for (flags, expected) in [
         (&[][..], "=1+1,13800138094,,,failed,-1,系统繁忙\n"),

@@ -104,7 +104,7 @@ shared_userid,13800138010,,same,,found,,10
 }
 
 #[test]
-fn what_resolve_wrote_twice_is_compared() {
+fn two_resolve_outputs_can_be_compared() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (before, after) = (desk.path("before.csv"), desk.path("after.csv"));
     let staff = staff_csv(5);
@@ -127,7 +127,7 @@ fn what_resolve_wrote_twice_is_compared() {
 }
 
 #[test]
-fn rows_are_joined_by_a_column_and_what_two_people_share_is_told() {
+fn rows_join_by_key_and_shared_ids_are_reported() {
     let desk = Workdir::new();
     let header = "工号,手机号,userid,exclusive_userids,status,errcode,errmsg\n";
     let old = format!(
@@ -168,7 +168,7 @@ shared_number,007,,a,,found,,3
 }
 
 #[test]
-fn the_appended_columns_are_told_from_the_tables_own() {
+fn appended_columns_are_distinguished_from_the_tables_own() {
     let desk = Workdir::new();
     let old = "userid,mobile,status,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,errmsg,mobile_sent\n\
         hr1,13800138000,active,a,,found,0,ok,13800138000\n";
@@ -185,7 +185,7 @@ fn the_appended_columns_are_told_from_the_tables_own() {
 }
 
 #[test]
-fn files_are_read_as_resolve_reads_them() {
+fn diff_reads_files_like_resolve() {
     let desk = Workdir::new();
     let text = resolved_table(&[("13800138000", "张三", "found"), ("13800138001", "b", "found")]);
     let plain = desk.write_file("plain.csv", &text);
@@ -213,7 +213,7 @@ fn files_are_read_as_resolve_reads_them() {
 }
 
 #[test]
-fn more_changes_than_expected_have_a_status_of_their_own() {
+fn exceeding_max_change_has_its_own_exit_status() {
     let desk = Workdir::new();
     let numbers: Vec<String> = (0..1000).map(|n| format!("138{n:08}")).collect();
     let staff = |lost: usize| {
@@ -247,7 +247,7 @@ fn more_changes_than_expected_have_a_status_of_their_own() {
 }
 
 #[test]
-fn what_cannot_be_meant_or_read_is_told_and_nothing_is_written() {
+fn invalid_arguments_and_inputs_are_reported_and_nothing_is_written() {
     let desk = Workdir::new();
     let good = desk.write_file("good.csv", resolved_table(&[("13800138000", "a", "found")]));
     let bare = desk.write_file("bare.csv", "mobile,name\n13800138000,a\n");
@@ -309,7 +309,7 @@ fn what_cannot_be_meant_or_read_is_told_and_nothing_is_written() {
 }
 
 #[test]
-fn a_column_that_tells_nobody_apart_is_refused() {
+fn a_key_column_without_distinct_values_is_rejected() {
     let desk = Workdir::new();
     let mut text = "team,mobile,userid,exclusive_userids,status\n".to_owned();
     for n in 0..10_001 {
@@ -338,7 +338,7 @@ fn a_column_that_tells_nobody_apart_is_refused() {
 }
 
 #[test]
-fn what_memory_does_not_hold_is_sorted_on_disk_and_leaves_nothing_there() {
+fn large_tables_are_sorted_on_disk_without_leftovers() {
     let desk = Workdir::new();
     let rows = 300_000_u64;
     let mut tables = [(); 2].map(|()| "mobile,userid,exclusive_userids,status\n".to_owned());
@@ -369,7 +369,7 @@ fn what_memory_does_not_hold_is_sorted_on_disk_and_leaves_nothing_there() {
 }
 
 #[test]
-fn a_signal_ends_it_without_a_trace() {
+fn a_signal_ends_diff_without_leftovers() {
     let desk = Workdir::new();
     let text = resolved_table(&[("13800138000", "a", "found")]);
     let new = desk.write_file("new.csv", &text);
@@ -399,7 +399,7 @@ fn body_lines(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_resolved_file_is_not_replaced_by_differences() {
+fn diff_does_not_overwrite_a_resolved_file() {
     let desk = Workdir::new();
     let (old, new) = (
         desk.write_file("old.csv", resolved_table(&[])),

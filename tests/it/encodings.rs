@@ -70,7 +70,7 @@ fn staff_table(name: &str) -> ExpectedTable {
 }
 
 #[test]
-fn a_file_comes_out_in_its_own_encoding() {
+fn the_output_keeps_the_input_encoding() {
     for (name, why) in [
         ("UTF-8", "valid"),
         ("GB18030", "words"),
@@ -92,7 +92,7 @@ fn a_file_comes_out_in_its_own_encoding() {
 }
 
 #[test]
-fn excels_unicode_text_has_tabs_and_a_mark() {
+fn excel_unicode_text_is_read_with_tabs_and_a_bom() {
     for name in ["UTF-16LE", "UTF-16BE"] {
         let header = Some("姓名\t手机号");
         let mut table = ExpectedTable {
@@ -116,7 +116,7 @@ fn excels_unicode_text_has_tabs_and_a_mark() {
 }
 
 #[test]
-fn a_delimiter_inside_a_character_is_none() {
+fn a_delimiter_byte_inside_a_character_is_not_a_delimiter() {
     // The last byte of each of these names is the vertical bar's.
     for (name, person) in
         [("GB18030", b"\x81\x7C"), ("Big5", b"\xA5\x7C"), ("Shift_JIS", b"\x83\x7C")]
@@ -135,7 +135,7 @@ fn a_delimiter_inside_a_character_is_none() {
 }
 
 #[test]
-fn what_the_encoding_lacks_is_a_question_mark() {
+fn unencodable_characters_become_question_marks() {
     let (ended, output, _) = resolve_bytes(b"Stra\xDFe;mobile\nWei\xDFgasse;13800138090\n", |_| ());
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let output = output.unwrap();
@@ -143,7 +143,7 @@ fn what_the_encoding_lacks_is_a_question_mark() {
 }
 
 #[test]
-fn the_output_can_be_asked_for_in_another_encoding() {
+fn the_output_encoding_can_be_chosen() {
     let table = staff_table("GB18030");
     let input = encode("GB18030", &table.input_text());
     let mark = |text: &str| format!("\u{feff}{text}");
@@ -191,7 +191,7 @@ fn the_output_can_be_asked_for_in_another_encoding() {
 }
 
 #[test]
-fn wishes_that_contradict_each_other_or_the_file_are_refused() {
+fn contradictory_encoding_flags_are_rejected() {
     let text = "姓名,手机号\n王伟,13800138000\n";
     let workbook = std::fs::read("samples/staff.xlsx").unwrap();
     for (input, flags, status, words) in [
@@ -220,7 +220,7 @@ fn wishes_that_contradict_each_other_or_the_file_are_refused() {
 }
 
 #[test]
-fn a_file_that_fits_no_encoding_is_refused_unless_it_is_named() {
+fn an_undetectable_encoding_is_rejected_unless_named() {
     let cyrillic =
         b"name,mobile\n\xC8\xE2\xE0\xED\xEE\xE2,13800138000\n\xCF\xE5\xF2\xF0\xEE\xE2,13800138001\n";
     let korean = b"name,mobile\n\xB1\xE8\xB9\xCE\xC1\xD8,13800138000\n\xC0\xCC\xBC\xAD\xBF\xAC,13800138001\n";
@@ -245,7 +245,7 @@ fn a_file_that_fits_no_encoding_is_refused_unless_it_is_named() {
 }
 
 #[test]
-fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
+fn an_invalid_byte_far_into_the_file_is_reported_or_passed_through() {
     for (name, person) in
         [("UTF-8", "王伟"), ("GB18030", "王伟"), ("Big5", "陳志明"), ("Shift_JIS", "鈴木")]
     {
@@ -276,7 +276,7 @@ fn a_wrong_byte_far_into_the_file_is_told_or_passed_through() {
 }
 
 #[test]
-fn a_pipe_that_trickles_is_told_by_its_first_lines() {
+fn the_encoding_of_a_slow_pipe_is_detected_from_its_first_lines() {
     let table = staff_table("GB18030");
     let api = Sandbox::new(unlimited_script());
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
@@ -308,7 +308,7 @@ fn a_pipe_that_trickles_is_told_by_its_first_lines() {
 }
 
 #[test]
-fn the_samples_come_out_to_the_byte() {
+fn the_encoded_samples_resolve_byte_for_byte() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let read = |name: &str| std::fs::read(samples.join(name)).unwrap();
     for (input, golden, told) in [
@@ -331,7 +331,7 @@ fn the_samples_come_out_to_the_byte() {
 }
 
 #[test]
-fn a_last_row_without_a_line_end_is_looked_at_too() {
+fn a_last_row_without_a_line_ending_is_used_for_detection() {
     for (name, person) in [
         ("GB18030", "欧阳娜娜"),
         ("Shift_JIS", "佐藤花子さん"),

@@ -89,7 +89,7 @@ fn simulate(
 }
 
 #[test]
-fn what_is_ready_is_handed_on_when_a_run_stops() {
+fn completed_rows_are_written_when_a_run_stops() {
     let far = FakeLookupApi(|n| match n {
         0 => (Duration::from_secs(2), FOUND_REPLY),
         10 => (Duration::from_secs(1), DENIED_REPLY),
@@ -104,7 +104,7 @@ fn what_is_ready_is_handed_on_when_a_run_stops() {
 }
 
 #[test]
-fn an_interrupted_run_that_has_every_answer_has_finished() {
+fn an_interrupted_run_with_every_answer_is_finished() {
     let far = FakeLookupApi(|_| (Duration::from_secs(1), FOUND_REPLY));
     let (report, end, rows, _) =
         simulate(far, default_limits(), 10, InputEnd::Complete, Some(Duration::from_millis(500)));
@@ -113,7 +113,7 @@ fn an_interrupted_run_that_has_every_answer_has_finished() {
 }
 
 #[test]
-fn an_input_that_ends_without_saying_so_has_lost_rows() {
+fn an_input_that_ends_unexpectedly_is_an_error() {
     let far = FakeLookupApi(|_| (Duration::from_millis(1), FOUND_REPLY));
     let bounds = RunLimits { partial: true, ..default_limits() };
     let (_, end, rows, _) = simulate(far, bounds, 10, InputEnd::Cut, None);
@@ -122,7 +122,7 @@ fn an_input_that_ends_without_saying_so_has_lost_rows() {
 }
 
 #[test]
-fn an_interrupted_pipe_is_not_read_on() {
+fn an_interrupted_run_stops_reading_its_pipe() {
     let far = FakeLookupApi(|_| (Duration::from_secs(1), FOUND_REPLY));
     let bounds = RunLimits { partial: true, read_to_end: false, ..default_limits() };
     let (report, end, rows, took) =
@@ -138,7 +138,7 @@ fn an_interrupted_pipe_is_not_read_on() {
 }
 
 #[test]
-fn calls_that_are_used_up_wait_for_nothing() {
+fn a_run_without_calls_left_ends_immediately() {
     let busy = FakeLookupApi(|_| (Duration::from_millis(1), BUSY_REPLY));
     let closed = FakeLookupApi(|_| (Duration::from_millis(1), SUSPENDED_REPLY));
     for far in [busy, closed] {
@@ -156,7 +156,7 @@ fn calls_that_are_used_up_wait_for_nothing() {
 }
 
 #[test]
-fn patience_ends_a_run_whose_limit_never_lifts() {
+fn patience_ends_a_run_that_stays_throttled() {
     let far = FakeLookupApi(|_| (Duration::ZERO, THROTTLED_REPLY));
     let bounds = RunLimits { patience: Duration::from_secs(30), ..default_limits() };
     let (report, end, rows, took) = simulate(far, bounds, 50, InputEnd::Complete, None);
@@ -171,7 +171,7 @@ fn patience_ends_a_run_whose_limit_never_lifts() {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_read_does_not_pass_for_resolved() {
+fn a_file_that_shrinks_while_read_is_an_error() {
     let latency = Duration::from_secs(1);
     let api = Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() });
     let desk = Workdir::new();
@@ -195,7 +195,7 @@ fn a_file_that_shrinks_while_it_is_read_does_not_pass_for_resolved() {
 }
 
 #[test]
-fn a_flag_beats_a_variable_of_its_opposite() {
+fn a_flag_overrides_the_variable_of_its_opposite() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("staff.csv", "mobile\n13900000001\n"), desk.path("out.csv"));

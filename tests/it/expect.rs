@@ -16,7 +16,7 @@ g,13800138090,u1,missing\nh,n/a,u1,missing\ni,13800138093,u1,missing\n\
 j,13800138004,,\nk,13800138090,\"  \",\nl,13800138094,u1,\n";
 
 #[test]
-fn every_row_says_how_its_id_compares() {
+fn expect_adds_a_comparison_to_every_row() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output, summary) =
         (desk.write_file("in.csv", TABLE), desk.path("out.csv"), desk.path("run.json"));
@@ -55,7 +55,7 @@ fn every_row_says_how_its_id_compares() {
 }
 
 #[test]
-fn a_column_that_is_not_there_is_told_by_its_flag() {
+fn a_missing_expect_column_is_reported_with_the_flag() {
     let desk = Workdir::new();
     let input = desk.write_file("in.csv", TABLE);
     for (flag, words) in [
@@ -81,7 +81,7 @@ fn a_column_that_is_not_there_is_told_by_its_flag() {
 }
 
 #[test]
-fn it_works_without_a_header_in_other_encodings_and_for_workbooks() {
+fn expect_works_without_a_header_in_other_encodings_and_for_workbooks() {
     let desk = Workdir::new();
     let sandbox = || {
         let mut command = dingmap();

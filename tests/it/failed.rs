@@ -15,7 +15,7 @@ const FAILED: &[u8] =
 5,13800138099\r\n6,13800138094,last";
 
 #[test]
-fn they_come_out_as_they_came_in_and_are_the_next_input() {
+fn failed_rows_are_written_unchanged_and_can_be_resolved_again() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output, failed) =
         (desk.write_file("in.csv", TABLE), desk.path("out.csv"), desk.path("failed.csv"));
@@ -37,7 +37,7 @@ fn they_come_out_as_they_came_in_and_are_the_next_input() {
 }
 
 #[test]
-fn where_nothing_failed_there_is_a_header_alone() {
+fn without_failures_only_the_header_is_written() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("in.csv", staff_csv(3));
     let failed = desk.write_file("failed.csv", "of yesterday\n");
@@ -48,7 +48,7 @@ fn where_nothing_failed_there_is_a_header_alone() {
 }
 
 #[test]
-fn rows_whose_turn_did_not_come_are_among_them() {
+fn pending_rows_are_written_to_failed() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, failed) = (desk.write_file("in.csv", staff_csv(5)), desk.path("failed.csv"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
@@ -63,7 +63,7 @@ fn rows_whose_turn_did_not_come_are_among_them() {
 }
 
 #[test]
-fn a_run_that_writes_nothing_leaves_the_file_as_it_was() {
+fn a_run_without_output_leaves_the_failed_file_unchanged() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(2, ScriptedAnswer::code(60011));
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -77,7 +77,7 @@ fn a_run_that_writes_nothing_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn a_place_that_cannot_be_meant_or_written_to_is_told_before_the_first_call() {
+fn an_invalid_failed_path_is_reported_before_the_first_call() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (desk.write_file("in.csv", staff_csv(5)), desk.path("out.csv"));
     let nowhere = desk.path("none/failed.csv");

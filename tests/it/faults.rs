@@ -174,7 +174,7 @@ fn fault_cases() -> Vec<(&'static str, RawReply, &'static str)> {
 }
 
 #[test]
-fn a_fault_costs_an_attempt_and_then_the_row_and_says_so() {
+fn a_fault_costs_an_attempt_and_finally_fails_the_row() {
     std::thread::scope(|scope| {
         for (fault, reply, words) in fault_cases() {
             scope.spawn(move || {
@@ -227,7 +227,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_host_that_answers_everybody_alike_with_no_answer_of_the_api_is_left_after_twenty() {
+fn a_host_that_is_not_the_api_ends_the_run_after_twenty_numbers() {
     let host = RawServer::new(|_| RawReply {
         bytes: status_response("404 Not Found", "<html>nobody here</html>"),
         after: AfterReply::KeepAlive,
@@ -244,7 +244,7 @@ fn a_host_that_answers_everybody_alike_with_no_answer_of_the_api_is_left_after_t
 }
 
 #[test]
-fn no_server_makes_a_run_panic_wait_or_lose_a_row() {
+fn a_random_faulty_server_causes_no_panic_hang_or_lost_row() {
     // Cuts, delays and garbage by chance, the same in every run of this test.
     let host = RawServer::new(|call| {
         let mut chance = fastrand::Rng::with_seed(call as u64);

@@ -52,7 +52,7 @@ fn short_help_fits_one_screen() {
 }
 
 #[test]
-fn help_in_another_language_is_as_wide_as_it_is_in_english() {
+fn translated_help_keeps_the_english_width() {
     let widest = |columns: &str| {
         let ended =
             run(dingmap().args(["resolve", "--help", "--lang", "zh"]).env("COLUMNS", columns));
@@ -104,7 +104,7 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
 }
 
 #[test]
-fn examples_are_command_lines_that_can_be_typed() {
+fn help_examples_are_valid_command_lines() {
     for command in COMMANDS {
         let told = help_text(command, "--help");
         let examples = told.lines().filter_map(|line| line.strip_prefix("  dingmap "));
@@ -122,7 +122,7 @@ fn examples_are_command_lines_that_can_be_typed() {
 }
 
 #[test]
-fn what_is_misspelt_gets_a_suggestion() {
+fn a_misspelled_word_gets_a_suggestion() {
     for (line, meant) in [
         ("resolv staff.csv", "'resolve'"),
         ("resolve staff.csv --max-retrys 3", "'--max-retries'"),
@@ -138,7 +138,7 @@ fn what_is_misspelt_gets_a_suggestion() {
 }
 
 #[test]
-fn a_misspelt_variable_is_told_and_does_not_stop_the_run() {
+fn a_misspelled_variable_is_warned_about() {
     let desk = Workdir::new();
     let input = desk.write_file("staff.csv", "手机号\n13800138000\n");
     let plan = || {
@@ -157,7 +157,7 @@ fn a_misspelt_variable_is_told_and_does_not_stop_the_run() {
 }
 
 #[test]
-fn a_misspelt_column_is_told_with_what_may_be_meant() {
+fn a_misspelled_column_gets_a_suggestion() {
     let desk = Workdir::new();
     let input = desk.write_file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
     for (column, meant) in [("手机好", "手机号"), ("moblie", "Mobile"), ("ＭＯＢＩＬ", "Mobile")]
@@ -186,7 +186,7 @@ fn a_misspelt_column_is_told_with_what_may_be_meant() {
 }
 
 #[test]
-fn a_flag_of_another_command_is_told_as_that() {
+fn a_flag_of_another_command_is_reported_as_such() {
     for (flags, told) in [
         (&["plan", "x", "--timeout", "5s"][..], "--timeout is a flag of resolve"),
         (&["plan", "x", "--key=1"], "--key is a flag of diff"),
@@ -205,7 +205,7 @@ fn a_flag_of_another_command_is_told_as_that() {
 }
 
 #[test]
-fn a_value_that_nobody_typed_is_told_with_its_variable() {
+fn an_invalid_value_is_reported_with_its_variable() {
     for (language, told) in [("en", "that of the variable"), ("zh", "来自环境变量")] {
         for (name, value) in [("RATE", "abc"), ("RATE", ""), ("CONFIG", ""), ("COLUMN", "/(/")] {
             let name = format!("DINGMAP_{name}");
@@ -227,7 +227,7 @@ fn a_value_that_nobody_typed_is_told_with_its_variable() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn help_that_cannot_be_written_is_told() {
+fn unwritable_help_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let child =
         dingmap().arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -238,7 +238,7 @@ fn help_that_cannot_be_written_is_told() {
 }
 
 #[test]
-fn chinese_help_has_wide_colons_whole_values_and_the_files_in_order() {
+fn chinese_help_has_full_width_colons_and_ordered_arguments() {
     let told = |command: &str| {
         let ended = run(dingmap().args([command, "--help", "--lang", "zh"]));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);

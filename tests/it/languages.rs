@@ -279,7 +279,7 @@ const BANNED_TERMS: [&str; 11] = [
 ];
 
 #[test]
-fn a_thing_has_one_word_in_chinese() {
+fn chinese_terms_are_consistent() {
     let mut found = Vec::new();
     for Translation { file, entry } in &load_catalogue().translations {
         for text in msgstrs(entry) {
@@ -299,7 +299,7 @@ fn every_text_of_the_help_is_translated() {
 
 /// The files by themselves may be right and yet nothing in them be found.
 #[test]
-fn the_translations_are_found_when_they_are_asked_for() {
+fn every_translation_can_be_looked_up() {
     let whole = load_catalogue();
     let translator = Language::Chinese.catalog().unwrap();
     let mut found = Vec::new();
@@ -325,13 +325,13 @@ fn crate_literals_past_tr(of: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 #[test]
-fn no_text_below_app_goes_past_the_translations() {
+fn no_text_outside_app_bypasses_translation() {
     assert_no_problems(crate_literals_past_tr(|path| {
         !path.starts_with("src/app/") && !path.starts_with("src/sandbox/")
     }));
 }
 
 #[test]
-fn no_text_of_app_goes_past_the_translations() {
+fn no_text_in_app_bypasses_translation() {
     assert_no_problems(crate_literals_past_tr(|path| path.starts_with("src/app/")));
 }

@@ -79,7 +79,7 @@ fn hundred_rows_at_once() -> Vec<(Duration, u8)> {
 }
 
 #[test]
-fn at_the_quota_rows_leave_a_few_times_a_second() {
+fn at_the_rate_limit_rows_are_written_a_few_times_a_second() {
     let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
     let (left, took) = simulate(far, rate_limiter("20"), hundred_rows_at_once());
     // A hundred rows in five seconds, four times a second, and the last by themselves.
@@ -95,7 +95,7 @@ fn at_the_quota_rows_leave_a_few_times_a_second() {
 }
 
 #[test]
-fn rows_of_many_sheets_leave_as_soon_as_those_of_one() {
+fn rows_of_many_batches_are_written_as_soon_as_those_of_one() {
     let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
     // One by one as a slow program writes them into a pipe, and faster than they can be asked.
     let sheets = (0..200).map(|n| (Duration::from_millis(30 * n), 1)).collect();
@@ -110,7 +110,7 @@ fn rows_of_many_sheets_leave_as_soon_as_those_of_one() {
 }
 
 #[test]
-fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
+fn rows_that_arrive_occasionally_are_written_once_answered() {
     let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
     let sheets =
         vec![(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
@@ -125,7 +125,7 @@ fn rows_that_come_now_and_then_leave_as_soon_as_they_are_answered() {
 }
 
 #[test]
-fn rows_do_not_wait_for_the_end_of_a_hold() {
+fn completed_rows_are_written_during_a_pause() {
     let far = FakeLookupApi(|n| {
         if n == 2 {
             (Duration::from_millis(50), THROTTLED_REPLY)

@@ -67,7 +67,7 @@ fn packages() -> Vec<(Value, bool)> {
 }
 
 #[test]
-fn everything_is_permissive_and_builds_with_the_rust_that_is_promised() {
+fn every_dependency_is_permissive_and_builds_with_the_msrv() {
     let packages = packages();
     assert!(packages.len() > 200, "{}", packages.len());
     let version =

@@ -25,7 +25,7 @@ fn messages(objects: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() {
+fn the_log_file_is_private_appended_and_independent_of_quiet() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(2, ScriptedAnswer::Code { code: -1, msg: "系统繁忙".to_owned() });
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -61,7 +61,7 @@ fn a_log_file_is_private_appended_to_and_has_what_v_shows_even_of_a_quiet_run() 
 }
 
 #[test]
-fn every_command_that_logs_takes_it_and_more_v_say_more() {
+fn every_command_accepts_log_file_and_verbosity_adds_detail() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, log) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("run.log"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
@@ -89,7 +89,7 @@ fn every_command_that_logs_takes_it_and_more_v_say_more() {
 }
 
 #[test]
-fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
+fn an_invalid_log_file_is_rejected_before_the_first_call() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("out.csv"));
     let secret = desk.write_file("secret", "sandbox-secret\n");
@@ -171,7 +171,7 @@ fn a_log_file_that_cannot_be_is_told_before_the_first_call() {
 }
 
 #[test]
-fn a_full_disk_costs_log_lines_and_nothing_else() {
+fn a_full_disk_loses_only_log_lines() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (desk.write_file("staff.csv", staff_csv(60)), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(["-vvv", "-q", "--log-file", "/dev/full"]));
@@ -182,7 +182,7 @@ fn a_full_disk_costs_log_lines_and_nothing_else() {
 }
 
 #[test]
-fn a_log_file_that_is_moved_keeps_the_lines_of_its_run() {
+fn a_renamed_log_file_keeps_receiving_lines() {
     let latency = Duration::from_millis(100);
     let (api, desk) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
@@ -202,7 +202,7 @@ fn a_log_file_that_is_moved_keeps_the_lines_of_its_run() {
 }
 
 #[test]
-fn a_pipe_that_somebody_reads_takes_log_lines() {
+fn log_lines_can_be_written_to_a_pipe() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, pipe) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("pipe"));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());

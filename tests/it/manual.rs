@@ -5,7 +5,7 @@ use crate::harness::{Workdir, dingmap, run};
 const FLAGS: [&str; 4] = ["max-retries", "start-at", "older-than", "token-lifetime"];
 
 #[test]
-fn every_shell_has_a_script_that_asks_the_program() {
+fn every_shell_has_a_completion_script() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let ended = run(dingmap().args(["completions", shell]));
         assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{shell}");
@@ -16,7 +16,7 @@ fn every_shell_has_a_script_that_asks_the_program() {
 }
 
 #[test]
-fn the_manual_has_a_page_for_each_command() {
+fn every_command_has_a_man_page() {
     let whole = run(dingmap().arg("man"));
     assert_eq!((whole.status, &*whole.stderr), (Some(0), ""));
     for flag in FLAGS {
@@ -44,7 +44,7 @@ fn the_manual_has_a_page_for_each_command() {
 }
 
 #[test]
-fn a_page_ends_with_examples_statuses_and_variables_in_lines_of_their_own() {
+fn man_pages_end_with_examples_exit_statuses_and_variables() {
     for (language, headings) in [
         ("en", ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT"]),
         ("zh", ["示例", "退出状态", "环境变量"]),

@@ -64,7 +64,7 @@ fn assert_all_found(ended: &RunOutput) {
 }
 
 #[test]
-fn an_authority_is_trusted_that_a_file_or_the_system_names() {
+fn certificate_authorities_from_file_and_system_are_trusted() {
     let scene = NetworkFixture::new();
     let front = scene.tls_server(&["localhost"], &["http/1.1"]);
     let endpoint = format!("https://localhost:{}", front.address.port());
@@ -81,7 +81,7 @@ fn an_authority_is_trusted_that_a_file_or_the_system_names() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() {
+fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
     let scene = NetworkFixture::new();
     let stranger = TlsServer::new(
         &CertificateAuthority::new(),
@@ -118,7 +118,7 @@ fn a_certificate_that_is_not_trusted_ends_the_run_at_once_and_nothing_is_sent() 
 }
 
 #[test]
-fn a_file_of_certificates_that_is_none_is_told() {
+fn an_invalid_ca_file_is_rejected() {
     let scene = NetworkFixture::new();
     let ca = scene.authority.pem();
     let framed =
@@ -154,7 +154,7 @@ fn a_file_of_certificates_that_is_none_is_told() {
 }
 
 #[test]
-fn http_2_is_spoken_where_it_is_offered() {
+fn http2_is_used_when_offered() {
     let scene = NetworkFixture::new();
     for (protocols, version) in
         [(&["h2", "http/1.1"][..], Version::HTTP_2), (&["http/1.1"], Version::HTTP_11)]
@@ -167,14 +167,14 @@ fn http_2_is_spoken_where_it_is_offered() {
 }
 
 #[test]
-fn a_host_of_ip_version_6_is_called() {
+fn an_ipv6_host_is_called() {
     let scene = NetworkFixture::new();
     let line = TcpForwarder::new("[::1]:0", scene.sandbox_address());
     assert_all_found(&scene.run(&format!("http://{}", line.address), &[], &[]));
 }
 
 #[test]
-fn the_environments_proxy_leads_to_both_hosts_and_sees_nothing() {
+fn the_environment_proxy_is_used_for_both_hosts_and_sees_no_secret() {
     let scene = NetworkFixture::new();
     let front = scene.tls_server(&["oapi.dingtalk.com", "api.dingtalk.com"], &["h2", "http/1.1"]);
     let proxy = ConnectProxy::new(front.address, CONNECT_OK);
@@ -202,7 +202,7 @@ fn the_environments_proxy_leads_to_both_hosts_and_sees_nothing() {
 }
 
 #[test]
-fn a_flag_names_the_proxy_or_none_and_hosts_are_excepted() {
+fn the_proxy_flag_overrides_the_environment_and_no_proxy_is_honored() {
     let scene = NetworkFixture::new();
     let front = scene.tls_server(&["localhost", "oapi.example"], &["h2"]);
     let (proxy, other) = (
@@ -239,7 +239,7 @@ fn a_flag_names_the_proxy_or_none_and_hosts_are_excepted() {
 }
 
 #[test]
-fn a_proxy_that_does_not_let_through_is_told() {
+fn a_refusing_proxy_is_reported() {
     let scene = NetworkFixture::new();
     for (answer, reason) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
@@ -263,7 +263,7 @@ fn a_proxy_that_does_not_let_through_is_told() {
 }
 
 #[test]
-fn plain_http_leaves_this_machine_only_where_that_is_accepted() {
+fn plain_http_to_remote_hosts_requires_insecure_http() {
     let scene = NetworkFixture::new();
     // The sandbox stands for a proxy of plain HTTP: it is given whole addresses, and looks at their paths alone.
     let proxy = scene.sandbox.endpoint();

@@ -72,7 +72,7 @@ fn parse_args(flags: &[String]) -> ResolveArgs {
 }
 
 #[test]
-fn the_readme_says_how_each_cell_is_read() {
+fn every_cell_in_the_readme_is_read_as_documented() {
     let rules = readme_rows();
     assert!(rules.len() > 25, "{} rules", rules.len());
     for rule in rules {
@@ -109,7 +109,7 @@ fn region_examples() -> Vec<(Region, PhoneNumber)> {
 }
 
 #[test]
-fn the_example_of_every_region_is_sent_in_one_form() {
+fn the_example_number_of_every_region_is_sent_in_one_form() {
     let examples = region_examples();
     assert!(examples.len() > 240, "{} regions", examples.len());
     let mut wrong = Vec::new();
@@ -145,7 +145,7 @@ fn the_example_of_every_region_is_sent_in_one_form() {
 }
 
 #[test]
-fn the_example_of_every_landline_is_refused() {
+fn the_example_landline_of_every_region_is_rejected() {
     for region in PHONE_NUMBER_UTIL.get_supported_regions() {
         let example = PHONE_NUMBER_UTIL
             .get_example_number_for_type_and_region(region, PhoneNumberType::FixedLine);
@@ -168,7 +168,7 @@ fn the_example_of_every_landline_is_refused() {
 }
 
 #[test]
-fn the_messy_sample_comes_out_to_the_byte() {
+fn the_messy_sample_resolves_byte_for_byte() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (input, golden) = (root.join("samples/messy.csv"), root.join("samples/messy.resolved.csv"));
     let desk = Workdir::new();

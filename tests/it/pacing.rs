@@ -25,7 +25,7 @@ use crate::stage;
 /// Whoever saves up what was not used while the process stood still has eighty calls to make at once. The bound leaves
 /// room for a server that itself was held up for a second by other tests.
 #[test]
-fn a_process_that_stood_still_makes_up_for_nothing() {
+fn a_suspended_process_does_not_burst_afterwards() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (desk.write_file("staff.csv", staff_csv(160)), desk.path("out.csv"));
     let mut process =
@@ -41,7 +41,7 @@ fn a_process_that_stood_still_makes_up_for_nothing() {
 }
 
 #[test]
-fn replies_that_came_while_a_process_stood_still_are_not_late() {
+fn replies_received_during_suspension_do_not_time_out() {
     let latency = Duration::from_millis(300);
     let (api, desk) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
@@ -60,7 +60,7 @@ fn replies_that_came_while_a_process_stood_still_are_not_late() {
 }
 
 #[test]
-fn the_wait_for_a_turn_is_no_part_of_a_calls_timeout() {
+fn waiting_for_the_rate_limiter_does_not_count_towards_the_timeout() {
     let latency = Duration::from_millis(50);
     let (api, desk) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
@@ -109,7 +109,7 @@ impl LookupApi for RecordingApi {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_jumps_releases_no_burst() {
+async fn a_clock_jump_causes_no_burst() {
     const COUNT: usize = 600;
     let usual = stage::default_limits();
     let settings = RunLimits {

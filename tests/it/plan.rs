@@ -44,7 +44,7 @@ fn sample_path(name: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn what_is_foretold_is_what_resolve_does() {
+fn the_plan_matches_what_resolve_does() {
     for name in ["staff.csv", "staff-gb18030.csv", "staff.xlsx", "messy.csv"] {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (input, output) = (sample_path(name), desk.path("out.csv"));
@@ -82,7 +82,7 @@ fn what_is_foretold_is_what_resolve_does() {
 }
 
 #[test]
-fn the_readme_shows_a_plan_as_it_is() {
+fn the_readme_shows_the_current_plan_output() {
     let readme = include_str!("../../README.md");
     let shown = readme
         .split("$ dingmap plan samples/staff.csv\n")
@@ -111,7 +111,7 @@ fn the_readme_shows_a_plan_as_it_is() {
 }
 
 #[test]
-fn lines_are_those_of_the_file_and_no_number_is_shown_whole() {
+fn planned_rows_have_file_lines_and_masked_numbers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let rows = "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\nD,139-0013-9000\nE,1.39E+10\n";
     let input = desk.write_file("staff.csv", rows);
@@ -132,7 +132,7 @@ fn lines_are_those_of_the_file_and_no_number_is_shown_whole() {
 }
 
 #[test]
-fn time_is_that_of_the_calls_at_the_rate() {
+fn the_estimated_time_is_calls_divided_by_the_rate() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(90));
     let (slow, _) = plan_json(plan_command(&api, &input).args(["--rate", "30/m"]));
@@ -160,7 +160,7 @@ fn slow_script() -> Script {
 }
 
 #[test]
-fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
+fn a_plan_predicts_resuming_and_leaves_the_state_unchanged() {
     let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
     let (input, output) = (desk.write_file("staff.csv", staff_csv(600)), desk.path("out.csv"));
     // A kill leaves the file to be put in order, which the next one that works with it does.
@@ -205,7 +205,7 @@ fn an_interrupted_run_is_foretold_to_go_on_and_the_state_keeps_every_byte() {
 }
 
 #[test]
-fn answers_of_finished_runs_count_by_their_ages_and_their_scope() {
+fn known_answers_are_counted_by_age_and_scope() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found, bad number, not found, out of scope.
     let input = desk.write_file(
@@ -232,7 +232,7 @@ fn answers_of_finished_runs_count_by_their_ages_and_their_scope() {
 }
 
 #[test]
-fn a_token_tells_whose_answers_are_meant_and_is_not_shown() {
+fn a_token_selects_its_apps_answers_and_is_not_printed() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(9));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
@@ -254,7 +254,7 @@ fn a_token_tells_whose_answers_are_meant_and_is_not_shown() {
 }
 
 #[test]
-fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
+fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
     let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
     let (input, output) = (desk.write_file("staff.csv", staff_csv(600)), desk.path("out.csv"));
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "50"]));
@@ -292,7 +292,7 @@ fn a_state_that_is_in_use_is_told_and_one_that_is_none_of_ours_is_refused() {
 }
 
 #[test]
-fn several_columns_have_a_least_and_a_most() {
+fn several_columns_give_a_range_of_calls() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found; nobody has it and the next is found; invalid and the next is found; a first number that stands behind another.
     let rows =
@@ -313,7 +313,7 @@ fn several_columns_have_a_least_and_a_most() {
 }
 
 #[test]
-fn standard_input_is_planned_too() {
+fn standard_input_can_be_planned() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(9) + "n/a\n13900000000\n");
     let (file, _) = plan_json(&mut plan_command(&api, &input));
@@ -336,7 +336,7 @@ fn standard_input_is_planned_too() {
 }
 
 #[test]
-fn rows_pass_through_and_only_numbers_stay() {
+fn planning_a_large_input_keeps_only_numbers_in_memory() {
     let mut command = dingmap();
     let command =
         command.args(["plan", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -361,7 +361,7 @@ fn rows_pass_through_and_only_numbers_stay() {
 }
 
 #[test]
-fn what_cannot_be_read_ends_as_in_resolve_and_nothing_is_told_of_it() {
+fn unreadable_input_fails_like_resolve_without_output() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let ragged = desk.write_file("ragged.csv", staff_csv(50_000) + "13900000000,\n");
     let good = desk.write_file("good.csv", staff_csv(3));

@@ -9,7 +9,7 @@ use crate::harness::{Sandbox, Workdir, run, staff_csv, unlimited_script};
 use crate::served::Process;
 
 #[test]
-fn a_program_reads_an_object_a_second_and_one_at_the_end() {
+fn json_progress_has_an_object_a_second_and_a_final_one() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(60));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
@@ -39,7 +39,7 @@ fn a_program_reads_an_object_a_second_and_one_at_the_end() {
 }
 
 #[test]
-fn a_hold_is_among_what_a_program_reads() {
+fn json_progress_reports_a_pause() {
     let mut script = unlimited_script();
     let headers = vec![("Retry-After".to_owned(), "3".to_owned())];
     script
@@ -59,7 +59,7 @@ fn a_hold_is_among_what_a_program_reads() {
 }
 
 #[test]
-fn a_run_that_is_asked_says_how_far_it_is_and_goes_on() {
+fn sigusr1_prints_progress_and_the_run_continues() {
     let latency = Duration::from_millis(100);
     let (api, desk) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());

@@ -24,7 +24,7 @@ fn first_column_words(heading: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_first_command_gives_the_output_that_is_shown() {
+fn the_first_readme_command_prints_the_shown_output() {
     let block = README.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     let words: Vec<_> = block.split_whitespace().collect();
     assert_eq!(
@@ -49,7 +49,7 @@ fn the_first_command_gives_the_output_that_is_shown() {
 }
 
 #[test]
-fn the_first_command_in_chinese_gives_the_output_that_is_shown() {
+fn the_chinese_readme_command_prints_the_shown_output() {
     let command = "resolve samples/staff.csv -o staff.resolved.csv --sandbox --lang zh";
     let (ended, _) = run_on_sample(&command.split(' ').collect::<Vec<_>>());
     assert_excerpt_printed(readme_excerpt(&format!("$ dingmap {command}\n")), &ended.stderr);
@@ -105,7 +105,7 @@ fn assert_excerpt_printed(excerpt: &str, told: &str) {
 }
 
 #[test]
-fn the_contents_lead_to_every_section_in_order() {
+fn the_table_of_contents_lists_every_section_in_order() {
     let contents = README.split("\n## ").next().unwrap();
     let link = Regex::new(r"\[([^]]+)\]\(#([^)]+)\)").unwrap();
     let told: Vec<_> = link
@@ -130,7 +130,7 @@ fn the_contents_lead_to_every_section_in_order() {
 
 /// A picture that needs nothing but itself, and that shows what the program says now.
 #[test]
-fn the_recording_is_small_whole_and_of_the_program_as_it_is() {
+fn the_recording_is_small_self_contained_and_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/recording.svg");
     let picture = std::fs::read_to_string(path).unwrap();
     assert!(picture.len() < 200_000, "{} bytes", picture.len());
@@ -151,7 +151,7 @@ fn the_recording_is_small_whole_and_of_the_program_as_it_is() {
 }
 
 #[test]
-fn the_table_of_flags_has_every_flag_and_no_other() {
+fn the_flag_table_lists_exactly_the_flags() {
     let mut cli = Cli::command();
     // The flags of all commands come to each of them when it is built, and so does --help, which needs no row.
     cli.build();
@@ -187,7 +187,7 @@ fn the_table_of_flags_has_every_flag_and_no_other() {
 }
 
 #[test]
-fn the_tables_of_statuses_are_whole() {
+fn the_status_tables_are_complete() {
     let told = first_column_words("Columns");
     for status in Status::ALL {
         assert!(told.contains(status.name()), "{status}");
@@ -199,7 +199,7 @@ fn the_tables_of_statuses_are_whole() {
 }
 
 #[test]
-fn every_file_that_the_readme_names_is_there() {
+fn every_file_named_in_the_readme_exists() {
     let rooms = ["src/", "tests/", "samples/", "benches/"];
     for name in README.split('`').filter(|text| rooms.iter().any(|room| text.starts_with(room))) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name.split(' ').next().unwrap());

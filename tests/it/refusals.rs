@@ -122,7 +122,7 @@ fn people_csv(count: u32) -> String {
 }
 
 #[test]
-fn nothing_that_a_troubled_run_logs_is_a_secret_or_a_number() {
+fn a_failing_run_logs_no_secret_and_no_number() {
     for format in ["text", "json"] {
         let mut script = Script {
             transient_share: 0.3,

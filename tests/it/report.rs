@@ -71,7 +71,7 @@ fn eventful_run() -> (Script, String) {
 }
 
 #[test]
-fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
+fn a_report_has_the_summary_counts_and_the_failed_rows() {
     let (script, text) = eventful_run();
     let (api, desk) = (Sandbox::new(script), Workdir::new());
     let input = desk.write_file("staff.csv", &text);
@@ -153,7 +153,7 @@ fn a_page_has_the_counts_of_the_summary_and_the_rows_that_failed() {
 }
 
 #[test]
-fn nothing_that_comes_from_outside_becomes_part_of_the_page() {
+fn untrusted_text_is_escaped_in_the_report() {
     let mut script = unlimited_script();
     script.push_answers(
         "13900000000",
@@ -203,7 +203,7 @@ fn nothing_that_comes_from_outside_becomes_part_of_the_page() {
 }
 
 #[test]
-fn an_interrupted_run_has_its_report() {
+fn an_interrupted_run_writes_its_report() {
     let mut script = unlimited_script();
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
     let (api, desk) = (Sandbox::new(script), Workdir::new());
@@ -235,7 +235,7 @@ fn an_interrupted_run_has_its_report() {
 }
 
 #[test]
-fn rows_may_go_to_standard_output_and_so_may_the_page() {
+fn rows_or_the_report_can_go_to_standard_output() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, report) =
         (desk.write_file("staff.csv", staff_csv(3) + "n/a\n"), desk.path("run.html"));
@@ -271,7 +271,7 @@ fn rows_may_go_to_standard_output_and_so_may_the_page() {
 }
 
 #[test]
-fn rows_that_were_known_before_are_told_of_too() {
+fn the_report_lists_rows_answered_from_the_state() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(3) + "13900000090\n13900000092\nn/a\n");
     let report = desk.path("run.html");
@@ -290,7 +290,7 @@ fn rows_that_were_known_before_are_told_of_too() {
 }
 
 #[test]
-fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
+fn the_report_lists_rows_that_keep_an_earlier_answer() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(2) + "13900000092\nn/a\n13900000094\n");
     let (output, report) = (desk.path("out.csv"), desk.path("run.html"));
@@ -311,7 +311,7 @@ fn rows_that_keep_an_earlier_answer_are_told_of_with_it() {
 }
 
 #[test]
-fn settings_are_told_as_one_types_them() {
+fn the_report_prints_settings_as_typed() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile,工号\n13900000000,7\n");
     let report = desk.path("run.html");
@@ -332,7 +332,7 @@ fn settings_are_told_as_one_types_them() {
 }
 
 #[test]
-fn a_page_is_in_the_language_of_the_run() {
+fn the_report_is_in_the_language_of_the_run() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, report) =
         (desk.write_file("staff.csv", staff_csv(3) + "n/a\n"), desk.path("run.html"));
@@ -346,7 +346,7 @@ fn a_page_is_in_the_language_of_the_run() {
 }
 
 #[test]
-fn standard_input_is_called_so_by_people_alone() {
+fn standard_input_is_named_in_reports_and_a_dash_in_data() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(3));
     let [report, summary, metrics] =

@@ -48,7 +48,7 @@ const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,ding
 6,138-0013-8094,last,,,failed,-1,系统繁忙";
 
 #[test]
-fn empty_rows_stay_as_they_are_and_a_status_is_read_as_hands_left_it() {
+fn empty_rows_are_kept_and_hand_edited_statuses_are_accepted() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let header = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let text = format!("{header}13800138000,,, FAILED ,-1,x\n13800138001,u,,Found,0,ok\n,,,,,\n");
@@ -61,7 +61,7 @@ fn empty_rows_stay_as_they_are_and_a_status_is_read_as_hands_left_it() {
 }
 
 #[test]
-fn only_what_failed_is_asked_and_every_other_byte_stays() {
+fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, file) = (desk.write_file("in.csv", TABLE), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-retries", "0"]));
@@ -119,7 +119,7 @@ fn only_what_failed_is_asked_and_every_other_byte_stays() {
 }
 
 #[test]
-fn where_nothing_is_left_the_file_is_not_touched() {
+fn a_file_without_failed_rows_is_not_touched() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, file, summary) =
         (desk.write_file("in.csv", staff_csv(5)), desk.path("out.csv"), desk.path("run.json"));
@@ -152,7 +152,7 @@ fn where_nothing_is_left_the_file_is_not_touched() {
 }
 
 #[test]
-fn what_a_limit_left_pending_is_gone_on_with() {
+fn pending_rows_are_resolved_by_a_retry() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, file) = (desk.write_file("in.csv", staff_csv(9)), desk.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-calls", "3", "-j", "1"]));
@@ -182,7 +182,7 @@ fn a_run_that_is_stopped_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn the_cells_behind_an_answer_are_its_own_wherever_they_stand() {
+fn answer_cells_are_updated_in_any_column_order() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // A spreadsheet has moved columns and left cells out at the end of rows; mobile_sent is the table's own, and
     // dingtalk_mobile_sent the answer's.
@@ -249,7 +249,7 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
 }
 
 #[test]
-fn what_has_no_answers_is_refused_with_the_way_out() {
+fn a_file_without_answers_is_rejected_with_a_remedy() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let bare = "13800138000,u1,,found,0,ok\n13800138001,,,failed,-1,busy\n";
     for (name, content, flags, status, words) in [
@@ -303,7 +303,7 @@ fn what_has_no_answers_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_pipe_is_answered_row_by_row_and_told_where_it_is_wrong() {
+fn a_piped_retry_streams_rows_and_reports_the_bad_line() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let piped = |content: &str| {
         let input = desk.write_file("piped.csv", content);
@@ -319,7 +319,7 @@ fn a_pipe_is_answered_row_by_row_and_told_where_it_is_wrong() {
 }
 
 #[test]
-fn what_fails_again_is_written_by_failed_too() {
+fn rows_that_fail_again_are_written_to_failed() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (file, failed) = (desk.write_file("out.csv", RESOLVED), desk.path("failed.csv"));
     let ended =
@@ -335,7 +335,7 @@ fn what_fails_again_is_written_by_failed_too() {
 }
 
 #[test]
-fn an_interrupted_try_leaves_the_file_and_goes_on_by_the_same_command() {
+fn an_interrupted_retry_keeps_the_file_and_resumes() {
     let latency = Duration::from_millis(50);
     let (api, desk) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());

@@ -49,7 +49,7 @@ fn asked_numbers(ledger: &CallLog) -> Vec<String> {
 }
 
 #[test]
-fn every_answer_of_the_directory_becomes_its_row() {
+fn every_directory_answer_becomes_a_row() {
     let mut table = ExpectedTable { header: Some("phone"), ..ExpectedTable::default() };
     for ending in (90..100).chain([0, 89, 12]) {
         table.push_number(&format!("138001382{ending:02}"));
@@ -82,7 +82,7 @@ fn every_answer_of_the_directory_becomes_its_row() {
 }
 
 #[test]
-fn the_statuses_and_codes_are_those_of_the_contract() {
+fn statuses_and_codes_match_the_contract() {
     let desk = Workdir::new();
     let api = Sandbox::new(unlimited_script());
     let numbers =
@@ -119,7 +119,7 @@ fn the_statuses_and_codes_are_those_of_the_contract() {
 }
 
 #[test]
-fn what_the_api_says_reaches_the_row_as_it_is() {
+fn api_messages_are_written_unchanged() {
     let mut script = unlimited_script();
     script.push_answers("13800138001", [ScriptedAnswer::wrapped("400002")]);
     script.push_answers(
@@ -141,7 +141,7 @@ fn what_the_api_says_reaches_the_row_as_it_is() {
 }
 
 #[test]
-fn a_row_that_never_reached_the_api_has_a_reason_and_no_code() {
+fn a_row_without_a_reply_has_a_reason_and_no_code() {
     let mut script = unlimited_script();
     script.push_answers("13800138001", vec![ScriptedAnswer::status(502); 3]);
     script.push_answers("13800138002", vec![ScriptedAnswer::Drop; 3]);
@@ -162,7 +162,7 @@ fn a_row_that_never_reached_the_api_has_a_reason_and_no_code() {
 }
 
 #[test]
-fn an_unusable_cell_is_refused_in_words_and_never_sent() {
+fn an_invalid_cell_has_a_reason_and_is_never_sent() {
     let mut table = ExpectedTable { header: Some("name,phone"), ..ExpectedTable::default() };
     for (cell, reason) in [
         ("", "the cell is empty"),
@@ -196,7 +196,7 @@ fn an_unusable_cell_is_refused_in_words_and_never_sent() {
 }
 
 #[test]
-fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
+fn a_placeholder_cell_is_not_read_as_several_numbers() {
     for cell in ["n/a", "N/A", "无/离职", "-,-"] {
         let (_, output, ledger) =
             resolve_text(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
@@ -207,7 +207,7 @@ fn a_cell_that_says_there_is_no_number_is_not_taken_for_several() {
 }
 
 #[test]
-fn of_two_numbers_in_a_cell_the_first_one_is_asked_for_and_the_row_says_so() {
+fn the_first_of_several_numbers_in_a_cell_is_asked_and_noted() {
     let mut table = ExpectedTable { header: Some("phone"), ..ExpectedTable::default() };
     // A found, a refused and a failed one, and each behind the answer that another row has without the remark.
     for number in ["13800138000", "13800138090", "13800138092", "13800138094"] {
@@ -227,7 +227,7 @@ fn of_two_numbers_in_a_cell_the_first_one_is_asked_for_and_the_row_says_so() {
 }
 
 #[test]
-fn unlikely_numbers_are_sent_on_demand_and_landlines_never() {
+fn unlikely_numbers_are_sent_when_not_strict_and_landlines_never() {
     let text = "phone\n12345678901\n+852 1234 5678\n010-62345678\n1380013800\n";
     let sent = |strict: &str| {
         let (ended, _, ledger) = resolve_text(text, |command| {
@@ -241,7 +241,7 @@ fn unlikely_numbers_are_sent_on_demand_and_landlines_never() {
 }
 
 #[test]
-fn one_number_in_many_spellings_is_one_call() {
+fn one_number_in_many_spellings_costs_one_call() {
     let spellings = [
         "13800138000",
         "138 0013 8000",
@@ -283,7 +283,7 @@ fn one_number_in_many_spellings_is_one_call() {
 }
 
 #[test]
-fn without_exclusive_accounts_only_people_are_found() {
+fn without_exclusive_accounts_only_regular_users_are_found() {
     let mut table = ExpectedTable::default();
     for number in ["13800138000", "13800138096", "13800138097", "13800138090"] {
         table.push_row(number, expected_answer(number, false));
@@ -310,7 +310,7 @@ fn mainland_numbers_are_sent_as_the_organisation_stores_them() {
 }
 
 #[test]
-fn numbers_without_a_country_code_are_of_the_region() {
+fn numbers_without_a_country_code_belong_to_the_region() {
     let text = "name,mobile\na,5123 4567\nb,+8613800138000\nc,+852 51234567\nd,13800138000\n";
     let (ended, output, ledger) = resolve_text(text, |command| {
         command.args(["--region", "HK", "-j", "1"]);
@@ -324,7 +324,7 @@ fn numbers_without_a_country_code_are_of_the_region() {
 }
 
 #[test]
-fn a_first_row_with_a_number_of_the_region_is_no_header() {
+fn a_first_row_with_a_regional_number_is_not_a_header() {
     for text in ["51234567\n51234568\n", "a,51234567\nb,51234568\n"] {
         let (ended, output, ledger) = resolve_text(text, |command| {
             command.args(["--region", "HK", "-c", if text.contains(',') { "2" } else { "1" }]);

@@ -52,7 +52,7 @@ fn classify_reply(file: &str, body: &[u8]) -> ExpectedReply {
         }
     };
     let verdict = by_code(&reply.code, &reply.message);
-    let kind = match &by_code {
+    let kind = match &verdict {
         Verdict::Answer(Status::Found)
             if reply.userid.is_none() && reply.exclusive_ids.is_empty() =>
         {
@@ -68,7 +68,7 @@ fn classify_reply(file: &str, body: &[u8]) -> ExpectedReply {
     ExpectedReply {
         file,
         kind: kind.into(),
-        detail: verdict_detail(&by_code),
+        detail: verdict_detail(&verdict),
         code: reply.code.to_string(),
         userid: reply.userid.unwrap_or_default(),
         exclusive: reply.exclusive_ids.join(";"),
@@ -78,7 +78,7 @@ fn classify_reply(file: &str, body: &[u8]) -> ExpectedReply {
 
 /// What a person has to do, or which limit was met and how long it holds.
 fn verdict_detail(verdict: &Verdict) -> String {
-    match by_code {
+    match verdict {
         Verdict::Fatal(remedy) => format!("{remedy:?}"),
         Verdict::Throttled(Pause { cause, until: Some(until), .. }) => {
             format!("{cause:?} until {until}")
@@ -94,7 +94,7 @@ fn verdict_detail(verdict: &Verdict) -> String {
 }
 
 #[test]
-fn every_reply_is_listed_and_reads_as_listed() {
+fn every_sample_reply_is_listed_and_classified_as_listed() {
     let list = sample_path("replies/expected.csv");
     let expected: Vec<ExpectedReply> =
         csv::Reader::from_path(&list).unwrap().deserialize().map(Result::unwrap).collect();
@@ -187,7 +187,7 @@ fn status_counts() -> HashMap<String, usize> {
 }
 
 #[test]
-fn the_golden_output_has_every_status_that_a_whole_run_can_give() {
+fn the_golden_output_has_every_status_of_a_complete_run() {
     let counts = status_counts();
     for status in Status::ALL {
         assert_eq!(counts.contains_key(status.name()), status != Status::Pending, "{status}");
@@ -197,7 +197,7 @@ fn the_golden_output_has_every_status_that_a_whole_run_can_give() {
 }
 
 #[test]
-fn the_staff_list_comes_out_to_the_byte() {
+fn the_staff_sample_resolves_byte_for_byte() {
     let (desk, input) = (Workdir::new(), sample_path("staff.csv"));
     let output = desk.path("staff.resolved.csv");
     let mut command = dingmap();

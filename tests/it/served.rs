@@ -135,7 +135,7 @@ impl SandboxProcess {
 }
 
 #[test]
-fn the_served_api_answers_in_both_request_forms() {
+fn the_sandbox_answers_both_request_forms() {
     let served = SandboxProcess::start(&[]);
     let path = format!("{LOOKUP_PATH}?access_token=sandbox-token");
     let found = json!({"userid": "u00138000", "exclusive_account_userid_list": []});
@@ -158,7 +158,7 @@ fn the_served_api_answers_in_both_request_forms() {
 }
 
 #[test]
-fn the_served_api_hands_out_tokens_by_both_calls() {
+fn the_sandbox_issues_tokens_by_both_endpoints() {
     let served = SandboxProcess::start(&["--token-lifetime", "90s"]);
     let right = r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#;
     let (status, current) = served.post("/v1.0/oauth2/accessToken", "application/json", right);
@@ -175,7 +175,7 @@ fn the_served_api_hands_out_tokens_by_both_calls() {
 }
 
 #[test]
-fn a_call_over_the_limit_is_told_so() {
+fn the_sandbox_throttles_calls_over_the_limit() {
     let served = SandboxProcess::start(&["--limit", "1"]);
     assert!(served.banner.contains("calls: 1 in any second"), "{}", served.banner);
     for expected in ["90018", "0", "90018"] {
@@ -188,7 +188,7 @@ fn a_call_over_the_limit_is_told_so() {
 }
 
 #[test]
-fn the_command_lines_that_it_prints_work_as_printed() {
+fn the_printed_command_lines_work() {
     let (served, desk) = (SandboxProcess::start(&["--limit", "0"]), Workdir::new());
     desk.write_file("INPUT.csv", "name,mobile\nA,13800138000\nB,13800138090\n");
     let line = served.banner.lines().find(|line| line.contains("dingmap resolve ")).unwrap();
@@ -239,7 +239,7 @@ fn signals_end_the_sandbox_with_status_0() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_what_to_do() {
+fn a_port_in_use_is_reported_with_a_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = run(dingmap().args(["sandbox", "--port", &port]));
@@ -310,7 +310,7 @@ fn start_and_signal(
 }
 
 #[test]
-fn a_signal_ends_a_run_once_its_calls_are_back() {
+fn a_signal_ends_a_run_once_calls_in_flight_finish() {
     for (name, status) in [("INT", 130), ("TERM", 143)] {
         let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
         let (mut process, _) = start_and_signal(&api, &desk, name, &["--timeout", "5s"]);
@@ -352,7 +352,7 @@ fn an_interrupted_run_with_partial_writes_every_row() {
 }
 
 #[test]
-fn a_second_signal_ends_a_run_at_once() {
+fn a_second_signal_ends_a_run_immediately() {
     let silence = ScriptedAnswer::Hang(Duration::from_secs(20));
     // Several times each: what is left behind depends on which thread is faster.
     for (first, second, status) in
@@ -390,7 +390,7 @@ fn a_signal_at_the_very_start_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_input_that_turns_out_unreadable_leaves_nothing_behind() {
+fn an_unreadable_input_leaves_nothing_behind() {
     let desk = Workdir::new();
     for _ in 0..20 {
         let api = Sandbox::new(unlimited_script());

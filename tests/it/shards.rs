@@ -75,7 +75,7 @@ fn assert_merges_to_one_run(text: &[u8], of: u32, [reading, encoding, writing]: 
 }
 
 #[test]
-fn shards_become_what_one_run_writes() {
+fn merged_shards_equal_the_output_of_one_run() {
     for of in [1, 2, 5] {
         assert_merges_to_one_run(shard_table().as_bytes(), of, [&["--flexible"], &[], &[]]);
     }
@@ -118,7 +118,7 @@ fn shards_become_what_one_run_writes() {
 }
 
 #[test]
-fn workbooks_and_pipes_are_merged_too() {
+fn shards_of_workbooks_and_pipes_can_be_merged() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     for name in ["staff.xlsx", "staff.csv"] {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
@@ -153,7 +153,7 @@ fn workbooks_and_pipes_are_merged_too() {
 }
 
 #[test]
-fn a_shard_has_its_rows_alone_and_every_row_of_a_number() {
+fn a_shard_has_every_row_of_its_numbers_and_no_other() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", shard_table());
     let mut seen = HashSet::new();
@@ -168,7 +168,7 @@ fn a_shard_has_its_rows_alone_and_every_row_of_a_number() {
 }
 
 #[test]
-fn a_run_of_a_shard_tells_and_plans_its_rows() {
+fn summary_and_plan_of_a_shard_count_its_rows() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // What is on file draws no lot, though it may be a number.
     let on_file: Vec<_> = (0..20).map(|n| format!("\n139000010{n:02},空,")).collect();
@@ -203,7 +203,7 @@ fn a_run_of_a_shard_tells_and_plans_its_rows() {
 }
 
 #[test]
-fn an_index_comes_from_the_environment_of_a_job() {
+fn the_shard_index_comes_from_the_job_environment() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", shard_table());
     let named = std::fs::read(&run_shards(&api, &input, 3, &[])[2]).unwrap();
@@ -241,7 +241,7 @@ fn an_index_comes_from_the_environment_of_a_job() {
 }
 
 #[test]
-fn what_is_missing_or_strange_is_named_and_nothing_is_written() {
+fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", shard_table());
     let shards = run_shards(&api, &input, 3, &[]);
@@ -293,7 +293,7 @@ fn what_is_missing_or_strange_is_named_and_nothing_is_written() {
 }
 
 #[test]
-fn the_rows_that_are_missing_are_told_by_line_and_shard() {
+fn missing_rows_are_reported_by_line_and_shard() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file(
         "staff.csv",
@@ -313,7 +313,7 @@ fn the_rows_that_are_missing_are_told_by_line_and_shard() {
 }
 
 #[test]
-fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
+fn a_shard_with_pending_rows_is_not_merged_and_can_resume() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", shard_table());
     let shard = |index: &str, flags: &[&str]| {
@@ -341,7 +341,7 @@ fn a_shard_with_pending_rows_is_not_merged_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
+fn a_merge_reports_progress_and_a_signal_ends_it_without_leftovers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", shard_table());
     let shards = run_shards(&api, &input, 2, &[]);
@@ -377,7 +377,7 @@ fn a_merge_tells_how_far_it_is_and_a_signal_ends_it_without_a_trace() {
 }
 
 #[test]
-fn the_readme_shows_what_is_missing_as_it_is() {
+fn the_readme_shows_the_current_missing_shard_error() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     desk.write_file("staff.csv", include_str!("../../samples/staff.csv"));
     for (shard, most, status) in [("0/3", "1000", 4), ("2/3", "30", 6)] {

@@ -41,7 +41,7 @@ fn wait_for_signal_handler(process: &Process, signal: u32) {
 }
 
 #[test]
-fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothing_behind() {
+fn a_run_interrupted_while_reading_writes_its_summary_and_no_output() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let input = create_fifo(&desk, "staff.pipe");
@@ -69,7 +69,7 @@ fn a_run_that_is_interrupted_while_it_reads_its_input_tells_so_and_leaves_nothin
 
 /// Also where a limit had ended the run before, and it only waited for the rest of the rows.
 #[test]
-fn a_silent_pipe_does_not_keep_a_run_that_is_interrupted() {
+fn an_idle_pipe_does_not_block_an_interrupted_run() {
     for (flags, calls, written) in [
         (&["--partial"][..], 5, true),
         (&["--partial", "--max-calls", "3"], 3, true),
@@ -112,7 +112,7 @@ fn a_run_that_waits_for_its_secret_can_be_interrupted() {
 }
 
 #[test]
-fn a_pipe_that_nobody_opens_leaves_no_other_output_behind() {
+fn an_output_pipe_without_reader_leaves_no_other_output() {
     for (flag, heard) in [("--report", ""), ("--failed", "1 row")] {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (input, pipe) =
@@ -135,7 +135,7 @@ fn a_pipe_that_nobody_opens_leaves_no_other_output_behind() {
 }
 
 #[test]
-fn a_run_whose_report_nobody_reads_can_be_interrupted() {
+fn a_run_blocked_on_its_report_pipe_can_be_interrupted() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (input, pipe) =
@@ -157,7 +157,7 @@ fn a_run_whose_report_nobody_reads_can_be_interrupted() {
 }
 
 #[test]
-fn a_question_ends_no_command() {
+fn sigusr1_ends_no_command() {
     let desk = Workdir::new();
     let text = "mobile,userid,exclusive_userids,status,errcode,errmsg\n13800138000,u00138000,,found,0,ok\n";
     desk.write_file("old.csv", text);

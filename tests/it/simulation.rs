@@ -377,7 +377,7 @@ fn selected_seeds(usual: u64) -> std::ops::Range<u64> {
 }
 
 #[test]
-fn simulated_runs_lose_nothing_and_keep_the_pace() {
+fn simulated_runs_lose_no_row_and_keep_the_rate() {
     for seed in selected_seeds(150) {
         let mut dice = fastrand::Rng::with_seed(seed);
         let count = dice.usize(1..600);
@@ -399,7 +399,7 @@ fn simulated_runs_lose_nothing_and_keep_the_pace() {
 }
 
 #[test]
-fn simulated_stops_leave_a_true_beginning_or_a_full_table() {
+fn simulated_stops_leave_a_correct_prefix_or_a_complete_table() {
     for seed in selected_seeds(150) {
         let mut dice = fastrand::Rng::with_seed(seed);
         let count = dice.usize(200..600);
@@ -421,7 +421,7 @@ fn simulated_stops_leave_a_true_beginning_or_a_full_table() {
 }
 
 #[test]
-fn the_rate_is_used_while_there_is_work() {
+fn simulated_runs_use_the_rate_while_there_is_work() {
     let rows = (0..2000)
         .map(|n| vec![Mobile::parse(&format!("138{n:08}"), DefaultRegion::CHINA)])
         .collect();

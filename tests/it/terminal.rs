@@ -43,7 +43,7 @@ fn assert_clean_screen(pty: &PtyProcess, seen: &Transcript) {
 }
 
 #[test]
-fn the_bar_fits_terminals_of_every_width_and_is_drawn_ten_times_a_second_at_most() {
+fn the_bar_fits_every_width_and_is_drawn_at_most_ten_times_a_second() {
     let wide = "12 of 60 rows · 20.0 of 20 calls/s · about 3s left";
     let all = "found 12 · not found 0 · invalid 0 · failed 0";
     let runs = [
@@ -84,7 +84,7 @@ fn the_bar_fits_terminals_of_every_width_and_is_drawn_ten_times_a_second_at_most
 }
 
 #[test]
-fn a_window_that_is_pulled_at_keeps_what_was_said_and_nothing_of_the_bar() {
+fn resizing_keeps_messages_and_leaves_no_trace_of_the_bar() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let command = three_second_run(&api, &desk, &desk.path("out.csv"));
     let mut pty = PtyProcess::start(&command, 100, &Streams::All);
@@ -113,7 +113,7 @@ fn a_window_that_is_pulled_at_keeps_what_was_said_and_nothing_of_the_bar() {
 }
 
 #[test]
-fn chinese_is_cut_by_what_it_takes_on_the_screen() {
+fn chinese_status_lines_are_cut_by_display_width() {
     let runs = [61, 62, 63].map(|columns| {
         // With it a line has fewer characters than the terminal has columns, and takes more of them.
         let reason = "系统繁忙，请稍后再试。".to_owned();
@@ -140,7 +140,7 @@ fn chinese_is_cut_by_what_it_takes_on_the_screen() {
 }
 
 #[test]
-fn ctrl_c_in_the_middle_of_a_bar_leaves_what_was_said_and_a_visible_cursor() {
+fn ctrl_c_during_a_bar_keeps_messages_and_restores_the_cursor() {
     // At 45 the last line would fill the terminal, and what the terminal puts behind it would begin another line.
     for columns in [45, 80] {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
@@ -160,7 +160,7 @@ fn ctrl_c_in_the_middle_of_a_bar_leaves_what_was_said_and_a_visible_cursor() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_the_run_and_keeps_its_answers() {
+fn a_hangup_ends_the_run_and_keeps_its_answers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let command = three_second_run(&api, &desk, &desk.path("out.csv"));
     let mut pty = PtyProcess::start(&command, 80, &Streams::All);
@@ -175,7 +175,7 @@ fn a_terminal_that_goes_away_ends_the_run_and_keeps_its_answers() {
 }
 
 #[test]
-fn colours_and_bars_are_for_those_who_want_and_can_see_them() {
+fn colors_and_bars_respect_no_color_and_term() {
     const COLOUR: &str = "\x1b[36m";
     for (variable, value, bar, coloured) in [
         ("NO_COLOR", None, true, true),
@@ -206,7 +206,7 @@ fn colours_and_bars_are_for_those_who_want_and_can_see_them() {
 }
 
 #[test]
-fn rows_and_messages_go_where_they_belong_whichever_is_a_terminal() {
+fn rows_and_messages_go_to_their_streams_whichever_is_a_terminal() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let standard = Path::new("-");
     let expected = "13900000000,u00000000,";
@@ -256,7 +256,7 @@ fn rows_and_messages_go_where_they_belong_whichever_is_a_terminal() {
 }
 
 #[test]
-fn log_lines_stand_whole_above_the_bar() {
+fn log_lines_are_printed_intact_above_the_bar() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
     command.args(["-vv", "--log-format", "json"]);

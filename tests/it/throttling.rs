@@ -205,7 +205,7 @@ fn simulate(reply: Reply) -> SimResult {
 }
 
 #[test]
-fn one_rest_holds_everybody_for_as_long_as_was_said() {
+fn one_pause_applies_to_all_workers_for_the_requested_time() {
     for ThrottleCase { name, reply, limit: cause, pause_secs: (least, most) } in throttle_cases() {
         let name = format!("{name}: {reply:?}");
         let SimResult { totals: report, end, calls, .. } = simulate(reply);
@@ -233,7 +233,7 @@ fn one_rest_holds_everybody_for_as_long_as_was_said() {
 }
 
 #[test]
-fn only_a_complaint_about_the_own_rate_lowers_it_and_it_recovers_in_steps() {
+fn only_app_throttling_lowers_the_rate_and_it_recovers_in_steps() {
     for ThrottleCase { name, reply, limit: cause, pause_secs: rest } in throttle_cases() {
         let SimResult { rates, calls, .. } = simulate(reply);
         if cause == Limit::App {
@@ -270,7 +270,7 @@ fn measure_pause(script: Script, flags: &[&str]) -> Duration {
 
 /// The upper bounds leave room for a machine whose other tests take the processor away for some seconds.
 #[test]
-fn every_form_of_retry_after_is_waited_for() {
+fn every_form_of_retry_after_is_honored() {
     let slack = Duration::from_secs(10);
     for status in [429, 503] {
         for (wait, least) in [("0.4", 400), ("2", 2000)] {
@@ -296,7 +296,7 @@ fn every_form_of_retry_after_is_waited_for() {
 }
 
 #[test]
-fn a_throttled_token_call_holds_the_run_and_is_made_again() {
+fn a_throttled_token_call_pauses_the_run_and_is_retried() {
     let word = |limit: &str| ScriptedAnswer::Http {
         status: 403,
         headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
@@ -340,7 +340,7 @@ fn a_throttled_token_call_holds_the_run_and_is_made_again() {
 }
 
 #[test]
-fn a_run_whose_patience_ended_goes_on_by_the_same_command() {
+fn a_run_that_ran_out_of_patience_resumes() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(30, ScriptedAnswer::penalty("2099-01-01 00:00:00"));
     let (api, desk) = (Sandbox::new(script), Workdir::new());

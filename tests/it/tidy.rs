@@ -219,7 +219,7 @@ pub(crate) fn sources() -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_house_is_in_order() {
+fn the_source_layout_is_valid() {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let files = sources();
     // An empty list of sources would be in perfect order.

@@ -215,7 +215,7 @@ fn assert_all_found(played: &SimResult, count: usize) {
 }
 
 #[test]
-fn however_its_end_is_told_and_however_many_meet_it_a_token_is_renewed_once() {
+fn an_expired_token_is_renewed_once_whatever_the_code_and_however_many_calls() {
     for code in [40014, 42001, 40001, 33001, 43007] {
         for rejection in [
             format!(r#"{{"errcode":{code},"errmsg":"m","request_id":"r"}}"#),
@@ -238,7 +238,7 @@ fn however_its_end_is_told_and_however_many_meet_it_a_token_is_renewed_once() {
 }
 
 #[test]
-fn a_token_that_is_fresh_and_turned_away_ends_the_run() {
+fn a_rejected_fresh_token_ends_the_run() {
     // One that never works, and one that is handed out again and again after its end.
     let never = TokenRules { lifetime: Duration::ZERO, ..TokenRules::default() };
     let again = TokenRules {
@@ -258,7 +258,7 @@ fn a_token_that_is_fresh_and_turned_away_ends_the_run() {
 }
 
 #[test]
-fn a_run_of_three_hours_outlasts_tokens_of_half_an_hour() {
+fn a_three_hour_run_outlasts_half_hour_tokens() {
     let count = 5 * 3 * 3600;
     let (half, early) = (Duration::from_mins(30), Duration::from_mins(20));
     for extends in [true, false] {
@@ -288,7 +288,7 @@ fn a_run_of_three_hours_outlasts_tokens_of_half_an_hour() {
 }
 
 #[test]
-fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
+fn a_failed_renewal_is_retried_and_costs_no_row() {
     let rules = TokenRules {
         expires_at_lookup: Some(100),
         token_replies: vec![Granted, TimedOut, TimedOut, Unknown, Banned, TimedOut],
@@ -306,7 +306,7 @@ fn a_renewal_that_fails_is_tried_again_and_no_row_pays_for_it() {
 }
 
 #[test]
-fn a_renewal_and_lookups_that_meet_one_ban_are_held_once() {
+fn a_renewal_and_lookups_under_one_ban_pause_once() {
     // The first lookups are told of it while the renewal, which is due ten seconds after the first token, is under way.
     let ban = (Duration::from_millis(9850), Duration::from_millis(500));
     let rules = TokenRules {
@@ -324,7 +324,7 @@ fn a_renewal_and_lookups_that_meet_one_ban_are_held_once() {
 }
 
 #[test]
-fn a_renewal_that_always_fails_ends_the_run_once_the_token_is_dead_and_not_before() {
+fn a_renewal_that_always_fails_ends_the_run_only_when_the_token_expires() {
     let rules = |ends_with| TokenRules {
         fresh_for: Duration::from_secs(5),
         expires_at_lookup: ends_with,

@@ -139,7 +139,7 @@ fn job_variables(job: &str) -> impl Iterator<Item = (String, String)> {
 }
 
 #[test]
-fn the_service_does_its_list() {
+fn the_systemd_service_resolves_its_list() {
     let machine = JobHost::new(&staff_csv(20));
     let unit = read_sample("systemd/dingmap@.service").replace("\\\n", " ");
     let set = |name: &str| -> Vec<&str> {
@@ -170,7 +170,7 @@ fn the_service_does_its_list() {
 }
 
 #[test]
-fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
+fn the_crontab_resolves_its_list_and_mails_errors() {
     let machine = JobHost::new(&staff_csv(20));
     let variables = machine.environment(assignments(&read_sample("dingmap.env")));
     let file: Vec<_> =
@@ -219,7 +219,7 @@ fn the_crontab_does_its_list_and_mails_what_goes_wrong() {
 }
 
 #[test]
-fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
+fn the_kubernetes_cronjob_resolves_its_list_and_a_retry_asks_failed_rows() {
     // One is busy through every try, and nobody has the other.
     let machine = JobHost::new(&(staff_csv(20) + "13800138094\n13800138090\n"));
     let job = read_sample("cronjob.yaml");
@@ -240,7 +240,7 @@ fn the_cronjob_does_its_list_and_another_try_asks_for_what_is_open() {
 }
 
 #[test]
-fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together() {
+fn the_indexed_job_resolves_shards_and_the_second_job_merges_them() {
     let machine = JobHost::new(&staff_csv(200));
     let job = read_sample("indexed-job.yaml");
     let [mut args, merge] = container_args(&job).try_into().unwrap();
@@ -282,7 +282,7 @@ fn the_indexed_job_does_its_list_in_shards_and_the_second_one_puts_them_together
 }
 
 #[test]
-fn the_alerts_are_about_metrics_that_a_run_leaves_and_the_collector_can_read() {
+fn the_alert_rules_use_metrics_that_a_run_writes() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let metrics = desk.path("dingmap.prom");
     let ended = run(api

@@ -36,7 +36,7 @@ fn resolve_all_found(api: &Sandbox, count: u32, flags: &[&str]) -> RunOutput {
 }
 
 #[test]
-fn transient_answers_are_tried_again_and_counted() {
+fn transient_answers_are_retried_and_counted() {
     let script = Script { transient_share: 0.05, transient_attempts: 2, ..unlimited_script() };
     let busy = (0..600)
         .filter(|n| script.transient_attempts_for(&format!("139{:06}{:02}", n / 80, n % 80)) > 0)
@@ -53,7 +53,7 @@ fn transient_answers_are_tried_again_and_counted() {
 }
 
 #[test]
-fn the_summary_says_what_the_calls_were_spent_on() {
+fn the_summary_breaks_down_the_calls() {
     let mut script = unlimited_script();
     let answers = [
         ScriptedAnswer::code(-1),
@@ -77,7 +77,7 @@ fn the_summary_says_what_the_calls_were_spent_on() {
 }
 
 #[test]
-fn too_fast_a_run_is_held_as_a_whole_and_loses_nothing() {
+fn a_throttled_run_pauses_as_a_whole_and_loses_no_row() {
     let api = Sandbox::new(Script { limit: Some(30), ..Script::default() });
     let ended = resolve_all_found(&api, 120, &["--max-retries", "0"]);
     let ledger = api.call_log();
@@ -89,7 +89,7 @@ fn too_fast_a_run_is_held_as_a_whole_and_loses_nothing() {
 }
 
 #[test]
-fn the_end_that_the_service_names_is_waited_for() {
+fn a_pause_lasts_until_the_end_named_by_the_api() {
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(7);
     let until = jiff::Timestamp::from_second(until.as_second()).unwrap();
     let china = until.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)));
@@ -113,7 +113,7 @@ fn the_end_that_the_service_names_is_waited_for() {
 }
 
 #[test]
-fn a_token_that_dies_mid_run_is_renewed_once() {
+fn a_token_that_expires_mid_run_is_renewed_once() {
     for revoked in [true, false] {
         let script = Script {
             latency: Duration::from_millis(5)..=Duration::from_millis(20),
@@ -136,7 +136,7 @@ fn a_token_that_dies_mid_run_is_renewed_once() {
 }
 
 #[test]
-fn a_short_lived_token_is_renewed_before_its_end() {
+fn a_short_lived_token_is_renewed_before_it_expires() {
     // Renewed after three seconds of five; a stall would have to last three more for a call to come too late.
     let script = Script { token_lifetime: Duration::from_secs(6), ..unlimited_script() };
     let api = Sandbox::new(script);
@@ -147,7 +147,7 @@ fn a_short_lived_token_is_renewed_before_its_end() {
 }
 
 #[test]
-fn the_older_token_call_stands_in() {
+fn the_legacy_token_endpoint_is_the_fallback() {
     let api = Sandbox::new(Script { has_v1_token_endpoint: false, ..unlimited_script() });
     resolve_all_found(&api, 10, &[]);
     let kinds: Vec<_> = api.call_log().token_calls().iter().map(|call| call.endpoint).collect();
@@ -155,7 +155,7 @@ fn the_older_token_call_stands_in() {
 }
 
 #[test]
-fn a_token_from_the_environment_serves_and_its_death_is_told() {
+fn a_token_from_the_environment_works_and_its_expiry_is_reported() {
     let api = Sandbox::new(unlimited_script());
     let desk = Workdir::new();
     let (input, output) =
@@ -175,7 +175,7 @@ fn a_token_from_the_environment_serves_and_its_death_is_told() {
 }
 
 #[test]
-fn faults_of_the_line_cost_an_attempt_and_no_row() {
+fn connection_faults_cost_an_attempt_and_no_row() {
     let faults = [
         ScriptedAnswer::Drop,
         ScriptedAnswer::Half,
@@ -197,7 +197,7 @@ fn faults_of_the_line_cost_an_attempt_and_no_row() {
 }
 
 #[test]
-fn a_line_that_stays_bad_fails_its_row_alone() {
+fn a_persistent_connection_fault_fails_only_its_row() {
     let mut script = unlimited_script();
     script.push_answers("13900000001", vec![ScriptedAnswer::Drop; 10]);
     script.push_answers("13900000002", vec![ScriptedAnswer::status(503); 10]);
@@ -219,7 +219,7 @@ fn a_line_that_stays_bad_fails_its_row_alone() {
 }
 
 #[test]
-fn a_banned_address_holds_the_run_and_patience_ends_it() {
+fn an_address_ban_pauses_the_run_until_patience_ends_it() {
     for ban in [ScriptedAnswer::Html, ScriptedAnswer::Punish] {
         let api = Sandbox::new(Script { always: Some(ban), ..unlimited_script() });
         let desk = Workdir::new();
@@ -246,7 +246,7 @@ fn a_banned_address_holds_the_run_and_patience_ends_it() {
 /// other tests compete for the processor, so the bounds leave room for a stall of a second, and still tell a pace from
 /// none: without one, all 140 calls come at once.
 #[test]
-fn the_server_sees_a_pace() {
+fn the_server_sees_a_limited_rate() {
     let api = Sandbox::new(unlimited_script());
     resolve_all_found(&api, 140, &["--rate", "20"]);
     let ledger = api.call_log();
@@ -260,7 +260,7 @@ fn the_server_sees_a_pace() {
 
 /// 200 000 rows behind a first number whose answer takes four seconds: what is read in the meantime is the window.
 #[test]
-fn a_slow_head_row_holds_back_the_reading_not_the_memory() {
+fn a_slow_first_row_limits_reading_and_memory() {
     let mut script = unlimited_script();
     script.push_answers(
         "13900000000",

@@ -102,7 +102,7 @@ fn row_xml(number: u32, cells: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn every_kind_of_number_has_its_digits() {
+fn every_number_cell_keeps_its_digits() {
     for (attributes, inner, expected) in [
         ("", "<v>13800138000</v>", "13800138000"),
         ("", "<v>13800138000.0</v>", "13800138000"),
@@ -131,7 +131,7 @@ fn every_kind_of_number_has_its_digits() {
 }
 
 #[test]
-fn dates_truth_and_errors_are_told_as_people_write_them() {
+fn dates_booleans_and_errors_read_as_displayed() {
     for (attributes, inner, expected) in [
         ("s=\"1\"", "<v>45943</v>", "2025-10-13"),
         ("s=\"4\"", "<v>45943.5</v>", "2025-10-13 12:00:00"),
@@ -152,7 +152,7 @@ fn dates_truth_and_errors_are_told_as_people_write_them() {
 }
 
 #[test]
-fn a_table_that_stands_anywhere_is_cut_out_even() {
+fn an_offset_table_is_cropped_to_a_rectangle() {
     let cells = [
         row_xml(1, &[(r#"r="A1" s="1""#, "")]),
         row_xml(3, &[(r#"r="C3""#, "<v>1</v>"), (r#"r="D3""#, "<v>2</v>")]),
@@ -167,7 +167,7 @@ fn a_table_that_stands_anywhere_is_cut_out_even() {
 }
 
 #[test]
-fn hidden_rows_and_columns_are_read_like_the_others() {
+fn hidden_rows_and_columns_are_read() {
     let hidden = row_xml(1, &[("", "<v>1</v>")])
         + &row_xml(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
     let mut parts = workbook_parts(&[("A", "visible", &hidden)]);
@@ -178,7 +178,7 @@ fn hidden_rows_and_columns_are_read_like_the_others() {
 }
 
 #[test]
-fn an_error_that_nobody_knows_is_named() {
+fn an_unknown_error_value_is_reported() {
     let cells = row_xml(1, &[("t=\"e\"", "<v>#SPILL!</v>")]);
     let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
     assert!(
@@ -188,7 +188,7 @@ fn an_error_that_nobody_knows_is_named() {
 }
 
 #[test]
-fn a_merged_cell_speaks_once() {
+fn a_merged_cell_is_read_once() {
     let cells = row_xml(1, &[(r#"r="A1""#, "<v>1</v>"), (r#"r="B1""#, "<v>7</v>")])
         + &row_xml(2, &[(r#"r="A2""#, ""), (r#"r="B2""#, "<v>8</v>")]);
     let mut parts = workbook_parts(&[("A", "visible", &cells)]);
@@ -200,7 +200,7 @@ fn a_merged_cell_speaks_once() {
 }
 
 #[test]
-fn the_other_epoch_is_known() {
+fn the_1904_date_system_is_supported() {
     let mut parts =
         workbook_parts(&[("A", "visible", &row_xml(1, &[("s=\"1\"", "<v>44481</v>")]))]);
     let workbook = parts.iter_mut().find(|(name, _)| name == "xl/workbook.xml").unwrap();
@@ -247,7 +247,7 @@ fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
 }
 
 #[test]
-fn what_is_no_workbook_is_called_what_it_is() {
+fn other_archives_are_reported_by_their_format() {
     let archive = |names: &[&str]| {
         let parts: Vec<_> =
             names.iter().map(|name| ((*name).to_owned(), "<x/>".to_owned())).collect();
@@ -267,7 +267,7 @@ fn what_is_no_workbook_is_called_what_it_is() {
 }
 
 #[test]
-fn a_damaged_workbook_is_no_short_one() {
+fn a_damaged_workbook_is_an_error_not_a_short_table() {
     let rows = concat_each(1..=2000, |n| row_xml(n, &[("", &format!("<v>{}</v>", n * 7919))]));
     let bytes = build_workbook(&[("A", "visible", &rows)]);
     assert_eq!(read_workbook(&bytes, None).unwrap().2.lines().count(), 2000);
@@ -291,7 +291,7 @@ fn a_damaged_workbook_is_no_short_one() {
 }
 
 #[test]
-fn a_stray_cell_does_not_make_gigabytes() {
+fn a_stray_cell_does_not_exhaust_memory() {
     let rows = concat_each(1..=131_100, |n| format!("<row r=\"{n}\"><c><v>1</v></c></row>"));
     let cells = row_xml(1, &[(r#"r="XFD1""#, "<v>1</v>")])
         + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_password_is_not_shown_with_the_arguments() {
+    fn the_debug_form_of_arguments_hides_the_proxy_password() {
         // On the command line it is refused, which is checked behind the parser; a variable takes the same way through it.
         let cli = Cli::parse_from(["dingmap", "resolve", "i", "--proxy", "http://u:geheim@h:1"]);
         let Command::Resolve(args) = &cli.command else { panic!() };
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_checked() {
+    fn invalid_flag_values_are_rejected() {
         assert!(
             parse_duration("15m").is_ok()
                 && parse_duration("15").is_err()

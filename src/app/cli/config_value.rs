@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn values_become_words_and_words_values() {
+    fn config_values_convert_to_arguments_and_back() {
         for (long, value, expected) in [
             ("rate", "20", &["20"][..]),
             ("rate", "0.5", &["0.5"]),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_toml_has_them() {
+    fn numbers_are_written_in_toml_syntax() {
         for (long, word, expected) in [
             ("workers", "016", "16"),
             ("workers", "+16", "16"),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_kind_is_refused() {
+    fn a_value_of_the_wrong_type_is_rejected() {
         for (long, value) in [
             ("sandbox", "\"true\""),
             ("sandbox", "1"),

@@ -81,7 +81,7 @@ mod tests {
     use crate::app::cli::args::Cli;
 
     #[test]
-    fn what_no_flag_reads_is_told_with_what_was_meant() {
+    fn an_unknown_variable_is_reported_with_a_suggestion() {
         let told = |name: &str| unknown_variables(&Cli::command(), [name.into()]).concat();
         for known in [
             "DINGMAP_WORKERS",

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_that_cannot_be_meant_are_refused() {
+    fn invalid_endpoints_are_rejected() {
         for good in [
             "https://oapi.dingtalk.com",
             "http://127.0.0.1:1",
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_beats_the_environment_and_this_machine_is_reached_straight() {
+    fn the_proxy_flag_overrides_the_environment_and_localhost_bypasses_the_proxy() {
         let dingtalk = "https://oapi.dingtalk.io";
         let some = |url: &str, except: &str| Ok(Some((url.to_owned(), except.to_owned())));
         let set = [("HTTPS_PROXY", "http://a:1"), ("NO_PROXY", "x,y"), ("ALL_PROXY", "http://b:2")];
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_meant_is_told_by_its_place_and_without_its_password() {
+    fn an_invalid_proxy_is_reported_with_its_source_and_without_its_password() {
         for bad in
             ["http://u:geheim@[x", "http://u:geheim@", "socks5://u:geheim@h:1", "ftp://u:geheim@h"]
         {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_proxy_does_not_see_what_goes_to_this_machine_in_clear() {
+    fn a_remote_proxy_for_plain_http_requires_insecure_http() {
         let (here, flags) = ("http://127.0.0.1:1", ["--proxy", "http://proxy.example:3128"]);
         assert!(way(here, &flags, &[]).unwrap_err().contains("--insecure-http"));
         assert!(way(here, &[flags[0], flags[1], "--insecure-http"], &[]).unwrap().is_some());

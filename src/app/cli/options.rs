@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_by_every_way() {
+    fn credentials_are_read_from_every_source() {
         let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s\n")];
         assert!(
             matches!(tried(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k")
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn the_output_stands_beside_the_input() {
+    fn the_default_output_is_next_to_the_input() {
         for (input, expected) in [
             ("a/staff.csv", "a/staff.resolved.csv"),
             ("staff", "staff.resolved.csv"),
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_contradict_each_other() {
+    fn contradictory_limits_are_rejected() {
         assert!(run_limits(&args(&["i", "--retry-min", "2s", "--retry-max", "1s"]), 0).is_err());
         let bounds = run_limits(&args(&["i", "-j", "100"]), 0).unwrap();
         assert_eq!((bounds.workers, bounds.window), (100, 1600));

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_over_another_file_of_the_command() {
+    fn no_output_overwrites_another_file_of_the_command() {
         let default = "/data/dingmap/state.redb";
         let lock = format!("{default}.lock");
         for (line, expected) in [
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_is_known_by_all_its_names() {
+    fn one_file_is_recognized_under_all_its_names() {
         let desk = tempfile::tempdir().unwrap();
         let path = |name: &str| desk.path().join(name);
         fs::write(path("a"), "x").unwrap();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_the_one_that_the_user_names_or_the_data_directory() {
+    fn the_state_path_is_the_given_one_or_in_the_data_directory() {
         let at = |variables: &[(&str, &str)]| {
             let find = |name: &str| {
                 variables

@@ -64,7 +64,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, chown};
 
     #[test]
-    fn a_group_may_read_what_another_owner_gave_it() {
+    fn a_secret_file_of_another_owner_may_be_group_readable() {
         let secret = tempfile::NamedTempFile::new().unwrap();
         let told = |mode| {
             fs::set_permissions(secret.path(), fs::Permissions::from_mode(mode)).unwrap();

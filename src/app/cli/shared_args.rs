@@ -371,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_and_statuses_are_checked() {
+    fn invalid_ages_and_statuses_are_rejected() {
         assert_eq!(
             (parse_age("0"), parse_age("1d")),
             (Ok(Duration::ZERO), Ok(Duration::from_hours(24)))

@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_told_to_hundredths() {
+    fn percentages_are_printed_with_two_decimals() {
         let told = [
             (0, 0),
             (0, 5),
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_files_stand_beside_a_file_alone() {
+    fn temporary_files_are_created_only_next_to_regular_files() {
         assert_eq!(scratch_dir(&Target::File("a/b.csv".into())), Path::new("a"));
         assert_eq!(scratch_dir(&Target::File("b.csv".into())), Path::new("."));
         assert_eq!(scratch_dir(&Target::File("/dev/null".into())), std::env::temp_dir());

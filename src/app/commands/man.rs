@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn examples_and_statuses_stand_in_one_column() {
+    fn man_page_examples_and_statuses_are_aligned() {
         assert_eq!(
             format_examples("  dingmap a   what it is\n  dingmap b\n          what that is"),
             ["dingmap a", "    what it is", "dingmap b", "    what that is"]
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn chinese_may_break_and_nothing_else_is_touched() {
+    fn line_breaks_are_allowed_only_between_chinese_characters() {
         let page = ".SH 退出\n\\fB\\-\\-rate\\fR of a\n频率。用 \\-\\-rate 设\n";
         let told = mark_line_breaks(page);
         assert_eq!(told.replace(r"\:", ""), page);

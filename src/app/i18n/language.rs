@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_beats_its_variable_and_that_the_locale() {
+    fn a_flag_overrides_its_variable_which_overrides_the_locale() {
         use Language::{Chinese, English};
         let lang = |value| [("LANG", value)];
         for value in ["zh_CN.UTF-8", "zh", "zh.UTF-8", "zh_TW", "ZH_cn"] {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_found_by_the_english_ones_and_their_context() {
+    fn translations_are_looked_up_by_english_text_and_context() {
         let po = "msgid \"\"\nmsgstr \"\"\n\"Language: zh_CN\\n\"\n\nmsgid \"open \\\"it\\\"\"\nmsgstr \"打开\"\n\n\
                   msgctxt \"state\"\nmsgid \"open \\\"it\\\"\"\nmsgstr \"未完成\"\n\n\
                   msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_work_has_a_line_that_fits_and_a_bar_once_the_whole_is_known() {
+    fn background_tasks_show_a_fitting_line_and_a_bar_once_the_total_is_known() {
         let seen = |share| BarContent::Task {
             text: "正在读取 OLD：1200 行".to_owned(),
             fraction: share,

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_lines_are_lost_is_told_once_each_time_that_it_begins() {
+    fn lost_log_lines_are_reported_once_per_episode() {
         let desk = tempfile::tempdir().unwrap();
         let path = desk.path().join("run.log");
         let good = open_append(&path).unwrap();

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_told_by_cells_and_the_most_important_first() {
+    fn the_status_line_is_cut_to_width_by_priority() {
         let ways = ["系统繁忙 · 20".to_owned(), "系统繁忙".to_owned()];
         for (cells, expected) in [
             (13, "系统繁忙 · 20"),

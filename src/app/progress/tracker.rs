@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_says_what_is_going_on() {
+    async fn the_status_line_describes_the_current_state() {
         let mut board = Tracker::new(Some(100), "20".parse().unwrap());
         board.on_event(&Event::RowsRead(60));
         for _ in 0..30 {

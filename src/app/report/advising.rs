@@ -284,14 +284,14 @@ mod tests {
     const HONG_KONG: &str = "+852 5123 4567";
 
     #[test]
-    fn a_run_without_trouble_needs_no_advice() {
+    fn a_clean_run_produces_no_hints() {
         let run =
             Run::new().rows(900, Status::Found, MAINLAND).rows(80, Status::NotFound, MAINLAND);
         assert_eq!(run.flawed(20, InvalidKind::Empty).kinds(), "");
     }
 
     #[test]
-    fn cells_speak_where_they_are_many_enough() {
+    fn cell_problems_produce_a_hint_when_frequent_enough() {
         for (flaw, count, kinds) in [
             (InvalidKind::Rounded, 1, "rounded"),
             (InvalidKind::TooShort, 9, ""),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn those_whom_nobody_has_speak_by_country() {
+    fn not_found_numbers_produce_a_hint_by_country() {
         let run =
             Run::new().rows(500, Status::Found, MAINLAND).rows(82, Status::NotFound, MAINLAND);
         let told = run.rows(330, Status::NotFound, HONG_KONG).advice();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_held_a_run_is_told() {
+    fn throttling_produces_a_hint_with_its_limit() {
         let held = |holds, seconds, limit: Limit| {
             let run = Run::new().with(|report| {
                 report.pauses_by_limit[limit as usize] = holds;
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_replies_ask_for_more_workers() {
+    fn slow_replies_suggest_more_workers() {
         let slow = |workers, millis: u64, took| {
             let mut run = Run::new().with(|report| {
                 report.calls = 600;
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told_last() {
+    fn unresolved_rows_are_the_last_hint() {
         let mut run =
             Run::new().rows(2, Status::Failed, MAINLAND).with(|report| report.rows_shared = 200);
         run.token_alone = true;
@@ -424,7 +424,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happened_it_is_a_handful_of_lines(counts in proptest::collection::vec(0..3000u64, 20)) {
+        fn hints_never_exceed_a_handful_of_lines(counts in proptest::collection::vec(0..3000u64, 20)) {
             let statuses = Status::ALL.into_iter().zip(&counts);
             let mut run = Run::new().with(|report| {
                 (report.rows_in, report.rows_kept) = (counts[10] + counts[11], counts[11]);

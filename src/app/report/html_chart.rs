@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_have_round_marks_and_reach_beyond_what_they_show() {
+    fn axes_have_round_ticks_that_cover_the_data() {
         for (most, marks) in [
             (20.0, vec![0.0, 5.0, 10.0, 15.0, 20.0, 25.0]),
             (0.5, vec![0.0, 0.2, 0.4, 0.6]),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn as_much_is_shaded_as_was_held() {
+    fn the_shaded_area_equals_the_paused_time() {
         let drawn = |held: &[f64]| {
             let stretch = |held| Bucket {
                 calls: 0,
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_round_by_the_clock() {
+    fn time_ticks_fall_on_round_clock_times() {
         let began: Zoned = "2026-11-23T14:03:27.5+08:00[+08:00]".parse().unwrap();
         let labels =
             |end| time_labels(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();

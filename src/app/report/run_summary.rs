@@ -357,7 +357,7 @@ mod tests {
     use crate::app::cli::args::{Cli, Command};
 
     #[test]
-    fn a_clock_that_is_set_back_makes_no_time_negative() {
+    fn a_clock_set_back_yields_no_negative_duration() {
         let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve", "i"]).command else {
             panic!()
         };

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_block_has_what_happened_and_nothing_else() {
+    fn the_summary_has_only_lines_that_apply() {
         let mut report = Totals::default();
         (
             report.rows_in,

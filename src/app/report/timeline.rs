@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_hours_are_kept_in_a_few_stretches_and_nothing_is_lost() {
+    async fn ten_hours_fit_in_few_buckets_without_loss() {
         let mut chronicle = chronicle("20");
         for minute in 0..600_u64 {
             for call in 0..10 {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hold_lies_where_it_was_and_ends_with_the_run() {
+    async fn a_pause_keeps_its_position_and_ends_with_the_run() {
         let mut chronicle = chronicle("20");
         advance(Duration::from_millis(2500)).await;
         held(&mut chronicle, 2);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lowered_rate_shows_and_a_slow_one_has_longer_stretches() {
+    async fn a_lowered_rate_is_recorded_and_a_low_rate_has_wider_buckets() {
         let mut slow = chronicle("0.5");
         assert_eq!(slow.timeline.bucket_width, Duration::from_secs(20));
         advance(Duration::from_secs(30)).await;

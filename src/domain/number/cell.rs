@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_mainland_number() {
+    fn every_spelling_of_a_mainland_number_is_parsed() {
         for cell in [
             "13800138000",
             " 13800138000\t",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_other_countries() {
+    fn numbers_of_other_countries_are_parsed() {
         for (cell, expected) in [
             ("+852 5123 4567", "+852-51234567"),
             ("0085251234567", "+852-51234567"),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mainland_is_reached_from_everywhere() {
+    fn mainland_numbers_with_an_exit_code_are_parsed_in_every_region() {
         for (home, cell) in [("US", "011 86 138 0013 8000"), ("JP", "010-86-13800138000")] {
             let mobile = Mobile::parse(cell, home.parse().unwrap());
             assert_eq!(
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_numbers_the_first_mobile_one_is_used() {
+    fn the_first_mobile_number_in_a_cell_is_used() {
         let read = |cell| {
             NumberCell::parse(
                 cell,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_their_reason() {
+    fn rejected_cells_name_the_reason() {
         for (cell, expected) in [
             ("", Invalid::Empty),
             (" \u{3000}\u{200b}", Invalid::Empty),
@@ -252,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_parses_or_is_refused(cell in "\\PC{0,40}|[0-9+eEx. ()'=\"/;-]{0,24}") {
+        fn any_text_is_parsed_or_rejected(cell in "\\PC{0,40}|[0-9+eEx. ()'=\"/;-]{0,24}") {
             if let Ok(mobile) = Mobile::parse(&cell, DefaultRegion::CHINA) {
                 let sent = mobile.to_api_string(MainlandFormat::Plain);
                 prop_assert_eq!(Mobile::parse(&sent, DefaultRegion::CHINA), Ok(mobile), "what is sent reads back as itself");

@@ -25,7 +25,7 @@ pub enum Invalid {
     /// Several numbers in the cell, and none of them could be chosen.
     #[error("{}", tr!(
         "none of the {of} numbers in the cell was sent; the {nth}: {reason}",
-        count, nth = ordinal(*nth), reason
+        of = count, nth = ordinal(*nth), reason
     ))]
     Several {
         /// The number that decided it, counted from 1.

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_masked_whatever_stands_beside_them() {
+    fn numbers_are_masked_next_to_any_characters() {
         for (text, told) in [
             ("mobile 13712340101 400001", "mobile 137****01 400001"),
             ("号码 13712340102 13912345678", "号码 137****02 139****78"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_stays_legible() {
+    fn text_that_is_not_a_number_is_not_masked() {
         for text in [
             "errcode 60011 at 2026-11-25 20:14:09, 1500 ms, 60020 from 192.168.100.20:8080",
             "request 20240101123456789, app 3204871942",
@@ -220,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_number_survives(
+        fn no_number_is_left_unmasked(
             number in "1[3-9][0-9]{9}",
             spelling in any::<prop::sample::Index>(),
             before in "([0-9]{1,14}( |-|\\.|,|, |: |/|\\)|\\+){1,2}){0,4}",

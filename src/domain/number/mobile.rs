@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bits_of_a_number_stay_what_they_are() {
+    fn the_bit_encoding_of_numbers_is_stable() {
         for (text, bits) in
             [("13800138000", 0x15ac_0003_368d_6510), ("+85251234567", 0xd520_0000_030d_c707)]
         {
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_are_known_or_refused() {
+    fn unknown_regions_are_rejected() {
         assert!("CN".parse::<DefaultRegion>().is_ok() && "sg".parse::<DefaultRegion>().is_ok());
         for text in ["", "C", "CHN", "ZZ", "中国"] {
             assert!(text.parse::<DefaultRegion>().is_err(), "{text:?}");
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merely_unlikely_is_sent_on_demand() {
+    fn unlikely_numbers_are_accepted_when_not_strict() {
         for (text, sent, reason) in [
             ("12345678901", "+86", Invalid::UnknownRange(86)),
             ("+852 1234 5678", "+852-12345678", Invalid::UnknownRange(852)),

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_left_out() {
+    fn extensions_are_removed() {
         for cell in [
             "13800138000;ext=12",
             "13800138000;ext=12345",
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_one_cell_are_told_apart() {
+    fn several_numbers_in_a_cell_are_split() {
         for cell in [
             "13800138000/13900139000",
             "13800138000／13900139000",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_around_a_number_comes_off() {
+    fn text_around_a_number_is_stripped() {
         for cell in [
             "'13800138000",
             "’13800138000",
@@ -302,7 +302,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_digits_and_signs(cell in "\\PC{0,30}|[0-9+eEx转. ()'=\"/;-]{0,24}") {
+        fn normalized_text_has_only_digits_and_signs(cell in "\\PC{0,30}|[0-9+eEx转. ()'=\"/;-]{0,24}") {
             let text = normalize_chars(&cell);
             for part in split_numbers(&text) {
                 if let Ok(spelt) = normalize_number(part) {

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_undone_where_every_digit_is_there() {
+    fn spreadsheet_notation_is_undone_when_all_digits_remain() {
         for text in [
             "13800138000",
             "13800138000.",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_refused_where_a_digit_is_gone() {
+    fn spreadsheet_notation_is_rejected_when_digits_are_lost() {
         for text in [
             "1.38E+10",
             "1.38001E+10",
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_between_digits_are_no_decimal_mark() {
+    fn separators_between_digits_are_not_a_decimal_point() {
         for text in [
             "138.0013.8000",
             "138001.38000",

@@ -59,7 +59,7 @@ mod tests {
     proptest! {
         /// However many lanes there are, and whichever of them is faster, sheets come in their order up to the end.
         #[test]
-        fn sheets_come_in_their_order(lanes in 1..5usize, count in 0..40usize, late in any::<u64>()) {
+        fn batches_arrive_in_input_order(lanes in 1..5usize, count in 0..40usize, late in any::<u64>()) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
             let came = runtime.unwrap().block_on(async {
                 let mut receivers = Vec::new();

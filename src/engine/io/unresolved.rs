@@ -111,7 +111,7 @@ mod tests {
     use crate::domain::number::mobile::DefaultRegion;
 
     #[test]
-    fn no_number_is_in_what_is_said_nor_a_part_of_one() {
+    fn messages_of_unresolved_rows_contain_no_number_or_fragment() {
         let basket = SharedUnresolved::default();
         let [own, second] = ["+852 5123 4567", "13800138000"]
             .map(|spelt| Mobile::parse(spelt, DefaultRegion::CHINA).unwrap());

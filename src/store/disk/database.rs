@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_made_for_its_owner_alone_and_opens_again() {
+    fn a_state_is_created_private_and_can_be_reopened() {
         let (_desk, path) = desk();
         assert!(matches!(State::open_existing(&path, false), Err(StateError::NotFound)));
         assert!(State::open(&path, false, false).unwrap().1.is_none());
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_else_is_refused_and_left_alone() {
+    fn a_foreign_file_is_rejected_and_left_unchanged() {
         let (_desk, path) = desk();
         State::open(&path, false, false).unwrap();
         let other = path.with_file_name("other");
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_or_older_file_is_refused_and_left_alone() {
+    fn a_file_of_another_version_is_rejected_and_left_unchanged() {
         let (_desk, path) = desk();
         let (state, _) = State::open(&path, false, false).unwrap();
         let change = state.database.begin_write().unwrap();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_set_aside_under_a_name_of_its_own() {
+    fn a_damaged_file_is_renamed_aside() {
         let (_desk, path) = desk();
         State::open(&path, false, false).unwrap();
         let whole = fs::read(&path).unwrap();

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_known_at_once_and_memory_lets_go_of_it_once_it_is_on_disk() {
+    fn an_answer_is_available_immediately_and_leaves_memory_once_committed() {
         let room = tempfile::tempdir().unwrap();
         let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
         for n in 0..100 {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_since_somebody_looked_ahead_stays_known() {
+    fn answers_kept_after_a_prefetch_are_not_lost() {
         let room = tempfile::tempdir().unwrap();
         let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
         let lanes = disk.prefetchers(2);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_looked_up_too_long_ago_is_looked_up_again() {
+    fn a_stale_prefetch_is_read_again() {
         static CLOCK: AtomicI64 = AtomicI64::new(NOON);
         let room = tempfile::tempdir().unwrap();
         let path = room.path().join("s");
@@ -358,8 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_takes_no_answer_from_an_unfinished_run_and_gives_none_of_a_finished_one()
-     {
+    fn a_clock_set_back_keeps_answers_of_the_session_and_adds_none_of_earlier_ones() {
         let room = tempfile::tempdir().unwrap();
         let path = room.path().join("s");
         let mut disk = start(&path, noon, Duration::ZERO);

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_told_who_has_it_and_may_follow() {
+    fn a_second_process_learns_the_lock_holder_and_can_wait() {
         let desk = tempfile::tempdir().unwrap();
         let state = desk.path().join("s");
         let lock = Lock::acquire(&state, false).unwrap();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_had_is_no_other_holder() {
+    fn an_unusable_lock_path_is_not_reported_as_locked() {
         let desk = tempfile::tempdir().unwrap();
         let refused = Lock::acquire(&desk.path().join("no/such"), true).unwrap_err();
         assert!(

@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_as_a_file_would_be_and_the_file_as_it_was(
+        fn the_overlay_behaves_like_a_file_and_leaves_the_file_unchanged(
             content in prop::collection::vec(any::<u8>(), 0..10_000),
             deeds in prop::collection::vec(deed(), 0..8),
         ) {

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_comes_back_as_it_was_and_under_its_key_alone() {
+    fn a_stored_answer_survives_a_round_trip_only_under_its_key() {
         for outcome in answers() {
             let kept = kept(outcome);
             let bytes = kept.encode((1, 2)).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_of_ours_is_kept_in_no_language() {
+    fn a_reason_of_dingmap_is_stored_without_language() {
         let nobody = Outcome::ok_without_user(Some(Code::Number(0)));
         let bytes = kept(nobody.clone()).encode((1, 2)).unwrap();
         assert!(!bytes.windows(4).any(|part| part == b"user"), "{}", bytes.escape_ascii());
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn only_definitive_answers_have_bytes() {
+    fn only_definitive_answers_are_encoded() {
         for status in Status::ALL {
             let kept = kept(Outcome::without_user(status, None, "m"));
             assert_eq!(kept.encode((1, 2)).is_some(), is_definitive(status), "{status}");
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_or_a_cut_is_no_answer() {
+    fn a_damaged_record_is_not_an_answer() {
         for outcome in answers() {
             let bytes = kept(outcome).encode((1, 2)).unwrap();
             for bit in 0..bytes.len() * 8 {

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_foreseen_is_what_then_begins() {
+    fn the_predicted_session_is_the_one_that_begins() {
         let desk = TestState::new();
         let preview = |fingerprint, restart| {
             let scope =
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_on_by_its_fingerprint_until_it_is_finished() {
+    fn a_session_resumes_by_fingerprint_until_it_is_finished() {
         let desk = TestState::new();
         let first = desk.begin_with_answer("a", "x");
         assert_eq!(
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn another_input_inherits_once() {
+    fn another_input_inherits_answers_once() {
         let desk = TestState::new();
         desk.begin_with_answer("a", "x");
         let other = desk.begin_with_answer("a", "y");
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_uses_nothing_of_what_is_open_and_leaves_the_rest() {
+    fn a_restart_ignores_open_sessions_and_keeps_the_others() {
         let desk = TestState::new();
         desk.begin_with_answer("a", "x");
         desk.begin_with_answer("a", "y");
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_that_finishes_takes_nothing_from_others() {
+    fn a_finished_restart_leaves_other_sessions_unchanged() {
         let desk = TestState::new();
         desk.begin_with_answer("a", "x");
         desk.begin_with_answer("a", "y");
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_resumed_closes_for_good() {
+    fn a_resumed_session_is_closed_when_it_finishes() {
         let desk = TestState::new();
         desk.begin_with_answer("a", "y");
         desk.begin_with_answer("a", "x");
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_an_answer_neither_goes_on_nor_lends() {
+    fn a_session_without_answers_is_neither_resumed_nor_inherited() {
         let desk = TestState::new();
         desk.begin("a", "x", false);
         let other = desk.begin_with_answer("a", "y");

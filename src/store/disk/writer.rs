@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn enough_answers_are_committed_without_waiting_for_more() {
+    fn a_full_batch_is_committed_immediately() {
         let room = tempfile::tempdir().unwrap();
         let (mut journal, ..) = patient(&room.path().join("s"));
         let mut sent = 0;
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_later_of_two_answers_to_a_number_stays() {
+    fn the_later_answer_to_a_number_wins() {
         let room = tempfile::tempdir().unwrap();
         let (mut journal, state, begun) = patient(&room.path().join("s"));
         for (n, message) in [(2, "first"), (1, "other"), (2, "second"), (0, "another")] {

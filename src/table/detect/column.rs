@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_asked_for() {
+    fn a_requested_column_is_selected() {
         let text = "姓名, Phone ,2,phone,Code\nA,B,C,D,E";
         for (choice, index) in
             [("姓名", 0), (" CODE", 4), ("phone", 3), (" Phone ", 1), ("2", 2), ("4", 3)]
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_not_there_lists_those_that_are() {
+    fn a_missing_column_error_lists_the_existing_ones() {
         let text = "姓名,phone,Phone\nA,B,C";
         assert!(
             refused(text, true, Some("nmae"))
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_cells_decide_together() {
+    fn header_and_cells_decide_the_column_together() {
         let reason = |header: &str, share: &str| {
             format!("{header}{share} sampled cells look like mobile numbers")
         };
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_answers_their_columns_are_no_evidence_and_a_doubtful_one_is_not_taken() {
+    fn answer_columns_are_no_evidence_and_a_doubtful_column_is_not_selected() {
         let found = |text: &str, answers: &[usize]| {
             let rows = table(text);
             let (first, rows) = (&*rows[0], &rows[1..]);
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_fits_one_name() {
+    fn a_pattern_must_match_one_column() {
         let text = "姓名,手机１,手机２,ＰＨＯＮＥ\nA,13800138000,B,C";
         for (pattern, index) in [("/手机1/", 1), ("/手机２/", 2), ("/^phone$/", 3), ("/姓/", 0)]
         {
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn several_columns_come_in_the_order_in_which_they_were_asked_for() {
+    fn several_columns_keep_the_requested_order() {
         let rows = table("a,b,c\n1,2,3");
         let evidence = ColumnDetector {
             first_row: &rows[0],
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_clear_is_asked_back_with_masked_cells() {
+    fn an_ambiguous_column_error_lists_masked_cells() {
         let two = "13800138000,13800138001\n13800138002,13800138003";
         let cells = |cells: [&str; 2]| format!("--column: 1 ({}), 2 ({})", cells[0], cells[1]);
         let both = cells(["138****8000, 138****8002", "138****8001, 138****8003"]);

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_masked() {
+    fn listed_cells_are_masked() {
         for (cell, shown) in [
             ("13800138000", "138****8000"),
             ("'+86 138-0013-8000", "'+86 1**-****-8000"),

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn appended_names_step_aside() {
+    fn appended_names_avoid_existing_columns() {
         let headers = ["Status ", "dingtalk_errmsg", "errmsg", "user id"].map(str::to_owned);
         let names = [
             "userid",
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_a_position_slashes_a_pattern_and_all_else_a_name() {
+    fn a_column_choice_is_a_position_a_pattern_or_a_name() {
         let choice = |text: &str| text.parse::<ColumnChoice>().unwrap();
         assert!(matches!(choice("12"), ColumnChoice::Position(12)));
         for text in ["手机号", "007", "+1", "1 ", "99999999999999999999999", "", "/", "a/b"] {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_a_name_that_no_other_column_has() {
+    fn a_column_label_is_its_unique_name() {
         let all = [" 手机 ", "Tel", "ｔｅｌ", " "].map(str::to_owned);
         let labels: Vec<String> = (0..4)
             .map(|index| {

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_delimiter_that_cuts_evenly_wins() {
+    fn the_most_consistent_delimiter_wins() {
         assert_eq!(detect("name,phone\nA;B,13800138000\nC;D,13800138001\n", true), ',');
         assert_eq!(detect("name;phone\n\"A;B\";13800138000\nC,D;13800138001\n", true), ';');
         assert_eq!(detect("name\tphone\nA, B\t13800138000\nC, D\t13800138001\n", true), '\t');
@@ -197,14 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn one_column_is_read_with_the_usual_delimiter() {
+    fn a_single_column_uses_the_default_delimiter() {
         assert_eq!(detect("phone\n13800138000\n", true), ',');
         assert_eq!(detect("13800138000;13800138001\n13800138002\n13800138003\n", true), ',');
         assert_eq!(detect("", true), ',');
     }
 
     #[test]
-    fn a_cut_last_row_does_not_count() {
+    fn a_truncated_last_row_is_ignored() {
         assert_eq!(detect("a;b\n1;2\n3;4\n\"5;6,7,8", false), ';');
         assert_eq!(Sample::read(b"a,b\nc,", b',', false).rows.len(), 1);
         assert_eq!(Sample::read(b"a,b\nc,", b',', true).rows.len(), 2);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn delimiters_as_typed() {
+    fn delimiters_are_parsed_as_typed() {
         assert_eq!(parse_delimiter(";"), Ok(b';'));
         assert_eq!(parse_delimiter("tab"), Ok(b'\t'));
         assert_eq!(parse_delimiter("\\t"), Ok(b'\t'));

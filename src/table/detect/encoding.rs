@@ -238,7 +238,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_encoding_is_told_by_its_content() {
+    fn every_encoding_is_detected_by_its_content() {
         for (encoding, text) in TEXTS {
             assert_eq!(detected(&encoded(encoding, text)), Some((encoding, 0)), "{text}");
         }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_decides_where_the_names_are_rare() {
+    fn the_header_decides_when_names_are_rare() {
         for names in
             [["張偉", "陳國輝", "劉麗華"], ["喆喆", "珺珺", "㛃㛃"], ["李喆", "王珺", "镕基"]]
         {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_speak_first_and_the_user_before_them() {
+    fn the_requested_encoding_overrides_the_byte_order_mark_which_overrides_detection() {
         assert_eq!(detected(b"\xEF\xBB\xBFa\xFF"), Some((Encoding::Utf8, 3)));
         assert_eq!(detected(b"\xFF\xFEa\0"), Some((Encoding::Utf16Le, 2)));
         assert_eq!(detected(b"\xFE\xFF\0a"), Some((Encoding::Utf16Be, 2)));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_wrong_bytes_do_not_hide_an_encoding() {
+    fn a_few_invalid_bytes_do_not_prevent_detection() {
         for (encoding, text) in TEXTS.iter().filter(|(encoding, _)| encoding.code_unit_len() == 1) {
             let mut bytes = encoded(*encoding, &text.repeat(20));
             bytes.extend_from_slice(b"x\xFF,1\n");
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_enough() {
+    fn a_truncated_sample_is_enough_for_detection() {
         let few =
             [b"name,mobile\nM\xFCller,1\n".as_slice(), &b"a,13800138000\n".repeat(8000)].concat();
         assert_eq!(
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_candidate_is_not_guessed() {
+    fn an_encoding_without_candidate_is_not_guessed() {
         let unknown: [&[u8]; 5] = [
             // Korean, Cyrillic, and bytes that are nothing.
             b"\xC0\xCC\xB8\xA7,phone\n\xB1\xE8\xB9\xCE\xC1\xD8,1\n\xC0\xCC\xBC\xAD\xBF\xAC,2\n",

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_appended_is_the_last_of_its_name() {
+    fn the_appended_column_is_the_last_of_its_name() {
         let wanted = [ExtraColumn::Appended("userid"), ExtraColumn::Appended("status")];
         for (header, expected) in [
             ("a,userid,status", [1, 2]),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_row_with_a_number_is_no_header() {
+    fn a_first_row_with_a_number_is_not_a_header() {
         let first = ["a", "138", "u1", "", "found"].map(str::to_owned);
         let looks_like_mobile = &|cell: &str| cell == "138";
         let evidence = ColumnDetector { line: 2, looks_like_mobile, ..evidence(&first) };
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_told_by_its_flag() {
+    fn a_missing_column_is_reported_with_its_flag() {
         let key =
             |name: &str| [ExtraColumn::Requested { choice: name.parse().unwrap(), flag: "--key" }];
         assert_eq!(places_in("a,b", &key("B")).unwrap(), [1]);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_of_an_answer_are_known_wherever_they_stand() {
+    fn answer_columns_are_recognized_in_any_position() {
         let usual = "userid,exclusive_userids,status,errcode,errmsg";
         for (header, expected) in [
             (format!("a,b,{usual}"), vec![2, 3, 4, 5, 6]),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn two_columns_of_the_same_name_are_refused() {
+    fn duplicate_answer_columns_are_rejected() {
         let usual = "userid,exclusive_userids,status,errcode,errmsg";
         for (header, told) in [
             (
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_some_outputs_have_stands_behind_the_usual_ones() {
+    fn optional_columns_follow_the_answer_columns() {
         let place = |header: &str, name| {
             let first: Vec<String> = header.split(',').map(str::to_owned).collect();
             find_appended_column(&first, name)

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_weighed() {
+    fn header_words_are_scored() {
         let cases: [(&[&str], HeaderMatch); 5] = [
             (
                 &[

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_detected_unless_they_are_settled() {
+    fn headers_are_detected_unless_a_flag_decides() {
         let headers = |text: &str, options: &SourceOptions| {
             layout(text, options).0.unwrap().dialect.has_headers
         };
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_data_is_told_from_a_header_alone() {
+    fn a_data_row_is_distinguished_from_a_header() {
         let (found, seen) = layout("name,phone\n", &SourceOptions::default());
         assert_eq!((found.unwrap().width(), seen), (2, false));
         assert!(layout("name,phone\nA,138", &SourceOptions::default()).1);

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_for_excel_names_the_delimiter() {
+    fn the_excel_sep_line_sets_the_delimiter() {
         assert_eq!(take("sep=;\r\na;b\n", 0), Some((7, 1, Some(b';'))));
         assert_eq!(take("SEP=\t\na\n", 0), Some((6, 1, Some(b'\t'))));
         assert_eq!(take("\"sep=|\"\na\n", 0), Some((8, 1, Some(b'|'))));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_lines_end_as_lines_do() {
+    fn skipped_lines_end_at_any_line_terminator() {
         assert_eq!(take("a\r\n\nb\rc\n", 3), Some((6, 3, None)));
         assert_eq!(take("sep=;\ntitle\na;b\n", 1), Some((6, 1, Some(b';'))));
         assert_eq!(take("sep=;\ntitle\na;b\n", 2), Some((12, 2, Some(b';'))));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_told_from_a_header() {
+    fn a_title_is_distinguished_from_a_header() {
         let title = |text: &str| {
             detect_title_lines(text.as_bytes(), true, None, &|cell: &str| cell.starts_with("138"))
         };

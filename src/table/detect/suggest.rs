@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_near_and_another_word_is_not() {
+    fn a_typo_is_suggested_and_another_word_is_not() {
         let names = ["工号", "姓名", "手机号", "Mobile phone", "备注"];
         for (wrong, near) in [
             ("手机好", Some("手机号")),

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn some_rows_stand_by_themselves() {
+    fn a_subset_of_rows_can_be_copied() {
         let mut batch = Batch::default();
         let row = |before, text, line| Row {
             leading_blanks: before,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_out_as_they_went_in() {
+    fn rows_survive_a_round_trip() {
         let mut batch = shared(Batch::with_capacity(10));
         let rows = [
             Row { leading_blanks: b"\n\n", content: b"a,\"1\"", terminator: b"\r\n", line: 3 },

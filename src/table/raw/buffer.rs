@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_moves_over_the_input() {
+    fn the_buffer_advances_over_the_input() {
         let mut window = InputBuffer::new(Box::new(Pieces(vec![b"ab", b"cde"], false)));
         window.fill().unwrap();
         window.consume(1);

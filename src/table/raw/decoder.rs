@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_text_when_they_are_whole_and_keep_their_bytes() {
+    fn complete_lines_are_decoded_and_keep_their_bytes() {
         for (encoding, bytes) in [
             (Encoding::Utf16Le, &b"\xFF\xFEK\x62\r\0\n\0\x0A\x0A\n\0x\0"[..]),
             (Encoding::Utf16Be, b"\xFE\xFF\x62K\0\r\0\n\x0A\x0A\0\n\0x"),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_byte_is_placed_in_the_input() {
+    fn an_invalid_byte_is_located_in_the_input() {
         let bytes = b"\n\xCA\xD6,\"a\r\nb\xFF\"\nc\x81\n";
         for size in [1, 100] {
             let mut text = text(bytes, size, Encoding::Gb18030, 0);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_does_not_end_in_half_a_character() {
+    fn a_row_does_not_end_inside_a_character() {
         let cases = [
             (Encoding::Gb18030, &b"a|b\x81\n"[..], b'|', Some((3, 0x81))),
             (Encoding::Gb18030, b"a,b\x81\n", b',', None),

@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_csv_is_told_by_its_first_bytes() {
+    fn non_csv_files_are_recognized_by_their_first_bytes() {
         let cases: [(&[u8], _); 5] = [
             (b"\xFF\xFE\0\0a\0\0\0", Err(EncodingError::Utf32)),
             (b"PK\x03\x04\x14", Err(EncodingError::Packed)),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn names_as_typed() {
+    fn encoding_names_are_parsed_as_typed() {
         let read = |name: &str| name.parse::<Encoding>();
         for (names, encoding) in [
             (&["UTF-8", "utf8", "utf_8"][..], Encoding::Utf8),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_byte_is_placed() {
+    fn an_invalid_byte_is_located() {
         assert_eq!(check_utf8("手机\u{feff}\0".as_bytes(), 1, 0), Ok(()));
         let wrong = check_utf8(b"\"a\r\nb\n\xCA\xD6\",c", 7, 100);
         let invalid =
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_encoding_lacks_is_seen() {
+    fn unencodable_characters_are_counted() {
         let encoded = |encoding: Encoding, text: &str| {
             let mut bytes = b"x".to_vec();
             let lacking = encoding.encode(text, &mut bytes);

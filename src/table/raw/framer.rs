@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn terminators_and_blank_lines_keep_their_place() {
+    fn terminators_and_blank_lines_keep_their_position() {
         for step in 1..9 {
             let (seen, tail) =
                 rows("\n\r\na,b\rc,\r\n\n\r\"d\ne\r\r\nf\",g\nh,\"\"\r\n\r\n\r", false, step)
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn more_cells_and_longer_cells_than_there_is_room_for() {
+    fn rows_larger_than_the_buffer_are_read() {
         let wide = format!("{}\"{}\"", "x,".repeat(500), "y".repeat(5000));
         for step in [7, 100_000] {
             let (seen, _) = rows(&wide, false, step).unwrap();

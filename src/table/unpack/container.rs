@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_the_container() {
+    fn the_container_is_detected_by_its_first_bytes() {
         for (start, kind) in [
             (&b"\x1F\x8B\x08\0"[..], ContainerKind::Gzip),
             (b"\x28\xB5\x2F\xFD", ContainerKind::Zstd),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_comes_out_whole() {
+    fn compressed_data_is_decompressed_completely() {
         let table = b"phone\n13800138000\n".repeat(20_000);
         let (half, rest) = table.split_at(table.len() / 2);
         for packed in [
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_damaged_is_never_the_end() {
+    fn truncated_or_damaged_data_is_an_error_not_the_end() {
         let table: Vec<u8> =
             (0..5000).flat_map(|n| format!("{n},{}\n", n * 7919 % 10_007).into_bytes()).collect();
         for (name, packed) in [("gzip", gzip(&table)), ("zstd", zstd(&table))] {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_gives_what_it_has() {
+    fn a_compressed_stream_yields_available_data() {
         struct Pieces(Vec<Vec<u8>>);
         impl Read for Pieces {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_file_can_give_is_refused_in_a_stream() {
+    fn formats_that_need_a_file_are_rejected_in_a_stream() {
         let refused = |bytes: &[u8], sheet| {
             let wishes = UnpackOptions { sheet, delimiter: None };
             open_stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()

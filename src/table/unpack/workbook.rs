@@ -394,7 +394,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_unpacks_to_too_much_is_refused_whatever_it_says_of_its_size() {
+    fn a_decompression_bomb_is_rejected_whatever_its_declared_size() {
         let mut zip = zip::ZipWriter::new(tempfile::tempfile().unwrap());
         for (name, size) in
             [("_rels/.rels", 10), ("xl/workbook.xml", 10), ("xl/sharedStrings.xml", 5000)]

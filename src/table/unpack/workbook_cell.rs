@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_of_zeros_fills_up_with_zeros() {
+    fn a_zero_format_pads_with_zeros() {
         assert_eq!(number(42.0, "00000"), "00042");
         assert_eq!(number(123_456.0, "00000"), "123456");
         assert_eq!(number(-42.0, "00000"), "-42");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_was_rounded_before_stays_what_it_shows() {
+    fn a_rounded_number_keeps_its_displayed_form() {
         assert_eq!(number(13_800_000_000.0, "0.00E+00"), "1.38E+10");
         assert_eq!(number(10_000_000_000.0, "0E+00"), "1E+10");
         assert_eq!(number(13_000_000_000.0, "0E+00"), "13000000000");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_what_excel_shows() {
+    fn other_cells_read_as_excel_displays_them() {
         assert_eq!(format_cell(&DataRef::Bool(true), None), "TRUE");
         assert_eq!(format_cell(&DataRef::Bool(false), None), "FALSE");
         assert_eq!(format_cell(&DataRef::Error(CellErrorType::NA), None), "#N/A");

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_killed_runs_left_of_the_same_output_is_removed_and_nothing_else() {
+    fn only_leftovers_of_killed_runs_for_the_same_output_are_removed() {
         let place = tempfile::tempdir().unwrap();
         let stale = stale_file(place.path(), ".a.csv.x1Y2z3.dingmap-tmp");
         let others = [
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_room_is_told_before_anything_is_written() {
+    fn missing_disk_space_is_reported_before_writing() {
         let place = tempfile::tempdir().unwrap();
         let error = AtomicFile::create(place.path().join("a.csv"), u64::MAX).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_of_a_replaced_file_stays() {
+    fn the_owner_of_a_replaced_file_is_kept() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a.csv");
         fs::write(&path, "old").unwrap();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_told_without_the_temporary_name() {
+    fn a_missing_directory_is_reported_without_the_temporary_name() {
         let place = tempfile::tempdir().unwrap();
         let inner = place.path().join("inner");
         let path = inner.join("a.csv");

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_nothing_of_the_next() {
+    fn parsing_state_does_not_leak_into_the_next_row() {
         let mut splitter = Splitter::new(b',');
         for (row, expected) in
             [(&b"a,\"b"[..], &[1, 4][..]), (b"a,b", &[1, 3]), (b"", &[0]), (b"a,b,", &[1, 3, 4])]
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_stay_in_their_cell() {
+    fn undecodable_bytes_stay_in_their_cell() {
         for (encoding, raw) in [
             (Encoding::Utf8, &b"\xff\xe4,x,y"[..]),
             (Encoding::Gb18030, b"\xff\x80,x,y"),
@@ -127,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_are_the_framer_s(row in "[ab,;\"\n峾𠮷]{1,40}", at in 0..Encoding::ALL.len()) {
+        fn cell_boundaries_match_the_framer(row in "[ab,;\"\n峾𠮷]{1,40}", at in 0..Encoding::ALL.len()) {
             let encoding = Encoding::ALL[at];
             let mut framer = Framer::new(b',');
             let mut raw = Vec::new();

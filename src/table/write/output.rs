@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_appears_when_it_is_complete_and_is_private() {
+    fn a_new_file_appears_only_when_complete_and_is_private() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("手机.csv");
         let output = written(&path).unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_can_be_read_by_everybody_unless_it_replaces_what_cannot() {
+    fn a_public_output_is_world_readable_unless_it_replaces_a_private_file() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("dingmap.prom");
         for (before, after) in [(None, 0o644), (Some(0o640), 0o640)] {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_cannot_take_a_file_are_told_at_once() {
+    fn unwritable_paths_are_reported_immediately() {
         let place = tempfile::tempdir().unwrap();
         let kind = |path: &Path| written(path).unwrap_err().kind();
         assert_eq!(kind(place.path()), io::ErrorKind::IsADirectory);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_and_devices() {
+    fn long_names_and_devices_can_be_written() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("x".repeat(255));
         written(&path).unwrap().finish().unwrap();

@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_exchanged_and_the_others_keep_their_bytes() {
+    fn edited_cells_change_and_the_others_keep_their_bytes() {
         let mut batch = Batch::default();
         let row = |text| Row { leading_blanks: b"\n", content: text, terminator: b"\r\n", line: 2 };
         batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 0);
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unwritable_place_is_named_at_once() {
+    fn an_unwritable_path_is_reported_immediately() {
         let error = Sink::create(
             Target::File("/no/such/out.csv".into()),
             &head(true),
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_full_disk_is_an_error_that_says_what_to_do() {
+    fn a_full_disk_error_suggests_an_action() {
         let mut sink =
             Sink::create(Target::File("/dev/full".into()), &head(true), SinkOptions::default())
                 .unwrap();

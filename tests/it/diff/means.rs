@@ -21,7 +21,7 @@ fn sheet_xml(csv: &str) -> String {
 }
 
 #[test]
-fn sheets_are_chosen_by_one_name_in_both_workbooks() {
+fn the_sheet_flag_applies_to_both_workbooks() {
     let desk = Workdir::new();
     let book = |name: &str, userid: &str| {
         let staff = sheet_xml(&resolved_table(&[
@@ -58,7 +58,7 @@ fn sheets_are_chosen_by_one_name_in_both_workbooks() {
 }
 
 #[test]
-fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
+fn an_incomparable_file_is_reported_with_a_remedy() {
     let desk = Workdir::new();
     let good = desk.write_file("good.csv", resolved_table(&[("13800138000", "u", "found")]));
     let bare = resolved_table(&[("13800138000", "u", "found")]);
@@ -92,7 +92,7 @@ fn a_file_that_cannot_be_compared_is_told_with_a_way_that_there_is() {
 }
 
 #[test]
-fn how_far_it_is_is_told_while_it_reads() {
+fn progress_is_reported_while_reading() {
     let desk = Workdir::new();
     let rows = resolved_table(&[("13800138000", "u", "found"), ("13800138001", "u1", "found")]);
     let new = desk.write_file("new.csv", &rows);
@@ -126,7 +126,7 @@ fn how_far_it_is_is_told_while_it_reads() {
 }
 
 #[test]
-fn what_could_not_be_compared_is_no_good_news() {
+fn incomparable_rows_count_against_max_change() {
     let desk = Workdir::new();
     let known = [
         ("13800138000", "a", "found"),
@@ -155,7 +155,7 @@ fn what_could_not_be_compared_is_no_good_news() {
 }
 
 #[test]
-fn empty_rows_and_what_hands_left_in_the_status_are_no_hindrance() {
+fn empty_rows_and_hand_edited_statuses_are_accepted() {
     let desk = Workdir::new();
     let text = resolved_table(&[("13800138000", "a", "found"), ("13800138001", "", "not_found")]);
     let edited = text.replace("found,0", " Found ,0").replace("not_ Found ", "NOT_FOUND")
@@ -171,7 +171,7 @@ fn empty_rows_and_what_hands_left_in_the_status_are_no_hindrance() {
 }
 
 #[test]
-fn a_limit_of_the_system_to_the_size_of_files_ends_it_without_a_trace() {
+fn a_file_size_limit_ends_diff_without_leftovers() {
     let desk = Workdir::new();
     let rows: Vec<_> = (0..2000).map(|n| format!("138{n:08}")).collect();
     let rows: Vec<_> = rows.iter().map(|number| (&**number, "u", "found")).collect();

@@ -168,7 +168,7 @@ fn diff_line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all:
 }
 
 #[test]
-fn random_tables_are_compared_as_a_plain_loop_does() {
+fn random_tables_match_a_brute_force_comparison() {
     let desk = Workdir::new();
     let mut differed = 0;
     for seed in 0..120 {

@@ -19,7 +19,7 @@ fn parse_po(content: &str) -> (Vec<Translation>, Vec<String>) {
 }
 
 #[test]
-fn texts_are_read_as_the_compiler_reads_them() {
+fn messages_are_parsed_as_the_compiler_does() {
     let code = r##"
         #[error("{}", tr!("one \
             line: {cause}", cause = .0))]
@@ -47,7 +47,7 @@ fn texts_are_read_as_the_compiler_reads_them() {
 }
 
 #[test]
-fn a_call_that_cannot_be_filled_is_told() {
+fn a_message_with_missing_arguments_is_reported() {
     for (code, what) in [
         (r#"tr!("{path} is gone", file = path)"#, "no value for {path}"),
         (r#"tr!("{path} is gone", file = path)"#, "{file} is not in"),
@@ -66,7 +66,7 @@ fn a_call_that_cannot_be_filled_is_told() {
 }
 
 #[test]
-fn what_is_not_translated_is_told() {
+fn a_missing_translation_is_reported() {
     let (texts, _) =
         parse_messages(r#"tr!("cannot open {path}", path); tr!("a row" | "{n} rows" % n)"#);
     let right = "msgid \"cannot open {path}\"\nmsgstr \"无法打开 {path}\"\n\n\
@@ -110,7 +110,7 @@ fn what_is_not_translated_is_told() {
 }
 
 #[test]
-fn a_text_that_goes_past_the_translations_is_told() {
+fn a_text_that_bypasses_translation_is_reported() {
     let unspoken = |code: &str| {
         literals_past_tr(
             "a.rs",
@@ -150,7 +150,7 @@ fn a_text_that_goes_past_the_translations_is_told() {
 }
 
 #[test]
-fn words_and_placeholders_are_told_from_each_other() {
+fn words_are_distinguished_from_placeholders() {
     assert_eq!(count_words("{name}: --column N, user_id, HTTP 404 (a)"), 0);
     assert_eq!(count_words("line {line}: gone, or \"away\" ({why})"), 4);
     assert_eq!(

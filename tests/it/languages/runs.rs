@@ -53,7 +53,7 @@ fn run_and_expect(command: &mut Command, status: i32, words: &[&str]) -> RunOutp
 }
 
 #[test]
-fn rows_differ_in_the_words_of_ours_alone() {
+fn chinese_rows_differ_only_in_dingmaps_own_messages() {
     let desk = Workdir::new();
     let input = desk.write_file(
         "in.csv",
@@ -96,7 +96,7 @@ fn rows_differ_in_the_words_of_ours_alone() {
 }
 
 #[test]
-fn a_reason_of_ours_follows_the_language_of_the_run_that_tells_it() {
+fn a_stored_reason_is_printed_in_the_language_of_the_run() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, path) = (desk.write_file("in.csv", "mobile\n13900000098\n"), desk.path("out.csv"));
     run_and_expect(api.resolve(&input, &path).args(["--lang", "zh"]), 0, &[]);
@@ -111,7 +111,7 @@ fn a_reason_of_ours_follows_the_language_of_the_run_that_tells_it() {
 }
 
 #[test]
-fn an_input_that_cannot_be_read_is_told_in_chinese() {
+fn an_unreadable_input_is_reported_in_chinese() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let told = |content: &[u8], flags: &[&str], words: &[&str]| {
         let input = desk.write_file("in.csv", content);
@@ -152,7 +152,7 @@ fn an_input_that_cannot_be_read_is_told_in_chinese() {
 }
 
 #[test]
-fn a_state_that_cannot_be_used_is_told_in_chinese() {
+fn an_unusable_state_is_reported_in_chinese() {
     let desk = Workdir::new();
     let inspect = |state: &Path| {
         let mut command = dingmap();
@@ -181,7 +181,7 @@ fn a_state_that_cannot_be_used_is_told_in_chinese() {
 }
 
 #[test]
-fn a_fatal_answer_keeps_the_apis_words_and_the_open_rows_have_ours() {
+fn a_fatal_reply_keeps_the_apis_message_and_pending_rows_are_chinese() {
     let (mut script, desk) = (unlimited_script(), Workdir::new());
     script.always = Some(ScriptedAnswer::code(60011));
     let (api, path) = (Sandbox::new(script), desk.path("out.csv"));

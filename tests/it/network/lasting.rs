@@ -13,7 +13,7 @@ use crate::harness::{RunOutput, Sandbox, Workdir, run, staff_csv, unlimited_scri
 const STALE_AFTER: Duration = Duration::from_secs(3);
 
 #[test]
-fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
+fn an_idle_connection_is_not_reused_after_a_pause() {
     let scene = NetworkFixture::new();
     let line = StaleConnectionProxy::new(scene.sandbox_address(), STALE_AFTER);
     let endpoint = format!("http://{}", line.address);
@@ -45,7 +45,7 @@ fn a_connection_that_was_forgotten_in_a_rest_is_not_used_again() {
 }
 
 #[test]
-fn a_connection_is_kept_while_there_is_work() {
+fn connections_are_reused_while_there_is_work() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(200));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-j", "4"]));
@@ -67,7 +67,7 @@ fn run_over_http2(
 }
 
 #[test]
-fn a_call_that_a_host_of_http_2_did_not_take_costs_no_attempt() {
+fn a_refused_http2_stream_costs_no_attempt() {
     let refuses = |_, call| if call % 3 == 2 { StreamAction::Refuse } else { StreamAction::Answer };
     let leaves =
         |connection, _| if connection == 0 { StreamAction::GoAway } else { StreamAction::Answer };
@@ -80,7 +80,7 @@ fn a_call_that_a_host_of_http_2_did_not_take_costs_no_attempt() {
 }
 
 #[test]
-fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
+fn an_http2_host_that_refuses_every_stream_ends_the_run() {
     for does in [|_, _| StreamAction::Refuse, |_, _| StreamAction::GoAway] {
         let (ended, _host) = run_over_http2(&["--max-retries", "1", "-vvv"], does);
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
@@ -90,7 +90,7 @@ fn a_host_of_http_2_that_takes_no_call_is_not_asked_without_end() {
 }
 
 #[test]
-fn a_connection_of_http_2_that_falls_silent_is_left() {
+fn a_stalled_http2_connection_is_abandoned() {
     let falls = |connection, call| {
         if connection < 2 && call == 3 { StreamAction::Stall } else { StreamAction::Answer }
     };

@@ -31,7 +31,7 @@ fn replies_to_ping(address: SocketAddr) -> bool {
 }
 
 #[test]
-fn a_server_can_be_killed_and_comes_back_with_nothing() {
+fn a_killed_server_restarts_empty() {
     let Some(mut redis) = RedisServer::start() else { return };
     assert!(replies_to_ping(redis.address()));
     redis.call(&["SET", "a", "b", "PX", "60000"]);
@@ -49,7 +49,7 @@ fn a_server_can_be_killed_and_comes_back_with_nothing() {
 }
 
 #[test]
-fn a_server_can_be_paused_and_filled() {
+fn a_server_can_be_paused_and_run_out_of_memory() {
     let Some(redis) = RedisServer::start() else { return };
     redis.pause();
     let mut stream = connect(redis.address());
@@ -66,7 +66,7 @@ fn a_server_can_be_paused_and_filled() {
 }
 
 #[test]
-fn a_locked_server_lets_in_nobody_and_an_encrypted_one_speaks_to_nobody_in_clear() {
+fn password_and_tls_servers_reject_plain_clients() {
     let Some(locked) = RedisServer::with_password("opensesame") else { return };
     assert!(!replies_to_ping(locked.address()));
     assert_eq!(locked.call(&["DBSIZE"]), RespValue::Integer(0));
@@ -76,7 +76,7 @@ fn a_locked_server_lets_in_nobody_and_an_encrypted_one_speaks_to_nobody_in_clear
 }
 
 #[test]
-fn a_cable_can_be_cut_and_long_and_breaks_with_the_server() {
+fn the_proxy_can_partition_delay_and_break() {
     let Some(mut redis) = RedisServer::start() else { return };
     let cable = FaultProxy::new(redis.address());
     let mut stream = connect(cable.address);

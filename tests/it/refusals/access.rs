@@ -16,7 +16,7 @@ fn without_credentials(command: &mut Command) -> &mut Command {
 }
 
 #[test]
-fn missing_credentials_are_told_by_name() {
+fn missing_credentials_are_reported_by_name() {
     let seen = observe_run(unlimited_script(), people_csv(3), |command| {
         without_credentials(command);
     });
@@ -38,7 +38,7 @@ fn missing_credentials_are_told_by_name() {
 }
 
 #[test]
-fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
+fn a_secret_file_is_read_and_an_unusable_one_is_rejected() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let input = desk.write_file("in.csv", people_csv(3));
     for (name, content, status) in [
@@ -64,7 +64,7 @@ fn a_secret_in_a_file_serves_and_an_unusable_file_is_told() {
 }
 
 #[test]
-fn credentials_that_are_refused_end_the_run_at_the_token_call() {
+fn refused_credentials_end_the_run_at_the_token_call() {
     for (key, secret) in [("sandbox-key", "wrong"), ("wrong", "sandbox-secret")] {
         let seen = observe_run(unlimited_script(), people_csv(30), |command| {
             command.env("DINGTALK_APP_KEY", key).env("DINGTALK_APP_SECRET", secret);
@@ -88,7 +88,7 @@ fn credentials_that_are_refused_end_the_run_at_the_token_call() {
 }
 
 #[test]
-fn a_token_that_is_not_accepted_and_cannot_be_renewed_ends_the_run() {
+fn a_rejected_token_that_cannot_be_renewed_ends_the_run() {
     let seen = observe_run(unlimited_script(), people_csv(30), |command| {
         without_credentials(command).env("DINGTALK_ACCESS_TOKEN", "stale-token").args(["-j", "4"]);
     });
@@ -100,7 +100,7 @@ fn a_token_that_is_not_accepted_and_cannot_be_renewed_ends_the_run() {
 }
 
 #[test]
-fn a_fresh_token_that_is_not_accepted_is_not_renewed_for_ever() {
+fn a_rejected_fresh_token_is_not_renewed_forever() {
     let script = Script { always: Some(ScriptedAnswer::wrapped("40014")), ..unlimited_script() };
     let seen = observe_run(script, people_csv(30), |command| {
         command.args(["-j", "4"]);
@@ -142,7 +142,7 @@ fn fatal_answers() -> [(ScriptedAnswer, &'static str, &'static str); 4] {
 }
 
 #[test]
-fn what_a_person_has_to_mend_ends_the_run_at_once() {
+fn a_fatal_code_ends_the_run_immediately() {
     for (answer, said, remedy) in fatal_answers() {
         let one = observe_run(
             Script { always: Some(answer.clone()), ..unlimited_script() },
@@ -170,7 +170,7 @@ fn what_a_person_has_to_mend_ends_the_run_at_once() {
 }
 
 #[test]
-fn a_partial_output_has_what_was_resolved_and_the_rest_as_pending() {
+fn a_partial_output_has_resolved_and_pending_rows() {
     for (answer, said, remedy) in fatal_answers() {
         let mut script = unlimited_script();
         script.answers_by_call.insert(7, answer);
@@ -192,7 +192,7 @@ fn a_partial_output_has_what_was_resolved_and_the_rest_as_pending() {
 }
 
 #[test]
-fn what_was_answered_before_a_dead_end_is_kept_and_the_same_command_asks_only_the_rest() {
+fn after_a_fatal_code_the_same_command_resumes() {
     for (answer, said, _) in fatal_answers() {
         let mut script = unlimited_script();
         script.answers_by_call.insert(30, answer);
@@ -212,7 +212,7 @@ fn what_was_answered_before_a_dead_end_is_kept_and_the_same_command_asks_only_th
 }
 
 #[test]
-fn standard_output_ends_with_the_last_row_before_the_one_that_stopped_the_run() {
+fn standard_output_ends_with_the_row_before_the_fatal_one() {
     let (desk, mut script) = (Workdir::new(), unlimited_script());
     script.answers_by_call.insert(2, ScriptedAnswer::code(60011));
     let api = Sandbox::new(script);
@@ -240,7 +240,7 @@ fn assert_masked_in_api_message(cell: &str, said: &str) {
 }
 
 #[test]
-fn mainland_numbers_in_the_words_of_the_api_are_masked() {
+fn mainland_numbers_in_api_messages_are_masked() {
     for said in [
         "mobile 13800138000 is odd",
         "mobile=+86-13800138000",
@@ -252,13 +252,13 @@ fn mainland_numbers_in_the_words_of_the_api_are_masked() {
 }
 
 #[test]
-fn numbers_of_other_countries_in_the_words_of_the_api_are_masked() {
+fn foreign_numbers_in_api_messages_are_masked() {
     assert_masked_in_api_message("+852 51234567", "mobile +852-51234567 is odd");
     assert_masked_in_api_message("+1 201 555 0123", "mobile=+1-2015550123");
 }
 
 #[test]
-fn a_host_that_is_not_there_is_told_soon() {
+fn an_unreachable_host_is_reported_quickly() {
     let desk = Workdir::new();
     let input = desk.write_file("in.csv", people_csv(60));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -9,7 +9,7 @@ use crate::answers::ANSWER_COLUMNS;
 use crate::harness::{Sandbox, Workdir, run, unlimited_script};
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_input_file_is_reported() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let ended = run(&mut api.resolve(&desk.path("staff.csv"), &desk.path("out.csv")));
     assert_exit(&ended, 3, &["staff.csv", "No such file"]);
@@ -17,7 +17,7 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_directory_is_no_input() {
+fn a_directory_as_input_is_rejected() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     std::fs::create_dir(desk.path("staff")).unwrap();
     let ended = run(&mut api.resolve(&desk.path("staff"), &desk.path("out.csv")));
@@ -29,7 +29,7 @@ fn a_directory_is_no_input() {
 }
 
 #[test]
-fn a_column_that_is_not_there_is_told_with_those_that_are() {
+fn a_missing_column_is_reported_with_the_existing_ones() {
     for column in ["手机号", "9", "0", ""] {
         let seen = observe_run(unlimited_script(), "name,mobile\na,13800138000\n", |command| {
             command.args(["-c", column]);
@@ -45,7 +45,7 @@ fn a_column_that_is_not_there_is_told_with_those_that_are() {
 }
 
 #[test]
-fn a_column_that_is_open_to_doubt_is_not_guessed() {
+fn an_ambiguous_column_is_not_guessed() {
     for (text, flags, words) in [
         ("手机号,mobile\n13800138000,13900139000\n", &[][..], ["1 手机号", "2 mobile"]),
         ("phone,n,phone\n13800138000,1,13900139000\n", &["-c", "phone"], ["1 phone", "3 phone"]),
@@ -62,7 +62,7 @@ fn a_column_that_is_open_to_doubt_is_not_guessed() {
 }
 
 #[test]
-fn an_empty_input_is_told() {
+fn an_empty_input_is_rejected() {
     for text in ["", "\u{feff}", "\n\r\n", "\u{feff}\n"] {
         let seen = observe_run(unlimited_script(), text, |_| ());
         seen.assert_refused(3, &["empty"]);
@@ -71,7 +71,7 @@ fn an_empty_input_is_told() {
 }
 
 #[test]
-fn a_header_alone_is_a_table_without_rows() {
+fn a_header_without_rows_is_accepted() {
     for (text, expected) in [
         ("name,phone\n", format!("name,phone,{}\n", ANSWER_COLUMNS.join(","))),
         ("name,phone", format!("name,phone,{}", ANSWER_COLUMNS.join(","))),
@@ -88,7 +88,7 @@ fn a_header_alone_is_a_table_without_rows() {
 }
 
 #[test]
-fn a_ragged_row_is_told_before_the_first_call() {
+fn a_ragged_row_is_reported_before_the_first_call() {
     let many = "a,13800138000\n".repeat(3000);
     for (text, line) in [
         ("name,phone\na,13800138000\nb,13800138002,more\n".to_owned(), "line 3"),
@@ -103,7 +103,7 @@ fn a_ragged_row_is_told_before_the_first_call() {
 }
 
 #[test]
-fn a_ragged_row_in_a_pipe_is_told_where_it_comes() {
+fn a_ragged_row_in_a_pipe_is_reported_with_its_line() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
     let mut child =
@@ -133,7 +133,7 @@ fn a_ragged_row_in_a_pipe_leaves_nothing_behind() {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_told_with_its_line() {
+fn invalid_utf_8_is_reported_with_its_line() {
     for (text, line) in [
         (&b"name,phone\na,13800138000\n\xFF,13800138001\n"[..], "line 3"),
         (b"name\xFF,phone\na,13800138000\n", "line 1"),
@@ -146,7 +146,7 @@ fn text_that_is_not_utf_8_is_told_with_its_line() {
 }
 
 #[test]
-fn files_that_are_no_text_are_called_what_they_are() {
+fn binary_files_are_reported_by_their_format() {
     for (bytes, words) in [
         (b"\xFF\xFE\0\0a\0\0\0".to_vec(), ["UTF-32", "UTF-8"]),
         (b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml".to_vec(), ["workbook", "damaged"]),
@@ -160,7 +160,7 @@ fn files_that_are_no_text_are_called_what_they_are() {
 }
 
 #[test]
-fn a_quote_that_never_closes_is_told_with_its_row() {
+fn an_unclosed_quote_is_reported_with_its_line() {
     let seen = observe_run(
         unlimited_script(),
         "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n",
@@ -171,7 +171,7 @@ fn a_quote_that_never_closes_is_told_with_its_row() {
 }
 
 #[test]
-fn bad_input_is_told_in_a_pipe_too() {
+fn bad_input_in_a_pipe_is_reported() {
     let desk = Workdir::new();
     for (bytes, word) in [
         (&b""[..], "empty"),

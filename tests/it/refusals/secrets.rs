@@ -188,7 +188,7 @@ fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
 /// What a lookup's reply quotes need not have been sent with it: the app's secret, and the token before this one, which serves
 /// on where it was renewed early.
 #[test]
-fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
+fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
     for code in [60011, 34567, 60121] {
         let mut script = Script {
             app_secret: SECRET.to_owned(),
@@ -233,7 +233,7 @@ fn a_lookup_shows_no_secret_that_it_was_not_sent_with_either() {
 }
 
 #[test]
-fn numbers_beside_other_digits_are_masked_in_all_that_is_told() {
+fn numbers_next_to_other_digits_are_masked_in_every_output() {
     let others =
         ["13712340101", "13712340102", "13912345678", "13712340103", "13712340107", "13800006666"];
     let quoted = "mobile 13712340101 400001, 号码 13712340102 13912345678, 13712340103 2026-11-25 20:14, 1 13712340107";
@@ -278,7 +278,7 @@ fn numbers_beside_other_digits_are_masked_in_all_that_is_told() {
 }
 
 #[test]
-fn an_unknown_code_for_everybody_names_nobody() {
+fn the_fail_fast_message_contains_no_number() {
     let numbers: Vec<_> = (0..24).map(|n| format!("+852-512345{n:02}")).collect();
     let mut script = Script { static_token: TOKEN.to_owned(), ..unlimited_script() };
     for number in &numbers {
@@ -301,7 +301,7 @@ fn an_unknown_code_for_everybody_names_nobody() {
 /// Without a plus, or without its country code, nothing tells such a number but that it was asked: also in a row whose answer is
 /// an earlier run's.
 #[test]
-fn what_is_left_of_rows_quotes_no_number_however_it_is_spelt() {
+fn reports_of_unresolved_rows_contain_no_number_in_any_spelling() {
     let answers = [-1, 60121, 40104, 50002, 34567];
     let mut script = unlimited_script();
     let numbers: Vec<_> = (0..answers.len()).map(|n| format!("+852-512345{n}7")).collect();
@@ -348,7 +348,7 @@ fn no_failure_of_a_token_call_shows_a_secret() {
 }
 
 #[test]
-fn a_host_that_is_not_there_shows_no_secret() {
+fn an_unreachable_host_error_shows_no_secret() {
     for (endpoint, place) in [("https://oapi.invalid", "dns"), ("https://127.0.0.1:1", "refused")] {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let input = desk.write_file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
@@ -361,7 +361,7 @@ fn a_host_that_is_not_there_shows_no_secret() {
 }
 
 #[test]
-fn a_secret_file_that_others_can_read_is_warned_about() {
+fn a_world_readable_secret_file_is_warned_about() {
     use std::os::unix::fs::PermissionsExt;
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile\n13900000000\n");

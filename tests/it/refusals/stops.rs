@@ -13,7 +13,7 @@ fn count_status(statuses: &[String], status: &str) -> usize {
 }
 
 #[test]
-fn the_last_call_that_may_be_made_is_the_last() {
+fn max_calls_is_not_exceeded() {
     for workers in ["1", "8"] {
         let text = format!("{}13800130000\nn\n", people_csv(12));
         let seen = observe_run(unlimited_script(), text, |command| {
@@ -28,7 +28,7 @@ fn the_last_call_that_may_be_made_is_the_last() {
 }
 
 #[test]
-fn retries_count_as_calls_and_a_number_between_two_tries_is_pending() {
+fn retries_count_towards_max_calls_and_interrupted_retries_are_pending() {
     // 94 is busy for ever, so the last call that may be made settles nothing.
     for (numbers, most, statuses) in [
         (
@@ -55,7 +55,7 @@ fn retries_count_as_calls_and_a_number_between_two_tries_is_pending() {
 }
 
 #[test]
-fn as_many_calls_as_it_takes_are_no_limit() {
+fn max_calls_equal_to_the_need_is_no_limit() {
     let seen = observe_run(unlimited_script(), people_csv(5), |command| {
         command.args(["--max-calls", "5"]);
     });
@@ -110,7 +110,7 @@ fn rows_that_failed_show_in_the_exit_status() {
 }
 
 #[test]
-fn rows_without_an_answer_of_a_person_fail_only_where_that_is_asked_for() {
+fn not_found_rows_fail_only_with_fail_on() {
     for (number, flags, status) in [
         ("13800138090", &[][..], 0),
         ("13800138090", &["--fail-on", "not-found"], 4),
@@ -153,7 +153,7 @@ fn a_partial_output_has_the_rows_that_one_unknown_code_failed() {
 }
 
 #[test]
-fn an_unknown_code_among_others_ends_nothing() {
+fn an_unknown_code_among_others_does_not_end_the_run() {
     let ending = |n| if n == 7 { "00" } else { "99" };
     let numbers = (0..40).map(|n| format!("138{n:06}{}\n", ending(n))).collect::<Vec<_>>().concat();
     let seen = observe_run(unlimited_script(), format!("phone\n{numbers}"), |command| {

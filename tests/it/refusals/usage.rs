@@ -9,7 +9,7 @@ use super::{assert_exit, assert_redacted, observe_run, people_csv};
 use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
 #[test]
-fn a_flag_that_cannot_be_meant_is_told() {
+fn an_invalid_flag_is_rejected() {
     for (flags, word) in [
         (&["--rate", "0"][..], "--rate"),
         (&["--rate", "fast"], "fast"),
@@ -41,7 +41,7 @@ fn a_flag_that_cannot_be_meant_is_told() {
 }
 
 #[test]
-fn an_endpoint_that_would_give_the_token_away_is_refused() {
+fn an_endpoint_that_would_leak_the_token_is_rejected() {
     let desk = Workdir::new();
     let input = desk.write_file("in.csv", people_csv(3));
     for endpoint in [
@@ -65,7 +65,7 @@ fn an_endpoint_that_would_give_the_token_away_is_refused() {
 }
 
 #[test]
-fn a_secret_is_not_taken_from_the_command_line_nor_repeated() {
+fn secrets_on_the_command_line_are_rejected_and_not_echoed() {
     for flags in [
         &["--app-secret", "sandbox-secret"][..],
         &["--app-secret=sandbox-secret"],
@@ -80,7 +80,7 @@ fn a_secret_is_not_taken_from_the_command_line_nor_repeated() {
 }
 
 #[test]
-fn a_command_line_without_a_command_or_an_input_is_told() {
+fn a_missing_command_or_input_is_reported() {
     for args in [&[][..], &["resolve"], &["dissolve"]] {
         let ended = run(dingmap().args(args));
         assert_exit(&ended, 2, &["Usage"]);
@@ -94,7 +94,7 @@ fn a_command_line_without_a_command_or_an_input_is_told() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_meant_is_told_like_its_flag() {
+fn an_invalid_variable_is_reported_like_its_flag() {
     for (name, value) in
         [("DINGMAP_RATE", "fast"), ("DINGMAP_WORKERS", "0"), ("DINGMAP_NO_HEADERS", "perhaps")]
     {
@@ -107,7 +107,7 @@ fn a_variable_that_cannot_be_meant_is_told_like_its_flag() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_told_before_the_first_call() {
+fn an_unwritable_output_is_reported_before_the_first_call() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let input = desk.write_file("in.csv", people_csv(3));
     std::fs::create_dir(desk.path("directory")).unwrap();
@@ -125,7 +125,7 @@ fn an_output_that_cannot_be_written_is_told_before_the_first_call() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_reported() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let ended =
         run(&mut api.resolve(&desk.write_file("in.csv", people_csv(3)), "/dev/full".as_ref()));
@@ -133,7 +133,7 @@ fn a_full_disk_is_told() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_run() {
+fn a_closed_standard_output_ends_the_run() {
     let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let input = desk.write_file("in.csv", people_csv(4000));
     let mut command: Command = api.resolve(&input, "-".as_ref());

@@ -110,7 +110,7 @@ fn unwanted_events(browser: &Browser, page: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn a_page_can_be_read_at_every_width_in_light_and_dark() {
+fn a_report_is_readable_at_every_width_in_light_and_dark() {
     let Some(mut browser) = Browser::start() else { return };
     let desk = Workdir::new();
     let look = AUDIT_SCRIPT.replace("LEAST", &MIN_CONTRAST.to_string());
@@ -146,7 +146,7 @@ fn a_page_can_be_read_at_every_width_in_light_and_dark() {
 }
 
 #[test]
-fn what_the_browser_is_asked_finds_what_is_wrong() {
+fn the_browser_audit_detects_known_faults() {
     let Some(mut browser) = Browser::start() else { return };
     let desk = Workdir::new();
     let grey = "<body style='background:#fff'><p style='color:#777'>too pale</p><div style='width:400px'>too wide</div>";

@@ -8,7 +8,7 @@ use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 const ANSWER_COLUMNS: &str = "userid,exclusive_userids,status,errcode,errmsg";
 
 #[test]
-fn the_numbers_may_stand_behind_the_answers() {
+fn the_number_column_may_follow_the_answers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     for (before, behind) in [
         ("name,{},mobile\nA,{},13800138000", "column 7 (mobile)"),
@@ -32,7 +32,7 @@ fn the_numbers_may_stand_behind_the_answers() {
 }
 
 #[test]
-fn a_column_whose_cells_are_no_numbers_is_not_written_over() {
+fn a_column_without_numbers_is_not_used() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     for before in ["name,{}\nA,{}", "tel,{}\n010-62345678,{}", "a,b,{}\n1,2,{}"] {
         let text = before.replacen("{}", ANSWER_COLUMNS, 1).replacen("{}", ",,failed,-1,busy", 1);
@@ -54,7 +54,7 @@ fn a_column_whose_cells_are_no_numbers_is_not_written_over() {
 }
 
 #[test]
-fn diff_finds_the_numbers_behind_the_answers_too() {
+fn diff_finds_a_number_column_after_the_answers() {
     let desk = Workdir::new();
     let diff = |cells: [&str; 2]| {
         let [old, new] = ["u1", "u2"].map(|userid| {
@@ -75,7 +75,7 @@ fn diff_finds_the_numbers_behind_the_answers_too() {
 }
 
 #[test]
-fn a_name_that_stands_twice_is_refused() {
+fn a_duplicate_answer_column_is_rejected() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text = format!("mobile,{ANSWER_COLUMNS},status\n13800138000,,,failed,-1,busy,failed\n");
     let file = desk.write_file("out.csv", &text);
@@ -87,7 +87,7 @@ fn a_name_that_stands_twice_is_refused() {
 }
 
 #[test]
-fn a_column_expected_of_the_tables_own_is_not_written_to() {
+fn a_tables_own_expected_column_is_not_overwritten() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text =
         format!("expected,mobile,note,{ANSWER_COLUMNS}\nmine,13800138000,u1,,,failed,-1,busy\n");
@@ -99,7 +99,7 @@ fn a_column_expected_of_the_tables_own_is_not_written_to() {
 }
 
 #[test]
-fn who_does_not_compare_again_is_told_so() {
+fn a_retry_without_expect_is_warned_about() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let words = "give --expect COLUMN to compare them too";
     let with =

@@ -22,7 +22,7 @@ fn read_summary(summary: &Path) -> Value {
 }
 
 #[test]
-fn a_row_whose_turn_does_not_come_keeps_its_cells() {
+fn a_row_that_is_not_attempted_keeps_its_cells() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (file, failed, summary) =
         (desk.write_file("out.csv", RESOLVED), desk.path("failed.csv"), desk.path("run.json"));
@@ -64,7 +64,7 @@ fn a_row_whose_turn_does_not_come_keeps_its_cells() {
 }
 
 #[test]
-fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
+fn an_interrupted_partial_retry_keeps_the_cells_of_unattempted_rows() {
     let latency = Duration::from_millis(300);
     let (api, desk) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
@@ -94,7 +94,7 @@ fn an_interrupted_one_that_is_written_all_the_same_keeps_them_too() {
 }
 
 #[test]
-fn a_pipe_is_not_rewritten() {
+fn a_pipe_is_not_rewritten_in_place() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let words = "is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output";
     let fifo = desk.path("fifo");
@@ -132,7 +132,7 @@ fn a_pipe_is_not_rewritten() {
 }
 
 #[test]
-fn what_somebody_wrote_meanwhile_is_not_lost() {
+fn a_concurrent_edit_is_not_overwritten() {
     // The edit has to come before the run's end, which several repeats put off.
     let latency = Duration::from_millis(300);
     let (api, desk) =
@@ -163,7 +163,7 @@ fn what_somebody_wrote_meanwhile_is_not_lost() {
 }
 
 #[test]
-fn a_table_that_an_output_replaces_without_answers_is_guarded_too() {
+fn a_concurrent_edit_of_a_replaced_input_is_not_overwritten() {
     // The edit has to come before the run's end.
     let latency = Duration::from_secs(1);
     let (api, desk) =
@@ -180,7 +180,7 @@ fn a_table_that_an_output_replaces_without_answers_is_guarded_too() {
 }
 
 #[test]
-fn where_nothing_is_left_to_ask_as_much_is_told_as_ever() {
+fn a_retry_without_failed_rows_reports_as_usual() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let table = "mobile,on file,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                  13800138000,u1,u1,,found,0,ok,match\n13800138001,u2,u3,,found,0,ok,mismatch\n\

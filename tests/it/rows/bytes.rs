@@ -38,7 +38,7 @@ fn table_with_quotes(delimiter: char, end: &'static str, bom: bool) -> ExpectedT
 }
 
 #[test]
-fn every_row_comes_out_as_it_stood_in_any_dialect() {
+fn every_row_keeps_its_bytes_in_any_dialect() {
     for delimiter in [',', ';', '\t', '|'] {
         for (end, bom, ends) in [
             ("\n", false, true),
@@ -59,7 +59,7 @@ fn every_row_comes_out_as_it_stood_in_any_dialect() {
 }
 
 #[test]
-fn a_table_without_a_header_gets_none() {
+fn a_headerless_table_gets_no_header() {
     for (flags, first) in
         [(&["-n"][..], "13800138000"), (&[], "13800138000"), (&["-n"], "no number")]
     {
@@ -118,7 +118,7 @@ fn line_ends_may_differ_from_row_to_row() {
 }
 
 #[test]
-fn appended_names_step_aside_for_columns_of_the_input() {
+fn appended_names_avoid_columns_of_the_input() {
     let (ended, output, _) = resolve_text(
         "userid,phone, Status ,dingtalk_userid\nold,13800138000,active,older\n",
         |_| (),

@@ -129,7 +129,7 @@ fn check_seed(seed: u64) {
 }
 
 #[test]
-fn a_run_drawn_from_a_seed_gives_the_predicted_rows_and_calls() {
+fn a_seeded_random_run_gives_the_predicted_rows_and_calls() {
     for seed in 1..=8 {
         println!("seed {seed}");
         check_seed(seed);

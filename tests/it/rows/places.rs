@@ -17,7 +17,7 @@ const OUTPUT: &str = "name,phone,userid,exclusive_userids,status,errcode,errmsg\
                       a,13800138000,u00138000,,found,0,ok\nb,13800138090,,,not_found,60121,找不到该用户\n";
 
 #[test]
-fn the_column_is_asked_for_by_name_or_position() {
+fn the_column_is_chosen_by_name_or_position() {
     let text = "办公手机,私人手机,n\n13800138001,13900139001,1\n13800138002,13900139002,2\n";
     for (column, expected) in [
         ("办公手机", "13800138001"),
@@ -95,7 +95,7 @@ fn rows_stream_to_standard_output_while_the_input_is_still_open() {
 }
 
 #[test]
-fn without_a_name_the_output_stands_beside_the_input() {
+fn the_default_output_is_next_to_the_input() {
     let desk = Workdir::new();
     let api = Sandbox::new(unlimited_script());
     for (input, output) in [
@@ -116,7 +116,7 @@ fn without_a_name_the_output_stands_beside_the_input() {
 }
 
 #[test]
-fn an_output_may_take_the_place_of_its_input() {
+fn an_output_may_replace_its_input() {
     let desk = Workdir::new();
     let api = Sandbox::new(unlimited_script());
     let path = desk.write_file("staff.csv", INPUT);
@@ -146,7 +146,7 @@ fn the_output_is_replaced_only_when_it_is_complete() {
 }
 
 #[test]
-fn an_output_stays_when_the_run_that_would_replace_it_fails() {
+fn an_existing_output_is_kept_when_the_run_fails() {
     let desk = Workdir::new();
     let mut script = unlimited_script();
     script.answers_by_call.insert(1, ScriptedAnswer::code(60011));
@@ -161,7 +161,7 @@ fn an_output_stays_when_the_run_that_would_replace_it_fails() {
 }
 
 #[test]
-fn a_variable_serves_as_the_flag_does() {
+fn a_variable_works_like_its_flag() {
     let desk = Workdir::new();
     let api = Sandbox::new(unlimited_script());
     let input = desk.write_file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
@@ -203,7 +203,7 @@ fn a_variable_serves_as_the_flag_does() {
 }
 
 #[test]
-fn the_rate_is_that_of_the_flag_then_of_the_variable_then_the_default() {
+fn the_rate_comes_from_flag_then_variable_then_default() {
     let numbers = (0..24).map(|n| format!("138001380{n:02}\n")).collect::<Vec<_>>().concat();
     let desk = Workdir::new();
     let input = desk.write_file("in.csv", format!("phone\n{numbers}"));

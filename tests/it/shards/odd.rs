@@ -127,7 +127,7 @@ prop_compose! {
 }
 
 #[test]
-fn shards_of_any_table_become_what_one_run_writes() {
+fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
     let api = Sandbox::new(unlimited_script());
     let config =
         ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };

@@ -23,7 +23,7 @@ fn assert_reaches_server(ground: &QuotaFixture, url: &str, flags: &[&str]) {
 }
 
 #[test]
-fn a_socket_and_another_database_serve() {
+fn a_unix_socket_and_another_database_work() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     assert_reaches_server(&ground, &format!("unix://{}", ground.redis.socket().display()), &[]);
     ground.redis.call(&["FLUSHALL"]);
@@ -68,7 +68,7 @@ fn a_password_comes_from_a_variable_or_a_file() {
 }
 
 #[test]
-fn an_encrypted_server_is_trusted_by_its_authority_alone() {
+fn a_tls_server_is_trusted_only_by_its_ca() {
     let authority = CertificateAuthority::new();
     let Some(redis) = RedisServer::with_tls(&authority) else { return };
     let ground = QuotaFixture::with_redis(redis, unlimited_script());
@@ -94,7 +94,7 @@ fn an_encrypted_server_is_trusted_by_its_authority_alone() {
 }
 
 #[test]
-fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
+fn an_invalid_server_url_is_rejected_with_a_remedy() {
     let Some(redis) = RedisServer::with_password(PASSWORD) else { return };
     let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let url = ground.redis.url();
@@ -127,7 +127,7 @@ fn an_address_that_leads_nowhere_is_refused_in_words_that_help() {
 }
 
 #[test]
-fn a_sandbox_of_ones_own_is_nothing_to_share() {
+fn sandbox_and_shared_exclude_each_other() {
     let desk = Workdir::new();
     let input = desk.write_file("staff.csv", table_of_run(0, 5));
     let ended = run(dingmap().arg("resolve").arg(&input).args([

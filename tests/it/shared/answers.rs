@@ -39,7 +39,7 @@ fn count_calls(ground: &QuotaFixture, command: &mut Command) -> usize {
 }
 
 #[test]
-fn a_later_run_takes_answers_by_the_rules_of_max_age_and_of_nobody_else() {
+fn a_later_run_reuses_answers_within_max_age_and_its_scope() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let mut runs = 0;
     // No run has a state of an earlier one: what it knows, it knows from the server.
@@ -74,7 +74,7 @@ fn a_later_run_takes_answers_by_the_rules_of_max_age_and_of_nobody_else() {
 }
 
 #[test]
-fn what_a_killed_run_was_asking_goes_to_another() {
+fn claims_of_a_killed_run_pass_to_another_run() {
     const HANGING: u32 = 8;
     let mut script = unlimited_script();
     for at in 0..HANGING {

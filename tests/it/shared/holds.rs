@@ -60,7 +60,7 @@ fn assert_pause_applies_to_both(answer: fn() -> (ScriptedAnswer, Instant)) {
 }
 
 #[test]
-fn an_end_that_one_run_was_told_is_waited_for_by_all() {
+fn a_pause_until_a_named_time_applies_to_all_runs() {
     assert_pause_applies_to_both(|| {
         let now = Timestamp::now();
         let end = Timestamp::from_second(now.as_second() + 8).unwrap();
@@ -74,7 +74,7 @@ fn an_end_that_one_run_was_told_is_waited_for_by_all() {
 }
 
 #[test]
-fn a_wait_that_one_run_was_told_is_kept_by_all() {
+fn a_retry_after_pause_applies_to_all_runs() {
     assert_pause_applies_to_both(|| {
         let headers = vec![("Retry-After".to_owned(), "5".to_owned())];
         let busy = ScriptedAnswer::Http { status: 429, headers, body: String::new() };

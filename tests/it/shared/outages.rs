@@ -70,7 +70,7 @@ impl RunPair {
 }
 
 #[test]
-fn a_server_that_comes_back_with_nothing_is_waited_for_and_begun_anew() {
+fn runs_pause_for_a_server_that_restarts_empty() {
     let Some(mut pair) = RunPair::start() else { return };
     pair.fixture.redis.kill();
     let gone = Instant::now();
@@ -87,7 +87,7 @@ fn a_server_that_comes_back_with_nothing_is_waited_for_and_begun_anew() {
 }
 
 #[test]
-fn a_server_that_stands_still_is_waited_for() {
+fn runs_pause_while_the_server_hangs() {
     let Some(pair) = RunPair::start() else { return };
     pair.fixture.redis.pause();
     let paused = Instant::now();
@@ -98,7 +98,7 @@ fn a_server_that_stands_still_is_waited_for() {
 }
 
 #[test]
-fn a_run_that_is_cut_off_makes_no_call_and_the_other_goes_on() {
+fn a_partitioned_run_makes_no_call_and_the_other_continues() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let cable = FaultProxy::new(ground.redis.address());
     let urls = [cable.url(), ground.redis.url()];
@@ -118,7 +118,7 @@ fn a_run_that_is_cut_off_makes_no_call_and_the_other_goes_on() {
 }
 
 #[test]
-fn scripts_and_keys_that_are_lost_under_way_cost_nothing_but_time() {
+fn lost_scripts_and_keys_only_cost_time() {
     let Some(pair) = RunPair::start() else { return };
     pair.fixture.redis.call(&["SCRIPT", "FLUSH"]);
     pair.fixture.wait_for_calls_of_both(30);
@@ -127,7 +127,7 @@ fn scripts_and_keys_that_are_lost_under_way_cost_nothing_but_time() {
 }
 
 #[test]
-fn a_server_that_is_full_is_waited_for() {
+fn runs_pause_while_the_server_is_out_of_memory() {
     let Some(pair) = RunPair::start() else { return };
     pair.fixture.redis.exhaust_memory();
     let full = Instant::now();
@@ -139,7 +139,7 @@ fn a_server_that_is_full_is_waited_for() {
 }
 
 #[test]
-fn a_server_far_away_serves_and_one_too_far_away_is_waited_for() {
+fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
     let _turn = lock_measurement();
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let cable = FaultProxy::new(ground.redis.address());
@@ -181,7 +181,7 @@ fn a_server_far_away_serves_and_one_too_far_away_is_waited_for() {
 }
 
 #[test]
-fn a_server_far_away_serves_one_call_at_a_time_and_any_rate() {
+fn a_slow_server_works_with_one_worker_and_any_rate() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let cable = FaultProxy::new(ground.redis.address());
     cable.set_round_trip(Duration::from_millis(120));
@@ -198,7 +198,7 @@ fn a_server_far_away_serves_one_call_at_a_time_and_any_rate() {
 }
 
 #[test]
-fn what_was_claimed_is_claimed_anew_where_a_server_forgot_it() {
+fn claims_are_renewed_after_the_server_restarts() {
     let Some(mut ground) = QuotaFixture::new(unlimited_script()) else { return };
     let mut runs = ["one", "other"]
         .map(|name| Process::start(&mut ground.command(name, &table_of_run(0, ROWS))));

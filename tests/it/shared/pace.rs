@@ -12,7 +12,7 @@ use crate::served::{Process, wait_until};
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
-fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
+fn eight_runs_share_one_quota_evenly_and_never_exceed_it() {
     const RUNS: u32 = 8;
     let _turn = lock_measurement();
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
@@ -62,7 +62,7 @@ fn eight_runs_share_one_quota_evenly_and_never_pass_it() {
 }
 
 #[test]
-fn a_run_that_is_alone_has_the_whole_quota() {
+fn a_single_run_uses_the_whole_quota() {
     let _turn = lock_measurement();
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let ended = run(&mut ground.command("run", &table_of_run(0, 300)));
@@ -79,7 +79,7 @@ fn a_run_that_is_alone_has_the_whole_quota() {
 }
 
 #[test]
-fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
+fn the_lowest_rate_applies_to_all_while_a_run_requests_it() {
     const LOWER_RATE: usize = 5;
     let _turn = lock_measurement();
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
@@ -124,7 +124,7 @@ fn the_lowest_rate_holds_for_all_as_long_as_somebody_asks_for_it() {
 }
 
 #[test]
-fn the_first_line_says_the_rate_of_all_and_how_many_others_there_are() {
+fn the_first_line_shows_the_shared_rate_and_the_number_of_other_runs() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let first = Process::start(&mut ground.command("first", &table_of_run(0, 1000)));
     ground.wait_for_calls_of(0, 1);

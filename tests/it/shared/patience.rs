@@ -9,7 +9,7 @@ use crate::served::Process;
 const ROWS: u32 = 80;
 
 #[test]
-fn patience_ends_a_run_that_goes_on_by_the_same_command_with_a_server_or_without() {
+fn patience_ends_a_run_that_resumes_with_or_without_the_server() {
     let Some(mut ground) = QuotaFixture::new(unlimited_script()) else { return };
     let start = |number: u32| {
         Process::start(
@@ -53,7 +53,7 @@ fn patience_ends_a_run_that_goes_on_by_the_same_command_with_a_server_or_without
 }
 
 #[test]
-fn a_server_that_was_never_there_ends_a_run_or_is_done_without() {
+fn an_unreachable_server_ends_the_run_unless_it_is_optional() {
     let Some(mut ground) = QuotaFixture::new(unlimited_script()) else { return };
     ground.redis.kill();
     let ended = run(ground.command("strict", &table_of_run(0, 20)).args(["--patience", "3s"]));
@@ -77,7 +77,7 @@ fn a_server_that_was_never_there_ends_a_run_or_is_done_without() {
 }
 
 #[test]
-fn runs_that_may_do_without_the_server_share_the_rate_by_their_number() {
+fn runs_with_an_optional_server_split_the_rate_when_it_fails() {
     let Some(mut ground) = QuotaFixture::new(unlimited_script()) else { return };
     let start = |number: u32| {
         Process::start(

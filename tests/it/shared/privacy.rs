@@ -41,7 +41,7 @@ fn leaked_secrets(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
 }
 
 #[test]
-fn nothing_at_the_server_tells_a_number_an_id_or_a_secret_and_nothing_is_for_ever() {
+fn the_server_holds_no_number_id_or_secret_and_every_key_expires() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let people: Vec<_> = (50..=99).map(|ending| format!("137418293{ending}")).collect();
     let table = "mobile\n".to_owned() + &people.join("\n") + "\n";
@@ -84,7 +84,7 @@ fn nothing_at_the_server_tells_a_number_an_id_or_a_secret_and_nothing_is_for_eve
 }
 
 #[test]
-fn what_must_not_stand_there_would_be_found() {
+fn the_leak_check_detects_every_form() {
     let number = "13000000000";
     for form in encodings_of_number(number) {
         let text = [b"before ", &form[..], b" after"].concat();

@@ -86,7 +86,7 @@ fn granted_slots(
     clippy::cast_sign_loss,
     reason = "rates up to a thousand"
 )]
-fn whatever_the_rate_and_whoever_asks_no_second_is_promised_to_more_calls() {
+fn granted_slots_never_exceed_the_rate() {
     for (seed, rate) in [0.3, 0.7, 1.0, 1.5, 2.5, 19.7, 20.0, 59.9, 60.0, 60.5, 61.0, 250.0, 1000.0]
         .into_iter()
         .enumerate()
@@ -110,7 +110,7 @@ fn whatever_the_rate_and_whoever_asks_no_second_is_promised_to_more_calls() {
     clippy::cast_precision_loss,
     reason = "some hundreds of slots, and spans of minutes in microseconds"
 )]
-fn nearly_all_of_the_rate_is_promised() {
+fn granted_slots_use_nearly_all_of_the_rate() {
     for rate in [0.5, 1.0, 2.5, 20.0, 60.0, 61.0, 1000.0] {
         let Some(party) = ScriptFixture::new(2) else { return };
         let count = if rate < 1.0 { 60 } else { 400 };
@@ -123,7 +123,7 @@ fn nearly_all_of_the_rate_is_promised() {
 }
 
 #[test]
-fn the_lowest_rate_of_all_rules_for_as_long_as_its_run_is_there() {
+fn the_lowest_rate_applies_while_its_run_is_active() {
     let Some(party) = ScriptFixture::new(3) else { return };
     assert_eq!(party.request_slots(0, 20.0, 0).peer_count, 0);
     let reply = party.request_slots(1, 0.0, 0);
@@ -137,7 +137,7 @@ fn the_lowest_rate_of_all_rules_for_as_long_as_its_run_is_there() {
 }
 
 #[test]
-fn a_server_that_remembers_nothing_promises_nothing_until_what_was_promised_is_over() {
+fn an_empty_server_grants_no_slot_until_earlier_ones_have_passed() {
     let Some(mut party) = ScriptFixture::new(2) else { return };
     let quiet = |reply: &ExchangeReply| {
         let [slot] = reply.slots[..] else { panic!("{reply:?}") };
@@ -182,7 +182,7 @@ fn a_server_that_remembers_nothing_promises_nothing_until_what_was_promised_is_o
 }
 
 #[test]
-fn a_rest_holds_all_until_its_end_and_the_rate_goes_down_once() {
+fn a_pause_applies_to_all_and_lowers_the_rate_once() {
     let Some(party) = ScriptFixture::new(2) else { return };
     party.request_slots(1, 20.0, 0);
     let rest = |seconds, cut| ExchangeRequest {
@@ -202,7 +202,7 @@ fn a_rest_holds_all_until_its_end_and_the_rate_goes_down_once() {
 }
 
 #[test]
-fn a_number_is_asked_by_one_run_and_known_to_all() {
+fn a_number_is_claimed_by_one_run_and_its_answer_shared() {
     let Some(party) = ScriptFixture::new(2) else { return };
     let look = |claims| ExchangeRequest {
         queries: vec![("digest".into(), QueryMode { claim: claims, is_known_not_found: false })],

@@ -47,7 +47,7 @@ fn assert_success(ended: &RunOutput) {
 }
 
 #[test]
-fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
+fn state_info_matches_the_server_and_shows_no_secret() {
     const HANGING: u32 = 6;
     let mut script = unlimited_script();
     (0..HANGING).for_each(|at| {
@@ -92,7 +92,7 @@ fn what_is_told_is_what_lies_there_and_nothing_that_is_secret() {
 }
 
 #[test]
-fn a_rest_is_told_and_is_not_forgotten() {
+fn a_pause_is_reported_and_survives_forget() {
     let mut script = unlimited_script();
     let headers = vec![("Retry-After".to_owned(), "60".to_owned())];
     script.push_answers(
@@ -120,7 +120,7 @@ fn a_rest_is_told_and_is_not_forgotten() {
 }
 
 #[test]
-fn one_app_is_forgotten_and_nothing_of_anybody_else() {
+fn forget_removes_only_the_named_apps_answers() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let mut runs = 0;
     let mut calls = |key: &str| {
@@ -158,7 +158,7 @@ fn one_app_is_forgotten_and_nothing_of_anybody_else() {
 }
 
 #[test]
-fn forgetting_while_runs_are_busy_costs_no_call_too_many() {
+fn forget_during_runs_never_exceeds_the_rate() {
     const ROWS: u32 = 80;
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     let mut runs = [0, 1].map(|run| {
@@ -180,7 +180,7 @@ fn forgetting_while_runs_are_busy_costs_no_call_too_many() {
 }
 
 #[test]
-fn the_file_is_meant_unless_a_server_is_typed() {
+fn state_commands_use_the_file_unless_shared_is_typed() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     assert_success(&run(&mut ground.command("run", &table_of_run(0, 5))));
     let (url, file) = (ground.redis.url(), ground.workdir.path("run.redb"));
@@ -207,7 +207,7 @@ fn the_file_is_meant_unless_a_server_is_typed() {
 }
 
 #[test]
-fn what_cannot_be_done_there_is_refused_with_a_reason() {
+fn unsupported_shared_state_commands_are_rejected_with_a_reason() {
     let Some(redis) = RedisServer::with_password("opensesame") else { return };
     let (url, desk) = (redis.url(), Workdir::new());
     let password = desk.write_file("password", "opensesame\n");
@@ -238,7 +238,7 @@ fn what_cannot_be_done_there_is_refused_with_a_reason() {
 }
 
 #[test]
-fn nobody_waits_for_a_server_that_is_silent_and_a_signal_ends_even_that() {
+fn a_hung_server_times_out_and_a_signal_ends_the_wait() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     ground.redis.pause();
     let ended = run(&mut state_command(&ground.redis.url(), &["info"]));

@@ -56,7 +56,7 @@ fn shift_answer_one_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec
 }
 
 #[test]
-fn a_run_goes_on_over_a_clock_that_jumps_back_and_its_answers_do_not_grow_young() {
+fn a_run_resumes_after_the_clock_is_set_back_and_answers_keep_their_age() {
     let (api, desk) = (Sandbox::new(slow_script(10)), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),

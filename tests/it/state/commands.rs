@@ -33,7 +33,7 @@ fn exported_rows(file: &Path) -> Vec<HashMap<String, String>> {
 }
 
 #[test]
-fn info_tells_counts_and_unfinished_runs_and_no_number() {
+fn info_shows_counts_and_unfinished_runs_without_numbers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
@@ -72,7 +72,7 @@ fn info_tells_counts_and_unfinished_runs_and_no_number() {
 }
 
 #[test]
-fn forget_takes_what_is_named_and_nothing_else() {
+fn forget_removes_only_the_selected_answers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
@@ -124,7 +124,7 @@ fn forget_takes_what_is_named_and_nothing_else() {
 }
 
 #[test]
-fn an_export_has_every_answer_and_the_compacted_file_too() {
+fn export_lists_every_answer_before_and_after_compaction() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(2000))),
@@ -153,7 +153,7 @@ fn an_export_has_every_answer_and_the_compacted_file_too() {
 }
 
 #[test]
-fn no_state_and_one_in_use_are_told() {
+fn a_missing_and_a_locked_state_are_reported() {
     let (api, desk) = (Sandbox::new(super::slow_script(50)), Workdir::new());
     let none = run(&mut state_command(&desk.path("none"), &["info"]));
     assert_eq!((none.status, desk.file_names()), (Some(1), Vec::new()), "{}", none.stderr);

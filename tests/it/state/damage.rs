@@ -68,7 +68,7 @@ impl UnfinishedRun {
 }
 
 #[test]
-fn a_bit_flipped_anywhere_makes_no_wrong_answer() {
+fn a_flipped_bit_causes_no_wrong_answer() {
     let scene = UnfinishedRun::new();
     let (_, calls) = scene.assert_recovers(&scene.state_bytes, "a whole state");
     assert!(calls < 100, "{calls}: what is known is used");
@@ -94,7 +94,7 @@ fn a_bit_flipped_anywhere_makes_no_wrong_answer() {
 }
 
 #[test]
-fn a_file_that_breaks_off_anywhere_makes_no_wrong_answer() {
+fn a_truncated_state_causes_no_wrong_answer() {
     let scene = UnfinishedRun::new();
     let mut dice = fastrand::Rng::with_seed(5);
     for round in 0..50 {
@@ -104,7 +104,7 @@ fn a_file_that_breaks_off_anywhere_makes_no_wrong_answer() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_refused_and_stays_as_it_is() {
+fn a_foreign_file_is_rejected_and_left_unchanged() {
     let scene = UnfinishedRun::new();
     let other = scene.workdir.write_file("other.csv", numbers_table(&resolvable_numbers(ROWS)));
     let ended = run(&mut scene.resolve_with_state(&other));

@@ -121,12 +121,12 @@ fn stored_numbers(state: &Path) -> Vec<String> {
 }
 
 #[test]
-fn kills_at_random_moments_lose_nothing_and_cost_what_is_promised() {
+fn random_kills_lose_nothing_and_cost_few_calls() {
     // Long enough for many commits, and now and then short enough to hit a start.
     run_kill_chain("KILL", 4000);
 }
 
 #[test]
-fn kills_by_a_polite_signal_cost_nothing() {
+fn random_terminations_cost_no_call() {
     run_kill_chain("TERM", 2500);
 }

@@ -12,7 +12,7 @@ use crate::harness::{Sandbox, Workdir, run, unlimited_script};
 use crate::served::{Process, wait_until};
 
 #[test]
-fn what_a_killed_run_left_is_cleared_away_by_the_next() {
+fn leftovers_of_a_killed_run_are_removed_by_the_next() {
     let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
@@ -32,7 +32,7 @@ fn what_a_killed_run_left_is_cleared_away_by_the_next() {
 }
 
 #[test]
-fn an_output_without_room_is_told_before_the_first_call() {
+fn missing_disk_space_is_reported_before_the_first_call() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     fs::create_dir(desk.path("small")).unwrap();
@@ -46,7 +46,7 @@ fn an_output_without_room_is_told_before_the_first_call() {
 }
 
 #[test]
-fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
+fn a_run_resumes_after_the_output_disk_was_full() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     fs::create_dir(desk.path("small")).unwrap();
@@ -80,7 +80,7 @@ fn an_output_that_fills_its_disk_goes_on_once_there_is_room() {
 }
 
 #[test]
-fn a_file_size_limit_is_a_full_disk_too() {
+fn a_file_size_limit_is_treated_as_a_full_disk() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3000)));
     let output = desk.path("out.csv");
@@ -97,7 +97,7 @@ fn a_file_size_limit_is_a_full_disk_too() {
 }
 
 #[test]
-fn a_directory_that_vanishes_costs_no_answers() {
+fn a_deleted_output_directory_loses_no_answers() {
     let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(300)));
     let (place, output) = (desk.path("place"), desk.path("place/out.csv"));
@@ -122,7 +122,7 @@ fn a_directory_that_vanishes_costs_no_answers() {
 }
 
 #[test]
-fn a_read_only_place_is_told_before_the_first_call() {
+fn a_read_only_output_directory_is_reported_before_the_first_call() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
     fs::create_dir(desk.path("fixed")).unwrap();
@@ -138,7 +138,7 @@ fn a_read_only_place_is_told_before_the_first_call() {
 }
 
 #[test]
-fn a_replaced_output_keeps_its_mode_and_owner_behind_a_link() {
+fn an_output_replaced_through_a_symlink_keeps_mode_and_owner() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
     let (target, link) = (desk.write_file("real.csv", "old"), desk.path("out.csv"));

@@ -10,7 +10,7 @@ use super::{
 use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 
 #[test]
-fn a_state_and_its_directory_are_their_owners_alone() {
+fn the_state_and_its_directory_are_private() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
@@ -24,7 +24,7 @@ fn a_state_and_its_directory_are_their_owners_alone() {
 }
 
 #[test]
-fn no_place_at_all_is_told_before_the_first_call() {
+fn a_missing_state_location_is_reported_before_the_first_call() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
@@ -51,7 +51,7 @@ fn no_place_at_all_is_told_before_the_first_call() {
 }
 
 #[test]
-fn of_a_place_and_none_the_flag_counts() {
+fn state_flags_override_state_variables() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
@@ -66,7 +66,7 @@ fn of_a_place_and_none_the_flag_counts() {
 }
 
 #[test]
-fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
+fn a_run_resumes_after_the_state_disk_was_full() {
     let (api, desk) = (Sandbox::new(super::slow_script(5)), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     let (output, state) = (desk.path("out.csv"), desk.path("state"));
@@ -108,7 +108,7 @@ fn a_full_disk_ends_the_run_and_it_goes_on_once_there_is_room() {
 
 /// On a file system of its own, which takes a user namespace or the rights of an administrator.
 #[test]
-fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
+fn a_run_resumes_after_a_small_file_system_was_full() {
     let (api, desk) = (Sandbox::new(super::slow_script(5)), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     let output = desk.path("out.csv");
@@ -145,7 +145,7 @@ fn a_small_file_system_ends_the_run_and_it_goes_on_once_there_is_room() {
 }
 
 #[test]
-fn what_cannot_be_a_state_is_refused_and_stays() {
+fn an_unusable_state_path_is_rejected_and_left_unchanged() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
@@ -175,7 +175,7 @@ fn what_cannot_be_a_state_is_refused_and_stays() {
 }
 
 #[test]
-fn a_link_stands_for_the_state_that_it_leads_to() {
+fn a_state_symlink_is_followed() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
         (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));

@@ -15,7 +15,7 @@ use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
 use crate::served::{Process, wait_until};
 
 #[test]
-fn the_same_command_goes_on_after_a_signal_and_asks_nothing_twice() {
+fn the_same_command_resumes_after_a_signal_and_asks_nothing_twice() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
         let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
         let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(1200)));
@@ -38,7 +38,7 @@ fn the_same_command_goes_on_after_a_signal_and_asks_nothing_twice() {
 }
 
 #[test]
-fn a_killed_run_asks_again_only_what_was_not_committed() {
+fn a_killed_run_asks_again_only_uncommitted_numbers() {
     let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(600)));
     let output = desk.path("out.csv");
@@ -53,7 +53,7 @@ fn a_killed_run_asks_again_only_what_was_not_committed() {
 }
 
 #[test]
-fn a_finished_run_asks_anew_and_ages_say_otherwise() {
+fn a_finished_run_asks_again_unless_max_age_allows_reuse() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found, bad number, not found, out of scope.
     let all = ["13900000000", "13900000092", "13900000090", "13900000093"].map(str::to_owned);
@@ -82,7 +82,7 @@ fn a_finished_run_asks_anew_and_ages_say_otherwise() {
 }
 
 #[test]
-fn a_changed_input_uses_what_an_unfinished_run_learned_and_a_third_does_not() {
+fn a_changed_input_inherits_answers_of_an_unfinished_run_once() {
     let (api, desk) = (Sandbox::new(slow_script(10)), Workdir::new());
     let all = resolvable_numbers(93);
     let input = desk.write_file("staff.csv", numbers_table(&all));
@@ -105,7 +105,7 @@ fn a_changed_input_uses_what_an_unfinished_run_learned_and_a_third_does_not() {
 }
 
 #[test]
-fn a_restart_forgets() {
+fn restart_ignores_earlier_answers() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
@@ -125,7 +125,7 @@ fn a_restart_forgets() {
 }
 
 #[test]
-fn what_failed_is_asked_again_by_the_next_run_and_by_no_other_row_of_this_one() {
+fn a_failed_number_is_asked_again_only_by_the_next_run() {
     let mut script = unlimited_script();
     script
         .push_answers("13900000000", vec![dingmap::testing::sandbox::ScriptedAnswer::code(-1); 3]);
@@ -141,7 +141,7 @@ fn what_failed_is_asked_again_by_the_next_run_and_by_no_other_row_of_this_one() 
 }
 
 #[test]
-fn endpoints_apps_and_options_do_not_mix() {
+fn answers_of_endpoints_apps_and_options_do_not_mix() {
     let (api, other, desk) =
         (Sandbox::new(unlimited_script()), Sandbox::new(unlimited_script()), Workdir::new());
     // Its answer depends on exclusive accounts.
@@ -184,7 +184,7 @@ fn endpoints_apps_and_options_do_not_mix() {
 }
 
 #[test]
-fn a_pipe_goes_on_too() {
+fn a_piped_run_resumes() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(60))),
@@ -201,7 +201,7 @@ fn a_pipe_goes_on_too() {
 }
 
 #[test]
-fn a_rehearsal_keeps_nothing_unless_it_is_told_where() {
+fn a_sandbox_run_keeps_no_state_unless_a_path_is_given() {
     let desk = Workdir::new();
     let (input, output) =
         (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
@@ -221,7 +221,7 @@ fn a_rehearsal_keeps_nothing_unless_it_is_told_where() {
 }
 
 #[test]
-fn one_process_at_a_time_and_the_others_are_told_or_wait() {
+fn a_locked_state_is_reported_or_waited_for() {
     let (api, desk) = (Sandbox::new(slow_script(50)), Workdir::new());
     let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90)));
     let (first, second) = (desk.path("first.csv"), desk.path("second.csv"));
@@ -251,7 +251,7 @@ fn one_process_at_a_time_and_the_others_are_told_or_wait() {
 }
 
 #[test]
-fn an_input_that_would_be_replaced_is_not_by_open_rows() {
+fn an_input_is_not_replaced_by_an_output_with_pending_rows() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text = numbers_table(&resolvable_numbers(20));
     let input = desk.write_file("staff.csv", &text);
@@ -265,7 +265,7 @@ fn an_input_that_would_be_replaced_is_not_by_open_rows() {
 }
 
 #[test]
-fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
+fn a_token_with_its_app_key_resumes_with_another_token() {
     let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
@@ -292,7 +292,7 @@ fn a_token_with_the_key_of_its_app_goes_on_with_another_token() {
 }
 
 #[test]
-fn what_a_token_learned_before_it_died_serves_the_next_token_of_its_app_alone() {
+fn answers_of_an_expired_token_are_reused_only_by_tokens_of_its_app() {
     for (key, left) in [(Some("sandbox-key"), 20), (None, 40)] {
         // The first call has a token handed out, which dies after twenty of the run's; the static one stays.
         let script = Script { revoke_tokens_after_calls: Some(21), ..unlimited_script() };
@@ -331,7 +331,7 @@ fn what_a_token_learned_before_it_died_serves_the_next_token_of_its_app_alone() 
 }
 
 #[test]
-fn a_hangup_that_is_to_be_ignored_is() {
+fn an_ignored_hangup_does_not_end_the_run() {
     let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) = (
         desk.write_file("staff.csv", numbers_table(&resolvable_numbers(200))),
@@ -347,7 +347,7 @@ fn a_hangup_that_is_to_be_ignored_is() {
 }
 
 #[test]
-fn what_failed_can_be_asked_again_alone_and_that_is_said() {
+fn the_summary_suggests_how_to_retry_failed_rows() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     let all = ["13900000000", "13900000094", "13900000090"].map(str::to_owned);
     let (input, output) = (desk.write_file("staff.csv", numbers_table(&all)), desk.path("out.csv"));

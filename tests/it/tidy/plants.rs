@@ -93,7 +93,7 @@ fn crate_with(path: &str, code: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_house_in_order_has_no_violations() {
+fn a_valid_crate_has_no_violations() {
     assert_eq!(find_violations(VALID_MAP, &crate_with("src/main.rs", VALID_FILES[0].1)), [""; 0]);
 }
 
@@ -243,7 +243,7 @@ const VIOLATIONS: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_file_that_breaks_a_rule_is_told_with_its_line() {
+fn a_layout_violation_is_reported_with_its_line() {
     for (path, code, expected) in VIOLATIONS {
         let found = find_violations(VALID_MAP, &crate_with(path, code)).join("\n");
         assert_eq!(found, format!("{path}:{expected}"), "{path}: {code}");
@@ -251,7 +251,7 @@ fn a_file_that_breaks_a_rule_is_told_with_its_line() {
 }
 
 #[test]
-fn a_misplaced_or_misshapen_file_is_told() {
+fn a_misplaced_or_malformed_file_is_reported() {
     let long = "\n".repeat(MAX_LINES - 2);
     for (path, code, expected) in [
         ("src/api/pool.rs", "", "src/api/pool.rs: not declared in src/lib.rs"),
@@ -285,7 +285,7 @@ fn a_misplaced_or_misshapen_file_is_told() {
 }
 
 #[test]
-fn a_map_that_does_not_fit_is_told() {
+fn an_inconsistent_module_map_is_reported() {
     let files = crate_with("src/main.rs", VALID_FILES[0].1);
     for (was, is, expected) in [
         (

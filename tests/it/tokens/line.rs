@@ -7,7 +7,7 @@ use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use crate::harness::{RunOutput, Sandbox, Workdir, read_rows, run, staff_csv, unlimited_script};
 
 #[test]
-fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
+fn a_renewal_survives_every_connection_fault() {
     let wait = Duration::from_millis(5)..=Duration::from_millis(10);
     let outage = [
         ScriptedAnswer::Pass,
@@ -41,7 +41,7 @@ fn a_renewal_that_meets_every_fault_of_the_line_gets_through() {
 }
 
 #[test]
-fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_answered_is_kept() {
+fn a_hung_token_host_ends_the_run_within_its_timeouts_and_answers_are_kept() {
     let turns =
         [vec![ScriptedAnswer::Pass], vec![ScriptedAnswer::Hang(Duration::from_mins(1)); 20]]
             .concat();
@@ -73,7 +73,7 @@ fn a_token_host_that_is_silent_ends_the_run_within_its_timeouts_and_what_was_ans
 }
 
 #[test]
-fn a_given_token_that_dies_says_which_variable_to_renew() {
+fn an_expired_given_token_names_its_variable() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(20, ScriptedAnswer::wrapped("40014"));
     let (api, desk) = (Sandbox::new(script), Workdir::new());

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_columns_the_first_number_counts_and_those_behind_are_apart() {
+    fn with_several_columns_first_numbers_and_fallback_numbers_are_counted_separately() {
         let text = "a,b\n13800138000,13900139000\n,13900139000\n13800138000,13700137000\nx,\n";
         let tally = tally(text, &[1, 2]);
         assert_eq!((tally.with_number, tally.invalid()), (3, 1));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_examples_are_enough() {
+    fn at_most_ten_invalid_rows_are_listed() {
         let tally = tally(&("mobile\n".to_owned() + &"n/a\n".repeat(12)), &[]);
         assert_eq!(
             (tally.invalid(), tally.invalid_examples.len(), tally.invalid_examples[9].line),

@@ -62,7 +62,7 @@ mod tests {
     use crate::app::commands::resolve::start_at::format_timestamp;
 
     #[test]
-    fn time_is_calls_by_the_rate_and_no_rate_is_too_slow() {
+    fn estimated_time_is_calls_divided_by_rate_at_any_rate() {
         let begin: Zoned = "2026-11-25T23:59:00+08:00[+08:00]".parse().unwrap();
         let span = CallEstimate::from_calls(1200, Rate::from_per_second(20.0), &begin);
         assert_eq!((span.calls, span.duration), (1200, Some(Duration::from_mins(1))));

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_was_written_to_or_exchanged_is_told() {
+    fn a_modified_or_replaced_file_is_detected() {
         let desk = tempfile::tempdir().unwrap();
         let [path, other] = ["a.csv", "b.csv"].map(|name| desk.path().join(name));
         let targets = |path: &Path| OutputTargets {

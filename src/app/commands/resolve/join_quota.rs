@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_can_be_meant_are_named_without_a_password() {
+    fn valid_server_urls_are_printed_without_the_password() {
         for (url, name) in [
             ("redis://h", "redis://h"),
             ("redis://h:1/2", "redis://h:1/2"),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused_without_being_repeated() {
+    fn invalid_server_urls_are_rejected_without_being_echoed() {
         for url in [
             "h:geheim",
             "http://u:geheim@h",

@@ -131,7 +131,7 @@ mod tests {
     use crate::table::detect::layout::SourceOptions;
 
     #[test]
-    fn rows_that_keep_their_answers_are_counted_as_a_run_counts_them() {
+    fn kept_rows_are_counted_like_resolved_rows() {
         let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                     138,u1,u1,,found,0,ok,match\n139,u2,,,not_found,60121,none,missing\n\
                     137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n";

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_in_every_spelling() {
+    fn start_times_are_parsed_in_every_spelling() {
         let now = at("2026-11-23T14:05:30+08:00[+08:00]");
         for (text, expected) in [
             ("14:10", "2026-11-23T14:10:00"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_or_a_zone_is_obeyed_or_refused_and_never_passed_over() {
+    fn an_offset_or_time_zone_is_applied_or_rejected_never_ignored() {
         let now = at("2026-11-23T14:05:30-05:00[-05:00]");
         // What a zone's name means is told by the system's tables, which a machine may lack.
         let told = parse_time("2031-11-23T14:10[Asia/Shanghai]", &now);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_full_hour_is_warned_about_where_a_brisk_run_meets_it() {
+    fn a_fast_run_that_starts_on_the_hour_is_warned_about() {
         let (brisk, slow) = (Rate::from_per_second(20.0), Rate::from_per_second(10.0));
         let told = |time: &str, rate, rows| {
             peak_hour_warning(&at(&format!("2026-11-23T{time}+08:00[+08:00]")), rate, rows, 1)

@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_a_line_each_and_refused_with_their_line() {
+    fn numbers_are_read_one_per_line_and_rejected_with_the_line() {
         let read =
             read_numbers(&b"13800138000\n\n +86 138-0013-8000\r\n+852 5123 4567"[..]).unwrap();
         assert_eq!(read.len(), 2);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_told_in_units() {
+    fn sizes_are_printed_with_units() {
         assert_eq!(
             [0, 1536, 1 << 20, 157 << 16].map(format_bytes),
             ["0.0 KiB", "1.5 KiB", "1.0 MiB", "9.8 MiB"]

@@ -152,7 +152,7 @@ mod tests {
     use crate::store::disk::disk_store::wall_secs;
 
     #[test]
-    fn what_was_found_is_told_where_it_is_worth_a_line() {
+    fn the_resume_message_is_printed_only_when_useful() {
         let now = wall_secs();
         let resumed = |known| EarlierRun::Resumed { answers: known, started: now };
         let text = resume_message(&resumed(48210), Some(100_000)).unwrap();

@@ -152,7 +152,7 @@ mod tests {
     use crate::domain::verdict::Limit;
 
     #[test]
-    fn what_is_there_is_told_app_by_app() {
+    fn the_shared_inventory_is_printed_per_app() {
         let busy = AppInventory {
             endpoint: Some("https://oapi.dingtalk.io".into()),
             app: "ding\u{1b}abc".into(),
