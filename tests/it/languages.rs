@@ -21,8 +21,8 @@ use crate::tidy::sources;
 use crate::tidy::syntax::{ModuleMap, tokens};
 
 /// Where the translations are, and the file whose `CHINESE` puts them together.
-const PO_DIR: &str = "src/language/zh-CN";
-const PO_INDEX: &str = "src/app/language.rs";
+const PO_DIR: &str = "src/app/i18n/zh-CN";
+const PO_INDEX: &str = "src/app/i18n/language.rs";
 /// Texts with words whose translation has no Chinese character, and why.
 const KEPT_IN_ENGLISH: [(&str, &str); 1] = [("at {moment}", "a moment needs no word before it")];
 
@@ -228,7 +228,7 @@ fn included_files(chooser: &str) -> Vec<String> {
     let tokens = tokens(chooser, false).unwrap();
     let calls =
         tokens.windows(4).filter(|call| call[0].text == "include_str" && call[1].text == "!");
-    calls.filter_map(|call| Some(call[3].literal.as_ref()?.replacen("../", "src/", 1))).collect()
+    calls.filter_map(|call| Some(call[3].literal.as_ref()?.replacen("zh-CN/", "src/app/i18n/zh-CN/", 1))).collect()
 }
 
 /// The tokens of every file under `src/`; what is for tests is marked.

@@ -25,29 +25,21 @@ pub enum Language {
 /// What is spoken.
 static CURRENT: OnceLock<Language> = OnceLock::new();
 
-/// The Chinese texts, a file for each room. The first has the header.
+/// The Chinese texts. Each file is named after the module that has its texts; `help.po` has those of
+/// `--help` and, first, the header.
 const CHINESE_CATALOG: &str = concat!(
     include_str!("zh-CN/help.po"),
-    include_str!("zh-CN/refusal.po"),
-    include_str!("zh-CN/failure.po"),
-    include_str!("zh-CN/settings.po"),
-    include_str!("zh-CN/run.po"),
-    include_str!("zh-CN/plan.po"),
-    include_str!("zh-CN/diff.po"),
-    include_str!("zh-CN/state.po"),
+    include_str!("zh-CN/clap.po"),
+    include_str!("zh-CN/cli.po"),
+    include_str!("zh-CN/app.po"),
+    include_str!("zh-CN/commands.po"),
     include_str!("zh-CN/report.po"),
     include_str!("zh-CN/domain.po"),
     include_str!("zh-CN/table.po"),
-    include_str!("zh-CN/shared.po"),
     include_str!("zh-CN/store.po"),
     include_str!("zh-CN/api.po"),
+    include_str!("zh-CN/quota.po"),
     include_str!("zh-CN/engine.po"),
-    include_str!("zh-CN/reconcile.po"),
-    include_str!("zh-CN/config.po"),
-    include_str!("zh-CN/advice.po"),
-    include_str!("zh-CN/retry.po"),
-    include_str!("zh-CN/shards.po"),
-    include_str!("zh-CN/guidance.po"),
 );
 
 impl Language {
