@@ -1,7 +1,7 @@
 //! dingmap turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
 //!
 //! This file is the map. The rooms stand bottom floor first, and **a file imports only what stands above it here**,
-//! so the crate is a graph without cycles by construction; `tests/it/tidy.rs` keeps it so.
+//! so the crate is a graph without cycles by construction; `tests/it/layout.rs` keeps it so.
 //!
 //! ```text
 //! input ─▶ source ─batches▶ mobile ─▶ known? ─▶ flight ─▶ [ pace ▶ client ▶ reply ▶ verdict ▶ back off ] ─▶ reorder ─▶ sink ─▶ output

@@ -7,11 +7,12 @@ use std::path::Path;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 
-use super::{
+use crate::support::interrupted_runs::{
     interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls, slow_script,
     uninterrupted_output,
 };
-use crate::harness::{Sandbox, Workdir};
+use crate::support::sandbox::Sandbox;
+use crate::support::workdir::Workdir;
 
 const ANSWERS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("dingmap answers");
 const RUNS: TableDefinition<'_, (u32, &str), &str> = TableDefinition::new("dingmap runs");

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{numbers_table, resolvable_numbers, run_and_count_calls};
-use crate::harness::{RunOutput, Sandbox, Workdir, dingmap, run, unlimited_script};
-use crate::served::{Process, wait_until};
+use crate::support::interrupted_runs::{numbers_table, resolvable_numbers, run_and_count_calls};
+use crate::support::process::{Process, wait_until};
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
 
 fn state_command(file: &Path, args: &[&str]) -> Command {
     let mut command = dingmap();
@@ -132,7 +133,7 @@ fn export_lists_every_answer_before_and_after_compaction() {
     );
     assert_eq!(run_and_count_calls(&api, &input, &output, &[]).1.status, Some(0));
     let all = exported_rows(&api.state_path());
-    let resolved = crate::harness::read_rows(&output);
+    let resolved = crate::support::rows::read_rows(&output);
     assert_eq!(all.len(), 2000);
     let by_number: HashMap<_, _> = all.iter().map(|row| (&row["number"], row)).collect();
     for row in &resolved {
@@ -154,7 +155,8 @@ fn export_lists_every_answer_before_and_after_compaction() {
 
 #[test]
 fn a_missing_and_a_locked_state_are_reported() {
-    let (api, desk) = (Sandbox::new(super::slow_script(50)), Workdir::new());
+    let (api, desk) =
+        (Sandbox::new(crate::support::interrupted_runs::slow_script(50)), Workdir::new());
     let none = run(&mut state_command(&desk.path("none"), &["info"]));
     assert_eq!((none.status, desk.file_names()), (Some(1), Vec::new()), "{}", none.stderr);
     assert!(none.stderr.contains("no such file"), "{}", none.stderr);

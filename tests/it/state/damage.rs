@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{
+use crate::support::interrupted_runs::{
     interrupt_after_calls, numbers_table, resolvable_numbers, slow_script, uninterrupted_output,
 };
-use crate::harness::{RunOutput, Sandbox, Workdir, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
+use crate::support::workdir::Workdir;
 
 const ROWS: u32 = 300;
 

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use dingmap::testing::sandbox::Script;
 
-use super::{resolvable_numbers, uninterrupted_output};
-use crate::harness::{Sandbox, Workdir, dingmap, run, unlimited_script};
-use crate::served::Process;
+use crate::support::interrupted_runs::{resolvable_numbers, uninterrupted_output};
+use crate::support::process::Process;
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
 
 /// Calls a second.
 const CALLS_PER_SECOND: usize = 60;

@@ -1,8 +1,0 @@
-//! Gives libFuzzer's inputs to the property `number`; what must hold is in `tests/it/properties/number.rs`.
-
-#![no_main]
-
-#[path = "../../tests/it/properties/number.rs"]
-mod properties;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::number(data));

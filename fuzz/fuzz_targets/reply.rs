@@ -1,8 +1,0 @@
-//! Gives libFuzzer's inputs to the property `reply`; what must hold is in `tests/it/properties/reply.rs`.
-
-#![no_main]
-
-#[path = "../../tests/it/properties/reply.rs"]
-mod properties;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::reply(data));

@@ -1,0 +1,147 @@
+//! Flags that cannot be meant (exit status 2) and places that cannot be written to (7): told before anything
+//! is asked.
+
+use std::process::{Command, Stdio};
+
+use dingmap::testing::sandbox::CallLog;
+
+use crate::support::observed_run::{assert_exit, assert_redacted, observe_run, people_csv};
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+#[test]
+fn an_invalid_flag_is_rejected() {
+    for (flags, word) in [
+        (&["--rate", "0"][..], "--rate"),
+        (&["--rate", "fast"], "fast"),
+        (&["--rate", "-1"], "-1"),
+        (&["--retry-min", "2s", "--retry-max", "1s"], "--retry-max"),
+        (&["-j", "0"], "--workers"),
+        (&["-j", "1000000"], "--workers"),
+        (&["--max-retries", "many"], "--max-retries"),
+        (&["--max-calls", "1.5"], "--max-calls"),
+        (&["--timeout", "0s"], "--timeout"),
+        (&["--connect-timeout", "0ms"], "--connect-timeout"),
+        (&["--patience", "15"], "--patience"),
+        (&["--retry-max=-5s"], "-5s"),
+        (&["--region", "ZZ"], "--region"),
+        (&["--delimiter", "ab"], "--delimiter"),
+        (&["--mainland", "odd"], "--mainland"),
+        (&["--fail-on", "everything"], "--fail-on"),
+        (&["--exclusive-accounts", "perhaps"], "--exclusive-accounts"),
+        (&["--progress", "loud"], "--progress"),
+        (&["--no-such-flag"], "--no-such-flag"),
+        (&["another.csv"], "another.csv"),
+    ] {
+        let seen = observe_run(unlimited_script(), people_csv(3), |command| {
+            command.args(flags);
+        });
+        seen.assert_refused(2, &[word]);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn an_endpoint_that_would_leak_the_token_is_rejected() {
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", people_csv(3));
+    for endpoint in [
+        "http://example.com",
+        "http://127.0.0.1.example.com",
+        "http://10.0.0.1:8080",
+        "ftp://127.0.0.1",
+        "oapi.dingtalk.io",
+        "https://someone:sandbox-secret@oapi.dingtalk.io",
+        "https://oapi.dingtalk.io/?access_token=sandbox-secret",
+        "",
+    ] {
+        let mut command = dingmap();
+        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").arg("resolve").arg(&input);
+        let ended =
+            run(command.arg("-o").arg(desk.path("out.csv")).args(["-vvv", "--endpoint", endpoint]));
+        assert_exit(&ended, 2, &["--endpoint"]);
+        assert_redacted(&ended, &CallLog::default(), people_csv(3).as_bytes());
+        assert_eq!(desk.file_names(), ["in.csv"]);
+    }
+}
+
+#[test]
+fn secrets_on_the_command_line_are_rejected_and_not_echoed() {
+    for flags in [
+        &["--app-secret", "sandbox-secret"][..],
+        &["--app-secret=sandbox-secret"],
+        &["--access-token=sandbox-secret"],
+    ] {
+        let seen = observe_run(unlimited_script(), people_csv(3), |command| {
+            command.args(flags);
+        });
+        seen.assert_refused(2, &["unexpected argument"]);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn a_missing_command_or_input_is_reported() {
+    for args in [&[][..], &["resolve"], &["dissolve"]] {
+        let ended = run(dingmap().args(args));
+        assert_exit(&ended, 2, &["Usage"]);
+        assert_eq!(ended.stdout, "");
+    }
+    for args in [&["--help"][..], &["--version"], &["resolve", "--help"]] {
+        let ended = run(dingmap().args(args));
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+        assert!(ended.stdout.contains("dingmap"));
+    }
+}
+
+#[test]
+fn an_invalid_variable_is_reported_like_its_flag() {
+    for (name, value) in
+        [("DINGMAP_RATE", "fast"), ("DINGMAP_WORKERS", "0"), ("DINGMAP_NO_HEADERS", "perhaps")]
+    {
+        let seen = observe_run(unlimited_script(), people_csv(3), |command| {
+            command.env(name, value);
+        });
+        seen.assert_refused(2, &[value]);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn an_unwritable_output_is_reported_before_the_first_call() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = desk.write_file("in.csv", people_csv(3));
+    std::fs::create_dir(desk.path("directory")).unwrap();
+    for output in ["no/such/directory/out.csv", "in.csv/out.csv", "directory"] {
+        let ended = run(api.resolve(&input, &desk.path(output)).arg("-vvv"));
+        assert_exit(&ended, 7, &[output, "--output"]);
+        assert!(!ended.stderr.contains("entity"), "{}", ended.stderr);
+        assert_redacted(&ended, &api.call_log(), people_csv(3).as_bytes());
+        assert_eq!(desk.file_names(), ["directory", "in.csv"]);
+        assert!(std::fs::read_dir(desk.path("directory")).unwrap().next().is_none());
+    }
+    assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
+    assert_eq!(std::fs::read_to_string(input).unwrap(), people_csv(3));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_reported() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let ended =
+        run(&mut api.resolve(&desk.write_file("in.csv", people_csv(3)), "/dev/full".as_ref()));
+    assert_exit(&ended, 7, &["/dev/full", "No space left"]);
+}
+
+#[test]
+fn a_closed_standard_output_ends_the_run() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = desk.write_file("in.csv", people_csv(4000));
+    let mut command: Command = api.resolve(&input, "-".as_ref());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap().into();
+    assert_exit(&ended, 7, &["standard output"]);
+    let calls = api.call_log().calls().len();
+    assert!(calls < 4000, "{calls} calls for nobody");
+}

@@ -1,0 +1,17 @@
+//! Input and output tables, byte for byte.
+
+pub(crate) mod bad_input;
+pub(crate) mod columns;
+pub(crate) mod dialects;
+pub(crate) mod diff;
+pub(crate) mod encodings;
+pub(crate) mod expect;
+pub(crate) mod failed;
+pub(crate) mod fuzz_corpus;
+pub(crate) mod numbers;
+pub(crate) mod retry_failed;
+pub(crate) mod rows;
+pub(crate) mod samples;
+pub(crate) mod shards;
+pub(crate) mod unpack;
+pub(crate) mod workbooks;

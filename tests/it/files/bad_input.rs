@@ -1,0 +1,189 @@
+//! Input that cannot be read: exit status 3, the line and what to do about it, and not one call.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::support::expected_rows::ANSWER_COLUMNS;
+use crate::support::observed_run::{assert_exit, assert_redacted, observe_run, people_csv};
+use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+#[test]
+fn a_missing_input_file_is_reported() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let ended = run(&mut api.resolve(&desk.path("staff.csv"), &desk.path("out.csv")));
+    assert_exit(&ended, 3, &["staff.csv", "No such file"]);
+    assert_eq!((desk.file_names(), api.call_log().token_calls().len()), (vec![], 0));
+}
+
+#[test]
+fn a_directory_as_input_is_rejected() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    std::fs::create_dir(desk.path("staff")).unwrap();
+    let ended = run(&mut api.resolve(&desk.path("staff"), &desk.path("out.csv")));
+    assert_exit(&ended, 3, &["staff", "directory"]);
+    assert_eq!(
+        (desk.file_names(), api.call_log().token_calls().len()),
+        (vec!["staff".to_owned()], 0)
+    );
+}
+
+#[test]
+fn a_missing_column_is_reported_with_the_existing_ones() {
+    for column in ["手机号", "9", "0", ""] {
+        let seen = observe_run(unlimited_script(), "name,mobile\na,13800138000\n", |command| {
+            command.args(["-c", column]);
+        });
+        seen.assert_refused(3, &["1 name, 2 mobile", "--column"]);
+        seen.assert_no_calls();
+    }
+    let seen = observe_run(unlimited_script(), "a,13800138000\nb,13800138001\n", |command| {
+        command.args(["-n", "-c", "mobile"]);
+    });
+    seen.assert_refused(3, &["no header", "mobile", "from 1 to 2"]);
+    seen.assert_no_calls();
+}
+
+#[test]
+fn an_ambiguous_column_is_not_guessed() {
+    for (text, flags, words) in [
+        ("手机号,mobile\n13800138000,13900139000\n", &[][..], ["1 手机号", "2 mobile"]),
+        ("phone,n,phone\n13800138000,1,13900139000\n", &["-c", "phone"], ["1 phone", "3 phone"]),
+        ("colour,city\nred,Rome\n", &[], ["1 colour", "2 city"]),
+        // Without a header there is nothing to go by but the cells, and those are masked.
+        ("13800138000,13900139000\n", &[], ["1 (138****8000), 2 (139****9000)", "--column"]),
+    ] {
+        let seen = observe_run(unlimited_script(), text, |command| {
+            command.args(flags);
+        });
+        seen.assert_refused(3, &words);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn an_empty_input_is_rejected() {
+    for text in ["", "\u{feff}", "\n\r\n", "\u{feff}\n"] {
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &["empty"]);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn a_header_without_rows_is_accepted() {
+    for (text, expected) in [
+        ("name,phone\n", format!("name,phone,{}\n", ANSWER_COLUMNS.join(","))),
+        ("name,phone", format!("name,phone,{}", ANSWER_COLUMNS.join(","))),
+        (
+            "\u{feff}姓名;手机\r\n\r\n",
+            format!("\u{feff}姓名;手机;{}\r\n\r\n", ANSWER_COLUMNS.join(";")),
+        ),
+    ] {
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_stderr(0, &[]);
+        assert_eq!(seen.output.as_ref(), Some(&expected));
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn a_ragged_row_is_reported_before_the_first_call() {
+    let many = "a,13800138000\n".repeat(3000);
+    for (text, line) in [
+        ("name,phone\na,13800138000\nb,13800138002,more\n".to_owned(), "line 3"),
+        // Lines are those that an editor shows, whatever rows they belong to.
+        ("name,phone\n\"a\nb\",13800138000\n\nc,1,\n".to_owned(), "line 5"),
+        (format!("name,phone\n{many}b,,13800138001\n"), "line 3002"),
+    ] {
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &[line, "in.csv", "cells"]);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn a_ragged_row_in_a_pipe_is_reported_with_its_line() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
+    let mut child =
+        command.arg("-vvv").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = format!("{}1,2,3\n", people_csv(200));
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let ended = child.wait_with_output().unwrap().into();
+    assert_exit(&ended, 3, &["standard input", "line 202"]);
+    assert_redacted(&ended, &api.call_log(), text.as_bytes());
+    assert!(!desk.path("out.csv").exists());
+}
+
+#[test]
+fn a_ragged_row_in_a_pipe_leaves_nothing_behind() {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    // Rows so wide that most often something is left to write when the ragged one is met; hence the repeats.
+    let wide = format!("{},13800138000\n", "x".repeat(100_000)).repeat(60);
+    let input = desk.write_file("in.csv", format!("note,phone\n{wide}1,2,3\n"));
+    for _ in 0..20 {
+        let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
+        let ended = run(command.stdin(File::open(&input).unwrap()));
+        assert_exit(&ended, 3, &["line 62"]);
+        assert_eq!(desk.file_names(), ["in.csv"]);
+    }
+}
+
+#[test]
+fn invalid_utf_8_is_reported_with_its_line() {
+    for (text, line) in [
+        (&b"name,phone\na,13800138000\n\xFF,13800138001\n"[..], "line 3"),
+        (b"name\xFF,phone\na,13800138000\n", "line 1"),
+        (b"name,phone\n\"a\nb\xC3\",13800138000\n", "line 3"),
+    ] {
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_refused(3, &[line, "UTF-8"]);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn binary_files_are_reported_by_their_format() {
+    for (bytes, words) in [
+        (b"\xFF\xFE\0\0a\0\0\0".to_vec(), ["UTF-32", "UTF-8"]),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml".to_vec(), ["workbook", "damaged"]),
+        (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0".to_vec(), ["old Excel workbook", ".xlsx"]),
+        (b"\x1F\x8B\x08\0\0\0\0\0\0\x03abc".to_vec(), ["gzip", "line 1"]),
+    ] {
+        let seen = observe_run(unlimited_script(), bytes, |_| ());
+        seen.assert_refused(3, &words);
+        seen.assert_no_calls();
+    }
+}
+
+#[test]
+fn an_unclosed_quote_is_reported_with_its_line() {
+    let seen = observe_run(
+        unlimited_script(),
+        "name,phone\na,13800138000\n\"b,13800138001\nc,13800138002\n",
+        |_| (),
+    );
+    seen.assert_refused(3, &["line 3", "quote"]);
+    seen.assert_no_calls();
+}
+
+#[test]
+fn bad_input_in_a_pipe_is_reported() {
+    let desk = Workdir::new();
+    for (bytes, word) in [
+        (&b""[..], "empty"),
+        (b"PK\x03\x04", "Excel"),
+        (b"a,b\nc,d\n", "--column"),
+        (b"\"phone\n1380", "quote"),
+    ] {
+        let api = Sandbox::new(unlimited_script());
+        let mut command = api.resolve("-".as_ref(), "-".as_ref());
+        let ended = run(command.stdin(File::open(desk.write_file("in", bytes)).unwrap()));
+        assert_exit(&ended, 3, &["standard input", word]);
+        assert_eq!((ended.stdout.as_str(), api.call_log().token_calls().len()), ("", 0));
+    }
+}

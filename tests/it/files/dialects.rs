@@ -1,0 +1,224 @@
+//! What programs do to CSV, on the real executable: Excel's first line, titles, rows that are too short or too long,
+//! odd headers, and sizes that nobody expects.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use crate::support::expected_rows::ANSWER_COLUMNS;
+use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+fn resolve_with_flags(text: &str, flags: &[&str]) -> (RunOutput, Option<String>, usize) {
+    resolve_with(text, |command| {
+        command.args(flags);
+    })
+}
+
+fn resolve_with(text: &str, set: impl FnOnce(&mut Command)) -> (RunOutput, Option<String>, usize) {
+    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let output = desk.path("out.csv");
+    let mut command = api.resolve(&desk.write_file("in.csv", text), &output);
+    set(&mut command);
+    let ended = run(&mut command);
+    (ended, std::fs::read_to_string(output).ok(), api.call_log().calls().len())
+}
+
+/// Ended well, with this output.
+#[track_caller]
+fn assert_output(text: &str, flags: &[&str], expected: &str) {
+    let (ended, output, _) = resolve_with_flags(text, flags);
+    assert_eq!((ended.status, output.as_deref()), (Some(0), Some(expected)), "{}", ended.stderr);
+}
+
+const FOUND_CELLS: &str = "u00138000,,found,0,ok";
+
+#[test]
+fn the_excel_sep_line_sets_the_delimiter_and_is_kept() {
+    let names = ANSWER_COLUMNS.join(";");
+    for line in ["sep=;", "\"sep=;\"", "\u{feff}SEP=;"] {
+        let text = format!("{line}\r\na,b;mobile\r\nx,y;13800138000\r\n");
+        let expected =
+            format!("{line}\r\na,b;mobile;{names}\r\nx,y;13800138000;u00138000;;found;0;ok\r\n");
+        assert_output(&text, &[], &expected);
+    }
+    // Who asks for another one gets it.
+    let (ended, output, _) =
+        resolve_with_flags("sep=;\nname,mobile\nx,13800138000\n", &["-d", ","]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        output.unwrap(),
+        format!("sep=;\nname,mobile,{}\nx,13800138000,{FOUND_CELLS}\n", ANSWER_COLUMNS.join(","))
+    );
+    assert_output("sep=|\n1|13800138000\n", &[], "sep=|\n1|13800138000|u00138000||found|0|ok\n");
+}
+
+#[test]
+fn lines_above_the_header_are_kept() {
+    let title = "员工名单 \"2024\n\r\n# exported, by HR\r";
+    let text = format!("{title}name,mobile\nx,13800138000\n");
+    let expected =
+        format!("{title}name,mobile,{}\nx,13800138000,{FOUND_CELLS}\n", ANSWER_COLUMNS.join(","));
+    assert_output(&text, &["--skip-lines", "3"], &expected);
+    assert_output(
+        "# data\nx,13800138000\n",
+        &["--skip-lines", "1"],
+        &format!("# data\nx,13800138000,{FOUND_CELLS}\n"),
+    );
+    // The line for Excel is one of them.
+    let text = "sep=,\ntitle\nname,mobile\nx,13800138000\n";
+    let expected = format!(
+        "sep=,\ntitle\nname,mobile,{}\nx,13800138000,{FOUND_CELLS}\n",
+        ANSWER_COLUMNS.join(",")
+    );
+    assert_output(text, &["--skip-lines", "2"], &expected);
+    // Lines are counted from the file's beginning.
+    let (ended, _, calls) = resolve_with_flags(
+        &format!("{title}name,mobile\nx,13800138000\ny,1,\n"),
+        &["--skip-lines", "3"],
+    );
+    assert_eq!((ended.status, calls), (Some(3), 0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 6"), "{}", ended.stderr);
+    let (ended, _, _) = resolve_with_flags("name,mobile\n", &["--skip-lines", "1"]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_title_line_suggests_skip_lines() {
+    for (text, status) in [
+        ("staff 2024\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 3),
+        ("staff 2024,,\nname,city,mobile\na,b,13800138000\nc,d,13800138001\n", 0),
+        ("staff 2024;;\nname;city;note\na;b;c\nd;e;f\n", 3),
+        ("staff 2024\nname;city;mobile\na;b;13800138000\nc;d;13800138001\n", 0),
+    ] {
+        let (ended, _, _) = resolve_with_flags(text, &[]);
+        assert_eq!(ended.status, Some(status), "{}", ended.stderr);
+        assert!(ended.stderr.contains("add --skip-lines 1"), "{}", ended.stderr);
+    }
+    let (ended, _, _) = resolve_with_flags("mobile\n13800138000\n", &[]);
+    assert!(!ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
+}
+
+#[test]
+fn short_rows_are_padded() {
+    let text = "mobile,name,city\n13800138000,a,b\n13800138000,\"a\"\r\n13800138000\n\n,\nx,a,b";
+    let reason = "invalid,,the cell is empty";
+    let (ended, output, calls) = resolve_with_flags(text, &[]);
+    assert_eq!((ended.status, calls), (Some(0), 1), "{}", ended.stderr);
+    let output = output.unwrap();
+    let expected = format!(
+        "mobile,name,city,{}\n13800138000,a,b,{FOUND_CELLS}\n13800138000,\"a\",,{FOUND_CELLS}\r\n13800138000,,,{FOUND_CELLS}\n\n,,,,,{reason}\nx,a,b,,,invalid,,",
+        ANSWER_COLUMNS.join(",")
+    );
+    assert!(output.starts_with(&expected), "{output}");
+    // A number cell that is missing is empty.
+    let (_, output, _) = resolve_with_flags("name,mobile\na,13800138000\nb\n", &[]);
+    assert!(output.unwrap().ends_with(&format!("\nb,,,,{reason}\n")));
+}
+
+#[test]
+fn long_rows_are_rejected_before_the_first_call_or_kept_with_flexible() {
+    let text = "name,mobile\na,13800138000\nb,13800138000,,\"c,d\"\n";
+    let (ended, output, calls) = resolve_with_flags(text, &[]);
+    assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("line 3") && ended.stderr.contains("--flexible"),
+        "{}",
+        ended.stderr
+    );
+    let expected = format!(
+        "name,mobile,{}\na,13800138000,{FOUND_CELLS}\nb,13800138000,,\"c,d\",{FOUND_CELLS}\n",
+        ANSWER_COLUMNS.join(",")
+    );
+    assert_output(text, &["--flexible"], &expected);
+}
+
+#[test]
+fn empty_and_duplicate_header_names_are_accepted() {
+    let text = ",name,name,,mobile\n1,a,b,,13800138000\n";
+    assert_output(
+        text,
+        &[],
+        &format!(
+            ",name,name,,mobile,{}\n1,a,b,,13800138000,{FOUND_CELLS}\n",
+            ANSWER_COLUMNS.join(",")
+        ),
+    );
+    let text = "mobile,,mobile\n13800138000,,x\n";
+    assert_output(
+        text,
+        &["-c", "1"],
+        &format!("mobile,,mobile,{}\n13800138000,,x,{FOUND_CELLS}\n", ANSWER_COLUMNS.join(",")),
+    );
+    let text = "姓名,手机（如13800138000）\n张,13800138000\n";
+    assert_output(
+        text,
+        &[],
+        &format!(
+            "姓名,手机（如13800138000）,{}\n张,13800138000,{FOUND_CELLS}\n",
+            ANSWER_COLUMNS.join(",")
+        ),
+    );
+    // A name with a line end in it is found without.
+    let text = "\"手机\n号码\",x\n13800138000,1\n";
+    assert_output(
+        text,
+        &["-c", "手机号码"],
+        &format!("\"手机\n号码\",x,{}\n13800138000,1,{FOUND_CELLS}\n", ANSWER_COLUMNS.join(",")),
+    );
+    // A first row without any name is no header: it may be a person without a number.
+    assert_output(
+        ",\n13800138000,x\n",
+        &[],
+        &format!(",,,,invalid,,the cell is empty\n13800138000,x,{FOUND_CELLS}\n"),
+    );
+}
+
+#[test]
+fn a_one_mebibyte_cell_is_kept() {
+    let cell = "手,\"\"\n\0".repeat((1 << 20) / 8);
+    let text = format!("note,mobile\n\"{cell}\",13800138000\n");
+    assert_output(
+        &text,
+        &[],
+        &format!(
+            "note,mobile,{}\n\"{cell}\",13800138000,{FOUND_CELLS}\n",
+            ANSWER_COLUMNS.join(",")
+        ),
+    );
+}
+
+#[test]
+fn ten_thousand_columns_are_kept() {
+    let mut names = String::from("mobile");
+    let mut cells = String::from("13800138000");
+    for n in 1..10_000 {
+        write!(names, ",c{n}").unwrap();
+        write!(cells, ",{}", n % 7).unwrap();
+    }
+    let rows = format!("{cells}\n{cells}\n");
+    let expected = rows.replace('\n', &format!(",{FOUND_CELLS}\n"));
+    assert_output(
+        &format!("{names}\n{rows}"),
+        &[],
+        &format!("{names},{}\n{expected}", ANSWER_COLUMNS.join(",")),
+    );
+    // A row of one cell gets the rest.
+    let (_, output, _) = resolve_with_flags(&format!("{names}\n{cells}\n13800138000\n"), &[]);
+    assert!(
+        output.unwrap().ends_with(&format!("\n13800138000{},{FOUND_CELLS}\n", ",".repeat(9_999)))
+    );
+}
+
+#[test]
+fn excel_safe_escapes_only_appended_cells() {
+    let text = "name,mobile\n=1+1,13800138094\n";
+    for (flags, expected) in [
+        (&[][..], "=1+1,13800138094,,,failed,-1,系统繁忙\n"),
+        (&["--excel-safe"], "=1+1,13800138094,,,failed,'-1,系统繁忙\n"),
+    ] {
+        let (ended, output, _) = resolve_with_flags(text, flags);
+        assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+        assert!(output.as_ref().unwrap().ends_with(expected), "{output:?}");
+    }
+}

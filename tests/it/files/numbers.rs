@@ -1,0 +1,194 @@
+//! The numbers: every example of the README's table, every region's own example of libphonenumber's, and the sample
+//! of messy cells on the executable.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::Parser;
+use dingmap::testing::app::options;
+use dingmap::testing::app::{Cli, Command, ResolveArgs};
+use dingmap::testing::domain::NumberCell;
+use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
+
+use crate::support::rows::read_rows;
+use crate::support::sandbox::{dingmap, run};
+use crate::support::workdir::Workdir;
+
+const README: &str = include_str!("../../../README.md");
+
+/// A row of the README's table of numbers.
+struct ReadmeRow {
+    cells: Vec<String>,
+    flags: Vec<String>,
+    sent: Option<String>,
+    message: String,
+}
+
+/// What stands in backticks.
+fn code_spans(cell: &str) -> Vec<String> {
+    let texts = cell.split('`').skip(1).step_by(2);
+    texts.map(|text| unescape(&text.replace("\\|", "|"))).collect()
+}
+
+/// A text in which characters that do not show are written out.
+fn unescape(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\u{") {
+        let (code, behind) = after.split_once('}').unwrap();
+        shown += before;
+        shown.push(char::from_u32(u32::from_str_radix(code, 16).unwrap()).unwrap());
+        rest = behind;
+    }
+    (shown + rest).replace("\\n", "\n")
+}
+
+fn readme_rows() -> Vec<ReadmeRow> {
+    let section = README.split("\n## ").find(|section| section.starts_with("Numbers\n")).unwrap();
+    let table = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    table
+        .map(|line| {
+            let line = line.replace("\\|", "\u{1}");
+            let columns: Vec<_> =
+                line.split('|').map(|column| column.trim().replace('\u{1}', "\\|")).collect();
+            let [_, cells, sent, message, _] = &columns[..] else { panic!("{line}") };
+            let (flags, cells) =
+                code_spans(cells).into_iter().partition(|text| text.starts_with("--"));
+            ReadmeRow {
+                cells,
+                flags,
+                sent: code_spans(sent).into_iter().next(),
+                message: message.clone(),
+            }
+        })
+        .collect()
+}
+
+/// The flags as the command line reads them.
+fn parse_args(flags: &[String]) -> ResolveArgs {
+    let words = flags.iter().flat_map(|flag| flag.split(' '));
+    let cli = Cli::parse_from(["dingmap", "resolve", "in.csv"].into_iter().chain(words));
+    let Command::Resolve(args) = cli.command else { panic!() };
+    *args
+}
+
+#[test]
+fn every_cell_in_the_readme_is_read_as_documented() {
+    let rules = readme_rows();
+    assert!(rules.len() > 25, "{} rules", rules.len());
+    for rule in rules {
+        let args = parse_args(&rule.flags);
+        assert!(!rule.cells.is_empty());
+        for cell in &rule.cells {
+            match (NumberCell::parse(cell, options::number_rules(&args.numbers)), &rule.sent) {
+                (Ok(entry), Some(sent)) => {
+                    assert_eq!(
+                        &entry.mobile.to_api_string(options::mainland_format(&args.api)),
+                        sent,
+                        "{cell:?}"
+                    );
+                    let remark = entry.annotate_message("").unwrap_or_default();
+                    let told = rule.message.strip_prefix("the API's, and behind it: ");
+                    assert_eq!(remark, told.unwrap_or_default(), "{cell:?}");
+                }
+                (Err(refusal), None) => assert_eq!(refusal.to_string(), rule.message, "{cell:?}"),
+                (read, sent) => panic!("{cell:?} reads as {read:?}, and the README says {sent:?}"),
+            }
+        }
+    }
+}
+
+/// The regions that libphonenumber knows, each with its example of a mobile number.
+fn region_examples() -> Vec<(Region, PhoneNumber)> {
+    let kind = PhoneNumberType::Mobile;
+    let example =
+        |region| PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind).ok();
+    PHONE_NUMBER_UTIL
+        .get_supported_regions()
+        .filter_map(|region| Some((region, example(region)?)))
+        .collect()
+}
+
+#[test]
+fn the_example_number_of_every_region_is_sent_in_one_form() {
+    let examples = region_examples();
+    assert!(examples.len() > 240, "{} regions", examples.len());
+    let mut wrong = Vec::new();
+    for (region, number) in examples {
+        let national = number.get_national_significant_number();
+        let expected = match number.country_code {
+            86 => national.clone(),
+            code => format!("+{code}-{national}"),
+        };
+        let home: DefaultRegion = region.to_string().parse().unwrap();
+        for (format, home) in [
+            (PhoneNumberFormat::E164, DefaultRegion::CHINA),
+            (PhoneNumberFormat::International, DefaultRegion::CHINA),
+            (PhoneNumberFormat::RFC3966, DefaultRegion::CHINA),
+            (PhoneNumberFormat::E164, home),
+            (PhoneNumberFormat::International, home),
+            (PhoneNumberFormat::National, home),
+        ] {
+            let cell = number.format_as(format).into_owned();
+            let sent = Mobile::parse(&cell, home)
+                .map(|mobile| mobile.to_api_string(MainlandFormat::Plain));
+            if sent.as_deref() != Ok(&expected) {
+                wrong.push(format!("{region:?} {format:?} {cell}: {sent:?}, not {expected}"));
+            }
+        }
+        let zeros = format!("00{}{national}", number.country_code);
+        assert_eq!(
+            Mobile::parse(&zeros, home).map(|mobile| mobile.to_api_string(MainlandFormat::Plain)),
+            Ok(expected)
+        );
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_example_landline_of_every_region_is_rejected() {
+    for region in PHONE_NUMBER_UTIL.get_supported_regions() {
+        let example = PHONE_NUMBER_UTIL
+            .get_example_number_for_type_and_region(region, PhoneNumberType::FixedLine);
+        let Ok(number) = example else { continue };
+        // Some plans, such as North America's, tell no landline from a mobile.
+        if number.get_type() != PhoneNumberType::FixedLine {
+            continue;
+        }
+        for strict in ["on", "off"] {
+            let args = parse_args(&["--strict-numbers".to_owned(), strict.to_owned()]);
+            let cell = number.format_as(PhoneNumberFormat::International).into_owned();
+            let read = NumberCell::parse(&cell, options::number_rules(&args.numbers));
+            assert_eq!(
+                read.unwrap_err().to_string(),
+                "a landline number, not a mobile number",
+                "{cell}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_messy_sample_resolves_byte_for_byte() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (input, golden) = (root.join("samples/messy.csv"), root.join("samples/messy.resolved.csv"));
+    let desk = Workdir::new();
+    let output = desk.path("messy.resolved.csv");
+    let mut command = dingmap();
+    command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
+    let ended = run(command.arg("--sandbox"));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        std::fs::read_to_string(&output).unwrap(),
+        std::fs::read_to_string(&golden).unwrap()
+    );
+
+    let there: BTreeSet<String> =
+        read_rows(&input).into_iter().map(|mut row| row.remove("手机号").unwrap()).collect();
+    for cell in
+        readme_rows().into_iter().filter(|rule| rule.flags.is_empty()).flat_map(|rule| rule.cells)
+    {
+        assert!(there.contains(&cell), "{cell:?} is in the README's table and not in the sample");
+    }
+}

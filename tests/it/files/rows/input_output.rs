@@ -1,0 +1,235 @@
+//! Where rows come from and go to: the column, standard input and output, the output's name and when it
+//! appears, and the environment in place of flags.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
+
+use super::{asked_numbers, read_text, resolve_text};
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+const INPUT: &str = "name,phone\na,13800138000\nb,13800138090\n";
+const OUTPUT: &str = "name,phone,userid,exclusive_userids,status,errcode,errmsg\n\
+                      a,13800138000,u00138000,,found,0,ok\nb,13800138090,,,not_found,60121,找不到该用户\n";
+
+#[test]
+fn the_column_is_chosen_by_name_or_position() {
+    let text = "办公手机,私人手机,n\n13800138001,13900139001,1\n13800138002,13900139002,2\n";
+    for (column, expected) in [
+        ("办公手机", "13800138001"),
+        ("私人手机", "13900139001"),
+        (" 私人手机 ", "13900139001"),
+        ("1", "13800138001"),
+        ("2", "13900139001"),
+    ] {
+        let (ended, output, ledger) = resolve_text(text, |command| {
+            command.args(["-c", column, "-j", "1"]);
+        });
+        assert_eq!(ended.status, Some(0), "{column}: {}", ended.stderr);
+        assert_eq!(asked_numbers(&ledger)[0], expected, "{column}");
+        assert_eq!(output.lines().count(), 3);
+    }
+    let (ended, _, ledger) = resolve_text("A,B\n13900139000,13800138000\n", |command| {
+        command.args(["--column", "b"]);
+    });
+    assert_eq!(
+        (ended.status, asked_numbers(&ledger)),
+        (Some(0), vec!["13800138000".to_owned()]),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn rows_go_through_standard_input_and_output() {
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let input = desk.write_file("in.csv", INPUT);
+    for (from, to) in [("-", Some("-")), ("-", None), ("in.csv", Some("-"))] {
+        let mut command = dingmap();
+        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").env("DINGMAP_RATE", "unlimited");
+        command.args(["resolve", "--endpoint", &api.endpoint()]);
+        command.arg(if from == "-" { "-".into() } else { input.clone() });
+        command.args(to.map(|to| ["-o", to]).into_iter().flatten());
+        command.stdin(File::open(&input).unwrap());
+        let ended = run(&mut command);
+        assert_eq!(
+            (ended.status, ended.stdout.as_str()),
+            (Some(0), OUTPUT),
+            "{from} {to:?}: {}",
+            ended.stderr
+        );
+    }
+    assert_eq!(desk.file_names(), ["in.csv"]);
+    let ended =
+        run(api.resolve("-".as_ref(), &desk.path("out.csv")).stdin(File::open(&input).unwrap()));
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+    assert_eq!(read_text(&desk.path("out.csv")), OUTPUT);
+    assert_eq!(api.call_log().token_calls().len(), 1, "a token that was given is not fetched");
+}
+
+#[test]
+fn rows_stream_to_standard_output_while_the_input_is_still_open() {
+    let api = Sandbox::new(unlimited_script());
+    let mut command = api.resolve("-".as_ref(), "-".as_ref());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = sync_channel(8);
+    let reader =
+        std::thread::spawn(move || output.lines().try_for_each(|line| sender.send(line.unwrap())));
+    let next = || lines.recv_timeout(Duration::from_secs(30)).expect("a row is kept back");
+    input.write_all(b"phone\n13800138000\n").unwrap();
+    assert_eq!(next(), "phone,userid,exclusive_userids,status,errcode,errmsg");
+    assert_eq!(next(), "13800138000,u00138000,,found,0,ok");
+    input.write_all(b"13800138001\n").unwrap();
+    assert_eq!(next(), "13800138001,u00138001,,found,0,ok");
+    drop(input);
+    assert_eq!((reader.join().unwrap(), lines.try_recv().ok()), (Ok(()), None));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_default_output_is_next_to_the_input() {
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    for (input, output) in [
+        ("staff.csv", "staff.resolved.csv"),
+        ("名单.2026.txt", "名单.2026.resolved.csv"),
+        ("plain", "plain.resolved.csv"),
+    ] {
+        let mut command = dingmap();
+        command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").env("DINGMAP_RATE", "unlimited");
+        command.args(["resolve", "--endpoint", &api.endpoint()]).arg(desk.write_file(input, INPUT));
+        let ended = run(&mut command);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+        assert_eq!(read_text(&desk.path(output)), OUTPUT);
+        std::fs::remove_file(desk.path(input)).unwrap();
+        std::fs::remove_file(desk.path(output)).unwrap();
+    }
+    assert_eq!(desk.file_names(), [""; 0]);
+}
+
+#[test]
+fn an_output_may_replace_its_input() {
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let path = desk.write_file("staff.csv", INPUT);
+    let ended = run(&mut api.resolve(&path, &path));
+    assert_eq!((ended.status, read_text(&path).as_str()), (Some(0), OUTPUT), "{}", ended.stderr);
+    assert_eq!(desk.file_names(), ["staff.csv"]);
+}
+
+#[test]
+fn the_output_is_replaced_only_when_it_is_complete() {
+    let desk = Workdir::new();
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(1, ScriptedAnswer::Pass.delayed_by(Duration::from_millis(700)));
+    let api = Sandbox::new(script);
+    let output = desk.write_file("out.csv", "old");
+    let mut command = api.resolve(&desk.write_file("in.csv", INPUT), &output);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while api.call_log().calls().len() < 2 {
+        assert!(Instant::now() < patience, "the calls never came");
+        std::thread::yield_now();
+    }
+    assert_eq!(read_text(&output), "old", "the last answer is still on its way");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(read_text(&output), OUTPUT);
+    assert_eq!(desk.file_names(), ["in.csv", "out.csv"]);
+}
+
+#[test]
+fn an_existing_output_is_kept_when_the_run_fails() {
+    let desk = Workdir::new();
+    let mut script = unlimited_script();
+    script.answers_by_call.insert(1, ScriptedAnswer::code(60011));
+    let api = Sandbox::new(script);
+    let output = desk.write_file("out.csv", "old");
+    let ended = run(&mut api.resolve(&desk.write_file("in.csv", INPUT), &output));
+    assert_eq!(ended.status, Some(5), "{}", ended.stderr);
+    assert_eq!(
+        (read_text(&output).as_str(), desk.file_names()),
+        ("old", vec!["in.csv".into(), "out.csv".into()])
+    );
+}
+
+#[test]
+fn a_variable_works_like_its_flag() {
+    let desk = Workdir::new();
+    let api = Sandbox::new(unlimited_script());
+    let input = desk.write_file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
+    let output = desk.path("by variable.csv");
+    let mut command = dingmap();
+    command.arg("resolve").arg(&input).env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
+    for (name, value) in [
+        ("ENDPOINT", api.endpoint().as_str()),
+        ("OUTPUT", output.to_str().unwrap()),
+        ("COLUMN", "2"),
+        ("NO_HEADERS", "true"),
+        ("DELIMITER", ";"),
+        ("RATE", "unlimited"),
+        ("WORKERS", "1"),
+        ("MAINLAND", "prefixed"),
+        ("EXCLUSIVE_ACCOUNTS", "false"),
+        ("FAIL_ON", "not-found"),
+        ("QUIET", "1"),
+    ] {
+        command.env(format!("DINGMAP_{name}"), value);
+    }
+    let ended = run(&mut command);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(4), ""));
+    let expected = "51234567;13900139096;x;;;not_found;60121;找不到该用户\n\
+                    51234568;13900139000;y;u00139000;;found;0;ok\n";
+    assert_eq!(read_text(&output), expected);
+    let ledger = api.call_log();
+    assert_eq!(asked_numbers(&ledger), ["+86-13900139096", "+86-13900139000"]);
+    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
+    // Flag beats variable; the region matters for the first column alone.
+    let ended = run(command
+        .args(["-c", "1", "--region", "HK", "-o"])
+        .arg(desk.path("by flag.csv"))
+        .args(["--fail-on", "not-found", "--exclusive-accounts", "true"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(asked_numbers(&api.call_log())[2..], ["+852-51234567", "+852-51234568"]);
+    assert_eq!(api.call_log().calls()[3].exclusive, Some(true));
+    assert_eq!(desk.file_names(), ["by flag.csv", "by variable.csv", "in.csv"]);
+}
+
+#[test]
+fn the_rate_comes_from_flag_then_variable_then_default() {
+    let numbers = (0..24).map(|n| format!("138001380{n:02}\n")).collect::<Vec<_>>().concat();
+    let desk = Workdir::new();
+    let input = desk.write_file("in.csv", format!("phone\n{numbers}"));
+    for (variable, flag, most) in [
+        (Some("12"), None, 12),
+        (None, None, 20),
+        (Some("1"), Some("unlimited"), 24),
+        (Some("1"), Some("16"), 16),
+    ] {
+        let api = Sandbox::new(Script { limit: None, ..Script::default() });
+        let output = desk.path("out.csv");
+        let mut command = api.resolve(&input, &output);
+        match variable {
+            Some(rate) => command.env("DINGMAP_RATE", rate),
+            None => command.env_remove("DINGMAP_RATE"),
+        };
+        command.args(flag.map(|flag| ["--rate", flag]).into_iter().flatten());
+        let ended = run(&mut command);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        let ledger = api.call_log();
+        assert_eq!(ledger.calls().len(), 24);
+        let seen = ledger.max_in_window(Duration::from_secs(1));
+        // A busy machine stamps arrivals late. How exactly a rate is kept is for other tests; here the bounds
+        // are only so narrow that no two of these rates can be mistaken for each other.
+        let likely = most * 3 / 4..=most + 2;
+        assert!(likely.contains(&seen), "{variable:?} {flag:?}: {seen} calls in a second");
+    }
+}

@@ -1,0 +1,258 @@
+//! The samples hold what they promise: replies read as listed, and the staff list comes out to the byte.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use dingmap::testing::domain::Status;
+use dingmap::testing::domain::{DecodeError, decode};
+use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
+use dingmap::testing::domain::{Pause, PauseLength, Verdict, by_code, ip_ban_pause};
+
+use crate::support::rows::read_rows;
+use crate::support::sandbox::{dingmap, run};
+use crate::support::workdir::Workdir;
+
+fn sample_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+}
+
+/// A line of `replies/expected.csv`.
+#[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
+struct ExpectedReply {
+    file: String,
+    kind: String,
+    detail: String,
+    code: String,
+    userid: String,
+    exclusive: String,
+    message: String,
+}
+
+/// What dingmap makes of a body that came with HTTP 200.
+fn classify_reply(file: &str, body: &[u8]) -> ExpectedReply {
+    let file = file.to_owned();
+    let reply = match decode(body, |text| text) {
+        Ok(reply) => reply,
+        Err(garbled) => {
+            let (kind, detail) = match garbled {
+                DecodeError::Banned => {
+                    ("banned", verdict_detail(&Verdict::Throttled(ip_ban_pause())))
+                }
+                DecodeError::Empty => ("empty", String::new()),
+                DecodeError::HtmlPage => ("page", String::new()),
+                DecodeError::NotJson => ("not_json", String::new()),
+                DecodeError::UnreadableIds => ("odd", String::new()),
+                DecodeError::MissingCode => ("no_code", String::new()),
+            };
+            return ExpectedReply {
+                file,
+                kind: kind.into(),
+                detail,
+                message: garbled.to_string(),
+                ..ExpectedReply::default()
+            };
+        }
+    };
+    let verdict = by_code(&reply.code, &reply.message);
+    let kind = match &verdict {
+        Verdict::Answer(Status::Found)
+            if reply.userid.is_none() && reply.exclusive_ids.is_empty() =>
+        {
+            "nobody"
+        }
+        Verdict::Answer(status) => status.name(),
+        Verdict::Transient => "transient",
+        Verdict::Throttled(_) => "throttled",
+        Verdict::TokenRejected => "token",
+        Verdict::Fatal(_) => "fatal",
+        Verdict::UnknownCode => "unknown",
+    };
+    ExpectedReply {
+        file,
+        kind: kind.into(),
+        detail: verdict_detail(&verdict),
+        code: reply.code.to_string(),
+        userid: reply.userid.unwrap_or_default(),
+        exclusive: reply.exclusive_ids.join(";"),
+        message: reply.message,
+    }
+}
+
+/// What a person has to do, or which limit was met and how long it holds.
+fn verdict_detail(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Fatal(remedy) => format!("{remedy:?}"),
+        Verdict::Throttled(Pause { cause, until: Some(until), .. }) => {
+            format!("{cause:?} until {until}")
+        }
+        Verdict::Throttled(Pause { cause, length: PauseLength::Fixed(pause), .. }) => {
+            format!("{cause:?} {}", humantime::format_duration(*pause))
+        }
+        Verdict::Throttled(Pause { cause, length: PauseLength::Exponential, .. }) => {
+            format!("{cause:?} growing")
+        }
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn every_sample_reply_is_listed_and_classified_as_listed() {
+    let list = sample_path("replies/expected.csv");
+    let expected: Vec<ExpectedReply> =
+        csv::Reader::from_path(&list).unwrap().deserialize().map(Result::unwrap).collect();
+    for expected in &expected {
+        let body = std::fs::read(sample_path("replies").join(&expected.file));
+        let body = body.unwrap_or_else(|error| panic!("{} is listed: {error}", expected.file));
+        assert_eq!(&classify_reply(&expected.file, &body), expected);
+    }
+    let listed: BTreeSet<String> = expected.iter().map(|line| line.file.clone()).collect();
+    assert_eq!(listed.len(), expected.len(), "a file is listed twice");
+    let names = std::fs::read_dir(sample_path("replies")).unwrap();
+    let mut there: BTreeSet<String> =
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    there.remove("expected.csv");
+    assert_eq!(there, listed);
+}
+
+/// Every kind of reply has its sample, so that a new kind gets one too.
+#[test]
+fn the_replies_cover_every_kind() {
+    let list = sample_path("replies/expected.csv");
+    let lines = csv::Reader::from_path(&list).unwrap().into_deserialize::<ExpectedReply>();
+    let kinds: BTreeSet<String> = lines.map(|line| line.unwrap().kind).collect();
+    let all = "bad_number banned empty fatal found no_code nobody not_found not_json odd out_of_scope page throttled \
+               token transient unknown";
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all.split_whitespace().collect::<Vec<_>>());
+}
+
+/// The appended cells but `errmsg` that the table in `samples/README.md` gives, by the ending of the number.
+fn predicted_cells() -> HashMap<String, [String; 4]> {
+    let text = std::fs::read_to_string(sample_path("README.md")).unwrap();
+    let mut predictions = HashMap::new();
+    for line in text.lines() {
+        let cells: Vec<String> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        if let [_, ending, _, status, code, userid, exclusive, _] = &*cells
+            && (ending == "00 to 89" || (ending.len() == 2 && ending.starts_with('9')))
+        {
+            let cells = [status, code, userid, exclusive].map(Clone::clone);
+            assert!(predictions.insert(ending.clone(), cells).is_none(), "{ending} stands twice");
+        }
+    }
+    predictions
+}
+
+fn golden_rows() -> impl Iterator<Item = (HashMap<String, String>, Option<Mobile>)> {
+    let golden = read_rows(&sample_path("staff.resolved.csv")).into_iter();
+    golden.map(|row| {
+        let mobile = Mobile::parse(&row["手机号"], DefaultRegion::CHINA).ok();
+        (row, mobile)
+    })
+}
+
+#[test]
+fn the_readme_predicts_every_row_of_the_golden_output() {
+    let predictions = predicted_cells();
+    assert_eq!(predictions.len(), 11);
+    let mut used = HashSet::new();
+    for (row, mobile) in golden_rows() {
+        let Some(mobile) = mobile else {
+            assert_eq!(
+                [&row["status"], &row["errcode"], &row["userid"]],
+                ["invalid", "", ""],
+                "{row:?}"
+            );
+            assert!(!row["errmsg"].is_empty(), "{row:?}");
+            continue;
+        };
+        let digits: String = mobile
+            .to_api_string(MainlandFormat::Plain)
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
+        let (tail, ending) = (&digits[digits.len() - 8..], &digits[digits.len() - 2..]);
+        let ending = if ending < "90" { "00 to 89" } else { ending };
+        used.insert(ending.to_owned());
+        let expected = predictions[ending].clone().map(|cell| cell.replace("*tail*", tail));
+        let cells =
+            ["status", "errcode", "userid", "exclusive_userids"].map(|name| row[name].clone());
+        assert_eq!(cells, expected, "{row:?}");
+    }
+    assert_eq!(used.len(), predictions.len(), "every rule has a row: {used:?}");
+}
+
+/// Rows of the golden output by status.
+fn status_counts() -> HashMap<String, usize> {
+    golden_rows().fold(HashMap::new(), |mut counts, (mut row, _)| {
+        *counts.entry(row.remove("status").unwrap()).or_default() += 1;
+        counts
+    })
+}
+
+#[test]
+fn the_golden_output_has_every_status_of_a_complete_run() {
+    let counts = status_counts();
+    for status in Status::ALL {
+        assert_eq!(counts.contains_key(status.name()), status != Status::Pending, "{status}");
+    }
+    assert_eq!(counts["failed"], 2, "a first run should not look broken");
+    assert!(counts["found"] * 4 > counts.values().sum::<usize>() * 3, "{counts:?}");
+}
+
+#[test]
+fn the_staff_sample_resolves_byte_for_byte() {
+    let (desk, input) = (Workdir::new(), sample_path("staff.csv"));
+    let output = desk.path("staff.resolved.csv");
+    let mut command = dingmap();
+    command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
+    // The rate stays that of the command in the README, since the sandbox limits it too; the backoffs may be short.
+    command
+        .args(["--sandbox", "-vvv"])
+        .env("DINGMAP_RETRY_MIN", "5ms")
+        .env("DINGMAP_RETRY_MAX", "50ms");
+    let ended = run(&mut command);
+    assert_eq!(ended.status, Some(4), "{}", ended.stderr);
+    let golden = std::fs::read_to_string(sample_path("staff.resolved.csv")).unwrap();
+    let written = std::fs::read_to_string(&output).unwrap();
+    for (number, (is, golden)) in written.lines().zip(golden.lines()).enumerate() {
+        assert_eq!(is, golden, "line {}", number + 1);
+    }
+    assert_eq!(written, golden);
+    assert_eq!(
+        (ended.stdout.as_str(), desk.file_names()),
+        ("", vec!["staff.resolved.csv".to_owned()])
+    );
+
+    let block =
+        ended.stderr.rfind("\n200 rows in ").map(|start| &ended.stderr[start + 1..]).unwrap();
+    let mut lines = block.lines();
+    let first = lines.next().unwrap();
+    let distinct: HashSet<Mobile> = golden_rows().filter_map(|(_, mobile)| mobile).collect();
+    let shared = golden_rows().filter(|(_, mobile)| mobile.is_some()).count() - distinct.len();
+    let asked = format!(": {} distinct numbers asked with ", distinct.len());
+    let (_, calls) = first.split_once(&asked).unwrap_or_else(|| panic!("{first}"));
+    assert!(calls.ends_with(&format!(" repeated), {shared} rows shared an answer")), "{first}");
+    let numbers: Vec<usize> =
+        calls.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(numbers[0], distinct.len() + numbers[1], "{first}");
+    let told: HashMap<String, usize> = lines
+        .map_while(|line| line.strip_prefix("  "))
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap())
+        })
+        .collect();
+    assert_eq!(told, status_counts());
+    // With -v a log line stands behind it, which says that the run has ended.
+    assert!(block.contains(&format!("\nwritten to {}\n", output.display())), "{block}");
+    assert!(block.contains("\nout_of_scope: "), "{block}");
+
+    for (row, mobile) in golden_rows() {
+        let Some(mobile) = mobile else { continue };
+        let sent = mobile.to_api_string(MainlandFormat::Plain);
+        let national = sent.rsplit('-').next().unwrap();
+        for shown in [sent.as_str(), national, row["手机号"].trim()] {
+            assert!(!ended.stderr.contains(shown), "{shown} is on standard error");
+        }
+    }
+    assert!(ended.stderr.contains("****") && !ended.stderr.contains("sandbox-secret"));
+}

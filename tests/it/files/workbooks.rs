@@ -1,0 +1,233 @@
+//! Workbooks made by hand, part by part, against the CSV that is read from them: what Excel and other programs store, and
+//! what makes a workbook unreadable.
+
+use std::fs::File;
+use std::io::Read;
+
+use dingmap::testing::table::{WorkbookError, workbook};
+
+use crate::support::workbook::{build_workbook, concat_each, workbook_parts, zip_parts};
+use crate::support::workdir::Workdir;
+
+/// What is read of a workbook: the sheet's name, the other sheets, the text.
+fn read_workbook(
+    bytes: &[u8],
+    wanted: Option<&str>,
+) -> Result<(String, Vec<String>, String), WorkbookError> {
+    let desk = Workdir::new();
+    let mut sheet =
+        workbook::open(File::open(desk.write_file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
+    let mut text = String::new();
+    sheet.reader.read_to_string(&mut text).unwrap();
+    Ok((sheet.name, sheet.other_sheets, text))
+}
+
+/// The text of one sheet, without its mark.
+fn sheet_text(cells: &str) -> String {
+    let (_, _, text) = read_workbook(&build_workbook(&[("A", "visible", cells)]), None).unwrap();
+    text.strip_prefix('\u{feff}').unwrap().to_owned()
+}
+
+/// A row of cells, each by its attributes and what is in it.
+fn row_xml(number: u32, cells: &[(&str, &str)]) -> String {
+    let cells = concat_each(cells, |(attributes, inner)| format!("<c {attributes}>{inner}</c>"));
+    format!(r#"<row r="{number}">{cells}</row>"#)
+}
+
+#[test]
+fn every_number_cell_keeps_its_digits() {
+    for (attributes, inner, expected) in [
+        ("", "<v>13800138000</v>", "13800138000"),
+        ("", "<v>13800138000.0</v>", "13800138000"),
+        ("", "<v>1.3800138E10</v>", "13800138000"),
+        ("t=\"n\" s=\"3\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"6\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"7\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"8\"", "<v>13800138000</v>", "13800138000"),
+        ("s=\"1\"", "<v>13800138000</v>", "13800138000"),
+        ("t=\"s\"", "<v>2</v>", "13800138000"),
+        ("t=\"s\"", "<v>0</v>", "00138"),
+        ("t=\"str\"", "<f>A1&amp;A2</f><v>013800138000</v>", "013800138000"),
+        ("t=\"inlineStr\"", "<is><t>+86 138</t></is>", "+86 138"),
+        ("t=\"inlineStr\"", "<is><t xml:space=\"preserve\"> 138 </t></is>", " 138 "),
+        ("", "<f>SUM(B1:B2)</f><v>13800138000</v>", "13800138000"),
+        ("s=\"2\"", "<v>42</v>", "00042"),
+        ("s=\"3\"", "<v>13800000000</v>", "1.38E+10"),
+        ("", "<v>13800138000.5</v>", "13800138000.5"),
+    ] {
+        assert_eq!(
+            sheet_text(&row_xml(1, &[(attributes, inner)])),
+            format!("{expected}\r\n"),
+            "{attributes} {inner}"
+        );
+    }
+}
+
+#[test]
+fn dates_booleans_and_errors_read_as_displayed() {
+    for (attributes, inner, expected) in [
+        ("s=\"1\"", "<v>45943</v>", "2025-10-13"),
+        ("s=\"4\"", "<v>45943.5</v>", "2025-10-13 12:00:00"),
+        ("s=\"5\"", "<v>1.5</v>", "36:00:00"),
+        ("t=\"d\"", "<v>2025-10-13</v>", "2025-10-13"),
+        ("t=\"b\"", "<v>1</v>", "TRUE"),
+        ("t=\"b\"", "<v>0</v>", "FALSE"),
+        ("t=\"e\"", "<v>#N/A</v>", "#N/A"),
+        ("t=\"e\"", "<f>1/0</f><v>#DIV/0!</v>", "#DIV/0!"),
+        ("t=\"s\"", "<v>3</v>", "\"a,\"\"b\"\"\nc\""),
+    ] {
+        assert_eq!(
+            sheet_text(&row_xml(1, &[(attributes, inner)])),
+            format!("{expected}\r\n"),
+            "{attributes} {inner}"
+        );
+    }
+}
+
+#[test]
+fn an_offset_table_is_cropped_to_a_rectangle() {
+    let cells = [
+        row_xml(1, &[(r#"r="A1" s="1""#, "")]),
+        row_xml(3, &[(r#"r="C3""#, "<v>1</v>"), (r#"r="D3""#, "<v>2</v>")]),
+        row_xml(4, &[(r#"r="D4""#, "<v>3</v>"), (r#"r="F4""#, "<v>4</v>")]),
+        row_xml(6, &[(r#"r="B6" t="s""#, "<v>0</v>"), (r#"r="Z6" t="s""#, "<v>1</v>")]),
+        row_xml(900, &[(r#"r="A900" s="2""#, "")]),
+    ];
+    assert_eq!(sheet_text(&cells.concat()), ",1,2,,\r\n,,3,,4\r\n\r\n00138,,,,\r\n");
+    // Some programs leave the places out, since cells stand in order.
+    let bare = "<row><c><v>1</v></c><c><v>2</v></c></row><row><c><v>3</v></c></row>";
+    assert_eq!(sheet_text(bare), "1,2\r\n3,\r\n");
+}
+
+#[test]
+fn hidden_rows_and_columns_are_read() {
+    let hidden = row_xml(1, &[("", "<v>1</v>")])
+        + &row_xml(2, &[("", "<v>2</v>")]).replace("<row", "<row hidden=\"1\"");
+    let mut parts = workbook_parts(&[("A", "visible", &hidden)]);
+    parts[0].1 = parts[0]
+        .1
+        .replace("<sheetData>", "<cols><col min=\"1\" max=\"1\" hidden=\"1\"/></cols><sheetData>");
+    assert_eq!(read_workbook(&zip_parts(&parts), None).unwrap().2, "\u{feff}1\r\n2\r\n");
+}
+
+#[test]
+fn an_unknown_error_value_is_reported() {
+    let cells = row_xml(1, &[("t=\"e\"", "<v>#SPILL!</v>")]);
+    let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(
+        matches!(&error, WorkbookError::UnknownErrorValue(value) if value == "#SPILL!"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_merged_cell_is_read_once() {
+    let cells = row_xml(1, &[(r#"r="A1""#, "<v>1</v>"), (r#"r="B1""#, "<v>7</v>")])
+        + &row_xml(2, &[(r#"r="A2""#, ""), (r#"r="B2""#, "<v>8</v>")]);
+    let mut parts = workbook_parts(&[("A", "visible", &cells)]);
+    parts[0].1 = parts[0].1.replace(
+        "</sheetData>",
+        r#"</sheetData><mergeCells count="1"><mergeCell ref="A1:A2"/></mergeCells>"#,
+    );
+    assert_eq!(read_workbook(&zip_parts(&parts), None).unwrap().2, "\u{feff}1,7\r\n,8\r\n");
+}
+
+#[test]
+fn the_1904_date_system_is_supported() {
+    let mut parts =
+        workbook_parts(&[("A", "visible", &row_xml(1, &[("s=\"1\"", "<v>44481</v>")]))]);
+    let workbook = parts.iter_mut().find(|(name, _)| name == "xl/workbook.xml").unwrap();
+    workbook.1 = workbook.1.replace("<sheets>", r#"<workbookPr date1904="1"/><sheets>"#);
+    assert_eq!(read_workbook(&zip_parts(&parts), None).unwrap().2, "\u{feff}2025-10-13\r\n");
+}
+
+#[test]
+fn the_first_visible_sheet_with_rows_is_taken_unless_one_is_named() {
+    let cell = |n: u32| row_xml(1, &[("", &format!("<v>{n}</v>"))]);
+    let bytes = build_workbook(&[
+        ("旧", "hidden", &cell(1)),
+        ("Empty", "visible", &row_xml(1, &[("s=\"1\"", "")])),
+        ("Staff", "visible", &cell(3)),
+        ("2", "visible", &cell(4)),
+    ]);
+    let taken = |wanted| read_workbook(&bytes, wanted).unwrap();
+    let (name, others, text) = taken(None);
+    assert_eq!(
+        (name.as_str(), others, text.as_str()),
+        ("Staff", vec!["旧".to_owned(), "2".to_owned()], "\u{feff}3\r\n")
+    );
+    for (wanted, name) in [
+        ("staff ", "Staff"),
+        ("2", "2"),
+        ("1", "旧"),
+        ("3", "Staff"),
+        ("旧", "旧"),
+        ("empty", "Empty"),
+    ] {
+        assert_eq!(taken(Some(wanted)).0, name, "{wanted}");
+    }
+    assert_eq!(taken(Some("Empty")).2, "\u{feff}");
+    for wanted in ["0", "5", "Staff2", ""] {
+        let error = read_workbook(&bytes, Some(wanted)).unwrap_err().to_string();
+        assert!(error.contains("1 旧 (hidden), 2 Empty, 3 Staff, 4 2"), "{error}");
+    }
+    let hidden = build_workbook(&[("旧", "veryHidden", &cell(1)), ("新", "visible", "")]);
+    let error = read_workbook(&hidden, None).unwrap_err();
+    assert!(
+        matches!(&error, WorkbookError::NoRows(list) if list == "1 旧 (hidden), 2 新"),
+        "{error}"
+    );
+}
+
+#[test]
+fn other_archives_are_reported_by_their_format() {
+    let archive = |names: &[&str]| {
+        let parts: Vec<_> =
+            names.iter().map(|name| ((*name).to_owned(), "<x/>".to_owned())).collect();
+        read_workbook(&zip_parts(&parts), None).unwrap_err()
+    };
+    assert!(matches!(archive(&["staff.csv"]), WorkbookError::NotAWorkbook));
+    assert!(matches!(
+        archive(&["[Content_Types].xml", "_rels/.rels", "word/document.xml"]),
+        WorkbookError::NotAWorkbook
+    ));
+    assert!(matches!(
+        archive(&["_rels/.rels", "xl/workbook.bin"]),
+        WorkbookError::UnsupportedFormat(_)
+    ));
+    assert!(matches!(archive(&["mimetype", "content.xml"]), WorkbookError::UnsupportedFormat(_)));
+    assert!(matches!(archive(&[]), WorkbookError::NotAWorkbook));
+}
+
+#[test]
+fn a_damaged_workbook_is_an_error_not_a_short_table() {
+    let rows = concat_each(1..=2000, |n| row_xml(n, &[("", &format!("<v>{}</v>", n * 7919))]));
+    let bytes = build_workbook(&[("A", "visible", &rows)]);
+    assert_eq!(read_workbook(&bytes, None).unwrap().2.lines().count(), 2000);
+    let damaged =
+        |bytes: &[u8]| matches!(read_workbook(bytes, None), Err(WorkbookError::Damaged(_)));
+    for size in [4, 100, bytes.len() / 2, bytes.len() - 30] {
+        assert!(damaged(&bytes[..size]), "cut to {size}");
+    }
+    let mut flipped = bytes.clone();
+    flipped[400] ^= 0x55;
+    assert!(damaged(&flipped));
+    for cells in [
+        row_xml(2, &[("", "<v>1</v>")]) + &row_xml(1, &[("", "<v>1</v>")]),
+        row_xml(1, &[(r#"r="B1""#, "<v>1</v>"), (r#"r="A1""#, "<v>2</v>")]),
+        row_xml(1, &[("t=\"s\"", "<v>9</v>")]),
+        row_xml(1, &[(r#"r="A1048577""#, "<v>1</v>"), (r#"r="A1048578""#, "<v>1</v>")]),
+        "<row><c><v>1".to_owned(),
+    ] {
+        assert!(damaged(&build_workbook(&[("A", "visible", &cells)])), "{cells}");
+    }
+}
+
+#[test]
+fn a_stray_cell_does_not_exhaust_memory() {
+    let rows = concat_each(1..=131_100, |n| format!("<row r=\"{n}\"><c><v>1</v></c></row>"));
+    let cells = row_xml(1, &[(r#"r="XFD1""#, "<v>1</v>")])
+        + &rows.replacen("<row r=\"1\"><c><v>1</v></c></row>", "", 1);
+    let error = read_workbook(&build_workbook(&[("A", "visible", &cells)]), None).unwrap_err();
+    assert!(matches!(error, WorkbookError::SheetTooLarge(_)), "{error}");
+}

@@ -1,0 +1,79 @@
+//! How a run says how far it is, for programs and for whoever asks.
+
+use std::time::Duration;
+
+use dingmap::testing::sandbox::{Script, ScriptedAnswer};
+use serde_json::Value;
+
+use crate::support::process::Process;
+use crate::support::rows::staff_csv;
+use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+#[test]
+fn json_progress_has_an_object_a_second_and_a_final_one() {
+    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(60));
+    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let ended = run(command.args(["--rate", "20", "--progress", "json"]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let objects: Vec<Value> = ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // Three seconds at the least, and on a busy machine some more.
+    assert!((3..60).contains(&objects.len()), "{}", ended.stderr);
+    assert!(objects.is_sorted_by_key(|object| object["rows"].as_u64()), "{}", ended.stderr);
+    let (first, last) = (&objects[0], &objects[objects.len() - 1]);
+    assert!(first["seconds_left"].as_u64().is_some_and(|left| left <= 3), "{first}");
+    assert_eq!(
+        (&last["rows"], &last["total"], &last["status"]["found"]),
+        (&60.into(), &60.into(), &60.into())
+    );
+    assert_eq!(
+        (&last["calls"], &last["rate"], &last["held_by"]),
+        (&60.into(), &20.0.into(), &Value::Null)
+    );
+    let ended = run(command.args(["--quiet"]));
+    assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
+}
+
+#[test]
+fn json_progress_reports_a_pause() {
+    let mut script = unlimited_script();
+    let headers = vec![("Retry-After".to_owned(), "3".to_owned())];
+    script
+        .answers_by_call
+        .insert(20, ScriptedAnswer::Http { status: 429, headers, body: String::new() });
+    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let input = desk.write_file("staff.csv", staff_csv(40));
+    // Programs get a word that does not follow the language.
+    let ended = run(api.resolve(&input, &desk.path("out.csv")).args([
+        "--progress",
+        "json",
+        "--lang",
+        "zh",
+    ]));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains(r#""held_by":"proxy""#), "{}", ended.stderr);
+}
+
+#[test]
+fn sigusr1_prints_progress_and_the_run_continues() {
+    let latency = Duration::from_millis(100);
+    let (api, desk) =
+        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (input, output) = (desk.write_file("staff.csv", staff_csv(40)), desk.path("out.csv"));
+    let mut command = api.resolve(&input, &output);
+    let mut process = Process::start(command.args(["--rate", "20", "--progress", "none"]));
+    while api.call_log().calls().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    process.send_signal("USR1");
+    process.wait_for_stderr(" of 40 rows · ");
+    let ended = process.wait();
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(output.exists());
+}

@@ -1,0 +1,223 @@
+//! A server that fails while runs are under way: they hold and say so, nobody passes the rate, and when it is back every row
+//! gets its answer by one call.
+
+use std::time::{Duration, Instant};
+
+use crate::support::process::Process;
+use crate::support::quota_fixture::{
+    CALLS_PER_SECOND, QuotaFixture, SECOND, calls_between, calls_of, lock_measurement, sleep_until,
+    table_of_run,
+};
+use crate::support::redis::fault_proxy::FaultProxy;
+use crate::support::sandbox::{run, unlimited_script};
+
+/// Rows of each run: five seconds' worth.
+const ROWS: u32 = 100;
+/// After how long without a word of the server a run makes no call, and what a busy machine may add before a call arrives.
+const UNREACHABLE_AFTER: Duration = Duration::from_millis(1000 + 500);
+/// What a run says that holds for want of the server.
+const UNREACHABLE_MESSAGE: &str = "is silent (";
+
+/// Two runs, both of which are making calls.
+struct RunPair {
+    fixture: QuotaFixture,
+    runs: [Process; 2],
+}
+
+impl RunPair {
+    fn start() -> Option<Self> {
+        let ground = QuotaFixture::new(unlimited_script())?;
+        let urls = [ground.redis.url(), ground.redis.url()];
+        Some(Self::start_at_urls(ground, &urls))
+    }
+
+    fn start_at_urls(ground: QuotaFixture, urls: &[String; 2]) -> Self {
+        let start = |run: u32| {
+            let (url, name) = (&urls[run as usize], format!("run{run}"));
+            Process::start(&mut ground.command_at_url(url, &name, &table_of_run(run, ROWS)))
+        };
+        let runs = [start(0), start(1)];
+        ground.wait_for_calls_of_both(10);
+        Self { fixture: ground, runs }
+    }
+
+    /// Sees that no call arrived from one moment to another, and that there would have been some to make.
+    #[track_caller]
+    fn assert_no_calls(&self, from: Instant, to: Instant) {
+        let ledger = self.fixture.sandbox.call_log();
+        assert!(ledger.calls().len() < 2 * ROWS as usize, "nothing was left to hold");
+        let made = calls_between(ledger.calls().iter(), from, to).count();
+        println!("{made} calls in {:?}", to - from);
+        assert!(from < to && made == 0, "{made} calls while nobody could know");
+    }
+
+    /// Sees both to their end: complete, nothing asked twice, never over the rate.
+    #[track_caller]
+    fn assert_complete(mut self) {
+        for (number, run) in self.runs.iter_mut().enumerate() {
+            let ended = run.wait();
+            println!("{}", ended.stderr);
+            assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+            assert_eq!(self.fixture.count_rows(&format!("run{number}"), "found"), ROWS as usize);
+        }
+        let ledger = self.fixture.sandbox.call_log();
+        assert_eq!(
+            (ledger.calls().len(), ledger.distinct_numbers()),
+            (2 * ROWS as usize, 2 * ROWS as usize)
+        );
+        self.fixture.assert_never_over_rate();
+    }
+}
+
+#[test]
+fn runs_pause_for_a_server_that_restarts_empty() {
+    let Some(mut pair) = RunPair::start() else { return };
+    pair.fixture.redis.kill();
+    let gone = Instant::now();
+    pair.runs.iter().for_each(|run| run.wait_for_stderr(UNREACHABLE_MESSAGE));
+    sleep_until(gone + 3 * SECOND);
+    let back = Instant::now();
+    pair.assert_no_calls(gone + UNREACHABLE_AFTER, back);
+    pair.fixture.redis.restart_empty();
+    let quiet = Instant::now() + 2 * SECOND;
+    sleep_until(quiet);
+    // Whatever was made before by whomever: a state that is new lets nobody call for two seconds.
+    pair.assert_no_calls(back, quiet);
+    pair.assert_complete();
+}
+
+#[test]
+fn runs_pause_while_the_server_hangs() {
+    let Some(pair) = RunPair::start() else { return };
+    pair.fixture.redis.pause();
+    let paused = Instant::now();
+    sleep_until(paused + 3 * SECOND);
+    pair.assert_no_calls(paused + UNREACHABLE_AFTER, Instant::now());
+    pair.fixture.redis.resume();
+    pair.assert_complete();
+}
+
+#[test]
+fn a_partitioned_run_makes_no_call_and_the_other_continues() {
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let cable = FaultProxy::new(ground.redis.address());
+    let urls = [cable.url(), ground.redis.url()];
+    let pair = RunPair::start_at_urls(ground, &urls);
+    cable.partition();
+    let cut = Instant::now();
+    sleep_until(cut + 2 * SECOND);
+    let mended = Instant::now();
+    cable.heal();
+    let ledger = pair.fixture.sandbox.call_log();
+    let count =
+        |run| calls_between(calls_of(&ledger, run), cut + UNREACHABLE_AFTER, mended).count();
+    println!("{} calls of the one that was cut off, {} of the other", count(0), count(1));
+    assert_eq!(count(0), 0, "calls of the one that was cut off");
+    assert!(count(1) > 0, "the other goes on");
+    pair.assert_complete();
+}
+
+#[test]
+fn lost_scripts_and_keys_only_cost_time() {
+    let Some(pair) = RunPair::start() else { return };
+    pair.fixture.redis.call(&["SCRIPT", "FLUSH"]);
+    pair.fixture.wait_for_calls_of_both(30);
+    pair.fixture.redis.call(&["FLUSHALL"]);
+    pair.assert_complete();
+}
+
+#[test]
+fn runs_pause_while_the_server_is_out_of_memory() {
+    let Some(pair) = RunPair::start() else { return };
+    pair.fixture.redis.exhaust_memory();
+    let full = Instant::now();
+    sleep_until(full + 3 * SECOND);
+    pair.assert_no_calls(full + UNREACHABLE_AFTER, Instant::now());
+    pair.runs.iter().for_each(|run| run.wait_for_stderr("silent (it is out of memory)"));
+    pair.fixture.redis.free_memory();
+    pair.assert_complete();
+}
+
+#[test]
+fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
+    let _turn = lock_measurement();
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let cable = FaultProxy::new(ground.redis.address());
+    cable.set_round_trip(Duration::from_millis(100));
+    let ended = run(&mut ground.command_at_url(&cable.url(), "far", &table_of_run(0, 200)));
+    assert_eq!(
+        (ended.status, ground.count_rows("far", "found")),
+        (Some(0), 200),
+        "{}",
+        ended.stderr
+    );
+    ground.assert_rate_used(
+        199,
+        199.0 / ground.sandbox.call_log().rate_utilization(CALLS_PER_SECOND.into()),
+    );
+    let mut farther =
+        Process::start(&mut ground.command_at_url(&cable.url(), "farther", &table_of_run(1, 60)));
+    ground.wait_for_calls_of(1, 10);
+    cable.set_round_trip(Duration::from_millis(1500));
+    let slow = Instant::now();
+    farther.wait_for_stderr(UNREACHABLE_MESSAGE);
+    sleep_until(slow + 4 * SECOND);
+    let made = calls_between(
+        calls_of(&ground.sandbox.call_log(), 1),
+        slow + UNREACHABLE_AFTER,
+        Instant::now(),
+    )
+    .count();
+    assert_eq!(made, 0, "calls by words that are old");
+    cable.set_round_trip(Duration::ZERO);
+    let ended = farther.wait();
+    assert_eq!(
+        (ended.status, ground.count_rows("farther", "found")),
+        (Some(0), 60),
+        "{}",
+        ended.stderr
+    );
+    ground.assert_never_over_rate();
+}
+
+#[test]
+fn a_slow_server_works_with_one_worker_and_any_rate() {
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let cable = FaultProxy::new(ground.redis.address());
+    cable.set_round_trip(Duration::from_millis(120));
+    for (name, flags) in [("single", ["--workers", "1"]), ("unlimited", ["--rate", "unlimited"])] {
+        let mut command = ground.command_at_url(&cable.url(), name, &table_of_run(0, 20));
+        let ended = run(command.args(flags));
+        assert_eq!(
+            (ended.status, ground.count_rows(name, "found")),
+            (Some(0), 20),
+            "{name}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn claims_are_renewed_after_the_server_restarts() {
+    let Some(mut ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let mut runs = ["one", "other"]
+        .map(|name| Process::start(&mut ground.command(name, &table_of_run(0, ROWS))));
+    ground.wait_for_calls_of(0, 15);
+    ground.redis.kill();
+    ground.redis.restart_empty();
+    for (run, name) in runs.iter_mut().zip(["one", "other"]) {
+        let ended = run.wait();
+        assert_eq!(
+            (ended.status, ground.count_rows(name, "found")),
+            (Some(0), ROWS as usize),
+            "{}",
+            ended.stderr
+        );
+    }
+    let ledger = ground.sandbox.call_log();
+    let twice = ledger.calls().len() - ledger.distinct_numbers();
+    // What each had its answer for, and could not leave there any more, the other asks; and a call that was under way.
+    println!("{twice} numbers asked twice");
+    assert!(twice <= 20, "{twice} of {ROWS}");
+    ground.assert_never_over_rate();
+}

@@ -1,0 +1,85 @@
+//! One rest for all: what one run is told of throttling holds the others, for as long as the API said.
+
+use std::time::{Duration, Instant};
+
+use dingmap::testing::sandbox::ScriptedAnswer;
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, offset};
+
+use crate::support::process::{Process, wait_until};
+use crate::support::quota_fixture::{
+    QuotaFixture, SECOND, calls_between, calls_of, number_of_run, table_of_run,
+};
+use crate::support::sandbox::unlimited_script;
+
+const ROWS: u32 = 100;
+/// What a run that does not make the call itself may take to hear of the rest.
+const PROPAGATION: Duration = SECOND;
+
+/// Two runs, of which the first is once given an answer after which nobody may call before some moment.
+#[track_caller]
+fn assert_pause_applies_to_both(answer: fn() -> (ScriptedAnswer, Instant)) {
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let mut runs = [0, 1].map(|run| {
+        Process::start(&mut ground.command(&format!("run{run}"), &table_of_run(run, ROWS)))
+    });
+    ground.wait_for_calls_of_both(10);
+    let (answer, rest) = answer();
+    ground.sandbox.update_script(|script| {
+        (0..ROWS).for_each(|at| script.push_answers(number_of_run(0, at), [answer.clone()]))
+    });
+    let refused = || {
+        ground
+            .sandbox
+            .call_log()
+            .calls()
+            .iter()
+            .find(|call| call.answered != "0")
+            .map(|call| call.at)
+    };
+    let refused = wait_until("the throttle", refused);
+    ground.sandbox.update_script(|script| script.answers_by_number.clear());
+    for run in &mut runs {
+        let ended = run.wait();
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    }
+    let ledger = ground.sandbox.call_log();
+    let early = calls_between(ledger.calls().iter(), refused + PROPAGATION, rest).count();
+    let next =
+        ledger.calls().iter().map(|call| call.at).find(|at| *at > refused + PROPAGATION).unwrap();
+    println!(
+        "{early} calls in the rest of {:?}; the next after {:?}",
+        rest - refused,
+        next - refused
+    );
+    assert!(refused + PROPAGATION * 2 < rest, "a rest that is too short to be measured");
+    assert_eq!(early, 0, "calls in the rest");
+    for run in [0, 1] {
+        assert!(calls_of(&ledger, run).any(|call| call.at > rest), "nothing was left to hold");
+        assert_eq!(ground.count_rows(&format!("run{run}"), "found"), ROWS as usize);
+    }
+    ground.assert_never_over_rate();
+}
+
+#[test]
+fn a_pause_until_a_named_time_applies_to_all_runs() {
+    assert_pause_applies_to_both(|| {
+        let now = Timestamp::now();
+        let end = Timestamp::from_second(now.as_second() + 8).unwrap();
+        let china = end.to_zoned(TimeZone::fixed(offset(8)));
+        let rest = Duration::try_from(end.duration_since(now)).unwrap();
+        (
+            ScriptedAnswer::penalty(&china.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+            Instant::now() + rest,
+        )
+    });
+}
+
+#[test]
+fn a_retry_after_pause_applies_to_all_runs() {
+    assert_pause_applies_to_both(|| {
+        let headers = vec![("Retry-After".to_owned(), "5".to_owned())];
+        let busy = ScriptedAnswer::Http { status: 429, headers, body: String::new() };
+        (busy, Instant::now() + Duration::from_secs(5))
+    });
+}

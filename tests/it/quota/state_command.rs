@@ -1,0 +1,256 @@
+//! What the owner of a shared server is told of it, and what they can have forgotten: nothing that is secret, nothing of
+//! anybody else's, and no call too many.
+
+use std::process::Command;
+use std::time::Duration;
+
+use dingmap::testing::sandbox::ScriptedAnswer;
+use dingmap::testing::sandbox::userid_for;
+
+use crate::support::process::{Process, wait_until};
+use crate::support::quota_fixture::{QuotaFixture, number_of_run, table_of_run};
+use crate::support::redis::RedisServer;
+use crate::support::sandbox::{RunOutput, dingmap, run, unlimited_script};
+use crate::support::workdir::Workdir;
+
+/// `dingmap state` about a server.
+fn state_command(url: &str, words: &[&str]) -> Command {
+    let mut command = dingmap();
+    command.arg("state").args(words).args(["--shared", url]);
+    command
+}
+
+/// What it says, on standard output where it says anything there.
+#[track_caller]
+fn state_output(ground: &QuotaFixture, words: &[&str]) -> String {
+    let ended = run(&mut state_command(&ground.redis.url(), words));
+    assert_success(&ended);
+    if ended.stdout.is_empty() { ended.stderr } else { ended.stdout }
+}
+
+/// How many keys of a kind there are, by another way.
+fn key_count(ground: &QuotaFixture, kind: &str) -> usize {
+    let keys =
+        ground.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
+    keys.filter(|key| key.starts_with("dingmap:1:") && key.contains(kind)).count()
+}
+
+#[track_caller]
+fn assert_has_lines(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.lines().any(|other| other.trim() == *line), "{line}\n{text}");
+    }
+}
+
+#[track_caller]
+fn assert_success(ended: &RunOutput) {
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn state_info_matches_the_server_and_shows_no_secret() {
+    const HANGING: u32 = 6;
+    let mut script = unlimited_script();
+    (0..HANGING).for_each(|at| {
+        script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))])
+    });
+    let Some(ground) = QuotaFixture::new(script) else { return };
+    assert_has_lines(&state_output(&ground, &["info"]), &["nothing is kept there"]);
+    assert_success(&run(&mut ground.command("known", &table_of_run(0, 10))));
+    let owner = format!("{}, app sandbox-key", ground.sandbox.endpoint());
+    let calm = state_output(&ground, &["info"]);
+    println!("{calm}");
+    assert_eq!(
+        (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
+        (10, 0, 1)
+    );
+    assert_has_lines(&calm, &[&owner, "no run now", "answers: 10; numbers claimed: 0"]);
+    let mut busy = ground.command("busy", &table_of_run(1, HANGING));
+    let mut busy = Process::start(busy.args(["--timeout", "2m", "--rate", "7"]));
+    ground.wait_for_calls_of(1, HANGING as usize);
+    let busily = state_output(&ground, &["info"]);
+    println!("{busily}");
+    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":c:")), (10, HANGING as usize));
+    assert_has_lines(
+        &busily,
+        &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers claimed: 6"],
+    );
+    for line in ["a token for another ", "all of it expires within "] {
+        assert!(busily.lines().any(|other| other.trim().starts_with(line)), "{line}\n{busily}");
+    }
+    assert!(!busily.contains("no call until"), "{busily}");
+    busy.send_signal("KILL");
+    busy.wait();
+    let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number_of_run(run, at)));
+    let mut secrets: Vec<_> = numbers.flat_map(|number| [userid_for(&number), number]).collect();
+    secrets.extend([
+        ground.sandbox.call_log().calls()[0].token.to_string(),
+        "sandbox-secret".to_owned(),
+    ]);
+    for secret in secrets {
+        assert!(!calm.contains(&secret) && !busily.contains(&secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_pause_is_reported_and_survives_forget() {
+    let mut script = unlimited_script();
+    let headers = vec![("Retry-After".to_owned(), "60".to_owned())];
+    script.push_answers(
+        number_of_run(0, 5),
+        [ScriptedAnswer::Http { status: 429, headers, body: String::new() }],
+    );
+    let Some(ground) = QuotaFixture::new(script) else { return };
+    let mut held = Process::start(&mut ground.command("held", &table_of_run(0, 100)));
+    let rests = || {
+        let text = state_output(&ground, &["info"]);
+        text.contains("no call until ").then_some(text)
+    };
+    let text = wait_until("a rest", rests);
+    println!("{text}");
+    assert!(text.contains(" (a limit of the host or of a proxy, told by HTTP)"), "{text}");
+    held.send_signal("INT");
+    held.wait();
+    assert!(key_count(&ground, ":a:") > 0);
+    state_output(&ground, &["forget", "--all"]);
+    assert_eq!(
+        (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
+        (0, 0, 0)
+    );
+    assert_has_lines(&rests().unwrap(), &["answers: 0; numbers claimed: 0", "no token"]);
+}
+
+#[test]
+fn forget_removes_only_the_named_apps_answers() {
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let mut runs = 0;
+    let mut calls = |key: &str| {
+        ground.sandbox.update_script(|script| key.clone_into(&mut script.app_key));
+        let before = ground.sandbox.call_log().calls().len();
+        runs += 1;
+        let mut command = ground.command(&format!("run{runs}"), &table_of_run(0, 10));
+        assert_success(&run(command.args(["--max-age", "1h"]).env("DINGTALK_APP_KEY", key)));
+        ground.sandbox.call_log().calls().len() - before
+    };
+    assert_eq!((calls("one"), calls("other"), calls("one"), calls("other")), (10, 10, 0, 0));
+    let strange = ["dingmap:2:00:a:00", "dingmapped"];
+    for key in &strange {
+        ground.redis.call(&["SET", key, "of another version or program"]);
+    }
+    let forgot = |words: &[&str], count: u32| {
+        let text = state_output(&ground, &[&["forget"], words].concat());
+        assert!(text.contains(&format!("{count} answers were forgotten\n")), "{text}");
+    };
+    forgot(&["--app", "nobody"], 0);
+    forgot(&["--app", "one"], 10);
+    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":token")), (10, 1));
+    assert_eq!((calls("other"), calls("one")), (0, 10));
+    forgot(&["--all"], 20);
+    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":token")), (0, 0));
+    let text = state_output(&ground, &["info"]);
+    println!("{text}");
+    assert_has_lines(
+        &text,
+        &["1 key there is of another version of dingmap, which alone can tell and forget it"],
+    );
+    for key in strange {
+        assert!(ground.redis.entries().iter().any(|entry| entry.key == key.as_bytes()), "{key}");
+    }
+}
+
+#[test]
+fn forget_during_runs_never_exceeds_the_rate() {
+    const ROWS: u32 = 80;
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let mut runs = [0, 1].map(|run| {
+        Process::start(&mut ground.command(&format!("run{run}"), &table_of_run(run, ROWS)))
+    });
+    for calls in [10, 30, 50] {
+        ground.wait_for_calls_of_both(calls);
+        state_output(&ground, &["forget", "--all"]);
+    }
+    for run in &mut runs {
+        assert_success(&run.wait());
+    }
+    assert_eq!(
+        [0, 1].map(|run| ground.count_rows(&format!("run{run}"), "found")),
+        [ROWS as usize; 2]
+    );
+    assert!(key_count(&ground, ":a:") < ROWS as usize, "nothing was forgotten");
+    ground.assert_never_over_rate();
+}
+
+#[test]
+fn state_commands_use_the_file_unless_shared_is_typed() {
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    assert_success(&run(&mut ground.command("run", &table_of_run(0, 5))));
+    let (url, file) = (ground.redis.url(), ground.workdir.path("run.redb"));
+    let settings = ground.workdir.write_file("c.toml", format!("shared = '{url}'\n"));
+    let set = |command: &mut Command| {
+        run(command
+            .env("DINGMAP_SHARED", &url)
+            .env("DINGMAP_STATE", &file)
+            .env("DINGMAP_WAIT", "1"))
+    };
+    let by_variable = set(dingmap().args(["state", "info"]));
+    let by_file = set(dingmap().args(["state", "info", "--config"]).arg(settings));
+    for ended in [by_variable, by_file] {
+        assert!(ended.stdout.contains("run.redb: version "), "{ended:?}");
+    }
+    let ended = set(dingmap().args(["state", "forget", "--all"]));
+    assert_success(&ended);
+    assert_eq!(key_count(&ground, ":a:"), 5, "{}", ended.stderr);
+    let ended = set(&mut state_command(&url, &["info"]));
+    assert!(
+        ended.stdout.contains("answers: 5;") && !ended.stdout.contains("run.redb"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn unsupported_shared_state_commands_are_rejected_with_a_reason() {
+    let Some(redis) = RedisServer::with_password("opensesame") else { return };
+    let (url, desk) = (redis.url(), Workdir::new());
+    let password = desk.write_file("password", "opensesame\n");
+    let password = password.to_str().unwrap();
+    let typed = url.replace("redis://", "redis://:opensesame@");
+    for (url, words, status, reason) in [
+        (&*url, &["info"][..], 5, "DINGMAP_SHARED_PASSWORD"),
+        (&url, &["info", "--shared-password-file", password], 0, ""),
+        (&typed, &["info"], 2, "DINGMAP_SHARED_PASSWORD"),
+        (&url, &["info", "--state", "x"], 2, "--state is about a state file"),
+        (&url, &["info", "--wait"], 2, "--wait is about a state file"),
+        (&url, &["forget", "--older-than", "1d"], 2, "encrypted"),
+        (&url, &["forget", "--app", "x", "--status", "found"], 2, "encrypted"),
+        (&url, &["forget", "--number", "-"], 2, "encrypted"),
+        (&url, &["forget"], 2, "--all"),
+        (&url, &["compact"], 2, "--shared"),
+        (&url, &["export"], 2, "--shared"),
+        ("http://127.0.0.1", &["info"], 2, "redis://"),
+        ("redis://127.0.0.1:1", &["info"], 1, "connection refused"),
+        ("redis://127.0.0.1:1", &["forget", "--all"], 1, "connection refused"),
+    ] {
+        let ended = run(&mut state_command(url, words));
+        assert_eq!(ended.status, Some(status), "{words:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(reason), "{words:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("opensesame"), "{}", ended.stderr);
+    }
+    assert_eq!(desk.file_names(), ["password"]);
+}
+
+#[test]
+fn a_hung_server_times_out_and_a_signal_ends_the_wait() {
+    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    ground.redis.pause();
+    let ended = run(&mut state_command(&ground.redis.url(), &["info"]));
+    assert!(ended.status == Some(1) && ended.stderr.contains("no answer in time"), "{ended:?}");
+    let mut waits = Process::start(&mut state_command(&ground.redis.url(), &["forget", "--all"]));
+    // From then on it hears signals, and has nothing to do but to wait.
+    wait_until("a handler", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", waits.id())).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        (u64::from_str_radix(caught.trim(), 16).ok()? & 0b10 > 0).then_some(())
+    });
+    waits.send_signal("INT");
+    assert_eq!(waits.wait().status, Some(130));
+}

@@ -1,0 +1,199 @@
+//! A Redis server of the tests' own, which lives as long as they need it and can be killed, started anew with nothing, paused,
+//! filled and locked. What is said to it stands in `wire`, and what may happen on the way to it in `cable`.
+
+pub(crate) mod fault_proxy;
+pub(crate) mod resp_client;
+mod self_test;
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::network_servers::CertificateAuthority;
+use crate::support::process::wait_until;
+use crate::support::workdir::Workdir;
+use resp_client::{Entry, RespClient};
+
+/// Ports that the system gives to nobody who asks for any, so that a server that was killed finds its own free.
+const PORT_RANGE: std::ops::Range<u16> = 20_000..30_000;
+
+/// A server under way, or one that was killed.
+pub(crate) struct RedisServer {
+    process: Child,
+    flags: Vec<String>,
+    password: Option<&'static str>,
+    pub(crate) port: u16,
+    workdir: Workdir,
+}
+
+impl RedisServer {
+    /// Starts one; none where there is none and the environment says that this is meant.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(Workdir::new(), "--port", &[], None)
+    }
+
+    /// One that lets in nobody without this password.
+    pub(crate) fn with_password(password: &'static str) -> Option<Self> {
+        Self::start_with(Workdir::new(), "--port", &["--requirepass", password], Some(password))
+    }
+
+    /// One that speaks TLS alone, as `localhost`.
+    pub(crate) fn with_tls(authority: &CertificateAuthority) -> Option<Self> {
+        let desk = Workdir::new();
+        let (certificate, key) = authority.issue_pem(&["localhost"]);
+        let files = [("cert", certificate), ("key", key), ("ca-cert", authority.pem())];
+        let mut flags =
+            vec!["--port".to_owned(), "0".to_owned(), "--tls-auth-clients".into(), "no".into()];
+        for (name, content) in files {
+            let path = desk.write_file(name, content);
+            flags.extend([format!("--tls-{name}-file"), path.to_str().unwrap().to_owned()]);
+        }
+        let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+        Self::start_with(desk, "--tls-port", &flags, None)
+    }
+
+    fn start_with(
+        desk: Workdir,
+        port_flag: &str,
+        flags: &[&str],
+        password: Option<&'static str>,
+    ) -> Option<Self> {
+        if !is_available() {
+            return None;
+        }
+        let socket = desk.path("redis.sock");
+        let (process, flags, port) = wait_until("a port that is free", || {
+            let port = fastrand::u16(PORT_RANGE);
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+            let own = [port_flag, &port.to_string(), "--unixsocket", socket.to_str().unwrap()];
+            let flags: Vec<_> = flags.iter().chain(&own).map(ToString::to_string).collect();
+            let mut process = spawn_server(&desk, &flags);
+            // Somebody else may have taken the port since.
+            wait_until_ready(&mut process, &socket, password).then_some((process, flags, port))
+        });
+        Some(Self { process, flags, password, port, workdir: desk })
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.workdir.path("redis.sock")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// What a run is told.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// Kills it: nobody is told, nothing is kept.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again after a kill, on the same port and with nothing in it.
+    pub(crate) fn restart_empty(&mut self) {
+        self.process = spawn_server(&self.workdir, &self.flags);
+        let socket = self.socket();
+        assert!(
+            wait_until_ready(&mut self.process, &socket, self.password),
+            "the port is taken: {}",
+            self.log()
+        );
+    }
+
+    /// Stops it where it stands; connections stay, and nobody gets an answer.
+    pub(crate) fn pause(&self) {
+        self.send_signal("-STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.send_signal("-CONT");
+    }
+
+    fn send_signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// A command and its reply, which has to be none of an error.
+    pub(crate) fn call(&self, words: &[&str]) -> resp_client::RespValue {
+        let mut wire = RespClient::connect(&self.socket(), self.password).unwrap();
+        wire.call(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Lets it take nothing more into its memory; whatever wants to write is refused.
+    pub(crate) fn exhaust_memory(&self) {
+        self.call(&["CONFIG", "SET", "maxmemory", "1"]);
+    }
+
+    pub(crate) fn free_memory(&self) {
+        self.call(&["CONFIG", "SET", "maxmemory", "0"]);
+    }
+
+    /// Everything that is in it.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        RespClient::connect(&self.socket(), self.password).unwrap().entries()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.workdir.path("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Whether there is a server to start; where there is none, the environment has to say that this is meant.
+fn is_available() -> bool {
+    if Command::new("redis-server").arg("--version").output().is_ok() {
+        return true;
+    }
+    let meant = std::env::var_os("DINGMAP_TEST_WITHOUT_REDIS").is_some_and(|set| set == "1");
+    assert!(
+        meant,
+        "there is no redis-server on the PATH: `apt-get install redis-server`, or leave these checks out with DINGMAP_TEST_WITHOUT_REDIS=1"
+    );
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what a test leaves out must be seen, and its prints are not"
+    )]
+    let mut loud = std::io::stderr();
+    let _ = writeln!(loud, "NOT TESTED, for want of redis-server: runs that share one quota");
+    false
+}
+
+/// Waits until a server answers; false where it ended instead.
+fn wait_until_ready(process: &mut Child, socket: &Path, password: Option<&str>) -> bool {
+    wait_until("an answer of the server", || {
+        if process.try_wait().unwrap().is_some() {
+            return Some(false);
+        }
+        let mut wire = RespClient::connect(socket, password)?;
+        wire.call(&["PING"]).is_ok().then_some(true)
+    })
+}
+
+/// A server that keeps nothing on any disk and is spoken to on this machine alone.
+fn spawn_server(desk: &Workdir, flags: &[String]) -> Child {
+    let usual = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
+    Command::new("redis-server")
+        .args(usual)
+        .arg("--dir")
+        .arg(desk.path(""))
+        .arg("--logfile")
+        .arg(desk.path("log"))
+        .args(flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
