@@ -1,5 +1,4 @@
-//! Floor 2, the HTTP edge: one request, one reply. When to call, and what an answer means for the run, is the
-//! engine's.
+//! The HTTP client: one call to the API, the rate limiter, and the access token.
 
 pub(crate) mod client;
 pub(crate) mod error;

@@ -1,5 +1,4 @@
-//! Floor 4, the command line: flags as typed become each floor's own options; `terminal` alone writes to
-//! standard error.
+//! The command line program: arguments, commands, progress and reports.
 
 pub(crate) mod cli;
 pub(crate) mod commands;

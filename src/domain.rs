@@ -1,4 +1,4 @@
-//! Floor 1, the rules. Pure: no clock, no randomness, no I/O, no async.
+//! The rules of numbers, replies and statuses. Pure: no clock, no randomness, no I/O, no async.
 
 pub(crate) mod diff;
 pub(crate) mod expected;

@@ -1,4 +1,5 @@
-//! Floor 3, the run: the only place where tasks and queues are made.
+//! The run: reads rows, makes calls, and writes the rows in input order. Only this module starts
+//! tasks and creates queues.
 
 pub(crate) mod backoff;
 pub(crate) mod candidates;

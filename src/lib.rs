@@ -1,15 +1,33 @@
-//! dingmap turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
+//! dingmap reads a table of mobile numbers and writes the same table with DingTalk user ids.
 //!
-//! This file is the map. The rooms stand bottom floor first, and **a file imports only what stands above it here**,
-//! so the crate is a graph without cycles by construction; `tests/it/layout.rs` keeps it so.
+//! A top-level module imports only modules below it in this list (`tests/it/layout.rs` checks this):
+//!
+//! | module | content |
+//! |---|---|
+//! | `app` | the command line: arguments, commands, progress, reports |
+//! | `engine`, `reconcile` | the run; comparing and merging resolved tables |
+//! | `quota` | a quota shared by runs on several machines |
+//! | `api`, `store`, `table` | HTTP client, rate limiter; known answers; reading, writing tables |
+//! | `domain` | rules of numbers, replies and statuses, without I/O |
+//! | `sandbox` | an emulated API; imports none of the others |
+//!
+//! The path of a row:
 //!
 //! ```text
-//! input ─▶ source ─batches▶ mobile ─▶ known? ─▶ flight ─▶ [ pace ▶ client ▶ reply ▶ verdict ▶ back off ] ─▶ reorder ─▶ sink ─▶ output
-//!                                        └────────────── events ─▶ board ─▶ terminal ──────────────┘
+//! input
+//!   table::source           decode, split into rows, in batches
+//!   engine::io (reader)     find the numbers of each row (domain::number)
+//!   engine::dispatcher      answer from the store, or join the call of the same number
+//!     api::rate_limiter     wait until the call may leave
+//!     api::client           one request, one reply
+//!     engine::lookup        classify the reply (domain::reply, domain::verdict); retry or answer
+//!   engine::reorder         put the answered rows back into input order
+//!   engine::io (writer)     append the answer columns (table::write)
+//! output
 //! ```
 //!
-//! Words for people pass through `tr!` wherever they stand, and the English ones are what they are known by. Which language
-//! is spoken is said once, by `app::language`, before anything else runs.
+//! The engine reports what it does as events; `app::progress` and `app::report` show them. Texts for
+//! people are written in English in `tr!`, which translates them into the language of the run.
 
 mod api;
 mod app;
@@ -23,7 +41,7 @@ mod table;
 
 pub use app::start::start;
 
-/// What the integration tests, the benches and the fuzz targets use; no interface for anybody else.
+/// For the integration tests, the benches and the fuzz targets. Not a public interface.
 #[doc(hidden)]
 pub mod testing {
     pub mod domain {

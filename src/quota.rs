@@ -1,5 +1,5 @@
-//! Floor 2, what runs on several hosts have in common: one app's quota, its holds, answers and token, on a Redis or
-//! Valkey server. To the engine it is one more giver of turns.
+//! One app's quota shared by runs on several machines through a Redis or Valkey server: calls,
+//! pauses, answers and the token.
 
 pub(crate) mod answer_cache;
 pub(crate) mod connection;

@@ -1,5 +1,4 @@
-//! Floor 3, several resolved tables together: two against each other, or the shards of one. In memory that does not grow
-//! with them. Blocking.
+//! Compares two resolved tables, and merges the shards of one, in bounded memory. Blocking.
 
 pub(crate) mod diff;
 pub(crate) mod external_sort;

@@ -1,6 +1,5 @@
-//! At the side: an emulated DingTalk API over real HTTP on loopback: people by rule, faults by script, and a
-//! ledger of what arrived. It imports nothing of the rest of the crate and writes its JSON by hand, so that a
-//! mistake in reading replies cannot agree with the same mistake in writing them.
+//! An emulated DingTalk API over HTTP on loopback, with scripted faults and a call log. It imports no
+//! other module and writes its JSON by hand, so that it cannot share a mistake with the client.
 
 pub(crate) mod call_log;
 pub(crate) mod directory;

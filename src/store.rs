@@ -1,5 +1,5 @@
-//! Floor 2, what is already known: in memory for the length of a run, or in an embedded database that outlives it.
-//! Blocking; a lookup is short, and commits are made on a thread of their own.
+//! Known answers: in memory for one run, or in an embedded database. Blocking; commits run on their
+//! own thread.
 
 pub(crate) mod answers;
 pub(crate) mod disk;

@@ -1,6 +1,5 @@
-//! Floor 2, the CSV edge: the input's own bytes pass through, five cells are appended to each row; packed files and
-//! workbooks become CSV on the way in. Blocking standard I/O; knows nothing of HTTP, of statuses or of what a
-//! mobile number is.
+//! Reads and writes tables: CSV to the byte, compressed files and workbooks. Blocking; knows nothing
+//! of HTTP, statuses or numbers.
 
 pub(crate) mod detect;
 #[cfg(test)]

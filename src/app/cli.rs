@@ -1,4 +1,4 @@
-//! The command line: arguments as typed, and the options that are made from them.
+//! The command line: arguments, environment and config file, and the options made from them.
 
 pub(crate) mod args;
 pub(crate) mod config_file;

@@ -1,4 +1,4 @@
-//! One module for each command.
+//! The commands, one module each.
 
 pub(crate) mod completion;
 pub(crate) mod diff;

@@ -1,4 +1,4 @@
-//! What a run shows while it is going on: bar, progress lines, log.
+//! Progress during a run: bar, progress lines and log.
 
 pub(crate) mod background;
 pub(crate) mod bar;

@@ -1,13 +1,10 @@
-//! What a run leaves behind: the closing text, `--summary`, `--metrics` and `--report`.
+//! The results of a run: the summary text, `--summary`, `--metrics` and `--report`.
 
-pub(crate) mod advising;
 pub(crate) mod files;
 pub(crate) mod hints;
 pub(crate) mod html;
 pub(crate) mod html_chart;
 pub(crate) mod html_sections;
 pub(crate) mod run_summary;
-pub(crate) mod setup;
-pub(crate) mod story;
 pub(crate) mod text;
 pub(crate) mod timeline;

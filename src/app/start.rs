@@ -84,7 +84,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let files = paths::command_files(&cli, variable);
     let result = log::init(show, &files, &terminal).and_then(|()| {
-        info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "began");
+        info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "started");
         paths::check_distinct(&files)?;
         run_command(&cli.command, &terminal)
     });
@@ -97,7 +97,7 @@ fn report_exit(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
         Ok(exit) => (exit, None),
         Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
     };
-    info!(status = exit.status(), failure = failure.as_deref().map(mask_numbers), "ended");
+    info!(status = exit.status(), failure = failure.as_deref().map(mask_numbers), "finished");
     if let Some(text) = failure {
         terminal.print_error(&text);
     }

@@ -140,6 +140,7 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
     pub(crate) fn on_reply(&mut self, call: Call, result: Option<Result<Reply, CallError>>) {
         let Call { mut lookup, token_generation: generation, pause_epoch: episode, sent_at: left } =
             call;
+        (self.emit)(&Event::CallEnded);
         if let Some(Ok(_)) = result {
             self.totals.latency.record(left.elapsed());
         }

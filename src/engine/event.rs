@@ -21,6 +21,8 @@ pub enum Event {
         /// Whether it repeats an earlier one of its number.
         is_retry: bool,
     },
+    /// A call ended: with a reply or with an error.
+    CallEnded,
     /// A number backs off after a failure.
     BackingOff {
         /// The number.

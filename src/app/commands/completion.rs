@@ -1,5 +1,5 @@
-//! What a shell is told when somebody presses Tab: besides flags the values that fit, among them the columns and sheets of the
-//! input that the line names. Leaves the command line itself to `cli`, and the shells' scripts to clap.
+//! Shell completion: besides flags, values such as the columns and sheets of the input on the
+//! command line.
 
 use std::ffi::OsString;
 use std::fs;
@@ -23,45 +23,41 @@ use crate::table::detect::layout::SourceOptions;
 use crate::table::raw::encoding::Encoding;
 use crate::table::unpack::workbook;
 
-/// A workbook is read to its end before its columns are known; a larger one would keep the shell waiting. In bytes.
+/// A workbook is read completely before its columns are known. A larger one would block the shell.
 const MAX_WORKBOOK_BYTES: u64 = 4 << 20;
 
-/// What zsh needs behind its script: it loads what lies in its directories when it is first asked, and asks the file itself.
+/// zsh sources the script when it is first used, and expects the file itself to answer that first
+/// request.
 const ZSH_AUTOLOAD_SUFFIX: &str =
     "[[ ${funcstack[1]} != _dingmap ]] || _clap_dynamic_completer_dingmap \"$@\"\n";
 
-/// Whether it is a shell's script that runs the program. Each hands the words over behind `--`, so that the variable does
-/// nothing where it merely stands in somebody's environment.
+/// Whether a completion script runs the program. Each passes the words after `--`, so that the
+/// variable alone, set in someone's environment, has no effect.
 #[must_use]
 pub(crate) fn is_completion_request(args: &[OsString]) -> bool {
     std::env::var_os(COMPLETE_VAR).is_some() && args.get(1).is_some_and(|word| word == "--")
 }
 
-/// Answers a shell's script.
 #[must_use]
 pub(crate) fn complete(args: &[OsString]) -> Exit {
-    let here = std::env::current_dir().ok();
-    let asked = CompleteEnv::with_factory(|| {
+    let current_dir = std::env::current_dir().ok();
+    let env = CompleteEnv::with_factory(|| {
         add_value_completers(clap_help::localize_to_width(Cli::command(), usize::MAX))
     })
     .var(COMPLETE_VAR)
     .completer("dingmap");
-    match asked.try_complete(args.iter().cloned(), here.as_deref()) {
+    match env.try_complete(args.iter().cloned(), current_dir.as_deref()) {
         Ok(true) => Exit::Success,
-        // Whoever presses Tab wants no message between his words.
+        // A message would appear within the command line of the user.
         Ok(false) | Err(_) => Exit::Usage,
     }
 }
 
-/// The script by which a shell asks.
-///
-/// # Errors
-/// Unexpected (1) where clap has none for this shell.
 pub(crate) fn registration_script(shell: Shell) -> Result<Vec<u8>, Failure> {
     let shells = Shells::builtins();
     let mut text = Vec::new();
-    if let Some(known) = shells.completer(&shell.to_string()) {
-        known
+    if let Some(completer) = shells.completer(&shell.to_string()) {
+        completer
             .write_registration(COMPLETE_VAR, "dingmap", "dingmap", "dingmap", &mut text)
             .map_err(|error| Failure::from_error(Exit::Error, error))?;
     }
@@ -71,7 +67,7 @@ pub(crate) fn registration_script(shell: Shell) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// The command line with the values that only this program knows.
+/// Adds candidates for values that only this program knows.
 fn add_value_completers(command: Command) -> Command {
     let values = |arg: clap::Arg| match arg.get_id().as_str() {
         "column" | "key" | "expect" => arg.add(ArgValueCandidates::new(complete_columns)),
@@ -84,38 +80,39 @@ fn add_value_completers(command: Command) -> Command {
     command.mut_args(values).mut_subcommands(add_value_completers)
 }
 
-/// The columns of the input: by name, or by position with the name beside it where a shell would take the name apart.
+/// The columns of the input: by name, or by position with the name beside it if a shell would split
+/// the name.
 fn complete_columns() -> Vec<CompletionCandidate> {
-    let Some((path, given)) = parse_args_and_input() else { return Vec::new() };
-    let Some(first) = read_first_row(&path, &given) else { return Vec::new() };
+    let Some((path, matches)) = parse_args_and_input() else { return Vec::new() };
+    let Some(first) = read_first_row(&path, &matches) else { return Vec::new() };
     let candidate = |(at, name): (usize, &String)| {
-        let shown = sanitize_name(name)?;
-        let plain = shown == *name
+        let sanitized = sanitize_name(name)?;
+        let is_plain = sanitized == *name
             && name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter));
-        // A name of digits alone would be a position, and one with a dash in front a flag.
-        let plain = plain && name.parse::<usize>().is_err() && !name.starts_with('-');
-        let value = if plain { shown.clone() } else { (at + 1).to_string() };
-        Some(CompletionCandidate::new(value).help(Some(shown.into())).display_order(Some(at)))
+        // A name of digits only would be a position, and one that starts with a dash a flag.
+        let is_plain = is_plain && name.parse::<usize>().is_err() && !name.starts_with('-');
+        let value = if is_plain { sanitized.clone() } else { (at + 1).to_string() };
+        Some(CompletionCandidate::new(value).help(Some(sanitized.into())).display_order(Some(at)))
     };
     first.iter().enumerate().filter_map(candidate).collect()
 }
 
-/// The first row of the input, which is read as the line says; nothing where it cannot be.
-fn read_first_row(path: &Path, given: &ArgMatches) -> Option<Vec<String>> {
+/// The first row of the input, read with the flags on the command line.
+fn read_first_row(path: &Path, matches: &ArgMatches) -> Option<Vec<String>> {
     if is_workbook(path) && !is_small(path) {
         return None;
     }
-    // What a command has no flag for is not asked of it.
+    // Not every command has these flags.
     let options = SourceOptions {
-        encoding: given.try_get_one("encoding").ok().flatten().copied(),
-        delimiter: given.try_get_one("delimiter").ok().flatten().copied(),
-        skip_lines: given.try_get_one("skip_lines").ok().flatten().copied().unwrap_or_default(),
+        encoding: matches.try_get_one("encoding").ok().flatten().copied(),
+        delimiter: matches.try_get_one("delimiter").ok().flatten().copied(),
+        skip_lines: matches.try_get_one("skip_lines").ok().flatten().copied().unwrap_or_default(),
         has_headers: Some(true),
-        // Any column will do: which one has the numbers may be what is asked here.
+        // Any column will do: the one with the numbers may be the one being completed.
         columns: vec![ColumnChoice::Position(1)],
         ..SourceOptions::default()
     };
-    let sheet = given.try_get_one::<String>("sheet").ok().flatten();
+    let sheet = matches.try_get_one::<String>("sheet").ok().flatten();
     let input =
         InputSpec { path, sheet: sheet.map(String::as_str), options, region: DefaultRegion::CHINA };
     Some(input.open().ok()?.source.header().first_row.clone())
@@ -127,8 +124,8 @@ fn complete_sheets() -> Vec<CompletionCandidate> {
         workbook::sheet_names(file).ok()
     });
     let candidate = |(at, name): (usize, String)| {
-        let plain = name.chars().all(char::is_alphanumeric);
-        let value = if plain { name.clone() } else { (at + 1).to_string() };
+        let is_plain = name.chars().all(char::is_alphanumeric);
+        let value = if is_plain { name.clone() } else { (at + 1).to_string() };
         CompletionCandidate::new(value).help(Some(name.into())).display_order(Some(at))
     };
     names.unwrap_or_default().into_iter().enumerate().map(candidate).collect()
@@ -145,15 +142,15 @@ fn complete_regions() -> Vec<CompletionCandidate> {
     DefaultRegion::all().into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The profiles of the file that the line or the environment names.
+/// The profiles of the file that `--config` or the environment names.
 fn complete_profiles() -> Vec<CompletionCandidate> {
     let config = parse_partial_args()
-        .and_then(|given| given.try_get_one::<PathBuf>("config").ok().flatten().cloned());
-    let known = config
+        .and_then(|matches| matches.try_get_one::<PathBuf>("config").ok().flatten().cloned());
+    let profiles = config
         .filter(|config| is_regular_file(config))
         .map(|config| read_profiles(&config))
         .unwrap_or_default();
-    known.into_iter().map(CompletionCandidate::new).collect()
+    profiles.into_iter().map(CompletionCandidate::new).collect()
 }
 
 fn is_small(path: &Path) -> bool {
@@ -164,18 +161,18 @@ fn is_workbook(path: &Path) -> bool {
     path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("xlsx"))
 }
 
-/// All that the line says of its command, however unfinished it is.
+/// The arguments of the subcommand, however incomplete the command line is.
 fn parse_partial_args() -> Option<ArgMatches> {
-    let words = std::env::args_os().skip_while(|word| word != "--").skip(1).map(unquote);
-    let matches = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
-    matches.subcommand().map(|(_, given)| given.clone())
+    let args = std::env::args_os().skip_while(|word| word != "--").skip(1).map(unquote);
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(args).ok()?;
+    matches.subcommand().map(|(_, matches)| matches.clone())
 }
 
-/// The same, and the file that it names as its input. A pipe is left alone.
+/// The same, and the input file. Pipes are not read.
 fn parse_args_and_input() -> Option<(PathBuf, ArgMatches)> {
-    let given = parse_partial_args()?;
+    let matches = parse_partial_args()?;
     let named = |id| {
-        given
+        matches
             .try_get_one::<PathBuf>(id)
             .ok()
             .flatten()
@@ -183,20 +180,20 @@ fn parse_args_and_input() -> Option<(PathBuf, ArgMatches)> {
             .cloned()
     };
     let path = ["input", "new", "old"].into_iter().find_map(named)?;
-    Some((path, given))
+    Some((path, matches))
 }
 
-/// A word as the shell would hand it over: without its quotes, and with the home directory for `~/`.
+/// A word as the shell would pass it: without quotes, and with the home directory for `~/`.
 fn unquote(word: OsString) -> OsString {
     let Ok(text) = word.into_string().map_err(drop) else { return OsString::new() };
-    // Some shells hand words over as they are meant, so that a space in one parts nothing.
+    // Some shells pass words without quotes; a space in them does not separate.
     let quoted = text.contains(['\'', '"', '\\']);
-    let plain = shlex::split(&text)
+    let unquoted = shlex::split(&text)
         .filter(|_| quoted)
-        .and_then(|words| words.into_iter().next())
+        .and_then(|args| args.into_iter().next())
         .unwrap_or(text);
-    match (plain.strip_prefix("~/"), std::env::var_os("HOME")) {
+    match (unquoted.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest).into_os_string(),
-        _ => plain.into(),
+        _ => unquoted.into(),
     }
 }

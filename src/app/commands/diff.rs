@@ -1,5 +1,4 @@
-//! `dingmap diff`: opens two files that `resolve` wrote, has them compared, and tells what came of it. Leaves the comparison
-//! to `reconcile`.
+//! `dingmap diff`: compares two files that `resolve` wrote, and reports the differences.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -32,13 +31,13 @@ use crate::table::write::atomic_file::parent_dir;
 use crate::table::write::output::{Output, Target};
 use crate::table::write::sink::SinkError;
 
-/// So many bytes of an output that is there already are looked at, for its header.
+/// How much of an existing output is read to find its header.
 const HEADER_PROBE_BYTES: u64 = 64 << 10;
 
-/// Runs the command: whether there are differences.
+/// The exit status tells whether there are differences.
 ///
 /// # Errors
-/// A [`Failure`] for everything that people have to be told, more differences than were expected among it.
+/// Too many differences (see `--max-change`) is an error, too.
 pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let standard = Path::new("-");
     if args.old == standard && args.new == standard {
@@ -54,10 +53,10 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
         .enable_all()
         .build()
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
-    let watch = Arc::<DiffProgress>::default();
-    let tally = runtime.block_on(compare_files(args, old, new, terminal, &watch));
-    terminal.finish_task(|| watch.to_json());
-    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
+    let progress = Arc::<DiffProgress>::default();
+    let tally = runtime.block_on(compare_files(args, old, new, terminal, &progress));
+    terminal.finish_task(|| progress.to_json());
+    // A thread may still wait for input from a pipe; it needs no cleanup.
     runtime.shutdown_background();
     let tally = tally?;
     terminal.print(&describe_differences(args, &tally));
@@ -65,7 +64,7 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
         Some(most) if tally.exceeds_max_change(most) => Err(Failure::with_message(
             Exit::TooManyDifferences,
             tr!(
-                "{harmed} of the {rows} rows of {file} were changed, lost or removed, which is more than --max-change {most}. That is usually a lost permission, a narrower contact scope or the wrong file, and not a mass resignation: look at the differences before anything is done with them.",
+                "{harmed} of the {rows} rows of {file} were changed, lost or removed, which is more than --max-change {most}. The cause is usually a lost permission, a narrower contact scope or the wrong file, not a mass resignation: check the differences before you use them.",
                 harmed = tally.changed_or_removed(),
                 rows = tally.rows[0],
                 file = input_name(&args.old),
@@ -75,7 +74,7 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
         Some(most) if tally.exceeds_max_unknown(most) => Err(Failure::with_message(
             Exit::TooManyDifferences,
             tr!(
-                "{open} of the {rows} rows of {file} could not be compared, which is more than --max-change {most}: what became of them is not known. Ask them again with resolve --retry-failed, and compare again.",
+                "{open} of the {rows} rows of {file} could not be compared, which is more than --max-change {most}: their result is unknown. Ask them again with resolve --retry-failed, and compare again.",
                 open = tally.unknown,
                 rows = tally.rows[0],
                 file = input_name(&args.old),
@@ -87,32 +86,31 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
     }
 }
 
-/// Leaves alone a file that `resolve` wrote: the variable of --output is one for both commands, and would have such a file replaced
-/// by differences.
+/// Refuses to overwrite a file that `resolve` wrote: `DINGMAP_OUTPUT` applies to both commands.
 fn refuse_resolved_output(output: &Path) -> Result<(), Failure> {
-    let mut begin = Vec::new();
-    // Of a pipe there is nothing to lose. What cannot be read is told where it cannot be written.
+    let mut head = Vec::new();
+    // A pipe has nothing to lose. An unreadable file is reported when it is opened for writing.
     let file =
         fs::metadata(output).is_ok_and(|found| found.is_file()).then(|| File::open(output).ok());
     if let Some(Some(file)) = file {
-        let _ = file.take(HEADER_PROBE_BYTES).read_to_end(&mut begin);
+        let _ = file.take(HEADER_PROBE_BYTES).read_to_end(&mut head);
     }
-    // The names are ASCII, of which UTF-16 has a zero beside every byte.
-    begin.retain(|byte| *byte != 0);
-    let begin = String::from_utf8_lossy(&begin);
-    if !begin.lines().any(|line| ANSWER_COLUMNS.iter().all(|name| line.contains(name))) {
+    // The names are ASCII; UTF-16 has a zero byte beside every byte.
+    head.retain(|byte| *byte != 0);
+    let head = String::from_utf8_lossy(&head);
+    if !head.lines().any(|line| ANSWER_COLUMNS.iter().all(|name| line.contains(name))) {
         return Ok(());
     }
     Err(Failure::with_message(
         Exit::Usage,
         tr!(
-            "--output (DINGMAP_OUTPUT, which resolve reads too): {path} is a file that resolve wrote, and differences do not replace it; name another file with -o, or delete this one first",
+            "--output (or DINGMAP_OUTPUT, which resolve uses too): {path} was written by resolve and is not overwritten; name another file with -o, or delete this one first",
             path = output.display()
         ),
     ))
 }
 
-/// Opens one of the files. It has a header, since its columns are found by that.
+/// The file must have a header, because its columns are found by name.
 fn open(args: &DiffArgs, path: &Path) -> Result<Source, Failure> {
     let options = SourceOptions {
         encoding: args.encoding,
@@ -128,10 +126,10 @@ fn open(args: &DiffArgs, path: &Path) -> Result<Source, Failure> {
     Ok(source)
 }
 
-/// What is compared, and by what.
+/// Which files are compared, and by which column.
 fn describe_comparison(args: &DiffArgs, sources: [&Source; 2]) -> String {
-    let by = |source: &Source| match (key_column(source), source.columns().first()) {
-        (Some(place), _) => tr!("column {position}", position = place + 1),
+    let key = |source: &Source| match (key_column(source), source.columns().first()) {
+        (Some(index), _) => tr!("column {position}", position = index + 1),
         (None, Some(column)) => {
             let position = column.index + 1;
             match column.name.as_deref().map(sanitize) {
@@ -141,59 +139,60 @@ fn describe_comparison(args: &DiffArgs, sources: [&Source; 2]) -> String {
         }
         (None, None) => tr!("the number"),
     };
-    let [by, by_too] = sources.map(by);
+    let [by, new_key] = sources.map(key);
     let (old, new) = (input_name(&args.old), input_name(&args.new));
-    if by == by_too {
+    if by == new_key {
         tr!("comparing {old} with {new}, both by {by}", old, new, by)
     } else {
-        tr!("comparing {old} with {new}, by {by}, and by {by_too}", old, new, by, by_too)
+        tr!("comparing {old} with {new}, by {by}, and by {by_too}", old, new, by, by_too = new_key)
     }
 }
 
-/// Compares the two, which a signal ends.
+/// A signal ends the comparison.
 async fn compare_files(
     args: &DiffArgs,
     old: Source,
     new: Source,
     terminal: &Terminal,
-    watch: &Arc<DiffProgress>,
+    progress: &Arc<DiffProgress>,
 ) -> Result<DiffCounts, Failure> {
-    let mut run = BackgroundTask::new(watch, terminal)?;
-    // Sorting may take minutes: a place that cannot be written to is told before.
-    let place = target_from_path(&args.output);
+    let mut task = BackgroundTask::new(progress, terminal)?;
+    // Sorting may take minutes: open the output first, so that a path that cannot be written fails
+    // early.
+    let target = target_from_path(&args.output);
     let flag = "--output";
-    let at = place.clone();
+    let path = target.clone();
     let unwritable = |error: SinkError| Failure::from_error(Exit::Output, error);
-    let scratch = scratch_dir(&place);
-    let opened = run.run(move |_| Output::open(&place, 0)).await?;
+    let scratch = scratch_dir(&target);
+    let opened = task.run(move |_| Output::open(&target, 0)).await?;
     let mut output = opened
-        .map_err(|cause| unwritable(SinkError::Create { target: at.clone(), cause, flag }))?;
-    // What is merely unlikely as a number has a canonical form all the same.
+        .map_err(|cause| unwritable(SinkError::Create { target: path.clone(), cause, flag }))?;
+    // Numbers that are merely unlikely have a canonical form as well.
     let rules = NumberRules { default_region: args.region, strict: false };
-    let tables = run.run(move |watch| -> Result<[ResolvedTable; 2], (Side, ReconcileError)> {
+    let tables = task.run(move |progress| -> Result<[ResolvedTable; 2], (Side, ReconcileError)> {
         let table = |source, side| {
-            read_table(source, side, rules, &scratch, watch).map_err(|error| (side, error))
+            read_table(source, side, rules, &scratch, progress).map_err(|error| (side, error))
         };
         Ok([table(old, Side::Old)?, table(new, Side::New)?])
     });
     let title = |side| input_name(if side == Side::Old { &args.old } else { &args.new });
     let [old, new] = tables.await?.map_err(|(side, error)| to_failure(error, title(side)))?;
-    let told = run
-        .run(move |watch| compare(old, new, &mut output, watch).map(|tally| (tally, output)))
+    let result = task
+        .run(move |progress| compare(old, new, &mut output, progress).map(|tally| (tally, output)))
         .await?;
-    let (tally, output) = told.map_err(|error| match error {
+    let (tally, output) = result.map_err(|error| match error {
         ReconcileError::Output(cause) => {
-            unwritable(SinkError::Write { target: at.clone(), cause, flag })
+            unwritable(SinkError::Write { target: path.clone(), cause, flag })
         }
         ReconcileError::TooManyRows { side, .. } => to_failure(error, title(side)),
         error => to_failure(error, title(Side::New)),
     })?;
-    let finished = run.run(move |_| output.finish()).await?;
-    finished.map_err(|cause| unwritable(SinkError::Finish { target: at, cause, flag }))?;
+    let finished = task.run(move |_| output.finish()).await?;
+    finished.map_err(|cause| unwritable(SinkError::Finish { target: path, cause, flag }))?;
     Ok(tally)
 }
 
-/// How the program ends by an error, which is in the file called `title` where it is in one.
+/// `title` names the file that the error is about.
 fn to_failure(error: ReconcileError, title: String) -> Failure {
     let exit = match error {
         ReconcileError::Source(_) | ReconcileError::InvalidStatus(_) => Exit::Input,
@@ -206,7 +205,8 @@ fn to_failure(error: ReconcileError, title: String) -> Failure {
     Failure { exit, error: anyhow::Error::new(error).context(title) }
 }
 
-/// Where temporary files go: beside the output where that is a file, so that they have the room that was planned for.
+/// The directory of temporary files: that of the output if it is a file, because its file system
+/// has the space.
 fn scratch_dir(output: &Target) -> PathBuf {
     match output {
         Target::File(path) if fs::metadata(path).map_or(true, |found| found.is_file()) => {
@@ -240,7 +240,7 @@ impl TaskProgress for DiffProgress {
     }
 }
 
-/// What came of it: counts, what could not be compared, and where the differences are.
+/// Counts, rows that could not be compared, and where the output is.
 fn describe_differences(args: &DiffArgs, tally: &DiffCounts) -> String {
     let [old, new] = tally.rows;
     let mut text = tr!("{n} row before, {new} now" | "{n} rows before, {new} now" % old, new);
@@ -251,12 +251,12 @@ fn describe_differences(args: &DiffArgs, tally: &DiffCounts) -> String {
         (
             "unknown",
             tally.unknown,
-            tr!("failed or pending in one of the files, so that nothing can be said of them"),
+            tr!("failed or pending in one of the files: cannot be compared"),
         ),
     ];
     for (name, count, meaning) in counts.into_iter().chain(others) {
         let line = format!("  {name:<13}{count:>9}  {meaning}");
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n{}", line.trim_end());
     }
     let harmed = tally.changed_or_removed();
@@ -278,21 +278,21 @@ fn describe_differences(args: &DiffArgs, tally: &DiffCounts) -> String {
         ));
     }
     let tables = [(&args.old, 0), (&args.new, 1)];
-    for (path, place) in tables {
+    for (path, side) in tables {
         let mut warn = |lines: &LineNumbers, what: String| {
             if lines.count > 0 {
                 let _ = write!(text, "\n{}: {what}: {lines}", input_name(path));
             }
         };
-        warn(&tally.without_key[place], tr!("rows without a key, which were left out"));
-        let in_order = tr!("rows with the key of an earlier one, which were compared in order");
-        warn(&tally.duplicates[place], in_order);
+        warn(&tally.without_key[side], tr!("rows without a key, skipped"));
+        let in_order = tr!("rows with the key of an earlier row, compared in order");
+        warn(&tally.duplicates[side], in_order);
     }
     let _ = write!(text, "\n{}", tr!("written to {place}", place = target_from_path(&args.output)));
     text
 }
 
-/// A share in hundredths of a percent, rounded to the nearest; what is not nothing or not everything does not look like it.
+/// A percentage with two decimals, rounded. 0 % and 100 % are shown only if they are exact.
 fn format_percent(part: u64, all: u64) -> String {
     let whole = u128::from(all.max(1));
     match (u128::from(part) * 10_000 + whole / 2) / whole {
@@ -304,13 +304,13 @@ fn format_percent(part: u64, all: u64) -> String {
 
 fn describe_change(change: Change) -> String {
     match change {
-        Change::Added => tr!("in the new file alone"),
-        Change::Removed => tr!("in the old file alone"),
-        Change::Changed => tr!("another user id"),
-        Change::Lost => tr!("found before, not any more"),
+        Change::Added => tr!("only in the new file"),
+        Change::Removed => tr!("only in the old file"),
+        Change::Changed => tr!("different user id"),
+        Change::Lost => tr!("found before, not found now"),
         Change::Gained => tr!("not found before, found now"),
-        Change::SharedUserid => tr!("rows of the new file whose user id stands at another key too"),
-        Change::SharedNumber => tr!("rows of the new file whose number stands at another key too"),
+        Change::SharedUserid => tr!("rows of the new file whose user id another key has too"),
+        Change::SharedNumber => tr!("rows of the new file whose number another key has too"),
     }
 }
 
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn percentages_are_printed_with_two_decimals() {
-        let told = [
+        let result = [
             (0, 0),
             (0, 5),
             (5, 100),
@@ -336,7 +336,7 @@ mod tests {
             "0.00 %", "0.00 %", "5.00 %", "33.33 %", "66.67 %", "0.03 %", "<0.01 %", ">99.99 %",
             "100.00 %",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(result, expected);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `dingmap merge`: opens a table and the shards of it that runs of `resolve` wrote, has them put together, and tells what is
-//! missing. Leaves finding each row to `reconcile::merging`.
+//! `dingmap merge`: merges the shards of a table that `resolve --shard` wrote, and reports missing
+//! rows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,20 +26,13 @@ use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
 use crate::table::write::sink::{Sink, SinkOptions};
 
-/// How many shards that lack something are told one by one.
+/// How many incomplete shards are listed.
 const MAX_LISTED_SHARDS: usize = 10;
 
-/// Runs the command.
-///
-/// # Errors
-/// A [`Failure`] for everything that people have to be told: files that cannot be read or written, and rows that are missing.
+/// Rows without an answer are an error, too.
 pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let standard = Path::new("-");
-    if [&args.input]
-        .into_iter()
-        .chain(&args.shards)
-        .filter(|path| path.as_path() == standard)
-        .count()
+    let stdin = Path::new("-");
+    if [&args.input].into_iter().chain(&args.shards).filter(|path| path.as_path() == stdin).count()
         > 1
     {
         return Err(Failure::with_message(
@@ -58,22 +51,22 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
     let progress = Arc::<MergeProgress>::default();
     let place = target_from_path(&options::merge_output_path(args));
     let sizes = args.shards.iter().filter_map(|path| fs::metadata(path).ok());
-    let least = sizes.filter(fs::Metadata::is_file).map(|found| found.len()).sum();
+    let min_bytes = sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum();
     let input = NamedSource { name: input_name(&args.input), source: input };
     let rules = options::number_rules(&args.numbers);
     let merged = runtime.block_on(async {
-        let mut working = BackgroundTask::new(&progress, terminal)?;
+        let mut task = BackgroundTask::new(&progress, terminal)?;
         let to = place.clone();
         let work = move |progress: &MergeProgress| {
             let sink = |head: &_| {
-                Sink::create(to, head, SinkOptions { min_bytes: least, ..SinkOptions::default() })
+                Sink::create(to, head, SinkOptions { min_bytes, ..SinkOptions::default() })
             };
             merge::merge(input, shards, (rules, one), sink, progress)
         };
-        working.run(work).await
+        task.run(work).await
     });
     terminal.finish_task(|| progress.to_json());
-    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
+    // A thread may still wait for input from a pipe; it needs no cleanup.
     runtime.shutdown_background();
     let Merged { rows, gaps } = merged?.map_err(to_failure)?;
     if !gaps.is_empty() {
@@ -91,10 +84,10 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
     Ok(Exit::Success)
 }
 
-/// The shard of a file, as its name tells it; none where none does.
+/// The shard in the file names; `None` if no name has one.
 ///
 /// # Errors
-/// Unreadable (3) where two files are of a table that was divided into so many, and into so many others.
+/// Unreadable (3) if two names differ in the number of shards.
 fn shard_from_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
     let named = |path: &PathBuf| {
         Shard::from_file_name(path.file_name()?.to_str()?).map(|shard| (input_name(path), shard))
@@ -103,7 +96,7 @@ fn shard_from_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
     let Some((first, one)) = named.next() else { return Ok(None) };
     if let Some((other, shard)) = named.find(|(_, shard)| !shard.has_same_count(one)) {
         let text = tr!(
-            "{first} is shard {one} and {other} is shard {shard}: only shards of one division have every row once; merge those of one",
+            "{first} is shard {one}, but {other} is shard {shard}: merge only the shards of one division",
             first,
             one,
             other,
@@ -119,8 +112,8 @@ fn open(args: &MergeArgs, path: &Path, options: SourceOptions) -> Result<Source,
     Ok(InputSpec { path, sheet, options, region: args.numbers.region }.open()?.source)
 }
 
-/// Opens the shards of an input, which are read as it was, with nothing left to be found out. Where there is no header, one to
-/// which no row fell has nothing in it.
+/// Opens the shards with the dialect of the input, so that nothing is detected. Without a header, a
+/// shard without rows is empty.
 fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Failure> {
     let dialect = input.dialect();
     let position = |index: usize| (index + 1).to_string().parse().ok();
@@ -139,9 +132,9 @@ fn open_shards(args: &MergeArgs, input: &Source) -> Result<Vec<NamedSource>, Fai
         match open(args, path, options.clone()) {
             Ok(source) => shards.push(NamedSource { name: input_name(path), source }),
             Err(failure) => {
-                let nothing =
+                let is_empty =
                     matches!(failure.error.downcast_ref(), Some(SourceError::Empty { .. }));
-                if dialect.has_headers || !nothing {
+                if dialect.has_headers || !is_empty {
                     return Err(failure);
                 }
             }
@@ -160,18 +153,18 @@ fn to_failure(error: MergeError) -> Failure {
     }
 }
 
-/// What is missing, shard by shard, and what to do.
+/// The missing rows by shard, and what to do.
 fn describe_gaps(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
     let mut text =
-        tr!("rows of {input} have no answer in these files; no table was written", input);
+        tr!("some rows of {input} have no answer in these files; no table was written", input);
     let mut line = |said: String| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n  {said}");
     };
     for (shard, Gap { missing, pending }) in gaps.iter().take(MAX_LISTED_SHARDS) {
         if missing.count > 0 {
             line(match shard {
-                Some(shard) => tr!("missing of shard {shard}: {rows}", shard, rows = missing),
+                Some(shard) => tr!("missing from shard {shard}: {rows}", shard, rows = missing),
                 None => tr!("missing: {rows}", rows = missing),
             });
         }
@@ -186,9 +179,7 @@ fn describe_gaps(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
     if more > 0 {
         line(tr!("and one more shard" | "and {n} more shards" % more));
     }
-    line(tr!(
-        "Run each of these shards by its own command again, which goes on where it was, and merge anew."
-    ));
+    line(tr!("Run the command of each of these shards again, which resumes it, and merge again."));
     text
 }
 

@@ -2,6 +2,5 @@
 
 pub(crate) mod command;
 pub(crate) mod count;
-pub(crate) mod effort;
 pub(crate) mod estimate;
 pub(crate) mod json;

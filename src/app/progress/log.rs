@@ -1,5 +1,4 @@
-//! Log lines: which of them are written, in which form, and where: on standard error, or in a file. Leaves standard error to
-//! `terminal` and what is logged to everybody else.
+//! The log: level, format, and standard error or a file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -22,16 +21,16 @@ use crate::app::progress::terminal::Terminal;
 
 const FLAG: &str = "--log-file";
 
-/// Begins to write log lines to where the flags say; `taken` are the other files of the command.
+/// Starts the log according to the flags. `taken` are the other files of the command.
 ///
 /// # Errors
-/// Output (7) for a file that cannot be written to; usage (2) for one that is taken.
+/// Output (7) for a file that cannot be written; usage (2) if another flag uses the file.
 pub(crate) fn init(
     show: &MessageArgs,
     taken: &[CommandFile],
     terminal: &Terminal,
 ) -> Result<(), Failure> {
-    let verbose = match show.verbose {
+    let level = match show.verbose {
         0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
@@ -40,7 +39,7 @@ pub(crate) fn init(
     match &show.log_file {
         Some(path) => {
             let file = LogFile::open(path, taken, terminal)?;
-            install_subscriber(verbose.max(LevelFilter::INFO), show.log_format, false, file);
+            install_subscriber(level.max(LevelFilter::INFO), show.log_format, false, file);
         }
         None if show.quiet => {
             install_subscriber(
@@ -50,29 +49,27 @@ pub(crate) fn init(
                 terminal.clone(),
             );
         }
-        None => {
-            install_subscriber(verbose, show.log_format, terminal.has_colors(), terminal.clone())
-        }
+        None => install_subscriber(level, show.log_format, terminal.has_colors(), terminal.clone()),
     }
     Ok(())
 }
 
-/// Only this crate's lines: those of the HTTP client print URLs, which carry the token.
-fn install_subscriber<W>(level: LevelFilter, format: LogFormat, colours: bool, writer: W)
+// Only this crate's events: those of the HTTP client contain URLs, which carry the token.
+fn install_subscriber<W>(level: LevelFilter, format: LogFormat, colors: bool, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(writer);
     let registry =
         tracing_subscriber::registry().with(Targets::new().with_target("dingmap", level));
-    // Fails only where a subscriber was set before, which then serves as well.
+    // Fails only if a subscriber is already set, which then serves as well.
     let _ = match format {
-        LogFormat::Text => registry.with(layer.with_ansi(colours)).try_init(),
+        LogFormat::Text => registry.with(layer.with_ansi(colors)).try_init(),
         LogFormat::Json => registry.with(layer.json()).try_init(),
     };
 }
 
-/// A file that log lines are appended to. What it has no room for is lost, and neither a row nor the run with it.
+/// A file to which log lines are appended. If writing fails, lines are lost and the run continues.
 #[derive(Debug)]
 struct LogFile {
     file: File,
@@ -81,37 +78,37 @@ struct LogFile {
     write_state: Mutex<WriteState>,
 }
 
-/// Opens a file to append to it. A pipe that nobody reads is refused by the system, and not waited for.
+/// A pipe without a reader is an error here; the open does not wait for one.
 fn open_append(path: &Path) -> io::Result<File> {
-    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
-        .custom_flags(at_once)
+        .custom_flags(nonblocking)
         .open(path)?;
-    // From here on a reader that is slow is waited for.
+    // From here on, writes wait for a slow reader.
     fcntl_setfl(&file, OFlags::APPEND)?;
     Ok(file)
 }
 
-/// How it went so far.
 #[derive(Debug, Default)]
 struct WriteState {
-    /// Whether the last line broke off.
+    /// Whether the last line was cut off.
     has_partial_line: bool,
-    /// Whether it was said that lines are lost since it went well.
+    /// Whether the loss of lines was reported since the last successful write.
     is_reported: bool,
 }
 
 impl LogFile {
     fn open(path: &Path, taken: &[CommandFile], terminal: &Terminal) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            let text =
-                tr!("--log-file: - is no file; without this flag log lines go to standard error");
+            let text = tr!(
+                "--log-file: '-' is not a file; without this flag, log lines go to standard error"
+            );
             return Err(Failure::with_message(Exit::Usage, text));
         }
-        // Also where it is not there yet, since the name has to stay free for what will be.
+        // Also if the file does not exist yet: another output will have this name.
         check_unused(FLAG, path, taken)?;
         let file =
             open_append(path).map_err(|error| write_failure(FLAG, path.display(), &error))?;
@@ -123,16 +120,16 @@ impl LogFile {
         })
     }
 
-    /// Appends a line, if need be behind the end of one that broke off.
-    fn append(&self, line: &[u8], torn: &mut bool) -> io::Result<()> {
-        let line = if *torn { [b"\n", line].concat() } else { line.to_vec() };
+    /// Appends a line, after a line end if the last line was cut off.
+    fn append(&self, line: &[u8], has_partial_line: &mut bool) -> io::Result<()> {
+        let line = if *has_partial_line { [b"\n", line].concat() } else { line.to_vec() };
         let mut rest = &*line;
         while !rest.is_empty() {
             match (&self.file).write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) => {
                     rest = rest.get(length..).unwrap_or_default();
-                    *torn = !rest.is_empty();
+                    *has_partial_line = !rest.is_empty();
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -143,16 +140,16 @@ impl LogFile {
 }
 
 impl Write for &LogFile {
-    /// Takes a line, which comes whole. Never an error: tracing would print it past the terminal.
+    /// Takes one whole line. Never fails: tracing would print the error around the terminal.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut course = self.write_state.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = self.append(line, &mut course.has_partial_line);
-        let told = std::mem::replace(&mut course.is_reported, appended.is_err());
-        if let Err(error) = appended
-            && !told
+        let mut state = self.write_state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.append(line, &mut state.has_partial_line);
+        let was_reported = std::mem::replace(&mut state.is_reported, result.is_err());
+        if let Err(error) = result
+            && !was_reported
         {
             self.terminal.print_error(&tr!(
-                "--log-file: cannot write {path}: {cause}; the run goes on, and log lines are lost until that is mended",
+                "--log-file: cannot write {path}: {cause}; the run continues, but log lines are lost until this is fixed",
                 path = self.path.display(),
                 cause = error
             ));
@@ -179,8 +176,8 @@ mod tests {
 
     #[test]
     fn lost_log_lines_are_reported_once_per_episode() {
-        let desk = tempfile::tempdir().unwrap();
-        let path = desk.path().join("run.log");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.log");
         let good = open_append(&path).unwrap();
         let terminal = Terminal::new(&MessageArgs { quiet: true, ..MessageArgs::default() }, false);
         let mut log = LogFile {
@@ -189,15 +186,18 @@ mod tests {
             terminal,
             write_state: Mutex::default(),
         };
-        let told = |log: &LogFile| {
+        let is_reported = |log: &LogFile| {
             let mut log = log;
             log.write_all(b"x\n").unwrap();
             log.write_state.lock().unwrap().is_reported
         };
-        assert!(told(&log) && told(&log), "a file that was opened to be read takes nothing");
+        assert!(
+            is_reported(&log) && is_reported(&log),
+            "a file that was opened to be read takes nothing"
+        );
         let bad = std::mem::replace(&mut log.file, good);
-        assert!(!told(&log));
+        assert!(!is_reported(&log));
         log.file = bad;
-        assert!(told(&log));
+        assert!(is_reported(&log));
     }
 }

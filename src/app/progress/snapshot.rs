@@ -1,5 +1,4 @@
-//! One look at a run: how far it is, how fast, what holds it. Owns the words for people and the JSON for programs. Leaves
-//! counting to `board` and where it is shown to `terminal`.
+//! The state of a run at one moment: a line for people, and JSON for programs.
 
 use std::time::Duration;
 
@@ -15,36 +14,34 @@ use crate::domain::outcome::Status;
 use crate::domain::totals::limit_name;
 use crate::domain::verdict::Limit;
 
-/// What is seen of a run at a moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    /// Rows that are settled.
     pub rows: u64,
-    /// Rows of the whole input, where that is known.
+    /// Rows of the whole input, if known.
     pub total: Option<u64>,
-    /// Rows that are settled, by status in the order of [`Status::ALL`].
+    /// In the order of [`Status::ALL`].
     pub by_status: [u64; Status::ALL.len()],
-    /// Calls so far.
     pub calls: u64,
-    /// Calls a second of late.
+    pub in_flight: u64,
+    /// Recent calls per second.
     pub speed: f64,
-    /// The rate that is aimed at now.
+    /// The current target rate.
     pub rate: Rate,
-    /// Numbers that back off.
+    /// Numbers in backoff.
     pub retrying: usize,
-    /// How long all calls still rest, and why.
+    /// How long all calls are still paused, and why.
     pub pause: Option<(Duration, Limit)>,
     /// Why there is no token, while there is none.
     pub token_error: Option<String>,
-    /// Whether it ends before its input does.
+    /// Whether the run ends before its input does.
     pub is_stopping: bool,
-    /// How long it will still take, where that can be told.
+    /// Estimated remaining time, if known.
     pub eta: Option<Duration>,
 }
 
 impl Snapshot {
-    /// How far the run is, how fast, and how long it will take, in so many cells at most. Where room is short the speed goes
-    /// first, then the reasons, then the rows: their share stands in the bar.
+    /// Rows, speed and remaining time in at most `cells` columns. Where space is short, the speed
+    /// goes first, then the reason of a stall, then the row count, which the bar shows as well.
     #[must_use]
     pub(crate) fn progress_line(&self, cells: usize) -> String {
         let done = self.rows;
@@ -62,10 +59,10 @@ impl Snapshot {
             ),
             None => tr!("{speed} calls/s", speed = format_args!("{speed:.0}")),
         };
-        let ways = match (self.stall_reason(), self.eta) {
-            (Some([whole, short]), _) => vec![
-                [&*rows, &speed, &whole].join(" · "),
-                [&*rows, &whole].join(" · "),
+        let variants = match (self.stall_reason(), self.eta) {
+            (Some([long, short]), _) => vec![
+                [&*rows, &speed, &long].join(" · "),
+                [&*rows, &long].join(" · "),
                 [&*rows, &short].join(" · "),
                 [&*brief, &short].join(" · "),
                 short,
@@ -77,27 +74,29 @@ impl Snapshot {
             }
             (None, None) => vec![[&*rows, &speed].join(" · "), rows, brief],
         };
-        fit_to_width(&ways, cells)
+        fit_to_width(&variants, cells)
     }
 
-    /// What keeps the run from going on, whole and in short.
+    /// Why no call is made: a long and a short form.
     fn stall_reason(&self) -> Option<[String; 2]> {
         if self.is_stopping {
-            return Some([tr!("ending: waiting for the calls under way"), tr!("ending")]);
+            let long = tr!("stopping: waiting for {n} call in flight"
+                | "stopping: waiting for {n} calls in flight" % self.in_flight);
+            return Some([long, tr!("stopping")]);
         }
         if let Some((_, Limit::Shared)) = self.pause {
             return Some([tr!("waiting for the shared server"), tr!("waiting")]);
         }
-        if let Some((rest, cause)) = self.pause {
-            let time = Zoned::now().saturating_add(rest).strftime("%H:%M:%S").to_string();
-            let whole = tr!("throttled until {time} ({cause})", time = &time, cause);
-            return Some([whole, tr!("throttled until {time}", time)]);
+        if let Some((remaining, cause)) = self.pause {
+            let time = Zoned::now().saturating_add(remaining).strftime("%H:%M:%S").to_string();
+            let long = tr!("throttled until {time} ({cause})", time = &time, cause);
+            return Some([long, tr!("throttled until {time}", time)]);
         }
         let reason = self.token_error.as_ref()?;
-        Some([tr!("no token yet: {cause}; trying again", cause = reason), tr!("no token yet")])
+        Some([tr!("no token yet: {cause}; retrying", cause = reason), tr!("no token yet")])
     }
 
-    /// What became of the rows so far, in so many cells at most: what is found and what failed stays longest.
+    /// Rows by status in at most `cells` columns. `found` and `failed` stay longest.
     #[must_use]
     pub(crate) fn counts_line(&self, cells: usize) -> String {
         let mut parts = Vec::new();
@@ -114,7 +113,7 @@ impl Snapshot {
                 _ => 4,
             };
             if rows > 0 || usual {
-                // Elsewhere than in English the names are no words, and are told as they stand in the file.
+                // In other languages the names are not words, and are shown as in the file.
                 let name = match Language::current() {
                     Language::English => status.name().replace('_', " "),
                     Language::Chinese => status.name().to_owned(),
@@ -125,17 +124,17 @@ impl Snapshot {
         if self.retrying > 0 {
             parts.push((3, tr!("retrying {n}", n = self.retrying)));
         }
-        let mut ways = Vec::new();
+        let mut variants = Vec::new();
         while !parts.is_empty() {
-            ways.push(parts.iter().map(|(_, part)| &**part).collect::<Vec<_>>().join(" · "));
-            let least =
+            variants.push(parts.iter().map(|(_, part)| &**part).collect::<Vec<_>>().join(" · "));
+            let dispensable =
                 parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map(|(at, _)| at);
-            parts.remove(least.unwrap_or_default());
+            parts.remove(dispensable.unwrap_or_default());
         }
-        fit_to_width(&ways, cells)
+        fit_to_width(&variants, cells)
     }
 
-    /// The same as one JSON object on one line; times are in seconds.
+    /// One JSON object on one line. Times are in seconds.
     #[must_use]
     pub(crate) fn to_json(&self) -> String {
         let by_status = Status::ALL.into_iter().zip(self.by_status);
@@ -150,7 +149,7 @@ impl Snapshot {
             "calls_per_second": (self.speed * 10.0).round() / 10.0,
             "rate": self.rate.per_second(),
             "retrying": self.retrying,
-            "held_seconds": self.pause.map(|(rest, _)| rest.as_secs()),
+            "held_seconds": self.pause.map(|(remaining, _)| remaining.as_secs()),
             "held_by": self.pause.map(|(_, cause)| limit_name(cause)),
             "trouble": self.token_error,
             "ending": self.is_stopping,
@@ -160,11 +159,16 @@ impl Snapshot {
     }
 }
 
-/// The first of these that takes so many cells at most, or what fits of the last one. Chinese takes two cells a character.
-fn fit_to_width(ways: &[String], cells: usize) -> String {
-    let last = ways.len().saturating_sub(1);
-    let fits = ways.iter().position(|way| measure_text_width(way) <= cells).unwrap_or(last);
-    ways.get(fits).map(|way| truncate_str(way, cells, "…").into_owned()).unwrap_or_default()
+/// The first variant that fits into `cells` columns, or the last one truncated. A Chinese character
+/// takes two columns.
+fn fit_to_width(variants: &[String], cells: usize) -> String {
+    let last = variants.len().saturating_sub(1);
+    let fits =
+        variants.iter().position(|variant| measure_text_width(variant) <= cells).unwrap_or(last);
+    variants
+        .get(fits)
+        .map(|variant| truncate_str(variant, cells, "…").into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_status_line_is_cut_to_width_by_priority() {
-        let ways = ["系统繁忙 · 20".to_owned(), "系统繁忙".to_owned()];
+        let variants = ["系统繁忙 · 20".to_owned(), "系统繁忙".to_owned()];
         for (cells, expected) in [
             (13, "系统繁忙 · 20"),
             (12, "系统繁忙"),
@@ -182,13 +186,14 @@ mod tests {
             (6, "系统…"),
             (1, "…"),
         ] {
-            assert_eq!(fit_to_width(&ways, cells), expected, "{cells}");
+            assert_eq!(fit_to_width(&variants, cells), expected, "{cells}");
         }
-        let mut glance = Snapshot {
+        let mut snapshot = Snapshot {
             rows: 12_345,
             total: Some(100_000),
             by_status: [12_000, 200, 40, 50, 20, 35, 0],
             calls: 12_300,
+            in_flight: 0,
             speed: 19.8,
             rate: Rate::from_per_second(20.0),
             retrying: 3,
@@ -202,21 +207,21 @@ mod tests {
             (18, "12345/100000"),
             (5, "1234…"),
         ] {
-            assert_eq!(glance.progress_line(cells), expected, "{cells}");
+            assert_eq!(snapshot.progress_line(cells), expected, "{cells}");
         }
-        assert_eq!(glance.counts_line(39), "found 12000 · not found 200 · failed 35");
-        assert_eq!(glance.counts_line(12), "found 12000");
-        glance.pause = Some((Duration::from_mins(1), Limit::Platform));
+        assert_eq!(snapshot.counts_line(39), "found 12000 · not found 200 · failed 35");
+        assert_eq!(snapshot.counts_line(12), "found 12000");
+        snapshot.pause = Some((Duration::from_mins(1), Limit::Platform));
         assert!(
-            glance.progress_line(78).ends_with(" (the platform's capacity)"),
+            snapshot.progress_line(78).ends_with(" (the platform's capacity)"),
             "{}",
-            glance.progress_line(78)
+            snapshot.progress_line(78)
         );
         for cells in [38, 24] {
             assert!(
-                glance.progress_line(cells).starts_with("throttled until "),
+                snapshot.progress_line(cells).starts_with("throttled until "),
                 "{}",
-                glance.progress_line(cells)
+                snapshot.progress_line(cells)
             );
         }
     }

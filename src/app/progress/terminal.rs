@@ -1,5 +1,5 @@
-//! Standard error: the bar, the lines, the logs and the messages, none of which tears another. The only file that
-//! writes there. Leaves what is said to its callers.
+//! Standard error: bar, progress lines, log and messages. Only this file writes there, so that none
+//! of them tears another.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -14,14 +14,11 @@ use crate::app::cli::shared_args::{MessageArgs, ProgressChoice};
 use crate::app::progress::bar::{BarContent, UnpaddedTerm, render_lines};
 use crate::app::progress::snapshot::Snapshot;
 
-/// Redraws a second at most.
 const REDRAWS_PER_SECOND: u8 = 10;
-/// How often a program that reads along is told.
 const JSON_PERIOD: Duration = Duration::from_secs(1);
-/// How often progress is told where there is no terminal to draw on.
+/// Without a terminal that can redraw.
 const LINE_PERIOD: Duration = Duration::from_secs(10);
 
-/// Where messages go.
 #[derive(Clone, Debug)]
 pub(crate) struct Terminal {
     is_quiet: bool,
@@ -29,7 +26,7 @@ pub(crate) struct Terminal {
     can_redraw: bool,
     mode: ProgressMode,
     bar: ProgressBar,
-    /// What the bar shows: nothing before the first look at a run.
+    /// What the bar shows; `None` before the first progress.
     content: Arc<Mutex<Option<BarContent>>>,
 }
 
@@ -42,18 +39,19 @@ enum ProgressMode {
 }
 
 impl Terminal {
-    /// Chooses how to show progress: a bar needs a terminal that can redraw a line. Where `rows` go to standard output, that
-    /// has to lead elsewhere, or they and the bar would tear each other.
+    /// Chooses how to show progress. A bar needs a terminal that can redraw a line. If rows go to
+    /// standard output (`rows`), standard output must not be a terminal, because rows and bar would
+    /// tear each other.
     #[must_use]
     pub(crate) fn new(show: &MessageArgs, rows: bool) -> Self {
         let kind = std::env::var_os("TERM").unwrap_or_default();
-        let draws = stderr().is_terminal() && !kind.is_empty() && kind != "dumb";
-        let manner = match show.progress {
+        let can_redraw = stderr().is_terminal() && !kind.is_empty() && kind != "dumb";
+        let mode = match show.progress {
             _ if show.quiet => ProgressMode::Silent,
             ProgressChoice::None => ProgressMode::Silent,
             ProgressChoice::Json => ProgressMode::Json,
             ProgressChoice::Auto | ProgressChoice::Bar
-                if draws && !(rows && console::user_attended()) =>
+                if can_redraw && !(rows && console::user_attended()) =>
             {
                 ProgressMode::Bar
             }
@@ -61,44 +59,44 @@ impl Terminal {
         };
         let terminal = Self {
             is_quiet: show.quiet,
-            can_redraw: draws,
-            mode: manner,
+            can_redraw,
+            mode,
             bar: ProgressBar::hidden(),
             content: Arc::default(),
         };
-        if manner == ProgressMode::Bar {
+        if mode == ProgressMode::Bar {
             terminal.show_bar();
         }
         terminal
     }
 
-    /// Whether colours are shown: on a terminal that can, unless the user wants none (no-color.org).
+    /// On a terminal that supports colors, unless `NO_COLOR` is set (no-color.org).
     #[must_use]
     pub(crate) fn has_colors(&self) -> bool {
         self.can_redraw && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
     }
 
-    /// Lets the bar be drawn. Clones share it, so that a log line goes above it and not through it.
+    /// Shows the bar. Clones of the terminal share it, so that messages are printed above it.
     fn show_bar(&self) {
-        let (seen, term, colours) =
+        let (content, term, colors) =
             (self.content.clone(), Term::buffered_stderr(), self.has_colors());
         let columns = term.clone();
-        // The width is asked for at each drawing, since it changes when somebody pulls at the window.
+        // Read at each redraw, because the user may resize the window.
         let write = move |_: &ProgressState, text: &mut dyn fmt::Write| {
-            if let Some(seen) = &*seen.lock().unwrap_or_else(PoisonError::into_inner) {
-                // Writing to a string does not fail.
-                let _ = text.write_str(&render_lines(seen, columns.size().1, colours));
+            if let Some(content) = &*content.lock().unwrap_or_else(PoisonError::into_inner) {
+                // Writing to a string cannot fail.
+                let _ = text.write_str(&render_lines(content, columns.size().1, colors));
             }
         };
         if let Ok(style) = ProgressStyle::with_template("{lines}") {
             self.bar.set_style(style.with_key("lines", write));
-            // It is drawn at each tick and behind each message, and at no other time.
+            // Redrawn at each tick and after each message only.
             self.bar
                 .set_draw_target(ProgressDrawTarget::term_like(Box::new(UnpaddedTerm::new(term))));
         }
     }
 
-    /// How often [`Terminal::progress`] wants to be told; none for never.
+    /// How often [`Terminal::show_progress`] should be called; `None` for never.
     #[must_use]
     pub(crate) fn refresh_period(&self) -> Option<Duration> {
         match self.mode {
@@ -109,45 +107,42 @@ impl Terminal {
         }
     }
 
-    /// Shows how far the run is.
-    pub(crate) fn show_progress(&self, glance: &Snapshot) {
+    pub(crate) fn show_progress(&self, snapshot: &Snapshot) {
         match self.mode {
-            ProgressMode::Bar => self.draw(BarContent::Run(Box::new(glance.clone()))),
-            ProgressMode::Line => self.print_snapshot(glance),
-            ProgressMode::Json => self.print(&glance.to_json()),
+            ProgressMode::Bar => self.draw(BarContent::Run(Box::new(snapshot.clone()))),
+            ProgressMode::Line => self.print_snapshot(snapshot),
+            ProgressMode::Json => self.print(&snapshot.to_json()),
             ProgressMode::Silent => {}
         }
     }
 
-    /// Shows how far other work is than a run: `words` with a `share` of the whole once that is known, or an `object` for
-    /// programs.
+    /// Shows the progress of a task other than a run. `object` makes the JSON for `--progress
+    /// json`.
     pub(crate) fn show_task_progress(
         &self,
-        words: &str,
-        share: Option<(u64, u64)>,
+        text: &str,
+        fraction: Option<(u64, u64)>,
         object: impl FnOnce() -> String,
     ) {
         match self.mode {
-            ProgressMode::Bar => {
-                self.draw(BarContent::Task { text: words.to_owned(), fraction: share })
-            }
-            ProgressMode::Line => self.print_status(words),
+            ProgressMode::Bar => self.draw(BarContent::Task { text: text.to_owned(), fraction }),
+            ProgressMode::Line => self.print_status(text),
             ProgressMode::Json => self.print(&object()),
             ProgressMode::Silent => {}
         }
     }
 
-    /// Says how far work is, with the time, however progress is shown.
-    pub(crate) fn print_status(&self, words: &str) {
-        self.print(&format!("{}  {words}", jiff::Zoned::now().strftime("%H:%M:%S")));
+    /// Prints a progress line with the time, whatever the progress mode is.
+    pub(crate) fn print_status(&self, text: &str) {
+        self.print(&format!("{}  {text}", jiff::Zoned::now().strftime("%H:%M:%S")));
     }
 
-    fn draw(&self, seen: BarContent) {
-        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    fn draw(&self, content: BarContent) {
+        *self.content.lock().unwrap_or_else(PoisonError::into_inner) = Some(content);
         self.bar.tick();
     }
 
-    /// Takes the bar of other work away; a program that reads along gets a last object.
+    /// Removes the bar of a task. `--progress json` gets a last object.
     pub(crate) fn finish_task(&self, object: impl FnOnce() -> String) {
         if self.mode == ProgressMode::Json {
             self.print(&object());
@@ -155,34 +150,35 @@ impl Terminal {
         self.bar.finish_and_clear();
     }
 
-    /// Says how far the run is, however progress is shown.
-    pub(crate) fn print_snapshot(&self, glance: &Snapshot) {
-        let (course, counts) = (glance.progress_line(usize::MAX), glance.counts_line(usize::MAX));
-        self.print_status(&format!("{course} · {counts}"));
+    /// Prints the state of the run, whatever the progress mode is.
+    pub(crate) fn print_snapshot(&self, snapshot: &Snapshot) {
+        let (progress, counts) =
+            (snapshot.progress_line(usize::MAX), snapshot.counts_line(usize::MAX));
+        self.print_status(&format!("{progress} · {counts}"));
     }
 
-    /// Takes the bar away; a program that reads along gets a last object, so that it need not guess how the rest went.
-    pub(crate) fn finish_run(&self, glance: &Snapshot) {
+    /// Removes the bar of a run. `--progress json` gets a last object with the final state.
+    pub(crate) fn finish_run(&self, snapshot: &Snapshot) {
         if self.mode == ProgressMode::Json {
-            self.show_progress(glance);
+            self.show_progress(snapshot);
         }
         self.bar.finish_and_clear();
     }
 
-    /// A message that a quiet run leaves out.
+    /// A message that `--quiet` suppresses.
     pub(crate) fn print(&self, text: &str) {
         if !self.is_quiet {
             self.write(&format!("{}\n", strip_control(text)));
         }
     }
 
-    /// A message that every run shows.
+    /// A message that `--quiet` does not suppress.
     pub(crate) fn print_error(&self, text: &str) {
         self.write(&format!("dingmap: {}\n", strip_control(text)));
     }
 
     fn write(&self, text: &str) {
-        // Where standard error is gone there is nobody left to tell.
+        // If standard error is closed, nobody can be told.
         self.bar.suspend(|| drop(stderr().lock().write_all(text.as_bytes())));
     }
 }
@@ -198,7 +194,7 @@ fn stderr() -> io::Stderr {
     io::stderr()
 }
 
-/// One log line, shown whole when it is complete.
+/// One log line, printed when it is complete.
 #[derive(Debug)]
 pub(crate) struct LogLine {
     terminal: Terminal,

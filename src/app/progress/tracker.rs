@@ -1,5 +1,4 @@
-//! What a run looks like from outside: events in, a glance out. Owns the counting for progress and the estimate of what is
-//! left. Leaves the words to `glance`; the run's own totals are the engine's report.
+//! Counts the events of a run for its progress, estimates the remaining time, and logs the events.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,13 +13,12 @@ use crate::domain::outcome::{Code, Status};
 use crate::domain::verdict::Limit;
 use crate::engine::event::Event;
 
-/// Over this much of the past the speed is taken.
+/// The speed is the average over this time.
 const SPEED_WINDOW: Duration = Duration::from_secs(5);
 
-/// The state of a run as its user sees it.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    /// Rows of the whole input, where it could be looked through before.
+    /// Rows of the whole input, if it was read before.
     total: Option<u64>,
     rows_read: u64,
     rows_settled: u64,
@@ -29,18 +27,18 @@ pub(crate) struct Tracker {
     queued: u64,
     answered: u64,
     calls: u64,
+    in_flight: u64,
     retrying: usize,
     rate: Rate,
     pause: Option<(Instant, Limit)>,
     /// Why there is no token, while there is none.
     token_error: Option<String>,
     is_stopping: bool,
-    /// Moments and the calls made up to them, oldest first.
+    /// Times and the calls made until then, oldest first.
     call_history: VecDeque<(Instant, u64)>,
 }
 
 impl Tracker {
-    /// A run of which nothing has happened.
     #[must_use]
     pub(crate) fn new(total: Option<u64>, rate: Rate) -> Self {
         Self {
@@ -51,6 +49,7 @@ impl Tracker {
             queued: 0,
             answered: 0,
             calls: 0,
+            in_flight: 0,
             retrying: 0,
             rate,
             pause: None,
@@ -60,19 +59,23 @@ impl Tracker {
         }
     }
 
-    /// Takes an event in, and logs it. Numbers are masked.
+    /// Counts and logs an event. Numbers are masked.
     pub(crate) fn on_event(&mut self, event: &Event) {
         match event {
             Event::RowsRead(rows) => self.rows_read += rows,
             Event::Queued => self.queued += 1,
-            Event::Called { .. } => self.calls += 1,
+            Event::Called { .. } => {
+                self.calls += 1;
+                self.in_flight += 1;
+            }
+            Event::CallEnded => self.in_flight = self.in_flight.saturating_sub(1),
             Event::InBackoff(numbers) => self.retrying = *numbers,
             Event::BackingOff { mobile, delay } => {
-                info!(number = mobile.to_masked_string(), ?delay, "tries again")
+                info!(number = mobile.to_masked_string(), ?delay, "retrying")
             }
             Event::Answered { mobile, status, code } => {
                 self.answered += 1;
-                // Made where it is logged, and nowhere else.
+                // Masked here and not before, since most runs do not log this.
                 debug!(
                     number = mobile.to_masked_string(),
                     status = status.name(),
@@ -89,32 +92,31 @@ impl Tracker {
                 info!(
                     seconds = until.saturating_duration_since(Instant::now()).as_secs_f64(),
                     ?cause,
-                    "all calls rest"
+                    "throttled, pausing all calls"
                 );
                 self.pause = Some((*until, *cause));
             }
             Event::RateChanged(rate) => {
-                info!(%rate, "the rate is now");
+                info!(%rate, "rate changed");
                 self.rate = *rate;
             }
             Event::TokenReceived(count) => {
-                info!(count, "a token was fetched");
+                info!(count, "token fetched");
                 self.token_error = None;
             }
             Event::TokenFailed { reason, delay, old_token_valid: serves } => {
                 let reason = sanitize(reason);
-                info!(reason, ?delay, serves, "no new token; tries again");
+                info!(reason, ?delay, serves, "token request failed, retrying");
                 self.token_error = Some(reason).filter(|_| !serves);
             }
             Event::Stopping => self.is_stopping = true,
         }
     }
 
-    /// What there is to see now.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let now = Instant::now();
         if self.pause.is_some_and(|(until, _)| until <= now) {
-            // The speed of a rest says nothing of the time after it.
+            // The speed during a pause says nothing about the time after it.
             self.pause = None;
             self.call_history = VecDeque::from([(now, self.calls)]);
         }
@@ -124,6 +126,7 @@ impl Tracker {
             total: self.total,
             by_status: self.by_status,
             calls: self.calls,
+            in_flight: self.in_flight,
             speed,
             rate: self.rate,
             retrying: self.retrying,
@@ -134,7 +137,7 @@ impl Tracker {
         }
     }
 
-    /// Calls a second of late.
+    /// Calls per second within [`SPEED_WINDOW`].
     fn sample_speed(&mut self, now: Instant) -> f64 {
         self.call_history.push_back((now, self.calls));
         while self.call_history.len() > 2
@@ -146,15 +149,15 @@ impl Tracker {
             self.call_history.pop_front();
         }
         let Some((since, before)) = self.call_history.front() else { return 0.0 };
-        let span = now.duration_since(*since).as_secs_f64();
-        if span < 0.05 { 0.0 } else { to_f64(self.calls - before) / span }
+        let seconds = now.duration_since(*since).as_secs_f64();
+        if seconds < 0.05 { 0.0 } else { to_f64(self.calls - before) / seconds }
     }
 
-    /// The calls that are left, at the rate or at the speed where that is clearly lower. The numbers in rows that
-    /// were not read yet are taken to repeat as often as those that were.
+    /// Open calls divided by the rate, or by the speed if that is clearly lower. Rows not yet read
+    /// are assumed to need as many calls as those that were read.
     fn eta(&self, speed: f64) -> Option<Duration> {
         let unread = self.total?.saturating_sub(self.rows_read);
-        // How long those take that back off does not follow from the rate.
+        // The time of a backoff does not follow from the rate.
         let open = self.queued.saturating_sub(self.answered);
         if unread == 0 && open <= self.retrying as u64 {
             return None;
@@ -162,9 +165,10 @@ impl Tracker {
         let new =
             if self.rows_read == 0 { 1.0 } else { to_f64(self.queued) / to_f64(self.rows_read) };
         let calls = to_f64(open) + to_f64(unread) * new;
-        let aim = self.rate.per_second().unwrap_or(f64::INFINITY);
-        let pace = if speed > 0.0 && speed < 0.8 * aim && self.calls > 50 { speed } else { aim };
-        Duration::try_from_secs_f64(calls / pace).ok().filter(|left| !left.is_zero())
+        let target = self.rate.per_second().unwrap_or(f64::INFINITY);
+        let speed_used =
+            if speed > 0.0 && speed < 0.8 * target && self.calls > 50 { speed } else { target };
+        Duration::try_from_secs_f64(calls / speed_used).ok().filter(|left| !left.is_zero())
     }
 }
 
@@ -183,40 +187,48 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_status_line_describes_the_current_state() {
-        let mut board = Tracker::new(Some(100), "20".parse().unwrap());
-        board.on_event(&Event::RowsRead(60));
+        let mut tracker = Tracker::new(Some(100), "20".parse().unwrap());
+        tracker.on_event(&Event::RowsRead(60));
         for _ in 0..30 {
-            board.on_event(&Event::Queued);
-            board.on_event(&Event::Called { is_retry: false });
+            tracker.on_event(&Event::Queued);
+            tracker.on_event(&Event::Called { is_retry: false });
         }
-        board.on_event(&Event::Settled(Status::Found));
-        board.on_event(&Event::Settled(Status::OutOfScope));
-        board.on_event(&Event::InBackoff(2));
+        tracker.on_event(&Event::Settled(Status::Found));
+        tracker.on_event(&Event::Settled(Status::OutOfScope));
+        tracker.on_event(&Event::InBackoff(2));
         tokio::time::advance(Duration::from_secs(2)).await;
-        // 30 numbers are open and 40 rows unread, half of which need a call: 50 calls at 20 a second.
+        // 30 numbers are open and 40 rows unread, half of which need a call: 50 calls at 20/s.
         assert_eq!(
-            [board.snapshot().progress_line(usize::MAX), board.snapshot().counts_line(usize::MAX)]
-                .join(" | "),
+            [
+                tracker.snapshot().progress_line(usize::MAX),
+                tracker.snapshot().counts_line(usize::MAX)
+            ]
+            .join(" | "),
             "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid 0 · out of scope 1 · failed 0 · retrying 2"
         );
-        board.on_event(&Event::Paused {
+        tracker.on_event(&Event::Paused {
             until: Instant::now() + Duration::from_mins(1),
             cause: Limit::Platform,
         });
-        let line = board.snapshot().progress_line(usize::MAX);
+        let line = tracker.snapshot().progress_line(usize::MAX);
         assert!(
             line.contains(" · throttled until ") && line.contains("(the platform's capacity)"),
             "{line}"
         );
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(!board.snapshot().progress_line(usize::MAX).contains("throttled"));
-        // Nothing is left but what backs off, for as long as that takes.
-        board.on_event(&Event::RowsRead(40));
-        board.on_event(&Event::InBackoff(30));
-        assert!(!board.snapshot().progress_line(usize::MAX).contains("left"));
-        board.on_event(&Event::InBackoff(29));
-        assert!(board.snapshot().progress_line(usize::MAX).contains("about 2s left"));
-        board.on_event(&Event::Stopping);
-        assert!(board.snapshot().progress_line(usize::MAX).contains("ending"));
+        assert!(!tracker.snapshot().progress_line(usize::MAX).contains("throttled"));
+        // Only numbers in backoff are left: their time is unknown.
+        tracker.on_event(&Event::RowsRead(40));
+        tracker.on_event(&Event::InBackoff(30));
+        assert!(!tracker.snapshot().progress_line(usize::MAX).contains("left"));
+        tracker.on_event(&Event::InBackoff(29));
+        assert!(tracker.snapshot().progress_line(usize::MAX).contains("about 2s left"));
+        tracker.on_event(&Event::Stopping);
+        assert!(
+            tracker
+                .snapshot()
+                .progress_line(usize::MAX)
+                .contains("stopping: waiting for 30 calls in flight")
+        );
     }
 }

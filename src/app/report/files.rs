@@ -1,5 +1,5 @@
-//! The files that tell of a run: opened before anything is done, so that a place that cannot be written to is told then, and
-//! written whatever the run came to. Leaves what they say to `account` and `page`.
+//! The files of `--summary`, `--metrics` and `--report`. They are opened before the run, so that a
+//! path that cannot be written fails early, and written whatever the result.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,6 @@ use crate::table::write::output::{Output, Target};
 
 const METRICS_FLAG: &str = "--metrics";
 
-/// One of them.
 struct ReportFile {
     flag: &'static str,
     target: Target,
@@ -19,56 +18,57 @@ struct ReportFile {
     render: fn(&RunSummary) -> Result<String, serde_json::Error>,
 }
 
-/// All that are asked for.
 pub(crate) struct ReportFiles(Vec<ReportFile>);
 
 impl ReportFiles {
-    /// Opens them; a file keeps its old content until [`Papers::write`].
+    /// Opens the files. A file keeps its old content until [`ReportFiles::write`].
     ///
     /// # Errors
-    /// Output (7) for a place that cannot be written to.
+    /// Output (7) for a path that cannot be written.
     pub(crate) fn open(targets: &OutputTargets) -> Result<Self, Failure> {
-        let asked: [(_, _, fn(&RunSummary) -> _); 3] = [
+        let requested: [(_, _, fn(&RunSummary) -> _); 3] = [
             ("--summary", &targets.summary, RunSummary::to_json),
-            (METRICS_FLAG, &targets.metrics, |account| Ok(account.to_prometheus())),
-            ("--report", &targets.report, |account| Ok(html::render_page(account))),
+            (METRICS_FLAG, &targets.metrics, |summary| Ok(summary.to_prometheus())),
+            ("--report", &targets.report, |summary| Ok(html::render_page(summary))),
         ];
-        let mut papers = Vec::new();
-        let mut asked: Vec<_> = asked
+        let mut files = Vec::new();
+        let mut requested: Vec<_> = requested
             .into_iter()
-            .filter_map(|(flag, target, text)| Some((flag, target.clone()?, text)))
+            .filter_map(|(flag, target, render)| Some((flag, target.clone()?, render)))
             .collect();
-        // Where a pipe makes us wait for ever, no temporary file must wait with it.
-        asked.sort_by_key(|(_, target, _)| target.is_atomic());
-        for (flag, target, text) in asked {
+        // Opening a pipe may block for ever: open the pipes first, so that no temporary file is
+        // left.
+        requested.sort_by_key(|(_, target, _)| target.is_atomic());
+        for (flag, target, render) in requested {
             let opened = Output::open(&target, 0).and_then(|output| {
-                // The collector reads them with an account of its own, and nobody is named in them.
+                // The collector runs as another user, and the metrics name no person.
                 if flag == METRICS_FLAG {
                     output.make_world_readable()?;
                 }
                 Ok(output)
             });
             let output = opened.map_err(|error| write_failure(flag, &target, &error))?;
-            papers.push(ReportFile { flag, target, output, render: text });
+            files.push(ReportFile { flag, target, output, render });
         }
-        Ok(Self(papers))
+        Ok(Self(files))
     }
 
-    /// Writes them, each complete or not at all: the files first, for a pipe may make the rest wait for ever.
+    /// Writes the files, each complete or not at all. Pipes come last, because writing to one may
+    /// block for ever.
     ///
     /// # Errors
-    /// Output (7) for the first that cannot be written; the others are.
-    pub(crate) fn write(mut self, account: &RunSummary) -> Result<(), Failure> {
-        let mut written = Ok(());
-        self.0.sort_by_key(|paper| !matches!(paper.output, Output::File(_)));
-        for ReportFile { flag, target, mut output, render: text } in self.0 {
-            let told = text(account).map_err(io::Error::other);
-            let done = told.and_then(|told| {
-                output.write_all(told.as_bytes())?;
+    /// Output (7) for the first that cannot be written; the others are written.
+    pub(crate) fn write(mut self, summary: &RunSummary) -> Result<(), Failure> {
+        let mut result = Ok(());
+        self.0.sort_by_key(|file| !matches!(file.output, Output::File(_)));
+        for ReportFile { flag, target, mut output, render } in self.0 {
+            let rendered = render(summary).map_err(io::Error::other);
+            let done = rendered.and_then(|rendered| {
+                output.write_all(rendered.as_bytes())?;
                 output.finish()
             });
-            written = written.and(done.map_err(|error| write_failure(flag, &target, &error)));
+            result = result.and(done.map_err(|error| write_failure(flag, &target, &error)));
         }
-        written
+        result
     }
 }

@@ -1,125 +1,118 @@
-//! What people can do after a run so that the next one goes better: the kinds of advice, their words, and their form for
-//! programs. Which of it a run gives reason for is `advising`'s; where it is shown, that of `summary`, `account` and whoever
-//! wants it.
+//! Hints: what the user can do so that the next run goes better. The rules are pure; what is rare,
+//! or may be chance, gives no hint.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use tr::tr;
 
 use crate::app::exit::sanitize;
+use crate::domain::number::invalid::InvalidKind;
 use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
-use crate::domain::totals::limit_name;
+use crate::domain::outcome::Status;
+use crate::domain::row_stats::RowStats;
+use crate::domain::totals::{RetryCause, Totals, limit_name};
 use crate::domain::verdict::Limit;
 
-/// One thing to do, or to look at. Its JSON has a `kind`, and the numbers that speak for it.
+/// More hints than this would not be followed.
+const MAX_HINTS: usize = 5;
+/// Calls per second of the standard edition. Whoever asks no faster and is throttled all the same
+/// shares the app's quota with another program.
+const STANDARD_RATE: f64 = 20.0;
+/// The upper bound of `--workers`.
+const MAX_WORKERS: f64 = 1024.0;
+
+/// Its JSON has a `kind` and the numbers that led to the hint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Hint {
     /// A spreadsheet rounded numbers.
-    Rounded {
-        /// In so many rows.
-        rows: u64,
-    },
-    /// The directory has hardly anybody of those who were asked.
+    Rounded { rows: u64 },
+    /// The directory has almost none of the numbers.
     Organisation {
-        /// So many rows were not found.
+        /// Rows that were not found.
         rows: u64,
-        /// Of so many that were asked.
+        /// Rows that were asked.
         of: u64,
-        /// The host of the other edition, where the endpoint is that of one.
+        /// The host of the other edition, if the endpoint is one of the two.
         other: Option<&'static str>,
     },
-    /// Those who were not found are of one country, hardly anybody of which was found.
+    /// Most of the missing numbers are of one country, and most numbers of that country are
+    /// missing.
     Country {
-        /// So many rows were not found.
+        /// Rows that were not found.
         rows: u64,
-        /// So many percent of them are of the country.
+        /// Their share of this country.
         percent: u64,
-        /// Its country code.
         code: u16,
         /// Whether mainland numbers were sent as `+86-…`.
         prefixed: bool,
     },
-    /// Most cells hold something else than mobile numbers.
+    /// Most cells are not mobile numbers.
     Column {
-        /// So many rows.
         rows: u64,
-        /// Of so many.
+        /// Rows that were read.
         of: u64,
     },
-    /// Numbers lack digits.
-    Short {
-        /// In so many rows.
-        rows: u64,
-    },
-    /// Numbers have eight digits, as those of Hong Kong and Macau.
-    Eight {
-        /// In so many rows.
-        rows: u64,
-    },
-    /// Numbers are those of landlines or services.
-    Landlines {
-        /// In so many rows.
-        rows: u64,
-    },
-    /// The app may not see people.
-    OutOfScope {
-        /// In so many rows.
-        rows: u64,
-    },
-    /// The way to the API is bad.
+    /// Numbers have too few digits.
+    Short { rows: u64 },
+    /// Numbers have eight digits, like those of Hong Kong and Macau.
+    Eight { rows: u64 },
+    /// Numbers are landlines or services.
+    Landlines { rows: u64 },
+    /// People are outside the app's contact scope.
+    OutOfScope { rows: u64 },
+    /// Connections to the API were lost or timed out.
     Line {
-        /// So many calls had to be repeated for that.
+        /// Calls that were retried for that reason.
         calls: u64,
-        /// Of so many.
+        /// Calls in total.
         of: u64,
     },
-    /// What came was no answer of the API.
+    /// Replies did not come from the API.
     Foreign {
-        /// So many calls had to be repeated for that.
+        /// Calls that were retried for that reason.
         calls: u64,
-        /// Of so many.
+        /// Calls in total.
         of: u64,
     },
-    /// Throttling held the run.
+    /// Throttling paused the run.
     Throttled {
-        /// The limit so often.
+        /// Pauses by this limit.
         holds: u64,
-        /// And for so many seconds.
+        /// Their total.
         seconds: f64,
-        /// What held it longest.
+        /// The limit that paused the run longest.
         #[serde(serialize_with = "serialize_limit")]
         limit: Limit,
         /// Whether the rate alone does not explain it.
         others: bool,
     },
-    /// Rows may succeed on another try.
+    /// Rows failed and may succeed on another try.
     Retry {
-        /// So many.
         rows: u64,
-        /// The file that has them, for the same command to read; none where no file is fit for that.
+        /// The resolved file, as input of `--retry-failed`; `None` if no file is fit for that.
         file: Option<String>,
     },
-    /// Replies took so long that the calls in flight kept the run from its rate.
+    /// Replies were so slow that `--workers` limited the rate.
     Workers {
-        /// So many calls might be in flight.
+        /// Calls that may be in flight.
         workers: u16,
-        /// So many would do.
+        /// Workers that would reach the rate.
         enough: u16,
-        /// Calls a second that were made.
+        /// Calls per second made.
         speed: f64,
-        /// Calls a second that might have been made.
+        /// Calls per second allowed.
         rate: f64,
     },
-    /// Rows have the numbers of others.
+    /// Rows share the number of another row.
     Duplicates {
-        /// So many.
         rows: u64,
-        /// Of so many.
+        /// Rows that were read.
         of: u64,
     },
-    /// Answers are kept for a token alone.
+    /// Answers are kept for the current access token only.
     Token,
 }
 
@@ -130,41 +123,39 @@ fn serialize_limit<S: Serializer>(cause: &Limit, to: S) -> Result<S::Ok, S::Erro
 
 fn foreign_reply_message(calls: u64, of: u64) -> String {
     tr!(
-        "{calls} of {of} calls got a reply that was no answer of the API: does a proxy or a login page stand in between?",
+        "{calls} of {of} replies did not come from the API: is there a proxy or a login page in between?",
         calls,
         of
     )
 }
 
-/// A file's name as a shell takes it for one word.
 fn shell_quote(file: &str) -> Cow<'_, str> {
-    // No name of a file has a zero byte, which alone cannot be quoted.
+    // Only a NUL byte cannot be quoted, and no file name has one.
     shlex::try_quote(file).unwrap_or(Cow::Borrowed(file))
 }
 
-/// Throttling: whose limit it was, and what avoids it.
 fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {
     match limit {
         Limit::App if others => {
             tr!(
-                "held once by 90018: another program uses this app's quota; give --rate what it leaves"
-                    | "held {n} times by 90018: another program uses this app's quota; give --rate what it leaves"
+                "paused once by 90018: another program uses this app's quota; set --rate to what it leaves"
+                    | "paused {n} times by 90018: another program uses this app's quota; set --rate to what it leaves"
                         % holds
             )
         }
         Limit::App => tr!(
-            "held once by 90018: --rate is more than this app may have, or another program uses its quota"
-                | "held {n} times by 90018: --rate is more than this app may have, or another program uses its quota"
+            "paused once by 90018: --rate exceeds this app's limit, or another program uses its quota"
+                | "paused {n} times by 90018: --rate exceeds this app's limit, or another program uses its quota"
                     % holds
         ),
         Limit::Shared => tr!(
-            "held once while the shared server was silent; --shared-optional goes on without it, at this run's part of the rate"
-                | "held {n} times while the shared server was silent; --shared-optional goes on without it, at this run's part of the rate"
+            "paused once while the shared server was unreachable; with --shared-optional the run continues without it at its share of the rate"
+                | "paused {n} times while the shared server was unreachable; with --shared-optional the run continues without it at its share of the rate"
                     % holds
         ),
         limit => tr!(
-            "held once by {limit}: a lower --rate or another hour may avoid that"
-                | "held {n} times by {limit}: a lower --rate or another hour may avoid that"
+            "paused once by {limit}: a lower --rate or another time of day may avoid that"
+                | "paused {n} times by {limit}: a lower --rate or another time of day may avoid that"
                     % holds,
             limit
         ),
@@ -172,14 +163,14 @@ fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {
 }
 
 impl Hint {
-    /// What it says to people, in one line.
+    /// One line for people.
     #[must_use]
     pub(crate) fn message(&self) -> String {
         match *self {
             Self::Rounded { rows } => {
                 tr!(
-                    "one number was rounded by Excel: export the column as text, or give the .xlsx itself"
-                        | "{n} numbers were rounded by Excel: export the column as text, or give the .xlsx itself"
+                    "one number was rounded by Excel: export the column as text, or use the .xlsx itself"
+                        | "{n} numbers were rounded by Excel: export the column as text, or use the .xlsx itself"
                             % rows
                 )
             }
@@ -210,12 +201,12 @@ impl Hint {
                 code
             ),
             Self::Column { rows, of } => tr!(
-                "{rows} of {of} cells are no mobile numbers: is this the right column? -c names another one",
+                "{rows} of {of} cells are not mobile numbers: is this the right column? Name another one with -c",
                 rows,
                 of
             ),
             Self::Short { rows } => tr!(
-                "{rows} numbers are too short: where digits were lost on the way, export the column as text, or give the .xlsx itself",
+                "{rows} numbers are too short: if digits were lost in the export, export the column as text, or use the .xlsx itself",
                 rows
             ),
             Self::Eight { rows } => tr!(
@@ -223,50 +214,50 @@ impl Hint {
                 rows
             ),
             Self::Landlines { rows } => tr!(
-                "{rows} numbers are landlines or services: where another column has the mobile numbers, name both with -c, and it is tried next",
+                "{rows} numbers are landlines or service numbers: if another column has mobile numbers, name both columns with -c",
                 rows
             ),
             Self::OutOfScope { .. } => tr!(
-                "out_of_scope: the app does not see these people; widen its contact scope in the developer console"
+                "out_of_scope: the app cannot see these people; widen its contact scope in the developer console"
             ),
             Self::Line { calls, of } => tr!(
-                "{calls} of {of} calls met a connection that broke or fell silent: look at the network or the proxy, or give --timeout more",
+                "{calls} of {of} calls lost their connection or timed out: check the network and the proxy, or raise --timeout",
                 calls,
                 of
             ),
             Self::Foreign { calls, of } => foreign_reply_message(calls, of),
             Self::Throttled { holds, limit, others, .. } => throttled_message(holds, limit, others),
             Self::Retry { rows, file: Some(ref file) } => tr!(
-                "one row failed; to ask it alone once more, run the same command with {file} as its input and --retry-failed, without --output"
-                    | "{n} rows failed; to ask them alone once more, run the same command with {file} as its input and --retry-failed, without --output"
+                "one row failed; to retry it, run the same command with {file} as its input and --retry-failed, without --output"
+                    | "{n} rows failed; to retry only these rows, run the same command with {file} as its input and --retry-failed, without --output"
                         % rows,
                 file = shell_quote(file)
             ),
             Self::Retry { rows, file: None } => tr!(
-                "one row failed; to ask it once more and nothing else twice, add --max-age 1d --max-age-not-found 1d"
-                    | "{n} rows failed; to ask them once more and nothing else twice, add --max-age 1d --max-age-not-found 1d"
+                "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"
+                    | "{n} rows failed; to retry only these rows, add --max-age 1d --max-age-not-found 1d"
                         % rows
             ),
             Self::Workers { workers, enough, speed, rate } => tr!(
-                "replies took so long that {workers} calls in flight made {speed} of {rate} calls a second: --workers {enough} uses them all",
+                "replies are slow: {workers} calls in flight reach {speed} of {rate} calls/s; --workers {enough} uses the full rate",
                 workers,
                 speed,
                 rate,
                 enough
             ),
             Self::Duplicates { rows, of } => tr!(
-                "{rows} of {of} rows have the number of another row: does one number stand for several people?",
+                "{rows} of {of} rows have the number of another row: do several people share one number?",
                 rows,
                 of
             ),
             Self::Token => tr!(
-                "answers are kept for this token alone: set DINGTALK_APP_KEY beside it, and the next token goes on from there"
+                "answers are kept for this token only: also set DINGTALK_APP_KEY, so that the next token can use them"
             ),
         }
     }
 }
 
-/// Advice with its words, as programs get it.
+/// A hint with its message, for programs.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HintMessage {
     #[serde(flatten)]
@@ -276,7 +267,7 @@ pub(crate) struct HintMessage {
 }
 
 impl HintMessage {
-    /// The same with its words. What is left for others to read has no full numbers, which a file's name may have.
+    /// Masks a number in the file name: this text is stored.
     #[must_use]
     pub(crate) fn from_hint(advice: &Hint) -> Self {
         let mut advice = advice.clone();
@@ -284,5 +275,441 @@ impl HintMessage {
             *file = sanitize(file);
         }
         Self { text: advice.message(), hint: advice }
+    }
+}
+
+/// The input of the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunFacts<'a> {
+    pub totals: &'a Totals,
+    pub row_stats: &'a RowStats,
+    /// From the first call on.
+    pub elapsed: Duration,
+    /// Calls per second that the run may make; `None` without a limit.
+    pub rate: Option<f64>,
+    /// Calls that may be in flight.
+    pub workers: u16,
+    pub endpoint: &'a str,
+    /// Whether mainland numbers were sent as `+86-…`.
+    pub mainland_prefixed: bool,
+    /// The file that has every row with its answer; `None` if the output went elsewhere.
+    pub output_file: Option<&'a str>,
+    /// Whether the answers outlive the run.
+    pub answers_kept: bool,
+    /// Whether they are kept for the access token only.
+    pub token_only: bool,
+}
+
+/// Applies the rules, the most important first: what makes answers wrong or missing comes before
+/// what costs time.
+#[must_use]
+pub(crate) fn collect_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let rules = [
+        cell_hints,
+        not_found_hints,
+        scope_hints,
+        connection_hints,
+        throttling_hints,
+        retry_hints,
+        worker_hints,
+        duplicate_hints,
+        token_hints,
+    ];
+    rules.iter().flat_map(|rule| rule(facts)).take(MAX_HINTS).collect()
+}
+
+/// Whether `part` is at least `percent` of `whole` and at least `few`: small numbers show patterns
+/// by chance.
+fn is_significant(part: u64, whole: u64, percent: u64, few: u64) -> bool {
+    part >= few && u128::from(part) * 100 >= u128::from(whole) * u128::from(percent)
+}
+
+fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let rows = facts.totals.rows_in - facts.totals.rows_kept;
+    let [_, rounded, short, eight, landlines, other] =
+        InvalidKind::ALL.map(|kind| facts.row_stats.invalid(kind));
+    let mut advice = Vec::new();
+    // One is proof: nobody types 1.38E+10.
+    if rounded > 0 {
+        advice.push(Hint::Rounded { rows: rounded });
+    }
+    // Half of the column is no typing error. The kind of the cells does not matter then.
+    let wrong = short + eight + landlines + other;
+    if is_significant(wrong, rows, 50, 10) {
+        advice.push(Hint::Column { rows: wrong, of: rows });
+        return advice;
+    }
+    // Single ones are typing errors. 1 % of the rows, and at least five, come from a program.
+    if is_significant(short, rows, 1, 5) {
+        advice.push(Hint::Short { rows: short });
+    }
+    if is_significant(eight, rows, 1, 5) {
+        advice.push(Hint::Eight { rows: eight });
+    }
+    // Some people have no mobile. 10 % of the rows means that the mobile is in another column.
+    if is_significant(landlines, rows, 10, 5) {
+        advice.push(Hint::Landlines { rows: landlines });
+    }
+    advice
+}
+
+fn not_found_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    // These rows were answered by this run; rows that keep an earlier answer are not counted.
+    let rows = |status| facts.row_stats.rows(status);
+    let (nobody, found) = (rows(Status::NotFound), rows(Status::Found) + rows(Status::OutOfScope));
+    let Some((code, [answered, missed])) = facts.row_stats.most_not_found() else {
+        return Vec::new();
+    };
+    // In a list of people who left, half may be missing, but not 90 %.
+    if facts.totals.rows_kept == 0 && is_significant(nobody, nobody + found, 90, 20) {
+        let other = match facts.endpoint.trim_end_matches('/') {
+            "https://oapi.dingtalk.io" => Some("https://oapi.dingtalk.com"),
+            "https://oapi.dingtalk.com" => Some("https://oapi.dingtalk.io"),
+            _ => None,
+        };
+        return vec![Hint::Organisation { rows: nobody, of: nobody + found, other }];
+    }
+    // Most of the missing numbers are of one country: that proves something only if most numbers of
+    // that country are missing.
+    if is_significant(missed, nobody, 50, 10) && is_significant(missed, answered, 80, 10) {
+        let percent = missed * 100 / nobody.max(1);
+        return vec![Hint::Country {
+            rows: nobody,
+            percent,
+            code,
+            prefixed: facts.mainland_prefixed,
+        }];
+    }
+    Vec::new()
+}
+
+fn scope_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let rows = facts.row_stats.rows(Status::OutOfScope);
+    // The API itself says so; one row is enough.
+    if rows > 0 { vec![Hint::OutOfScope { rows }] } else { Vec::new() }
+}
+
+fn connection_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let of = facts.totals.calls;
+    let [broken, foreign] = [RetryCause::Connection, RetryCause::UnexpectedReply]
+        .map(|cause| facts.totals.retries_for(cause));
+    // A lost connection now and then is normal and costs one retry.
+    let told = [
+        (broken, Hint::Line { calls: broken, of }),
+        (foreign, Hint::Foreign { calls: foreign, of }),
+    ];
+    told.into_iter()
+        .filter(|(calls, _)| is_significant(*calls, of, 5, 10))
+        .map(|(_, advice)| advice)
+        .collect()
+}
+
+fn throttling_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let totals = facts.totals;
+    let of = |limit: Limit| {
+        (totals.pauses_by_limit[limit as usize], totals.pause_time_by_limit[limit as usize])
+    };
+    // One pause is chance (another program that just ended), unless it lasted 10 s and 10 % of the
+    // run.
+    let telling = |limit: &Limit| {
+        let (holds, held) = of(*limit);
+        holds >= 2 || (held >= Duration::from_secs(10) && held * 10 >= facts.elapsed)
+    };
+    let longest = Limit::ALL.into_iter().filter(telling).max_by_key(|limit| of(*limit).1);
+    let Some(limit) = longest else { return Vec::new() };
+    let (holds, held) = of(limit);
+    let others = limit == Limit::App && facts.rate.is_some_and(|rate| rate <= STANDARD_RATE);
+    vec![Hint::Throttled { holds, seconds: held.as_secs_f64(), limit, others }]
+}
+
+fn retry_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let rows = facts.row_stats.rows(Status::Failed);
+    if rows == 0 || (facts.output_file.is_none() && !facts.answers_kept) {
+        return Vec::new();
+    }
+    vec![Hint::Retry { rows, file: facts.output_file.map(str::to_owned) }]
+}
+
+fn worker_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let (totals, elapsed_secs) = (facts.totals, facts.elapsed.as_secs_f64());
+    let typical = totals.latency.quantile(0.5).map(|time| time.as_secs_f64());
+    let slow = totals.latency.quantile(0.95).map(|time| time.as_secs_f64());
+    let (Some(rate), Some(typical), Some(slow)) = (facts.rate, typical, slow) else {
+        return Vec::new();
+    };
+    let speed = to_f64(totals.calls) / elapsed_secs.max(0.001);
+    // Below 100 calls the start and the end of the run weigh too much.
+    if totals.calls < 100 || totals.pauses() > 0 || speed >= 0.8 * rate {
+        return Vec::new();
+    }
+    // Little's law: calls in flight = calls per second × latency. If that is close to the number of
+    // workers, the workers limit the rate.
+    let busy = speed * typical / f64::from(facts.workers);
+    let enough = (rate * slow).ceil().min(MAX_WORKERS);
+    if busy < 0.7 || enough <= f64::from(facts.workers) {
+        return Vec::new();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 1024")]
+    let enough = enough as u16;
+    vec![Hint::Workers { workers: facts.workers, enough, speed: round_to_tenths(speed), rate }]
+}
+
+fn duplicate_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    let (rows, of) = (facts.totals.rows_shared, facts.totals.rows_in - facts.totals.rows_kept);
+    // A few rows that share a number are normal: couples, people with two jobs.
+    if is_significant(rows, of, 20, 20) { vec![Hint::Duplicates { rows, of }] } else { Vec::new() }
+}
+
+fn token_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
+    // It matters only if rows are still open.
+    let open = facts.totals.rows(Status::Failed) + facts.totals.rows(Status::Pending);
+    if facts.token_only && open > 0 { vec![Hint::Token] } else { Vec::new() }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2⁵³")]
+fn to_f64(count: u64) -> f64 {
+    count as f64
+}
+
+fn round_to_tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::number::mobile::{DefaultRegion, Mobile};
+    use proptest::prelude::*;
+
+    struct Run {
+        totals: Totals,
+        row_stats: RowStats,
+        elapsed_secs: u64,
+        workers: u16,
+        file: bool,
+        token_only: bool,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let (mut totals, row_stats) = (Totals::default(), RowStats::default());
+            totals.rows_in = 1000;
+            Self { totals, row_stats, elapsed_secs: 60, workers: 16, file: true, token_only: false }
+        }
+
+        fn rows(mut self, count: u64, status: Status, number: &str) -> Self {
+            let mobile = Mobile::parse(number, DefaultRegion::CHINA).unwrap();
+            for _ in 0..count {
+                self.totals.count_row(status);
+                self.row_stats.count_row(status, Ok(mobile));
+            }
+            self
+        }
+
+        fn invalid(mut self, count: u64, kind: InvalidKind) -> Self {
+            for _ in 0..count {
+                self.totals.count_row(Status::Invalid);
+                self.row_stats.count_row(Status::Invalid, Err(kind));
+            }
+            self
+        }
+
+        fn with(mut self, change: impl FnOnce(&mut Totals)) -> Self {
+            change(&mut self.totals);
+            self
+        }
+
+        fn hints(&self) -> Vec<Hint> {
+            collect_hints(&RunFacts {
+                totals: &self.totals,
+                row_stats: &self.row_stats,
+                elapsed: Duration::from_secs(self.elapsed_secs),
+                rate: Some(20.0),
+                workers: self.workers,
+                endpoint: "https://oapi.dingtalk.io",
+                mainland_prefixed: false,
+                output_file: self.file.then_some("an $x.csv"),
+                answers_kept: true,
+                token_only: self.token_only,
+            })
+        }
+
+        fn kinds(&self) -> String {
+            let told: Vec<_> =
+                self.hints().iter().map(|one| serde_json::to_value(one).unwrap()).collect();
+            told.iter().map(|one| one["kind"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    const MAINLAND: &str = "13800138000";
+    const HONG_KONG: &str = "+852 5123 4567";
+
+    #[test]
+    fn a_clean_run_produces_no_hints() {
+        let run =
+            Run::new().rows(900, Status::Found, MAINLAND).rows(80, Status::NotFound, MAINLAND);
+        assert_eq!(run.invalid(20, InvalidKind::Empty).kinds(), "");
+    }
+
+    #[test]
+    fn cell_problems_produce_a_hint_when_frequent_enough() {
+        for (kind, count, kinds) in [
+            (InvalidKind::Rounded, 1, "rounded"),
+            (InvalidKind::TooShort, 9, ""),
+            (InvalidKind::TooShort, 10, "short"),
+            (InvalidKind::EightDigits, 10, "eight"),
+            (InvalidKind::Landline, 99, ""),
+            (InvalidKind::Landline, 100, "landlines"),
+            (InvalidKind::Other, 499, ""),
+            (InvalidKind::Other, 500, "column"),
+            (InvalidKind::Landline, 500, "column"),
+            (InvalidKind::Empty, 900, ""),
+        ] {
+            assert_eq!(Run::new().invalid(count, kind).kinds(), kinds, "{kind:?} {count}");
+        }
+        let few = Run::new().with(|totals| totals.rows_in = 10).invalid(4, InvalidKind::TooShort);
+        assert_eq!(few.kinds(), "", "a few of a few");
+    }
+
+    #[test]
+    fn not_found_numbers_produce_a_hint_by_country() {
+        let run =
+            Run::new().rows(500, Status::Found, MAINLAND).rows(82, Status::NotFound, MAINLAND);
+        let told = run.rows(330, Status::NotFound, HONG_KONG).hints();
+        assert_eq!(told, [Hint::Country { rows: 412, percent: 80, code: 852, prefixed: false }]);
+        let words = "412 not found: 80 % start with +852; is this the right organisation?";
+        assert_eq!(told[0].message(), words);
+        // No hint if most numbers of the country are found.
+        let run =
+            Run::new().rows(500, Status::Found, HONG_KONG).rows(99, Status::NotFound, HONG_KONG);
+        assert_eq!(run.kinds(), "");
+        let run =
+            Run::new().rows(100, Status::Found, HONG_KONG).rows(99, Status::NotFound, MAINLAND);
+        assert!(run.hints()[0].message().ends_with("--mainland prefixed"));
+        let run = Run::new().rows(90, Status::NotFound, MAINLAND).rows(10, Status::Found, MAINLAND);
+        let other = Some("https://oapi.dingtalk.com");
+        assert_eq!(run.hints(), [Hint::Organisation { rows: 90, of: 100, other }]);
+        assert_eq!(Run::new().rows(19, Status::NotFound, MAINLAND).kinds(), "country");
+        assert_eq!(Run::new().rows(9, Status::NotFound, MAINLAND).kinds(), "");
+        // A retry of a few rows says nothing about the whole list.
+        let again =
+            Run::new().with(|totals| totals.rows_kept = 900).rows(9, Status::NotFound, MAINLAND);
+        assert_eq!(again.kinds(), "");
+        // Rows that keep an answer do not dilute those that were asked.
+        let again = Run::new().rows(30, Status::NotFound, MAINLAND).with(|totals| {
+            totals.rows_kept = 900;
+            (0..900).for_each(|_| totals.count_row(Status::NotFound));
+        });
+        assert_eq!(again.kinds(), "country");
+        let told = again.rows(90, Status::Found, HONG_KONG).hints();
+        assert!(
+            matches!(told[..], [Hint::Country { rows: 30, percent: 100, code: 86, .. }]),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn throttling_produces_a_hint_with_its_limit() {
+        let paused = |holds, seconds, limit: Limit| {
+            let run = Run::new().with(|totals| {
+                totals.pauses_by_limit[limit as usize] = holds;
+                totals.pause_time_by_limit[limit as usize] = Duration::from_secs(seconds);
+            });
+            run.hints().first().map(Hint::message).unwrap_or_default()
+        };
+        assert_eq!(paused(1, 1, Limit::App), "");
+        assert!(paused(3, 3, Limit::App).starts_with("paused 3 times by 90018: another program"));
+        assert!(
+            paused(1, 30, Limit::Address)
+                .starts_with("paused once by a ban of this network address")
+        );
+        // Each limit is judged by itself: a single 90018 among other pauses is chance.
+        let mixed = |of_app: u64| {
+            Run::new().with(|totals| {
+                let [app, platform] = [Limit::App, Limit::Platform].map(|limit| limit as usize);
+                (totals.pauses_by_limit[app], totals.pause_time_by_limit[app]) =
+                    (of_app, Duration::from_secs(5));
+                (totals.pauses_by_limit[platform], totals.pause_time_by_limit[platform]) =
+                    (3, Duration::from_secs(4));
+            })
+        };
+        assert!(
+            mixed(1).hints()[0]
+                .message()
+                .starts_with("paused 3 times by the platform's capacity: ")
+        );
+        let told = mixed(2).hints();
+        assert!(
+            matches!(told[..], [Hint::Throttled { holds: 2, limit: Limit::App, .. }]),
+            "{told:?}"
+        );
+        for (cause, kind) in
+            [(RetryCause::Connection, "line"), (RetryCause::UnexpectedReply, "foreign")]
+        {
+            let lost = Run::new().with(|totals| {
+                totals.calls = 1000;
+                (0..50).for_each(|_| totals.count_retry(cause));
+            });
+            assert_eq!(lost.kinds(), kind);
+        }
+    }
+
+    #[test]
+    fn slow_replies_suggest_more_workers() {
+        let slow = |workers, millis: u64, elapsed_secs| {
+            let mut run = Run::new().with(|totals| {
+                totals.calls = 600;
+                (0..600).for_each(|_| totals.latency.record(Duration::from_millis(millis)));
+            });
+            (run.workers, run.elapsed_secs) = (workers, elapsed_secs);
+            run.hints()
+        };
+        // Two calls in flight of 1 s each: 2 calls per second, where 20 are allowed.
+        let told = slow(2, 1000, 300);
+        let [Hint::Workers { workers: 2, enough, speed, .. }] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert!((20..=22).contains(&enough) && (1.9..2.1).contains(&speed), "{told:?}");
+        assert_eq!(slow(16, 10, 300), [], "something else was slow");
+        assert_eq!(slow(16, 700, 31), [], "the rate was used");
+    }
+
+    #[test]
+    fn unresolved_rows_are_the_last_hint() {
+        let mut run =
+            Run::new().rows(2, Status::Failed, MAINLAND).with(|totals| totals.rows_shared = 200);
+        run.token_only = true;
+        assert_eq!(run.kinds(), "retry duplicates token");
+        let words = "the same command with 'an $x.csv' as its input and --retry-failed";
+        assert!(run.hints()[0].message().contains(words));
+        run.file = false;
+        assert!(run.hints()[0].message().contains("--max-age 1d"));
+    }
+
+    proptest! {
+        #[test]
+        fn hints_never_exceed_a_handful_of_lines(counts in proptest::collection::vec(0..3000u64, 20)) {
+            let statuses = Status::ALL.into_iter().zip(&counts);
+            let mut run = Run::new().with(|totals| {
+                (totals.rows_in, totals.rows_kept) = (counts[10] + counts[11], counts[11]);
+                (totals.calls, totals.rows_shared, totals.pauses_by_limit[1]) = (counts[12], counts[13], counts[14]);
+                totals.pause_time_by_limit[1] = Duration::from_secs(counts[15]);
+                (0..counts[16]).for_each(|_| totals.count_retry(RetryCause::Connection));
+                totals.latency.record(Duration::from_millis(counts[17]));
+            });
+            for (status, count) in statuses {
+                run = run.rows(*count, status, if count % 2 == 0 { MAINLAND } else { HONG_KONG });
+            }
+            for (kind, count) in InvalidKind::ALL.into_iter().zip(&counts[7..]) {
+                run = run.invalid(*count, kind);
+            }
+            (run.elapsed_secs, run.token_only) = (counts[18], true);
+            let told = run.hints();
+            prop_assert!(told.len() <= MAX_HINTS);
+            for advice in told {
+                let words = advice.message();
+                prop_assert!(!words.is_empty() && !words.contains('\n') && !words.contains('{'), "{}", words);
+            }
+        }
     }
 }

@@ -1,6 +1,5 @@
-//! A run's report for people: one page that needs nothing but itself (`--report`). It has no script, and its policy lets none run;
-//! whatever comes from the input or the API is escaped by the template, and masked. Owns the page's frame, the words on how the
-//! run ended, and its settings. Leaves counts to `panels`, drawings to `chart` and colours to `page.css`.
+//! The HTML report (`--report`): the page, how the run ended, and its settings. It has no script,
+//! and loads nothing. The template escapes whatever comes from the input or the API.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,22 +16,21 @@ use crate::app::exit::sanitize;
 use crate::app::i18n::language::Language;
 use crate::app::report::html_chart;
 use crate::app::report::html_sections;
+use crate::app::report::run_summary::ReportDetails;
 use crate::app::report::run_summary::RunSummary;
-use crate::app::report::story::ReportDetails;
 use crate::app::report::text::{self, format_elapsed};
 use crate::domain::outcome::Status;
 use crate::domain::totals::Totals;
 
-/// What the page may load and do: nothing but its own styles.
+/// Nothing but the page's own styles.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 const STYLESHEET: &str = include_str!("page.css");
 
-/// The page of a run that has ended.
 #[must_use]
-pub(crate) fn render_page(account: &RunSummary) -> String {
-    let story = &account.details;
-    let name = sanitize(&text::input_name(Path::new(&account.input.name)));
+pub(crate) fn render_page(summary: &RunSummary) -> String {
+    let details = &summary.details;
+    let name = sanitize(&text::input_name(Path::new(&summary.input.name)));
     let page = html! {
         (DOCTYPE)
         html lang=(language_tag()) {
@@ -42,31 +40,31 @@ pub(crate) fn render_page(account: &RunSummary) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                meta name="generator" content={ "dingmap " (account.version) };
+                meta name="generator" content={ "dingmap " (summary.version) };
                 title { (name) " · dingmap" }
                 style { (PreEscaped(STYLESHEET)) }
             }
             body {
                 header {
-                    p.maker { "dingmap " (account.version) }
+                    p.maker { "dingmap " (summary.version) }
                     h1 { (tr!("Report of a run")) }
                     p.input { bdi { (name) } }
-                    (render_end(account))
-                    (render_overview(account))
+                    (render_end(summary))
+                    (render_overview(summary))
                 }
                 main {
-                    (html_sections::render_outcomes(&story.totals))
-                    @if let Some(misses) = html_sections::render_unresolved(&story.unresolved) { (misses) }
-                    @if let Some(drawn) = html_chart::render_calls(&story.timeline) {
+                    (html_sections::render_outcomes(&details.totals))
+                    @if let Some(misses) = html_sections::render_unresolved(&details.unresolved) { (misses) }
+                    @if let Some(drawn) = html_chart::render_calls(&details.timeline) {
                         section aria-labelledby="course" {
-                            h2 #course { (tr!("Calls over time")) }
+                            h2 #timeline { (tr!("Calls over time")) }
                             (drawn)
                         }
                     }
-                    @if let Some(replies) = html_sections::render_latency(&story.totals) { (replies) }
-                    @if let Some(trouble) = html_sections::render_retries_and_pauses(&story.totals) { (trouble) }
-                    (render_input(account))
-                    (render_settings(account))
+                    @if let Some(replies) = html_sections::render_latency(&details.totals) { (replies) }
+                    @if let Some(trouble) = html_sections::render_retries_and_pauses(&details.totals) { (trouble) }
+                    (render_input(summary))
+                    (render_settings(summary))
                 }
                 footer { p { (tr!("Numbers are masked here; the output has them in full. This page loads nothing and needs no network.")) } }
             }
@@ -75,7 +73,6 @@ pub(crate) fn render_page(account: &RunSummary) -> String {
     page.into_string()
 }
 
-/// The language that the page is in, as pages name it.
 fn language_tag() -> &'static str {
     match Language::current() {
         Language::English => "en",
@@ -83,45 +80,44 @@ fn language_tag() -> &'static str {
     }
 }
 
-/// How the run ended, and what people were warned of.
-fn render_end(account: &RunSummary) -> Markup {
-    let ReportDetails { timeline: course, warnings: remarks, .. } = &account.details;
-    let (tone, title) = exit_headline(account.exit_status, &account.details.totals);
-    let (times, last) = &course.token_failures;
+fn render_end(summary: &RunSummary) -> Markup {
+    let ReportDetails { timeline, warnings, .. } = &summary.details;
+    let (severity, title) = exit_headline(summary.exit_status, &summary.details.totals);
+    let (times, last) = &timeline.token_failures;
     html! {
-        div class={ "ending " (tone) } {
-            p.verdict { strong { (title) } " " span.status { (tr!("exit status {status}", status = account.exit_status)) } }
-            @if let Some(message) = &account.message { p.message { (message) } }
+        div class={ "ending " (severity) } {
+            p.verdict { strong { (title) } " " span.status { (tr!("exit status {status}", status = summary.exit_status)) } }
+            @if let Some(message) = &summary.message { p.message { (message) } }
             p {
-                @if account.written { (tr!("The output is complete.")) }
-                @else { (tr!("The output was not written as a whole.")) }
+                @if summary.written { (tr!("The output is complete.")) }
+                @else { (tr!("The output was not written completely.")) }
             }
-            @if *times > 0 || !remarks.is_empty() {
+            @if *times > 0 || !warnings.is_empty() {
                 ul {
-                    @for remark in remarks { li { (sanitize(remark)) } }
+                    @for warning in warnings { li { (sanitize(warning)) } }
                     @if *times > 0 { li { (tr!(
-                        "A token could not be fetched once: {reason}" | "A token could not be fetched {n} times; the last time: {reason}" % *times,
+                        "Fetching a token failed once: {reason}" | "Fetching a token failed {n} times; last reason: {reason}" % *times,
                         reason = last
                     )) } }
                 }
             }
-            @if !account.advice.is_empty() {
-                p.todo { (tr!("What would help")) }
-                ul { @for advice in &account.advice { li { (sanitize(&advice.text)) } } }
+            @if !summary.advice.is_empty() {
+                p.todo { (tr!("What to do")) }
+                ul { @for hint in &summary.advice { li { (sanitize(&hint.text)) } } }
             }
         }
     }
 }
 
-/// How an exit status is told: how grave it is, and in a few words what it means. A run that has answers for all rows is good news
-/// only where somebody was found and no row waits for a person.
-fn exit_headline(status: u8, report: &Totals) -> (&'static str, String) {
+/// The severity of an exit status (a CSS class) and a short text. Exit status 0 is good news only
+/// if somebody was found and no row needs a person.
+fn exit_headline(status: u8, totals: &Totals) -> (&'static str, String) {
     let waiting = [Status::Invalid, Status::BadNumber, Status::OutOfScope];
     match status {
-        0 if report.rows_out > 0 && report.rows(Status::Found) == 0 => {
+        0 if totals.rows_out > 0 && totals.rows(Status::Found) == 0 => {
             ("fair", tr!("Nobody was found"))
         }
-        0 if waiting.into_iter().any(|status| report.rows(status) > 0) => {
+        0 if waiting.into_iter().any(|status| totals.rows(status) > 0) => {
             ("fair", tr!("Every row has a definitive answer"))
         }
         0 => ("good", tr!("Every row has a definitive answer")),
@@ -132,59 +128,56 @@ fn exit_headline(status: u8, report: &Totals) -> (&'static str, String) {
         6 => ("fair", tr!("Stopped by a limit")),
         7 => ("bad", tr!("The output could not be written")),
         129..=143 => ("fair", tr!("Interrupted")),
-        _ => ("bad", tr!("The run could not go on")),
+        _ => ("bad", tr!("The run could not continue")),
     }
 }
 
-/// The run at a glance.
-fn render_overview(account: &RunSummary) -> Markup {
-    let report = &account.details.totals;
-    let took = Duration::try_from_secs_f64(account.seconds).unwrap_or_default();
+fn render_overview(summary: &RunSummary) -> Markup {
+    let totals = &summary.details.totals;
+    let took = Duration::try_from_secs_f64(summary.seconds).unwrap_or_default();
     let ended =
-        SignedDuration::try_from(took).map_or(account.started_at, |took| account.started_at + took);
+        SignedDuration::try_from(took).map_or(summary.started_at, |took| summary.started_at + took);
     let local = |moment: Timestamp| format_timestamp(&moment.to_zoned(TimeZone::system()));
     let counts = [
-        (tr!("rows read"), report.rows_in),
-        (tr!("numbers asked"), report.numbers_asked),
-        (tr!("calls"), report.calls),
-        (tr!("rows sharing an answer"), report.rows_shared),
-        (tr!("rows known from before"), report.rows_known),
+        (tr!("rows read"), totals.rows_in),
+        (tr!("numbers asked"), totals.numbers_asked),
+        (tr!("calls"), totals.calls),
+        (tr!("rows sharing an answer"), totals.rows_shared),
+        (tr!("rows already known"), totals.rows_known),
     ];
     html! {
         dl.facts {
             @for (name, count) in counts { div { dt { (name) } dd.large { (group_thousands(count)) } } }
             div { dt { (tr!("time taken")) } dd.large { (format_elapsed(took)) } }
-            div { dt { (tr!("began")) } dd { (local(account.started_at)) } }
-            div { dt { (tr!("ended")) } dd { (local(ended)) } }
+            div { dt { (tr!("started")) } dd { (local(summary.started_at)) } }
+            div { dt { (tr!("finished")) } dd { (local(ended)) } }
         }
     }
 }
 
-/// What was read and written.
-fn render_input(account: &RunSummary) -> Markup {
-    let story = &account.details;
+fn render_input(summary: &RunSummary) -> Markup {
+    let details = &summary.details;
     html! {
         section aria-labelledby="files" {
             h2 #files { (tr!("Input and output")) }
             dl.pairs {
-                div { dt { (tr!("input")) } dd { bdi { (sanitize(&text::input_name(Path::new(&account.input.name)))) } } }
-                @if !story.detected.is_empty() { div { dt { (tr!("what was detected")) } dd { bdi { (sanitize(&story.detected)) } } } }
-                @if let Some(digest) = &account.input.sha256 { div { dt { "SHA-256" } dd { code { (digest) } } } }
-                div { dt { (tr!("output")) } dd { bdi { (sanitize(&story.output)) } } }
+                div { dt { (tr!("input")) } dd { bdi { (sanitize(&text::input_name(Path::new(&summary.input.name)))) } } }
+                @if !details.detected.is_empty() { div { dt { (tr!("what was detected")) } dd { bdi { (sanitize(&details.detected)) } } } }
+                @if let Some(digest) = &summary.input.sha256 { div { dt { "SHA-256" } dd { code { (digest) } } } }
+                div { dt { (tr!("output")) } dd { bdi { (sanitize(&details.output)) } } }
             }
         }
     }
 }
 
-/// What the run was set to, flag by flag; no secret is among the settings.
-fn render_settings(account: &RunSummary) -> Markup {
-    let told = serde_json::to_value(&account.settings).unwrap_or_default();
+fn render_settings(summary: &RunSummary) -> Markup {
+    let settings = serde_json::to_value(&summary.settings).unwrap_or_default();
     html! {
         section aria-labelledby="settings" {
             h2 #settings { (tr!("Settings")) }
             table.settings {
                 thead.unseen { tr { th scope="col" { (tr!("flag")) } th scope="col" { (tr!("value")) } } }
-                tbody { @for (key, value) in told.as_object().into_iter().flatten() {
+                tbody { @for (key, value) in settings.as_object().into_iter().flatten() {
                     tr {
                         th scope="row" { code { "--" (key.trim_end_matches("_seconds").replace('_', "-")) } }
                         td { (format_setting(key, value)) }
@@ -195,7 +188,7 @@ fn render_settings(account: &RunSummary) -> Markup {
     }
 }
 
-/// A setting's value as one would type it.
+/// The value as typed on the command line.
 fn format_setting(key: &str, value: &Value) -> String {
     match value {
         Value::Null if key == "rate" => "unlimited".to_owned(),
@@ -206,7 +199,7 @@ fn format_setting(key: &str, value: &Value) -> String {
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .map(|time| humantime::format_duration(time).to_string())
             .unwrap_or_default(),
-        // Whole numbers have no fraction, though one could be typed.
+        // Without a fraction for whole numbers.
         Value::Number(number) => {
             number.as_f64().map(|number| number.to_string()).unwrap_or_default()
         }

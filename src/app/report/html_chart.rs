@@ -1,6 +1,5 @@
-//! The charts of a report: the calls over time as a drawing, shares as bars that stand in the rows of a table. Owns scales and
-//! shapes, which keep their proportions at every width, since words and numbers stand beside them and are never stretched.
-//! Leaves colours to `page.css`.
+//! The charts of the HTML report: calls over time, and shares as bars in table rows. Texts are
+//! outside the drawings, so that they are not stretched with them.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,33 +12,32 @@ use crate::app::commands::state::messages::group_thousands;
 use crate::app::report::text::format_elapsed;
 use crate::app::report::timeline::{Bucket, Timeline};
 
-/// The drawing's size in units of its own.
+/// The size of the drawing in its own units.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 200.0;
-/// The most labels on the axis of time: they have room on a telephone.
+/// This many fit on a phone.
 const MAX_TIME_LABELS: f64 = 4.0;
-/// The least part of a row of colours that a colour can be seen in.
+/// A share below this would be invisible.
 const MIN_VISIBLE_SHARE: f64 = 0.004;
-/// The distances that times are labelled at, in seconds, up to a day.
+/// The distances between time labels up to a day, in seconds.
 const TIME_STEPS: [u32; 17] =
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200];
 
-/// A stretch as it is drawn; its ends are in seconds since the run began.
+/// A bucket as it is drawn.
 struct PlottedBucket {
     start_secs: f64,
     end_secs: f64,
-    /// Calls a second, and those of them that were repeats.
     calls_per_sec: f64,
     retries_per_sec: f64,
     bucket: Bucket,
 }
 
-/// The calls over time, with the table behind them; nothing where the run had no time.
+/// The chart of calls over time and its table; `None` if the run made no calls.
 #[must_use]
-pub(crate) fn render_calls(course: &Timeline) -> Option<Markup> {
-    let began = course.started.as_ref()?;
+pub(crate) fn render_calls(timeline: &Timeline) -> Option<Markup> {
+    let started = timeline.started.as_ref()?;
     let columns: Vec<_> =
-        course.intervals().into_iter().filter_map(PlottedBucket::from_bucket).collect();
+        timeline.intervals().into_iter().filter_map(PlottedBucket::from_bucket).collect();
     let end = columns.last()?.end_secs;
     let limits =
         || columns.iter().map(|column| column.bucket.target_rate).filter(|limit| limit.is_finite());
@@ -48,14 +46,14 @@ pub(crate) fn render_calls(course: &Timeline) -> Option<Markup> {
     let x = |seconds: f64| seconds / end * WIDTH;
     let y = |speed: f64| HEIGHT - speed / top * HEIGHT;
     let all: u64 = columns.iter().map(|column| column.bucket.calls).sum();
-    let held: Duration = columns.iter().map(|column| column.bucket.paused).sum();
+    let paused: Duration = columns.iter().map(|column| column.bucket.paused).sum();
     let mean = to_f64(all) / end.max(1.0);
     let limited = limits().next().is_some();
     let described = tr!(
-        "{mean} calls a second on average and {peak} at most; throttling held them for {held} in all",
+        "{mean} calls/s on average, {peak} at most; paused by throttling for {paused} in total",
         mean = format_decimal(mean),
         peak = format_decimal(peak),
-        held = format_elapsed(held)
+        paused = format_elapsed(paused)
     );
     Some(html! {
         figure {
@@ -64,7 +62,7 @@ pub(crate) fn render_calls(course: &Timeline) -> Option<Markup> {
                     span.y aria-hidden="true" style={ "bottom:" (format_percent(tick / top)) } { (format_decimal(tick)) }
                 }
                 svg role="img" aria-labelledby="calls-title calls-desc" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
-                    title #calls-title { (tr!("Calls a second over time")) }
+                    title #calls-title { (tr!("Calls per second over time")) }
                     desc #calls-desc { (described) }
                     @for tick in axis_ticks(step, top) {
                         line.grid x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick)) {}
@@ -76,45 +74,44 @@ pub(crate) fn render_calls(course: &Timeline) -> Option<Markup> {
                     path.repeats d=(area_path(&columns, |column| column.retries_per_sec, x, y)) {}
                     path.limit d=(rate_path(&columns, x, y)) {}
                 }
-                @for (seconds, label) in time_labels(began, end) {
+                @for (seconds, label) in time_labels(started, end) {
                     span.x aria-hidden="true" style={ "left:" (format_percent(seconds / end)) } { (label) }
                 }
             }
             figcaption {
                 ul.legend {
-                    li.calls { (tr!("calls a second")) }
-                    @if columns.iter().any(|column| column.bucket.retries > 0) { li.repeats { (tr!("of them repeats")) } }
-                    @if limited { li.limit { (tr!("the rate that was aimed at")) } }
-                    @if !held.is_zero() { li.held { (tr!("held by throttling")) } }
+                    li.calls { (tr!("calls per second")) }
+                    @if columns.iter().any(|column| column.bucket.retries > 0) { li.repeats { (tr!("of these, retries")) } }
+                    @if limited { li.limit { (tr!("target rate")) } }
+                    @if !paused.is_zero() { li.held { (tr!("paused by throttling")) } }
                 }
                 p.note { (described) }
             }
-            (render_table(began, &columns))
+            (render_table(started, &columns))
         }
     })
 }
 
-/// The numbers that are drawn.
-fn render_table(began: &Zoned, columns: &[PlottedBucket]) -> Markup {
-    let date = date_prefix(began, columns.last().map_or(0.0, |column| column.end_secs));
+fn render_table(started: &Zoned, columns: &[PlottedBucket]) -> Markup {
+    let date = date_prefix(started, columns.last().map_or(0.0, |column| column.end_secs));
     let limit =
         |limit: f64| if limit.is_finite() { format_decimal(limit) } else { "–".to_owned() };
     html! {
         details {
-            summary { (tr!("The same as a table")) }
+            summary { (tr!("Show as a table")) }
             table.numbers {
                 thead { tr {
                     th scope="col" { (tr!("from")) }
                     th scope="col" { (tr!("calls")) }
-                    th scope="col" { (tr!("repeats")) }
+                    th scope="col" { (tr!("retries")) }
                     th scope="col" { (tr!("calls/s")) }
                     th scope="col" { (tr!("rate")) }
-                    th scope="col" { (tr!("held")) }
+                    th scope="col" { (tr!("paused")) }
                 } }
                 tbody {
                     @for column in columns {
                         tr {
-                            th scope="row" { (format_time(began, column.start_secs, &format!("{date}%H:%M:%S"))) }
+                            th scope="row" { (format_time(started, column.start_secs, &format!("{date}%H:%M:%S"))) }
                             td { (group_thousands(column.bucket.calls)) }
                             td { (group_thousands(column.bucket.retries)) }
                             td { (format_decimal(column.calls_per_sec)) }
@@ -128,7 +125,7 @@ fn render_table(began: &Zoned, columns: &[PlottedBucket]) -> Markup {
     }
 }
 
-/// A bar that fills this share of its row, in the colour of `kind`.
+/// A bar of this share of its row. `kind` is its CSS class.
 #[must_use]
 pub(crate) fn render_bar(share: f64, kind: &str) -> Markup {
     let width = if share > 0.0 { share.max(MIN_VISIBLE_SHARE) } else { 0.0 };
@@ -140,8 +137,7 @@ pub(crate) fn render_bar(share: f64, kind: &str) -> Markup {
     }
 }
 
-/// One row of colours, each as wide as its part of the whole. `parts` are the colours' kinds, which are their names too, and how
-/// many there are of each.
+/// A stacked bar. `parts` are the CSS classes, which are also the names, and their counts.
 #[must_use]
 pub(crate) fn render_stacked_bar(id: &str, title: &str, parts: &[(&str, u64)]) -> Markup {
     let all = to_f64(parts.iter().map(|(_, count)| count).sum());
@@ -167,21 +163,21 @@ pub(crate) fn render_stacked_bar(id: &str, title: &str, parts: &[(&str, u64)]) -
 }
 
 impl PlottedBucket {
-    fn from_bucket((from, until, stretch): (f64, f64, Bucket)) -> Option<Self> {
-        // A run of less than a second made its calls in one second, which is what a rate speaks of.
+    fn from_bucket((from, until, bucket): (f64, f64, Bucket)) -> Option<Self> {
+        // A run shorter than a second made its calls within one second: a rate is per second.
         let seconds = if from == 0.0 { until.max(1.0) } else { until - from };
         let speed = |calls| to_f64(calls) / seconds;
         (until > from).then(|| Self {
             start_secs: from,
             end_secs: until,
-            calls_per_sec: speed(stretch.calls),
-            retries_per_sec: speed(stretch.retries),
-            bucket: stretch,
+            calls_per_sec: speed(bucket.calls),
+            retries_per_sec: speed(bucket.retries),
+            bucket,
         })
     }
 }
 
-/// Steps as high as `of` says, filled down to the axis.
+/// A step curve, filled down to the axis.
 fn area_path(
     columns: &[PlottedBucket],
     of: impl Fn(&PlottedBucket) -> f64,
@@ -190,7 +186,7 @@ fn area_path(
 ) -> String {
     let mut path = format!("M0 {HEIGHT}");
     for column in columns {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(
             path,
             "V{}H{}",
@@ -201,18 +197,18 @@ fn area_path(
     path + &format!("V{HEIGHT}Z")
 }
 
-/// The rate that was aimed at, where there was one.
+/// The curve of the target rate, interrupted where there is no limit.
 fn rate_path(columns: &[PlottedBucket], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
-    let (mut path, mut drawn) = (String::new(), false);
-    for PlottedBucket { start_secs: from, end_secs: until, bucket: stretch, .. } in columns {
-        let there = stretch.target_rate.is_finite();
-        // Writing to a string does not fail.
-        let _ = match (there, drawn) {
+    let (mut path, mut plotted) = (String::new(), false);
+    for PlottedBucket { start_secs: from, end_secs: until, bucket, .. } in columns {
+        let has_limit = bucket.target_rate.is_finite();
+        // Writing to a string cannot fail.
+        let _ = match (has_limit, plotted) {
             (false, _) => Ok(()),
             (true, true) => write!(
                 path,
                 "V{}H{}",
-                round_to_tenth(y(stretch.target_rate)),
+                round_to_tenth(y(bucket.target_rate)),
                 round_to_tenth(x(*until))
             ),
             (true, false) => {
@@ -220,37 +216,37 @@ fn rate_path(columns: &[PlottedBucket], x: impl Fn(f64) -> f64, y: impl Fn(f64) 
                     path,
                     "M{} {}H{}",
                     round_to_tenth(x(*from)),
-                    round_to_tenth(y(stretch.target_rate)),
+                    round_to_tenth(y(bucket.target_rate)),
                     round_to_tenth(x(*until))
                 )
             }
         };
-        drawn = there;
+        plotted = has_limit;
     }
     path
 }
 
-/// Where throttling held the run, with neighbours as one. Of a stretch as much as was held: where within it that was is not
-/// recorded, so it lies at the side on which the hold goes on, or else at its beginning.
+/// The paused ranges, with neighbors merged. A bucket records only how long it was paused. That
+/// part is drawn at the side of the next paused bucket, otherwise at the start of the bucket.
 fn pause_ranges(columns: &[PlottedBucket]) -> Vec<(f64, f64)> {
-    let mut rests: Vec<(f64, f64)> = Vec::new();
+    let mut ranges: Vec<(f64, f64)> = Vec::new();
     for (place, column) in
         columns.iter().enumerate().filter(|(_, column)| !column.bucket.paused.is_zero())
     {
         let held = column.bucket.paused.as_secs_f64().min(column.end_secs - column.start_secs);
-        let goes_on = columns.get(place + 1).is_some_and(|next| !next.bucket.paused.is_zero());
+        let continues = columns.get(place + 1).is_some_and(|next| !next.bucket.paused.is_zero());
         // Times are sums of fractions.
         let near = |until: f64| column.start_secs - until < 1e-6;
-        match rests.last_mut() {
+        match ranges.last_mut() {
             Some((_, until)) if near(*until) => *until = column.start_secs + held,
-            _ if goes_on => rests.push((column.end_secs - held, column.end_secs)),
-            _ => rests.push((column.start_secs, column.start_secs + held)),
+            _ if continues => ranges.push((column.end_secs - held, column.end_secs)),
+            _ => ranges.push((column.start_secs, column.start_secs + held)),
         }
     }
-    rests
+    ranges
 }
 
-/// A round distance between the marks of an axis that reaches to `most`, and its round end.
+/// The distance between ticks of an axis up to `most`, and the end of the axis.
 fn axis_scale(most: f64) -> (f64, f64) {
     let most = if most > 0.0 { most } else { 1.0 };
     let rough = most / 4.0;
@@ -266,14 +262,14 @@ fn axis_ticks(step: f64, top: f64) -> impl Iterator<Item = f64> {
     (0..).map(move |n| f64::from(n) * step).take_while(move |tick| *tick < top * 1.001)
 }
 
-/// Round moments of the clock within a run of so many seconds: when each comes, and what it is called.
-fn time_labels(began: &Zoned, end: f64) -> Vec<(f64, String)> {
+/// Round clock times within the run: seconds since its start, and the label.
+fn time_labels(started: &Zoned, end: f64) -> Vec<(f64, String)> {
     let day = 86_400.0;
     let step = TIME_STEPS.map(f64::from).into_iter().find(|step| end / step <= MAX_TIME_LABELS);
     let step = step.unwrap_or_else(|| (end / MAX_TIME_LABELS / day).ceil() * day);
     let format =
-        date_prefix(began, end).to_owned() + if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
-    let time = began.time();
+        date_prefix(started, end).to_owned() + if step < 60.0 { "%H:%M:%S" } else { "%H:%M" };
+    let time = started.time();
     let since = |count: i8, unit: f64| f64::from(count) * unit;
     let midnight =
         since(time.hour(), 3600.0) + since(time.minute(), 60.0) + since(time.second(), 1.0);
@@ -281,23 +277,23 @@ fn time_labels(began: &Zoned, end: f64) -> Vec<(f64, String)> {
     let first = (step - midnight % step) % step;
     (0_u32..8)
         .map(|n| first + f64::from(n) * step)
-        // A label at the right edge would stand out of the page.
+        // A label at the right edge would leave the page.
         .take_while(|seconds| *seconds <= end * 0.94)
-        .map(|seconds| (seconds, format_time(began, seconds + 0.001, &format)))
+        .map(|seconds| (seconds, format_time(started, seconds + 0.001, &format)))
         .collect()
 }
 
-/// What stands before the times of a run of so many seconds: the date, where it has more than one.
-fn date_prefix(began: &Zoned, end: f64) -> &'static str {
-    let ended = began.saturating_add(SignedDuration::from_secs_f64(end));
-    if ended.date() == began.date() { "" } else { "%m-%d " }
+/// The date before each time, if the run has more than one.
+fn date_prefix(started: &Zoned, end: f64) -> &'static str {
+    let ended = started.saturating_add(SignedDuration::from_secs_f64(end));
+    if ended.date() == started.date() { "" } else { "%m-%d " }
 }
 
-fn format_time(began: &Zoned, after: f64, format: &str) -> String {
-    began.saturating_add(SignedDuration::from_secs_f64(after)).strftime(format).to_string()
+fn format_time(started: &Zoned, after: f64, format: &str) -> String {
+    started.saturating_add(SignedDuration::from_secs_f64(after)).strftime(format).to_string()
 }
 
-/// With as many decimals as say something.
+/// With as many decimals as are significant.
 fn format_decimal(number: f64) -> String {
     match number {
         ..1.0 => ((number * 1000.0).round() / 1000.0).to_string(),
@@ -315,17 +311,16 @@ fn format_grouped(number: f64) -> String {
     group_thousands(number.round() as u64)
 }
 
-/// As a coordinate: a tenth of a unit cannot be seen.
+/// A coordinate: less than a tenth of a unit is invisible.
 fn round_to_tenth(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
-/// As a share of a length.
+/// For CSS.
 fn format_percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 
-/// A count as a number to divide.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
 pub(crate) fn to_f64(count: u64) -> f64 {
@@ -346,45 +341,46 @@ mod tests {
             (4994.0, vec![0.0, 2000.0, 4000.0, 6000.0]),
         ] {
             let (step, top) = axis_scale(most);
-            let drawn: Vec<_> =
+            let plotted: Vec<_> =
                 axis_ticks(step, top).map(|tick| (tick * 1000.0).round() / 1000.0).collect();
-            assert_eq!(drawn, marks, "{most}");
+            assert_eq!(plotted, marks, "{most}");
             assert!(top > most);
         }
     }
 
     #[test]
     fn the_shaded_area_equals_the_paused_time() {
-        let drawn = |held: &[f64]| {
-            let stretch = |held| Bucket {
+        let plotted = |held: &[f64]| {
+            let bucket = |held| Bucket {
                 calls: 0,
                 retries: 0,
                 paused: Duration::from_secs_f64(held),
                 target_rate: 20.0,
             };
             let columns = held.iter().zip(0_u32..).map(|(held, place)| {
-                PlottedBucket::from_bucket((f64::from(place), f64::from(place + 1), stretch(*held)))
+                PlottedBucket::from_bucket((f64::from(place), f64::from(place + 1), bucket(*held)))
                     .unwrap()
             });
             pause_ranges(&columns.collect::<Vec<_>>())
         };
-        assert_eq!(drawn(&[0.0, 0.5, 1.0, 0.25, 0.0, 0.125]), [(1.5, 3.25), (5.0, 5.125)]);
-        // Two holds that touch stretches beside each other.
-        assert_eq!(drawn(&[0.5, 0.5, 0.5]), [(0.5, 1.5), (2.0, 2.5)]);
-        let all: f64 = drawn(&[0.5; 12]).iter().map(|(from, until)| until - from).sum();
+        assert_eq!(plotted(&[0.0, 0.5, 1.0, 0.25, 0.0, 0.125]), [(1.5, 3.25), (5.0, 5.125)]);
+        // Two separate pauses in neighboring buckets.
+        assert_eq!(plotted(&[0.5, 0.5, 0.5]), [(0.5, 1.5), (2.0, 2.5)]);
+        let all: f64 = plotted(&[0.5; 12]).iter().map(|(from, until)| until - from).sum();
         assert!((all - 6.0).abs() < 1e-9, "{all}");
     }
 
     #[test]
     fn time_ticks_fall_on_round_clock_times() {
-        let began: Zoned = "2026-11-23T14:03:27.5+08:00[+08:00]".parse().unwrap();
-        let labels =
-            |end| time_labels(&began, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        let started: Zoned = "2026-11-23T14:03:27.5+08:00[+08:00]".parse().unwrap();
+        let labels = |end| {
+            time_labels(&started, end).into_iter().map(|(_, label)| label).collect::<Vec<_>>()
+        };
         assert_eq!(labels(10.0), ["14:03:30", "14:03:35"]);
         assert_eq!(labels(4.0 * 3600.0), ["15:00", "16:00", "17:00"]);
         assert_eq!(labels(36.0 * 3600.0), ["11-24 00:00", "11-24 12:00"]);
         assert_eq!(labels(20.0 * 86_400.0), ["11-28 00:00", "12-03 00:00", "12-08 00:00"]);
-        let (seconds, _) = time_labels(&began, 10.0)[0];
+        let (seconds, _) = time_labels(&started, 10.0)[0];
         assert!((seconds - 2.5).abs() < 1e-9, "{seconds}");
     }
 }

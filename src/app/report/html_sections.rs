@@ -1,5 +1,5 @@
-//! The parts of a report that have numbers in them: what became of the rows and what to do about those without a user id, how long
-//! replies took, why calls were repeated, what held the run. Leaves the page around them to `page` and shapes to `chart`.
+//! The sections of the HTML report that show counts: rows by status, rows without a user id,
+//! latency, retries and pauses.
 
 use std::time::Duration;
 
@@ -15,54 +15,53 @@ use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::engine::io::unresolved::{StatusGroup, UnresolvedRows};
 
-/// A row of a table of counts: what is counted, what that means, how many, and the colour of its bar.
+/// A row of a table of counts.
 struct CountRow {
     name: Markup,
     description: String,
     count: u64,
-    /// What is said instead of the count.
+    /// Shown instead of the count.
     display_value: Option<String>,
     css_class: &'static str,
 }
 
-/// Rows by status.
 #[must_use]
-pub(crate) fn render_outcomes(report: &Totals) -> Markup {
-    let counts = Status::ALL.map(|status| (status.name(), report.rows(status)));
-    let lines =
-        Status::ALL.into_iter().filter(|status| report.rows(*status) > 0).map(|status| CountRow {
+pub(crate) fn render_outcomes(totals: &Totals) -> Markup {
+    let counts = Status::ALL.map(|status| (status.name(), totals.rows(status)));
+    let rows =
+        Status::ALL.into_iter().filter(|status| totals.rows(*status) > 0).map(|status| CountRow {
             name: html! { code { (status.name()) } },
             description: explain_status(status),
-            count: report.rows(status),
+            count: totals.rows(status),
             display_value: None,
             css_class: status.name(),
         });
     let title = tr!("Rows by status");
     html! {
         section aria-labelledby="outcome" {
-            h2 #outcome { (tr!("What became of the rows")) }
-            @if report.rows_out == 0 {
+            h2 #outcome { (tr!("Results")) }
+            @if totals.rows_out == 0 {
                 p.note { (tr!("No row got an answer.")) }
             } @else {
                 (render_stacked_bar("rows", &title, &counts))
-                (render_count_table(&title, &tr!("report" => "rows"), &lines.collect::<Vec<_>>()))
+                (render_count_table(&title, &tr!("report" => "rows"), &rows.collect::<Vec<_>>()))
             }
-            @if report.rows_out < report.rows_in {
+            @if totals.rows_out < totals.rows_in {
                 p.note { (tr!(
-                    "{read} rows were read; those behind the first open one are not counted here.",
-                    read = group_thousands(report.rows_in)
+                    "{read} rows were read; those after the first open row are not counted here.",
+                    read = group_thousands(totals.rows_in)
                 )) }
             }
         }
     }
 }
 
-/// A text with its count's thousands apart, as all counts of the page have them.
+/// Replaces `count` in `text` by the same with its thousands separated.
 fn group_thousands_in(text: &str, count: u64) -> String {
     text.replacen(&count.to_string(), &group_thousands(count), 1)
 }
 
-/// What a status means, in every case.
+/// The meaning of every status; `describe_status` has none for `found`.
 fn explain_status(status: Status) -> String {
     if status == Status::Found {
         tr!("the directory has a user with this number")
@@ -71,9 +70,9 @@ fn explain_status(status: Status) -> String {
     }
 }
 
-/// The rows without a user id, those that somebody can do something about first; nothing where there are none.
+/// The rows without a user id; those that somebody can act on come first. `None` without such rows.
 #[must_use]
-pub(crate) fn render_unresolved(misses: &UnresolvedRows) -> Option<Markup> {
+pub(crate) fn render_unresolved(unresolved: &UnresolvedRows) -> Option<Markup> {
     let order = [
         Status::Failed,
         Status::Invalid,
@@ -82,11 +81,11 @@ pub(crate) fn render_unresolved(misses: &UnresolvedRows) -> Option<Markup> {
         Status::NotFound,
         Status::Pending,
     ];
-    let groups = order.map(|status| (status, misses.with_status(status)));
+    let groups = order.map(|status| (status, unresolved.with_status(status)));
     groups.iter().any(|(_, group)| group.count > 0).then(|| {
         html! {
             section aria-labelledby="misses" {
-                h2 #misses { (tr!("Rows without a user id")) }
+                h2 #unresolved { (tr!("Rows without a user id")) }
                 @for (status, group) in groups {
                     @if group.count > 0 { (render_group(status, group)) }
                 }
@@ -100,7 +99,7 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
     let codes = group.rows.iter().any(|row| !row.code.is_empty());
     let count = group_thousands(group.count);
     let rows = group_thousands_in(&tr!("{n} row" | "{n} rows" % group.count), group.count);
-    // What can be mended row by row is there to be read; the rest would only be long.
+    // Open if a person has to correct the rows one by one.
     let opened = matches!(status, Status::Failed | Status::Invalid | Status::BadNumber);
     let kept = u64::try_from(group.rows.len()).unwrap_or(u64::MAX);
     html! {
@@ -132,43 +131,36 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
     }
 }
 
-/// What to do about rows with a status.
 fn status_hint(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!(
-            "Check these numbers at their source, and that the app belongs to the organisation in which these people are."
+            "Check these numbers at their source, and check that the app belongs to the organisation of these people."
         ),
         Status::BadNumber => tr!("Correct these numbers at their source and run again."),
         Status::Invalid => tr!(
-            "Correct these cells at their source and run again. The digits of numbers that Excel rounded are gone from the CSV: format the column as text and export it again, or give the workbook (.xlsx) itself."
+            "Correct these cells at their source and run again. Digits that Excel rounded are missing from the CSV: format the column as text and export it again, or use the workbook (.xlsx) itself."
         ),
         Status::OutOfScope => {
             tr!("Widen the app's contact scope in the developer console and run again.")
         }
         Status::Failed => tr!(
-            "They may succeed on another try: --retry-failed asks only for such rows of a resolved file, and --failed FILE writes them as an input of their own."
+            "They may succeed on another try: --retry-failed asks only these rows of a resolved file again, and --failed FILE writes them to a separate input file."
         ),
         Status::Pending => {
-            tr!("Run the same command again: it goes on from what the state has kept.")
+            tr!("Run the same command again: it continues from the answers in the state.")
         }
     }
 }
 
-/// How long replies took; nothing where there was none.
+/// `None` without replies.
 #[must_use]
-pub(crate) fn render_latency(report: &Totals) -> Option<Markup> {
-    let spread = report.latency.buckets();
-    let within = |share| report.latency.quantile(share).map(format_latency);
-    let (half, most, nearly, all) = (within(0.5)?, within(0.95)?, within(0.99)?, within(1.0)?);
-    let told = tr!(
-        "half within {half}, 95 % within {most}, 99 % within {nearly}, all within {all}",
-        half,
-        most,
-        nearly,
-        all
-    );
-    let lines: Vec<_> = spread
+pub(crate) fn render_latency(totals: &Totals) -> Option<Markup> {
+    let buckets = totals.latency.buckets();
+    let quantile = |share| totals.latency.quantile(share).map(format_latency);
+    let (p50, p95, p99, max) = (quantile(0.5)?, quantile(0.95)?, quantile(0.99)?, quantile(1.0)?);
+    let percent = tr!("p50 {p50}, p95 {p95}, p99 {p99}, slowest {max}", p50, p95, p99, max);
+    let rows: Vec<_> = buckets
         .into_iter()
         .map(|(end, count)| CountRow {
             name: html! { (tr!("up to {time}", time = format_bucket_bound(end))) },
@@ -180,30 +172,30 @@ pub(crate) fn render_latency(report: &Totals) -> Option<Markup> {
         .collect();
     Some(html! {
         section aria-labelledby="replies" {
-            h2 #replies { (tr!("How long replies took")) }
-            p { (told) }
-            (render_count_table(&tr!("Replies by the time that they took"), &tr!("replies"), &lines))
+            h2 #replies { (tr!("Latency of the replies")) }
+            p { (percent) }
+            (render_count_table(&tr!("Replies by latency"), &tr!("replies"), &rows))
         }
     })
 }
 
-/// Why calls were repeated, and what held the run; nothing where neither happened.
+/// `None` without retries and pauses.
 #[must_use]
-pub(crate) fn render_retries_and_pauses(report: &Totals) -> Option<Markup> {
+pub(crate) fn render_retries_and_pauses(totals: &Totals) -> Option<Markup> {
     let repeats: Vec<_> = RetryCause::ALL
         .into_iter()
-        .filter(|cause| report.retries_for(*cause) > 0)
+        .filter(|cause| totals.retries_for(*cause) > 0)
         .map(|cause| CountRow {
             name: html! { (describe_retry_cause(cause)) },
             description: String::new(),
-            count: report.retries_for(cause),
+            count: totals.retries_for(cause),
             display_value: None,
             css_class: "repeats",
         })
         .collect();
     let held: Vec<_> = Limit::ALL
         .into_iter()
-        .zip(report.pause_time_by_limit)
+        .zip(totals.pause_time_by_limit)
         .filter(|(_, held)| !held.is_zero())
         .map(|(limit, held)| CountRow {
             name: html! { (limit.to_string()) },
@@ -213,47 +205,46 @@ pub(crate) fn render_retries_and_pauses(report: &Totals) -> Option<Markup> {
             css_class: "held",
         })
         .collect();
-    (!repeats.is_empty() || report.pauses() > 0).then(|| html! {
+    (!repeats.is_empty() || totals.pauses() > 0).then(|| html! {
         section aria-labelledby="trouble" {
-            h2 #trouble { (tr!("Repeats and holds")) }
+            h2 #trouble { (tr!("Retries and pauses")) }
             @if !repeats.is_empty() {
                 p { (group_thousands_in(
-                    &tr!("{n} call repeated an earlier one of the same number." | "{n} calls repeated an earlier one of the same number." % report.retries()),
-                    report.retries(),
+                    &tr!("{n} call was a retry." | "{n} calls were retries." % totals.retries()),
+                    totals.retries(),
                 )) }
-                (render_count_table(&tr!("Repeated calls by cause"), &tr!("calls"), &repeats))
+                (render_count_table(&tr!("Retries by cause"), &tr!("calls"), &repeats))
             }
-            @if report.pauses() > 0 {
+            @if totals.pauses() > 0 {
                 p { (tr!(
-                    "Throttling held all calls once, for {time}." | "Throttling held all calls {n} times, for {time} in all." % report.pauses(),
-                    time = format_elapsed(report.pause_time())
+                    "Throttling paused all calls once, for {time}." | "Throttling paused all calls {n} times, for {time} in total." % totals.pauses(),
+                    time = format_elapsed(totals.pause_time())
                 )) }
-                (render_count_table(&tr!("Time held by limit"), &tr!("report" => "time"), &held))
+                (render_count_table(&tr!("Time paused by limit"), &tr!("report" => "time"), &held))
             }
         }
     })
 }
 
-/// What came before a call that was repeated.
 fn describe_retry_cause(cause: RetryCause) -> String {
     match cause {
-        RetryCause::Transient => tr!("a transient answer of the API"),
-        RetryCause::Connection => tr!("a failure of the line"),
-        RetryCause::UnexpectedReply => tr!("a reply that was no answer of the API"),
+        RetryCause::Transient => tr!("transient error of the API"),
+        RetryCause::Connection => tr!("connection error"),
+        RetryCause::UnexpectedReply => tr!("reply that did not come from the API"),
         RetryCause::Throttled => tr!("throttling"),
-        RetryCause::TokenRejected => tr!("a token that was not accepted"),
-        RetryCause::UnknownCode => tr!("an unknown code"),
+        RetryCause::TokenRejected => tr!("rejected token"),
+        RetryCause::UnknownCode => tr!("unknown errcode"),
     }
 }
 
 /// A table of counts, each with its share and a bar.
-fn render_count_table(caption: &str, unit: &str, lines: &[CountRow]) -> Markup {
-    let all: u64 = lines.iter().map(|line| line.count).sum();
-    let most = to_f64(lines.iter().map(|line| line.count).max().unwrap_or(1)).max(1.0);
+fn render_count_table(caption: &str, unit: &str, rows: &[CountRow]) -> Markup {
+    let all: u64 = rows.iter().map(|row| row.count).sum();
+    let most = to_f64(rows.iter().map(|row| row.count).max().unwrap_or(1)).max(1.0);
     let share = |count: u64| to_f64(count) / to_f64(all).max(1.0) * 100.0;
-    let told = |share: f64| match share {
+    let percent = |share: f64| match share {
         ..0.05 if share > 0.0 => "<0.1 %".to_owned(),
-        // What is not everything must not read as if it were.
+        // 100 % and 0 % are shown only if they are exact.
         99.95..100.0 => ">99.9 %".to_owned(),
         _ => format!("{share:.1} %"),
     };
@@ -266,27 +257,26 @@ fn render_count_table(caption: &str, unit: &str, lines: &[CountRow]) -> Markup {
                 th.number scope="col" { (tr!("share")) }
                 td.bars aria-hidden="true" {}
             } }
-            tbody { @for line in lines {
+            tbody { @for row in rows {
                 tr {
                     th scope="row" {
-                        (line.name)
-                        @if !line.description.is_empty() { span.meaning { (line.description) } }
+                        (row.name)
+                        @if !row.description.is_empty() { span.meaning { (row.description) } }
                     }
-                    td.number { @match &line.display_value { Some(amount) => (amount), None => (group_thousands(line.count)) } }
-                    td.number { (told(share(line.count))) }
-                    td.bars { (render_bar(to_f64(line.count) / most, line.css_class)) }
+                    td.number { @match &row.display_value { Some(amount) => (amount), None => (group_thousands(row.count)) } }
+                    td.number { (percent(share(row.count))) }
+                    td.bars { (render_bar(to_f64(row.count) / most, row.css_class)) }
                 }
             } }
         }
     }
 }
 
-/// A round time, as one would say it.
 fn format_bucket_bound(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     if millis < 1000.0 {
-        format!("{millis}{}", tr!("duration" => "ms"))
+        tr!("{millis} ms", millis)
     } else {
-        format!("{}{}", millis / 1000.0, tr!("duration" => "s"))
+        tr!("{seconds} s", seconds = millis / 1000.0)
     }
 }

@@ -1,78 +1,73 @@
-//! A run's account for programs: what it was given, what became of it and why, as JSON (`--summary`) and as metrics
-//! (`--metrics`). Owns the fields and their names, which `samples/summary.schema.json` describes; a change of their meaning
-//! changes [`FORMAT`]. No secret and no full number is in it. Leaves the words for people to `summary`.
+//! The result of a run for programs: as JSON (`--summary`) and as metrics (`--metrics`).
+//! `samples/summary.schema.json` describes the JSON; a change of a field's meaning changes
+//! [`FORMAT`]. It contains no secret and no full number.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::input_args::{MainlandChoice, OnOff};
+use crate::app::cli::network;
 use crate::app::exit::{Exit, Failure, sanitize};
-use crate::app::report::hints::{Hint, HintMessage as Advised};
-use crate::app::report::setup::RunSettings;
-use crate::app::report::story::ReportDetails;
+use crate::app::report::hints::{Hint, HintMessage};
+use crate::app::report::timeline::Timeline;
 use crate::domain::expected::Expected;
 use crate::domain::number::mask::mask_numbers;
 use crate::domain::outcome::Status;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::{RetryCause, Totals, limit_name};
 use crate::domain::verdict::Limit;
+use crate::engine::io::unresolved::UnresolvedRows;
+use crate::table::detect::columns::{Column, ColumnChoice};
 use crate::table::source::Source;
 
-/// The name and version of the form.
+/// Name and version of the format.
 pub(crate) const FORMAT: &str = "dingmap.summary/1";
 
-/// What a run was and came to. Times are in seconds.
+/// The JSON of a run. Times are in seconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunSummary {
     format: &'static str,
-    /// Which version ran.
     pub version: &'static str,
     started: String,
     ended: String,
-    /// How long it took.
     pub seconds: f64,
-    /// The program's exit status.
     pub exit_status: u8,
-    /// Why it ended as it did, where that is not by having finished.
+    /// Why the run ended early.
     pub message: Option<String>,
-    /// Whether the output stands complete under its name.
+    /// Whether the output is complete under its name.
     pub written: bool,
-    /// What was read.
     pub input: InputInfo,
-    /// What was set.
     pub settings: RunSettings,
-    /// Rows by status, and all of them under `in` and `out`.
+    /// Rows by status, and in total as `in` and `out`.
     rows: BTreeMap<&'static str, u64>,
     numbers: NumberCounts,
     calls: CallCounts,
     holds: Pauses,
-    /// How long replies to lookups took; none where there was none.
+    /// Latency of the replies to lookups; `None` without replies.
     latency_seconds: Option<Percentiles>,
-    /// Rows by how their user id on file compares; none where that was not asked.
+    /// Rows by the result of `--expect`; `None` without it.
     expected: Option<BTreeMap<&'static str, u64>>,
-    /// What can be done so that the next run goes better.
-    pub advice: Vec<Advised>,
-    /// When it began.
+    pub advice: Vec<HintMessage>,
     #[serde(skip)]
     pub started_at: Timestamp,
-    /// The same by the clock that nobody sets.
+    /// Monotonic, for the duration.
     #[serde(skip)]
     start_instant: Instant,
-    /// What only people are told.
+    /// Shown in the HTML report only.
     #[serde(skip)]
     pub details: ReportDetails,
 }
 
-/// What was read.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct InputInfo {
-    /// What people call it.
     pub name: String,
-    /// The SHA-256 of the file; none for a pipe.
+    /// The SHA-256 of the file; `None` for a pipe.
     pub sha256: Option<String>,
     encoding: Option<String>,
     delimiter: Option<String>,
@@ -88,23 +83,22 @@ struct ColumnInfo {
     name: Option<String>,
 }
 
-/// What became of the numbers.
 #[derive(Debug, Default, Serialize)]
 struct NumberCounts {
     /// Distinct numbers that were called.
     asked: u64,
-    /// Rows whose answer another row's call gave.
+    /// Rows answered by another row's call.
     rows_shared: u64,
-    /// Rows whose answer was known from before.
+    /// Rows answered from the state.
     rows_known: u64,
-    /// Rows that had their answer in the input.
+    /// Rows that kept their answer (`--retry-failed`).
     rows_kept: u64,
 }
 
 #[derive(Debug, Default, Serialize)]
 struct CallCounts {
     lookups: u64,
-    /// Lookups that repeated an earlier one of their number, by cause.
+    /// Retried lookups by cause.
     repeated: BTreeMap<&'static str, u64>,
     token: u64,
 }
@@ -113,7 +107,6 @@ struct CallCounts {
 struct Pauses {
     count: u64,
     seconds: f64,
-    /// By what was exceeded.
     by_limit_seconds: BTreeMap<&'static str, f64>,
 }
 
@@ -124,11 +117,57 @@ struct Percentiles {
     p99: f64,
 }
 
+/// The settings, with the names of the flags. None of them is a secret.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub(crate) struct RunSettings {
+    /// `None` until it is known.
+    pub endpoint: Option<String>,
+    sandbox: bool,
+    /// Calls per second; `None` without a limit.
+    rate: Option<f64>,
+    workers: u16,
+    max_retries: u32,
+    retry_min_seconds: f64,
+    retry_max_seconds: f64,
+    patience_seconds: f64,
+    timeout_seconds: f64,
+    connect_timeout_seconds: f64,
+    max_calls: Option<u64>,
+    max_age_seconds: f64,
+    max_age_not_found_seconds: f64,
+    region: String,
+    strict_numbers: bool,
+    mainland: &'static str,
+    exclusive_accounts: bool,
+    partial: bool,
+    retry_failed: bool,
+    shard: Option<String>,
+    expect: Option<String>,
+    failed: Option<String>,
+    output_encoding: Option<String>,
+    fail_on: Option<String>,
+    /// Without user and password.
+    shared: Option<String>,
+    shared_optional: bool,
+}
+
+/// What the HTML report shows and the JSON does not.
+#[derive(Debug, Default)]
+pub(crate) struct ReportDetails {
+    /// What was detected in the input, and why; empty if the input could not be opened.
+    pub detected: String,
+    pub output: String,
+    pub warnings: Vec<String>,
+    pub totals: Totals,
+    pub timeline: Timeline,
+    pub unresolved: UnresolvedRows,
+}
+
 impl RunSummary {
-    /// Of a run that begins now, with these flags.
     #[must_use]
     pub(crate) fn new(args: &ResolveArgs, name: &str) -> Self {
-        let mut account = Self {
+        let mut summary = Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
             started: String::new(),
@@ -150,75 +189,75 @@ impl RunSummary {
             start_instant: Instant::now(),
             details: ReportDetails::default(),
         };
-        account.record_totals(&Totals::default());
-        account
+        summary.record_totals(&Totals::default());
+        summary
     }
 
-    /// The input was opened; `sha256` is that of a file.
+    /// `sha256` is `None` for a pipe.
     pub(crate) fn record_input(&mut self, source: &Source, sha256: Option<String>) {
         let dialect = source.dialect();
         self.input.sha256 = sha256;
         self.input.encoding = Some(dialect.encoding.to_string());
         self.input.delimiter = Some(char::from(dialect.delimiter).to_string());
         self.input.header = Some(dialect.has_headers);
-        let column = |column: &crate::table::detect::columns::Column| ColumnInfo {
+        let column = |column: &Column| ColumnInfo {
             position: column.index + 1,
             name: column.name.as_deref().map(sanitize),
         };
         self.input.columns = source.columns().iter().map(column).collect();
     }
 
-    /// The API is there; its address has no secret.
     pub(crate) fn record_endpoint(&mut self, endpoint: &str) {
         self.settings.endpoint = Some(endpoint.to_owned());
     }
 
-    /// What the run came to so far.
-    pub(crate) fn record_totals(&mut self, report: &Totals) {
-        self.rows = Status::ALL.map(|status| (status.name(), report.rows(status))).into();
-        self.rows.extend([("in", report.rows_in), ("out", report.rows_out)]);
+    pub(crate) fn record_totals(&mut self, totals: &Totals) {
+        self.rows = Status::ALL.map(|status| (status.name(), totals.rows(status))).into();
+        self.rows.extend([("in", totals.rows_in), ("out", totals.rows_out)]);
         self.numbers = NumberCounts {
-            asked: report.numbers_asked,
-            rows_shared: report.rows_shared,
-            rows_known: report.rows_known,
-            rows_kept: report.rows_kept,
+            asked: totals.numbers_asked,
+            rows_shared: totals.rows_shared,
+            rows_known: totals.rows_known,
+            rows_kept: totals.rows_kept,
         };
         let repeated = RetryCause::ALL
-            .map(|cause| (retry_cause_label(cause), report.retries_for(cause)))
+            .map(|cause| (retry_cause_label(cause), totals.retries_for(cause)))
             .into();
-        self.calls = CallCounts { lookups: report.calls, repeated, token: report.token_calls };
+        self.calls = CallCounts { lookups: totals.calls, repeated, token: totals.token_calls };
         self.holds = Pauses {
-            count: report.pauses(),
-            seconds: report.pause_time().as_secs_f64(),
+            count: totals.pauses(),
+            seconds: totals.pause_time().as_secs_f64(),
             by_limit_seconds: Limit::ALL
                 .map(|cause| {
-                    (limit_name(cause), report.pause_time_by_limit[cause as usize].as_secs_f64())
+                    (limit_name(cause), totals.pause_time_by_limit[cause as usize].as_secs_f64())
                 })
                 .into(),
         };
-        let within = |share| report.latency.quantile(share).map(|time| time.as_secs_f64());
-        self.details.totals = report.clone();
-        self.latency_seconds =
-            (|| Some(Percentiles { p50: within(0.5)?, p95: within(0.95)?, p99: within(0.99)? }))();
+        let seconds_at = |share| totals.latency.quantile(share).map(|time| time.as_secs_f64());
+        self.details.totals = totals.clone();
+        self.latency_seconds = (|| {
+            Some(Percentiles {
+                p50: seconds_at(0.5)?,
+                p95: seconds_at(0.95)?,
+                p99: seconds_at(0.99)?,
+            })
+        })();
     }
 
-    /// How the user ids on file were found to compare, in a run that was asked for that.
-    pub(crate) fn record_expected(&mut self, findings: &RowStats) {
+    pub(crate) fn record_expected(&mut self, row_stats: &RowStats) {
         self.expected =
-            Some(Expected::ALL.map(|word| (word.name(), findings.expected(word))).into());
+            Some(Expected::ALL.map(|result| (result.name(), row_stats.expected(result))).into());
     }
 
-    /// What can be done so that the next run goes better.
-    pub(crate) fn record_hints(&mut self, advice: &[Hint]) {
-        self.advice = advice.iter().map(Advised::from_hint).collect();
+    pub(crate) fn record_hints(&mut self, hints: &[Hint]) {
+        self.advice = hints.iter().map(HintMessage::from_hint).collect();
     }
 
-    /// The output stands under its name.
+    /// The output is complete under its name.
     pub(crate) fn mark_written(&mut self) {
         self.written = true;
     }
 
-    /// The run has ended, like this.
     pub(crate) fn record_end(&mut self, result: &Result<Exit, Failure>) {
         let now = Timestamp::now();
         self.started = self.started_at.to_string();
@@ -227,7 +266,7 @@ impl RunSummary {
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
             Err(failure) => {
-                // A number may be broken over lines, which stay.
+                // A number may be broken over two lines. The line ends are kept.
                 let text = mask_numbers(&format!("{:#}", failure.error));
                 (failure.exit, Some(text.lines().map(sanitize).collect::<Vec<_>>().join("\n")))
             }
@@ -235,21 +274,18 @@ impl RunSummary {
         (self.exit_status, self.message) = (exit.status(), message);
     }
 
-    /// As JSON, with a line end.
-    ///
-    /// # Errors
-    /// Never: every part can be said in JSON.
     pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 
-    /// As Prometheus text (exposition format 0.0.4), for the node exporter's textfile collector. Every line has the input's
-    /// name, so that the files of several jobs do not contradict each other.
+    /// Prometheus text (exposition format 0.0.4) for the node exporter's textfile collector. Every
+    /// line has the name of the input as a label, so that the files of several jobs do not
+    /// conflict.
     #[must_use]
     pub(crate) fn to_prometheus(&self) -> String {
         let mut text = String::new();
         let mut family = |name: &str, help: &str, samples: &[(&str, &str, f64)]| {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge");
             for (label, value, number) in samples {
                 let more =
@@ -258,39 +294,39 @@ impl RunSummary {
                 let _ = writeln!(text, "dingmap_{name}{{input=\"{input}\"{more}}} {number}");
             }
         };
-        let one = |number: f64| [("", "", number)];
-        let counted = |label: &'static str, counts: &BTreeMap<&'static str, u64>| -> Vec<_> {
+        let single = |number: f64| [("", "", number)];
+        let by_label = |label: &'static str, counts: &BTreeMap<&'static str, u64>| -> Vec<_> {
             counts.iter().map(|(name, count)| (label, *name, to_f64(*count))).collect()
         };
         family("build_info", "The version that ran.", &[("version", self.version, 1.0)]);
         family(
             "start_time_seconds",
-            "When the run began, in Unix time.",
-            &one(unix_seconds(self.started_at)),
+            "When the run started, in Unix time.",
+            &single(unix_seconds(self.started_at)),
         );
         family(
             "end_time_seconds",
             "When the run ended, in Unix time.",
-            &one(unix_seconds(self.started_at) + self.seconds),
+            &single(unix_seconds(self.started_at) + self.seconds),
         );
         family(
             "exit_status",
-            "The exit status; 0 is that every row has a definitive answer.",
-            &one(f64::from(self.exit_status)),
+            "The exit status; 0 means that every row has a definitive answer.",
+            &single(f64::from(self.exit_status)),
         );
         family(
             "output_written",
-            "Whether the output stands complete under its name.",
-            &one(f64::from(u8::from(self.written))),
+            "Whether the output is complete under its name.",
+            &single(f64::from(u8::from(self.written))),
         );
         let statuses: BTreeMap<_, _> =
             Status::ALL.map(|status| (status.name(), self.rows[status.name()])).into();
-        family("rows", "Rows of the output by status.", &counted("status", &statuses));
-        family("rows_read", "Rows of the input.", &one(to_f64(self.rows["in"])));
+        family("rows", "Rows of the output by status.", &by_label("status", &statuses));
+        family("rows_read", "Rows of the input.", &single(to_f64(self.rows["in"])));
         family(
             "numbers_asked",
             "Distinct numbers that were looked up.",
-            &one(to_f64(self.numbers.asked)),
+            &single(to_f64(self.numbers.asked)),
         );
         family(
             "calls",
@@ -302,27 +338,76 @@ impl RunSummary {
         );
         family(
             "repeated_calls",
-            "Lookups that repeated an earlier one, by cause.",
-            &counted("cause", &self.calls.repeated),
+            "Retried lookups by cause.",
+            &by_label("cause", &self.calls.repeated),
         );
-        family("holds", "Times that throttling held the run.", &one(to_f64(self.holds.count)));
-        let held: Vec<_> = self
+        family("holds", "Pauses by throttling.", &single(to_f64(self.holds.count)));
+        let paused: Vec<_> = self
             .holds
             .by_limit_seconds
             .iter()
             .map(|(name, seconds)| ("limit", *name, *seconds))
             .collect();
-        family("held_seconds", "How long throttling held the run, by what was exceeded.", &held);
+        family("held_seconds", "Time that throttling paused the run, by limit.", &paused);
         if let Some(Percentiles { p50, p95, p99 }) = self.latency_seconds {
             let samples =
                 [("quantile", "0.5", p50), ("quantile", "0.95", p95), ("quantile", "0.99", p99)];
-            family("latency_seconds", "Within how long this share of the replies came.", &samples);
+            family("latency_seconds", "Latency of the replies to lookups.", &samples);
         }
         text
     }
 }
 
-/// Why a lookup was repeated, in a word.
+impl RunSettings {
+    #[must_use]
+    pub(crate) fn from_args(args: &ResolveArgs) -> Self {
+        let seconds = |duration: Duration| duration.as_secs_f64();
+        Self {
+            endpoint: None,
+            sandbox: args.sandbox,
+            rate: args.rate_limit.rate.per_second(),
+            workers: args.workers,
+            max_retries: args.max_retries,
+            retry_min_seconds: seconds(args.retry_min),
+            retry_max_seconds: seconds(args.retry_max),
+            patience_seconds: seconds(args.patience),
+            timeout_seconds: seconds(args.timeout),
+            connect_timeout_seconds: seconds(args.connect_timeout),
+            max_calls: args.max_calls,
+            max_age_seconds: seconds(args.state.max_age),
+            max_age_not_found_seconds: seconds(args.state.max_age_not_found),
+            region: args.numbers.region.to_string(),
+            strict_numbers: args.numbers.strict_numbers == OnOff::On,
+            mainland: match args.api.mainland {
+                MainlandChoice::Plain => "plain",
+                MainlandChoice::Prefixed => "prefixed",
+            },
+            exclusive_accounts: args.api.exclusive_accounts,
+            partial: args.partial,
+            retry_failed: args.retry_failed,
+            shard: args.sharding.shard.map(|shard| shard.to_string()),
+            expect: args.expect.as_ref().map(|choice| sanitize(&column_text(choice))),
+            failed: args.failed.as_ref().map(|file| file.display().to_string()),
+            output_encoding: args.output_encoding.map(|encoding| encoding.to_string()),
+            fail_on: args.fail_on.as_ref().map(flag_value),
+            shared: args.quota.shared.as_ref().and_then(network::describe_shared_server),
+            shared_optional: args.quota.shared_optional,
+        }
+    }
+}
+
+fn column_text(choice: &ColumnChoice) -> String {
+    match choice {
+        ColumnChoice::Name(name) => name.clone(),
+        ColumnChoice::Position(position) => position.to_string(),
+        ColumnChoice::Pattern(pattern) => format!("/{pattern}/"),
+    }
+}
+
+fn flag_value(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
 fn retry_cause_label(cause: RetryCause) -> &'static str {
     match cause {
         RetryCause::Transient => "transient",
@@ -343,7 +428,7 @@ fn unix_seconds(moment: Timestamp) -> f64 {
     moment.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
 }
 
-/// A label's value, as the exposition format has it.
+/// Escapes a label value for the exposition format.
 fn escape_label(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
@@ -361,9 +446,9 @@ mod tests {
         let Command::Resolve(args) = Cli::parse_from(["dingmap", "resolve", "i"]).command else {
             panic!()
         };
-        let mut account = RunSummary::new(&args, "i");
-        account.started_at += 1.hour();
-        account.record_end(&Ok(Exit::Success));
-        assert!((0.0..60.0).contains(&account.seconds), "{}", account.seconds);
+        let mut summary = RunSummary::new(&args, "i");
+        summary.started_at += 1.hour();
+        summary.record_end(&Ok(Exit::Success));
+        assert!((0.0..60.0).contains(&summary.seconds), "{}", summary.seconds);
     }
 }

@@ -1,4 +1,4 @@
-//! The words at a run's start and end: what was found in the input, and what became of its rows.
+//! The first and the last message of a run: what was detected in the input, and the summary.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,14 +19,13 @@ use crate::table::detect::columns::Column;
 use crate::table::detect::preamble;
 use crate::table::source::Source;
 
-/// What people call an input.
 #[must_use]
 pub(crate) fn input_name(input: &Path) -> String {
     if input == Path::new("-") { tr!("standard input") } else { input.display().to_string() }
 }
 
-/// What was detected, and why: the run's first line. `title` names the input, and what it was packed in; `total` counts the
-/// rows that are taken of it.
+/// The first message of a run. `title` names the input and its container; `total` is the number of
+/// rows that the run takes.
 #[must_use]
 pub(crate) fn describe_input(
     title: &str,
@@ -72,87 +71,85 @@ pub(crate) fn describe_input(
         title,
         read = read.join(&tr!(", ")),
         columns = columns.join(&tr!(", then ")),
-        advice = preamble::title_hint(source.title_lines())
+        hints = preamble::title_hint(source.title_lines())
     )
 }
 
-/// The last block: counts, calls, how user ids on file compare where that was asked, advice, and the place of the output.
+/// The last message of a run: counts, calls, the result of `--expect`, hints, and where the output
+/// is.
 #[must_use]
 pub(crate) fn describe_run(
-    report: &Totals,
-    took: Duration,
-    places: &OutputTargets,
+    totals: &Totals,
+    elapsed: Duration,
+    targets: &OutputTargets,
     expected: Option<&RowStats>,
-    advice: &[Hint],
+    hints: &[Hint],
 ) -> String {
-    let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % report.numbers_asked);
-    let calls = format_calls(report);
-    let asked = if report.retries() > 0 {
+    let numbers = tr!("{n} distinct number" | "{n} distinct numbers" % totals.numbers_asked);
+    let calls = format_calls(totals);
+    let asked = if totals.retries() > 0 {
         tr!(
-            "{numbers} asked with {calls} ({repeated} repeated)",
+            "{numbers} asked with {calls} ({n} retry)"
+                | "{numbers} asked with {calls} ({n} retries)" % totals.retries(),
             numbers,
-            calls,
-            repeated = report.retries()
+            calls
         )
     } else {
         tr!("{numbers} asked with {calls}", numbers, calls)
     };
     let mut done = vec![asked];
-    if report.rows_shared > 0 {
+    if totals.rows_shared > 0 {
         done.push(tr!(
-            "{n} row shared an answer" | "{n} rows shared an answer" % report.rows_shared
+            "{n} row shared an answer" | "{n} rows shared an answer" % totals.rows_shared
         ));
     }
-    if report.rows_known > 0 {
-        done.push(tr!(
-            "{n} row known from before" | "{n} rows known from before" % report.rows_known
-        ));
+    if totals.rows_known > 0 {
+        done.push(tr!("{n} row already known" | "{n} rows already known" % totals.rows_known));
     }
-    if report.rows_kept > 0 {
-        done.push(tr!("{n} row kept as it was" | "{n} rows kept as they were" % report.rows_kept));
+    if totals.rows_kept > 0 {
+        done.push(tr!("{n} row kept as it was" | "{n} rows kept as they were" % totals.rows_kept));
     }
-    let rows = tr!("{n} row" | "{n} rows" % report.rows_in);
+    let rows = tr!("{n} row" | "{n} rows" % totals.rows_in);
     let mut text = tr!(
         "{rows} in {time}: {done}",
         rows,
-        time = format_elapsed(took),
+        time = format_elapsed(elapsed),
         done = done.join(&tr!(", "))
     );
     for status in Status::ALL {
-        let rows = report.rows(status);
+        let rows = totals.rows(status);
         if rows > 0 {
             let line = format!("  {:<13}{rows:>9}  {}", status.name(), describe_status(status));
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "\n{}", line.trim_end());
         }
     }
-    if let Some(findings) = expected {
+    if let Some(row_stats) = expected {
         text.push('\n');
-        text.push_str(&describe_expected(findings, report.rows_out));
+        text.push_str(&describe_expected(row_stats, totals.rows_out));
     }
-    text.push_str(&describe_calls(report));
-    append_hints(&mut text, advice);
-    let _ = write!(text, "\n{}", tr!("written to {place}", place = places.output));
-    if let Some(failed) = &places.failed {
+    text.push_str(&describe_calls(totals));
+    append_hints(&mut text, hints);
+    let _ = write!(text, "\n{}", tr!("written to {place}", place = targets.output));
+    if let Some(failed) = &targets.failed {
         let rows: u64 = Status::ALL
             .into_iter()
             .filter(|status| status.is_retryable())
-            .map(|status| report.rows(status))
+            .map(|status| totals.rows(status))
             .sum();
-        let told = tr!(
-            "{n} row to try again written to {place}"
-                | "{n} rows to try again written to {place}" % rows,
+        let retry = tr!(
+            "{n} row to retry written to {place}" | "{n} rows to retry written to {place}" % rows,
             place = failed
         );
-        let _ = write!(text, "\n{told}");
+        let _ = write!(text, "\n{retry}");
     }
     text
 }
 
-/// How the user ids on file compare; rows that have none, or no definitive answer, are not compared.
+/// Rows without an id on file or without a definitive answer are not compared.
 #[must_use]
-pub(crate) fn describe_expected(findings: &RowStats, rows: u64) -> String {
-    let [alike, other, missing] = Expected::ALL.map(|word| findings.expected(word));
+pub(crate) fn describe_expected(row_stats: &RowStats, rows: u64) -> String {
+    let [alike, other, missing] = Expected::ALL.map(|word| row_stats.expected(word));
     let rest = rows.saturating_sub(alike + other + missing);
     tr!(
         "expected: match {alike}, mismatch {other}, missing {missing}; not compared {rest}",
@@ -163,53 +160,48 @@ pub(crate) fn describe_expected(findings: &RowStats, rows: u64) -> String {
     )
 }
 
-/// What the calls were: by kind, their repeats by cause, how long replies took, and how long throttling held them. Lines that
-/// each begin with a line end; nothing where there was no call of any kind.
-fn describe_calls(report: &Totals) -> String {
-    if report.calls == 0 && report.token_calls == 0 {
+/// Calls by kind, retries by cause, latency and pauses: lines that each start with a line end.
+/// Empty if there was no call.
+fn describe_calls(totals: &Totals) -> String {
+    if totals.calls == 0 && totals.token_calls == 0 {
         return String::new();
     }
-    let causes = RetryCause::ALL.map(|cause| (report.retries_for(cause), cause));
+    let causes = RetryCause::ALL.map(|cause| (totals.retries_for(cause), cause));
     let causes: Vec<_> = causes
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, cause)| describe_retries(cause, count))
         .collect();
-    let lookups = tr!("{n} lookup" | "{n} lookups" % report.calls);
-    let tokens = tr!("{n} token call" | "{n} token calls" % report.token_calls);
+    let lookups = tr!("{n} lookup" | "{n} lookups" % totals.calls);
+    let tokens = tr!("{n} token call" | "{n} token calls" % totals.token_calls);
     let mut text = "\n".to_owned();
     text.push_str(&if causes.is_empty() {
         tr!("calls: {lookups}, {tokens}", lookups, tokens)
     } else {
         let causes = causes.join(&tr!(", "));
-        tr!("calls: {lookups} (repeated: {causes}), {tokens}", lookups, causes, tokens)
+        tr!("calls: {lookups} (retried: {causes}), {tokens}", lookups, causes, tokens)
     });
-    let within = |share| report.latency.quantile(share).map(format_latency);
-    if let (Some(half), Some(most), Some(nearly)) = (within(0.5), within(0.95), within(0.99)) {
+    let quantile = |share| totals.latency.quantile(share).map(format_latency);
+    if let (Some(p50), Some(p95), Some(p99)) = (quantile(0.5), quantile(0.95), quantile(0.99)) {
         text.push('\n');
-        text.push_str(&tr!(
-            "replies: half within {half}, 95 % within {most}, 99 % within {nearly}",
-            half,
-            most,
-            nearly
-        ));
+        text.push_str(&tr!("replies: p50 {p50}, p95 {p95}, p99 {p99}", p50, p95, p99));
     }
-    if report.pauses() > 0 {
-        let time = format_elapsed(report.pause_time());
-        let all = if report.pauses_by_limit[Limit::Shared as usize] > 0 {
+    if totals.pauses() > 0 {
+        let time = format_elapsed(totals.pause_time());
+        let all = if totals.pauses_by_limit[Limit::Shared as usize] > 0 {
             tr!(
-                "held: {n} time, {time} in all"
-                    | "held: {n} times, {time} in all" % report.pauses(),
+                "paused: {n} time, {time} in total"
+                    | "paused: {n} times, {time} in total" % totals.pauses(),
                 time
             )
         } else {
             tr!(
-                "held by throttling: {n} time, {time} in all"
-                    | "held by throttling: {n} times, {time} in all" % report.pauses(),
+                "paused by throttling: {n} time, {time} in total"
+                    | "paused by throttling: {n} times, {time} in total" % totals.pauses(),
                 time
             )
         };
-        let by_cause = describe_pauses(report);
+        let by_cause = describe_pauses(totals);
         text.push('\n');
         text.push_str(&if by_cause.is_empty() {
             all
@@ -220,17 +212,16 @@ fn describe_calls(report: &Totals) -> String {
     text
 }
 
-/// So many calls.
-fn format_calls(report: &Totals) -> String {
-    tr!("{n} call" | "{n} calls" % report.calls)
+fn format_calls(totals: &Totals) -> String {
+    tr!("{n} call" | "{n} calls" % totals.calls)
 }
 
 fn describe_retries(cause: RetryCause, count: u64) -> String {
     match cause {
-        RetryCause::Transient => tr!("{count} after a transient answer", count),
-        RetryCause::Connection => tr!("{count} after a failure of the line", count),
+        RetryCause::Transient => tr!("{count} after a transient error", count),
+        RetryCause::Connection => tr!("{count} after a connection error", count),
         RetryCause::UnexpectedReply => {
-            tr!("{count} after a reply that was no answer of the API", count)
+            tr!("{count} after an unexpected reply", count)
         }
         RetryCause::Throttled => tr!("{count} after throttling", count),
         RetryCause::TokenRejected => tr!("{count} with a new token", count),
@@ -238,27 +229,26 @@ fn describe_retries(cause: RetryCause, count: u64) -> String {
     }
 }
 
-/// How long each limit held the run, where more than one did or the one is worth a name.
-fn describe_pauses(report: &Totals) -> String {
+/// The pauses by limit.
+fn describe_pauses(totals: &Totals) -> String {
     let by_cause =
-        Limit::ALL.into_iter().zip(report.pause_time_by_limit).filter(|(_, held)| !held.is_zero());
+        Limit::ALL.into_iter().zip(totals.pause_time_by_limit).filter(|(_, held)| !held.is_zero());
     let parts: Vec<_> =
         by_cause.map(|(limit, held)| format!("{limit} {}", format_elapsed(held))).collect();
     parts.join(&tr!(", "))
 }
 
-/// A reply's time: in milliseconds, from a second on in seconds.
+/// In milliseconds, from 1 s on in seconds.
 #[must_use]
 pub(crate) fn format_latency(time: Duration) -> String {
     let millis = time.as_secs_f64() * 1000.0;
     match millis {
-        ..10.0 => format!("{millis:.1}{}", tr!("duration" => "ms")),
-        ..1000.0 => format!("{millis:.0}{}", tr!("duration" => "ms")),
-        _ => format_seconds(time),
+        ..10.0 => tr!("{millis} ms", millis = format_args!("{millis:.1}")),
+        ..1000.0 => tr!("{millis} ms", millis = format_args!("{millis:.0}")),
+        _ => tr!("{seconds} s", seconds = format_args!("{:.1}", time.as_secs_f64())),
     }
 }
 
-/// What to say of the input's characters that the output's encoding lacks.
 #[must_use]
 pub(crate) fn unencodable_warning(characters: u64) -> Option<String> {
     (characters > 0).then(|| {
@@ -270,7 +260,6 @@ pub(crate) fn unencodable_warning(characters: u64) -> Option<String> {
     })
 }
 
-/// What to say of an output that has not all rows of the input.
 #[must_use]
 pub(crate) fn unread_input_warning(rows: u64) -> String {
     tr!(
@@ -280,28 +269,27 @@ pub(crate) fn unread_input_warning(rows: u64) -> String {
     )
 }
 
-/// The last block of a run that wrote nothing: what the calls were, which counts against the quota all the same.
+/// The last message of a run that wrote no output. Its calls count against the quota all the same.
 #[must_use]
-pub(crate) fn describe_aborted_run(report: &Totals, took: Duration, advice: &[Hint]) -> String {
+pub(crate) fn describe_aborted_run(totals: &Totals, elapsed: Duration, hints: &[Hint]) -> String {
     let mut text = tr!(
         "stopped after {time} and {calls}",
-        time = format_elapsed(took),
-        calls = format_calls(report)
+        time = format_elapsed(elapsed),
+        calls = format_calls(totals)
     );
-    text.push_str(&describe_calls(report));
-    append_hints(&mut text, advice);
+    text.push_str(&describe_calls(totals));
+    append_hints(&mut text, hints);
     text
 }
 
-/// Adds advice, a line each that begins with a line end.
-fn append_hints(text: &mut String, advice: &[Hint]) {
-    for advice in advice {
+fn append_hints(text: &mut String, hints: &[Hint]) {
+    for hints in hints {
         text.push('\n');
-        text.push_str(&advice.message());
+        text.push_str(&hints.message());
     }
 }
 
-/// What a status means; nothing where its name says it.
+/// Empty if the name of the status says everything.
 #[must_use]
 pub(crate) fn describe_status(status: Status) -> String {
     match status {
@@ -309,18 +297,18 @@ pub(crate) fn describe_status(status: Status) -> String {
         Status::NotFound => tr!("nobody in the organisation has this number"),
         Status::BadNumber => tr!("the API refused the number"),
         Status::Invalid => tr!("not sent; errmsg says why"),
-        Status::OutOfScope => tr!("outside what the app may see"),
+        Status::OutOfScope => tr!("outside the app's contact scope"),
         Status::Failed => tr!("may succeed on another try"),
         Status::Pending => tr!("the run ended first"),
     }
 }
 
-/// A duration in seconds and tenths of them.
+/// In seconds, with one decimal.
 fn format_seconds(duration: Duration) -> String {
     format!("{:.1}{}", duration.as_secs_f64(), tr!("duration" => "s"))
 }
 
-/// A duration with a tenth of a second below a minute, in whole seconds above.
+/// With one decimal below a minute, in whole seconds above.
 #[must_use]
 pub(crate) fn format_elapsed(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {
@@ -335,43 +323,48 @@ mod tests {
     use super::*;
     use crate::table::write::output::Target;
 
-    fn places() -> OutputTargets {
+    fn targets() -> OutputTargets {
         OutputTargets {
             output: Target::Stdout,
             failed: Some(Target::File("failed.csv".into())),
             summary: None,
             metrics: None,
-            report: None,
+            totals: None,
         }
     }
 
     #[test]
     fn the_summary_has_only_lines_that_apply() {
-        let mut report = Totals::default();
+        let mut totals = Totals::default();
         (
-            report.rows_in,
-            report.numbers_asked,
-            report.rows_shared,
-            report.calls,
-            report.token_calls,
+            totals.rows_in,
+            totals.numbers_asked,
+            totals.rows_shared,
+            totals.calls,
+            totals.token_calls,
         ) = (3, 2, 1, 4, 1);
-        report.count_retry(RetryCause::Transient);
-        report.count_retry(RetryCause::TokenRejected);
+        totals.count_retry(RetryCause::Transient);
+        totals.count_retry(RetryCause::TokenRejected);
         for millis in [1, 2, 3, 1500] {
-            report.latency.record(Duration::from_millis(millis));
+            totals.latency.record(Duration::from_millis(millis));
         }
-        report.count_row(Status::Found);
-        report.count_row(Status::Found);
-        report.count_row(Status::OutOfScope);
-        let advice = [Hint::OutOfScope { rows: 1 }];
-        let mut findings = RowStats::default();
-        findings.count_expected(Expected::Mismatch);
-        report.rows_out = 3;
-        let text =
-            describe_run(&report, Duration::from_millis(1234), &places(), Some(&findings), &advice);
+        totals.count_row(Status::Found);
+        totals.count_row(Status::Found);
+        totals.count_row(Status::OutOfScope);
+        let hints = [Hint::OutOfScope { rows: 1 }];
+        let mut row_stats = RowStats::default();
+        row_stats.count_expected(Expected::Mismatch);
+        totals.rows_out = 3;
+        let text = describe_run(
+            &totals,
+            Duration::from_millis(1234),
+            &targets(),
+            Some(&row_stats),
+            &hints,
+        );
         assert!(
             text.starts_with(
-                "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 repeated), 1 row shared an answer\n"
+                "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 retries), 1 row shared an answer\n"
             ),
             "{text}"
         );
@@ -384,29 +377,29 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.ends_with("written to standard output\n0 rows to try again written to failed.csv")
-                && !text.contains("held")
+            text.ends_with("written to standard output\n0 rows to retry written to failed.csv")
+                && !text.contains("paused")
                 && !text.contains("invalid")
         );
-        report.pauses_by_limit[Limit::App as usize] = 1;
-        report.pause_time_by_limit[Limit::App as usize] = Duration::from_secs(1);
-        report.pause_time_by_limit[Limit::Address as usize] = Duration::from_mins(1);
-        report.rows_kept = 2;
-        let text = describe_run(&report, Duration::ZERO, &places(), None, &advice);
+        totals.pauses_by_limit[Limit::App as usize] = 1;
+        totals.pause_time_by_limit[Limit::App as usize] = Duration::from_secs(1);
+        totals.pause_time_by_limit[Limit::Address as usize] = Duration::from_mins(1);
+        totals.rows_kept = 2;
+        let text = describe_run(&totals, Duration::ZERO, &targets(), None, &hints);
         assert!(
             text.contains(", 2 rows kept as they were\n") && !text.contains("expected"),
             "{text}"
         );
-        let spent = "\ncalls: 4 lookups (repeated: 1 after a transient answer, 1 with a new token), 1 token call\
-                     \nreplies: half within 2.0ms, 95 % within 1.5s, 99 % within 1.5s\
-                     \nheld by throttling: 1 time, 1m 1s in all: this app's calls a second 1.0s, a ban of this network address 1m";
+        let spent = "\ncalls: 4 lookups (retried: 1 after a transient error, 1 with a new token), 1 token call\
+                     \nreplies: p50 2.0 ms, p95 1.5 s, p99 1.5 s\
+                     \npaused by throttling: 1 time, 1m 1s in total: this app's calls a second 1.0s, a ban of this network address 1m";
         assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
-        // One that wrote nothing has made its calls too.
-        let text = describe_aborted_run(&report, Duration::from_secs(2), &[]);
+        // A run that wrote nothing has made its calls too.
+        let text = describe_aborted_run(&totals, Duration::from_secs(2), &[]);
         assert_eq!(text, format!("stopped after 2.0s and 4 calls{spent}"));
-        let mut report = Totals::default();
-        report.token_calls = 2;
-        let text = describe_aborted_run(&report, Duration::ZERO, &[]);
+        let mut totals = Totals::default();
+        totals.token_calls = 2;
+        let text = describe_aborted_run(&totals, Duration::ZERO, &[]);
         assert_eq!(text, "stopped after 0.0s and 0 calls\ncalls: 0 lookups, 2 token calls");
         assert_eq!(
             describe_aborted_run(&Totals::default(), Duration::ZERO, &[]),

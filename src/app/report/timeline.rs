@@ -1,5 +1,4 @@
-//! The course of a run: events in, calls and holds over time out, in memory that does not grow with the run. Owns how fine the
-//! record is. Leaves drawing it to `chart`; what is going on now is `board`'s.
+//! The calls and pauses of a run over time, in memory that does not grow with the run.
 
 use std::time::Duration;
 
@@ -10,52 +9,45 @@ use crate::api::rate::Rate;
 use crate::app::exit::sanitize;
 use crate::engine::event::Event;
 
-/// The most stretches that are kept: one for every few pixels of a chart. A run of ten hours has stretches of four minutes.
+/// One bucket for every few pixels of a chart. A run of ten hours has buckets of four minutes.
 const MAX_BUCKETS: usize = 240;
-/// A stretch is long enough at first for so many calls at the full rate, so that a slow run is no comb of ones and noughts.
+/// The initial bucket is long enough for this many calls at the full rate. Otherwise the chart of a
+/// slow run alternates between 0 and 1.
 const CALLS_PER_BUCKET: f64 = 10.0;
 
-/// Keeps the record.
 #[derive(Debug)]
 pub(crate) struct TimelineRecorder {
     started: Instant,
     timeline: Timeline,
-    /// The rate that is aimed at now, in calls a second; infinite where there is none.
+    /// In calls per second; infinite without a limit.
     target_rate: f64,
-    /// The hold that is on: since when it is not yet recorded, and its end.
+    /// The current pause: from when it is not yet recorded, and its end.
     pause: Option<(Instant, Instant)>,
 }
 
-/// What happened when.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Timeline {
-    /// By the clock of whoever runs it; none where no call could be made yet.
+    /// Local time; `None` if no call could be made.
     pub started: Option<Zoned>,
-    /// How long it took.
     pub elapsed: Duration,
-    /// How long each stretch is; the last one ends with the run.
+    /// The last bucket ends with the run.
     pub bucket_width: Duration,
-    /// The stretches, one after the other.
     pub buckets: Vec<Bucket>,
-    /// How often no new token could be had, and what was said the last time.
+    /// How many token requests failed, and the last reason.
     pub token_failures: (u64, String),
 }
 
-/// A stretch of the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bucket {
-    /// The calls that left in it.
     pub calls: u64,
-    /// How many of them repeated an earlier one of their number.
     pub retries: u64,
-    /// How much of it throttling held.
+    /// How long throttling paused the run within this bucket.
     pub paused: Duration,
-    /// The highest rate that was aimed at in it, in calls a second; infinite where there was none.
+    /// The highest target rate, in calls per second; infinite without a limit.
     pub target_rate: f64,
 }
 
 impl TimelineRecorder {
-    /// Of a run that begins now, at this rate.
     #[must_use]
     pub(crate) fn new(rate: Rate) -> Self {
         let rate = rate.per_second().unwrap_or(f64::INFINITY);
@@ -65,7 +57,6 @@ impl TimelineRecorder {
         Self { started: Instant::now(), timeline: course, target_rate: rate, pause: None }
     }
 
-    /// Takes an event in.
     pub(crate) fn on_event(&mut self, event: &Event) {
         match event {
             Event::Called { is_retry: again } => {
@@ -81,7 +72,7 @@ impl TimelineRecorder {
             }
             Event::RateChanged(rate) => {
                 let rate = rate.per_second().unwrap_or(f64::INFINITY);
-                // The stretches up to now are those of the old one.
+                // The buckets up to now have the old rate.
                 if let Some(stretch) = self.bucket_at(Instant::now()) {
                     stretch.target_rate = stretch.target_rate.max(rate);
                 }
@@ -95,7 +86,6 @@ impl TimelineRecorder {
         }
     }
 
-    /// The run has ended now.
     #[must_use]
     pub(crate) fn finish(mut self) -> Timeline {
         let now = Instant::now();
@@ -105,7 +95,7 @@ impl TimelineRecorder {
         self.timeline
     }
 
-    /// Records what of the hold lies before `now`.
+    /// Adds the current pause up to `now` to its buckets.
     fn record_pause(&mut self, now: Instant) {
         let Some((mut from, until)) = self.pause.take() else { return };
         let until = until.min(now);
@@ -113,7 +103,7 @@ impl TimelineRecorder {
             if self.bucket_at(from).is_none() {
                 return;
             }
-            // Only now, since looking may have made the stretches longer.
+            // Read inside the loop: `bucket_at` may double the width.
             let width = self.timeline.bucket_width;
             let place = bucket_index(from.duration_since(self.started), width);
             let next = u32::try_from(place + 1).ok().and_then(|next| width.checked_mul(next));
@@ -125,7 +115,6 @@ impl TimelineRecorder {
         }
     }
 
-    /// The stretch in which a moment lies.
     fn bucket_at(&mut self, moment: Instant) -> Option<&mut Bucket> {
         let after = moment.duration_since(self.started);
         while bucket_index(after, self.timeline.bucket_width) >= MAX_BUCKETS {
@@ -145,20 +134,19 @@ impl TimelineRecorder {
     }
 }
 
-/// Which stretch of this width holds what is so long after the beginning.
 fn bucket_index(after: Duration, width: Duration) -> usize {
     usize::try_from(after.as_nanos() / width.as_nanos().max(1)).unwrap_or(usize::MAX)
 }
 
 impl Timeline {
-    /// Makes one stretch of every two.
+    /// Merges every two buckets into one.
     fn downsample(&mut self) {
         self.bucket_width *= 2;
         self.buckets = self.buckets.chunks(2).filter_map(merge_buckets).collect();
     }
 
-    /// The stretches with the moments at which they begin and end, in seconds since the run began. A last one that is too
-    /// short to tell a speed belongs to the one before it.
+    /// The buckets with their start and end in seconds since the start. A last bucket shorter than
+    /// half the width is merged into the one before: it is too short for a rate.
     #[must_use]
     pub(crate) fn intervals(&self) -> Vec<(f64, f64, Bucket)> {
         let (width, took) = (self.bucket_width.as_secs_f64(), self.elapsed.as_secs_f64());
@@ -179,7 +167,6 @@ impl Timeline {
     }
 }
 
-/// Stretches that follow each other as one.
 fn merge_buckets(stretches: &[Bucket]) -> Option<Bucket> {
     stretches.iter().copied().reduce(|one, other| Bucket {
         calls: one.calls + other.calls,
@@ -241,7 +228,7 @@ mod tests {
         advance(Duration::from_millis(2500)).await;
         held(&mut chronicle, 2);
         advance(Duration::from_millis(500)).await;
-        // It is prolonged half-way.
+        // Extended half-way.
         held(&mut chronicle, 3);
         advance(Duration::from_secs(5)).await;
         held(&mut chronicle, 60);
@@ -261,7 +248,7 @@ mod tests {
         let course = slow.finish();
         let limits: Vec<_> = course.buckets.iter().map(|one| one.target_rate).collect();
         assert_eq!(limits, [0.5, 0.5, 0.4, 0.4]);
-        // What is left of a stretch at the end is no stretch of its own.
+        // The short last bucket is merged into the one before.
         assert_eq!(course.intervals().len(), 3);
         let unlimited = chronicle("unlimited").finish();
         assert!(unlimited.buckets[0].target_rate.is_infinite() && unlimited.intervals().len() == 1);

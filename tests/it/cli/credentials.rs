@@ -201,7 +201,7 @@ fn after_a_fatal_code_the_same_command_resumes() {
         let output = desk.path("out.csv");
         let mut command = api.resolve(&desk.write_file("in.csv", people_csv(80)), &output);
         command.args(["-j", "1"]);
-        assert_exit(&run(&mut command), 5, &[said, "the same command goes on from there"]);
+        assert_exit(&run(&mut command), 5, &[said, "the same command resumes the run"]);
         assert_eq!((api.call_log().calls().len(), output.exists()), (31, false));
         assert_exit(&run(&mut command), 0, &["resuming: 30 of "]);
         assert_eq!(

@@ -144,10 +144,7 @@ fn the_estimated_time_is_calls_divided_by_the_rate() {
         begin.duration_since(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_mins(1)
     );
     let words = run(plan_command(&api, &input).args(["--rate", "30/m"])).stdout;
-    assert!(
-        words.contains(" 3m  at 0.5 calls a second; if it began now it would end at 20"),
-        "{words}"
-    );
+    assert!(words.contains(" 3m  at 0.5 calls/s; started now, it would end at 20"), "{words}");
     let (open, _) = plan_json(plan_command(&api, &input).args(["--rate", "unlimited"]));
     assert_eq!((&open["time"]["rate"], &open["time"]["seconds"]), (&Value::Null, &Value::Null));
     assert_eq!(open["time"]["end"], json!({"least": null, "most": null}));
@@ -181,10 +178,7 @@ fn a_plan_predicts_resuming_and_leaves_the_state_unchanged() {
     let (second, _) = plan_json(&mut plan_command(&api, &input));
     assert_eq!(second["known"], first["known"]);
     let words = run(&mut plan_command(&api, &input)).stdout;
-    assert!(
-        words.contains("the run goes on that was interrupted, with its answers since "),
-        "{words}"
-    );
+    assert!(words.contains("resumes the interrupted run with its answers since "), "{words}");
     let other = desk.write_file("other.csv", staff_csv(601));
     let (inherited, _) = plan_json(&mut plan_command(&api, &other));
     assert_eq!(

@@ -97,7 +97,7 @@ shared_userid,13800138010,,same,,found,,10
         assert_eq!(summary_count(&ended, kind), count, "{kind}: {}", ended.stderr);
     }
     assert!(ended.stderr.contains("\nchanged, lost or removed: 5 of 10 rows (50.00 %)\ncould not be compared: 2 of 10 rows (20.00 %); resolve --retry-failed asks them again\n"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("old.csv: rows without a key, which were left out: 1 (line 11)"));
+    assert!(ended.stderr.contains("old.csv: rows without a key, skipped: 1 (line 11)"));
     assert!(
         !ended.stderr.contains("1380013"),
         "numbers stand in the output alone: {}",
@@ -162,7 +162,7 @@ shared_number,007,,a,,found,,3
     assert_eq!(summary_count(&ended, "shared_number"), 0);
     assert!(
         ended.stderr.contains(
-            "new.csv: rows with the key of an earlier one, which were compared in order: 1 (line 3)"
+            "new.csv: rows with the key of an earlier row, compared in order: 1 (line 3)"
         ),
         "{}",
         ended.stderr

@@ -28,7 +28,7 @@ fn failed_rows_are_written_unchanged_and_can_be_resolved_again() {
         String::from_utf8_lossy(&std::fs::read(&failed).unwrap()),
         String::from_utf8_lossy(FAILED)
     );
-    let told = format!("3 rows to try again written to {}", failed.display());
+    let told = format!("3 rows to retry written to {}", failed.display());
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     // The next try takes it as it is, and in turn leaves what fails once more: here all of it.
     let again = desk.path("again.csv");

@@ -73,7 +73,7 @@ fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
     };
     assert_eq!(same(&first), same(RESOLVED));
     let told = format!(
-        "3 rows failed; to ask them alone once more, run the same command with {} as its input and --retry-failed, ",
+        "3 rows failed; to retry only these rows, run the same command with {} as its input and --retry-failed, ",
         file.display()
     );
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);

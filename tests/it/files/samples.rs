@@ -230,7 +230,7 @@ fn the_staff_sample_resolves_byte_for_byte() {
     let shared = golden_rows().filter(|(_, mobile)| mobile.is_some()).count() - distinct.len();
     let asked = format!(": {} distinct numbers asked with ", distinct.len());
     let (_, calls) = first.split_once(&asked).unwrap_or_else(|| panic!("{first}"));
-    assert!(calls.ends_with(&format!(" repeated), {shared} rows shared an answer")), "{first}");
+    assert!(calls.ends_with(&format!(" retries), {shared} rows shared an answer")), "{first}");
     let numbers: Vec<usize> =
         calls.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
     assert_eq!(numbers[0], distinct.len() + numbers[1], "{first}");

@@ -262,9 +262,9 @@ fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
     let before = desk.file_names();
     let of = |at: usize| shards[at].clone();
     for (files, told) in [
-        (vec![of(0), of(2)], vec!["missing of shard 1/3: ", " (lines "]),
-        (vec![of(1)], vec!["missing of shard 0/3: ", "missing of shard 2/3: "]),
-        (vec![of(0), of(2), cut], vec!["missing of shard 1/3: "]),
+        (vec![of(0), of(2)], vec!["missing from shard 1/3: ", " (lines "]),
+        (vec![of(1)], vec!["missing from shard 0/3: ", "missing from shard 2/3: "]),
+        (vec![of(0), of(2), cut], vec!["missing from shard 1/3: "]),
         (vec![nameless.clone()], vec!["missing: "]),
         (vec![of(0), of(1), of(2), of(1)], vec![".1-of-3.csv, line 2: ", "given twice?"]),
         (
@@ -305,7 +305,7 @@ fn missing_rows_are_reported_by_line_and_shard() {
     for (missing, there) in [(0, 1), (1, 0)] {
         let ended = run_merge(&input, &shards[there..=there], &[]);
         let line = ended.stderr.lines().find(|line| line.contains("missing of")).unwrap();
-        assert!(line.contains(&format!("missing of shard {missing}/2: ")), "{line}");
+        assert!(line.contains(&format!("missing from shard {missing}/2: ")), "{line}");
         let lines = line.split_once("(lines ").unwrap().1.trim_end_matches(')');
         told.extend(lines.split(", ").map(|line| line.parse::<u32>().unwrap()));
     }

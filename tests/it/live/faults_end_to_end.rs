@@ -50,7 +50,7 @@ fn transient_answers_are_retried_and_counted() {
     assert_eq!((ledger.distinct_numbers(), ledger.count_answered(-1)), (600, 2 * busy));
     assert_eq!(ledger.calls().len(), 600 + 2 * busy, "calls = distinct + retries");
     let told =
-        format!("600 distinct numbers asked with {} calls ({} repeated)", 600 + 2 * busy, 2 * busy);
+        format!("600 distinct numbers asked with {} calls ({} retries)", 600 + 2 * busy, 2 * busy);
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
 }
 
@@ -68,10 +68,10 @@ fn the_summary_breaks_down_the_calls() {
     let api = Sandbox::new(script);
     let ended = resolve_all_found(&api, 80, &["-j", "1"]);
     for line in [
-        "80 distinct numbers asked with 85 calls (5 repeated)",
-        "\ncalls: 85 lookups (repeated: 1 after a transient answer, 1 after a failure of the line, 1 after throttling, 1 with a new token, 1 after an unknown code), 2 token calls\n",
-        "\nreplies: half within ",
-        "\nheld by throttling: 1 time, 1.0s in all: this app's calls a second 1.0s\n",
+        "80 distinct numbers asked with 85 calls (5 retries)",
+        "\ncalls: 85 lookups (retried: 1 after a transient error, 1 after a connection error, 1 after throttling, 1 with a new token, 1 after an unknown code), 2 token calls\n",
+        "\nreplies: p50 ",
+        "\npaused by throttling: 1 time, 1.0s in total: this app's calls a second 1.0s\n",
     ] {
         assert!(ended.stderr.contains(line), "{line}: {}", ended.stderr);
     }
@@ -87,7 +87,7 @@ fn a_throttled_run_pauses_as_a_whole_and_loses_no_row() {
     assert_eq!(ledger.count_answered(0), 120, "no attempt was used up by throttling");
     // One refusal may meet as many calls as there are workers; then everyone rests a second.
     assert!(ledger.count_answered(90018) <= 16 * 6, "{} refusals", ledger.count_answered(90018));
-    assert!(ended.stderr.contains("held by throttling"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("paused by throttling"), "{}", ended.stderr);
 }
 
 #[test]

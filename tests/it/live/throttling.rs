@@ -267,7 +267,7 @@ fn measure_pause(script: Script, flags: &[&str]) -> Duration {
         run(api.resolve(&input, &output).args(["-j", "1", "--max-retries", "0"]).args(flags));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(read_rows(&output).iter().all(|row| row["status"] == "found"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("held by throttling"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("paused by throttling"), "{}", ended.stderr);
     let ledger = api.call_log();
     let refused = ledger.calls().iter().position(|call| call.answered != "0").unwrap();
     assert_eq!(ledger.calls().len(), 21);
@@ -327,7 +327,7 @@ fn a_throttled_token_call_pauses_the_run_and_is_retried() {
         let (input, output) = (desk.write_file("staff.csv", staff_csv(20)), desk.path("out.csv"));
         let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
         assert_eq!(ended.status, Some(0), "{answer:?}: {}", ended.stderr);
-        assert!(ended.stderr.contains("held by throttling"), "{answer:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("paused by throttling"), "{answer:?}: {}", ended.stderr);
         let ledger = api.call_log();
         let calls = ledger.token_calls();
         assert_eq!(calls.len(), 2, "{answer:?}");

@@ -41,9 +41,9 @@ fn a_run_prints_hints_for_its_problems() {
     let ended = run_with(&[]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let lines = [
-        "3 numbers were rounded by Excel: export the column as text, or give the .xlsx itself",
+        "3 numbers were rounded by Excel: export the column as text, or use the .xlsx itself",
         "12 not found: 100 % start with +852; is this the right organisation?",
-        "held 3 times by 90018: another program uses this app's quota; give --rate what it leaves",
+        "paused 3 times by 90018: another program uses this app's quota; set --rate to what it leaves",
     ];
     let block = format!("\n{}\nwritten to {}\n", lines.join("\n"), output.display());
     assert!(ended.stderr.contains(&block), "{}", ended.stderr);
@@ -94,11 +94,7 @@ fn foreign_replies_are_not_counted_as_connection_failures() {
     let (input, summary) = (desk.write_file("in.csv", staff_csv(9)), desk.path("run.json"));
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
-    assert!(
-        ended.stderr.contains("after a reply that was no answer of the API"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("after an unexpected reply"), "{}", ended.stderr);
     assert!(
         !ended.stderr.contains("of the line") && !ended.stderr.contains("broke"),
         "{}",
@@ -123,7 +119,7 @@ fn the_suggested_retry_command_asks_the_failed_rows_again() {
     let ended = run(api.resolve(&input, &output).args(flags));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let advised = format!(
-        "\none row failed; to ask it alone once more, run the same command with '{}' as its input and --retry-failed, \
+        "\none row failed; to retry it, run the same command with '{}' as its input and --retry-failed, \
          without --output\n",
         output.display()
     );

@@ -37,7 +37,7 @@ fn the_log_file_is_private_appended_and_independent_of_quiet() {
     let ended = run(&mut command);
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
     let first = json_lines(&log);
-    assert_eq!(messages(&first), ["began", "a token was fetched", "tries again", "ended"]);
+    assert_eq!(messages(&first), ["started", "token fetched", "retrying", "finished"]);
     assert!(first.iter().all(|object| object["level"] == "INFO"), "{first:?}");
     let moments: Vec<jiff::Timestamp> =
         first.iter().map(|object| object["timestamp"].as_str().unwrap().parse().unwrap()).collect();
@@ -58,7 +58,7 @@ fn the_log_file_is_private_appended_and_independent_of_quiet() {
     let both = json_lines(&log);
     assert_eq!(both[..4], first);
     let last = &both[both.len() - 1]["fields"];
-    assert_eq!((&last["message"], &last["status"]), (&"ended".into(), &3.into()));
+    assert_eq!((&last["message"], &last["status"]), (&"finished".into(), &3.into()));
     assert!(last["failure"].as_str().unwrap().contains("/nowhere.csv"), "{last}");
 }
 
@@ -86,7 +86,7 @@ fn every_command_accepts_log_file_and_verbosity_adds_detail() {
         };
         let ended = run(typed.arg("--log-file").arg(&log));
         assert_eq!(ended.status, Some(0), "{command}: {}", ended.stderr);
-        assert!(fs::read_to_string(&log).unwrap().contains("ended status=0"), "{command}");
+        assert!(fs::read_to_string(&log).unwrap().contains("finished status=0"), "{command}");
     }
 }
 
@@ -200,7 +200,7 @@ fn a_renamed_log_file_keeps_receiving_lines() {
     assert_eq!((ended.status, log.exists()), (Some(0), false), "{}", ended.stderr);
     let objects = json_lines(&desk.path("run.log.1"));
     assert_eq!(messages(&objects).iter().filter(|message| **message == "answered").count(), 40);
-    assert_eq!(messages(&objects).last(), Some(&"ended"));
+    assert_eq!(messages(&objects).last(), Some(&"finished"));
 }
 
 #[test]
@@ -218,5 +218,5 @@ fn log_lines_can_be_written_to_a_pipe() {
         run(api.resolve(&input, &desk.path("out.csv")).args(["-vvv", "--log-file"]).arg(&pipe));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     drop(held);
-    assert!(read.join().unwrap().contains("ended status=0"));
+    assert!(read.join().unwrap().contains("finished status=0"));
 }

@@ -160,7 +160,7 @@ fn run_and_scan(what: &str, script: Script, given: bool, place: usize) -> RunOut
     } else {
         ended.stderr.clone()
     };
-    assert!(logged.contains("TRACE") && logged.contains("began"), "{what}: {logged}");
+    assert!(logged.contains("TRACE") && logged.contains("started"), "{what}: {logged}");
     assert_no_secret(what, &ended.stdout, true);
     assert_no_secret(what, &ended.stderr, true);
     assert_no_secret(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);

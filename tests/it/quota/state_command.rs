@@ -55,7 +55,7 @@ fn state_info_matches_the_server_and_shows_no_secret() {
         script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))])
     });
     let Some(ground) = QuotaFixture::new(script) else { return };
-    assert_has_lines(&state_output(&ground, &["info"]), &["nothing is kept there"]);
+    assert_has_lines(&state_output(&ground, &["info"]), &["no answers are stored there"]);
     assert_success(&run(&mut ground.command("known", &table_of_run(0, 10))));
     let owner = format!("{}, app sandbox-key", ground.sandbox.endpoint());
     let calm = state_output(&ground, &["info"]);
@@ -64,7 +64,7 @@ fn state_info_matches_the_server_and_shows_no_secret() {
         (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
         (10, 0, 1)
     );
-    assert_has_lines(&calm, &[&owner, "no run now", "answers: 10; numbers claimed: 0"]);
+    assert_has_lines(&calm, &[&owner, "no active run", "answers: 10; numbers claimed: 0"]);
     let mut busy = ground.command("busy", &table_of_run(1, HANGING));
     let mut busy = Process::start(busy.args(["--timeout", "2m", "--rate", "7"]));
     ground.wait_for_calls_of(1, HANGING as usize);
@@ -73,12 +73,12 @@ fn state_info_matches_the_server_and_shows_no_secret() {
     assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":c:")), (10, HANGING as usize));
     assert_has_lines(
         &busily,
-        &[&owner, "1 run now, at 7 calls/s", "answers: 10; numbers claimed: 6"],
+        &[&owner, "1 active run, at 7 calls/s", "answers: 10; numbers claimed: 6"],
     );
-    for line in ["a token for another ", "all of it expires within "] {
+    for line in ["access token, valid for ", "everything expires within "] {
         assert!(busily.lines().any(|other| other.trim().starts_with(line)), "{line}\n{busily}");
     }
-    assert!(!busily.contains("no call until"), "{busily}");
+    assert!(!busily.contains("paused until"), "{busily}");
     busy.send_signal("KILL");
     busy.wait();
     let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number_of_run(run, at)));
@@ -104,7 +104,7 @@ fn a_pause_is_reported_and_survives_forget() {
     let mut held = Process::start(&mut ground.command("held", &table_of_run(0, 100)));
     let rests = || {
         let text = state_output(&ground, &["info"]);
-        text.contains("no call until ").then_some(text)
+        text.contains("paused until ").then_some(text)
     };
     let text = wait_until("a rest", rests);
     println!("{text}");
@@ -139,7 +139,7 @@ fn forget_removes_only_the_named_apps_answers() {
     }
     let forgot = |words: &[&str], count: u32| {
         let text = state_output(&ground, &[&["forget"], words].concat());
-        assert!(text.contains(&format!("{count} answers were forgotten\n")), "{text}");
+        assert!(text.contains(&format!("{count} answers were deleted\n")), "{text}");
     };
     forgot(&["--app", "nobody"], 0);
     forgot(&["--app", "one"], 10);
@@ -151,7 +151,7 @@ fn forget_removes_only_the_named_apps_answers() {
     println!("{text}");
     assert_has_lines(
         &text,
-        &["1 key there is of another version of dingmap, which alone can tell and forget it"],
+        &["1 key belongs to another version of dingmap; only that version can show and delete it"],
     );
     for key in strange {
         assert!(ground.redis.entries().iter().any(|entry| entry.key == key.as_bytes()), "{key}");

@@ -57,7 +57,7 @@ fn info_shows_counts_and_unfinished_runs_without_numbers() {
         assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
     }
     assert!(
-        ended.stdout.contains("not finished: a run since ")
+        ended.stdout.contains("unfinished run since ")
             && ended.stdout.contains("94 numbers known, 97 rows"),
         "{}",
         ended.stdout
@@ -88,20 +88,20 @@ fn forget_removes_only_the_selected_answers() {
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         ended.stderr.lines().next().unwrap().to_owned()
     };
-    assert_eq!(forget(&["--status", "not_found"]), "2 answers were forgotten");
+    assert_eq!(forget(&["--status", "not_found"]), "2 answers were deleted");
     assert_eq!(
         run_and_count_calls(&api, &input, &output, &ages).0,
         2,
         "those are asked again, and no other"
     );
-    assert_eq!(forget(&["--older-than", "1h"]), "0 answers were forgotten");
-    assert_eq!(forget(&["--app", "another"]), "0 answers were forgotten");
+    assert_eq!(forget(&["--older-than", "1h"]), "0 answers were deleted");
+    assert_eq!(forget(&["--app", "another"]), "0 answers were deleted");
     let ended = run_with_stdin(
         &mut state_command(&file, &["forget", "--number", "-"]),
         "139 0000 0001\n+8613900000002\n13911111111\n",
     );
     assert!(
-        ended.stderr.contains("2 answers were forgotten") && !ended.stderr.contains("1390"),
+        ended.stderr.contains("2 answers were deleted") && !ended.stderr.contains("1390"),
         "{}",
         ended.stderr
     );
@@ -110,8 +110,8 @@ fn forget_removes_only_the_selected_answers() {
         run_with_stdin(&mut state_command(&file, &["forget", "--number", "-"]), "13900000003\nx\n");
     assert!(ended.status == Some(2) && ended.stderr.contains("line 2"), "{}", ended.stderr);
     assert_eq!(exported_rows(&file).len(), 95, "all or nothing");
-    assert_eq!(forget(&["--app", "sandbox-key", "--status", "found"]), "91 answers were forgotten");
-    assert_eq!(forget(&["--all"]), "4 answers were forgotten");
+    assert_eq!(forget(&["--app", "sandbox-key", "--status", "found"]), "91 answers were deleted");
+    assert_eq!(forget(&["--all"]), "4 answers were deleted");
     assert_eq!(
         run(&mut state_command(&file, &["forget"])).status,
         Some(2),

@@ -23,7 +23,7 @@ fn the_same_command_resumes_after_a_signal_and_asks_nothing_twice() {
         let output = desk.path("out.csv");
         let ended = interrupt_after_calls(&api, &input, &output, 150, signal, &[]);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        assert!(ended.stderr.contains("the same command goes on from there"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the same command resumes the run"), "{}", ended.stderr);
         let (_, ended) = run_and_count_calls(&api, &input, &output, &[]);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(
@@ -70,7 +70,7 @@ fn a_finished_run_asks_again_unless_max_age_allows_reuse() {
         let (called, ended) = run_and_count_calls(&api, &input, &output, flags);
         assert_eq!((called, ended.status), (calls, Some(0)), "{flags:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("resuming"), "{}", ended.stderr);
-        let told = format!("{} known from before", if calls == 2 { "2 rows" } else { "4 rows" });
+        let told = format!("{} already known", if calls == 2 { "2 rows" } else { "4 rows" });
         assert_eq!(ended.stderr.contains(&told), calls < 4, "{flags:?}: {}", ended.stderr);
         assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
     }
@@ -218,7 +218,7 @@ fn a_sandbox_run_keeps_no_state_unless_a_path_is_given() {
     let flags = ["--max-age", "1h", "--state", state.to_str().unwrap()];
     assert!(rehearse(&flags).stderr.contains("3 distinct numbers"));
     let ended = rehearse(&flags);
-    assert!(ended.stderr.contains("3 rows known from before"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("3 rows already known"), "{}", ended.stderr);
 }
 
 #[test]

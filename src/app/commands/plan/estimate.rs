@@ -1,10 +1,13 @@
-//! What a run would know if it began now: the state is looked at as the run would find it, and stays as it is. Owns which
-//! ground such knowledge stands on, and why there is none. Leaves where the state is and which run is meant to `recall`.
+//! The numbers that a run would find in the state, and the calls and the time that it would take.
+//! The state is only read.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
+use jiff::Zoned;
 use tr::tr;
 
+use crate::api::rate::Rate;
 use crate::app::cli::args::PlanArgs;
 use crate::app::cli::network;
 use crate::app::cli::options;
@@ -24,49 +27,66 @@ use crate::store::freshness::Freshness;
 use crate::store::scope::Scope;
 use crate::table::source::Source;
 
-/// What a run would know.
 #[derive(Debug)]
 pub(crate) struct KnownNumbers {
-    /// Why it would know that, or nothing.
+    /// Why numbers are known, or none is.
     pub availability: StateAvailability,
-    /// How many of the rows' distinct first numbers it would know.
+    /// Known numbers among the distinct first numbers.
     pub first: u64,
-    /// How many of the numbers that stand behind first ones alone.
+    /// Known numbers among the others.
     pub further: u64,
 }
 
-/// Why a run would know something, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StateAvailability {
-    /// It is to keep nothing.
+    /// `--no-state`.
     Disabled,
-    /// It is to ask for everything anew.
+    /// `--restart`.
     Restart,
-    /// Nobody says for which app it would ask.
+    /// No app and no token is given.
     NoApp,
     /// There is no state yet.
     Absent,
-    /// Another process works with the state.
+    /// Another process uses the state.
     InUse,
-    /// The state cannot be worked with.
+    /// The state cannot be read.
     Unusable,
-    /// The state was looked at, and this was found.
     Inspected(EarlierRun),
 }
 
-/// What a run of this input would know if it began now. Complains where the state cannot be looked at.
+/// What a run would take without retries.
+#[derive(Debug)]
+pub(crate) struct Estimate {
+    pub start: Zoned,
+    /// The calls needed in any case.
+    pub min: CallEstimate,
+    /// The calls needed if no first number is found. The same as `min` if rows have one number
+    /// each.
+    pub max: CallEstimate,
+}
+
+#[derive(Debug)]
+pub(crate) struct CallEstimate {
+    pub calls: u64,
+    /// At the rate; `None` without a limit.
+    pub duration: Option<Duration>,
+    /// `None` without a limit, and for a date that the calendar does not have.
+    pub end: Option<Zoned>,
+}
+
+/// What a run of this input would know now. A state that cannot be read is only a warning.
 ///
 /// # Errors
-/// Usage (2) for an endpoint that cannot be meant and where there is no place for a state; unreadable (3) where the input
-/// cannot be read once more; unexpected (1) for a state file that no run would work with.
+/// Usage (2) for an invalid endpoint and if there is no place for a state; unreadable (3) if the
+/// input cannot be read a second time; unexpected (1) for a state file that no run would use.
 pub(crate) fn find_known(
     args: &PlanArgs,
     source: &Source,
-    regular: bool,
-    tally: &InputCounts,
+    is_regular: bool,
+    counts: &InputCounts,
     terminal: &Terminal,
 ) -> Result<KnownNumbers, Failure> {
-    let nothing = |ground| Ok(KnownNumbers { availability: ground, first: 0, further: 0 });
+    let nothing = |availability| Ok(KnownNumbers { availability, first: 0, further: 0 });
     let scope = scope_from_args(args, |name| std::env::var_os(name))?;
     if args.state.no_state {
         return nothing(StateAvailability::Disabled);
@@ -76,13 +96,13 @@ pub(crate) fn find_known(
     }
     let Some(scope) = scope else { return nothing(StateAvailability::NoApp) };
     let path = paths::state_path(args.state.state.as_deref(), |name| std::env::var_os(name))?.path;
-    let looked = open_state::open_or_wait(&path, args.state.wait, terminal, |waits| {
+    let opened = open_state::open_or_wait(&path, args.state.wait, terminal, |waits| {
         State::open_read_only(&path, waits)
     });
-    let state = match looked {
+    let state = match opened {
         Ok(state) => state,
         Err(StateError::NotFound) => return nothing(StateAvailability::Absent),
-        // A run would not begin with such a file either, so that there is nothing to plan.
+        // A run would not start with such a file either, so there is nothing to plan.
         Err(error @ (StateError::NotStateFile | StateError::TooNew(_) | StateError::TooOld(_))) => {
             return Err(state_failure(&path, &error));
         }
@@ -92,8 +112,8 @@ pub(crate) fn find_known(
                 "{text}\n  {}",
                 tr!("The plan is made as if nothing were known.")
             ));
-            let held = matches!(error, StateError::Lock(LockError::InUse(_)));
-            return nothing(if held {
+            let is_locked = matches!(error, StateError::Lock(LockError::InUse(_)));
+            return nothing(if is_locked {
                 StateAvailability::InUse
             } else {
                 StateAvailability::Unusable
@@ -106,16 +126,16 @@ pub(crate) fn find_known(
         &args.numbers,
         &args.sharding,
         source,
-        regular,
+        is_regular,
     )?;
-    let wish = SessionRequest {
+    let request = SessionRequest {
         scope: &scope,
         fingerprint: &fingerprint,
         restart: false,
-        rows: regular.then_some(tally.rows),
+        rows: is_regular.then_some(counts.rows),
         now: wall_secs(),
     };
-    inspect_state(&state, wish, args, tally).or_else(|error| {
+    inspect_state(&state, request, args, counts).or_else(|error| {
         terminal.print_error(&format!("{:#}", state_failure(&path, &error).error));
         nothing(StateAvailability::Unusable)
     })
@@ -123,45 +143,45 @@ pub(crate) fn find_known(
 
 fn inspect_state(
     state: &State,
-    wish: SessionRequest<'_>,
+    request: SessionRequest<'_>,
     args: &PlanArgs,
-    tally: &InputCounts,
+    counts: &InputCounts,
 ) -> Result<KnownNumbers, StateError> {
-    let Some(begun) = preview_session(state, wish)? else {
+    let Some(session) = preview_session(state, request)? else {
         return Ok(KnownNumbers {
             availability: StateAvailability::Inspected(EarlierRun::None),
             first: 0,
             further: 0,
         });
     };
-    let rule = Freshness {
-        first_session: begun.first_session,
+    let freshness = Freshness {
+        first_session: session.first_session,
         max_ages: open_state::ages_from_args(&args.state),
     };
-    let usable = CommittedAnswers::open(state, begun.scope, rule)?;
+    let answers = CommittedAnswers::open(state, session.scope, freshness)?;
     Ok(KnownNumbers {
-        first: count_known(&usable, tally.first_numbers(), wish.now)?,
-        further: count_known(&usable, tally.further_numbers(), wish.now)?,
-        availability: StateAvailability::Inspected(begun.earlier),
+        first: count_known(&answers, counts.first_numbers(), request.now)?,
+        further: count_known(&answers, counts.further_numbers(), request.now)?,
+        availability: StateAvailability::Inspected(session.earlier),
     })
 }
 
-/// How many of these numbers have an answer that may be used at `now`.
+/// How many of the numbers have an answer that is fresh enough at `now`.
 fn count_known(
-    usable: &CommittedAnswers,
+    answers: &CommittedAnswers,
     mut numbers: impl Iterator<Item = Mobile>,
     now: i64,
 ) -> Result<u64, StateError> {
-    numbers.try_fold(0, |known, mobile| Ok(known + u64::from(usable.get(mobile, now)?.is_some())))
+    numbers.try_fold(0, |known, mobile| Ok(known + u64::from(answers.get(mobile, now)?.is_some())))
 }
 
-/// Whose answers the run would use; none where neither an app nor a token is named. The app's secret says nothing of that,
-/// and of a token no more than its digest is taken.
+/// Whose answers the run would use; `None` without app and token. The app secret is not needed, and
+/// only the digest of a token is used.
 fn scope_from_args(
     args: &PlanArgs,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Scope>, Failure> {
-    // Nothing is sent, so nothing can be read on the way.
+    // Nothing is sent, so plain HTTP is safe.
     let endpoint = network::parse_endpoint(&args.api.endpoint, true)?;
     let app = match options::app_key(&args.api, &variable)? {
         Some(key) => Some(key),
@@ -170,4 +190,50 @@ fn scope_from_args(
         }
     };
     Ok(app.map(|app| open_state::scope_from_app(&args.api, endpoint.as_str(), app)))
+}
+
+impl Estimate {
+    #[must_use]
+    pub(crate) fn from_counts(
+        counts: &InputCounts,
+        known: &KnownNumbers,
+        rate: Rate,
+        start: &Zoned,
+    ) -> Self {
+        let min = counts.distinct_first() - known.first;
+        let max = min + counts.distinct_further() - known.further;
+        let estimate = |calls| CallEstimate::from_calls(calls, rate, start);
+        Self { start: start.clone(), min: estimate(min), max: estimate(max) }
+    }
+}
+
+impl CallEstimate {
+    fn from_calls(calls: u64, rate: Rate, start: &Zoned) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
+        let duration = rate.per_second().map(|rate| Duration::from_secs_f64(calls as f64 / rate));
+        let end = duration.and_then(|duration| start.checked_add(duration).ok());
+        Self { calls, duration, end }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::commands::resolve::start_at::format_timestamp;
+
+    #[test]
+    fn estimated_time_is_calls_divided_by_rate_at_any_rate() {
+        let start: Zoned = "2026-11-25T23:59:00+08:00[+08:00]".parse().unwrap();
+        let estimate = CallEstimate::from_calls(1200, Rate::from_per_second(20.0), &start);
+        assert_eq!((estimate.calls, estimate.duration), (1200, Some(Duration::from_mins(1))));
+        assert_eq!(format_timestamp(&estimate.end.unwrap()), "2026-11-26 00:00:00 +08");
+        let estimate = CallEstimate::from_calls(10_000_000, Rate::from_per_second(0.0), &start);
+        assert!(estimate.duration.is_some() && estimate.end.is_none(), "{estimate:?}");
+        let estimate = CallEstimate::from_calls(7, Rate::UNLIMITED, &start);
+        assert!(estimate.duration.is_none() && estimate.end.is_none());
+        assert_eq!(
+            CallEstimate::from_calls(0, Rate::from_per_second(20.0), &start).end.unwrap(),
+            start
+        );
+    }
 }

@@ -1,23 +1,23 @@
-//! A plan for programs: what `dingmap plan --json` writes. Owns the fields and their names, which `samples/plan.schema.json`
-//! describes; a change of their meaning changes [`FORMAT`]. No secret and no full number is in it. Leaves the words for
-//! people to `plan`.
+//! The output of `dingmap plan --json`. `samples/plan.schema.json` describes it; a change of a
+//! field's meaning changes [`FORMAT`]. It contains no secret and no full number.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::app::cli::args::PlanArgs;
 use crate::app::commands::plan::count::{InputCounts, InvalidExample};
-use crate::app::commands::plan::effort::{CallEstimate, Estimate};
-use crate::app::commands::plan::estimate::{KnownNumbers, StateAvailability};
+use crate::app::commands::plan::estimate::{
+    CallEstimate, Estimate, KnownNumbers, StateAvailability,
+};
 use crate::app::commands::resolve::open_state;
 use crate::app::exit::sanitize;
 use crate::store::disk::sessions::EarlierRun;
 use crate::table::source::Source;
 
-/// The name and version of the form.
+/// Name and version of the format.
 pub(crate) const FORMAT: &str = "dingmap.plan/1";
 
-/// What a run would be. Times are in seconds.
+/// Times are in seconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlanJson {
     format: &'static str,
@@ -25,14 +25,13 @@ pub(crate) struct PlanJson {
     input: InputInfo,
     rows: RowCounts,
     numbers: NumberCounts,
-    /// The first rows that have no number.
+    /// The first rows without a number.
     invalid: Vec<InvalidRow>,
     known: KnownCounts,
     calls: MinMax<u64>,
     time: TimeEstimate,
 }
 
-/// What was detected, and why.
 #[derive(Debug, Serialize)]
 struct InputInfo {
     name: String,
@@ -62,9 +61,9 @@ struct RowCounts {
 
 #[derive(Debug, Serialize)]
 struct NumberCounts {
-    /// Distinct first numbers of rows.
+    /// Distinct first numbers.
     distinct: u64,
-    /// Distinct ones that stand behind those alone.
+    /// Distinct other numbers.
     further: u64,
 }
 
@@ -74,16 +73,16 @@ struct InvalidRow {
     reason: String,
 }
 
-/// What a run would not have to ask.
+/// Numbers that need no call.
 #[derive(Debug, Serialize)]
 struct KnownCounts {
     distinct: u64,
     further: u64,
-    /// Whether the state was looked at, and if not, why.
+    /// Whether the state was read, or why not.
     state: &'static str,
-    /// Which run it would be, where the state was looked at.
+    /// Which run it would be, if the state was read.
     run: Option<&'static str>,
-    /// Since when the answers of an unfinished run are used, where there is one.
+    /// The start of the unfinished run whose answers are used.
     since: Option<String>,
     max_age_seconds: f64,
     max_age_not_found_seconds: f64,
@@ -97,7 +96,7 @@ struct MinMax<T> {
 
 #[derive(Debug, Serialize)]
 struct TimeEstimate {
-    /// Calls a second; none where there is no limit.
+    /// Calls per second; `None` without a limit.
     rate: Option<f64>,
     begin: String,
     seconds: Option<MinMax<f64>>,
@@ -105,15 +104,15 @@ struct TimeEstimate {
 }
 
 impl PlanJson {
-    /// Of a run with these flags, whose input was given as `name`.
+    /// `name` is the input as given.
     #[must_use]
     pub(crate) fn new(
         args: &PlanArgs,
         name: String,
         source: &Source,
-        tally: &InputCounts,
-        forecast: &KnownNumbers,
-        effort: &Estimate,
+        counts: &InputCounts,
+        known: &KnownNumbers,
+        estimate: &Estimate,
     ) -> Self {
         let dialect = source.dialect();
         let column = |column: &crate::table::detect::columns::Column| ColumnInfo {
@@ -125,7 +124,7 @@ impl PlanJson {
             line: example.line,
             reason: sanitize(&example.reason),
         };
-        let Estimate { start: begin, min: least, max: most } = effort;
+        let Estimate { start: begin, min: least, max: most } = estimate;
         let seconds = |span: &CallEstimate| span.duration.map(|takes| takes.as_secs_f64());
         let end = |span: &CallEstimate| span.end.as_ref().map(|end| end.timestamp().to_string());
         Self {
@@ -141,17 +140,17 @@ impl PlanJson {
                 columns: source.columns().iter().map(column).collect(),
             },
             rows: RowCounts {
-                all: tally.rows,
-                with_number: tally.with_number,
-                repeated: tally.duplicates(),
-                invalid: tally.invalid(),
+                all: counts.rows,
+                with_number: counts.with_number,
+                repeated: counts.duplicates(),
+                invalid: counts.invalid(),
             },
             numbers: NumberCounts {
-                distinct: tally.distinct_first(),
-                further: tally.distinct_further(),
+                distinct: counts.distinct_first(),
+                further: counts.distinct_further(),
             },
-            invalid: tally.invalid_examples.iter().map(invalid).collect(),
-            known: KnownCounts::from_known(args, forecast),
+            invalid: counts.invalid_examples.iter().map(invalid).collect(),
+            known: KnownCounts::from_known(args, known),
             calls: MinMax { least: least.calls, most: most.calls },
             time: TimeEstimate {
                 rate: args.rate_limit.rate.per_second(),
@@ -164,19 +163,15 @@ impl PlanJson {
         }
     }
 
-    /// As JSON, with a line end.
-    ///
-    /// # Errors
-    /// Never: every part can be said in JSON.
     pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 }
 
 impl KnownCounts {
-    fn from_known(args: &PlanArgs, forecast: &KnownNumbers) -> Self {
-        let ages = open_state::ages_from_args(&args.state);
-        let (state, found) = match &forecast.availability {
+    fn from_known(args: &PlanArgs, known: &KnownNumbers) -> Self {
+        let max_ages = open_state::ages_from_args(&args.state);
+        let (state, found) = match &known.availability {
             StateAvailability::Disabled => ("off", None),
             StateAvailability::Restart => ("restart", None),
             StateAvailability::NoApp => ("no_app", None),
@@ -192,15 +187,15 @@ impl KnownCounts {
             Some(EarlierRun::Inherited { started, .. }) => (Some("inherited"), Some(*started)),
         };
         Self {
-            distinct: forecast.first,
-            further: forecast.further,
+            distinct: known.first,
+            further: known.further,
             state,
             run,
             since: since
                 .and_then(|since| Timestamp::from_second(since).ok())
                 .map(|since| since.to_string()),
-            max_age_seconds: ages.any.as_secs_f64(),
-            max_age_not_found_seconds: ages.without_user.as_secs_f64(),
+            max_age_seconds: max_ages.any.as_secs_f64(),
+            max_age_not_found_seconds: max_ages.without_user.as_secs_f64(),
         }
     }
 }

@@ -27,8 +27,8 @@ use crate::app::commands::resolve::start_at;
 use crate::app::commands::state::messages::{StateKind, with_resume_hint};
 use crate::app::exit::{Exit, Failure, Signal, failure_from_end};
 use crate::app::progress::terminal::Terminal;
-use crate::app::report::advising::{self, RunFacts};
 use crate::app::report::files::ReportFiles;
+use crate::app::report::hints::{self, RunFacts};
 use crate::app::report::run_summary::RunSummary;
 use crate::app::report::text;
 use crate::app::report::timeline::TimelineRecorder;
@@ -369,7 +369,7 @@ impl ResolveRun<'_> {
         let unfinished = open_state::finish_session(settled, finished).err();
         let took = started.elapsed();
         let file = paths::persistent_path(&self.targets.output).filter(|_| written && retriable);
-        let advice = advising::collect_hints(&RunFacts {
+        let advice = hints::collect_hints(&RunFacts {
             totals: &report,
             row_stats: &findings,
             elapsed: took,

@@ -1,5 +1,5 @@
-//! `dingmap state`: what is kept in the file, told without numbers; forgetting; and all of it as CSV for its owner. Leaves what
-//! runs on several hosts share to `tenants`.
+//! `dingmap state`: shows what the state file has, without numbers; deletes answers; exports all of
+//! it as CSV.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -25,7 +25,6 @@ use crate::store::disk::disk_store::wall_secs;
 use crate::store::disk::maintenance::{self, AnswerFilter, ExportRecord, ScopeSummary};
 use crate::store::disk::sessions::UnfinishedRun;
 
-/// The columns of an export.
 const EXPORT_COLUMNS: [&str; 10] = [
     "endpoint",
     "app",
@@ -51,10 +50,8 @@ impl From<StateError> for ExportError {
     }
 }
 
-/// Runs the command.
-///
 /// # Errors
-/// Unexpected (1) where there is no state to work with; usage (2) for what stands on standard input; output (7).
+/// Unexpected (1) if the state cannot be opened; usage (2) for invalid standard input; output (7).
 pub(crate) fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit, Failure> {
     if let Some((url, door)) = command.shared_server() {
         return shared::shared_state(
@@ -63,24 +60,24 @@ pub(crate) fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit,
             terminal,
         );
     }
-    let at = command.file_args();
-    let place = state_path(at.state.as_deref(), |name| std::env::var_os(name))?;
-    let broken = |error: StateError| state_failure(&place.path, &error);
-    // Read before the state is locked: whoever types them in takes their time.
-    let choice = match command {
+    let file_args = command.file_args();
+    let location = state_path(file_args.state.as_deref(), |name| std::env::var_os(name))?;
+    let to_failure = |error: StateError| state_failure(&location.path, &error);
+    // Before the state is locked: typing takes time.
+    let filter = match command {
         StateCommand::Forget(forget) => Some(read_selection(forget)?),
         _ => None,
     };
-    let existing = |waits| State::open_existing(&place.path, waits);
-    let state = open_or_wait(&place.path, at.wait, terminal, existing).map_err(broken)?;
-    let size = || state.size().map_err(|error| broken(error.into()));
+    let open = |waits| State::open_existing(&location.path, waits);
+    let state = open_or_wait(&location.path, file_args.wait, terminal, open).map_err(to_failure)?;
+    let size = || state.size().map_err(|error| to_failure(error.into()));
     match command {
         StateCommand::Info(_) => {
-            let text = format_info(&maintenance::inspect(&state).map_err(broken)?);
+            let text = format_info(&maintenance::inspect(&state).map_err(to_failure)?);
             let size = format_bytes(size()?);
             let title = tr!(
                 "{path}: version {version}, {size}",
-                path = place.path.display(),
+                path = location.path.display(),
                 version = VERSION,
                 size
             );
@@ -88,28 +85,26 @@ pub(crate) fn state(command: &StateCommand, terminal: &Terminal) -> Result<Exit,
         }
         StateCommand::Forget(_) => {
             let forgotten =
-                maintenance::forget(&state, &choice.unwrap_or_default()).map_err(broken)?;
-            terminal.print(&tr!("{count} answers were forgotten", count = forgotten));
-            terminal.print(&tr!(
-                "`dingmap state compact` also takes what is left of them out of the file"
-            ));
+                maintenance::forget(&state, &filter.unwrap_or_default()).map_err(to_failure)?;
+            terminal.print(&tr!("{count} answers were deleted", count = forgotten));
+            terminal.print(&tr!("`dingmap state compact` removes their remains from the file"));
         }
         StateCommand::Compact(_) => {
             let before = size()?;
-            state.compact().map_err(broken)?;
-            let after = std::fs::metadata(&place.path).map_err(|error| broken(error.into()))?.len();
+            state.compact().map_err(to_failure)?;
+            let after =
+                std::fs::metadata(&location.path).map_err(|error| to_failure(error.into()))?.len();
             terminal.print(&tr!(
                 "{before} before, {after} now",
                 before = format_bytes(before),
                 after = format_bytes(after)
             ));
         }
-        StateCommand::Export(_) => export(&state, broken)?,
+        StateCommand::Export(_) => export(&state, to_failure)?,
     }
     Ok(Exit::Success)
 }
 
-/// What is to be forgotten.
 fn read_selection(forget: &StateForgetArgs) -> Result<AnswerFilter, Failure> {
     let seconds = |age: Duration| i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
     let numbers = match forget.number {
@@ -120,17 +115,17 @@ fn read_selection(forget: &StateForgetArgs) -> Result<AnswerFilter, Failure> {
     Ok(AnswerFilter { app: forget.app.clone(), before, status: forget.status, mobiles: numbers })
 }
 
-/// The numbers of an input, one a line, those without a country code the mainland's.
+/// The numbers of an input, one per line. Those without a country code are mainland numbers.
 fn read_numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
     let rules = NumberRules { default_region: DefaultRegion::CHINA, strict: false };
     let mut numbers = BTreeSet::new();
-    for (at, line) in input.lines().enumerate() {
+    for (index, line) in input.lines().enumerate() {
         let refused = |what: String| {
             Failure::with_message(
                 Exit::Usage,
                 tr!(
-                    "standard input, line {line}: {what}; nothing was forgotten",
-                    line = at + 1,
+                    "standard input, line {line}: {what}; nothing was deleted",
+                    line = index + 1,
                     what
                 ),
             )
@@ -145,14 +140,14 @@ fn read_numbers(input: impl BufRead) -> Result<BTreeSet<Mobile>, Failure> {
     Ok(numbers)
 }
 
-/// What lies in the state, without a number.
-fn format_info(shelves: &[ScopeSummary]) -> String {
+/// The content of the state, without numbers.
+fn format_info(scopes: &[ScopeSummary]) -> String {
     let mut text = String::new();
-    if shelves.is_empty() {
-        text.push_str(&(tr!("nothing was kept yet") + "\n"));
+    if scopes.is_empty() {
+        text.push_str(&(tr!("no answers are stored yet") + "\n"));
     }
-    for ScopeSummary { scope, answers, asked_range: asked, runs } in shelves {
-        // Writing to a string does not fail.
+    for ScopeSummary { scope, answers, asked_range, runs } in scopes {
+        // Writing to a string cannot fail.
         let title = tr!("{endpoint}, app {app}", endpoint = scope.endpoint, app = scope.app);
         let _ = writeln!(text, "\n{title}");
         let sent = match (scope.exclusive, scope.prefixed) {
@@ -165,7 +160,7 @@ fn format_info(shelves: &[ScopeSummary]) -> String {
         for (status, count) in answers {
             let _ = writeln!(text, "  {:<13}{count:>9}", status.name());
         }
-        if let Some((oldest, newest)) = asked {
+        if let Some((oldest, newest)) = asked_range {
             let age = |asked: &i64| {
                 format_whole_seconds(Duration::from_secs(wall_secs().abs_diff(*asked)))
             };
@@ -184,8 +179,7 @@ fn describe_session(
     UnfinishedRun { started, known, rows, inherited, .. }: &UnfinishedRun,
 ) -> String {
     let since = format_since(*started);
-    let mut parts =
-        vec![tr!("not finished: a run since {since}, {known} numbers known", since, known)];
+    let mut parts = vec![tr!("unfinished run since {since}: {known} numbers known", since, known)];
     parts.extend(rows.map(|rows| tr!("{rows} rows", rows)));
     if *inherited {
         parts.push(tr!("used by a later run"));
@@ -193,7 +187,6 @@ fn describe_session(
     parts.join(&tr!(", "))
 }
 
-/// A size for people.
 fn format_bytes(size: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", size / unit, size % unit * 10 / unit);
     match size {
@@ -202,9 +195,9 @@ fn format_bytes(size: u64) -> String {
     }
 }
 
-fn export(state: &State, broken: impl Fn(StateError) -> Failure) -> Result<(), Failure> {
+fn export(state: &State, to_failure: impl Fn(StateError) -> Failure) -> Result<(), Failure> {
     let mut database = None;
-    let told = with_stdout(|output| {
+    let result = with_stdout(|output| {
         let mut table = csv::Writer::from_writer(output);
         table.write_record(EXPORT_COLUMNS)?;
         let all = maintenance::export(state, |record| {
@@ -217,16 +210,16 @@ fn export(state: &State, broken: impl Fn(StateError) -> Failure) -> Result<(), F
         }
         table.flush()
     });
-    database.map_or(told, |error| Err(broken(error)))
+    database.map_or(result, |error| Err(to_failure(error)))
 }
 
 fn write_row<W: Write>(
     table: &mut csv::Writer<W>,
-    ExportRecord { scope, number, record: kept }: ExportRecord<'_>,
+    ExportRecord { scope, number, record }: ExportRecord<'_>,
 ) -> csv::Result<()> {
-    let outcome = &kept.outcome;
+    let outcome = &record.outcome;
     let code = outcome.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    let asked = Timestamp::from_second(kept.asked_at).unwrap_or_default().to_string();
+    let asked = Timestamp::from_second(record.asked_at).unwrap_or_default().to_string();
     table.write_record([
         &*scope.endpoint,
         &*scope.app,

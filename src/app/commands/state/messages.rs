@@ -1,5 +1,5 @@
-//! The words about the state: what an earlier run left, what this one leaves, and what to do where the state cannot be
-//! worked with. What is kept is decided elsewhere.
+//! Messages about the state: what an earlier run left, what this run leaves, and what to do if the
+//! state cannot be used.
 
 use std::path::Path;
 
@@ -13,61 +13,59 @@ use crate::store::disk::lock::LockError;
 use crate::store::disk::sessions::EarlierRun;
 use crate::store::disk::writer::WriteError;
 
-/// What becomes of answers once a run has ended early.
+/// What becomes of the answers of a run that ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateKind {
-    /// They are gone: there is no state.
+    /// Lost: there is no state.
     None,
-    /// They are kept for whoever asks with the same token.
+    /// Kept for the same access token.
     TokenOnly,
-    /// They are kept, and the same command would forget them again.
+    /// Kept, but the same command would delete them first (`--restart`).
     Restart,
-    /// They are kept.
     Persistent,
-    /// They stand in the file that the same command reads.
+    /// Kept in the file that the same command reads.
     InPlace,
 }
 
-/// Adds to the reason why a run ended early what its next start will find. `lost` is why the last answers could not be
-/// kept, if they could not.
+/// Adds what the next run will find to the reason why a run ended early. `lost` is the error that
+/// kept the last answers from being written.
 #[must_use]
 pub(crate) fn with_resume_hint(
     failure: &Failure,
-    memory: StateKind,
+    kind: StateKind,
     lost: Option<&WriteError>,
 ) -> Failure {
-    let outlook = match (memory, lost) {
+    let outlook = match (kind, lost) {
         (_, Some(lost)) => tr!(
-            "what was answered is kept up to about a second before; the last answers could not be: {cause}. The same command goes on from there once that is mended",
+            "the answers are kept, except those of about the last second, which could not be written: {cause}. Fix that and run the same command again to resume",
             cause = lost
         ),
         (StateKind::None, None) => {
-            tr!("nothing is kept without a state file; the same command starts from the beginning")
+            tr!(
+                "without a state file no answers are kept; the same command starts from the beginning"
+            )
         }
         (StateKind::TokenOnly, None) => {
             tr!(
-                "what was answered is kept for this token: the same command with it goes on from there, and with another starts anew"
+                "the answers are kept for this token: the same command resumes with it, and starts over with another token"
             )
         }
         (StateKind::Restart, None) => {
-            tr!("what was answered is kept; the same command without --restart goes on from there")
+            tr!("the answers are kept; the same command without --restart resumes the run")
         }
         (StateKind::Persistent, None) => {
-            tr!("what was answered is kept; the same command goes on from there")
+            tr!("the answers are kept; the same command resumes the run")
         }
         (StateKind::InPlace, None) => {
-            tr!(
-                "what was answered stands in the file; the same command asks the rows that are left"
-            )
+            tr!("the answers are in the file; the same command asks the remaining rows")
         }
     };
     Failure::with_message(failure.exit, format!("{:#}\n  {outlook}", failure.error))
 }
 
-/// What to say of what an earlier run left.
 #[must_use]
-pub(crate) fn resume_message(found: &EarlierRun, rows: Option<u64>) -> Option<String> {
-    match *found {
+pub(crate) fn resume_message(earlier_run: &EarlierRun, rows: Option<u64>) -> Option<String> {
+    match *earlier_run {
         EarlierRun::Resumed { answers: known, started } if known > 0 => {
             let (known, since) = (group_thousands(known), format_since(started));
             Some(match rows.map(group_thousands) {
@@ -83,7 +81,7 @@ pub(crate) fn resume_message(found: &EarlierRun, rows: Option<u64>) -> Option<St
             })
         }
         EarlierRun::Inherited { answers: known, started } if known > 0 => Some(tr!(
-            "another input was not finished: its {known} numbers, known since {since}, are used where they occur here (--restart asks anew)",
+            "a run of another input was not finished: its {known} answers since {since} are reused here (--restart asks again)",
             known = group_thousands(known),
             since = format_since(started)
         )),
@@ -91,40 +89,38 @@ pub(crate) fn resume_message(found: &EarlierRun, rows: Option<u64>) -> Option<St
     }
 }
 
-/// What to say where a state cannot be worked with.
 #[must_use]
 pub(crate) fn state_failure(path: &Path, error: &StateError) -> Failure {
-    let way_out = match error {
+    let remedy = match error {
         StateError::Lock(LockError::InUse(_)) => {
             tr!(
-                "Wait until it has ended, or give --wait to have this one wait; --state names another file, and --no-state uses none."
+                "Wait until it ends or use --wait; or name another file with --state, or use --no-state."
             )
         }
-        StateError::NotFound => tr!("Nothing was kept yet, or --state names another file."),
+        StateError::NotFound => tr!("No answers are stored yet, or --state names another file."),
         StateError::NotStateFile => tr!("Name another file with --state."),
         StateError::TooNew(_) => tr!("Use the newer dingmap, or name another file with --state."),
         StateError::TooOld(_) => {
             tr!(
-                "Use the dingmap that wrote it and its `state export` to see what it knows, or name another file with --state."
+                "Read it with `state export` of the dingmap that wrote it, or name another file with --state."
             )
         }
         StateError::Damaged(_) => {
-            tr!("The next `dingmap resolve` with this file sets it aside and begins a fresh one.")
+            tr!("The next `dingmap resolve` with this file sets it aside and creates a new one.")
         }
         StateError::Lock(_) | StateError::Io(_) | StateError::Database(_) => {
             tr!(
-                "Make room or mend what the system says, name another file with --state, or use --no-state, with which an interrupted run cannot go on."
+                "Free disk space or fix the reported problem, name another file with --state, or use --no-state (an interrupted run can then not be resumed)."
             )
         }
     };
     let path = path.display();
     Failure::with_message(
         Exit::Error,
-        tr!("state {path}: {error}. {way_out}", path, error, way_out),
+        tr!("state {path}: {error}. {way_out}", path, error, way_out = remedy),
     )
 }
 
-/// A count with its thousands apart.
 #[must_use]
 pub(crate) fn group_thousands(count: u64) -> String {
     let digits = count.to_string();
@@ -138,7 +134,7 @@ pub(crate) fn group_thousands(count: u64) -> String {
     text
 }
 
-/// A time of the past as people say it: the clock's for today, with the date for others.
+/// A local time: today without the date, otherwise with it.
 #[must_use]
 pub(crate) fn format_since(seconds: i64) -> String {
     let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());

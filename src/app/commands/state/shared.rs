@@ -1,5 +1,5 @@
-//! `dingmap state` where `--shared` is given: what lies on the server that runs share, told without numbers, and forgetting it.
-//! Leaves looking to `shared::tenants`, and the state file to `state`.
+//! `dingmap state --shared`: shows what the shared server has, without numbers, and deletes
+//! answers.
 
 use std::io::Write as _;
 
@@ -18,23 +18,20 @@ use crate::app::stdout::with_stdout;
 use crate::quota::connection::{Connection, Unavailable};
 use crate::quota::inventory::{AppInventory, Inventory, forget, inspect};
 
-/// What was done.
 enum Completed {
     Listed(Inventory),
     Forgotten(u64),
 }
 
-/// Runs the command.
-///
 /// # Errors
-/// As [`refused`]; interrupted, by a signal; output (7).
+/// As [`unavailable_failure`]; interrupted by a signal; output (7).
 pub(crate) fn shared_state(
     command: &StateCommand,
     server: &SharedServer,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
-    for remark in &server.warnings {
-        terminal.print(remark);
+    for warning in &server.warnings {
+        terminal.print(warning);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -42,105 +39,106 @@ pub(crate) fn shared_state(
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
     let done = runtime.block_on(async {
         let mut signals = Signals::new().map_err(|error| Failure::from_error(Exit::Error, error))?;
-        let link = Connection::new(server.client.clone());
+        let connection = Connection::new(server.client.clone());
         tokio::select! {
             biased;
             signal = signals.recv() => Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted"))),
-            done = execute(command, &link) => done.map_err(|silence| unavailable_failure(server, &silence)),
+            done = execute(command, &connection) => done.map_err(|error| unavailable_failure(server, &error)),
         }
     });
-    // A name may still be looked up, for which nobody waits.
+    // A name lookup may still be running; nothing waits for it.
     runtime.shutdown_background();
     match done? {
-        Completed::Listed(survey) => {
-            let text = format_inventory(&survey);
+        Completed::Listed(inventory) => {
+            let text = format_inventory(&inventory);
             with_stdout(|output| write!(output, "{}\n{text}", server.name))?;
         }
         Completed::Forgotten(count) => {
-            terminal.print(&tr!("{count} answers were forgotten", count));
+            terminal.print(&tr!("{count} answers were deleted", count));
             terminal.print(&tr!(
-                "what paces the runs of an app stays until it expires: it has nothing of any number in it"
+                "the data of the rate limiter is kept until it expires; it contains no numbers"
             ));
         }
     }
     Ok(Exit::Success)
 }
 
-async fn execute(command: &StateCommand, link: &Connection) -> Result<Completed, Unavailable> {
+async fn execute(
+    command: &StateCommand,
+    connection: &Connection,
+) -> Result<Completed, Unavailable> {
     match command {
         StateCommand::Forget(choice) => {
-            Ok(Completed::Forgotten(forget(link, choice.app.as_deref()).await?))
+            Ok(Completed::Forgotten(forget(connection, choice.app.as_deref()).await?))
         }
-        _ => Ok(Completed::Listed(inspect(link).await?)),
+        _ => Ok(Completed::Listed(inspect(connection).await?)),
     }
 }
 
-/// What lies there, app by app.
-fn format_inventory(Inventory { apps: tenants, foreign_keys: foreign }: &Inventory) -> String {
+fn format_inventory(Inventory { apps, foreign_keys }: &Inventory) -> String {
     let mut lines = Vec::new();
-    if tenants.is_empty() {
-        lines.push(tr!("nothing is kept there"));
+    if apps.is_empty() {
+        lines.push(tr!("no answers are stored there"));
     }
-    for tenant in tenants.values() {
+    for app in apps.values() {
         lines.push(String::new());
-        lines.push(format_title(tenant));
-        lines.extend(format_details(tenant).into_iter().map(|line| format!("  {line}")));
+        lines.push(format_title(app));
+        lines.extend(format_details(app).into_iter().map(|line| format!("  {line}")));
     }
-    if *foreign > 0 {
+    if *foreign_keys > 0 {
         lines.push(String::new());
-        lines.push(tr!("{n} key there is of another version of dingmap, which alone can tell and forget it"
-            | "{n} keys there are of another version of dingmap, which alone can tell and forget them"
-                % *foreign));
+        lines.push(tr!("{n} key belongs to another version of dingmap; only that version can show and delete it"
+            | "{n} keys belong to another version of dingmap; only that version can show and delete them"
+                % *foreign_keys));
     }
     lines.push(String::new());
     lines.join("\n")
 }
 
-/// Whose it is. What stands there was written by whoever may write there, so that it is shown as the API's texts are.
+/// The texts on the server may have been written by anybody, and are sanitized like those of the
+/// API.
 fn format_title(AppInventory { endpoint, app, .. }: &AppInventory) -> String {
     let app = sanitize(app);
     match endpoint {
         Some(endpoint) => tr!("{endpoint}, app {app}", endpoint = sanitize(endpoint), app),
-        None => tr!("app {app}, whose name is not there any more", app),
+        None => tr!("app {app} (its name has expired)", app),
     }
 }
 
-fn format_details(tenant: &AppInventory) -> Vec<String> {
+fn format_details(app: &AppInventory) -> Vec<String> {
     let mut lines = Vec::new();
-    lines.push(match tenant.min_rate {
-        None => tr!("no run now"),
+    lines.push(match app.min_rate {
+        None => tr!("no active run"),
         Some(least) if least == Rate::UNLIMITED => {
-            tr!("{n} run now, without a limit"
-                | "{n} runs now, none with a limit" % tenant.session_count)
+            tr!("{n} active run, without a limit"
+                | "{n} active runs, none with a limit" % app.session_count)
         }
         Some(rate) => {
             tr!(
-                "{n} run now, at {rate} calls/s"
-                    | "{n} runs now, at {rate} calls/s together, the lowest that any asks for"
-                        % tenant.session_count,
+                "{n} active run, at {rate} calls/s"
+                    | "{n} active runs, at {rate} calls/s together (the lowest of their rates)"
+                        % app.session_count,
                 rate
             )
         }
     });
-    if let Some(share) = tenant.rate_factor {
+    if let Some(share) = app.rate_factor {
         let percent = format!("{:.0}", share * 100.0);
-        lines.push(tr!("only {percent}% of the rate is used since the API complained", percent));
+        lines.push(tr!("rate lowered to {percent}% after throttling", percent));
     }
-    if let Some((rest, cause)) = tenant.pause {
+    if let Some((rest, cause)) = app.pause {
         let time = format_timestamp(&Zoned::now().saturating_add(rest));
-        lines.push(tr!("no call until {time} ({cause})", time, cause));
+        lines.push(tr!("paused until {time} ({cause})", time, cause));
     }
-    let answers = group_thousands(tenant.answers);
-    let claims = group_thousands(tenant.claims);
+    let answers = group_thousands(app.answers);
+    let claims = group_thousands(app.claims);
     lines.push(tr!("answers: {answers}; numbers claimed: {claims}", answers, claims));
-    lines.push(match tenant.token_ttl {
-        Some(left) => tr!("a token for another {left}", left = format_whole_seconds(left)),
+    lines.push(match app.token_ttl {
+        Some(left) => tr!("access token, valid for {left}", left = format_whole_seconds(left)),
         None => tr!("no token"),
     });
-    lines.push(tr!(
-        "all of it expires within {left}",
-        left = format_whole_seconds(tenant.expires_in)
-    ));
+    lines
+        .push(tr!("everything expires within {left}", left = format_whole_seconds(app.expires_in)));
     lines
 }
 
@@ -166,8 +164,8 @@ mod tests {
             expires_in: Duration::from_hours(24),
         };
         let left = AppInventory { app: "0a1b".into(), answers: 1, ..AppInventory::default() };
-        let tenants = [("a".to_owned(), busy), ("b".to_owned(), left)].into();
-        let text = format_inventory(&Inventory { apps: tenants, foreign_keys: 3 });
+        let apps = [("a".to_owned(), busy), ("b".to_owned(), left)].into();
+        let text = format_inventory(&Inventory { apps, foreign_keys: 3 });
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "https://oapi.dingtalk.io, app ding abc");
         assert_eq!(lines[2], "  2 runs now, at 20 calls/s together, the lowest that any asks for");

@@ -165,7 +165,7 @@ fn empty_rows_and_hand_edited_statuses_are_accepted() {
     let ended = run(&mut diff_command(&old, &new));
     assert_eq!((ended.status, summary_count(&ended, "same")), (Some(0), 2), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("rows without a key, which were left out: 2 (lines 4, 5)"),
+        ended.stderr.contains("rows without a key, skipped: 2 (lines 4, 5)"),
         "{}",
         ended.stderr
     );

@@ -56,9 +56,9 @@ fn a_row_that_is_not_attempted_keeps_its_cells() {
         failed.lines().skip(1).collect::<Vec<_>>(),
         ["5,13800138099,\"\",,,failed,34567,未知错误"]
     );
-    assert!(ended.stderr.contains("1 row to try again written to "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 row to retry written to "), "{}", ended.stderr);
     // It was not asked, so that nothing is advised for it but to go on.
-    let told = "what was answered stands in the file; the same command asks the rows that are left";
+    let told = "the answers are in the file; the same command asks the remaining rows";
     assert!(
         ended.stderr.contains(told) && !ended.stderr.contains("failed; to ask"),
         "{}",
@@ -154,7 +154,7 @@ fn a_concurrent_edit_is_not_overwritten() {
         "{}",
         ended.stderr
     );
-    assert!(ended.stderr.contains("what was answered is kept"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the answers are kept"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert_eq!(read_summary(&summary)["written"], json!(false));
     assert_eq!(desk.file_names(), ["out.csv", "run.json"]);

@@ -40,7 +40,7 @@ fn an_idle_connection_is_not_reused_after_a_pause() {
     let ended = run(command.args(["--max-retries", "0", "-j", "8"]));
     assert_eq!((ended.status, line.stale_requests()), (Some(0), 0), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("held by throttling") && api.call_log().connections() > 8,
+        ended.stderr.contains("paused by throttling") && api.call_log().connections() > 8,
         "{}",
         ended.stderr
     );
@@ -77,7 +77,7 @@ fn a_refused_http2_stream_costs_no_attempt() {
         let (ended, _host) = run_over_http2(&["--max-retries", "0", "-j", "1"], does);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains("found               30"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("after a failure of the line"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("after a connection error"), "{}", ended.stderr);
     }
 }
 
