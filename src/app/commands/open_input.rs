@@ -81,8 +81,8 @@ pub(crate) async fn open_interruptible(
     let (path, reader, rules) =
         (args.input.clone(), args.reader.clone(), options::number_rules(&args.numbers));
     let row_options = row_options.clone();
-    let opening = move || open_with_prescan(&path, &reader, rules, &row_options);
-    signals.run_blocking(opening, tr!("interrupted before the first call")).await?
+    let open = move || open_with_prescan(&path, &reader, rules, &row_options);
+    signals.run_blocking(open, tr!("interrupted before the first call")).await?
 }
 
 /// Opens the input for a command that reads it only once: without prescan.

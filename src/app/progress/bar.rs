@@ -30,9 +30,9 @@ pub(crate) fn render_lines(content: &BarContent, columns: u16, colors: bool) -> 
     let bar = |(part, whole)| render_bar(part, whole, cells.min(MAX_WIDTH), colors);
     let mut lines = Vec::new();
     match content {
-        BarContent::Run(glance) => {
-            lines.extend(glance.total.map(|total| bar((glance.rows, total))));
-            lines.extend([glance.progress_line(cells), glance.counts_line(cells)]);
+        BarContent::Run(snapshot) => {
+            lines.extend(snapshot.total.map(|total| bar((snapshot.rows, total))));
+            lines.extend([snapshot.progress_line(cells), snapshot.counts_line(cells)]);
         }
         BarContent::Task { text, fraction } => {
             lines.extend(fraction.map(bar));

@@ -128,7 +128,7 @@ impl LogFile {
             match (&self.file).write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) => {
-                    rest = rest.get(length..).unwrap_or_default();
+                    rest = &rest[length..];
                     *has_partial_line = !rest.is_empty();
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -127,9 +127,11 @@ impl Snapshot {
         let mut variants = Vec::new();
         while !parts.is_empty() {
             variants.push(parts.iter().map(|(_, part)| &**part).collect::<Vec<_>>().join(" · "));
-            let dispensable =
-                parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank).map(|(at, _)| at);
-            parts.remove(dispensable.unwrap_or_default());
+            let by_rank = |(_, (rank, _)): &(usize, &(u8, String))| *rank;
+            let Some((dispensable, _)) = parts.iter().enumerate().max_by_key(by_rank) else {
+                break;
+            };
+            parts.remove(dispensable);
         }
         fit_to_width(&variants, cells)
     }

@@ -269,12 +269,12 @@ pub(crate) struct HintMessage {
 impl HintMessage {
     /// Masks a number in the file name: this text is stored.
     #[must_use]
-    pub(crate) fn from_hint(advice: &Hint) -> Self {
-        let mut advice = advice.clone();
-        if let Hint::Retry { file: Some(file), .. } = &mut advice {
+    pub(crate) fn from_hint(hint: &Hint) -> Self {
+        let mut hint = hint.clone();
+        if let Hint::Retry { file: Some(file), .. } = &mut hint {
             *file = sanitize(file);
         }
-        Self { text: advice.message(), hint: advice }
+        Self { text: hint.message(), hint }
     }
 }
 
@@ -328,29 +328,29 @@ fn cell_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     let rows = facts.totals.rows_in - facts.totals.rows_kept;
     let [_, rounded, short, eight, landlines, other] =
         InvalidKind::ALL.map(|kind| facts.row_stats.invalid(kind));
-    let mut advice = Vec::new();
+    let mut hints = Vec::new();
     // One is proof: nobody types 1.38E+10.
     if rounded > 0 {
-        advice.push(Hint::Rounded { rows: rounded });
+        hints.push(Hint::Rounded { rows: rounded });
     }
     // Half of the column is no typing error. The kind of the cells does not matter then.
     let wrong = short + eight + landlines + other;
     if is_significant(wrong, rows, 50, 10) {
-        advice.push(Hint::Column { rows: wrong, of: rows });
-        return advice;
+        hints.push(Hint::Column { rows: wrong, of: rows });
+        return hints;
     }
     // Single ones are typing errors. 1 % of the rows, and at least five, come from a program.
     if is_significant(short, rows, 1, 5) {
-        advice.push(Hint::Short { rows: short });
+        hints.push(Hint::Short { rows: short });
     }
     if is_significant(eight, rows, 1, 5) {
-        advice.push(Hint::Eight { rows: eight });
+        hints.push(Hint::Eight { rows: eight });
     }
     // Some people have no mobile. 10 % of the rows means that the mobile is in another column.
     if is_significant(landlines, rows, 10, 5) {
-        advice.push(Hint::Landlines { rows: landlines });
+        hints.push(Hint::Landlines { rows: landlines });
     }
-    advice
+    hints
 }
 
 fn not_found_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
@@ -394,13 +394,14 @@ fn connection_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     let [broken, foreign] = [RetryCause::Connection, RetryCause::UnexpectedReply]
         .map(|cause| facts.totals.retries_for(cause));
     // A lost connection now and then is normal and costs one retry.
-    let told = [
+    let hints = [
         (broken, Hint::Line { calls: broken, of }),
         (foreign, Hint::Foreign { calls: foreign, of }),
     ];
-    told.into_iter()
+    hints
+        .into_iter()
         .filter(|(calls, _)| is_significant(*calls, of, 5, 10))
-        .map(|(_, advice)| advice)
+        .map(|(_, hint)| hint)
         .collect()
 }
 
@@ -411,15 +412,16 @@ fn throttling_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     };
     // One pause is chance (another program that just ended), unless it lasted 10 s and 10 % of the
     // run.
-    let telling = |limit: &Limit| {
-        let (holds, held) = of(*limit);
-        holds >= 2 || (held >= Duration::from_secs(10) && held * 10 >= facts.elapsed)
+    let is_significant_pause = |limit: &Limit| {
+        let (holds, paused) = of(*limit);
+        holds >= 2 || (paused >= Duration::from_secs(10) && paused * 10 >= facts.elapsed)
     };
-    let longest = Limit::ALL.into_iter().filter(telling).max_by_key(|limit| of(*limit).1);
+    let longest =
+        Limit::ALL.into_iter().filter(is_significant_pause).max_by_key(|limit| of(*limit).1);
     let Some(limit) = longest else { return Vec::new() };
-    let (holds, held) = of(limit);
+    let (holds, paused) = of(limit);
     let others = limit == Limit::App && facts.rate.is_some_and(|rate| rate <= STANDARD_RATE);
-    vec![Hint::Throttled { holds, seconds: held.as_secs_f64(), limit, others }]
+    vec![Hint::Throttled { holds, seconds: paused.as_secs_f64(), limit, others }]
 }
 
 fn retry_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
@@ -535,9 +537,9 @@ mod tests {
         }
 
         fn kinds(&self) -> String {
-            let told: Vec<_> =
+            let hints: Vec<_> =
                 self.hints().iter().map(|one| serde_json::to_value(one).unwrap()).collect();
-            told.iter().map(|one| one["kind"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+            hints.iter().map(|one| one["kind"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
         }
     }
 
@@ -575,10 +577,10 @@ mod tests {
     fn not_found_numbers_produce_a_hint_by_country() {
         let run =
             Run::new().rows(500, Status::Found, MAINLAND).rows(82, Status::NotFound, MAINLAND);
-        let told = run.rows(330, Status::NotFound, HONG_KONG).hints();
-        assert_eq!(told, [Hint::Country { rows: 412, percent: 80, code: 852, prefixed: false }]);
-        let words = "412 not found: 80 % start with +852; is this the right organisation?";
-        assert_eq!(told[0].message(), words);
+        let hints = run.rows(330, Status::NotFound, HONG_KONG).hints();
+        assert_eq!(hints, [Hint::Country { rows: 412, percent: 80, code: 852, prefixed: false }]);
+        let message = "412 not found: 80 % start with +852; is this the right organisation?";
+        assert_eq!(hints[0].message(), message);
         // No hint if most numbers of the country are found.
         let run =
             Run::new().rows(500, Status::Found, HONG_KONG).rows(99, Status::NotFound, HONG_KONG);
@@ -601,10 +603,10 @@ mod tests {
             (0..900).for_each(|_| totals.count_row(Status::NotFound));
         });
         assert_eq!(again.kinds(), "country");
-        let told = again.rows(90, Status::Found, HONG_KONG).hints();
+        let hints = again.rows(90, Status::Found, HONG_KONG).hints();
         assert!(
-            matches!(told[..], [Hint::Country { rows: 30, percent: 100, code: 86, .. }]),
-            "{told:?}"
+            matches!(hints[..], [Hint::Country { rows: 30, percent: 100, code: 86, .. }]),
+            "{hints:?}"
         );
     }
 
@@ -638,10 +640,10 @@ mod tests {
                 .message()
                 .starts_with("paused 3 times by the platform's capacity: ")
         );
-        let told = mixed(2).hints();
+        let hints = mixed(2).hints();
         assert!(
-            matches!(told[..], [Hint::Throttled { holds: 2, limit: Limit::App, .. }]),
-            "{told:?}"
+            matches!(hints[..], [Hint::Throttled { holds: 2, limit: Limit::App, .. }]),
+            "{hints:?}"
         );
         for (cause, kind) in
             [(RetryCause::Connection, "line"), (RetryCause::UnexpectedReply, "foreign")]
@@ -665,11 +667,11 @@ mod tests {
             run.hints()
         };
         // Two calls in flight of 1 s each: 2 calls per second, where 20 are allowed.
-        let told = slow(2, 1000, 300);
-        let [Hint::Workers { workers: 2, enough, speed, .. }] = told[..] else {
-            panic!("{told:?}")
+        let hints = slow(2, 1000, 300);
+        let [Hint::Workers { workers: 2, enough, speed, .. }] = hints[..] else {
+            panic!("{hints:?}")
         };
-        assert!((20..=22).contains(&enough) && (1.9..2.1).contains(&speed), "{told:?}");
+        assert!((20..=22).contains(&enough) && (1.9..2.1).contains(&speed), "{hints:?}");
         assert_eq!(slow(16, 10, 300), [], "something else was slow");
         assert_eq!(slow(16, 700, 31), [], "the rate was used");
     }
@@ -680,8 +682,8 @@ mod tests {
             Run::new().rows(2, Status::Failed, MAINLAND).with(|totals| totals.rows_shared = 200);
         run.token_only = true;
         assert_eq!(run.kinds(), "retry duplicates token");
-        let words = "the same command with 'an $x.csv' as its input and --retry-failed";
-        assert!(run.hints()[0].message().contains(words));
+        let message = "the same command with 'an $x.csv' as its input and --retry-failed";
+        assert!(run.hints()[0].message().contains(message));
         run.file = false;
         assert!(run.hints()[0].message().contains("--max-age 1d"));
     }
@@ -704,11 +706,11 @@ mod tests {
                 run = run.invalid(*count, kind);
             }
             (run.elapsed_secs, run.token_only) = (counts[18], true);
-            let told = run.hints();
-            prop_assert!(told.len() <= MAX_HINTS);
-            for advice in told {
-                let words = advice.message();
-                prop_assert!(!words.is_empty() && !words.contains('\n') && !words.contains('{'), "{}", words);
+            let hints = run.hints();
+            prop_assert!(hints.len() <= MAX_HINTS);
+            for hint in hints {
+                let message = hint.message();
+                prop_assert!(!message.is_empty() && !message.contains('\n') && !message.contains('{'), "{}", message);
             }
         }
     }

@@ -233,14 +233,14 @@ fn pause_ranges(columns: &[PlottedBucket]) -> Vec<(f64, f64)> {
     for (place, column) in
         columns.iter().enumerate().filter(|(_, column)| !column.bucket.paused.is_zero())
     {
-        let held = column.bucket.paused.as_secs_f64().min(column.end_secs - column.start_secs);
+        let paused = column.bucket.paused.as_secs_f64().min(column.end_secs - column.start_secs);
         let continues = columns.get(place + 1).is_some_and(|next| !next.bucket.paused.is_zero());
         // Times are sums of fractions.
         let near = |until: f64| column.start_secs - until < 1e-6;
         match ranges.last_mut() {
-            Some((_, until)) if near(*until) => *until = column.start_secs + held,
-            _ if continues => ranges.push((column.end_secs - held, column.end_secs)),
-            _ => ranges.push((column.start_secs, column.start_secs + held)),
+            Some((_, until)) if near(*until) => *until = column.start_secs + paused,
+            _ if continues => ranges.push((column.end_secs - paused, column.end_secs)),
+            _ => ranges.push((column.start_secs, column.start_secs + paused)),
         }
     }
     ranges
@@ -350,16 +350,20 @@ mod tests {
 
     #[test]
     fn the_shaded_area_equals_the_paused_time() {
-        let plotted = |held: &[f64]| {
-            let bucket = |held| Bucket {
+        let plotted = |paused: &[f64]| {
+            let bucket = |paused| Bucket {
                 calls: 0,
                 retries: 0,
-                paused: Duration::from_secs_f64(held),
+                paused: Duration::from_secs_f64(paused),
                 target_rate: 20.0,
             };
-            let columns = held.iter().zip(0_u32..).map(|(held, place)| {
-                PlottedBucket::from_bucket((f64::from(place), f64::from(place + 1), bucket(*held)))
-                    .unwrap()
+            let columns = paused.iter().zip(0_u32..).map(|(paused, place)| {
+                PlottedBucket::from_bucket((
+                    f64::from(place),
+                    f64::from(place + 1),
+                    bucket(*paused),
+                ))
+                .unwrap()
             });
             pause_ranges(&columns.collect::<Vec<_>>())
         };

@@ -193,15 +193,15 @@ pub(crate) fn render_retries_and_pauses(totals: &Totals) -> Option<Markup> {
             css_class: "repeats",
         })
         .collect();
-    let held: Vec<_> = Limit::ALL
+    let paused: Vec<_> = Limit::ALL
         .into_iter()
         .zip(totals.pause_time_by_limit)
-        .filter(|(_, held)| !held.is_zero())
-        .map(|(limit, held)| CountRow {
+        .filter(|(_, paused)| !paused.is_zero())
+        .map(|(limit, paused)| CountRow {
             name: html! { (limit.to_string()) },
             description: String::new(),
-            count: u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
-            display_value: Some(format_elapsed(held)),
+            count: u64::try_from(paused.as_millis()).unwrap_or(u64::MAX),
+            display_value: Some(format_elapsed(paused)),
             css_class: "held",
         })
         .collect();
@@ -220,7 +220,7 @@ pub(crate) fn render_retries_and_pauses(totals: &Totals) -> Option<Markup> {
                     "Throttling paused all calls once, for {time}." | "Throttling paused all calls {n} times, for {time} in total." % totals.pauses(),
                     time = format_elapsed(totals.pause_time())
                 )) }
-                (render_count_table(&tr!("Time paused by limit"), &tr!("report" => "time"), &held))
+                (render_count_table(&tr!("Time paused by limit"), &tr!("report" => "time"), &paused))
             }
         }
     })

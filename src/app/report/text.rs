@@ -231,10 +231,12 @@ fn describe_retries(cause: RetryCause, count: u64) -> String {
 
 /// The pauses by limit.
 fn describe_pauses(totals: &Totals) -> String {
-    let by_cause =
-        Limit::ALL.into_iter().zip(totals.pause_time_by_limit).filter(|(_, held)| !held.is_zero());
+    let by_cause = Limit::ALL
+        .into_iter()
+        .zip(totals.pause_time_by_limit)
+        .filter(|(_, paused)| !paused.is_zero());
     let parts: Vec<_> =
-        by_cause.map(|(limit, held)| format!("{limit} {}", format_elapsed(held))).collect();
+        by_cause.map(|(limit, paused)| format!("{limit} {}", format_elapsed(paused))).collect();
     parts.join(&tr!(", "))
 }
 
@@ -329,7 +331,7 @@ mod tests {
             failed: Some(Target::File("failed.csv".into())),
             summary: None,
             metrics: None,
-            totals: None,
+            report: None,
         }
     }
 

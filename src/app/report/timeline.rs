@@ -52,17 +52,17 @@ impl TimelineRecorder {
     pub(crate) fn new(rate: Rate) -> Self {
         let rate = rate.per_second().unwrap_or(f64::INFINITY);
         let width = Duration::from_secs_f64((CALLS_PER_BUCKET / rate).max(1.0));
-        let course =
+        let timeline =
             Timeline { started: Some(Zoned::now()), bucket_width: width, ..Timeline::default() };
-        Self { started: Instant::now(), timeline: course, target_rate: rate, pause: None }
+        Self { started: Instant::now(), timeline, target_rate: rate, pause: None }
     }
 
     pub(crate) fn on_event(&mut self, event: &Event) {
         match event {
-            Event::Called { is_retry: again } => {
-                if let Some(stretch) = self.bucket_at(Instant::now()) {
-                    stretch.calls += 1;
-                    stretch.retries += u64::from(*again);
+            Event::Called { is_retry } => {
+                if let Some(bucket) = self.bucket_at(Instant::now()) {
+                    bucket.calls += 1;
+                    bucket.retries += u64::from(*is_retry);
                 }
             }
             Event::Paused { until, .. } => {
@@ -73,8 +73,8 @@ impl TimelineRecorder {
             Event::RateChanged(rate) => {
                 let rate = rate.per_second().unwrap_or(f64::INFINITY);
                 // The buckets up to now have the old rate.
-                if let Some(stretch) = self.bucket_at(Instant::now()) {
-                    stretch.target_rate = stretch.target_rate.max(rate);
+                if let Some(bucket) = self.bucket_at(Instant::now()) {
+                    bucket.target_rate = bucket.target_rate.max(rate);
                 }
                 self.target_rate = rate;
             }
@@ -105,11 +105,11 @@ impl TimelineRecorder {
             }
             // Read inside the loop: `bucket_at` may double the width.
             let width = self.timeline.bucket_width;
-            let place = bucket_index(from.duration_since(self.started), width);
-            let next = u32::try_from(place + 1).ok().and_then(|next| width.checked_mul(next));
+            let index = bucket_index(from.duration_since(self.started), width);
+            let next = u32::try_from(index + 1).ok().and_then(|next| width.checked_mul(next));
             let end = next.map_or(until, |next| until.min(self.started + next));
-            if let Some(stretch) = self.bucket_at(from) {
-                stretch.paused += end.duration_since(from);
+            if let Some(bucket) = self.bucket_at(from) {
+                bucket.paused += end.duration_since(from);
             }
             from = end;
         }
@@ -120,17 +120,17 @@ impl TimelineRecorder {
         while bucket_index(after, self.timeline.bucket_width) >= MAX_BUCKETS {
             self.timeline.downsample();
         }
-        let place = bucket_index(after, self.timeline.bucket_width);
-        let stretches = &mut self.timeline.buckets;
-        while stretches.len() <= place {
-            stretches.push(Bucket {
+        let index = bucket_index(after, self.timeline.bucket_width);
+        let buckets = &mut self.timeline.buckets;
+        while buckets.len() <= index {
+            buckets.push(Bucket {
                 calls: 0,
                 retries: 0,
                 paused: Duration::ZERO,
                 target_rate: self.target_rate,
             });
         }
-        stretches.get_mut(place)
+        buckets.get_mut(index)
     }
 }
 
@@ -152,14 +152,14 @@ impl Timeline {
         let (width, took) = (self.bucket_width.as_secs_f64(), self.elapsed.as_secs_f64());
         let mut spans: Vec<(f64, f64, Bucket)> = Vec::with_capacity(self.buckets.len());
         let mut from = 0.0;
-        for stretch in &self.buckets {
+        for bucket in &self.buckets {
             let until = (from + width).min(took);
             match spans.last_mut() {
                 Some((_, end, before)) if until - from < width / 2.0 => {
                     *end = until;
-                    *before = merge_buckets(&[*before, *stretch]).unwrap_or(*before);
+                    *before = merge_buckets(&[*before, *bucket]).unwrap_or(*before);
                 }
-                _ => spans.push((from, until, *stretch)),
+                _ => spans.push((from, until, *bucket)),
             }
             from = until;
         }
@@ -167,12 +167,12 @@ impl Timeline {
     }
 }
 
-fn merge_buckets(stretches: &[Bucket]) -> Option<Bucket> {
-    stretches.iter().copied().reduce(|one, other| Bucket {
-        calls: one.calls + other.calls,
-        retries: one.retries + other.retries,
-        paused: one.paused + other.paused,
-        target_rate: one.target_rate.max(other.target_rate),
+fn merge_buckets(buckets: &[Bucket]) -> Option<Bucket> {
+    buckets.iter().copied().reduce(|bucket, other| Bucket {
+        calls: bucket.calls + other.calls,
+        retries: bucket.retries + other.retries,
+        paused: bucket.paused + other.paused,
+        target_rate: bucket.target_rate.max(other.target_rate),
     })
 }
 
@@ -183,38 +183,41 @@ mod tests {
     use super::*;
     use crate::domain::verdict::Limit;
 
-    fn chronicle(rate: &str) -> TimelineRecorder {
+    fn recorder(rate: &str) -> TimelineRecorder {
         TimelineRecorder::new(rate.parse().unwrap())
     }
 
-    fn held(chronicle: &mut TimelineRecorder, seconds: u64) {
+    fn pause_for(recorder: &mut TimelineRecorder, seconds: u64) {
         let until = Instant::now() + Duration::from_secs(seconds);
-        chronicle.on_event(&Event::Paused { until, cause: Limit::App });
+        recorder.on_event(&Event::Paused { until, cause: Limit::App });
     }
 
     #[tokio::test(start_paused = true)]
     async fn ten_hours_fit_in_few_buckets_without_loss() {
-        let mut chronicle = chronicle("20");
+        let mut recorder = recorder("20");
         for minute in 0..600_u64 {
             for call in 0..10 {
-                chronicle.on_event(&Event::Called { is_retry: call == 0 });
+                recorder.on_event(&Event::Called { is_retry: call == 0 });
             }
             if minute % 100 == 50 {
-                held(&mut chronicle, 90);
+                pause_for(&mut recorder, 90);
             }
             advance(Duration::from_mins(1)).await;
         }
-        let course = chronicle.finish();
+        let timeline = recorder.finish();
         assert!(
-            (MAX_BUCKETS / 2..=MAX_BUCKETS).contains(&course.buckets.len()),
+            (MAX_BUCKETS / 2..=MAX_BUCKETS).contains(&timeline.buckets.len()),
             "{}",
-            course.buckets.len()
+            timeline.buckets.len()
         );
-        let sum = |of: fn(&Bucket) -> u64| course.buckets.iter().map(of).sum::<u64>();
-        assert_eq!((sum(|one| one.calls), sum(|one| one.retries)), (6000, 600));
-        let held: Duration = course.buckets.iter().map(|one| one.paused).sum();
-        assert_eq!((held, course.elapsed), (Duration::from_mins(9), Duration::from_hours(10)));
-        let spans = course.intervals();
+        let sum = |of: fn(&Bucket) -> u64| timeline.buckets.iter().map(of).sum::<u64>();
+        assert_eq!((sum(|bucket| bucket.calls), sum(|bucket| bucket.retries)), (6000, 600));
+        let pause_for: Duration = timeline.buckets.iter().map(|bucket| bucket.paused).sum();
+        assert_eq!(
+            (pause_for, timeline.elapsed),
+            (Duration::from_mins(9), Duration::from_hours(10))
+        );
+        let spans = timeline.intervals();
         let (_, end, _) = spans.last().unwrap();
         assert!(
             (end - 36_000.0).abs() < 1e-6
@@ -224,33 +227,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_keeps_its_position_and_ends_with_the_run() {
-        let mut chronicle = chronicle("20");
+        let mut recorder = recorder("20");
         advance(Duration::from_millis(2500)).await;
-        held(&mut chronicle, 2);
+        pause_for(&mut recorder, 2);
         advance(Duration::from_millis(500)).await;
         // Extended half-way.
-        held(&mut chronicle, 3);
+        pause_for(&mut recorder, 3);
         advance(Duration::from_secs(5)).await;
-        held(&mut chronicle, 60);
+        pause_for(&mut recorder, 60);
         advance(Duration::from_millis(1500)).await;
-        let course = chronicle.finish();
-        let held: Vec<_> = course.buckets.iter().map(|one| one.paused.as_millis()).collect();
-        assert_eq!(held, [0, 0, 500, 1000, 1000, 1000, 0, 0, 1000, 500]);
+        let timeline = recorder.finish();
+        let pause_for: Vec<_> =
+            timeline.buckets.iter().map(|bucket| bucket.paused.as_millis()).collect();
+        assert_eq!(pause_for, [0, 0, 500, 1000, 1000, 1000, 0, 0, 1000, 500]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lowered_rate_is_recorded_and_a_low_rate_has_wider_buckets() {
-        let mut slow = chronicle("0.5");
+        let mut slow = recorder("0.5");
         assert_eq!(slow.timeline.bucket_width, Duration::from_secs(20));
         advance(Duration::from_secs(30)).await;
         slow.on_event(&Event::RateChanged("0.4".parse().unwrap()));
         advance(Duration::from_secs(30)).await;
-        let course = slow.finish();
-        let limits: Vec<_> = course.buckets.iter().map(|one| one.target_rate).collect();
+        let timeline = slow.finish();
+        let limits: Vec<_> = timeline.buckets.iter().map(|bucket| bucket.target_rate).collect();
         assert_eq!(limits, [0.5, 0.5, 0.4, 0.4]);
         // The short last bucket is merged into the one before.
-        assert_eq!(course.intervals().len(), 3);
-        let unlimited = chronicle("unlimited").finish();
+        assert_eq!(timeline.intervals().len(), 3);
+        let unlimited = recorder("unlimited").finish();
         assert!(unlimited.buckets[0].target_rate.is_infinite() && unlimited.intervals().len() == 1);
     }
 }

@@ -115,8 +115,8 @@ fn format_plan(
         tr!("not counting retries")
     };
     write_line(&mut text, &tr!("calls needed"), &bound(group_thousands(least.calls)), &calls);
-    let (time, course) = describe_time(args.rate_limit.rate, estimate, has_several_columns);
-    write_line(&mut text, &tr!("time"), &bound(time), &course);
+    let (time, time_remark) = describe_time(args.rate_limit.rate, estimate, has_several_columns);
+    write_line(&mut text, &tr!("time"), &bound(time), &time_remark);
     text
 }
 
