@@ -1,6 +1,6 @@
 //! dingmap reads a table of mobile numbers and writes the same table with DingTalk user ids.
 //!
-//! A top-level module imports only modules below it in this list (`tests/it/layout.rs` checks this):
+//! A top-level module imports only modules below it in this list. `tests/it/layout.rs` checks it.
 //!
 //! | module | content |
 //! |---|---|
@@ -26,8 +26,8 @@
 //! output
 //! ```
 //!
-//! The engine reports what it does as events; `app::progress` and `app::report` show them. Texts for
-//! people are written in English in `tr!`, which translates them into the language of the run.
+//! The engine reports what it does as events; `app::progress` and `app::report` show them. Texts
+//! for people are written in English in `tr!`, which translates them into the language of the run.
 
 mod api;
 mod app;

@@ -1,5 +1,5 @@
-//! An emulated DingTalk API over HTTP on loopback, with scripted faults and a call log. It imports no
-//! other module and writes its JSON by hand, so that it cannot share a mistake with the client.
+//! An emulated DingTalk API over HTTP on loopback, with scripted faults and a call log. It imports
+//! no other module and writes its JSON by hand, so that it cannot share a mistake with the client.
 
 pub(crate) mod call_log;
 pub(crate) mod directory;

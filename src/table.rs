@@ -1,5 +1,5 @@
-//! Reads and writes tables: CSV to the byte, compressed files and workbooks. Blocking; knows nothing
-//! of HTTP, statuses or numbers.
+//! Reads and writes tables: CSV to the byte, compressed files and workbooks. Blocking; knows
+//! nothing of HTTP, statuses or numbers.
 
 pub(crate) mod detect;
 #[cfg(test)]

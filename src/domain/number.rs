@@ -1,4 +1,4 @@
-//! From a cell's text to a mobile number, or the reason why there is none. Pure, like all of `domain`.
+//! From the text of a cell to a mobile number, or the reason why there is none.
 
 pub(crate) mod cell;
 pub(crate) mod invalid;

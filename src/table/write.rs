@@ -1,4 +1,4 @@
-//! The output: existing bytes pass through, and the file appears under its name only when it is complete.
+//! The output: existing bytes pass through, and the file gets its name only when it is complete.
 
 pub(crate) mod atomic_file;
 pub(crate) mod cell_edit;

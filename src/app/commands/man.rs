@@ -161,11 +161,11 @@ fn format_statuses(text: &str) -> Vec<String> {
     for line in text.lines() {
         let mut cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
         // An indented line continues the right column.
-        let mut place = usize::from(line.len() - line.trim_start().len() > MAX_INDENT);
+        let mut index = usize::from(line.len() - line.trim_start().len() > MAX_INDENT);
         while let (Some(status), Some(meaning)) = (cells.next(), cells.next()) {
-            let column = if place == 0 { &mut left } else { &mut right };
+            let column = if index == 0 { &mut left } else { &mut right };
             column.push(format!("{status:<9}{meaning}"));
-            place += 1;
+            index += 1;
         }
     }
     left.append(&mut right);

@@ -49,17 +49,17 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
         .build()
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
     let progress = Arc::<MergeProgress>::default();
-    let place = target_from_path(&options::merge_output_path(args));
+    let target = target_from_path(&options::merge_output_path(args));
     let sizes = args.shards.iter().filter_map(|path| fs::metadata(path).ok());
     let min_bytes = sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum();
     let input = NamedSource { name: input_name(&args.input), source: input };
     let rules = options::number_rules(&args.numbers);
     let merged = runtime.block_on(async {
         let mut task = BackgroundTask::new(&progress, terminal)?;
-        let to = place.clone();
+        let output = target.clone();
         let work = move |progress: &MergeProgress| {
             let sink = |head: &_| {
-                Sink::create(to, head, SinkOptions { min_bytes, ..SinkOptions::default() })
+                Sink::create(output, head, SinkOptions { min_bytes, ..SinkOptions::default() })
             };
             merge::merge(input, shards, (rules, one), sink, progress)
         };
@@ -79,7 +79,7 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
         "{n} row of {files} files, written to {place}"
             | "{n} rows of {files} files, written to {place}" % rows,
         files = args.shards.len(),
-        place
+        place = target
     ));
     Ok(Exit::Success)
 }

@@ -1,4 +1,4 @@
-//! `dingmap state`: shows and forgets what is kept.
+//! `dingmap state`: shows, deletes and exports stored answers.
 
 pub(crate) mod command;
 pub(crate) mod messages;

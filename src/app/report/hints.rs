@@ -185,13 +185,13 @@ impl Hint {
                 ) + &other
             }
             Self::Country { rows, percent, code: MAINLAND_COUNTRY_CODE, prefixed } => {
-                let way = if prefixed { "plain" } else { "prefixed" };
+                let other_form = if prefixed { "plain" } else { "prefixed" };
                 tr!(
                     "{rows} not found: {percent} % are mainland numbers; organisations registered abroad have them in the \
                      other form: try --mainland {way}",
                     rows,
                     percent,
-                    way
+                    way = other_form
                 )
             }
             Self::Country { rows, percent, code, .. } => tr!(

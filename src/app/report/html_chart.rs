@@ -230,11 +230,11 @@ fn rate_path(columns: &[PlottedBucket], x: impl Fn(f64) -> f64, y: impl Fn(f64) 
 /// part is drawn at the side of the next paused bucket, otherwise at the start of the bucket.
 fn pause_ranges(columns: &[PlottedBucket]) -> Vec<(f64, f64)> {
     let mut ranges: Vec<(f64, f64)> = Vec::new();
-    for (place, column) in
+    for (index, column) in
         columns.iter().enumerate().filter(|(_, column)| !column.bucket.paused.is_zero())
     {
         let paused = column.bucket.paused.as_secs_f64().min(column.end_secs - column.start_secs);
-        let continues = columns.get(place + 1).is_some_and(|next| !next.bucket.paused.is_zero());
+        let continues = columns.get(index + 1).is_some_and(|next| !next.bucket.paused.is_zero());
         // Times are sums of fractions.
         let near = |until: f64| column.start_secs - until < 1e-6;
         match ranges.last_mut() {

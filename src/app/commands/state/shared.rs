@@ -126,8 +126,8 @@ fn format_details(app: &AppInventory) -> Vec<String> {
         let percent = format!("{:.0}", share * 100.0);
         lines.push(tr!("rate lowered to {percent}% after throttling", percent));
     }
-    if let Some((rest, cause)) = app.pause {
-        let time = format_timestamp(&Zoned::now().saturating_add(rest));
+    if let Some((remaining, cause)) = app.pause {
+        let time = format_timestamp(&Zoned::now().saturating_add(remaining));
         lines.push(tr!("paused until {time} ({cause})", time, cause));
     }
     let answers = group_thousands(app.answers);
@@ -168,26 +168,26 @@ mod tests {
         let text = format_inventory(&Inventory { apps, foreign_keys: 3 });
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[1], "https://oapi.dingtalk.io, app ding abc");
-        assert_eq!(lines[2], "  2 runs now, at 20 calls/s together, the lowest that any asks for");
-        assert_eq!(lines[3], "  only 80% of the rate is used since the API complained");
+        assert_eq!(lines[2], "  2 active runs, at 20 calls/s together (the lowest of their rates)");
+        assert_eq!(lines[3], "  rate lowered to 80% after throttling");
         assert!(
-            lines[4].starts_with("  no call until ") && lines[4].ends_with(" (the calls a minute)")
+            lines[4].starts_with("  paused until ") && lines[4].ends_with(" (the calls a minute)")
         );
         assert_eq!(lines[5], "  answers: 12 345; numbers claimed: 7");
-        assert_eq!(lines[6], "  a token for another 1h 30m");
-        assert_eq!(lines[7], "  all of it expires within 1day");
+        assert_eq!(lines[6], "  access token, valid for 1h 30m");
+        assert_eq!(lines[7], "  everything expires within 1day");
         assert_eq!(
             lines[9..12],
             [
-                "app 0a1b, whose name is not there any more",
-                "  no run now",
+                "app 0a1b (its name has expired)",
+                "  no active run",
                 "  answers: 1; numbers claimed: 0"
             ]
         );
         assert_eq!(
             lines[15],
-            "3 keys there are of another version of dingmap, which alone can tell and forget them"
+            "3 keys belong to another version of dingmap; only that version can show and delete them"
         );
-        assert_eq!(format_inventory(&Inventory::default()), "nothing is kept there\n");
+        assert_eq!(format_inventory(&Inventory::default()), "no answers are stored there\n");
     }
 }
