@@ -1,5 +1,4 @@
-//! Owns the comparison of two tables that are sorted by key: a row of output for each difference, and the counts. What a
-//! difference is, is `domain::change`'s; where the output goes is for others.
+//! Compares two tables that are sorted by key, and writes one row per difference.
 
 use std::io::{self, Write};
 
@@ -9,7 +8,6 @@ use crate::reconcile::external_sort::SortedRecords;
 use crate::reconcile::progress::{DiffProgress, Side};
 use crate::reconcile::records::{LineNumbers, ReconcileError, ResolvedTable, decode_row};
 
-/// The output's columns.
 const HEADER: [&str; 8] = [
     "change",
     "key",
@@ -20,41 +18,39 @@ const HEADER: [&str; 8] = [
     "old_line",
     "new_line",
 ];
-/// How many rows one key may have in one table, since they are compared in memory.
+/// Maximum rows of one key in one table, since they are compared in memory.
 const MAX_ROWS_PER_KEY: usize = 10_000;
-/// The size of the output's buffer, in bytes.
+/// Bytes of the output buffer.
 const BUFFER_SIZE: usize = 64 << 10;
 
-/// What a comparison came to.
+/// The counts of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DiffCounts {
-    /// How many rows the old table has, and the new one.
+    /// Rows of the old and the new table.
     pub rows: [u64; 2],
-    /// Their rows without a key.
     pub without_key: [LineNumbers; 2],
-    /// Their rows whose key stands in an earlier row.
+    /// Rows with the key of an earlier row.
     pub duplicates: [LineNumbers; 2],
-    /// How many pairs of rows have no definitive answer on one side.
+    /// Pairs of rows without a definitive answer in one of the tables.
     pub unknown: u64,
-    /// How many pairs of rows say the same.
+    /// Pairs of rows with the same answer.
     pub same: u64,
     changes: [u64; Change::ALL.len()],
 }
 
 impl DiffCounts {
-    /// How many rows of output there are of a change.
+    /// Rows of the output with this change.
     #[must_use]
     pub(crate) fn count(&self, change: Change) -> u64 {
-        self.changes.get(change as usize).copied().unwrap_or_default()
+        self.changes[change as usize]
     }
 
-    /// Whether there is any.
     #[must_use]
     pub(crate) fn has_changes(&self) -> bool {
         self.changes.iter().any(|count| *count > 0)
     }
 
-    /// How many rows of the old table are gone or have another answer, for the worse or at all.
+    /// Rows of the old table that were removed, lost or changed.
     #[must_use]
     pub(crate) fn changed_or_removed(&self) -> u64 {
         [Change::Changed, Change::Lost, Change::Removed]
@@ -63,44 +59,40 @@ impl DiffCounts {
             .sum()
     }
 
-    /// Whether that is more than this share of the old table's rows.
+    /// Relative to the rows of the old table.
     #[must_use]
-    pub(crate) fn exceeds_max_change(&self, most: Percentage) -> bool {
-        most.is_exceeded_by(self.changed_or_removed(), self.rows[0])
+    pub(crate) fn exceeds_max_change(&self, max: Percentage) -> bool {
+        max.is_exceeded_by(self.changed_or_removed(), self.rows[0])
     }
 
-    /// Whether more than this share of them could not be compared.
+    /// Relative to the rows of the old table.
     #[must_use]
-    pub(crate) fn exceeds_max_unknown(&self, most: Percentage) -> bool {
-        most.is_exceeded_by(self.unknown, self.rows[0])
+    pub(crate) fn exceeds_max_unknown(&self, max: Percentage) -> bool {
+        max.is_exceeded_by(self.unknown, self.rows[0])
     }
 }
 
-/// Compares two tables and writes what is different, by key, and behind it what people share.
-///
-/// # Errors
-/// [`ReconcileError`] where a key has too many rows, where files fail, and when `watch` says to stop.
+/// Compares two tables. Writes the differences by key, then the user ids and numbers that several
+/// keys share.
 pub(crate) fn compare(
     old: ResolvedTable,
     new: ResolvedTable,
     output: &mut impl Write,
-    watch: &DiffProgress,
+    progress: &DiffProgress,
 ) -> Result<DiffCounts, ReconcileError> {
-    let mut tally = DiffCounts {
+    let mut counts = DiffCounts {
         rows: [old.rows, new.rows],
         without_key: [old.without_key, new.without_key],
         ..DiffCounts::default()
     };
-    let mut differences =
-        csv::WriterBuilder::new().buffer_capacity(BUFFER_SIZE).from_writer(output);
-    let told = differences.write_record(HEADER);
-    told.map_err(output_error)?;
-    let mut writing = DiffWriter { csv: differences, counts: &mut tally, progress: watch };
-    writing.join(old.by_key, new.by_key)?;
-    writing.write_shared(new.by_userid, Change::SharedUserid)?;
-    writing.write_shared(new.by_number, Change::SharedNumber)?;
-    writing.csv.flush().map_err(ReconcileError::Output)?;
-    Ok(tally)
+    let mut csv = csv::WriterBuilder::new().buffer_capacity(BUFFER_SIZE).from_writer(output);
+    csv.write_record(HEADER).map_err(output_error)?;
+    let mut writer = DiffWriter { csv, counts: &mut counts, progress };
+    writer.join(old.by_key, new.by_key)?;
+    writer.write_shared(new.by_userid, Change::SharedUserid)?;
+    writer.write_shared(new.by_number, Change::SharedNumber)?;
+    writer.csv.flush().map_err(ReconcileError::Output)?;
+    Ok(counts)
 }
 
 fn output_error(error: csv::Error) -> ReconcileError {
@@ -117,13 +109,13 @@ struct DiffWriter<'a, W: Write> {
 }
 
 impl<W: Write> DiffWriter<'_, W> {
-    /// Goes through both tables key by key.
+    /// A merge join of both tables.
     fn join(
         &mut self,
         mut old: SortedRecords,
         mut new: SortedRecords,
     ) -> Result<(), ReconcileError> {
-        let (mut key, mut before, mut after) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut key, mut old_rows, mut new_rows) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             self.check_stop()?;
             let next = match (old.peek(), new.peek()) {
@@ -133,21 +125,19 @@ impl<W: Write> DiffWriter<'_, W> {
             };
             key.clear();
             key.extend_from_slice(next);
-            read_key_rows(&mut old, Side::Old, &key, &mut before)?;
-            read_key_rows(&mut new, Side::New, &key, &mut after)?;
-            self.progress.add_compared((before.len() + after.len()) as u64);
-            for (lines, rows) in self.counts.duplicates.iter_mut().zip([&before, &after]) {
-                rows.iter().skip(1).for_each(|answer| lines.add(answer.line));
+            read_key_rows(&mut old, Side::Old, &key, &mut old_rows)?;
+            read_key_rows(&mut new, Side::New, &key, &mut new_rows)?;
+            self.progress.add_compared((old_rows.len() + new_rows.len()) as u64);
+            for (lines, rows) in self.counts.duplicates.iter_mut().zip([&old_rows, &new_rows]) {
+                rows.iter().skip(1).for_each(|row| lines.add(row.line));
             }
-            for (finding, (one, other)) in compare_rows(&before, &after) {
-                match finding {
+            for (comparison, (old, new)) in compare_rows(&old_rows, &new_rows) {
+                match comparison {
                     RowComparison::Same => self.counts.same += 1,
                     RowComparison::Unknown => self.counts.unknown += 1,
                     RowComparison::Change(change) => {
-                        let rows = [
-                            one.and_then(|one| before.get(one)),
-                            other.and_then(|other| after.get(other)),
-                        ];
+                        let rows =
+                            [old.map(|index| &old_rows[index]), new.map(|index| &new_rows[index])];
                         self.write_change(change, &key, rows)?;
                     }
                 }
@@ -155,32 +145,34 @@ impl<W: Write> DiffWriter<'_, W> {
         }
     }
 
-    /// Goes through records of the new table, whose values have keys, and tells of those that share theirs with another key.
+    /// Writes the rows whose user id or number also occurs with another key. `records` are sorted
+    /// by user id or number, and have the row's key in place of the exclusive ids.
     fn write_shared(
         &mut self,
         mut records: SortedRecords,
         change: Change,
     ) -> Result<(), ReconcileError> {
-        let (mut shared, mut waiting, mut several) = (Vec::new(), Vec::new(), false);
+        let (mut shared, mut buffered, mut is_shared) = (Vec::new(), Vec::new(), false);
         while let Some((own, value)) = records.peek() {
             if own != shared {
                 self.check_stop()?;
                 shared.clear();
                 shared.extend_from_slice(own);
-                waiting.clear();
-                several = false;
+                buffered.clear();
+                is_shared = false;
             }
-            let answer = decode_row(value);
-            several = several
-                || waiting
+            let row = decode_row(value);
+            is_shared = is_shared
+                || buffered
                     .last()
-                    .is_some_and(|last: &ResolvedRow| last.exclusive_ids != answer.exclusive_ids);
-            // Rows wait until another key comes, which a key with too many rows has been refused for.
-            waiting.push(answer);
-            if several {
-                for ResolvedRow { status, userid, exclusive_ids: key, line } in waiting.drain(..) {
-                    let answer = ResolvedRow { status, userid, exclusive_ids: String::new(), line };
-                    self.write_change(change, key.as_bytes(), [None, Some(&answer)])?;
+                    .is_some_and(|last: &ResolvedRow| last.exclusive_ids != row.exclusive_ids);
+            // Rows are buffered until a second key occurs. The buffer is bounded, since
+            // `read_key_rows` has rejected keys with too many rows.
+            buffered.push(row);
+            if is_shared {
+                for ResolvedRow { status, userid, exclusive_ids: key, line } in buffered.drain(..) {
+                    let row = ResolvedRow { status, userid, exclusive_ids: String::new(), line };
+                    self.write_change(change, key.as_bytes(), [None, Some(&row)])?;
                 }
             }
             records.advance().map_err(ReconcileError::TempFile)?;
@@ -192,24 +184,19 @@ impl<W: Write> DiffWriter<'_, W> {
         &mut self,
         change: Change,
         key: &[u8],
-        answers: [Option<&ResolvedRow>; 2],
+        [old, new]: [Option<&ResolvedRow>; 2],
     ) -> Result<(), ReconcileError> {
-        if let Some(count) = self.counts.changes.get_mut(change as usize) {
-            *count += 1;
-        }
-        // Where the user id is the same, the exclusive ones are what has changed; where there is none, they are all there is.
-        let [old, new] = answers;
-        let alike = old.zip(new).is_some_and(|(old, new)| old.userid == new.userid);
-        let ids = |answer: Option<&ResolvedRow>| match answer {
-            Some(answer) if alike || answer.userid.is_empty() => answer.ids(),
-            Some(answer) => answer.userid.clone(),
+        self.counts.changes[change as usize] += 1;
+        // If the user id is the same, the exclusive ids have changed, so they are written as well.
+        let same_userid = old.zip(new).is_some_and(|(old, new)| old.userid == new.userid);
+        let ids = |row: Option<&ResolvedRow>| match row {
+            Some(row) if same_userid || row.userid.is_empty() => row.ids(),
+            Some(row) => row.userid.clone(),
             None => String::new(),
         };
-        let status =
-            |answer: Option<&ResolvedRow>| answer.map_or("", |answer| answer.status.name());
-        let line = |answer: Option<&ResolvedRow>| {
-            answer.map_or_else(String::new, |answer| answer.line.to_string())
-        };
+        let status = |row: Option<&ResolvedRow>| row.map_or("", |row| row.status.name());
+        let line =
+            |row: Option<&ResolvedRow>| row.map_or_else(String::new, |row| row.line.to_string());
         let (ids, lines) = ([ids(old), ids(new)], [line(old), line(new)]);
         let cells: [&[u8]; HEADER.len()] = [
             change.name().as_bytes(),
@@ -229,7 +216,7 @@ impl<W: Write> DiffWriter<'_, W> {
     }
 }
 
-/// Takes the rows of a key off the beginning of a table.
+/// Reads the rows of a key, with which `table` continues, into `rows`.
 fn read_key_rows(
     table: &mut SortedRecords,
     side: Side,
@@ -238,15 +225,15 @@ fn read_key_rows(
 ) -> Result<(), ReconcileError> {
     rows.clear();
     while let Some((_, value)) = table.peek().filter(|(own, _)| *own == key) {
-        let answer = decode_row(value);
+        let row = decode_row(value);
         if rows.len() == MAX_ROWS_PER_KEY {
             return Err(ReconcileError::TooManyRows {
                 side,
-                line: answer.line,
+                line: row.line,
                 most: MAX_ROWS_PER_KEY,
             });
         }
-        rows.push(answer);
+        rows.push(row);
         table.advance().map_err(ReconcileError::TempFile)?;
     }
     Ok(())

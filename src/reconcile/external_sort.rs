@@ -1,5 +1,4 @@
-//! Owns the sorting of more records than memory holds: sorted runs in temporary files, merged when they are read. What a
-//! record is, and what is done with it, is for others.
+//! An external merge sort: sorted runs in temporary files, merged when they are read.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -9,23 +8,23 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
-/// How many bytes of records are gathered before they become a run: four sorters and the reading of a table stay below
-/// 64 MiB together.
+/// Bytes of records in memory before they are written as a run. Four sorters and the reader of a
+/// table use less than 64 MiB together.
 const ARENA_BYTES: usize = 5 << 20;
-/// How many runs of one level there are before they become one of the next. A sorter of a billion records then has some
-/// hundred files open, and each record is written twice or thrice.
+/// Runs of one level that are merged into one run of the next level. For a billion records, some
+/// hundred files are open, and each record is written two or three times.
 const MERGE_FAN_IN: usize = 32;
-/// How much of a run is read, or written, at a time, in bytes.
+/// Bytes of a run that are read or written at a time.
 const BUFFER_SIZE: usize = 32 << 10;
-/// How many bytes say how long a record's key and value are.
+/// Bytes of the lengths of a record's key and value.
 const LENGTHS_LEN: usize = 8;
 
-/// Gathers records and sorts them by key; those of one key stay in the order in which they came.
+/// Sorts records by key. The sort is stable.
 pub(crate) struct Sorter {
-    /// Where temporary files go. They have no name there, so that nothing can leave them behind.
+    /// The directory of the temporary files. They have no names, so none remains after a crash.
     temp_dir: PathBuf,
     buffer: RunBuffer,
-    /// The runs with their levels, in the order of their records; no level is below one behind it.
+    /// The runs with their levels, in the order of their records. Levels never increase.
     runs: Vec<(u32, File)>,
     arena: usize,
 }
@@ -33,28 +32,24 @@ pub(crate) struct Sorter {
 /// Records in memory.
 #[derive(Default)]
 struct RunBuffer {
-    /// The records one after the other: two lengths, key, value.
+    /// Records one after another: lengths of key and value, key, value.
     bytes: Vec<u8>,
-    /// The first bytes of each record's key, by which most comparisons are settled, and where the record begins.
+    /// For each record the prefix of its key, which decides most comparisons, and its offset.
     entries: Vec<(u64, u32)>,
 }
 
 impl Sorter {
-    /// One that keeps what memory does not hold in the directory `place`.
     #[must_use]
-    pub(crate) fn new(place: &Path) -> Self {
+    pub(crate) fn new(temp_dir: &Path) -> Self {
         Self {
-            temp_dir: place.to_owned(),
+            temp_dir: temp_dir.to_owned(),
             buffer: RunBuffer::default(),
             runs: Vec::new(),
             arena: ARENA_BYTES,
         }
     }
 
-    /// Adds a record. Key and value have less than 4 GiB each.
-    ///
-    /// # Errors
-    /// What the system says where a temporary file cannot be written.
+    /// Adds a record. Key and value must be shorter than 4 GiB.
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let size = LENGTHS_LEN + key.len() + value.len();
         if !self.buffer.entries.is_empty() && self.buffer.bytes.len() + size > self.arena {
@@ -69,13 +64,13 @@ impl Sorter {
         Ok(())
     }
 
-    /// Writes what is gathered as a run.
+    /// Writes the buffer as a run, and merges runs of the same level.
     fn spill(&mut self) -> io::Result<()> {
         self.buffer.sort();
         let mut file =
             BufWriter::with_capacity(BUFFER_SIZE, tempfile::tempfile_in(&self.temp_dir)?);
-        for (_, at) in &self.buffer.entries {
-            let (key, value) = self.buffer.record(*at);
+        for (_, offset) in &self.buffer.entries {
+            let (key, value) = record(&self.buffer.bytes, *offset);
             write_record(&mut file, key, value)?;
         }
         self.buffer.bytes.clear();
@@ -83,11 +78,12 @@ impl Sorter {
         self.runs.push((0, file.into_inner()?));
         loop {
             let level = self.runs.last().map_or(0, |(level, _)| *level);
-            let begin = self.runs.iter().position(|(other, _)| *other == level).unwrap_or_default();
-            if self.runs.len() - begin < MERGE_FAN_IN {
+            let higher_level = self.runs.iter().rposition(|(other, _)| *other != level);
+            let first = higher_level.map_or(0, |index| index + 1);
+            if self.runs.len() - first < MERGE_FAN_IN {
                 return Ok(());
             }
-            let files = self.runs.drain(begin..).map(|(_, file)| file).collect();
+            let files = self.runs.drain(first..).map(|(_, file)| file).collect();
             let mut merged = SortedRecords::merge(files, RunBuffer::default())?;
             let mut file =
                 BufWriter::with_capacity(BUFFER_SIZE, tempfile::tempfile_in(&self.temp_dir)?);
@@ -99,20 +95,18 @@ impl Sorter {
         }
     }
 
-    /// The records in order. What memory holds stays there where it is all there is.
-    ///
-    /// # Errors
-    /// What the system says where a temporary file cannot be written or read.
+    /// Returns the sorted records. If all fit into memory, no file is written.
     pub(crate) fn finish(mut self) -> io::Result<SortedRecords> {
         if !self.runs.is_empty() && !self.buffer.entries.is_empty() {
             self.spill()?;
         }
-        let Self { buffer: mut gathered, runs, .. } = self;
-        gathered.sort();
-        if gathered.entries.is_empty() {
-            gathered = RunBuffer::default();
+        let Self { mut buffer, runs, .. } = self;
+        buffer.sort();
+        if buffer.entries.is_empty() {
+            // Frees the memory of the arena.
+            buffer = RunBuffer::default();
         }
-        SortedRecords::merge(runs.into_iter().map(|(_, file)| file).collect(), gathered)
+        SortedRecords::merge(runs.into_iter().map(|(_, file)| file).collect(), buffer)
     }
 }
 
@@ -120,29 +114,23 @@ impl RunBuffer {
     fn sort(&mut self) {
         let Self { bytes, entries } = self;
         entries.sort_unstable_by(|one, other| {
-            let key = |at| record(bytes, at).0;
+            let key = |offset| record(bytes, offset).0;
             one.0.cmp(&other.0).then_with(|| key(one.1).cmp(key(other.1))).then(one.1.cmp(&other.1))
         });
     }
-
-    fn record(&self, at: u32) -> (&[u8], &[u8]) {
-        record(&self.bytes, at)
-    }
 }
 
-/// The record that begins at `at`.
-fn record(bytes: &[u8], at: u32) -> (&[u8], &[u8]) {
-    let rest = bytes.get(at as usize..).unwrap_or_default();
-    let Some((lengths, rest)) = rest.split_first_chunk() else { return (&[], &[]) };
-    let (key, value) = decode_lengths(*lengths);
-    let (key, rest) = rest.split_at(key.min(rest.len()));
-    (key, rest.get(..value).unwrap_or_default())
+/// The key and the value of the record at `offset`. Panics if there is none, which is a bug.
+fn record(bytes: &[u8], offset: u32) -> (&[u8], &[u8]) {
+    let (lengths, content) = bytes[offset as usize..].split_at(LENGTHS_LEN);
+    let (key_len, value_len) = decode_lengths(std::array::from_fn(|index| lengths[index]));
+    let (key, after_key) = content.split_at(key_len);
+    (key, &after_key[..value_len])
 }
 
-/// How long key and value are.
-fn decode_lengths(lengths: [u8; LENGTHS_LEN]) -> (usize, usize) {
-    let mut both = lengths.as_chunks().0.iter().map(|length| u32::from_le_bytes(*length) as usize);
-    (both.next().unwrap_or_default(), both.next().unwrap_or_default())
+/// The lengths of key and value.
+fn decode_lengths([a, b, c, d, e, f, g, h]: [u8; LENGTHS_LEN]) -> (usize, usize) {
+    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
 }
 
 fn to_u32(length: usize) -> io::Result<u32> {
@@ -156,21 +144,21 @@ fn write_record(file: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<(
     file.write_all(value)
 }
 
-/// The first eight bytes as a number in the same order; a shorter key is filled up with zeros.
+/// The first 8 bytes as a number with the same order. A shorter key is padded with zeros.
 fn key_prefix(key: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    first.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(first)
+    let mut prefix = [0; 8];
+    prefix.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(prefix)
 }
 
-/// Records in order.
+/// A merge of sorted runs.
 pub(crate) struct SortedRecords(BinaryHeap<RunHead>);
 
 /// The next record of a run.
 struct RunHead {
     key: Vec<u8>,
     value: Vec<u8>,
-    /// The run's place among the runs: of equal keys the earlier run's comes first.
+    /// Of equal keys, that of the earlier run comes first.
     run_index: usize,
     run: SortedRun,
 }
@@ -181,17 +169,17 @@ enum SortedRun {
 }
 
 impl SortedRecords {
-    /// Merges runs, the last of which is in memory.
-    fn merge(files: Vec<File>, gathered: RunBuffer) -> io::Result<Self> {
+    /// Merges the runs in files and, as the last run, the sorted buffer.
+    fn merge(files: Vec<File>, buffer: RunBuffer) -> io::Result<Self> {
         let mut runs = Vec::with_capacity(files.len() + 1);
         for mut file in files {
             io::Seek::rewind(&mut file)?;
             runs.push(SortedRun::File(BufReader::with_capacity(BUFFER_SIZE, file)));
         }
-        runs.push(SortedRun::Memory(gathered.bytes, gathered.entries.into_iter()));
+        runs.push(SortedRun::Memory(buffer.bytes, buffer.entries.into_iter()));
         let mut heads = BinaryHeap::with_capacity(runs.len());
-        for (place, run) in runs.into_iter().enumerate() {
-            let mut head = RunHead { key: Vec::new(), value: Vec::new(), run_index: place, run };
+        for (run_index, run) in runs.into_iter().enumerate() {
+            let mut head = RunHead { key: Vec::new(), value: Vec::new(), run_index, run };
             if head.read_next()? {
                 heads.push(head);
             }
@@ -199,16 +187,13 @@ impl SortedRecords {
         Ok(Self(heads))
     }
 
-    /// The next record's key and value; none when all were passed.
+    /// The key and the value of the next record. `None` after the last one.
     #[must_use]
     pub(crate) fn peek(&self) -> Option<(&[u8], &[u8])> {
         self.0.peek().map(|head| (&*head.key, &*head.value))
     }
 
-    /// Passes the next record.
-    ///
-    /// # Errors
-    /// What the system says where a temporary file cannot be read.
+    /// Skips the next record.
     pub(crate) fn advance(&mut self) -> io::Result<()> {
         if let Some(mut head) = self.0.peek_mut()
             && !head.read_next()?
@@ -220,7 +205,7 @@ impl SortedRecords {
 }
 
 impl RunHead {
-    /// Reads the run's next record; false where there is none.
+    /// Reads the next record of the run. Returns false at its end.
     fn read_next(&mut self) -> io::Result<bool> {
         let Self { key, value, run, .. } = self;
         match run {
@@ -230,19 +215,19 @@ impl RunHead {
                 }
                 let mut lengths = [0; LENGTHS_LEN];
                 file.read_exact(&mut lengths)?;
-                let (keys, values) = decode_lengths(lengths);
-                key.resize(keys, 0);
-                value.resize(values, 0);
+                let (key_len, value_len) = decode_lengths(lengths);
+                key.resize(key_len, 0);
+                value.resize(value_len, 0);
                 file.read_exact(key)?;
                 file.read_exact(value)?;
             }
             SortedRun::Memory(bytes, entries) => {
-                let Some((_, at)) = entries.next() else { return Ok(false) };
-                let (next, behind) = record(bytes, at);
+                let Some((_, offset)) = entries.next() else { return Ok(false) };
+                let (next_key, next_value) = record(bytes, offset);
                 key.clear();
-                key.extend_from_slice(next);
+                key.extend_from_slice(next_key);
                 value.clear();
-                value.extend_from_slice(behind);
+                value.extend_from_slice(next_value);
             }
         }
         Ok(true)
@@ -250,7 +235,7 @@ impl RunHead {
 }
 
 impl Ord for RunHead {
-    /// Turned round, since a heap gives its greatest first.
+    /// Reversed, since the heap pops its maximum first.
     fn cmp(&self, other: &Self) -> Ordering {
         other.key.cmp(&self.key).then(other.run_index.cmp(&self.run_index))
     }
@@ -275,32 +260,36 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Sorts with so small an arena that there are runs, and runs of runs.
+    /// Sorts with a small arena, so that there are several levels of runs.
     fn sorted(records: &[(Vec<u8>, Vec<u8>)], arena: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let place = tempfile::tempdir().unwrap();
-        let mut sorter = Sorter { arena, ..Sorter::new(place.path()) };
+        let temp_dir = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter { arena, ..Sorter::new(temp_dir.path()) };
         for (key, value) in records {
             sorter.push(key, value).unwrap();
         }
         assert!(sorter.runs.len() < 3 * MERGE_FAN_IN, "{} files are open", sorter.runs.len());
-        let (mut all, mut seen) = (sorter.finish().unwrap(), Vec::new());
-        while let Some((key, value)) = all.peek() {
-            seen.push((key.to_vec(), value.to_vec()));
-            all.advance().unwrap();
+        let (mut records, mut result) = (sorter.finish().unwrap(), Vec::new());
+        while let Some((key, value)) = records.peek() {
+            result.push((key.to_vec(), value.to_vec()));
+            records.advance().unwrap();
         }
-        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
-        seen
+        assert_eq!(std::fs::read_dir(temp_dir.path()).unwrap().count(), 0);
+        result
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn the_external_sort_is_stable(
-            keys in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![0_u8, 1, 255]), 0..11), 0..400),
+            keys in prop::collection::vec(
+                prop::collection::vec(prop::sample::select(vec![0_u8, 1, 255]), 0..11),
+                0..400,
+            ),
             arena in prop::sample::select(vec![1, 60, 700, ARENA_BYTES]),
         ) {
+            let numbered = keys.into_iter().enumerate();
             let records: Vec<_> =
-                keys.into_iter().enumerate().map(|(place, key)| (key, place.to_string().into_bytes())).collect();
+                numbered.map(|(index, key)| (key, index.to_string().into_bytes())).collect();
             let mut expected = records.clone();
             expected.sort_by(|one, other| one.0.cmp(&other.0));
             prop_assert_eq!(sorted(&records, arena), expected);

@@ -1,9 +1,8 @@
-//! Shards put together again: the rows of several outputs, in the order of the input that they were made of, byte for byte what
-//! one run would have written. Owns finding the row that continues one of the input. Leaves which files those are to `app::merge`.
+//! Merges the outputs of shards in the order of their input, byte for byte as one run writes it.
 //!
-//! A row of a shard is a row of the input, with the same bytes, and an answer's cells behind it. Rows that begin alike fall to one
-//! shard, since the cells with numbers are among the first ones that every row has: so the next row of no more than one shard
-//! begins with what the input is at.
+//! A row of a shard has the bytes of its input row, followed by the cells of the answer. Rows with
+//! the same bytes are in the same shard, since the shard depends only on cells of the input. So the
+//! next row of at most one shard begins with the bytes of the next input row.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,31 +21,31 @@ use crate::table::source::{Source, SourceError};
 use crate::table::write::cell_edit::{self, Splitter};
 use crate::table::write::sink::{Sink, SinkError};
 
-/// So many rows are read at once, of each file.
+/// Rows read at a time from each file.
 const BATCH_ROWS: usize = 128;
-/// Where the status is among an answer's cells.
+/// The index of the status among the cells of the answer.
 const STATUS_CELL: usize = 2;
 
-/// How far the work is, and whether it should stop: what the thread that works and the one that shows it share.
+/// The progress and the stop flag of a merge, shared by its thread and the display.
 #[derive(Debug, Default)]
 pub(crate) struct MergeProgress {
     stop: AtomicBool,
     rows: AtomicU64,
-    /// What is written. It is here, and not with the rows, since the thread that reads them may wait for a silent pipe for ever.
+    /// The output. It is shared so that a stop can remove it while the thread waits for a pipe.
     output: Mutex<Option<Sink>>,
 }
 
 impl MergeProgress {
-    /// Asks the work to stop, and removes what was begun of the output.
+    /// Stops the merge and removes the incomplete output.
     pub(crate) fn request_stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
-        // Where a row is being written the one who writes it sees that he should stop.
+        // If a row is being written, the writing thread sees the flag before the next row.
         if let Ok(mut output) = self.output.try_lock() {
             output.take();
         }
     }
 
-    /// How many rows of the input were looked for.
+    /// Rows of the input that were processed.
     #[must_use]
     pub(crate) fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
@@ -56,13 +55,11 @@ impl MergeProgress {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to write.
     fn set_output(&self, sink: Sink) -> Result<(), MergeError> {
         *self.lock_output() = Some(sink);
         self.check_stop()
     }
 
-    /// Writes a row of a shard.
     fn write_row(&self, batch: &Batch, row: usize) -> Result<(), MergeError> {
         let mut output = self.lock_output();
         output.as_mut().ok_or(MergeError::Interrupted)?.copy_row(batch, row)?;
@@ -77,90 +74,83 @@ impl MergeProgress {
         Ok(())
     }
 
-    /// Ends the table with what stands behind the last row.
-    fn finish(&self, tail: &[u8]) -> Result<(), MergeError> {
+    /// Completes the output with the blank lines after the last row.
+    fn finish(&self, trailing_blanks: &[u8]) -> Result<(), MergeError> {
         let sink = self.lock_output().take().ok_or(MergeError::Interrupted)?;
-        sink.finish(tail)?;
+        sink.finish(trailing_blanks)?;
         Ok(())
     }
 }
 
-/// Why shards do not become one table.
+/// Why shards cannot be merged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MergeError {
-    /// A file cannot be read.
     #[error("{name}: {cause}")]
     Unreadable {
-        /// What to call it.
+        /// For people.
         name: String,
-        /// Why.
         cause: SourceError,
     },
-    /// A shard's first lines are not those of the input with the columns of answers behind them, or not those of the first shard.
+    /// The header of a shard is not that of the input with the appended columns, or not that of the
+    /// first shard.
     #[error("{}", tr!(
-        "{name} begins otherwise than {other} does: it was made of another input, or with other flags", name, other
+        "the header of {name} differs from that of {other}: it was made from another input or with \
+         other flags",
+        name, other
     ))]
     HeaderMismatch {
-        /// What to call it.
         name: String,
-        /// The file that it should be like.
+        /// The file with the expected header.
         other: String,
     },
-    /// Rows of a shard are not in the input where they are due.
+    /// A row of a shard is not the next matching row of the input.
     #[error("{}", tr!(
-        "{name}, line {line}: the input has no such row where it is due; was this made of another input, by another number of shards, or given twice?",
+        "{name}, line {line}: this row does not match the input; the file was made from another \
+         input or with another number of shards, or it was given twice",
         name, line
     ))]
     UnexpectedRow {
-        /// What to call it.
         name: String,
-        /// The line on which the row starts, counted from 1.
+        /// The line on which the row starts, from 1.
         line: u64,
     },
-    /// The table cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// Somebody wants it to end.
     #[error("{}", tr!("interrupted"))]
     Interrupted,
 }
 
-/// A file with a name for people.
+/// A file with its name for people.
 pub(crate) struct NamedSource {
-    /// What to call it.
     pub name: String,
-    /// Its rows.
     pub source: Source,
 }
 
-/// What a shard lacks.
+/// The rows of a shard without an answer, by their lines in the input.
 #[derive(Debug, Default)]
 pub(crate) struct Gap {
-    /// Rows that are in no file, by their lines in the input.
+    /// Rows that no file has.
     pub missing: LineNumbers,
-    /// Rows that the run did not come to.
+    /// Rows with the status `pending`.
     pub pending: LineNumbers,
 }
 
-/// What came of it.
+/// The result of a merge.
 #[derive(Debug)]
 pub(crate) struct Merged {
-    /// How many rows the input has.
+    /// Rows of the input.
     pub rows: u64,
-    /// What shards lack, which are not told apart where it is not known how many there are. Where there is anything, no table
-    /// was written.
+    /// The gaps by shard; all under `None` if the number of shards is unknown. If there is any, no
+    /// output was written.
     pub gaps: BTreeMap<Option<Shard>, Gap>,
 }
 
-/// Writes the rows of `shards` in the order of `input` to what `sink` makes of the first lines. `rules` say what a number is,
-/// and `one` is any shard of the table, where one is known.
-///
-/// # Errors
-/// [`MergeError`]; then what was written is no table.
+/// Writes the rows of `shards` in the order of `input`. `sink` creates the output for a header.
+/// `any_shard` is a shard of the table if one is known: it gives the number of shards.
 pub(crate) fn merge(
     input: NamedSource,
     shards: Vec<NamedSource>,
-    (rules, one): (NumberRules, Option<Shard>),
+    (rules, any_shard): (NumberRules, Option<Shard>),
     sink: impl FnOnce(&Header) -> Result<Sink, SinkError>,
     progress: &MergeProgress,
 ) -> Result<Merged, MergeError> {
@@ -184,8 +174,8 @@ pub(crate) fn merge(
             }
         };
         if state != RowState::Answered {
-            let shard = one.map(|one| {
-                one.shard_for(ShardKey::from_cells(input.batch.cells(input.position), rules))
+            let shard = any_shard.map(|shard| {
+                shard.shard_for(ShardKey::from_cells(input.batch.cells(input.position), rules))
             });
             let gap = merged.gaps.entry(shard).or_default();
             let lines =
@@ -205,25 +195,24 @@ pub(crate) fn merge(
         }
     }
     if merged.gaps.is_empty() {
-        // Every shard ends as the input does.
-        progress.finish(
-            files.shards.first().map(|shard| shard.source.trailing_blanks()).unwrap_or_default(),
-        )?;
+        // Every shard has the trailing blank lines of the input.
+        let first = files.shards.first();
+        progress.finish(first.map_or(&[], |shard| shard.source.trailing_blanks()))?;
     }
     Ok(merged)
 }
 
-/// The shards' files.
 struct ShardFiles {
     shards: Vec<RowCursor>,
     splitter: Splitter,
-    /// What the row begins with that is looked for: that of the input, with what it lacks of cells, and a delimiter.
+    /// The bytes with which the row for the current input row begins: those of the input row,
+    /// padded with empty cells, and a delimiter.
     expected_prefix: Vec<u8>,
-    /// How many cells are behind those of the input in every row, once there was one that says so.
+    /// The number of cells that follow in every row. `None` before the first match.
     appended_cells: Option<usize>,
 }
 
-/// What became of a row of the input.
+/// The state of an input row in the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowState {
     Answered,
@@ -232,7 +221,7 @@ enum RowState {
 }
 
 impl ShardFiles {
-    /// What all begin with: the input's first lines, with the names of the answers' columns behind the header.
+    /// Returns the header of the output, after checking that all shards have it.
     fn output_head(&mut self, input: &RowCursor) -> Result<Header, MergeError> {
         let head = input.source.header();
         let Some(first) = self.shards.first() else {
@@ -247,70 +236,70 @@ impl ShardFiles {
         }
         for shard in &self.shards {
             let own = shard.source.header();
-            let unlike = |other: &RowCursor| MergeError::HeaderMismatch {
+            let differs_from = |other: &RowCursor| MergeError::HeaderMismatch {
                 name: shard.name.clone(),
                 other: other.name.clone(),
             };
             if !own.raw.starts_with(&self.expected_prefix) {
-                return Err(unlike(input));
+                return Err(differs_from(input));
             }
             if (&own.bom, &own.raw, &own.terminator)
                 != (&written.bom, &written.raw, &written.terminator)
             {
-                return Err(unlike(first));
+                return Err(differs_from(first));
             }
         }
         Ok(Header { appended_names: None, ..written.clone() })
     }
 
-    /// The shard whose next row continues the one that the input is at, if there is one, and what became of that.
+    /// Finds the shard whose next row begins with the current input row.
     fn find_row(
         &mut self,
         input: &RowCursor,
     ) -> Result<Option<(&mut RowCursor, RowState)>, MergeError> {
-        let Self { shards, splitter, expected_prefix: due, appended_cells: appended } = self;
+        let Self { shards, splitter, expected_prefix, appended_cells } = self;
         let Some(first) = shards.first() else { return Ok(None) };
         let encoding = first.source.dialect().encoding;
         let (raw, from) = input.raw();
         let missing = input.batch.missing_cells(input.position);
         let width = splitter.cell_ends(raw, from).len() + missing;
-        encode_prefix(due, (raw, from), encoding);
+        encode_prefix(expected_prefix, (raw, from), encoding);
         let delimiter = char::from(input.source.dialect().delimiter).to_string();
-        encoding.encode(&delimiter.repeat(missing + 1), due);
+        encoding.encode(&delimiter.repeat(missing + 1), expected_prefix);
         for shard in shards {
-            if shard.has_row()? && shard.raw().0.starts_with(due) {
-                let (raw, encoding) = shard.raw();
-                let ends = splitter.cell_ends(raw, encoding);
-                let behind = ends.len().checked_sub(width);
-                if behind.is_some() && appended.is_none_or(|appended| behind == Some(appended)) {
-                    *appended = behind;
-                    let place =
-                        cell_edit::cell_range(&ends, width + STATUS_CELL, encoding.code_unit_len());
-                    let status =
-                        place.and_then(|(start, end)| raw.get(start..end)).unwrap_or_default();
-                    let pending = encoding.decode(status) == Status::Pending.name();
-                    return Ok(Some((
-                        shard,
-                        if pending { RowState::Pending } else { RowState::Answered },
-                    )));
-                }
+            if !shard.has_row()? || !shard.raw().0.starts_with(expected_prefix) {
+                continue;
             }
+            let (raw, encoding) = shard.raw();
+            let ends = splitter.cell_ends(raw, encoding);
+            let Some(appended) = ends.len().checked_sub(width) else { continue };
+            if appended_cells.is_some_and(|expected| appended != expected) {
+                continue;
+            }
+            // A row without a status cell is not from a shard's output.
+            let status_cell =
+                cell_edit::cell_range(&ends, width + STATUS_CELL, encoding.code_unit_len());
+            let Some((start, end)) = status_cell else { continue };
+            *appended_cells = Some(appended);
+            let is_pending = encoding.decode(&raw[start..end]) == Status::Pending.name();
+            let state = if is_pending { RowState::Pending } else { RowState::Answered };
+            return Ok(Some((shard, state)));
         }
         Ok(None)
     }
 }
 
-/// Puts `raw`, which is written in `from`, into `due` as an output in `to` has it.
-fn encode_prefix(due: &mut Vec<u8>, (raw, from): (&[u8], Encoding), to: Encoding) {
-    due.clear();
+/// Replaces `prefix` by `raw`, converted from one encoding to another.
+fn encode_prefix(prefix: &mut Vec<u8>, (raw, from): (&[u8], Encoding), to: Encoding) {
+    prefix.clear();
     if from == to {
-        due.extend_from_slice(raw);
+        prefix.extend_from_slice(raw);
     } else {
-        to.encode(&from.decode(raw), due);
+        to.encode(&from.decode(raw), prefix);
     }
 }
 
-/// The rows of a file, one at a time.
+/// Iterates over the rows of a file.
 struct RowCursor {
     name: String,
     source: Source,
@@ -324,14 +313,18 @@ impl RowCursor {
         Self { name, source, batch: Batch::default(), position: 0, ended: false }
     }
 
-    /// Whether there is a row.
+    /// Whether there is a row at `position`; reads the next batch if needed.
     fn has_row(&mut self) -> Result<bool, MergeError> {
         while self.position >= self.batch.len() && !self.ended {
             let batch = self.source.next_batch(BATCH_ROWS);
-            let batch =
-                batch.map_err(|cause| MergeError::Unreadable { name: self.name.clone(), cause })?;
-            self.ended = batch.is_none();
-            (self.batch, self.position) = (batch.unwrap_or_default(), 0);
+            self.position = 0;
+            match batch {
+                Ok(Some(batch)) => self.batch = batch,
+                Ok(None) => (self.batch, self.ended) = (Batch::default(), true),
+                Err(cause) => {
+                    return Err(MergeError::Unreadable { name: self.name.clone(), cause });
+                }
+            }
         }
         Ok(!self.ended)
     }

@@ -1,5 +1,4 @@
-//! Owns the reading of a resolved table into records that can be sorted: by key for the comparison, and by user id and by
-//! number for what two people share. Leaves what is made of them to `comparing`.
+//! Reads a resolved table into sorted records: by key, by user id and by number.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,57 +17,53 @@ use crate::table::detect::columns::{ANSWER_COLUMNS, ColumnChoice};
 use crate::table::detect::extra_columns::ExtraColumn;
 use crate::table::source::{Source, SourceError};
 
-/// How many of the columns that every output gets are compared: the user ids and, last of them, the status.
+/// The first appended columns, which are compared: the two with user ids, then the status.
 const COMPARED_COLUMNS: usize = 3;
-/// How many line numbers people are told.
+/// Maximum line numbers in a message.
 const MAX_LISTED: usize = 10;
 
-/// Why there is no comparison.
+/// Why tables cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
-    /// A table cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A row has no status.
     #[error(transparent)]
     InvalidStatus(#[from] RowStatusError),
-    /// A key has more rows than can belong to one person.
+    /// A key has more rows than are compared in memory.
     #[error("{}", tr!(
-        "line {line}: the key of this row stands in more than {most} rows; choose a column with --key that tells people apart",
+        "line {line}: more than {most} rows have the key of this row; choose a column with --key \
+         that is unique for each person",
         line, most
     ))]
     TooManyRows {
-        /// Which table it is.
         side: Side,
-        /// The line on which the first row too many starts, counted from 1.
+        /// The line on which the first excess row starts, from 1.
         line: u64,
-        /// How many rows a key may have.
+        /// The maximum.
         most: usize,
     },
-    /// Temporary files cannot be written or read.
+    /// A temporary file cannot be written or read.
     #[error("{}", tr!(
-        "sorting needs room for temporary files: {cause}; make room in the output's directory (without -o: in TMPDIR), and run again",
+        "cannot use temporary files for sorting: {cause}; free space in the output's directory \
+         (without -o: in TMPDIR) and run again",
         cause = .0
     ))]
     TempFile(io::Error),
-    /// The differences cannot be written.
     #[error("{}", tr!("cannot write the differences: {cause}", cause = .0))]
     Output(io::Error),
-    /// Somebody wants it to end.
     #[error("{}", tr!("interrupted"))]
     Interrupted,
 }
 
-/// How many rows something is so with, and where the first of them stand.
+/// A count of rows with the lines of the first ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LineNumbers {
-    /// How many rows.
     pub count: u64,
     first_lines: BTreeSet<u64>,
 }
 
 impl LineNumbers {
-    /// Adds the row that starts on `line`, in whichever order they come.
+    /// Adds the row that starts on `line`, in any order.
     pub(crate) fn add(&mut self, line: u64) {
         self.count += 1;
         self.first_lines.insert(line);
@@ -87,7 +82,7 @@ impl fmt::Display for LineNumbers {
     }
 }
 
-/// The columns that have to be read along with the numbers, where rows are joined by `key`.
+/// The columns that must be read in addition to the numbers.
 #[must_use]
 pub(crate) fn extra_columns(key: Option<&ColumnChoice>) -> Vec<ExtraColumn> {
     let appended = ANSWER_COLUMNS.into_iter().take(COMPARED_COLUMNS).map(ExtraColumn::Appended);
@@ -95,68 +90,64 @@ pub(crate) fn extra_columns(key: Option<&ColumnChoice>) -> Vec<ExtraColumn> {
     appended.chain(key).collect()
 }
 
-/// A table that was read.
+/// A table as sorted records, whose values [`decode_row`] reads.
 pub(crate) struct ResolvedTable {
-    /// How many rows it has.
     pub rows: u64,
-    /// Those without a key: an empty cell, or where the number is the key, a cell without one. They cannot be joined.
+    /// Rows with an empty key cell or, if the number is the key, without a number. They are not
+    /// compared.
     pub without_key: LineNumbers,
-    /// Answers by key.
     pub by_key: SortedRecords,
-    /// Keys with lines by user id.
+    /// Rows of the new table with a user id. The values have the key in place of the exclusive ids.
     pub by_userid: SortedRecords,
-    /// Answers with keys by number; nothing where the number is the key.
+    /// As `by_userid`, for rows with a number; empty if the number is the key.
     pub by_number: SortedRecords,
 }
 
-/// Where the key stands that rows are joined by: nothing where it is the number.
+/// The index of the key column. `None` if the number is the key.
 #[must_use]
 pub(crate) fn key_column(source: &Source) -> Option<usize> {
     let key = source.extra_columns().get(COMPARED_COLUMNS).copied();
     key.filter(|key| source.columns().iter().all(|column| column.index != *key))
 }
 
-/// Reads a table to its end, of which [`beside`] named the columns. What people share is asked of the new one alone.
-///
-/// # Errors
-/// [`ReconcileError`] for what cannot be read, and when `watch` says to stop.
+/// Reads a whole table, opened with [`extra_columns`]. Shared user ids and numbers are looked for
+/// only in the new table.
 pub(crate) fn read_table(
     mut source: Source,
     side: Side,
     rules: NumberRules,
-    place: &Path,
-    watch: &DiffProgress,
+    temp_dir: &Path,
+    progress: &DiffProgress,
 ) -> Result<ResolvedTable, ReconcileError> {
-    let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(place));
-    let (numbers, keyed) = (source.columns().len(), key_column(&source).is_some());
-    let place_of_status =
-        source.extra_columns().get(COMPARED_COLUMNS - 1).copied().unwrap_or_default();
-    let (mut rows, mut keyless, mut value) = (0, LineNumbers::default(), Vec::new());
+    let [mut by_key, mut by_userid, mut by_number] = [(); 3].map(|()| Sorter::new(temp_dir));
+    let (number_columns, has_key_column) = (source.columns().len(), key_column(&source).is_some());
+    let status_column = source.extra_columns()[COMPARED_COLUMNS - 1];
+    let (mut rows, mut without_key, mut value) = (0, LineNumbers::default(), Vec::new());
     while let Some(batch) = source.next_batch(usize::MAX)? {
-        if watch.should_stop() {
+        if progress.should_stop() {
             return Err(ReconcileError::Interrupted);
         }
         rows += batch.len() as u64;
-        watch.add_read(side, batch.len() as u64);
+        progress.add_read(side, batch.len() as u64);
         for row in 0..batch.len() {
             let line = batch.line(row);
-            // As spreadsheets leave them at the end.
+            // Spreadsheets append empty rows, which have no status.
             if batch.cells(row).all(|cell| cell.trim().is_empty()) {
-                keyless.add(line);
+                without_key.add(line);
                 continue;
             }
             let mut cells = batch.cells(row);
-            let number = first_number(cells.by_ref().take(numbers), rules);
-            let mut cell = || cells.next().unwrap_or_default().trim();
-            let [userid, exclusive, status] = [(); 3].map(|()| cell());
-            let status = Status::parse(status, place_of_status)
+            let number = first_number(cells.by_ref().take(number_columns), rules);
+            let mut next_cell = || cells.next().unwrap_or("").trim();
+            let [userid, exclusive_ids, status] = [(); COMPARED_COLUMNS].map(|()| next_cell());
+            let status = Status::parse(status, status_column)
                 .map_err(|cause| RowStatusError { line, cause })?;
-            let key = if keyed { cell() } else { number.as_deref().unwrap_or_default() };
+            let key = if has_key_column { next_cell() } else { number.as_deref().unwrap_or("") };
             if key.is_empty() {
-                keyless.add(line);
+                without_key.add(line);
                 continue;
             }
-            encode_row(&mut value, status, line, userid, exclusive.as_bytes());
+            encode_row(&mut value, status, line, userid, exclusive_ids.as_bytes());
             by_key.push(key.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
             if side == Side::Old || status.is_retryable() {
                 continue;
@@ -165,54 +156,59 @@ pub(crate) fn read_table(
             if status == Status::Found && !userid.is_empty() {
                 by_userid.push(userid.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
             }
-            if let (true, Some(number)) = (keyed, number) {
+            if let (true, Some(number)) = (has_key_column, number) {
                 by_number.push(number.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
             }
         }
     }
     let [by_key, by_userid, by_number] = [by_key, by_userid, by_number].map(Sorter::finish);
-    let scratch = ReconcileError::TempFile;
     Ok(ResolvedTable {
         rows,
-        without_key: keyless,
-        by_key: by_key.map_err(scratch)?,
-        by_userid: by_userid.map_err(scratch)?,
-        by_number: by_number.map_err(scratch)?,
+        without_key,
+        by_key: by_key.map_err(ReconcileError::TempFile)?,
+        by_userid: by_userid.map_err(ReconcileError::TempFile)?,
+        by_number: by_number.map_err(ReconcileError::TempFile)?,
     })
 }
 
-/// The first number of a row in its canonical form, by which all spellings of it are one.
+/// The first number of a row in a canonical form.
 fn first_number<'a>(cells: impl Iterator<Item = &'a str>, rules: NumberRules) -> Option<String> {
-    let mut read = cells.filter_map(|cell| NumberCell::parse(cell, rules).ok());
-    read.next().map(|entry| entry.mobile.to_api_string(MainlandFormat::Plain))
+    let mut numbers = cells.filter_map(|cell| NumberCell::parse(cell, rules).ok());
+    numbers.next().map(|number| number.mobile.to_api_string(MainlandFormat::Plain))
 }
 
-/// A record's value: status, line, how long the user id is, the user id, and `last` behind it.
+/// Encodes the value of a record: status, line, length of the user id, user id, `last`.
 fn encode_row(value: &mut Vec<u8>, status: Status, line: u64, userid: &str, last: &[u8]) {
     value.clear();
-    let place = Status::ALL.iter().position(|known| *known == status).unwrap_or_default();
-    value.extend((place as u64).to_le_bytes().first());
+    value.push(status as u8);
     value.extend(line.to_le_bytes());
-    value.extend((userid.len() as u64).to_le_bytes());
+    value.extend(userid.len().to_le_bytes());
     value.extend(userid.as_bytes());
     value.extend(last);
 }
 
-/// The answer of a record's value, and what stands behind it in the place of the exclusive ids.
+/// The inverse of [`encode_row`], with `last` as the exclusive ids. Panics for any other value,
+/// which is a bug.
 #[must_use]
 pub(crate) fn decode_row(value: &[u8]) -> ResolvedRow {
-    let (status, rest) = value.split_first().unwrap_or((&0, &[]));
-    let (line, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-    let (length, rest) = rest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    let (userid, last) = rest.split_at(length.min(rest.len()));
+    let mut remaining = value;
+    let [status] = take(&mut remaining);
+    let line = u64::from_le_bytes(take(&mut remaining));
+    let userid_len = usize::from_le_bytes(take(&mut remaining));
+    let (userid, last) = remaining.split_at(userid_len);
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     ResolvedRow {
-        status: Status::ALL.get(usize::from(*status)).copied().unwrap_or(Status::Failed),
+        status: Status::ALL[usize::from(status)],
         userid: text(userid),
         exclusive_ids: text(last),
-        line: u64::from_le_bytes(*line),
+        line,
     }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
+    let (taken, remaining) = bytes.split_at(N);
+    *bytes = remaining;
+    std::array::from_fn(|index| taken[index])
 }
 
 #[cfg(test)]
@@ -224,13 +220,13 @@ mod tests {
         let mut value = vec![1, 2, 3];
         for status in Status::ALL {
             encode_row(&mut value, status, 7_000_000_000, "用户", b"a;b");
-            let answer = ResolvedRow {
+            let row = ResolvedRow {
                 status,
                 userid: "用户".to_owned(),
                 exclusive_ids: "a;b".to_owned(),
                 line: 7_000_000_000,
             };
-            assert_eq!(decode_row(&value), answer);
+            assert_eq!(decode_row(&value), row);
         }
     }
 

@@ -219,8 +219,8 @@ fn the_shard_index_comes_from_the_job_environment() {
     );
     let calls = api.call_log().calls().len();
     for (index, shard, told) in [
-        (None, "3", "JOB_COMPLETION_INDEX is not set"),
-        (Some("3"), "3", "there is no shard 3 of 3"),
+        (None, "3", "or set JOB_COMPLETION_INDEX"),
+        (Some("3"), "3", "invalid shard 3/3"),
         (Some("x"), "3", "write K/N"),
         (None, "3/3", "counted from 0, so that the last one is 2/3"),
         (None, "1/0", "write K/N"),
@@ -273,14 +273,17 @@ fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
         ),
         (
             vec![of(0), of(1), of(2), nameless],
-            vec!["half.csv, line 2: the input has no such row where it is due"],
+            vec!["half.csv, line 2: this row does not match the input"],
         ),
         (
             vec![of(0), strange],
             vec![".0-of-3.csv is shard 0/3 and ", "other.resolved.0-of-1.csv is shard 0/1"],
         ),
-        (vec![alien], vec!["named.resolved.0-of-1.csv begins otherwise than ", "staff.csv does"]),
-        (vec![of(0), one], vec!["one.csv begins otherwise than ", ".0-of-3.csv does"]),
+        (
+            vec![alien],
+            vec!["the header of ", "named.resolved.0-of-1.csv differs from that of ", "staff.csv:"],
+        ),
+        (vec![of(0), one], vec!["one.csv differs from that of ", ".0-of-3.csv:"]),
         (vec![desk.path("nowhere.csv")], vec!["nowhere.csv"]),
     ] {
         let ended = run_merge(&input, &files, &["-o", desk.path("m.csv").to_str().unwrap()]);
