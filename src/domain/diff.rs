@@ -1,32 +1,31 @@
-//! What is different between two answers to one key, and which rows of one key belong together. Owns the names that stand
-//! in the output of `diff`. Where the rows come from is for others.
+//! Classifies the difference between two resolved rows, and pairs the rows of one key.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use crate::domain::outcome::Status;
 
-/// What is different.
+/// The kind of a difference, as the `change` column of `dingmap diff` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
-    /// The key stands in the new table alone.
+    /// Only the new table has the key.
     Added,
-    /// The key stands in the old table alone.
+    /// Only the old table has the key.
     Removed,
-    /// Found in both, with other ids.
+    /// `found` in both, with different ids.
     Changed,
-    /// Found before, and now in no way: not found as a rule, or out of scope, refused or invalid.
+    /// `found` before, and now any other definitive status (usually `not_found`).
     Lost,
-    /// Not found before, in whichever way, and found now.
+    /// Any other definitive status before, and `found` now.
     Gained,
-    /// Two keys of the new table are on one user id.
+    /// Two keys of the new table have the same user id.
     SharedUserid,
-    /// One number of the new table stands at two keys.
+    /// Two keys of the new table have the same number.
     SharedNumber,
 }
 
 impl Change {
-    /// Every change, in the order in which people are told about them.
+    /// In the order of reports.
     pub(crate) const ALL: [Self; 7] = [
         Self::Added,
         Self::Removed,
@@ -37,7 +36,6 @@ impl Change {
         Self::SharedNumber,
     ];
 
-    /// The word in the output.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -52,14 +50,13 @@ impl Change {
     }
 }
 
-/// A row's answer, as the table has it.
+/// The answer in a row of a resolved table.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ResolvedRow {
-    /// The status.
     pub status: Status,
-    /// The user id, empty where there is none.
+    /// Empty if there is none.
     pub userid: String,
-    /// The ids of exclusive accounts, joined by `;`.
+    /// Joined by `;`.
     pub exclusive_ids: String,
     /// The line on which the row starts, counted from 1.
     pub line: u64,
@@ -67,7 +64,7 @@ pub(crate) struct ResolvedRow {
 
 impl fmt::Debug for ResolvedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The ids are people's and stay out of every message.
+        // The ids are personal data, which messages must not contain.
         f.debug_struct("Answer")
             .field("status", &self.status)
             .field("line", &self.line)
@@ -75,7 +72,8 @@ impl fmt::Debug for ResolvedRow {
     }
 }
 
-/// What two answers have in common where they say the same: the ids, the exclusive ones in any order, or that there are none.
+/// The part of an answer that must be equal for two answers to be the same: the ids, with the
+/// exclusive ones in any order. `None` for every status except `found`.
 type ComparableIds<'a> = Option<(&'a str, Vec<&'a str>)>;
 
 impl ResolvedRow {
@@ -86,7 +84,7 @@ impl ResolvedRow {
         (self.status == Status::Found).then_some((&*self.userid, exclusive))
     }
 
-    /// All its ids, joined by `;`.
+    /// The user id and the exclusive ids, joined by `;`.
     #[must_use]
     pub(crate) fn ids(&self) -> String {
         let ids = [&*self.userid, &*self.exclusive_ids];
@@ -94,24 +92,23 @@ impl ResolvedRow {
     }
 }
 
-/// What came of a row, or of two rows that belong together.
+/// The result of comparing a pair of rows, one of which may be absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowComparison {
-    /// They say the same.
     Same,
-    /// Both are there, and one of them has no definitive answer, so that nothing can be said.
+    /// Both rows exist, but at least one has no definitive answer.
     Unknown,
-    /// They differ.
     Change(Change),
 }
 
-/// Rows that belong together, by their places among the rows of their key; none where the other table has no more of them.
+/// A pair of rows (old, new), by index among the rows of their key. `None` if that table has no
+/// row left to pair.
 pub(crate) type RowPair = (Option<usize>, Option<usize>);
 
-/// What came of two answers to one key, of which there is one at least.
+/// Compares a pair of rows. At least one of them exists.
 fn compare_pair(old: Option<&ResolvedRow>, new: Option<&ResolvedRow>) -> RowComparison {
     let (old, new) = match (old, new) {
-        // That a row is there does not depend on what became of it.
+        // Whether a row was added or removed does not depend on its status.
         (None, _) => return RowComparison::Change(Change::Added),
         (_, None) => return RowComparison::Change(Change::Removed),
         (Some(old), Some(new)) => (old, new),
@@ -127,54 +124,51 @@ fn compare_pair(old: Option<&ResolvedRow>, new: Option<&ResolvedRow>) -> RowComp
     }
 }
 
-/// Compares the rows of one key. Rows that say the same belong together, wherever they stand; those that are left do so in
-/// the order in which they stand, and of those that one table has more the last were added or removed.
+/// Compares the rows of one key. Rows with the same answer are paired first, in any order. The
+/// remaining rows are paired in order of appearance, and the surplus of one table was added or
+/// removed.
 #[must_use]
 pub(crate) fn compare_rows(
     old: &[ResolvedRow],
     new: &[ResolvedRow],
 ) -> Vec<(RowComparison, RowPair)> {
-    let alone = |finding, pair| vec![(finding, pair)];
+    // Nearly every key has at most one row in each table: avoid the map for those.
     match (old, new) {
-        ([old], [new]) => return alone(compare_pair(Some(old), Some(new)), (Some(0), Some(0))),
-        ([old], []) => return alone(compare_pair(Some(old), None), (Some(0), None)),
-        ([], [new]) => return alone(compare_pair(None, Some(new)), (None, Some(0))),
+        ([old], [new]) => return vec![(compare_pair(Some(old), Some(new)), (Some(0), Some(0)))],
+        ([old], []) => return vec![(compare_pair(Some(old), None), (Some(0), None))],
+        ([], [new]) => return vec![(compare_pair(None, Some(new)), (None, Some(0)))],
         _ => {}
     }
-    let mut alike: BTreeMap<ComparableIds<'_>, VecDeque<usize>> = BTreeMap::new();
-    for (place, answer) in
-        new.iter().enumerate().filter(|(_, answer)| !answer.status.is_retryable())
-    {
-        alike.entry(answer.comparable_ids()).or_default().push_back(place);
+    let mut new_by_ids: BTreeMap<ComparableIds<'_>, VecDeque<usize>> = BTreeMap::new();
+    for (index, row) in new.iter().enumerate().filter(|(_, row)| !row.status.is_retryable()) {
+        new_by_ids.entry(row.comparable_ids()).or_default().push_back(index);
     }
-    let (mut pairs, mut left, mut met) = (Vec::new(), Vec::new(), vec![false; new.len()]);
-    for (place, answer) in old.iter().enumerate() {
-        let same = if answer.status.is_retryable() {
+    let (mut pairs, mut unpaired_old) = (Vec::new(), Vec::new());
+    let mut new_is_paired = vec![false; new.len()];
+    for (index, row) in old.iter().enumerate() {
+        let same = if row.status.is_retryable() {
             None
         } else {
-            alike.get_mut(&answer.comparable_ids())
+            new_by_ids.get_mut(&row.comparable_ids())
         };
         match same.and_then(VecDeque::pop_front) {
             Some(other) => {
-                pairs.push((RowComparison::Same, (Some(place), Some(other))));
-                if let Some(met) = met.get_mut(other) {
-                    *met = true;
-                }
+                pairs.push((RowComparison::Same, (Some(index), Some(other))));
+                new_is_paired[other] = true;
             }
-            None => left.push(place),
+            None => unpaired_old.push(index),
         }
     }
-    let mut others = met.iter().enumerate().filter(|(_, met)| !**met).map(|(place, _)| place);
-    let mut tell = |pair: RowPair| {
-        let (old, new) =
-            (pair.0.and_then(|place| old.get(place)), pair.1.and_then(|place| new.get(place)));
-        pairs.push((compare_pair(old, new), pair));
+    let mut unpaired_new = (0..new.len()).filter(|index| !new_is_paired[*index]);
+    let mut push = |pair: RowPair| {
+        let rows = (pair.0.map(|index| &old[index]), pair.1.map(|index| &new[index]));
+        pairs.push((compare_pair(rows.0, rows.1), pair));
     };
-    for place in left {
-        tell((Some(place), others.next()));
+    for index in unpaired_old {
+        push((Some(index), unpaired_new.next()));
     }
-    for place in others {
-        tell((None, Some(place)));
+    for index in unpaired_new {
+        push((None, Some(index)));
     }
     pairs
 }
@@ -183,8 +177,8 @@ pub(crate) fn compare_rows(
 mod tests {
     use super::*;
 
-    /// An answer: an id with exclusive ones behind it, `-` for not found, `?` for failed, `/` for out of scope.
-    fn answer(text: &str) -> ResolvedRow {
+    /// `USERID;EXCLUSIVE…` for found, `-` for not found, `?` for failed, `/` for out of scope.
+    fn row(text: &str) -> ResolvedRow {
         let status = match text {
             "-" => Status::NotFound,
             "/" => Status::OutOfScope,
@@ -201,18 +195,18 @@ mod tests {
         }
     }
 
-    fn all(text: &str) -> Vec<ResolvedRow> {
-        text.split_whitespace().map(answer).collect()
+    fn rows(text: &str) -> Vec<ResolvedRow> {
+        text.split_whitespace().map(row).collect()
     }
 
-    fn told(old: &str, new: &str) -> String {
-        let pairs = compare_rows(&all(old), &all(new));
-        let word = |(finding, _): &(RowComparison, RowPair)| match finding {
+    fn compare(old: &str, new: &str) -> String {
+        let pairs = compare_rows(&rows(old), &rows(new));
+        let name = |(comparison, _): &(RowComparison, RowPair)| match comparison {
             RowComparison::Same => "same",
             RowComparison::Unknown => "unknown",
             RowComparison::Change(change) => change.name(),
         };
-        pairs.iter().map(word).collect::<Vec<_>>().join(" ")
+        pairs.iter().map(name).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -235,12 +229,9 @@ mod tests {
             ("a;x", "a", "changed"),
             (";x", ";y", "changed"),
         ] {
-            assert_eq!(told(old, new), expected, "{old} {new}");
+            assert_eq!(compare(old, new), expected, "{old} {new}");
         }
-        assert_eq!(
-            [answer("a;x;y").ids(), answer(";x").ids(), answer("-").ids()],
-            ["a;x;y", "x", ""]
-        );
+        assert_eq!([row("a;x;y").ids(), row(";x").ids(), row("-").ids()], ["a;x;y", "x", ""]);
     }
 
     #[test]
@@ -255,9 +246,9 @@ mod tests {
             ("? ?", "?", "unknown removed"),
             ("- a", "b /", "same changed"),
         ] {
-            assert_eq!(told(old, new), expected, "{old} {new}");
+            assert_eq!(compare(old, new), expected, "{old} {new}");
         }
-        let pairs: Vec<_> = compare_rows(&all("a b c"), &all("d c e f"))
+        let pairs: Vec<_> = compare_rows(&rows("a b c"), &rows("d c e f"))
             .into_iter()
             .map(|(_, pair)| pair)
             .collect();

@@ -1,24 +1,22 @@
-//! What becomes of a user id on file, once the directory has been asked. Owns the words of the `expected` column. Leaves
-//! where the id on file stands to `table`.
+//! Compares an answer with the user id on file, for the `expected` column.
 
 use crate::domain::outcome::{Outcome, Status};
 
-/// How an answer compares with the user id on file.
+/// The words of the `expected` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// It is the one that was found, or one of the exclusive ones.
+    /// The id on file is the user id found, or one of the exclusive ids.
     Match,
-    /// Others were found.
+    /// Only other ids were found.
     Mismatch,
-    /// None was found, in whichever way: not found as a rule, or out of scope, refused or invalid.
+    /// A definitive answer without a user (usually `not_found`).
     Missing,
 }
 
 impl Expected {
-    /// All of them, in the order in which people are told about them.
+    /// In the order of reports.
     pub(crate) const ALL: [Self; 3] = [Self::Match, Self::Mismatch, Self::Missing];
 
-    /// The word in the output.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -28,23 +26,23 @@ impl Expected {
         }
     }
 
-    /// What a cell of the `expected` column says.
+    /// `None` for any other cell.
     #[must_use]
     pub(crate) fn parse(cell: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|word| word.name() == cell.trim())
     }
 
-    /// Compares an answer with the cell that has the id on file, spaces around it aside; ids are compared letter by letter.
-    /// Nothing where no id is on file, and where nothing is known yet: then there is nothing to compare.
+    /// Compares an answer with the id on file, which is trimmed; case matters. `None` if there is
+    /// no id on file or no definitive answer.
     #[must_use]
     pub(crate) fn compare(on_file: &str, outcome: &Outcome) -> Option<Self> {
         let on_file = on_file.trim();
         if on_file.is_empty() || outcome.status.is_retryable() {
             return None;
         }
-        let mut found = outcome.exclusive_ids.split(';').chain([&*outcome.userid]);
+        let mut ids = outcome.exclusive_ids.split(';').chain([&*outcome.userid]);
         Some(match outcome.status {
-            Status::Found if found.any(|id| id == on_file) => Self::Match,
+            Status::Found if ids.any(|id| id == on_file) => Self::Match,
             Status::Found => Self::Mismatch,
             _ => Self::Missing,
         })
@@ -80,9 +78,9 @@ mod tests {
             (" ", Status::Found, "", "", ""),
             ("", Status::NotFound, "", "", ""),
         ] {
-            let told = Expected::compare(on_file, &outcome(status, userid, exclusive));
-            assert_eq!(told.map_or("", Expected::name), expected, "{on_file} {status}");
-            assert_eq!(Expected::parse(expected), told);
+            let actual = Expected::compare(on_file, &outcome(status, userid, exclusive));
+            assert_eq!(actual.map_or("", Expected::name), expected, "{on_file} {status}");
+            assert_eq!(Expected::parse(expected), actual);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What became of a number: the status and the cells that its rows get. Owns the names that stand in the output
-//! (DESIGN 2.3 and 2.4). Leaves how a code becomes a status to `verdict`.
+//! The outcome of a row: its status and the other cells of the appended columns.
 
 use std::fmt;
 
@@ -7,30 +6,30 @@ use tr::tr;
 
 use crate::domain::number::mask::mask_numbers;
 
-/// How many characters people are told of a cell that should have a status.
+/// Maximum characters of a cell that an error message quotes.
 const MAX_VALUE_CHARS: usize = 40;
 
-/// The `status` column: one of seven words, each with one meaning.
+/// The words of the `status` column ([columns](crate::guide::columns)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
     /// The directory has a user with this number.
     Found,
-    /// The directory has none.
+    /// The directory has no user with this number.
     NotFound,
-    /// The API refused the number.
+    /// The API rejected the number.
     BadNumber,
-    /// Refused here and never sent.
+    /// Rejected locally and never sent.
     Invalid,
-    /// The user exists outside the part of the directory that the app may see.
+    /// The user exists, but outside the part of the directory that the app may see.
     OutOfScope,
-    /// Transient failures used up the attempts, or the code is unknown: another try may succeed.
+    /// All attempts failed, or the code is unknown. Another run may succeed.
     Failed,
-    /// The run ended before the number had its turn.
+    /// The run ended before the number was asked.
     Pending,
 }
 
 impl Status {
-    /// Every status, in the order in which people are told about them.
+    /// In the order of reports.
     pub const ALL: [Self; 7] = [
         Self::Found,
         Self::NotFound,
@@ -41,7 +40,6 @@ impl Status {
         Self::Pending,
     ];
 
-    /// The word in the output.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,21 +53,18 @@ impl Status {
         }
     }
 
-    /// The status that a cell of the `status` column says, in either case and with spaces around it, as hands leave them.
-    /// `column` is that column's place from 0.
-    ///
-    /// # Errors
-    /// [`NoStatus`] for any other word.
+    /// Parses a cell of the `status` column. Case and surrounding spaces do not matter, since people
+    /// edit the file by hand. `column` is the index of the column, from 0.
     pub fn parse(cell: &str, column: usize) -> Result<Self, InvalidStatus> {
-        let said = cell.trim();
-        let known = Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(said));
-        known.ok_or_else(|| InvalidStatus {
+        let word = cell.trim();
+        let status = Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(word));
+        status.ok_or_else(|| InvalidStatus {
             column: column + 1,
-            value: mask_numbers(said).chars().take(MAX_VALUE_CHARS).collect(),
+            value: mask_numbers(word).chars().take(MAX_VALUE_CHARS).collect(),
         })
     }
 
-    /// Whether the row may come to another status by the same call at another time.
+    /// Whether the same call may give another status later.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(self, Self::Failed | Self::Pending)
@@ -82,56 +77,60 @@ impl fmt::Display for Status {
     }
 }
 
-/// A cell of the `status` column that says none.
+/// A cell of the `status` column without a status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{}",
     tr!(
-        "the status in column {column} is {value}, which is none of {statuses}; correct the cell or delete the row, or give a file that resolve wrote",
+        "invalid status {value} in column {column}: expected one of {statuses}; correct the cell, \
+         delete the row, or use a file that resolve wrote",
         column = .column,
         value = format_args!("{:?}", .value),
         statuses = Status::ALL.map(Status::name).join(&tr!("list" => ", "))
     )
 )]
 pub struct InvalidStatus {
-    /// The column's place, from 1.
+    /// From 1.
     pub column: usize,
-    /// What the cell says, with numbers masked.
+    /// The start of the cell, with numbers masked.
     pub value: String,
 }
 
-/// A row with such a cell.
+/// An [`InvalidStatus`] with its line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", tr!("line {line}: {cause}", line = .line, cause = .cause))]
 pub(crate) struct RowStatusError {
     /// The line on which the row starts, counted from 1.
     pub line: u64,
-    /// What is wrong.
     pub cause: InvalidStatus,
 }
 
-/// An effective code of the API: a number nearly always, a word for the gateway's own (`isp.…`, `API.md` 2).
+/// An effective code of the API: usually a number; a word if it is the gateway's own (`isp.…`,
+/// [reply](crate::guide::api#reply)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// `60121`, `-1`, also where the API wrote it as a string.
+    /// `60121`, `-1`, whether the API sent a number or a string.
     Number(i64),
-    /// Anything that is not a number.
     Word(Box<str>),
 }
 
 impl Code {
-    /// Reads a code that arrived as text. A word is rid of the characters that no code has and cut to 64, since it is shown
-    /// to people; what is cut ends with `_`, so that no word becomes a number by it. Seven digits in a row are in no code, but
-    /// may be a number that was asked for, so the word then loses its digits.
+    /// Parses a code. A word is shown to people, so characters that no code has become `_` and it
+    /// is cut to 64 characters. A cut word ends with `_`, so that it cannot become a number. No
+    /// code has 7 digits in a row, but a phone number has: such a word loses its digits.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         let text = text.trim();
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '_' };
         text.parse().map_or_else(
             |_| {
-                let digits = text.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() > 6);
-                let kept = |c: char| if digits && c.is_ascii_digit() { '_' } else { plain(c) };
-                let mut word: String = text.chars().take(65).map(kept).collect();
+                let has_long_number =
+                    text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 6);
+                let sanitize = |c: char| match c {
+                    c if c.is_ascii_digit() && has_long_number => '_',
+                    c if c.is_ascii_alphanumeric() || "._-:".contains(c) => c,
+                    _ => '_',
+                };
+                let mut word: String = text.chars().take(65).map(sanitize).collect();
                 if word.len() > 64 {
                     word.truncate(63);
                     word.push('_');
@@ -152,26 +151,24 @@ impl fmt::Display for Code {
     }
 }
 
-/// The answer to a row: what the five appended columns say.
+/// The answer of a row: the contents of the five appended columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What became of the number.
     pub status: Status,
-    /// The user id, empty where there is none.
+    /// Empty if there is none.
     pub userid: Box<str>,
-    /// The ids of exclusive accounts, joined by `;`.
+    /// Joined by `;`.
     pub exclusive_ids: Box<str>,
-    /// The API's effective code; none for a row that never got one.
+    /// The effective code. `None` if the API gave none.
     pub code: Option<Code>,
-    /// The API's message, or our reason where the API gave none.
+    /// The API's message, or our own reason if the API gave none.
     pub message: Box<str>,
-    /// What the API calls the request by, for its support; empty where it did not say. It stands in the state, and in no
-    /// output.
+    /// The API's id of the request, for its support; empty if it gave none. It is kept in the state
+    /// and appears in no output.
     pub request_id: Box<str>,
 }
 
 impl Outcome {
-    /// An answer without ids.
     #[must_use]
     pub fn without_user(status: Status, code: Option<Code>, message: impl Into<Box<str>>) -> Self {
         Self {
@@ -184,13 +181,13 @@ impl Outcome {
         }
     }
 
-    /// Nobody: errcode 0 without an id, which the API gives no reason for (`API.md` 2).
+    /// Errcode 0 without an id, for which the API gives no reason
+    /// ([reply](crate::guide::api#reply)).
     #[must_use]
     pub fn ok_without_user(code: Option<Code>) -> Self {
         Self::without_user(Status::NotFound, code, tr!("the API answered ok and named no user"))
     }
 
-    /// The row of a number whose turn did not come.
     #[must_use]
     pub fn pending(reason: &str) -> Self {
         Self::without_user(Status::Pending, None, reason)
@@ -221,7 +218,7 @@ mod tests {
         let error = Status::parse("mobile 13800138000", 4).unwrap_err().to_string();
         assert!(
             error.starts_with(
-                "the status in column 5 is \"mobile 138****00\", which is none of found,"
+                "invalid status \"mobile 138****00\" in column 5: expected one of found,"
             ),
             "{error}"
         );

@@ -1,19 +1,20 @@
-//! A share of a whole, exact: `5%`, `0.5%`, `0.05`. What it is a share of is for others.
+//! An exact percentage: `5%`, `0.5%`, `0.05`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use tr::tr;
 
-/// How many parts a whole has: nine decimals of a fraction.
+/// The value of 100 %: a fraction has nine decimals.
 const SCALE: u64 = 1_000_000_000;
 
-/// A share from nothing to the whole, to nine decimals. Decimal, since in binary 0.7 % of 1000 is less than 7.
+/// A percentage from 0 to 100, in units of 10⁻⁹ of the whole. It is a decimal because 0.7 % of 1000
+/// is less than 7 in binary floating point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percentage(u64);
 
 impl Percentage {
-    /// Whether `part` of `all` is more than this share. Of nothing, nothing is.
+    /// Whether `part` of `all` is more than this percentage; false if `all` is 0 and `part` is 0.
     #[must_use]
     pub fn is_exceeded_by(self, part: u64, all: u64) -> bool {
         u128::from(part) * u128::from(SCALE) > u128::from(self.0) * u128::from(all)
@@ -23,37 +24,37 @@ impl Percentage {
 impl FromStr for Percentage {
     type Err = String;
 
-    /// A percentage with its sign, or a fraction of 1.
+    /// Accepts a number with a percent sign, or a fraction of 1 without.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            tr!(
-                "'{text}' is no share: write a percentage such as 5% or 0.5%, or a fraction such as 0.05",
-                text
-            )
-        };
+        let invalid =
+            || tr!("invalid percentage '{text}': write 5%, 0.5% or a fraction such as 0.05", text);
         let (number, places) = match text.strip_suffix('%') {
             Some(number) => (number.trim_end(), 7),
             None => (text, 9),
         };
         let (units, decimals) = number.split_once('.').unwrap_or((number, ""));
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if units.is_empty() && decimals.is_empty() || !digits(units) || !digits(decimals) {
-            return Err(wrong());
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if units.is_empty() && decimals.is_empty() || !is_digits(units) || !is_digits(decimals) {
+            return Err(invalid());
         }
         if decimals.len() > places {
-            return Err(tr!("'{text}' has more than {places} decimals", text, places));
+            return Err(tr!(
+                "invalid percentage '{text}': at most {places} decimals",
+                text,
+                places
+            ));
         }
-        let parts = format!("{units}{decimals:0<places$}").parse().map_err(|_| wrong())?;
-        if parts > SCALE {
-            Err(tr!("{wrong}; at most 100%", wrong = wrong()))
+        let value = format!("{units}{decimals:0<places$}").parse().map_err(|_| invalid())?;
+        if value > SCALE {
+            Err(tr!("invalid percentage '{text}': at most 100%", text))
         } else {
-            Ok(Self(parts))
+            Ok(Self(value))
         }
     }
 }
 
 impl fmt::Display for Percentage {
-    /// As a percentage, without zeros that say nothing.
+    /// With a percent sign, without trailing zeros.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = SCALE / 100;
         let text = format!("{}.{:07}", self.0 / percent, self.0 % percent);
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn percentages_are_parsed_exactly() {
-        for (text, part, shown) in [
+        for (text, value, displayed) in [
             ("5%", 50_000_000, "5%"),
             ("0.5%", 5_000_000, "0.5%"),
             ("0.05", 50_000_000, "5%"),
@@ -77,8 +78,9 @@ mod tests {
             ("100%", 1_000_000_000, "100%"),
             ("0.000000001", 1, "0.0000001%"),
         ] {
-            let share: Percentage = text.parse().unwrap();
-            assert_eq!((share.0, share.to_string().as_str()), (part, shown), "{text}");
+            let percentage: Percentage = text.parse().unwrap();
+            let actual = (percentage.0, &*percentage.to_string());
+            assert_eq!(actual, (value, displayed), "{text}");
         }
         for text in ["", "%", ".", "5", "101%", "-1%", "5%%", "a", "1e-2", "0.0000000001", "1.0.0"]
         {
@@ -88,13 +90,10 @@ mod tests {
 
     #[test]
     fn a_percentage_is_exceeded_by_the_first_row_above_it() {
-        let share: Percentage = "0.7%".parse().unwrap();
-        assert!(!share.is_exceeded_by(7, 1000) && share.is_exceeded_by(8, 1000));
-        let none: Percentage = "0".parse().unwrap();
-        assert!(
-            !none.is_exceeded_by(0, 0)
-                && !none.is_exceeded_by(0, 5)
-                && none.is_exceeded_by(1, u64::MAX)
-        );
+        let percentage: Percentage = "0.7%".parse().unwrap();
+        assert!(!percentage.is_exceeded_by(7, 1000) && percentage.is_exceeded_by(8, 1000));
+        let zero: Percentage = "0".parse().unwrap();
+        assert!(!zero.is_exceeded_by(0, 0) && !zero.is_exceeded_by(0, 5));
+        assert!(zero.is_exceeded_by(1, u64::MAX));
     }
 }

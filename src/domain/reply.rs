@@ -1,5 +1,5 @@
-//! The API's reply: from the bytes of a body to the effective code, the message and the ids. Reads both shapes of
-//! `API.md` 2 and every form in which their parts were seen. Leaves what a code means to `verdict`.
+//! Decodes the body of an API reply into the effective code, the message and the ids, in every form
+//! that was observed ([reply](crate::guide::api#reply)).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -7,76 +7,70 @@ use tr::tr;
 
 use crate::domain::outcome::Code;
 
-/// A body of the API, read.
+/// A decoded reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The effective code: that of the gateway's wrapping where there is one.
+    /// The effective code: inside errcode 88 or 15, the `sub_code`.
     pub code: Code,
-    /// The message that goes with the effective code.
+    /// The message of the effective code.
     pub message: String,
-    /// The user's id; none when absent, null or blank.
+    /// `None` if absent, null or blank.
     pub userid: Option<String>,
-    /// The ids of exclusive accounts, without blanks.
+    /// The ids of exclusive accounts, without blank ones.
     pub exclusive_ids: Vec<String>,
-    /// What the API calls the request by, where it says so in a form that can be passed on to its support.
+    /// `None` if absent or not in the usual form of an id.
     pub request_id: Option<String>,
 }
 
-/// A body that is not the API's.
+/// Why a body is not a reply of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The page or object by which the platform bans an egress IP (`API.md` 2).
+    /// The page or object of the WAF that bans an egress IP ([reply](crate::guide::api#reply)).
     #[error("{}", tr!("the platform refuses this network address for now"))]
     Banned,
-    /// No bytes at all.
     #[error("{}", tr!("the reply was empty"))]
     Empty,
-    /// A web page, as a proxy or a login portal sends.
+    /// A web page, such as of a proxy or a login portal.
     #[error("{}", tr!("the reply was a web page, not an answer of the API"))]
     HtmlPage,
-    /// Neither JSON nor a page, or JSON that breaks off.
+    /// Neither JSON nor a web page, or truncated JSON.
     #[error("{}", tr!("the reply was not readable JSON"))]
     NotJson,
-    /// An answer whose ids are of no form that was ever seen: nobody was found, and nobody ruled out.
+    /// The ids have an unknown form, so the number is neither found nor not found.
     #[error("{}", tr!("the ids in the reply were not readable"))]
     UnreadableIds,
-    /// JSON without the one part that every answer has.
     #[error("{}", tr!("the reply had no errcode"))]
     MissingCode,
 }
 
-/// In bytes; the API's longest have some hundreds.
+/// The API's longest messages have some hundred bytes.
 const MAX_MESSAGE_BYTES: usize = 4000;
-/// Digits and sign of the longest code that is known.
+/// Digits and sign of the longest known code.
 const MAX_CODE_CHARS: usize = 7;
 
-/// Reads a body. Every text in it but the ids goes through `hide` before anything is made of it: a far side can quote in
-/// any of them what was sent, and a part of a secret would not be found any more.
-///
-/// # Errors
-/// [`Garbled`] says what the body is instead.
-pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, DecodeError> {
-    let code = |raw| parse_code(raw, &hide);
-    let text = |raw| parse_text(raw).map(&hide);
+/// Decodes a body. Every text except the ids is redacted before it is processed: a server may quote
+/// what was sent, and a truncated secret could not be found any more.
+pub fn decode(body: &[u8], redact: impl Fn(String) -> String) -> Result<Reply, DecodeError> {
+    let code = |raw| parse_code(raw, &redact);
+    let text = |raw| parse_text(raw).map(&redact);
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let wire: RawReply<'_> = serde_json::from_slice(body).map_err(|_| classify_body(body))?;
-    let Some(outer) = wire.errcode.and_then(&code) else {
-        let banned =
-            wire.punish.is_some() || wire.status.and_then(&code) == Some(Code::Number(1111));
-        return Err(if banned { DecodeError::Banned } else { DecodeError::MissingCode });
+    let raw: RawReply<'_> = serde_json::from_slice(body).map_err(|_| classify_body(body))?;
+    let Some(outer) = raw.errcode.and_then(&code) else {
+        let is_ban = raw.punish.is_some() || raw.status.and_then(&code) == Some(Code::Number(1111));
+        return Err(if is_ban { DecodeError::Banned } else { DecodeError::MissingCode });
     };
-    let message = wire.errmsg.and_then(&text).unwrap_or_default();
+    let message = raw.errmsg.and_then(&text).unwrap_or_default();
     let inner = match outer {
-        Code::Number(88 | 15) => wire
+        Code::Number(88 | 15) => raw
             .sub_code
             .and_then(&code)
-            .or_else(|| wire.subcode.and_then(&code))
+            .or_else(|| raw.subcode.and_then(&code))
             .or_else(|| parse_sub_code(&message)),
         _ => None,
     };
     let inner_message =
-        wire.sub_msg.or(wire.submsg).and_then(&text).filter(|message| !message.is_empty());
-    let (userid, exclusive) = parse_result(wire.result)?;
+        raw.sub_msg.or(raw.submsg).and_then(&text).filter(|message| !message.is_empty());
+    let (userid, exclusive_ids) = parse_result(raw.result)?;
     Ok(Reply {
         message: truncate_message(if inner.is_some() {
             inner_message.unwrap_or(message)
@@ -85,12 +79,11 @@ pub fn decode(body: &[u8], hide: impl Fn(String) -> String) -> Result<Reply, Dec
         }),
         code: inner.unwrap_or(outer),
         userid,
-        exclusive_ids: exclusive,
-        request_id: wire.request_id.and_then(&text).filter(|request| is_valid_request_id(request)),
+        exclusive_ids,
+        request_id: raw.request_id.and_then(&text).filter(|id| is_valid_request_id(id)),
     })
 }
 
-/// A message of a length that a cell and a terminal can do with.
 fn truncate_message(mut message: String) -> String {
     if message.len() > MAX_MESSAGE_BYTES {
         message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
@@ -99,14 +92,14 @@ fn truncate_message(mut message: String) -> String {
     message
 }
 
-/// Whether a request's id is one: a few dozen letters, digits and signs, and no text.
-fn is_valid_request_id(request: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
-    (1..=64).contains(&request.len()) && request.bytes().all(plain)
+/// At most 64 letters, digits and `-_.:`, so that it cannot be free text.
+fn is_valid_request_id(id: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (1..=64).contains(&id.len()) && id.bytes().all(is_allowed)
 }
 
-/// The user id and the exclusive ids of a result: an object, or one as JSON text inside a string. Absent, null and blank
-/// parts are nobody; parts of another form are unreadable.
+/// The user id and the exclusive ids of a result, which is an object or a string that contains one
+/// as JSON. Absent, null and blank ids mean that there is no user.
 fn parse_result(result: Option<&RawValue>) -> Result<(Option<String>, Vec<String>), DecodeError> {
     let Some(result) = result else { return Ok((None, Vec::new())) };
     let inner = parse_text(result);
@@ -114,50 +107,51 @@ fn parse_result(result: Option<&RawValue>) -> Result<(Option<String>, Vec<String
     if json.trim().is_empty() {
         return Ok((None, Vec::new()));
     }
-    let person: RawResult<'_> =
-        serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
+    let ids: RawResult<'_> = serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
     let userid =
-        person.userid.map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds)).transpose()?;
-    let exclusive =
-        person.exclusive_account_userid_list.map(parse_ids).transpose()?.unwrap_or_default();
-    Ok((userid.filter(|id| !id.trim().is_empty()), exclusive))
+        ids.userid.map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds)).transpose()?;
+    let exclusive_ids = match ids.exclusive_account_userid_list {
+        Some(list) => parse_ids(list)?,
+        None => Vec::new(),
+    };
+    Ok((userid.filter(|id| !id.trim().is_empty()), exclusive_ids))
 }
 
-/// What marks a page as that of the platform's guard: its own names, and the words in which it says that the caller
-/// is blocked. A page without any is somebody else's (`API.md` 2 knows both, and not how to tell them apart).
+/// Strings that identify the ban page of the platform's WAF: its identifiers, and its words for
+/// "blocked". A page without any of them is not from the platform. No source documents this.
 const BAN_MARKERS: [&str; 8] =
     ["x5sec", "x5step", "x5referer", "_____tmd_____", "punish", "阻断", "封禁", "过于频繁"];
 
-/// What a body without JSON is.
+/// Classifies a body that is not JSON.
 fn classify_body(body: &[u8]) -> DecodeError {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
-    let page = text.starts_with('<');
-    // The ban's object, as a script in a page or in a hand that is no JSON.
-    let bare: String =
+    let is_page = text.starts_with('<');
+    // Finds the ban object in a script of a page, and with any quotation marks.
+    let compact: String =
         text.chars().filter(|c| !c.is_whitespace() && !"\"'\\".contains(*c)).collect();
     if text.is_empty() {
         DecodeError::Empty
-    } else if bare.contains("status:1111")
-        || (page && BAN_MARKERS.iter().any(|mark| text.contains(mark)))
+    } else if compact.contains("status:1111")
+        || (is_page && BAN_MARKERS.iter().any(|marker| text.contains(marker)))
     {
         DecodeError::Banned
-    } else if page {
+    } else if is_page {
         DecodeError::HtmlPage
     } else {
         DecodeError::NotJson
     }
 }
 
-/// The code in `ding talk error[subcode=40014,submsg=…]`, where the parts were not sent on their own.
+/// The code in `ding talk error[subcode=40014,submsg=…]`, for replies without a `sub_code` field.
 fn parse_sub_code(errmsg: &str) -> Option<Code> {
-    let (_, rest) = errmsg.split_once("subcode=").or_else(|| errmsg.split_once("sub_code="))?;
-    let code = rest.split([',', ']', ' ', ';']).next()?.trim();
+    let (_, tail) = errmsg.split_once("subcode=").or_else(|| errmsg.split_once("sub_code="))?;
+    let code = tail.split([',', ']', ' ', ';']).next()?.trim();
     (!code.is_empty()).then(|| Code::from_text(code))
 }
 
-/// The parts that matter, each as the text that it was sent as: any of them was seen missing, null or of another
-/// type, and one odd part must not cost the answer.
+/// The fields that are used. Each was seen missing, null or with another type, so each is kept as
+/// raw JSON: one unexpected field must not make the whole reply unreadable.
 #[derive(Deserialize)]
 struct RawReply<'a> {
     #[serde(borrow)]
@@ -191,14 +185,15 @@ struct RawResult<'a> {
     exclusive_account_userid_list: Option<&'a RawValue>,
 }
 
-/// A number or a string with something in it. A number of the length that codes have is one, whatever is hidden.
-fn parse_code(raw: &RawValue, hide: impl Fn(String) -> String) -> Option<Code> {
+/// Parses a number or a string that is not blank. A number with the length of a code is not
+/// redacted.
+fn parse_code(raw: &RawValue, redact: impl Fn(String) -> String) -> Option<Code> {
     let text = parse_text(raw).filter(|text| !text.trim().is_empty())?;
     let is_code = text.trim().len() <= MAX_CODE_CHARS && text.trim().parse::<i64>().is_ok();
-    Some(Code::from_text(&if is_code { text } else { hide(text) }))
+    Some(Code::from_text(&if is_code { text } else { redact(text) }))
 }
 
-/// A string, or a number as it was written.
+/// A string, or the text of a number.
 fn parse_text(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first() {
         Some(b'"') => serde_json::from_str(raw.get()).ok(),
@@ -207,17 +202,17 @@ fn parse_text(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// A list, or a list as JSON text inside a string; blanks and nulls in it are passed over.
+/// Parses a list, or a string that contains a list as JSON. Blank and null items are skipped.
 fn parse_ids(raw: &RawValue) -> Result<Vec<String>, DecodeError> {
     let inner = parse_text(raw);
     let json = inner.as_deref().unwrap_or(raw.get());
     if json.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let parts: Vec<Option<&RawValue>> =
+    let items: Vec<Option<&RawValue>> =
         serde_json::from_str(json).map_err(|_| DecodeError::UnreadableIds)?;
     let ids =
-        parts.into_iter().flatten().map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds));
+        items.into_iter().flatten().map(|id| parse_text(id).ok_or(DecodeError::UnreadableIds));
     Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|id| !id.trim().is_empty()).collect())
 }
 
@@ -227,14 +222,15 @@ mod tests {
 
     use super::*;
 
-    fn read(body: &str) -> (String, String, Option<String>, Vec<String>) {
+    /// Code, message, user id and exclusive ids.
+    fn decode_parts(body: &str) -> (String, String, Option<String>, Vec<String>) {
         let reply = decode(body.as_bytes(), |text| text).unwrap();
         (reply.code.to_string(), reply.message, reply.userid, reply.exclusive_ids)
     }
 
     #[test]
     fn every_known_form_of_a_success_is_decoded() {
-        let both = (
+        let expected = (
             "0".to_owned(),
             "ok".to_owned(),
             Some("zhangsan".to_owned()),
@@ -245,34 +241,34 @@ mod tests {
             r#"{"errcode":"0","errmsg":"ok","result":{"exclusive_account_userid_list":"[\"a\",\"b\"]","userid":"zhangsan"}}"#,
             r#" {"request_id":null,"result":{"userid":"zhangsan","exclusive_account_userid_list":["a",null,"","b"]},"errmsg":"ok","errcode":0} "#,
         ] {
-            assert_eq!(read(body), both, "{body}");
+            assert_eq!(decode_parts(body), expected, "{body}");
         }
         for list in ["null", "[]", "\"\"", "\"[]\"", "[null, \"\"]"] {
             let body = format!(
                 r#"{{"errcode":0,"result":{{"userid":"u","exclusive_account_userid_list":{list}}}}}"#
             );
             assert_eq!(
-                read(&body),
+                decode_parts(&body),
                 ("0".into(), String::new(), Some("u".into()), vec![]),
                 "{body}"
             );
         }
         for result in ["null", "{}", "\"\"", "\"{}\"", "{\"userid\":null}", "{\"userid\":\" \"}"] {
             let body = format!(r#"{{"errcode":0,"errmsg":"ok","result":{result}}}"#);
-            assert_eq!(read(&body), ("0".into(), "ok".into(), None, vec![]), "{body}");
+            assert_eq!(decode_parts(&body), ("0".into(), "ok".into(), None, vec![]), "{body}");
         }
     }
 
     #[test]
     fn a_valid_request_id_is_kept() {
-        let of = |id: &str| {
+        let decoded_id = |id: &str| {
             decode(format!(r#"{{"errcode":60121,"request_id":{id}}}"#).as_bytes(), |text| text)
                 .unwrap()
                 .request_id
         };
-        assert_eq!(of("\"15r6q4p9-1\"").as_deref(), Some("15r6q4p9-1"));
-        for none in ["null", "\"\"", "\"not one\"", &format!("\"{}\"", "a".repeat(65))] {
-            assert_eq!(of(none), None, "{none}");
+        assert_eq!(decoded_id("\"15r6q4p9-1\"").as_deref(), Some("15r6q4p9-1"));
+        for id in ["null", "\"\"", "\"not one\"", &format!("\"{}\"", "a".repeat(65))] {
+            assert_eq!(decoded_id(id), None, "{id}");
         }
     }
 
@@ -296,7 +292,7 @@ mod tests {
             );
         }
         let inside = r#"{"errcode":0,"errmsg":"ok","result":"{\"userid\":\"u\"}"}"#;
-        assert_eq!(read(inside).2.as_deref(), Some("u"));
+        assert_eq!(decode_parts(inside).2.as_deref(), Some("u"));
     }
 
     #[test]
@@ -325,8 +321,8 @@ mod tests {
             (r#"{"errcode":-1,"errmsg":"busy","sub_code":"40014"}"#, "-1", "busy"),
         ];
         for (body, code, message) in cases {
-            let (read_code, read_message, ..) = read(body);
-            assert_eq!((read_code.as_str(), read_message.as_str()), (code, message), "{body}");
+            let (actual_code, actual_message, ..) = decode_parts(body);
+            assert_eq!((&*actual_code, &*actual_message), (code, message), "{body}");
         }
     }
 
@@ -362,10 +358,16 @@ mod tests {
         }
 
         #[test]
-        fn any_ids_and_messages_are_decoded_unchanged(code in any::<i64>(), message in "\\PC{0,20}", id in "[a-z\"\\\\é中]{1,12}") {
-            let body = serde_json::json!({"errcode": code, "errmsg": message, "result": {"userid": id}}).to_string();
+        fn any_ids_and_messages_are_decoded_unchanged(
+            code in any::<i64>(),
+            message in "\\PC{0,20}",
+            id in "[a-z\"\\\\é中]{1,12}",
+        ) {
             prop_assume!(code != 88 && code != 15);
-            prop_assert_eq!(read(&body), (code.to_string(), message, Some(id), vec![]));
+            let body =
+                serde_json::json!({"errcode": code, "errmsg": message, "result": {"userid": id}});
+            let expected = (code.to_string(), message, Some(id), vec![]);
+            prop_assert_eq!(decode_parts(&body.to_string()), expected);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What the rows of a run have in common: why cells were not sent, of which countries the numbers are that nobody has, how ids
-//! on file compare. Counted as rows are written, at no cost worth naming. What follows from the counts is for others.
+//! Counts of rows by reason, country and expected id, from which hints are made.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +7,21 @@ use crate::domain::number::invalid::InvalidKind;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Status;
 
-/// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowStats {
     /// Rows by status in the order of [`Status::ALL`].
     by_status: [u64; Status::ALL.len()],
     by_invalid_kind: [u64; InvalidKind::ALL.len()],
-    /// Rows whose number the directory gave a definitive answer to, by country code: all, and those that nobody has.
+    /// Rows with a definitive answer by country code: all, and `not_found`.
     by_country: BTreeMap<u16, [u64; 2]>,
-    /// The country code of the last row, whose counts are here, since most rows have the one before's.
+    /// The country code of the last row and its counts that are not in `by_country` yet. Most rows
+    /// have the same country as the row before, so this saves a lookup per row.
     last_country: (u16, [u64; 2]),
     by_expected: [u64; Expected::ALL.len()],
 }
 
 impl RowStats {
-    /// Counts a row that was answered by this run, with the number that the answer is to, or why its cell was not sent.
+    /// Counts a row that this run answered, with its number, or the reason why it was not sent.
     pub(crate) fn count_row(&mut self, status: Status, number: Result<Mobile, InvalidKind>) {
         self.by_status[status as usize] += 1;
         match number {
@@ -32,11 +31,11 @@ impl RowStats {
                     self.flush_last_country();
                     self.last_country.0 = mobile.country_code();
                 }
-                let [all, nobody] = &mut self.last_country.1;
+                let [all, not_found] = &mut self.last_country.1;
                 *all += 1;
-                *nobody += u64::from(status == Status::NotFound);
+                *not_found += u64::from(status == Status::NotFound);
             }
-            Err(flaw) if status == Status::Invalid => self.by_invalid_kind[flaw as usize] += 1,
+            Err(kind) if status == Status::Invalid => self.by_invalid_kind[kind as usize] += 1,
             Err(_) => {}
         }
     }
@@ -47,37 +46,33 @@ impl RowStats {
         sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
 
-    /// Counts how a row's id on file compares.
-    pub(crate) fn count_expected(&mut self, word: Expected) {
-        self.by_expected[word as usize] += 1;
+    pub(crate) fn count_expected(&mut self, expected: Expected) {
+        self.by_expected[expected as usize] += 1;
     }
 
-    /// Rows whose id on file compares so.
     #[must_use]
-    pub(crate) fn expected(&self, word: Expected) -> u64 {
-        self.by_expected[word as usize]
+    pub(crate) fn expected(&self, expected: Expected) -> u64 {
+        self.by_expected[expected as usize]
     }
 
-    /// Rows that this run answered with this status; those that keep an earlier answer are not among them.
+    /// Without the rows that keep an earlier answer.
     #[must_use]
     pub(crate) fn rows(&self, status: Status) -> u64 {
         self.by_status[status as usize]
     }
 
-    /// Rows that were invalid for this reason.
     #[must_use]
-    pub(crate) fn invalid(&self, flaw: InvalidKind) -> u64 {
-        self.by_invalid_kind[flaw as usize]
+    pub(crate) fn invalid(&self, kind: InvalidKind) -> u64 {
+        self.by_invalid_kind[kind as usize]
     }
 
-    /// Of the rows with numbers of one country how many were answered, and how many of those nobody has: for the country of
-    /// which nobody has the most.
+    /// The country code with the most `not_found` rows, and its rows: all, and `not_found`.
     #[must_use]
     pub(crate) fn most_not_found(&self) -> Option<(u16, [u64; 2])> {
-        let mut whole = self.clone();
-        whole.flush_last_country();
-        let missed = whole.by_country.into_iter().filter(|(_, [_, nobody])| *nobody > 0);
-        missed.max_by_key(|(_, [_, nobody])| *nobody)
+        let mut stats = self.clone();
+        stats.flush_last_country();
+        let countries = stats.by_country.into_iter().filter(|(_, [_, not_found])| *not_found > 0);
+        countries.max_by_key(|(_, [_, not_found])| *not_found)
     }
 }
 
@@ -89,8 +84,8 @@ mod tests {
     #[test]
     fn rows_are_counted_by_reason_and_country() {
         let number = |text: &str| Ok(Mobile::parse(text, DefaultRegion::CHINA).unwrap());
-        let mut findings = RowStats::default();
-        assert_eq!(findings.most_not_found(), None);
+        let mut stats = RowStats::default();
+        assert_eq!(stats.most_not_found(), None);
         for (status, number) in [
             (Status::Found, number("13800138000")),
             (Status::NotFound, number("+852 5123 4567")),
@@ -102,14 +97,14 @@ mod tests {
             (Status::Invalid, Err(InvalidKind::Rounded)),
             (Status::Pending, Err(InvalidKind::Empty)),
         ] {
-            findings.count_row(status, number);
+            stats.count_row(status, number);
         }
-        assert_eq!(findings.most_not_found(), Some((852, [3, 2])));
+        assert_eq!(stats.most_not_found(), Some((852, [3, 2])));
         assert_eq!(
-            (findings.invalid(InvalidKind::Rounded), findings.invalid(InvalidKind::Empty)),
+            (stats.invalid(InvalidKind::Rounded), stats.invalid(InvalidKind::Empty)),
             (2, 0)
         );
-        findings.count_expected(Expected::Missing);
-        assert_eq!(Expected::ALL.map(|word| findings.expected(word)), [0, 0, 1]);
+        stats.count_expected(Expected::Missing);
+        assert_eq!(Expected::ALL.map(|expected| stats.expected(expected)), [0, 0, 1]);
     }
 }

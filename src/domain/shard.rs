@@ -1,5 +1,5 @@
-//! A shard: the rows of a table that one of several runs takes, by their numbers. Which rows these are never changes, since the
-//! runs may be of different days and machines. Leaves putting shards together again to `reconcile::merging`.
+//! A shard: the part of a table that one of several runs resolves. The assignment of rows to shards
+//! must never change, since the runs may be on different days and machines.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,7 +9,7 @@ use tr::tr;
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::NumberRules;
 
-/// One of so many shards, counted from 0.
+/// Shard `index` of `count`, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: u32,
@@ -17,106 +17,101 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The shard of this number.
-    ///
-    /// # Errors
-    /// There are not so many; the text says so.
-    pub fn new(index: u32, of: NonZeroU32) -> Result<Self, String> {
-        if index < of.get() {
-            return Ok(Self { index, count: of });
+    pub fn new(index: u32, count: NonZeroU32) -> Result<Self, String> {
+        if index < count.get() {
+            return Ok(Self { index, count });
         }
         Err(tr!(
-            "there is no shard {index} of {of}: shards are counted from 0, so that the last one is {last}/{of}",
+            "invalid shard {index}/{of}: shards are counted from 0; the last one is {last}/{of}",
             index,
-            of,
-            last = of.get() - 1
+            of = count,
+            last = count.get() - 1
         ))
     }
 
-    /// Reads `K/N`, or `N` alone, where `index` is the one that somebody else gives to each run, such as a cluster.
-    ///
-    /// # Errors
-    /// What is wrong, and what to write.
+    /// Parses `K/N`, or `N` if a cluster sets `index` for each run.
     pub fn parse(text: &str, index: Option<&str>) -> Result<Self, String> {
-        let wrong = || {
+        let invalid = || {
             tr!(
-                "'{text}' is no shard: write K/N, the first of four as 0/4, or N alone where JOB_COMPLETION_INDEX says which",
+                "invalid shard '{text}': write K/N (the first of four is 0/4), or only N if \
+                 JOB_COMPLETION_INDEX is set",
                 text
             )
         };
-        let (given, of) = match text.split_once('/') {
-            Some((given, of)) => (Some(given), of),
+        let (index, count) = match text.split_once('/') {
+            Some((index, count)) => (Some(index), count),
             None => (index, text),
         };
-        let of = of.parse().map_err(|_| wrong())?;
-        let given = given.ok_or_else(|| {
-            tr!("of which shard of {of} are the rows? JOB_COMPLETION_INDEX is not set: write K/{of}", of)
+        let count = count.parse().map_err(|_| invalid())?;
+        let index = index.ok_or_else(|| {
+            tr!("no shard index: write K/{of}, or set JOB_COMPLETION_INDEX", of = count)
         })?;
-        Self::new(given.parse().map_err(|_| wrong())?, of)
+        Self::new(index.parse().map_err(|_| invalid())?, count)
     }
 
-    /// Whether it has the rows with this lot.
     #[must_use]
-    pub fn contains(self, lot: ShardKey) -> bool {
-        self.shard_for(lot) == self
+    pub fn contains(self, key: ShardKey) -> bool {
+        self.shard_for(key) == self
     }
 
-    /// The shard of its table that has the rows with this lot.
+    /// The shard of the same table that contains the rows with this key.
     #[must_use]
-    pub fn shard_for(self, ShardKey(lot): ShardKey) -> Self {
-        // What is left of a division by so many is less than that.
-        Self { index: u32::try_from(lot % u64::from(self.count.get())).unwrap_or_default(), ..self }
+    pub fn shard_for(self, ShardKey(key): ShardKey) -> Self {
+        let index = key % u64::from(self.count.get());
+        // The remainder is less than `count`, so it has at most 32 bits.
+        let [_, _, _, _, a, b, c, d] = index.to_be_bytes();
+        Self { index: u32::from_be_bytes([a, b, c, d]), ..self }
     }
 
-    /// Whether both are of a table that was divided into so many.
+    /// Whether both are shards of a table with the same number of shards.
     #[must_use]
     pub fn has_same_count(self, other: Self) -> bool {
         self.count == other.count
     }
 
-    /// How the name of its file tells it: `0-of-4`.
+    /// The part of the shard's file name: `0-of-4`.
     #[must_use]
     pub fn to_file_label(self) -> String {
         format!("{}-of-{}", self.index, self.count)
     }
 
-    /// The shard that a file's name tells, as [`Shard::in_names`] would.
+    /// Finds the label of [`Shard::to_file_label`] in a file name.
     #[must_use]
     pub fn from_file_name(name: &str) -> Option<Self> {
         name.split('.').rev().find_map(|part| {
-            let (index, of) = part.split_once("-of-")?;
-            Self::new(index.parse().ok()?, of.parse().ok()?).ok()
+            let (index, count) = part.split_once("-of-")?;
+            Self::new(index.parse().ok()?, count.parse().ok()?).ok()
         })
     }
 }
 
-/// By what a row falls to a shard, however many there are.
+/// A hash of a row. Its remainder modulo the number of shards is the index of the row's shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardKey(u64);
 
 impl ShardKey {
-    /// That of a row: its first number draws it, and where there is none, the text of the first cell. Rows that are alike come
-    /// together, so that whoever merges shards need not tell them apart.
+    /// Hashes the first valid number of a row, or the text of the first cell if there is none.
+    /// Equal rows are in the same shard, so a merge does not have to distinguish them.
     #[must_use]
     pub fn from_cells<'a>(cells: impl IntoIterator<Item = &'a str>, rules: NumberRules) -> Self {
-        let mut first = None;
+        let mut first_cell = None;
         for cell in cells {
-            if let Ok(entry) = NumberCell::parse(cell, rules) {
-                return Self(mix_bits(entry.mobile.to_bits()));
+            if let Ok(parsed) = NumberCell::parse(cell, rules) {
+                return Self(mix_bits(parsed.mobile.to_bits()));
             }
-            first.get_or_insert(cell);
+            first_cell.get_or_insert(cell);
         }
-        // FNV-1a, by its authors' constants for 64 bits.
-        let hash =
-            first.unwrap_or_default().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
+        // FNV-1a with its constants for 64 bits. A row without cells hashes as an empty cell.
+        let text = first_cell.unwrap_or("");
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
         Self(mix_bits(hash))
     }
 }
 
-/// Bits that depend on all of these: the finalizer of splitmix64 (Steele, Lea and Flood 2014). Numbers that follow each other
-/// fall to every shard alike.
+/// The finalizer of splitmix64 (Steele, Lea and Flood 2014). It spreads consecutive numbers evenly
+/// over the shards.
 fn mix_bits(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -136,18 +131,18 @@ mod tests {
     use super::*;
     use crate::domain::number::mobile::DefaultRegion;
 
-    fn lot(cells: &[&str]) -> ShardKey {
+    fn key(cells: &[&str]) -> ShardKey {
         ShardKey::from_cells(
             cells.iter().copied(),
             NumberRules { default_region: DefaultRegion::CHINA, strict: true },
         )
     }
 
-    fn number(n: u32) -> ShardKey {
-        lot(&[&format!("139{n:08}")])
+    fn number_key(n: u32) -> ShardKey {
+        key(&[&format!("139{n:08}")])
     }
 
-    fn of(count: u32) -> Shard {
+    fn first_of(count: u32) -> Shard {
         Shard::new(0, NonZeroU32::new(count).unwrap()).unwrap()
     }
 
@@ -176,9 +171,7 @@ mod tests {
         }
         assert!(Shard::parse("4", None).is_err() && Shard::parse("4", Some("")).is_err());
         assert!(
-            Shard::parse("4/4", None)
-                .unwrap_err()
-                .contains("counted from 0, so that the last one is 3/4")
+            Shard::parse("4/4", None).unwrap_err().contains("counted from 0; the last one is 3/4")
         );
     }
 
@@ -195,14 +188,14 @@ mod tests {
             assert_eq!(Shard::from_file_name(name), None, "{name}");
         }
         assert!(
-            of(4).has_same_count(Shard::parse("3/4", None).unwrap())
-                && !of(4).has_same_count(of(3))
+            first_of(4).has_same_count(Shard::parse("3/4", None).unwrap())
+                && !first_of(4).has_same_count(first_of(3))
         );
     }
 
     #[test]
     fn the_shard_of_a_number_is_stable() {
-        let drawn = [
+        let keys = [
             "13900000000",
             "13900000001",
             "+86 139 0000 0001",
@@ -212,8 +205,8 @@ mod tests {
             "1.38E+10",
             "王伟",
         ]
-        .map(|cell| lot(&[cell]).0);
-        // As they were when shards came to be.
+        .map(|cell| key(&[cell]).0);
+        // From the first version with shards.
         let expected = [
             9_789_122_258_110_200_903_u64,
             14_638_903_869_247_743_753,
@@ -224,18 +217,18 @@ mod tests {
             15_639_557_914_502_774_924,
             15_198_813_174_653_685_279,
         ];
-        assert_eq!(drawn, expected);
+        assert_eq!(keys, expected);
         let shards = ["13900000000", "13900000001", "13900000002", ""]
-            .map(|cell| of(60).shard_for(lot(&[cell])).index);
+            .map(|cell| first_of(60).shard_for(key(&[cell])).index);
         assert_eq!(shards, [3, 33, 43, 3]);
     }
 
     #[test]
     fn the_first_number_of_a_row_selects_its_shard() {
-        assert_eq!(lot(&["", "x", "139 0000 0001", "13900000002"]), number(1));
-        assert_eq!(lot(&["x", ""]), lot(&["x", "y"]));
-        assert_ne!(lot(&["x"]), lot(&["", "x"]));
-        assert_eq!(lot(&[]), lot(&[""]));
+        assert_eq!(key(&["", "x", "139 0000 0001", "13900000002"]), number_key(1));
+        assert_eq!(key(&["x", ""]), key(&["x", "y"]));
+        assert_ne!(key(&["x"]), key(&["", "x"]));
+        assert_eq!(key(&[]), key(&[""]));
     }
 
     #[test]
@@ -243,7 +236,8 @@ mod tests {
         for count in [2, 3, 7, 64] {
             let mut counts = vec![0_u32; usize::try_from(count).unwrap()];
             for n in 0..64_000 {
-                counts[usize::try_from(of(count).shard_for(number(n)).index).unwrap()] += 1;
+                let shard = first_of(count).shard_for(number_key(n));
+                counts[usize::try_from(shard.index).unwrap()] += 1;
             }
             let fair = 64_000 / count;
             assert!(
@@ -255,10 +249,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_row_belongs_to_exactly_one_shard(n in 0..100_000_000_u32, text in "\\PC{0,12}", count in 1..20_u32) {
-            let all = || (0..count).map(|index| Shard { index, ..of(count) });
-            prop_assert_eq!(all().filter(|shard| shard.contains(number(n))).count(), 1);
-            prop_assert_eq!(all().filter(|shard| shard.contains(lot(&[&text]))).count(), 1);
+        fn each_row_belongs_to_exactly_one_shard(
+            n in 0..100_000_000_u32,
+            text in "\\PC{0,12}",
+            count in 1..20_u32,
+        ) {
+            let shards = || (0..count).map(|index| Shard { index, ..first_of(count) });
+            prop_assert_eq!(shards().filter(|shard| shard.contains(number_key(n))).count(), 1);
+            prop_assert_eq!(shards().filter(|shard| shard.contains(key(&[&text]))).count(), 1);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a run amounts to: rows by status and calls by kind, and the check that no row was lost or doubled
-//! (DESIGN 2.5). Leaves showing it to `app`.
+//! The totals of a run, and the check that no row was lost or duplicated
+//! ([row contract](crate::guide::architecture#row-contract)).
 
 use std::time::Duration;
 
@@ -12,22 +12,19 @@ use crate::domain::verdict::Limit;
 /// Why a number was called again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryCause {
-    /// The API's answer was a transient one.
+    /// The API answered with a transient code.
     Transient,
-    /// No reply came, or not all of it: the line failed.
+    /// No reply, or an incomplete one.
     Connection,
-    /// A reply came that was no answer of the API: of whatever stands in between, or of its web server alone.
+    /// A reply that is not from the API, but from a proxy or the API's web server.
     UnexpectedReply,
-    /// A limit was met.
     Throttled,
-    /// The token was not accepted.
     TokenRejected,
-    /// The code is one that no source names.
+    /// A code that no source documents.
     UnknownCode,
 }
 
 impl RetryCause {
-    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Transient,
         Self::Connection,
@@ -38,42 +35,41 @@ impl RetryCause {
     ];
 }
 
-/// The totals of a run. Rows are counted where they enter and where they leave, so that the two can disagree.
+/// The totals of a run. Rows are counted separately on input and on output, for [`Totals::check`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
     /// Rows taken from the input.
     pub rows_in: u64,
-    /// Whether these are all: an interrupted run does not wait for the rest of a pipe.
+    /// Whether `rows_in` is all of the input: an interrupted run does not read a pipe to its end.
     pub input_complete: bool,
-    /// Rows handed to the output, by status in the order of [`Status::ALL`].
+    /// Rows passed to the output, in the order of [`Status::ALL`].
     by_status: [u64; Status::ALL.len()],
-    /// Rows handed to the output.
+    /// Rows passed to the output.
     pub rows_out: u64,
-    /// Distinct numbers that were called.
+    /// Distinct numbers for which a call was made.
     pub numbers_asked: u64,
-    /// Rows whose answer another row's call gave.
+    /// Rows answered by the call of another row.
     pub rows_shared: u64,
-    /// Rows whose answer an earlier session asked for.
+    /// Rows answered from an earlier session.
     pub rows_known: u64,
-    /// Rows that had a definitive answer already and keep it.
+    /// Rows that already had a definitive answer and keep it.
     pub rows_kept: u64,
-    /// Calls of the directory, retries included.
+    /// Lookup calls, including retries.
     pub calls: u64,
-    /// Calls that repeated an earlier one of the same number, by cause in the order of [`Repeat::ALL`].
+    /// In the order of [`RetryCause::ALL`].
     retries_by_cause: [u64; RetryCause::ALL.len()],
-    /// How long lookups took, from their departure to their whole reply; those that had none are not in it.
+    /// From the start of a lookup call to its complete reply. Calls without a reply are not counted.
     pub latency: Latency,
-    /// Times that throttling held the run, by what was exceeded in the order of [`Limit::ALL`].
+    /// In the order of [`Limit::ALL`].
     pub pauses_by_limit: [u64; Limit::ALL.len()],
-    /// How long throttling held the run, by what was exceeded in the order of [`Limit::ALL`].
+    /// In the order of [`Limit::ALL`].
     pub pause_time_by_limit: [Duration; Limit::ALL.len()],
-    /// Tokens fetched.
     pub tokens_fetched: u64,
-    /// Calls for a token, of either kind.
+    /// Token calls to both endpoints.
     pub token_calls: u64,
 }
 
-/// What was exceeded, in a word for programs.
+/// The limit's name in JSON and metrics.
 #[must_use]
 pub(crate) fn limit_name(cause: Limit) -> &'static str {
     match cause {
@@ -88,67 +84,60 @@ pub(crate) fn limit_name(cause: Limit) -> &'static str {
     }
 }
 
-/// The counts of a run that do not add up: a bug, never a row's fault.
+/// The row counts do not match, which is always a bug. The run exits with status 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", tr!(
-    "the counts do not add up: {rows_in} rows read, {rows_out} written, {statuses} with a status; this is a bug, please report it",
+    "row counts do not match: {rows_in} rows read, {rows_out} written, {statuses} with a status; \
+     this is a bug, please totals it",
     rows_in, rows_out, statuses
 ))]
 pub struct TotalsMismatch {
-    /// Rows taken from the input.
     pub rows_in: u64,
-    /// Rows handed to the output.
     pub rows_out: u64,
     /// The sum over all statuses.
     pub statuses: u64,
 }
 
 impl Totals {
-    /// Counts rows handed to the output.
+    /// Counts a row passed to the output.
     pub fn count_row(&mut self, status: Status) {
         self.rows_out += 1;
         self.by_status[status as usize] += 1;
     }
 
-    /// Rows with this status.
     #[must_use]
     pub fn rows(&self, status: Status) -> u64 {
         self.by_status[status as usize]
     }
 
-    /// Counts a call that repeated an earlier one of its number.
     pub fn count_retry(&mut self, cause: RetryCause) {
         self.retries_by_cause[cause as usize] += 1;
     }
 
-    /// Calls that were repeated for this cause.
     #[must_use]
     pub fn retries_for(&self, cause: RetryCause) -> u64 {
         self.retries_by_cause[cause as usize]
     }
 
-    /// Calls that repeated an earlier one of the same number, whatever the cause.
     #[must_use]
     pub fn retries(&self) -> u64 {
         self.retries_by_cause.iter().sum()
     }
 
-    /// How often throttling held the run in all.
     #[must_use]
     pub fn pauses(&self) -> u64 {
         self.pauses_by_limit.iter().sum()
     }
 
-    /// How long throttling held the run in all.
     #[must_use]
     pub fn pause_time(&self) -> Duration {
         self.pause_time_by_limit.iter().sum()
     }
 
-    /// Rows in = rows out = the sum over statuses.
+    /// Checks that rows in = rows out = the sum over statuses.
     ///
     /// # Errors
-    /// The three numbers, where they differ.
+    /// The three counts if they differ; the run then exits with status 1.
     pub fn check(&self) -> Result<(), TotalsMismatch> {
         let statuses = self.by_status.iter().sum();
         if self.rows_in == self.rows_out && self.rows_out == statuses {
@@ -164,13 +153,13 @@ mod tests {
 
     #[test]
     fn inconsistent_totals_are_detected() {
-        let mut report = Totals { rows_in: 2, ..Totals::default() };
-        report.count_row(Status::Found);
-        assert_eq!(report.check(), Err(TotalsMismatch { rows_in: 2, rows_out: 1, statuses: 1 }));
-        report.count_row(Status::Pending);
-        assert_eq!(report.check(), Ok(()));
-        assert_eq!((report.rows(Status::Found), report.rows(Status::Pending)), (1, 1));
-        report.rows_out += 1;
-        assert!(report.check().is_err());
+        let mut totals = Totals { rows_in: 2, ..Totals::default() };
+        totals.count_row(Status::Found);
+        assert_eq!(totals.check(), Err(TotalsMismatch { rows_in: 2, rows_out: 1, statuses: 1 }));
+        totals.count_row(Status::Pending);
+        assert_eq!(totals.check(), Ok(()));
+        assert_eq!((totals.rows(Status::Found), totals.rows(Status::Pending)), (1, 1));
+        totals.rows_out += 1;
+        assert!(totals.check().is_err());
     }
 }

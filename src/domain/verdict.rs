@@ -1,6 +1,5 @@
-//! The one table from what the API said to what it means: every class of `API.md` 5, by the effective code, and by
-//! HTTP status and failure where there is no code. Leaves what to do about it (wait, retry, renew, stop) to
-//! `engine::lookup`.
+//! The table from effective code or HTTP status to its meaning
+//! ([codes](crate::guide::api#codes)). What the run does about it is in `engine::lookup`.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,61 +11,59 @@ use tr::tr;
 
 use crate::domain::outcome::{Code, Status};
 
-/// What an answer means for the row and for the run.
+/// The meaning of a reply for the row and for the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The row has its answer: found, not found, bad number or out of scope. One call, no retry.
+    /// A definitive answer: found, not found, bad number or out of scope. No retry.
     Answer(Status),
-    /// The same call may succeed shortly: back off, bounded attempts.
+    /// The same call may succeed soon: retry with backoff, up to `--max-retries` times.
     Transient,
-    /// Nobody calls until the hold ends; no attempt is used up.
+    /// All calls pause. The throttled call does not count as an attempt.
     Throttled(Pause),
-    /// The token is not accepted (any more): renew it once, replay.
+    /// Renew the token once and repeat the call.
     TokenRejected,
-    /// Nothing will work until a person acts: the run stops.
+    /// No call can succeed until a person acts: the run stops.
     Fatal(Remedy),
-    /// A code that no source names: tried twice more at most, then the row is `failed`.
+    /// A code that no source documents: at most 2 retries, then the row is `failed`.
     UnknownCode,
 }
 
-/// How long all calls rest after a throttling answer (`API.md` 3).
+/// The pause of all calls after a throttling reply ([limits](crate::guide::api#limits)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// What was exceeded.
     pub cause: Limit,
-    /// The end that the answer itself names, to the second.
+    /// The end that the reply names, to the second.
     pub until: Option<Timestamp>,
-    /// How long where the answer names no end.
+    /// Used if the reply names no end.
     pub length: PauseLength,
 }
 
-/// How long a hold lasts where the answer does not say.
+/// The length of a pause for which the reply names no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PauseLength {
-    /// This long.
     Fixed(Duration),
-    /// 1, 2, 4 s from one hold in a row to the next, with jitter.
+    /// 1, 2, 4 … s for consecutive pauses, with jitter.
     Exponential,
 }
 
-/// Which limit was met.
+/// The limit that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// This app's calls a second: the one answer that says that our own rate is too high.
+    /// Calls per second of this app: the only limit that means that our rate is too high.
     App,
     /// The platform's capacity for this API.
     Platform,
-    /// Calls a minute of the app or the organisation.
+    /// Calls per minute of the app or the organization.
     Minute,
-    /// The API was closed to the app for a while.
+    /// The API is closed to the app for some time.
     Suspended,
-    /// Some other frequency limit.
+    /// Another rate limit.
     Other,
-    /// The egress IP was banned.
+    /// The egress IP is banned.
     Address,
-    /// The host, or a proxy in between, asked for a pause by HTTP 429 or 503.
+    /// HTTP 429 or 503 from the host or a proxy.
     Proxy,
-    /// No limit of the API's: whoever shares out the quota among several runs cannot be asked.
+    /// Not a limit of the API: the server of `--shared` is unreachable.
     Shared,
 }
 
@@ -75,19 +72,19 @@ pub enum Limit {
 pub enum Remedy {
     /// Grant the app the permission.
     Permission,
-    /// Put this machine's address on the app's list.
+    /// Add this machine's IP to the app's allow list.
     AllowList,
     /// Correct the key, the secret or the token.
     Credentials,
-    /// The app or the organisation is not in a state to call.
+    /// Enable the app, or the organization's access to the API.
     Organisation,
-    /// The month's quota is used up.
+    /// Wait or pay: the quota of the month is used up.
     Quota,
-    /// The endpoint is not the one that has this API.
+    /// Correct `--endpoint`: the host does not have this API.
     Endpoint,
 }
 
-/// A class of the table, before the message has had its say.
+/// The meaning of a code, without the details that are in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Answer(Status),
@@ -97,13 +94,13 @@ enum Class {
     Fatal(Remedy),
 }
 
-/// The least that a proxy's `Retry-After` is taken for: one that says 0 would be asked again without end.
+/// The minimum for `Retry-After`: with 0, a call would be repeated without end.
 const MIN_RETRY_AFTER: Duration = Duration::from_millis(100);
 const SECOND: PauseLength = PauseLength::Fixed(Duration::from_secs(1));
 const MINUTE: PauseLength = PauseLength::Fixed(Duration::from_mins(1));
 const FIVE_MINUTES: PauseLength = PauseLength::Fixed(Duration::from_mins(5));
 
-/// `API.md` 5, row by row. Codes that stand in no row are unknown.
+/// The rows of [codes](crate::guide::api#codes). All other codes are unknown.
 const TABLE: &[(RangeInclusive<i64>, Class)] = &[
     (0..=0, Class::Answer(Status::Found)),
     (60121..=60121, Class::Answer(Status::NotFound)),
@@ -114,7 +111,7 @@ const TABLE: &[(RangeInclusive<i64>, Class)] = &[
     (40104..=40104, Class::Answer(Status::BadNumber)),
     (60103..=60103, Class::Answer(Status::BadNumber)),
     (400_002..=400_002, Class::Answer(Status::BadNumber)),
-    (40000..=40000, Class::Answer(Status::BadNumber)), // save where it speaks of a blank token
+    (40000..=40000, Class::Answer(Status::BadNumber)), // except for a blank token
     (40035..=40035, Class::Answer(Status::BadNumber)),
     (40038..=40038, Class::Answer(Status::BadNumber)),
     (40..=41, Class::Answer(Status::BadNumber)),
@@ -157,12 +154,13 @@ const TABLE: &[(RangeInclusive<i64>, Class)] = &[
     (43009..=43009, Class::Fatal(Remedy::Endpoint)),
 ];
 
-/// What an effective code means. The message decides twice only: the end of a penalty, and a blank token.
+/// The meaning of an effective code. The message matters for the end of a penalty and for a blank
+/// token.
 #[must_use]
 pub fn by_code(code: &Code, message: &str) -> Verdict {
     let number = match code {
         Code::Number(number) => *number,
-        // `isp.*` are failures of the service behind the gateway (`API.md` 5).
+        // `isp.*` are failures of the service behind the gateway.
         Code::Word(word) if word.starts_with("isp.") => return Verdict::Transient,
         Code::Word(word) => return by_word(word, message),
     };
@@ -181,8 +179,9 @@ pub fn by_code(code: &Code, message: &str) -> Verdict {
     }
 }
 
-/// The newer calls, of which the token call is one, say in words that a limit was met, and the platform's limit with
-/// the end of its penalty like 90002 (open.dingtalk.com, "API rate limits"). Neither is a limit of the lookups' own rate.
+/// Newer APIs, such as the token API, use words for exceeded limits. The platform's limit comes with
+/// the end of its penalty, as 90002 does (open.dingtalk.com, "API rate limits"). None of them limits
+/// the rate of lookups.
 fn by_word(word: &str, message: &str) -> Verdict {
     let (cause, pause) = match word.strip_prefix("Forbidden.AccessDenied.QpsLimitFor") {
         Some("Api") => (Limit::Platform, PauseLength::Exponential),
@@ -192,11 +191,10 @@ fn by_word(word: &str, message: &str) -> Verdict {
     Verdict::Throttled(Pause { cause, until: parse_penalty_end(message), length: pause })
 }
 
-/// What an HTTP status means by itself, where it decides before the body does: too many calls, or a failing
-/// server or proxy. `wait` is its `Retry-After`.
+/// The meaning of the HTTP statuses that take precedence over the body.
 #[must_use]
-pub(crate) fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> {
-    match (status, wait) {
+pub(crate) fn by_status(status: u16, retry_after: Option<Duration>) -> Option<Verdict> {
+    match (status, retry_after) {
         (429, None) => Some(Verdict::Throttled(Pause {
             cause: Limit::Proxy,
             until: None,
@@ -212,24 +210,23 @@ pub(crate) fn by_status(status: u16, wait: Option<Duration>) -> Option<Verdict> 
     }
 }
 
-/// The ban of the egress IP: five minutes (`API.md` 3).
+/// The ban of the egress IP lasts 5 minutes ([limits](crate::guide::api#limits)).
 #[must_use]
 pub fn ip_ban_pause() -> Pause {
     Pause { cause: Limit::Address, until: None, length: FIVE_MINUTES }
 }
 
-/// The end of a penalty in a throttling message, `… 处罚将在 2026-09-03 00:01:03 结束` or `限制将在 …`: China
-/// time (`API.md` 3).
+/// The end of a penalty in a throttling message, `… 处罚将在 2026-09-03 00:01:03 结束` or
+/// `限制将在 …`, in China time ([limits](crate::guide::api#limits)).
 fn parse_penalty_end(message: &str) -> Option<Timestamp> {
-    let (_, rest) = message.split_once("处罚将在").or_else(|| message.split_once("限制将在"))?;
-    let (moment, _) = rest.split_once("结束")?;
-    let moment: DateTime = moment.trim().replace('/', "-").parse().ok()?;
-    // A moment past the end of time, which is in some hours of the year 9999, is a very late one.
-    Some(tz::offset(8).to_timestamp(moment).unwrap_or(Timestamp::MAX))
+    let (_, tail) = message.split_once("处罚将在").or_else(|| message.split_once("限制将在"))?;
+    let (end, _) = tail.split_once("结束")?;
+    let end: DateTime = end.trim().replace('/', "-").parse().ok()?;
+    // The conversion fails only in the last hours of the year 9999.
+    Some(tz::offset(8).to_timestamp(end).unwrap_or(Timestamp::MAX))
 }
 
 impl Limit {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::App,
         Self::Platform,
@@ -245,14 +242,14 @@ impl Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&match self {
-            Self::App => tr!("this app's calls a second"),
+            Self::App => tr!("the app's calls per second"),
             Self::Platform => tr!("the platform's capacity"),
-            Self::Minute => tr!("the calls a minute"),
+            Self::Minute => tr!("the calls per minute"),
             Self::Suspended => tr!("a suspension of the API"),
-            Self::Other => tr!("a frequency limit"),
-            Self::Address => tr!("a ban of this network address"),
-            Self::Proxy => tr!("a limit of the host or of a proxy, told by HTTP"),
-            Self::Shared => tr!("no word from the shared server"),
+            Self::Other => tr!("another rate limit"),
+            Self::Address => tr!("a ban of this IP address"),
+            Self::Proxy => tr!("HTTP 429 or 503 from the host or a proxy"),
+            Self::Shared => tr!("the shared server is unreachable"),
         })
     }
 }
@@ -262,11 +259,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(code: i64) -> Verdict {
+    fn verdict(code: i64) -> Verdict {
         by_code(&Code::Number(code), "")
     }
 
-    /// `API.md` 5 once more, in its own order and written independently of the table.
+    /// The codes of the guide (api, Codes), in their order and independent of the table.
     #[test]
     fn every_documented_code_has_a_verdict() {
         let answers = [
@@ -277,28 +274,28 @@ mod tests {
         ];
         for (status, codes) in answers {
             for code in codes {
-                assert_eq!(of(*code), Verdict::Answer(status), "{code}");
+                assert_eq!(verdict(*code), Verdict::Answer(status), "{code}");
             }
         }
         for code in [-1, 400_001, 10, 15] {
-            assert_eq!(of(code), Verdict::Transient, "{code}");
+            assert_eq!(verdict(code), Verdict::Transient, "{code}");
         }
         let throttled = [90018, 90002, 90005, 90006, 90001, 90003, 90004, 90019, 45009, 7];
         for code in throttled.into_iter().chain(90007..=90014) {
-            assert!(matches!(of(code), Verdict::Throttled(_)), "{code}");
+            assert!(matches!(verdict(code), Verdict::Throttled(_)), "{code}");
         }
         for code in [40014, 42001, 40001, 33001, 43007] {
-            assert_eq!(of(code), Verdict::TokenRejected, "{code}");
+            assert_eq!(verdict(code), Verdict::TokenRejected, "{code}");
         }
         let fatal = [
             60011, 60020, 40096, 40089, 40013, 41001, 41002, 41004, 48002, 50003, 50005, 70001,
             90017, 90020, 22, 404, 43001, 43002, 43003, 43004, 43005, 43009,
         ];
         for code in fatal {
-            assert!(matches!(of(code), Verdict::Fatal(_)), "{code}");
+            assert!(matches!(verdict(code), Verdict::Fatal(_)), "{code}");
         }
         for code in [1, 88, 34567, 43006, 43008, 90015, 90016, 90021, 60122, i64::MIN, i64::MAX] {
-            assert_eq!(of(code), Verdict::UnknownCode, "{code}");
+            assert_eq!(verdict(code), Verdict::UnknownCode, "{code}");
         }
     }
 
@@ -312,7 +309,7 @@ mod tests {
             (90020, Remedy::Quota),
             (22, Remedy::Endpoint),
         ] {
-            assert_eq!(of(code), Verdict::Fatal(remedy), "{code}");
+            assert_eq!(verdict(code), Verdict::Fatal(remedy), "{code}");
         }
         let blank = by_code(&Code::Number(40000), "access_token is blank");
         assert_eq!(blank, Verdict::Fatal(Remedy::Credentials));
@@ -325,27 +322,27 @@ mod tests {
             by_code(&Code::Word("isv.permission-api-package-limit".into()), ""),
             Verdict::UnknownCode
         );
-        let limit = |whose: &str, message| {
+        let limit = |suffix: &str, message| {
             by_code(
-                &Code::Word(format!("Forbidden.AccessDenied.QpsLimitFor{whose}").into()),
+                &Code::Word(format!("Forbidden.AccessDenied.QpsLimitFor{suffix}").into()),
                 message,
             )
         };
-        let own = Pause { cause: Limit::Other, until: None, length: SECOND };
-        assert_eq!(limit("AppkeyAndApi", ""), Verdict::Throttled(own));
+        let app = Pause { cause: Limit::Other, until: None, length: SECOND };
+        assert_eq!(limit("AppkeyAndApi", ""), Verdict::Throttled(app));
         let until = Some("2026-09-21T04:00:04Z".parse().unwrap());
-        let all = Pause { cause: Limit::Platform, until, length: PauseLength::Exponential };
+        let platform = Pause { cause: Limit::Platform, until, length: PauseLength::Exponential };
         let message = "请求过于频繁，限制将在 2026-09-21 12:00:04 结束";
-        assert_eq!(limit("Api", message), Verdict::Throttled(all));
+        assert_eq!(limit("Api", message), Verdict::Throttled(platform));
     }
 
     #[test]
     fn no_code_is_listed_twice() {
-        for (at, (codes, _)) in TABLE.iter().enumerate() {
-            let rest = &TABLE[at + 1..];
-            let twice =
-                codes.clone().find(|code| rest.iter().any(|(others, _)| others.contains(code)));
-            assert_eq!(twice, None);
+        for (index, (codes, _)) in TABLE.iter().enumerate() {
+            let later = &TABLE[index + 1..];
+            let duplicate =
+                codes.clone().find(|code| later.iter().any(|(codes, _)| codes.contains(code)));
+            assert_eq!(duplicate, None);
         }
     }
 
@@ -357,11 +354,11 @@ mod tests {
             "ding talk error[subcode=90002,submsg=限制将在2026-09-03 00:01:03结束]",
             "限制将在 2026/09/03 00:01:03 结束",
         ] {
-            let Verdict::Throttled(hold) = by_code(&Code::Number(90002), message) else {
+            let Verdict::Throttled(pause) = by_code(&Code::Number(90002), message) else {
                 panic!("{message}")
             };
             assert_eq!(
-                (hold.until, hold.cause, hold.length),
+                (pause.until, pause.cause, pause.length),
                 (Some(end), Limit::Platform, PauseLength::Exponential)
             );
         }
@@ -371,22 +368,22 @@ mod tests {
             "处罚将在 2026-13-41 00:00:00 结束",
             "处罚将在 2026-09-03 00:01:03",
         ] {
-            let Verdict::Throttled(hold) = by_code(&Code::Number(90018), message) else {
+            let Verdict::Throttled(pause) = by_code(&Code::Number(90018), message) else {
                 panic!("{message}")
             };
-            assert_eq!((hold.until, hold.length), (None, SECOND), "{message}");
+            assert_eq!((pause.until, pause.length), (None, SECOND), "{message}");
         }
     }
 
     #[test]
     fn a_pause_without_an_end_time_has_its_default_length() {
-        let pause = |code| match of(code) {
-            Verdict::Throttled(hold) => hold.length,
+        let length = |code| match verdict(code) {
+            Verdict::Throttled(pause) => pause.length,
             other => panic!("{other:?}"),
         };
-        assert_eq!([pause(90018), pause(90002)], [SECOND, PauseLength::Exponential]);
-        assert_eq!([pause(90005), pause(90006)], [MINUTE; 2]);
-        assert_eq!([pause(90001), pause(90003), pause(90004)], [FIVE_MINUTES; 3]);
+        assert_eq!([length(90018), length(90002)], [SECOND, PauseLength::Exponential]);
+        assert_eq!([length(90005), length(90006)], [MINUTE; 2]);
+        assert_eq!([length(90001), length(90003), length(90004)], [FIVE_MINUTES; 3]);
         assert_eq!(
             ip_ban_pause(),
             Pause { cause: Limit::Address, until: None, length: FIVE_MINUTES }
@@ -396,9 +393,8 @@ mod tests {
     #[test]
     fn some_http_statuses_decide_the_verdict_alone() {
         let wait = Some(Duration::from_secs(7));
-        let proxy = |pause| {
-            Some(Verdict::Throttled(Pause { cause: Limit::Proxy, until: None, length: pause }))
-        };
+        let proxy =
+            |length| Some(Verdict::Throttled(Pause { cause: Limit::Proxy, until: None, length }));
         assert_eq!(by_status(429, None), proxy(PauseLength::Exponential));
         assert_eq!(by_status(429, wait), proxy(PauseLength::Fixed(Duration::from_secs(7))));
         assert_eq!(by_status(503, wait), proxy(PauseLength::Fixed(Duration::from_secs(7))));

@@ -623,7 +623,7 @@ mod tests {
         assert!(paused(3, 3, Limit::App).starts_with("paused 3 times by 90018: another program"));
         assert!(
             paused(1, 30, Limit::Address)
-                .starts_with("paused once by a ban of this network address")
+                .starts_with("paused once by a ban of this IP address")
         );
         // Each limit is judged by itself: a single 90018 among other pauses is chance.
         let mixed = |of_app: u64| {

@@ -394,7 +394,7 @@ mod tests {
         );
         let spent = "\ncalls: 4 lookups (retried: 1 after a transient error, 1 with a new token), 1 token call\
                      \nreplies: p50 2.0 ms, p95 1.5 s, p99 1.5 s\
-                     \npaused by throttling: 1 time, 1m 1s in total: this app's calls a second 1.0s, a ban of this network address 1m";
+                     \npaused by throttling: 1 time, 1m 1s in total: the app's calls per second 1.0s, a ban of this IP address 1m";
         assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
         // A run that wrote nothing has made its calls too.
         let text = describe_aborted_run(&totals, Duration::from_secs(2), &[]);

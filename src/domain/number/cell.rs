@@ -1,5 +1,4 @@
-//! What a cell of the number column holds: one number, several of which one is used, or none. Leaves how each is
-//! spelt to `spelling`, what counts as a mobile number to `mobile`.
+//! Parses a cell of the number column. A cell has no number, one, or several, of which one is used.
 
 use tr::tr;
 
@@ -7,25 +6,25 @@ use crate::domain::number::invalid::{Invalid, ordinal};
 use crate::domain::number::mobile::{DefaultRegion, Mobile, NumberRules};
 use crate::domain::number::normalize::{self, normalize_chars, split_numbers};
 
-/// The number of a cell, and which of the cell's numbers it is.
+/// The number used of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberCell {
-    /// The number.
     pub mobile: Mobile,
-    /// Which of the cell's numbers it is, from 1.
+    /// Its position among the cell's numbers, from 1.
     nth: usize,
-    /// How many numbers the cell has.
+    /// The number of numbers in the cell.
     count: usize,
 }
 
 impl NumberCell {
-    /// Reads a cell: its first number that is one of a mobile. Text that nobody can read ends the search, since
-    /// what stands there may be the number that was meant.
+    /// Returns the first mobile number of the cell. An unreadable part ends the search, since it
+    /// may be the number that was meant.
     ///
     /// # Errors
-    /// The [`Refusal`] says why the cell cannot be sent; such a cell never becomes a call (DESIGN 2.7).
+    /// Why the cell cannot be sent. Such a cell never becomes a call
+    /// ([row contract](crate::guide::architecture#row-contract)).
     pub fn parse(cell: &str, rules: NumberRules) -> Result<Self, Invalid> {
-        // Most cells are this, and nothing is allocated for them.
+        // Fast path without allocation: most cells are plain mainland numbers.
         if rules.default_region.is_mainland()
             && let Some(mobile) = Mobile::from_mainland_digits(cell.as_bytes())
         {
@@ -33,51 +32,49 @@ impl NumberCell {
         }
         let text = normalize_chars(cell);
         let parts = split_numbers(&text);
-        let of = parts.len();
-        let mut first = None;
+        let count = parts.len();
+        let mut first_error = None;
         for (nth, part) in (1..).zip(parts) {
             let reason = match normalize::normalize_number(part)
-                .and_then(|spelt| Mobile::from_normalized(&spelt, rules))
+                .and_then(|normalized| Mobile::from_normalized(&normalized, rules))
             {
-                Ok(mobile) => return Ok(Self { mobile, nth, count: of }),
-                Err(reason) if of == 1 => return Err(reason),
+                Ok(mobile) => return Ok(Self { mobile, nth, count }),
+                Err(reason) if count == 1 => return Err(reason),
                 Err(reason) => Box::new(reason),
             };
             if !reason.is_readable() {
-                return Err(Invalid::Several { nth, count: of, reason });
+                return Err(Invalid::Several { nth, count, reason });
             }
-            first.get_or_insert(reason);
+            first_error.get_or_insert(reason);
         }
-        Err(first.map_or(Invalid::Empty, |reason| Invalid::Several { nth: 1, count: of, reason }))
+        Err(first_error.map_or(Invalid::Empty, |reason| Invalid::Several { nth: 1, count, reason }))
     }
 
-    /// The API's message with what people should know about the cell behind it: that it has other numbers.
+    /// Appends which number of the cell was used to the API's message. `None` if the cell has only
+    /// one number.
     #[must_use]
     pub fn annotate_message(self, message: &str) -> Option<String> {
         let (nth, of) = (self.nth, self.count);
-        let remark = || {
+        let annotated = || {
             tr!("{message} ({nth} of {of} numbers in the cell)", message, nth = ordinal(nth), of)
         };
-        (of > 1).then(|| remark().trim_start().to_owned())
+        (of > 1).then(|| annotated().trim_start().to_owned())
     }
 }
 
 impl Mobile {
-    /// The number of a cell by the strict rules. `home` is the region of numbers without a country code.
-    ///
-    /// # Errors
-    /// As [`Entry::read`].
-    pub fn parse(cell: &str, home: DefaultRegion) -> Result<Self, Invalid> {
-        NumberCell::parse(cell, NumberRules { default_region: home, strict: true })
-            .map(|entry| entry.mobile)
+    /// Parses a cell by the strict rules.
+    pub fn parse(cell: &str, default_region: DefaultRegion) -> Result<Self, Invalid> {
+        NumberCell::parse(cell, NumberRules { default_region, strict: true })
+            .map(|parsed| parsed.mobile)
     }
 }
 
-/// Whether a cell could be a mobile number: what the table room asks when it looks for the column. The strict rules
-/// apply in any case: order numbers and the like have the right length, too.
+/// Whether a cell could be a mobile number, for the detection of the column. Always uses the
+/// strict rules, since order numbers and the like often have the right length.
 #[must_use]
-pub(crate) fn looks_like_mobile(cell: &str, home: DefaultRegion) -> bool {
-    matches!(Mobile::parse(cell, home), Ok(_) | Err(Invalid::Rounded(_)))
+pub(crate) fn looks_like_mobile(cell: &str, default_region: DefaultRegion) -> bool {
+    matches!(Mobile::parse(cell, default_region), Ok(_) | Err(Invalid::Rounded(_)))
 }
 
 #[cfg(test)]
@@ -87,7 +84,7 @@ mod tests {
     use super::*;
     use crate::domain::number::mobile::MainlandFormat;
 
-    fn sent(cell: &str) -> Result<String, Invalid> {
+    fn to_plain(cell: &str) -> Result<String, Invalid> {
         Mobile::parse(cell, DefaultRegion::CHINA)
             .map(|mobile| mobile.to_api_string(MainlandFormat::Plain))
     }
@@ -132,7 +129,7 @@ mod tests {
             "+86 138 0013 8000;ext=12",
             "13800138000;",
         ] {
-            assert_eq!(sent(cell).as_deref(), Ok("13800138000"), "{cell:?}");
+            assert_eq!(to_plain(cell).as_deref(), Ok("13800138000"), "{cell:?}");
         }
     }
 
@@ -152,7 +149,7 @@ mod tests {
             ("+852 5123 4567 ext. 12", "+852-51234567"),
             ("=\"+85251234567\"", "+852-51234567"),
         ] {
-            assert_eq!(sent(cell).as_deref(), Ok(expected), "{cell:?}");
+            assert_eq!(to_plain(cell).as_deref(), Ok(expected), "{cell:?}");
         }
         let hong_kong = "hk".parse().unwrap();
         let local = Mobile::parse("5123 4567", hong_kong).unwrap();
@@ -163,25 +160,25 @@ mod tests {
 
     #[test]
     fn mainland_numbers_with_an_exit_code_are_parsed_in_every_region() {
-        for (home, cell) in [("US", "011 86 138 0013 8000"), ("JP", "010-86-13800138000")] {
-            let mobile = Mobile::parse(cell, home.parse().unwrap());
+        for (region, cell) in [("US", "011 86 138 0013 8000"), ("JP", "010-86-13800138000")] {
+            let mobile = Mobile::parse(cell, region.parse().unwrap());
             assert_eq!(
                 mobile.unwrap().to_api_string(MainlandFormat::Plain),
                 "13800138000",
-                "{home} {cell}"
+                "{region} {cell}"
             );
         }
     }
 
     #[test]
     fn the_first_mobile_number_in_a_cell_is_used() {
-        let read = |cell| {
+        let parse = |cell| {
             NumberCell::parse(
                 cell,
                 NumberRules { default_region: DefaultRegion::CHINA, strict: true },
             )
         };
-        for (cell, remark) in [
+        for (cell, message) in [
             ("13800138000/13900139000", "ok (first of 2 numbers in the cell)"),
             ("13800138000 13900139000 13700137000", "ok (first of 3 numbers in the cell)"),
             ("010-62345678、13800138000", "ok (second of 2 numbers in the cell)"),
@@ -193,37 +190,43 @@ mod tests {
             ("13800138000.0\n13900139000.0", "ok (first of 2 numbers in the cell)"),
             ("tel:+8613800138000;ext=12345;tel:13900139000", "ok (first of 2 numbers in the cell)"),
         ] {
-            let entry = read(cell).unwrap();
+            let parsed = parse(cell).unwrap();
             assert_eq!(
-                entry.mobile.to_api_string(MainlandFormat::Plain),
+                parsed.mobile.to_api_string(MainlandFormat::Plain),
                 "13800138000",
                 "{cell:?}"
             );
-            assert_eq!(entry.annotate_message("ok").as_deref(), Some(remark), "{cell:?}");
+            assert_eq!(parsed.annotate_message("ok").as_deref(), Some(message), "{cell:?}");
         }
-        let entry = read("13800138000;13900139000").unwrap();
-        assert_eq!(entry.annotate_message("").as_deref(), Some("(first of 2 numbers in the cell)"));
-        assert_eq!(read("13800138000").unwrap().annotate_message("ok"), None);
+        let parsed = parse("13800138000;13900139000").unwrap();
+        assert_eq!(
+            parsed.annotate_message("").as_deref(),
+            Some("(first of 2 numbers in the cell)")
+        );
+        assert_eq!(parse("13800138000").unwrap().annotate_message("ok"), None);
         for (cell, reason) in [
             (
                 "010-62345678/62345678",
-                "none of the 2 numbers in the cell was sent; the first: a landline number, not a mobile number",
+                "none of the 2 numbers in the cell was sent; the first: a landline number, not a \
+                 mobile number",
             ),
             (
                 "010-62345678/1.38E+10;13800138000",
-                "none of the 3 numbers in the cell was sent; the second: 1.38E+10: Excel rounded this number; restore it from the source",
+                "none of the 3 numbers in the cell was sent; the second: 1.38E+10: Excel rounded \
+                 this number; restore it from the source",
             ),
             (
                 "13800138000(本人)/13900139000",
-                "none of the 2 numbers in the cell was sent; the first: not a phone number: it has characters other \
-                 than digits and + - ( ) . and spaces",
+                "none of the 2 numbers in the cell was sent; the first: not a phone number: it has \
+                 characters other than digits and + - ( ) . and spaces",
             ),
             (
                 "010-62345678/13800138000.5",
-                "none of the 2 numbers in the cell was sent; the second: not a phone number: it has a fraction",
+                "none of the 2 numbers in the cell was sent; the second: not a phone number: it \
+                 has a fraction",
             ),
         ] {
-            assert_eq!(read(cell).unwrap_err().to_string(), reason, "{cell}");
+            assert_eq!(parse(cell).unwrap_err().to_string(), reason, "{cell}");
         }
     }
 
@@ -246,7 +249,7 @@ mod tests {
             ("+999 123456", Invalid::UnknownCountryCode),
             ("12345678901", Invalid::UnknownRange(86)),
         ] {
-            assert_eq!(sent(cell), Err(expected), "{cell:?}");
+            assert_eq!(to_plain(cell), Err(expected), "{cell:?}");
         }
     }
 
@@ -255,17 +258,21 @@ mod tests {
         fn any_text_is_parsed_or_rejected(cell in "\\PC{0,40}|[0-9+eEx. ()'=\"/;-]{0,24}") {
             if let Ok(mobile) = Mobile::parse(&cell, DefaultRegion::CHINA) {
                 let sent = mobile.to_api_string(MainlandFormat::Plain);
-                prop_assert_eq!(Mobile::parse(&sent, DefaultRegion::CHINA), Ok(mobile), "what is sent reads back as itself");
+                prop_assert_eq!(Mobile::parse(&sent, DefaultRegion::CHINA), Ok(mobile));
                 prop_assert!(!mobile.to_masked_string().contains(&sent));
             }
         }
 
         #[test]
-        fn mainland_numbers_survive_any_separators(second in 3..=9u64, rest in 0..1_000_000_000u64, cut in 1..10usize) {
-            let digits = format!("1{second}{rest:09}");
-            let typed = format!("+86 {}-{}", &digits[..cut], &digits[cut..]);
-            prop_assert_eq!(sent(&typed), Ok(digits.clone()));
-            prop_assert_eq!(sent(&digits), Ok(digits));
+        fn mainland_numbers_survive_any_separators(
+            second in 3..=9u64,
+            tail in 0..1_000_000_000u64,
+            separator_at in 1..10usize,
+        ) {
+            let digits = format!("1{second}{tail:09}");
+            let cell = format!("+86 {}-{}", &digits[..separator_at], &digits[separator_at..]);
+            prop_assert_eq!(to_plain(&cell), Ok(digits.clone()));
+            prop_assert_eq!(to_plain(&digits), Ok(digits));
         }
     }
 }

@@ -1,82 +1,78 @@
-//! Why a cell is not sent, in words for its row. Leaves finding that out to `quantity`, `spelling`, `mobile` and
-//! `entry`.
+//! The reasons why a cell is not sent.
 
 use tr::tr;
 
-/// Why a cell is not sent. The text is the row's `errmsg`: it quotes the cell where that helps, so it belongs in
-/// the output and nowhere else.
+/// Why a cell is not sent. The text becomes the row's `errmsg`. It may quote the cell, so it must
+/// not appear anywhere but in the output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Nothing but white space.
+    /// Only white space.
     #[error("{}", tr!("the cell is empty"))]
     Empty,
-    /// A spreadsheet showed a rounded number and the digits are gone.
+    /// A spreadsheet rounded the number, and digits are lost.
     #[error("{}", tr!(
         "{cell}: Excel rounded this number; restore it from the source",
         cell = .0.trim_start_matches(['+', '-', '=', '@'])
     ))]
     Rounded(String),
-    /// Letters or other signs that no phone number has.
-    #[error("{}", tr!("not a phone number: it has characters other than digits and + - ( ) . and spaces"))]
+    /// Letters or other characters that phone numbers do not contain.
+    #[error("{}", tr!(
+        "not a phone number: it has characters other than digits and + - ( ) . and spaces"
+    ))]
     NotANumber,
-    /// A number with decimals.
+    /// Decimals that are not zero.
     #[error("{}", tr!("not a phone number: it has a fraction"))]
     Fraction,
-    /// Several numbers in the cell, and none of them could be chosen.
+    /// The cell has several numbers, and none can be used.
     #[error("{}", tr!(
         "none of the {of} numbers in the cell was sent; the {nth}: {reason}",
         of = count, nth = ordinal(*nth), reason
     ))]
     Several {
-        /// The number that decided it, counted from 1.
+        /// The number that `reason` is about, from 1.
         nth: usize,
-        /// How many there are.
         count: usize,
-        /// What is wrong with it.
         reason: Box<Self>,
     },
-    /// The country code does not exist.
     #[error("{}", tr!("no country has this calling code"))]
     UnknownCountryCode,
-    /// Too few digits.
+    /// With the number of digits.
     #[error("{}", tr!(
         "too short: {digits} digits; a mainland mobile number has 11, others need their country code",
         digits = .0
     ))]
     TooShort(usize),
-    /// Too many digits.
+    /// With the number of digits.
     #[error("{}", too_long_message(*.0))]
     TooLong(usize),
-    /// A number that the country's plan gives to fixed lines.
+    /// The country's numbering plan assigns the range to fixed lines.
     #[error("{}", tr!("a landline number, not a mobile number"))]
     Landline,
     /// A toll-free, premium or other service number.
     #[error("{}", tr!("a service number, not a mobile number"))]
     ServiceNumber,
-    /// The right length, yet in no range of the country's plan.
-    #[error("{}", tr!("not a mobile number of +{code}: no such range in its numbering plan", code = .0))]
+    /// The length is possible, but no range of the country's numbering plan contains it. With the
+    /// country's calling code.
+    #[error("{}", tr!(
+        "not a mobile number of +{code}: no such range in its numbering plan", code = .0
+    ))]
     UnknownRange(u16),
 }
 
-/// What is wrong with a cell that is not sent, as far as people can do something about it for many rows at once.
+/// The kinds of [`Invalid`] for which a hint can name one remedy for many rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidKind {
-    /// It is empty.
     Empty,
-    /// A spreadsheet rounded it.
     Rounded,
-    /// It has too few digits.
     TooShort,
-    /// It has eight, as numbers of Hong Kong and Macau without their country code.
+    /// As numbers of Hong Kong and Macau without their country code.
     EightDigits,
-    /// It is a landline's or a service's.
+    /// A landline or a service number.
     Landline,
-    /// Anything else.
     Other,
 }
 
 impl InvalidKind {
-    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Empty,
         Self::Rounded,
@@ -88,7 +84,7 @@ impl InvalidKind {
 }
 
 impl Invalid {
-    /// What kind of refusal it is, for counts; of several numbers that of the one that decided it.
+    /// For several numbers, the kind of the number that `reason` is about.
     #[must_use]
     pub fn kind(&self) -> InvalidKind {
         match self {
@@ -106,8 +102,9 @@ impl Invalid {
         }
     }
 
-    /// Whether the text was understood as a number, only not as a mobile one. Next to such a number another one
-    /// may be used; next to text that nobody can read it may not, since that may be the one that was meant.
+    /// Whether the text is certainly a number, but not a mobile number. Another number of the same
+    /// cell may then be used; beside unreadable text it may not, since that may be the number that
+    /// was meant.
     #[must_use]
     pub const fn is_readable(&self) -> bool {
         match self {
@@ -138,10 +135,10 @@ pub(crate) fn ordinal(nth: usize) -> String {
 }
 
 fn too_long_message(digits: usize) -> String {
-    // Eleven digits are too many only for a number that is read as one of another region.
+    // Eleven digits are too long only by the rules of another region.
     if digits == 11 {
         tr!(
-            "too long: {digits} digits; a mainland mobile number has 11, and outside its own --region needs +86",
+            "too long: {digits} digits; with this --region, a mainland mobile number needs +86",
             digits
         )
     } else {

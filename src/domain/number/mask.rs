@@ -1,63 +1,64 @@
-//! Hides what could be a mobile number in a text of somebody else's: the API's words, a file's name, a header. Owns where in a text
-//! a number may stand and what is left of it. Leaves numbers that are known as such to `mobile`.
+//! Masks everything that could be a mobile number in foreign text: API messages, file names, headers.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-/// How many digits a mainland number has.
 const MAINLAND_DIGITS: usize = 11;
-/// The most digits of a mainland number with what may be dialled before it.
+/// Maximum digits of a mainland number with the prefixes that may be dialed before it.
 const MAX_DIGITS_WITH_PREFIX: usize = 20;
-/// How many digits a number behind a plus sign has, its country's among them.
-const INTERNATIONAL_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
-/// How many digits are left at a number's beginning and at its end.
+/// Digits after a plus sign, including the calling code.
+const INTERNATIONAL_DIGITS: RangeInclusive<usize> = 7..=15;
+/// Digits that stay visible at the start of a number.
 const VISIBLE_HEAD: usize = 3;
+/// Digits that stay visible at the end of a number.
 const VISIBLE_TAIL: usize = 2;
-/// What is written for the rest.
 const MASK: &str = "****";
 
-/// What becomes of a character.
+/// The action for one character.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MaskAction {
     Keep,
-    /// It is dialled before a number, and says nothing.
+    /// Part of a dialing prefix.
     Remove,
+    /// Replaced, together with the masked characters beside it, by [`MASK`].
     Mask,
 }
 
-/// The text with everything masked that could be a mobile number, however it is spelt and whatever digits stand beside it:
-/// eleven digits of the mainland, and seven to fifteen behind a plus sign. Which digits belong together cannot be told, so
-/// every way to group them counts, and rather too much is masked than too little.
-/// One limit is left: where a number is spelt in groups and further digits are glued to it (`138-0013-80004000`), the groups are
-/// not cut open, since every date and code beside another would then look like a number.
+/// Masks everything that could be a mobile number, in any format and beside any digits: mainland
+/// numbers of 11 digits, and 7 to 15 digits after a plus sign. Which groups of digits form one
+/// number is ambiguous, so this tries every sequence of adjacent groups and rather masks too much.
+///
+/// One limit: if a number is written in groups and further digits follow without a separator
+/// (`138-0013-80004000`), the last group is not split. Otherwise every date beside a code would be
+/// masked.
 #[must_use]
 pub(crate) fn mask_numbers(text: &str) -> String {
-    let plain = |c: char| match c {
+    let to_ascii = |c: char| match c {
         '０'..='９' | '＋' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c => c,
     };
-    let text: Vec<char> = text.chars().map(plain).collect();
+    let text: Vec<char> = text.chars().map(to_ascii).collect();
     let groups = find_digit_groups(&text);
-    let mut fates = vec![MaskAction::Keep; text.len()];
+    let mut actions = vec![MaskAction::Keep; text.len()];
     for first in 0..groups.len() {
-        let mainland = mask_mainland(&text, &groups[first..], &mut fates);
+        let mainland = mask_mainland(&text, &groups[first..], &mut actions);
         if !mainland && has_plus_before(&text, groups[first].start) {
-            mask_international(&text, &groups[first..], &mut fates);
+            mask_international(&text, &groups[first..], &mut actions);
         }
-        mask_within_digits(&text, &groups[first], &mut fates);
+        mask_within_digits(&text, &groups[first], &mut actions);
     }
-    let (mut told, mut before) = (String::with_capacity(text.len()), MaskAction::Keep);
-    for (c, fate) in text.into_iter().zip(fates) {
-        match fate {
-            MaskAction::Keep => told.push(c),
-            MaskAction::Mask if before != MaskAction::Mask => told.push_str(MASK),
+    let (mut masked, mut previous) = (String::with_capacity(text.len()), MaskAction::Keep);
+    for (c, action) in text.into_iter().zip(actions) {
+        match action {
+            MaskAction::Keep => masked.push(c),
+            MaskAction::Mask if previous != MaskAction::Mask => masked.push_str(MASK),
             MaskAction::Mask | MaskAction::Remove => {}
         }
-        before = fate;
+        previous = action;
     }
-    told
+    masked
 }
 
-/// Where digits stand together.
+/// The ranges of adjacent digits.
 fn find_digit_groups(text: &[char]) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for at in (0..text.len()).filter(|at| text[*at].is_ascii_digit()) {
@@ -69,97 +70,98 @@ fn find_digit_groups(text: &[char]) -> Vec<Range<usize>> {
     groups
 }
 
-/// Whether what stands between two groups of digits may stand within a number.
+/// Whether two adjacent groups of digits may be of one number, by the characters between them.
 fn can_join(text: &[char], one: &Range<usize>, other: &Range<usize>) -> bool {
-    let space = |c: &char| {
+    let is_separator = |c: &char| {
         c.is_whitespace()
             || matches!(c, '-' | '_' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－')
             || is_invisible(*c)
     };
     match &text[one.end..other.start] {
         [','] => true,
-        // The parts of a network address are shorter.
+        // Each part of an IP address has at most 3 digits.
         ['.' | '·'] => one.len().max(other.len()) > 3,
-        between => between.len() <= 3 && between.iter().all(space),
+        between => between.len() <= 3 && between.iter().all(is_separator),
     }
 }
 
-/// The places of the digits of the groups from the first one on, one group more each time, as long as they may be one number
-/// of at most so many digits.
+/// The sequences of groups that start with the first group and may form one number of at most
+/// `max_digits`, shortest first. Each item has the positions of its digits.
 fn number_candidates(
     text: &[char],
     groups: &[Range<usize>],
-    most: usize,
+    max_digits: usize,
 ) -> impl Iterator<Item = Vec<usize>> {
-    let further =
+    let joined =
         groups.windows(2).take_while(|two| can_join(text, &two[0], &two[1])).map(|two| &two[1]);
-    let places = groups.iter().take(1).chain(further).scan(Vec::new(), |places, group| {
-        places.extend(group.clone());
-        Some(places.clone())
+    let candidates = groups.iter().take(1).chain(joined).scan(Vec::new(), |positions, group| {
+        positions.extend(group.clone());
+        Some(positions.clone())
     });
-    places.take_while(move |places| places.len() <= most)
+    candidates.take_while(move |positions| positions.len() <= max_digits)
 }
 
-/// Hides the mainland numbers that begin with the first of these groups: whether there is any.
-fn mask_mainland(text: &[char], groups: &[Range<usize>], fates: &mut [MaskAction]) -> bool {
-    // Zeros alone are more likely a code than the beginning of a number, which is found without them too.
+/// Masks the mainland numbers that start with the first group. Returns whether there are any.
+fn mask_mainland(text: &[char], groups: &[Range<usize>], actions: &mut [MaskAction]) -> bool {
+    // A group of zeros is more likely a code than a prefix. A number after it is found without it.
     if groups.first().is_none_or(|group| text[group.clone()].iter().all(|digit| *digit == '0')) {
         return false;
     }
     let mut any = false;
-    for places in number_candidates(text, groups, MAX_DIGITS_WITH_PREFIX) {
-        let digits: String = places.iter().map(|place| text[*place]).collect();
+    for positions in number_candidates(text, groups, MAX_DIGITS_WITH_PREFIX) {
+        let digits: String = positions.iter().map(|position| text[*position]).collect();
         let national = digits.trim_start_matches('0');
         let national = national.strip_prefix("86").unwrap_or(national).trim_start_matches('0');
         if is_mainland_number(national) {
-            let number = &places[places.len() - MAINLAND_DIGITS..];
-            for fate in &mut fates[places[0]..number[0]] {
-                if *fate == MaskAction::Keep {
-                    *fate = MaskAction::Remove;
+            let number = &positions[positions.len() - MAINLAND_DIGITS..];
+            for action in &mut actions[positions[0]..number[0]] {
+                if *action == MaskAction::Keep {
+                    *action = MaskAction::Remove;
                 }
             }
-            mask_digits(number, fates);
+            mask_digits(number, actions);
             any = true;
         }
     }
     any
 }
 
-/// Hides mainland numbers within a longer row of digits.
-fn mask_within_digits(text: &[char], group: &Range<usize>, fates: &mut [MaskAction]) {
+/// Masks mainland numbers within a longer group of digits.
+fn mask_within_digits(text: &[char], group: &Range<usize>, actions: &mut [MaskAction]) {
     for start in group.start..(group.end + 1).saturating_sub(MAINLAND_DIGITS) {
         let digits: String = text[start..start + MAINLAND_DIGITS].iter().collect();
         if group.len() > MAINLAND_DIGITS && is_mainland_number(&digits) {
-            mask_digits(&(start..start + MAINLAND_DIGITS).collect::<Vec<_>>(), fates);
+            mask_digits(&(start..start + MAINLAND_DIGITS).collect::<Vec<_>>(), actions);
         }
     }
 }
 
-fn mask_international(text: &[char], groups: &[Range<usize>], fates: &mut [MaskAction]) {
-    let alone = groups.first().filter(|group| group.len() > *INTERNATIONAL_DIGITS.end());
-    let alone = alone.map(|group| group.clone().collect::<Vec<_>>());
-    for places in number_candidates(text, groups, *INTERNATIONAL_DIGITS.end()).chain(alone) {
-        if places.len() >= *INTERNATIONAL_DIGITS.start() {
-            mask_digits(&places, fates);
+/// Masks everything that may follow a plus sign, also a single group that is too long for a number.
+fn mask_international(text: &[char], groups: &[Range<usize>], actions: &mut [MaskAction]) {
+    let too_long = groups.first().filter(|group| group.len() > *INTERNATIONAL_DIGITS.end());
+    let too_long = too_long.map(|group| group.clone().collect::<Vec<_>>());
+    for positions in number_candidates(text, groups, *INTERNATIONAL_DIGITS.end()).chain(too_long) {
+        if positions.len() >= *INTERNATIONAL_DIGITS.start() {
+            mask_digits(&positions, actions);
         }
     }
 }
 
-fn mask_digits(places: &[usize], fates: &mut [MaskAction]) {
-    fates[places[VISIBLE_HEAD - 1] + 1..places[places.len() - VISIBLE_TAIL]].fill(MaskAction::Mask);
+fn mask_digits(positions: &[usize], actions: &mut [MaskAction]) {
+    let first_masked = positions[VISIBLE_HEAD - 1] + 1;
+    actions[first_masked..positions[positions.len() - VISIBLE_TAIL]].fill(MaskAction::Mask);
 }
 
 fn is_mainland_number(digits: &str) -> bool {
     digits.len() == MAINLAND_DIGITS && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..])
 }
 
-/// Whether a plus sign stands before this place, be it with spaces, a bracket or what cannot be seen between.
+/// Whether a plus sign precedes, with at most 3 spaces, parentheses or invisible characters between.
 fn has_plus_before(text: &[char], start: usize) -> bool {
-    let between = |c: &char| c.is_whitespace() || *c == '(' || is_invisible(*c);
-    text[..start].iter().rev().take(4).find(|c| !between(c)) == Some(&'+')
+    let is_skipped = |c: &char| c.is_whitespace() || *c == '(' || is_invisible(*c);
+    text[..start].iter().rev().take(4).find(|c| !is_skipped(c)) == Some(&'+')
 }
 
-/// What cannot be seen separates nothing.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn numbers_are_masked_next_to_any_characters() {
-        for (text, told) in [
+        for (text, masked) in [
             ("mobile 13712340101 400001", "mobile 137****01 400001"),
             ("号码 13712340102 13912345678", "号码 137****02 139****78"),
             ("13712340103 2026-11-25 20:14", "137****03 2026-11-25 20:14"),
@@ -187,7 +189,7 @@ mod tests {
             ("＋852 51234567", "+852****67"),
             ("+ (\u{200b}852) 5123 4567", "+ (\u{200b}852****67"),
         ] {
-            assert_eq!(mask_numbers(text), told, "{text}");
+            assert_eq!(mask_numbers(text), masked, "{text}");
         }
     }
 
@@ -196,25 +198,25 @@ mod tests {
         for text in [
             "errcode 60011 at 2026-11-25 20:14:09, 1500 ms, 60020 from 192.168.100.20:8080",
             "request 20240101123456789, app 3204871942",
-            "https://open-dev.dingtalk.com/appscope/apply?content=dingq8h4%23qyapi_get_member_by_mobile",
+            "https://open-dev.dingtalk.com/apply?content=dingq8h4%23qyapi_get_member_by_mobile",
             "1 2 3, line 100000 of 100 000 rows",
         ] {
             assert_eq!(mask_numbers(text), text);
         }
     }
 
-    /// A number as people spell it.
-    fn spellings(number: &str) -> Vec<String> {
+    /// The number with every usual prefix and separator.
+    fn formats(number: &str) -> Vec<String> {
         let (head, middle, tail) = (&number[..3], &number[3..7], &number[7..]);
-        let mut all: Vec<_> = [" ", "-", ".", ") ", " - ", "\u{a0}", "\u{200b}"]
-            .map(|between| [head, middle, tail].join(between))
+        let mut grouped: Vec<_> = [" ", "-", ".", ") ", " - ", "\u{a0}", "\u{200b}"]
+            .map(|separator| [head, middle, tail].join(separator))
             .into();
-        all.push(number.chars().map(String::from).collect::<Vec<_>>().join(" "));
-        all.push(number.to_owned());
-        let before = ["", "86", "86 ", "+86-", "0086", "0", "+86 0", "+"];
-        before
+        grouped.push(number.chars().map(String::from).collect::<Vec<_>>().join(" "));
+        grouped.push(number.to_owned());
+        let prefixes = ["", "86", "86 ", "+86-", "0086", "0", "+86 0", "+"];
+        prefixes
             .into_iter()
-            .flat_map(|before| all.iter().map(move |rest| format!("{before}{rest}")))
+            .flat_map(|prefix| grouped.iter().map(move |number| format!("{prefix}{number}")))
             .collect()
     }
 
@@ -222,15 +224,15 @@ mod tests {
         #[test]
         fn no_number_is_left_unmasked(
             number in "1[3-9][0-9]{9}",
-            spelling in any::<prop::sample::Index>(),
+            format in any::<prop::sample::Index>(),
             before in "([0-9]{1,14}( |-|\\.|,|, |: |/|\\)|\\+){1,2}){0,4}",
             after in "(( |-|\\.|,|, |: |/|\\(|\\+){1,2}[0-9]{1,14}){0,4}",
         ) {
-            let spelt = spelling.get(&spellings(&number)).clone();
-            let told = mask_numbers(&format!("{before}{spelt}{after}"));
-            for part in told.split('*') {
+            let formatted = format.get(&formats(&number)).clone();
+            let masked = mask_numbers(&format!("{before}{formatted}{after}"));
+            for part in masked.split('*') {
                 let digits: String = part.chars().filter(char::is_ascii_digit).collect();
-                prop_assert!(!digits.contains(&number), "{before}{spelt}{after}: {told}");
+                prop_assert!(!digits.contains(&number), "{before}{formatted}{after}: {masked}");
             }
         }
     }

@@ -1,20 +1,19 @@
-//! How people spell a number: from a cell to the texts in it that are numbers, and from each to digits and the signs
-//! between them, without what spreadsheets, address books and switchboards put around. Leaves quantities to
-//! `quantity` and which numbers are mobile ones to `mobile`.
+//! Splits the text of a cell into numbers, and reduces each to digits and separators.
 
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::spreadsheet;
 
-/// From this many digits on, a part of a cell counts as a number of its own.
+/// A part of a cell with fewer digits is not a separate number.
 const MIN_NUMBER_DIGITS: usize = 5;
-/// Two numbers with a mere space between them have this many digits each: together more than any one number has.
+/// A space separates two numbers only if both have this many digits, which together are more than
+/// any single number has.
 const MIN_SPACED_NUMBER_DIGITS: usize = 8;
-/// The longest extension; a switchboard's are shorter than a subscriber's number.
+/// Extensions are shorter than subscriber numbers.
 const MAX_EXTENSION_DIGITS: usize = 7;
-/// What stands between two numbers. Full-width signs are plain ones by then.
+/// Separators of two numbers, after [`normalize_chars`].
 const SEPARATORS: [char; 13] =
     ['/', '\\', ',', ';', '、', '､', '|', '&', '\n', '或', '和', '及', '与'];
-/// What stands before an extension, longer words first.
+/// The words before an extension. A word precedes the words that it ends with.
 const EXTENSION_WORDS: [&str; 14] = [
     ";ext",
     "extension",
@@ -31,20 +30,20 @@ const EXTENSION_WORDS: [&str; 14] = [
     "分機",
     "内线",
 ];
-/// Quotation marks that a cell may have around it.
+/// Quotation marks around a cell.
 const QUOTES: [char; 8] = ['\'', '"', '`', '´', '‘', '’', '“', '”'];
 
-/// A text that could be a number.
+/// A text that could be a phone number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalizedNumber {
-    /// Digits and `+ - ( ) .` and spaces, nothing else.
+    /// Only digits, `+ - ( ) .` and spaces.
     pub text: String,
-    /// The digits alone, at least one.
+    /// Only the digits, at least one.
     pub digits: String,
 }
 
-/// Full-width forms become ASCII, invisible characters go, every dash, dot, bracket and space becomes the plain
-/// one: what is left differs from a number only in ways that a person can see.
+/// Replaces full-width characters, dashes, dots, brackets and spaces by their ASCII forms and
+/// removes invisible characters. What then still makes a cell invalid is visible to a person.
 #[must_use]
 pub(crate) fn normalize_chars(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
@@ -53,7 +52,7 @@ pub(crate) fn normalize_chars(cell: &str) -> String {
         '[' | '【' | '〔' | '［' => Some('('),
         ']' | '】' | '〕' | '］' => Some(')'),
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
-        // Arabic and Persian digits, as systems in the Gulf export them.
+        // Arabic and Persian digits.
         '\u{660}'..='\u{669}' => char::from_u32(u32::from(c) - 0x660 + 0x30),
         '\u{6f0}'..='\u{6f9}' => char::from_u32(u32::from(c) - 0x6f0 + 0x30),
         '\u{ad}'
@@ -74,7 +73,7 @@ pub(crate) fn normalize_chars(cell: &str) -> String {
         | '\u{ff70}' => Some('-'),
         '\u{b7}' | '\u{2022}' | '\u{2024}' | '\u{3002}' | '\u{30fb}' | '\u{ff61}' => Some('.'),
         '\u{fe62}' => Some('+'),
-        // A line end stays one, since it may stand between two numbers.
+        // A line end may separate two numbers, so it is kept.
         '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some('\n'),
         c if c.is_whitespace() || c.is_control() => Some(' '),
         c => Some(c),
@@ -82,48 +81,43 @@ pub(crate) fn normalize_chars(cell: &str) -> String {
     text
 }
 
-/// The texts in a plain cell that are numbers of their own: `138…/139…` is two, `n/a` is one, which is none.
+/// Splits a normalized cell at separators: `138…/139…` gives two parts. If there are not at least
+/// two numbers, the whole text is the only part (`n/a`).
 #[must_use]
 pub(crate) fn split_numbers(text: &str) -> Vec<&str> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || SEPARATORS.contains(&c));
-    let numbers = |part: &&str| count_digits(part) >= MIN_NUMBER_DIGITS;
     if text.contains(SEPARATORS) {
         let mut parts = Vec::new();
-        let mut rest = text;
-        let mut from = 0;
-        while let Some(at) =
-            rest.get(from..).and_then(|tail| tail.find(SEPARATORS)).map(|at| from + at)
-        {
-            let (before, after) = rest.split_at(at);
-            from = 0;
-            if after.starts_with(";ext") {
-                // RFC 3966 writes an extension so; it belongs to the number before.
-                from = at + 1;
-                continue;
-            }
-            parts.push(before);
-            rest = after.trim_start_matches(|c: char| SEPARATORS.contains(&c));
+        let mut remaining = text;
+        // The separator of an RFC 3966 extension (`;ext=`) belongs to the number before it.
+        let find_separator = |text: &str| {
+            text.match_indices(SEPARATORS)
+                .map(|(at, _)| at)
+                .find(|at| !text[*at..].starts_with(";ext"))
+        };
+        while let Some(at) = find_separator(remaining) {
+            let (part, after) = remaining.split_at(at);
+            parts.push(part);
+            remaining = after.trim_start_matches(|c: char| SEPARATORS.contains(&c));
         }
-        parts.push(rest);
-        parts.retain(numbers);
+        parts.push(remaining);
+        parts.retain(|part| count_digits(part) >= MIN_NUMBER_DIGITS);
         if parts.len() > 1 {
             return parts;
         }
     }
     let words: Vec<_> = text.split_whitespace().collect();
-    let separate =
+    let are_numbers =
         words.len() > 1 && words.iter().all(|word| count_digits(word) >= MIN_SPACED_NUMBER_DIGITS);
-    if separate { words } else { vec![text] }
+    if are_numbers { words } else { vec![text] }
 }
 
 fn count_digits(part: &str) -> usize {
     part.bytes().filter(u8::is_ascii_digit).count()
 }
 
-/// Reads one of a cell's parts.
-///
-/// # Errors
-/// The [`Refusal`] that needs no numbering plan: empty, rounded, a fraction, no number.
+/// Reduces a part of a cell to digits and separators. Checks everything for which no numbering plan
+/// is needed: empty, rounded, with a fraction, not a number.
 pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> {
     let text = strip_wrapping(part);
     if text.is_empty() {
@@ -135,38 +129,42 @@ pub(crate) fn normalize_number(part: &str) -> Result<NormalizedNumber, Invalid> 
         return Err(Invalid::NotANumber);
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    // A plus behind the first digit is that of a sum.
-    let sum = text.rfind('+') > text.find(|c: char| c.is_ascii_digit());
-    if digits.is_empty() || sum {
+    // A plus after the first digit is an addition.
+    let is_sum = text.rfind('+') > text.find(|c: char| c.is_ascii_digit());
+    if digits.is_empty() || is_sum {
         Err(Invalid::NotANumber)
     } else {
         Ok(NormalizedNumber { text, digits })
     }
 }
 
-/// Takes off what spreadsheets and address books put around a number: `="138…"`, a leading apostrophe, `tel:`.
+/// Removes what spreadsheets and address books put around a number: `="138…"`, a leading
+/// apostrophe, `tel:`.
 fn strip_wrapping(text: &str) -> &str {
     let text = text.trim();
-    // An equals sign without quotation marks is a sum, and the cell not what it shows.
-    let text = text.strip_prefix('=').filter(|rest| rest.starts_with('"')).unwrap_or(text);
+    // An equals sign without quotation marks begins a formula, so the cell is not what it shows.
+    let text = text.strip_prefix('=').filter(|value| value.starts_with('"')).unwrap_or(text);
     let text = text.trim_matches(QUOTES).trim();
-    let scheme = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("tel:"));
-    if scheme { text.get(4..).unwrap_or_default().trim() } else { text }
+    match text.split_at_checked(4) {
+        Some((scheme, number)) if scheme.eq_ignore_ascii_case("tel:") => number.trim(),
+        _ => text,
+    }
 }
 
-/// The number in front of an extension: an extension is a switchboard's, and the API knows none.
+/// Returns the number before an extension. The API does not know extensions.
 fn strip_extension(text: &str) -> Option<&str> {
-    let open = text.strip_suffix(')').map_or(text, str::trim_end);
-    let rest = open.trim_end_matches(|c: char| c.is_ascii_digit());
-    if !(1..=MAX_EXTENSION_DIGITS).contains(&(open.len() - rest.len())) {
+    let text = text.strip_suffix(')').map_or(text, str::trim_end);
+    let before_digits = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    if !(1..=MAX_EXTENSION_DIGITS).contains(&(text.len() - before_digits.len())) {
         return None;
     }
-    let rest = rest.trim_end_matches([' ', '.', ':', '=', '-']);
-    let word = EXTENSION_WORDS.iter().find(|word| {
-        let start = rest.len().checked_sub(word.len());
-        start.and_then(|start| rest.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
+    let with_word = before_digits.trim_end_matches([' ', '.', ':', '=', '-']);
+    let number = EXTENSION_WORDS.iter().find_map(|word| {
+        let at = with_word.len().checked_sub(word.len())?;
+        let (number, end) = with_word.split_at_checked(at)?;
+        end.eq_ignore_ascii_case(word).then_some(number)
     })?;
-    let number = rest.get(..rest.len() - word.len())?.trim_end_matches([' ', '-', ',', ';', '(']);
+    let number = number.trim_end_matches([' ', '-', ',', ';', '(']);
     (count_digits(number) >= MIN_NUMBER_DIGITS).then_some(number)
 }
 
@@ -177,7 +175,7 @@ mod tests {
     use super::*;
 
     fn digits(cell: &str) -> Result<String, Invalid> {
-        normalize_number(&normalize_chars(cell)).map(|spelt| spelt.digits)
+        normalize_number(&normalize_chars(cell)).map(|number| number.digits)
     }
 
     #[test]
@@ -302,12 +300,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn normalized_text_has_only_digits_and_signs(cell in "\\PC{0,30}|[0-9+eEx转. ()'=\"/;-]{0,24}") {
+        fn normalized_text_has_only_digits_and_signs(
+            cell in "\\PC{0,30}|[0-9+eEx转. ()'=\"/;-]{0,24}",
+        ) {
             let text = normalize_chars(&cell);
             for part in split_numbers(&text) {
-                if let Ok(spelt) = normalize_number(part) {
-                    prop_assert!(spelt.text.chars().all(|c| c.is_ascii_digit() || "+-(). ".contains(c)));
-                    prop_assert!(!spelt.digits.is_empty() && spelt.digits.bytes().all(|b| b.is_ascii_digit()));
+                if let Ok(NormalizedNumber { text, digits }) = normalize_number(part) {
+                    let is_allowed = |c: char| c.is_ascii_digit() || "+-(). ".contains(c);
+                    prop_assert!(text.chars().all(is_allowed));
+                    prop_assert!(!digits.is_empty());
+                    prop_assert!(digits.bytes().all(|byte| byte.is_ascii_digit()));
                 }
             }
         }

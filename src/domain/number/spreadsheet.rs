@@ -1,34 +1,35 @@
-//! What a spreadsheet made of a number that it took for a quantity: `13800138000.0`, `13,800,138,000`,
-//! `1.3800138E+10`; undone where every digit is there. Leaves the signs that people put into numbers to `spelling`.
+//! Undoes number formats of spreadsheets (`13800138000.0`, `13,800,138,000`, `1.3800138E+10`) if no
+//! digit is lost.
 
 use std::borrow::Cow;
 
 use crate::domain::number::invalid::Invalid;
 
-/// The most digits that any number has: fifteen, with the country code (E.164).
+/// The maximum of E.164, including the country code.
 const MAX_DIGITS: usize = 15;
-/// Fewer significant digits than this before an exponent are what a spreadsheet shows after rounding; programs
-/// that print a number in full (Java's `1.3800138E10`) show them all, and no default cell format shows eight.
+/// Fewer significant digits before an exponent mean that a spreadsheet rounded the number. Programs
+/// that print it in full show all digits (Java's `1.3800138E10`); no default cell format shows 8.
 const MIN_SIGNIFICANT_DIGITS: usize = 8;
-/// From this many digits on, what stands before a decimal mark is a whole number and no area code.
+/// With this many digits before a decimal mark, they are a whole number and not an area code.
 const MIN_INTEGER_DIGITS: usize = 7;
-/// Two decimals that are not zero are those of a quantity; more may be the second half of a number (`138001.38000`).
+/// Up to 2 decimals that are not zero are a fraction. More may be the second half of a number
+/// (`138001.38000`).
 const MAX_DECIMALS: usize = 2;
 
-/// Undoes the quantity. Any other text comes back as it is.
+/// Returns the plain number; any other text is returned unchanged.
 ///
 /// # Errors
-/// [`Refusal::Rounded`] and [`Refusal::Fraction`] where digits are gone or were never a number's, and
-/// [`Refusal::NotANumber`] for an `e` that is no exponent.
+/// [`Invalid::Rounded`] if digits are lost, [`Invalid::Fraction`] for a fraction, and
+/// [`Invalid::NotANumber`] for an `e` that is not an exponent.
 pub(crate) fn undo_number_format(text: &str) -> Result<Cow<'_, str>, Invalid> {
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
         return expand_scientific(text, mantissa, exponent);
     }
-    let (sign, rest) = text.split_at(usize::from(text.starts_with('+')));
-    if let Some(whole) = strip_grouping(rest) {
+    let (sign, unsigned) = text.split_at(usize::from(text.starts_with('+')));
+    if let Some(whole) = strip_grouping(unsigned) {
         return Ok(format!("{sign}{whole}").into());
     }
-    match rest.split_once(['.', ',']) {
+    match unsigned.split_once(['.', ',']) {
         Some((whole, decimals))
             if whole.len() >= MIN_INTEGER_DIGITS
                 && is_all_digits(whole)
@@ -46,7 +47,7 @@ pub(crate) fn undo_number_format(text: &str) -> Result<Cow<'_, str>, Invalid> {
     }
 }
 
-/// A mantissa and a power of ten.
+/// Multiplies the mantissa by its power of ten.
 fn expand_scientific<'a>(
     text: &str,
     mantissa: &str,
@@ -59,39 +60,38 @@ fn expand_scientific<'a>(
         return Err(Invalid::NotANumber);
     }
     let power = exponent.parse().unwrap_or(usize::MAX);
-    let survived = (units.len() + decimals.len()) - count_leading_zeros(units, decimals);
-    // Zeros that stand behind the last whole digit are none of the number's.
-    let decimals = match decimals.get(power..) {
-        Some(beyond) if beyond.bytes().all(|digit| digit == b'0') => {
-            decimals.get(..power).unwrap_or(decimals)
-        }
+    let significant = (units.len() + decimals.len()) - count_leading_zeros(units, decimals);
+    // Zeros after the decimal mark of the expanded number are dropped.
+    let decimals = match decimals.split_at_checked(power) {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
         Some(_) => return Err(Invalid::Fraction),
         None => decimals,
     };
-    if survived < MIN_SIGNIFICANT_DIGITS || power >= MAX_DIGITS {
+    if significant < MIN_SIGNIFICANT_DIGITS || power >= MAX_DIGITS {
         return Err(Invalid::Rounded(text.to_owned()));
     }
     let whole = format!("{units}{decimals:0<power$}");
     Ok(whole.trim_start_matches('0').to_owned().into())
 }
 
-/// How many of the digits are zeros that say nothing: `0.138E+11` has three digits.
+/// Leading zeros are not significant: `0.138E+11` has 3 significant digits.
 fn count_leading_zeros(units: &str, decimals: &str) -> usize {
     units.bytes().chain(decimals.bytes()).take_while(|digit| *digit == b'0').count()
 }
 
-/// Digits in groups of three, as `#,##0` shows them, with decimals that are zero or without.
+/// Removes the commas of the format `#,##0`, and decimals if they are zero.
 fn strip_grouping(text: &str) -> Option<String> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let mut groups = whole.split(',');
     let first =
         groups.next().filter(|first| (1..=3).contains(&first.len()) && is_all_digits(first))?;
-    let rest: Vec<_> = groups.collect();
-    let three = |group: &&str| group.len() == 3 && is_all_digits(group);
-    // With one comma it could be a list or a decimal mark.
-    let shape =
-        rest.len() > 1 && rest.iter().all(three) && decimals.bytes().all(|digit| digit == b'0');
-    shape.then(|| first.to_owned() + &rest.concat())
+    let groups: Vec<_> = groups.collect();
+    let is_group = |group: &&str| group.len() == 3 && is_all_digits(group);
+    // A single comma may separate a list or be a decimal mark.
+    let is_grouped = groups.len() > 1
+        && groups.iter().all(is_group)
+        && decimals.bytes().all(|digit| digit == b'0');
+    is_grouped.then(|| first.to_owned() + &groups.concat())
 }
 
 fn is_all_digits(text: &str) -> bool {

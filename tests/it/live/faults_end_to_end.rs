@@ -71,7 +71,7 @@ fn the_summary_breaks_down_the_calls() {
         "80 distinct numbers asked with 85 calls (5 retries)",
         "\ncalls: 85 lookups (retried: 1 after a transient error, 1 after a connection error, 1 after throttling, 1 with a new token, 1 after an unknown code), 2 token calls\n",
         "\nreplies: p50 ",
-        "\npaused by throttling: 1 time, 1.0s in total: this app's calls a second 1.0s\n",
+        "\npaused by throttling: 1 time, 1.0s in total: the app's calls per second 1.0s\n",
     ] {
         assert!(ended.stderr.contains(line), "{line}: {}", ended.stderr);
     }
@@ -235,7 +235,7 @@ fn an_address_ban_pauses_the_run_until_patience_ends_it() {
         );
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
         assert!(
-            ended.stderr.contains("network address") && ended.stderr.contains("--patience"),
+            ended.stderr.contains("IP address") && ended.stderr.contains("--patience"),
             "{}",
             ended.stderr
         );

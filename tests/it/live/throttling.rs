@@ -340,7 +340,7 @@ fn a_throttled_token_call_pauses_the_run_and_is_retried() {
         let (input, output) = (desk.write_file("staff.csv", staff_csv(20)), desk.path("out.csv"));
         let ended = run(api.resolve(&input, &output).args(["--patience", "1m"]));
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
-        assert!(ended.stderr.contains("a ban of this network address"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("a ban of this IP address"), "{}", ended.stderr);
         assert_eq!((api.call_log().token_calls().len(), api.call_log().calls().len()), (1, 0));
     }
 }

@@ -108,7 +108,7 @@ fn a_pause_is_reported_and_survives_forget() {
     };
     let text = wait_until("a rest", rests);
     println!("{text}");
-    assert!(text.contains(" (a limit of the host or of a proxy, told by HTTP)"), "{text}");
+    assert!(text.contains(" (HTTP 429 or 503 from the host or a proxy)"), "{text}");
     held.send_signal("INT");
     held.wait();
     assert!(key_count(&ground, ":a:") > 0);

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(lines[2], "  2 active runs, at 20 calls/s together (the lowest of their rates)");
         assert_eq!(lines[3], "  rate lowered to 80% after throttling");
         assert!(
-            lines[4].starts_with("  paused until ") && lines[4].ends_with(" (the calls a minute)")
+            lines[4].starts_with("  paused until ") && lines[4].ends_with(" (the calls per minute)")
         );
         assert_eq!(lines[5], "  answers: 12 345; numbers claimed: 7");
         assert_eq!(lines[6], "  access token, valid for 1h 30m");
