@@ -4,11 +4,9 @@
 pub(crate) mod backoff;
 pub(crate) mod candidates;
 pub(crate) mod dispatcher;
-pub(crate) mod dispatcher_start;
 pub(crate) mod end;
 pub(crate) mod event;
 pub(crate) mod fail_fast;
-pub(crate) mod flush_timer;
 pub(crate) mod in_flight;
 pub(crate) mod io;
 pub(crate) mod limits;

@@ -13,9 +13,13 @@ use crate::domain::verdict::Limit;
 
 /// Gives out the right to make a call, one at a time, to the one task that asks.
 pub trait Limiter: Debug + Send {
-    /// Says which numbers come next, in their order, and how many calls may start at most: whoever has to ask far away for
-    /// them can ask for several at once. So many of them, from the first on, are worth asking for in turn.
-    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) -> usize;
+    /// Announces the next numbers, in their order, and how many calls may start at most, so that a
+    /// remote limiter can claim several numbers in one request.
+    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, free_workers: usize);
+
+    /// How many of the announced numbers, from the first on, are worth a
+    /// [`claim_state`](Limiter::claim_state).
+    fn lookahead(&self) -> usize;
 
     /// How it stands with a number that is to be called.
     fn claim_state(&mut self, mobile: Mobile) -> ClaimState;

@@ -157,7 +157,9 @@ impl LocalLimiter {
 }
 
 impl Limiter for LocalLimiter {
-    fn prefetch(&mut self, _: &mut dyn Iterator<Item = Mobile>, _: usize) -> usize {
+    fn prefetch(&mut self, _: &mut dyn Iterator<Item = Mobile>, _: usize) {}
+
+    fn lookahead(&self) -> usize {
         usize::MAX
     }
 

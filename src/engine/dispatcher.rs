@@ -1,16 +1,21 @@
-//! The dispatcher: everything of a run that changes (flight, window, holds, token, totals), owned by one task by
-//! value, and what each thing that happens changes in it. Order for a number: known, in flight, held, turn, call
-//! (DESIGN 3). Leaves what may start to `starting`, and waiting for things to happen to `pipeline`.
+//! The dispatcher: the mutable state of a run (single flight, reorder buffer, pauses, token,
+//! totals), owned by one task by value, and how each event changes it.
+//!
+//! The order for a number is: known answer, [single flight], pause, rate limiter, call.
+//!
+//! [single flight]: crate::guide::architecture#single-flight
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::mpsc::Permit;
 use tokio::time::Instant;
 use tr::tr;
 
 use crate::api::error::CallError;
 use crate::api::http::Reply;
-use crate::api::limiter::Limiter;
+use crate::api::limiter::{ClaimState, Limiter};
 use crate::api::lookup_api::LookupApi;
 use crate::api::rate::Rate;
 use crate::api::token::{AccessToken, TokenError};
@@ -23,7 +28,7 @@ use crate::engine::end::RunEnd;
 use crate::engine::event::Event;
 use crate::engine::fail_fast::FailFast;
 use crate::engine::in_flight::{Call, InFlight, TokenRequest};
-use crate::engine::limits::{RowBatch, RunLimits};
+use crate::engine::limits::{BATCH_ROWS, RowBatch, RunLimits};
 use crate::engine::lookup::{Abort, Action, Lookup, TokenInUse};
 use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
 use crate::engine::retry_queue::RetryQueue;
@@ -33,49 +38,58 @@ use crate::engine::token_state::TokenState;
 use crate::store::answers::Answers;
 use crate::store::disk::prefetch::StoredAnswer;
 
+/// How long a run that stops without an output waits for the writer to take the last answered rows.
+const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A number that another run has claimed is checked again after this time: short enough that its
+/// answer is seen soon, long enough for a thousand such numbers.
+const CLAIM_RECHECK_DELAY: Duration = Duration::from_millis(200);
+
 /// A run in progress.
-pub(crate) struct Dispatcher<'k, R, L, F> {
+pub(crate) struct Dispatcher<'k, A, L, F> {
     pub(crate) limits: RunLimits,
-    pub(super) api: Arc<R>,
-    pub(super) emit: F,
-    pub(super) limiter: Box<dyn Limiter>,
+    api: Arc<A>,
+    emit: F,
+    limiter: Box<dyn Limiter>,
     jitter: fastrand::Rng,
-    pub(super) answers: &'k mut Answers,
+    answers: &'k mut Answers,
     single_flight: SingleFlight,
     pub(crate) reorder: ReorderBuffer<L>,
-    /// Numbers whose turn is next.
-    pub(crate) ready: VecDeque<Lookup>,
-    pub(super) retry_queue: RetryQueue,
+    /// Numbers that wait for a call, next one first.
+    ready: VecDeque<Lookup>,
+    retry_queue: RetryQueue,
     pub(crate) in_flight: InFlight,
-    pub(super) token_state: TokenState,
+    token_state: TokenState,
     pub(crate) token_request: TokenRequest,
-    /// The rate that was announced last.
-    pub(super) announced_rate: Rate,
-    pub(super) throttle: Throttle,
-    pub(super) fail_fast: FailFast,
-    pub(super) totals: Totals,
-    pub(crate) end: Option<RunEnd>,
-    /// The moment before which no call has its turn.
-    pub(super) next_call_at: Option<Instant>,
+    /// The rate of the last [`Event::RateChanged`].
+    announced_rate: Rate,
+    throttle: Throttle,
+    fail_fast: FailFast,
+    totals: Totals,
+    end: Option<RunEnd>,
+    /// The rate limiter grants no call before this time.
+    next_call_at: Option<Instant>,
+    /// Set once the run stops without an output.
+    output_deadline: Option<Instant>,
 }
 
-impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
+impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
     pub(crate) fn new(
-        settings: RunLimits,
-        remote: Arc<R>,
-        turns: Box<dyn Limiter>,
-        known: &'k mut Answers,
-        announce: F,
+        limits: RunLimits,
+        api: Arc<A>,
+        limiter: Box<dyn Limiter>,
+        answers: &'k mut Answers,
+        emit: F,
     ) -> Self {
-        let jitter = fastrand::Rng::with_seed(settings.seed);
+        let jitter = fastrand::Rng::with_seed(limits.seed);
         Self {
-            limits: settings,
-            api: remote,
-            emit: announce,
-            announced_rate: turns.current_rate(),
-            limiter: turns,
+            limits,
+            api,
+            emit,
+            announced_rate: limiter.current_rate(),
+            limiter,
             jitter,
-            answers: known,
+            answers,
             single_flight: SingleFlight::default(),
             reorder: ReorderBuffer::default(),
             ready: VecDeque::new(),
@@ -88,37 +102,41 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             totals: Totals::default(),
             end: None,
             next_call_at: None,
+            output_deadline: None,
         }
     }
 
-    /// Takes rows in: what is known or refused settles at once, the rest waits for a call.
-    pub(crate) fn on_batch(&mut self, mut sheet: RowBatch<L>) {
-        let foreseen = self.answers.on_prefetched(std::mem::take(&mut sheet.prefetched));
-        let mut foreseen = foreseen.chunks(sheet.numbers_per_row.get());
-        let rows = self.reorder.push(sheet);
+    /// Takes rows in: a known answer or an invalid number settles its row; the others wait for a
+    /// call.
+    pub(crate) fn on_batch(&mut self, mut batch: RowBatch<L>) {
+        let prefetched = self.answers.on_prefetched(std::mem::take(&mut batch.prefetched));
+        let mut prefetched = prefetched.chunks(batch.numbers_per_row.get());
+        let rows = self.reorder.push(batch);
         self.totals.rows_in += rows.end - rows.start;
         (self.emit)(&Event::RowsRead(rows.end - rows.start));
         for row in rows {
-            let foreseen = foreseen.next().unwrap_or_default();
+            let prefetched = prefetched.next();
             match self.reorder.earlier_status(row).filter(|status| !status.is_retryable()) {
                 Some(status) => {
                     self.totals.rows_kept += 1;
                     self.settle(row, Answer::for_kept_row(status));
                 }
-                None => self.resolve_row(WaitingRow { row, nth: 0 }, None, foreseen),
+                None => self.resolve_row(WaitingRow { row, nth: 0 }, None, prefetched),
             }
         }
     }
 
-    /// Looks for a row's answer from one of its numbers on; those before it came to `told`, and ahead of all it was `foreseen`.
+    /// Looks for the answer of a row, from its `nth` number on. `candidate` is the result of the
+    /// numbers before; `prefetched` has the stored answers of the row, if they were looked up.
     fn resolve_row(
         &mut self,
         WaitingRow { row, nth }: WaitingRow,
-        told: Option<Candidate>,
-        foreseen: &[Option<StoredAnswer>],
+        candidate: Option<Candidate>,
+        prefetched: Option<&[Option<StoredAnswer>]>,
     ) {
-        let known = |nth, mobile| self.answers.get(mobile, foreseen.get(nth));
-        match candidates::choose_next(self.reorder.mobiles(row), nth, told, known) {
+        let known_answer =
+            |nth, mobile| self.answers.get(mobile, prefetched.and_then(|stored| stored.get(nth)));
+        match candidates::choose_next(self.reorder.mobiles(row), nth, candidate, known_answer) {
             Some(Next::Ask { nth, mobile }) => {
                 let is_first = self.single_flight.join(mobile, WaitingRow { row, nth });
                 if is_first {
@@ -126,39 +144,188 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                     (self.emit)(&Event::Queued);
                 }
             }
-            Some(Next::Settle(told)) => self.settle_counted(row, told),
+            Some(Next::Settle(candidate)) => self.settle_counted(row, candidate),
             None => {}
         }
     }
 
-    /// Takes note of what was written to the state in the meantime.
+    /// Starts the token request and every lookup that may start now.
+    pub(crate) fn start_calls(&mut self) {
+        self.requeue_due();
+        self.next_call_at = None;
+        if let Some(error) = self.answers.write_error() {
+            let cause = error.to_string();
+            self.end_early(RunEnd::StateFailed(cause));
+        }
+        if self.end.is_some() {
+            return self.cancel_prefetch();
+        }
+        // Before anything that the run may have to wait for, because no call can follow.
+        let has_open_numbers = !self.ready.is_empty() || !self.retry_queue.is_empty();
+        if has_open_numbers && self.is_call_limit_reached() {
+            return self.end_early(RunEnd::CallLimitReached);
+        }
+        if self.ready.is_empty() {
+            return self.cancel_prefetch();
+        }
+        self.apply_shared_pause();
+        if self.end.is_some() || self.throttle.paused_until().is_some() {
+            return;
+        }
+        self.request_token();
+        self.start_lookups();
+    }
+
+    /// Moves the numbers whose backoff has ended to the front of the queue, because the rows behind
+    /// them wait for them to leave the window.
+    fn requeue_due(&mut self) {
+        let now = Instant::now();
+        while let Some(lookup) = self.retry_queue.pop_due(now) {
+            self.ready.push_front(lookup);
+            (self.emit)(&Event::InBackoff(self.retry_queue.len()));
+        }
+    }
+
+    /// Tells the limiter that no call follows. At the end of a run, other runs may claim the numbers
+    /// that were not called.
+    fn cancel_prefetch(&mut self) {
+        self.limiter.prefetch(&mut std::iter::empty(), 0);
+        for lookup in self.ready.iter().filter(|_| self.end.is_some()) {
+            self.limiter.release(lookup.mobile());
+        }
+    }
+
+    fn is_call_limit_reached(&self) -> bool {
+        self.limits.max_calls.is_some_and(|max_calls| self.totals.calls >= max_calls)
+    }
+
+    /// Pauses or resumes for a cause that the limiter reports.
+    fn apply_shared_pause(&mut self) {
+        match self.limiter.paused_until() {
+            Some((until, cause)) => {
+                let change = self.throttle.pause_until(until, cause);
+                self.on_paused(change);
+            }
+            None => self.throttle.resume(Limit::Shared),
+        }
+    }
+
+    fn request_token(&mut self) {
+        if let Some(endpoint) = self.token_state.start_fetch() {
+            let api = Arc::clone(&self.api);
+            self.token_request
+                .start(self.throttle.epoch(), async move { api.fetch_token(endpoint).await });
+        }
+    }
+
+    /// Starts lookups until a worker, a claim, a token or a permit of the limiter is missing.
+    fn start_lookups(&mut self) {
+        let free_workers = self.limits.workers.saturating_sub(self.in_flight.len());
+        self.limiter.prefetch(&mut self.ready.iter().map(Lookup::mobile), free_workers);
+        let lookahead = self.limiter.lookahead();
+        let mut position = 0;
+        while position < lookahead
+            && let Some(mobile) = self.ready.get(position).map(Lookup::mobile)
+            && self.answers.has_room(self.in_flight.len())
+        {
+            match self.limiter.claim_state(mobile) {
+                ClaimState::Granted => {
+                    let has_worker = self.in_flight.len() < self.limits.workers;
+                    if !has_worker || !self.start_call(position) {
+                        return;
+                    }
+                }
+                // Numbers behind it may be called: other runs may wait for their answers.
+                ClaimState::Pending => position += 1,
+                ClaimState::Answered(outcome, asked_at) => {
+                    self.ready.remove(position);
+                    self.on_peer_answer(mobile, &outcome, asked_at);
+                }
+                ClaimState::ClaimedElsewhere => {
+                    if let Some(lookup) = self.ready.remove(position) {
+                        self.retry_queue.schedule(lookup, CLAIM_RECHECK_DELAY);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the call of the number at `position` in the queue. False if it may not start yet, or
+    /// if the run ended.
+    fn start_call(&mut self, position: usize) -> bool {
+        let Some((token, token_generation)) = self.token_state.usable() else { return false };
+        if self.is_call_limit_reached() {
+            self.end_early(RunEnd::CallLimitReached);
+            return false;
+        }
+        let is_new = self.ready.get(position).is_some_and(Lookup::is_new);
+        if is_new && self.fail_fast.is_probe_exhausted(self.totals.calls - self.totals.retries()) {
+            return false;
+        }
+        if let Err(next_call_at) = self.limiter.try_acquire() {
+            self.next_call_at = next_call_at;
+            return false;
+        }
+        let Some(lookup) = self.ready.remove(position) else { return false };
+        if self.announced_rate != self.limiter.current_rate() {
+            self.announced_rate = self.limiter.current_rate();
+            (self.emit)(&Event::RateChanged(self.announced_rate));
+        }
+        let retry_cause = lookup.retry_cause();
+        self.totals.calls += 1;
+        if let Some(cause) = retry_cause {
+            self.totals.count_retry(cause);
+        }
+        (self.emit)(&Event::Called { is_retry: retry_cause.is_some() });
+        let (api, mobile) = (Arc::clone(&self.api), lookup.mobile());
+        let (pause_epoch, sent_at) = (self.throttle.epoch(), Instant::now());
+        let call = Call { lookup, token_generation, pause_epoch, sent_at };
+        self.in_flight.start(call, async move { api.lookup(mobile, &token).await });
+        true
+    }
+
+    /// Another run has called this number: its answer, given at `asked_at` (Unix seconds), is used.
+    fn on_peer_answer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked_at: i64) {
+        (self.emit)(&Event::Answered {
+            mobile,
+            status: outcome.status,
+            code: outcome.code.clone(),
+        });
+        self.answers.keep_from_peer(mobile, outcome, asked_at);
+        self.complete(mobile, outcome, AnswerSource::AnotherSession);
+    }
+
+    /// Reads the answers that were written to the state in the meantime.
     pub(crate) fn on_committed(&mut self) {
         self.answers.refresh();
     }
 
-    /// A call came back, or panicked: then its row fails and the run goes on.
+    /// A call finished. `None` means that it panicked: its rows fail and the run continues.
     pub(crate) fn on_reply(&mut self, call: Call, result: Option<Result<Reply, CallError>>) {
-        let Call { mut lookup, token_generation: generation, pause_epoch: episode, sent_at: left } =
-            call;
+        let Call { mut lookup, token_generation, pause_epoch, sent_at } = call;
         (self.emit)(&Event::CallEnded);
         if let Some(Ok(_)) = result {
-            self.totals.latency.record(left.elapsed());
+            self.totals.latency.record(sent_at.elapsed());
         }
         let Some(result) = result else {
-            let text = tr!("the call failed inside dingmap; please report it");
+            let text = tr!("the call failed inside dingmap; this is a bug, please report it");
             return self.on_answer(&lookup, Outcome::without_user(Status::Failed, None, text));
         };
-        if let Some(stop) = self.fail_fast.on_result(&result) {
+        if let Some(abort) = self.fail_fast.on_result(&result) {
             self.ready.push_front(lookup);
-            return self.end_early(RunEnd::Aborted(stop));
+            return self.end_early(RunEnd::Aborted(abort));
         }
-        let hide = |text| self.api.redact(text);
-        let token = TokenInUse { redact: &hide, generation, can_renew: self.api.can_renew_token() };
-        let step = lookup.next_action(result, token, &self.limits.retry_policy, &mut self.jitter);
+        let redact = |text| self.api.redact(text);
+        let token = TokenInUse {
+            redact: &redact,
+            generation: token_generation,
+            can_renew: self.api.can_renew_token(),
+        };
+        let action = lookup.next_action(result, token, &self.limits.retry_policy, &mut self.jitter);
         if lookup.has_api_answer() {
-            self.throttle.on_answered(episode);
+            self.throttle.on_answered(pause_epoch);
         }
-        match step {
+        match action {
             Action::Settle(outcome) => self.on_answer(&lookup, outcome),
             Action::RetryNow => self.ready.push_front(lookup),
             Action::RetryAfter(delay) => {
@@ -166,17 +333,17 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
                 self.retry_queue.schedule(lookup, delay);
                 (self.emit)(&Event::InBackoff(self.retry_queue.len()));
             }
-            Action::Pause(hold) => {
+            Action::Pause(pause) => {
                 self.ready.push_front(lookup);
-                self.on_throttled(&hold, episode);
+                self.on_throttled(&pause, pause_epoch);
             }
             Action::RenewToken => {
                 self.ready.push_front(lookup);
-                self.token_state.on_rejected(generation);
+                self.token_state.on_rejected(token_generation);
             }
-            Action::Abort(reason) => {
+            Action::Abort(abort) => {
                 self.ready.push_front(lookup);
-                self.end_early(RunEnd::Aborted(reason));
+                self.end_early(RunEnd::Aborted(abort));
             }
         }
     }
@@ -189,8 +356,8 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
             status: outcome.status,
             code: outcome.code.clone(),
         });
-        if let Some(stop) = self.fail_fast.on_settled(mobile, &outcome) {
-            self.end_early(RunEnd::Aborted(stop));
+        if let Some(abort) = self.fail_fast.on_settled(mobile, &outcome) {
+            self.end_early(RunEnd::Aborted(abort));
         }
         let outcome = Arc::new(outcome);
         self.limiter.on_answered(mobile, &outcome);
@@ -198,23 +365,24 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         self.complete(mobile, &outcome, AnswerSource::OwnRow);
     }
 
-    /// Every row that waited for a number has its answer, which the first of them had asked `by` this run, or another.
-    pub(super) fn complete(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, by: AnswerSource) {
-        for (place, waiting) in self.single_flight.complete(mobile).into_iter().enumerate() {
+    /// Gives the answer of a number to every row that waits for it. `source` is where the first of
+    /// them has it from; the others share its answer.
+    fn complete(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, source: AnswerSource) {
+        for (index, waiting) in self.single_flight.complete(mobile).into_iter().enumerate() {
             let WaitingRow { row, nth } = waiting;
-            let by = if place == 0 { by } else { AnswerSource::AnotherRow };
-            let told = Candidate { answer: Answer::new(nth, Arc::clone(outcome)), source: by };
+            let source = if index == 0 { source } else { AnswerSource::AnotherRow };
+            let candidate = Candidate { answer: Answer::new(nth, Arc::clone(outcome)), source };
             if should_try_next_number(outcome) {
-                self.resolve_row(WaitingRow { row, nth: nth + 1 }, Some(told), &[]);
+                self.resolve_row(WaitingRow { row, nth: nth + 1 }, Some(candidate), None);
             } else {
-                self.settle_counted(row, told);
+                self.settle_counted(row, candidate);
             }
         }
     }
 
-    fn settle_counted(&mut self, row: u64, Candidate { answer, source: by }: Candidate) {
-        self.totals.rows_shared += u64::from(by == AnswerSource::AnotherRow);
-        self.totals.rows_known += u64::from(by == AnswerSource::AnotherSession);
+    fn settle_counted(&mut self, row: u64, Candidate { answer, source }: Candidate) {
+        self.totals.rows_shared += u64::from(source == AnswerSource::AnotherRow);
+        self.totals.rows_known += u64::from(source == AnswerSource::AnotherSession);
         self.settle(row, answer);
     }
 
@@ -223,109 +391,131 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         self.reorder.settle(row, answer);
     }
 
-    fn on_throttled(&mut self, hold: &Pause, episode: u64) {
-        let rest =
-            self.throttle.on_throttled(hold, episode, (self.limits.wall_clock)(), &mut self.jitter);
-        self.limiter.on_paused(rest.until, rest.cause, rest.is_new);
-        self.on_paused(rest);
+    fn on_throttled(&mut self, pause: &Pause, epoch: u64) {
+        let wall_clock = (self.limits.wall_clock)();
+        let change = self.throttle.on_throttled(pause, epoch, wall_clock, &mut self.jitter);
+        self.limiter.on_paused(change.until, change.cause, change.is_new);
+        self.on_paused(change);
     }
 
-    /// All calls rest, whoever met the reason; where that is too long, the run ends.
-    pub(super) fn on_paused(&mut self, rest: PauseChange) {
-        if rest.is_new || rest.is_extended {
-            (self.emit)(&Event::Paused { until: rest.until, cause: rest.cause });
+    /// All calls are paused; if the pauses exceed `--patience`, the run ends.
+    fn on_paused(&mut self, change: PauseChange) {
+        if change.is_new || change.is_extended {
+            (self.emit)(&Event::Paused { until: change.until, cause: change.cause });
         }
-        // The API names an end, while nobody knows how long a server will be silent.
-        let held = if rest.cause == Limit::Shared {
+        // A pause of the API has a known end; an outage of the shared server has none.
+        let paused = if change.cause == Limit::Shared {
             self.throttle.elapsed_paused()
         } else {
             self.throttle.total_paused()
         };
-        if held > self.limits.patience {
-            let left = rest.until.saturating_duration_since(Instant::now());
+        if paused > self.limits.patience {
+            let remaining = change.until.saturating_duration_since(Instant::now());
             self.throttle.end_now();
-            self.end_early(RunEnd::PatienceExceeded { cause: rest.cause, remaining: left });
+            self.end_early(RunEnd::PatienceExceeded { cause: change.cause, remaining });
         }
     }
 
-    /// A token call came back.
-    pub(crate) fn on_token(
-        &mut self,
-        episode: u64,
-        result: Option<Result<AccessToken, TokenError>>,
-    ) {
+    /// A token request finished; `None` means that it panicked.
+    pub(crate) fn on_token(&mut self, epoch: u64, result: Option<Result<AccessToken, TokenError>>) {
         if self.end.is_some() {
             return;
         }
-        let outage = match result {
-            Some(Ok(grant)) => {
-                let fetched = grant.renew_after.is_some();
-                self.token_state.on_token(grant);
-                if fetched {
-                    self.totals.tokens_fetched += 1;
-                    (self.emit)(&Event::TokenReceived(self.totals.tokens_fetched));
-                }
-                return;
-            }
-            Some(Err(TokenError::Throttled(hold))) => {
+        match result {
+            Some(Ok(token)) => self.on_token_received(token),
+            Some(Err(TokenError::Throttled(pause))) => {
                 self.token_state.on_throttled();
-                return self.on_throttled(&hold, episode);
+                self.on_throttled(&pause, epoch);
             }
-            Some(Err(refused @ TokenError::Refused { .. })) => {
-                let stop = Abort::TokenUnavailable { reason: refused.to_string(), refused: true };
-                return self.end_early(RunEnd::Aborted(stop));
+            Some(Err(error @ TokenError::Refused { .. })) => {
+                let abort = Abort::TokenUnavailable { reason: error.to_string(), refused: true };
+                self.end_early(RunEnd::Aborted(abort));
             }
-            Some(Err(TokenError::Untrusted(what))) => {
-                return self.end_early(RunEnd::Aborted(Abort::Untrusted(what)));
+            Some(Err(TokenError::Untrusted(reason))) => {
+                self.end_early(RunEnd::Aborted(Abort::Untrusted(reason)));
             }
             Some(Err(TokenError::UnknownEndpoint(reason))) => {
-                match self.token_state.fall_back(reason) {
-                    Some(both) => (both, true),
-                    None => return,
+                if let Some(both_reasons) = self.token_state.fall_back(reason) {
+                    self.on_token_failed(both_reasons, true);
                 }
             }
-            Some(Err(TokenError::Transient { reason, answered })) => (reason, answered),
-            None => (tr!("the token call failed inside dingmap; please report it"), true),
-        };
-        let (reason, answered) = outage;
-        let retries = self.limits.retry_policy;
-        let serves = self.token_state.usable().is_some();
-        let (failures, delay) = self.token_state.on_failure(retries, &mut self.jitter);
-        if failures <= retries.max_retries || serves {
-            return (self.emit)(&Event::TokenFailed { reason, delay, old_token_valid: serves });
+            Some(Err(TokenError::Transient { reason, answered })) => {
+                self.on_token_failed(reason, answered);
+            }
+            None => {
+                let text =
+                    tr!("the token call failed inside dingmap; this is a bug, please report it");
+                self.on_token_failed(text, true);
+            }
         }
-        let reached = answered || self.fail_fast.has_answered();
-        let stop = if reached {
+    }
+
+    fn on_token_received(&mut self, token: AccessToken) {
+        // A token that the user gave is not renewed.
+        let is_fetched = token.renew_after.is_some();
+        self.token_state.on_token(token);
+        if is_fetched {
+            self.totals.tokens_fetched += 1;
+            (self.emit)(&Event::TokenReceived(self.totals.tokens_fetched));
+        }
+    }
+
+    /// A token request failed for a transient reason: it is retried, or the run ends. `answered`
+    /// says that the host sent some reply.
+    fn on_token_failed(&mut self, reason: String, answered: bool) {
+        let retries = self.limits.retry_policy;
+        let old_token_valid = self.token_state.usable().is_some();
+        let (failures, delay) = self.token_state.on_failure(retries, &mut self.jitter);
+        if failures <= retries.max_retries || old_token_valid {
+            return (self.emit)(&Event::TokenFailed { reason, delay, old_token_valid });
+        }
+        let abort = if answered || self.fail_fast.has_answered() {
             Abort::TokenUnavailable { reason, refused: false }
         } else {
             Abort::Unreachable(reason)
         };
-        self.end_early(RunEnd::Aborted(stop));
+        self.end_early(RunEnd::Aborted(abort));
     }
 
-    /// Starts no more calls. The first reason counts, save that one which a person has to act upon beats a limit.
+    /// The user interrupts the run. `is_cut` says that the input is not read to its end.
+    pub(crate) fn on_interrupted(&mut self, is_cut: bool) {
+        // A run that a limit ended reads the remaining rows, which are pending. Once they are not
+        // read any more, its output would lack them: it ends as interrupted.
+        if is_cut && self.end.as_ref().is_some_and(RunEnd::is_limit) {
+            self.end = None;
+        }
+        self.end_early(RunEnd::Interrupted);
+    }
+
+    /// Starts no more calls. The first reason counts, but a reason that needs an action of a person
+    /// replaces a limit.
     pub(crate) fn end_early(&mut self, end: RunEnd) {
-        let urgent =
+        let replaces_limit =
             matches!(end, RunEnd::Aborted(_)) && self.end.as_ref().is_some_and(RunEnd::is_limit);
-        if self.end.is_none() || urgent {
+        if self.end.is_none() || replaces_limit {
             self.end = Some(end);
             self.token_request.abort();
             (self.emit)(&Event::Stopping);
         }
     }
 
-    /// Whether the run ends early and no call is under way any more. Calls are waited for, since they are paid for;
-    /// each is bounded by its timeout.
-    pub(crate) fn is_drained(&self) -> bool {
+    /// Whether the run ends early and no call is in flight. Calls are waited for, because they count
+    /// against the quota; each is bounded by its timeout.
+    fn is_drained(&self) -> bool {
         self.end.is_some() && self.in_flight.is_empty()
     }
 
-    /// Whether every row is handed on, the open ones as pending.
-    pub(crate) fn should_write_output(&self) -> bool {
+    fn should_write_output(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.should_write_output(self.limits.partial))
     }
 
-    /// Once the run ends early and its calls are back, what is open becomes pending, or stays what it was.
+    /// Whether the run ended without an output: only the answered rows at the front are still sent.
+    fn is_discarding(&self) -> bool {
+        self.is_drained() && !self.should_write_output()
+    }
+
+    /// Once the run ends early and its calls have finished, every open row becomes pending or keeps
+    /// its earlier answer.
     pub(crate) fn drain_pending(&mut self) {
         if !self.is_drained() || !self.should_write_output() {
             return;
@@ -341,40 +531,66 @@ impl<'k, R: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, R, L, F> {
         }
     }
 
-    /// The next moment at which something is due without anything coming in.
-    pub(crate) fn next_wakeup(&mut self) -> Option<Instant> {
-        if self.end.is_some() {
-            return None;
+    /// Whether no row is left to wait for: all were sent, or the run ended without an output and the
+    /// answered rows at the front were sent or the writer did not take them in time.
+    pub(crate) fn is_finished(&mut self, is_input_open: bool) -> bool {
+        if !is_input_open && self.reorder.is_empty() {
+            return true;
         }
-        let due = self.retry_queue.next_wakeup();
-        let waits = !self.ready.is_empty();
-        let held = self.throttle.paused_until().filter(|_| waits);
-        let token = self.token_state.next_wakeup().filter(|_| waits && held.is_none());
-        [due, held, token, self.next_call_at].into_iter().flatten().min()
+        if !self.is_discarding() {
+            return false;
+        }
+        let now = Instant::now();
+        let deadline = *self.output_deadline.get_or_insert(now + FINAL_OUTPUT_TIMEOUT);
+        deadline <= now || self.reorder.settled_rows() == 0
     }
 
-    /// The next rows in input order.
-    pub(crate) fn pop_chunk(&mut self) -> Option<Chunk<L>> {
-        let chunk = self.reorder.pop_chunk()?;
+    /// The next time at which something is due without an event.
+    pub(crate) fn next_wakeup(&mut self) -> Option<Instant> {
+        if self.end.is_some() {
+            return self.output_deadline;
+        }
+        let retry = self.retry_queue.next_wakeup();
+        let has_ready = !self.ready.is_empty();
+        let resume = self.throttle.paused_until().filter(|_| has_ready);
+        let token = self.token_state.next_wakeup().filter(|_| has_ready && resume.is_none());
+        [retry, resume, token, self.next_call_at].into_iter().flatten().min()
+    }
+
+    /// Whether a number waits for the limiter, a pause or a token.
+    pub(crate) fn has_queued_calls(&self) -> bool {
+        self.end.is_none() && !self.ready.is_empty()
+    }
+
+    /// Whether a further batch may be read. A batch larger than the window is read on its own.
+    pub(crate) fn has_room(&self) -> bool {
+        let fits = self.reorder.len() + BATCH_ROWS <= self.limits.window;
+        !self.is_discarding() && (self.reorder.is_empty() || fits)
+    }
+
+    /// Sends the next rows in input order.
+    pub(crate) fn send_chunk(&mut self, slot: Permit<'_, Chunk<L>>) {
+        let Some(chunk) = self.reorder.pop_chunk() else { return };
         for answer in &chunk.answers {
             self.totals.count_row(answer.outcome.status);
         }
-        Some(chunk)
+        slot.send(chunk);
     }
 
-    /// The totals, and how it ended: a run all of whose rows have their answers has finished, whatever else came.
-    pub(crate) fn finish(&mut self, read_whole: bool) -> (Totals, RunEnd) {
+    /// The totals, and how the run ended: if every row has its answer, a limit or an interrupt does
+    /// not matter any more.
+    pub(crate) fn finish(&mut self, input_complete: bool) -> (Totals, RunEnd) {
         self.throttle.end_now();
         (self.totals.pauses_by_limit, self.totals.pause_time_by_limit) =
             self.throttle.stats_by_limit();
-        (self.totals.numbers_asked, self.totals.input_complete) =
-            (self.totals.calls - self.totals.retries(), read_whole);
+        self.totals.numbers_asked = self.totals.calls - self.totals.retries();
+        self.totals.input_complete = input_complete;
         self.totals.token_calls = self.api.token_call_count();
-        let whole = read_whole && self.reorder.is_complete();
+        let is_complete = input_complete && self.reorder.is_complete();
         let end = self
             .end
             .take()
-            .filter(|end| !whole || !(end.is_limit() || matches!(end, RunEnd::Interrupted)));
+            .filter(|end| !is_complete || !(end.is_limit() || matches!(end, RunEnd::Interrupted)));
         (std::mem::take(&mut self.totals), end.unwrap_or(RunEnd::Finished))
     }
 }

@@ -1,4 +1,4 @@
-//! How a run ends. Leaves the words and the exit status that people get to `app::exit`.
+//! How a run ends.
 
 use std::time::Duration;
 
@@ -7,52 +7,51 @@ use tr::tr;
 use crate::domain::verdict::Limit;
 use crate::engine::lookup::Abort;
 
-/// What a run is told from outside.
+/// Whether a run should stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// To go on.
     Running,
-    /// To end once the calls under way are back.
+    /// End once the calls in flight have finished.
     Graceful,
-    /// To end at once.
+    /// End now, without waiting for calls.
     Immediate,
 }
 
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub enum RunEnd {
-    /// Every row has been settled by an answer.
+    /// Every row has its answer.
     Finished,
-    /// `most_calls` were made, and there was more to ask.
+    /// `max_calls` calls were made and more were needed.
     CallLimitReached,
-    /// Throttling would hold the run longer than `patience`.
+    /// Throttling would pause the run for longer than `patience`.
     PatienceExceeded {
-        /// What was exceeded last.
+        /// The limit that was exceeded last.
         cause: Limit,
-        /// How long the calls would have to rest from now.
+        /// The rest of the pause.
         remaining: Duration,
     },
-    /// It was told to stop.
     Interrupted,
-    /// It could not go on.
+    /// Further calls are useless.
     Aborted(Abort),
-    /// The input broke off; whoever reads it knows why.
+    /// No more rows came; the reader knows the cause.
     InputFailed,
-    /// Answers can no longer be kept: what the system says.
+    /// Answers cannot be written to the state any more, with the cause.
     StateFailed(String),
-    /// Nobody takes the rows any more; whoever took them knows why.
+    /// The writer takes no more rows; it knows the cause.
     OutputClosed,
 }
 
 impl RunEnd {
-    /// Whether a limit of the user's ended it, so that the rows that have no answer are handed on as pending without being asked to.
+    /// Whether a limit that the user set ended the run. Then the open rows become pending without
+    /// `--partial`.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         matches!(self, Self::CallLimitReached | Self::PatienceExceeded { .. })
     }
 
-    /// Whether every row is handed on, the open ones as pending, and so makes an output: where it finished, where a limit
-    /// ended it, and where that is asked for and both ends of the run are there.
+    /// Whether every row is sent to the writer, open rows as pending. `partial` asks for this where
+    /// the run could not continue.
     #[must_use]
     pub fn should_write_output(&self, partial: bool) -> bool {
         match self {
@@ -62,21 +61,19 @@ impl RunEnd {
         }
     }
 
-    /// The `errmsg` of the rows whose turn did not come.
+    /// The `errmsg` of pending rows.
     #[must_use]
     pub fn pending_reason(&self) -> String {
         match self {
-            Self::CallLimitReached => {
-                tr!("the run ended first: the calls that it may make were used up")
-            }
+            Self::CallLimitReached => tr!("not attempted: --max-calls reached"),
             Self::PatienceExceeded { cause: Limit::Shared, .. } => {
-                tr!("the run ended first: the shared server was silent for too long")
+                tr!("not attempted: the shared server was unreachable for longer than --patience")
             }
             Self::PatienceExceeded { .. } => {
-                tr!("the run ended first: throttling held it too long")
+                tr!("not attempted: throttled for longer than --patience")
             }
-            Self::Interrupted => tr!("the run ended first: it was interrupted"),
-            _ => tr!("the run ended first: it could not go on"),
+            Self::Interrupted => tr!("not attempted: the run was interrupted"),
+            _ => tr!("not attempted: the run stopped early"),
         }
     }
 }

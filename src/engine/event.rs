@@ -1,4 +1,5 @@
-//! What the engine announces while it runs (DESIGN 6: the engine announces, the app shows).
+//! The [events](crate::guide::architecture#events) of a run: the engine emits them, the app shows
+//! them.
 
 use std::time::Duration;
 
@@ -9,60 +10,50 @@ use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::verdict::Limit;
 
-/// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// So many rows came in.
+    /// This many rows were read.
     RowsRead(u64),
-    /// A number was met that needs a call.
+    /// A number needs a call.
     Queued,
-    /// A call went out.
+    /// A call started.
     Called {
-        /// Whether it repeats an earlier one of its number.
         is_retry: bool,
     },
-    /// A call ended: with a reply or with an error.
+    /// A call ended, with a reply or an error.
     CallEnded,
-    /// A number backs off after a failure.
+    /// A number waits before its next attempt.
     BackingOff {
-        /// The number.
         mobile: Mobile,
-        /// For so long.
         delay: Duration,
     },
-    /// So many numbers back off now.
+    /// How many numbers are in backoff now.
     InBackoff(usize),
     /// A number has its answer.
     Answered {
-        /// The number.
         mobile: Mobile,
-        /// Its status.
         status: Status,
-        /// The API's code, where one came.
+        /// The API's code, if its reply had one.
         code: Option<Code>,
     },
-    /// A row is settled.
+    /// A row has its answer.
     Settled(Status),
-    /// All calls rest.
+    /// All calls are paused.
     Paused {
-        /// Until then.
         until: Instant,
-        /// What was exceeded.
+        /// The limit that was exceeded.
         cause: Limit,
     },
-    /// The rate changed.
     RateChanged(Rate),
-    /// A token arrived; how many there were in this run.
+    /// A token was fetched: the count of tokens in this run.
     TokenReceived(u64),
-    /// A token call failed and is tried again.
+    /// A token request failed and is retried.
     TokenFailed {
-        /// What it said.
         reason: String,
-        /// After this long.
         delay: Duration,
-        /// Whether the token that there is serves until then.
+        /// Whether the previous token can be used until then.
         old_token_valid: bool,
     },
-    /// The run ends before its input does: calls under way are waited for.
+    /// The run ends before its input does; calls in flight are waited for.
     Stopping,
 }

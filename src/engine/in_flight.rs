@@ -1,5 +1,5 @@
-//! The calls that are under way, lookups and the one for a token: what each was made with, until it comes back. Leaves what
-//! follows to `dispatcher`.
+//! The calls in flight, lookups and the token request, each with what the dispatcher needs to judge
+//! its result.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -14,31 +14,30 @@ use crate::api::http::Reply;
 use crate::api::token::{AccessToken, TokenError};
 use crate::engine::lookup::Lookup;
 
-/// A call that is under way.
+/// A lookup in flight.
 pub(crate) struct Call {
     pub(crate) lookup: Lookup,
-    /// Which token of the run that is.
+    /// The count of the run's tokens when the call was sent.
     pub(crate) token_generation: u64,
-    /// The hold that was the last one when it left.
+    /// The count of the run's pauses when the call was sent.
     pub(crate) pause_epoch: u64,
     pub(crate) sent_at: Instant,
 }
 
-/// What a call came to: its result, unless it panicked.
+/// A call with its result, or `None` if it panicked.
 pub(crate) type FinishedCall = (Call, Option<Result<Reply, CallError>>);
 
-/// All of them; dropping it breaks them off. They are part of the run's own task: one of its own for each call costs as much
-/// as the rest of a call does.
+/// The lookups in flight; dropping it aborts them. They run inside the task of the run: a task per
+/// call doubles the CPU time of a call.
 #[derive(Default)]
 pub(crate) struct InFlight(FuturesUnordered<Pin<Box<dyn Future<Output = FinishedCall> + Send>>>);
 
 impl InFlight {
-    /// Lets a call leave.
     pub(crate) fn start<A>(&mut self, call: Call, attempt: A)
     where
         A: Future<Output = Result<Reply, CallError>> + Send + 'static,
     {
-        // After a panic nothing of the attempt is looked at any more.
+        // Unwind-safe: nothing of the attempt is used after a panic.
         let attempt = AssertUnwindSafe(attempt).catch_unwind();
         self.0.push(Box::pin(async move { (call, attempt.await.ok()) }));
     }
@@ -51,27 +50,26 @@ impl InFlight {
         self.0.is_empty()
     }
 
-    /// Waits for the next to come back. None where there is none. Giving the wait up loses nothing.
+    /// Waits for the next call to finish; `None` if there is none. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<FinishedCall> {
         self.0.next().await
     }
 }
 
-/// The call for a token, of which there is one at a time; dropping it breaks it off.
+/// The token request, at most one at a time; dropping it aborts it.
 #[derive(Default)]
 pub(crate) struct TokenRequest {
     task: JoinSet<Result<AccessToken, TokenError>>,
-    /// The hold that was the last one when it left.
+    /// The count of the run's pauses when the request was sent.
     pause_epoch: u64,
 }
 
 impl TokenRequest {
-    /// Lets it leave.
-    pub(crate) fn start<A>(&mut self, episode: u64, attempt: A)
+    pub(crate) fn start<A>(&mut self, pause_epoch: u64, attempt: A)
     where
         A: Future<Output = Result<AccessToken, TokenError>> + Send + 'static,
     {
-        self.pause_epoch = episode;
+        self.pause_epoch = pause_epoch;
         self.task.spawn(attempt);
     }
 
@@ -83,8 +81,8 @@ impl TokenRequest {
         self.task.abort_all();
     }
 
-    /// Waits for it to come back: the hold that was the last one when it left, and its result unless it panicked. None where
-    /// none is under way. Giving the wait up loses nothing.
+    /// Waits for the request to finish: the pause epoch in which it was sent, and its result, or
+    /// `None` if it panicked. `None` if no request is in flight. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<(u64, Option<Result<AccessToken, TokenError>>)> {
         let joined = self.task.join_next().await?;
         Some((self.pause_epoch, joined.ok()))

@@ -1,4 +1,4 @@
-//! What a run is given: the bounds that the user set, and rows in the form in which they come.
+//! What a run is given: the limits that the user set, and batches of rows.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -11,44 +11,43 @@ use crate::domain::outcome::Status;
 use crate::engine::backoff::RetryPolicy;
 use crate::store::disk::prefetch::Prefetched;
 
-/// The most rows that one sheet should have: a small part of the smallest window, so that the window fills.
+/// The largest batch, in rows: a fraction of the smallest window (1024), so that the window fills.
 pub const BATCH_ROWS: usize = 128;
 
-/// Rows as they come in: whatever their text is in, and each row's numbers or the reasons why it has none.
+/// Rows as they are read.
 #[derive(Debug)]
 pub struct RowBatch<L> {
-    /// What the rows' text is in.
+    /// The text of the rows.
     pub payload: L,
-    /// The rows' numbers, those of one row beside each other in the order in which they are tried.
+    /// The numbers of the rows, or why a cell has none: those of one row are adjacent, in the order
+    /// in which they are tried.
     pub mobiles: Vec<Result<Mobile, Invalid>>,
-    /// How many numbers each row has, at least 1.
     pub numbers_per_row: NonZeroUsize,
-    /// The statuses that the rows came with, one each; nothing where rows have none yet.
+    /// The statuses that the rows already have, one per row; empty if the rows have none yet.
     pub earlier_statuses: Vec<Status>,
-    /// What was found when the numbers were looked up, where somebody did.
+    /// The stored answers of the numbers, if they were looked up.
     pub prefetched: Prefetched,
 }
 
-/// What bounds a run.
+/// The limits of a run.
 #[derive(Clone)]
 pub struct RunLimits {
-    /// Calls in flight at most, from 1.
+    /// Most calls in flight, at least 1.
     pub workers: usize,
-    /// Rows read and not yet handed on at most; a sheet that is larger by itself is taken all the same.
+    /// Most rows read and not yet sent to the writer; a single batch may be larger.
     pub window: usize,
-    /// Backoff.
     pub retry_policy: RetryPolicy,
-    /// How long throttling may hold the run in all.
+    /// Most time that throttling may pause the run in total.
     pub patience: Duration,
-    /// Calls of the directory at most.
+    /// Most lookups, retries included.
     pub max_calls: Option<u64>,
-    /// Whether a run that stops early still hands on all rows, the open ones as pending.
+    /// Whether a run that stops early still sends all rows, open rows as pending.
     pub partial: bool,
-    /// Whether a run that is interrupted reads on to the input's end where it hands on all rows: not from a pipe, which
+    /// Whether an interrupted run that sends all rows reads its input to the end: not a pipe, which
     /// may never end.
     pub read_to_end: bool,
     /// The seed of all jitter.
     pub seed: u64,
-    /// The wall clock, for the ends of penalties.
+    /// The wall clock, for the end times that the API names.
     pub wall_clock: fn() -> Timestamp,
 }

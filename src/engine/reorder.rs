@@ -1,75 +1,83 @@
-//! Back into input order: answers come in any order, rows leave in the order in which they came (DESIGN 2.1). Owns
-//! the rows that were read and not yet handed on: the window. Leaves what a row's text is to `table`.
+//! The reorder buffer: answers come in any order, rows leave in input order
+//! ([row contract](crate::guide::architecture#row-contract)).
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::domain::number::invalid::Invalid;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Outcome, Status};
-use crate::engine::limits::RowBatch;
+use crate::engine::limits::{BATCH_ROWS, RowBatch};
 
-/// Rows in a row that have their answers, all of one sheet.
+/// How long answered rows wait for others to fill a batch while a number waits for its call: the
+/// writer is not woken for each row.
+const LINGER: Duration = Duration::from_millis(250);
+/// When no row waits.
+const NEVER: Duration = Duration::from_hours(24 * 365);
+
+/// Adjacent answered rows of one batch.
 #[derive(Debug)]
 pub struct Chunk<L> {
-    /// What the rows' text is in.
+    /// The text of the batch.
     pub payload: Arc<L>,
-    /// Which rows of it.
+    /// The rows of the batch.
     pub rows: Range<usize>,
-    /// Their answers, one each.
+    /// Their answers, one per row.
     pub answers: Vec<Answer>,
 }
 
-/// A row's answer.
+/// The answer of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Which of the row's numbers it is the answer to, from 0.
+    /// Which of the row's numbers it answers, from 0.
     pub nth: usize,
-    /// What it says.
     pub outcome: Arc<Outcome>,
-    /// Whether it is the one that the row came with, of which nothing but the status is said here.
+    /// Whether the row keeps the answer that it already had; `outcome` has only its status then.
     pub is_kept: bool,
 }
 
 impl Answer {
-    /// The answer to the `nth` number of a row.
     #[must_use]
     pub fn new(nth: usize, outcome: Arc<Outcome>) -> Self {
         Self { nth, outcome, is_kept: false }
     }
 
-    /// That of a row which keeps what it came with.
+    /// The answer of a row that keeps the one that it already had.
     #[must_use]
     pub fn for_kept_row(status: Status) -> Self {
         Self { nth: 0, outcome: Arc::new(Outcome::without_user(status, None, "")), is_kept: true }
     }
 }
 
-/// The window: rows in input order, each with its answer once it has one.
+/// The rows that were read and not yet sent to the writer, in input order.
 #[derive(Debug)]
 pub struct ReorderBuffer<L> {
     batches: VecDeque<OpenBatch<L>>,
-    /// The number of the row in the first slot.
+    /// The number of the row in the first slot of `answers`.
     first_row: u64,
     answers: VecDeque<Option<Answer>>,
-    /// So many slots at the front are known to have theirs.
+    /// At least this many slots at the front have an answer.
     settled_rows: usize,
-    /// Rows that left without having had their turn.
+    /// Rows that were skipped because the run ended first.
     skipped_rows: u64,
 }
 
 #[derive(Debug)]
 struct OpenBatch<L> {
     payload: Arc<L>,
-    /// The number that the sheet's first row goes by.
+    /// The number of the batch's first row.
     first_row: u64,
-    /// The rows that have not left.
+    /// The rows that were not sent yet.
     rows: Range<usize>,
     mobiles: Vec<Result<Mobile, Invalid>>,
     numbers_per_row: NonZeroUsize,
-    /// The statuses that its rows came with.
+    /// One per row, or empty.
     earlier_statuses: Vec<Status>,
 }
 
@@ -86,56 +94,54 @@ impl<L> Default for ReorderBuffer<L> {
 }
 
 impl<L> ReorderBuffer<L> {
-    /// Takes in the rows of a sheet; the numbers that they go by from now on.
-    pub fn push(&mut self, sheet: RowBatch<L>) -> Range<u64> {
-        let RowBatch {
-            payload: load,
-            mobiles: numbers,
-            numbers_per_row: per_row,
-            earlier_statuses: earlier,
-            ..
-        } = sheet;
-        let (first, rows) = (self.first_row + self.answers.len() as u64, numbers.len() / per_row);
+    /// Adds the rows of a batch and returns their numbers.
+    pub fn push(&mut self, batch: RowBatch<L>) -> Range<u64> {
+        let RowBatch { payload, mobiles, numbers_per_row, earlier_statuses, .. } = batch;
+        let first_row = self.first_row + self.answers.len() as u64;
+        let rows = mobiles.len() / numbers_per_row;
         if rows > 0 {
-            let load = Arc::new(load);
             self.batches.push_back(OpenBatch {
-                payload: load,
-                first_row: first,
+                payload: Arc::new(payload),
+                first_row,
                 rows: 0..rows,
-                mobiles: numbers,
-                numbers_per_row: per_row,
-                earlier_statuses: earlier,
+                mobiles,
+                numbers_per_row,
+                earlier_statuses,
             });
             self.answers.extend(std::iter::repeat_n(None, rows));
         }
-        first..first + rows as u64
+        first_row..first_row + rows as u64
     }
 
-    /// A row's numbers; none where the row is not here.
+    /// The numbers of a row.
+    ///
+    /// # Panics
+    /// If the row is not in the window: to skip it silently would lose it.
     pub fn mobiles(&self, row: u64) -> &[Result<Mobile, Invalid>] {
-        let find = || {
-            let (sheet, at) = self.find(row)?;
-            let start = at * sheet.numbers_per_row.get();
-            sheet.mobiles.get(start..start + sheet.numbers_per_row.get())
-        };
-        find().unwrap_or_default()
+        let (batch, index) = self.locate(row);
+        let start = index * batch.numbers_per_row.get();
+        &batch.mobiles[start..start + batch.numbers_per_row.get()]
     }
 
-    /// The status that a row came with.
+    /// The status that a row already had when it was read.
+    ///
+    /// # Panics
+    /// If the row is not in the window.
     #[must_use]
     pub fn earlier_status(&self, row: u64) -> Option<Status> {
-        let (sheet, at) = self.find(row)?;
-        sheet.earlier_statuses.get(at).copied()
+        let (batch, index) = self.locate(row);
+        (!batch.earlier_statuses.is_empty()).then(|| batch.earlier_statuses[index])
     }
 
-    /// A row's sheet, and its place in it.
-    fn find(&self, row: u64) -> Option<(&OpenBatch<L>, usize)> {
-        let behind = self.batches.partition_point(|sheet| sheet.first_row <= row);
-        let sheet = self.batches.get(behind.checked_sub(1)?)?;
-        Some((sheet, usize::try_from(row - sheet.first_row).ok()?))
+    /// The batch of a row, and the index of the row in it.
+    fn locate(&self, row: u64) -> (&OpenBatch<L>, usize) {
+        let following = self.batches.partition_point(|batch| batch.first_row <= row);
+        let batch = &self.batches[following - 1];
+        (batch, usize::try_from(row - batch.first_row).unwrap_or(usize::MAX))
     }
 
-    /// A row does not have its turn any more: it keeps the answer that it came with, or has `pending`. Gives its status.
+    /// Settles a row that is not attempted: it keeps the answer that it already had, or gets
+    /// `pending`. Returns its status.
     pub fn skip(&mut self, row: u64, pending: Answer) -> Status {
         let answer = self.earlier_status(row).map_or(pending, Answer::for_kept_row);
         let status = answer.outcome.status;
@@ -143,16 +149,17 @@ impl<L> ReorderBuffer<L> {
         status
     }
 
-    /// Whether every row that came has left after its turn.
+    /// Whether every row was sent and none was skipped.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_empty() && self.skipped_rows == 0
     }
 
-    /// A row has its answer. False, and nothing changes, for a row that is not here or has one already.
+    /// Sets the answer of a row. Returns false, and changes nothing, if the row is not in the window
+    /// or has an answer already.
     pub fn settle(&mut self, row: u64, answer: Answer) -> bool {
-        let at = row.checked_sub(self.first_row).and_then(|at| usize::try_from(at).ok());
-        match at.and_then(|at| self.answers.get_mut(at)) {
+        let index = row.checked_sub(self.first_row).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.answers.get_mut(index)) {
             Some(slot @ None) => {
                 *slot = Some(answer);
                 true
@@ -161,19 +168,18 @@ impl<L> ReorderBuffer<L> {
         }
     }
 
-    /// Rows here, settled or not.
+    /// The rows in the window, settled or not.
     #[must_use]
     pub fn len(&self) -> usize {
         self.answers.len()
     }
 
-    /// Whether no row is here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty()
     }
 
-    /// How many rows can leave.
+    /// The settled rows at the front.
     pub fn settled_rows(&mut self) -> usize {
         while self.answers.get(self.settled_rows).is_some_and(Option::is_some) {
             self.settled_rows += 1;
@@ -181,24 +187,65 @@ impl<L> ReorderBuffer<L> {
         self.settled_rows
     }
 
-    /// The settled rows at the front, as far as the first sheet goes.
+    /// Removes the settled rows at the front that belong to the first batch.
     pub fn pop_chunk(&mut self) -> Option<Chunk<L>> {
         let settled = self.settled_rows();
-        let sheet = self.batches.front_mut()?;
-        let settled = settled.min(sheet.rows.len());
+        let batch = self.batches.front_mut()?;
+        let settled = settled.min(batch.rows.len());
         if settled == 0 {
             return None;
         }
         self.settled_rows -= settled;
-        let rows = sheet.rows.start..sheet.rows.start + settled;
+        let rows = batch.rows.start..batch.rows.start + settled;
         let answers = self.answers.drain(..settled).flatten().collect();
         self.first_row += settled as u64;
-        sheet.rows.start = rows.end;
-        let load = Arc::clone(&sheet.payload);
-        if sheet.rows.is_empty() {
+        batch.rows.start = rows.end;
+        let payload = Arc::clone(&batch.payload);
+        if batch.rows.is_empty() {
             self.batches.pop_front();
         }
-        Some(Chunk { payload: load, rows, answers })
+        Some(Chunk { payload, rows, answers })
+    }
+}
+
+/// When answered rows leave the window: full batches at once, fewer rows after [`LINGER`].
+#[derive(Debug)]
+pub(crate) struct FlushTimer {
+    flush_at: Option<Instant>,
+    /// One timer for all flushes, because resetting it is cheaper than a new one.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Default for FlushTimer {
+    fn default() -> Self {
+        Self { flush_at: None, timer: Box::pin(sleep_until(Instant::now() + NEVER)) }
+    }
+}
+
+impl FlushTimer {
+    /// Whether the settled rows leave now. If no number waits for its call, they do not wait either:
+    /// nobody knows when the next row settles.
+    pub(crate) fn should_flush(&mut self, settled_rows: usize, has_queued_calls: bool) -> bool {
+        if settled_rows == 0 {
+            if self.flush_at.take().is_some() {
+                self.timer.as_mut().reset(Instant::now() + NEVER);
+            }
+            return false;
+        }
+        if settled_rows >= BATCH_ROWS || !has_queued_calls {
+            return true;
+        }
+        let now = Instant::now();
+        let flush_at = *self.flush_at.get_or_insert_with(|| {
+            self.timer.as_mut().reset(now + LINGER);
+            now + LINGER
+        });
+        flush_at <= now
+    }
+
+    /// Waits until the settled rows leave.
+    pub(crate) async fn wait(&mut self) {
+        self.timer.as_mut().await;
     }
 }
 
@@ -216,72 +263,81 @@ mod tests {
     #[test]
     fn a_row_that_is_not_attempted_keeps_its_earlier_status() {
         let mut reorder = ReorderBuffer::default();
-        let sheet = |earlier: &[Status], rows| RowBatch {
+        let batch = |earlier_statuses: &[Status], rows| RowBatch {
             payload: (),
             mobiles: vec![Err(Invalid::Empty); rows],
             numbers_per_row: NonZeroUsize::MIN,
-            earlier_statuses: earlier.to_vec(),
+            earlier_statuses: earlier_statuses.to_vec(),
             prefetched: Prefetched::default(),
         };
-        reorder.push(sheet(&[Status::Found, Status::Failed], 2));
-        reorder.push(sheet(&[], 1));
-        let found = [0, 1, 2, 3].map(|row| reorder.earlier_status(row));
-        assert_eq!(found, [Some(Status::Found), Some(Status::Failed), None, None]);
+        reorder.push(batch(&[Status::Found, Status::Failed], 2));
+        reorder.push(batch(&[], 1));
+        let earlier = [0, 1, 2].map(|row| reorder.earlier_status(row));
+        assert_eq!(earlier, [Some(Status::Found), Some(Status::Failed), None]);
         let pending = Answer::new(0, Arc::new(Outcome::pending("a limit")));
         reorder.settle(0, Answer::for_kept_row(Status::Found));
         assert_eq!(reorder.skip(1, pending.clone()), Status::Failed);
         assert_eq!(reorder.skip(2, pending.clone()), Status::Pending);
         assert!(!reorder.is_complete());
-        let left: Vec<_> =
+        let sent: Vec<_> =
             std::iter::from_fn(|| reorder.pop_chunk()).flat_map(|chunk| chunk.answers).collect();
         assert_eq!(
-            left,
+            sent,
             [Answer::for_kept_row(Status::Found), Answer::for_kept_row(Status::Failed), pending]
         );
-        // That they have left does not make up for it.
+        // Skipped rows count although they were sent.
         assert!(reorder.is_empty() && !reorder.is_complete());
         assert!(ReorderBuffer::<()>::default().is_complete());
     }
 
     proptest! {
-        /// Sheets of any size, settled in any order, taken at any moment: every row leaves once, in order, with
-        /// its own answer and its own place in its own sheet.
+        /// Batches of any size, settled in any order, popped at any time: every row leaves once, in
+        /// order, with its own answer and its index in its own batch.
         #[test]
         fn answers_in_any_order_leave_in_row_order(
             sizes in proptest::collection::vec(0..9usize, 1..12),
             order in any::<u64>(),
-            taking in 1..7u64,
-            per_row in (1..4usize).prop_map(|n| NonZeroUsize::new(n).unwrap()),
+            pop_every in 1..7u64,
+            numbers_per_row in (1..4usize).prop_map(|n| NonZeroUsize::new(n).unwrap()),
         ) {
             let (mut reorder, mut expected) = (ReorderBuffer::default(), Vec::new());
-            for (sheet, rows) in sizes.iter().enumerate() {
-                let numbers = (0..rows * per_row.get()).map(|n| Err(Invalid::TooLong(sheet * 100 + n)));
-                reorder.push(RowBatch { payload: sheet, mobiles: numbers.collect(), numbers_per_row: per_row, earlier_statuses: Vec::new(), prefetched: Prefetched::default() });
-                expected.extend((0..*rows).map(|row| (sheet, row)));
+            for (batch, rows) in sizes.iter().enumerate() {
+                let mobiles = (0..rows * numbers_per_row.get())
+                    .map(|n| Err(Invalid::TooLong(batch * 100 + n)))
+                    .collect();
+                reorder.push(RowBatch {
+                    payload: batch,
+                    mobiles,
+                    numbers_per_row,
+                    earlier_statuses: Vec::new(),
+                    prefetched: Prefetched::default(),
+                });
+                expected.extend((0..*rows).map(|row| (batch, row)));
             }
             let mut rows: Vec<u64> = (0..expected.len() as u64).collect();
             fastrand::Rng::with_seed(order).shuffle(&mut rows);
-            for (row, (sheet, at)) in (0..).zip(&expected) {
-                let first = sheet * 100 + at * per_row.get();
-                let numbers: Vec<_> = (first..first + per_row.get()).map(|n| Err(Invalid::TooLong(n))).collect();
+            for (row, (batch, index)) in (0..).zip(&expected) {
+                let first = batch * 100 + index * numbers_per_row.get();
+                let numbers: Vec<_> = (first..first + numbers_per_row.get())
+                    .map(|n| Err(Invalid::TooLong(n)))
+                    .collect();
                 prop_assert_eq!(reorder.mobiles(row), numbers);
             }
-            prop_assert!(reorder.mobiles(expected.len() as u64).is_empty());
-            let mut left = Vec::new();
+            let mut sent = Vec::new();
             for (step, row) in (1..).zip(&rows) {
                 prop_assert!(reorder.settle(*row, answer(*row)));
                 prop_assert!(!reorder.settle(*row, answer(*row)), "a row settles once");
-                while step % taking == 0 && let Some(chunk) = reorder.pop_chunk() {
-                    left.extend(chunk.rows.map(|row| (*chunk.payload, row)).zip(chunk.answers));
+                while step % pop_every == 0 && let Some(chunk) = reorder.pop_chunk() {
+                    sent.extend(chunk.rows.map(|row| (*chunk.payload, row)).zip(chunk.answers));
                 }
             }
             while let Some(chunk) = reorder.pop_chunk() {
-                left.extend(chunk.rows.map(|row| (*chunk.payload, row)).zip(chunk.answers));
+                sent.extend(chunk.rows.map(|row| (*chunk.payload, row)).zip(chunk.answers));
             }
-            let (places, answers): (Vec<_>, Vec<_>) = left.into_iter().unzip();
-            prop_assert_eq!(places, expected);
-            let numbers: Vec<_> = (0..answers.len() as u64).map(answer).collect();
-            prop_assert_eq!(answers, numbers);
+            let (positions, answers): (Vec<_>, Vec<_>) = sent.into_iter().unzip();
+            prop_assert_eq!(positions, expected);
+            let in_order: Vec<_> = (0..answers.len() as u64).map(answer).collect();
+            prop_assert_eq!(answers, in_order);
             prop_assert!(reorder.is_empty() && reorder.settled_rows() == 0);
         }
     }

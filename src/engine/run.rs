@@ -1,9 +1,8 @@
-//! The run's loop: sheets of rows in, chunks of answered rows out, calls in between. Two numbers bound it:
-//! `workers`, the calls in flight, and `window`, the rows read and not yet handed on. Owns what is waited for; what
-//! follows from it is `dispatcher`'s.
+//! The run loop: batches of rows in, chunks of answered rows out, calls in between.
+//!
+//! Two numbers bound a run: `workers` (calls in flight) and `window` (rows read, not yet written).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -14,116 +13,147 @@ use crate::domain::totals::Totals;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::end::{RunEnd, Stop};
 use crate::engine::event::Event;
-use crate::engine::flush_timer::FlushTimer;
-use crate::engine::io::batch_receiver::RoundRobinReceiver;
-use crate::engine::limits::{BATCH_ROWS, RunLimits};
-use crate::engine::reorder::Chunk;
+use crate::engine::io::batch_receiver::{BatchResult, RoundRobinReceiver};
+use crate::engine::limits::RunLimits;
+use crate::engine::reorder::{Chunk, FlushTimer};
 use crate::store::answers::Answers;
 
-/// How long a run that stops waits for whoever takes its last rows.
-const FINAL_OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Where rows come from and go to.
+/// The queues of a run.
 #[derive(Debug)]
 pub struct RunIo<'a, L, E> {
-    /// What comes in.
     pub batches: &'a mut RoundRobinReceiver<L, E>,
-    /// What is answered.
     pub chunks: mpsc::Sender<Chunk<L>>,
 }
 
-/// Runs to the end: takes sheets, hands on chunks in the same order. `halt` ends the run early. `known` has what
-/// is known and takes what is learned; closing it is its owner's. `turns` says when a number may be called.
+/// How far the input was read.
+enum Intake<E> {
+    /// More rows may come.
+    Open,
+    /// The whole input was read.
+    Complete,
+    /// No more rows are read, although there may be some.
+    Cut,
+    /// An error came instead of the next batch.
+    Failed(E),
+}
+
+impl<E> Intake<E> {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete)
+    }
+
+    fn into_result(self, end: RunEnd) -> Result<RunEnd, E> {
+        if let Self::Failed(error) = self { Err(error) } else { Ok(end) }
+    }
+}
+
+/// Runs to the end: takes batches and sends chunks in the same order. `stops` ends the run early.
+/// `answers` gives known answers and takes new ones; the caller closes it. `limiter` says when a
+/// number may be called.
 ///
-/// Calls are spent whatever comes of them, so the totals are told in any case. In the place of how the run ended stands the
-/// first error that came instead of a sheet, once the rows before it that have their answers are handed on.
-pub async fn run<R: LookupApi, L, E>(
-    settings: RunLimits,
-    remote: Arc<R>,
-    mut turns: Box<dyn Limiter>,
-    known: &mut Answers,
-    ends: RunIo<'_, L, E>,
-    mut halt: watch::Receiver<Stop>,
-    announce: impl FnMut(&Event),
+/// The totals are returned in every case, because calls are spent whatever the result.
+///
+/// # Errors
+/// The first error that `io.batches` gave; the answered rows before it are sent first.
+pub async fn run<A: LookupApi, L, E>(
+    limits: RunLimits,
+    api: Arc<A>,
+    mut limiter: Box<dyn Limiter>,
+    answers: &mut Answers,
+    io: RunIo<'_, L, E>,
+    mut stops: watch::Receiver<Stop>,
+    emit: impl FnMut(&Event),
 ) -> (Totals, Result<RunEnd, E>) {
-    let RunIo { batches: sheets, chunks } = ends;
-    let news = Arc::new(Notify::new());
-    known.set_waker({
-        let news = Arc::clone(&news);
-        move || news.notify_one()
+    let RunIo { batches, chunks } = io;
+    let notify = Arc::new(Notify::new());
+    answers.set_waker({
+        let notify = Arc::clone(&notify);
+        move || notify.notify_one()
     });
-    turns.set_waker({
-        let news = Arc::clone(&news);
-        Box::new(move || news.notify_one())
+    limiter.set_waker({
+        let notify = Arc::clone(&notify);
+        Box::new(move || notify.notify_one())
     });
-    let mut run = Dispatcher::new(settings, remote, turns, known, announce);
-    // No row is read any more, and that is so because there is none.
-    let (mut all_read, mut whole) = (false, false);
-    let (mut failure, mut deadline) = (None, None);
-    let mut gathering = FlushTimer::default();
+    let mut run = Dispatcher::new(limits, api, limiter, answers, emit);
+    let mut intake = Intake::Open;
+    let mut flush_timer = FlushTimer::default();
     loop {
-        // In this order: starting may find that no call is left to make, and that winds up what is open.
+        // In this order: `start_calls` may find that no call may be made any more, and then
+        // `drain_pending` settles the open rows.
         run.start_calls();
         run.drain_pending();
-        let leaves = run.is_drained() && !run.should_write_output();
-        let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-        if (all_read && run.reorder.is_empty())
-            || (leaves && (late || run.reorder.settled_rows() == 0))
-        {
-            let (report, end) = run.finish(whole);
-            return (report, failure.map_or(Ok(end), Err));
+        if run.is_finished(intake.is_open()) {
+            let (totals, end) = run.finish(intake.is_complete());
+            return (totals, intake.into_result(end));
         }
-        if leaves && deadline.is_none() {
-            deadline = Some(Instant::now() + FINAL_OUTPUT_TIMEOUT);
-        }
-        let wakes = deadline.or_else(|| run.next_wakeup());
-        let settled = run.reorder.settled_rows();
-        let asks_on = run.end.is_none() && !run.ready.is_empty();
-        let leave = gathering.should_flush(settled, asks_on);
-        let room = run.reorder.is_empty() || run.reorder.len() + BATCH_ROWS <= run.limits.window;
+        let wakeup = run.next_wakeup();
+        let settled_rows = run.reorder.settled_rows();
+        let should_flush = flush_timer.should_flush(settled_rows, run.has_queued_calls());
         tokio::select! {
             biased;
-            Ok(()) = halt.changed() => {
-                if *halt.borrow_and_update() == Stop::Immediate {
+            Ok(()) = stops.changed() => {
+                if *stops.borrow_and_update() == Stop::Immediate {
                     return (run.finish(false).0, Ok(RunEnd::Interrupted));
                 }
-                let cuts = !run.limits.read_to_end && !all_read;
-                // What was awaited where a limit had ended the run, the other rows of a pipe, is not any more.
-                if cuts && run.end.as_ref().is_some_and(RunEnd::is_limit) {
-                    run.end = None;
-                }
-                if run.end.is_none() {
-                    run.end_early(RunEnd::Interrupted);
-                }
-                all_read |= cuts;
+                intake = on_graceful_stop(&mut run, intake);
             }
-            () = news.notified() => run.on_committed(),
-            Some((call, result)) = run.in_flight.next(), if !run.in_flight.is_empty() => run.on_reply(call, result),
-            Some((episode, result)) = run.token_request.next(), if !run.token_request.is_empty() => run.on_token(episode, result),
-            permit = chunks.reserve(), if leave => {
-                let Ok(permit) = permit else {
+            // The state committed answers, or the limiter changed: `start_calls` asks it again.
+            () = notify.notified() => run.on_committed(),
+            Some((call, result)) = run.in_flight.next(), if !run.in_flight.is_empty() => {
+                run.on_reply(call, result);
+            }
+            Some((epoch, result)) = run.token_request.next(), if !run.token_request.is_empty() => {
+                run.on_token(epoch, result);
+            }
+            slot = chunks.reserve(), if should_flush => match slot {
+                Ok(slot) => run.send_chunk(slot),
+                Err(_) => {
                     run.end_early(RunEnd::OutputClosed);
-                    let (report, end) = run.finish(whole);
-                    return (report, Ok(end));
-                };
-                if let Some(chunk) = run.pop_chunk() {
-                    permit.send(chunk);
-                }
-            }
-            () = gathering.wait(), if settled > 0 && !leave => {}
-            sheet = sheets.recv(), if !all_read && !leaves && room => match sheet {
-                Some(Ok(Some(sheet))) => run.on_batch(sheet),
-                Some(Ok(None)) => (all_read, whole) = (true, true),
-                Some(Err(error)) => {
-                    run.end_early(RunEnd::InputFailed);
-                    (all_read, failure) = (true, Some(error));
-                }
-                None => {
-                    run.end_early(RunEnd::InputFailed);
-                    all_read = true;
+                    let (totals, end) = run.finish(intake.is_complete());
+                    return (totals, Ok(end));
                 }
             },
-            () = sleep_until(wakes.unwrap_or_else(Instant::now)), if wakes.is_some() => {}
+            () = flush_timer.wait(), if settled_rows > 0 && !should_flush => {}
+            batch = batches.recv(), if intake.is_open() && run.has_room() => {
+                intake = on_received(&mut run, batch);
+            }
+            () = sleep_until(wakeup.unwrap_or_else(Instant::now)), if wakeup.is_some() => {}
+        }
+    }
+}
+
+/// Ends the run once its calls have finished. Of a pipe, which may never end, no more is read.
+fn on_graceful_stop<A: LookupApi, L, E, F: FnMut(&Event)>(
+    run: &mut Dispatcher<'_, A, L, F>,
+    intake: Intake<E>,
+) -> Intake<E> {
+    let should_cut = intake.is_open() && !run.limits.read_to_end;
+    run.on_interrupted(should_cut);
+    if should_cut { Intake::Cut } else { intake }
+}
+
+fn on_received<A: LookupApi, L, E, F: FnMut(&Event)>(
+    run: &mut Dispatcher<'_, A, L, F>,
+    received: Option<BatchResult<L, E>>,
+) -> Intake<E> {
+    match received {
+        Some(Ok(Some(batch))) => {
+            run.on_batch(batch);
+            Intake::Open
+        }
+        Some(Ok(None)) => Intake::Complete,
+        Some(Err(error)) => {
+            run.end_early(RunEnd::InputFailed);
+            Intake::Failed(error)
+        }
+        // The reader ended without the mark of the end: rows may be missing.
+        None => {
+            run.end_early(RunEnd::InputFailed);
+            Intake::Cut
         }
     }
 }

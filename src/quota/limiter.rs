@@ -234,11 +234,14 @@ impl SyncTask {
 }
 
 impl Limiter for SharedLimiter {
-    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) -> usize {
+    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) {
         let mut book = self.0.run_state();
         book.prefetch(numbers, room);
         self.0.nudge(&book);
-        book.lookahead()
+    }
+
+    fn lookahead(&self) -> usize {
+        self.0.run_state().lookahead()
     }
 
     fn claim_state(&mut self, mobile: Mobile) -> ClaimState {
