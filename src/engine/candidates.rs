@@ -1,5 +1,4 @@
-//! Which of a row's numbers gives its answer: the first that the directory has somebody with. Owns the order in which
-//! they are tried; asking is `dispatcher`'s.
+//! Which of a row's numbers gives its answer: the first one that somebody in the organization has.
 
 use std::sync::Arc;
 
@@ -9,92 +8,90 @@ use crate::domain::outcome::{Outcome, Status};
 use crate::engine::reorder::Answer;
 use crate::store::disk::prefetch::StoredAnswer;
 
-/// What a row's numbers have come to.
+/// The answer of a row, unless a further number of the row has a better one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// The answer, unless a further number has a better one.
     pub answer: Answer,
-    /// Who had it asked.
     pub source: AnswerSource,
 }
 
-/// Who had a row's answer asked.
+/// Where the answer of a row comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerSource {
-    /// The row, or nobody where its cells are not sent.
+    /// A call for this row, or no call, if its cells are not sent.
     OwnRow,
-    /// A row before it.
+    /// A call for a row before it.
     AnotherRow,
-    /// A session before this one.
+    /// An earlier session, or another run.
     AnotherSession,
 }
 
-/// What happens next to a row.
+/// What to do next with a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// It needs the answer to one of its numbers.
+    /// Wait for the answer to its `nth` number, counted from 0.
     Ask {
-        /// Which one, from 0.
         nth: usize,
-        /// The number.
         mobile: Mobile,
     },
-    /// It has its answer.
     Settle(Candidate),
 }
 
-/// What happens next to a row with these `numbers`, those before the one at `from` having come to `told`; `known` is
-/// asked for a number by its place and itself. A number leads
-/// on to the next where it cannot be sent or the directory has nobody with it; the last number that could be sent has
-/// the last word. Of cells that are not sent, the first one that holds something is told about. Nothing for a row
-/// without numbers.
+/// What to do next with a row that has these `numbers`. `candidate` is the result of the numbers
+/// before `from`; `known_answer` looks up a number by its position and value.
+///
+/// The next number is tried if this one is invalid, not found or a bad number. The answer of the last
+/// valid number counts. If no number is valid, the first non-empty cell gives the reason. `None` for
+/// a row without numbers.
 pub(crate) fn choose_next(
     numbers: &[Result<Mobile, Invalid>],
     from: usize,
-    mut told: Option<Candidate>,
-    mut known: impl FnMut(usize, Mobile) -> Option<StoredAnswer>,
+    mut candidate: Option<Candidate>,
+    mut known_answer: impl FnMut(usize, Mobile) -> Option<StoredAnswer>,
 ) -> Option<Next> {
-    let mut blank = told.is_none();
+    // Whether all cells so far are empty, so that the reason of an invalid cell is better.
+    let mut is_blank = candidate.is_none();
     for (nth, number) in numbers.iter().enumerate().skip(from) {
         match number {
             &Ok(mobile) => {
-                let Some(StoredAnswer { outcome, from_earlier_session: earlier }) =
-                    known(nth, mobile)
+                let Some(StoredAnswer { outcome, from_earlier_session }) =
+                    known_answer(nth, mobile)
                 else {
                     return Some(Next::Ask { nth, mobile });
                 };
-                let ends = !should_try_next_number(&outcome);
-                // The same number once more says nothing new, and the row may have asked for it itself.
-                let again = numbers.iter().take(nth).any(|before| before == number);
-                if !again {
-                    let by = if earlier {
+                let is_last = !should_try_next_number(&outcome);
+                // A number repeated in the row adds nothing, and its answer may be from a call of
+                // this row.
+                let is_repeated = numbers.iter().take(nth).any(|before| before == number);
+                if !is_repeated {
+                    let source = if from_earlier_session {
                         AnswerSource::AnotherSession
                     } else {
                         AnswerSource::AnotherRow
                     };
-                    told = Some(Candidate { answer: Answer::new(nth, outcome), source: by });
+                    candidate = Some(Candidate { answer: Answer::new(nth, outcome), source });
                 }
-                if ends {
+                if is_last {
                     break;
                 }
-                blank = false;
+                is_blank = false;
             }
-            Err(refusal) if blank && (told.is_none() || *refusal != Invalid::Empty) => {
+            Err(reason) if is_blank && (candidate.is_none() || *reason != Invalid::Empty) => {
                 let outcome =
-                    Arc::new(Outcome::without_user(Status::Invalid, None, refusal.to_string()));
-                told = Some(Candidate {
+                    Arc::new(Outcome::without_user(Status::Invalid, None, reason.to_string()));
+                candidate = Some(Candidate {
                     answer: Answer::new(nth, outcome),
                     source: AnswerSource::OwnRow,
                 });
-                blank = *refusal == Invalid::Empty;
+                is_blank = *reason == Invalid::Empty;
             }
             Err(_) => {}
         }
     }
-    told.map(Next::Settle)
+    candidate.map(Next::Settle)
 }
 
-/// Whether a further number of the row is worth a try: the directory has nobody with this one.
+/// Whether the next number of the row is tried: nobody has this one.
 #[must_use]
 pub(crate) fn should_try_next_number(outcome: &Outcome) -> bool {
     matches!(outcome.status, Status::NotFound | Status::BadNumber)
@@ -109,8 +106,8 @@ mod tests {
         Mobile::parse(&format!("1380013800{n}"), DefaultRegion::CHINA).unwrap()
     }
 
-    /// Numbers from 0 to 9: an even one is not found, an odd one is, from 8 on nothing is known.
-    fn known(_: usize, mobile: Mobile) -> Option<StoredAnswer> {
+    /// Of the numbers 0 to 9, even ones are not found, odd ones are found, 8 and 9 are not known.
+    fn known_answer(_: usize, mobile: Mobile) -> Option<StoredAnswer> {
         let n = (0..8).find(|n| number(*n) == mobile)?;
         let status = if n % 2 == 0 { Status::NotFound } else { Status::Found };
         Some(StoredAnswer {
@@ -119,7 +116,8 @@ mod tests {
         })
     }
 
-    /// What a row of these digits comes to; `_` is an empty cell, `x` one that cannot be read.
+    /// The next action of a row with these numbers; `_` is an empty cell, `x` no number, `f` a
+    /// fraction.
     fn row(cells: &str) -> Option<Next> {
         let numbers: Vec<_> = cells
             .chars()
@@ -130,13 +128,13 @@ mod tests {
                 digit => Ok(number(digit.to_digit(10).unwrap() as usize)),
             })
             .collect();
-        choose_next(&numbers, 0, None, known)
+        choose_next(&numbers, 0, None, known_answer)
     }
 
     fn settled(cells: &str) -> (usize, Status, String, AnswerSource) {
-        let Some(Next::Settle(told)) = row(cells) else { panic!("{cells} asks") };
-        let Outcome { status, message, .. } = &*told.answer.outcome;
-        (told.answer.nth, *status, message.to_string(), told.source)
+        let Some(Next::Settle(candidate)) = row(cells) else { panic!("{cells} needs a call") };
+        let Outcome { status, message, .. } = &*candidate.answer.outcome;
+        (candidate.answer.nth, *status, message.to_string(), candidate.source)
     }
 
     #[test]
@@ -152,12 +150,12 @@ mod tests {
             ("00", 0, Status::NotFound, "0"),
             ("020", 1, Status::NotFound, "2"),
         ] {
-            let by = if message == "5" {
+            let source = if message == "5" {
                 AnswerSource::AnotherSession
             } else {
                 AnswerSource::AnotherRow
             };
-            assert_eq!(settled(cells), (nth, status, message.to_owned(), by), "{cells}");
+            assert_eq!(settled(cells), (nth, status, message.to_owned(), source), "{cells}");
         }
         assert_eq!(row("x09"), Some(Next::Ask { nth: 2, mobile: number(9) }));
         assert_eq!(row("19").map(|next| matches!(next, Next::Settle(_))), Some(true));
@@ -166,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_first_nonempty_invalid_cell_is_reported() {
-        for (cells, nth, refusal) in [
+        for (cells, nth, reason) in [
             ("_", 0, Invalid::Empty),
             ("__", 0, Invalid::Empty),
             ("_x", 1, Invalid::NotANumber),
@@ -175,7 +173,7 @@ mod tests {
         ] {
             assert_eq!(
                 settled(cells),
-                (nth, Status::Invalid, refusal.to_string(), AnswerSource::OwnRow),
+                (nth, Status::Invalid, reason.to_string(), AnswerSource::OwnRow),
                 "{cells}"
             );
         }
@@ -185,11 +183,11 @@ mod tests {
     fn an_awaited_answer_is_the_rows_own() {
         let outcome = Arc::new(Outcome::without_user(Status::NotFound, None, "none"));
         let own = Candidate { answer: Answer::new(0, outcome), source: AnswerSource::OwnRow };
-        let goes_on = |second: Result<Mobile, Invalid>| {
-            choose_next(&[Ok(number(0)), second], 1, Some(own.clone()), known)
+        let next_of = |second: Result<Mobile, Invalid>| {
+            choose_next(&[Ok(number(0)), second], 1, Some(own.clone()), known_answer)
         };
-        assert_eq!(goes_on(Err(Invalid::NotANumber)), Some(Next::Settle(own.clone())));
-        assert_eq!(goes_on(Ok(number(0))), Some(Next::Settle(own.clone())));
-        assert_eq!(goes_on(Ok(number(9))), Some(Next::Ask { nth: 1, mobile: number(9) }));
+        assert_eq!(next_of(Err(Invalid::NotANumber)), Some(Next::Settle(own.clone())));
+        assert_eq!(next_of(Ok(number(0))), Some(Next::Settle(own.clone())));
+        assert_eq!(next_of(Ok(number(9))), Some(Next::Ask { nth: 1, mobile: number(9) }));
     }
 }

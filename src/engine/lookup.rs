@@ -1,4 +1,5 @@
-//! The life of one number: from an attempt's result, and what happened before, to the next step. No clock: `dispatcher` waits.
+//! The life of one number: from the result of an attempt, and those before it, to the next action.
+//! Without a clock: the dispatcher waits.
 
 use std::time::Duration;
 
@@ -13,113 +14,86 @@ use crate::domain::totals::RetryCause;
 use crate::domain::verdict::{self, Pause, Remedy, Verdict};
 use crate::engine::backoff::{Backoff, RetryPolicy};
 
-/// A code that no source names is tried this many times more (`API.md` 5).
+/// Extra attempts after a code that no source names ([codes](crate::guide::api#codes)).
 const MAX_UNKNOWN_CODE_RETRIES: u32 = 2;
 
-/// A call that the host says it did nothing with is repeated for free this many times.
+/// Extra attempts, which do not count, after the host refused the stream and so did not process the
+/// call.
 const MAX_REFUSED_STREAMS: u32 = 3;
 
-/// A number on its way to an answer.
+/// A number that needs an answer.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     mobile: Mobile,
-    /// Attempts that failed for a transient reason or by an unknown code: those that count.
+    /// Attempts that failed for a transient reason or with an unknown code: those that count.
     failures: u32,
     unknown_codes: u32,
-    /// Made at the first failure, since most numbers never fail.
+    /// Created at the first failure, because most numbers never fail.
     backoff: Option<Backoff>,
-    /// The generation of the token with which this number was turned away.
+    /// The generation of the token with which the last rejected attempt was made.
     rejected_generation: Option<u64>,
-    /// How often a host said that it did nothing with the call.
     refused_streams: u32,
-    /// Why it is called again; none before its first call.
+    /// Why the next call is a retry; `None` before the first call.
     retry_cause: Option<RetryCause>,
 }
 
 /// The token that an attempt was made with.
 #[derive(Clone, Copy)]
 pub(crate) struct TokenInUse<'a> {
-    /// A text of the API without the secrets that it may quote.
+    /// Removes secrets from a text of the API.
     pub redact: &'a dyn Fn(String) -> String,
-    /// Which token of the run.
+    /// The count of the run's tokens when the call was sent.
     pub generation: u64,
-    /// Whether another can be fetched in its place.
+    /// Whether a new token can be fetched.
     pub can_renew: bool,
 }
 
-/// What happens next to a number.
+/// What to do next with a number.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// It has its answer.
     Settle(Outcome),
-    /// The same call again in its turn; no attempt is used up.
+    /// Call again as soon as the limiter permits; no attempt is used up.
     RetryNow,
-    /// The same call again after this long.
+    /// Call again after this delay.
     RetryAfter(Duration),
-    /// Everyone rests, then the same call again; no attempt is used up.
+    /// Pause all calls, then call again; no attempt is used up.
     Pause(Pause),
-    /// The same call again with a newer token.
+    /// Call again with a newer token.
     RenewToken,
-    /// The run cannot go on.
+    /// End the run.
     Abort(Abort),
 }
 
-/// Why a run cannot go on.
+/// Why further calls are useless. Numbers in messages are masked.
 #[derive(Clone, Debug)]
 pub enum Abort {
-    /// The API says that a person has to act. Messages in a stop have the number hidden.
-    Fatal {
-        /// What has to be done.
-        remedy: Remedy,
-        /// The API's code.
-        code: Code,
-        /// The API's message.
-        message: String,
-    },
-    /// The token is not accepted and there is no way to a better one.
+    /// The API says that a person has to act.
+    Fatal { remedy: Remedy, code: Code, message: String },
+    /// The token is not accepted, and no better one can be fetched.
     TokenRejected {
-        /// Whether it was freshly fetched; otherwise it was given by the user.
+        /// Whether it was just fetched; otherwise the user gave it.
         fresh: bool,
-        /// The API's code.
         code: Code,
-        /// The API's message.
         message: String,
     },
-    /// No token is to be had.
+    /// No token can be fetched.
     TokenUnavailable {
-        /// What the token call said.
         reason: String,
-        /// Whether it was refused, which is for good, or failed.
+        /// Whether the API refused the request, rather than failed.
         refused: bool,
     },
-    /// The host was never reached.
+    /// No connection to the host was ever made.
     Unreachable(String),
-    /// Whoever answers there is not known to be the host.
+    /// The TLS certificate of the host or the proxy is not trusted.
     Untrusted(String),
-    /// The host answers, but the first numbers of the run all failed with one reason that is no answer of the API.
+    /// The first numbers of the run all failed for one reason, with replies that are not the API's.
     InvalidReplies(String),
     /// The first numbers of the run all failed with one code that no source names.
-    UnknownCode {
-        /// The API's code.
-        code: Code,
-        /// The API's message.
-        message: String,
-    },
-}
-
-/// An attempt's result in the words of the domain.
-#[derive(Debug)]
-struct Classified {
-    verdict: Verdict,
-    code: Option<Code>,
-    message: String,
-    userid: Option<String>,
-    exclusive: Vec<String>,
-    request_id: String,
+    UnknownCode { code: Code, message: String },
 }
 
 impl Lookup {
-    /// A number that was not asked yet.
     #[must_use]
     pub(crate) fn new(mobile: Mobile) -> Self {
         Self {
@@ -133,7 +107,6 @@ impl Lookup {
         }
     }
 
-    /// The number.
     #[must_use]
     pub(crate) fn mobile(&self) -> Mobile {
         self.mobile
@@ -145,13 +118,12 @@ impl Lookup {
         self.retry_cause.is_none()
     }
 
-    /// Why it is called again; none for the first call.
     #[must_use]
     pub(crate) fn retry_cause(&self) -> Option<RetryCause> {
         self.retry_cause
     }
 
-    /// Whether the last call of it came back with an answer of the API, of whatever kind.
+    /// Whether the last attempt got an answer of the API other than throttling.
     #[must_use]
     pub(crate) fn has_api_answer(&self) -> bool {
         matches!(
@@ -160,7 +132,6 @@ impl Lookup {
         )
     }
 
-    /// What follows from an attempt.
     pub(crate) fn next_action(
         &mut self,
         result: Result<Reply, CallError>,
@@ -168,7 +139,7 @@ impl Lookup {
         retries: &RetryPolicy,
         jitter: &mut fastrand::Rng,
     ) -> Action {
-        // The host says that it did nothing with the call: it may have that for free, but not without end.
+        // The host did not process the call: a free retry, but not without end.
         if matches!(result, Err(CallError::RefusedStream(_)))
             && self.refused_streams < MAX_REFUSED_STREAMS
         {
@@ -176,141 +147,175 @@ impl Lookup {
             self.retry_cause = Some(RetryCause::Connection);
             return Action::RetryNow;
         }
-        let came = matches!(result, Ok(_) | Err(CallError::ReplyTooLarge(_)));
-        let heard = classify(result, token.redact);
-        self.retry_cause = Some(match heard.verdict {
+        let has_reply = matches!(result, Ok(_) | Err(CallError::ReplyTooLarge(_)));
+        let classified = classify(result, token.redact);
+        self.retry_cause = Some(match classified.verdict {
             Verdict::Throttled(_) => RetryCause::Throttled,
             Verdict::TokenRejected => RetryCause::TokenRejected,
             Verdict::UnknownCode => RetryCause::UnknownCode,
-            _ if heard.code.is_some() => RetryCause::Transient,
-            _ if came => RetryCause::UnexpectedReply,
+            _ if classified.code.is_some() => RetryCause::Transient,
+            _ if has_reply => RetryCause::UnexpectedReply,
             _ => RetryCause::Connection,
         });
-        match heard.verdict {
-            Verdict::Answer(status) => Action::Settle(into_outcome(status, heard)),
-            Verdict::Transient => self.back_off(heard, retries.max_retries, retries, jitter),
+        match classified.verdict {
+            Verdict::Answer(status) => Action::Settle(into_outcome(status, classified)),
+            Verdict::Transient => self.back_off(classified, retries.max_retries, retries, jitter),
             Verdict::UnknownCode => {
                 self.unknown_codes += 1;
-                let most = if self.unknown_codes > MAX_UNKNOWN_CODE_RETRIES {
-                    0
-                } else {
-                    retries.max_retries
-                };
-                self.back_off(heard, most, retries, jitter)
+                let is_last = self.unknown_codes > MAX_UNKNOWN_CODE_RETRIES;
+                let max_failures = if is_last { 0 } else { retries.max_retries };
+                self.back_off(classified, max_failures, retries, jitter)
             }
-            Verdict::Throttled(hold) => Action::Pause(hold),
-            Verdict::TokenRejected => self.on_token_rejected(heard, token),
+            Verdict::Throttled(pause) => Action::Pause(pause),
+            Verdict::TokenRejected => self.on_token_rejected(classified, token),
             Verdict::Fatal(remedy) => Action::Abort(Abort::Fatal {
                 remedy,
-                code: heard.code.unwrap_or(Code::Number(0)),
-                message: self.mobile.mask_in(&heard.message),
+                code: classified.code.unwrap_or(Code::Number(0)),
+                message: self.mobile.mask_in(&classified.message),
             }),
         }
     }
 
     fn back_off(
         &mut self,
-        heard: Classified,
-        most: u32,
+        Classified { code, message, .. }: Classified,
+        max_failures: u32,
         retries: &RetryPolicy,
         jitter: &mut fastrand::Rng,
     ) -> Action {
         self.failures += 1;
-        if self.failures > most {
-            return Action::Settle(Outcome::without_user(
-                Status::Failed,
-                heard.code,
-                heard.message,
-            ));
+        if self.failures > max_failures {
+            return Action::Settle(Outcome::without_user(Status::Failed, code, message));
         }
-        Action::RetryAfter(
-            self.backoff.get_or_insert_with(|| Backoff::new(*retries)).next_delay(jitter),
-        )
+        let backoff = self.backoff.get_or_insert_with(|| Backoff::new(*retries));
+        Action::RetryAfter(backoff.next_delay(jitter))
     }
 
-    /// A renewed token that is turned away as well would be renewed for ever: it is fatal (`API.md` 5).
-    fn on_token_rejected(&mut self, heard: Classified, token: TokenInUse<'_>) -> Action {
+    /// If the renewed token is rejected as well, the run ends; otherwise it would renew tokens for
+    /// ever ([codes](crate::guide::api#codes)).
+    fn on_token_rejected(&mut self, classified: Classified, token: TokenInUse<'_>) -> Action {
         let fresh = self.rejected_generation.is_some_and(|before| before < token.generation);
         self.rejected_generation = Some(token.generation);
         if token.can_renew && !fresh {
             return Action::RenewToken;
         }
-        let code = heard.code.unwrap_or(Code::Number(0));
         Action::Abort(Abort::TokenRejected {
             fresh,
-            code,
-            message: self.mobile.mask_in(&heard.message),
+            code: classified.code.unwrap_or(Code::Number(0)),
+            message: self.mobile.mask_in(&classified.message),
         })
     }
 }
 
-/// The result of an attempt, judged: by HTTP status where that decides, else by the body.
-fn classify(result: Result<Reply, CallError>, hide: &dyn Fn(String) -> String) -> Classified {
-    let silent = |verdict, message: String| Classified {
-        verdict,
-        code: None,
-        message,
-        userid: None,
-        exclusive: Vec::new(),
-        request_id: String::new(),
-    };
-    let reply = match result {
-        Ok(reply) => reply,
-        Err(fault) => return silent(Verdict::Transient, hide(fault.to_string())),
-    };
-    let read = reply::decode(&reply.body, hide);
-    if matches!(read, Err(DecodeError::Banned)) {
-        // Whatever status it comes with: a ban outlasts every pause that a status asks for.
-        return silent(
-            Verdict::Throttled(verdict::ip_ban_pause()),
-            DecodeError::Banned.to_string(),
-        );
+/// The result of an attempt, with its verdict.
+#[derive(Debug)]
+struct Classified {
+    verdict: Verdict,
+    code: Option<Code>,
+    message: String,
+    userid: Option<String>,
+    exclusive_ids: Vec<String>,
+    request_id: String,
+}
+
+impl Classified {
+    /// A result without an answer of the API.
+    fn without_answer(verdict: Verdict, message: String) -> Self {
+        Self {
+            verdict,
+            code: None,
+            message,
+            userid: None,
+            exclusive_ids: Vec::new(),
+            request_id: String::new(),
+        }
     }
-    if let Some(verdict) = verdict::by_status(reply.status, reply.retry_after) {
-        let said = read.as_ref().map(|read| verdict::by_code(&read.code, &read.message));
-        return match (verdict, said) {
-            // The body knows better which limit it is, and the header how long.
-            (Verdict::Throttled(header), Ok(Verdict::Throttled(body))) => {
-                let pause = if reply.retry_after.is_some() { header.length } else { body.length };
-                silent(Verdict::Throttled(Pause { length: pause, ..body }), String::new())
+
+    fn transient(message: String) -> Self {
+        Self::without_answer(Verdict::Transient, message)
+    }
+
+    fn banned() -> Self {
+        let verdict = Verdict::Throttled(verdict::ip_ban_pause());
+        Self::without_answer(verdict, DecodeError::Banned.to_string())
+    }
+
+    /// A verdict of the HTTP status. If the body reports throttling too, it names the limit, and the
+    /// length of the pause is the header's or else the body's.
+    fn from_status(
+        verdict: Verdict,
+        status: u16,
+        has_retry_after: bool,
+        body: &Result<reply::Reply, DecodeError>,
+    ) -> Self {
+        let by_body = body.as_ref().map(|body| verdict::by_code(&body.code, &body.message));
+        match (verdict, by_body) {
+            (Verdict::Throttled(by_header), Ok(Verdict::Throttled(by_body))) => {
+                let length = if has_retry_after { by_header.length } else { by_body.length };
+                let pause = Pause { length, ..by_body };
+                Self::without_answer(Verdict::Throttled(pause), String::new())
             }
-            (verdict, _) => silent(verdict, format!("HTTP {}", reply.status)),
-        };
+            (verdict, _) => Self::without_answer(verdict, format!("HTTP {status}")),
+        }
     }
-    if let Some(place) = reply.redirects_to {
-        let status = reply.status;
-        let text =
-            tr!("HTTP {status}: the host leads to {place}, where no token is sent", status, place);
-        return silent(Verdict::Transient, hide(text));
-    }
-    match read {
-        Ok(read) => Classified {
-            verdict: verdict::by_code(&read.code, &read.message),
-            code: Some(read.code),
-            message: read.message,
-            userid: read.userid,
-            exclusive: read.exclusive_ids,
-            request_id: read.request_id.unwrap_or_default(),
-        },
-        Err(garbled) if reply.status == 200 => silent(Verdict::Transient, garbled.to_string()),
-        Err(garbled) => silent(Verdict::Transient, format!("HTTP {}: {garbled}", reply.status)),
+
+    fn from_body(status: u16, body: Result<reply::Reply, DecodeError>) -> Self {
+        match body {
+            Ok(body) => Self {
+                verdict: verdict::by_code(&body.code, &body.message),
+                code: Some(body.code),
+                message: body.message,
+                userid: body.userid,
+                exclusive_ids: body.exclusive_ids,
+                request_id: body.request_id.unwrap_or_default(),
+            },
+            Err(error) if status == 200 => Self::transient(error.to_string()),
+            Err(error) => Self::transient(format!("HTTP {status}: {error}")),
+        }
     }
 }
 
-/// The row's answer. `errcode` 0 that names nobody is "not found", with a reason of its own (`API.md` 2).
-fn into_outcome(status: Status, heard: Classified) -> Outcome {
-    let Classified { code, message, userid, exclusive, request_id: request, .. } = heard;
-    let nobody = userid.is_none() && exclusive.is_empty();
-    let bare = match status {
-        Status::Found if nobody => Outcome::ok_without_user(code),
+/// Judges the result of an attempt: by its HTTP status if that decides, otherwise by its body.
+fn classify(result: Result<Reply, CallError>, redact: &dyn Fn(String) -> String) -> Classified {
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(error) => return Classified::transient(redact(error.to_string())),
+    };
+    let status = reply.status;
+    let body = reply::decode(&reply.body, redact);
+    // Before the status: a ban outlasts every pause that a status asks for.
+    if matches!(body, Err(DecodeError::Banned)) {
+        return Classified::banned();
+    }
+    if let Some(verdict) = verdict::by_status(status, reply.retry_after) {
+        return Classified::from_status(verdict, status, reply.retry_after.is_some(), &body);
+    }
+    if let Some(target) = reply.redirects_to {
+        let text = tr!(
+            "HTTP {status}: redirect to {target} not followed (it would receive the token)",
+            status,
+            target
+        );
+        return Classified::transient(redact(text));
+    }
+    Classified::from_body(status, body)
+}
+
+/// The outcome of an answer. `errcode` 0 without a user is `not_found`, with our own `errmsg`
+/// ([reply](crate::guide::api#reply)).
+fn into_outcome(status: Status, classified: Classified) -> Outcome {
+    let Classified { code, message, userid, exclusive_ids, request_id, .. } = classified;
+    let is_nobody = userid.is_none() && exclusive_ids.is_empty();
+    let outcome = match status {
+        Status::Found if is_nobody => Outcome::ok_without_user(code),
         Status::Found => Outcome {
             userid: userid.unwrap_or_default().into(),
-            exclusive_ids: exclusive.join(";").into(),
+            exclusive_ids: exclusive_ids.join(";").into(),
             ..Outcome::without_user(status, code, message)
         },
         _ => Outcome::without_user(status, code, message),
     };
-    Outcome { request_id: request.into(), ..bare }
+    Outcome { request_id: request_id.into(), ..outcome }
 }
 
 #[cfg(test)]
@@ -324,19 +329,19 @@ mod tests {
         max_delay: Duration::from_secs(30),
     };
 
-    fn token(generation: u64, renews: bool) -> TokenInUse<'static> {
-        TokenInUse { redact: &|text| text.replace("secret", "***"), generation, can_renew: renews }
+    fn token(generation: u64, can_renew: bool) -> TokenInUse<'static> {
+        TokenInUse { redact: &|text| text.replace("secret", "***"), generation, can_renew }
     }
 
     fn lookup() -> Lookup {
         Lookup::new(Mobile::parse("13800138000", DefaultRegion::CHINA).unwrap())
     }
 
-    type Heard = Result<Reply, CallError>;
+    type CallResult = Result<Reply, CallError>;
 
-    #[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
-    fn json(body: &str) -> Heard {
-        Heard::Ok(Reply {
+    #[expect(clippy::unnecessary_wraps, reason = "the type of a call's result")]
+    fn json(body: &str) -> CallResult {
+        CallResult::Ok(Reply {
             status: 200,
             retry_after: None,
             redirects_to: None,
@@ -344,12 +349,12 @@ mod tests {
         })
     }
 
-    fn code(code: i64) -> Heard {
+    fn code(code: i64) -> CallResult {
         json(&format!(r#"{{"errcode":{code},"errmsg":"text"}}"#))
     }
 
-    /// Drives one number with the same result until it settles; the delays on the way.
-    fn drive(result: impl Fn() -> Heard, seed: u64) -> (Vec<Duration>, Outcome) {
+    /// Repeats one result for a number until it settles; returns the delays of its retries.
+    fn drive(result: impl Fn() -> CallResult, seed: u64) -> (Vec<Duration>, Outcome) {
         let (mut lookup, mut jitter, mut delays) =
             (lookup(), fastrand::Rng::with_seed(seed), Vec::new());
         loop {
@@ -376,7 +381,8 @@ mod tests {
             );
             assert_eq!(outcome.code, Some(Code::Number(errcode)));
         }
-        let both = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u","exclusive_account_userid_list":["a","b"]}}"#;
+        let both = r#"{"errcode":0,"errmsg":"ok",
+            "result":{"userid":"u","exclusive_account_userid_list":["a","b"]}}"#;
         let (_, outcome) = drive(|| json(both), 0);
         assert_eq!(
             (outcome.status, &*outcome.userid, &*outcome.exclusive_ids),
@@ -401,19 +407,19 @@ mod tests {
         assert_eq!(
             (delays.len(), outcome.status),
             (2, Status::Failed),
-            "an unknown code: twice more at most"
+            "an unknown code: two retries at most"
         );
         let (delays, outcome) = drive(|| Err(CallError::TimedOut(Duration::from_secs(10))), 3);
         assert_eq!((delays.len(), outcome.code), (5, None));
         assert_eq!(&*outcome.message, "no reply within 10s");
-        let page = || {
+        let web_page = || {
             Ok(Reply { status: 403, retry_after: None, redirects_to: None, body: "<html>".into() })
         };
         assert_eq!(
-            &*drive(page, 0).1.message,
+            &*drive(web_page, 0).1.message,
             "HTTP 403: the reply was a web page, not an answer of the API"
         );
-        let broken = || {
+        let bad_gateway = || {
             Ok(Reply {
                 status: 502,
                 retry_after: None,
@@ -421,13 +427,13 @@ mod tests {
                 body: "{\"errcode\":0}".into(),
             })
         };
-        assert_eq!(&*drive(broken, 0).1.message, "HTTP 502");
+        assert_eq!(&*drive(bad_gateway, 0).1.message, "HTTP 502");
     }
 
     #[test]
     fn a_refused_stream_costs_an_attempt_from_the_fourth_time() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut declined = || {
+        let mut refused = || {
             lookup.next_action(
                 Err(CallError::RefusedStream("c".into())),
                 token(1, true),
@@ -435,9 +441,9 @@ mod tests {
                 &mut jitter,
             )
         };
-        assert!((0..MAX_REFUSED_STREAMS).all(|_| matches!(declined(), Action::RetryNow)));
-        assert!((0..RETRIES.max_retries).all(|_| matches!(declined(), Action::RetryAfter(_))));
-        assert!(matches!(declined(), Action::Settle(outcome) if outcome.status == Status::Failed));
+        assert!((0..MAX_REFUSED_STREAMS).all(|_| matches!(refused(), Action::RetryNow)));
+        assert!((0..RETRIES.max_retries).all(|_| matches!(refused(), Action::RetryAfter(_))));
+        assert!(matches!(refused(), Action::Settle(outcome) if outcome.status == Status::Failed));
     }
 
     #[test]
@@ -464,25 +470,25 @@ mod tests {
     #[test]
     fn a_token_is_renewed_once_and_a_rejected_fresh_token_is_fatal() {
         let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
-        let mut turned_away = |generation| {
+        let mut rejected = |generation| {
             lookup.next_action(code(40014), token(generation, true), &RETRIES, &mut jitter)
         };
-        assert!(matches!(turned_away(1), Action::RenewToken));
+        assert!(matches!(rejected(1), Action::RenewToken));
         assert!(
-            matches!(turned_away(1), Action::RenewToken),
-            "the same token again, from a call that was under way"
+            matches!(rejected(1), Action::RenewToken),
+            "the same token again, from a call that was in flight"
         );
-        assert!(matches!(turned_away(2), Action::Abort(Abort::TokenRejected { fresh: true, .. })));
-        let given = token(1, false);
-        let step = super::Lookup::new(lookup.mobile()).next_action(
+        assert!(matches!(rejected(2), Action::Abort(Abort::TokenRejected { fresh: true, .. })));
+        let given_token = token(1, false);
+        let action = super::Lookup::new(lookup.mobile()).next_action(
             code(42001),
-            given,
+            given_token,
             &RETRIES,
             &mut jitter,
         );
         assert!(
-            matches!(step, Action::Abort(Abort::TokenRejected { fresh: false, .. })),
-            "{step:?}"
+            matches!(action, Action::Abort(Abort::TokenRejected { fresh: false, .. })),
+            "{action:?}"
         );
     }
 }

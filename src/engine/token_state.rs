@@ -1,5 +1,5 @@
-//! The run's token: which one is used, when it is due, and that it is renewed once however many calls meet its end.
-//! Leaves the token calls to `api::token` and starting them to `dispatcher`.
+//! The access token of a run: which one is used, when it is renewed, and that it is renewed once,
+//! however many calls are rejected with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,73 +11,77 @@ use tr::tr;
 use crate::api::token::{AccessToken, TokenEndpoint};
 use crate::engine::backoff::{Backoff, RetryPolicy};
 
-/// A renewal that failed before its time is tried again after this long; the old token serves meanwhile.
+/// The delay after a failed renewal while the old token is still valid.
 const RENEWAL_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// The token of a run and its generation.
 #[derive(Debug, Default)]
 pub(crate) struct TokenState {
     token: Option<Arc<SecretString>>,
-    /// Counts the tokens of this run; a call remembers the one that it was made with.
+    /// Counts the tokens of the run. A call remembers the count at which it was sent.
     generation: u64,
-    /// When to renew although the token still works.
+    /// When to renew a token that is still valid.
     renew_at: Option<Instant>,
-    /// Whether the token was turned away, so that nothing can be called before there is another.
+    /// Whether the token was rejected: no call is possible before there is another.
     is_rejected: bool,
-    /// Whether a token call is under way.
     is_fetching: bool,
-    /// What a host that does not know the current token call gave instead, until the older call has had its turn.
+    /// The error of the V1 endpoint, if the host does not know it: the legacy endpoint is next.
     v1_error: Option<String>,
-    /// Fetches that failed since the last one that worked.
+    /// Failed requests since the last token.
     failures: u32,
-    /// How long to wait after those.
+    /// The delays between them.
     backoff: Option<Backoff>,
-    /// No token call before this moment.
+    /// No token request before this time.
     not_before: Option<Instant>,
 }
 
 impl TokenState {
-    /// The token to call with, and its generation; none when one has to be fetched first.
+    /// The token to call with, and its generation; `None` if one has to be fetched first.
     #[must_use]
     pub(crate) fn usable(&self) -> Option<(Arc<SecretString>, u64)> {
         let token = self.token.as_ref().filter(|_| !self.is_rejected)?;
         Some((Arc::clone(token), self.generation))
     }
 
-    /// The token call that should start now, if one should. It counts as started.
+    /// The endpoint of the token request to start now, if any. It counts as started.
     pub(crate) fn start_fetch(&mut self) -> Option<TokenEndpoint> {
         let now = Instant::now();
-        let wanted = self.usable().is_none() || self.renew_at.is_some_and(|due| due <= now);
-        let start =
-            wanted && !self.is_fetching && self.not_before.is_none_or(|moment| moment <= now);
-        self.is_fetching |= start;
-        let call = if self.v1_error.is_some() { TokenEndpoint::Legacy } else { TokenEndpoint::V1 };
-        start.then_some(call)
+        let is_needed = self.usable().is_none() || self.renew_at.is_some_and(|due| due <= now);
+        let is_allowed = self.not_before.is_none_or(|not_before| not_before <= now);
+        if !is_needed || self.is_fetching || !is_allowed {
+            return None;
+        }
+        self.is_fetching = true;
+        Some(if self.v1_error.is_some() { TokenEndpoint::Legacy } else { TokenEndpoint::V1 })
     }
 
-    /// The next moment at which [`Tokens::fetch_now`] may change its mind by itself.
+    /// The next time at which [`start_fetch`](Self::start_fetch) may return another result without
+    /// an event.
     #[must_use]
     pub(crate) fn next_wakeup(&self) -> Option<Instant> {
-        let moment = if self.usable().is_none() {
+        let wakeup = if self.usable().is_none() {
             self.not_before
         } else {
             self.renew_at.max(self.not_before)
         };
-        moment.filter(|_| !self.is_fetching)
+        wakeup.filter(|_| !self.is_fetching)
     }
 
-    /// A token arrived.
-    pub(crate) fn on_token(&mut self, grant: AccessToken) {
-        self.token = Some(Arc::new(grant.token));
-        self.renew_at = grant.renew_after.map(|fresh| Instant::now() + fresh);
+    pub(crate) fn on_token(&mut self, token: AccessToken) {
+        self.token = Some(Arc::new(token.token));
+        self.renew_at = token.renew_after.map(|delay| Instant::now() + delay);
         self.generation += 1;
-        (self.is_rejected, self.is_fetching, self.failures, self.not_before) =
-            (false, false, 0, None);
-        (self.backoff, self.v1_error) = (None, None);
+        self.is_rejected = false;
+        self.is_fetching = false;
+        self.v1_error = None;
+        self.failures = 0;
+        self.backoff = None;
+        self.not_before = None;
     }
 
-    /// The host does not know the current token call: the older one is to be made instead, at once unless calls are held.
-    /// Where it was that one, which is as good as a failure, what both said.
+    /// The host does not know the endpoint. After the V1 endpoint, the legacy endpoint is used, at
+    /// once unless calls are paused. After the legacy endpoint, returns both reasons; the caller
+    /// treats that as a failure.
     pub(crate) fn fall_back(&mut self, reason: String) -> Option<String> {
         self.is_fetching = false;
         let Some(before) = self.v1_error.take() else {
@@ -87,17 +91,17 @@ impl TokenState {
         Some(if before == reason {
             reason
         } else {
-            tr!("{before}; the older token call: {reason}", before, reason)
+            tr!("{before}; legacy token endpoint: {reason}", before, reason)
         })
     }
 
-    /// The token call was throttled: it starts again when calls may.
+    /// The request was throttled: it starts again after the pause.
     pub(crate) fn on_throttled(&mut self) {
         self.is_fetching = false;
     }
 
-    /// No token call gave a verdict, which may work later: how often that was so in a row, and when it is tried again:
-    /// after a backoff, where there is no token to go on with.
+    /// The request failed for a transient reason. Returns the count of failures since the last token,
+    /// and the delay before the next request.
     pub(crate) fn on_failure(
         &mut self,
         retries: RetryPolicy,
@@ -111,11 +115,12 @@ impl TokenState {
         (self.failures, delay)
     }
 
-    /// A call was turned away with the token of this generation. Only the first such call of a generation matters.
+    /// A call with the token of this generation was rejected. Only the first rejection of a
+    /// generation matters.
     pub(crate) fn on_rejected(&mut self, generation: u64) {
         if generation == self.generation && !self.is_rejected {
             self.is_rejected = true;
-            // Failures while it still served were no hurry, and have nothing to say of the time from now on.
+            // Failures while the token was valid do not delay the request that is needed now.
             (self.failures, self.backoff, self.not_before) = (0, None, None);
         }
     }
@@ -125,13 +130,13 @@ impl TokenState {
 mod tests {
     use super::*;
 
-    fn grant(fresh_for: u64) -> AccessToken {
-        AccessToken { token: "t".into(), renew_after: Some(Duration::from_secs(fresh_for)) }
+    fn token(renew_after: u64) -> AccessToken {
+        AccessToken { token: "t".into(), renew_after: Some(Duration::from_secs(renew_after)) }
     }
 
-    fn failed(tokens: &mut TokenState) -> (u32, Duration) {
+    fn fail(state: &mut TokenState) -> (u32, Duration) {
         let second = Duration::from_secs(1);
-        tokens.on_failure(
+        state.on_failure(
             RetryPolicy { max_retries: 5, min_delay: second, max_delay: second },
             &mut fastrand::Rng::with_seed(1),
         )
@@ -139,73 +144,73 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_renewed_once_and_before_it_expires() {
-        let mut tokens = TokenState::default();
-        assert!(tokens.usable().is_none());
-        assert_eq!((tokens.start_fetch(), tokens.start_fetch()), (Some(TokenEndpoint::V1), None));
-        tokens.on_token(grant(60));
-        assert_eq!(tokens.usable().unwrap().1, 1);
-        assert_eq!(tokens.start_fetch(), None);
-        // Three calls of the first token come back turned away: one fetch.
-        tokens.on_rejected(1);
-        assert!(tokens.usable().is_none() && tokens.start_fetch().is_some());
-        tokens.on_rejected(1);
-        assert_eq!(tokens.start_fetch(), None);
-        tokens.on_token(grant(60));
-        tokens.on_rejected(1);
+        let mut state = TokenState::default();
+        assert!(state.usable().is_none());
+        assert_eq!((state.start_fetch(), state.start_fetch()), (Some(TokenEndpoint::V1), None));
+        state.on_token(token(60));
+        assert_eq!(state.usable().unwrap().1, 1);
+        assert_eq!(state.start_fetch(), None);
+        // Three calls with the first token are rejected: one request.
+        state.on_rejected(1);
+        assert!(state.usable().is_none() && state.start_fetch().is_some());
+        state.on_rejected(1);
+        assert_eq!(state.start_fetch(), None);
+        state.on_token(token(60));
+        state.on_rejected(1);
         assert_eq!(
-            tokens.usable().unwrap().1,
+            state.usable().unwrap().1,
             2,
-            "a straggler of the first token does not harm the second"
+            "a late rejection of the first token does not affect the second"
         );
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(
-            tokens.usable().is_some() && tokens.start_fetch().is_some(),
-            "renewed early, while the old one serves"
+            state.usable().is_some() && state.start_fetch().is_some(),
+            "renewed early, while the old one is valid"
         );
-        assert_eq!(failed(&mut tokens), (1, RENEWAL_RETRY_DELAY));
+        assert_eq!(fail(&mut state), (1, RENEWAL_RETRY_DELAY));
         assert!(
-            tokens.start_fetch().is_none()
-                && tokens.next_wakeup() == Some(Instant::now() + RENEWAL_RETRY_DELAY)
+            state.start_fetch().is_none()
+                && state.next_wakeup() == Some(Instant::now() + RENEWAL_RETRY_DELAY)
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_first_token_request_backs_off() {
-        let mut tokens = TokenState::default();
-        assert!(tokens.start_fetch().is_some());
-        assert_eq!(failed(&mut tokens), (1, Duration::from_secs(1)));
-        assert_eq!(tokens.start_fetch(), None);
+        let mut state = TokenState::default();
+        assert!(state.start_fetch().is_some());
+        assert_eq!(fail(&mut state), (1, Duration::from_secs(1)));
+        assert_eq!(state.start_fetch(), None);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(tokens.start_fetch().is_some());
-        assert_eq!(failed(&mut tokens).0, 2);
-        tokens.not_before = None;
-        assert!(tokens.start_fetch().is_some());
-        tokens.on_throttled();
-        assert!(tokens.start_fetch().is_some() && tokens.failures == 2, "throttling is no failure");
+        assert!(state.start_fetch().is_some());
+        assert_eq!(fail(&mut state).0, 2);
+        state.not_before = None;
+        assert!(state.start_fetch().is_some());
+        state.on_throttled();
+        assert!(state.start_fetch().is_some() && state.failures == 2, "throttling is no failure");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_legacy_token_endpoint_is_used_when_the_current_one_is_unknown() {
-        let mut tokens = TokenState::default();
+        let mut state = TokenState::default();
         for _ in 0..2 {
-            assert_eq!(tokens.start_fetch(), Some(TokenEndpoint::V1));
-            assert_eq!(tokens.fall_back("HTTP 404".into()), None);
-            assert_eq!(tokens.start_fetch(), Some(TokenEndpoint::Legacy));
-            tokens.on_throttled();
+            assert_eq!(state.start_fetch(), Some(TokenEndpoint::V1));
+            assert_eq!(state.fall_back("HTTP 404".into()), None);
+            assert_eq!(state.start_fetch(), Some(TokenEndpoint::Legacy));
+            state.on_throttled();
             assert_eq!(
-                tokens.start_fetch(),
+                state.start_fetch(),
                 Some(TokenEndpoint::Legacy),
-                "the same one again after a hold"
+                "the same endpoint again after a pause"
             );
-            let both = tokens.fall_back("no JSON".into()).unwrap();
-            assert_eq!(both, "HTTP 404; the older token call: no JSON");
-            failed(&mut tokens);
-            tokens.not_before = None;
+            let both = state.fall_back("no JSON".into()).unwrap();
+            assert_eq!(both, "HTTP 404; legacy token endpoint: no JSON");
+            fail(&mut state);
+            state.not_before = None;
         }
-        assert_eq!(tokens.start_fetch(), Some(TokenEndpoint::V1));
-        assert_eq!(tokens.fall_back("HTTP 404".into()), None);
-        tokens.on_token(grant(60));
-        tokens.on_rejected(1);
-        assert_eq!(tokens.start_fetch(), Some(TokenEndpoint::V1));
+        assert_eq!(state.start_fetch(), Some(TokenEndpoint::V1));
+        assert_eq!(state.fall_back("HTTP 404".into()), None);
+        state.on_token(token(60));
+        state.on_rejected(1);
+        assert_eq!(state.start_fetch(), Some(TokenEndpoint::V1));
     }
 }
