@@ -1,7 +1,8 @@
-//! `dingmap resolve`, stage by stage.
+//! `dingmap resolve`: one file per stage.
 
 pub(crate) mod command;
 pub(crate) mod connect;
+pub(crate) mod finish;
 pub(crate) mod in_place;
 pub(crate) mod join_quota;
 pub(crate) mod open_state;

@@ -1,39 +1,38 @@
-//! Where sheets come in: by one or more lanes, each a thread that has every so-maniest sheet, so that together they are in their
-//! order. Leaves what the threads do to `feed`.
+//! Receives batches round-robin from one or more worker threads, in the order of the input.
 
 use tokio::sync::mpsc;
 
 use crate::engine::limits::RowBatch;
 
-/// What comes by a lane: sheets, and at the end an explicit nothing. A lane that closes without it has lost rows.
+/// A batch, an error, or `None` at the end of the input. A worker that closes its queue without the
+/// `None` has lost rows.
 pub(crate) type BatchResult<L, E> = Result<Option<RowBatch<L>>, E>;
 
-/// The lanes.
 #[derive(Debug)]
 pub struct RoundRobinReceiver<L, E> {
     receivers: Vec<mpsc::Receiver<BatchResult<L, E>>>,
-    /// That of the next sheet.
+    /// The index of the receiver of the next batch.
     next: usize,
 }
 
 impl<L, E> RoundRobinReceiver<L, E> {
-    /// Takes the first sheet from the first lane, the second from the second, and so on all around.
+    /// Takes the first batch from the first worker, the second from the second, and so on.
     #[must_use]
-    pub fn new(lanes: Vec<mpsc::Receiver<BatchResult<L, E>>>) -> Self {
-        Self { receivers: lanes, next: 0 }
+    pub fn new(receivers: Vec<mpsc::Receiver<BatchResult<L, E>>>) -> Self {
+        Self { receivers, next: 0 }
     }
 
-    /// Waits for the next sheet; none where its lane has closed. Giving the wait up loses nothing.
+    /// Waits for the next batch; `None` if its worker closed the queue. Cancel safe.
     pub async fn recv(&mut self) -> Option<BatchResult<L, E>> {
-        let sheet = self.receivers.get_mut(self.next)?.recv().await;
+        let batch = self.receivers.get_mut(self.next)?.recv().await;
         self.next = (self.next + 1) % self.receivers.len();
-        sheet
+        batch
     }
 }
 
 impl<L, E> From<mpsc::Receiver<BatchResult<L, E>>> for RoundRobinReceiver<L, E> {
-    fn from(lane: mpsc::Receiver<BatchResult<L, E>>) -> Self {
-        Self::new(vec![lane])
+    fn from(receiver: mpsc::Receiver<BatchResult<L, E>>) -> Self {
+        Self::new(vec![receiver])
     }
 }
 
@@ -46,9 +45,9 @@ mod tests {
     use super::*;
     use crate::store::disk::prefetch::Prefetched;
 
-    fn sheet(load: usize) -> RowBatch<usize> {
+    fn batch(payload: usize) -> RowBatch<usize> {
         RowBatch {
-            payload: load,
+            payload,
             mobiles: Vec::new(),
             numbers_per_row: NonZeroUsize::MIN,
             earlier_statuses: Vec::new(),
@@ -57,33 +56,40 @@ mod tests {
     }
 
     proptest! {
-        /// However many lanes there are, and whichever of them is faster, sheets come in their order up to the end.
+        /// With any number of workers, and whichever is faster, batches arrive in order.
         #[test]
-        fn batches_arrive_in_input_order(lanes in 1..5usize, count in 0..40usize, late in any::<u64>()) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-            let came = runtime.unwrap().block_on(async {
+        fn batches_arrive_in_input_order(
+            workers in 1..5usize,
+            count in 0..40usize,
+            delays in any::<u64>(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build();
+            let received = runtime.unwrap().block_on(async {
                 let mut receivers = Vec::new();
-                for lane in 0..lanes {
+                for worker in 0..workers {
                     let (sender, receiver) = mpsc::channel::<BatchResult<usize, ()>>(1);
                     receivers.push(receiver);
                     tokio::spawn(async move {
-                        for at in (lane..=count).step_by(lanes) {
-                            let wait = late.rotate_left(u32::try_from(at).unwrap()) % 4;
-                            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
-                            let sheet = (at < count).then(|| sheet(at));
-                            sender.send(Ok(sheet)).await.unwrap();
+                        for index in (worker..=count).step_by(workers) {
+                            let delay = delays.rotate_left(u32::try_from(index).unwrap()) % 4;
+                            tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
+                            let batch = (index < count).then(|| batch(index));
+                            sender.send(Ok(batch)).await.unwrap();
                         }
-                        // A lane stays open until the run lets go of it.
+                        // A queue stays open until the run drops its receiver.
                         sender.closed().await;
                     });
                 }
-                let (mut inlet, mut came) = (RoundRobinReceiver::new(receivers), Vec::new());
-                while let Some(Ok(Some(sheet))) = inlet.recv().await {
-                    came.push(sheet.payload);
+                let (mut batches, mut received) = (RoundRobinReceiver::new(receivers), Vec::new());
+                while let Some(Ok(Some(batch))) = batches.recv().await {
+                    received.push(batch.payload);
                 }
-                came
+                received
             });
-            prop_assert_eq!(came, (0..count).collect::<Vec<_>>());
+            prop_assert_eq!(received, (0..count).collect::<Vec<_>>());
         }
     }
 }

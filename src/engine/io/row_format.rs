@@ -1,5 +1,5 @@
-//! What is read of a row beside its numbers, and where its answer goes: behind it as a rule, or in the place of an earlier
-//! answer. Owns the order of an answer's cells; what they say is `feed`'s.
+//! Which cells of a row are read besides its numbers, and which columns its answer is written to:
+//! appended ones, or those of an earlier answer.
 
 use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
@@ -12,53 +12,53 @@ use crate::table::detect::extra_columns::ExtraColumn;
 use crate::table::raw::batch::Batch;
 use crate::table::source::Source;
 
-/// Where the status is among an answer's usual cells, and what is said beside it.
+/// Indexes in [`ANSWER_COLUMNS`].
 const STATUS: usize = 2;
 const CODE: usize = 3;
 const MESSAGE: usize = 4;
 
-/// What is wanted of a run beside the usual five cells.
+/// What the user asks for besides the five usual columns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RowOptions {
-    /// Whether rows say in which of several columns the number that was found stood.
+    /// Write which of several number columns had the number that was found.
     pub has_matched: bool,
-    /// Whether they say what was sent.
+    /// Write the number as it was sent.
     pub has_sent: bool,
     /// How mainland numbers are sent.
     pub mainland: MainlandFormat,
-    /// The column with a user id on file, where rows say how it compares.
+    /// The column with the user id that is expected, to compare it with the answer.
     pub expected_column: Option<ColumnChoice>,
-    /// Whether rows have answers already, and only those are asked that may succeed on another try.
+    /// The input is a resolved table: only rows that may succeed on another try are called.
     pub has_answers: bool,
-    /// The shard whose rows the run takes; all of them where there is none.
+    /// Take only the rows of this shard.
     pub shard: Option<Shard>,
 }
 
 impl RowOptions {
-    /// The names of the columns that are appended behind the usual ones, in the order of the cells.
+    /// The columns that are appended after the five usual ones, in order.
     #[must_use]
     pub(crate) fn optional_columns(&self) -> Vec<&'static str> {
-        let names = [
+        let columns = [
             (MATCHED_COLUMN, self.has_matched),
             (SENT_COLUMN, self.has_sent),
             (EXPECTED_COLUMN, self.expected_column.is_some()),
         ];
-        names.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()
+        columns.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name).collect()
     }
 
-    /// The columns that are read along with the numbers.
+    /// The columns that are read besides the numbers.
     #[must_use]
     pub(crate) fn extra_columns(&self) -> Vec<ExtraColumn> {
-        let expect = self.expected_column.as_ref();
-        let earlier = expect.map(|_| EXPECTED_COLUMN);
+        let expected_column = self.expected_column.as_ref();
+        let comparison = expected_column.map(|_| EXPECTED_COLUMN);
         let appended = ANSWER_COLUMNS
             .into_iter()
-            .chain(earlier)
+            .chain(comparison)
             .filter(|_| self.has_answers)
             .map(ExtraColumn::Appended);
-        let on_file = expect
+        let requested = expected_column
             .map(|choice| ExtraColumn::Requested { choice: choice.clone(), flag: "--expect" });
-        appended.chain(on_file).collect()
+        appended.chain(requested).collect()
     }
 }
 
@@ -67,68 +67,65 @@ impl RowOptions {
 pub(crate) struct RowFormat {
     /// How many cells of a row hold numbers; they come first.
     pub numbers_per_row: usize,
-    /// Whether an answer has a cell for the column that its number stood in.
+    /// Whether an answer has a cell for the column of the number that was found.
     pub has_matched: bool,
-    /// How mainland numbers are sent, where an answer has a cell for what was sent.
+    /// How mainland numbers are sent, if an answer has a cell for the number as it was sent.
     pub sent_as: Option<MainlandFormat>,
-    /// Which of the cells behind the numbers has the user id on file.
+    /// The index, after the numbers, of the cell with the expected user id.
     expected_cell: Option<usize>,
-    /// Where the cells go, each to its column from 0; behind the row where there is nothing here.
+    /// The columns, from 0, of the cells of an answer; empty if they are appended.
     target_columns: Vec<usize>,
-    /// Whether rows have answers already.
+    /// Whether the rows have answers already.
     has_answers: bool,
-    /// The shard whose rows the run takes.
     shard: Option<Shard>,
 }
 
-/// A column is wanted that the earlier answers have not: its name.
+/// The name of a column that is wanted and that the earlier answers do not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MissingColumn(pub &'static str);
 
 impl RowFormat {
-    /// How the rows of `source`, which was opened with the columns of [`Wanted::beside`], are read and answered.
+    /// The format for `source`, which was opened with [`RowOptions::extra_columns`].
     ///
     /// # Errors
-    /// [`Lacking`], since no column is added where there are answers already.
-    pub(crate) fn new(wanted: &RowOptions, source: &Source) -> Result<Self, MissingColumn> {
-        let RowOptions {
-            has_matched: mut matched,
-            has_sent: mut sent,
-            mainland,
-            expected_column: ref expect,
-            has_answers: again,
-            shard,
-        } = *wanted;
-        let (numbers, mut places) = (source.columns().len(), Vec::new());
-        if again {
-            let there = |name| source.appended_column(name).ok_or(MissingColumn(name));
+    /// [`MissingColumn`], because no column is added to a table that has answers already.
+    pub(crate) fn new(options: &RowOptions, source: &Source) -> Result<Self, MissingColumn> {
+        let RowOptions { has_answers, shard, mainland, .. } = *options;
+        let has_expected = options.expected_column.is_some();
+        let (mut has_matched, mut has_sent) = (options.has_matched, options.has_sent);
+        let mut target_columns = Vec::new();
+        if has_answers {
+            let find = |name| source.appended_column(name).ok_or(MissingColumn(name));
             for name in ANSWER_COLUMNS {
-                places.push(there(name)?);
+                target_columns.push(find(name)?);
             }
-            let of_sent =
-                if sent { Some(there(SENT_COLUMN)?) } else { source.appended_column(SENT_COLUMN) };
-            let of_match = source.appended_column(MATCHED_COLUMN);
-            let of_expected = expect.as_ref().map(|_| there(EXPECTED_COLUMN)).transpose()?;
-            (matched, sent) = (of_match.is_some(), of_sent.is_some());
-            places.extend([of_match, of_sent, of_expected].into_iter().flatten());
+            let matched = source.appended_column(MATCHED_COLUMN);
+            let sent = if has_sent {
+                Some(find(SENT_COLUMN)?)
+            } else {
+                source.appended_column(SENT_COLUMN)
+            };
+            let comparison = has_expected.then(|| find(EXPECTED_COLUMN)).transpose()?;
+            (has_matched, has_sent) = (matched.is_some(), sent.is_some());
+            target_columns.extend([matched, sent, comparison].into_iter().flatten());
         }
-        // Behind what is read of the answers, which is `expected` too.
-        let on_file = expect.as_ref().map(|_| if again { ANSWER_COLUMNS.len() + 1 } else { 0 });
+        // After the cells of the earlier answer, which include the comparison.
+        let expected_cell = if has_answers { ANSWER_COLUMNS.len() + 1 } else { 0 };
         Ok(Self {
-            numbers_per_row: numbers,
-            has_matched: matched,
-            sent_as: sent.then_some(mainland),
-            expected_cell: on_file,
-            target_columns: places,
-            has_answers: again,
+            numbers_per_row: source.columns().len(),
+            has_matched,
+            sent_as: has_sent.then_some(mainland),
+            expected_cell: has_expected.then_some(expected_cell),
+            target_columns,
+            has_answers,
             shard,
         })
     }
 
-    /// The status that a row came with; nothing where rows have none yet.
+    /// The status that a row already has; `None` if the table has no answers yet.
     ///
     /// # Errors
-    /// [`NoStatus`] where its answer has none.
+    /// If the row's cell holds no status.
     pub(crate) fn earlier_status(
         &self,
         batch: &Batch,
@@ -144,49 +141,52 @@ impl RowFormat {
         batch: &'a Batch,
         row: usize,
     ) -> [&'a str; 2] {
-        [CODE, MESSAGE].map(|place| self.extra_cell(batch, row, place))
+        [CODE, MESSAGE].map(|index| self.extra_cell(batch, row, index))
     }
 
-    /// The user id that a row has on file, where that is wanted.
+    /// The expected user id of a row, if `--expect` is given.
     #[must_use]
     pub(crate) fn expected_user_id<'a>(&self, batch: &'a Batch, row: usize) -> Option<&'a str> {
-        self.expected_cell.map(|place| self.extra_cell(batch, row, place))
+        self.expected_cell.map(|index| self.extra_cell(batch, row, index))
     }
 
-    /// How the user id on file of a row that keeps its answer was found to compare.
+    /// The result of the earlier comparison with the expected user id, for a row that keeps its
+    /// answer.
     #[must_use]
     pub(crate) fn earlier_comparison(&self, batch: &Batch, row: usize) -> Option<Expected> {
         self.expected_cell
             .and_then(|_| Expected::parse(self.extra_cell(batch, row, ANSWER_COLUMNS.len())))
     }
 
-    /// Those of these rows that the run takes.
+    /// The rows of the shard.
     #[must_use]
     pub(crate) fn retain_shard(&self, batch: Batch, rules: NumberRules) -> Batch {
         let Some(shard) = self.shard else { return batch };
-        let takes = |row: &usize| {
+        let is_in_shard = |row: &usize| {
             shard
                 .contains(ShardKey::from_cells(batch.cells(*row).take(self.numbers_per_row), rules))
         };
-        batch.select(&(0..batch.len()).filter(takes).collect::<Vec<_>>())
+        batch.select(&(0..batch.len()).filter(is_in_shard).collect::<Vec<_>>())
     }
 
-    /// The columns that an answer's cells go to, in their order; nothing where they are appended.
+    /// The columns of the cells of an answer, in order; `None` if they are appended.
     #[must_use]
     pub(crate) fn target_columns(&self) -> Option<&[usize]> {
         self.has_answers.then_some(&*self.target_columns)
     }
 
-    /// A row without any number and answer, as spreadsheets leave them at the end, has nothing to ask: that is invalid.
+    /// A row without any cell, as spreadsheets add them at the end, counts as invalid.
     fn read_status(&self, batch: &Batch, row: usize) -> Result<Status, InvalidStatus> {
         if batch.cells(row).all(|cell| cell.trim().is_empty()) {
             return Ok(Status::Invalid);
         }
-        let column = self.target_columns.get(STATUS).copied().unwrap_or_default();
+        let column = self.target_columns[STATUS];
         Status::parse(self.extra_cell(batch, row, STATUS), column)
     }
 
-    fn extra_cell<'a>(&self, batch: &'a Batch, row: usize, place: usize) -> &'a str {
-        batch.cells(row).nth(self.numbers_per_row + place).unwrap_or_default()
+    /// A cell after the numbers. Every row of a batch has all cells that the source was opened with.
+    fn extra_cell<'a>(&self, batch: &'a Batch, row: usize, index: usize) -> &'a str {
+        let cell = batch.cells(row).nth(self.numbers_per_row + index);
+        cell.unwrap_or_else(|| unreachable!("row {row} has no cell {index} after its numbers"))
     }
 }

@@ -1,5 +1,6 @@
-//! The rows without a user id: the first of each status, the others counted. What is kept may have full numbers in it, so it
-//! prints as counts alone. Leaves how people see it to `app`.
+//! The rows without a user id, for reports: the first ones of each status, and the count of all.
+//!
+//! They may contain full numbers, so `Debug` prints only the counts.
 
 use std::fmt;
 use std::mem;
@@ -8,40 +9,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Status;
 
-/// How many rows of each status are kept.
+/// Most rows of a status that are listed.
 const MAX_LISTED: usize = 100;
-/// How many characters of a message are kept; the API's have no bound worth naming.
+/// Messages are cut to this length, because the API names no bound.
 const MAX_MESSAGE_CHARS: usize = 600;
 
-/// Those of a run, by status in the order of [`Status::ALL`].
+/// The unresolved rows of a run, by status in the order of [`Status::ALL`].
 #[derive(Clone, Default)]
 pub(crate) struct UnresolvedRows([StatusGroup; Status::ALL.len()]);
 
-/// Those of one status.
+/// The rows of one status.
 #[derive(Clone, Default)]
 pub(crate) struct StatusGroup {
-    /// How many there are.
     pub count: u64,
     /// The first of them.
     pub rows: Vec<UnresolvedRow>,
 }
 
-/// One row.
 #[derive(Clone)]
 pub(crate) struct UnresolvedRow {
-    /// The line of the input on which it starts, from 1.
+    /// The line of the input on which the row starts, from 1.
     pub line: u64,
-    /// The number that its answer is about; none where no cell has one that can be sent, and where it is not known which one
-    /// that was.
+    /// The number that was asked; `None` if no cell has a valid number, or if several have one.
     pub mobile: Option<Mobile>,
-    /// Its `errcode`.
+    /// `errcode`.
     pub code: String,
-    /// Its `errmsg`, without the row's own numbers.
+    /// `errmsg`, with the row's numbers masked.
     pub message: String,
 }
 
 impl UnresolvedRows {
-    /// Those with this status.
     #[must_use]
     pub(crate) fn with_status(&self, status: Status) -> &StatusGroup {
         &self.0[status as usize]
@@ -54,55 +51,57 @@ impl fmt::Debug for UnresolvedRows {
     }
 }
 
-/// Where the thread that writes the rows leaves them: they are there whatever becomes of that thread.
+/// Shared with the thread that writes the rows, so that they are there whatever becomes of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SharedUnresolved(Arc<Mutex<UnresolvedRows>>);
 
 impl SharedUnresolved {
-    /// Takes a row in, with its status, `errcode` and `errmsg`; one that was found is passed over. Its answer is about its
-    /// number, where it has but one, and what is said has none of them.
+    /// Records a row with its `errcode` and `errmsg`, in which its `mobiles` are masked. A row with
+    /// status `found` is ignored.
     pub(crate) fn record(
         &self,
         line: u64,
-        numbers: impl IntoIterator<Item = Mobile>,
+        mobiles: impl IntoIterator<Item = Mobile>,
         status: Status,
         [code, message]: [&str; 2],
     ) {
         if status == Status::Found {
             return;
         }
-        let mut misses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = &mut misses.0[status as usize];
+        let mut unresolved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = &mut unresolved.0[status as usize];
         group.count += 1;
         if group.rows.len() < MAX_LISTED {
-            let numbers: Vec<_> = numbers.into_iter().collect();
-            let told = |text: &str| {
-                let hidden = |text: String, number: &Mobile| number.mask_in(&text);
-                truncate_message(&numbers.iter().fold(text.to_owned(), hidden)).to_owned()
+            let mobiles: Vec<_> = mobiles.into_iter().collect();
+            let mask = |text: &str| {
+                let masked = mobiles
+                    .iter()
+                    .fold(text.to_owned(), |text: String, mobile| mobile.mask_in(&text));
+                truncate_message(&masked).to_owned()
             };
-            let mobile = numbers.first().copied().filter(|_| numbers.len() == 1);
+            let mobile = mobiles.first().copied().filter(|_| mobiles.len() == 1);
             group.rows.push(UnresolvedRow {
                 line,
                 mobile,
-                code: told(code),
-                message: told(message),
+                code: mask(code),
+                message: mask(message),
             });
         }
     }
 
-    /// What there is.
     #[must_use]
     pub(crate) fn take(&self) -> UnresolvedRows {
         mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The first [`LONGEST`] characters, and no part of a number that goes on behind them: it could not be told for one any more.
+/// The first [`MAX_MESSAGE_CHARS`] characters, without a number at the cut: its first digits alone
+/// would not be recognized, and so not be masked.
 fn truncate_message(text: &str) -> &str {
     let Some((end, _)) = text.char_indices().nth(MAX_MESSAGE_CHARS) else { return text };
-    let (kept, rest) = text.split_at(end);
-    let of_a_number = |c: char| c.is_numeric() || matches!(c, '-' | ' ' | '+');
-    if rest.starts_with(of_a_number) { kept.trim_end_matches(of_a_number) } else { kept }
+    let (kept, cut) = text.split_at(end);
+    let is_number_char = |c: char| c.is_numeric() || matches!(c, '-' | ' ' | '+');
+    if cut.starts_with(is_number_char) { kept.trim_end_matches(is_number_char) } else { kept }
 }
 
 #[cfg(test)]
@@ -112,45 +111,48 @@ mod tests {
 
     #[test]
     fn messages_of_unresolved_rows_contain_no_number_or_fragment() {
-        let basket = SharedUnresolved::default();
+        let shared = SharedUnresolved::default();
         let [own, second] = ["+852 5123 4567", "13800138000"]
-            .map(|spelt| Mobile::parse(spelt, DefaultRegion::CHINA).unwrap());
+            .map(|text| Mobile::parse(text, DefaultRegion::CHINA).unwrap());
         let long = format!("{} 13800138000", "x".repeat(589));
         for message in
             ["no 85251234567 nor 51234567 nor 138-0013-8000", &long, &long.replace(' ', "１")]
         {
-            basket.record(2, [own, second], Status::Failed, ["51234567", message]);
+            shared.record(2, [own, second], Status::Failed, ["51234567", message]);
         }
-        basket.record(2, None, Status::Failed, ["", &long]);
+        shared.record(2, None, Status::Failed, ["", &long]);
         for UnresolvedRow { mobile, code, message, .. } in
-            &basket.take().with_status(Status::Failed).rows
+            &shared.take().with_status(Status::Failed).rows
         {
-            let told = format!("{code} {message}");
+            let text = format!("{code} {message}");
             assert!(
-                !told.contains("1234567") && !told.contains("1380") && !told.contains("138-"),
-                "{told}"
+                !text.contains("1234567") && !text.contains("1380") && !text.contains("138-"),
+                "{text}"
             );
-            assert_eq!(*mobile, None, "which of them it was is not known");
+            assert_eq!(*mobile, None, "one of two numbers");
         }
     }
 
     #[test]
     fn the_first_hundred_are_kept_and_the_others_counted() {
-        let basket = SharedUnresolved::default();
+        let shared = SharedUnresolved::default();
         for line in 2..502 {
-            basket.record(line, None, Status::Failed, ["-1", &"busy".repeat(1000)]);
-            basket.record(line, None, Status::Found, ["0", "ok"]);
+            shared.record(line, None, Status::Failed, ["-1", &"busy".repeat(1000)]);
+            shared.record(line, None, Status::Found, ["0", "ok"]);
         }
-        basket.record(502, None, Status::Invalid, ["", "the cell is empty"]);
-        let misses = basket.take();
-        let StatusGroup { count, rows } = misses.with_status(Status::Failed);
+        shared.record(502, None, Status::Invalid, ["", "the cell is empty"]);
+        let unresolved = shared.take();
+        let StatusGroup { count, rows } = unresolved.with_status(Status::Failed);
         assert_eq!((*count, rows.len(), rows[0].line, rows[99].line), (500, MAX_LISTED, 2, 101));
         assert_eq!((&*rows[0].code, rows[0].message.len()), ("-1", MAX_MESSAGE_CHARS));
         assert_eq!(
-            (misses.with_status(Status::Invalid).count, misses.with_status(Status::Found).count),
+            (
+                unresolved.with_status(Status::Invalid).count,
+                unresolved.with_status(Status::Found).count
+            ),
             (1, 0)
         );
-        assert_eq!(format!("{misses:?}"), "[0, 0, 0, 1, 0, 500, 0]");
-        assert_eq!(basket.take().with_status(Status::Failed).count, 0);
+        assert_eq!(format!("{unresolved:?}"), "[0, 0, 0, 1, 0, 500, 0]");
+        assert_eq!(shared.take().with_status(Status::Failed).count, 0);
     }
 }

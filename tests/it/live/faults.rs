@@ -221,8 +221,10 @@ fn a_redirect_is_not_followed() {
         });
         let (ended, desk) = resolve_against(&host, &["13900000000"], &[]);
         assert_eq!((ended.status, other.call_count()), (Some(4), 0), "{}", ended.stderr);
-        let told = format!("HTTP {code}: the host leads to http://{to}, where no token is sent");
-        assert_eq!(read_rows(&desk.path("out.csv"))[0]["errmsg"], told);
+        let errmsg = format!(
+            "HTTP {code}: redirect to http://{to} not followed (it would receive the token)"
+        );
+        assert_eq!(read_rows(&desk.path("out.csv"))[0]["errmsg"], errmsg);
     }
 }
 

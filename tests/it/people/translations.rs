@@ -230,7 +230,11 @@ fn included_files(chooser: &str) -> Vec<String> {
     let tokens = tokens(chooser, false).unwrap();
     let calls =
         tokens.windows(4).filter(|call| call[0].text == "include_str" && call[1].text == "!");
-    calls.filter_map(|call| Some(call[3].literal.as_ref()?.replacen("zh-CN/", "src/app/i18n/zh-CN/", 1))).collect()
+    calls
+        .filter_map(|call| {
+            Some(call[3].literal.as_ref()?.replacen("zh-CN/", "src/app/i18n/zh-CN/", 1))
+        })
+        .collect()
 }
 
 /// The tokens of every file under `src/`; what is for tests is marked.

@@ -1,7 +1,6 @@
-//! `dingmap resolve`: puts the floors together for one run and tells how it went. Leaves every rule to the floors.
+//! `dingmap resolve`: the stages of a run, from the flags to the run loop.
 
 use std::fs::File;
-use std::io;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -10,55 +9,51 @@ use tr::tr;
 
 use crate::api::limiter::Limiter;
 use crate::api::rate_limiter::LocalLimiter;
-use crate::app::cli::args::{FailOn, ResolveArgs};
-use crate::app::cli::input_args::MainlandChoice;
+use crate::app::cli::args::ResolveArgs;
 use crate::app::cli::network;
-use crate::app::cli::options;
+use crate::app::cli::options::{self, ApiConfig};
 use crate::app::cli::paths::{self, OutputTargets};
 use crate::app::commands::open_input::{self, OpenedInput};
 use crate::app::commands::resolve::connect::ApiConnection;
+use crate::app::commands::resolve::finish::{self, CompletedRun, RunSetup};
 use crate::app::commands::resolve::in_place::{self, Original};
-use crate::app::commands::resolve::join_quota;
+use crate::app::commands::resolve::join_quota::{self, SharedServer};
 use crate::app::commands::resolve::open_state;
 use crate::app::commands::resolve::outputs;
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
-use crate::app::commands::resolve::run_loop::RunLoop;
+use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
 use crate::app::commands::resolve::start_at;
-use crate::app::commands::state::messages::{StateKind, with_resume_hint};
-use crate::app::exit::{Exit, Failure, Signal, failure_from_end};
+use crate::app::exit::{Exit, Failure};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::files::ReportFiles;
-use crate::app::report::hints::{self, RunFacts};
 use crate::app::report::run_summary::RunSummary;
 use crate::app::report::text;
 use crate::app::report::timeline::TimelineRecorder;
-use crate::app::signals::{CLEANUP_TIMEOUT, SignalHandlers};
-use crate::domain::outcome::Status;
-use crate::domain::totals::Totals;
-use crate::engine::end::RunEnd;
-use crate::engine::io::feed::{self, Outputs, ReaderHandle, WriterHandle};
+use crate::app::signals::{CLEANUP_TIMEOUT, SignalHandlers, Signals};
+use crate::engine::io::reader::{self, ReaderHandle};
 use crate::engine::io::row_format::{RowFormat, RowOptions};
+use crate::engine::io::writer::{self, Outputs, WriterHandle};
 use crate::engine::limits::RunLimits;
 use crate::engine::run::RunIo;
 use crate::quota::join::Joined;
 use crate::store::answers::Answers;
 use crate::store::scope::sha256;
+use crate::table::prescan::Prescan;
 use crate::table::source::Source;
-use crate::table::write::output::Target;
 
 /// Runs the command: the exit status of a run that wrote its output.
 ///
 /// # Errors
-/// A [`Failure`] for everything that people have to be told.
+/// A [`Failure`] with the exit status and the message of everything else.
 pub(crate) fn resolve(args: &ResolveArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let asked = RunOptions {
+    let options = RunOptions {
         limits: options::run_limits(args, fastrand::u64(..))?,
         start_at: start_at::parse_start_at(args.start_at.as_deref(), &Zoned::now())?,
-        output_columns: options::output_columns(args)?,
+        row_options: options::output_columns(args)?,
         targets: paths::output_targets(args),
     };
     if !args.sandbox {
-        // Before the input is gone through, which may take its time.
+        // Before the input is scanned, which may take a while.
         network::parse_endpoint(&args.api.endpoint, args.network.insecure_http)?;
     }
     in_place::check_in_place(args)?;
@@ -66,40 +61,40 @@ pub(crate) fn resolve(args: &ResolveArgs, terminal: &Terminal) -> Result<Exit, F
         .enable_all()
         .build()
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
-    let exit = runtime.block_on(run_with_reports(args, terminal, asked));
-    // A thread may still wait for a silent pipe; it has nothing that needs an orderly end.
+    let exit = runtime.block_on(run_with_reports(args, terminal, options));
+    // A thread may still wait for a silent pipe; nothing in it needs an orderly end.
     runtime.shutdown_background();
     exit
 }
 
-/// What the flags come to, before anything is opened.
+/// The flags, checked before anything is opened.
 struct RunOptions {
     limits: RunLimits,
     start_at: Option<Zoned>,
-    output_columns: RowOptions,
+    row_options: RowOptions,
     targets: OutputTargets,
 }
 
-/// A run, and the files that tell of it.
+/// A run, and the files that report it.
 async fn run_with_reports(
     args: &ResolveArgs,
     terminal: &Terminal,
-    asked: RunOptions,
+    options: RunOptions,
 ) -> Result<Exit, Failure> {
-    // The signals are caught before there is a temporary file, so that none can leave it behind.
-    let mut heard =
+    // The handlers come before any temporary file, so that no signal can leave one behind.
+    let mut handlers =
         SignalHandlers::new().map_err(|error| Failure::from_error(Exit::Error, error))?;
-    let targets = asked.targets.clone();
-    let opening = move || ReportFiles::open(&targets);
-    let papers =
-        heard.signals.run_blocking(opening, tr!("interrupted while opening the output")).await??;
-    let mut account = RunSummary::new(args, &args.input.display().to_string());
-    account.details.output = asked.targets.output.to_string();
-    let result = prepare_and_run(args, terminal, asked, &mut heard, &mut account).await;
-    account.record_end(&result);
-    let writing = move || papers.write(&account);
-    let broken_off = tr!("interrupted while writing --summary, --metrics or --report");
-    let written = heard.signals.finish_blocking(writing, broken_off).await;
+    let targets = options.targets.clone();
+    let open = move || ReportFiles::open(&targets);
+    let files =
+        handlers.signals.run_blocking(open, tr!("interrupted while opening the output")).await??;
+    let mut summary = RunSummary::new(args, &args.input.display().to_string());
+    summary.details.output = options.targets.output.to_string();
+    let result = run_stages(args, terminal, options, &mut handlers, &mut summary).await;
+    summary.record_end(&result);
+    let write = move || files.write(&summary);
+    let interrupted = tr!("interrupted while writing --summary, --metrics or --report");
+    let written = handlers.signals.finish_blocking(write, interrupted).await;
     match (written.flatten(), result) {
         (Ok(()), result) => result,
         (Err(failure), Ok(_)) => Err(failure),
@@ -110,329 +105,269 @@ async fn run_with_reports(
     }
 }
 
-async fn prepare_and_run(
+/// The stages in the order in which a person can correct mistakes: first what they have at hand (the
+/// input, the output), then what they have to fetch (the credentials).
+async fn run_stages(
     args: &ResolveArgs,
     terminal: &Terminal,
-    RunOptions { limits: mut bounds, start_at: departure, output_columns: wanted, targets }: RunOptions,
-    heard: &mut SignalHandlers,
-    account: &mut RunSummary,
+    options: RunOptions,
+    handlers: &mut SignalHandlers,
+    summary: &mut RunSummary,
 ) -> Result<Exit, Failure> {
-    let original = Original::from_targets(&args.input, &targets);
-    let OpenedInput { source, title, prescan: survey, resolved_scan: settled, is_packed: packed } =
-        open_input::open_interruptible(args, &wanted, &mut heard.signals).await?;
-    in_place::check_plain_file(args, packed)?;
-    let manner = open_input::row_format(&wanted, &source, &args.input)?;
-    let total = survey.as_ref().map(|survey| survey.rows);
-    let open = settled.as_ref().map_or(total, |settled| Some(settled.rows_to_retry()));
-    // Read once more only where somebody asked for it; of a pipe there is nothing to read again.
-    let mut digest = None;
-    if (targets.summary.is_some() || targets.report.is_some()) && total.is_some() {
-        let input = args.input.clone();
-        let digesting = move || File::open(input).and_then(sha256);
-        let told =
-            heard.signals.run_blocking(digesting, tr!("interrupted before the first call")).await?;
-        digest = Some(told.map_err(|error| Failure::from_error(Exit::Input, error))?);
+    let signals = &mut handlers.signals;
+    let mut input = open_input(args, &options, signals, summary).await?;
+    let server = parse_server(args)?;
+    if server.is_none() {
+        terminal.print(&summary.details.detected);
     }
-    account.record_input(&source, digest);
-    bounds.read_to_end = total.is_some();
-    account.details.detected = text::describe_input(&title, &source, args.sharding.shard, total);
-    let server =
-        |url| join_quota::parse_server(url, &args.quota.auth, |name| std::env::var_os(name));
-    let shared = args.quota.shared.as_ref().map(server).transpose()?;
-    // Where the quota is shared the first line says so, too, which takes a word with the server.
-    let says_so = |account: &RunSummary| terminal.print(&account.details.detected);
-    if shared.is_none() {
-        says_so(account);
-    }
-    // What is as it should be already is not written anew, and needs no credentials.
-    if let Some(ResolvedScan { totals: report, row_stats: findings, unresolved: misses }) =
-        settled.filter(|settled| settled.rows_to_retry() == 0)
-        && args.output.is_none()
-        && args.failed.is_none()
-    {
-        if shared.is_some() {
-            says_so(account);
+    if let Some(scan) = input.take_scan_without_retries(args) {
+        if server.is_some() {
+            terminal.print(&summary.details.detected);
         }
-        account.record_totals(&report);
-        account.details.unresolved = misses;
-        terminal.print(&retry_failed::nothing_to_retry(&report, &args.input));
-        if args.expect.is_some() {
-            account.record_expected(&findings);
-            terminal.print(&text::describe_expected(&findings, report.rows_out));
-        }
-        // It stands there complete, as it did before.
-        account.mark_written();
-        return Ok(exit_status(args, &report));
+        return Ok(finish::finish_without_calls(args, terminal, scan, summary));
     }
-    if let Some(remark) = retry_failed::uncompared_warning(&wanted, &source) {
-        terminal.print(&remark);
-        account.details.warnings.push(remark);
+    if let Some(warning) = retry_failed::uncompared_warning(&options.row_options, &input.source) {
+        warn(terminal, warning, summary);
     }
-    let style = options::output_style(args, source.dialect().encoding, survey.as_ref())?;
-    // The input came first, then the output, then the credentials: what a person has at hand is checked before what
-    // they have to fetch.
-    let mut first = source.header().clone();
-    first.appended_names = first.appended_names.filter(|_| !wanted.has_answers);
-    let sinks = outputs::open_outputs(&mut heard.signals, targets.clone(), first, style).await?;
-    let mut access = None;
-    if !args.sandbox {
-        // The secret's file may be a pipe.
-        let args = args.clone();
-        let reading = move || options::api_config(&args, |name| std::env::var_os(name));
-        access = Some(
-            heard.signals.run_blocking(reading, tr!("interrupted before the first call")).await??,
-        );
+    let outputs = open_outputs(args, &options, &input, signals).await?;
+    let access = read_access(args, signals).await?;
+    let total_rows = input.total_rows();
+    let state =
+        open_state::plan_state(args, access.as_ref(), &input.source, total_rows, signals).await?;
+    let state_kind = open_state::state_kind(state.as_ref());
+    let is_remote = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
+    let access_warnings = access.iter().flat_map(|access| access.warnings.clone());
+    summary.details.warnings.extend(access_warnings);
+    let quota = join_quota(args, terminal, server.zip(access.as_ref()), signals, summary).await?;
+    let token_cache = quota.as_ref().map(|(joined, _)| joined.token_cache());
+    let api = ApiConnection::from_args(args, access, token_cache, terminal).await?;
+    summary.record_endpoint(&api.base_url);
+    let answers = open_state::open_state(state, signals, terminal).await?;
+    // Last: whoever waits for a start time has seen every error before.
+    if let Some(time) = &options.start_at {
+        start_at::wait_until(time, handlers, terminal).await?;
     }
-    let plan =
-        open_state::plan_state(args, access.as_ref(), &source, total, &mut heard.signals).await?;
-    let memory = open_state::state_kind(plan.as_ref());
-    let crowded = access.as_ref().is_some_and(|access| !network::is_loopback(&access.endpoint));
-    account.details.warnings.extend(access.iter().flat_map(|access| access.warnings.clone()));
-    let mut membership = None;
-    if let Some((server, access)) = shared.zip(access.as_ref()) {
-        let joined = join_quota::join(
-            &server,
-            join_quota::join_request(args, &server, access),
-            &mut heard.signals,
-        )
-        .await?;
-        let found = join_quota::describe_joined(&server, &joined, args.rate_limit.rate);
-        account.details.detected =
-            tr!("{detected}; {quota}", detected = account.details.detected, quota = found);
-        says_so(account);
-        for remark in server.warnings.into_iter().chain(join_quota::token_scope_warning(access)) {
-            terminal.print(&remark);
-            account.details.warnings.push(remark);
-        }
-        membership = Some((joined, server.name));
+    if is_remote {
+        warn_of_peak_hour(args, terminal, &input, summary);
     }
-    let purse = membership.as_ref().map(|(joined, _)| joined.token_cache());
-    let far = ApiConnection::from_args(args, access, purse, terminal).await?;
-    account.record_endpoint(&far.base_url);
-    let known = open_state::open_state(plan, &mut heard.signals, terminal).await?;
-    // Last of all: who waits for a moment has heard by then of everything that there is to mend.
-    if let Some(moment) = departure {
-        start_at::wait_until(&moment, heard, terminal).await?;
-    }
-    if crowded
-        && let Some(crowd) = start_at::peak_hour_warning(
-            &Zoned::now(),
-            args.rate_limit.rate,
-            open,
-            source.columns().len(),
-        )
-    {
-        terminal.print(&crowd);
-        account.details.warnings.push(crowd);
-    }
-    ResolveRun {
+    let setup = RunSetup {
         args,
         terminal,
-        limits: bounds,
-        total_rows: total,
-        targets,
-        original,
-        state_kind: memory,
-        joined: membership,
-        summary: account,
-    }
-    .run((source, manner), sinks, far, known, heard)
-    .await
+        total_rows,
+        original: input.original,
+        targets: options.targets,
+        state_kind,
+        base_url: api.base_url.clone(),
+        display_name: api.display_name.clone(),
+        // Hints about rows to retry rely on this.
+        is_output_rereadable: input.source.dialect().has_headers
+            && retry_failed::can_reread_output(args),
+    };
+    let limits = RunLimits { read_to_end: total_rows.is_some(), ..options.limits };
+    let (source, format) = (input.source, input.format);
+    let prepared = PreparedRun { limits, source, format, outputs, api, answers, quota };
+    let completed = run_loop(prepared, &setup, handlers, summary).await?;
+    finish::finish(completed, &setup, &mut handlers.signals, summary).await
 }
 
-/// The exit status of a run that wrote its output.
-fn exit_status(args: &ResolveArgs, report: &Totals) -> Exit {
-    let unwanted = args.fail_on == Some(FailOn::NotFound) && report.rows(Status::NotFound) > 0;
-    if report.rows(Status::Failed) > 0 || unwanted { Exit::RowsFailed } else { Exit::Success }
-}
-
-/// One run, from its first call to its last word.
-struct ResolveRun<'a> {
-    args: &'a ResolveArgs,
-    terminal: &'a Terminal,
-    limits: RunLimits,
-    total_rows: Option<u64>,
-    targets: OutputTargets,
-    /// The input, where the output takes its place.
+/// The opened input, and what a scan before the first call found.
+struct Input {
+    source: Source,
+    format: RowFormat,
+    /// The counts of a regular file.
+    prescan: Option<Prescan>,
+    /// The earlier answers of a resolved table in a regular file.
+    resolved_scan: Option<ResolvedScan>,
+    /// The input file, if the output replaces it.
     original: Option<Original>,
-    /// What becomes of the answers.
-    state_kind: StateKind,
-    /// What it has in common with other runs, and what the server of that is called.
-    joined: Option<(Joined, String)>,
-    summary: &'a mut RunSummary,
 }
 
-impl ResolveRun<'_> {
-    async fn run(
-        mut self,
-        (source, manner): (Source, RowFormat),
-        sinks: Outputs,
-        far: ApiConnection,
-        mut known: Answers,
-        SignalHandlers { signals, status_requests: question }: &mut SignalHandlers,
-    ) -> Result<Exit, Failure> {
-        let broken = |error: io::Error| Failure::from_error(Exit::Error, error);
-        let ApiConnection {
-            api: remote,
-            base_url: address,
-            display_name: endpoint,
-            sandbox: server,
-        } = far;
-        // What the advice for rows that failed has to rely on: that the output reads with the same flags as the input.
-        let retriable = source.dialect().has_headers && retry_failed::can_reread_output(self.args);
-        let (labels, rules) = (source.labels(), options::number_rules(&self.args.numbers));
-        let ahead = known.prefetchers(feed::prefetch_threads());
-        let ReaderHandle { batches: mut sheets, tail } =
-            feed::spawn_reader(source, rules, &manner, ahead).map_err(broken)?;
-        let misses = sinks.unresolved.clone();
-        let WriterHandle { chunks, outputs: sinks } =
-            feed::spawn_writer(sinks, rules.default_region, manner, labels).map_err(broken)?;
-        let started = Instant::now();
-        let mut chronicle = TimelineRecorder::new(self.args.rate_limit.rate);
-        let ends = RunIo { batches: &mut sheets, chunks };
-        let rate = self.args.rate_limit.rate;
-        let (turns, part): (Box<dyn Limiter>, _) = match self.joined.take() {
-            Some((membership, server)) => {
-                let (desk, part) = membership.start_session();
-                (Box::new(desk), Some((part, server)))
-            }
-            None => (Box::new(LocalLimiter::new(rate)), None),
-        };
-        let (terminal, total, bounds) = (self.terminal, self.total_rows, self.limits.clone());
-        let drive = RunLoop {
-            terminal,
-            total_rows: total,
-            limits: bounds,
-            limiter: turns,
-            session: part,
-            warnings: &mut self.summary.details.warnings,
-        };
-        let driven = drive.run(remote, &mut known, ends, signals, question, &mut chronicle);
-        let (report, ended, signalled) = Box::pin(driven).await;
-        self.summary.details.timeline = chronicle.finish();
-        self.summary.record_totals(&report);
-        drop(server);
-        // Whatever happened, the writer has to let go of its temporary file before the program ends. One that was told
-        // to stop may be waiting for whoever reads our output, and is not waited for long.
-        let hurried = signalled.is_some() && (ended.is_none() || !self.args.partial);
-        let sinks = outputs::join_writer(
-            signals,
-            sinks,
-            signalled,
-            if hurried { CLEANUP_TIMEOUT } else { Duration::MAX },
-        )
-        .await;
-        self.summary.details.unresolved = misses.take();
-        let Some(ended) = ended else {
-            let signal = signalled.unwrap_or(Signal::Interrupt);
-            let text =
-                tr!("interrupted at once; answers of the last second may have to be asked again");
-            return Err(with_resume_hint(
-                &Failure::with_message(Exit::Interrupted(signal), text),
-                self.state_kind,
-                None,
-            ));
-        };
-        let settled = open_state::flush(known, signals).await?;
-        let lost = settled.as_ref().err().cloned();
-        let told = |failure: Failure| with_resume_hint(&failure, self.state_kind, lost.as_ref());
-        let unwritable = |error| told(Failure::from_error(Exit::Output, error));
-        let end =
-            ended.map_err(|error| told(open_input::unreadable_input(&self.args.input, error)))?;
-        // What a second try writes into its own input is what the same command goes on from, state or not.
-        let in_place = self.args.retry_failed && self.original.is_some();
-        let early = failure_from_end(
-            &end,
-            &endpoint,
-            signalled,
-            in_place || self.state_kind != StateKind::None,
-        );
-        let written = end.should_write_output(self.args.partial);
-        let sinks = sinks.map_err(told)?.map_err(unwritable)?;
-        let (findings, mut lacking) = (sinks.row_stats.clone(), 0);
-        // The only copy of the input is not exchanged for one with open rows, unless that is asked for, or it had them before.
-        let open =
-            report.rows(Status::Pending) > 0 && !self.args.partial && !self.args.retry_failed;
-        let whole = !open || self.original.is_none();
-        let written = written && whole;
-        if written {
-            report.check().map_err(|error| Failure::from_error(Exit::Error, error))?;
-            self.check_row_count(&report)?;
-            self.original.as_ref().map_or(Ok(()), Original::check_unchanged).map_err(told)?;
-            // Who reads a pipe that was not read to its end may wait for it for ever.
-            let tail =
-                if report.input_complete { tail.join().unwrap_or_default() } else { Vec::new() };
-            lacking = sinks.finish(&tail).map_err(unwritable)?;
-            self.summary.mark_written();
-        }
-        let finished = matches!(end, RunEnd::Finished);
-        let unfinished = open_state::finish_session(settled, finished).err();
-        let took = started.elapsed();
-        let file = paths::persistent_path(&self.targets.output).filter(|_| written && retriable);
-        let advice = hints::collect_hints(&RunFacts {
-            totals: &report,
-            row_stats: &findings,
-            elapsed: took,
-            rate: self.args.rate_limit.rate.per_second(),
-            workers: self.args.workers,
-            endpoint: &address,
-            mainland_prefixed: self.args.api.mainland == MainlandChoice::Prefixed,
-            output_file: file.as_deref(),
-            answers_kept: finished && self.state_kind != StateKind::None,
-            token_only: self.state_kind == StateKind::TokenOnly,
-        });
-        self.summary.record_hints(&advice);
-        let expected = self.args.expect.as_ref().map(|_| &findings);
-        if let Some(findings) = expected {
-            self.summary.record_expected(findings);
-        }
-        self.terminal.print(&if written {
-            text::describe_run(&report, took, &self.targets, expected, &advice)
-        } else {
-            text::describe_aborted_run(&report, took, &advice)
-        });
-        let unread =
-            (written && !report.input_complete).then(|| text::unread_input_warning(report.rows_in));
-        for remark in text::unencodable_warning(lacking).into_iter().chain(unread) {
-            self.terminal.print_error(&remark);
-            self.summary.details.warnings.push(remark);
-        }
-        match (unfinished.filter(|_| finished), early) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(failure)) if written && in_place => {
-                Err(with_resume_hint(&failure, StateKind::InPlace, lost.as_ref()))
-            }
-            (None, Some(failure)) if written => Err(told(failure)),
-            (None, Some(failure)) => Err(told(self.add_output_location(&failure))),
-            (None, None) => Ok(exit_status(self.args, &report)),
+impl Input {
+    /// The rows of a regular file.
+    fn total_rows(&self) -> Option<u64> {
+        self.prescan.as_ref().map(|prescan| prescan.rows)
+    }
+
+    /// The rows that may need a call, if they were counted.
+    fn open_rows(&self) -> Option<u64> {
+        match &self.resolved_scan {
+            Some(scan) => Some(scan.rows_to_retry()),
+            None => self.total_rows(),
         }
     }
 
-    /// A file that has other rows than when it was looked through must not pass for resolved.
-    fn check_row_count(&self, report: &Totals) -> Result<(), Failure> {
-        match self.total_rows {
-            Some(total) if total != report.rows_in => Err(Failure::with_message(
-                Exit::Input,
-                tr!(
-                    "{file}: the file changed while it was read: {first} rows at first, {last} in the end; nothing was written. Run again when it is complete.",
-                    file = text::input_name(&self.args.input),
-                    first = total,
-                    last = report.rows_in
-                ),
-            )),
-            _ => Ok(()),
-        }
+    /// The scan of a table that has nothing to retry and is to be rewritten in place: it needs no
+    /// credentials and is not written again.
+    fn take_scan_without_retries(&mut self, args: &ResolveArgs) -> Option<ResolvedScan> {
+        let is_in_place = args.output.is_none() && args.failed.is_none();
+        self.resolved_scan.take_if(|scan| scan.rows_to_retry() == 0 && is_in_place)
     }
+}
 
-    /// Says where the rows are that were resolved before the run ended.
-    fn add_output_location(&self, failure: &Failure) -> Failure {
-        let place = match &self.targets.output {
-            Target::Stdout => tr!("standard output has the rows up to the first open one"),
-            Target::File(path) => tr!(
-                "{path} was not written; --partial writes it with what was answered",
-                path = path.display()
-            ),
-        };
-        Failure::with_message(failure.exit, format!("{:#}\n  {place}", failure.error))
+async fn open_input(
+    args: &ResolveArgs,
+    options: &RunOptions,
+    signals: &mut Signals,
+    summary: &mut RunSummary,
+) -> Result<Input, Failure> {
+    let original = Original::from_targets(&args.input, &options.targets);
+    let OpenedInput { source, title, prescan, resolved_scan, is_packed } =
+        open_input::open_interruptible(args, &options.row_options, signals).await?;
+    in_place::check_plain_file(args, is_packed)?;
+    let format = open_input::row_format(&options.row_options, &source, &args.input)?;
+    let input = Input { source, format, prescan, resolved_scan, original };
+    // Hashing reads the input once more: only on request, and not from a pipe.
+    let is_reported = options.targets.summary.is_some() || options.targets.report.is_some();
+    let mut digest = None;
+    if is_reported && input.prescan.is_some() {
+        digest = Some(hash_input(args, signals).await?);
     }
+    summary.record_input(&input.source, digest);
+    summary.details.detected =
+        text::describe_input(&title, &input.source, args.sharding.shard, input.total_rows());
+    Ok(input)
+}
+
+async fn hash_input(args: &ResolveArgs, signals: &mut Signals) -> Result<String, Failure> {
+    let path = args.input.clone();
+    let hash = move || File::open(path).and_then(sha256);
+    let digest = signals.run_blocking(hash, tr!("interrupted before the first call")).await?;
+    digest.map_err(|error| Failure::from_error(Exit::Input, error))
+}
+
+fn parse_server(args: &ResolveArgs) -> Result<Option<SharedServer>, Failure> {
+    let Some(url) = &args.quota.shared else { return Ok(None) };
+    join_quota::parse_server(url, &args.quota.auth, |name| std::env::var_os(name)).map(Some)
+}
+
+/// Prints a warning and records it.
+fn warn(terminal: &Terminal, warning: String, summary: &mut RunSummary) {
+    terminal.print(&warning);
+    summary.details.warnings.push(warning);
+}
+
+async fn open_outputs(
+    args: &ResolveArgs,
+    options: &RunOptions,
+    input: &Input,
+    signals: &mut Signals,
+) -> Result<Outputs, Failure> {
+    let encoding = input.source.dialect().encoding;
+    let style = options::output_style(args, encoding, input.prescan.as_ref())?;
+    let mut header = input.source.header().clone();
+    header.appended_names = header.appended_names.filter(|_| !options.row_options.has_answers);
+    outputs::open_outputs(signals, options.targets.clone(), header, style).await
+}
+
+/// The credentials and the endpoint; `None` for the built-in sandbox.
+async fn read_access(
+    args: &ResolveArgs,
+    signals: &mut Signals,
+) -> Result<Option<ApiConfig>, Failure> {
+    if args.sandbox {
+        return Ok(None);
+    }
+    // Blocking, because the file of the secret may be a pipe.
+    let args = args.clone();
+    let read = move || options::api_config(&args, |name| std::env::var_os(name));
+    signals.run_blocking(read, tr!("interrupted before the first call")).await?.map(Some)
+}
+
+/// Joins the runs that share the quota, with the name of their server. Prints the line about the
+/// input, which describes the quota too.
+async fn join_quota(
+    args: &ResolveArgs,
+    terminal: &Terminal,
+    server_and_access: Option<(SharedServer, &ApiConfig)>,
+    signals: &mut Signals,
+    summary: &mut RunSummary,
+) -> Result<Option<(Joined, String)>, Failure> {
+    let Some((server, access)) = server_and_access else { return Ok(None) };
+    let request = join_quota::join_request(args, &server, access);
+    let joined = join_quota::join(&server, request, signals).await?;
+    let quota = join_quota::describe_joined(&server, &joined, args.rate_limit.rate);
+    summary.details.detected =
+        tr!("{detected}; {quota}", detected = summary.details.detected, quota);
+    terminal.print(&summary.details.detected);
+    for warning in server.warnings.into_iter().chain(join_quota::token_scope_warning(access)) {
+        warn(terminal, warning, summary);
+    }
+    Ok(Some((joined, server.name)))
+}
+
+fn warn_of_peak_hour(
+    args: &ResolveArgs,
+    terminal: &Terminal,
+    input: &Input,
+    summary: &mut RunSummary,
+) {
+    let (rate, columns) = (args.rate_limit.rate, input.source.columns().len());
+    let warning = start_at::peak_hour_warning(&Zoned::now(), rate, input.open_rows(), columns);
+    if let Some(warning) = warning {
+        warn(terminal, warning, summary);
+    }
+}
+
+/// Everything that the run loop takes.
+struct PreparedRun {
+    limits: RunLimits,
+    source: Source,
+    format: RowFormat,
+    outputs: Outputs,
+    api: ApiConnection,
+    answers: Answers,
+    /// The runs that share the quota, and the name of their server.
+    quota: Option<(Joined, String)>,
+}
+
+/// Starts the reader and the writer, runs the engine, and waits for the writer.
+async fn run_loop(
+    prepared: PreparedRun,
+    setup: &RunSetup<'_>,
+    handlers: &mut SignalHandlers,
+    summary: &mut RunSummary,
+) -> Result<CompletedRun, Failure> {
+    let PreparedRun { limits, source, format, outputs, api, mut answers, quota } = prepared;
+    let (args, rate) = (setup.args, setup.args.rate_limit.rate);
+    let thread_error = |error| Failure::from_error(Exit::Error, error);
+    let (labels, rules) = (source.labels(), options::number_rules(&args.numbers));
+    let prefetchers = answers.prefetchers(reader::prefetch_threads());
+    let ReaderHandle { mut batches, tail } =
+        reader::spawn_reader(source, rules, &format, prefetchers).map_err(thread_error)?;
+    let unresolved = outputs.unresolved.clone();
+    let WriterHandle { chunks, outputs } =
+        writer::spawn_writer(outputs, rules.default_region, format, labels)
+            .map_err(thread_error)?;
+    let started_at = Instant::now();
+    let (limiter, session): (Box<dyn Limiter>, _) = match quota {
+        Some((joined, server_name)) => {
+            let (limiter, session) = joined.start_session();
+            (Box::new(limiter), Some((session, server_name)))
+        }
+        None => (Box::new(LocalLimiter::new(rate)), None),
+    };
+    let mut timeline = TimelineRecorder::new(rate);
+    let run_loop = RunLoop {
+        terminal: setup.terminal,
+        total_rows: setup.total_rows,
+        limits,
+        limiter,
+        session,
+        warnings: &mut summary.details.warnings,
+    };
+    let io = RunIo { batches: &mut batches, chunks };
+    let ApiConnection { api, sandbox, .. } = api;
+    let driven = Box::pin(run_loop.run(api, &mut answers, io, handlers, &mut timeline)).await;
+    summary.details.timeline = timeline.finish();
+    summary.record_totals(&driven.totals);
+    drop(sandbox);
+    // In every case the writer has to close its temporary file before the program ends. After a
+    // signal it may wait for whoever reads our output, and is not waited for long.
+    let is_killed = matches!(driven.end, DriveEnd::Killed);
+    let is_hurried = driven.signal.is_some() && (is_killed || !args.partial);
+    let timeout = if is_hurried { CLEANUP_TIMEOUT } else { Duration::MAX };
+    let outputs =
+        outputs::join_writer(&mut handlers.signals, outputs, driven.signal, timeout).await;
+    summary.details.unresolved = unresolved.take();
+    Ok(CompletedRun { driven, started_at, answers, outputs, tail })
 }

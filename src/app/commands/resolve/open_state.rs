@@ -1,5 +1,5 @@
-//! What a run knows before its first call: where the state is, whose answers and which run are meant, and what people
-//! are told about what was found there.
+//! The state of a run: where it is, which answers in it belong to the app, and which earlier run is
+//! resumed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ use crate::store::freshness::MaxAges;
 use crate::store::scope::{Fingerprint, Scope};
 use crate::table::source::Source;
 
-/// Everything that opening the state takes, so that a thread of its own can do it.
+/// What opening the state needs; owned, because a thread of its own opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct StateOptions {
     location: StatePath,
@@ -42,26 +42,26 @@ pub(crate) struct StateOptions {
     total_rows: Option<u64>,
 }
 
-/// What was opened.
 struct OpenedState {
     answers: Answers,
-    /// Where a damaged state now lies.
+    /// Where a damaged state was moved to.
     damaged_path: Option<PathBuf>,
     earlier_run: EarlierRun,
 }
 
-/// Opens the state at `path`: where another process has it and `waits` says so, says that it waits, and does.
+/// Opens the state at `path`. If another process has it open and `should_wait` is set, prints that it
+/// waits, and waits. `open` takes whether to wait.
 ///
 /// # Errors
-/// What `open` says, which is told whether to wait.
+/// Those of `open`.
 pub(crate) fn open_or_wait<T>(
     path: &Path,
-    waits: bool,
+    should_wait: bool,
     terminal: &Terminal,
     open: impl Fn(bool) -> Result<T, StateError>,
 ) -> Result<T, StateError> {
     match open(false) {
-        Err(error @ StateError::Lock(LockError::InUse(_))) if waits => {
+        Err(error @ StateError::Lock(LockError::InUse(_))) if should_wait => {
             terminal.print(&waiting_message(path, &error));
             open(true)
         }
@@ -73,246 +73,269 @@ fn waiting_message(path: &Path, error: &StateError) -> String {
     tr!("waiting: the state {path} is {error}", path = path.display(), error)
 }
 
-/// What is to be opened; none where answers are kept in memory alone. `access` is the API's, none for the built-in
-/// emulation, and `rows` what the input has, where it was looked through.
+/// Determines the state to open; `None` if answers are kept in memory only. `access` is `None` for
+/// the built-in sandbox; `total_rows` is the count of a regular file.
 ///
 /// # Errors
-/// Usage (2) where there is no place; unreadable (3) where the input cannot be read; interrupted, by a signal.
+/// Usage (2) if there is no directory for the state; input (3) if the input cannot be read;
+/// interrupted, by a signal.
 pub(crate) async fn plan_state(
     args: &ResolveArgs,
     access: Option<&ApiConfig>,
     source: &Source,
-    rows: Option<u64>,
+    total_rows: Option<u64>,
     signals: &mut Signals,
 ) -> Result<Option<StateOptions>, Failure> {
-    let place = run_state_path(&args.state, access.is_none(), |name| std::env::var_os(name));
-    let Some(place) = place.transpose()? else { return Ok(None) };
-    let (print, input) = (
-        start_fingerprint(&args.reader, &args.numbers, &args.sharding, source),
-        args.input.clone(),
-    );
-    let completing = move || finish_fingerprint(print, &input, rows.is_some());
+    let location = run_state_path(&args.state, access.is_none(), |name| std::env::var_os(name));
+    let Some(location) = location.transpose()? else { return Ok(None) };
+    let fingerprint = start_fingerprint(&args.reader, &args.numbers, &args.sharding, source);
+    let input = args.input.clone();
+    let finish = move || finish_fingerprint(fingerprint, &input, total_rows.is_some());
     let fingerprint =
-        signals.run_blocking(completing, tr!("interrupted before the first call")).await??;
+        signals.run_blocking(finish, tr!("interrupted before the first call")).await??;
     Ok(Some(StateOptions {
-        location: place,
+        location,
         should_wait: args.state.wait,
         restart: args.state.restart,
         ages: ages_from_args(&args.state),
         scope: scope_from_access(&args.api, access),
         fingerprint,
-        total_rows: rows,
+        total_rows,
     }))
 }
 
-/// What becomes of the answers of a run with this plan.
+/// Where the answers of a run are kept.
 #[must_use]
-pub(crate) fn state_kind(plan: Option<&StateOptions>) -> StateKind {
-    match plan {
+pub(crate) fn state_kind(options: Option<&StateOptions>) -> StateKind {
+    match options {
         None => StateKind::None,
-        Some(plan) if plan.restart => StateKind::Restart,
-        Some(plan) if plan.scope.is_token_only() => StateKind::TokenOnly,
+        Some(options) if options.restart => StateKind::Restart,
+        Some(options) if options.scope.is_token_only() => StateKind::TokenOnly,
         Some(_) => StateKind::Persistent,
     }
 }
 
-/// How old the answers of finished runs may be that a run uses.
+/// The ages up to which answers of finished runs are reused.
 #[must_use]
-pub(crate) fn ages_from_args(keep: &StateArgs) -> MaxAges {
-    if keep.restart {
+pub(crate) fn ages_from_args(state: &StateArgs) -> MaxAges {
+    if state.restart {
         MaxAges::default()
     } else {
-        MaxAges { any: keep.max_age, without_user: keep.max_age_not_found }
+        MaxAges { any: state.max_age, without_user: state.max_age_not_found }
     }
 }
 
-/// Whose answers a run has: those of the API that it asks, or of an emulation, and how it asks.
+/// The scope of the answers of a run: endpoint, app, and how it asks. `access` is `None` for the
+/// built-in sandbox.
 #[must_use]
-pub(crate) fn scope_from_access(directory: &ApiArgs, access: Option<&ApiConfig>) -> Scope {
+pub(crate) fn scope_from_access(api: &ApiArgs, access: Option<&ApiConfig>) -> Scope {
     match access {
-        // Its port changes from run to run.
-        None => scope_from_app(directory, "sandbox", "sandbox".to_owned()),
+        // Without the port, which changes from run to run.
+        None => scope_from_app(api, "sandbox", "sandbox".to_owned()),
         Some(ApiConfig { endpoint, credentials, app_key: app, .. }) => {
             let app = match (credentials, app) {
                 (Credentials::App { key, .. }, _) | (_, Some(key)) => key.clone(),
                 (Credentials::Token(token), None) => Scope::app_from_token(token.expose_secret()),
             };
-            scope_from_app(directory, endpoint.as_str(), app)
+            scope_from_app(api, endpoint.as_str(), app)
         }
     }
 }
 
-/// Whose answers: those of this endpoint and app, asked as the flags say.
+/// The scope of the answers of this endpoint and app, asked as the flags say.
 #[must_use]
-pub(crate) fn scope_from_app(directory: &ApiArgs, endpoint: &str, app: String) -> Scope {
+pub(crate) fn scope_from_app(api: &ApiArgs, endpoint: &str, app: String) -> Scope {
     Scope {
         endpoint: endpoint.trim_end_matches('/').to_owned(),
         app,
-        exclusive: directory.exclusive_accounts,
-        prefixed: directory.mainland == MainlandChoice::Prefixed,
+        exclusive: api.exclusive_accounts,
+        prefixed: api.mainland == MainlandChoice::Prefixed,
     }
 }
 
-/// By what the run is known again: its input and what changes the answers to it. A stream is known by what stands before
-/// its first row, since all of it cannot be had before; `regular` says that it is none.
+/// What identifies a run that is resumed: its input, and the flags that change which numbers it has.
+/// A stream is identified by its name and its layout, because its content cannot be read in advance;
+/// `is_regular` says that the input is a file.
 ///
 /// # Errors
-/// Unreadable (3).
+/// Input (3) if the input cannot be read.
 pub(crate) fn compute_fingerprint(
     input: &Path,
-    reading: &ReaderArgs,
+    reader: &ReaderArgs,
     numbers: &NumberArgs,
-    part: &ShardArgs,
+    sharding: &ShardArgs,
     source: &Source,
-    regular: bool,
+    is_regular: bool,
 ) -> Result<String, Failure> {
-    finish_fingerprint(start_fingerprint(reading, numbers, part, source), input, regular)
+    finish_fingerprint(start_fingerprint(reader, numbers, sharding, source), input, is_regular)
 }
 
-/// That of how the input is read, and of which rows.
+/// The part of the fingerprint that says how the input is read.
 fn start_fingerprint(
-    reading: &ReaderArgs,
+    reader: &ReaderArgs,
     numbers: &NumberArgs,
-    part: &ShardArgs,
+    sharding: &ShardArgs,
     source: &Source,
 ) -> Fingerprint {
     let dialect = source.dialect();
-    let mut print = Fingerprint::new("run");
+    let mut fingerprint = Fingerprint::new("run");
     for column in source.columns() {
-        print = print
+        fingerprint = fingerprint
             .with("column", column.index.to_string().as_bytes())
             .with("name", column.name.as_deref().unwrap_or_default().as_bytes());
     }
-    if let Some(shard) = part.shard {
-        print = print.with("shard", shard.to_string().as_bytes());
+    if let Some(shard) = sharding.shard {
+        fingerprint = fingerprint.with("shard", shard.to_string().as_bytes());
     }
-    print
+    fingerprint
         .with("encoding", dialect.encoding.to_string().as_bytes())
-        .with("skipped", reading.skip_lines.to_string().as_bytes())
+        .with("skipped", reader.skip_lines.to_string().as_bytes())
         .with("delimiter", &[dialect.delimiter])
         .with("headers", &[dialect.has_headers.into()])
-        .with("sheet", reading.sheet.as_deref().unwrap_or_default().as_bytes())
+        .with("sheet", reader.sheet.as_deref().unwrap_or_default().as_bytes())
         .with("region", format!("Home({})", numbers.region).as_bytes())
         .with("strict", &[u8::from(numbers.strict_numbers == OnOff::On)])
 }
 
-/// With the input itself, which is read from end to end.
-fn finish_fingerprint(print: Fingerprint, input: &Path, regular: bool) -> Result<String, Failure> {
-    let print = if regular {
-        let unreadable = |error| Failure {
-            exit: Exit::Input,
-            error: anyhow::Error::new(error).context(text::input_name(input)),
-        };
-        File::open(input).and_then(|file| print.with_content(file)).map_err(unreadable)?
-    } else {
-        print.with("stream", input.as_os_str().as_encoded_bytes())
+/// Adds the content of the input, which is read to its end.
+fn finish_fingerprint(
+    fingerprint: Fingerprint,
+    input: &Path,
+    is_regular: bool,
+) -> Result<String, Failure> {
+    if !is_regular {
+        return Ok(fingerprint.with("stream", input.as_os_str().as_encoded_bytes()).to_string());
+    }
+    let unreadable = |error| Failure {
+        exit: Exit::Input,
+        error: anyhow::Error::new(error).context(text::input_name(input)),
     };
-    Ok(print.to_string())
+    let file = File::open(input).map_err(unreadable)?;
+    Ok(fingerprint.with_content(file).map_err(unreadable)?.to_string())
 }
 
-/// What a run knows as it begins: what the state has, and nothing where there is no plan for one. Says what was found.
+/// Opens the state and prints what was found in it; without `options`, answers are kept in memory.
 ///
 /// # Errors
-/// Unexpected (1) where the state cannot be worked with, with what to do; interrupted, by a signal.
+/// Error (1) if the state cannot be used, with what to do; interrupted, by a signal.
 pub(crate) async fn open_state(
-    plan: Option<StateOptions>,
+    options: Option<StateOptions>,
     signals: &mut Signals,
     terminal: &Terminal,
 ) -> Result<Answers, Failure> {
-    let Some(plan) = plan else { return Ok(Answers::default()) };
-    let (path, rows) = (&plan.location.path, plan.total_rows);
-    let opened = match open_on_thread(&plan, false, signals).await? {
-        Err(error @ StateError::Lock(LockError::InUse(_))) if plan.should_wait => {
+    let Some(options) = options else { return Ok(Answers::default()) };
+    let path = &options.location.path;
+    let opened = match open_on_thread(&options, false, signals).await? {
+        Err(error @ StateError::Lock(LockError::InUse(_))) if options.should_wait => {
             terminal.print(&waiting_message(path, &error));
-            open_on_thread(&plan, true, signals).await?
+            open_on_thread(&options, true, signals).await?
         }
         opened => opened,
     };
-    let OpenedState { answers: known, damaged_path: aside, earlier_run: found } =
+    let OpenedState { answers, damaged_path, earlier_run } =
         opened.map_err(|error| state_failure(path, &error))?;
-    if let Some(aside) = aside {
+    if let Some(damaged_path) = damaged_path {
         terminal.print_error(&tr!(
-            "the state file {path} was damaged and is set aside as {aside}; a fresh one takes its place. What it knew of earlier and interrupted runs is asked again.",
+            "the state file {path} was damaged: it was moved to {aside} and replaced by a new one. Numbers that earlier or interrupted runs resolved will be asked again.",
             path = path.display(),
-            aside = aside.display()
+            aside = damaged_path.display()
         ));
     }
-    if let Some(remark) = resume_message(&found, rows) {
-        terminal.print(&remark);
+    if let Some(message) = resume_message(&earlier_run, options.total_rows) {
+        terminal.print(&message);
     }
-    Ok(known)
+    Ok(answers)
 }
 
-/// Opens the state on a thread of its own: the whole file is checked, which may take seconds, and waiting has no bound.
+/// Opens the state on a thread, because it checks the whole file, which may take seconds, and may wait
+/// without a bound.
 async fn open_on_thread(
-    plan: &StateOptions,
-    waits: bool,
+    options: &StateOptions,
+    should_wait: bool,
     signals: &mut Signals,
 ) -> Result<Result<OpenedState, StateError>, Failure> {
-    let plan = plan.clone();
-    signals
-        .run_blocking(move || open_blocking(&plan, waits), tr!("interrupted before the first call"))
-        .await
+    let options = options.clone();
+    let open = move || open_blocking(&options, should_wait);
+    signals.run_blocking(open, tr!("interrupted before the first call")).await
 }
 
-fn open_blocking(plan: &StateOptions, waits: bool) -> Result<OpenedState, StateError> {
-    let (state, aside) = State::open(&plan.location.path, !plan.location.is_explicit, waits)?;
-    let wish = SessionRequest {
-        scope: &plan.scope,
-        fingerprint: &plan.fingerprint,
-        restart: plan.restart,
-        rows: plan.total_rows,
+fn open_blocking(options: &StateOptions, should_wait: bool) -> Result<OpenedState, StateError> {
+    let (state, damaged_path) =
+        State::open(&options.location.path, !options.location.is_explicit, should_wait)?;
+    let request = SessionRequest {
+        scope: &options.scope,
+        fingerprint: &options.fingerprint,
+        restart: options.restart,
+        rows: options.total_rows,
         now: wall_secs(),
     };
-    let begun = sessions::begin_session(&state, wish)?;
-    let found = begun.earlier.clone();
-    Ok(OpenedState {
-        answers: Answers::with_disk(DiskStore::start(state, begun, plan.ages, wall_secs)?),
-        damaged_path: aside,
-        earlier_run: found,
-    })
+    let session = sessions::begin_session(&state, request)?;
+    let earlier_run = session.earlier.clone();
+    let store = DiskStore::start(state, session, options.ages, wall_secs)?;
+    Ok(OpenedState { answers: Answers::with_disk(store), damaged_path, earlier_run })
 }
 
-/// Waits until what was answered is on disk: a run that can be finished, where answers are kept and were.
-///
-/// # Errors
-/// Interrupted, by a signal; what was committed is safe.
-pub(crate) async fn flush(
-    known: Answers,
-    signals: &mut Signals,
-) -> Result<Result<Option<Flushed>, WriteError>, Failure> {
-    let closing = tokio::task::spawn_blocking(move || known.close());
-    tokio::select! {
-        biased;
-        closed = closing => closed.map_err(|error| Failure::from_error(Exit::Error, error)),
-        signal = signals.recv() => {
-            Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted while the last answers were written")))
-        }
+/// What became of the answers of a run.
+pub(crate) enum FlushedAnswers {
+    /// They were in memory only.
+    NotKept,
+    /// All of them are on disk.
+    OnDisk(Flushed),
+    Failed(WriteError),
+}
+
+impl FlushedAnswers {
+    pub(crate) fn write_error(&self) -> Option<&WriteError> {
+        if let Self::Failed(error) = self { Some(error) } else { None }
+    }
+
+    /// Closes the session of a finished run, once its output is complete, so that the next run asks
+    /// again.
+    ///
+    /// # Errors
+    /// Error (1) if the state could not be written.
+    pub(crate) fn finish_session(self, is_finished: bool) -> Result<(), Failure> {
+        let result = match self {
+            Self::OnDisk(session) if is_finished => session.finish(),
+            Self::OnDisk(_) | Self::NotKept => Ok(()),
+            Self::Failed(error) => Err(error),
+        };
+        result.map_err(|error| {
+            if is_finished {
+                let text = tr!(
+                    "the output is complete, but the state file could not be written: {cause}. The next run of this input will take this one for unfinished and reuse its answers; use --restart to ask again.",
+                    cause = error
+                );
+                Failure::with_message(Exit::Error, text)
+            } else {
+                state_write_failure(&error.to_string())
+            }
+        })
     }
 }
 
-/// Finishes a run that has, once its output is complete, so that the next one asks anew.
+/// Waits until all answers are on disk.
 ///
 /// # Errors
-/// Unexpected (1) where the state could not be written.
-pub(crate) fn finish_session(
-    settled: Result<Option<Flushed>, WriteError>,
-    finished: bool,
-) -> Result<(), Failure> {
-    let lost = match settled {
-        Ok(Some(run)) if finished => run.finish(),
-        Ok(_) => Ok(()),
-        Err(lost) => Err(lost),
-    };
-    lost.map_err(|lost| {
-        if finished {
-            let text = tr!(
-                "the output is complete, but the state file could not be written: {cause}. The next run of this input would take this one for unfinished and use its answers; give it --restart to ask anew.",
-                cause = lost
-            );
-            Failure::with_message(Exit::Error, text)
-        } else {
-            state_write_failure(&lost.to_string())
+/// Interrupted, by a signal; committed answers are safe.
+pub(crate) async fn flush(
+    answers: Answers,
+    signals: &mut Signals,
+) -> Result<FlushedAnswers, Failure> {
+    let close = tokio::task::spawn_blocking(move || answers.close());
+    tokio::select! {
+        biased;
+        closed = close => {
+            let closed = closed.map_err(|error| Failure::from_error(Exit::Error, error))?;
+            Ok(match closed {
+                Ok(None) => FlushedAnswers::NotKept,
+                Ok(Some(session)) => FlushedAnswers::OnDisk(session),
+                Err(error) => FlushedAnswers::Failed(error),
+            })
         }
-    })
+        signal = signals.recv() => {
+            let text = tr!("interrupted while writing the last answers");
+            Err(Failure::with_message(Exit::Interrupted(signal), text))
+        }
+    }
 }

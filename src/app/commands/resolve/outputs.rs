@@ -1,5 +1,5 @@
-//! The files that a run writes: opened before the first call, so that a place that cannot be written to is told then, and
-//! let go of in order, whatever ends the run. Leaves what is written to `engine::feed`.
+//! The files that a run writes: opened before the first call, so that a place that cannot be written
+//! is reported then.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,43 +11,44 @@ use crate::app::cli::paths::OutputTargets;
 use crate::app::exit::{Exit, Failure, Signal};
 use crate::app::signals::{CLEANUP_TIMEOUT, Signals};
 use crate::domain::row_stats::RowStats;
-use crate::engine::io::feed::Outputs;
 use crate::engine::io::unresolved::SharedUnresolved;
+use crate::engine::io::writer::Outputs;
 use crate::table::header::Header;
 use crate::table::write::sink::{Sink, SinkError, SinkOptions};
 
-/// Opens the outputs. A FIFO that nobody reads makes that wait, which a signal ends.
+/// Opens the outputs. Opening a FIFO waits for its reader; a signal ends the wait.
 ///
 /// # Errors
-/// Output (7) for a place that cannot be written to; interrupted, by a signal.
+/// Output (7) if a file cannot be created; interrupted, by a signal.
 pub(crate) async fn open_outputs(
     signals: &mut Signals,
     targets: OutputTargets,
-    head: Header,
+    header: Header,
     style: SinkOptions,
 ) -> Result<Outputs, Failure> {
-    let creating = move || open_outputs_blocking(targets, &head, style);
-    let sinks = signals.run_blocking(creating, tr!("interrupted while opening the output")).await?;
-    sinks.map_err(|error| Failure::from_error(Exit::Output, error))
+    let open = move || open_outputs_blocking(targets, &header, style);
+    let outputs = signals.run_blocking(open, tr!("interrupted while opening the output")).await?;
+    outputs.map_err(|error| Failure::from_error(Exit::Output, error))
 }
 
 fn open_outputs_blocking(
-    OutputTargets { output: all, failed, .. }: OutputTargets,
-    head: &Header,
+    OutputTargets { output, failed, .. }: OutputTargets,
+    header: &Header,
     style: SinkOptions,
 ) -> Result<Outputs, SinkError> {
-    // They come out as they came in, to the byte: no column is appended, and nothing is converted.
-    let bare = Header { appended_names: None, ..head.clone() };
-    let plain = SinkOptions { flag: "--failed", ..SinkOptions::default() };
-    let first = failed.as_ref().is_some_and(|target| !target.is_atomic());
-    let all = || Sink::create(all, head, style);
-    let failed = || failed.map(|target| Sink::create(target, &bare, plain)).transpose();
-    // Where a pipe makes us wait for ever, no temporary file must wait with it.
-    let (failed, all) = if first {
-        (failed()?, all()?)
+    // The rows of --failed are the input's, to the byte: no column is appended, nothing converted.
+    let failed_header = Header { appended_names: None, ..header.clone() };
+    let failed_style = SinkOptions { flag: "--failed", ..SinkOptions::default() };
+    // A FIFO may block for ever: it is opened first, so that no temporary file is left.
+    let is_failed_first = failed.as_ref().is_some_and(|target| !target.is_atomic());
+    let open_all = || Sink::create(output, header, style);
+    let open_failed =
+        || failed.map(|target| Sink::create(target, &failed_header, failed_style)).transpose();
+    let (failed, all) = if is_failed_first {
+        (open_failed()?, open_all()?)
     } else {
-        let all = all()?;
-        (failed()?, all)
+        let all = open_all()?;
+        (open_failed()?, all)
     };
     Ok(Outputs {
         all,
@@ -57,41 +58,51 @@ fn open_outputs_blocking(
     })
 }
 
-/// Waits for the writer, for so long at most; a signal cuts the wait down to [`AT_ONCE`].
-///
-/// # Errors
-/// Interrupted, by a signal; unexpected (1) where the writer panicked.
-pub(crate) async fn join_writer(
-    signals: &mut Signals,
-    writer: JoinHandle<Result<Outputs, SinkError>>,
-    signalled: Option<Signal>,
-    patience: Duration,
-) -> Result<Result<Outputs, SinkError>, Failure> {
-    let mut joined = tokio::task::spawn_blocking(move || writer.join());
-    let (signal, patience) = tokio::select! {
-        biased;
-        joined = &mut joined => return flatten_join(joined),
-        () = sleep(patience) => (signalled.unwrap_or(Signal::Interrupt), Duration::ZERO),
-        signal = signals.recv() => (signal, CLEANUP_TIMEOUT),
-    };
-    match timeout(patience, joined).await {
-        Ok(joined) => flatten_join(joined),
-        Err(_) => Err(Failure::with_message(
-            Exit::Interrupted(signal),
-            tr!("interrupted while writing the output"),
-        )),
+/// Why the writer returned no outputs.
+pub(crate) enum WriterError {
+    /// The wait for the writer ended.
+    Interrupted(Signal),
+    /// A bug.
+    Panicked,
+    Sink(SinkError),
+}
+
+impl WriterError {
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Interrupted(signal) => Failure::with_message(
+                Exit::Interrupted(signal),
+                tr!("interrupted while writing the output"),
+            ),
+            Self::Panicked => Failure::with_message(
+                Exit::Error,
+                tr!("the writer ended unexpectedly; this is a bug, please report it"),
+            ),
+            Self::Sink(error) => Failure::from_error(Exit::Output, error),
+        }
     }
 }
 
-/// What the writer gave back; that it panicked is a bug of ours.
-fn flatten_join<E, P>(
-    joined: Result<Result<Result<Outputs, SinkError>, P>, E>,
-) -> Result<Result<Outputs, SinkError>, Failure> {
-    let bug = || {
-        Failure::with_message(
-            Exit::Error,
-            tr!("the writer ended unexpectedly; this is a bug, please report it"),
-        )
+/// Waits for the writer, at most `patience`; a signal reduces that to [`CLEANUP_TIMEOUT`].
+pub(crate) async fn join_writer(
+    signals: &mut Signals,
+    writer: JoinHandle<Result<Outputs, SinkError>>,
+    last_signal: Option<Signal>,
+    patience: Duration,
+) -> Result<Outputs, WriterError> {
+    let join = move || match writer.join() {
+        Ok(outputs) => outputs.map_err(WriterError::Sink),
+        Err(_) => Err(WriterError::Panicked),
     };
-    joined.map_err(|_| bug())?.map_err(|_| bug())
+    let mut joined = tokio::task::spawn_blocking(join);
+    let (signal, patience) = tokio::select! {
+        biased;
+        joined = &mut joined => return joined.unwrap_or(Err(WriterError::Panicked)),
+        () = sleep(patience) => (last_signal.unwrap_or(Signal::Interrupt), Duration::ZERO),
+        signal = signals.recv() => (signal, CLEANUP_TIMEOUT),
+    };
+    match timeout(patience, joined).await {
+        Ok(joined) => joined.unwrap_or(Err(WriterError::Panicked)),
+        Err(_) => Err(WriterError::Interrupted(signal)),
+    }
 }

@@ -11,9 +11,10 @@ use crate::domain::number::mobile::DefaultRegion;
 use crate::domain::outcome::Status;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::Totals;
-use crate::engine::io::feed::{self, ReaderError};
+use crate::engine::io::reader::{self, ReaderError};
 use crate::engine::io::row_format::{MissingColumn, RowFormat, RowOptions};
 use crate::engine::io::unresolved::{SharedUnresolved, UnresolvedRows};
+use crate::engine::io::writer;
 use crate::table::detect::columns::EXPECTED_COLUMN;
 use crate::table::prescan::Prescan;
 use crate::table::source::Source;
@@ -53,13 +54,13 @@ pub(crate) fn scan_resolved(
         survey.rows += batch.len() as u64;
         survey.bytes += batch.byte_len() as u64;
         for row in 0..batch.len() {
-            let kept =
-                feed::earlier_status(manner, &batch, row)?.filter(|status| !status.is_retryable());
+            let kept = reader::earlier_status(manner, &batch, row)?
+                .filter(|status| !status.is_retryable());
             settled.totals.rows_in += 1;
             settled.totals.count_row(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
                 settled.totals.rows_kept += 1;
-                feed::count_kept_row(
+                writer::count_kept_row(
                     manner,
                     home,
                     &batch,

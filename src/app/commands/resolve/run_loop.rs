@@ -1,5 +1,4 @@
-//! A run on its way: the engine is driven, what there is to see is shown, and signals and the shared server are listened to.
-//! Leaves what comes before and after to `resolve`.
+//! Drives the engine: shows progress, and reacts to signals and to notices of the shared server.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -18,119 +17,131 @@ use crate::app::exit::Signal;
 use crate::app::progress::terminal::Terminal;
 use crate::app::progress::tracker::Tracker;
 use crate::app::report::timeline::TimelineRecorder;
-use crate::app::signals::{Signals, StatusRequests};
+use crate::app::signals::{SignalHandlers, Signals};
 use crate::domain::totals::Totals;
 use crate::engine::end::{RunEnd, Stop};
-use crate::engine::io::feed::{ParsedBatch, ReaderError};
+use crate::engine::io::reader::{ParsedBatch, ReaderError};
 use crate::engine::limits::RunLimits;
 use crate::engine::run::{self, RunIo};
 use crate::quota::limiter::{Notice, SharedSession};
 use crate::store::answers::Answers;
 
-/// So many remarks are kept for the account of a run.
+/// Most warnings that the summary of a run keeps.
 const MAX_WARNINGS: usize = 30;
 
-/// What a run is driven with.
+/// A session in a shared quota, and the name of its server.
+type NamedSession = (SharedSession, String);
+
 pub(crate) struct RunLoop<'a> {
-    /// Where it shows how it goes.
     pub terminal: &'a Terminal,
-    /// The rows of the input, where they were counted.
+    /// The rows of the input, if they were counted.
     pub total_rows: Option<u64>,
-    /// What bounds it.
     pub limits: RunLimits,
-    /// Where its turns come from.
     pub limiter: Box<dyn Limiter>,
-    /// Its part in a quota that runs share, and what the server of that is called.
-    pub session: Option<(SharedSession, String)>,
-    /// What people were told on the way.
+    pub session: Option<NamedSession>,
+    /// The warnings in the summary.
     pub warnings: &'a mut Vec<String>,
 }
 
+/// What the engine returned.
+pub(crate) struct Driven {
+    pub totals: Totals,
+    pub end: DriveEnd,
+    /// The last signal.
+    pub signal: Option<Signal>,
+}
+
+pub(crate) enum DriveEnd {
+    Engine(RunEnd),
+    InputFailed(ReaderError),
+    /// A second signal ended the run at once.
+    Killed,
+}
+
 impl RunLoop<'_> {
-    /// Drives the engine: the totals, how it ended, none where a second signal ended it at once, and the last signal.
+    /// Runs the engine to its end.
     pub(crate) async fn run(
         self,
-        remote: DingTalk,
-        known: &mut Answers,
-        ends: RunIo<'_, ParsedBatch, ReaderError>,
-        signals: &mut Signals,
-        question: &mut StatusRequests,
-        chronicle: &mut TimelineRecorder,
-    ) -> (Totals, Option<Result<RunEnd, ReaderError>>, Option<Signal>) {
-        let Self {
-            terminal,
-            total_rows: total,
-            limits: bounds,
-            limiter: turns,
-            session: mut part,
-            warnings: remarks,
-        } = self;
-        let board = RefCell::new(Tracker::new(total, turns.current_rate()));
-        let (halt, halted) = watch::channel(Stop::Running);
-        let announce = |event: &_| {
-            board.borrow_mut().on_event(event);
-            chronicle.on_event(event);
+        api: DingTalk,
+        answers: &mut Answers,
+        io: RunIo<'_, ParsedBatch, ReaderError>,
+        SignalHandlers { signals, status_requests }: &mut SignalHandlers,
+        timeline: &mut TimelineRecorder,
+    ) -> Driven {
+        let Self { terminal, total_rows, limits, limiter, mut session, warnings } = self;
+        let tracker = RefCell::new(Tracker::new(total_rows, limiter.current_rate()));
+        let (stop, stops) = watch::channel(Stop::Running);
+        let emit = |event: &_| {
+            tracker.borrow_mut().on_event(event);
+            timeline.on_event(event);
         };
-        let mut engine =
-            pin!(run::run(bounds, Arc::new(remote), turns, known, ends, halted, announce));
+        let mut engine = pin!(run::run(limits, Arc::new(api), limiter, answers, io, stops, emit));
         let period = terminal.refresh_period();
         let mut ticks = interval(period.unwrap_or(Duration::from_secs(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick comes at once, when there is nothing to show yet.
+        // The first tick is immediate, when there is nothing to show yet.
         ticks.reset();
-        let (mut signalled, mut at_once) = (None, false);
-        let (report, ended) = loop {
+        let (mut last_signal, mut is_killed) = (None, false);
+        let (totals, result) = loop {
             tokio::select! {
                 biased;
                 signal = signals.recv() => {
-                    at_once = signalled.replace(signal).is_some();
-                    if !at_once {
-                        terminal.print(&tr!("stopping: waiting for the calls under way; once more to stop at once"));
+                    is_killed = last_signal.replace(signal).is_some();
+                    if !is_killed {
+                        terminal.print(&tr!("stopping: waiting for calls in flight; repeat to stop at once"));
                     }
-                    // The run has ended where nobody listens.
-                    let _ = halt.send(if at_once { Stop::Immediate } else { Stop::Graceful });
+                    // Fails only if the run has ended.
+                    let _ = stop.send(if is_killed { Stop::Immediate } else { Stop::Graceful });
                 }
                 ended = &mut engine => {
-                    let glance = board.borrow_mut().snapshot();
-                    terminal.finish_run(&glance);
+                    terminal.finish_run(&tracker.borrow_mut().snapshot());
                     break ended;
                 }
-                (word, server) = next_notice(&mut part) => {
-                    let remark = join_quota::describe_notice(server, &word);
-                    terminal.print(&remark);
-                    // A server that comes and goes has said enough.
-                    if remarks.len() < MAX_WARNINGS {
-                        remarks.push(remark);
+                (notice, server) = next_notice(&mut session) => {
+                    let warning = join_quota::describe_notice(server, &notice);
+                    terminal.print(&warning);
+                    // Bounded, because a server may come and go for hours.
+                    if warnings.len() < MAX_WARNINGS {
+                        warnings.push(warning);
                     }
                 }
                 _ = ticks.tick(), if period.is_some() => {
-                    let glance = board.borrow_mut().snapshot();
-                    terminal.show_progress(&glance);
+                    terminal.show_progress(&tracker.borrow_mut().snapshot());
                 }
-                () = question.recv() => {
-                    let glance = board.borrow_mut().snapshot();
-                    terminal.print_snapshot(&glance);
+                () = status_requests.recv() => {
+                    terminal.print_snapshot(&tracker.borrow_mut().snapshot());
                 }
             }
         };
-        if let Some((part, _)) = part.filter(|_| !at_once) {
-            // Whoever signals once more does not wait for what others may miss.
-            tokio::select! {
-                biased;
-                _ = signals.recv() => {}
-                () = part.close() => {}
-            }
+        let end = match result {
+            _ if is_killed => DriveEnd::Killed,
+            Ok(end) => DriveEnd::Engine(end),
+            Err(error) => DriveEnd::InputFailed(error),
+        };
+        if let Some((session, _)) = session.filter(|_| !is_killed) {
+            close_session(session, signals).await;
         }
-        (report, Some(ended).filter(|_| !at_once), signalled)
+        Driven { totals, end, signal: last_signal }
     }
 }
 
-/// Waits for a word about the server of the shared quota, and what that is called; for ever where there is none.
-async fn next_notice(part: &mut Option<(SharedSession, String)>) -> (Notice, &str) {
-    if let Some((part, server)) = part
-        && let Some(word) = part.next_notice().await
+/// Sends the last answers to the shared server; a signal ends the wait, because other runs can call
+/// for them.
+async fn close_session(session: SharedSession, signals: &mut Signals) {
+    tokio::select! {
+        biased;
+        _ = signals.recv() => {}
+        () = session.close() => {}
+    }
+}
+
+/// Waits for a notice about the shared server, and returns it with the server's name; for ever if the
+/// quota is not shared.
+async fn next_notice(session: &mut Option<NamedSession>) -> (Notice, &str) {
+    if let Some((session, server)) = session
+        && let Some(notice) = session.next_notice().await
     {
-        return (word, server);
+        return (notice, server);
     }
     pending().await
 }

@@ -159,6 +159,7 @@ fn words_are_distinguished_from_placeholders() {
         placeholders("{a} of {} {{b}} and {}"),
         BTreeSet::from(["a", "0", "1"].map(str::to_owned))
     );
-    let chooser = r#"const C: &str = concat!(include_str!("zh-CN/a.po"), include_str!("zh-CN/b.po"));"#;
+    let chooser =
+        r#"const C: &str = concat!(include_str!("zh-CN/a.po"), include_str!("zh-CN/b.po"));"#;
     assert_eq!(included_files(chooser), ["src/app/i18n/zh-CN/a.po", "src/app/i18n/zh-CN/b.po"]);
 }

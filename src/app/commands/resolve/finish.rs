@@ -1,0 +1,262 @@
+//! The end of `dingmap resolve`: completes the output and the session, prints the final message, and
+//! determines the exit status.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tr::tr;
+
+use crate::app::cli::args::{FailOn, ResolveArgs};
+use crate::app::cli::input_args::MainlandChoice;
+use crate::app::cli::paths::{self, OutputTargets};
+use crate::app::commands::open_input;
+use crate::app::commands::resolve::in_place::Original;
+use crate::app::commands::resolve::open_state;
+use crate::app::commands::resolve::outputs::WriterError;
+use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
+use crate::app::commands::resolve::run_loop::{DriveEnd, Driven};
+use crate::app::commands::state::messages::{StateKind, with_resume_hint};
+use crate::app::exit::{Exit, Failure, Signal, failure_from_end};
+use crate::app::progress::terminal::Terminal;
+use crate::app::report::hints::{self, RunFacts};
+use crate::app::report::run_summary::RunSummary;
+use crate::app::report::text;
+use crate::app::signals::Signals;
+use crate::domain::outcome::Status;
+use crate::domain::row_stats::RowStats;
+use crate::domain::totals::Totals;
+use crate::engine::end::RunEnd;
+use crate::engine::io::writer::Outputs;
+use crate::store::answers::Answers;
+use crate::table::write::output::Target;
+
+/// What the end of a run needs to know of its start.
+pub(crate) struct RunSetup<'a> {
+    pub args: &'a ResolveArgs,
+    pub terminal: &'a Terminal,
+    /// The rows of a regular file, as counted before the first call.
+    pub total_rows: Option<u64>,
+    /// The input file, if the output replaces it.
+    pub original: Option<Original>,
+    pub targets: OutputTargets,
+    pub state_kind: StateKind,
+    /// The address of the API.
+    pub base_url: String,
+    /// The API in messages.
+    pub display_name: String,
+    /// Whether the same flags can read the output as an input.
+    pub is_output_rereadable: bool,
+}
+
+/// What the run loop hands over.
+pub(crate) struct CompletedRun {
+    pub driven: Driven,
+    pub started_at: Instant,
+    pub answers: Answers,
+    pub outputs: Result<Outputs, WriterError>,
+    /// The blank lines after the last row.
+    pub tail: JoinHandle<Vec<u8>>,
+}
+
+/// Ends a run that has nothing to retry: the file stays as it is.
+pub(crate) fn finish_without_calls(
+    args: &ResolveArgs,
+    terminal: &Terminal,
+    ResolvedScan { totals, row_stats, unresolved }: ResolvedScan,
+    summary: &mut RunSummary,
+) -> Exit {
+    summary.record_totals(&totals);
+    summary.details.unresolved = unresolved;
+    terminal.print(&retry_failed::nothing_to_retry(&totals, &args.input));
+    if args.expect.is_some() {
+        summary.record_expected(&row_stats);
+        terminal.print(&text::describe_expected(&row_stats, totals.rows_out));
+    }
+    // The file is complete, as it was before.
+    summary.mark_written();
+    exit_status(args, &totals)
+}
+
+/// Ends a run that made calls.
+///
+/// # Errors
+/// Why not every row has an answer, or why the output or the state could not be completed.
+pub(crate) async fn finish(
+    run: CompletedRun,
+    setup: &RunSetup<'_>,
+    signals: &mut Signals,
+    summary: &mut RunSummary,
+) -> Result<Exit, Failure> {
+    let CompletedRun { driven: Driven { totals, end, signal }, started_at, answers, outputs, tail } =
+        run;
+    let end = match end {
+        DriveEnd::Engine(end) => Ok(end),
+        DriveEnd::InputFailed(error) => Err(error),
+        DriveEnd::Killed => return Err(killed_failure(signal, setup.state_kind)),
+    };
+    let flushed = open_state::flush(answers, signals).await?;
+    let write_error = flushed.write_error().cloned();
+    let add_hint =
+        |failure: Failure| with_resume_hint(&failure, setup.state_kind, write_error.as_ref());
+    let end =
+        end.map_err(|error| add_hint(open_input::unreadable_input(&setup.args.input, error)))?;
+    let outputs = outputs.map_err(|error| add_hint(error.into_failure()))?;
+    let row_stats = outputs.row_stats.clone();
+    let is_written = setup.should_replace_output(&end, &totals);
+    let mut unencodable = 0;
+    if is_written {
+        unencodable = write_output(setup, &totals, outputs, tail, add_hint)?;
+        summary.mark_written();
+    }
+    let is_finished = matches!(end, RunEnd::Finished);
+    let session_failure = flushed.finish_session(is_finished).err();
+    setup.report(&totals, &row_stats, started_at.elapsed(), is_finished, is_written, summary);
+    setup.report_losses(&totals, is_written, unencodable, summary);
+    if let Some(failure) = session_failure.filter(|_| is_finished) {
+        return Err(failure);
+    }
+    // The next run continues from answers in the input itself, with or without a state.
+    let is_in_place = setup.args.retry_failed && setup.original.is_some();
+    let are_answers_kept = is_in_place || setup.state_kind != StateKind::None;
+    let failure = failure_from_end(&end, &setup.display_name, signal, are_answers_kept);
+    match failure {
+        Some(failure) if is_written && is_in_place => {
+            Err(with_resume_hint(&failure, StateKind::InPlace, write_error.as_ref()))
+        }
+        Some(failure) if is_written => Err(add_hint(failure)),
+        Some(failure) => Err(add_hint(setup.add_output_location(&failure))),
+        None => Ok(exit_status(setup.args, &totals)),
+    }
+}
+
+/// A second signal ended the run.
+fn killed_failure(signal: Option<Signal>, state_kind: StateKind) -> Failure {
+    let signal = signal.unwrap_or(Signal::Interrupt);
+    let text = tr!("interrupted at once; answers of the last second may be asked for again");
+    let failure = Failure::with_message(Exit::Interrupted(signal), text);
+    with_resume_hint(&failure, state_kind, None)
+}
+
+/// Completes the outputs under their names. Returns how many characters the output's encoding could
+/// not represent.
+fn write_output(
+    setup: &RunSetup<'_>,
+    totals: &Totals,
+    outputs: Outputs,
+    tail: JoinHandle<Vec<u8>>,
+    add_hint: impl Fn(Failure) -> Failure,
+) -> Result<u64, Failure> {
+    totals.check().map_err(|error| Failure::from_error(Exit::Error, error))?;
+    setup.check_row_count(totals)?;
+    setup.original.as_ref().map_or(Ok(()), Original::check_unchanged).map_err(&add_hint)?;
+    // The reader of a pipe that was cut may wait for ever.
+    let tail = if totals.input_complete {
+        tail.join().map_err(|_| {
+            let text = tr!("the reader ended unexpectedly; this is a bug, please report it");
+            Failure::with_message(Exit::Error, text)
+        })?
+    } else {
+        Vec::new()
+    };
+    outputs.finish(&tail).map_err(|error| add_hint(Failure::from_error(Exit::Output, error)))
+}
+
+/// The exit status of a run that wrote its output.
+fn exit_status(args: &ResolveArgs, totals: &Totals) -> Exit {
+    let has_unwanted = args.fail_on == Some(FailOn::NotFound) && totals.rows(Status::NotFound) > 0;
+    if totals.rows(Status::Failed) > 0 || has_unwanted { Exit::RowsFailed } else { Exit::Success }
+}
+
+impl RunSetup<'_> {
+    /// Whether the output appears under its name. The only copy of the input is not replaced by one
+    /// with pending rows, unless `--partial` asks for it or the input is a resolved table.
+    fn should_replace_output(&self, end: &RunEnd, totals: &Totals) -> bool {
+        let has_pending = totals.rows(Status::Pending) > 0;
+        let may_have_pending =
+            self.args.partial || self.args.retry_failed || self.original.is_none();
+        end.should_write_output(self.args.partial) && (!has_pending || may_have_pending)
+    }
+
+    /// Prints the final message, and records the hints and the comparison.
+    fn report(
+        &self,
+        totals: &Totals,
+        row_stats: &RowStats,
+        elapsed: Duration,
+        is_finished: bool,
+        is_written: bool,
+        summary: &mut RunSummary,
+    ) {
+        let output_file = paths::persistent_path(&self.targets.output)
+            .filter(|_| is_written && self.is_output_rereadable);
+        let hints = hints::collect_hints(&RunFacts {
+            totals,
+            row_stats,
+            elapsed,
+            rate: self.args.rate_limit.rate.per_second(),
+            workers: self.args.workers,
+            endpoint: &self.base_url,
+            mainland_prefixed: self.args.api.mainland == MainlandChoice::Prefixed,
+            output_file: output_file.as_deref(),
+            answers_kept: is_finished && self.state_kind != StateKind::None,
+            token_only: self.state_kind == StateKind::TokenOnly,
+        });
+        summary.record_hints(&hints);
+        let compared = self.args.expect.as_ref().map(|_| row_stats);
+        if let Some(row_stats) = compared {
+            summary.record_expected(row_stats);
+        }
+        self.terminal.print(&if is_written {
+            text::describe_run(totals, elapsed, &self.targets, compared, &hints)
+        } else {
+            text::describe_aborted_run(totals, elapsed, &hints)
+        });
+    }
+
+    /// Warns of characters and rows of the input that the output does not have.
+    fn report_losses(
+        &self,
+        totals: &Totals,
+        is_written: bool,
+        unencodable: u64,
+        summary: &mut RunSummary,
+    ) {
+        let is_cut = is_written && !totals.input_complete;
+        let unread = is_cut.then(|| text::unread_input_warning(totals.rows_in));
+        for warning in text::unencodable_warning(unencodable).into_iter().chain(unread) {
+            self.terminal.print_error(&warning);
+            summary.details.warnings.push(warning);
+        }
+    }
+
+    /// A file that changed since it was scanned must not pass for resolved.
+    fn check_row_count(&self, totals: &Totals) -> Result<(), Failure> {
+        match self.total_rows {
+            Some(total_rows) if total_rows != totals.rows_in => Err(Failure::with_message(
+                Exit::Input,
+                tr!(
+                    "{file}: the file changed while it was read: {first} rows at first, {last} rows at the end; nothing was written. Run again when the file is complete.",
+                    file = text::input_name(&self.args.input),
+                    first = total_rows,
+                    last = totals.rows_in
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds where the rows are that were resolved before the run ended.
+    fn add_output_location(&self, failure: &Failure) -> Failure {
+        let location = match &self.targets.output {
+            Target::Stdout => {
+                tr!("standard output has the rows before the first one without an answer")
+            }
+            Target::File(path) => tr!(
+                "{path} was not written; --partial writes it with the answers so far",
+                path = path.display()
+            ),
+        };
+        Failure::with_message(failure.exit, format!("{:#}\n  {location}", failure.error))
+    }
+}
