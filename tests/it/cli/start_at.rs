@@ -83,8 +83,8 @@ fn an_invalid_start_at_is_rejected_before_anything_is_done() {
     for (moment, reason) in [
         ("2025-01-01T00:00:00Z", "has passed"),
         ("2025-01-01T00:00[+08:00]", "has passed"),
-        ("soon", "is no moment"),
-        ("23:59+08:00", "is no moment"),
+        ("soon", "invalid time"),
+        ("23:59+08:00", "invalid time"),
     ] {
         let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", moment]));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);

@@ -294,7 +294,7 @@ fn a_file_without_answers_is_rejected_with_a_remedy() {
     gzip.finish().unwrap();
     let ended = run(&mut retry_command(&api, &packed));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("name another file with --output"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("use --output with another file"), "{}", ended.stderr);
     assert!(api.call_log().calls().is_empty());
     // Into another file it is unpacked.
     let ended = run(retry_command(&api, &packed)

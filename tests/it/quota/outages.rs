@@ -16,7 +16,7 @@ const ROWS: u32 = 100;
 /// After how long without a word of the server a run makes no call, and what a busy machine may add before a call arrives.
 const UNREACHABLE_AFTER: Duration = Duration::from_millis(1000 + 500);
 /// What a run says that holds for want of the server.
-const UNREACHABLE_MESSAGE: &str = "is silent (";
+const UNREACHABLE_MESSAGE: &str = "is unreachable (";
 
 /// Two runs, both of which are making calls.
 struct RunPair {
@@ -133,7 +133,7 @@ fn runs_pause_while_the_server_is_out_of_memory() {
     let full = Instant::now();
     sleep_until(full + 3 * SECOND);
     pair.assert_no_calls(full + UNREACHABLE_AFTER, Instant::now());
-    pair.runs.iter().for_each(|run| run.wait_for_stderr("silent (it is out of memory)"));
+    pair.runs.iter().for_each(|run| run.wait_for_stderr("unreachable (it is out of memory)"));
     pair.fixture.redis.free_memory();
     pair.assert_complete();
 }

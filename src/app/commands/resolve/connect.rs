@@ -1,5 +1,4 @@
-//! The API that a run calls and its address: DingTalk's, or those of a server of our own. Leaves what is called when to the
-//! engine, and where the credentials come from to `config`.
+//! The API that a run calls: DingTalk, or the built-in sandbox.
 
 use secrecy::SecretString;
 use tr::tr;
@@ -20,31 +19,28 @@ use crate::quota::token_cache::TokenCache;
 use crate::sandbox::script::Script;
 use crate::sandbox::server::Server;
 
-/// The API and its address: DingTalk's, or those of a server of our own.
 pub(crate) struct ApiConnection {
-    /// What makes calls and fetches tokens.
     pub api: DingTalk,
-    /// Its address.
     pub base_url: String,
-    /// What messages call it.
+    /// The name of the API in messages.
     pub display_name: String,
-    /// Serves as long as it lives.
+    /// The built-in server; it stops when this is dropped.
     pub sandbox: Option<Server>,
 }
 
 impl ApiConnection {
-    /// Makes ready to call it, and says what there is to say of that; `purse` is where runs that share have their token. Nothing is
-    /// sent yet.
+    /// Prepares the HTTP client, or starts the sandbox if there is no `access`, and prints warnings.
+    /// Nothing is sent yet.
     ///
     /// # Errors
-    /// Unexpected (1) where the emulation cannot be served, and what [`network::unusable`] says of a way that cannot be taken.
+    /// Error (1) if the sandbox cannot listen; usage (2) if the TLS settings cannot be used.
     pub(crate) async fn from_args(
         args: &ResolveArgs,
         access: Option<ApiConfig>,
-        purse: Option<TokenCache>,
+        token_cache: Option<TokenCache>,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        let (server, access) = if let Some(access) = access {
+        let (sandbox, access) = if let Some(access) = access {
             (None, access)
         } else {
             terminal.print(&tr!(
@@ -57,32 +53,31 @@ impl ApiConnection {
             let access = options::sandbox_config(args, &server.endpoint(), &script)?;
             (Some(server), access)
         };
-        for remark in &access.warnings {
-            terminal.print(remark);
+        for warning in &access.warnings {
+            terminal.print(warning);
         }
-        let endpoint = network::describe_endpoint(&access.endpoint, &access.http_settings.route);
-        let http =
-            HttpClient::new(&access.http_settings).map_err(|what| network::tls_failure(&what))?;
+        let display_name =
+            network::describe_endpoint(&access.endpoint, &access.http_settings.route);
+        let http = HttpClient::new(&access.http_settings)
+            .map_err(|reason| network::tls_failure(&reason))?;
         let (mainland, exclusive) =
             (options::mainland_format(&args.api), args.api.exclusive_accounts);
-        let remote = DingTalk {
+        let api = DingTalk {
             client: Client::new(http.clone(), &access.endpoint, mainland, exclusive),
             token_client: TokenClient::new(http, &access.endpoint, access.credentials),
-            token_cache: purse,
+            token_cache,
         };
-        let address = access.endpoint.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { api: remote, base_url: address, display_name: endpoint, sandbox: server })
+        let base_url = access.endpoint.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { api, base_url, display_name, sandbox })
     }
 }
 
 /// DingTalk over HTTP.
 #[derive(Debug)]
 pub(crate) struct DingTalk {
-    /// The lookups.
     pub client: Client,
-    /// The tokens.
     pub token_client: TokenClient,
-    /// Where runs that share a quota keep their token.
+    /// The token of the runs that share a quota.
     pub token_cache: Option<TokenCache>,
 }
 
@@ -91,13 +86,13 @@ impl LookupApi for DingTalk {
         self.client.lookup(mobile, token).await
     }
 
-    async fn fetch_token(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
-        let Some(purse) = self.token_cache.as_ref().filter(|_| self.token_client.can_renew())
+    async fn fetch_token(&self, endpoint: TokenEndpoint) -> Result<AccessToken, TokenError> {
+        let Some(cache) = self.token_cache.as_ref().filter(|_| self.token_client.can_renew())
         else {
-            return self.token_client.fetch(call).await;
+            return self.token_client.fetch(endpoint).await;
         };
-        let granted = purse.get_or_fetch(|| self.token_client.fetch(call)).await;
-        granted.inspect(|grant| self.token_client.remember(grant))
+        let token = cache.get_or_fetch(|| self.token_client.fetch(endpoint)).await;
+        token.inspect(|token| self.token_client.remember(token))
     }
 
     fn token_call_count(&self) -> u64 {

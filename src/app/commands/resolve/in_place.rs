@@ -1,5 +1,5 @@
-//! An output that takes the place of its input: whether it can, and whether the input is at the end still the file that was
-//! read. Leaves the exchange itself to `table`.
+//! An output that replaces its input: whether that is possible, and whether the input is unchanged at
+//! the end of the run.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -14,16 +14,18 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::report::text::input_name;
 use crate::table::write::output::Target;
 
-/// Sees, before anything is read, that an input which is to be rewritten in place is a file: what a pipe has given cannot be
-/// taken back, and what is written to it would be read again. A part of its rows does not take its place either.
+/// Checks, before anything is read, that an input to be rewritten in place is a regular file, and
+/// that the rows of one shard do not replace the whole table. What is written to a pipe would be read
+/// again.
 ///
 /// # Errors
-/// Usage (2) for anything else; `-` is written to standard output.
+/// Usage (2). `-` is not an error: its output is standard output.
 pub(crate) fn check_in_place(args: &ResolveArgs) -> Result<(), Failure> {
-    let pipe = fs::metadata(&args.input).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if args.retry_failed && args.output.is_none() && args.input != Path::new("-") && pipe {
+    let is_special =
+        fs::metadata(&args.input).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if args.retry_failed && args.output.is_none() && args.input != Path::new("-") && is_special {
         let text = tr!(
-            "{input} is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output, or give - as the input, which goes to standard output",
+            "{input} is a pipe or a device, which --retry-failed cannot rewrite in place: use --output FILE, or - as the input to write to standard output",
             input = args.input.display()
         );
         return Err(Failure::with_message(Exit::Usage, text));
@@ -32,21 +34,21 @@ pub(crate) fn check_in_place(args: &ResolveArgs) -> Result<(), Failure> {
         && paths::is_same_file(&options::output_path(args), &args.input)
     {
         let text = tr!(
-            "the output has the rows of one shard alone, and would take the place of the whole table: name another file with --output"
+            "the output has the rows of one shard only and would replace the whole table: use --output with another file"
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
     Ok(())
 }
 
-/// Sees that what is rewritten in place is a table as it stands in the file; `packed` says that it is not.
+/// Checks that an input to be rewritten in place is plain CSV.
 ///
 /// # Errors
-/// Usage (2) for a packed file and for a workbook.
-pub(crate) fn check_plain_file(args: &ResolveArgs, packed: bool) -> Result<(), Failure> {
-    if args.retry_failed && args.output.is_none() && packed {
+/// Usage (2) for a compressed file or a workbook.
+pub(crate) fn check_plain_file(args: &ResolveArgs, is_packed: bool) -> Result<(), Failure> {
+    if args.retry_failed && args.output.is_none() && is_packed {
         let text = tr!(
-            "{input} is packed or a workbook, and what is written is plain CSV: name another file with --output, or unpack it first",
+            "{input} is compressed or a workbook, and the output is plain CSV: use --output with another file, or unpack the input first",
             input = args.input.display()
         );
         return Err(Failure::with_message(Exit::Usage, text));
@@ -54,54 +56,55 @@ pub(crate) fn check_plain_file(args: &ResolveArgs, packed: bool) -> Result<(), F
     Ok(())
 }
 
-/// The input that an output takes the place of, as it was before it was read.
+/// The input that an output replaces, as it was before it was read.
 #[derive(Debug)]
 pub(crate) struct Original {
     path: PathBuf,
     identity: Option<FileIdentity>,
 }
 
-/// By what a file that was written to, or exchanged for another, is told from what it was.
+/// Differs if the file was written to or replaced.
 #[derive(Debug, PartialEq, Eq)]
 struct FileIdentity {
     device_inode: [u64; 2],
     length: u64,
     modified: [i64; 2],
-    /// When anything of it changed, which no program can set back.
+    /// The time of the last change, which no program can set.
     changed: [i64; 2],
 }
 
 impl FileIdentity {
     fn from_path(path: &Path) -> Option<Self> {
-        let mark = |found: Metadata| Self {
-            device_inode: [found.dev(), found.ino()],
-            length: found.len(),
-            modified: [found.mtime(), found.mtime_nsec()],
-            changed: [found.ctime(), found.ctime_nsec()],
+        let from_metadata = |metadata: Metadata| Self {
+            device_inode: [metadata.dev(), metadata.ino()],
+            length: metadata.len(),
+            modified: [metadata.mtime(), metadata.mtime_nsec()],
+            changed: [metadata.ctime(), metadata.ctime_nsec()],
         };
-        fs::metadata(path).ok().map(mark)
+        fs::metadata(path).ok().map(from_metadata)
     }
 }
 
 impl Original {
-    /// That of a run which writes to `targets`; nothing where these leave the input alone.
+    /// `None` if `targets` do not replace the input.
     #[must_use]
     pub(crate) fn from_targets(input: &Path, targets: &OutputTargets) -> Option<Self> {
-        let taken =
+        let is_replaced =
             matches!(&targets.output, Target::File(path) if paths::is_same_file(path, input));
-        taken.then(|| Self { path: input.to_owned(), identity: FileIdentity::from_path(input) })
+        is_replaced
+            .then(|| Self { path: input.to_owned(), identity: FileIdentity::from_path(input) })
     }
 
-    /// Sees that nobody has written to it since: what they wrote would be lost.
+    /// Checks that no other program has written to the input since: its changes would be lost.
     ///
     /// # Errors
-    /// Input (3) where somebody has.
+    /// Input (3).
     pub(crate) fn check_unchanged(&self) -> Result<(), Failure> {
         if FileIdentity::from_path(&self.path) == self.identity {
             return Ok(());
         }
         let text = tr!(
-            "{file}: somebody else wrote to the file during the run; it stays as it is now, and nothing was written. Run again, or give --output to write elsewhere",
+            "{file}: another program changed the file during the run; it stays as it is now, and nothing was written. Run again, or use --output to write another file",
             file = input_name(&self.path)
         );
         Err(Failure::with_message(Exit::Input, text))
@@ -114,8 +117,8 @@ mod tests {
 
     #[test]
     fn a_modified_or_replaced_file_is_detected() {
-        let desk = tempfile::tempdir().unwrap();
-        let [path, other] = ["a.csv", "b.csv"].map(|name| desk.path().join(name));
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["a.csv", "b.csv"].map(|name| dir.path().join(name));
         let targets = |path: &Path| OutputTargets {
             output: paths::target_from_path(path),
             failed: None,
@@ -129,11 +132,11 @@ mod tests {
         let before = original();
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
         assert!(before.check_unchanged().is_ok());
-        // Longer, at the same time to the clock's last digit.
+        // Longer, with the same modification time.
         fs::write(&path, "longer").unwrap();
         fs::File::options().append(true).open(&path).unwrap().set_modified(modified).unwrap();
         assert_eq!(before.check_unchanged().unwrap_err().exit, Exit::Input);
-        // As long, at another time.
+        // As long, with another modification time.
         let before = original();
         fs::File::options()
             .append(true)
@@ -142,15 +145,16 @@ mod tests {
             .set_modified(std::time::UNIX_EPOCH)
             .unwrap();
         assert!(before.check_unchanged().is_err());
-        // As long, and at the same time by what can be set; what cannot be is as fine as the clock of the system.
-        let (before, marked) = (original(), fs::metadata(&path).unwrap());
-        while fs::metadata(&path).unwrap().ctime_nsec() == marked.ctime_nsec() {
+        // As long, with the same modification time. The change time cannot be set; it is as fine as
+        // the clock of the system.
+        let (before, metadata) = (original(), fs::metadata(&path).unwrap());
+        while fs::metadata(&path).unwrap().ctime_nsec() == metadata.ctime_nsec() {
             fs::write(&path, "LONGER").unwrap();
             let file = fs::File::options().append(true).open(&path).unwrap();
-            file.set_modified(marked.modified().unwrap()).unwrap();
+            file.set_modified(metadata.modified().unwrap()).unwrap();
         }
         assert!(before.check_unchanged().is_err());
-        // Another file with the same content, length and time.
+        // Another file with the same content, length and modification time.
         let before = original();
         fs::copy(&path, &other).unwrap();
         fs::File::options()

@@ -1,5 +1,4 @@
-//! The quota that runs share, as the command line has it: which server is meant and how to be let in, and what people are told
-//! of it. Leaves sharing to `shared`.
+//! `--shared`: the address and credentials of the server, joining the quota, and the messages about it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,54 +23,54 @@ use crate::quota::connection::{Cause, Unavailable};
 use crate::quota::join::{JoinRequest, Joined};
 use crate::quota::limiter::Notice;
 
-/// The server that runs share.
 #[derive(Debug)]
 pub(crate) struct SharedServer {
-    /// What connects to it.
     pub client: Client,
-    /// What messages call it: its address without user and password.
+    /// The name in messages: the address without user and password.
     pub name: String,
-    /// What the user should hear about all this.
     pub warnings: Vec<String>,
 }
 
-/// The server at a `given` address. `variable` gives a variable of the environment.
+/// Parses the address of the server. `variable` reads the environment.
 ///
 /// # Errors
-/// Usage (2) for an address that cannot be meant, and for a file that cannot be read.
+/// Usage (2) for an invalid address, and for a file that cannot be read.
 pub(crate) fn parse_server(
-    given: &SecretString,
-    door: &RedisAuthArgs,
+    address: &SecretString,
+    auth: &RedisAuthArgs,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<SharedServer, Failure> {
-    let wrong = |what: &str| Failure::with_message(Exit::Usage, format!("--shared: {what}"));
+    let invalid = |reason: &str| Failure::with_message(Exit::Usage, format!("--shared: {reason}"));
     let forms = || tr!("write redis://HOST/DB, rediss://HOST/DB or unix:///PATH?db=N");
-    // The text is not repeated: it can have a password in it.
-    let url = Url::parse(given.expose_secret().trim()).map_err(|error| {
-        wrong(&tr!("not a URL ({cause}); {forms}", cause = error, forms = forms()))
+    // The text is not quoted, because it may contain a password.
+    let url = Url::parse(address.expose_secret().trim()).map_err(|error| {
+        invalid(&tr!("not a URL ({cause}); {forms}", cause = error, forms = forms()))
     })?;
     if !matches!(url.scheme(), "redis" | "rediss" | "unix") {
-        return Err(wrong(&tr!(
-            "'{scheme}' is no scheme of it; {forms}",
+        return Err(invalid(&tr!(
+            "unsupported scheme '{scheme}'; {forms}",
             scheme = url.scheme(),
             forms = forms()
         )));
     }
     if url.query().is_some() && url.scheme() != "unix" {
-        return Err(wrong(&tr!("there is something behind a '?' in it; {forms}", forms = forms())));
+        return Err(invalid(&tr!("the URL must not have a query ('?'); {forms}", forms = forms())));
     }
     if url.fragment().is_some() {
-        return Err(wrong(&tr!("there is something behind a '#' in it; {forms}", forms = forms())));
+        return Err(invalid(&tr!(
+            "the URL must not have a fragment ('#'); {forms}",
+            forms = forms()
+        )));
     }
     let name = network::redact_url(&url);
     let mut info = url.into_connection_info().map_err(|error| {
         let cause = error.detail().map_or_else(|| error.to_string(), str::to_owned);
-        wrong(&tr!("{cause}; {forms}", cause, forms = forms()))
+        invalid(&tr!("{cause}; {forms}", cause, forms = forms()))
     })?;
-    let (flag, mut remarks) = ("--shared-password-file", Vec::new());
-    let password = match &door.shared_password_file {
+    let (flag, mut warnings) = ("--shared-password-file", Vec::new());
+    let password = match &auth.shared_password_file {
         Some(path) => {
-            remarks.extend(secret_file::permissions_warning(flag, path));
+            warnings.extend(secret_file::permissions_warning(flag, path));
             Some(secret_file::read_secret(flag, path)?)
         }
         None => variable(SHARED_PASSWORD_VAR)
@@ -82,24 +81,23 @@ pub(crate) fn parse_server(
         let settings = info.redis_settings().clone().set_password(password);
         info = info.set_redis_settings(settings);
     }
-    let client = build_client(door, info).map_err(|what| wrong(&what))?;
-    Ok(SharedServer { client, name, warnings: remarks })
+    let client = build_client(auth, info).map_err(|reason| invalid(&reason))?;
+    Ok(SharedServer { client, name, warnings })
 }
 
-fn build_client(door: &RedisAuthArgs, info: ConnectionInfo) -> Result<Client, String> {
-    let said =
+fn build_client(auth: &RedisAuthArgs, info: ConnectionInfo) -> Result<Client, String> {
+    let describe =
         |error: redis::RedisError| error.detail().map_or_else(|| error.to_string(), str::to_owned);
-    let Some(path) = &door.shared_ca_file else { return Client::open(info).map_err(said) };
+    let Some(path) = &auth.shared_ca_file else { return Client::open(info).map_err(describe) };
     if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-        return Err(tr!("--shared-ca-file is for addresses that begin with rediss://"));
+        return Err(tr!("--shared-ca-file needs an address that starts with rediss://"));
     }
     let pem =
         fs::read(path).map_err(|error| format!("--shared-ca-file {}: {error}", path.display()))?;
     Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem) })
-        .map_err(|error| format!("--shared-ca-file {}: {}", path.display(), said(error)))
+        .map_err(|error| format!("--shared-ca-file {}: {}", path.display(), describe(error)))
 }
 
-/// What a run with this access brings; `server` is where it joins the others.
 #[must_use]
 pub(crate) fn join_request(
     args: &ResolveArgs,
@@ -119,119 +117,121 @@ pub(crate) fn join_request(
     }
 }
 
-/// Joins the other runs, or stands at the door where the server is silent for the moment.
+/// Joins the runs that share the quota. If the server is unreachable, the run joins once it is back.
 ///
 /// # Errors
-/// Denied (5) where the server does not let it in; usage (2) where it is none that will do; interrupted, by a signal.
+/// Access denied (5) if the server refuses the credentials; usage (2) if it is not a suitable server;
+/// interrupted, by a signal.
 pub(crate) async fn join(
     server: &SharedServer,
-    application: JoinRequest,
+    request: JoinRequest,
     signals: &mut Signals,
 ) -> Result<Joined, Failure> {
-    let broken =
-        || Failure::with_message(Exit::Error, tr!("no keys could be made of the app's secret"));
+    let key_error =
+        || Failure::with_message(Exit::Error, tr!("cannot derive keys from the app secret"));
     let joined = tokio::select! {
         biased;
         signal = signals.recv() => {
             return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted before the first call")));
         }
-        joined = Box::pin(Joined::join(application)) => joined,
+        joined = Box::pin(Joined::join(request)) => joined,
     };
-    let membership = joined.ok_or_else(broken)?;
-    match membership.unavailable().map(|silence| unavailable_failure(server, silence)) {
+    let joined = joined.ok_or_else(key_error)?;
+    match joined.unavailable().map(|unavailable| unavailable_failure(server, unavailable)) {
         Some(failure) if failure.exit != Exit::Error => Err(failure),
-        _ => Ok(membership),
+        _ => Ok(joined),
     }
 }
 
-/// What follows from a silence where nothing is done without a word of the server.
+/// The failure of a command that needs the server.
 #[must_use]
 pub(crate) fn unavailable_failure(
     server: &SharedServer,
-    Unavailable { message: what, cause: kind }: &Unavailable,
+    Unavailable { message, cause }: &Unavailable,
 ) -> Failure {
-    let text = tr!("--shared {server}: {what}", server = server.name, what);
-    match kind {
+    let text = tr!("--shared {server}: {what}", server = server.name, what = message);
+    match cause {
         Cause::Denied => {
-            let advice = tr!(
-                "Its user stands in the URL, its password in DINGMAP_SHARED_PASSWORD or in the file of --shared-password-file."
+            let hint = tr!(
+                "Set the user in the URL, and the password in DINGMAP_SHARED_PASSWORD or in the file of --shared-password-file."
             );
-            Failure::with_message(Exit::AccessDenied, format!("{text}\n  {advice}"))
+            Failure::with_message(Exit::AccessDenied, format!("{text}\n  {hint}"))
         }
         Cause::Unsupported => Failure::with_message(Exit::Usage, text),
         Cause::Transient | Cause::ScriptMissing => {
-            let advice =
-                tr!("Check the address and that the server is up, and run the same command again.");
-            Failure::with_message(Exit::Error, format!("{text}\n  {advice}"))
+            let hint = tr!(
+                "Check the address and that the server is running, then run the same command again."
+            );
+            Failure::with_message(Exit::Error, format!("{text}\n  {hint}"))
         }
     }
 }
 
-/// What a run found as it joined: a part of its first line.
+/// The quota, as a part of the first line of a run. `own_rate` is the rate of this run.
 #[must_use]
-pub(crate) fn describe_joined(server: &SharedServer, membership: &Joined, asked: Rate) -> String {
-    let Some((least, others)) = membership.min_rate_and_peers() else {
-        let cause = membership.unavailable().map(ToString::to_string).unwrap_or_default();
+pub(crate) fn describe_joined(server: &SharedServer, joined: &Joined, own_rate: Rate) -> String {
+    let Some((min_rate, peers)) = joined.min_rate_and_peers() else {
+        let cause = joined.unavailable().map(ToString::to_string).unwrap_or_default();
         return tr!(
-            "the quota is shared at {server}, which is silent: {cause}",
+            "the quota is shared at {server}, which is unreachable: {cause}",
             server = server.name,
             cause
         );
     };
-    let rate = if least == asked {
-        tr!("{rate} calls/s", rate = least)
+    let rate = if min_rate == own_rate {
+        tr!("{rate} calls/s", rate = min_rate)
     } else {
         tr!(
-            "{rate} calls/s (the lowest that any run asks for; this one: {asked})",
-            rate = least,
-            asked
+            "{rate} calls/s (the lowest --rate of all runs; this one: {asked})",
+            rate = min_rate,
+            asked = own_rate
         )
     };
-    if others == 0 {
+    if peers == 0 {
         tr!("{rate} shared at {server}, no other run so far", rate, server = server.name)
     } else {
         tr!(
             "{rate} shared at {server} with {n} other run"
-                | "{rate} shared at {server} with {n} other runs" % others,
+                | "{rate} shared at {server} with {n} other runs" % peers,
             rate,
             server = server.name
         )
     }
 }
 
-/// What people are told of the server on the way.
 #[must_use]
-pub(crate) fn describe_notice(server: &str, word: &Notice) -> String {
-    match word {
-        Notice::Unreachable(silence) => tr!(
-            "the shared server {server} is silent ({cause}): no call is made until it is back, or for as long as --patience allows",
+pub(crate) fn describe_notice(server: &str, notice: &Notice) -> String {
+    match notice {
+        Notice::Unreachable(unavailable) => tr!(
+            "the shared server {server} is unreachable ({cause}): calls are paused until it is back, at most for --patience",
             server,
-            cause = silence
+            cause = unavailable
         ),
-        Notice::Degraded(silence, rate, runs) => tr!(
-            "the shared server {server} is silent ({cause}): this run goes on alone at {rate} calls/s, its part as one of {n} run"
-                | "the shared server {server} is silent ({cause}): this run goes on alone at {rate} calls/s, its part as one of {n} runs"
+        Notice::Degraded(unavailable, rate, runs) => tr!(
+            "the shared server {server} is unreachable ({cause}): continuing without it at {rate} calls/s, the share of one of {n} run"
+                | "the shared server {server} is unreachable ({cause}): continuing without it at {rate} calls/s, the share of one of {n} runs"
                     % *runs,
             server,
-            cause = silence,
+            cause = unavailable,
             rate
         ),
-        Notice::Restored(after) => {
+        Notice::Restored(outage) => {
             tr!(
                 "the shared server {server} is back after {time}",
                 server,
-                time = format_whole_seconds(*after)
+                time = format_whole_seconds(*outage)
             )
         }
     }
 }
 
-/// What to say where runs of the same app may not meet.
+/// The warning if the app key is unknown: runs of the app with another token do not share the quota.
 #[must_use]
 pub(crate) fn token_scope_warning(access: &ApiConfig) -> Option<String> {
-    let alone = matches!(access.credentials, Credentials::Token(_)) && access.app_key.is_none();
-    alone.then(|| {
-        tr!("the quota is shared with runs that have the same token alone; give --app-key to share it with all runs of the app")
+    let is_token_only =
+        matches!(access.credentials, Credentials::Token(_)) && access.app_key.is_none();
+    is_token_only.then(|| {
+        tr!("the quota is shared only with runs that use the same token; use --app-key to share it with all runs of the app")
     })
 }
 
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::app::cli::args::{Cli, Command};
 
-    fn tried(flags: &[&str], variables: &[(&str, &str)]) -> Result<SharedServer, Failure> {
+    fn parse(flags: &[&str], variables: &[(&str, &str)]) -> Result<SharedServer, Failure> {
         let line = ["dingmap", "resolve", "i"].iter().chain(flags);
         let Command::Resolve(args) = Cli::parse_from(line).command else { panic!() };
         let find = |name: &str| {
@@ -259,7 +259,7 @@ mod tests {
             ("rediss://u:geheim@h:1/2", "rediss://h:1/2"),
             ("unix:///run/redis.sock?db=3&pass=geheim", "unix:///run/redis.sock"),
         ] {
-            let server = tried(&["--shared", url], &[]).unwrap();
+            let server = parse(&["--shared", url], &[]).unwrap();
             assert_eq!(server.name, name);
         }
     }
@@ -274,17 +274,20 @@ mod tests {
             "redis://h?db=geheim",
             "redis://h#geheim",
         ] {
-            let failure = tried(&["--shared", url], &[]).unwrap_err();
-            let told = failure.error.to_string();
-            assert!(failure.exit == Exit::Usage && told.starts_with("--shared: "), "{told}");
-            assert!(!told.contains("geheim") && told.contains("redis://HOST/DB"), "{told}");
+            let failure = parse(&["--shared", url], &[]).unwrap_err();
+            let message = failure.error.to_string();
+            assert!(failure.exit == Exit::Usage && message.starts_with("--shared: "), "{message}");
+            assert!(
+                !message.contains("geheim") && message.contains("redis://HOST/DB"),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn the_password_comes_from_the_variable() {
         let password = |variables: &[_]| {
-            let server = tried(&["--shared", "redis://u@h"], variables).unwrap();
+            let server = parse(&["--shared", "redis://u@h"], variables).unwrap();
             let settings = server.client.get_connection_info().redis_settings().clone();
             (settings.username().map(str::to_owned), settings.password().map(str::to_owned))
         };

@@ -236,7 +236,7 @@ pub(crate) async fn open_state(
         opened.map_err(|error| state_failure(path, &error))?;
     if let Some(damaged_path) = damaged_path {
         terminal.print_error(&tr!(
-            "the state file {path} was damaged: it was moved to {aside} and replaced by a new one. Numbers that earlier or interrupted runs resolved will be asked again.",
+            "the state file {path} was damaged and is set aside as {aside}; a new one replaces it. Numbers that earlier or interrupted runs resolved will be asked again.",
             path = path.display(),
             aside = damaged_path.display()
         ));

@@ -1,5 +1,4 @@
-//! `resolve --retry-failed`: what a table that has answers already leaves to be asked, before anything is done. Leaves which
-//! rows those are to `engine::manner`, and asking to `resolve`.
+//! `resolve --retry-failed`: scans a resolved table for the rows that are called again.
 
 use std::path::Path;
 
@@ -19,81 +18,78 @@ use crate::table::detect::columns::EXPECTED_COLUMN;
 use crate::table::prescan::Prescan;
 use crate::table::source::Source;
 
-/// What a table that has answers already comes to before anything is asked.
+/// The answers of a resolved table.
 #[derive(Debug, Default)]
 pub(crate) struct ResolvedScan {
-    /// Its rows; those that are to be asked count as failed.
+    /// Rows that are called again count as failed.
     pub totals: Totals,
-    /// What the rows that keep their answers have in common.
+    /// Of the rows that keep their answers.
     pub row_stats: RowStats,
-    /// Those of them that have no user id.
+    /// The rows that keep their answers and have no user id.
     pub unresolved: UnresolvedRows,
 }
 
 impl ResolvedScan {
-    /// How many rows are to be asked.
     #[must_use]
     pub(crate) fn rows_to_retry(&self) -> u64 {
         self.totals.rows_in - self.totals.rows_kept
     }
 }
 
-/// Reads a table to its end: what it holds, and what became of its rows so far. `home` is the region of numbers without
-/// a country code.
+/// Reads a resolved table to its end. `region` is that of numbers without a country code.
 ///
 /// # Errors
-/// [`FeedError`] for the first row that cannot be read or has no status.
+/// [`ReaderError`] for the first row that cannot be read or has no status.
 pub(crate) fn scan_resolved(
     mut source: Source,
-    home: DefaultRegion,
-    manner: &RowFormat,
+    region: DefaultRegion,
+    format: &RowFormat,
 ) -> Result<(Prescan, ResolvedScan), ReaderError> {
-    let (mut survey, mut settled, misses) =
+    let (mut prescan, mut scan, unresolved) =
         (Prescan { rows: 0, bytes: 0 }, ResolvedScan::default(), SharedUnresolved::default());
     while let Some(batch) = source.next_batch(usize::MAX)? {
-        survey.rows += batch.len() as u64;
-        survey.bytes += batch.byte_len() as u64;
+        prescan.rows += batch.len() as u64;
+        prescan.bytes += batch.byte_len() as u64;
         for row in 0..batch.len() {
-            let kept = reader::earlier_status(manner, &batch, row)?
+            let kept = reader::earlier_status(format, &batch, row)?
                 .filter(|status| !status.is_retryable());
-            settled.totals.rows_in += 1;
-            settled.totals.count_row(kept.unwrap_or(Status::Failed));
+            scan.totals.rows_in += 1;
+            scan.totals.count_row(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
-                settled.totals.rows_kept += 1;
+                scan.totals.rows_kept += 1;
                 writer::count_kept_row(
-                    manner,
-                    home,
+                    format,
+                    region,
                     &batch,
                     row,
                     status,
-                    &mut settled.row_stats,
-                    &misses,
+                    &mut scan.row_stats,
+                    &unresolved,
                 );
             }
         }
     }
-    settled.unresolved = misses.take();
-    Ok((survey, settled))
+    scan.unresolved = unresolved.take();
+    Ok((prescan, scan))
 }
 
-/// What to say where the answers have a column `expected` behind them and `--expect` was not given again.
+/// The warning if the table has a column `expected` and `--expect` is not given.
 #[must_use]
-pub(crate) fn uncompared_warning(wanted: &RowOptions, source: &Source) -> Option<String> {
-    let there = wanted.has_answers
-        && wanted.expected_column.is_none()
+pub(crate) fn uncompared_warning(options: &RowOptions, source: &Source) -> Option<String> {
+    let is_uncompared = options.has_answers
+        && options.expected_column.is_none()
         && source.appended_column(EXPECTED_COLUMN).is_some();
-    there.then(|| {
+    is_uncompared.then(|| {
         tr!(
-            "the column {column} stays as it is, also in the rows that are asked now: give --expect COLUMN to compare them too",
+            "the column {column} stays as it is, even in rows that are asked again: use --expect COLUMN to compare them too",
             column = EXPECTED_COLUMN
         )
     })
 }
 
-/// What to say of a file that is to be rewritten in place and has nothing to ask: it stays as it is.
 #[must_use]
-pub(crate) fn nothing_to_retry(report: &Totals, input: &Path) -> String {
-    let (input, rows) = (input.display(), report.rows_in);
+pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
+    let (input, rows) = (input.display(), totals.rows_in);
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
             | "{input}: nothing to retry: all {n} rows have definitive answers; the file stays as it is"
@@ -102,21 +98,21 @@ pub(crate) fn nothing_to_retry(report: &Totals, input: &Path) -> String {
     )
 }
 
-/// Whether the same flags read what they had written: what is advised for rows that failed is the same command, with its output
-/// for its input.
+/// Whether the same flags can read the output: the hint for failed rows is the same command with its
+/// output as the input.
 #[must_use]
 pub(crate) fn can_reread_output(args: &ResolveArgs) -> bool {
-    let reading = &args.reader;
-    // It takes no --shard, its input is no workbook, has the encoding that was chosen for it, and its rows have to be as long as the header.
-    let named_anew = reading.encoding.is_some() && args.output_encoding.is_some();
-    args.sharding.shard.is_none() && reading.sheet.is_none() && !reading.flexible && !named_anew
+    let reader = &args.reader;
+    // --retry-failed takes no --shard, no workbook, and no row longer than the header; --encoding
+    // names the encoding of the input, and the output may have another.
+    let is_recoded = reader.encoding.is_some() && args.output_encoding.is_some();
+    args.sharding.shard.is_none() && reader.sheet.is_none() && !reader.flexible && !is_recoded
 }
 
-/// What to tell where a column is wanted that the answers have not.
 #[must_use]
 pub(crate) fn missing_column_failure(input: &str, MissingColumn(column): MissingColumn) -> Failure {
     let text = tr!(
-        "{input} has no column {column} behind its answers, and --retry-failed adds none: leave --show-sent out",
+        "{input} has no column {column} after its answers, and --retry-failed adds none: omit --show-sent",
         input,
         column
     );
@@ -136,26 +132,27 @@ mod tests {
         let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                     138,u1,u1,,found,0,ok,match\n139,u2,,,not_found,60121,none,missing\n\
                     137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n";
-        let wanted = RowOptions {
+        let options = RowOptions {
             has_answers: true,
             expected_column: Some("id".parse().unwrap()),
             ..RowOptions::default()
         };
-        let options = SourceOptions {
+        let source_options = SourceOptions {
             has_answers: true,
-            extra_columns: wanted.extra_columns(),
+            extra_columns: options.extra_columns(),
             ..SourceOptions::default()
         };
         let source =
-            Source::open(Box::new(Cursor::new(text)), &options, &|cell| cell.len() == 3).unwrap();
-        let manner = RowFormat::new(&wanted, &source).unwrap();
-        let (survey, settled) = scan_resolved(source, DefaultRegion::CHINA, &manner).unwrap();
-        assert_eq!((survey.rows, settled.totals.rows_in, settled.totals.rows_kept), (4, 4, 2));
-        // What is called is what is open: the crowd at the full hour is told by that.
-        assert_eq!(settled.rows_to_retry(), 2);
-        assert_eq!(Expected::ALL.map(|word| settled.row_stats.expected(word)), [1, 0, 1]);
-        let misses = settled.unresolved.with_status(Status::NotFound);
-        assert_eq!((misses.count, misses.rows[0].line, &*misses.rows[0].code), (1, 3, "60121"));
-        assert_eq!(settled.unresolved.with_status(Status::Failed).count, 0);
+            Source::open(Box::new(Cursor::new(text)), &source_options, &|cell| cell.len() == 3)
+                .unwrap();
+        let format = RowFormat::new(&options, &source).unwrap();
+        let (prescan, scan) = scan_resolved(source, DefaultRegion::CHINA, &format).unwrap();
+        assert_eq!((prescan.rows, scan.totals.rows_in, scan.totals.rows_kept), (4, 4, 2));
+        assert_eq!(scan.rows_to_retry(), 2);
+        assert_eq!(Expected::ALL.map(|result| scan.row_stats.expected(result)), [1, 0, 1]);
+        let not_found = scan.unresolved.with_status(Status::NotFound);
+        let first = &not_found.rows[0];
+        assert_eq!((not_found.count, first.line, &*first.code), (1, 3, "60121"));
+        assert_eq!(scan.unresolved.with_status(Status::Failed).count, 0);
     }
 }

@@ -99,7 +99,7 @@ fn an_interrupted_partial_retry_keeps_the_cells_of_unattempted_rows() {
 #[test]
 fn a_pipe_is_not_rewritten_in_place() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let words = "is a pipe or a device, and --retry-failed rewrites a file in place: name another file with --output";
+    let words = "is a pipe or a device, which --retry-failed cannot rewrite in place: use --output FILE";
     let fifo = desk.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // Nobody writes to it: it is refused without being read.
@@ -150,7 +150,7 @@ fn a_concurrent_edit_is_not_overwritten() {
     let ended = process.wait();
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("somebody else wrote to the file during the run"),
+        ended.stderr.contains("another program changed the file during the run"),
         "{}",
         ended.stderr
     );
