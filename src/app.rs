@@ -4,6 +4,7 @@ pub(crate) mod cli;
 pub(crate) mod commands;
 pub(crate) mod exit;
 pub(crate) mod i18n;
+pub(crate) mod pages;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod signals;

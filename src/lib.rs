@@ -33,6 +33,7 @@ mod api;
 mod app;
 mod domain;
 mod engine;
+mod guide;
 mod quota;
 mod reconcile;
 mod sandbox;

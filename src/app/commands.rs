@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod diff;
+pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod open_input;

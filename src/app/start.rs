@@ -18,6 +18,7 @@ use crate::app::cli::paths;
 use crate::app::cli::shared_args::MessageArgs;
 use crate::app::commands::completion;
 use crate::app::commands::diff;
+use crate::app::commands::help;
 use crate::app::commands::man;
 use crate::app::commands::merge;
 use crate::app::commands::plan::command::plan;
@@ -35,7 +36,7 @@ use crate::domain::number::mask::mask_numbers;
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<_> = args.into_iter().collect();
+    let args = help::expand_help_of_command(args.into_iter().collect());
     let variable = |name: &str| std::env::var_os(name);
     if completion::is_completion_request(&args) {
         // Before the file of settings is read, which may be a pipe: nobody waits for one who presses Tab.
@@ -114,6 +115,7 @@ fn run_command(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> 
         Command::State(command) => state(command, terminal),
         Command::Completions { shell } => man::completions(*shell),
         Command::Man { directory } => man::man(directory.as_deref()),
+        Command::Help { topic } => help::help(topic),
     }
 }
 
@@ -126,7 +128,7 @@ fn message_args(command: &Command) -> Option<&MessageArgs> {
         Command::Merge(args) => Some(&args.messages),
         Command::Sandbox(args) => Some(&args.messages),
         Command::State(command) => Some(&command.file_args().messages),
-        Command::Completions { .. } | Command::Man { .. } => None,
+        Command::Completions { .. } | Command::Man { .. } | Command::Help { .. } => None,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::table::raw::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
 #[derive(Debug, Parser)]
-#[command(name = "dingmap", version, about, after_help = help::TOP, after_long_help = help::EXAMPLES, max_term_width = 110)]
+#[command(name = "dingmap", version, about, after_help = help::TOP, after_long_help = help::for_program(), max_term_width = 110, disable_help_subcommand = true)]
 pub struct Cli {
     /// The language of messages, help and reports [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_enum, env = "DINGMAP_LANG", global = true, help_heading = "Messages")]
@@ -87,6 +87,12 @@ pub enum Command {
         /// The directory of the pages: dingmap.1, dingmap-resolve.1 and so on
         #[arg(long, value_name = "DIR", env = "DINGMAP_DIRECTORY")]
         directory: Option<PathBuf>,
+    },
+    /// Show the help of a command, or a page of the guide
+    Help {
+        /// A command, or a topic of the guide; without one, the list of both
+        #[arg(value_name = "COMMAND|TOPIC")]
+        topic: Vec<String>,
     },
 }
 

@@ -84,12 +84,14 @@ impl ConfigRequest {
         let print = given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default();
         let meant =
             config.is_none().then(|| flag_or_env(args, "--config", "DINGMAP_CONFIG")).flatten();
+        // A page of the guide is shown whatever is in the file.
+        let is_help = matches.subcommand_name() == Some("help");
         Self {
-            is_malformed: meant.is_some(),
+            is_malformed: meant.is_some() || is_help,
             config: config.or_else(|| meant.map(PathBuf::from)),
             profile: profile
                 .or_else(|| flag_or_env(args, "--profile", "DINGMAP_PROFILE")?.into_string().ok()),
-            should_print: print,
+            should_print: print && !is_help,
         }
     }
 }

@@ -140,7 +140,10 @@ pub(crate) fn command_files(
             Some((_, door)) => files.extend(auth_files(door)),
             None => state = Some(state_path(command.file_args().state.as_deref(), variable)),
         },
-        Command::Sandbox(_) | Command::Completions { .. } | Command::Man { .. } => {}
+        Command::Sandbox(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Help { .. } => {}
     }
     // That there is no place for it is told when it is opened.
     if let Some(Ok(StatePath { path, is_explicit: named })) = state {

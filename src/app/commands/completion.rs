@@ -13,6 +13,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 use crate::app::cli::args::Cli;
 use crate::app::cli::config_file::read_profiles;
 use crate::app::cli::env::COMPLETE_VAR;
+use crate::app::commands::help::help_words;
 use crate::app::commands::open_input::{InputSpec, is_regular_file};
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_help;
@@ -75,6 +76,7 @@ fn add_value_completers(command: Command) -> Command {
         "encoding" | "output_encoding" => arg.add(ArgValueCandidates::new(complete_encodings)),
         "profile" => arg.add(ArgValueCandidates::new(complete_profiles)),
         "region" => arg.add(ArgValueCandidates::new(complete_regions)),
+        "topic" => arg.add(ArgValueCandidates::new(complete_help_words)),
         _ => arg,
     };
     command.mut_args(values).mut_subcommands(add_value_completers)
@@ -140,6 +142,12 @@ fn complete_encodings() -> Vec<CompletionCandidate> {
 
 fn complete_regions() -> Vec<CompletionCandidate> {
     DefaultRegion::all().into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Commands, and topics of the guide.
+fn complete_help_words() -> Vec<CompletionCandidate> {
+    let cli = Cli::command();
+    help_words(&cli).map(|word| CompletionCandidate::new(word.to_owned())).collect()
 }
 
 /// The profiles of the file that `--config` or the environment names.

@@ -14,10 +14,13 @@ use unicode_linebreak::linebreaks;
 
 use crate::app::cli::args::Cli;
 use crate::app::commands::completion::registration_script;
+use crate::app::commands::help::localized_page;
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_help;
 use crate::app::i18n::language::Language;
+use crate::app::pages::roff;
 use crate::app::stdout::write_stdout;
+use crate::guide::{TOPICS, Topic};
 
 /// In columns. A line that starts further right continues the right column.
 const MAX_INDENT: usize = 10;
@@ -32,7 +35,8 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
 pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
     let mut root = clap_help::localize_to_width(Cli::command(), usize::MAX);
     root.build();
-    let pages = render_pages(&root).map_err(|error| Failure::from_error(Exit::Output, error))?;
+    let mut pages =
+        render_pages(&root).map_err(|error| Failure::from_error(Exit::Output, error))?;
     let Some(directory) = directory else {
         return write_stdout(&pages.into_iter().flat_map(|(_, page)| page).collect::<Vec<_>>());
     };
@@ -46,6 +50,7 @@ pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
             ),
         )
     };
+    pages.extend(TOPICS.iter().map(render_topic));
     fs::create_dir_all(directory).map_err(to_failure)?;
     for (name, page) in pages {
         fs::write(directory.join(name), page).map_err(to_failure)?;
@@ -81,6 +86,21 @@ fn render_pages(command: &clap::Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(all)
 }
 
+/// A page of the guide in section 7, with its file's name.
+fn render_topic(topic: &Topic) -> (String, Vec<u8>) {
+    let name = format!("dingmap-{}", topic.name);
+    let page = localized_page(topic);
+    let mut roff = Roff::new();
+    let source = concat!("dingmap ", env!("CARGO_PKG_VERSION"));
+    // An empty argument is an empty date.
+    roff.control("TH", [&*name, "7", "\"\"", source, &tr!("dingmap manual")]);
+    if Language::current() == Language::Chinese {
+        roff.control("ad", ["l"]);
+    }
+    roff.extend([roff::render(&name, page)]);
+    (format!("{name}.7"), mark_line_breaks(&roff.render()).into_bytes())
+}
+
 /// The sections of the long help after the flags, and the environment variables.
 fn render_extra_sections(command: &clap::Command) -> Roff {
     let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
@@ -92,8 +112,11 @@ fn render_extra_sections(command: &clap::Command) -> Roff {
             paragraphs.push(paragraph);
             continue;
         };
-        let lines = if rest.trim_start().starts_with("dingmap") {
+        let rest = rest.trim_start();
+        let lines = if rest.starts_with("dingmap") {
             format_examples(rest)
+        } else if TOPICS.first().is_some_and(|topic| rest.starts_with(topic.name)) {
+            format_topics(rest)
         } else {
             format_statuses(rest)
         };
@@ -153,6 +176,15 @@ fn format_examples(text: &str) -> Vec<String> {
         None => vec![format!("    {}", line.trim())],
     };
     text.lines().flat_map(format).collect()
+}
+
+/// Topics as references to their pages.
+fn format_topics(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let (name, about) = line.trim().split_once(' ').unwrap_or((line, ""));
+        format!("{:<24}{}", format!("dingmap-{name}(7)"), about.trim_start())
+    };
+    text.lines().map(line).collect()
 }
 
 /// Turns two columns of exit statuses into one.

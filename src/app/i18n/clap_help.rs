@@ -27,10 +27,15 @@ const LONG_HELP_INDENT: usize = 10;
 /// The command line as it is told on a terminal.
 #[must_use]
 pub(crate) fn localize(command: Command) -> Command {
+    localize_to_width(command, terminal_width().min(MAX_WIDTH))
+}
+
+/// In columns, as clap finds it.
+#[must_use]
+pub(crate) fn terminal_width() -> usize {
     let terminal = terminal_size::terminal_size().map(|(width, _)| width.0.into());
-    // As clap does it for English.
     let columns = terminal.or_else(|| std::env::var("COLUMNS").ok()?.parse().ok());
-    localize_to_width(command, columns.unwrap_or(DEFAULT_WIDTH).min(MAX_WIDTH))
+    columns.unwrap_or(DEFAULT_WIDTH)
 }
 
 /// The command line as it is told in lines of `width` columns at most.
@@ -180,7 +185,7 @@ fn to_resettable(text: Option<String>) -> Resettable<StyledStr> {
 }
 
 /// A text in lines of at most so many columns. clap breaks lines at spaces alone, of which Chinese has none.
-fn wrap(text: &str, width: usize) -> String {
+pub(crate) fn wrap(text: &str, width: usize) -> String {
     let (mut done, mut line, mut from) = (String::new(), String::new(), 0);
     // What stands in ASCII between spaces is a value, a flag or a path, which is read and copied whole.
     let within = |at: usize| {
