@@ -381,10 +381,10 @@ fn a_merge_reports_progress_and_a_signal_ends_it_without_leftovers() {
 }
 
 #[test]
-fn the_readme_shows_the_current_missing_shard_error() {
+fn the_guide_shows_the_current_error_of_missing_shards() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     desk.write_file("staff.csv", include_str!("../../../samples/staff.csv"));
-    for (shard, most, status) in [("0/3", "1000", 4), ("2/3", "30", 6)] {
+    for (shard, most, status) in [("0/3", "1000", 0), ("2/3", "30", 6)] {
         let mut command = api.resolve_without_output(&api.endpoint(), Path::new("staff.csv"));
         // One after the other, so that the same rows are left each time.
         command.args(["--shard", shard, "--max-calls", most, "--max-retries", "0", "-j", "1"]);
@@ -393,7 +393,7 @@ fn the_readme_shows_the_current_missing_shard_error() {
     }
     let files = ["staff.resolved.0-of-3.csv", "staff.resolved.2-of-3.csv"];
     let ended = run(dingmap().args(["merge", "staff.csv"]).args(files).current_dir(desk.path("")));
-    let readme = include_str!("../../../README.md");
-    let shown = readme.split("\n## Shards").nth(1).unwrap().split("```text\n").nth(2).unwrap();
+    let page = include_str!("../../../src/guide/shards.md");
+    let shown = page.split("```text\n").nth(1).unwrap();
     assert_eq!(ended.stderr, shown.split("```").next().unwrap());
 }
