@@ -7,37 +7,9 @@ use clap::{Arg, Command};
 
 /// Behind the short help of the program.
 pub(crate) const TOP: &str = "Example:
-  dingmap resolve staff.csv --sandbox     a rehearsal; needs no credentials
+  dingmap resolve staff.csv --sandbox     a rehearsal; needs no credentials";
 
-`dingmap help` lists the topics of the guide, and `dingmap help TOPIC` shows one.";
-
-/// After the long help of the program: examples, and the topics of the guide.
-pub(crate) fn for_program() -> String {
-    format!("{EXAMPLES}\n\n{TOPICS}")
-}
-
-/// The topics of the guide, in the order of [`TOPICS`](crate::guide::TOPICS).
-pub(crate) const TOPICS: &str = "Topics:
-  first-run     from the app's credentials to the first result
-  numbers       which spellings are read, which cells are refused, and why
-  files         encodings, delimiters, rows, the output
-  columns       the column with the numbers, and the columns that are appended
-  workbooks     Excel workbooks and compressed files
-  dry-run       what `dingmap plan` shows
-  resume        the state file: what it keeps, and how a run continues
-  retry         asking the failed rows again
-  expect        comparing with user ids on file
-  compare       what `dingmap diff` shows: two results, row by row
-  shards        one table in parts, on several machines
-  quota         several runs that share one rate limit
-  calls         rate, retries, pauses, tokens, proxies, memory
-  faults        what goes wrong, what it costs, what to do
-  config        the configuration file and environment variables
-  report        summary, metrics, report, progress, logs, hints
-  unattended    timers, cron, Kubernetes, packages, completions
-  exit-status   what each exit status means
-  changelog     what changed in each version";
-
+/// Behind the long help of the program.
 pub(crate) const EXAMPLES: &str = "Examples:
   dingmap resolve staff.csv --sandbox             a rehearsal; needs no credentials
   dingmap plan staff.csv                          what it would ask, and how long that takes; no network
@@ -45,7 +17,6 @@ pub(crate) const EXAMPLES: &str = "Examples:
   dingmap resolve - -o - < staff.csv > out.csv    in a pipe
   dingmap diff old.csv new.csv --key 工号         what is different between two resolved files
   dingmap sandbox --port 8600                     the emulated API alone
-  dingmap help numbers                            a topic of the guide, from the list below
 
 Every flag can also be set by an environment variable, DINGMAP_<FLAG> (--max-calls by DINGMAP_MAX_CALLS), or in the file
 that --config names. A flag beats its variable, and that the file.";
@@ -135,7 +106,34 @@ The script asks the program itself for what fits, columns of the named input amo
 /// Behind the long help of `man`.
 pub(crate) const MAN: &str = "Examples:
   dingmap man | man -l -                                     the manual, read at once
-  dingmap man --directory pages                              a page for each command (.1) and topic (.7)";
+  dingmap man --directory /usr/local/share/man/man1          a page for each command, for man dingmap-resolve";
+
+/// The topics of the guide, in the order of [`TOPICS`](crate::guide::TOPICS).
+pub(crate) const TOPICS: &str = "Topics:
+  first-run     from the app's credentials to the first result
+  numbers       which spellings are read, which cells are refused, and why
+  files         encodings, delimiters, rows, the output
+  columns       the column with the numbers, and the columns that are appended
+  workbooks     Excel workbooks and compressed files
+  dry-run       what `dingmap plan` shows
+  resume        the state file: what it keeps, and how a run continues
+  retry         asking the failed rows again
+  expect        comparing with user ids on file
+  compare       what `dingmap diff` shows: two results, row by row
+  shards        one table in parts, on several machines
+  quota         several runs that share one rate limit
+  calls         rate, retries, pauses, tokens, proxies, memory
+  faults        what goes wrong, what it costs, what to do
+  config        the configuration file and environment variables
+  report        summary, metrics, report, progress, logs, hints
+  unattended    timers, cron, Kubernetes, packages, completions
+  exit-status   what each exit status means
+  changelog     what changed in each version";
+
+/// After the long help of the program: examples, and the topics of the guide.
+pub(crate) fn for_program() -> String {
+    format!("{EXAMPLES}\n\n{TOPICS}")
+}
 
 /// Arranges the help that these arguments ask for: what stands under a heading of its own is for those who look for it, and
 /// is left to `--help`; and the short one does not repeat the names of variables, which follow from those of the flags.

@@ -40,6 +40,7 @@ const CHINESE_CATALOG: &str = concat!(
     include_str!("zh-CN/api.po"),
     include_str!("zh-CN/quota.po"),
     include_str!("zh-CN/engine.po"),
+    include_str!("zh-CN/guide.po"),
 );
 
 impl Language {
