@@ -213,8 +213,10 @@ fn the_messy_sample_resolves_byte_for_byte() {
 
     let there: BTreeSet<String> =
         read_rows(&input).into_iter().map(|mut row| row.remove("手机号").unwrap()).collect();
-    for cell in
-        documented_cells().into_iter().filter(|rule| rule.flags.is_empty()).flat_map(|rule| rule.cells)
+    for cell in documented_cells()
+        .into_iter()
+        .filter(|rule| rule.flags.is_empty())
+        .flat_map(|rule| rule.cells)
     {
         assert!(there.contains(&cell), "{cell:?} is in the guide and not in the sample");
     }

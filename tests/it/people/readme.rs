@@ -197,7 +197,8 @@ fn every_named_file_and_topic_exists() {
     for (name, page) in pages() {
         for found in code.captures_iter(&page) {
             let word = found[1].split(' ').next().unwrap();
-            if folders.iter().any(|folder| word.starts_with(folder)) && !word.contains(['…', '*']) {
+            if folders.iter().any(|folder| word.starts_with(folder)) && !word.contains(['…', '*'])
+            {
                 let is_made = name.contains("guide") && word.contains("CODE");
                 assert!(is_made || repository().join(word).exists(), "{name}: {word}");
             }
