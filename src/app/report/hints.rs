@@ -179,7 +179,7 @@ impl Hint {
                     tr!("; the other edition's --endpoint is {other}", other)
                 });
                 tr!(
-                    "{rows} of {of} were not found: is this the app of the right organisation?",
+                    "{rows} of {of} were not found: is this the app of the right organization?",
                     rows,
                     of
                 ) + &other
@@ -187,7 +187,7 @@ impl Hint {
             Self::Country { rows, percent, code: MAINLAND_COUNTRY_CODE, prefixed } => {
                 let other_form = if prefixed { "plain" } else { "prefixed" };
                 tr!(
-                    "{rows} not found: {percent} % are mainland numbers; organisations registered abroad have them in the \
+                    "{rows} not found: {percent} % are mainland numbers; organizations registered abroad have them in the \
                      other form: try --mainland {way}",
                     rows,
                     percent,
@@ -195,7 +195,7 @@ impl Hint {
                 )
             }
             Self::Country { rows, percent, code, .. } => tr!(
-                "{rows} not found: {percent} % start with +{code}; is this the right organisation?",
+                "{rows} not found: {percent} % start with +{code}; is this the right organization?",
                 rows,
                 percent,
                 code
@@ -579,7 +579,7 @@ mod tests {
             Run::new().rows(500, Status::Found, MAINLAND).rows(82, Status::NotFound, MAINLAND);
         let hints = run.rows(330, Status::NotFound, HONG_KONG).hints();
         assert_eq!(hints, [Hint::Country { rows: 412, percent: 80, code: 852, prefixed: false }]);
-        let message = "412 not found: 80 % start with +852; is this the right organisation?";
+        let message = "412 not found: 80 % start with +852; is this the right organization?";
         assert_eq!(hints[0].message(), message);
         // No hint if most numbers of the country are found.
         let run =

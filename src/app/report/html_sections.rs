@@ -135,7 +135,7 @@ fn status_hint(status: Status) -> String {
     match status {
         Status::Found => String::new(),
         Status::NotFound => tr!(
-            "Check these numbers at their source, and check that the app belongs to the organisation of these people."
+            "Check these numbers at their source, and check that the app belongs to the organization of these people."
         ),
         Status::BadNumber => tr!("Correct these numbers at their source and run again."),
         Status::Invalid => tr!(

@@ -296,7 +296,7 @@ fn append_hints(text: &mut String, hints: &[Hint]) {
 pub(crate) fn describe_status(status: Status) -> String {
     match status {
         Status::Found => String::new(),
-        Status::NotFound => tr!("nobody in the organisation has this number"),
+        Status::NotFound => tr!("nobody in the organization has this number"),
         Status::BadNumber => tr!("the API refused the number"),
         Status::Invalid => tr!("not sent; errmsg says why"),
         Status::OutOfScope => tr!("outside the app's contact scope"),

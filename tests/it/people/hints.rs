@@ -27,7 +27,7 @@ fn a_run_prints_hints_for_its_problems() {
     }
     let (api, desk) = (Sandbox::new(script), Workdir::new());
     let mut table = staff_csv(80);
-    // Rounded numbers, and people of Hong Kong whom the organisation does not have.
+    // Rounded numbers, and people of Hong Kong whom the organization does not have.
     (0..3).for_each(|_| table.push_str("1.38E+10\n"));
     for n in 0..12 {
         let _ = writeln!(table, "+852 51{n:02} 4590");
@@ -42,7 +42,7 @@ fn a_run_prints_hints_for_its_problems() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let lines = [
         "3 numbers were rounded by Excel: export the column as text, or use the .xlsx itself",
-        "12 not found: 100 % start with +852; is this the right organisation?",
+        "12 not found: 100 % start with +852; is this the right organization?",
         "paused 3 times by 90018: another program uses this app's quota; set --rate to what it leaves",
     ];
     let block = format!("\n{}\nwritten to {}\n", lines.join("\n"), output.display());
