@@ -8,5 +8,4 @@ pub(crate) mod lookup_api;
 pub(crate) mod plain;
 pub(crate) mod rate;
 pub(crate) mod rate_limiter;
-pub(crate) mod redact;
 pub(crate) mod token;

@@ -6,6 +6,7 @@ pub(crate) mod latency;
 pub(crate) mod number;
 pub(crate) mod outcome;
 pub(crate) mod percent;
+pub(crate) mod redact;
 pub(crate) mod reply;
 pub(crate) mod row_stats;
 pub(crate) mod shard;

@@ -12,8 +12,8 @@ use url::Url;
 
 use crate::api::error::CallError;
 use crate::api::http::{HttpClient, Reply};
-use crate::api::redact::Redactor;
 use crate::domain::outcome::{Code, Status};
+use crate::domain::redact::Redactor;
 use crate::domain::reply::{self, DecodeError};
 use crate::domain::verdict::{self, Pause, Remedy, Verdict};
 

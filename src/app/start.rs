@@ -32,7 +32,7 @@ use crate::app::progress::log;
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals;
 use crate::app::stdout;
-use crate::domain::number::mask::mask_numbers;
+use crate::domain::redact;
 
 /// Runs the program with these arguments, the first of which is its name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -98,7 +98,11 @@ fn report_exit(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
         Ok(exit) => (exit, None),
         Err(failure) => (failure.exit, Some(format!("{:#}", failure.error))),
     };
-    info!(status = exit.status(), failure = failure.as_deref().map(mask_numbers), "finished");
+    info!(
+        status = exit.status(),
+        failure = failure.as_deref().map(redact::mask_numbers),
+        "finished"
+    );
     if let Some(text) = failure {
         terminal.print_error(&text);
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod cell;
 pub(crate) mod invalid;
-pub(crate) mod mask;
 pub(crate) mod mobile;
 pub(crate) mod normalize;
 pub(crate) mod spreadsheet;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tr::tr;
 
-use crate::domain::number::mask::mask_numbers;
+use crate::domain::redact;
 
 /// Maximum characters of a cell that an error message quotes.
 const MAX_VALUE_CHARS: usize = 40;
@@ -60,7 +60,7 @@ impl Status {
         let status = Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(word));
         status.ok_or_else(|| InvalidStatus {
             column: column + 1,
-            value: mask_numbers(word).chars().take(MAX_VALUE_CHARS).collect(),
+            value: redact::mask_numbers(word).chars().take(MAX_VALUE_CHARS).collect(),
         })
     }
 

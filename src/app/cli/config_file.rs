@@ -15,8 +15,9 @@ use tr::tr;
 
 use crate::app::cli::config_value;
 use crate::app::cli::origin::Origin;
-use crate::app::exit::{Exit, Failure, sanitize};
+use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_errors::to_one_line;
+use crate::domain::redact::sanitize;
 use crate::table::detect::suggest::suggest;
 
 /// Flags that say what this one call is to do, and so are no defaults: those that name the file, and what `state forget`

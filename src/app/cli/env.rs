@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::Command;
 use tr::tr;
 
-use crate::app::exit::sanitize;
+use crate::domain::redact::sanitize;
 use crate::table::detect::suggest::suggest;
 
 /// The variable by which a shell's script says for which shell it asks; no flag, and nothing without such a script.

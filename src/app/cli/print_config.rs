@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::cli::config_file::{ConfigFile, Location, is_settable};
 use crate::app::cli::config_value;
 use crate::app::cli::origin::Origin;
-use crate::app::progress::terminal::strip_control;
+use crate::domain::redact::strip_control;
 
 /// The variables that credentials come from; what is in them is never told.
 const CREDENTIAL_VARS: [&str; 3] =

@@ -18,7 +18,7 @@ use crate::app::commands::open_input::{InputSpec, is_regular_file};
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_help;
 use crate::domain::number::mobile::DefaultRegion;
-use crate::table::detect::column_error::sanitize_name;
+use crate::domain::redact;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::raw::encoding::Encoding;
@@ -88,7 +88,7 @@ fn complete_columns() -> Vec<CompletionCandidate> {
     let Some((path, matches)) = parse_args_and_input() else { return Vec::new() };
     let Some(first) = read_first_row(&path, &matches) else { return Vec::new() };
     let candidate = |(at, name): (usize, &String)| {
-        let sanitized = sanitize_name(name)?;
+        let sanitized = redact::column_name(name)?;
         let is_plain = sanitized == *name
             && name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter));
         // A name of digits only would be a position, and one that starts with a dash a flag.

@@ -13,12 +13,13 @@ use tr::tr;
 use crate::app::cli::paths::target_from_path;
 use crate::app::cli::shared_args::DiffArgs;
 use crate::app::commands::open_input::{InputSpec, OpenedInput};
-use crate::app::exit::{Exit, Failure, sanitize};
+use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::text::input_name;
 use crate::domain::diff::Change;
 use crate::domain::number::mobile::NumberRules;
+use crate::domain::redact::sanitize;
 use crate::reconcile::diff::{DiffCounts, compare};
 use crate::reconcile::progress::{DiffProgress, Side};
 use crate::reconcile::records::{

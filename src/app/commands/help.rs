@@ -6,11 +6,12 @@ use clap::CommandFactory;
 use tr::tr;
 
 use crate::app::cli::args::Cli;
-use crate::app::exit::{Exit, Failure, sanitize};
+use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_help::terminal_width;
 use crate::app::i18n::language::Language;
 use crate::app::pages::text;
 use crate::app::stdout::write_stdout;
+use crate::domain::redact::sanitize;
 use crate::guide::{TOPICS, Topic};
 use crate::table::detect::suggest::suggest;
 

@@ -11,6 +11,7 @@ use crate::api::rate::Rate;
 use crate::app::exit::format_whole_seconds;
 use crate::app::i18n::language::Language;
 use crate::domain::outcome::Status;
+use crate::domain::redact::sanitize;
 use crate::domain::totals::limit_name;
 use crate::domain::verdict::Limit;
 
@@ -153,7 +154,7 @@ impl Snapshot {
             "retrying": self.retrying,
             "held_seconds": self.pause.map(|(remaining, _)| remaining.as_secs()),
             "held_by": self.pause.map(|(_, cause)| limit_name(cause)),
-            "trouble": self.token_error,
+            "trouble": self.token_error.as_deref().map(sanitize),
             "ending": self.is_stopping,
             "seconds_left": self.eta.map(|left| left.as_secs()),
         })

@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::app::cli::shared_args::{MessageArgs, ProgressChoice};
 use crate::app::progress::bar::{BarContent, UnpaddedTerm, render_lines};
 use crate::app::progress::snapshot::Snapshot;
+use crate::domain::redact;
 
 const REDRAWS_PER_SECOND: u8 = 10;
 const JSON_PERIOD: Duration = Duration::from_secs(1);
@@ -111,7 +112,7 @@ impl Terminal {
         match self.mode {
             ProgressMode::Bar => self.draw(BarContent::Run(Box::new(snapshot.clone()))),
             ProgressMode::Line => self.print_snapshot(snapshot),
-            ProgressMode::Json => self.print(&snapshot.to_json()),
+            ProgressMode::Json => self.print_json(&snapshot.to_json()),
             ProgressMode::Silent => {}
         }
     }
@@ -127,7 +128,7 @@ impl Terminal {
         match self.mode {
             ProgressMode::Bar => self.draw(BarContent::Task { text: text.to_owned(), fraction }),
             ProgressMode::Line => self.print_status(text),
-            ProgressMode::Json => self.print(&object()),
+            ProgressMode::Json => self.print_json(&object()),
             ProgressMode::Silent => {}
         }
     }
@@ -145,7 +146,7 @@ impl Terminal {
     /// Removes the bar of a task. `--progress json` gets a last object.
     pub(crate) fn finish_task(&self, object: impl FnOnce() -> String) {
         if self.mode == ProgressMode::Json {
-            self.print(&object());
+            self.print_json(&object());
         }
         self.bar.finish_and_clear();
     }
@@ -168,25 +169,24 @@ impl Terminal {
     /// A message that `--quiet` suppresses.
     pub(crate) fn print(&self, text: &str) {
         if !self.is_quiet {
-            self.write(&format!("{}\n", strip_control(text)));
+            self.write(&format!("{}\n", redact::message(text)));
         }
     }
 
     /// A message that `--quiet` does not suppress.
     pub(crate) fn print_error(&self, text: &str) {
-        self.write(&format!("dingmap: {}\n", strip_control(text)));
+        self.write(&format!("dingmap: {}\n", redact::message(text)));
+    }
+
+    /// Prints JSON as it is: its numbers could look like mobile numbers. Its texts are sanitized.
+    fn print_json(&self, json: &str) {
+        self.write(&format!("{json}\n"));
     }
 
     fn write(&self, text: &str) {
         // If standard error is closed, nobody can be told.
         self.bar.suspend(|| drop(stderr().lock().write_all(text.as_bytes())));
     }
-}
-
-/// Names of files and columns come from elsewhere: what they have of control characters would steer the terminal.
-#[must_use]
-pub(crate) fn strip_control(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the file that writes to standard error")]

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use tracing::{debug, info, trace};
 
 use crate::api::rate::Rate;
-use crate::app::exit::sanitize;
 use crate::app::progress::snapshot::Snapshot;
 use crate::domain::outcome::{Code, Status};
+use crate::domain::redact::sanitize;
 use crate::domain::verdict::Limit;
 use crate::engine::event::Event;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use tr::tr;
 
-use crate::app::exit::sanitize;
 use crate::domain::number::invalid::InvalidKind;
 use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
 use crate::domain::outcome::Status;
+use crate::domain::redact::sanitize;
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::{RetryCause, Totals, limit_name};
 use crate::domain::verdict::Limit;
@@ -622,8 +622,7 @@ mod tests {
         assert_eq!(paused(1, 1, Limit::App), "");
         assert!(paused(3, 3, Limit::App).starts_with("paused 3 times by 90018: another program"));
         assert!(
-            paused(1, 30, Limit::Address)
-                .starts_with("paused once by a ban of this IP address")
+            paused(1, 30, Limit::Address).starts_with("paused once by a ban of this IP address")
         );
         // Each limit is judged by itself: a single 90018 among other pauses is chance.
         let mixed = |of_app: u64| {

@@ -12,7 +12,6 @@ use tr::tr;
 
 use crate::app::commands::resolve::start_at::format_timestamp;
 use crate::app::commands::state::messages::group_thousands;
-use crate::app::exit::sanitize;
 use crate::app::i18n::language::Language;
 use crate::app::report::html_chart;
 use crate::app::report::html_sections;
@@ -20,6 +19,7 @@ use crate::app::report::run_summary::ReportDetails;
 use crate::app::report::run_summary::RunSummary;
 use crate::app::report::text::{self, format_elapsed};
 use crate::domain::outcome::Status;
+use crate::domain::redact::sanitize;
 use crate::domain::totals::Totals;
 
 /// Nothing but the page's own styles.

@@ -13,12 +13,12 @@ use serde::Serialize;
 use crate::app::cli::args::ResolveArgs;
 use crate::app::cli::input_args::{MainlandChoice, OnOff};
 use crate::app::cli::network;
-use crate::app::exit::{Exit, Failure, sanitize};
+use crate::app::exit::{Exit, Failure};
 use crate::app::report::hints::{Hint, HintMessage};
 use crate::app::report::timeline::Timeline;
 use crate::domain::expected::Expected;
-use crate::domain::number::mask::mask_numbers;
 use crate::domain::outcome::Status;
+use crate::domain::redact::{self, sanitize};
 use crate::domain::row_stats::RowStats;
 use crate::domain::totals::{RetryCause, Totals, limit_name};
 use crate::domain::verdict::Limit;
@@ -266,9 +266,7 @@ impl RunSummary {
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
             Err(failure) => {
-                // A number may be broken over two lines. The line ends are kept.
-                let text = mask_numbers(&format!("{:#}", failure.error));
-                (failure.exit, Some(text.lines().map(sanitize).collect::<Vec<_>>().join("\n")))
+                (failure.exit, Some(redact::sanitize_lines(&format!("{:#}", failure.error))))
             }
         };
         (self.exit_status, self.message) = (exit.status(), message);
@@ -387,7 +385,7 @@ impl RunSettings {
             retry_failed: args.retry_failed,
             shard: args.sharding.shard.map(|shard| shard.to_string()),
             expect: args.expect.as_ref().map(|choice| sanitize(&column_text(choice))),
-            failed: args.failed.as_ref().map(|file| file.display().to_string()),
+            failed: args.failed.as_ref().map(|file| sanitize(&file.display().to_string())),
             output_encoding: args.output_encoding.map(|encoding| encoding.to_string()),
             fail_on: args.fail_on.as_ref().map(flag_value),
             shared: args.quota.shared.as_ref().and_then(network::describe_shared_server),
@@ -430,7 +428,7 @@ fn unix_seconds(moment: Timestamp) -> f64 {
 
 /// Escapes a label value for the exposition format.
 fn escape_label(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
+    sanitize(value).replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tr::tr;
 
 use crate::app::cli::paths::OutputTargets;
-use crate::app::exit::{format_duration, sanitize};
+use crate::app::exit::format_duration;
 use crate::app::report::hints::Hint;
 use crate::domain::expected::Expected;
 use crate::domain::outcome::Status;
+use crate::domain::redact::sanitize;
 use crate::domain::row_stats::RowStats;
 use crate::domain::shard::Shard;
 use crate::domain::totals::{RetryCause, Totals};

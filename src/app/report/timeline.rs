@@ -6,7 +6,7 @@ use jiff::Zoned;
 use tokio::time::Instant;
 
 use crate::api::rate::Rate;
-use crate::app::exit::sanitize;
+use crate::domain::redact::sanitize;
 use crate::engine::event::Event;
 
 /// One bucket for every few pixels of a chart. A run of ten hours has buckets of four minutes.

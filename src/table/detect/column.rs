@@ -3,7 +3,8 @@
 use regex::Regex;
 use tr::tr;
 
-use crate::table::detect::column_error::{ColumnError, ColumnList, sanitize_name};
+use crate::domain::redact;
+use crate::table::detect::column_error::{ColumnError, ColumnList};
 use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
 use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
 use crate::table::detect::suggest::suggest;
@@ -65,7 +66,7 @@ impl ColumnDetector<'_> {
             (&[index], _) | (_, &[index]) => Ok(self.to_column(index, tr!("asked for by name"))),
             ([], _) => {
                 let near = suggest(name, self.first_row.iter().map(String::as_str))
-                    .and_then(sanitize_name);
+                    .and_then(redact::column_name);
                 Err(ColumnError::NoSuchName {
                     name: name.to_owned(),
                     suggestion: near,
@@ -246,7 +247,7 @@ impl ColumnDetector<'_> {
     }
 
     fn sanitized_name(&self, index: usize) -> Option<String> {
-        sanitize_name(self.first_row.get(index).filter(|_| self.has_headers)?)
+        redact::column_name(self.first_row.get(index).filter(|_| self.has_headers)?)
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use tr::tr;
 
+use crate::domain::redact;
+
 /// Why there is no column to read the numbers from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
@@ -151,10 +153,6 @@ pub struct ColumnList(Vec<String>);
 const MAX_LISTED_COLUMNS: usize = 40;
 /// How many cells of a column are shown.
 const SAMPLES_PER_COLUMN: usize = 3;
-/// The most characters that are shown of a name or a cell.
-const MAX_SHOWN_CHARS: usize = 40;
-/// No column's name has so many digits; a number that was taken for a name does.
-const MIN_NUMBER_DIGITS: usize = 7;
 
 impl fmt::Display for ColumnList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,14 +195,14 @@ impl ColumnList {
     pub fn new(columns: &[(usize, Option<&str>)], rows: &[Vec<String>]) -> Self {
         let label = |&(index, name): &(usize, Option<&str>)| {
             let mut label = (index + 1).to_string();
-            if let Some(name) = name.and_then(sanitize_name) {
+            if let Some(name) = name.and_then(redact::column_name) {
                 label.push(' ');
                 label.push_str(&name);
             }
             let cells =
                 rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
             let samples: Vec<String> =
-                cells.take(SAMPLES_PER_COLUMN).map(|cell| mask_cell(cell)).collect();
+                cells.take(SAMPLES_PER_COLUMN).map(|cell| redact::mask_cell(cell)).collect();
             if samples.is_empty() {
                 label
             } else {
@@ -215,50 +213,9 @@ impl ColumnList {
     }
 }
 
-/// A column's name for people; nothing where it is empty or may be a number.
-#[must_use]
-pub(crate) fn sanitize_name(name: &str) -> Option<String> {
-    let name = name.trim();
-    let digits = name.chars().filter(|letter| letter.is_numeric()).count();
-    (!name.is_empty() && digits < MIN_NUMBER_DIGITS)
-        .then(|| name.chars().filter(|letter| !letter.is_control()).take(MAX_SHOWN_CHARS).collect())
-}
-
-/// A cell of which people recognise what kind it is, and nobody what it says: of eleven letters and digits and more the
-/// first three and the last four stay, of fewer none.
-fn mask_cell(cell: &str) -> String {
-    let all = cell.chars().filter(|letter| letter.is_alphanumeric()).count();
-    let (first, last) = if all < 11 { (0, all) } else { (3, all - 4) };
-    let mut seen = 0;
-    let letters = cell.trim().chars().filter(|letter| !letter.is_control()).map(|letter| {
-        if !letter.is_alphanumeric() {
-            return letter;
-        }
-        seen += 1;
-        if (first + 1..=last).contains(&seen) { '*' } else { letter }
-    });
-    letters.take(MAX_SHOWN_CHARS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn listed_cells_are_masked() {
-        for (cell, shown) in [
-            ("13800138000", "138****8000"),
-            ("'+86 138-0013-8000", "'+86 1**-****-8000"),
-            ("张三", "**"),
-            ("no", "**"),
-            ("1.38E+10", "*.***+**"),
-            ("110101199001011234", "110***********1234"),
-            ("１３８００１３８０００", "１３８****８０００"),
-            ("a\u{1b}[31m", "*[***"),
-        ] {
-            assert_eq!(mask_cell(cell), shown);
-        }
-    }
 
     #[test]
     fn columns_are_listed_with_three_cells_each() {

@@ -18,10 +18,12 @@ use crate::app::commands::plan::estimate::{
 use crate::app::commands::plan::json::PlanJson;
 use crate::app::commands::resolve::start_at::format_timestamp;
 use crate::app::commands::state::messages::{format_since, group_thousands};
-use crate::app::exit::{Exit, Failure, format_whole_seconds, sanitize};
-use crate::app::progress::terminal::{Terminal, strip_control};
+use crate::app::exit::{Exit, Failure, format_whole_seconds};
+use crate::app::progress::terminal::Terminal;
 use crate::app::report::text;
 use crate::app::stdout::with_stdout;
+use crate::domain::redact;
+use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
 
 /// # Errors
@@ -46,7 +48,7 @@ pub(crate) fn plan(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure
         let first_line =
             text::describe_input(&title, &source, args.sharding.shard, Some(counts.rows));
         let has_several_columns = source.columns().len() > 1;
-        strip_control(&format!(
+        redact::message(&format!(
             "{first_line}\n\n{}",
             format_plan(args, &counts, &known, &estimate, has_several_columns)
         ))

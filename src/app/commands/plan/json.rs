@@ -10,7 +10,7 @@ use crate::app::commands::plan::estimate::{
     CallEstimate, Estimate, KnownNumbers, StateAvailability,
 };
 use crate::app::commands::resolve::open_state;
-use crate::app::exit::sanitize;
+use crate::domain::redact::sanitize;
 use crate::store::disk::sessions::EarlierRun;
 use crate::table::source::Source;
 

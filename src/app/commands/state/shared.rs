@@ -11,10 +11,11 @@ use crate::app::cli::shared_args::StateCommand;
 use crate::app::commands::resolve::join_quota::{SharedServer, unavailable_failure};
 use crate::app::commands::resolve::start_at::format_timestamp;
 use crate::app::commands::state::messages::group_thousands;
-use crate::app::exit::{Exit, Failure, format_whole_seconds, sanitize};
+use crate::app::exit::{Exit, Failure, format_whole_seconds};
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals::Signals;
 use crate::app::stdout::with_stdout;
+use crate::domain::redact::sanitize;
 use crate::quota::connection::{Connection, Unavailable};
 use crate::quota::inventory::{AppInventory, Inventory, forget, inspect};
 
@@ -171,7 +172,8 @@ mod tests {
         assert_eq!(lines[2], "  2 active runs, at 20 calls/s together (the lowest of their rates)");
         assert_eq!(lines[3], "  rate lowered to 80% after throttling");
         assert!(
-            lines[4].starts_with("  paused until ") && lines[4].ends_with(" (the calls per minute)")
+            lines[4].starts_with("  paused until ")
+                && lines[4].ends_with(" (the calls per minute)")
         );
         assert_eq!(lines[5], "  answers: 12 345; numbers claimed: 7");
         assert_eq!(lines[6], "  access token, valid for 1h 30m");

@@ -99,7 +99,8 @@ fn an_interrupted_partial_retry_keeps_the_cells_of_unattempted_rows() {
 #[test]
 fn a_pipe_is_not_rewritten_in_place() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let words = "is a pipe or a device, which --retry-failed cannot rewrite in place: use --output FILE";
+    let words =
+        "is a pipe or a device, which --retry-failed cannot rewrite in place: use --output FILE";
     let fifo = desk.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // Nobody writes to it: it is refused without being read.

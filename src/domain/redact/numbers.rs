@@ -1,4 +1,4 @@
-//! Masks everything that could be a mobile number in foreign text: API messages, file names, headers.
+//! Masks everything that could be a mobile number in a text.
 
 use std::ops::{Range, RangeInclusive};
 

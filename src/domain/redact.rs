@@ -1,0 +1,115 @@
+//! Removes what no text for people or programs may show: numbers, secrets, control characters.
+//!
+//! [`sanitize`] prepares text from outside (API, files, names) that becomes part of another text.
+//! [`message`] is applied again to every message where it leaves the program, so that a forgotten
+//! [`sanitize`] leaks nothing. JSON, metrics and log lines contain plain numbers that look like
+//! mobile numbers; there, the writer sanitizes each text field.
+
+mod numbers;
+mod secrets;
+
+pub(crate) use numbers::mask_numbers;
+pub(crate) use secrets::Redactor;
+
+/// The maximum length of sanitized text, in characters.
+const MAX_CHARS: usize = 600;
+/// The maximum length of a column name or a cell in a message, in characters.
+const MAX_CELL_CHARS: usize = 40;
+/// A column name with this many digits may be a number.
+const MIN_NUMBER_DIGITS: usize = 7;
+
+/// Text from outside on one line of at most 600 characters, without control characters, and with
+/// everything masked that could be a mobile number.
+#[must_use]
+pub(crate) fn sanitize(text: &str) -> String {
+    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Mask before the cut: the start of a number that was cut off would not be masked.
+    mask_numbers(&one_line).chars().take(MAX_CHARS).collect()
+}
+
+/// As [`sanitize`], line by line. A number that is broken over two lines is masked, too.
+#[must_use]
+pub(crate) fn sanitize_lines(text: &str) -> String {
+    mask_numbers(text).lines().map(sanitize).collect::<Vec<_>>().join("\n")
+}
+
+/// A message as it leaves the program.
+#[must_use]
+pub(crate) fn message(text: &str) -> String {
+    mask_numbers(&strip_control(text))
+}
+
+/// Replaces control characters, which would control the terminal. Line ends are kept.
+#[must_use]
+pub(crate) fn strip_control(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// The name of a column; `None` if it is empty or may be a number.
+#[must_use]
+pub(crate) fn column_name(name: &str) -> Option<String> {
+    let name = name.trim();
+    let digits = name.chars().filter(|c| c.is_numeric()).count();
+    (!name.is_empty() && digits < MIN_NUMBER_DIGITS)
+        .then(|| name.chars().filter(|c| !c.is_control()).take(MAX_CELL_CHARS).collect())
+}
+
+/// A sample cell that shows its kind but not its content: of 11 or more letters and digits, the
+/// first three and the last four are shown, of fewer none.
+#[must_use]
+pub(crate) fn mask_cell(cell: &str) -> String {
+    let count = cell.chars().filter(|c| c.is_alphanumeric()).count();
+    let masked = if count < 11 { 0..count } else { 3..count - 4 };
+    let mut index = 0;
+    let mask = |c: char| {
+        if !c.is_alphanumeric() {
+            return c;
+        }
+        index += 1;
+        if masked.contains(&(index - 1)) { '*' } else { c }
+    };
+    cell.trim().chars().filter(|c| !c.is_control()).map(mask).take(MAX_CELL_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sanitized_text_has_no_numbers_and_no_control_characters() {
+        for (text, expected) in [
+            ("用户13800138000不存在\u{1b}[31m", "用户138****00不存在 [31m"),
+            ("no +852-51234567, no +6581234567", "no +852****67, no +658****67"),
+            ("+86 138-0013-8000 or 008613800138000", "+138****00 or 138****00"),
+            ("１３８００１３８０００", "138****00"),
+            ("013800138000", "138****00"),
+            ("until 2026-09-03 00:01:03 by 10.0.0.1", "until 2026-09-03 00:01:03 by 10.0.0.1"),
+            (
+                "request 20240101123456789, app 3204871942",
+                "request 20240101123456789, app 3204871942",
+            ),
+        ] {
+            assert_eq!(sanitize(text), expected);
+        }
+        let long = sanitize(&format!("{} 13800138000", "x".repeat(589)));
+        assert!(long.ends_with("x 138****00") && !long.contains("1380"), "{long}");
+        assert_eq!(sanitize_lines("a\u{7}b\n138\n00138000"), "a b\n138****00");
+        assert_eq!(message("a\u{1b}b\n13800138000"), "a\u{fffd}b\n138****00");
+    }
+
+    #[test]
+    fn sample_cells_are_masked() {
+        for (cell, expected) in [
+            ("13800138000", "138****8000"),
+            ("'+86 138-0013-8000", "'+86 1**-****-8000"),
+            ("张三", "**"),
+            ("no", "**"),
+            ("1.38E+10", "*.***+**"),
+            ("110101199001011234", "110***********1234"),
+            ("１３８００１３８０００", "１３８****８０００"),
+            ("a\u{1b}[31m", "*[***"),
+        ] {
+            assert_eq!(mask_cell(cell), expected);
+        }
+    }
+}
