@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use dingmap::testing::sandbox::Server;
 use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
-/// DESIGN 3: at least this share of the rate is used.
+/// At least this share of the rate is used (guide: architecture, Rate limit).
 const MIN_SHARE: f64 = 0.985;
 
 fn main() {

@@ -75,7 +75,8 @@ fn every_transcript_shows_what_the_program_prints() {
         }
         transcripts += 1;
         // trycmd runs the commands of PAGE.md in PAGE.in.
-        let name = name.trim_end_matches(".md").replace('/', "-");
+        let language = if name.contains("/zh/") { "zh" } else { "en" };
+        let name = format!("{language}-{}", name.trim_end_matches(".md").replace('/', "-"));
         let samples = workdir.path(format!("{name}.in/samples"));
         fs::create_dir_all(&samples).unwrap();
         for entry in fs::read_dir(repository().join("samples")).unwrap().map(Result::unwrap) {
@@ -86,13 +87,17 @@ fn every_transcript_shows_what_the_program_prints() {
         workdir.write_file(&format!("{name}.md"), with_wildcards(&page));
     }
     assert!(transcripts > 10, "{transcripts} pages");
-    trycmd::TestCases::new()
-        .register_bin("dingmap", Path::new(env!("CARGO_BIN_EXE_dingmap")))
-        .env("HOME", workdir.path("").to_string_lossy())
-        .env("XDG_DATA_HOME", workdir.path("data").to_string_lossy())
-        .env("LC_ALL", "C.UTF-8")
-        .case(workdir.path("*.md"))
-        .run();
+    let run = |pages: &str, locale: &str| {
+        trycmd::TestCases::new()
+            .register_bin("dingmap", Path::new(env!("CARGO_BIN_EXE_dingmap")))
+            .env("HOME", workdir.path("").to_string_lossy())
+            .env("XDG_DATA_HOME", workdir.path("data").to_string_lossy())
+            .env("LC_ALL", locale)
+            .case(workdir.path(pages))
+            .run();
+    };
+    run("en-*.md", "C.UTF-8");
+    run("zh-*.md", "zh_CN.UTF-8");
 }
 
 /// The commands in `sh` blocks, one a line.
