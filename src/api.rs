@@ -5,7 +5,6 @@ pub(crate) mod error;
 pub(crate) mod http;
 pub(crate) mod limiter;
 pub(crate) mod lookup_api;
-pub(crate) mod plain;
 pub(crate) mod rate;
 pub(crate) mod rate_limiter;
 pub(crate) mod token;

@@ -8,3 +8,4 @@ pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod script;
 pub(crate) mod server;
+pub(crate) mod tls;

@@ -1,4 +1,5 @@
-//! One attempt of the one call (`API.md` 1). Owns what is sent. Neither waits, nor retries, nor judges.
+//! One attempt of the one call (`API.md` 1). Owns what is sent. Neither waits, nor retries, nor
+//! judges.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -18,7 +19,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent (`API.md` 1).
+    /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent (`API.md`
+    /// 1).
     #[must_use]
     pub(crate) fn new(
         http: HttpClient,

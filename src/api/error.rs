@@ -1,5 +1,4 @@
-//! Why there was no reply, or not all of it, in words that have no URL, since URLs carry the token. Owns telling apart
-//! what the HTTP library says. Leaves what a fault costs to `engine`.
+//! Why a call got no complete reply. The texts contain no URL, since URLs contain the token.
 
 use std::error::Error;
 use std::io;
@@ -7,40 +6,40 @@ use std::time::Duration;
 
 use tr::tr;
 
-/// No reply, or not all of it.
+/// Why a call got no complete reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// No connection: refused, unknown host, a proxy that does not let through.
-    #[error("{}", tr!("no connection: {cause}", cause = .0))]
+    /// No connection: refused, unknown host, or rejected by a proxy.
+    #[error("{}", tr!("cannot connect: {cause}", cause = .0))]
     Unreachable(String),
-    /// Somebody is there whose certificate proves nothing.
-    #[error("{}", tr!("its certificate is not trusted: {cause}", cause = .0))]
+    /// The server's or proxy's certificate is not trusted.
+    #[error("{}", tr!("certificate not trusted: {cause}", cause = .0))]
     Untrusted(String),
-    /// Nothing, or not everything, within the timeout.
-    #[error("{}", tr!("no reply within {time}", time = humantime::format_duration(*.0)))]
+    /// No complete reply within the timeout.
+    #[error("{}", tr!("timed out after {time}", time = humantime::format_duration(*.0)))]
     TimedOut(Duration),
-    /// The host said by the means of HTTP/2 that it did nothing with the request: it closes that connection, or takes
-    /// no more on it for now (RFC 9113, 6.8 and 8.7).
-    #[error("{}", tr!("the host did not take the call: {cause}", cause = .0))]
+    /// The server did not process the request: it closes the HTTP/2 connection (GOAWAY), or
+    /// accepts no more streams on it for now (RFC 9113, 6.8 and 8.7).
+    #[error("{}", tr!("the server refused the HTTP/2 stream: {cause}", cause = .0))]
     RefusedStream(String),
-    /// The connection broke before the reply was whole.
-    #[error("{}", tr!("the connection broke: {cause}", cause = .0))]
+    /// The connection ended before the reply was complete.
+    #[error("{}", tr!("connection lost: {cause}", cause = .0))]
     ConnectionLost(String),
-    /// More bytes than a reply can have.
-    #[error("{}", tr!("the reply was longer than {most} bytes", most = .0))]
+    /// The reply exceeds the limit, in bytes.
+    #[error("{}", tr!("reply larger than {max} bytes", max = .0))]
     ReplyTooLarge(usize),
 }
 
 impl CallError {
-    /// Whether the host is there at all, and is the one that was meant.
+    /// Whether a trusted server was reached.
     #[must_use]
     pub fn has_reached_host(&self) -> bool {
         !matches!(self, Self::Unreachable(_) | Self::Untrusted(_))
     }
 }
 
-/// What an error of the HTTP library is, from which the URL was taken. `connecting` says whether there was no
-/// connection yet.
+/// Classifies an error of the HTTP library from which the URL was removed. `connecting` is whether
+/// there was no connection yet.
 pub(crate) fn classify_error(error: &(dyn Error + 'static), connecting: bool) -> CallError {
     let text = root_cause(error);
     match () {
@@ -51,20 +50,20 @@ pub(crate) fn classify_error(error: &(dyn Error + 'static), connecting: bool) ->
     }
 }
 
-/// A proxy's refusal in words that say whose it is; what status it came with is not to be had.
+/// Says that it was the proxy that refused. The library does not pass on the proxy's HTTP status.
 fn describe_tunnel_error(text: String) -> String {
     match text.strip_prefix("tunnel error: ") {
-        Some(what) if what.contains("authorization") => tr!(
-            "the proxy wants a user and a password, which the variable DINGMAP_PROXY can have in its URL ({what})",
-            what
+        Some(cause) if cause.contains("authorization") => tr!(
+            "the proxy requires a user name and a password; put them into the URL in DINGMAP_PROXY ({cause})",
+            cause
         ),
-        Some(what) => tr!("the proxy does not let the call through ({what})", what),
+        Some(cause) => tr!("the proxy refused the connection ({cause})", cause),
         None => text,
     }
 }
 
-/// The innermost cause, which says what happened ("Connection refused"). Of HTTP/2 the reason alone: beside it the far side
-/// can send whatever it likes.
+/// The innermost cause, such as "Connection refused". Of an HTTP/2 error only the reason: the rest
+/// of it is text that the server chose.
 pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let reason = |error: &(dyn Error + 'static)| {
         let reason = error.downcast_ref::<h2::Error>()?.reason()?;
@@ -74,31 +73,31 @@ pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
     error_chain(error).find_map(reason).unwrap_or_else(last)
 }
 
-/// An error and what lies below it, the innermost last. What an I/O error was made of is not among its sources.
+/// An error and its causes, the innermost last. What an I/O error wraps is not its `source()`.
 fn error_chain<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
-        let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        within.map(|within| within as &(dyn Error + 'static)).or_else(|| error.source())
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
     })
 }
 
 fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
-    let refused = |error: &rustls::Error| {
+    let is_rejected = |error: &rustls::Error| {
         matches!(
             error,
             rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
         )
     };
-    error_chain(error).any(|error| error.downcast_ref().is_some_and(refused))
+    error_chain(error).any(|error| error.downcast_ref().is_some_and(is_rejected))
 }
 
-/// Whether the host refused the stream, or said goodbye before it came to it.
+/// Whether the server refused the stream, or sent GOAWAY before it processed it.
 fn is_refused_stream(error: &(dyn Error + 'static)) -> bool {
-    let before = |error: &h2::Error| {
+    let is_refused = |error: &h2::Error| {
         error.is_remote()
             && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
     };
-    error_chain(error).any(|error| error.downcast_ref().is_some_and(before))
+    error_chain(error).any(|error| error.downcast_ref().is_some_and(is_refused))
 }

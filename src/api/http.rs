@@ -1,17 +1,13 @@
-//! HTTP: one request, one bounded reply. The only file that knows reqwest, so that the choice of a client stays
-//! cheap to change. Owns timeouts, the bound on a reply, whom to trust, and errors without their URL, in the words of
-//! `fault`. Leaves what is sent to `token` and `client`, and the shortest way, without encryption and proxy, to `plain`.
+//! One HTTP request, one bounded reply.
+//! Separate because it is the only file that knows reqwest: the choice of a client stays cheap to
+//! change.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::Full;
-use hyper::{Request, Uri};
-use reqwest::header::{
-    ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
-};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, NoProxy, Proxy, StatusCode, Version, redirect, retry};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -22,28 +18,26 @@ use tr::tr;
 use url::Url;
 
 use crate::api::error::{CallError, classify_error, root_cause};
-use crate::api::plain::{Bounds, Plain, Whole};
 
-/// The largest reply that is read, in bytes. An answer of the API has some hundreds.
+/// A reply of the API has some hundred bytes.
 const MAX_REPLY_BYTES: usize = 1 << 20;
-/// The longest scheme, host and port that are told, in bytes.
+/// The longest scheme, host and port that a message shows. No valid host name is longer
+/// (RFC 1035, 2.3.4).
 const MAX_ORIGIN_BYTES: usize = 280;
-/// The longest `Retry-After` that is believed.
+/// A longer `Retry-After` is cut to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// A connection that was idle for so long is not used again: few hosts close one sooner, but after a hold of a second some
-/// have, and the call that finds out is lost. Above two calls a second one is kept all the time; below, a new one for
-/// each call is no burden.
+/// A connection that was idle for longer is not reused. Some hosts close one after a pause of one
+/// second, and the call that finds out is lost. Above 2 calls per second a connection stays in use;
+/// below, a new one per call is cheap.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A timer that is late by more than this was not served, as in a program that is stopped or a laptop that sleeps.
+/// A timer that fires later than this shows that the process was suspended, or the machine asleep.
 const STALL_THRESHOLD: Duration = Duration::from_millis(250);
-/// For so long a reply is then looked for that may have come meanwhile.
+/// How long to poll for a reply that arrived meanwhile.
 const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// What a body is.
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// By what the program is known to a host.
 const USER_AGENT_VALUE: &str = concat!("dingmap/", env!("CARGO_PKG_VERSION"));
 
 /// How connections are made.
@@ -53,47 +47,41 @@ pub(crate) struct HttpSettings {
     pub timeout: Duration,
     /// For the connection alone.
     pub connect_timeout: Duration,
-    /// Idle connections to keep: as many as there are calls in flight, since a new one costs seven times a kept one.
+    /// As many as there are calls in flight: a new connection costs 7 times a reused one.
     pub max_idle_per_host: usize,
-    /// The way to the host.
     pub route: ProxyRoute,
-    /// Whether anything on that way is encrypted. Where nothing is, the system's certificates are not read.
+    /// Whether the host or the proxy is reached over TLS. If neither is, the system's certificates
+    /// are not read.
     pub encrypted: bool,
-    /// Whom to trust beside those that the system does.
+    /// Trusted in addition to the system's.
     pub roots: Vec<TrustedRoot>,
 }
 
-/// The way to a host.
+/// How the host is reached.
 #[derive(Clone, Debug)]
 pub(crate) enum ProxyRoute {
-    /// Straight.
     Direct,
-    /// By a proxy.
     Proxy {
-        /// Its URL, which may have a password.
+        /// May contain a password.
         url: SecretString,
-        /// The hosts to which calls go straight, as `NO_PROXY` lists them.
+        /// The hosts that are reached directly, in the syntax of `NO_PROXY`.
         no_proxy: String,
     },
 }
 
-/// Somebody whose certificates are trusted.
+/// A certificate of an authority that is trusted.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustedRoot(Certificate);
 
 impl TrustedRoot {
-    /// Those in a PEM file, which may be none.
-    ///
-    /// # Errors
-    /// What is wrong with it.
+    /// Parses a PEM file, which may contain no certificate. The error is a text for people.
     pub(crate) fn from_pem_bundle(pem: &[u8]) -> Result<Vec<Self>, String> {
         let mut roots = Vec::new();
-        for (at, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        for (index, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let der = der.ok().filter(is_certificate).ok_or_else(|| {
-                let which = at + 1;
                 tr!(
-                    "certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)",
-                    which
+                    "certificate {number} in it is truncated, damaged or not a certificate; export it again as PEM (base64-encoded X.509)",
+                    number = index + 1
                 )
             })?;
             roots.push(Self(Certificate::from_der(&der).map_err(describe)?));
@@ -102,13 +90,12 @@ impl TrustedRoot {
     }
 }
 
-/// Whether these bytes are a certificate. The HTTP library takes any, and refuses them only when a client is made.
+/// reqwest accepts any bytes here, and rejects them only when a client is built.
 fn is_certificate(der: &CertificateDer<'_>) -> bool {
     RootCertStore::empty().add(der.clone()).is_ok()
 }
 
 impl Default for HttpSettings {
-    /// The defaults of DESIGN 1.
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(10),
@@ -121,89 +108,71 @@ impl Default for HttpSettings {
     }
 }
 
-/// A client of HTTP; clones share its connections.
+/// An HTTP client. Clones share its connections.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpClient {
     settings: Arc<HttpSettings>,
     pool: Arc<Mutex<Pool>>,
-    /// The shortest way, where it can be gone.
-    plain: Option<Arc<Plain>>,
 }
 
-/// The connections that are in use.
+/// The connections in use.
 #[derive(Clone, Debug)]
 struct Pool {
     client: Client,
-    /// Which one of its [`Http`] it is.
+    /// How often the pool was replaced.
     generation: u64,
-    /// Whether all calls share one connection, as with HTTP/2; not known to be so until the first reply.
+    /// Whether all calls share one connection, as with HTTP/2. Before the first reply: whether
+    /// they may.
     multiplexed: bool,
 }
 
-/// A reply, whole.
+/// A complete reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, at most a day.
+    /// The `Retry-After` header, at most a day.
     pub retry_after: Option<Duration>,
-    /// Where a redirect leads, by scheme, host and port alone: the rest can carry what was sent.
+    /// Scheme, host and port of a redirect. Its path and query may repeat what was sent.
     pub redirects_to: Option<String>,
-    /// The body.
     pub body: Bytes,
 }
 
 impl Reply {
-    /// Reads the head of a reply to a call of `url`.
+    /// `url` is what was called; a redirect may be relative to it.
     fn from_parts(status: StatusCode, headers: &HeaderMap, url: &Url, body: Bytes) -> Self {
         let location = headers.get(LOCATION).filter(|_| status.is_redirection());
-        let location = location.and_then(|place| url.join(place.to_str().ok()?).ok());
-        let leads_to = location.map(|place| place.origin().ascii_serialization());
-        // A longer one is none that could be looked up (RFC 1035, 2.3.4).
-        let leads_to = leads_to
-            .map(|place| if place.len() > MAX_ORIGIN_BYTES { tr!("another host") } else { place });
+        let location = location.and_then(|location| url.join(location.to_str().ok()?).ok());
+        let origin = location.map(|location| location.origin().ascii_serialization());
+        let redirects_to =
+            origin.map(
+                |origin| {
+                    if origin.len() > MAX_ORIGIN_BYTES { tr!("another host") } else { origin }
+                },
+            );
         let retry_after = headers.get(RETRY_AFTER).and_then(parse_retry_after);
-        Self { status: status.as_u16(), retry_after, redirects_to: leads_to, body }
+        Self { status: status.as_u16(), retry_after, redirects_to, body }
     }
 }
 
 impl HttpClient {
-    /// Makes a client. No connection is opened yet.
-    ///
-    /// # Errors
-    /// What the TLS library says, for instance that a certificate is malformed, or that the system has none.
+    /// Makes a client. It connects at the first call. The error is that of the TLS library, for
+    /// instance that the system has no certificates.
     pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
-        // Fails only when a provider was installed before, which then serves as well.
+        // Fails only if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // HTTP/2 is agreed upon where a connection is encrypted, and nowhere else.
-        let line = Pool {
-            client: build_client(settings)?,
-            generation: 0,
-            multiplexed: settings.encrypted,
-        };
-        let bounds = Bounds {
-            connect: settings.connect_timeout,
-            most: settings.max_idle_per_host,
-            idle: POOL_IDLE_TIMEOUT,
-            reply: MAX_REPLY_BYTES,
-        };
-        let plain =
-            matches!(settings.route, ProxyRoute::Direct).then(|| Arc::new(Plain::new(bounds)));
-        Ok(Self { settings: Arc::new(settings.clone()), pool: Arc::new(Mutex::new(line)), plain })
+        // HTTP/2 is negotiated on encrypted connections alone.
+        let multiplexed = settings.encrypted;
+        let pool = Pool { client: build_client(settings)?, generation: 0, multiplexed };
+        Ok(Self { settings: Arc::new(settings.clone()), pool: Arc::new(Mutex::new(pool)) })
     }
 
-    /// Posts a JSON body.
-    ///
-    /// # Errors
-    /// [`Fault`] where no whole reply came in time. An HTTP error status is a reply.
+    /// Posts a JSON body. An HTTP error status is a reply, not an error.
     pub(crate) async fn post(&self, url: &Url, json: String) -> Result<Reply, CallError> {
         self.send(Method::POST, url, Some(json)).await
     }
 
-    /// Gets a URL.
-    ///
-    /// # Errors
-    /// As [`Http::post`].
+    /// Gets a URL. An HTTP error status is a reply, not an error.
     pub(crate) async fn get(&self, url: &Url) -> Result<Reply, CallError> {
         self.send(Method::GET, url, None).await
     }
@@ -214,26 +183,7 @@ impl HttpClient {
         url: &Url,
         json: Option<String>,
     ) -> Result<Reply, CallError> {
-        if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
-            let request = plainly(method, url, json)?;
-            let reply = pin!(async {
-                let (head, body) = plain.call(request).await?;
-                Ok(Reply::from_parts(head.status, &head.headers, url, body))
-            });
-            // Whatever is late takes its connection along, which it alone uses.
-            return self.within_deadline(reply).await;
-        }
-        // Large, and not taken where calls are many.
-        Box::pin(self.send_by_reqwest(method, url, json)).await
-    }
-
-    async fn send_by_reqwest(
-        &self,
-        method: Method,
-        url: &Url,
-        json: Option<String>,
-    ) -> Result<Reply, CallError> {
-        let Pool { client, generation: number, .. } = self.pool().clone();
+        let Pool { client, generation, .. } = self.pool().clone();
         let mut request = client.request(method, url.clone());
         if let Some(json) = json {
             request = request.header(CONTENT_TYPE, APPLICATION_JSON).body(json);
@@ -250,69 +200,51 @@ impl HttpClient {
             }
             Ok(Reply::from_parts(response.status(), response.headers(), url, body.freeze()))
         });
-        self.within_deadline(reply).await.inspect_err(|fault| {
-            if matches!(fault, CallError::TimedOut(_)) {
-                self.replace_pool(number);
+        self.within_deadline(reply).await.inspect_err(|error| {
+            if matches!(error, CallError::TimedOut(_)) {
+                self.replace_pool(generation);
             }
         })
     }
 
-    /// Waits for a reply as long as an attempt may take.
     async fn within_deadline(
         &self,
-        mut whole: Pin<&mut impl Future<Output = Result<Reply, CallError>>>,
+        mut call: Pin<&mut impl Future<Output = Result<Reply, CallError>>>,
     ) -> Result<Reply, CallError> {
         let deadline = Instant::now() + self.settings.timeout;
-        let mut reply = timeout_at(deadline, whole.as_mut()).await;
+        let mut reply = timeout_at(deadline, call.as_mut()).await;
         if reply.is_err() && deadline.elapsed() > STALL_THRESHOLD {
-            // Not the reply is late but this program: what came while it stood still has not been looked at yet.
-            reply = timeout(GRACE_PERIOD, whole).await;
+            // The process was suspended: a reply that arrived meanwhile was not polled yet.
+            reply = timeout(GRACE_PERIOD, call).await;
         }
         reply.unwrap_or_else(|_| Err(CallError::TimedOut(self.settings.timeout)))
     }
 
-    /// A call that comes too late takes its connection along, save where others share it: if it is the connection that
-    /// fell silent, every call on it would be lost. So later ones go by another.
-    fn replace_pool(&self, number: u64) {
-        let mut line = self.pool();
-        if line.multiplexed && line.generation == number
-            // It could be made once; should that fail now, the connection that there is has to do.
+    /// A call that timed out drops its connection, unless other calls share it. Over HTTP/2 the
+    /// shared connection may be dead, and every call on it would time out: later calls use a new
+    /// one.
+    fn replace_pool(&self, generation: u64) {
+        let mut pool = self.pool();
+        if pool.multiplexed && pool.generation == generation
+            // It could be built once; if that fails now, the old one stays in use.
             && let Ok(client) = build_client(&self.settings)
         {
-            (line.client, line.generation) = (client, number + 1);
+            (pool.client, pool.generation) = (client, generation + 1);
         }
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
-        // Nothing that holds it can panic.
+        // Nothing panics while it is locked.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A request with the headers that reqwest would send.
-fn plainly(method: Method, url: &Url, json: Option<String>) -> Result<Whole, CallError> {
-    let unusable = |error: &(dyn std::error::Error + 'static)| classify_error(error, true);
-    let place = Uri::try_from(url.as_str()).map_err(|error| unusable(&error))?;
-    let mut request = Request::builder()
-        .method(method)
-        .uri(place)
-        .header(ACCEPT, HeaderValue::from_static("*/*"))
-        .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
-    if json.is_some() {
-        request = request.header(CONTENT_TYPE, APPLICATION_JSON);
-    }
-    request
-        .body(Full::from(json.unwrap_or_default()))
-        .map(Box::new)
-        .map_err(|error| unusable(&error))
 }
 
 fn build_client(settings: &HttpSettings) -> Result<Client, String> {
     let builder = match &settings.route {
         ProxyRoute::Direct => Client::builder().no_proxy(),
-        ProxyRoute::Proxy { url, no_proxy: except } => {
+        ProxyRoute::Proxy { url, no_proxy } => {
             let proxy = Proxy::all(url.expose_secret()).map_err(describe)?;
-            Client::builder().proxy(proxy.no_proxy(NoProxy::from_string(except)))
+            Client::builder().proxy(proxy.no_proxy(NoProxy::from_string(no_proxy)))
         }
     };
     let roots = settings.roots.iter().map(|root| root.0.clone());
@@ -326,16 +258,15 @@ fn build_client(settings: &HttpSettings) -> Result<Client, String> {
         .tcp_nodelay(true)
         .pool_max_idle_per_host(settings.max_idle_per_host)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        // A redirect would carry the token to whatever host it names.
+        // A redirect would send the token to whatever host it names.
         .redirect(redirect::Policy::none())
-        // A repeat of its own would go past the pace and past the count of calls.
+        // A retry inside the client would bypass the rate limiter and the count of calls.
         .retry(retry::never())
         .user_agent(USER_AGENT_VALUE)
         .build()
         .map_err(describe)
 }
 
-/// What an error was, without its URL.
 fn into_call_error(error: reqwest::Error) -> CallError {
     let connecting = error.is_connect();
     classify_error(&error.without_url(), connecting)
@@ -345,12 +276,12 @@ fn describe(error: reqwest::Error) -> String {
     root_cause(&error.without_url())
 }
 
-/// Seconds (fractions are seen), or an HTTP date in any of its three forms (RFC 9110, 5.6.7 and 10.2.3). Of a list of
-/// seconds the first counts.
+/// Parses seconds (a fraction is allowed) or an HTTP date in any of its three forms (RFC 9110,
+/// 5.6.7 and 10.2.3). Of a list of seconds the first one counts.
 fn parse_retry_after(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    if let Ok(moment) = httpdate::parse_http_date(text) {
-        let wait = moment.duration_since(SystemTime::now()).unwrap_or_default();
+    if let Ok(date) = httpdate::parse_http_date(text) {
+        let wait = date.duration_since(SystemTime::now()).unwrap_or_default();
         return Some(wait.min(MAX_RETRY_AFTER));
     }
     let seconds: f64 = text.split(',').next()?.trim().parse().ok()?;
@@ -387,9 +318,9 @@ mod tests {
     async fn an_unreachable_host_is_reported_without_its_url() {
         let http = HttpClient::new(&HttpSettings::default()).unwrap();
         let url = "http://127.0.0.1:1/topapi?access_token=secret".parse().unwrap();
-        let fault = http.post(&url, "{}".to_owned()).await.unwrap_err();
-        assert!(!fault.has_reached_host());
-        let text = format!("{fault} {fault:?}");
+        let error = http.post(&url, "{}".to_owned()).await.unwrap_err();
+        assert!(!error.has_reached_host());
+        let text = format!("{error} {error:?}");
         assert!(
             text.contains("refused") && !text.contains("secret") && !text.contains("127.0.0.1"),
             "{text}"

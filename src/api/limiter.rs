@@ -1,5 +1,5 @@
-//! Turns: who may call which number when. The one seam behind which a quota is one process's own (`pace`) or shared by runs
-//! on many hosts (`shared`). Owns what a run asks of whoever gives turns out, and what it can hear. Leaves waiting to the engine.
+//! The interface of rate limiters: which number may be called, and when. Separate so that a quota
+//! can be one process's own (`rate_limiter`) or shared by runs on several hosts (`quota`).
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Limit;
 
-/// Gives out the right to make a call, one at a time, to the one task that asks.
+/// Grants calls one at a time, to the one task that asks.
 pub trait Limiter: Debug + Send {
     /// Announces the next numbers, in their order, and how many calls may start at most, so that a
     /// remote limiter can claim several numbers in one request.
@@ -21,43 +21,44 @@ pub trait Limiter: Debug + Send {
     /// [`claim_state`](Limiter::claim_state).
     fn lookahead(&self) -> usize;
 
-    /// How it stands with a number that is to be called.
+    /// Whether a number may be called.
     fn claim_state(&mut self, mobile: Mobile) -> ClaimState;
 
-    /// Takes the right to make one call now, of a number that is [`Stand::Open`].
+    /// Takes the permit for one call, of a number that is [`ClaimState::Granted`].
     ///
     /// # Errors
-    /// The moment before which asking again is in vain, or none where there will be news instead. Nothing is used up then.
+    /// The earliest time at which a permit can be free; `None` if the waker will be called instead.
     fn try_acquire(&mut self) -> Result<(), Option<Instant>>;
 
-    /// Until when, and why, all calls rest for a reason that others met; none where there is no such reason.
+    /// Until when all calls are paused because of what another run reported, and its cause.
     fn paused_until(&mut self) -> Option<(Instant, Limit)>;
 
-    /// All calls rest until then, by an answer that this run met; `begins` as against a rest that was on already.
+    /// This run's reply pauses all calls until then. `begins` is false if a pause was active
+    /// already.
     fn on_paused(&mut self, until: Instant, cause: Limit, begins: bool);
 
-    /// A number that was called is settled.
+    /// A number that was called has its final outcome.
     fn on_answered(&mut self, mobile: Mobile, outcome: &Arc<Outcome>);
 
-    /// A number is not called after all.
+    /// A number will not be called after all.
     fn release(&mut self, mobile: Mobile);
 
-    /// The calls a second that this run aims at now.
+    /// The rate that calls are limited to now.
     fn current_rate(&self) -> Rate;
 
-    /// Has `wake` called whenever there is news.
+    /// `wake` is called whenever a result may have changed.
     fn set_waker(&mut self, wake: Box<dyn Fn() + Send + Sync>);
 }
 
-/// How it stands with a number.
+/// Whether a number may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimState {
-    /// It may be called in its turn.
+    /// As soon as there is a permit.
     Granted,
-    /// That is not known yet; there will be news.
+    /// Not known yet; the waker will be called.
     Pending,
-    /// Somebody else has asked: the answer, and when it was given, in seconds since 1970.
+    /// Another run called it: the answer and its time, in seconds since 1970.
     Answered(Arc<Outcome>, i64),
-    /// Somebody else asks right now: worth another look a little later.
+    /// Another run is calling it now: poll again later.
     ClaimedElsewhere,
 }

@@ -1,5 +1,5 @@
-//! What the engine needs of the outside: one attempt of one lookup, and a token. Behind this seam a run can be
-//! simulated on a paused clock (DESIGN 6). Leaves HTTP to `api`.
+//! What the engine needs of the API: one attempt of one lookup, and a token.
+//! Separate so that a run can be simulated on a paused clock.
 
 use std::future::Future;
 
@@ -10,19 +10,19 @@ use crate::api::http::Reply;
 use crate::api::token::{AccessToken, TokenEndpoint, TokenError};
 use crate::domain::number::mobile::Mobile;
 
-/// The far side of a run.
+/// DingTalk's API, or a simulation of it.
 pub trait LookupApi: Send + Sync + 'static {
-    /// One attempt. Neither waits nor retries.
+    /// Makes one attempt, without waiting or retrying.
     fn lookup(
         &self,
         mobile: Mobile,
         token: &SecretString,
     ) -> impl Future<Output = Result<Reply, CallError>> + Send;
 
-    /// One call for a token.
+    /// Makes one call for a token.
     fn fetch_token(
         &self,
-        call: TokenEndpoint,
+        endpoint: TokenEndpoint,
     ) -> impl Future<Output = Result<AccessToken, TokenError>> + Send;
 
     /// How many calls for a token were made so far.
@@ -31,6 +31,6 @@ pub trait LookupApi: Send + Sync + 'static {
     /// Whether a rejected token can be replaced by fetching one.
     fn can_renew_token(&self) -> bool;
 
-    /// A text of the far side without the secrets that it may quote.
+    /// Removes this run's secrets from a text that the API sent.
     fn redact(&self, text: String) -> String;
 }

@@ -1,29 +1,29 @@
-//! A rate as people write it: calls a second. Leaves keeping it to `pace`.
+//! A rate in calls per second, as text and as a number.
 
 use std::fmt;
 use std::str::FromStr;
 
 use tr::tr;
 
-/// Calls a second: a fraction above zero and at most a million, or no limit.
+/// Calls per second, from 1/86400 to a million, or no limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(Option<f64>);
 
 impl Rate {
     /// No limit, for a private gateway.
     pub const UNLIMITED: Self = Self(None);
-    /// The fastest rate that is one.
+    /// The highest rate that is a limit, in calls per second.
     pub const MAX: f64 = 1_000_000.0;
-    /// One call in a day: slower than any use, and short enough for every clock.
+    /// One call a day: slower than any use, and its interval fits every clock.
     const MIN: f64 = 1.0 / 86_400.0;
 
-    /// So many calls a second, brought within the bounds.
+    /// Clamps to the bounds.
     #[must_use]
     pub fn from_per_second(per_second: f64) -> Self {
         Self(Some(per_second.clamp(Self::MIN, Self::MAX)))
     }
 
-    /// Calls a second; none where there is no limit.
+    /// `None` is no limit.
     #[must_use]
     pub fn per_second(self) -> Option<f64> {
         self.0
@@ -38,9 +38,9 @@ impl FromStr for Rate {
         if text.eq_ignore_ascii_case("unlimited") {
             return Ok(Self::UNLIMITED);
         }
-        let wrong = || {
+        let invalid = || {
             tr!(
-                "'{text}' is not a rate; write calls a second (20, 0.5), 900/m, 100/h or unlimited",
+                "invalid rate '{text}'; write calls per second (20, 0.5), 900/m, 100/h or unlimited",
                 text
             )
         };
@@ -48,10 +48,10 @@ impl FromStr for Rate {
             None | Some((_, "s")) => (text.strip_suffix("/s").unwrap_or(text), 1.0),
             Some((count, "m")) => (count, 60.0),
             Some((count, "h")) => (count, 3600.0),
-            Some(_) => return Err(wrong()),
+            Some(_) => return Err(invalid()),
         };
-        let rate = count.parse::<f64>().map_err(|_| wrong())? / seconds;
-        if (Self::MIN..=Self::MAX).contains(&rate) { Ok(Self(Some(rate))) } else { Err(wrong()) }
+        let rate = count.parse::<f64>().map_err(|_| invalid())? / seconds;
+        if (Self::MIN..=Self::MAX).contains(&rate) { Ok(Self(Some(rate))) } else { Err(invalid()) }
     }
 }
 

@@ -1,7 +1,7 @@
-//! The pace: when the next call may go out. Owns the spacing of calls below a rate, and the slower rate after the API
-//! complained (DESIGN 3). Leaves waiting, and holds, to `engine::dispatcher`: a pace
-//! is asked by one task, so that the order of calls is the order of asking and no lock is needed. It is also the simplest
-//! giver of turns: nobody else asks for any number.
+//! The pace: when the next call may go out. Owns the spacing of calls below a rate, and the slower
+//! rate after the API complained (DESIGN 3). Leaves waiting, and holds, to `engine::dispatcher`: a
+//! pace is asked by one task, so that the order of calls is the order of asking and no lock is
+//! needed. It is also the simplest giver of turns: nobody else asks for any number.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -23,22 +23,25 @@ use crate::domain::verdict::Limit;
 
 /// Up to this rate the window below is kept exactly; above, DESIGN 3 allows one per cent more.
 const EXACT_BELOW: f64 = 60.0;
-/// How much longer than its nominal length a window of `n` departures lasts, so that calls which travel at uneven
-/// speed do not meet `n + 1` to a window at the server. It costs 0.9 % of the rate, which leaves half a per cent for
-/// timers to be late in (DESIGN 3: 98.5 %).
+/// How much longer than its nominal length a window of `n` departures lasts, so that calls which
+/// travel at uneven speed do not meet `n + 1` to a window at the server. It costs 0.9 % of the
+/// rate, which leaves half a per cent for timers to be late in (DESIGN 3: 98.5 %).
 const GUARD: Duration = Duration::from_millis(9);
-/// The rate of the limiter, as a share of what the user set. Where the window rules, the limiter only spreads the
-/// calls over it, and is a little faster so that calls which were late are made up for; above, the limiter rules.
+/// The rate of the limiter, as a share of what the user set. Where the window rules, the limiter
+/// only spreads the calls over it, and is a little faster so that calls which were late are made up
+/// for; above, the limiter rules.
 const GCRA_FACTOR_BELOW: f64 = 1.05;
 const GCRA_FACTOR_ABOVE: f64 = 0.995;
-/// How far a call may go ahead of its slot to make up for one that was late: timers are late by about a
-/// millisecond, and a lateness that added up would cost two per cent at 20 calls a second.
+/// How far a call may go ahead of its slot to make up for one that was late: timers are late by
+/// about a millisecond, and a lateness that added up would cost two per cent at 20 calls a second.
 const LEEWAY: Duration = Duration::from_millis(5);
-/// The limiter counts parts of a call, which lets the leeway be shorter than one call: a thousand, and fewer where a
-/// part would be shorter than a microsecond, since governor counts in whole nanoseconds.
+/// The limiter counts parts of a call, which lets the leeway be shorter than one call: a thousand,
+/// and fewer where a part would be shorter than a microsecond, since governor counts in whole
+/// nanoseconds.
 const MAX_CELLS_PER_CALL: f64 = 1000.0;
 const MIN_CELL_SECS: f64 = 1e-6;
-/// After a complaint of the API the rate is cut to this share, and never below [`FLOOR`] of what the user set.
+/// After a complaint of the API the rate is cut to this share, and never below [`FLOOR`] of what
+/// the user set.
 const DECREASE_FACTOR: f64 = 0.8;
 const MIN_RATE_FACTOR: f64 = 0.1;
 /// Every so often without a complaint the rate recovers by [`STEP`] of what the user set.
@@ -47,10 +50,11 @@ const RECOVERY_STEP: f64 = 0.05;
 
 /// Gives out the right to make a call, one at a time.
 ///
-/// Two rules hold at once. A GCRA limiter (governor) spaces the calls evenly. Up to 60 calls a second, a call also
-/// never leaves too soon after earlier ones, however late single calls were: not within a second of the call that stands
-/// as many before it as the rate has calls, rounded up; nor within `n / rate` of the n-th before it, `n` being the rate
-/// rounded down, which keeps the average of a rate with a fraction. Both spans are nine milliseconds longer.
+/// Two rules hold at once. A GCRA limiter (governor) spaces the calls evenly. Up to 60 calls a
+/// second, a call also never leaves too soon after earlier ones, however late single calls were:
+/// not within a second of the call that stands as many before it as the rate has calls, rounded up;
+/// nor within `n / rate` of the n-th before it, `n` being the rate rounded down, which keeps the
+/// average of a rate with a fraction. Both spans are nine milliseconds longer.
 #[derive(Debug)]
 pub struct LocalLimiter {
     /// What the user set; none is unlimited, and then nothing below is used.
@@ -103,7 +107,8 @@ impl LocalLimiter {
             return Err(now + wait);
         }
         if rate <= EXACT_BELOW {
-            // The leeway is shorter than a slot here, so this question is answered with no and uses nothing up.
+            // The leeway is shorter than a slot here, so this question is answered with no and uses
+            // nothing up.
             self.next_slot =
                 try_acquire_cells(&self.gcra, self.cells_per_call).err().map(|wait| now + wait);
             self.recent_calls.push_back(now);
@@ -151,7 +156,8 @@ impl LocalLimiter {
         self.changed_at = Instant::now();
         self.gcra = build_gcra(full * share);
         self.cells_per_call = cells_per_call(full * share);
-        // The new limiter has not seen the last call: it is charged with one, so that no two go out together.
+        // The new limiter has not seen the last call: it is charged with one, so that no two go out
+        // together.
         let _ = try_acquire_cells(&self.gcra, self.cells_per_call);
     }
 }
@@ -225,7 +231,8 @@ fn build_gcra(rate: f64) -> GcraLimiter {
 
 /// Asks for one call; how long to wait where the answer is no.
 fn try_acquire_cells(limiter: &GcraLimiter, cells: NonZeroU32) -> Result<(), Duration> {
-    // The outer error says that one call exceeds the burst, which is a call and the leeway: it cannot be.
+    // The outer error says that one call exceeds the burst, which is a call and the leeway: it
+    // cannot be.
     match limiter.check_n(cells) {
         Ok(Err(not_until)) => Err(not_until.wait_time_from(limiter.clock().now())),
         Ok(Ok(())) | Err(_) => Ok(()),
@@ -280,7 +287,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Departures of a run that always has work, on a paused clock: each wake-up is late by what `late` says.
+    /// Departures of a run that always has work, on a paused clock: each wake-up is late by what
+    /// `late` says.
     async fn departures(
         pace: &mut LocalLimiter,
         length: Duration,
@@ -318,8 +326,8 @@ mod tests {
     async fn the_limiter_never_exceeds_the_rate_and_uses_nearly_all_of_it() {
         for (text, seconds) in [("0.5", 120), ("1", 60), ("20", 60), ("40", 30), ("60", 30)] {
             let full = rate(text).per_second().unwrap();
-            // Timers are late by up to 2 ms; on a busy machine one wake-up in fifty is late by up to 40 ms, and then
-            // the promise to use the rate yields to the one not to exceed it.
+            // Timers are late by up to 2 ms; on a busy machine one wake-up in fifty is late by up
+            // to 40 ms, and then the promise to use the rate yields to the one not to exceed it.
             for (stalls, least) in [(false, 0.985), (true, 0.97)] {
                 let mut pace = LocalLimiter::new(rate(text));
                 let mut random = fastrand::Rng::with_seed(7);
@@ -387,7 +395,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
-        /// Any exact rate, any lateness: no second sees more calls than the rate, rounded up, and the average is kept.
+        /// Any exact rate, any lateness: no second sees more calls than the rate, rounded up, and
+        /// the average is kept.
         #[test]
         fn no_second_has_more_calls_than_the_rate(rate in 0.2..60.0f64, seed in any::<u64>(), worst in 0..200_000u64) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

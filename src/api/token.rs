@@ -1,5 +1,6 @@
-//! The token: how it is fetched (`API.md` 4) and how long it is good for. Owns the credentials and the two token
-//! calls. Leaves when to fetch, and what a failure costs the run, to `engine::tokens`.
+//! The token: how it is fetched (`API.md` 4) and how long it is good for. Owns the credentials and
+//! the two token calls. Leaves when to fetch, and what a failure costs the run, to
+//! `engine::tokens`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,7 +46,8 @@ pub(crate) enum Credentials {
 pub struct AccessToken {
     /// The token.
     pub token: SecretString,
-    /// How long it can be used before it should be renewed; none for a token that cannot be renewed.
+    /// How long it can be used before it should be renewed; none for a token that cannot be
+    /// renewed.
     pub renew_after: Option<Duration>,
 }
 
@@ -84,7 +86,8 @@ pub enum TokenError {
 pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.
     V1,
-    /// `GET /gettoken`, where the host does not know the current one, as an old gateway. The secret stands in the URL.
+    /// `GET /gettoken`, where the host does not know the current one, as an old gateway. The secret
+    /// stands in the URL.
     Legacy,
 }
 
@@ -100,8 +103,9 @@ pub(crate) struct TokenClient {
 }
 
 impl TokenClient {
-    /// `endpoint` is the one of the directory calls; the host of the current token call follows it: `api.` and the
-    /// same top-level domain for DingTalk's own hosts, the same origin for any other (`API.md` 4).
+    /// `endpoint` is the one of the directory calls; the host of the current token call follows it:
+    /// `api.` and the same top-level domain for DingTalk's own hosts, the same origin for any other
+    /// (`API.md` 4).
     #[must_use]
     pub(crate) fn new(http: HttpClient, endpoint: &Url, credentials: Credentials) -> Self {
         let mut current = endpoint.clone();
@@ -130,8 +134,9 @@ impl TokenClient {
         }
     }
 
-    /// A text without any secret of this run: texts reach files and terminals, and some quote what was sent. A token that
-    /// was renewed early still serves, so it is one for as long as the run lasts.
+    /// A text without any secret of this run: texts reach files and terminals, and some quote what
+    /// was sent. A token that was renewed early still serves, so it is one for as long as the run
+    /// lasts.
     #[must_use]
     pub(crate) fn redact(&self, text: String) -> String {
         self.redactor.redact(text)
@@ -243,8 +248,9 @@ fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessT
             lifetime.and_then(|seconds| seconds.trim_matches('"').parse().ok()).unwrap_or_default();
         return Ok(AccessToken { token, renew_after: Some(renew_after(lifetime)) });
     }
-    // The current call says by a word and an HTTP status what is wrong, the older one by a code as lookups do. Where a
-    // gateway answers 404 and its kin, it does not know the current call: the older one may do.
+    // The current call says by a word and an HTTP status what is wrong, the older one by a code as
+    // lookups do. Where a gateway answers 404 and its kin, it does not know the current call: the
+    // older one may do.
     let (code, message) = match (body.code, coded) {
         (Some(word), _) if matches!(reply.status, 400 | 401 | 403) => {
             (Code::from_text(&hide(word)), hide(body.message.unwrap_or_default()))
@@ -265,8 +271,8 @@ fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessT
     })
 }
 
-/// Ten minutes less than the lifetime, and half of a lifetime too short for that. An absent or senseless lifetime
-/// is taken for the usual one.
+/// Ten minutes less than the lifetime, and half of a lifetime too short for that. An absent or
+/// senseless lifetime is taken for the usual one.
 fn renew_after(seconds: f64) -> Duration {
     let lifetime = Duration::try_from_secs_f64(seconds)
         .ok()

@@ -411,7 +411,7 @@ mod tests {
         );
         let (delays, outcome) = drive(|| Err(CallError::TimedOut(Duration::from_secs(10))), 3);
         assert_eq!((delays.len(), outcome.code), (5, None));
-        assert_eq!(&*outcome.message, "no reply within 10s");
+        assert_eq!(&*outcome.message, "timed out after 10s");
         let web_page = || {
             Ok(Reply { status: 403, retry_after: None, redirects_to: None, body: "<html>".into() })
         };

@@ -13,14 +13,18 @@ use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use crate::sandbox::call_log::{CallLog, TokenEndpoint};
 use crate::sandbox::emulator::{Emulator, TimedReply};
 use crate::sandbox::json::{Credentials, FullReply, LookupRequest, Reply};
 use crate::sandbox::script::Script;
+use crate::sandbox::tls::TlsIdentity;
 
 /// The most that a request body may have, in bytes; a longer one closes the connection.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -36,17 +40,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a sandbox on `127.0.0.1:port`, where port 0 takes a free one. It runs on the tokio runtime of the caller,
-    /// of either flavour, and needs its I/O and time drivers.
-    ///
-    /// # Errors
-    /// When the port cannot be bound, most often because it is taken.
+    /// Starts a sandbox on `127.0.0.1:port`, where port 0 takes a free one. It runs on the caller's tokio runtime, of
+    /// either flavor, and needs its I/O and time drivers. The error is that of the port, most often that it is taken.
     pub async fn start(script: Script, port: u16) -> io::Result<Self> {
+        Self::bind(script, port, None).await
+    }
+
+    /// Like [`start`](Self::start), but over TLS, with HTTP/2 or HTTP/1.1 as the client prefers (ALPN). The certificate
+    /// is made here; [`ca_certificate`](Self::ca_certificate) is what a client must trust.
+    pub async fn start_tls(script: Script, port: u16) -> io::Result<Self> {
+        Self::bind(script, port, Some(TlsIdentity::generate()?)).await
+    }
+
+    async fn bind(script: Script, port: u16, tls: Option<TlsIdentity>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let addr = listener.local_addr()?;
-        let site = Arc::new(ServerState { addr, emulator: Mutex::new(Emulator::new(script)) });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&site)));
-        Ok(Self { state: site, accept_task: accepting })
+        let (acceptor, ca_certificate) = tls.map(|tls| (tls.acceptor, tls.ca_certificate)).unzip();
+        let emulator = Mutex::new(Emulator::new(script));
+        let state = Arc::new(ServerState { addr, ca_certificate, emulator });
+        let accept_task = tokio::spawn(accept(listener, acceptor, Arc::clone(&state)));
+        Ok(Self { state, accept_task })
     }
 
     /// Where it listens.
@@ -55,10 +68,16 @@ impl Server {
         self.state.addr
     }
 
-    /// Its origin, `http://127.0.0.1:PORT`, which serves the calls of both hosts (API.md 4).
+    /// Its origin, such as `http://127.0.0.1:PORT`, which serves the calls of both of DingTalk's hosts.
     #[must_use]
     pub fn endpoint(&self) -> String {
         self.state.endpoint()
+    }
+
+    /// The certificate of the authority that signed the server's own, as PEM; none without TLS.
+    #[must_use]
+    pub fn ca_certificate(&self) -> Option<&str> {
+        self.state.ca_certificate.as_deref()
     }
 
     /// What it saw so far.
@@ -82,6 +101,8 @@ impl Drop for Server {
 #[derive(Debug)]
 struct ServerState {
     addr: SocketAddr,
+    /// As PEM; none without TLS.
+    ca_certificate: Option<String>,
     emulator: Mutex<Emulator>,
 }
 
@@ -92,7 +113,8 @@ impl ServerState {
     }
 
     fn endpoint(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.ca_certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
     }
 
     fn index_page(&self) -> TimedReply {
@@ -147,13 +169,13 @@ impl ServerState {
     }
 }
 
-async fn accept(listener: TcpListener, site: Arc<ServerState>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<ServerState>) {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                site.lock_emulator().call_log.record_connection();
-                connections.spawn(serve(stream, Arc::clone(&site)));
+                state.lock_emulator().call_log.record_connection();
+                connections.spawn(serve(stream, tls.clone(), Arc::clone(&state)));
             }
             Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
@@ -161,19 +183,35 @@ async fn accept(listener: TcpListener, site: Arc<ServerState>) {
     }
 }
 
-async fn serve(stream: TcpStream, site: Arc<ServerState>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<ServerState>) {
     // Without this option the sandbox is only slower, and a connection that is already gone shows itself below.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(|request| handle(&site, request));
-    // It ends in an error whenever the script breaks a reply off or the caller goes away: both are expected.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    match tls {
+        None => serve_http(stream, state).await,
+        Some(tls) => {
+            // A client that does not trust the certificate closes the connection.
+            if let Ok(stream) = tls.accept(stream).await {
+                serve_http(stream, state).await;
+            }
+        }
+    }
+}
+
+async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    state: Arc<ServerState>,
+) {
+    let service = hyper::service::service_fn(move |request| handle(Arc::clone(&state), request));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // As many calls at a time as a client has workers; hyper's own limit is 200.
+    builder.http2().max_concurrent_streams(None);
+    // It ends in an error whenever the script breaks a reply off or the client goes away: both are expected.
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// An error closes the connection without a reply.
 async fn handle(
-    site: &ServerState,
+    state: Arc<ServerState>,
     request: Request<Incoming>,
 ) -> io::Result<Response<Either<Full<Bytes>, TruncatedBody>>> {
     let at = Instant::now();
@@ -183,7 +221,7 @@ async fn handle(
     let query = head.uri.query().unwrap_or_default();
     let kind =
         head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let turn = site.route(&head.method, head.uri.path(), query, kind, &body, at);
+    let turn = state.route(&head.method, head.uri.path(), query, kind, &body, at);
     if !turn.delay.is_zero() {
         tokio::time::sleep(turn.delay).await;
     }

@@ -328,6 +328,9 @@ pub struct SandboxArgs {
     /// How long a token is valid
     #[arg(long, value_name = "D", env = "DINGMAP_TOKEN_LIFETIME", default_value = "2h", value_parser = parse_timeout)]
     pub token_lifetime: Duration,
+    /// Serve HTTPS, with a certificate made at startup; the output names the file for --ca-file
+    #[arg(long, env = "DINGMAP_TLS")]
+    pub tls: bool,
     /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,

@@ -82,7 +82,8 @@ Exit status:
 pub(crate) const SANDBOX: &str = "Examples:
   dingmap sandbox --port 8600 --limit 5        an API that refuses more than 5 calls a second
   dingmap resolve staff.csv --endpoint http://127.0.0.1:8600
-          a run against it, from another terminal, with DINGTALK_APP_KEY=sandbox-key, DINGTALK_APP_SECRET=sandbox-secret";
+          a run against it, from another terminal, with DINGTALK_APP_KEY=sandbox-key, DINGTALK_APP_SECRET=sandbox-secret
+  dingmap sandbox --tls                        the same over HTTPS; it prints the --ca-file to use";
 
 /// Behind the long help of `state`.
 pub(crate) const STATE: &str = "Examples:

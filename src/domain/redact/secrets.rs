@@ -1,23 +1,22 @@
-//! What no text may show: the secrets of a run. Owns finding them in a text, whole or in pieces. Leaves which texts those are
-//! to `token` and the engine.
+//! Removes a run's secrets from text, whole or in part.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A piece of a secret of so many bytes is one too: who has cut it, or has more of it elsewhere, has told it all the same. A
-/// shorter piece could be a word.
-const PIECE_BYTES: usize = 10;
-/// What stands in its place.
+/// A fragment of a secret of this many bytes is secret too, since other fragments may be known from
+/// elsewhere. A shorter one could be a word.
+const FRAGMENT_BYTES: usize = 10;
+/// Replaces a secret.
 const REDACTED: &str = "***";
 
-/// The secrets of a run, as many as it comes to know.
+/// The secrets of a run. They are added as they become known.
 #[derive(Default)]
-pub(crate) struct Redactor(Mutex<Vec<Pieces>>);
+pub(crate) struct Redactor(Mutex<Vec<Fragments>>);
 
-/// The pieces of one secret, in small letters and in every spelling.
-struct Pieces {
+/// The fragments of one secret, in lower case and in every spelling.
+struct Fragments {
     length: usize,
     windows: HashSet<Box<[u8]>>,
 }
@@ -29,33 +28,32 @@ impl std::fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// Adds a secret: as it is, as URLs spell it, and as JSON may.
+    /// Adds a secret in its spellings: as it is, in URLs, and in JSON.
     pub(crate) fn add(&self, secret: &SecretString) {
         let secret = secret.expose_secret().to_ascii_lowercase();
-        let length = secret.len().min(PIECE_BYTES);
+        let length = secret.len().min(FRAGMENT_BYTES);
         if length == 0 {
             return;
         }
         let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         let form = form.to_ascii_lowercase();
         let spellings = [form.replace('+', "%20"), form, secret.replace('/', r"\/"), secret];
-        let pieces = spellings.iter().flat_map(|spelling| spelling.as_bytes().windows(length));
-        let pieces = Pieces { length, windows: pieces.map(Box::from).collect() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pieces);
+        let windows = spellings.iter().flat_map(|spelling| spelling.as_bytes().windows(length));
+        let fragments = Fragments { length, windows: windows.map(Box::from).collect() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fragments);
     }
 
-    /// The text without any of them, whatever the case of its letters.
+    /// Replaces every secret and fragment of one, ignoring the case of ASCII letters.
     #[must_use]
     pub(crate) fn redact(&self, text: String) -> String {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if secrets.iter().all(|secret| text.len() < secret.length) {
             return text;
         }
-        let small = text.to_ascii_lowercase();
-        // Where a piece begins, and where it ends; in order, and running into one another where more than a piece is there.
+        let lower = text.to_ascii_lowercase();
         let mut spans = Vec::new();
         for secret in &*secrets {
-            for (start, window) in small.as_bytes().windows(secret.length).enumerate() {
+            for (start, window) in lower.as_bytes().windows(secret.length).enumerate() {
                 if secret.windows.contains(window) {
                     spans.push((start, start + secret.length));
                 }
@@ -65,17 +63,18 @@ impl Redactor {
             return text;
         }
         spans.sort_unstable();
-        let (mut told, mut at) = (String::new(), 0);
+        // Spans of one secret overlap or touch: they become one. `at` is the end of the last one.
+        let (mut redacted, mut at) = (String::new(), 0);
         for (start, end) in spans {
             let start = text.floor_char_boundary(start);
             if start >= at && !(start == at && at > 0) {
-                told.push_str(text.get(at..start).unwrap_or_default());
-                told.push_str(REDACTED);
+                redacted.push_str(&text[at..start]);
+                redacted.push_str(REDACTED);
             }
             at = at.max(text.ceil_char_boundary(end));
         }
-        told.push_str(text.get(at..).unwrap_or_default());
-        told
+        redacted.push_str(&text[at..]);
+        redacted
     }
 }
 
@@ -87,16 +86,16 @@ mod tests {
 
     const SECRET: &str = "se cret/K+x==0123456789abcdefghij";
 
-    fn veil() -> Redactor {
-        let veil = Redactor::default();
-        veil.add(&SECRET.into());
-        veil.add(&"tokenofanhourago".into());
-        veil
+    fn redactor() -> Redactor {
+        let redactor = Redactor::default();
+        redactor.add(&SECRET.into());
+        redactor.add(&"tokenofanhourago".into());
+        redactor
     }
 
     #[test]
     fn a_secret_is_redacted_in_every_spelling_and_in_fragments() {
-        for (text, told) in [
+        for (text, shown) in [
             (format!("bad: {SECRET}!"), "bad: ***!"),
             ("t=se+cret%2FK%2Bx%3D%3D0123456789abcdefghij&".to_owned(), "t=***&"),
             ("se%20cret%2fk%2bx%3d%3d0123456789abcdefghij".to_owned(), "***"),
@@ -107,7 +106,7 @@ mod tests {
             (format!("{SECRET}{SECRET} of TokenOfAnHourAgo"), "*** of ***"),
             ("访问的".to_owned() + SECRET + "不合法", "访问的***不合法"),
         ] {
-            assert_eq!(veil().redact(text.clone()), told, "{text}");
+            assert_eq!(redactor().redact(text.clone()), shown, "{text}");
         }
     }
 
@@ -120,7 +119,7 @@ mod tests {
             "ding talk error[subcode=40014]",
             "找不到该用户，请检查该用户是否存在",
         ] {
-            assert_eq!(veil().redact(text.to_owned()), text);
+            assert_eq!(redactor().redact(text.to_owned()), text);
         }
         let short = Redactor::default();
         short.add(&"".into());
@@ -130,13 +129,13 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands around and wherever it is cut: ten bytes in a row are never shown.
+        /// For any context and any cut, no ten consecutive bytes of a secret are shown.
         #[test]
         fn no_fragment_of_a_secret_is_left(before in "\\PC{0,20}", after in "\\PC{0,20}", from in 0..33_usize, to in 0..33_usize) {
-            let piece = SECRET.get(from.min(to)..from.max(to)).unwrap();
-            let told = veil().redact(format!("{before}{piece}{after}"));
-            let shown = |window: &[u8]| told.as_bytes().windows(PIECE_BYTES).any(|told| told == window);
-            prop_assert!(!SECRET.as_bytes().windows(PIECE_BYTES).any(shown), "{}", told);
+            let fragment = SECRET.get(from.min(to)..from.max(to)).unwrap();
+            let shown = redactor().redact(format!("{before}{fragment}{after}"));
+            let has = |window: &[u8]| shown.as_bytes().windows(FRAGMENT_BYTES).any(|part| part == window);
+            prop_assert!(!SECRET.as_bytes().windows(FRAGMENT_BYTES).any(has), "{}", shown);
         }
     }
 }

@@ -141,7 +141,7 @@ fn the_sample_config_is_read_and_printed_as_a_config_file() {
 
 #[test]
 fn a_run_uses_the_config_file() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, desk) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
     let folder = desk.path("etc");
     std::fs::create_dir(&folder).unwrap();
     let input = desk.write_file(

@@ -80,6 +80,7 @@ impl JobHost {
         let ours = [
             ("DINGTALK_APP_KEY", "sandbox-key".to_owned()),
             ("DINGMAP_ENDPOINT", self.sandbox.endpoint()),
+            ("DINGMAP_CA_FILE", self.sandbox.ca_file().unwrap().display().to_string()),
             ("DINGMAP_RATE", "unlimited".to_owned()),
             ("DINGMAP_RETRY_MIN", "5ms".to_owned()),
             ("DINGMAP_RETRY_MAX", "20ms".to_owned()),

@@ -45,7 +45,7 @@ fn a_signal_ends_a_run_that_waits_for_start_at() {
 
 #[test]
 fn setup_errors_are_reported_before_waiting_for_start_at() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, desk) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
     let nothing = desk.write_file("nothing.pem", "");
     let mut command =

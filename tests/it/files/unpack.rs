@@ -61,7 +61,7 @@ fn compressed_tables_are_written_uncompressed_under_their_base_name() {
         // Names do not matter.
         ("staff.csv", [zstd(half), zstd(rest)].concat(), "(zstd)"),
     ] {
-        let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let (desk, api) = (Workdir::new(), Sandbox::with_plain_http(unlimited_script()));
         let input = desk.write_file(name, packed);
         let mut command = api.resolve(&input, "-".as_ref());
         let ended = run(&mut command);

@@ -34,7 +34,7 @@ impl NetworkFixture {
         let (desk, authority) = (Workdir::new(), CertificateAuthority::new());
         desk.write_file("staff.csv", STAFF_CSV);
         desk.write_file("ca.pem", authority.pem());
-        Self { sandbox: Sandbox::new(unlimited_script()), workdir: desk, authority }
+        Self { sandbox: Sandbox::with_plain_http(unlimited_script()), workdir: desk, authority }
     }
 
     fn tls_server(&self, names: &[&str], protocols: &[&str]) -> TlsServer {
@@ -127,7 +127,7 @@ fn an_invalid_ca_file_is_rejected() {
         |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let damaged = |which: u8| {
         format!(
-            "certificate {which} in it is cut off, damaged, or none at all; export it anew, as PEM (X.509 in base 64)"
+            "certificate {which} in it is truncated, damaged or not a certificate; export it again as PEM (base64-encoded X.509)"
         )
     };
     for (name, text, reason) in [
@@ -245,7 +245,7 @@ fn a_refusing_proxy_is_reported() {
     let scene = NetworkFixture::new();
     for (answer, reason) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy authorization required"),
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy does not let the call through"),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "the proxy refused the connection"),
     ] {
         let proxy = ConnectProxy::new(scene.sandbox_address(), answer);
         let url = format!("http://u:geheim@{}", proxy.address);

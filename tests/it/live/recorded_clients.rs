@@ -55,7 +55,7 @@ Content-Length: LENGTH",
 
 #[test]
 fn the_sandbox_answers_token_requests_of_the_official_sdk() {
-    let api = Sandbox::new(unlimited_script());
+    let api = Sandbox::with_plain_http(unlimited_script());
     let ask = |head: &str, body: &str| {
         send_recorded(&api, &head.replace("LENGTH", &body.len().to_string()), body)
     };
@@ -119,7 +119,7 @@ fn recorded_lookups(token: &str, number: &str) -> [(String, String); 4] {
 
 #[test]
 fn a_lookup_is_answered_identically_in_every_request_form() {
-    let api = Sandbox::new(unlimited_script());
+    let api = Sandbox::with_plain_http(unlimited_script());
     for (token, number, code) in [
         ("sandbox-token", "13800138000", "0"),
         ("sandbox-token", "13800138096", "0"),

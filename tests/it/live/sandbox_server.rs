@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
 use reqwest::header::CONTENT_TYPE;
@@ -20,6 +21,8 @@ struct SandboxProcess {
     _stdout: BufReader<ChildStdout>,
     banner: String,
     endpoint: String,
+    /// Only with `--tls`.
+    ca_file: Option<PathBuf>,
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
 }
@@ -35,13 +38,21 @@ impl SandboxProcess {
             assert!(stdout.read_line(&mut told).unwrap() > 0, "{told}\n{}", process.stderr());
         }
         let first = told.lines().next().unwrap();
-        let endpoint =
-            first.split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
-        // Fails only where a provider was installed before, which then serves as well.
+        let endpoint = first.split(' ').find(|word| word.starts_with("http")).unwrap().to_owned();
+        let ca_file = told.split_once("--ca-file ").map(|(_, after)| after.lines().next().unwrap());
+        // Fails only if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().no_proxy().timeout(WAIT_TIMEOUT).build().unwrap();
+        let roots = ca_file
+            .map(|path| reqwest::Certificate::from_pem(&std::fs::read(path).unwrap()).unwrap());
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(WAIT_TIMEOUT)
+            .tls_certs_only(roots)
+            .build()
+            .unwrap();
+        let ca_file = ca_file.map(PathBuf::from);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { process, _stdout: stdout, banner: told, endpoint, runtime, client }
+        Self { process, _stdout: stdout, banner: told, endpoint, ca_file, runtime, client }
     }
 
     /// The HTTP status and the JSON of a reply; `kind` is the body's content type.
@@ -112,7 +123,7 @@ fn the_sandbox_issues_tokens_by_both_endpoints() {
 #[test]
 fn the_sandbox_throttles_calls_over_the_limit() {
     let served = SandboxProcess::start(&["--limit", "1"]);
-    assert!(served.banner.contains("calls: 1 in any second"), "{}", served.banner);
+    assert!(served.banner.contains("(rate limit: 1/s)"), "{}", served.banner);
     for expected in ["90018", "0", "90018"] {
         wait_until(expected, || {
             let code = served.lookup_code("sandbox-token");
@@ -124,7 +135,16 @@ fn the_sandbox_throttles_calls_over_the_limit() {
 
 #[test]
 fn the_printed_command_lines_work() {
-    let (served, desk) = (SandboxProcess::start(&["--limit", "0"]), Workdir::new());
+    check_printed_command_lines(&["--limit", "0"]);
+}
+
+#[test]
+fn the_printed_command_lines_work_over_tls() {
+    check_printed_command_lines(&["--limit", "0", "--tls"]);
+}
+
+fn check_printed_command_lines(flags: &[&str]) {
+    let (served, desk) = (SandboxProcess::start(flags), Workdir::new());
     desk.write_file("INPUT.csv", "name,mobile\nA,13800138000\nB,13800138090\n");
     let line = served.banner.lines().find(|line| line.contains("dingmap resolve ")).unwrap();
     let mut shell = Command::new("sh");
@@ -147,10 +167,12 @@ fn the_printed_command_lines_work() {
                     A,13800138000,u00138000,,found,0,ok\nB,13800138090,,,not_found,60121,找不到该用户\n";
     assert_eq!(written, expected);
 
-    // By hand, as curl would send it: `curl -d BODY 'URL'`.
-    let line = served.banner.lines().find(|line| line.contains("curl -d ")).unwrap();
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [_, _, body, url] = words[..] else { panic!("{line}") };
+    // By hand, as curl would send it: `curl [--cacert FILE] -d BODY 'URL'`.
+    let line = served.banner.lines().find(|line| line.contains("curl ")).unwrap();
+    let cacert = served.ca_file.as_ref().map(|path| format!(" --cacert {}", path.display()));
+    let start = format!("curl{} -d ", cacert.unwrap_or_default());
+    let (body, url) =
+        line.trim_start().strip_prefix(&start).and_then(|line| line.split_once(' ')).unwrap();
     let request = served.client.post(url.trim_matches('\'')).body(body.to_owned());
     let (_, reply) = served.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded"));
     assert_eq!(reply["result"]["userid"], "u00138000");
@@ -159,17 +181,20 @@ fn the_printed_command_lines_work() {
 #[test]
 fn signals_end_the_sandbox_with_status_0() {
     for name in ["TERM", "INT"] {
-        let mut served = SandboxProcess::start(&[]);
+        let mut served = SandboxProcess::start(&["--tls"]);
         assert_eq!(served.lookup_code("sandbox-token"), "0");
+        let ca_file = served.ca_file.clone().unwrap();
+        assert_eq!(std::fs::metadata(&ca_file).unwrap().permissions().mode() & 0o777, 0o600);
         served.process.send_signal(name);
         let ended = served.process.wait();
+        assert!(!ca_file.exists(), "{name}: removed with the sandbox");
         assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
         assert!(
             ended.stderr.contains("1 lookups and 0 token calls were served"),
             "{}",
             ended.stderr
         );
-        assert!(std::net::TcpStream::connect(&served.endpoint["http://".len()..]).is_err());
+        assert!(std::net::TcpStream::connect(&served.endpoint["https://".len()..]).is_err());
     }
 }
 

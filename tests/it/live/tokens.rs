@@ -138,7 +138,7 @@ impl LookupApi for TokenApi {
         match turn {
             Some(TimedOut) => {
                 return Err(TokenError::Transient {
-                    reason: "no reply within 10s".into(),
+                    reason: "timed out after 10s".into(),
                     answered: true,
                 });
             }

@@ -4,7 +4,7 @@ use crate::support::network_servers::CertificateAuthority;
 use crate::support::quota_fixture::{QuotaFixture, table_of_run};
 use crate::support::redis::RedisServer;
 use crate::support::redis::resp_client::RespValue;
-use crate::support::sandbox::{dingmap, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
 const PASSWORD: &str = "open-sesame-42";
@@ -100,7 +100,8 @@ fn an_invalid_server_url_is_rejected_with_a_remedy() {
     let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let url = ground.redis.url();
     let (host, wrong) = (url.strip_prefix("redis://").unwrap(), "wrong-sesame");
-    let http = ground.sandbox.endpoint().replace("http://", "redis://");
+    let http_server = Sandbox::with_plain_http(unlimited_script());
+    let http = http_server.endpoint().replace("http://", "redis://");
     // (the address, the password, the exit status, words that say what to do)
     let cases: &[(String, &str, i32, &[&str])] = &[
         (url.clone(), wrong, 5, &["password"]),

@@ -12,8 +12,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_dingmap");
 
 /// The executable, with nothing of this environment's that could change what it does.
 pub(crate) fn dingmap() -> Command {
-    // Nor are signals ignored that are ignored around the tests, as under `nohup` and in the background of a script: it would
-    // honour that, and could not be interrupted.
+    // Nor are signals ignored that are ignored around the tests, as under `nohup` and in the
+    // background of a script: it would honour that, and could not be interrupted.
     let mut command = Command::new("env");
     command.args(["--default-signal=INT,HUP,TERM", PROGRAM]);
     for (name, _) in std::env::vars_os() {
@@ -26,7 +26,8 @@ pub(crate) fn dingmap() -> Command {
     // Nor does it speak the language of whoever runs the tests.
     command.env("LC_ALL", "C");
     command.stdin(Stdio::null());
-    // No run finds the answers of whoever runs the tests: those against an [`Api`] have a place of their own.
+    // No run finds the answers of whoever runs the tests: those against an [`Api`] have a place of
+    // their own.
     command.env("DINGMAP_NO_STATE", "1");
     command
 }
@@ -49,7 +50,11 @@ impl From<Output> for RunOutput {
     }
 }
 
-/// A sandbox that serves as long as this lives, on threads of its own, and a data directory for the runs against it.
+/// A sandbox on a thread of its own, and a data directory for the runs against it.
+///
+/// It serves HTTPS, as DingTalk does, and runs get the `--ca-file` that they need. Plain HTTP is
+/// for tests that read raw bytes, put something between the run and the sandbox, or are about plain
+/// HTTP.
 pub(crate) struct Sandbox {
     server: Server,
     data_dir: TempDir,
@@ -58,17 +63,34 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new(script: Script) -> Self {
+        Self::serve(|| Server::start_tls(script, 0))
+    }
+
+    pub(crate) fn with_plain_http(script: Script) -> Self {
+        Self::serve(|| Server::start(script, 0))
+    }
+
+    fn serve<F: Future<Output = std::io::Result<Server>>>(start: impl FnOnce() -> F) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime.block_on(Server::start(script, 0)).unwrap();
-        Self { server, data_dir: tempfile::tempdir().unwrap(), _runtime: runtime }
+        let server = runtime.block_on(start()).unwrap();
+        let data_dir = tempfile::tempdir().unwrap();
+        if let Some(pem) = server.ca_certificate() {
+            std::fs::write(data_dir.path().join("ca.pem"), pem).unwrap();
+        }
+        Self { server, data_dir, _runtime: runtime }
     }
 
     pub(crate) fn endpoint(&self) -> String {
         self.server.endpoint()
+    }
+
+    /// What a client must trust; none with plain HTTP.
+    pub(crate) fn ca_file(&self) -> Option<PathBuf> {
+        self.server.ca_certificate().map(|_| self.data_dir.path().join("ca.pem"))
     }
 
     /// The state file that runs use unless flags say otherwise.
@@ -86,8 +108,9 @@ impl Sandbox {
         self.server.update_script(change);
     }
 
-    /// `dingmap resolve` against this sandbox with its app key, unlimited and with short backoffs unless flags
-    /// say otherwise: `--rate` and the like may be given again, and the last one counts.
+    /// `dingmap resolve` against this sandbox with its app key, unlimited and with short backoffs
+    /// unless flags say otherwise: `--rate` and the like may be given again, and the last one
+    /// counts.
     pub(crate) fn resolve(&self, input: &Path, output: &Path) -> Command {
         self.resolve_at_endpoint(&self.endpoint(), input, output)
     }
@@ -109,6 +132,9 @@ impl Sandbox {
         let mut command = dingmap();
         command.args(["resolve".as_ref(), input.as_os_str()]);
         command.args(["--endpoint", endpoint]);
+        if let Some(path) = self.ca_file() {
+            command.arg("--ca-file").arg(path);
+        }
         command.env("DINGTALK_APP_KEY", "sandbox-key").env("DINGTALK_APP_SECRET", "sandbox-secret");
         command
             .env_remove("DINGMAP_NO_STATE")

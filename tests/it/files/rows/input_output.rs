@@ -48,7 +48,7 @@ fn the_column_is_chosen_by_name_or_position() {
 #[test]
 fn rows_go_through_standard_input_and_output() {
     let desk = Workdir::new();
-    let api = Sandbox::new(unlimited_script());
+    let api = Sandbox::with_plain_http(unlimited_script());
     let input = desk.write_file("in.csv", INPUT);
     for (from, to) in [("-", Some("-")), ("-", None), ("in.csv", Some("-"))] {
         let mut command = dingmap();
@@ -98,7 +98,7 @@ fn rows_stream_to_standard_output_while_the_input_is_still_open() {
 #[test]
 fn the_default_output_is_next_to_the_input() {
     let desk = Workdir::new();
-    let api = Sandbox::new(unlimited_script());
+    let api = Sandbox::with_plain_http(unlimited_script());
     for (input, output) in [
         ("staff.csv", "staff.resolved.csv"),
         ("名单.2026.txt", "名单.2026.resolved.csv"),
@@ -164,7 +164,7 @@ fn an_existing_output_is_kept_when_the_run_fails() {
 #[test]
 fn a_variable_works_like_its_flag() {
     let desk = Workdir::new();
-    let api = Sandbox::new(unlimited_script());
+    let api = Sandbox::with_plain_http(unlimited_script());
     let input = desk.write_file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
     let output = desk.path("by variable.csv");
     let mut command = dingmap();

@@ -29,7 +29,7 @@ fn an_idle_connection_is_not_reused_after_a_pause() {
     script
         .answers_by_call
         .insert(20, ScriptedAnswer::Http { status: 429, headers, body: String::new() });
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (api, desk) = (Sandbox::with_plain_http(script), Workdir::new());
     let line = StaleConnectionProxy::new(
         api.endpoint().trim_start_matches("http://").parse().unwrap(),
         STALE_AFTER,
@@ -48,7 +48,7 @@ fn an_idle_connection_is_not_reused_after_a_pause() {
 
 #[test]
 fn connections_are_reused_while_there_is_work() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, desk) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
     let input = desk.write_file("staff.csv", staff_csv(200));
     let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-j", "4"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -86,7 +86,7 @@ fn an_http2_host_that_refuses_every_stream_ends_the_run() {
     for does in [|_, _| StreamAction::Refuse, |_, _| StreamAction::GoAway] {
         let (ended, _host) = run_over_http2(&["--max-retries", "1", "-vvv"], does);
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.contains("the host did not take the call"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the server refused the HTTP/2 stream"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("sandbox-token"), "{}", ended.stderr);
     }
 }
