@@ -22,7 +22,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Limit;
 
 /// Up to this rate the window below is kept exactly; above, DESIGN 3 allows one per cent more.
-const EXACT_BELOW: f64 = 60.0;
+pub(crate) const EXACT_BELOW: f64 = 60.0;
 /// How much longer than its nominal length a window of `n` departures lasts, so that calls which
 /// travel at uneven speed do not meet `n + 1` to a window at the server. It costs 0.9 % of the
 /// rate, which leaves half a per cent for timers to be late in (DESIGN 3: 98.5 %).
@@ -30,7 +30,7 @@ const GUARD: Duration = Duration::from_millis(9);
 /// The rate of the limiter, as a share of what the user set. Where the window rules, the limiter
 /// only spreads the calls over it, and is a little faster so that calls which were late are made up
 /// for; above, the limiter rules.
-const GCRA_FACTOR_BELOW: f64 = 1.05;
+pub(crate) const GCRA_FACTOR_BELOW: f64 = 1.05;
 const GCRA_FACTOR_ABOVE: f64 = 0.995;
 /// How far a call may go ahead of its slot to make up for one that was late: timers are late by
 /// about a millisecond, and a lateness that added up would cost two per cent at 20 calls a second.
@@ -42,11 +42,11 @@ const MAX_CELLS_PER_CALL: f64 = 1000.0;
 const MIN_CELL_SECS: f64 = 1e-6;
 /// After a complaint of the API the rate is cut to this share, and never below [`FLOOR`] of what
 /// the user set.
-const DECREASE_FACTOR: f64 = 0.8;
-const MIN_RATE_FACTOR: f64 = 0.1;
+pub(crate) const DECREASE_FACTOR: f64 = 0.8;
+pub(crate) const MIN_RATE_FACTOR: f64 = 0.1;
 /// Every so often without a complaint the rate recovers by [`STEP`] of what the user set.
-const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
-const RECOVERY_STEP: f64 = 0.05;
+pub(crate) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const RECOVERY_STEP: f64 = 0.05;
 
 /// Gives out the right to make a call, one at a time.
 ///

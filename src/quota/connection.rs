@@ -1,5 +1,5 @@
-//! The connection to the shared server: made when it is needed, given up at the first trouble, since whatever is late on it
-//! is no use. Owns how long anything may take, and what a failure is called. Leaves what is said on it to the others here.
+//! The connection to the shared server. It is made when needed and dropped after any failure, since
+//! a late reply is of no use.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,20 +13,19 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tr::tr;
 
-/// A word of the server that comes later than this is not waited for: by then a run rests anyway ([`CONFIRMED`]).
-///
-/// [`CONFIRMED`]: crate::quota::server_clock::CONFIRMED
+/// A later reply is of no use: by then the run has paused, since the last reply is valid for as long
+/// ([`REPLY_VALID_FOR`](crate::quota::server_clock::REPLY_VALID_FOR)).
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that takes longer is not waited for either; it takes some round trips more than a reply.
+/// Longer than [`REPLY_TIMEOUT`], since connecting takes several round trips.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where the shared server is and how to be let in; makes one connection at a time.
+/// A client of the shared server with at most one connection.
 pub struct Connection {
     client: Client,
     live: Mutex<Option<LiveConnection>>,
 }
 
-/// A connection, and to which server it is: a server that was started anew is another one.
+/// A connection and the `run_id` of its server, which changes when the server is restarted.
 #[derive(Clone)]
 struct LiveConnection {
     connection: MultiplexedConnection,
@@ -35,141 +34,132 @@ struct LiveConnection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Link(..)")
+        f.write_str("Connection(..)")
     }
 }
 
-/// Why there is no word of the shared server.
+/// Why the shared server did not reply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unavailable {
-    /// What happened, without an address and without a password.
+    /// For people, without address and password.
     pub message: String,
-    /// Of what kind that is.
     pub cause: Cause,
 }
 
-/// What a silence comes to.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It may be over any moment.
+    /// The next attempt may succeed.
     Transient,
-    /// The server does not let this user in, or do what is asked.
+    /// Wrong user or password, or missing permission.
     Denied,
-    /// It is no server with which this can be done.
+    /// The server cannot be used for this.
     Unsupported,
-    /// It lacks a script, which can be sent once more.
+    /// The script must be sent again.
     ScriptMissing,
 }
 
 impl Unavailable {
     fn from_error(error: &RedisError) -> Self {
-        // A name that cannot be looked up, a certificate that is not accepted: what the system says is best.
-        // Of several commands the first that failed is told.
-        let refusal = error
+        // Of a pipeline, the first command that failed.
+        let server_error = error
             .clone()
             .into_server_errors()
-            .and_then(|all| all.first().map(|(_, one)| one.clone()));
-        let detail = refusal.as_ref().map_or(error.detail(), ServerError::details);
-        let said = || detail.map_or_else(|| error.to_string(), str::to_owned);
-        let (what, kind) = match error.kind() {
+            .and_then(|errors| errors.first().map(|(_, error)| error.clone()));
+        let detail = server_error.as_ref().map_or(error.detail(), ServerError::details);
+        // The system's or server's own text is the best one for most failures (DNS, TLS).
+        let detail = || detail.map_or_else(|| error.to_string(), str::to_owned);
+        let (message, cause) = match error.kind() {
             _ if error.is_timeout() => return Self::timed_out(),
             _ if error.is_connection_refusal() => (tr!("connection refused"), Cause::Transient),
             ErrorKind::AuthenticationFailed => return Self::denied(),
-            ErrorKind::Server(ServerErrorKind::NoScript) => (said(), Cause::ScriptMissing),
+            ErrorKind::Server(ServerErrorKind::NoScript) => (detail(), Cause::ScriptMissing),
             ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                (tr!("its user may not do that: {cause}", cause = said()), Cause::Denied)
+                (tr!("permission denied (ACL): {cause}", cause = detail()), Cause::Denied)
             }
             ErrorKind::Server(
                 ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot,
             ) => (
-                tr!("it is a node of a cluster, and another one has the data; name that one"),
+                tr!("another node of this cluster has the data; use the address of that node"),
                 Cause::Unsupported,
             ),
             ErrorKind::Server(ServerErrorKind::ReadOnly) => {
-                (tr!("it is a replica and takes no data"), Cause::Transient)
+                (tr!("server is a read-only replica"), Cause::Transient)
             }
             ErrorKind::Server(ServerErrorKind::BusyLoading) => {
-                (tr!("it is reading its data"), Cause::Transient)
+                (tr!("server is loading its dataset"), Cause::Transient)
             }
-            ErrorKind::Parse => {
-                (tr!("what answers there is no Redis or Valkey server"), Cause::Unsupported)
-            }
-            _ => match refusal.as_ref().map(ServerError::code) {
+            ErrorKind::Parse => (tr!("not a Redis or Valkey server"), Cause::Unsupported),
+            _ => match server_error.as_ref().map(ServerError::code) {
                 Some("NOAUTH" | "WRONGPASS") => return Self::denied(),
                 Some("WRONGTYPE") => {
                     (tr!("a key of dingmap has a value of another program"), Cause::Unsupported)
                 }
-                Some("OOM") => (tr!("it is out of memory"), Cause::Transient),
-                _ if said().contains("certificate") => (
+                Some("OOM") => (tr!("server is out of memory"), Cause::Transient),
+                _ if detail().contains("certificate") => (
                     tr!(
-                        "its certificate is not trusted ({cause}); --shared-ca-file names whom to trust",
-                        cause = said()
+                        "TLS certificate not trusted ({cause}); use --shared-ca-file for a private CA",
+                        cause = detail()
                     ),
                     Cause::Unsupported,
                 ),
-                _ if said().contains("DB index") => {
-                    (tr!("it has no database of that number"), Cause::Unsupported)
+                _ if detail().contains("DB index") => {
+                    (tr!("no database with this number"), Cause::Unsupported)
                 }
-                _ => (said(), Cause::Transient),
+                _ => (detail(), Cause::Transient),
             },
         };
-        Self { message: what, cause: kind }
+        Self { message, cause }
     }
 
     fn timed_out() -> Self {
-        Self { message: tr!("no answer in time"), cause: Cause::Transient }
+        Self { message: tr!("timed out"), cause: Cause::Transient }
     }
 
     fn denied() -> Self {
-        Self { message: tr!("it does not accept the user or the password"), cause: Cause::Denied }
+        Self { message: tr!("authentication failed"), cause: Cause::Denied }
     }
 }
 
 impl Connection {
-    /// A link that is not connected yet.
+    /// Does not connect yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        // For connections that are encrypted. Fails only when a provider was installed before, which then serves as well.
+        // Needed for TLS. Fails only if a provider was installed before, which is just as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { client, live: Mutex::default() }
     }
 
-    /// Which server it is, as the server itself calls its life since it was started; connects where that is needed.
-    ///
-    /// # Errors
-    /// [`Silence`].
+    /// The `run_id` of the server, which changes when it is restarted. Connects if needed.
     pub async fn server_run_id(&self) -> Result<String, Unavailable> {
         Ok(self.get_or_connect().await?.server_run_id)
     }
 
-    /// Sends commands and waits for their replies, all at once. After a failure the next use connects anew.
-    ///
-    /// # Errors
-    /// [`Silence`], also where the replies are not of the expected kind.
+    /// Sends a pipeline and waits for all replies. After a failure, the next use reconnects.
     pub async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Unavailable> {
         let mut connection = self.get_or_connect().await?.connection;
-        let told = timeout(REPLY_TIMEOUT, commands.query_async(&mut connection)).await;
-        let failed = match told {
-            Ok(Ok(told)) => return Ok(told),
+        let reply = timeout(REPLY_TIMEOUT, commands.query_async(&mut connection)).await;
+        let error = match reply {
+            Ok(Ok(reply)) => return Ok(reply),
             Ok(Err(error)) => Unavailable::from_error(&error),
             Err(_) => Unavailable::timed_out(),
         };
-        if failed.cause != Cause::ScriptMissing {
+        if error.cause != Cause::ScriptMissing {
             self.live.lock().await.take();
         }
-        Err(failed)
+        Err(error)
     }
 
     async fn get_or_connect(&self) -> Result<LiveConnection, Unavailable> {
-        let mut connected = self.live.lock().await;
-        if let Some(connected) = &*connected {
-            return Ok(connected.clone());
+        let mut live = self.live.lock().await;
+        if let Some(live) = &*live {
+            return Ok(live.clone());
         }
         let new = timeout(CONNECT_TIMEOUT, self.connect())
             .await
             .unwrap_or_else(|_| Err(Unavailable::timed_out()))?;
-        *connected = Some(new.clone());
+        *live = Some(new.clone());
         Ok(new)
     }
 
@@ -179,12 +169,14 @@ impl Connection {
             .set_response_timeout(Some(REPLY_TIMEOUT));
         let connection = self.client.get_multiplexed_async_connection_with_config(&config).await;
         let mut connection = connection.map_err(|error| Unavailable::from_error(&error))?;
-        let said: String = redis::cmd("INFO")
+        let info: String = redis::cmd("INFO")
             .arg("server")
             .query_async(&mut connection)
             .await
             .map_err(|error| Unavailable::from_error(&error))?;
-        let server = said.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default();
-        Ok(LiveConnection { connection, server_run_id: server.trim().to_owned() })
+        // A server without a run id cannot be distinguished from its successor. Its state is then
+        // recognized as lost by the missing keys alone.
+        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or("");
+        Ok(LiveConnection { connection, server_run_id: run_id.trim().to_owned() })
     }
 }

@@ -1,5 +1,5 @@
-//! What of a run may lie on a server that others use: numbers as keyed digests, everything else of it encrypted. Owns the
-//! keys, which are derived from the app's secret and leave this process never. Leaves what is sealed to the others here.
+//! The keys for data on the shared server: numbers are stored as keyed digests, everything else
+//! encrypted. The keys are derived from the app's secret and never leave the process.
 
 use std::fmt::{self, Write as _};
 
@@ -9,12 +9,12 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 
-/// What the keys are for, and of which make: another make of the stored data takes another.
+/// Has the version of the stored data, as [`KEY_PREFIX`](crate::quota::protocol::KEY_PREFIX) has.
 const HKDF_SALT: &[u8] = b"dingmap shared 1";
-/// How much of a digest stands for a number: enough for no two of ten milliards to be taken for each other.
+/// 128 bits: a collision among 10 billion numbers has a probability below 10⁻¹⁸.
 const DIGEST_BYTES: usize = 16;
 
-/// The keys of one app. Whoever has another secret has other keys, and finds nothing.
+/// The keys of one app. With another secret, no data is found.
 pub(crate) struct AppKeys {
     digest_key: hmac::Key,
     cipher: LessSafeKey,
@@ -23,24 +23,25 @@ pub(crate) struct AppKeys {
 
 impl fmt::Debug for AppKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seal(..)")
+        f.write_str("AppKeys(..)")
     }
 }
 
 impl AppKeys {
-    /// The keys that follow from a secret (HKDF with SHA-256, RFC 5869); none only where the library's bounds changed.
+    /// Derives the keys by HKDF with SHA-256 (RFC 5869). `None` only if the library rejects the
+    /// lengths.
     #[must_use]
     pub(crate) fn from_secret(secret: &SecretString) -> Option<Self> {
         let source = Salt::new(HKDF_SHA256, HKDF_SALT).extract(secret.expose_secret().as_bytes());
-        let digest = hmac::Key::from(source.expand(&[b"digest"], hmac::HMAC_SHA256).ok()?);
+        let digest_key = hmac::Key::from(source.expand(&[b"digest"], hmac::HMAC_SHA256).ok()?);
         let cipher = LessSafeKey::new(UnboundKey::from(
             source.expand(&[b"cipher"], &aead::CHACHA20_POLY1305).ok()?,
         ));
-        Some(Self { digest_key: digest, cipher, rng: SystemRandom::new() })
+        Some(Self { digest_key, cipher, rng: SystemRandom::new() })
     }
 
-    /// What stands for these parts: 32 hexadecimal digits. Each has its length in front, so that no two lists of parts run
-    /// into one another.
+    /// The keyed digest of a list of byte strings, as 32 hexadecimal digits. Each is hashed with its
+    /// length, so that lists with the same concatenation differ.
     #[must_use]
     pub(crate) fn digest(&self, parts: &[&[u8]]) -> String {
         let mut context = hmac::Context::with_key(&self.digest_key);
@@ -56,26 +57,27 @@ impl AppKeys {
         text
     }
 
-    /// The plain bytes encrypted, which only serve at this `place` (ChaCha20-Poly1305, RFC 8439, with a random nonce in
-    /// front); none where the system has no randomness.
+    /// Encrypts by ChaCha20-Poly1305 (RFC 8439), with a random nonce in front. `None` if the system
+    /// has no randomness.
     #[must_use]
-    pub(crate) fn encrypt(&self, place: &str, mut plain: Vec<u8>) -> Option<Vec<u8>> {
+    pub(crate) fn encrypt(&self, associated_data: &str, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
         let mut nonce = [0; aead::NONCE_LEN];
         self.rng.fill(&mut nonce).ok()?;
-        let (unique, place) = (Nonce::assume_unique_for_key(nonce), Aad::from(place.as_bytes()));
-        self.cipher.seal_in_place_append_tag(unique, place, &mut plain).ok()?;
-        Some([&nonce[..], &plain].concat())
+        let associated_data = Aad::from(associated_data.as_bytes());
+        let unique_nonce = Nonce::assume_unique_for_key(nonce);
+        self.cipher.seal_in_place_append_tag(unique_nonce, associated_data, &mut bytes).ok()?;
+        Some([&nonce[..], &bytes].concat())
     }
 
-    /// What was encrypted for this `place`; none for anything else, by whomever it was put there.
+    /// The inverse of [`AppKeys::encrypt`]. `None` for anything that was not encrypted with these
+    /// keys and this associated data.
     #[must_use]
-    pub(crate) fn decrypt(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_first_chunk()?;
-        let mut bytes = sealed.to_vec();
+    pub(crate) fn decrypt(&self, associated_data: &str, encrypted: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, encrypted) = encrypted.split_first_chunk()?;
+        let mut bytes = encrypted.to_vec();
+        let associated_data = Aad::from(associated_data.as_bytes());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain =
-            self.cipher.open_in_place(nonce, Aad::from(place.as_bytes()), &mut bytes).ok()?;
-        Some(plain.to_vec())
+        Some(self.cipher.open_in_place(nonce, associated_data, &mut bytes).ok()?.to_vec())
     }
 }
 
@@ -83,25 +85,25 @@ impl AppKeys {
 mod tests {
     use super::*;
 
-    fn seal(secret: &str) -> AppKeys {
+    fn app_keys(secret: &str) -> AppKeys {
         AppKeys::from_secret(&secret.into()).unwrap()
     }
 
     #[test]
     fn ciphertext_decrypts_only_under_its_key_name_and_secret() {
-        let one = seal("one");
-        let closed = one.encrypt("a", b"13800138000".to_vec()).unwrap();
-        assert_ne!(one.encrypt("a", b"13800138000".to_vec()).unwrap(), closed, "no nonce twice");
-        assert!(
-            !closed.windows(5).any(|part| b"13800138000".windows(5).any(|digits| digits == part))
-        );
-        assert_eq!(one.decrypt("a", &closed).as_deref(), Some(&b"13800138000"[..]));
-        assert_eq!((one.decrypt("b", &closed), seal("two").decrypt("a", &closed)), (None, None));
-        for length in 0..closed.len() {
-            assert_eq!(one.decrypt("a", &closed[..length]), None);
+        let one = app_keys("one");
+        let encrypted = one.encrypt("a", b"13800138000".to_vec()).unwrap();
+        assert_ne!(one.encrypt("a", b"13800138000".to_vec()).unwrap(), encrypted, "another nonce");
+        let has_digits = |part: &[u8]| b"13800138000".windows(5).any(|digits| digits == part);
+        assert!(!encrypted.windows(5).any(has_digits));
+        assert_eq!(one.decrypt("a", &encrypted).as_deref(), Some(&b"13800138000"[..]));
+        assert_eq!(one.decrypt("b", &encrypted), None);
+        assert_eq!(app_keys("two").decrypt("a", &encrypted), None);
+        for length in 0..encrypted.len() {
+            assert_eq!(one.decrypt("a", &encrypted[..length]), None);
         }
-        for bit in 0..closed.len() * 8 {
-            let mut flipped = closed.clone();
+        for bit in 0..encrypted.len() * 8 {
+            let mut flipped = encrypted.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(one.decrypt("a", &flipped), None, "bit {bit}");
         }
@@ -109,20 +111,19 @@ mod tests {
 
     #[test]
     fn digests_differ_by_fields_and_secrets() {
-        let one = seal("one");
+        let one = app_keys("one");
         let digests = [
             one.digest(&[b"a", b"bc"]),
             one.digest(&[b"ab", b"c"]),
             one.digest(&[b"abc"]),
-            seal("two").digest(&[b"a", b"bc"]),
+            app_keys("two").digest(&[b"a", b"bc"]),
         ];
-        for (at, digest) in digests.iter().enumerate() {
+        for (index, digest) in digests.iter().enumerate() {
             assert_eq!(
                 (digest.len(), digests.iter().position(|other| other == digest)),
-                (32, Some(at))
+                (32, Some(index))
             );
         }
-        // Runs of every later version have to find what this one kept.
         assert_eq!(one.digest(&[b"a", b"bc"]), one.digest(&[b"a", b"bc"]));
     }
 }

@@ -1,163 +1,172 @@
--- One word between a run and the shared server: who is there, whether all calls rest, which numbers somebody else has asked
--- or asks, and the slots of the next calls. Times are microseconds of this server's clock.
+-- One exchange between a run and the shared server: registers the run, merges pauses, stores and
+-- looks up answers, claims numbers, and grants the slots of the next calls. Times are microseconds
+-- of this server's clock, except where milliseconds are named.
 --
--- KEYS: pace, slots, runs; then an answer and a claim for each number that is given back; then the same for each that is
--- looked at.
--- ARGV: see Request::command in talk.rs.
+-- KEYS: pace, slots, runs; then an answer and a claim for each settled number; then an answer and a
+-- claim for each queried number.
+-- ARGV: see Protocol::arguments in protocol.rs, which also defines the constants.
 
-local QUIET, CONFIRMED, LEASE = 2100000, 1000000, 5000000
-local GUARD, EXACT, FASTER = 22000, 60, 1.05
-local CUT, FLOOR, STEP, RECOVERY, APART = 0.8, 0.1, 0.05, 10000000, 1000000
-
-local at = 0
+local arg_index = 0
 local function arg()
-  at = at + 1
-  return ARGV[at]
+  arg_index = arg_index + 1
+  return ARGV[arg_index]
 end
 local function number()
   return tonumber(arg())
 end
-local function whole(value)
+local function integer(value)
   return string.format('%.0f', value)
 end
 
+local LEASE, REPLY_VALID_FOR, QUIET_TIME = number(), number(), number()
+local SLOT_GUARD, EXACT_BELOW, SPACING_FACTOR = number(), number(), number()
+local DECREASE_FACTOR, MIN_RATE_FACTOR, MIN_DECREASE_INTERVAL = number(), number(), number()
+local RECOVERY_STEP, RECOVERY_INTERVAL = number(), number()
+
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local run, server, endpoint, app, said = arg(), arg(), arg(), arg(), arg()
-local asked = tonumber(said)
-local keep, lease = number(), number()
+local run, server, endpoint, app, own_rate_text = arg(), arg(), arg(), arg(), arg()
+local own_rate = tonumber(own_rate_text)
+local retention_ms, claim_ttl_ms = number(), number()
 
--- Who is there. The first write, so that a server without memory refuses before anything is changed.
-local known = redis.call('HMGET', KEYS[1], 'server', 'last', 'open', 'slot', 'hold', 'cause', 'share', 'changed')
-local last, open, before = tonumber(known[2]), tonumber(known[3]) or 0, tonumber(known[4]) or 0
-local hold, cause = tonumber(known[5]) or 0, known[6] or ''
-local share, changed = tonumber(known[7]) or 1, math.min(tonumber(known[8]) or 0, now)
-local others, least, alive = 0, asked, {}
-local all = redis.call('HGETALL', KEYS[3])
-redis.call('HSET', KEYS[3], run, whole(now) .. ' ' .. said)
-local registered = #all > 0
-for i = 1, #all, 2 do
-  local seen, rate = string.match(all[i + 1], '^(%S+) (%S+)$')
+-- Register the run. This is the first write, so that a server that is out of memory refuses the
+-- script before anything is changed.
+local state = redis.call('HMGET', KEYS[1], 'server', 'last', 'open', 'slot', 'hold', 'cause', 'share', 'changed')
+local last, valid_from, last_slot = tonumber(state[2]), tonumber(state[3]) or 0, tonumber(state[4]) or 0
+local pause_until, cause = tonumber(state[5]) or 0, state[6] or ''
+local rate_factor, changed = tonumber(state[7]) or 1, math.min(tonumber(state[8]) or 0, now)
+local peers, min_rate, alive = 0, own_rate, {}
+local runs = redis.call('HGETALL', KEYS[3])
+redis.call('HSET', KEYS[3], run, integer(now) .. ' ' .. own_rate_text)
+local had_runs = #runs > 0
+for i = 1, #runs, 2 do
+  local seen, rate = string.match(runs[i + 1], '^(%S+) (%S+)$')
   if tonumber(seen) > now then
-    -- The clock was set back: from now on it counts as heard of now.
-    redis.call('HSET', KEYS[3], all[i], whole(now) .. ' ' .. rate)
+    -- The clock was set back: the lease of this run starts again now.
+    redis.call('HSET', KEYS[3], runs[i], integer(now) .. ' ' .. rate)
   end
-  if all[i] == run then
+  if runs[i] == run then
     -- Counted below.
   elseif tonumber(seen) < now - LEASE then
-    redis.call('HDEL', KEYS[3], all[i])
+    redis.call('HDEL', KEYS[3], runs[i])
   else
-    others = others + 1
-    alive[all[i]] = true
+    peers = peers + 1
+    alive[runs[i]] = true
     rate = tonumber(rate)
-    if rate > 0 and (least == 0 or rate < least) then least = rate end
+    if rate > 0 and (min_rate == 0 or rate < min_rate) then min_rate = rate end
   end
 end
 alive[run] = true
 
--- What was promised before may still be used where this state is new, or the server or its clock another one, or where nobody
--- was heard of for so long that all may have thought it lost: nothing is promised until that is over.
-local stepped, way = arg() == '1', number()
-local strange = known[1] ~= server or not last or now < last or stepped
-if strange or (registered and now - last > CONFIRMED) then
-  open = now + QUIET
-  before = 0
+-- Slots granted earlier may still be in use if this state is new, if the server or its clock has
+-- changed, or if no run was registered for so long that all may have considered the server lost. No
+-- slot is granted until they have expired.
+local clock_stepped, round_trip = arg() == '1', number()
+local state_lost = state[1] ~= server or not last or now < last or clock_stepped
+if state_lost or (had_runs and now - last > REPLY_VALID_FOR) then
+  valid_from = now + QUIET_TIME
+  last_slot = 0
   redis.call('DEL', KEYS[2])
 end
--- A rest lasts as long by a clock that was set back.
-if last and now < last and hold > 0 then hold = hold - (last - now) end
+-- If the clock was set back, a pause keeps its remaining time.
+if last and now < last and pause_until > 0 then pause_until = pause_until - (last - now) end
 
--- A limit that this run met.
-local rest, why, cut = number(), arg(), arg()
-if rest > 0 then
-  if now + rest > hold then
-    hold, cause = now + rest, why
+-- The pause that this run reports.
+local pause, pause_cause, slow_down = number(), arg(), arg()
+if pause > 0 then
+  if now + pause > pause_until then
+    pause_until, cause = now + pause, pause_cause
   end
-  if cut == '1' and now - changed > APART then
-    share, changed = math.max(share * CUT, FLOOR), now
+  if slow_down == '1' and now - changed > MIN_DECREASE_INTERVAL then
+    rate_factor, changed = math.max(rate_factor * DECREASE_FACTOR, MIN_RATE_FACTOR), now
   end
-elseif share < 1 and now - changed > RECOVERY then
-  share, changed = math.min(share + STEP, 1), now
+elseif rate_factor < 1 and now - changed > RECOVERY_INTERVAL then
+  rate_factor, changed = math.min(rate_factor + RECOVERY_STEP, 1), now
 end
 
--- Slots that went by unused.
+-- Unused slots.
 for _ = 1, number() do
   redis.call('LREM', KEYS[2], -1, arg())
 end
 
--- Numbers that are settled: with an answer for all, or without.
+-- Settled numbers, with an answer to store or without.
 local key = 3
 for _ = 1, number() do
   local value = arg()
-  if value ~= '' then redis.call('SET', KEYS[key + 1], value, 'PX', keep) end
+  if value ~= '' then redis.call('SET', KEYS[key + 1], value, 'PX', retention_ms) end
   if redis.call('GET', KEYS[key + 2]) == run then redis.call('DEL', KEYS[key + 2]) end
   key = key + 2
 end
 
--- Numbers that are looked at: '+' where this run is to ask, '-' where another one does, 'a' and the answer where there is
--- one that is not too old, and nothing where there is none.
-local told, claimed = {}, 0
-local any, nobody = number(), number()
+-- Queried numbers. Results: '+' claimed by this run, '-' claimed by another run, 'a' and the answer
+-- if there is one that is not too old, '' otherwise.
+local results, claimed = {}, 0
+local oldest_any_ms, oldest_not_found_ms = number(), number()
 for _ = 1, number() do
-  local how, say = arg(), ''
+  local mode, result = arg(), ''
   local value = redis.call('GET', KEYS[key + 1])
-  local bound = any
-  if string.sub(how, 1, 1) == 'n' then bound = nobody end
-  if value and tonumber(string.match(value, '^(%d+) ') or 0) < bound then value = false end
+  local oldest_ms = oldest_any_ms
+  if string.sub(mode, 1, 1) == 'n' then oldest_ms = oldest_not_found_ms end
+  if value and tonumber(string.match(value, '^(%d+) ') or 0) < oldest_ms then value = false end
   if value then
-    say = 'a' .. value
-  elseif string.sub(how, 2, 2) == 'c' then
-    local holder = redis.call('GET', KEYS[key + 2])
-    if holder and holder ~= run and alive[holder] then
-      say = '-'
+    result = 'a' .. value
+  elseif string.sub(mode, 2, 2) == 'c' then
+    local owner = redis.call('GET', KEYS[key + 2])
+    if owner and owner ~= run and alive[owner] then
+      result = '-'
     else
-      redis.call('SET', KEYS[key + 2], run, 'PX', lease)
-      say = '+'
+      redis.call('SET', KEYS[key + 2], run, 'PX', claim_ttl_ms)
+      result = '+'
       claimed = claimed + 1
     end
   end
-  told[#told + 1] = say
+  results[#results + 1] = result
   key = key + 2
 end
 
--- The slots of the next calls, at a little less than the rate: by the guard, in which calls may be late and differ in how long
--- they travel. Up to sixty a second as many calls as the rate has, rounded down, take their whole time at least, counted over
--- the last slots, and are spaced a little closer, so that slots that went by are made up for; above, spacing alone rules.
-local due, most = number(), number()
-local rate = least * share
+-- The slots of the next calls. They use a little less than the rate: the guard allows for late calls
+-- and for differences in travel time. Up to EXACT_BELOW calls per second, `window` consecutive slots
+-- (the rate rounded down) take at least their nominal time and the guard, and are spaced a little
+-- closer than that, so that missed slots are made up for. Above, only the spacing applies.
+local missing_slots, max_slots = number(), number()
+local rate = min_rate * rate_factor
 local slots = {}
-local wanted = math.min(due + claimed, most)
-if hold > now then wanted = 0 end
-local count = math.max(math.floor(rate), 1)
-local spacing = (1000000 + GUARD) / rate
+local wanted = math.min(missing_slots + claimed, max_slots)
+if pause_until > now then wanted = 0 end
+local window = math.max(math.floor(rate), 1)
+local spacing = (1000000 + SLOT_GUARD) / rate
 local recent = {}
-if least > 0 and rate <= EXACT and wanted > 0 then
-  spacing = 1000000 / (rate * FASTER)
-  recent = redis.call('LRANGE', KEYS[2], -count, -1)
+if min_rate > 0 and rate <= EXACT_BELOW and wanted > 0 then
+  spacing = 1000000 / (rate * SPACING_FACTOR)
+  recent = redis.call('LRANGE', KEYS[2], -window, -1)
 end
 for _ = 1, wanted do
-  -- Not before the run can have heard of it.
-  local slot = math.max(now + way, open)
-  if least > 0 then
-    slot = math.max(slot, before + spacing)
-    if rate <= EXACT then
-      local first = recent[#recent + 1 - count]
-      if first then slot = math.max(slot, first + count * (1000000 + GUARD) / rate) end
-      recent[#recent + 1] = whole(slot)
-      redis.call('RPUSH', KEYS[2], whole(slot))
+  -- Not before the reply can have reached the run.
+  local slot = math.max(now + round_trip, valid_from)
+  if min_rate > 0 then
+    slot = math.max(slot, last_slot + spacing)
+    if rate <= EXACT_BELOW then
+      local first = recent[#recent + 1 - window]
+      if first then slot = math.max(slot, first + window * (1000000 + SLOT_GUARD) / rate) end
+      recent[#recent + 1] = integer(slot)
+      redis.call('RPUSH', KEYS[2], integer(slot))
     end
-    before = slot
+    last_slot = slot
   end
-  slots[#slots + 1] = whole(slot)
+  slots[#slots + 1] = integer(slot)
 end
-redis.call('LTRIM', KEYS[2], -EXACT, -1)
+redis.call('LTRIM', KEYS[2], -EXACT_BELOW, -1)
 
-redis.call('HSET', KEYS[1], 'server', server, 'last', whole(now), 'open', whole(open), 'slot', whole(before), 'hold', whole(hold),
-  'cause', cause, 'share', share, 'changed', whole(changed), 'endpoint', endpoint, 'app', app)
--- No longer than anything that is remembered here is of use, and as long as any answer, so that its owner's name is there.
-local expiry = keep + math.max(hold - now, 0) / 1000 + (least > 0 and 2000 / least or 0)
-expiry = math.max(expiry, redis.call('PTTL', KEYS[1]))
+redis.call('HSET', KEYS[1], 'server', server, 'last', integer(now), 'open', integer(valid_from),
+  'slot', integer(last_slot), 'hold', integer(pause_until), 'cause', cause, 'share', rate_factor,
+  'changed', integer(changed), 'endpoint', endpoint, 'app', app)
+-- The state expires when it is of no more use, but not before the answers, since it has the name of
+-- the app that they belong to.
+local expiry_ms = retention_ms + math.max(pause_until - now, 0) / 1000
+if min_rate > 0 then expiry_ms = expiry_ms + 2000 / min_rate end
+expiry_ms = math.max(expiry_ms, redis.call('PTTL', KEYS[1]))
 for i = 1, 3 do
-  redis.call('PEXPIRE', KEYS[i], whole(expiry))
+  redis.call('PEXPIRE', KEYS[i], integer(expiry_ms))
 end
-return { whole(now), whole(open), whole(math.max(hold - now, 0)), cause, others, string.format('%.17g', least), string.format('%.17g', share), slots, told }
+return { integer(now), integer(valid_from), integer(math.max(pause_until - now, 0)), cause, peers,
+  string.format('%.17g', min_rate), string.format('%.17g', rate_factor), slots, results }

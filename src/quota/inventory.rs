@@ -1,5 +1,5 @@
-//! What lies on the shared server, for its owner: whose it is, how much, until when; and forgetting it. It is counted and never
-//! opened, since only those with an app's secret can. Leaves words and flags to `app`.
+//! Lists and deletes the data on the shared server, for `state info` and `state forget`. Answers are
+//! only counted, since they are encrypted with the apps' secrets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,73 +10,70 @@ use crate::api::rate::Rate;
 use crate::domain::totals::limit_name;
 use crate::domain::verdict::Limit;
 use crate::quota::connection::{Connection, Unavailable};
-use crate::quota::protocol::KEY_PREFIX;
+use crate::quota::protocol::{KEY_PREFIX, LEASE};
 
-/// Every key that a dingmap of any version has put there.
+/// The keys of all versions of dingmap.
 const KEY_PATTERN: &str = "dingmap:*";
-/// How many keys the server looks at for one word, which keeps it from nobody else for long.
+/// Keys per SCAN command, which blocks the server for other clients.
 const SCAN_COUNT: usize = 1000;
-/// A run that was not heard for longer is none, in microseconds (`turn.lua`: the lease).
-const LEASE_US: u64 = 5_000_000;
 
-/// An app of which something is there.
+/// The data of one app.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AppInventory {
-    /// The host that was asked; none where its name is not there any more.
+    /// `None` if the state of the quota has expired, which has the names.
     pub endpoint: Option<String>,
-    /// The app's key, or what stands for a token; what its keys begin with where its name is not there any more.
+    /// The app key, or the name of a token; the hash tag if the names have expired.
     pub app: String,
-    /// How many runs are there now.
+    /// The number of active runs.
     pub session_count: u64,
-    /// The lowest rate that one of them asks for.
+    /// The lowest rate of the active runs.
     pub min_rate: Option<Rate>,
-    /// Which share of it is used since the API complained, if that is less than all.
+    /// The fraction of the rate in use, if it is below 1.
     pub rate_factor: Option<f64>,
-    /// How long all calls still rest, and why.
+    /// The remaining pause of all calls, and its cause.
     pub pause: Option<(Duration, Limit)>,
-    /// How many answers are kept.
     pub answers: u64,
-    /// How many numbers a run has claimed; those of one that is not there any more keep nobody from asking.
+    /// Claimed numbers, including the claims of dead runs, which have no effect.
     pub claims: u64,
-    /// For how long a token is kept, where one is.
+    /// The remaining lifetime of the token, if there is one.
     pub token_ttl: Option<Duration>,
-    /// In how long the last of it expires.
+    /// The time until all keys have expired.
     pub expires_in: Duration,
 }
 
-/// What was found.
+/// The data of all apps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
-    /// App by app, by what their keys begin with.
+    /// By hash tag.
     pub apps: BTreeMap<String, AppInventory>,
-    /// How many keys are of another version.
+    /// The number of keys of other versions.
     pub foreign_keys: u64,
 }
 
-/// What a key of an app is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyKind {
     Answer,
     Claim,
     Token,
-    /// What paces its runs.
+    /// The state of the quota: rates, slots, pauses, runs.
     Quota,
 }
 
-/// Whose a key is, and what it is for; none for a key of another version.
+/// The hash tag and the kind of a key. `None` for keys of other versions.
 fn parse_key(key: &[u8]) -> Option<(&str, KeyKind)> {
-    let (place, name) = std::str::from_utf8(key).ok()?.strip_prefix(KEY_PREFIX)?.split_once(':')?;
+    let (hash_tag, name) =
+        std::str::from_utf8(key).ok()?.strip_prefix(KEY_PREFIX)?.split_once(':')?;
     let kind = match name.split(':').next()? {
         "a" => KeyKind::Answer,
         "c" => KeyKind::Claim,
         "token" => KeyKind::Token,
         _ => KeyKind::Quota,
     };
-    Some((place, kind))
+    Some((hash_tag, kind))
 }
 
-/// A walk over all keys, a batch at a time. One that is there from its beginning to its end is met; where the server puts its
-/// table in order meanwhile, it may be met twice.
+/// A SCAN over all keys, in batches. It returns every key that exists during the whole scan, some
+/// of them twice if the server resizes its table.
 #[derive(Default)]
 struct KeyScan {
     cursor: u64,
@@ -84,8 +81,8 @@ struct KeyScan {
 }
 
 impl KeyScan {
-    /// The next keys; none at the end.
-    async fn next(&mut self, link: &Connection) -> Result<Option<Vec<Vec<u8>>>, Unavailable> {
+    /// The next batch. `None` at the end.
+    async fn next(&mut self, connection: &Connection) -> Result<Option<Vec<Vec<u8>>>, Unavailable> {
         if self.started && self.cursor == 0 {
             return Ok(None);
         }
@@ -97,15 +94,15 @@ impl KeyScan {
             .arg(KEY_PATTERN)
             .arg("COUNT")
             .arg(SCAN_COUNT);
-        let ((cursor, keys),): ((u64, Vec<Vec<u8>>),) = link.query(&commands).await?;
+        let ((cursor, keys),): ((u64, Vec<Vec<u8>>),) = connection.query(&commands).await?;
         (self.cursor, self.started) = (cursor, true);
         Ok(Some(keys))
     }
 }
 
-/// What a command says of each of these keys.
+/// The replies to a command for each key.
 async fn query_each(
-    link: &Connection,
+    connection: &Connection,
     command: &str,
     keys: &[Vec<u8>],
 ) -> Result<Vec<i64>, Unavailable> {
@@ -113,108 +110,111 @@ async fn query_each(
     for key in keys {
         commands.cmd(command).arg(key);
     }
-    if keys.is_empty() { Ok(Vec::new()) } else { link.query(&commands).await }
+    if keys.is_empty() { Ok(Vec::new()) } else { connection.query(&commands).await }
 }
 
-/// Looks at everything that is there.
-///
-/// # Errors
-/// [`Silence`].
-pub(crate) async fn inspect(link: &Connection) -> Result<Inventory, Unavailable> {
-    let mut survey = Inventory::default();
-    let mut walk = KeyScan::default();
-    while let Some(mut keys) = walk.next(link).await? {
-        let all = keys.len();
-        // Of others nothing more may be asked: a user of this version's keys alone may not.
+/// Inspects the data of all apps.
+pub(crate) async fn inspect(connection: &Connection) -> Result<Inventory, Unavailable> {
+    let mut inventory = Inventory::default();
+    let mut scan = KeyScan::default();
+    while let Some(mut keys) = scan.next(connection).await? {
+        let found = keys.len();
+        // An ACL may restrict the user to the keys of this version, so ask nothing about others.
         keys.retain(|key| parse_key(key).is_some());
-        survey.foreign_keys += (all - keys.len()) as u64;
-        let ends = query_each(link, "PTTL", &keys).await?;
-        for ((place, kind), ends) in keys.iter().filter_map(|key| parse_key(key)).zip(ends) {
-            // What has expired since it was met is told by a time below zero.
-            let Ok(left) = u64::try_from(ends).map(Duration::from_millis) else { continue };
-            let tenant = survey.apps.entry(place.to_owned()).or_default();
-            tenant.expires_in = tenant.expires_in.max(left);
+        inventory.foreign_keys += (found - keys.len()) as u64;
+        let ttls = query_each(connection, "PTTL", &keys).await?;
+        for ((hash_tag, kind), ttl) in keys.iter().filter_map(|key| parse_key(key)).zip(ttls) {
+            // A key that has expired since the scan has a negative TTL.
+            let Ok(ttl) = u64::try_from(ttl).map(Duration::from_millis) else { continue };
+            let app = inventory.apps.entry(hash_tag.to_owned()).or_default();
+            app.expires_in = app.expires_in.max(ttl);
             match kind {
-                KeyKind::Answer => tenant.answers += 1,
-                KeyKind::Claim => tenant.claims += 1,
-                KeyKind::Token => tenant.token_ttl = Some(left),
+                KeyKind::Answer => app.answers += 1,
+                KeyKind::Claim => app.claims += 1,
+                KeyKind::Token => app.token_ttl = Some(ttl),
                 KeyKind::Quota => {}
             }
         }
     }
-    for (place, tenant) in &mut survey.apps {
-        tenant.load_quota(place, link).await?;
+    for (hash_tag, app) in &mut inventory.apps {
+        app.load_quota(hash_tag, connection).await?;
     }
-    Ok(survey)
+    Ok(inventory)
 }
 
-/// What is told of an app: the server's time, what paces its runs, and the runs.
+/// The server's time (s, µs), the fields of the key `pace`, and those of the key `runs`.
 type QuotaReply = ((u64, u64), HashMap<String, String>, HashMap<String, String>);
 
 impl AppInventory {
-    /// Learns its name, and how it stands with its runs.
-    async fn load_quota(&mut self, place: &str, link: &Connection) -> Result<(), Unavailable> {
+    /// Reads the names and the state of the quota.
+    async fn load_quota(
+        &mut self,
+        hash_tag: &str,
+        connection: &Connection,
+    ) -> Result<(), Unavailable> {
         let mut commands = Pipeline::new();
         commands.cmd("TIME");
         for name in ["pace", "runs"] {
-            commands.cmd("HGETALL").arg(format!("{KEY_PREFIX}{place}:{name}"));
+            commands.cmd("HGETALL").arg(format!("{KEY_PREFIX}{hash_tag}:{name}"));
         }
-        let ((seconds, micros), mut kept, runs): QuotaReply = link.query(&commands).await?;
-        let now = seconds.saturating_mul(1_000_000).saturating_add(micros);
-        self.endpoint = kept.remove("endpoint");
-        self.app = kept.remove("app").unwrap_or_else(|| place.to_owned());
-        let hold = kept.get("hold").and_then(|hold| hold.parse::<u64>().ok()).unwrap_or_default();
+        let ((secs, micros), mut fields, runs): QuotaReply = connection.query(&commands).await?;
+        let now_us = secs.saturating_mul(1_000_000).saturating_add(micros);
+        self.endpoint = fields.remove("endpoint");
+        self.app = fields.remove("app").unwrap_or_else(|| hash_tag.to_owned());
+        let pause_until_us = fields.get("hold").and_then(|hold| hold.parse().ok()).unwrap_or(0_u64);
         let cause = Limit::ALL
             .into_iter()
-            .find(|known| kept.get("cause").is_some_and(|told| told == limit_name(*known)));
-        let rest = Duration::from_micros(hold.saturating_sub(now));
-        self.pause = Some((rest, cause.unwrap_or(Limit::Other))).filter(|_| !rest.is_zero());
+            .find(|limit| fields.get("cause").is_some_and(|cause| cause == limit_name(*limit)));
+        let pause = Duration::from_micros(pause_until_us.saturating_sub(now_us));
+        self.pause = (!pause.is_zero()).then_some((pause, cause.unwrap_or(Limit::Other)));
         self.rate_factor =
-            kept.get("share").and_then(|share| share.parse().ok()).filter(|share| *share < 1.0);
-        let rates: Vec<_> = runs.values().filter_map(|told| live_session_rate(told, now)).collect();
+            fields.get("share").and_then(|share| share.parse().ok()).filter(|share| *share < 1.0);
+        let rates: Vec<_> =
+            runs.values().filter_map(|run| live_session_rate(run, now_us)).collect();
         self.session_count = rates.len() as u64;
-        let speed = |rate: &Rate| rate.per_second().unwrap_or(f64::INFINITY);
-        self.min_rate = rates.into_iter().min_by(|one, other| speed(one).total_cmp(&speed(other)));
+        let per_second = |rate: &Rate| rate.per_second().unwrap_or(f64::INFINITY);
+        self.min_rate =
+            rates.into_iter().min_by(|one, other| per_second(one).total_cmp(&per_second(other)));
         Ok(())
     }
 }
 
-/// The rate that a run asks for, by what is kept of it; none where it is not there any more.
-fn live_session_rate(told: &str, now: u64) -> Option<Rate> {
-    let (seen, rate) = told.split_once(' ')?;
+/// The rate of a run from its field in the key `runs`. `None` if the run is dead.
+fn live_session_rate(field: &str, now_us: u64) -> Option<Rate> {
+    let (seen_us, rate) = field.split_once(' ')?;
     let rate: f64 = rate.parse().ok()?;
-    let here = seen.parse::<u64>().ok()?.saturating_add(LEASE_US) >= now;
-    // None is written as a limit of nothing.
-    here.then(|| if rate > 0.0 { Rate::from_per_second(rate) } else { Rate::UNLIMITED })
+    let lease_us = u64::try_from(LEASE.as_micros()).ok()?;
+    let is_live = seen_us.parse::<u64>().ok()?.saturating_add(lease_us) >= now_us;
+    // 0 means no limit.
+    is_live.then(|| if rate > 0.0 { Rate::from_per_second(rate) } else { Rate::UNLIMITED })
 }
 
-/// Forgets answers, claims and token, of this app or of all, and says how many answers there were. What paces runs stays until
-/// it expires by itself: it tells of nobody, a run that has just ended counts for the API still, and a rest that the API
-/// ordered is over when that says so. A number whose claim goes while it is asked may be asked once more, in a turn of its own.
+/// Deletes the answers, claims and token of an app, or of all apps. Returns the number of answers.
 ///
-/// # Errors
-/// [`Silence`]; what was met before it is forgotten.
-pub(crate) async fn forget(link: &Connection, app: Option<&str>) -> Result<u64, Unavailable> {
-    let mut meant = Vec::new();
-    if let Some(app) = app {
-        let tenants = inspect(link).await?.apps.into_iter();
-        meant.extend(tenants.filter(|(_, tenant)| tenant.app == app).map(|(place, _)| place));
+/// The state of the quota is kept until it expires: it contains no personal data, calls of a run
+/// that has just ended still count at the API, and pauses ordered by the API must be obeyed.
+/// Dropping a claim in flight can cost one duplicate call. After an error, some keys may be deleted.
+pub(crate) async fn forget(connection: &Connection, app: Option<&str>) -> Result<u64, Unavailable> {
+    let mut hash_tags = Vec::new();
+    if let Some(name) = app {
+        let apps = inspect(connection).await?.apps.into_iter();
+        hash_tags.extend(apps.filter(|(_, app)| app.app == name).map(|(hash_tag, _)| hash_tag));
     }
-    let is_meant = |key: &[u8]| {
-        let found = parse_key(key).filter(|(_, kind)| *kind != KeyKind::Quota);
-        found.is_some_and(|(place, _)| app.is_none() || meant.iter().any(|meant| meant == place))
+    let is_selected = |key: &[u8]| {
+        let parsed = parse_key(key).filter(|(_, kind)| *kind != KeyKind::Quota);
+        parsed.is_some_and(|(tag, _)| app.is_none() || hash_tags.iter().any(|own| own == tag))
     };
-    let mut forgotten = 0;
-    let mut walk = KeyScan::default();
-    while let Some(mut keys) = walk.next(link).await? {
-        keys.retain(|key| is_meant(key));
-        let gone = query_each(link, "UNLINK", &keys).await?;
-        let answers = keys.iter().zip(gone).filter(|(key, gone)| {
-            *gone > 0 && parse_key(key).is_some_and(|(_, kind)| kind == KeyKind::Answer)
+    let mut deleted = 0;
+    let mut scan = KeyScan::default();
+    while let Some(mut keys) = scan.next(connection).await? {
+        keys.retain(|key| is_selected(key));
+        let counts = query_each(connection, "UNLINK", &keys).await?;
+        let answers = keys.iter().zip(counts).filter(|(key, count)| {
+            *count > 0 && parse_key(key).is_some_and(|(_, kind)| kind == KeyKind::Answer)
         });
-        forgotten += answers.count() as u64;
+        deleted += answers.count() as u64;
     }
-    Ok(forgotten)
+    Ok(deleted)
 }
 
 #[cfg(test)]
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn redis_keys_are_parsed_into_owner_and_kind() {
-        for (key, told) in [
+        for (key, parsed) in [
             ("dingmap:1:0a:a:ff", Some(("0a", KeyKind::Answer))),
             ("dingmap:1:0a:c:ff", Some(("0a", KeyKind::Claim))),
             ("dingmap:1:0a:token", Some(("0a", KeyKind::Token))),
@@ -233,7 +233,7 @@ mod tests {
             ("dingmap:2:0a:a:ff", None),
             ("dingmap:11:0a:a:ff", None),
         ] {
-            assert_eq!(parse_key(key.as_bytes()), told, "{key}");
+            assert_eq!(parse_key(key.as_bytes()), parsed, "{key}");
         }
         assert_eq!(parse_key(b"dingmap:1:\xff:a:ff"), None);
     }

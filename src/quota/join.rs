@@ -1,5 +1,4 @@
-//! A run becomes one of those that share an app's quota: which app that is on the server, under which name the run is known
-//! there, and what it finds. Leaves what follows to `desk` and `purse`.
+//! Joins the runs that share the quota of an app.
 
 use std::sync::Arc;
 
@@ -17,27 +16,25 @@ use crate::quota::token_cache::TokenCache;
 use crate::store::freshness::MaxAges;
 use crate::store::scope::{Fingerprint, Scope};
 
-/// How much of a digest stands for an app.
+/// Hexadecimal digits of the digest of an app.
 const HASH_TAG_LEN: usize = 16;
 
-/// What a run brings.
+/// The options of a run that shares its quota.
 #[derive(Debug)]
 pub(crate) struct JoinRequest {
-    /// The server, and how to be let in.
     pub client: Client,
-    /// Whose answers, and how they are asked.
     pub scope: Scope,
-    /// What only those have who may share: the app's secret, or the token where there is no other.
+    /// The app's secret, or the token if there is none. The encryption keys are derived from it.
     pub secret: SecretString,
-    /// The rate that the run was given.
+    /// The `--rate` of the run.
     pub rate: Rate,
-    /// How old the answers of earlier runs may be.
+    /// The maximum ages of the answers of earlier runs.
     pub ages: MaxAges,
-    /// Whether the run goes on by itself where the server is silent.
+    /// Whether the run continues alone while the server is unreachable.
     pub optional: bool,
 }
 
-/// A run that shares.
+/// A run that has joined and not started yet.
 #[derive(Debug)]
 pub(crate) struct Joined {
     run_state: RunState,
@@ -50,61 +47,67 @@ pub(crate) struct Joined {
     unavailable: Option<Unavailable>,
 }
 
-/// What an app's keys begin with behind the prefix: short, of plain letters, and another one for another host or app.
+/// The part of all keys of an app after the prefix: a digest of endpoint and app in braces.
 #[must_use]
 pub(crate) fn hash_tag(scope: &Scope) -> String {
-    let print = Fingerprint::new("dingmap shared")
+    let fingerprint = Fingerprint::new("dingmap shared")
         .with("endpoint", scope.endpoint.as_bytes())
         .with("app", scope.app.as_bytes())
         .to_string();
-    // In a cluster all keys with the same word in braces lie on one node, which a script needs.
-    format!("{{{}}}", print.get(..HASH_TAG_LEN).unwrap_or_default())
+    // In a cluster, all keys with the same hash tag are on one node, as a script requires.
+    format!("{{{}}}", &fingerprint[..HASH_TAG_LEN])
 }
 
 impl Joined {
-    /// Joins, or stands at the door where the server is silent. None only where no keys can be made of the secret.
-    pub(crate) async fn join(application: JoinRequest) -> Option<Self> {
-        let JoinRequest { client, scope, secret, rate, ages, optional } = application;
-        let (link, seal) =
-            (Arc::new(Connection::new(client)), Arc::new(AppKeys::from_secret(&secret)?));
-        let question = vec![u8::from(scope.exclusive), u8::from(scope.prefixed)];
-        let (place, run) = (hash_tag(&scope), format!("{:016x}", fastrand::u64(..)));
-        let mut book =
-            RunState::new(AnswerCache::new(Arc::clone(&seal), question, ages), rate, optional);
-        let talk = Protocol::new(place.clone(), [scope.endpoint, scope.app], run.clone());
-        let silence = limiter::hello(&mut book, &talk, &link).await.err();
+    /// Registers the run at the server; if that is unreachable, the run joins later. `None` only if
+    /// no keys can be derived from the secret.
+    pub(crate) async fn join(request: JoinRequest) -> Option<Self> {
+        let JoinRequest { client, scope, secret, rate, ages, optional } = request;
+        let connection = Arc::new(Connection::new(client));
+        let app_keys = Arc::new(AppKeys::from_secret(&secret)?);
+        let namespace = vec![u8::from(scope.exclusive), u8::from(scope.prefixed)];
+        let answer_cache = AnswerCache::new(Arc::clone(&app_keys), namespace, ages);
+        let mut run_state = RunState::new(answer_cache, rate, optional);
+        let (hash_tag, session_id) = (hash_tag(&scope), format!("{:016x}", fastrand::u64(..)));
+        let owner = [scope.endpoint, scope.app];
+        let protocol = Protocol::new(hash_tag.clone(), owner, session_id.clone());
+        let unavailable = limiter::hello(&mut run_state, &protocol, &connection).await.err();
         Some(Self {
-            run_state: book,
-            protocol: talk,
-            connection: link,
-            app_keys: seal,
-            hash_tag: place,
-            session_id: run,
+            run_state,
+            protocol,
+            connection,
+            app_keys,
+            hash_tag,
+            session_id,
             optional,
-            unavailable: silence,
+            unavailable,
         })
     }
 
-    /// Why the server was not heard yet.
+    /// Why the server has not replied yet.
     #[must_use]
     pub(crate) fn unavailable(&self) -> Option<&Unavailable> {
         self.unavailable.as_ref()
     }
 
-    /// The lowest rate that any of the runs was given, and how many other runs there are; none before the server was heard.
+    /// The lowest rate of all runs, and the number of other runs. `None` before the first reply.
     #[must_use]
     pub(crate) fn min_rate_and_peers(&self) -> Option<(Rate, u32)> {
-        self.run_state.min_rate().map(|least| (least, self.run_state.session_count() - 1))
+        self.run_state.min_rate().map(|rate| (rate, self.run_state.session_count() - 1))
     }
 
-    /// Where the token is kept.
     #[must_use]
     pub(crate) fn token_cache(&self) -> TokenCache {
-        let (link, seal) = (Arc::clone(&self.connection), Arc::clone(&self.app_keys));
-        TokenCache::new(link, seal, &self.hash_tag, self.session_id.clone(), self.optional)
+        let (connection, app_keys) = (Arc::clone(&self.connection), Arc::clone(&self.app_keys));
+        TokenCache::new(
+            connection,
+            app_keys,
+            &self.hash_tag,
+            self.session_id.clone(),
+            self.optional,
+        )
     }
 
-    /// Takes part from now on.
     #[must_use]
     pub(crate) fn start_session(self) -> (SharedLimiter, SharedSession) {
         limiter::start_session(self.run_state, self.protocol, self.connection)

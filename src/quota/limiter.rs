@@ -1,6 +1,5 @@
-//! Where a run that shares its quota asks for its turns: what the engine asks is answered from the book at once, and a clerk
-//! beside it speaks with the server. Owns when there is a word, and what people are told of silences. Leaves what the words
-//! mean to `book`.
+//! The limiter of a run that shares its quota. The engine is answered from the local state at once;
+//! a background task exchanges it with the server.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,33 +20,36 @@ use crate::quota::protocol::Protocol;
 use crate::quota::run_state::RunState;
 use crate::store::disk::record::is_definitive;
 
-/// A run with slots, or in want of them, is heard of so often, which is how soon it knows of a rest that others met; one with
-/// neither so often.
+/// The interval of exchanges while the run has or needs slots. A pause of another run takes effect
+/// within this time.
 const BUSY_SYNC_INTERVAL: Duration = Duration::from_millis(150);
+/// The interval of exchanges otherwise.
 const IDLE_SYNC_INTERVAL: Duration = Duration::from_millis(500);
-/// After a word that was not answered the next one is tried this much later, and after the third one that.
+/// The delay after the first two failures.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// The delay after further failures.
 const RETRY_DELAY: Duration = Duration::from_millis(400);
-/// Words that nobody has read yet; more than that are dropped.
+/// Maximum unread notices; further ones are dropped.
 const NOTICE_CAPACITY: usize = 16;
-/// How long a run that has ended waits for its last answers to be taken.
+/// How long the end of a run waits for its last answers to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What people are told.
+/// A change that people are told about.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Notice {
-    /// The server is silent, so that nothing is called.
+    /// The server is unreachable and the run pauses.
     Unreachable(Unavailable),
-    /// It is, and the run goes on at a rate of its own, as one of so many.
+    /// The server is unreachable and the run continues alone: its rate, and the number of runs that
+    /// it assumes.
     Degraded(Unavailable, Rate, u32),
-    /// It is there again, after so long.
+    /// With the duration of the outage.
     Restored(Duration),
 }
 
-/// What the clerk and the engine's side have in common.
+/// Shared by the limiter and its background task.
 struct Shared {
     run_state: Mutex<RunState>,
-    /// There may be something to say.
+    /// Wakes the background task.
     sync_needed: Notify,
     close_requested: Notify,
     waker: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
@@ -64,24 +66,23 @@ impl Shared {
         }
     }
 
-    /// Has the clerk look, where there is something to say.
-    fn nudge(&self, book: &RunState) {
-        if book.should_sync_now() {
+    /// Wakes the background task if an exchange is needed now.
+    fn nudge(&self, run_state: &RunState) {
+        if run_state.should_sync_now() {
             self.sync_needed.notify_one();
         }
     }
 }
 
-/// The giver of turns of a run that shares its quota.
 pub(crate) struct SharedLimiter(Arc<Shared>);
 
 impl fmt::Debug for SharedLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Desk(..)")
+        f.write_str("SharedLimiter(..)")
     }
 }
 
-/// A run's part in what is shared, for as long as it lasts.
+/// The background task and its notices.
 pub(crate) struct SharedSession {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -90,63 +91,59 @@ pub(crate) struct SharedSession {
 
 impl fmt::Debug for SharedSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Part(..)")
+        f.write_str("SharedSession(..)")
     }
 }
 
-/// Says to the server for the first time that a run is there.
-///
-/// # Errors
-/// [`Silence`]; the run may take part all the same, and rests until it is heard.
+/// Registers the run at the server. After an error the run may start all the same; it pauses until
+/// the server replies.
 pub(crate) async fn hello(
-    book: &mut RunState,
-    talk: &Protocol,
-    link: &Connection,
+    run_state: &mut RunState,
+    protocol: &Protocol,
+    connection: &Connection,
 ) -> Result<(), Unavailable> {
-    let (said, sent) = (book.next_request(true), Instant::now());
-    let reply = talk.exchange(link, &said.request).await?;
-    book.apply(&said, &reply, sent, Instant::now());
+    let (pending, sent) = (run_state.next_request(true), Instant::now());
+    let reply = protocol.exchange(connection, &pending.request).await?;
+    run_state.apply(&pending, &reply, sent, Instant::now());
     Ok(())
 }
 
-/// Begins to take part.
+/// Starts the background task.
 pub(crate) fn start_session(
-    mut book: RunState,
-    talk: Protocol,
-    link: Arc<Connection>,
+    mut run_state: RunState,
+    protocol: Protocol,
+    connection: Arc<Connection>,
 ) -> (SharedLimiter, SharedSession) {
-    book.start();
-    let common = Arc::new(Shared {
-        run_state: Mutex::new(book),
+    run_state.start();
+    let shared = Arc::new(Shared {
+        run_state: Mutex::new(run_state),
         sync_needed: Notify::new(),
         close_requested: Notify::new(),
         waker: Mutex::default(),
     });
-    let (told, words) = channel(NOTICE_CAPACITY);
-    let clerk = SyncTask {
-        shared: Arc::clone(&common),
-        protocol: talk,
-        connection: link,
-        notices: told,
+    let (sender, notices) = channel(NOTICE_CAPACITY);
+    let sync_task = SyncTask {
+        shared: Arc::clone(&shared),
+        protocol,
+        connection,
+        notices: sender,
         unreachable_since: None,
         failures: 0,
     };
-    (
-        SharedLimiter(Arc::clone(&common)),
-        SharedSession { shared: common, task: tokio::spawn(clerk.run()), notices: words },
-    )
+    let task = tokio::spawn(sync_task.run());
+    (SharedLimiter(Arc::clone(&shared)), SharedSession { shared, task, notices })
 }
 
 impl SharedSession {
-    /// Waits for what people are to be told. Giving the wait up loses nothing.
+    /// Cancel safe.
     pub(crate) async fn next_notice(&mut self) -> Option<Notice> {
         self.notices.recv().await
     }
 
-    /// Ends it: the last answers are handed over, within two seconds, and what was claimed is free.
+    /// Sends the last answers, within 2 s, and frees the claims.
     pub(crate) async fn close(self) {
         self.shared.close_requested.notify_one();
-        // Without it what was claimed is free five seconds later.
+        // After a timeout, the claims are free when the lease of 5 s expires.
         let _ = timeout(CLOSE_TIMEOUT, self.task).await;
     }
 }
@@ -156,7 +153,7 @@ struct SyncTask {
     protocol: Protocol,
     connection: Arc<Connection>,
     notices: Sender<Notice>,
-    /// Since when people know that the server is silent.
+    /// When people were told that the server is unreachable.
     unreachable_since: Option<Instant>,
     failures: u32,
 }
@@ -164,29 +161,31 @@ struct SyncTask {
 impl SyncTask {
     async fn run(mut self) {
         let mut closing = false;
-        let mut pause = Duration::ZERO;
+        let mut retry_delay = Duration::ZERO;
         while !(closing && self.shared.run_state().is_flushed()) {
-            closing = self.wait_for_work(pause, closing).await;
-            pause = self.sync(closing).await;
+            closing = self.wait_for_work(retry_delay, closing).await;
+            retry_delay = self.sync(closing).await;
         }
-        // Where the server is silent, what was claimed is free a little later.
+        // If this fails, the claims are free when the lease expires.
         let _ = self.protocol.end_session(&self.connection).await;
     }
 
-    /// Waits until there is something to say, or for this pause; whether it is to be the last.
-    async fn wait_for_work(&self, pause: Duration, closing: bool) -> bool {
-        if closing || !pause.is_zero() {
-            sleep(pause).await;
+    /// Waits for the retry delay, or until an exchange is needed or due. Returns whether the run is
+    /// closing.
+    async fn wait_for_work(&self, retry_delay: Duration, closing: bool) -> bool {
+        if closing || !retry_delay.is_zero() {
+            sleep(retry_delay).await;
             return closing;
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let until = {
-                let book = self.shared.run_state();
-                if book.should_sync_now() {
+                let run_state = self.shared.run_state();
+                if run_state.should_sync_now() {
                     return false;
                 }
-                begun + if book.is_busy() { BUSY_SYNC_INTERVAL } else { IDLE_SYNC_INTERVAL }
+                let is_busy = run_state.is_busy();
+                started + if is_busy { BUSY_SYNC_INTERVAL } else { IDLE_SYNC_INTERVAL }
             };
             tokio::select! {
                 biased;
@@ -197,47 +196,48 @@ impl SyncTask {
         }
     }
 
-    /// One word, and what follows: how long to wait where there was no answer.
+    /// Makes one exchange. Returns the delay before the next one, which is 0 after a success.
     async fn sync(&mut self, closing: bool) -> Duration {
-        let said = self.shared.run_state().next_request(closing);
+        let pending = self.shared.run_state().next_request(closing);
         let sent = Instant::now();
-        let pause = match self.protocol.exchange(&self.connection, &said.request).await {
+        let retry_delay = match self.protocol.exchange(&self.connection, &pending.request).await {
             Ok(reply) => {
-                self.shared.run_state().apply(&said, &reply, sent, Instant::now());
+                self.shared.run_state().apply(&pending, &reply, sent, Instant::now());
                 self.failures = 0;
                 if let Some(since) = self.unreachable_since.take() {
                     let _ = self.notices.try_send(Notice::Restored(since.elapsed()));
                 }
                 Duration::ZERO
             }
-            Err(silence) => {
+            Err(reason) => {
                 self.failures += 1;
-                let pause = if self.failures < 3 { FIRST_RETRY_DELAY } else { RETRY_DELAY };
-                let (lost, word) = {
-                    let mut book = self.shared.run_state();
-                    book.on_unavailable(silence.clone(), pause);
-                    let alone = book
-                        .fallback_rate()
-                        .map(|rate| Notice::Degraded(silence.clone(), rate, book.session_count()));
-                    (book.is_unreachable(), alone.unwrap_or(Notice::Unreachable(silence)))
+                let retry_delay = if self.failures < 3 { FIRST_RETRY_DELAY } else { RETRY_DELAY };
+                let (is_unreachable, notice) = {
+                    let mut run_state = self.shared.run_state();
+                    run_state.on_unavailable(reason.clone(), retry_delay);
+                    let notice = match run_state.fallback_rate() {
+                        Some(rate) => Notice::Degraded(reason, rate, run_state.session_count()),
+                        None => Notice::Unreachable(reason),
+                    };
+                    (run_state.is_unreachable(), notice)
                 };
-                if lost && self.unreachable_since.is_none() {
+                if is_unreachable && self.unreachable_since.is_none() {
                     self.unreachable_since = Some(Instant::now());
-                    let _ = self.notices.try_send(word);
+                    let _ = self.notices.try_send(notice);
                 }
-                pause
+                retry_delay
             }
         };
         self.shared.wake();
-        pause
+        retry_delay
     }
 }
 
 impl Limiter for SharedLimiter {
-    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, room: usize) {
-        let mut book = self.0.run_state();
-        book.prefetch(numbers, room);
-        self.0.nudge(&book);
+    fn prefetch(&mut self, numbers: &mut dyn Iterator<Item = Mobile>, capacity: usize) {
+        let mut run_state = self.0.run_state();
+        run_state.prefetch(numbers, capacity);
+        self.0.nudge(&run_state);
     }
 
     fn lookahead(&self) -> usize {
@@ -249,10 +249,10 @@ impl Limiter for SharedLimiter {
     }
 
     fn try_acquire(&mut self) -> Result<(), Option<Instant>> {
-        let mut book = self.0.run_state();
-        let taken = book.try_acquire();
-        self.0.nudge(&book);
-        taken
+        let mut run_state = self.0.run_state();
+        let acquired = run_state.try_acquire();
+        self.0.nudge(&run_state);
+        acquired
     }
 
     fn paused_until(&mut self) -> Option<(Instant, Limit)> {
@@ -260,22 +260,21 @@ impl Limiter for SharedLimiter {
     }
 
     fn on_paused(&mut self, until: Instant, cause: Limit, begins: bool) {
-        let mut book = self.0.run_state();
-        book.on_paused(until, cause, begins);
-        self.0.nudge(&book);
+        let mut run_state = self.0.run_state();
+        run_state.on_paused(until, cause, begins);
+        self.0.nudge(&run_state);
     }
 
     fn on_answered(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
-        let mut book = self.0.run_state();
-        let now = || book.server_now_ms().unwrap_or_else(wall_ms);
-        let answer = is_definitive(outcome.status).then(|| (Arc::clone(outcome), now()));
-        book.on_answered(mobile, answer);
-        self.0.nudge(&book);
+        let mut run_state = self.0.run_state();
+        let now_ms = || run_state.server_now_ms().unwrap_or_else(wall_ms);
+        let answer = is_definitive(outcome.status).then(|| (Arc::clone(outcome), now_ms()));
+        run_state.on_answered(mobile, answer);
+        self.0.nudge(&run_state);
     }
 
     fn release(&mut self, mobile: Mobile) {
-        let mut book = self.0.run_state();
-        book.release(mobile);
+        self.0.run_state().release(mobile);
     }
 
     fn current_rate(&self) -> Rate {
@@ -287,8 +286,8 @@ impl Limiter for SharedLimiter {
     }
 }
 
-/// The wall clock, in milliseconds since 1970.
+/// The wall clock in ms since 1970.
 fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

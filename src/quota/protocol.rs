@@ -1,116 +1,130 @@
-//! What a run and the shared server say to each other: one script, its arguments and its reply. Owns their order and the names
-//! of keys. Leaves when to speak to `desk`, and what follows to `book`.
+//! The protocol between a run and the shared server: one script with its arguments and its reply.
 
 use std::time::Duration;
 
 use redis::{FromRedisValue, ParsingError, Pipeline, Script, Value};
 
+use crate::api::rate_limiter::{
+    DECREASE_FACTOR, EXACT_BELOW, GCRA_FACTOR_BELOW, MIN_RATE_FACTOR, RECOVERY_INTERVAL,
+    RECOVERY_STEP,
+};
 use crate::domain::totals::limit_name;
 use crate::domain::verdict::Limit;
 use crate::quota::connection::{Cause, Connection, Unavailable};
+use crate::quota::server_clock::REPLY_VALID_FOR;
 
-/// What all keys begin with, and the make of what is stored: another make takes another number.
+/// The prefix of all keys, with the version of the stored data.
 pub(crate) const KEY_PREFIX: &str = "dingmap:1:";
+/// A run without an exchange for longer is dead, and its claims are free.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 const EXCHANGE_SCRIPT: &str = include_str!("exchange.lua");
-/// A claim outlives its run's own mark by far, which is what counts.
+/// Only limits how long the claim of a dead run occupies memory: whether it is valid depends on
+/// [`LEASE`].
 const CLAIM_TTL: Duration = Duration::from_hours(24);
+/// A server that lost its state grants no slots for this time. Slots granted before are used for at
+/// most [`REPLY_VALID_FOR`], and count at the API for a second more.
+const QUIET_TIME: Duration = Duration::from_millis(2100);
+/// How much longer than its nominal length a window of slots lasts. Nearly three times the lateness
+/// that a call may have.
+const SLOT_GUARD: Duration = Duration::from_millis(22);
+/// Several runs report the same throttling within this time: the rate decreases only once.
+const MIN_DECREASE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is said to the server.
+/// The request of one exchange.
 #[derive(Clone, Debug, Default)]
 pub struct ExchangeRequest {
-    /// The calls a second that the run was given; 0 for no limit.
+    /// The run's own rate in calls per second; 0 for no limit.
     pub rate: f64,
-    /// How long answers are kept.
+    /// How long the server keeps answers.
     pub retention: Duration,
-    /// Whether the server's clock was seen to have been set, so that what it promised lies elsewhere now.
+    /// Whether the server's clock has jumped, so that granted slots are at wrong times.
     pub clock_stepped: bool,
-    /// How long the last word and its reply took.
+    /// The time that the last exchange took.
     pub round_trip: Duration,
-    /// For how long all calls rest by an answer that this run met, why, and whether the pace was too fast.
+    /// A pause that this run's calls caused: remaining time, cause, and whether the rate was too
+    /// high.
     pub pause: Option<(Duration, Limit, bool)>,
-    /// Slots that went by unused, in the server's microseconds.
+    /// Slots to return, in µs of the server's clock.
     pub unused_slots: Vec<u64>,
-    /// Numbers that are settled, by their digest: what to keep for all, nothing where there is nothing to keep.
+    /// Settled numbers by digest, with the encrypted answer. It is empty if there is none to store.
     pub settled: Vec<(String, Vec<u8>)>,
-    /// Answers given before these moments are too old, any and those that name nobody; in milliseconds since 1970.
+    /// Older answers are treated as absent: any, and those without a user; ms since 1970.
     pub oldest_allowed_ms: [u64; 2],
-    /// Numbers to look at, by their digest.
+    /// Numbers to look up, by digest.
     pub queries: Vec<(String, QueryMode)>,
-    /// How many claimed numbers lack a slot (less than none where there are slots to spare), and how many slots are taken at most.
+    /// Claimed numbers without a slot (negative if there are spare slots), and the maximum of slots
+    /// to grant.
     pub slot_demand: (i64, usize),
 }
 
-/// How a number is looked at.
+/// How a number is looked up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueryMode {
-    /// Whether the run is to ask it where nobody has.
+    /// Whether to claim the number if it has no answer.
     pub claim: bool,
-    /// Whether its answer is known to name nobody.
+    /// Whether the stored answer is known to be without a user.
     pub is_known_not_found: bool,
 }
 
-/// What the server said.
+/// The reply of one exchange.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExchangeReply {
-    /// Its clock, in microseconds since 1970.
+    /// The server's clock, in µs since 1970.
     pub now_us: u64,
-    /// From which moment on its promises count; another one than before takes them back.
+    /// The start of the validity of slots and claims. If it changes, all that were granted before
+    /// are void.
     pub valid_from_us: u64,
-    /// How long all calls still rest, and why.
+    /// The remaining pause of all calls, and its cause.
     pub pause: Option<(Duration, Limit)>,
-    /// How many other runs there are.
+    /// The number of other runs.
     pub peer_count: u32,
-    /// The lowest rate of all runs, in calls a second; 0 for no limit.
+    /// The lowest rate of all runs in calls per second; 0 for no limit.
     pub min_rate: f64,
-    /// Which share of that is used since the API complained.
+    /// The fraction of `min_rate` in use, below 1 after throttling.
     pub rate_factor: f64,
-    /// The slots, in the server's microseconds.
+    /// Granted slots, in µs of the server's clock.
     pub slots: Vec<u64>,
-    /// What is known of each number that was looked at.
+    /// In the order of the queries.
     pub results: Vec<QueryResult>,
 }
 
-/// What is known of a number.
+/// The result of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryResult {
-    /// Nothing; nobody has to ask it.
+    /// No answer and no claim.
     Unclaimed,
-    /// This run is to ask it.
+    /// Claimed by this run.
     Claimed,
-    /// Another run asks it.
     ClaimedElsewhere,
-    /// Its answer, still sealed.
+    /// The encrypted answer.
     Answer(Vec<u8>),
 }
 
-/// One app's part of the server, as one run sees it.
+/// The exchanges of one run, for one app.
 #[derive(Debug)]
 pub struct Protocol {
     script: Script,
-    /// What the keys of this app begin with.
+    /// Follows [`KEY_PREFIX`] in the keys of the app.
     hash_tag: String,
-    /// Whose they are, as `state info` tells it: the endpoint and the app.
+    /// Endpoint and app, for `state info`.
     owner: [String; 2],
     session_id: String,
 }
 
 impl Protocol {
-    /// That of the app whose keys begin with `place`, of which `owner` are endpoint and name; `run` is no other run's name.
+    /// `session_id` must be unique among the runs.
     #[must_use]
-    pub fn new(place: String, owner: [String; 2], run: String) -> Self {
-        Self { script: Script::new(EXCHANGE_SCRIPT), hash_tag: place, owner, session_id: run }
+    pub fn new(hash_tag: String, owner: [String; 2], session_id: String) -> Self {
+        Self { script: Script::new(EXCHANGE_SCRIPT), hash_tag, owner, session_id }
     }
 
-    /// One word with the server.
-    ///
-    /// # Errors
-    /// [`Silence`]; then nothing, or all of it, was heard.
+    /// Runs the script once. After an error, the server has processed either nothing or everything.
     pub async fn exchange(
         &self,
-        link: &Connection,
+        connection: &Connection,
         request: &ExchangeRequest,
     ) -> Result<ExchangeReply, Unavailable> {
-        let server = link.server_run_id().await?;
+        let server = connection.server_run_id().await?;
         let arguments = self.arguments(request, &server);
         let keys = self.keys(request);
         let mut commands = Pipeline::new();
@@ -120,8 +134,8 @@ impl Protocol {
             .arg(keys.len())
             .arg(&keys)
             .arg(&arguments);
-        let told = match link.query::<(ExchangeReply,)>(&commands).await {
-            // Whoever flushed the scripts, or started the server anew, gets it once more.
+        let reply = match connection.query::<(ExchangeReply,)>(&commands).await {
+            // The server was restarted, or its scripts were flushed.
             Err(Unavailable { cause: Cause::ScriptMissing, .. }) => {
                 let mut commands = Pipeline::new();
                 commands
@@ -130,21 +144,18 @@ impl Protocol {
                     .arg(keys.len())
                     .arg(&keys)
                     .arg(&arguments);
-                link.query::<(ExchangeReply,)>(&commands).await
+                connection.query::<(ExchangeReply,)>(&commands).await
             }
-            told => told,
+            reply => reply,
         };
-        told.map(|(reply,)| reply)
+        reply.map(|(reply,)| reply)
     }
 
-    /// The run is gone: what it claimed is free.
-    ///
-    /// # Errors
-    /// [`Silence`].
-    pub async fn end_session(&self, link: &Connection) -> Result<(), Unavailable> {
+    /// Removes the run, which frees its claims.
+    pub async fn end_session(&self, connection: &Connection) -> Result<(), Unavailable> {
         let mut commands = Pipeline::new();
         commands.cmd("HDEL").arg(self.key("runs")).arg(&self.session_id).ignore();
-        link.query(&commands).await
+        connection.query(&commands).await
     }
 
     fn key(&self, name: &str) -> String {
@@ -153,101 +164,109 @@ impl Protocol {
 
     fn keys(&self, request: &ExchangeRequest) -> Vec<String> {
         let settled = request.settled.iter().map(|(digest, _)| digest);
-        let numbers = settled.chain(request.queries.iter().map(|(digest, _)| digest));
-        let own = ["pace", "slots", "runs"].map(|name| self.key(name));
-        let pairs = numbers
+        let digests = settled.chain(request.queries.iter().map(|(digest, _)| digest));
+        let app_keys = ["pace", "slots", "runs"].map(|name| self.key(name));
+        let number_keys = digests
             .flat_map(|digest| ["a:", "c:"].map(|kind| self.key(&format!("{kind}{digest}"))));
-        own.into_iter().chain(pairs).collect()
+        app_keys.into_iter().chain(number_keys).collect()
     }
 
+    /// The arguments of the script, in the order in which it reads them.
     fn arguments(&self, request: &ExchangeRequest, server: &str) -> Vec<Vec<u8>> {
-        let mut all = Vec::new();
-        let mut say = |text: String| all.push(text.into_bytes());
-        say(self.session_id.clone());
-        say(server.to_owned());
-        self.owner.iter().cloned().for_each(&mut say);
-        say(request.rate.to_string());
-        say(request.retention.as_millis().to_string());
-        say(CLAIM_TTL.as_millis().to_string());
-        say(u8::from(request.clock_stepped).to_string());
-        say(request.round_trip.as_micros().to_string());
-        let (rest, cause, cut) = request.pause.unwrap_or((Duration::ZERO, Limit::Other, false));
-        say(rest.as_micros().to_string());
-        say(limit_name(cause).to_owned());
-        say(u8::from(cut).to_string());
-        say(request.unused_slots.len().to_string());
-        request.unused_slots.iter().for_each(|slot| say(slot.to_string()));
-        say(request.settled.len().to_string());
-        all.extend(request.settled.iter().map(|(_, value)| value.clone()));
-        let mut say = |text: String| all.push(text.into_bytes());
-        request.oldest_allowed_ms.iter().for_each(|bound| say(bound.to_string()));
-        say(request.queries.len().to_string());
-        for (_, how) in &request.queries {
-            let letters =
-                [if how.is_known_not_found { 'n' } else { '.' }, if how.claim { 'c' } else { '.' }];
-            say(letters.iter().collect());
+        let mut arguments = Vec::new();
+        let mut push = |text: String| arguments.push(text.into_bytes());
+        let micros = |duration: Duration| duration.as_micros().to_string();
+        push(micros(LEASE));
+        push(micros(REPLY_VALID_FOR));
+        push(micros(QUIET_TIME));
+        push(micros(SLOT_GUARD));
+        push(EXACT_BELOW.to_string());
+        push(GCRA_FACTOR_BELOW.to_string());
+        push(DECREASE_FACTOR.to_string());
+        push(MIN_RATE_FACTOR.to_string());
+        push(micros(MIN_DECREASE_INTERVAL));
+        push(RECOVERY_STEP.to_string());
+        push(micros(RECOVERY_INTERVAL));
+        push(self.session_id.clone());
+        push(server.to_owned());
+        self.owner.iter().cloned().for_each(&mut push);
+        push(request.rate.to_string());
+        push(request.retention.as_millis().to_string());
+        push(CLAIM_TTL.as_millis().to_string());
+        push(u8::from(request.clock_stepped).to_string());
+        push(micros(request.round_trip));
+        let no_pause = (Duration::ZERO, Limit::Other, false);
+        let (pause, cause, slow_down) = request.pause.unwrap_or(no_pause);
+        push(micros(pause));
+        push(limit_name(cause).to_owned());
+        push(u8::from(slow_down).to_string());
+        push(request.unused_slots.len().to_string());
+        request.unused_slots.iter().for_each(|slot| push(slot.to_string()));
+        push(request.settled.len().to_string());
+        arguments.extend(request.settled.iter().map(|(_, answer)| answer.clone()));
+        let mut push = |text: String| arguments.push(text.into_bytes());
+        request.oldest_allowed_ms.iter().for_each(|oldest| push(oldest.to_string()));
+        push(request.queries.len().to_string());
+        for (_, mode) in &request.queries {
+            let flags = [
+                if mode.is_known_not_found { 'n' } else { '.' },
+                if mode.claim { 'c' } else { '.' },
+            ];
+            push(flags.iter().collect());
         }
-        say(request.slot_demand.0.to_string());
-        say(request.slot_demand.1.to_string());
-        all
+        push(request.slot_demand.0.to_string());
+        push(request.slot_demand.1.to_string());
+        arguments
     }
 }
 
 impl ExchangeReply {
-    /// What of it holds until the next one.
+    /// The part that stays valid until the next reply.
     #[must_use]
     pub fn without_results(&self) -> Self {
-        let Self {
-            now_us: now,
-            valid_from_us: open,
-            pause: rest,
-            peer_count: others,
-            min_rate: least,
-            rate_factor: share,
-            ..
-        } = *self;
-        Self {
-            now_us: now,
-            valid_from_us: open,
-            pause: rest,
-            peer_count: others,
-            min_rate: least,
-            rate_factor: share,
-            ..Self::default()
-        }
+        let Self { now_us, valid_from_us, pause, peer_count, min_rate, rate_factor, .. } = *self;
+        Self { now_us, valid_from_us, pause, peer_count, min_rate, rate_factor, ..Self::default() }
     }
 }
 
 impl FromRedisValue for ExchangeReply {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        type Parts = (u64, u64, u64, String, u32, f64, f64, Vec<u64>, Vec<Vec<u8>>);
-        let (now, open, rest, cause, others, least, share, slots, told): Parts =
-            FromRedisValue::from_redis_value(value)?;
+        type Fields = (u64, u64, u64, String, u32, f64, f64, Vec<u64>, Vec<Vec<u8>>);
+        let (
+            now_us,
+            valid_from_us,
+            pause_us,
+            cause,
+            peer_count,
+            min_rate,
+            rate_factor,
+            slots,
+            results,
+        ): Fields = FromRedisValue::from_redis_value(value)?;
         let cause = Limit::ALL
             .into_iter()
-            .find(|known| limit_name(*known) == cause)
+            .find(|limit| limit_name(*limit) == cause)
             .unwrap_or(Limit::Other);
-        let rest = Some((Duration::from_micros(rest), cause)).filter(|(rest, _)| !rest.is_zero());
-        let told = told.into_iter().map(QueryResult::from_bytes).collect();
+        let pause = Duration::from_micros(pause_us);
         Ok(Self {
-            now_us: now,
-            valid_from_us: open,
-            pause: rest,
-            peer_count: others,
-            min_rate: least,
-            rate_factor: share,
+            now_us,
+            valid_from_us,
+            pause: (!pause.is_zero()).then_some((pause, cause)),
+            peer_count,
+            min_rate,
+            rate_factor,
             slots,
-            results: told,
+            results: results.into_iter().map(QueryResult::from_bytes).collect(),
         })
     }
 }
 
 impl QueryResult {
-    fn from_bytes(mut said: Vec<u8>) -> Self {
-        match said.first() {
+    fn from_bytes(mut bytes: Vec<u8>) -> Self {
+        match bytes.first() {
             Some(b'+') => Self::Claimed,
             Some(b'-') => Self::ClaimedElsewhere,
-            Some(b'a') => Self::Answer(said.split_off(1)),
+            Some(b'a') => Self::Answer(bytes.split_off(1)),
             _ => Self::Unclaimed,
         }
     }

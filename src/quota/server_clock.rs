@@ -1,26 +1,27 @@
-//! The shared server's clock as this process sees it: moments there as moments here. Owns how far the two can be apart, and
-//! noticing that one of them was set. Pure, save for the passing of time.
+//! Estimates the offset of the shared server's clock, and detects when one of the clocks jumps.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For so long the server's last word is relied on: a run that has none makes no call, and a server that remembers nothing
-/// promises nothing for as long and a second more (`turn.lua` has the same).
+/// How long a reply of the server is valid: a run without a newer one makes no call, so that a
+/// server that lost its state need not wait longer than this and one window of the rate.
 pub(crate) const REPLY_VALID_FOR: Duration = Duration::from_secs(1);
-/// A comparison of the clocks is taken for so long: they drift apart by some ten microseconds in a second.
+/// A more accurate sample is preferred until this age. Clocks drift by some 10 µs per second.
 const MAX_SAMPLE_AGE: Duration = Duration::from_mins(1);
-/// How much two comparisons may contradict each other: a hundredth of a per cent of the time between them, and a millisecond.
+/// How far two samples may contradict each other, as a fraction of the time between them …
 const MAX_DRIFT: f64 = 1e-4;
+/// … and in addition to it.
 const TOLERANCE_SECS: f64 = 1e-3;
 
-/// The best of the last comparisons.
+/// The best of the recent samples.
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock(Option<ClockSample>);
 
-/// The server's clock showed `server`, in microseconds since 1970, at some moment between two here.
+/// The server's clock showed `server` at some time between `sent` and `received`, as in NTP.
 #[derive(Clone, Copy, Debug)]
 struct ClockSample {
+    /// In µs since 1970.
     server: u64,
     sent: Instant,
     received: Instant,
@@ -35,18 +36,19 @@ impl ClockSample {
         self.sent + self.round_trip() / 2
     }
 
-    /// By how many seconds the clocks can have moved against each other since, at least.
+    /// The drift between two samples beyond their errors and the tolerance, in seconds. A positive
+    /// value means that one of the clocks has jumped.
     fn excess_drift_secs(self, later: Self) -> f64 {
-        let there = signed_secs(self.server, later.server);
-        let here = later.midpoint().saturating_duration_since(self.midpoint()).as_secs_f64();
-        (there - here).abs()
+        let server = signed_secs(self.server, later.server);
+        let local = later.midpoint().saturating_duration_since(self.midpoint()).as_secs_f64();
+        (server - local).abs()
             - (self.round_trip() + later.round_trip()).as_secs_f64() / 2.0
             - TOLERANCE_SECS
-            - here * MAX_DRIFT
+            - local * MAX_DRIFT
     }
 }
 
-/// From one moment of the server's to another, in seconds.
+/// The time between two times of the server, in seconds.
 #[expect(clippy::cast_precision_loss, reason = "spans of at most some hours, in microseconds")]
 fn signed_secs(from: u64, to: u64) -> f64 {
     let span = from.abs_diff(to) as f64 / 1e6;
@@ -54,26 +56,29 @@ fn signed_secs(from: u64, to: u64) -> f64 {
 }
 
 impl ServerClock {
-    /// Takes note of what the server's clock showed between sending and receiving; false where that cannot be, save that one
-    /// of the clocks was set in the meantime.
+    /// Adds a sample. Returns false if one of the clocks has jumped since the last one.
     pub(crate) fn add_sample(&mut self, server: u64, sent: Instant, received: Instant) -> bool {
         let new = ClockSample { server, sent, received };
         let Some(best) = self.0 else {
             self.0 = Some(new);
             return true;
         };
-        let steady = best.excess_drift_secs(new) <= 0.0;
+        let is_steady = best.excess_drift_secs(new) <= 0.0;
         let age = received.saturating_duration_since(best.received);
-        // One that took much longer tells less than an old one, for a while.
-        let old = age > MAX_SAMPLE_AGE
+        // A much slower sample is less accurate than an old one, up to ten times the age.
+        let replaces_old = age > MAX_SAMPLE_AGE
             && new.round_trip() <= best.round_trip() * 2 + Duration::from_millis(1);
-        if !steady || old || age > MAX_SAMPLE_AGE * 10 || new.round_trip() <= best.round_trip() {
+        if !is_steady
+            || replaces_old
+            || age > MAX_SAMPLE_AGE * 10
+            || new.round_trip() <= best.round_trip()
+        {
             self.0 = Some(new);
         }
-        steady
+        is_steady
     }
 
-    /// When it is here what it is there; none before the first comparison.
+    /// Converts a time of the server. `None` before the first sample.
     #[must_use]
     pub(crate) fn to_local(&self, server: u64) -> Option<Instant> {
         let best = self.0?;
@@ -85,12 +90,12 @@ impl ServerClock {
         }
     }
 
-    /// What the server's clock shows at this moment; none before the first comparison.
+    /// Converts a local time to the server's clock. `None` before the first sample.
     #[must_use]
-    pub(crate) fn to_server(&self, here: Instant) -> Option<u64> {
+    pub(crate) fn to_server(&self, local: Instant) -> Option<u64> {
         let best = self.0?;
-        let ahead = here.saturating_duration_since(best.midpoint()).as_micros();
-        let behind = best.midpoint().saturating_duration_since(here).as_micros();
+        let ahead = local.saturating_duration_since(best.midpoint()).as_micros();
+        let behind = best.midpoint().saturating_duration_since(local).as_micros();
         let ahead = best.server.saturating_add(u64::try_from(ahead).ok()?);
         Some(ahead.saturating_sub(u64::try_from(behind).ok()?))
     }
@@ -113,14 +118,14 @@ mod tests {
         assert!(clock.add_sample(1_100_000, start + 100 * MS, start + 104 * MS));
         assert_eq!(clock.to_local(1_100_000), Some(start + 102 * MS));
         assert!(clock.add_sample(1_200_000, start + 190 * MS, start + 230 * MS));
-        assert_eq!(clock.to_local(1_100_000), Some(start + 102 * MS), "a slower one tells less");
+        assert_eq!(clock.to_local(1_100_000), Some(start + 102 * MS), "a slower sample");
         let later = start + Duration::from_mins(2);
         assert!(clock.add_sample(121_000_000, later - 4 * MS, later + 4 * MS));
         assert!(clock.add_sample(241_000_000, later + 119_900 * MS, later + 120_100 * MS));
         assert_eq!(
             clock.to_local(121_000_000),
             Some(later),
-            "an old one tells less, too, save than one that took far longer"
+            "an old sample is replaced, except by a far slower one"
         );
     }
 

@@ -1,4 +1,4 @@
--- Takes the mark of whoever fetches a token away, where it is that of the run which asks.
+-- Deletes the lock of the token fetch if this run holds it.
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
 end

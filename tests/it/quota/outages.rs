@@ -133,7 +133,7 @@ fn runs_pause_while_the_server_is_out_of_memory() {
     let full = Instant::now();
     sleep_until(full + 3 * SECOND);
     pair.assert_no_calls(full + UNREACHABLE_AFTER, Instant::now());
-    pair.runs.iter().for_each(|run| run.wait_for_stderr("unreachable (it is out of memory)"));
+    pair.runs.iter().for_each(|run| run.wait_for_stderr("(server is out of memory)"));
     pair.fixture.redis.free_memory();
     pair.assert_complete();
 }

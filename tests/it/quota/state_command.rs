@@ -243,7 +243,7 @@ fn a_hung_server_times_out_and_a_signal_ends_the_wait() {
     let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
     ground.redis.pause();
     let ended = run(&mut state_command(&ground.redis.url(), &["info"]));
-    assert!(ended.status == Some(1) && ended.stderr.contains("no answer in time"), "{ended:?}");
+    assert!(ended.status == Some(1) && ended.stderr.contains("timed out"), "{ended:?}");
     let mut waits = Process::start(&mut state_command(&ground.redis.url(), &["forget", "--all"]));
     // From then on it hears signals, and has nothing to do but to wait.
     wait_until("a handler", || {
