@@ -40,9 +40,9 @@ pub(crate) enum Next {
 /// What to do next with a row that has these `numbers`. `candidate` is the result of the numbers
 /// before `from`; `known_answer` looks up a number by its position and value.
 ///
-/// The next number is tried if this one is invalid, not found or a bad number. The answer of the last
-/// valid number counts. If no number is valid, the first non-empty cell gives the reason. `None` for
-/// a row without numbers.
+/// The next number is tried if this one is invalid, not found or a bad number. The answer of the
+/// last valid number counts. If no number is valid, the first non-empty cell gives the reason.
+/// `None` for a row without numbers.
 pub(crate) fn choose_next(
     numbers: &[Result<Mobile, Invalid>],
     from: usize,

@@ -186,8 +186,8 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         }
     }
 
-    /// Tells the limiter that no call follows. At the end of a run, other runs may claim the numbers
-    /// that were not called.
+    /// Tells the limiter that no call follows. At the end of a run, other runs may claim the
+    /// numbers that were not called.
     fn cancel_prefetch(&mut self) {
         self.limiter.prefetch(&mut std::iter::empty(), 0);
         for lookup in self.ready.iter().filter(|_| self.end.is_some()) {
@@ -499,8 +499,8 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         }
     }
 
-    /// Whether the run ends early and no call is in flight. Calls are waited for, because they count
-    /// against the quota; each is bounded by its timeout.
+    /// Whether the run ends early and no call is in flight. Calls are waited for, because they
+    /// count against the quota; each is bounded by its timeout.
     fn is_drained(&self) -> bool {
         self.end.is_some() && self.in_flight.is_empty()
     }
@@ -531,8 +531,8 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         }
     }
 
-    /// Whether no row is left to wait for: all were sent, or the run ended without an output and the
-    /// answered rows at the front were sent or the writer did not take them in time.
+    /// Whether no row is left to wait for: all were sent, or the run ended without an output and
+    /// the answered rows at the front were sent or the writer did not take them in time.
     pub(crate) fn is_finished(&mut self, is_input_open: bool) -> bool {
         if !is_input_open && self.reorder.is_empty() {
             return true;

@@ -1,6 +1,6 @@
-//! Fail fast: ends a run early if its first calls show that nothing in it will work, before hours and
-//! quota are spent. The cases are a host that never answers, replies that are not the API's, and one
-//! [unknown code](crate::guide::api#codes) for all numbers.
+//! Fail fast: ends a run early if its first calls show that nothing in it will work, before hours
+//! and quota are spent. The cases are a host that never answers, replies that are not the API's,
+//! and one [unknown code](crate::guide::api#codes) for all numbers.
 
 use crate::api::error::CallError;
 use crate::api::http::Reply;
@@ -115,9 +115,8 @@ mod tests {
         let web_page =
             || Outcome::without_user(Status::Failed, None, "HTTP 407: the reply was a web page");
         assert!((0..19).all(|_| settled(&mut fail_fast, &web_page()).is_none()));
-        assert!(
-            matches!(settled(&mut fail_fast, &web_page()), Some(Abort::InvalidReplies(reason)) if reason.contains("407"))
-        );
+        let abort = settled(&mut fail_fast, &web_page());
+        assert!(matches!(abort, Some(Abort::InvalidReplies(reason)) if reason.contains("407")));
         for other in [
             failed(34568),
             failed(-1),
@@ -138,16 +137,15 @@ mod tests {
     #[test]
     fn a_host_that_never_answered_stops_the_run() {
         let refused = || Err(CallError::Unreachable("refused".into()));
-        let silent = Outcome::without_user(Status::Failed, None, "no connection");
+        let no_connection = Outcome::without_user(Status::Failed, None, "no connection");
         let mut fail_fast = FailFast::default();
         assert!(fail_fast.on_result(&refused()).is_none());
-        assert!(
-            matches!(settled(&mut fail_fast, &silent), Some(Abort::Unreachable(reason)) if reason.contains("refused"))
-        );
+        let abort = settled(&mut fail_fast, &no_connection);
+        assert!(matches!(abort, Some(Abort::Unreachable(reason)) if reason.contains("refused")));
         let mut fail_fast = FailFast::default();
         assert!(fail_fast.on_result(&ok()).is_none());
         assert!(fail_fast.on_result(&refused()).is_none());
-        assert!(settled(&mut fail_fast, &silent).is_none());
+        assert!(settled(&mut fail_fast, &no_connection).is_none());
     }
 
     #[test]
@@ -155,9 +153,8 @@ mod tests {
         let mut fail_fast = FailFast::default();
         for _ in 0..2 {
             let untrusted = Err(CallError::Untrusted("UnknownIssuer".into()));
-            assert!(
-                matches!(fail_fast.on_result(&untrusted), Some(Abort::Untrusted(reason)) if reason == "UnknownIssuer")
-            );
+            let abort = fail_fast.on_result(&untrusted);
+            assert!(matches!(abort, Some(Abort::Untrusted(reason)) if reason == "UnknownIssuer"));
             assert!(fail_fast.on_result(&ok()).is_none());
         }
     }

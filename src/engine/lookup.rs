@@ -240,8 +240,8 @@ impl Classified {
         Self::without_answer(verdict, DecodeError::Banned.to_string())
     }
 
-    /// A verdict of the HTTP status. If the body reports throttling too, it names the limit, and the
-    /// length of the pause is the header's or else the body's.
+    /// A verdict of the HTTP status. If the body reports throttling too, it names the limit, and
+    /// the length of the pause is the header's or else the body's.
     fn from_status(
         verdict: Verdict,
         status: u16,

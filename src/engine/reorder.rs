@@ -155,8 +155,8 @@ impl<L> ReorderBuffer<L> {
         self.is_empty() && self.skipped_rows == 0
     }
 
-    /// Sets the answer of a row. Returns false, and changes nothing, if the row is not in the window
-    /// or has an answer already.
+    /// Sets the answer of a row. Returns false, and changes nothing, if the row is not in the
+    /// window or has an answer already.
     pub fn settle(&mut self, row: u64, answer: Answer) -> bool {
         let index = row.checked_sub(self.first_row).and_then(|index| usize::try_from(index).ok());
         match index.and_then(|index| self.answers.get_mut(index)) {
@@ -223,8 +223,8 @@ impl Default for FlushTimer {
 }
 
 impl FlushTimer {
-    /// Whether the settled rows leave now. If no number waits for its call, they do not wait either:
-    /// nobody knows when the next row settles.
+    /// Whether the settled rows leave now. If no number waits for its call, they do not wait
+    /// either: nobody knows when the next row settles.
     pub(crate) fn should_flush(&mut self, settled_rows: usize, has_queued_calls: bool) -> bool {
         if settled_rows == 0 {
             if self.flush_at.take().is_some() {

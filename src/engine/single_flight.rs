@@ -26,7 +26,8 @@ impl SingleFlight {
         rows.len() == 1
     }
 
-    /// Removes a number that has its answer and returns its rows, in the order in which they joined.
+    /// Removes a number that has its answer and returns its rows, in the order in which they
+    /// joined.
     pub fn complete(&mut self, mobile: Mobile) -> Vec<WaitingRow> {
         self.0.remove(&mobile).unwrap_or_default()
     }

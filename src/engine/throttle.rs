@@ -1,5 +1,5 @@
-//! The [pauses](crate::guide::architecture#pauses) that throttling causes: one for all calls, however
-//! many met the limit.
+//! The [pauses](crate::guide::architecture#pauses) that throttling causes: one for all calls,
+//! however many met the limit.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ pub(crate) type PauseStats = ([u64; Limit::ALL.len()], [Duration; Limit::ALL.len
 struct ActivePause {
     started_at: Instant,
     until: Instant,
-    /// Whether a call of the current epoch caused it. A late reply from an earlier epoch counts only
-    /// if it pauses for some time.
+    /// Whether a call of the current epoch caused it. A late reply from an earlier epoch counts
+    /// only if it pauses for some time.
     is_counted: bool,
     /// The limit that pauses longest.
     cause: Limit,
@@ -135,8 +135,8 @@ impl Throttle {
         PauseChange { until: active.until, is_new, is_extended, cause }
     }
 
-    /// An answer to a call of this `epoch`: if that is the current one, the limit is not exceeded any
-    /// more.
+    /// An answer to a call of this `epoch`: if that is the current one, the limit is not exceeded
+    /// any more.
     pub(crate) fn on_answered(&mut self, epoch: u64) {
         if epoch == self.epoch {
             self.consecutive = 0;

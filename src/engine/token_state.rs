@@ -100,8 +100,8 @@ impl TokenState {
         self.is_fetching = false;
     }
 
-    /// The request failed for a transient reason. Returns the count of failures since the last token,
-    /// and the delay before the next request.
+    /// The request failed for a transient reason. Returns the count of failures since the last
+    /// token, and the delay before the next request.
     pub(crate) fn on_failure(
         &mut self,
         retries: RetryPolicy,

@@ -71,8 +71,8 @@ pub(crate) fn prefetch_threads() -> usize {
     if processors == 1 { 0 } else { processors.min(4) }
 }
 
-/// Starts to read. Each of `prefetchers` gets a thread; without any, the thread that reads parses the
-/// numbers too.
+/// Starts to read. Each of `prefetchers` gets a thread; without any, the thread that reads parses
+/// the numbers too.
 ///
 /// # Errors
 /// If the system cannot start a thread.

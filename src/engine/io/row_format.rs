@@ -184,7 +184,8 @@ impl RowFormat {
         Status::parse(self.extra_cell(batch, row, STATUS), column)
     }
 
-    /// A cell after the numbers. Every row of a batch has all cells that the source was opened with.
+    /// A cell after the numbers. Every row of a batch has all cells that the source was opened
+    /// with.
     fn extra_cell<'a>(&self, batch: &'a Batch, row: usize, index: usize) -> &'a str {
         let cell = batch.cells(row).nth(self.numbers_per_row + index);
         cell.unwrap_or_else(|| unreachable!("row {row} has no cell {index} after its numbers"))

@@ -30,8 +30,8 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Completes both outputs; `tail` is written after the last row. Returns how many characters the
-    /// output's encoding could not represent.
+    /// Completes both outputs; `tail` is written after the last row. Returns how many characters
+    /// the output's encoding could not represent.
     ///
     /// # Errors
     /// [`SinkError`] if a file cannot be written or renamed.
@@ -156,8 +156,8 @@ pub(crate) struct WriterHandle {
     pub outputs: JoinHandle<Result<Outputs, SinkError>>,
 }
 
-/// Starts to write. `labels` name the columns of numbers, for the column `matched`; `region` is that
-/// of numbers without a country code.
+/// Starts to write. `labels` name the columns of numbers, for the column `matched`; `region` is
+/// that of numbers without a country code.
 ///
 /// # Errors
 /// If the system cannot start a thread.

@@ -105,8 +105,8 @@ async fn run_with_reports(
     }
 }
 
-/// The stages in the order in which a person can correct mistakes: first what they have at hand (the
-/// input, the output), then what they have to fetch (the credentials).
+/// The stages in the order in which a person can correct mistakes: first what they have at hand
+/// (the input, the output), then what they have to fetch (the credentials).
 async fn run_stages(
     args: &ResolveArgs,
     terminal: &Terminal,

@@ -29,8 +29,8 @@ pub(crate) struct ApiConnection {
 }
 
 impl ApiConnection {
-    /// Prepares the HTTP client, or starts the sandbox if there is no `access`, and prints warnings.
-    /// Nothing is sent yet.
+    /// Prepares the HTTP client, or starts the sandbox if there is no `access`, and prints
+    /// warnings. Nothing is sent yet.
     ///
     /// # Errors
     /// Error (1) if the sandbox cannot listen; usage (2) if the TLS settings cannot be used.

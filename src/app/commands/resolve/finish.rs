@@ -1,5 +1,5 @@
-//! The end of `dingmap resolve`: completes the output and the session, prints the final message, and
-//! determines the exit status.
+//! The end of `dingmap resolve`: completes the output and the session, prints the final message,
+//! and determines the exit status.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -88,8 +88,8 @@ pub(crate) async fn finish(
     signals: &mut Signals,
     summary: &mut RunSummary,
 ) -> Result<Exit, Failure> {
-    let CompletedRun { driven: Driven { totals, end, signal }, started_at, answers, outputs, tail } =
-        run;
+    let CompletedRun { driven, started_at, answers, outputs, tail } = run;
+    let Driven { totals, end, signal } = driven;
     let end = match end {
         DriveEnd::Engine(end) => Ok(end),
         DriveEnd::InputFailed(error) => Err(error),

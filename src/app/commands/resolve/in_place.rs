@@ -1,5 +1,5 @@
-//! An output that replaces its input: whether that is possible, and whether the input is unchanged at
-//! the end of the run.
+//! An output that replaces its input: whether that is possible, and whether the input is unchanged
+//! at the end of the run.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -15,8 +15,8 @@ use crate::app::report::text::input_name;
 use crate::table::write::output::Target;
 
 /// Checks, before anything is read, that an input to be rewritten in place is a regular file, and
-/// that the rows of one shard do not replace the whole table. What is written to a pipe would be read
-/// again.
+/// that the rows of one shard do not replace the whole table. What is written to a pipe would be
+/// read again.
 ///
 /// # Errors
 /// Usage (2). `-` is not an error: its output is standard output.

@@ -1,4 +1,5 @@
-//! `--shared`: the address and credentials of the server, joining the quota, and the messages about it.
+//! `--shared`: the address and credentials of the server, joining the quota, and the messages about
+//! it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -117,11 +118,12 @@ pub(crate) fn join_request(
     }
 }
 
-/// Joins the runs that share the quota. If the server is unreachable, the run joins once it is back.
+/// Joins the runs that share the quota. If the server is unreachable, the run joins once it is
+/// back.
 ///
 /// # Errors
-/// Access denied (5) if the server refuses the credentials; usage (2) if it is not a suitable server;
-/// interrupted, by a signal.
+/// Access denied (5) if the server refuses the credentials; usage (2) if it is not a suitable
+/// server; interrupted, by a signal.
 pub(crate) async fn join(
     server: &SharedServer,
     request: JoinRequest,
@@ -225,7 +227,8 @@ pub(crate) fn describe_notice(server: &str, notice: &Notice) -> String {
     }
 }
 
-/// The warning if the app key is unknown: runs of the app with another token do not share the quota.
+/// The warning if the app key is unknown: runs of the app with another token do not share the
+/// quota.
 #[must_use]
 pub(crate) fn token_scope_warning(access: &ApiConfig) -> Option<String> {
     let is_token_only =

@@ -49,8 +49,8 @@ struct OpenedState {
     earlier_run: EarlierRun,
 }
 
-/// Opens the state at `path`. If another process has it open and `should_wait` is set, prints that it
-/// waits, and waits. `open` takes whether to wait.
+/// Opens the state at `path`. If another process has it open and `should_wait` is set, prints that
+/// it waits, and waits. `open` takes whether to wait.
 ///
 /// # Errors
 /// Those of `open`.
@@ -153,9 +153,9 @@ pub(crate) fn scope_from_app(api: &ApiArgs, endpoint: &str, app: String) -> Scop
     }
 }
 
-/// What identifies a run that is resumed: its input, and the flags that change which numbers it has.
-/// A stream is identified by its name and its layout, because its content cannot be read in advance;
-/// `is_regular` says that the input is a file.
+/// What identifies a run that is resumed: its input, and the flags that change which numbers it
+/// has. A stream is identified by its name and its layout, because its content cannot be read in
+/// advance; `is_regular` says that the input is a file.
 ///
 /// # Errors
 /// Input (3) if the input cannot be read.
@@ -247,8 +247,8 @@ pub(crate) async fn open_state(
     Ok(answers)
 }
 
-/// Opens the state on a thread, because it checks the whole file, which may take seconds, and may wait
-/// without a bound.
+/// Opens the state on a thread, because it checks the whole file, which may take seconds, and may
+/// wait without a bound.
 async fn open_on_thread(
     options: &StateOptions,
     should_wait: bool,

@@ -1,5 +1,5 @@
-//! The files that a run writes: opened before the first call, so that a place that cannot be written
-//! is reported then.
+//! The files that a run writes: opened before the first call, so that a place that cannot be
+//! written is reported then.
 
 use std::thread::JoinHandle;
 use std::time::Duration;

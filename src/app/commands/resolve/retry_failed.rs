@@ -98,8 +98,8 @@ pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
     )
 }
 
-/// Whether the same flags can read the output: the hint for failed rows is the same command with its
-/// output as the input.
+/// Whether the same flags can read the output: the hint for failed rows is the same command with
+/// its output as the input.
 #[must_use]
 pub(crate) fn can_reread_output(args: &ResolveArgs) -> bool {
     let reader = &args.reader;

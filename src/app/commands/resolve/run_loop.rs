@@ -135,8 +135,8 @@ async fn close_session(session: SharedSession, signals: &mut Signals) {
     }
 }
 
-/// Waits for a notice about the shared server, and returns it with the server's name; for ever if the
-/// quota is not shared.
+/// Waits for a notice about the shared server, and returns it with the server's name; for ever if
+/// the quota is not shared.
 async fn next_notice(session: &mut Option<NamedSession>) -> (Notice, &str) {
     if let Some((session, server)) = session
         && let Some(notice) = session.next_notice().await

@@ -1,5 +1,5 @@
-//! `--start-at`: the time of the first call; and the warning about the minutes around the full hour,
-//! when the platform is busiest ([limits](crate::guide::api#limits)).
+//! `--start-at`: the time of the first call; and the warning about the minutes around the full
+//! hour, when the platform is busiest ([limits](crate::guide::api#limits)).
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(crate) fn parse_start_at(value: Option<&str>, now: &Zoned) -> Result<Option<
     value.map(|text| parse_time(text, now).map_err(invalid)).transpose()
 }
 
-/// Parses `14:10` (the next one, in local time), `2026-11-23 14:10`, a date and time with an offset or
-/// a time zone, or `+15m`.
+/// Parses `14:10` (the next one, in local time), `2026-11-23 14:10`, a date and time with an offset
+/// or a time zone, or `+15m`.
 fn parse_time(text: &str, now: &Zoned) -> Result<Zoned, String> {
     let text = text.trim();
     let invalid = || {
@@ -84,9 +84,9 @@ fn ensure_future(time: Zoned, now: &Zoned) -> Result<Zoned, String> {
     }
 }
 
-/// The warning if a run that starts at `now` makes calls in the busy minutes. `rows` is the count of
-/// rows that may need a call, if known; each has `columns` numbers. China's full hours are those of
-/// UTC.
+/// The warning if a run that starts at `now` makes calls in the busy minutes. `rows` is the count
+/// of rows that may need a call, if known; each has `columns` numbers. China's full hours are those
+/// of UTC.
 #[must_use]
 pub(crate) fn peak_hour_warning(
     now: &Zoned,
@@ -94,8 +94,8 @@ pub(crate) fn peak_hour_warning(
     rows: Option<u64>,
     columns: usize,
 ) -> Option<String> {
-    // A row needs at most one call, retries aside. With several columns the count is unknown, because
-    // a number that is not found leads to the next one.
+    // A row needs at most one call, retries aside. With several columns the count is unknown,
+    // because a number that is not found leads to the next one.
     let calls = rows.filter(|_| columns == 1);
     let rate = rate.per_second().unwrap_or(Rate::MAX);
     let hour = now.timestamp().round(Unit::Hour).ok()?;
