@@ -133,6 +133,8 @@ fn reorder_rows(order: Vec<u64>) -> Box<dyn FnMut()> {
             let (numbers, per_row) = (numbers.to_vec(), NonZeroUsize::MIN);
             let (earlier, prefetched) = (Vec::new(), Prefetched::default());
             reorder.push(RowBatch {
+                source_bytes: 0,
+                source_bytes: 0,
                 payload: (),
                 mobiles: numbers,
                 numbers_per_row: per_row,

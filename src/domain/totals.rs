@@ -46,6 +46,11 @@ pub struct Totals {
     by_status: [u64; Status::ALL.len()],
     /// Rows passed to the output.
     pub rows_out: u64,
+    /// Input bytes of those rows, counted where the reader consumes them.
+    pub bytes_in: u64,
+    /// Input bytes of those rows that the writer wrote, or replaced on purpose. Counted before they are
+    /// encoded; appended cells are not counted.
+    pub bytes_out: u64,
     /// Distinct numbers for which a call was made.
     pub numbers_asked: u64,
     /// Rows answered by the call of another row.
@@ -87,15 +92,19 @@ pub(crate) fn limit_name(cause: Limit) -> &'static str {
 /// The row counts do not match, which is always a bug. The run exits with status 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", tr!(
-    "row counts do not match: {rows_in} rows read, {rows_out} written, {statuses} with a status; \
-     this is a bug, please totals it",
-    rows_in, rows_out, statuses
+    "row or byte counts do not match: {rows_in} rows read, {rows_out} written, {statuses} with a \
+     status; {bytes_in} bytes of rows read, {bytes_out} written; this is a bug, please report it",
+    rows_in, rows_out, statuses, bytes_in, bytes_out
 ))]
 pub struct TotalsMismatch {
     pub rows_in: u64,
     pub rows_out: u64,
     /// The sum over all statuses.
     pub statuses: u64,
+    /// Bytes of the rows taken from the input.
+    pub bytes_in: u64,
+    /// Bytes of the rows that the output has.
+    pub bytes_out: u64,
 }
 
 impl Totals {
@@ -134,16 +143,23 @@ impl Totals {
         self.pause_time_by_limit.iter().sum()
     }
 
-    /// Checks that rows in = rows out = the sum over statuses.
+    /// Checks that rows in = rows out = the sum over statuses, and that bytes in = bytes out.
     ///
     /// # Errors
-    /// The three counts if they differ; the run then exits with status 1.
+    /// The counts if they differ; the run then exits with status 1.
     pub fn check(&self) -> Result<(), TotalsMismatch> {
         let statuses = self.by_status.iter().sum();
-        if self.rows_in == self.rows_out && self.rows_out == statuses {
+        let rows_agree = self.rows_in == self.rows_out && self.rows_out == statuses;
+        if rows_agree && self.bytes_in == self.bytes_out {
             return Ok(());
         }
-        Err(TotalsMismatch { rows_in: self.rows_in, rows_out: self.rows_out, statuses })
+        Err(TotalsMismatch {
+            rows_in: self.rows_in,
+            rows_out: self.rows_out,
+            statuses,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        })
     }
 }
 
@@ -155,10 +171,19 @@ mod tests {
     fn inconsistent_totals_are_detected() {
         let mut totals = Totals { rows_in: 2, ..Totals::default() };
         totals.count_row(Status::Found);
-        assert_eq!(totals.check(), Err(TotalsMismatch { rows_in: 2, rows_out: 1, statuses: 1 }));
+        let mismatch =
+            TotalsMismatch { rows_in: 2, rows_out: 1, statuses: 1, bytes_in: 0, bytes_out: 0 };
+        assert_eq!(totals.check(), Err(mismatch));
         totals.count_row(Status::Pending);
         assert_eq!(totals.check(), Ok(()));
         assert_eq!((totals.rows(Status::Found), totals.rows(Status::Pending)), (1, 1));
+        (totals.bytes_in, totals.bytes_out) = (10, 9);
+        assert_eq!(
+            totals.check().unwrap_err().to_string(),
+            "row or byte counts do not match: 2 rows read, 2 written, 2 with a status; 10 bytes of \
+             rows read, 9 written; this is a bug, please report it"
+        );
+        totals.bytes_out += 1;
         totals.rows_out += 1;
         assert!(totals.check().is_err());
     }

@@ -111,6 +111,7 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
     pub(crate) fn on_batch(&mut self, mut batch: RowBatch<L>) {
         let prefetched = self.answers.on_prefetched(std::mem::take(&mut batch.prefetched));
         let mut prefetched = prefetched.chunks(batch.numbers_per_row.get());
+        self.totals.bytes_in += batch.source_bytes;
         let rows = self.reorder.push(batch);
         self.totals.rows_in += rows.end - rows.start;
         (self.emit)(&Event::RowsRead(rows.end - rows.start));

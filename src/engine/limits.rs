@@ -25,6 +25,8 @@ pub struct RowBatch<L> {
     pub numbers_per_row: NonZeroUsize,
     /// The statuses that the rows already have, one per row; empty if the rows have none yet.
     pub earlier_statuses: Vec<Status>,
+    /// How many bytes of the input the rows take.
+    pub source_bytes: u64,
     /// The stored answers of the numbers, if they were looked up.
     pub prefetched: Prefetched,
 }

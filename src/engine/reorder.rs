@@ -264,6 +264,7 @@ mod tests {
     fn a_row_that_is_not_attempted_keeps_its_earlier_status() {
         let mut reorder = ReorderBuffer::default();
         let batch = |earlier_statuses: &[Status], rows| RowBatch {
+            source_bytes: 0,
             payload: (),
             mobiles: vec![Err(Invalid::Empty); rows],
             numbers_per_row: NonZeroUsize::MIN,
@@ -306,6 +307,7 @@ mod tests {
                     .map(|n| Err(Invalid::TooLong(batch * 100 + n)))
                     .collect();
                 reorder.push(RowBatch {
+                    source_bytes: 0,
                     payload: batch,
                     mobiles,
                     numbers_per_row,

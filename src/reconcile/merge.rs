@@ -277,11 +277,13 @@ impl ShardFiles {
                 continue;
             }
             // A row without a status cell is not from a shard's output.
-            let status_cell =
-                cell_edit::cell_range(&ends, width + STATUS_CELL, encoding.code_unit_len());
-            let Some((start, end)) = status_cell else { continue };
+            let column = width + STATUS_CELL;
+            if column >= ends.len() {
+                continue;
+            }
             *appended_cells = Some(appended);
-            let is_pending = encoding.decode(&raw[start..end]) == Status::Pending.name();
+            let status = &raw[cell_edit::cell_range(&ends, column, encoding)];
+            let is_pending = encoding.decode(status) == Status::Pending.name();
             let state = if is_pending { RowState::Pending } else { RowState::Answered };
             return Ok(Some((shard, state)));
         }

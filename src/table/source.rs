@@ -226,8 +226,9 @@ impl Source {
                     let cells = wanted.map(|index| String::from_utf8_lossy(cell(index)));
                     let missing = expected.saturating_sub(found);
                     batch.push(&self.decoder.raw_row(&row), cells, missing);
-                    let size = row.byte_len();
+                    let (size, start) = (row.byte_len(), self.decoder.offset());
                     self.decoder.consume(size);
+                    batch.count_source_bytes(self.decoder.offset() - start);
                     return Ok(true);
                 }
                 FrameResult::NeedMore if self.decoder.is_overlong() => {

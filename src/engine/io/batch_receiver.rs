@@ -47,6 +47,7 @@ mod tests {
 
     fn batch(payload: usize) -> RowBatch<usize> {
         RowBatch {
+            source_bytes: 0,
             payload,
             mobiles: Vec::new(),
             numbers_per_row: NonZeroUsize::MIN,

@@ -120,7 +120,7 @@ pub(crate) fn spawn_reader(
     Ok(ReaderHandle { batches: RoundRobinReceiver::new(receivers), tail })
 }
 
-fn parse_batch(
+pub(crate) fn parse_batch(
     batch: ReadResult,
     rules: NumberRules,
     format: &RowFormat,
@@ -147,6 +147,7 @@ fn parse_batch(
         prefetcher.look_up(mobiles.iter().map(|mobile| mobile.as_ref().ok().copied()))
     });
     Ok(Some(RowBatch {
+        source_bytes: batch.source_bytes(),
         payload: ParsedBatch { batch, number_cells },
         mobiles,
         numbers_per_row,

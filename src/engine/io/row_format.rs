@@ -162,11 +162,10 @@ impl RowFormat {
     #[must_use]
     pub(crate) fn retain_shard(&self, batch: Batch, rules: NumberRules) -> Batch {
         let Some(shard) = self.shard else { return batch };
-        let is_in_shard = |row: &usize| {
-            shard
-                .contains(ShardKey::from_cells(batch.cells(*row).take(self.numbers_per_row), rules))
-        };
-        batch.select(&(0..batch.len()).filter(is_in_shard).collect::<Vec<_>>())
+        batch.filter(|row| {
+            let cells = batch.cells(row).take(self.numbers_per_row);
+            shard.contains(ShardKey::from_cells(cells, rules))
+        })
     }
 
     /// The columns of the cells of an answer, in order; `None` if they are appended.

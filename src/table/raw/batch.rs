@@ -1,24 +1,27 @@
-//! Owns rows on their way through the program: their bytes as they stood in the input, and the cells that
-//! are looked at. Where rows come from and go to is for others.
+//! Batches of rows: the input's bytes of each row, and the cells that were read from it.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::table::raw::framer::Row;
 
-/// Some rows in input order. They share two buffers, so that a row costs no allocation.
+/// Rows in input order. They share two buffers, so that a row costs no allocation.
+///
+/// A row index that is not below [`Batch::len`] is a bug and panics.
 #[derive(Default)]
 pub struct Batch {
-    /// The rows' bytes, one after the other: blank lines, text, terminator.
+    /// The bytes of the rows, one after the other: blank lines, content, terminator.
     bytes: Vec<u8>,
-    /// The rows' unquoted number cells, one after the other, and where each of them ends.
+    /// The unquoted cells that were read, one after the other.
     cells: String,
+    /// Where each of them ends in `cells`.
     cell_ends: Vec<usize>,
     spans: Vec<RowSpan>,
+    source_bytes: u64,
 }
 
-/// How many cells a row lacks, and where it begins and ends in its batch's buffers; it begins where the row before it ended.
-#[derive(Clone, Copy, Default)]
+/// Where a row is in the buffers of its batch. It begins where the row before it ends.
+#[derive(Clone, Copy)]
 struct RowSpan {
     line: u64,
     missing_cells: usize,
@@ -29,7 +32,7 @@ struct RowSpan {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The cells are people's numbers and stay out of every message.
+        // The cells are phone numbers, which must not reach any message.
         f.debug_struct("Batch").field("rows", &self.len()).finish_non_exhaustive()
     }
 }
@@ -41,17 +44,17 @@ impl Batch {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Adds a row, whose unquoted numbers are `cells`, as many for every row, and which has `missing` cells fewer than the
-    /// first one.
+    /// Adds a row. `cells` are the unquoted cells to keep, equally many for every row. `missing` is the
+    /// number of cells by which the row is shorter than the first row of the table.
     pub fn push<'a>(
         &mut self,
         row: &Row<'_>,
         cells: impl IntoIterator<Item = Cow<'a, str>>,
         missing: usize,
     ) {
-        let text_start = self.bytes.len() + row.leading_blanks.len();
-        for part in [row.leading_blanks, row.content, row.terminator] {
-            self.bytes.extend_from_slice(part);
+        let content_start = self.bytes.len() + row.leading_blanks.len();
+        for piece in [row.leading_blanks, row.content, row.terminator] {
+            self.bytes.extend_from_slice(piece);
         }
         for cell in cells {
             self.cells.push_str(&cell);
@@ -60,13 +63,13 @@ impl Batch {
         self.spans.push(RowSpan {
             line: row.line,
             missing_cells: missing,
-            content_start: text_start,
-            content_end: text_start + row.content.len(),
+            content_start,
+            content_end: content_start + row.content.len(),
             end: self.bytes.len(),
         });
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
@@ -78,83 +81,108 @@ impl Batch {
         self.spans.is_empty()
     }
 
-    /// How many bytes of the input the rows take.
+    /// The number of bytes kept for the rows: blank lines, contents and terminators.
     #[must_use]
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The physical line of the input on which row `row` (from 0) starts, counted from 1; 0 if there is no such row.
-    #[must_use]
-    pub fn line(&self, row: usize) -> u64 {
-        self.span(row).line
+    /// Adds to [`Batch::source_bytes`].
+    pub(crate) fn count_source_bytes(&mut self, bytes: u64) {
+        self.source_bytes += bytes;
     }
 
-    /// The unquoted number cells of row `row` (from 0), in the order of their columns; none if there is no such row.
+    /// The number of input bytes that the rows take. The reader counts them where it consumes the input,
+    /// independently of [`Batch::byte_len`], so that a lost byte makes the two differ.
+    #[must_use]
+    pub(crate) fn source_bytes(&self) -> u64 {
+        self.source_bytes
+    }
+
+    /// The physical line of the input on which row `row` (from 0) starts, counted from 1.
+    #[must_use]
+    pub fn line(&self, row: usize) -> u64 {
+        self.spans[row].line
+    }
+
+    /// The unquoted cells of row `row` (from 0) that were read, in the order of [`Batch::push`].
     pub fn cells(&self, row: usize) -> impl Iterator<Item = &str> {
-        let columns = self.cell_ends.len() / self.spans.len().max(1);
+        let columns = self.cell_ends.len() / self.spans.len();
         let first = row * columns;
-        let start = first
-            .checked_sub(1)
-            .and_then(|before| self.cell_ends.get(before))
-            .copied()
-            .unwrap_or_default();
-        let ends = self.cell_ends.get(first..first + columns).unwrap_or_default();
-        ends.iter().scan(start, |start, &end| {
-            let cell = self.cells.get(*start..end).unwrap_or_default();
+        let start = if first == 0 { 0 } else { self.cell_ends[first - 1] };
+        self.cell_ends[first..first + columns].iter().scan(start, |start, &end| {
+            // Slicing would show the cells in the panic message.
+            let Some(cell) = self.cells.get(*start..end) else {
+                unreachable!("a cell ends inside its batch and at a character")
+            };
             *start = end;
             Some(cell)
         })
     }
 
-    /// The bytes of row `row` (from 0) without its terminator; empty if there is no such row.
+    /// The bytes of row `row` (from 0) without its terminator.
     #[must_use]
     pub fn content(&self, row: usize) -> &[u8] {
-        let place = self.span(row);
-        self.bytes.get(place.content_start..place.content_end).unwrap_or_default()
+        let span = self.spans[row];
+        &self.bytes[span.content_start..span.content_end]
     }
 
-    /// How many cells row `row` (from 0) has fewer than the table's first row; 0 if there is no such row.
+    /// By how many cells row `row` (from 0) is shorter than the first row of the table.
     #[must_use]
     pub fn missing_cells(&self, row: usize) -> usize {
-        self.span(row).missing_cells
+        self.spans[row].missing_cells
     }
 
-    /// What ends row `row` (from 0): `\n`, `\r\n`, `\r`, or nothing for a last row that lacks it.
+    /// The terminator of row `row` (from 0): `\n`, `\r\n`, `\r`, or empty for a last row without one.
     #[must_use]
     pub fn terminator(&self, row: usize) -> &[u8] {
-        let place = self.span(row);
-        self.bytes.get(place.content_end..place.end).unwrap_or_default()
+        let span = self.spans[row];
+        &self.bytes[span.content_end..span.end]
     }
 
-    /// The blank lines in front of row `row` (from 0).
+    /// The blank lines before row `row` (from 0).
     #[must_use]
     pub fn leading_blanks(&self, row: usize) -> &[u8] {
-        self.bytes
-            .get(self.previous_span(row).end..self.span(row).content_start)
-            .unwrap_or_default()
+        &self.bytes[self.start(row)..self.spans[row].content_start]
     }
 
-    /// These rows alone, in this order, each with the blank lines in front of it; what is no row here is passed over.
+    /// The rows for which `keep` returns true, each with the blank lines before it.
     #[must_use]
-    pub fn select(&self, rows: &[usize]) -> Self {
-        let mut only = Self::with_capacity(self.byte_len());
-        for &row in rows.iter().filter(|row| **row < self.len()) {
-            let (before, text, terminator) =
-                (self.leading_blanks(row), self.content(row), self.terminator(row));
-            let whole =
-                Row { leading_blanks: before, content: text, terminator, line: self.line(row) };
-            only.push(&whole, self.cells(row).map(Cow::Borrowed), self.missing_cells(row));
+    pub(crate) fn filter(&self, mut keep: impl FnMut(usize) -> bool) -> Self {
+        let mut kept = Self::with_capacity(self.byte_len());
+        kept.source_bytes = self.source_bytes;
+        for row in 0..self.len() {
+            if keep(row) {
+                let raw = Row {
+                    leading_blanks: self.leading_blanks(row),
+                    content: self.content(row),
+                    terminator: self.terminator(row),
+                    line: self.line(row),
+                };
+                kept.push(&raw, self.cells(row).map(Cow::Borrowed), self.missing_cells(row));
+            } else {
+                kept.source_bytes -= (self.spans[row].end - self.start(row)) as u64;
+            }
         }
-        only
+        kept
     }
 
-    fn span(&self, row: usize) -> RowSpan {
-        self.spans.get(row).copied().unwrap_or_default()
+    /// Where the bytes of row `row` begin, blank lines included.
+    fn start(&self, row: usize) -> usize {
+        if row == 0 { 0 } else { self.spans[row - 1].end }
     }
 
-    fn previous_span(&self, row: usize) -> RowSpan {
-        row.checked_sub(1).map(|row| self.span(row)).unwrap_or_default()
+    /// Removes one byte of the content of row `row`, as a bug between reader and writer could.
+    #[cfg(test)]
+    pub(crate) fn drop_content_byte(&mut self, row: usize) {
+        self.bytes.remove(self.spans[row].content_start);
+        self.spans[row].content_end -= 1;
+        self.spans[row].end -= 1;
+        for span in &mut self.spans[row + 1..] {
+            span.content_start -= 1;
+            span.content_end -= 1;
+            span.end -= 1;
+        }
     }
 }
 
@@ -169,9 +197,9 @@ mod tests {
     #[test]
     fn a_subset_of_rows_can_be_copied() {
         let mut batch = Batch::default();
-        let row = |before, text, line| Row {
-            leading_blanks: before,
-            content: text,
+        let row = |leading_blanks, content, line| Row {
+            leading_blanks,
+            content,
             terminator: b"\n",
             line,
         };
@@ -181,21 +209,27 @@ mod tests {
             (row(b"", b"c,3", 6), ["3", "z"]),
         ] {
             batch.push(&row, cells.map(Cow::Borrowed), 1);
+            batch.count_source_bytes(row.byte_len() as u64);
         }
-        let only = batch.select(&[1, 2, 7]);
-        let told = |at| {
+        let subset = batch.filter(|row| row > 0);
+        let fields = |row| {
             (
-                only.leading_blanks(at).to_vec(),
-                only.content(at).to_vec(),
-                only.line(at),
-                only.missing_cells(at),
+                subset.leading_blanks(row).to_vec(),
+                subset.content(row).to_vec(),
+                subset.line(row),
+                subset.missing_cells(row),
             )
         };
-        assert_eq!(only.len(), 2);
-        assert_eq!(told(0), (b"\n\n".to_vec(), b"b,2".to_vec(), 5, 1));
-        assert_eq!(told(1), (Vec::new(), b"c,3".to_vec(), 6, 1));
-        assert_eq!(only.cells(0).chain(only.cells(1)).collect::<Vec<_>>(), ["2", "y", "3", "z"]);
-        assert!(batch.select(&[]).is_empty());
+        assert_eq!(subset.len(), 2);
+        assert_eq!(fields(0), (b"\n\n".to_vec(), b"b,2".to_vec(), 5, 1));
+        assert_eq!(fields(1), (Vec::new(), b"c,3".to_vec(), 6, 1));
+        assert_eq!(
+            subset.cells(0).chain(subset.cells(1)).collect::<Vec<_>>(),
+            ["2", "y", "3", "z"]
+        );
+        assert_eq!((subset.byte_len(), subset.source_bytes()), (10, 10));
+        let empty = batch.filter(|_| false);
+        assert_eq!((empty.len(), empty.source_bytes()), (0, 0));
     }
 
     #[test]
@@ -209,22 +243,18 @@ mod tests {
         for (row, cells) in rows.iter().zip([["1", "x"], ["", ""], ["手", "y"]]) {
             batch.push(row, cells.map(Cow::Borrowed), row.leading_blanks.len());
         }
-        let back = |i| Row {
-            leading_blanks: batch.leading_blanks(i),
-            content: batch.content(i),
-            terminator: batch.terminator(i),
-            line: batch.line(i),
+        let read_back = |row| Row {
+            leading_blanks: batch.leading_blanks(row),
+            content: batch.content(row),
+            terminator: batch.terminator(row),
+            line: batch.line(row),
         };
-        assert_eq!([0, 1, 2].map(back), rows);
+        assert_eq!([0, 1, 2].map(read_back), rows);
         assert_eq!(
-            [0, 1, 2].map(|i| batch.cells(i).collect::<Vec<_>>()),
+            [0, 1, 2].map(|row| batch.cells(row).collect::<Vec<_>>()),
             [vec!["1", "x"], vec!["", ""], vec!["手", "y"]]
         );
-        assert_eq!([0, 1, 2, 3].map(|i| batch.missing_cells(i)), [2, 0, 1, 0]);
+        assert_eq!([0, 1, 2].map(|row| batch.missing_cells(row)), [2, 0, 1]);
         assert_eq!((batch.len(), batch.byte_len(), batch.is_empty()), (3, 14, false));
-        assert_eq!(
-            (batch.content(3), batch.cells(3).count(), batch.leading_blanks(3)),
-            (&b""[..], 0, &b""[..])
-        );
     }
 }

@@ -84,6 +84,12 @@ impl TextDecoder {
         }
     }
 
+    /// How many bytes of the input are consumed.
+    #[must_use]
+    pub(crate) fn offset(&self) -> u64 {
+        self.buffer.offset()
+    }
+
     /// Whether the input has nothing beyond the text.
     #[must_use]
     pub fn is_complete(&self) -> bool {

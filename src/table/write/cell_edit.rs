@@ -1,6 +1,8 @@
 //! Owns where the cells of a row stand in its bytes, so that some can be exchanged and the others keep theirs. What is
 //! written in their place is `sink`'s.
 
+use std::ops::Range;
+
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
 use crate::table::raw::encoding::Encoding;
@@ -56,13 +58,11 @@ impl Splitter {
     }
 }
 
-/// The bytes of the cell at `index` (from 0), where the row has so many.
+/// The bytes of the cell at `index` (from 0) of a row that has this cell; `ends` are those of [`Splitter::cell_ends`].
 #[must_use]
-pub(crate) fn cell_range(ends: &[usize], index: usize, unit: usize) -> Option<(usize, usize)> {
-    let end = *ends.get(index)?;
-    let start =
-        index.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |before| before + unit);
-    Some((start, end))
+pub(crate) fn cell_range(ends: &[usize], index: usize, encoding: Encoding) -> Range<usize> {
+    let start = if index == 0 { 0 } else { ends[index - 1] + encoding.code_unit_len() };
+    start..ends[index]
 }
 
 #[cfg(test)]
@@ -76,11 +76,7 @@ mod tests {
         let mut raw = Vec::new();
         encoding.encode(row, &mut raw);
         let ends = Splitter::new(delimiter).cell_ends(&raw, encoding);
-        let cell = |index| {
-            let (start, end) = cell_range(&ends, index, encoding.code_unit_len()).unwrap();
-            encoding.decode(&raw[start..end]).into_owned()
-        };
-        assert!(cell_range(&ends, ends.len(), 1).is_none());
+        let cell = |index| encoding.decode(&raw[cell_range(&ends, index, encoding)]).into_owned();
         (0..ends.len()).map(cell).collect()
     }
 

@@ -50,15 +50,24 @@ pub enum SinkError {
         /// The flag that names the place.
         flag: &'static str,
     },
+    /// The cells of a row are not where they should be. Nothing more is written.
+    #[error("{}", tr!("line {line}: the cells of this row do not fit its bytes; this is a bug, please report it", line))]
+    Bug {
+        /// The line on which the row starts, counted from 1.
+        line: u64,
+    },
 }
 
 impl SinkError {
     /// What kind of failure it was, so that a reader who has gone (`BrokenPipe`) can be told from a full disk.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
-        let (Self::Create { cause, .. } | Self::Write { cause, .. } | Self::Finish { cause, .. }) =
-            self;
-        cause.kind()
+        match self {
+            Self::Create { cause, .. } | Self::Write { cause, .. } | Self::Finish { cause, .. } => {
+                cause.kind()
+            }
+            Self::Bug { .. } => io::ErrorKind::InvalidData,
+        }
     }
 }
 
@@ -124,8 +133,12 @@ pub struct Sink {
     /// The output's.
     output_encoding: Encoding,
     excel_safe: bool,
+    /// How many cells the first row of the table has.
+    width: usize,
     /// How many characters of the input the output's encoding lacks.
     unmappable: u64,
+    /// How many bytes of the input's rows were written, or replaced by [`Sink::edit_row`].
+    row_bytes: u64,
     /// The cells that are being appended, before they are encoded.
     cell_buffer: String,
     buffer: Vec<u8>,
@@ -158,7 +171,9 @@ impl Sink {
                     input_encoding: from,
                     output_encoding: to,
                     excel_safe: style.excel_safe,
+                    width: head.first_row.len(),
                     unmappable: 0,
+                    row_bytes: 0,
                     cell_buffer: String::new(),
                     buffer: Vec::new(),
                 };
@@ -192,10 +207,10 @@ impl Sink {
         row: usize,
         cells: &[&str],
     ) -> Result<(), SinkError> {
-        self.copy_raw(batch.leading_blanks(row));
-        self.copy_raw(batch.content(row));
+        self.copy_row_bytes(batch.leading_blanks(row));
+        self.copy_row_bytes(batch.content(row));
         self.append_cells(batch.missing_cells(row), cells);
-        self.copy_raw(batch.terminator(row));
+        self.copy_row_bytes(batch.terminator(row));
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
@@ -204,7 +219,7 @@ impl Sink {
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
     pub fn copy_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
-        self.copy_raw(batch.leading_blanks(row));
+        self.copy_row_bytes(batch.leading_blanks(row));
         self.copy_row_without_blanks(batch, row)
     }
 
@@ -220,26 +235,32 @@ impl Sink {
         cells: &mut [(usize, &str)],
     ) -> Result<(), SinkError> {
         cells.sort_unstable();
+        let bug = || SinkError::Bug { line: batch.line(row) };
         let raw = batch.content(row);
         let ends = self.splitter.cell_ends(raw, self.input_encoding);
-        let (mut at, mut width) = (0, ends.len());
-        self.copy_raw(batch.leading_blanks(row));
+        // The framer counted the cells when the row was read.
+        let mut width = ends.len();
+        if self.width.saturating_sub(width) != batch.missing_cells(row) {
+            return Err(bug());
+        }
+        let mut copied = 0;
+        self.copy_row_bytes(batch.leading_blanks(row));
         for &mut (index, cell) in cells {
-            if let Some((start, end)) =
-                cell_edit::cell_range(&ends, index, self.input_encoding.code_unit_len())
-            {
-                self.copy_raw(raw.get(at..start).unwrap_or_default());
+            if index < ends.len() {
+                let range = cell_edit::cell_range(&ends, index, self.input_encoding);
+                self.copy_row_bytes(raw.get(copied..range.start).ok_or_else(bug)?);
+                self.row_bytes += raw.get(range.clone()).ok_or_else(bug)?.len() as u64;
                 self.write_cell(cell);
-                at = end;
+                copied = range.end;
             } else {
-                self.copy_raw(raw.get(at..).unwrap_or_default());
-                at = raw.len();
-                self.append_cells(index.saturating_sub(width), &[cell]);
+                self.copy_row_bytes(raw.get(copied..).ok_or_else(bug)?);
+                copied = raw.len();
+                self.append_cells(index.checked_sub(width).ok_or_else(bug)?, &[cell]);
                 width = index + 1;
             }
         }
-        self.copy_raw(raw.get(at..).unwrap_or_default());
-        self.copy_raw(batch.terminator(row));
+        self.copy_row_bytes(raw.get(copied..).ok_or_else(bug)?);
+        self.copy_row_bytes(batch.terminator(row));
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
@@ -248,8 +269,8 @@ impl Sink {
     /// # Errors
     /// [`SinkError::Write`] when the system refuses the bytes.
     pub fn copy_row_without_blanks(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
-        self.copy_raw(batch.content(row));
-        self.copy_raw(batch.terminator(row));
+        self.copy_row_bytes(batch.content(row));
+        self.copy_row_bytes(batch.terminator(row));
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
@@ -279,6 +300,13 @@ impl Sink {
         Ok(lacking)
     }
 
+    /// How many bytes of the input's rows were written, or replaced on purpose: blank lines, contents and terminators,
+    /// counted before they are encoded. Header and appended cells are not counted.
+    #[must_use]
+    pub(crate) fn row_bytes(&self) -> u64 {
+        self.row_bytes
+    }
+
     fn flush_buffer(&mut self) -> Result<(), SinkError> {
         let written = self.output.write_all(&self.buffer);
         self.buffer.clear();
@@ -287,6 +315,12 @@ impl Sink {
             cause,
             flag: self.flag,
         })
+    }
+
+    /// The same for bytes of a row, which are counted.
+    fn copy_row_bytes(&mut self, raw: &[u8]) {
+        self.copy_raw(raw);
+        self.row_bytes += raw.len() as u64;
     }
 
     /// Writes whole characters of the input: as they are, unless the output's encoding is another one.
@@ -328,7 +362,7 @@ mod tests {
     fn head(names: bool) -> Header {
         let names = names.then(|| ["a", "b", "c", "d", "e;"].map(str::to_owned).to_vec());
         Header {
-            first_row: Vec::new(),
+            first_row: vec![String::new(); 4],
             bom: b"\xEF\xBB\xBF".to_vec(),
             raw: b"\nphone".to_vec(),
             terminator: b"\r\n".to_vec(),
@@ -372,7 +406,7 @@ mod tests {
         let mut batch = Batch::default();
         let row = |text| Row { leading_blanks: b"\n", content: text, terminator: b"\r\n", line: 2 };
         batch.push(&row(b"\"a;\";old;\"b\"\"\";c"), [Cow::Borrowed("")], 0);
-        batch.push(&row(b"a"), [Cow::Borrowed("")], 4);
+        batch.push(&row(b"a"), [Cow::Borrowed("")], 3);
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("out.csv");
         let style = SinkOptions { excel_safe: true, ..SinkOptions::default() };
@@ -380,9 +414,26 @@ mod tests {
         sink.edit_row(&batch, 0, &mut [(3, "-1"), (1, "x;y")]).unwrap();
         sink.edit_row(&batch, 1, &mut [(0, "z"), (2, "y"), (4, "x")]).unwrap();
         sink.copy_row(&batch, 0).unwrap();
+        let rows = 2 * batch.content(0).len() + batch.content(1).len();
+        assert_eq!(sink.row_bytes(), (rows + 3 * b"\n\r\n".len()) as u64);
         sink.finish(b"").unwrap();
         let expected = "\u{feff}\nphone\r\n\n\"a;\";\"x;y\";\"b\"\"\";'-1\r\n\nz;;y;;x\r\n\n\"a;\";old;\"b\"\"\";c\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_edit_stops_where_cells_and_bytes_differ() {
+        let mut batch = Batch::default();
+        let row = Row { leading_blanks: b"", content: b"a;b;c", terminator: b"\n", line: 7 };
+        // The framer would have counted one missing cell, since the first row has four.
+        batch.push(&row, [Cow::Borrowed("")], 0);
+        let place = tempfile::tempdir().unwrap();
+        let target = Target::File(place.path().join("out.csv"));
+        let mut sink = Sink::create(target, &head(false), SinkOptions::default()).unwrap();
+        let error = sink.edit_row(&batch, 0, &mut [(1, "x")]).unwrap_err();
+        assert!(matches!(error, SinkError::Bug { line: 7 }), "{error}");
+        assert!(error.to_string().ends_with("this is a bug, please report it"));
+        assert_eq!(sink.row_bytes(), 0);
     }
 
     #[test]

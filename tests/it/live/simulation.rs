@@ -260,6 +260,8 @@ fn simulate(
                     rows.by_ref().take(dice.usize(1..=BATCH_ROWS)).flatten().collect();
                 let earlier = Vec::new();
                 let sheet = (!numbers.is_empty()).then_some(RowBatch {
+                    source_bytes: 0,
+                    source_bytes: 0,
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,

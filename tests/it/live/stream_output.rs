@@ -41,6 +41,8 @@ fn simulate(
                     .collect();
                 let per_row = NonZeroUsize::MIN;
                 let sheet = RowBatch {
+                    source_bytes: 0,
+                    source_bytes: 0,
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,

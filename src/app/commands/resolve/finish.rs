@@ -13,7 +13,7 @@ use crate::app::cli::paths::{self, OutputTargets};
 use crate::app::commands::open_input;
 use crate::app::commands::resolve::in_place::Original;
 use crate::app::commands::resolve::open_state;
-use crate::app::commands::resolve::outputs::WriterError;
+use crate::app::commands::resolve::outputs::{WriterError, sink_failure};
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, Driven};
 use crate::app::commands::state::messages::{StateKind, with_resume_hint};
@@ -147,8 +147,9 @@ fn write_output(
     tail: JoinHandle<Vec<u8>>,
     add_hint: impl Fn(Failure) -> Failure,
 ) -> Result<u64, Failure> {
+    let totals = Totals { bytes_out: outputs.row_bytes(), ..totals.clone() };
     totals.check().map_err(|error| Failure::from_error(Exit::Error, error))?;
-    setup.check_row_count(totals)?;
+    setup.check_row_count(&totals)?;
     setup.original.as_ref().map_or(Ok(()), Original::check_unchanged).map_err(&add_hint)?;
     // The reader of a pipe that was cut may wait for ever.
     let tail = if totals.input_complete {
@@ -159,7 +160,7 @@ fn write_output(
     } else {
         Vec::new()
     };
-    outputs.finish(&tail).map_err(|error| add_hint(Failure::from_error(Exit::Output, error)))
+    outputs.finish(&tail).map_err(|error| add_hint(sink_failure(error)))
 }
 
 /// The exit status of a run that wrote its output.
