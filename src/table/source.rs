@@ -1,6 +1,6 @@
-//! Owns the reading of a table: it opens an input, settles dialect and column, and hands out the rows in batches.
-//! What is done with a row, and where it goes, is for others.
+//! Reads a table: opens an input, detects its layout and returns its rows in batches.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use crate::table::detect::columns::Column;
@@ -15,9 +15,9 @@ use crate::table::raw::decoder::TextDecoder;
 use crate::table::raw::framer::{FrameError, FrameResult, Framer, MAX_ROW_BYTES};
 use crate::table::sniff::{Sniffed, sniff};
 
-/// The size of a batch's text, in bytes, at which it is handed over.
+/// A batch is returned once its rows take this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
-/// How often the input's beginning is looked at as soon as another line of it is known.
+/// After so many attempts to detect the layout, the next one waits until the input has grown by an eighth.
 const EARLY_SNIFFS: usize = 8;
 
 /// A table that is being read.
@@ -28,157 +28,153 @@ pub struct Source {
     title_lines: Option<u64>,
     lossy: bool,
     flexible: bool,
-    /// Whether the user may have it flexible.
+    /// Whether an error message may suggest `--flexible`.
     can_be_flexible: bool,
     header: Header,
     trailing_blanks: Vec<u8>,
-    state: State,
-}
-
-enum State {
-    Reading,
-    /// An error was met behind rows that had to be handed over first.
-    Failed(SourceError),
-    Done,
+    /// An error that was met after rows which have to be returned first.
+    failed: Option<SourceError>,
+    /// Whether nothing follows the rows that were returned.
+    done: bool,
 }
 
 impl Source {
-    /// Reads as much of `reader` as it takes to settle dialect and column: one read where that does, else until a
-    /// header and a row, or a row without header, are known and agree on a column, 64 KiB at most.
-    /// `looks_like_mobile` says whether a cell looks like a mobile number.
+    /// Reads as much of `reader` as is needed to detect dialect and column: one read if that is enough,
+    /// otherwise until a row of data shows the column, at most 64 KiB.
+    /// `looks_like_mobile` returns whether a cell looks like a mobile number.
     ///
     /// # Errors
-    /// [`SourceError`] when the input cannot be read, is empty or no CSV, or leaves open which column is meant.
+    /// [`SourceError`] if the input cannot be read, is empty, is not CSV, or does not show which column
+    /// is meant.
     pub fn open(
         reader: Box<dyn Read + Send>,
         options: &SourceOptions,
         looks_like_mobile: &dyn Fn(&str) -> bool,
     ) -> Result<Self, SourceError> {
-        let mut text = TextDecoder::new(reader);
-        let (mut looks, mut looked_at, mut line_ended) = (0, 0, false);
+        let mut decoder = TextDecoder::new(reader);
+        let (mut attempts, mut sniffed_len, mut has_new_line) = (0, 0, false);
         loop {
-            let known = text.raw().len();
-            text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+            let known = decoder.raw().len();
+            decoder.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
             while options.read_sample_first
-                && !text.is_complete()
-                && text.raw().len() < SAMPLE_BYTES
+                && !decoder.is_complete()
+                && decoder.raw().len() < SAMPLE_BYTES
             {
-                text.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
+                decoder.fill().map_err(|cause| SourceError::Read { line: 1, cause })?;
             }
-            let (bytes, complete) = (text.raw(), text.is_complete());
-            line_ended |= bytes
-                .get(known..)
-                .unwrap_or_default()
-                .iter()
-                .any(|byte| matches!(byte, b'\n' | b'\r'));
-            // Each look begins at the start, so an input that comes in crumbs is not looked at for every crumb.
-            let grown = looks < EARLY_SNIFFS || bytes.len() >= looked_at + looked_at / 8;
-            let overlong = bytes.len() > 2 * MAX_ROW_BYTES;
-            if complete || ((line_ended || overlong) && grown) {
-                (looks, looked_at, line_ended) = (looks + 1, bytes.len(), false);
-                let Some(guess) = detect_encoding(bytes, complete, options.encoding)? else {
+            let (bytes, complete) = (decoder.raw(), decoder.is_complete());
+            has_new_line |= bytes[known..].iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+            // Each attempt starts at the first byte, so a slow pipe must not cause one for every read.
+            let has_grown = attempts < EARLY_SNIFFS || bytes.len() >= sniffed_len + sniffed_len / 8;
+            let is_overlong = bytes.len() > 2 * MAX_ROW_BYTES;
+            if complete || ((has_new_line || is_overlong) && has_grown) {
+                (attempts, sniffed_len, has_new_line) = (attempts + 1, bytes.len(), false);
+                let Some(encoding) = detect_encoding(bytes, complete, options.encoding)? else {
                     continue;
                 };
-                text.set_encoding(guess.encoding, guess.bom_len);
-                if let Some(look) = sniff(&text, &guess, options, looks_like_mobile)? {
-                    return Ok(Self::from_sniffed(text, look, options));
+                decoder.set_encoding(encoding.encoding, encoding.bom_len);
+                if let Some(sniffed) = sniff(&decoder, &encoding, options, looks_like_mobile)? {
+                    return Self::from_sniffed(decoder, sniffed, options);
                 }
             }
         }
     }
 
-    /// Puts text and framer where the data begin.
-    fn from_sniffed(mut text: TextDecoder, look: Sniffed, options: &SourceOptions) -> Self {
-        let Sniffed { preamble: lead, layout, title_lines: title } = look;
-        let mut framer = Framer::new(layout.dialect.delimiter).with_line(lead.lines + 1);
-        let head = Header::read(&mut text, &lead, &layout, &options.optional_columns, &mut framer);
+    /// Consumes everything before the first row of data.
+    fn from_sniffed(
+        mut decoder: TextDecoder,
+        sniffed: Sniffed,
+        options: &SourceOptions,
+    ) -> Result<Self, SourceError> {
+        let Sniffed { preamble, layout, title_lines } = sniffed;
+        let mut framer = Framer::new(layout.dialect.delimiter).with_line(preamble.lines + 1);
+        let names = &options.optional_columns;
+        let header = Header::read(&mut decoder, &preamble, &layout, names, &mut framer)?;
         framer.set_blank_line_is_row(layout.width() == 1);
-        let SourceOptions { lossy, flexible, has_answers: resolved, .. } = *options;
-        let (may_flex, tail, state) = (!resolved, Vec::new(), State::Reading);
-        Self {
-            decoder: text,
+        Ok(Self {
+            decoder,
             framer,
             layout,
-            title_lines: title,
-            lossy,
-            flexible,
-            can_be_flexible: may_flex,
-            header: head,
-            trailing_blanks: tail,
-            state,
-        }
+            title_lines,
+            lossy: options.lossy,
+            flexible: options.flexible,
+            can_be_flexible: !options.has_answers,
+            header,
+            trailing_blanks: Vec::new(),
+            failed: None,
+            done: false,
+        })
     }
 
-    /// How the table is written.
+    /// The dialect of the table.
     #[must_use]
     pub fn dialect(&self) -> &Dialect {
         &self.layout.dialect
     }
 
-    /// The columns that hold numbers, at least one.
+    /// The number columns, at least one.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.layout.columns
     }
 
-    /// Where the columns stand whose cells come behind the numbers', counted from 0, in the order in which they were asked for.
+    /// The positions, from 0, of the columns whose cells follow the numbers in a batch, in the order
+    /// of [`SourceOptions::extra_columns`].
     #[must_use]
     pub fn extra_columns(&self) -> &[usize] {
         &self.layout.extra_columns
     }
 
-    /// Where the column stands, counted from 0, that was appended to the table under this name, if one was.
+    /// The position, from 0, of the answer column that was appended under this name, if there is one.
     #[must_use]
     pub fn appended_column(&self, name: &str) -> Option<usize> {
         find_appended_column(&self.layout.first_row, name)
     }
 
-    /// What the rows say about the column that their answer came from, for each of [`Source::columns`].
+    /// The text that a row has in `matched_column`, for each of [`Source::columns`].
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
         self.layout.columns.iter().map(|column| column.label(&self.layout.first_row)).collect()
     }
 
-    /// How many cells the first row has, and with what is added to shorter ones each row at least.
+    /// The number of cells of the first row. Shorter rows are filled up to it.
     #[must_use]
     pub fn width(&self) -> usize {
         self.layout.width()
     }
 
-    /// How many lines look like a title above the header, if any do: the user may have meant to skip them.
+    /// The number of lines above the header that look like a title, if any do. The user may have meant
+    /// to skip them.
     #[must_use]
     pub fn title_lines(&self) -> Option<u64> {
         self.title_lines
     }
 
-    /// What an output needs at its start.
+    /// Everything before the first row of data.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The blank lines behind the last row; empty until [`Source::next_batch`] has given the last batch.
+    /// The blank lines after the last row. Empty until [`Source::next_batch`] has returned `None`.
     #[must_use]
     pub fn trailing_blanks(&self) -> &[u8] {
         &self.trailing_blanks
     }
 
-    /// The next rows: `max_rows` at most (at least 1), about 256 KiB at most, and fewer when a further row would
-    /// have to be waited for. Nothing when all rows were given.
+    /// Returns the next rows: at most `max_rows` (at least 1) and about 256 KiB, and only those that can
+    /// be had without waiting, if there are any. `None` after the last row.
     ///
     /// # Errors
-    /// [`SourceError`] for the first row that cannot be read, after the rows before it were given; nothing follows.
+    /// [`SourceError`] for the first row that cannot be read, once the rows before it were returned.
+    /// `None` follows.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, SourceError> {
-        match std::mem::replace(&mut self.state, State::Reading) {
-            State::Reading => {}
-            State::Failed(error) => {
-                self.state = State::Done;
-                return Err(error);
-            }
-            State::Done => {
-                self.state = State::Done;
-                return Ok(None);
-            }
+        if self.done {
+            return Ok(None);
+        }
+        if let Some(error) = self.failed.take() {
+            self.done = true;
+            return Err(error);
         }
         let mut batch = Batch::with_capacity(self.decoder.raw().len().min(BATCH_BYTES));
         while batch.len() < max_rows.max(1) && batch.byte_len() < BATCH_BYTES {
@@ -186,11 +182,11 @@ impl Source {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) if batch.is_empty() => {
-                    self.state = State::Done;
+                    self.done = true;
                     return Err(error);
                 }
                 Err(error) => {
-                    self.state = State::Failed(error);
+                    self.failed = Some(error);
                     break;
                 }
             }
@@ -198,7 +194,8 @@ impl Source {
         Ok(Some(batch).filter(|batch| !batch.is_empty()))
     }
 
-    /// Adds one row to the batch, or says that none is left or that it would have to be waited for.
+    /// Adds one row to the batch. Returns false if there is none, or if `batch` has rows and the next
+    /// one would have to be waited for.
     fn read_row(&mut self, batch: &mut Batch) -> Result<bool, SourceError> {
         loop {
             match self.framer.frame(self.decoder.decoded(), self.decoder.is_complete())? {
@@ -210,20 +207,20 @@ impl Source {
                     }
                     let (found, expected) = (self.framer.width(), self.layout.width());
                     if found > expected && !self.flexible {
-                        let (line, title, may_flex) =
-                            (row.line, self.title_lines, self.can_be_flexible);
                         return Err(SourceError::Ragged {
-                            line,
+                            line: row.line,
                             found,
                             expected,
-                            title_lines: title,
-                            can_be_flexible: may_flex,
+                            title_lines: self.title_lines,
+                            can_be_flexible: self.can_be_flexible,
                         });
                     }
-                    let cell = |index| self.framer.cell(index).unwrap_or_default();
                     let numbers = self.layout.columns.iter().map(|column| column.index);
-                    let wanted = numbers.chain(self.layout.extra_columns.iter().copied());
-                    let cells = wanted.map(|index| String::from_utf8_lossy(cell(index)));
+                    let columns = numbers.chain(self.layout.extra_columns.iter().copied());
+                    // The cells that a short row lacks are empty.
+                    let cells = columns.map(|index| {
+                        self.framer.cell(index).map_or(Cow::Borrowed(""), String::from_utf8_lossy)
+                    });
                     let missing = expected.saturating_sub(found);
                     batch.push(&self.decoder.raw_row(&row), cells, missing);
                     let (size, start) = (row.byte_len(), self.decoder.offset());
@@ -241,7 +238,7 @@ impl Source {
                 FrameResult::NeedMore => return Ok(false),
                 FrameResult::End => {
                     self.trailing_blanks = self.decoder.raw().to_vec();
-                    self.state = State::Done;
+                    self.done = true;
                     return Ok(false);
                 }
             }

@@ -3,5 +3,4 @@
 pub(crate) mod atomic_file;
 pub(crate) mod cell_edit;
 pub(crate) mod output;
-pub(crate) mod quoting;
 pub(crate) mod sink;

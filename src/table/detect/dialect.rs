@@ -85,7 +85,7 @@ impl Sample {
         };
         let mut start = 0;
         while start < SAMPLE_BYTES {
-            match framer.frame(bytes.get(start..).unwrap_or_default(), complete) {
+            match framer.frame(&bytes[start..], complete) {
                 Ok(FrameResult::Row(row)) => {
                     start += row.byte_len();
                     if sample.row_lines.len() < SAMPLE_ROWS {
@@ -100,10 +100,8 @@ impl Sample {
             }
             sample.widths.push(framer.width());
             if sample.rows.len() < SAMPLE_ROWS {
-                let cells = (0..framer.width()).map(|i| framer.cell(i).unwrap_or_default());
-                sample
-                    .rows
-                    .push(cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect());
+                let cells = framer.cells().map(|cell| String::from_utf8_lossy(cell).into_owned());
+                sample.rows.push(cells.collect());
             }
         }
         sample

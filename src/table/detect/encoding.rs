@@ -128,16 +128,13 @@ fn detect_by_content(
     let ends = complete && bytes.len() == all.len();
     let whole = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
     let lines = match whole {
-        Some(end) if !ends => bytes.get(..=end).unwrap_or_default(),
+        Some(end) if !ends => &bytes[..=end],
         _ => bytes,
     };
     let found = |encoding, why| Ok(Some(DetectedEncoding { encoding, bom_len: 0, reason: why }));
     let zeros = bytes.split(|byte| *byte == 0).count() - 1;
     let letters = str::from_utf8(lines)
-        .unwrap_or_default()
-        .chars()
-        .filter(|letter| !letter.is_ascii())
-        .count();
+        .map_or(0, |text| text.chars().filter(|letter| !letter.is_ascii()).count());
     // Text of many bytes a character that is valid is UTF-8, even where cells are full of zeros.
     if zeros > 2 && letters < zeros {
         if let Some(encoding) = detect_utf16(bytes) {

@@ -1,5 +1,4 @@
-//! Owns what the beginning of an input tells about the whole: dialect, width and the column with the number. Gets a
-//! sample that others have read, and the user's wishes.
+//! Detects the layout of a table from a sample and the user's options: dialect, width and columns.
 
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
@@ -38,7 +37,7 @@ pub struct SourceOptions {
 }
 
 /// How a table is laid out.
-pub struct Layout {
+pub(crate) struct Layout {
     /// How the table is written.
     pub dialect: Dialect,
     /// The columns that hold numbers, at least one.
@@ -52,12 +51,22 @@ pub struct Layout {
 impl Layout {
     /// How many cells each row has.
     #[must_use]
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.first_row.len()
     }
 }
 
-/// What is known when the layout is settled.
+/// What a sample says about the layout.
+pub(crate) enum Detected {
+    /// At least one row of data confirms the layout.
+    Layout(Layout),
+    /// The header alone gives this layout; a row of data could contradict it.
+    NeedsMoreRows(Layout),
+    /// The sample does not say which column is meant. More rows may do so.
+    Unknown(ColumnError),
+}
+
+/// What the layout is detected from.
 #[derive(Clone, Copy)]
 pub(crate) struct LayoutDetector<'a> {
     /// The first rows.
@@ -71,49 +80,52 @@ pub(crate) struct LayoutDetector<'a> {
 }
 
 impl LayoutDetector<'_> {
-    /// The layout, and whether a row of data had a say in it.
-    ///
-    /// # Errors
-    /// [`ColumnError`] where it stays open which column is meant.
-    pub(crate) fn detect(&self, options: &SourceOptions) -> (Result<Layout, ColumnError>, bool) {
-        let Self { sample, line, encoding: guess, looks_like_mobile } = *self;
-        let first = sample.rows.first().cloned().unwrap_or_default();
+    /// Detects the layout from the sample.
+    pub(crate) fn detect(&self, options: &SourceOptions) -> Detected {
+        let Self { sample, line, encoding: detected_encoding, looks_like_mobile } = *self;
+        let first_row: &[String] = sample.rows.first().map_or(&[], Vec::as_slice);
         let choices = &options.columns;
-        let detected =
-            || has_named_column(choices, &first) || has_header_row(&sample.rows, looks_like_mobile);
-        let headers = options.has_answers || options.has_headers.unwrap_or_else(detected);
-        let rows = sample.rows.get(usize::from(headers)..).unwrap_or_default();
-        let evidence = ColumnDetector {
-            first_row: &first,
-            has_headers: headers,
+        let detect_headers = || {
+            has_named_column(choices, first_row) || has_header_row(&sample.rows, looks_like_mobile)
+        };
+        let has_headers = options.has_answers || options.has_headers.unwrap_or_else(detect_headers);
+        let sample_rows = match sample.rows.as_slice() {
+            [_, data @ ..] if has_headers => data,
+            rows => rows,
+        };
+        let detector = ColumnDetector {
+            first_row,
+            has_headers,
             line,
-            sample_rows: rows,
+            sample_rows,
             answer_columns: &[],
             looks_like_mobile,
         };
-        let columns = find_extra_columns(evidence, &options.extra_columns).and_then(|beside| {
-            let answers =
-                if options.has_answers { find_answer_columns(evidence)? } else { Vec::new() };
-            Ok((ColumnDetector { answer_columns: &answers, ..evidence }.choose(choices)?, beside))
-        });
-        let &DetectedEncoding { encoding, bom_len: mark, reason: why } = guess;
+        let columns = || {
+            let extra_columns = find_extra_columns(detector, &options.extra_columns)?;
+            let answer_columns =
+                if options.has_answers { find_answer_columns(detector)? } else { Vec::new() };
+            let detector = ColumnDetector { answer_columns: &answer_columns, ..detector };
+            Ok((detector.choose(choices)?, extra_columns))
+        };
+        let (columns, extra_columns) = match columns() {
+            Ok(columns) => columns,
+            Err(error) => return Detected::Unknown(error),
+        };
+        let &DetectedEncoding { encoding, bom_len, reason } = detected_encoding;
         let dialect = Dialect {
             encoding,
-            encoding_reason: why,
-            has_bom: mark > 0,
+            encoding_reason: reason,
+            has_bom: bom_len > 0,
             delimiter: sample.delimiter,
-            has_headers: headers,
+            has_headers,
         };
-        let seen = !rows.is_empty();
-        (
-            columns.map(|(columns, beside)| Layout {
-                dialect,
-                columns,
-                extra_columns: beside,
-                first_row: first,
-            }),
-            seen,
-        )
+        let layout = Layout { dialect, columns, extra_columns, first_row: first_row.to_vec() };
+        if sample_rows.is_empty() {
+            Detected::NeedsMoreRows(layout)
+        } else {
+            Detected::Layout(layout)
+        }
     }
 }
 
@@ -122,9 +134,9 @@ mod tests {
     use super::*;
     use crate::table::detect::encoding::EncodingReason;
 
-    fn layout(text: &str, options: &SourceOptions) -> (Result<Layout, ColumnError>, bool) {
+    fn detect(text: &str, options: &SourceOptions) -> Detected {
         let sample = Sample::read(text.as_bytes(), b',', true);
-        let guess = DetectedEncoding {
+        let encoding = DetectedEncoding {
             encoding: Encoding::Utf8,
             bom_len: 0,
             reason: EncodingReason::Ascii,
@@ -132,7 +144,7 @@ mod tests {
         LayoutDetector {
             sample: &sample,
             line: 1,
-            encoding: &guess,
+            encoding: &encoding,
             looks_like_mobile: &|cell: &str| cell.starts_with('1'),
         }
         .detect(options)
@@ -140,32 +152,39 @@ mod tests {
 
     #[test]
     fn headers_are_detected_unless_a_flag_decides() {
-        let headers = |text: &str, options: &SourceOptions| {
-            layout(text, options).0.unwrap().dialect.has_headers
+        let has_headers = |text: &str, options: &SourceOptions| match detect(text, options) {
+            Detected::Layout(layout) | Detected::NeedsMoreRows(layout) => {
+                layout.dialect.has_headers
+            }
+            Detected::Unknown(error) => panic!("{error}"),
         };
-        let detect = SourceOptions::default();
-        assert!(headers("name,phone\n", &detect));
-        assert!(!headers("A,138\n", &detect));
-        assert!(headers(
+        let default = SourceOptions::default();
+        assert!(has_headers("name,phone\n", &default));
+        assert!(!has_headers("A,138\n", &default));
+        assert!(has_headers(
             "A,138\nB,139\n",
             &SourceOptions { has_headers: Some(true), ..SourceOptions::default() }
         ));
-        assert!(!headers(
+        assert!(!has_headers(
             "name,phone\nA,138\n",
             &SourceOptions { has_headers: Some(false), ..SourceOptions::default() }
         ));
         let named =
             SourceOptions { columns: vec!["1ST".parse().unwrap()], ..SourceOptions::default() };
-        assert!(headers("1st,2nd\nA,138\n", &named));
+        assert!(has_headers("1st,2nd\nA,138\n", &named));
     }
 
     #[test]
     fn a_data_row_is_distinguished_from_a_header() {
-        let (found, seen) = layout("name,phone\n", &SourceOptions::default());
-        assert_eq!((found.unwrap().width(), seen), (2, false));
-        assert!(layout("name,phone\nA,138", &SourceOptions::default()).1);
-        assert!(layout("A,138", &SourceOptions::default()).1);
-        let (found, seen) = layout("a,b\nc,d\n", &SourceOptions::default());
-        assert!(matches!(found, Err(ColumnError::NoMobileColumn { .. })) && seen);
+        let detect = |text| detect(text, &SourceOptions::default());
+        assert!(
+            matches!(detect("name,phone\n"), Detected::NeedsMoreRows(layout) if layout.width() == 2)
+        );
+        assert!(matches!(detect("name,phone\nA,138"), Detected::Layout(_)));
+        assert!(matches!(detect("A,138"), Detected::Layout(_)));
+        assert!(matches!(
+            detect("a,b\nc,d\n"),
+            Detected::Unknown(ColumnError::NoMobileColumn { .. })
+        ));
     }
 }

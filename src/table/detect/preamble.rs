@@ -22,17 +22,17 @@ impl Preamble {
     #[must_use]
     pub fn parse(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
         let first = first_line_len(text, complete)?;
-        let delimiter = parse_sep_line(text.get(..first).unwrap_or_default());
+        let delimiter = parse_sep_line(&text[..first]);
         let wanted = skip.max(u64::from(delimiter.is_some()));
-        let mut lead = Self { byte_len: 0, lines: 0, delimiter };
-        while lead.lines < wanted {
-            match first_line_len(text.get(lead.byte_len..).unwrap_or_default(), complete)? {
+        let mut preamble = Self { byte_len: 0, lines: 0, delimiter };
+        while preamble.lines < wanted {
+            match first_line_len(&text[preamble.byte_len..], complete)? {
                 0 => break,
-                length => lead.byte_len += length,
+                length => preamble.byte_len += length,
             }
-            lead.lines += 1;
+            preamble.lines += 1;
         }
-        Some(lead)
+        Some(preamble)
     }
 }
 
@@ -76,8 +76,8 @@ pub(crate) fn detect_title_lines(
         let sample = Sample::read(text, delimiter, complete);
         let filled = |row: &Vec<String>| row.iter().filter(|cell| !cell.trim().is_empty()).count();
         let header = sample.rows.iter().take(MAX_TITLE_ROWS + 1).position(|row| filled(row) > 1)?;
-        let data = sample.widths.get(header + 1..).unwrap_or_default();
-        let width = sample.widths.get(header)?;
+        // The rows of which the cells are kept are the first of those of which the widths are.
+        let (width, data) = sample.widths[header..].split_first()?;
         let even = data.iter().filter(|&other| other == width).count();
         let rows = sample.rows.get(header..)?;
         // A header may lack most of its names, but it then stands right above the data.

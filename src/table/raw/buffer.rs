@@ -1,12 +1,11 @@
-//! Owns the buffer between a blocking reader and the framing of rows: the part of the input that was read and is not
-//! used up. Knows nothing of what the bytes mean.
+//! The buffer between a blocking reader and the decoder: bytes that were read and not yet consumed.
 
 use std::io::{self, Read};
 
-/// The most bytes that are asked of the reader at a time.
+/// The number of bytes that one read asks for.
 const READ_BYTES: usize = 256 << 10;
 
-/// The part of an input that is known and not used up yet.
+/// The bytes of an input that were read and not yet consumed.
 pub(crate) struct InputBuffer {
     input: Box<dyn Read + Send>,
     buffer: Vec<u8>,
@@ -17,41 +16,37 @@ pub(crate) struct InputBuffer {
 }
 
 impl InputBuffer {
-    /// An empty window at the beginning of `input`.
     #[must_use]
     pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
         Self { input, buffer: Vec::new(), start: 0, end: 0, offset: 0, complete: false }
     }
 
-    /// What is known and not used up.
+    /// The bytes that were read and not yet consumed.
     #[must_use]
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
+        &self.buffer[self.start..self.end]
     }
 
-    /// How many bytes of the input stand before the window.
+    /// The number of bytes consumed so far.
     #[must_use]
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Whether the input has no bytes beyond the window.
+    /// Whether the input has ended.
     #[must_use]
     pub(crate) fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Uses up the first `bytes` bytes of the window.
+    /// Consumes the first `bytes` bytes.
     pub(crate) fn consume(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.end - self.start);
+        assert!(bytes <= self.end - self.start, "bytes that were not read cannot be consumed");
         self.start += bytes;
         self.offset += bytes as u64;
     }
 
-    /// Reads once, and waits for it if it must; what is read is added at the window's end.
-    ///
-    /// # Errors
-    /// What the reader fails with, other than an interruption.
+    /// Reads once, blocking, and appends what was read. Retries a read that a signal interrupted.
     pub(crate) fn fill(&mut self) -> io::Result<()> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -61,7 +56,7 @@ impl InputBuffer {
         if self.buffer.len() < self.end + READ_BYTES {
             self.buffer.resize(self.end + READ_BYTES, 0);
         }
-        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let room = &mut self.buffer[self.end..];
         let read = loop {
             match self.input.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -78,11 +73,11 @@ impl InputBuffer {
 mod tests {
     use super::*;
 
-    /// Gives its pieces one by one, with an interruption before each.
-    struct Pieces(Vec<&'static [u8]>, bool);
+    /// Returns its chunks one by one, with an interruption before each.
+    struct Chunks(Vec<&'static [u8]>, bool);
 
-    impl Read for Pieces {
-        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    impl Read for Chunks {
+        fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
             self.1 = !self.1;
             if self.1 {
                 return Err(io::ErrorKind::Interrupted.into());
@@ -90,24 +85,24 @@ mod tests {
             if self.0.is_empty() {
                 return Ok(0);
             }
-            self.0.remove(0).read(room)
+            self.0.remove(0).read(target)
         }
     }
 
     #[test]
     fn the_buffer_advances_over_the_input() {
-        let mut window = InputBuffer::new(Box::new(Pieces(vec![b"ab", b"cde"], false)));
-        window.fill().unwrap();
-        window.consume(1);
-        assert_eq!((window.bytes(), window.offset(), window.is_complete()), (&b"b"[..], 1, false));
-        window.fill().unwrap();
+        let mut buffer = InputBuffer::new(Box::new(Chunks(vec![b"ab", b"cde"], false)));
+        buffer.fill().unwrap();
+        buffer.consume(1);
+        assert_eq!((buffer.bytes(), buffer.offset(), buffer.is_complete()), (&b"b"[..], 1, false));
+        buffer.fill().unwrap();
         assert_eq!(
-            (window.bytes(), window.offset(), window.is_complete()),
+            (buffer.bytes(), buffer.offset(), buffer.is_complete()),
             (&b"bcde"[..], 1, false)
         );
-        window.consume(3);
-        window.fill().unwrap();
-        assert_eq!((window.bytes(), window.offset(), window.is_complete()), (&b"e"[..], 4, true));
+        buffer.consume(3);
+        buffer.fill().unwrap();
+        assert_eq!((buffer.bytes(), buffer.offset(), buffer.is_complete()), (&b"e"[..], 4, true));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Owns the input as text: its lines decoded to UTF-8 for whoever frames them, beside the bytes that they stand for.
-//! UTF-8 is not decoded but passed on as it is. Where rows begin and end is for others.
+//! Decodes an input to UTF-8 line by line and maps the text back to the input's bytes.
+//! UTF-8 input is passed on without decoding.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -8,38 +8,39 @@ use crate::table::raw::buffer::InputBuffer;
 use crate::table::raw::encoding::{self, Encoding, EncodingError};
 use crate::table::raw::framer::{MAX_ROW_BYTES, Row, count_line_ends};
 
-/// The part of an input that is known and not used up yet, as text. Lengths and places are in bytes of the text, in UTF-8,
-/// except where they are said to be the input's.
-pub struct TextDecoder {
+/// The text of an input that was read and not yet consumed.
+///
+/// There are two coordinate systems. Lengths and positions are in bytes of the decoded UTF-8 text, unless
+/// their name contains `raw` or the doc comment says that they are in bytes of the input.
+pub(crate) struct TextDecoder {
     buffer: InputBuffer,
     encoding: Encoding,
-    /// How many of the window's bytes are the byte order mark, which is no part of the text.
+    /// The length of the byte order mark at the start of the buffer, which is not part of the text.
     bom_len: usize,
     decoded: Vec<u8>,
-    /// Where in `decoded` the text that is not used up begins.
+    /// Where in `decoded` the text that is not consumed begins.
     start: usize,
-    /// The lines of that text. A line ends with its `\n` or `\r`, so that `\r\n` makes two.
+    /// The lines of that text. A line ends after `\n` or `\r`, so `\r\n` ends two lines.
     lines: VecDeque<LineLengths>,
-    /// How many of the window's bytes behind the mark are decoded.
+    /// How many bytes of the buffer after the byte order mark are decoded.
     decoded_raw_len: usize,
-    /// How many bytes behind those have no line end.
+    /// How many bytes after those contain no line end.
     scanned: usize,
-    /// How many of the lines hold something that is no text.
+    /// The number of lines with invalid bytes.
     invalid_lines: usize,
 }
 
-/// How long a line is, as text and as the input has it.
+/// The length of a line, decoded and in the input.
 struct LineLengths {
     text_len: usize,
     raw_len: usize,
-    /// How many of the input's bytes stand before the first one that is no text.
+    /// The position in the input's bytes of the line of the first invalid one.
     first_invalid: Option<usize>,
 }
 
 impl TextDecoder {
-    /// The text at the beginning of `input`, of which nothing is known yet.
     #[must_use]
-    pub fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(crate) fn new(input: Box<dyn Read + Send>) -> Self {
         Self {
             buffer: InputBuffer::new(input),
             encoding: Encoding::Utf8,
@@ -53,14 +54,14 @@ impl TextDecoder {
         }
     }
 
-    /// The input's bytes that are known and not used up, with the mark if it is not passed.
+    /// The input's bytes that were read and not consumed, including the byte order mark.
     #[must_use]
-    pub fn raw(&self) -> &[u8] {
+    pub(crate) fn raw(&self) -> &[u8] {
         self.buffer.bytes()
     }
 
-    /// Settles how the input is read. May be settled anew until something is used up.
-    pub fn set_encoding(&mut self, encoding: Encoding, mark: usize) {
+    /// Sets the encoding. May be called again until something is consumed.
+    pub(crate) fn set_encoding(&mut self, encoding: Encoding, bom_len: usize) {
         (
             self.encoding,
             self.bom_len,
@@ -68,88 +69,87 @@ impl TextDecoder {
             self.decoded_raw_len,
             self.scanned,
             self.invalid_lines,
-        ) = (encoding, mark, 0, 0, 0, 0);
+        ) = (encoding, bom_len, 0, 0, 0, 0);
         self.decoded.clear();
         self.lines.clear();
         self.decode_lines();
     }
 
-    /// The text that is known and not used up: whole lines, or everything once the input is complete; UTF-8 as it is.
+    /// The text that is not consumed: complete lines, or everything once the input has ended. UTF-8 input is
+    /// returned as it is, incomplete lines included.
     #[must_use]
-    pub fn decoded(&self) -> &[u8] {
+    pub(crate) fn decoded(&self) -> &[u8] {
         if self.encoding == Encoding::Utf8 {
-            self.buffer.bytes().get(self.bom_len..).unwrap_or_default()
+            &self.buffer.bytes()[self.bom_len..]
         } else {
-            self.decoded.get(self.start..).unwrap_or_default()
+            &self.decoded[self.start..]
         }
     }
 
-    /// How many bytes of the input are consumed.
+    /// The number of bytes of the input consumed so far.
     #[must_use]
     pub(crate) fn offset(&self) -> u64 {
         self.buffer.offset()
     }
 
-    /// Whether the input has nothing beyond the text.
+    /// Whether the input has ended.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.buffer.is_complete()
     }
 
-    /// Whether a line grows beyond what a row may have, so that it will never be text to frame.
+    /// Whether an incomplete line is longer than a row may be, so that it will never be decoded.
     #[must_use]
-    pub fn is_overlong(&self) -> bool {
+    pub(crate) fn is_overlong(&self) -> bool {
         self.encoding != Encoding::Utf8
             && self.scanned > MAX_ROW_BYTES * self.encoding.code_unit_len()
     }
 
-    /// Reads once, and waits for it if it must.
-    ///
-    /// # Errors
-    /// What the reader fails with, other than an interruption.
-    pub fn fill(&mut self) -> io::Result<()> {
+    /// Reads once, blocking.
+    pub(crate) fn fill(&mut self) -> io::Result<()> {
         self.buffer.fill()?;
         self.decode_lines();
         Ok(())
     }
 
-    /// Gives the mark, which is then used up.
-    pub fn take_bom(&mut self) -> Vec<u8> {
-        let mark = self.buffer.bytes().get(..self.bom_len).unwrap_or_default().to_vec();
+    /// Consumes and returns the byte order mark.
+    pub(crate) fn take_bom(&mut self) -> Vec<u8> {
+        let bom = self.buffer.bytes()[..self.bom_len].to_vec();
         self.buffer.consume(self.bom_len);
         self.bom_len = 0;
-        mark
+        bom
     }
 
-    /// The row at the beginning of the text with the input's own bytes. The mark is passed.
+    /// Returns the input's bytes of the row at the beginning of the text. The byte order mark must be consumed.
     #[must_use]
-    pub fn raw_row<'a>(&'a self, row: &Row<'a>) -> Row<'a> {
+    pub(crate) fn raw_row<'a>(&'a self, row: &Row<'a>) -> Row<'a> {
         if self.encoding == Encoding::Utf8 {
             return *row;
         }
-        let before = self.raw_len(row.leading_blanks.len());
         let end = self.raw_len(row.byte_len());
-        let terminator = end.saturating_sub(row.terminator.len() * self.encoding.code_unit_len());
-        let piece = |from, to| self.buffer.bytes().get(from..to).unwrap_or_default();
+        let content_start = self.raw_len(row.leading_blanks.len());
+        let content_end = end - row.terminator.len() * self.encoding.code_unit_len();
+        let bytes = &self.buffer.bytes()[..end];
         Row {
-            leading_blanks: piece(0, before),
-            content: piece(before, terminator),
-            terminator: piece(terminator, end),
+            leading_blanks: &bytes[..content_start],
+            content: &bytes[content_start..content_end],
+            terminator: &bytes[content_end..],
             line: row.line,
         }
     }
 
-    /// The input's bytes that the first `length` bytes of the text, which are whole lines, stand for. The mark is passed.
+    /// Returns the input's bytes of the first `length` bytes of the text, which are complete lines. The byte
+    /// order mark must be consumed.
     #[must_use]
-    pub fn raw_prefix(&self, length: usize) -> &[u8] {
-        self.buffer.bytes().get(..self.raw_len(length)).unwrap_or_default()
+    pub(crate) fn raw_prefix(&self, length: usize) -> &[u8] {
+        &self.buffer.bytes()[..self.raw_len(length)]
     }
 
-    /// Checks that all of a row is text; `row` stands `start` bytes behind the beginning of the text.
+    /// Checks that a row has no invalid bytes. It begins `start` bytes after the beginning of the text.
     ///
     /// # Errors
-    /// [`EncodingError::Invalid`] for the first byte that is none.
-    pub fn check_row(&self, start: usize, row: &Row<'_>) -> Result<(), EncodingError> {
+    /// [`EncodingError::Invalid`] for the first invalid byte.
+    pub(crate) fn check_row(&self, start: usize, row: &Row<'_>) -> Result<(), EncodingError> {
         let offset = self.buffer.offset() + self.bom_len as u64;
         if self.encoding == Encoding::Utf8 {
             return encoding::check_utf8(
@@ -167,14 +167,12 @@ impl TextDecoder {
             if at >= start + row.byte_len() {
                 break;
             }
-            if let Some(wrong) = line.first_invalid.filter(|_| at >= from) {
-                let known = self.buffer.bytes().get(self.bom_len + raw + wrong);
+            if let Some(invalid) = line.first_invalid.filter(|_| at >= from) {
                 return Err(EncodingError::Invalid {
                     encoding: self.encoding,
-                    line: row.line
-                        + count_line_ends(row.content.get(..at - from).unwrap_or_default()),
-                    offset: offset + (raw + wrong) as u64,
-                    byte: known.copied().unwrap_or_default(),
+                    line: row.line + count_line_ends(&row.content[..at - from]),
+                    offset: offset + (raw + invalid) as u64,
+                    byte: self.buffer.bytes()[self.bom_len + raw + invalid],
                 });
             }
             at += line.text_len;
@@ -183,12 +181,12 @@ impl TextDecoder {
         Ok(())
     }
 
-    /// Checks that a row, which may hold bytes that are no text, does not end with some that would make another
-    /// character of the delimiter behind them; `row` stands `start` bytes behind the beginning of the text.
+    /// Checks that a row, which may have invalid bytes, does not end with some that would form a character
+    /// with an appended delimiter. It begins `start` bytes after the beginning of the text.
     ///
     /// # Errors
-    /// [`EncodingError::Cut`] for the row's last byte.
-    pub fn check_row_end(
+    /// [`EncodingError::TruncatedCharacter`] for the last byte of the row.
+    pub(crate) fn check_row_end(
         &self,
         start: usize,
         row: &Row<'_>,
@@ -199,9 +197,10 @@ impl TextDecoder {
         }
         let from = self.bom_len + self.raw_len(start);
         let end = self.bom_len + self.raw_len(start + row.byte_len());
-        let end = end.saturating_sub(row.terminator.len() * self.encoding.code_unit_len());
-        let mut bytes = self.buffer.bytes().get(from..end).unwrap_or_default().to_vec();
-        let last = bytes.last().copied().unwrap_or_default();
+        let end = end - row.terminator.len() * self.encoding.code_unit_len();
+        let mut bytes = self.buffer.bytes()[from..end].to_vec();
+        // A row without content ends with the line end before it, which is a whole character.
+        let Some(&last) = bytes.last() else { return Ok(()) };
         let delimiter = char::from(delimiter);
         self.encoding.encode(delimiter.encode_utf8(&mut [0; 4]), &mut bytes);
         if self.encoding.decode(&bytes).ends_with(delimiter) {
@@ -210,21 +209,23 @@ impl TextDecoder {
         Err(EncodingError::TruncatedCharacter {
             encoding: self.encoding,
             line: row.line + count_line_ends(row.content),
-            offset: self.buffer.offset() + end.saturating_sub(1) as u64,
+            offset: self.buffer.offset() + end as u64 - 1,
             byte: last,
         })
     }
 
-    /// Uses up the first `length` bytes of the text, which are whole lines. The mark is passed.
-    pub fn consume(&mut self, length: usize) {
+    /// Consumes the first `length` bytes of the text, which are complete lines. The byte order mark must be
+    /// consumed.
+    pub(crate) fn consume(&mut self, length: usize) {
         if self.encoding == Encoding::Utf8 {
             self.buffer.consume(length);
             return;
         }
         let mut left = length;
-        while left > 0
-            && let Some(line) = self.lines.pop_front()
-        {
+        while left > 0 {
+            let Some(line) = self.lines.pop_front() else {
+                unreachable!("only text that is known can be consumed")
+            };
             left = left.saturating_sub(line.text_len);
             self.start += line.text_len;
             self.decoded_raw_len -= line.raw_len;
@@ -249,7 +250,7 @@ impl TextDecoder {
         raw
     }
 
-    /// Decodes the lines that have become whole; the rest too when nothing follows it.
+    /// Decodes the lines that are complete now, and the last one if the input has ended.
     fn decode_lines(&mut self) {
         if self.encoding == Encoding::Utf8 {
             return;
@@ -257,40 +258,37 @@ impl TextDecoder {
         self.decoded.drain(..self.start);
         self.start = 0;
         loop {
-            let known =
-                self.buffer.bytes().get(self.bom_len + self.decoded_raw_len..).unwrap_or_default();
-            let end = find_line_end(known, self.scanned, self.encoding);
-            let length = match end {
-                Some(end) => end,
-                None if self.buffer.is_complete() && !known.is_empty() => known.len(),
+            let pending = &self.buffer.bytes()[self.bom_len + self.decoded_raw_len..];
+            let raw = match find_line_end(pending, self.scanned, self.encoding) {
+                Some(end) => &pending[..end],
+                None if self.buffer.is_complete() && !pending.is_empty() => pending,
                 None => {
-                    // A unit that is cut in two is looked at again.
-                    self.scanned = known.len() - known.len() % self.encoding.code_unit_len();
+                    // Half of a code unit at the end is scanned again.
+                    self.scanned = pending.len() - pending.len() % self.encoding.code_unit_len();
                     return;
                 }
             };
-            let raw = known.get(..length).unwrap_or_default();
             let text = self.encoding.decode(raw);
-            // A text may hold the replacement character itself; only a line that has one can have a wrong byte.
+            // Valid text may contain U+FFFD too, but an invalid byte always becomes one.
             let suspect = text.contains(char::REPLACEMENT_CHARACTER);
-            let wrong = if suspect { self.encoding.first_invalid(raw) } else { None };
+            let first_invalid = if suspect { self.encoding.first_invalid(raw) } else { None };
             self.decoded.extend_from_slice(text.as_bytes());
             self.lines.push_back(LineLengths {
                 text_len: text.len(),
-                raw_len: length,
-                first_invalid: wrong,
+                raw_len: raw.len(),
+                first_invalid,
             });
-            self.invalid_lines += usize::from(wrong.is_some());
-            self.decoded_raw_len += length;
+            self.invalid_lines += usize::from(first_invalid.is_some());
+            self.decoded_raw_len += raw.len();
             self.scanned = 0;
         }
     }
 }
 
-/// Where the first line in `bytes` ends, which is not before `from`.
+/// The end of the first line in `bytes`, which is not before `from`.
 fn find_line_end(bytes: &[u8], from: usize, encoding: Encoding) -> Option<usize> {
     let ends = |byte: u8| byte == b'\n' || byte == b'\r';
-    let rest = bytes.get(from..).unwrap_or_default();
+    let rest = &bytes[from..];
     let (pairs, _) = rest.as_chunks::<2>();
     let end = match encoding {
         Encoding::Utf16Le => pairs.iter().position(|&[low, high]| high == 0 && ends(low)),

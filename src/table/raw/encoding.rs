@@ -1,5 +1,4 @@
-//! Owns the encodings that tables come in: their names, their marks, the way from bytes to text and back, and the
-//! files that are no text at all. Which of them an input has is told elsewhere.
+//! The supported encodings: names, byte order marks, decoding and encoding, and checks of bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,27 +9,27 @@ use tr::tr;
 
 use crate::table::raw::framer::count_line_ends;
 
-/// How a text is encoded. In none of these do the bytes of a line end, taken by the encoding's unit, occur inside
-/// another character, so that lines can be told before they are decoded.
+/// An encoding of text. In none of them does the code unit of a line end occur inside another character, so
+/// lines can be found before they are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8.
     Utf8,
-    /// UTF-16 with the low byte first, as Windows writes it.
+    /// UTF-16 little-endian, which Windows writes.
     Utf16Le,
-    /// UTF-16 with the high byte first.
+    /// UTF-16 big-endian.
     Utf16Be,
-    /// GB18030, and GBK and GB2312 in it.
+    /// GB18030, which includes GBK and GB2312.
     Gb18030,
-    /// Big5 as browsers have it, with the characters of Hong Kong.
+    /// Big5 as in browsers, with the characters of Hong Kong.
     Big5,
-    /// Shift_JIS as Windows has it (code page 932).
+    /// Shift_JIS as on Windows (code page 932).
     ShiftJis,
-    /// Windows-1252, and ISO 8859-1 in it.
+    /// Windows-1252, which includes ISO 8859-1.
     Windows1252,
 }
 
-/// A name that no known encoding has.
+/// The name of an encoding that is not supported.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
     "no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {legacy} (GBK and GB2312 are read as GB18030)",
@@ -38,37 +37,37 @@ pub enum Encoding {
 ))]
 pub struct UnknownEncoding;
 
-/// The encodings that only content tells apart, as a message lists them.
+/// The encodings without a byte order mark, as messages list them.
 pub(crate) const LEGACY_NAMES: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 
-/// Why the bytes are no text that can be read.
+/// Why the input cannot be read as text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
     #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"))]
     Utf32,
-    /// The file begins like an archive, a workbook or a compressed file; what the input is packed in is already taken off.
+    /// The file begins like an archive, a workbook or a compressed file. The outer one is unpacked already.
     #[error("{}", tr!(
         "what is packed in this file is packed once more, or is a workbook: unpack it and run again"
     ))]
     Packed,
-    /// A tenth of the bytes are zeros, and it is not UTF-16 either.
+    /// At least a tenth of the bytes are zero, and the file is not UTF-16.
     #[error("{}", tr!(
         "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
     ))]
     ZeroBytes,
-    /// The byte order mark is that of another encoding.
+    /// The byte order mark belongs to another encoding.
     #[error("{}", tr!(
         "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again",
         marked, asked
     ))]
     BomConflict {
-        /// Whose mark it is.
+        /// The encoding of the byte order mark.
         marked: Encoding,
-        /// What was asked for.
+        /// The requested encoding.
         asked: Encoding,
     },
-    /// Neither UTF-8 nor any other encoding fits.
+    /// The bytes fit neither UTF-8 nor another supported encoding.
     #[error("{}", tr!(
         "line {line}: the byte 0x{byte} at offset {offset} of the file is not UTF-8, and the text does not read well in any of {legacy} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \"CSV UTF-8\") and run again",
         line, byte = format_args!("{byte:02X}"), offset, legacy = LEGACY_NAMES
@@ -76,39 +75,34 @@ pub enum EncodingError {
     Unknown {
         /// The physical line that holds the first byte that is not UTF-8, counted from 1.
         line: u64,
-        /// How many bytes of the file stand before it.
+        /// Its offset in the file, in bytes.
         offset: u64,
-        /// The byte itself.
         byte: u8,
     },
-    /// A byte that the encoding does not allow.
+    /// A byte that is invalid in the encoding.
     #[error("{}", tr!(
         "line {line}: the byte 0x{byte} at offset {offset} of the file is not {encoding}; if the whole file is in another encoding, name it with --encoding (-e: {legacy} …) or save the file as UTF-8 (in Excel: \"CSV UTF-8\"); --lossy-cells lets such cells pass through as they are",
         line, byte = format_args!("{byte:02X}"), offset, encoding, legacy = LEGACY_NAMES
     ))]
     Invalid {
-        /// The encoding that the file is read in.
         encoding: Encoding,
         /// The physical line that holds the byte, counted from 1.
         line: u64,
-        /// How many bytes of the file stand before it.
+        /// Its offset in the file, in bytes.
         offset: u64,
-        /// The byte itself.
         byte: u8,
     },
-    /// A row that ends where a character does not, so that nothing can stand behind it.
+    /// A row ends inside a character, so nothing can be appended to it.
     #[error("{}", tr!(
         "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte} at offset {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again",
         line, encoding, byte = format_args!("{byte:02X}"), offset
     ))]
     TruncatedCharacter {
-        /// The encoding that the file is read in.
         encoding: Encoding,
         /// The physical line on which the row ends, counted from 1.
         line: u64,
-        /// How many bytes of the file stand before the row's last one.
+        /// The offset of the last byte of the row in the file, in bytes.
         offset: u64,
-        /// The byte itself.
         byte: u8,
     },
 }
@@ -130,13 +124,13 @@ impl fmt::Display for Encoding {
 impl FromStr for Encoding {
     type Err = UnknownEncoding;
 
-    /// Takes the usual names and Windows' code pages, without regard to case, hyphens, underscores and spaces.
+    /// Parses the usual names and Windows code pages. Ignores case, hyphens, underscores and spaces.
     fn from_str(name: &str) -> Result<Self, UnknownEncoding> {
         let plain: String =
             name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
         match plain.as_str() {
             "utf8" | "cp65001" => Ok(Self::Utf8),
-            // Without further word it is Windows' own; a mark that says otherwise is believed.
+            // Windows means little-endian. A byte order mark overrides it.
             "utf16" | "utf16le" | "unicode" => Ok(Self::Utf16Le),
             "utf16be" => Ok(Self::Utf16Be),
             "gb18030" | "gbk" | "gb2312" | "euccn" | "cp936" => Ok(Self::Gb18030),
@@ -149,7 +143,6 @@ impl FromStr for Encoding {
 }
 
 impl Encoding {
-    /// All that there are.
     pub const ALL: [Self; 7] = [
         Self::Utf8,
         Self::Utf16Le,
@@ -160,13 +153,13 @@ impl Encoding {
         Self::Windows1252,
     ];
 
-    /// How many bytes a line end takes: the width of the units that characters are made of.
+    /// The length of a code unit in bytes. A line end is one code unit.
     #[must_use]
     pub fn code_unit_len(self) -> usize {
         if matches!(self, Self::Utf16Le | Self::Utf16Be) { 2 } else { 1 }
     }
 
-    /// The byte order mark; empty where the encoding has no such character.
+    /// The byte order mark; empty if the encoding has none.
     #[must_use]
     pub fn bom(self) -> &'static [u8] {
         match self {
@@ -178,51 +171,51 @@ impl Encoding {
         }
     }
 
-    /// The text of some bytes that begin and end between characters; what is no text becomes U+FFFD.
+    /// Decodes bytes that begin and end between characters. Invalid bytes become U+FFFD.
     #[must_use]
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         self.to_encoding_rs().decode_without_bom_handling(bytes).0
     }
 
-    /// The text of some bytes, and for each byte of it how many of `bytes` stand before the end of its character.
+    /// Decodes `bytes`. Also returns, for each byte of the text, the offset in `bytes` of the end of its character.
     #[must_use]
     pub fn decode_with_offsets(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
         let mut decoder = self.to_encoding_rs().new_decoder_without_bom_handling();
-        let (mut text, mut behind) =
+        let (mut text, mut ends) =
             (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
         for (at, byte) in bytes.iter().enumerate() {
-            // One byte ends two characters at most: one that was cut short, and itself.
+            // One byte ends at most two characters: a truncated one and itself.
             let mut room = [0; 32];
             let last = at + 1 == bytes.len();
             let (_, _, written, _) =
                 decoder.decode_to_utf8(std::slice::from_ref(byte), &mut room, last);
-            text.extend_from_slice(room.get(..written).unwrap_or_default());
-            behind.resize(text.len(), at + 1);
+            text.extend_from_slice(&room[..written]);
+            ends.resize(text.len(), at + 1);
         }
-        (text, behind)
+        (text, ends)
     }
 
-    /// How many bytes stand before the first one that is no text, if there is one.
+    /// The position of the first invalid byte, if there is one.
     #[must_use]
     pub fn first_invalid(self, bytes: &[u8]) -> Option<usize> {
         if !self.to_encoding_rs().decode_without_bom_handling(bytes).1 {
             return None;
         }
         let mut decoder = self.to_encoding_rs().new_decoder_without_bom_handling();
-        let room =
-            decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or_default();
+        // The length overflows only where `bytes` fills half of the address space.
+        let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len())?;
         let (result, read, _) =
             decoder.decode_to_utf8_without_replacement(bytes, &mut vec![0; room], true);
         match result {
-            DecoderResult::Malformed(length, behind) => {
-                Some(read.saturating_sub(usize::from(length) + usize::from(behind)))
+            DecoderResult::Malformed(length, after) => {
+                Some(read - usize::from(length) - usize::from(after))
             }
             DecoderResult::InputEmpty | DecoderResult::OutputFull => None,
         }
     }
 
-    /// Adds a text in this encoding, with a question mark in place of each character that the encoding lacks; how many
-    /// those are.
+    /// Appends the encoded text to `to`, with a question mark for each character that the encoding lacks.
+    /// Returns the number of those.
     pub fn encode(self, text: &str, to: &mut Vec<u8>) -> u64 {
         match self {
             Self::Utf8 => to.extend_from_slice(text.as_bytes()),
@@ -236,19 +229,23 @@ impl Encoding {
 
     fn encode_legacy(self, text: &str, to: &mut Vec<u8>) -> u64 {
         let mut encoder = self.to_encoding_rs().new_encoder();
-        let (mut rest, mut lacking) = (text, 0);
+        let (mut rest, mut unmappable) = (text, 0);
         loop {
-            // No character takes more bytes in these encodings than twice its bytes in UTF-8.
+            // A character takes at most twice as many bytes in these encodings as in UTF-8.
             to.reserve(rest.len() * 2 + 16);
             let (result, read) =
                 encoder.encode_from_utf8_to_vec_without_replacement(rest, to, true);
-            rest = rest.get(read..).unwrap_or_default();
+            // Slicing would show the text in the panic message.
+            let Some(unread) = rest.get(read..) else {
+                unreachable!("the encoder stops between characters")
+            };
+            rest = unread;
             match result {
-                EncoderResult::InputEmpty => return lacking,
+                EncoderResult::InputEmpty => return unmappable,
                 EncoderResult::OutputFull => {}
                 EncoderResult::Unmappable(_) => {
                     to.push(b'?');
-                    lacking += 1;
+                    unmappable += 1;
                 }
             }
         }
@@ -267,14 +264,11 @@ impl Encoding {
     }
 }
 
-/// Refuses a file whose first bytes are those of something else than text, in the encoding that was asked for, if any.
-///
-/// # Errors
-/// [`EncodingError`] that says what the file is.
+/// Rejects a file whose first bytes are not those of text. `asked` is the requested encoding.
 pub(crate) fn check_is_text(start: &[u8], asked: Option<Encoding>) -> Result<(), EncodingError> {
-    // In UTF-16 these are its mark and a zero.
-    let wide = asked.is_some_and(|asked| asked.code_unit_len() == 2);
-    if wide {
+    // In UTF-16 these bytes are its byte order mark and a zero.
+    let is_utf16 = asked.is_some_and(|asked| asked.code_unit_len() == 2);
+    if is_utf16 {
         return Ok(());
     }
     if start.starts_with(b"\xFF\xFE\0\0") || start.starts_with(b"\0\0\xFE\xFF") {
@@ -289,18 +283,15 @@ pub(crate) fn check_is_text(start: &[u8], asked: Option<Encoding>) -> Result<(),
     }
 }
 
-/// Checks a row's bytes in UTF-8, which start on `line` and at `offset` bytes into the file.
-///
-/// # Errors
-/// [`EncodingError::Invalid`] for the first byte that is not UTF-8.
+/// Checks the bytes of a row in UTF-8, which start on `line` and at `offset` bytes in the file.
 pub(crate) fn check_utf8(text: &[u8], line: u64, offset: u64) -> Result<(), EncodingError> {
-    let Err(wrong) = str::from_utf8(text) else { return Ok(()) };
-    let (valid, rest) = text.split_at_checked(wrong.valid_up_to()).unwrap_or((text, &[]));
+    let Err(invalid) = str::from_utf8(text) else { return Ok(()) };
+    let (valid, rest) = text.split_at(invalid.valid_up_to());
     Err(EncodingError::Invalid {
         encoding: Encoding::Utf8,
         line: line + count_line_ends(valid),
         offset: offset + valid.len() as u64,
-        byte: rest.first().copied().unwrap_or_default(),
+        byte: rest[0],
     })
 }
 

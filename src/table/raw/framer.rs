@@ -1,17 +1,16 @@
-//! Owns the framing of records: where a row's bytes begin and end, what its terminator is, which line it starts on,
-//! and what its unquoted cells are. Works on bytes that others have read; encodings, widths and columns are theirs.
+//! Finds rows in UTF-8 text: where each begins and ends, its line number and its unquoted cells.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use tr::tr;
 
-/// The most bytes that one row may have, with the blank lines before it. A row beyond this is a quote gone astray,
-/// and without a bound it would pull the whole file into memory.
+/// The maximum length of a row in bytes, including the blank lines before it. A longer row has an unclosed
+/// quote, and without a limit it would read the whole file into memory.
 pub(crate) const MAX_ROW_BYTES: usize = 16 << 20;
 
-/// Why the bytes cannot be cut into rows.
+/// Why the text cannot be split into rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FrameError {
-    /// The file ended inside a quoted cell, which therefore holds everything from its row on.
+    /// The input ended inside a quoted cell.
     #[error("{}", tr!(
         "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of the file; close the quote (\") or remove it, then run again",
         line
@@ -20,7 +19,7 @@ pub enum FrameError {
         /// The line on which the row starts, counted from 1.
         line: u64,
     },
-    /// The row passes [`LONGEST_ROW`].
+    /// The row is longer than [`MAX_ROW_BYTES`].
     #[error("{}", tr!(
         "line {line}: the row that begins here is longer than {most} MiB, most likely because a quoted cell never ends; close the quote (\") or remove it, then run again",
         line, most = MAX_ROW_BYTES >> 20
@@ -31,62 +30,62 @@ pub enum FrameError {
     },
 }
 
-/// One row as it stands in the file; its cells are asked of the [`Framer`] that found it.
+/// The bytes of one row. Its cells are those of the [`Framer`] that found it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub struct Row<'a> {
-    /// Blank lines between the row before and this one.
+    /// The blank lines before the row.
     pub leading_blanks: &'a [u8],
     /// The row's bytes without its terminator.
     pub content: &'a [u8],
-    /// `\n`, `\r\n`, `\r`, or nothing for a last row that lacks one.
+    /// `\n`, `\r\n`, `\r`, or empty for a last row without one.
     pub terminator: &'a [u8],
-    /// The physical line on which `text` starts, counted from 1.
+    /// The physical line on which `content` starts, counted from 1.
     pub line: u64,
 }
 
 impl Row<'_> {
-    /// How many bytes of the file this row takes, everything included.
+    /// The length of the row in bytes, including blank lines and terminator.
     #[must_use]
     pub fn byte_len(&self) -> usize {
         self.leading_blanks.len() + self.content.len() + self.terminator.len()
     }
 }
 
-/// What a look at the bytes gave.
+/// What [`Framer::frame`] found.
 #[derive(PartialEq, Eq)]
-pub enum FrameResult<'a> {
-    /// A whole row, at the beginning of the window.
+pub(crate) enum FrameResult<'a> {
+    /// A complete row at the beginning of the window.
     Row(Row<'a>),
-    /// The row at the beginning of the window is not whole yet.
+    /// The row at the beginning of the window is not complete yet.
     NeedMore,
-    /// No row is left; all that the window holds is blank lines.
+    /// There is no further row. The window contains blank lines only.
     End,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FramerState {
-    /// Before the first byte of a row's text.
+    /// Before the first byte of a row's content.
     BetweenRows,
-    /// In a row's text.
+    /// In a row's content.
     InRow,
-    /// The row ended with `\r`, and whether a `\n` belongs to it is not known yet.
+    /// At the terminator, of which only `\r` may be known: a `\n` may follow.
     AtTerminator,
-    /// The row was handed out.
+    /// The row was returned.
     Done,
 }
 
-/// Finds the rows in a stream of bytes, one at a time, and goes on in the middle of a row when more bytes come.
-pub struct Framer {
+/// Finds the rows of a text one at a time. Continues inside a row when more bytes arrive.
+pub(crate) struct Framer {
     core: Reader,
-    /// The row's unquoted cells, one after the other.
+    /// The unquoted cells of the row, one after the other.
     cells: Vec<u8>,
     cells_len: usize,
     /// Where each cell ends in `cells`.
     cell_ends: Vec<usize>,
     width: usize,
     state: FramerState,
-    /// How much of the window has been looked at; a row is never scanned twice.
+    /// How many bytes of the window were scanned. No byte is scanned twice.
     scanned: usize,
     leading_blanks: usize,
     line: u64,
@@ -94,12 +93,12 @@ pub struct Framer {
 }
 
 impl Framer {
-    /// A framer for cells separated by `delimiter`, at line 1, that takes blank lines for no rows.
+    /// Creates a framer for cells separated by `delimiter`. It starts at line 1 and skips blank lines.
     #[must_use]
-    pub fn new(delimiter: u8) -> Self {
+    pub(crate) fn new(delimiter: u8) -> Self {
         let mut core = ReaderBuilder::new().delimiter(delimiter).build();
-        // The reader drops a byte order mark before the first row. Ours is gone already, and a second one is
-        // part of a cell: a line end that it skips makes it believe that the beginning is over.
+        // csv-core drops a byte order mark before the first row. Here it was consumed already, and a second
+        // one is part of a cell. After a line end, csv-core no longer expects one.
         core.read_record(b"\n", &mut [0], &mut [0]);
         Self {
             core,
@@ -115,44 +114,49 @@ impl Framer {
         }
     }
 
-    /// The same for bytes that begin on another line, counted from 1.
+    /// Sets the number of the first line, counted from 1.
     #[must_use]
-    pub fn with_line(self, line: u64) -> Self {
+    pub(crate) fn with_line(self, line: u64) -> Self {
         Self { line, ..self }
     }
 
-    /// Says whether a blank line is a row with one empty cell, as it is in a file with one column.
-    pub fn set_blank_line_is_row(&mut self, yes: bool) {
+    /// Sets whether a blank line is a row with one empty cell, as in a table with one column.
+    pub(crate) fn set_blank_line_is_row(&mut self, yes: bool) {
         self.blank_line_is_row = yes;
     }
 
-    /// How many cells the row that was handed out last has.
+    /// The number of cells of the row that was returned last.
     #[must_use]
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// The unquoted cell at `index` (from 0) of the row that was handed out last.
+    /// The unquoted cell at `index` (from 0) of the row that was returned last. `None` if the row is shorter.
     #[must_use]
-    pub fn cell(&self, index: usize) -> Option<&[u8]> {
-        let end = *self.cell_ends.get(..self.width)?.get(index)?;
-        let start = if index == 0 { 0 } else { *self.cell_ends.get(index - 1)? };
-        self.cells.get(start..end)
+    pub(crate) fn cell(&self, index: usize) -> Option<&[u8]> {
+        (index < self.width).then(|| self.cell_at(index))
     }
 
-    /// The physical line at which the framer stands, counted from 1.
+    /// The unquoted cells of the row that was returned last.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.width).map(|index| self.cell_at(index))
+    }
+
+    fn cell_at(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.cell_ends[index - 1] };
+        &self.cells[start..self.cell_ends[index]]
+    }
+
+    /// The physical line of the next byte, counted from 1.
     #[must_use]
-    pub fn line(&self) -> u64 {
+    pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Looks for the row that begins at the start of `window`. After [`Framed::More`] the same window must come
-    /// again with more bytes at its end; after [`Framed::Row`] the next window begins where that row ended.
-    /// `complete` says that nothing follows the window.
-    ///
-    /// # Errors
-    /// [`RecordError`] when the file ends in a quoted cell, or the row grows out of bounds.
-    pub fn frame<'a>(
+    /// Finds the row that begins at the start of `window`. After [`FrameResult::NeedMore`], pass the same
+    /// window with more bytes at its end. After [`FrameResult::Row`], the next window begins where that
+    /// row ended. `complete` means that nothing follows the window.
+    pub(crate) fn frame<'a>(
         &mut self,
         window: &'a [u8],
         complete: bool,
@@ -186,17 +190,14 @@ impl Framer {
                 return Ok(FrameResult::NeedMore);
             };
             if self.blank_line_is_row {
-                self.width = 1;
-                if let Some(end) = self.cell_ends.first_mut() {
-                    *end = 0;
-                }
+                (self.width, self.cell_ends[0]) = (1, 0);
                 return Ok(self.emit_row(window, 0, length));
             }
             self.scanned += length;
             self.line += 1;
         }
         while self.state == FramerState::InRow {
-            let rest = window.get(self.scanned..).unwrap_or_default();
+            let rest = &window[self.scanned..];
             if !rest.is_empty() {
                 let (result, read) = self.feed(rest);
                 self.scanned += read;
@@ -207,7 +208,7 @@ impl Framer {
             } else if !complete {
                 return Ok(FrameResult::NeedMore);
             } else if matches!(self.feed(b"\n").0, ReadRecordResult::Record) {
-                // A line end closes whatever can be closed at the end of the file; an open quote takes it in.
+                // A line end ends the last row, unless it is inside an open quote.
                 return Ok(self.emit_row(window, self.scanned, 0));
             } else {
                 return Err(FrameError::UnclosedQuote { line: self.line });
@@ -219,7 +220,7 @@ impl Framer {
         })
     }
 
-    /// Gives bytes to the state machine, with room for at least one byte of output and one more cell.
+    /// Passes bytes to csv-core, with room for at least one byte of output and one more cell.
     fn feed(&mut self, bytes: &[u8]) -> (ReadRecordResult, usize) {
         if self.cells_len == self.cells.len() {
             self.cells.resize(self.cells_len * 2, 0);
@@ -227,8 +228,8 @@ impl Framer {
         if self.width == self.cell_ends.len() {
             self.cell_ends.resize(self.width * 2, 0);
         }
-        let cells = self.cells.get_mut(self.cells_len..).unwrap_or_default();
-        let ends = self.cell_ends.get_mut(self.width..).unwrap_or_default();
+        let cells = &mut self.cells[self.cells_len..];
+        let ends = &mut self.cell_ends[self.width..];
         let (result, read, written, ended) = self.core.read_record(bytes, cells, ends);
         self.cells_len += written;
         self.width += ended;
@@ -236,24 +237,24 @@ impl Framer {
     }
 
     fn emit_row<'a>(&mut self, window: &'a [u8], end: usize, terminator: usize) -> FrameResult<'a> {
-        let text = window.get(self.leading_blanks..end).unwrap_or_default();
+        let content = &window[self.leading_blanks..end];
         let line = self.line;
-        // Only a quoted cell can hold a line end, and unquoting shortens a row.
-        if self.cells_len + self.width != text.len() + 1 {
-            self.line += count_line_ends(text);
+        // Only a quoted cell can contain a line end, and unquoting shortens a row.
+        if self.cells_len + self.width != content.len() + 1 {
+            self.line += count_line_ends(content);
         }
         self.line += u64::from(terminator > 0);
         self.state = FramerState::Done;
         FrameResult::Row(Row {
-            leading_blanks: window.get(..self.leading_blanks).unwrap_or_default(),
-            content: text,
-            terminator: window.get(end..end + terminator).unwrap_or_default(),
+            leading_blanks: &window[..self.leading_blanks],
+            content,
+            terminator: &window[end..end + terminator],
             line,
         })
     }
 }
 
-/// The length of the terminator at `at`, or nothing while it is open whether a `\n` follows the `\r`.
+/// The length of the terminator at `at`. `None` while it is unknown whether a `\n` follows a `\r`.
 fn terminator_len(window: &[u8], at: usize, complete: bool) -> Option<usize> {
     match (window.get(at), window.get(at + 1)) {
         (Some(b'\r'), Some(b'\n')) => Some(2),
@@ -262,7 +263,7 @@ fn terminator_len(window: &[u8], at: usize, complete: bool) -> Option<usize> {
     }
 }
 
-/// Counts the line ends in `text`: each `\n`, each `\r\n` and each lone `\r` is one.
+/// Counts the line ends in `text`: `\n`, `\r\n` and a lone `\r` are one each.
 #[must_use]
 pub fn count_line_ends(text: &[u8]) -> u64 {
     let mut before = 0;

@@ -379,7 +379,7 @@ impl Read for SheetReader {
                 })?;
             }
         }
-        let size = self.chunk.get(self.chunk_pos..).unwrap_or_default().read(room)?;
+        let size = (&self.chunk[self.chunk_pos..]).read(room)?;
         self.chunk_pos += size;
         Ok(size)
     }

@@ -42,8 +42,7 @@ impl Splitter {
         // As for the framer, a mark at the row's beginning is part of its first cell.
         self.core.read_field(b"\n", &mut room);
         loop {
-            let (result, read, _) =
-                self.core.read_field(text.get(at..).unwrap_or_default(), &mut room);
+            let (result, read, _) = self.core.read_field(&text[at..], &mut room);
             at += read;
             match result {
                 // At the end of the text the next, empty read ends the last cell.

@@ -12,7 +12,6 @@ use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
 use crate::table::write::cell_edit::{self, Splitter};
 use crate::table::write::output::{Output, Target};
-use crate::table::write::quoting::push_cell;
 
 /// How many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -350,6 +349,28 @@ impl Sink {
         push_cell(&mut self.cell_buffer, cell, self.delimiter, self.excel_safe);
         self.output_encoding.encode(&self.cell_buffer, &mut self.buffer);
     }
+}
+
+/// Adds a cell to `to`, in quotes if it would be read differently without them. With `excel_safe`, a cell
+/// that a spreadsheet would take for a formula gets an apostrophe in front.
+fn push_cell(to: &mut String, cell: &str, delimiter: char, excel_safe: bool) {
+    let is_formula = excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let prefix = if is_formula { "'" } else { "" };
+    let special = |letter| letter == delimiter || matches!(letter, '"' | '\r' | '\n');
+    if !cell.starts_with(' ') && !cell.ends_with(' ') && !cell.contains(special) {
+        to.push_str(prefix);
+        to.push_str(cell);
+        return;
+    }
+    to.push('"');
+    to.push_str(prefix);
+    for letter in cell.chars() {
+        if letter == '"' {
+            to.push(letter);
+        }
+        to.push(letter);
+    }
+    to.push('"');
 }
 
 #[cfg(test)]
