@@ -134,7 +134,6 @@ fn reorder_rows(order: Vec<u64>) -> Box<dyn FnMut()> {
             let (earlier, prefetched) = (Vec::new(), Prefetched::default());
             reorder.push(RowBatch {
                 source_bytes: 0,
-                source_bytes: 0,
                 payload: (),
                 mobiles: numbers,
                 numbers_per_row: per_row,

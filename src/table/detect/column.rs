@@ -1,4 +1,4 @@
-//! Owns which columns hold numbers: those that are asked for, or the one that names and cells speak for.
+//! Chooses the number columns: the requested ones, or the one that header names and cells indicate.
 
 use regex::Regex;
 use tr::tr;
@@ -9,32 +9,32 @@ use crate::table::detect::columns::{Column, ColumnChoice, is_same_name};
 use crate::table::detect::header_words::{HeaderMatch, match_header, normalize_name};
 use crate::table::detect::suggest::suggest;
 
-/// What is known of the table when the column is chosen.
+/// What the column is detected from.
 #[derive(Clone, Copy)]
 pub(crate) struct ColumnDetector<'a> {
-    /// The first row's cells, which are names only where `headers` says so.
+    /// The cells of the first row: the column names, if `has_headers`.
     pub first_row: &'a [String],
     /// Whether the first row is a header.
     pub has_headers: bool,
     /// The line on which the first row starts, counted from 1.
     pub line: u64,
-    /// Some rows of data.
+    /// The rows of data in the sample.
     pub sample_rows: &'a [Vec<String>],
-    /// The columns that hold answers to a column of numbers, counted from 0: they are not that column.
+    /// The positions, from 0, of the answer columns, which cannot be the number column.
     pub answer_columns: &'a [usize],
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,
 }
 
-/// How many cells of a column are looked at.
+/// The maximum number of cells of a column that are checked.
 const SAMPLE_CELLS: usize = 100;
 
 impl ColumnDetector<'_> {
-    /// The columns that `choices` ask for, in their order and each once, or without choices the only column that name and
-    /// cells speak for.
+    /// Returns the columns of `choices`, in their order and without duplicates, or detects the column if there
+    /// are no choices.
     ///
     /// # Errors
-    /// [`ColumnError`] when there is no such column, or not just one.
+    /// [`ColumnError`] if a choice matches no column or several, or if none or several could be detected.
     pub(crate) fn choose(&self, choices: &[ColumnChoice]) -> Result<Vec<Column>, ColumnError> {
         if choices.is_empty() {
             return Ok(vec![self.detect()?]);
@@ -63,7 +63,7 @@ impl ColumnDetector<'_> {
         let alike = self.columns_matching(|header| is_same_name(header, name));
         let exact = self.columns_matching(|header| header == name);
         match (alike.as_slice(), exact.as_slice()) {
-            (&[index], _) | (_, &[index]) => Ok(self.to_column(index, tr!("asked for by name"))),
+            (&[index], _) | (_, &[index]) => Ok(self.to_column(index, tr!("requested by name"))),
             ([], _) => {
                 let near = suggest(name, self.first_row.iter().map(String::as_str))
                     .and_then(redact::column_name);
@@ -98,7 +98,7 @@ impl ColumnDetector<'_> {
             columns,
         };
         match found.as_slice() {
-            &[index] => Ok(self.to_column(index, tr!("asked for by pattern"))),
+            &[index] => Ok(self.to_column(index, tr!("requested by pattern"))),
             [] => Err(failed(self.list_all())),
             several => Err(failed(self.list_with_samples(several))),
         }
@@ -111,7 +111,7 @@ impl ColumnDetector<'_> {
             return self.find_by_name(&position.to_string());
         }
         match position.checked_sub(1).filter(|&index| index < self.first_row.len()) {
-            Some(index) => Ok(self.to_column(index, tr!("asked for by position"))),
+            Some(index) => Ok(self.to_column(index, tr!("requested by position"))),
             None => Err(ColumnError::NoSuchPosition {
                 position,
                 width: self.first_row.len(),
@@ -120,28 +120,29 @@ impl ColumnDetector<'_> {
         }
     }
 
-    /// A column wins when its name and its cells agree, or when one of them speaks and the other does not object.
-    /// Where a good name and the cells point to different columns, nothing is guessed: the mobile column may be the
-    /// one that a spreadsheet damaged, and the other one someone else's numbers. Where there are answers, which may be written
-    /// over, no column is taken that has cells and none that looks like a number.
+    /// Detects the column if header name and cells agree, or if one of them indicates a column and the other
+    /// none. If a clear name and the cells indicate different columns, this is an error and never a guess:
+    /// a spreadsheet may have damaged the named column, and the other one may have other people's numbers.
+    /// In a table with answers, which may be overwritten, a column with cells of which none looks like a
+    /// number is not detected either.
     fn detect(&self) -> Result<Column, ColumnError> {
-        let own: Vec<usize> = (0..self.first_row.len())
+        let candidates: Vec<usize> = (0..self.first_row.len())
             .filter(|index| !self.answer_columns.contains(index))
             .collect();
-        let hints: Vec<HeaderMatch> = self
+        let matches: Vec<HeaderMatch> = self
             .first_row
             .iter()
             .map(|name| if self.has_headers { match_header(name) } else { HeaderMatch::NoMatch })
             .collect();
-        let says = |index: usize| hints.get(index).copied().unwrap_or(HeaderMatch::NoMatch);
-        let best = own.iter().map(|index| says(*index)).max().unwrap_or(HeaderMatch::NoMatch);
-        let named: Vec<usize> = own
+        let best =
+            candidates.iter().map(|&index| matches[index]).max().unwrap_or(HeaderMatch::NoMatch);
+        let named: Vec<usize> = candidates
             .iter()
             .copied()
-            .filter(|index| best > HeaderMatch::NoMatch && says(*index) == best)
+            .filter(|&index| best > HeaderMatch::NoMatch && matches[index] == best)
             .collect();
         let mobile: Vec<usize> =
-            own.iter().copied().filter(|index| self.is_mostly_mobile(*index)).collect();
+            candidates.iter().copied().filter(|index| self.is_mostly_mobile(*index)).collect();
         let both: Vec<usize> =
             named.iter().copied().filter(|index| mobile.contains(index)).collect();
         let winners = if !both.is_empty() {
@@ -153,14 +154,16 @@ impl ColumnDetector<'_> {
         } else {
             [named, mobile].concat()
         };
-        let doubtful = |index| {
+        let is_doubtful = |index| {
             !self.answer_columns.is_empty() && matches!(self.count_mobiles(index), (0, 1..))
         };
-        match (winners.as_slice(), own.as_slice()) {
-            (&[index], _) if !doubtful(index) => {
-                Ok(self.to_column(index, self.detection_reason(index, hints.get(index))))
+        match (winners.as_slice(), candidates.as_slice()) {
+            (&[index], _) if !is_doubtful(index) => {
+                Ok(self.to_column(index, self.detection_reason(index, matches[index])))
             }
-            ([], &[index]) if !doubtful(index) => Ok(self.to_column(index, tr!("the only column"))),
+            ([], &[index]) if !is_doubtful(index) => {
+                Ok(self.to_column(index, tr!("the only column")))
+            }
             ([] | [_], _) => Err(ColumnError::NoMobileColumn { columns: self.list_all() }),
             (several, _) => {
                 Err(ColumnError::Ambiguous { columns: self.list_with_samples(several) })
@@ -176,7 +179,7 @@ impl ColumnDetector<'_> {
         }
     }
 
-    /// The columns whose header this is true of.
+    /// The columns for whose header `matches` returns true.
     pub(crate) fn columns_matching(&self, matches: impl Fn(&str) -> bool) -> Vec<usize> {
         self.first_row
             .iter()
@@ -186,7 +189,7 @@ impl ColumnDetector<'_> {
             .collect()
     }
 
-    /// How many of the column's sampled cells look like mobile numbers, and how many were looked at.
+    /// How many of the checked cells look like mobile numbers, and how many were checked.
     fn count_mobiles(&self, index: usize) -> (usize, usize) {
         let cells = self
             .sample_rows
@@ -203,15 +206,13 @@ impl ColumnDetector<'_> {
         all > 0 && mobile * 2 >= all
     }
 
-    fn detection_reason(&self, index: usize, hint: Option<&HeaderMatch>) -> String {
-        let header = match hint {
-            None | Some(HeaderMatch::NoMatch) => String::new(),
-            Some(_) => {
-                tr!("header {name}; ", name = self.sanitized_name(index).unwrap_or_default())
-            }
+    fn detection_reason(&self, index: usize, header_match: HeaderMatch) -> String {
+        let header = match self.sanitized_name(index) {
+            Some(name) if header_match != HeaderMatch::NoMatch => tr!("header {name}; ", name),
+            _ => String::new(),
         };
         match self.count_mobiles(index) {
-            (_, 0) => tr!("{header}no cells to look at", header),
+            (_, 0) => tr!("{header}no cells to check", header),
             (mobile, all) => {
                 tr!(
                     "{header}{mobile} of {all} sampled cells look like mobile numbers",
@@ -223,19 +224,19 @@ impl ColumnDetector<'_> {
         }
     }
 
-    /// All columns, as an error lists them.
+    /// Lists all columns for an error message.
     #[must_use]
     pub(crate) fn list_all(&self) -> ColumnList {
         self.list(&(0..self.first_row.len()).collect::<Vec<_>>())
     }
 
-    /// Some columns, as an error lists them.
+    /// Lists some columns for an error message.
     #[must_use]
     pub(crate) fn list(&self, indices: &[usize]) -> ColumnList {
         ColumnList::new(&self.with_names(indices), &[])
     }
 
-    /// Columns among which a person has to choose, with cells to recognise them by.
+    /// Lists columns with sample cells, so that a person can choose one.
     fn list_with_samples(&self, indices: &[usize]) -> ColumnList {
         ColumnList::new(&self.with_names(indices), self.sample_rows)
     }
@@ -337,7 +338,7 @@ mod tests {
         );
         assert_eq!(
             found("姓名,电话", true, None),
-            (1, "header 电话; no cells to look at".to_owned())
+            (1, "header 电话; no cells to check".to_owned())
         );
         assert_eq!(found("电话,手机\n,", true, None).0, 1);
         assert_eq!(found("whatever\nx", true, None), (0, "the only column".to_owned()));
@@ -383,7 +384,7 @@ mod tests {
         {
             assert_eq!(
                 found(text, true, Some(pattern)),
-                (index, "asked for by pattern".to_owned()),
+                (index, "requested by pattern".to_owned()),
                 "{pattern}"
             );
         }

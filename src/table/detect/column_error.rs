@@ -1,5 +1,5 @@
-//! Owns the reasons why there is no column to read numbers from, and how they list columns: positions, names, and sample
-//! cells that are masked, since they may be people's numbers. Who finds them is elsewhere.
+//! Errors about columns, and how messages list columns: positions, names and sample cells.
+//! Sample cells are masked, since they may be phone numbers.
 
 use std::fmt;
 
@@ -10,71 +10,70 @@ use crate::domain::redact;
 /// Why there is no column to read the numbers from.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
-    /// No column has the name that was asked for.
+    /// No column has the requested name.
     #[error("{}", match suggestion {
         Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
         None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}", line = line, name = name, columns = columns),
     })]
     NoSuchName {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The name that may have been meant.
+        /// A similar name.
         suggestion: Option<String>,
         /// The line of the header row.
         line: u64,
         /// All columns.
         columns: ColumnList,
     },
-    /// Several columns have the name that was asked for.
+    /// Several columns have the requested name.
     #[error("{}", tr!(
         "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}",
         line, name, columns
     ))]
     DuplicateName {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The line of the header row.
         line: u64,
-        /// The columns of that name.
+        /// The columns with that name.
         columns: ColumnList,
     },
-    /// A pattern fits no column's name, or several.
+    /// A pattern matches no column name, or several.
     #[error("{}", pattern_mismatch_message(pattern, *several, *line, columns))]
     PatternMismatch {
-        /// The pattern.
         pattern: String,
-        /// Whether it fits several names.
+        /// Whether it matches several names.
         several: bool,
         /// The line of the header row.
         line: u64,
-        /// The columns that it fits, or all where it fits none.
+        /// The columns that it matches, or all if it matches none.
         columns: ColumnList,
     },
-    /// A name was asked for in a table without a header row.
+    /// A name was requested in a table without a header row.
     #[error("{}", tr!(
         "the file has no header row, so there is no column \"{name}\"; give the column's position with --column, from 1 to {width}",
         name, width
     ))]
     NoHeaders {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// How many columns there are.
+        /// The number of columns.
         width: usize,
     },
-    /// The position that was asked for is not in the table.
+    /// The table has no column at the requested position.
     #[error("{}", tr!(
         "there is no column {position}: the file has {width}, counted from 1; give one of these with --column: {columns}",
         position, width, columns
     ))]
     NoSuchPosition {
-        /// The position that was asked for.
+        /// The requested position, counted from 1.
         position: usize,
-        /// How many columns there are.
+        /// The number of columns.
         width: usize,
         /// All columns.
         columns: ColumnList,
     },
-    /// Neither a name nor the cells speak for any column.
+    /// Neither header names nor cells indicate a number column.
     #[error("{}", tr!(
         "no column looks like mobile numbers; name the right one with --column: {columns}",
         columns
@@ -83,33 +82,32 @@ pub enum ColumnError {
         /// All columns.
         columns: ColumnList,
     },
-    /// A column is not there that a table has to which an answer was appended.
+    /// A table that should have answers lacks one of their columns.
     #[error("{}", tr!(
         "line {line}: there is no column \"{name}\", which resolve appends to every table; give a file that resolve wrote, with its header. The columns of this one: {columns}",
         line, name, columns
     ))]
     MissingAnswerColumn {
-        /// The name that is missing.
+        /// The missing name.
         name: &'static str,
         /// The line of the header row.
         line: u64,
         /// All columns.
         columns: ColumnList,
     },
-    /// A column that was appended is called as another one, which resolve never does.
+    /// An answer column has the same name as another column, which `resolve` never writes.
     #[error("{}", tr!(
         "line {line}: more than one column is called \"{name}\"; rename the one that dingmap did not write: {columns}",
         line, name, columns
     ))]
     DuplicateAnswerColumn {
-        /// The name.
         name: String,
         /// The line of the header row.
         line: u64,
-        /// The columns of that name.
+        /// The columns with that name.
         columns: ColumnList,
     },
-    /// The first row of such a table is not even a header.
+    /// A table that should have answers has no header row.
     #[error(
         "{}",
         tr!(
@@ -123,10 +121,10 @@ pub enum ColumnError {
     HeaderMissing {
         /// The line of the first row.
         line: u64,
-        /// How many columns there are.
+        /// The number of columns.
         width: usize,
     },
-    /// What is wrong is so with the column that another flag asks for.
+    /// An error about the column that another flag than `--column` requests.
     #[error("{}", error.to_string().replace("--column", flag))]
     ForFlag {
         /// The flag, with its dashes.

@@ -1,5 +1,4 @@
-//! Owns how columns are named: the one that is asked for, the one that was chosen, and those that are appended. Which
-//! column the evidence speaks for is decided elsewhere.
+//! Names of columns: as requested by the user, as detected, and of the appended ones.
 
 use std::str::FromStr;
 
@@ -8,35 +7,35 @@ use tr::tr;
 
 use crate::table::detect::header_words::normalize_name;
 
-/// A column that was asked for.
+/// A column as requested by the user.
 #[derive(Debug, Clone)]
 pub enum ColumnChoice {
-    /// By its name, matched as [`same_name`] does.
+    /// By name, compared with [`is_same_name`].
     Name(String),
-    /// By its position, counted from 1; a column that is called by just this number comes first.
+    /// By position, counted from 1. A column with this number as its name takes precedence.
     Position(usize),
-    /// By a regular expression that finds something in its name, as it stands or folded, and in no other one's.
+    /// By a regular expression that matches the name of exactly one column, normalized or not.
     Pattern(Regex),
 }
 
-/// What stands between slashes is no regular expression.
+/// The text between slashes is not a valid regular expression.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", tr!(
-    "/{pattern}/ is no regular expression: {cause}; without the slashes it would be a column's name",
+    "invalid regex /{pattern}/: {cause}; without the slashes, it is a column name",
     pattern = .pattern, cause = .cause
 ))]
 pub struct PatternError {
-    /// What was given.
+    /// Without the slashes.
     pub pattern: String,
-    /// What is wrong with it, on one line, in English.
+    /// The error of the regex crate: one line, in English.
     pub cause: String,
 }
 
 impl FromStr for ColumnChoice {
     type Err = PatternError;
 
-    /// Digits are a position; so that no text is lost, digits that are not written as a number is (`007`) are a name.
-    /// What stands between slashes is a regular expression, without regard to case.
+    /// Parses digits as a position, but digits with leading zeros (`007`) as a name, and text between
+    /// slashes as a case-insensitive regular expression.
     fn from_str(text: &str) -> Result<Self, PatternError> {
         if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
             return RegexBuilder::new(pattern)
@@ -44,7 +43,7 @@ impl FromStr for ColumnChoice {
                 .build()
                 .map(Self::Pattern)
                 .map_err(|error| {
-                    // The lines before it show the pattern once more.
+                    // The lines before the last one repeat the pattern.
                     let cause =
                         error.to_string().lines().last().unwrap_or_default().trim().to_owned();
                     let cause = cause.strip_prefix("error: ").map_or(cause.clone(), str::to_owned);
@@ -56,35 +55,35 @@ impl FromStr for ColumnChoice {
     }
 }
 
-/// A column that holds a number.
+/// A number column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its index, counted from 0.
+    /// Its position, counted from 0.
     pub index: usize,
-    /// Its name, where the table has a header row.
+    /// Its name, if the table has a header row.
     pub name: Option<String>,
-    /// Why it was chosen, as words for a person.
+    /// Why it was chosen, as text for people.
     pub reason: String,
 }
 
 impl Column {
-    /// What a row says about the column that its answer came from: the name, or the position, counted from 1, where
-    /// `all` has another one of that name or it has none.
+    /// The text for `matched_column`: the name of this column, or its position, counted from 1, if it has no
+    /// name or another of the column names `all` is the same.
     #[must_use]
     pub fn label(&self, all: &[String]) -> String {
-        let alone = |name: &&String| {
+        let is_unique = |name: &&String| {
             !name.trim().is_empty()
                 && all.iter().filter(|other| is_same_name(other, name)).count() == 1
         };
         self.name
             .as_ref()
-            .filter(alone)
+            .filter(is_unique)
             .map_or_else(|| (self.index + 1).to_string(), |name| name.trim().to_owned())
     }
 }
 
-/// Whether one of `choices` names a column of the first row, which is then a header whatever else it looks like. A
-/// pattern does not: it may well match a number.
+/// Whether one of `choices` is the name of a column of the first row, which then must be a header. A pattern
+/// proves nothing: it may match a number.
 #[must_use]
 pub(crate) fn has_named_column(choices: &[ColumnChoice], first: &[String]) -> bool {
     choices.iter().any(|choice| {
@@ -92,37 +91,36 @@ pub(crate) fn has_named_column(choices: &[ColumnChoice], first: &[String]) -> bo
     })
 }
 
-/// Whether two names mean the same column: without regard to case, to full or half width and to spaces around them.
+/// Whether two names are the same, ignoring case, full or half width, and spaces around them.
 #[must_use]
 pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
     normalize_name(one) == normalize_name(other)
 }
 
-/// The names of the columns that every output gets, in their order (DESIGN 2.3).
+/// The names of the answer columns of every output, in their order; see [columns](crate::guide::columns).
 pub(crate) const ANSWER_COLUMNS: [&str; 5] =
     ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
-/// Of those that may stand behind them: the one that says in which column the number stood that was found.
+/// The optional answer column with the column of the number that was found.
 pub(crate) const MATCHED_COLUMN: &str = "matched_column";
-/// The one that says what was sent.
+/// The optional answer column with the number as it was sent.
 pub(crate) const SENT_COLUMN: &str = "mobile_sent";
-/// The one that says how a user id on file compares.
+/// The optional answer column with the result of `--expect`.
 pub(crate) const EXPECTED_COLUMN: &str = "expected";
-/// What stands before a name, as often as it takes, where the table has a column of that name already.
+/// The prefix of an answer column whose name the table already has. Repeated until the name is free.
 pub(crate) const CONFLICT_PREFIX: &str = "dingtalk_";
 
-/// The names of the appended columns, those of `further` ones at the end, each with a prefix while a column in `headers`
-/// has the name already.
+/// The names of the appended columns, `optional` ones last, with prefixes where `headers` has the name.
 #[must_use]
-pub(crate) fn appended_names(headers: &[String], further: &[&str]) -> Vec<String> {
+pub(crate) fn appended_names(headers: &[String], optional: &[&str]) -> Vec<String> {
     let taken: Vec<String> = headers.iter().map(|header| normalize_name(header)).collect();
-    let free = |name: &&str| {
+    let add_prefix = |name: &&str| {
         let mut name = (*name).to_owned();
         while taken.contains(&name) {
             name.insert_str(0, CONFLICT_PREFIX);
         }
         name
     };
-    ANSWER_COLUMNS.iter().chain(further).map(free).collect()
+    ANSWER_COLUMNS.iter().chain(optional).map(add_prefix).collect()
 }
 
 #[cfg(test)]

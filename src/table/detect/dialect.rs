@@ -1,5 +1,4 @@
-//! Owns how a table is written: its delimiter, and whether its first row is a header. Guesses both from a sample;
-//! which column holds the number is decided elsewhere.
+//! Detects the delimiter of a table, and whether its first row is a header, from a sample.
 
 use tr::tr;
 
@@ -8,44 +7,39 @@ use crate::table::detect::header_words::{self, HeaderMatch};
 use crate::table::raw::encoding::Encoding;
 use crate::table::raw::framer::{FrameResult, Framer};
 
-/// How the input is written, and therefore how the output will be.
+/// The format of the input and, by default, of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dialect {
-    /// The text's encoding.
     pub encoding: Encoding,
-    /// Why this encoding was chosen.
     pub encoding_reason: EncodingReason,
     /// Whether the file begins with a byte order mark.
     pub has_bom: bool,
     /// The byte between two cells.
     pub delimiter: u8,
-    /// Whether the first row holds the columns' names.
+    /// Whether the first row has the column names.
     pub has_headers: bool,
 }
 
-/// How many bytes of the input are looked at to guess the dialect and the column.
+/// The maximum size of the sample in bytes.
 pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
-/// How many rows of the sample are kept with their cells.
+/// The maximum number of rows of the sample whose cells are kept.
 const SAMPLE_ROWS: usize = 200;
-/// The delimiters that are told apart; the first is taken where nothing speaks for another.
+/// The delimiters that are detected. The first one is the default.
 pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// A delimiter that was asked for and cannot be one.
+/// An invalid delimiter.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
-    "a delimiter is one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
+    "invalid delimiter: use one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
 ))]
 pub(crate) struct DelimiterError;
 
-/// Reads a delimiter as a person types it: the character itself, or `tab` or `\t`.
-///
-/// # Errors
-/// [`DelimiterError`] for what cannot separate cells.
+/// Parses a delimiter: the character itself, `tab` or `\t`.
 pub(crate) fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
-        // Cells that are appended may have a question mark in place of what the encoding lacks, an apostrophe from
-        // --excel-safe, and in Shift_JIS a backslash for a yen sign, after it is settled whether they need quotes.
+        // An appended cell may get a question mark for a character that the encoding lacks, an apostrophe from
+        // --excel-safe, and in Shift_JIS a backslash for a yen sign, after its quotes are decided.
         [byte]
             if byte.is_ascii()
                 && !byte.is_ascii_alphanumeric()
@@ -57,22 +51,21 @@ pub(crate) fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
     }
 }
 
-/// The whole rows at the beginning of the input, read with one delimiter.
+/// The complete rows at the beginning of the input, read with one delimiter.
 pub(crate) struct Sample {
-    /// The delimiter they were read with.
     pub delimiter: u8,
-    /// The first rows' cells; bytes that are not UTF-8 are replaced.
+    /// The cells of the first rows. Invalid bytes are replaced.
     pub rows: Vec<Vec<String>>,
-    /// The line on which each of them starts, where the first line of the sample is line 1.
+    /// The line on which each of them starts; the first line of the sample is line 1.
     pub row_lines: Vec<u64>,
-    /// How many cells each row has; there are more of these than of the others.
+    /// The number of cells of each row. This covers at least as many rows as `rows`.
     pub widths: Vec<usize>,
-    /// Whether the rows end in a quoted cell that does not.
+    /// Whether a quoted cell is not closed.
     has_open_quote: bool,
 }
 
 impl Sample {
-    /// Reads the whole rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` says that nothing follows them.
+    /// Reads the complete rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` means that nothing follows.
     #[must_use]
     pub(crate) fn read(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
         let mut framer = Framer::new(delimiter);
@@ -107,28 +100,28 @@ impl Sample {
         sample
     }
 
-    /// Reads the sample with the delimiter that fits it best: the one that cuts most rows into as many cells as
-    /// the first, then the one that uncovers more mobile numbers, then the one that gives more columns.
+    /// Reads the sample with the delimiter that fits best: first one that gives mobile numbers, then the one
+    /// that gives most rows the width of the first, then more mobile numbers, then more columns.
     #[must_use]
     pub(crate) fn detect(
         bytes: &[u8],
         complete: bool,
         looks_like_mobile: &dyn Fn(&str) -> bool,
     ) -> Self {
-        let [usual, others @ ..] = DELIMITERS;
-        let mut best = Self::read(bytes, usual, complete);
-        let mut fit = best.score(looks_like_mobile);
+        let [default, others @ ..] = DELIMITERS;
+        let mut best = Self::read(bytes, default, complete);
+        let mut best_score = best.score(looks_like_mobile);
         for delimiter in others {
             let other = Self::read(bytes, delimiter, complete);
-            let other_fit = other.score(looks_like_mobile);
-            if other_fit > fit {
-                (best, fit) = (other, other_fit);
+            let score = other.score(looks_like_mobile);
+            if score > best_score {
+                (best, best_score) = (other, score);
             }
         }
         best
     }
 
-    /// How well the delimiter fits, or nothing where it does not cut rows into cells evenly.
+    /// How well the delimiter fits. `None` if fewer than half of the rows have the width of the first.
     fn score(
         &self,
         looks_like_mobile: &dyn Fn(&str) -> bool,
@@ -141,12 +134,12 @@ impl Sample {
     }
 }
 
-/// No column's name has so many digits; a damaged number does.
+/// A column name does not have this many digits; a damaged number does.
 const MIN_NUMBER_DIGITS: usize = 7;
 
-/// Whether the first of `rows` holds the columns' names. It does not if one of its cells is a mobile number or has the
-/// digits of one, nor if it has nothing where most of the others have a mobile number and no word that is known as a
-/// column's name: a first row taken for names is a row lost.
+/// Whether the first of `rows` is a header. It is not if one of its cells is a mobile number or has as many
+/// digits, nor if it has no known column name and is empty where most of the other rows have a mobile number.
+/// In doubt the first row is data, because a row that is taken for a header gets no answer.
 #[must_use]
 pub(crate) fn has_header_row(
     rows: &[Vec<String>],
@@ -154,7 +147,7 @@ pub(crate) fn has_header_row(
 ) -> bool {
     let [first, others @ ..] = rows else { return true };
     let digits = |cell: &String| cell.chars().filter(|c| c.is_numeric()).count();
-    // A column's name may hold an example: `手机（如13800138000）`.
+    // A column name may contain an example: `手机（如13800138000）`.
     let damaged = |cell: &String| {
         digits(cell) >= MIN_NUMBER_DIGITS
             && header_words::match_header(cell) == HeaderMatch::NoMatch

@@ -1,5 +1,5 @@
-//! Owns which encoding an input has: asked for, marked, or told by its first lines. Never guesses where nothing
-//! speaks for an encoding; what the text holds is for others.
+//! Detects the encoding of an input: requested, by byte order mark, or by its first lines.
+//! If several encodings remain possible, this is an error and not a guess.
 
 use std::fmt;
 
@@ -10,74 +10,71 @@ use crate::table::detect::text_model::{
 };
 use crate::table::raw::encoding::{Encoding, EncodingError, check_is_text, check_utf8};
 
-/// What is known of an input's encoding.
+/// A detected encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DetectedEncoding {
-    /// The encoding.
     pub encoding: Encoding,
-    /// How many bytes the byte order mark at the start takes; 0 without one.
+    /// The length of the byte order mark in bytes; 0 without one.
     pub bom_len: usize,
-    /// Why it was chosen.
     pub reason: EncodingReason,
 }
 
-/// By what an encoding was chosen.
+/// Why an encoding was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EncodingReason {
     /// The user named it.
     Requested,
-    /// Its byte order mark.
+    /// The byte order mark.
     Bom,
-    /// Zero bytes, on one side of each Latin character.
+    /// Zero bytes on one side of each Latin character.
     ZeroBytes,
-    /// There is nothing but ASCII, as far as was looked.
+    /// The sample is ASCII only.
     Ascii,
-    /// The first lines are valid.
+    /// The first lines are valid UTF-8.
     Valid,
-    /// As much of the first line as was looked at is valid.
+    /// The sample, which is part of the first line, is valid UTF-8.
     ValidPrefix,
-    /// All but a few of the first lines are valid.
+    /// All but a few of the first lines are valid UTF-8.
     MostlyValid,
-    /// Words that are known.
+    /// Known words.
     KnownWords,
-    /// How often characters occur.
+    /// The frequency of characters.
     CharacterStatistics,
 }
 
 impl fmt::Display for EncodingReason {
-    /// In words for a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&match self {
-            Self::Requested => tr!("as asked for"),
-            Self::Bom => tr!("told by its mark"),
-            Self::ZeroBytes => tr!("told by the zero bytes of its Latin characters"),
-            Self::Ascii => tr!("nothing but ASCII so far"),
-            Self::Valid => tr!("valid throughout its first lines"),
-            Self::ValidPrefix => tr!("valid throughout its beginning"),
+            Self::Requested => tr!("as requested"),
+            Self::Bom => tr!("byte order mark"),
+            Self::ZeroBytes => tr!("zero bytes of Latin characters"),
+            Self::Ascii => tr!("only ASCII so far"),
+            Self::Valid => tr!("its first lines are valid"),
+            Self::ValidPrefix => tr!("its beginning is valid"),
             Self::MostlyValid => tr!("nearly all of its first lines are valid"),
-            Self::KnownWords => tr!("told by words that it holds"),
-            Self::CharacterStatistics => tr!("told by how often its characters occur"),
+            Self::KnownWords => tr!("known words"),
+            Self::CharacterStatistics => tr!("character statistics"),
         })
     }
 }
 
-/// The encodings that are told apart by what is usual in them.
+/// The encodings that are detected by content.
 const LEGACY_ENCODINGS: [Encoding; 4] =
     [Encoding::Gb18030, Encoding::Big5, Encoding::ShiftJis, Encoding::Windows1252];
-/// The fewest bytes by which a file's kind can be told.
+/// The length of the longest file signature in bytes.
 const SIGNATURE_BYTES: usize = 4;
-/// How many bytes are looked at; with so many there is an answer or none.
+/// The size of the sample in bytes. A full sample gives an encoding or an error.
 const DETECTION_BYTES: usize = 64 << 10;
-/// How many bytes beyond ASCII are enough to go by how often they occur, where more can be had.
+/// While more input can be read, character statistics need this many bytes outside ASCII.
 const SUFFICIENT_NON_ASCII: usize = 16;
-/// With fewer bytes beyond ASCII, and no word that is known, two encodings in which all of them are usual cannot be told
-/// apart.
+/// With fewer bytes outside ASCII and no known word, two plausible encodings cannot be distinguished.
 const MIN_NON_ASCII: usize = 8;
-/// Tells the encoding by the first bytes of an input, or says that more of them are needed. `asked` is what the user
-/// named, and `complete` says that nothing follows the bytes.
+
+/// Detects the encoding from the first bytes of an input. Returns `None` if more of them are needed.
+/// `asked` is the requested encoding, and `complete` means that nothing follows the bytes.
 ///
 /// # Errors
-/// [`EncodingError`] for a file that is no text, and where no encoding fits well.
+/// [`EncodingError`] for a file that is not text, or if no encoding or several are plausible.
 pub(crate) fn detect_encoding(
     bytes: &[u8],
     complete: bool,
@@ -91,7 +88,7 @@ pub(crate) fn detect_encoding(
         .into_iter()
         .find(|encoding| bytes.starts_with(encoding.bom()));
     if let Some(asked) = asked {
-        // U+FFFE is no character: UTF-16 that begins with it has its bytes the other way round.
+        // U+FFFE is not a character: UTF-16 that begins with it has the other byte order.
         let encoding = marked
             .filter(|marked| marked.code_unit_len() == 2 && asked.code_unit_len() == 2)
             .unwrap_or(asked);
@@ -126,8 +123,8 @@ fn detect_by_content(
     let enough = complete || all.len() >= DETECTION_BYTES;
     let bytes = all.get(..DETECTION_BYTES).unwrap_or(all);
     let ends = complete && bytes.len() == all.len();
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
-    let lines = match whole {
+    let last_line_end = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
+    let lines = match last_line_end {
         Some(end) if !ends => &bytes[..=end],
         _ => bytes,
     };
@@ -135,21 +132,21 @@ fn detect_by_content(
     let zeros = bytes.split(|byte| *byte == 0).count() - 1;
     let letters = str::from_utf8(lines)
         .map_or(0, |text| text.chars().filter(|letter| !letter.is_ascii()).count());
-    // Text of many bytes a character that is valid is UTF-8, even where cells are full of zeros.
+    // Valid multi-byte text is UTF-8, even if there are some zero bytes.
     if zeros > 2 && letters < zeros {
         if let Some(encoding) = detect_utf16(bytes) {
             return found(encoding, EncodingReason::ZeroBytes);
         }
         if zeros * 10 >= bytes.len() {
-            // Most likely UTF-16 or UTF-32 that is odd in some way: read as anything else it would be one big error.
+            // Probably unusual UTF-16 or UTF-32, which would be unreadable in any other encoding.
             return if enough { Err(EncodingError::ZeroBytes) } else { Ok(None) };
         }
     }
     let wrong = match str::from_utf8(lines) {
         Ok(text) if text.is_ascii() => return found(Encoding::Utf8, EncodingReason::Ascii),
         Ok(_) => return found(Encoding::Utf8, EncodingReason::Valid),
-        // A character at the end of what is known may be whole when more of it is.
-        Err(error) if error.error_len().is_none() && whole.is_none() && !ends => {
+        // The sample may end inside a character.
+        Err(error) if error.error_len().is_none() && last_line_end.is_none() && !ends => {
             return if enough {
                 found(Encoding::Utf8, EncodingReason::ValidPrefix)
             } else {
@@ -161,25 +158,29 @@ fn detect_by_content(
     if is_mostly_utf8(lines) {
         return found(Encoding::Utf8, EncodingReason::MostlyValid);
     }
-    let mut headed =
+    let mut with_header =
         LEGACY_ENCODINGS.into_iter().filter(|encoding| has_known_header(*encoding, lines));
-    if let (Some(encoding), None) = (headed.next(), headed.next()) {
+    if let (Some(encoding), None) = (with_header.next(), with_header.next()) {
         return found(encoding, EncodingReason::KnownWords);
     }
-    let usual: Vec<Encoding> =
+    let plausible: Vec<Encoding> =
         LEGACY_ENCODINGS.into_iter().filter(|encoding| is_plausible(*encoding, lines)).collect();
-    let worded = |encoding: &&Encoding| has_known_words(**encoding, lines);
-    if let (Some(encoding), 1) = (usual.iter().find(worded), usual.iter().filter(worded).count()) {
+    let has_words = |encoding: &&Encoding| has_known_words(**encoding, lines);
+    if let (Some(encoding), 1) =
+        (plausible.iter().find(has_words), plausible.iter().filter(has_words).count())
+    {
         return found(*encoding, EncodingReason::KnownWords);
     }
-    let telling = lines.iter().filter(|byte| !byte.is_ascii()).take(SUFFICIENT_NON_ASCII).count();
-    // A single name can be read in several encodings.
-    if !enough && telling < SUFFICIENT_NON_ASCII {
+    let non_ascii = lines.iter().filter(|byte| !byte.is_ascii()).take(SUFFICIENT_NON_ASCII).count();
+    // A single name is plausible in several encodings.
+    if !enough && non_ascii < SUFFICIENT_NON_ASCII {
         return Ok(None);
     }
-    let open = telling < MIN_NON_ASCII && usual.len() > 1;
-    let detected: Vec<Encoding> =
-        usual.into_iter().filter(|encoding| !open && detector_agrees(*encoding, lines)).collect();
+    let is_ambiguous = non_ascii < MIN_NON_ASCII && plausible.len() > 1;
+    let detected: Vec<Encoding> = plausible
+        .into_iter()
+        .filter(|encoding| !is_ambiguous && detector_agrees(*encoding, lines))
+        .collect();
     match (detected.as_slice(), wrong) {
         (&[encoding], _) => found(encoding, EncodingReason::CharacterStatistics),
         (_, Err(EncodingError::Invalid { line, offset, byte, .. })) if enough => {
@@ -189,8 +190,9 @@ fn detect_by_content(
     }
 }
 
-/// UTF-16 without a mark: digits, delimiters and line ends have a zero on the same side of each pair of bytes. A few
-/// characters have one on the other side, the commonest of them 一, and what is known may end within a character.
+/// Detects UTF-16 without a byte order mark: digits, delimiters and line ends have a zero on the same side of
+/// each pair of bytes. A few characters have it on the other side, most often 一, and the sample may end
+/// inside a character.
 fn detect_utf16(bytes: &[u8]) -> Option<Encoding> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let zeros = |side: usize| pairs.iter().filter(|pair| pair.get(side) == Some(&0)).count();

@@ -1,5 +1,4 @@
-//! Owns which columns are read along with the numbers: those that were appended to a table, and those that somebody asks
-//! for. Which column holds the numbers is `evidence`'s.
+//! Finds the columns that are read beside the numbers: answer columns and requested ones.
 
 use crate::table::detect::column::ColumnDetector;
 use crate::table::detect::column_error::ColumnError;
@@ -9,33 +8,32 @@ use crate::table::detect::columns::{
 };
 use crate::table::detect::header_words::normalize_name;
 
-/// A column that is read along with the numbers.
+/// A column that is read beside the numbers.
 #[derive(Debug, Clone)]
 pub enum ExtraColumn {
-    /// One that was appended to the table under this name, or with prefixes before it where the table had such a column.
+    /// An answer column with this name, possibly with prefixes.
     Appended(&'static str),
-    /// One that the user asks for.
+    /// A column that a flag requests.
     Requested {
-        /// How it is named.
         choice: ColumnChoice,
-        /// The flag that names it, with its dashes.
+        /// The flag, with its dashes.
         flag: &'static str,
     },
 }
 
-/// Where they stand, counted from 0, in the order of `wanted`.
+/// Returns the positions of `wanted`, counted from 0, in the same order.
 ///
 /// # Errors
-/// [`ColumnError`] for the first that is not there.
+/// [`ColumnError`] for the first column that is missing.
 pub(crate) fn find_extra_columns(
     evidence: ColumnDetector<'_>,
     wanted: &[ExtraColumn],
 ) -> Result<Vec<usize>, ColumnError> {
-    let place = |wanted: &ExtraColumn| match wanted {
+    let find = |wanted: &ExtraColumn| match wanted {
         ExtraColumn::Appended(name) => {
             find_appended_column(evidence.first_row, name).ok_or_else(|| {
                 let (line, width) = (evidence.line, evidence.first_row.len());
-                // The first row was taken for a header because there has to be one.
+                // `has_answers` requires a header, so the first row was taken for one.
                 if evidence.first_row.iter().any(|cell| (evidence.looks_like_mobile)(cell)) {
                     return ColumnError::HeaderMissing { line, width };
                 }
@@ -47,29 +45,29 @@ pub(crate) fn find_extra_columns(
             .map(|columns| columns.first().map_or(0, |column| column.index))
             .map_err(|error| ColumnError::ForFlag { flag, error: Box::new(error) }),
     };
-    wanted.iter().map(place).collect()
+    wanted.iter().map(find).collect()
 }
 
-/// Where the column stands that was appended under this name, if one was. Of those that only some outputs have, one that does
-/// not stand behind the usual ones is the table's own.
+/// The position of the answer column with this name, if there is one. An optional answer column follows the
+/// usual ones; a column of its name before them is the table's own.
 #[must_use]
 pub(crate) fn find_appended_column(first: &[String], name: &str) -> Option<usize> {
     let usual =
         || ANSWER_COLUMNS.into_iter().filter_map(|usual| find_answer_column(first, usual)).max();
     find_answer_column(first, name)
-        .filter(|place| ANSWER_COLUMNS.contains(&name) || Some(*place) > usual())
+        .filter(|index| ANSWER_COLUMNS.contains(&name) || Some(*index) > usual())
 }
 
-/// The answer's column of that name, prefixes aside. As long as an answer's usual columns stand side by side, as they were
-/// appended, they are told from others of their names by that. Otherwise the last one counts: what is appended stands behind
-/// a column of the table's own that has the name already, whichever of the two has the prefix.
+/// The position of the last answer column with this name, ignoring prefixes. If the five usual ones are
+/// adjacent, as they were appended, their last block counts. Otherwise the last column with the name counts:
+/// the appended one follows a column of the table with the same name, whichever of the two has the prefix.
 fn find_answer_column(first: &[String], name: &str) -> Option<usize> {
-    let together = |headers: &[String]| {
+    let is_block = |headers: &[String]| {
         headers.iter().zip(ANSWER_COLUMNS).all(|(header, name)| is_appended_name(header, name))
     };
     let usual = ANSWER_COLUMNS.iter().position(|usual| *usual == name);
     usual
-        .and_then(|nth| Some(first.windows(ANSWER_COLUMNS.len()).rposition(together)? + nth))
+        .and_then(|nth| Some(first.windows(ANSWER_COLUMNS.len()).rposition(is_block)? + nth))
         .or_else(|| first.iter().rposition(|header| is_appended_name(header, name)))
 }
 
@@ -79,19 +77,16 @@ fn is_appended_name(header: &str, name: &str) -> bool {
         .is_some_and(|prefixes| prefixes.replace(CONFLICT_PREFIX, "").is_empty())
 }
 
-/// Every column that may be an answer's, wherever it stands, in a table to which answers were appended: none of them is
-/// evidence of the column that the answers came from.
+/// Returns the positions of all possible answer columns. None of them can be the number column.
 ///
 /// # Errors
-/// [`ColumnError::Repeated`] where another column has just the same name as one that was appended: which of them is the
-/// answer's cannot be told.
+/// [`ColumnError::DuplicateAnswerColumn`] if another column has exactly the name of an answer column.
 pub(crate) fn find_answer_columns(evidence: ColumnDetector<'_>) -> Result<Vec<usize>, ColumnError> {
     let first = evidence.first_row;
     let mut found = Vec::new();
     for name in ANSWER_COLUMNS.into_iter().chain([MATCHED_COLUMN, SENT_COLUMN, EXPECTED_COLUMN]) {
-        if let Some(place) = find_appended_column(first, name)
-            && let Some(header) = first.get(place)
-        {
+        if let Some(index) = find_appended_column(first, name) {
+            let header = &first[index];
             let alike = evidence.columns_matching(|other| is_same_name(other, header));
             if alike.len() > 1 {
                 let (name, line) = (header.trim().to_owned(), evidence.line);

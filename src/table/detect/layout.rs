@@ -8,48 +8,46 @@ use crate::table::detect::encoding::DetectedEncoding;
 use crate::table::detect::extra_columns::{ExtraColumn, find_answer_columns, find_extra_columns};
 use crate::table::raw::encoding::Encoding;
 
-/// What the user settled; everything else is detected.
+/// What the user specified. Everything else is detected.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "the options are independent")]
 pub struct SourceOptions {
-    /// The text's encoding.
     pub encoding: Option<Encoding>,
-    /// Whether a good part of the input is read before anything is settled: where more of it need not be waited for.
+    /// Whether 64 KiB are read before anything is detected. For inputs that never have to be waited for.
     pub read_sample_first: bool,
-    /// Whether bytes that are no text in the encoding pass through, instead of ending the reading.
+    /// Whether invalid bytes pass through instead of being an error.
     pub lossy: bool,
-    /// How many lines stand above the header, or above the first row where there is none.
+    /// The number of lines before the header, or before the first row if there is none.
     pub skip_lines: u64,
     /// Whether a row may have more cells than the first one.
     pub flexible: bool,
-    /// Whether the table is one to which answers were appended: it has a header, and no row may have more cells than that.
+    /// Whether the table is the output of an earlier run. It must have a header.
     pub has_answers: bool,
     /// The byte between two cells.
     pub delimiter: Option<u8>,
-    /// Whether the first row is a header.
+    /// Whether the first row is a header; detected if `None`.
     pub has_headers: Option<bool>,
-    /// The columns that hold numbers, the one to begin with first; none where it has to be found out.
+    /// The number columns in the order in which they are tried; detected if empty.
     pub columns: Vec<ColumnChoice>,
-    /// The columns whose cells are read along with the numbers.
+    /// The columns that are read beside the numbers.
     pub extra_columns: Vec<ExtraColumn>,
-    /// The names of columns that are appended behind the usual ones.
+    /// The names of the optional answer columns to append.
     pub optional_columns: Vec<&'static str>,
 }
 
-/// How a table is laid out.
+/// The layout of a table.
 pub(crate) struct Layout {
-    /// How the table is written.
     pub dialect: Dialect,
-    /// The columns that hold numbers, at least one.
+    /// The number columns, at least one.
     pub columns: Vec<Column>,
-    /// Where the columns stand that are read along with them, counted from 0.
+    /// The positions, from 0, of the columns that are read beside them.
     pub extra_columns: Vec<usize>,
-    /// The first row's cells: the columns' names, where the dialect has headers.
+    /// The cells of the first row: the column names, if the table has a header.
     pub first_row: Vec<String>,
 }
 
 impl Layout {
-    /// How many cells each row has.
+    /// The number of cells of the first row.
     #[must_use]
     pub(crate) fn width(&self) -> usize {
         self.first_row.len()
@@ -69,11 +67,9 @@ pub(crate) enum Detected {
 /// What the layout is detected from.
 #[derive(Clone, Copy)]
 pub(crate) struct LayoutDetector<'a> {
-    /// The first rows.
     pub sample: &'a Sample,
     /// The line on which the first row starts, counted from 1.
     pub line: u64,
-    /// The input's encoding.
     pub encoding: &'a DetectedEncoding,
     /// Whether a cell looks like a mobile number.
     pub looks_like_mobile: &'a dyn Fn(&str) -> bool,

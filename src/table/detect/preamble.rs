@@ -1,24 +1,23 @@
-//! Owns the lines above a table: Excel's `sep=;`, those that the user skips, and the signs that there are more of
-//! them. The header below them is for others.
+//! The lines above the header: Excel's `sep=;`, skipped lines, and detection of a title.
 
 use tr::tr;
 
 use crate::table::detect::dialect::{DELIMITERS, Sample, has_header_row, parse_delimiter};
 
-/// The lines above the table, which are kept and not read.
+/// The lines above the table. They are copied to the output and not interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preamble {
-    /// How many bytes of the text they take, with their line ends.
+    /// Their length in bytes of the text, including line ends.
     pub byte_len: usize,
-    /// How many lines they are.
+    /// The number of lines.
     pub lines: u64,
-    /// The delimiter that Excel's line names.
+    /// The delimiter of Excel's `sep=` line.
     pub delimiter: Option<u8>,
 }
 
 impl Preamble {
-    /// The lead of a text: its first `skip` lines, and in any case a first line by which Excel is told the delimiter.
-    /// Nothing while too little is known to tell; `complete` says that nothing follows the text.
+    /// Parses the first `skip` lines of a text, and a first line `sep=` in any case. Returns `None` if more
+    /// text is needed. `complete` means that nothing follows the text.
     #[must_use]
     pub fn parse(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
         let first = first_line_len(text, complete)?;
@@ -36,7 +35,7 @@ impl Preamble {
     }
 }
 
-/// The length of the first line with its end; of what there is, where nothing follows.
+/// The length of the first line including its end. `None` if more text is needed.
 fn first_line_len(text: &[u8], complete: bool) -> Option<usize> {
     match text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
         Some(end) if text.get(end) == Some(&b'\r') => match text.get(end + 1) {
@@ -49,7 +48,7 @@ fn first_line_len(text: &[u8], complete: bool) -> Option<usize> {
     }
 }
 
-/// The delimiter that a line such as `sep=;` names, bare or in quotes.
+/// The delimiter of a line such as `sep=;`, with or without quotes.
 fn parse_sep_line(line: &[u8]) -> Option<u8> {
     let line = str::from_utf8(line).ok()?.trim_end_matches(['\r', '\n']);
     let bare = line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap_or(line);
@@ -58,11 +57,11 @@ fn parse_sep_line(line: &[u8]) -> Option<u8> {
     single.then(|| parse_delimiter(delimiter).ok()).flatten()
 }
 
-/// How many rows a title is looked for in.
+/// The maximum number of rows of a title.
 const MAX_TITLE_ROWS: usize = 5;
 
-/// How many lines at the beginning of `text` look like a title above the header: rows with one cell at most, above one
-/// with several that are no numbers, above data as wide as that. `delimiter` is the one that is settled, if any is.
+/// The number of lines at the beginning of `text` that look like a title: rows with at most one cell, before a
+/// header with several, before data of the same width. `delimiter` is tried alone if it is known.
 #[must_use]
 pub(crate) fn detect_title_lines(
     text: &[u8],
@@ -70,8 +69,8 @@ pub(crate) fn detect_title_lines(
     delimiter: Option<u8>,
     looks_like_mobile: &dyn Fn(&str) -> bool,
 ) -> Option<u64> {
-    let settled = delimiter.map(|delimiter| [delimiter]);
-    let delimiters = settled.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
+    let known = delimiter.map(|delimiter| [delimiter]);
+    let delimiters = known.as_ref().map_or(&DELIMITERS[..], |one| &one[..]);
     delimiters.iter().find_map(|&delimiter| {
         let sample = Sample::read(text, delimiter, complete);
         let filled = |row: &Vec<String>| row.iter().filter(|cell| !cell.trim().is_empty()).count();
@@ -80,7 +79,7 @@ pub(crate) fn detect_title_lines(
         let (width, data) = sample.widths[header..].split_first()?;
         let even = data.iter().filter(|&other| other == width).count();
         let rows = sample.rows.get(header..)?;
-        // A header may lack most of its names, but it then stands right above the data.
+        // A header may lack most names, but it is then directly above the data.
         (header > 0
             && even > 0
             && even * 2 >= data.len()
@@ -90,7 +89,7 @@ pub(crate) fn detect_title_lines(
     })
 }
 
-/// The hint for a person, where lines look like a title; empty where none do.
+/// The hint to add to an error message if lines look like a title; otherwise empty.
 #[must_use]
 pub(crate) fn title_hint(title: Option<u64>) -> String {
     match title {
@@ -98,7 +97,7 @@ pub(crate) fn title_hint(title: Option<u64>) -> String {
         Some(lines) => {
             let line = lines + 1;
             tr!(
-                "; if the header stands below a title, on line {line}, add --skip-lines {lines}",
+                "; if the header is below a title, on line {line}, add --skip-lines {lines}",
                 line,
                 lines
             )
@@ -156,7 +155,7 @@ mod tests {
         }
         assert_eq!(
             title_hint(Some(2)),
-            "; if the header stands below a title, on line 3, add --skip-lines 2"
+            "; if the header is below a title, on line 3, add --skip-lines 2"
         );
     }
 }

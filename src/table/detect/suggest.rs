@@ -1,11 +1,11 @@
-//! Owns which of several names somebody may have meant who wrote another one. Leaves to its callers what the names are of.
+//! Suggests the known name that is most similar to a mistyped one.
 
 use crate::table::detect::header_words::normalize_name;
 
-/// In bytes; what is shorter stands in many names by chance.
+/// Shorter substrings, in bytes, occur in many names by chance.
 const MIN_SUBSTRING_BYTES: usize = 4;
 
-/// The name that is most like `wrong`, without regard to case and width, where one is like it at all.
+/// The name most similar to `wrong`, ignoring case and width. `None` if no name is similar.
 #[must_use]
 pub(crate) fn suggest<'a>(
     wrong: &str,
@@ -19,12 +19,14 @@ pub(crate) fn suggest<'a>(
         .map(|best| best.1)
 }
 
-/// Whether one can be meant by the other: by a slip in every three letters at most, or one that is a part of the other.
+/// Whether the names differ by at most one edit in three letters, or one contains the other.
 fn is_similar(wrong: &str, name: &str) -> bool {
     let longest = wrong.chars().count().max(name.chars().count());
-    let slips = strsim::osa_distance(wrong, name);
-    let part = |one: &str, other: &str| one.len() >= MIN_SUBSTRING_BYTES && other.contains(one);
-    (slips < longest && slips <= (longest / 3).max(1)) || part(wrong, name) || part(name, wrong)
+    let edits = strsim::osa_distance(wrong, name);
+    let is_part = |one: &str, other: &str| one.len() >= MIN_SUBSTRING_BYTES && other.contains(one);
+    (edits < longest && edits <= (longest / 3).max(1))
+        || is_part(wrong, name)
+        || is_part(name, wrong)
 }
 
 #[cfg(test)]

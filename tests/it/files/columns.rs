@@ -97,7 +97,7 @@ fn columns_match_by_name_in_any_width_and_by_pattern() {
     );
     assert!(
         seen.result.stderr.contains(
-            "column 1 (ＭＯＢＩＬＥ): asked for by name, then column 2 (Mobile 2): asked for by name"
+            "column 1 (ＭＯＢＩＬＥ): requested by name, then column 2 (Mobile 2): requested by name"
         ),
         "{}",
         seen.result.stderr

@@ -109,7 +109,7 @@ fn excel_unicode_text_is_read_with_tabs_and_a_bom() {
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let first = ended.stderr.lines().next().unwrap();
         assert!(
-            first.contains(&format!("{name} with byte order mark (told by its mark), tabs")),
+            first.contains(&format!("{name} with byte order mark (byte order mark), tabs")),
             "{first}"
         );
         assert_eq!(output.unwrap(), encode(name, &table.output_text()));
@@ -236,7 +236,7 @@ fn an_undetectable_encoding_is_rejected_unless_named() {
         command.env("DINGMAP_ENCODING", "gb2312");
     });
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.contains("GB18030 (as asked for)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("GB18030 (as requested)"), "{}", ended.stderr);
     assert!(output.unwrap().windows(7).any(|bytes| bytes == b"\xB1\xE8\xB9\xCE\xC1\xD8,"));
     let (ended, _, calls) = resolve_bytes(korean, |command| {
         command.args(["-e", "klingon"]);
@@ -316,12 +316,12 @@ fn the_encoded_samples_resolve_byte_for_byte() {
         (
             "staff-gb18030.csv",
             "staff-gb18030.resolved.csv",
-            "25 rows, GB18030 (told by words that it holds), commas",
+            "25 rows, GB18030 (known words), commas",
         ),
         (
             "staff-utf16.txt",
             "staff-utf16.resolved.txt",
-            "25 rows, UTF-16LE with byte order mark (told by its mark), tabs",
+            "25 rows, UTF-16LE with byte order mark (byte order mark), tabs",
         ),
     ] {
         let (ended, output, _) = resolve_bytes(&read(input), |_| ());

@@ -58,7 +58,6 @@ fn simulate(
         sender
             .try_send(Ok(Some(RowBatch {
                 source_bytes: 0,
-                source_bytes: 0,
                 payload: (),
                 mobiles: numbers,
                 numbers_per_row: NonZeroUsize::MIN,

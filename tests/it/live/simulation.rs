@@ -261,7 +261,6 @@ fn simulate(
                 let earlier = Vec::new();
                 let sheet = (!numbers.is_empty()).then_some(RowBatch {
                     source_bytes: 0,
-                    source_bytes: 0,
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,

@@ -42,7 +42,6 @@ fn simulate(
                 let per_row = NonZeroUsize::MIN;
                 let sheet = RowBatch {
                     source_bytes: 0,
-                    source_bytes: 0,
                     payload: (),
                     mobiles: numbers,
                     numbers_per_row: per_row,

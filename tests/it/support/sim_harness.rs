@@ -97,7 +97,6 @@ pub(crate) async fn run_numbers<R: LookupApi>(
         for numbers in numbers.chunks(500) {
             let sheet = RowBatch {
                 source_bytes: 0,
-                source_bytes: 0,
                 payload: (),
                 mobiles: numbers.to_vec(),
                 numbers_per_row: NonZeroUsize::MIN,

@@ -147,7 +147,8 @@ fn write_output(
     tail: JoinHandle<Vec<u8>>,
     add_hint: impl Fn(Failure) -> Failure,
 ) -> Result<u64, Failure> {
-    let totals = Totals { bytes_out: outputs.row_bytes(), ..totals.clone() };
+    let mut totals = totals.clone();
+    totals.bytes_out = outputs.row_bytes();
     totals.check().map_err(|error| Failure::from_error(Exit::Error, error))?;
     setup.check_row_count(&totals)?;
     setup.original.as_ref().map_or(Ok(()), Original::check_unchanged).map_err(&add_hint)?;

@@ -124,7 +124,7 @@ struct RoundTripResult {
 fn error_text(error: &SourceError) -> String {
     let words = error.to_string();
     assert!(!words.is_empty());
-    words.split("; if the header stands below").next().unwrap_or_default().to_owned()
+    words.split("; if the header is below").next().unwrap_or_default().to_owned()
 }
 
 /// Reads what the sink has written so far, which is something.
