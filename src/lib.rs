@@ -1,6 +1,7 @@
 //! dingmap reads a table of mobile numbers and writes the same table with DingTalk user ids.
 //!
-//! A top-level module imports only modules below it in this list. `tests/it/layout.rs` checks it.
+//! A top-level module imports only modules below it in this list; the `mod` lines have the same
+//! order, lowest first. `tests/it/layout.rs` checks it.
 //!
 //! | module | content |
 //! |---|---|
@@ -29,16 +30,16 @@
 //! The engine reports what it does as events; `app::progress` and `app::report` show them. Texts
 //! for people are written in English in `tr!`, which translates them into the language of the run.
 
-mod api;
-mod app;
 mod domain;
-mod engine;
-mod guide;
+mod table;
+mod store;
+mod api;
 mod quota;
+mod engine;
 mod reconcile;
 mod sandbox;
-mod store;
-mod table;
+mod guide;
+mod app;
 
 pub use app::start::start;
 

@@ -1,228 +1,188 @@
-//! The house order, enforced on the source: `src/lib.rs` is the map, and a file that looks up in it, hides
-//! from it or does what its room leaves to others fails here by name and line.
+//! The layout of the crate: layers, no import cycles, a pure `domain`, a standalone `sandbox`, and a header in every file.
 
-mod negative;
-
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::support::rust_tokens::{ModuleMap, Token, paths, tokens};
+use crate::support::rust_tokens::{Token, paths, tokens};
 
-/// The most lines that a file may have.
-const MAX_LINES: usize = 400;
-/// Names that say nothing about what is inside.
-const VAGUE_NAMES: [&str; 4] = ["utils", "helpers", "common", "manager"];
-/// What the rules may not touch outside tests: the world, time, chance and waiting.
-const IMPURE_PATHS: [&str; 18] = [
-    "std::fs",
-    "std::io",
-    "std::net",
-    "std::thread",
-    "std::env",
-    "std::process",
-    "std::sync::mpsc",
-    "Instant",
-    "SystemTime",
-    "Timestamp::now",
-    "Zoned::now",
-    "tokio",
-    "fastrand",
-    "reqwest",
-    "hyper",
-    "tracing",
-    "async",
-    "await",
-];
-/// Rooms that block, or decide, and so know nothing of these.
-const SYNC_MODULES: [&str; 3] = ["domain", "table", "store"];
-const ASYNC_CRATES: [&str; 3] = ["tokio", "reqwest", "hyper"];
-/// Rooms that use nothing of ours but themselves.
-const STANDALONE_MODULES: [&str; 2] = ["sandbox", "table"];
-/// What only one place may name outside tests, and that place.
-const RESTRICTED_CRATES: [(&str, &str); 3] =
-    [("anyhow", "src/app/"), ("redb", "src/store/"), ("reqwest", "src/api/http.rs")];
-/// Macros that write past the terminal.
-const PRINT_MACROS: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
+/// What `domain` must not mention outside tests: I/O, clocks, randomness, async.
+const IMPURE: &str = "std::fs std::io std::net std::thread std::env std::process Instant SystemTime Timestamp::now \
+                      Zoned::now tokio fastrand reqwest hyper tracing async await";
 
-/// Everything that `files` do against the house order, of which `map` is the text of `src/lib.rs`.
-fn find_violations(map: &str, files: &[(String, String)]) -> Vec<String> {
-    let mut found = check_any_file("src/lib.rs", map);
-    let map = match ModuleMap::read(map) {
-        Ok(map) => map,
-        Err(error) => return vec![format!("src/lib.rs: {error}")],
-    };
-    for (at, declared) in map.files.iter().enumerate() {
-        let path = &declared.path;
-        if map.position_of_path(path) != Some(at) {
-            found.push(format!("src/lib.rs: {path} is declared twice"));
-        }
-        if !files.iter().any(|(file, _)| file == path) {
-            found.push(format!("src/lib.rs: {path} is declared and does not exist"));
-        }
-    }
-    for (path, text) in files {
-        found.extend(check_any_file(path, text));
-        if path.starts_with("src/") {
-            found.extend(check_source_file(&map, path, text));
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// What no file may do, tests and benchmarks included.
-fn check_any_file(path: &str, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    if !text.starts_with("//! ") {
-        found.push(format!("{path}:1: the first line does not say what the file owns"));
-    }
-    let lines = text.lines().count();
-    if lines > MAX_LINES {
-        found.push(format!("{path}: {lines} lines, more than {MAX_LINES}"));
-    }
-    let mut names = path.trim_end_matches(".rs").split('/');
-    if names.clone().next_back() == Some("mod") {
-        found.push(format!("{path}: a file called mod.rs"));
-    }
-    if let Some(name) = names.find(|name| VAGUE_NAMES.contains(name)) {
-        found.push(format!("{path}: {name} says nothing about what is inside"));
-    }
-    let tokens = match tokens(text, false) {
-        Ok(tokens) => tokens,
-        Err(error) => return vec![format!("{path}: {error}")],
-    };
-    for (at, token) in tokens.iter().enumerate() {
-        let line = token.location.line;
-        let next = |ahead: usize| tokens.get(at + ahead).map_or("", |token| token.text.as_str());
-        if token.text == "mod" && VAGUE_NAMES.contains(&next(1)) {
-            found.push(format!("{path}:{line}: {} says nothing about what is inside", next(1)));
-        }
-        if token.text == "#" {
-            let attribute = if next(1) == "!" { at + 2 } else { at + 1 };
-            for name in attribute_names(&tokens, attribute) {
-                if matches!(name, "allow" | "ignore") {
-                    found.push(format!("{path}:{line}: the attribute {name}"));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// The name of the attribute whose bracket is at `at`, and those that a `cfg_attr` adds.
-fn attribute_names(tokens: &[Token], at: usize) -> Vec<&str> {
-    let words = || {
-        tokens.iter().skip(at + 1).take_while(|token| token.text != "]").map(|token| &*token.text)
-    };
-    if tokens.get(at).is_none_or(|token| token.text != "[") {
-        return Vec::new();
-    }
-    if words().next() == Some("cfg_attr") { words().collect() } else { words().take(1).collect() }
-}
-
-/// What no file under `src/` may do.
-fn check_source_file(map: &ModuleMap, path: &str, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let room = path.split('/').nth(1).unwrap_or_default();
-    let own = map.position_of_path(path);
-    let main = path == "src/main.rs";
-    if own.is_none() && !main {
-        found.push(format!("{path}: not declared in src/lib.rs"));
-    }
-    let Ok(tokens) = tokens(text, own.is_some_and(|own| map.files[own].is_test)) else {
-        return found;
-    };
-    for (at, token) in tokens.iter().enumerate() {
-        let next = tokens.get(at + 1).map_or("", |token| token.text.as_str());
-        let mut say = |what: &str| found.push(format!("{path}:{}: {what}", token.location.line));
-        if PRINT_MACROS.contains(&&*token.text) && next == "!" {
-            say(&format!("{}!", token.text));
-        }
-        if token.text.contains("stderr") && path != "src/app/terminal.rs" {
-            say("stderr is the terminal's");
-        }
-        if token.text == "unbounded_channel" {
-            say("a queue without a bound");
-        }
-        if main && (token.text == "mod" || token.text == "crate") {
-            say("main.rs has more than the library's public names");
-        }
-        let not_alone = matches!((&*token.text, next), ("crate", "as" | ";") | ("extern", "crate"));
-        if not_alone && !main {
-            say("the crate under another name");
-        }
-    }
-    for spelt in paths(&tokens) {
-        let place = spelt.location;
-        let mut say = |what: String| found.push(format!("{path}:{}: {what}", place.line));
-        let supers = spelt.segments.iter().filter(|segment| *segment == "super").count();
-        if supers > 0 && spelt.segments.len() > 1 && (!place.is_test || supers > place.depth) {
-            say("super:: leads out of the file's tests".to_owned());
-        }
-        if let [root, rest @ ..] = spelt.segments.as_slice()
-            && root == "crate"
-            && !rest.is_empty()
-        {
-            match map.position_of(rest) {
-                None => say(format!("crate::{} is no file of the map", rest.join("::"))),
-                Some(there) if own.is_some_and(|own| there > own) => {
-                    say(format!("{} stands below it in the map", map.files[there].path));
-                }
-                Some(_) => {}
-            }
-            if STANDALONE_MODULES.contains(&room) && rest[0] != room {
-                say(format!("{room} uses crate::{}", rest[0]));
-            }
-        }
-        if room == "domain" && !place.is_test {
-            for name in IMPURE_PATHS.iter().filter(|name| spelt.contains(name)) {
-                say(format!("the rules mention {name}"));
-            }
-        }
-        if SYNC_MODULES.contains(&room) {
-            for name in ASYNC_CRATES.iter().filter(|name| spelt.contains(name)) {
-                say(format!("{room} knows of {name}"));
-            }
-        }
-        for (name, place) in RESTRICTED_CRATES {
-            if !path.starts_with(place) && !spelt.location.is_test && spelt.contains(name) {
-                say(format!("{name} belongs to {place}"));
-            }
-        }
-    }
-    found
-}
-
-/// Every source of the crate but the map, by its path from the crate's root.
-pub(crate) fn sources() -> Vec<(String, String)> {
-    fn collect(root: &Path, under: &str, to: &mut Vec<(String, String)>) {
-        let Ok(entries) = fs::read_dir(root.join(under)) else { return };
-        for entry in entries {
-            let entry = entry.unwrap();
-            let path = format!("{under}/{}", entry.file_name().to_str().unwrap());
+/// All sources by path from the root of the package, without the fuzz targets, which are a workspace of their own.
+pub(crate) fn sources() -> BTreeMap<String, String> {
+    fn collect(root: &Path, dir: &str, files: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(root.join(dir)).unwrap().map(Result::unwrap) {
+            let path = format!("{dir}/{}", entry.file_name().to_str().unwrap());
             if entry.file_type().unwrap().is_dir() {
-                collect(root, &path, to);
-            } else if entry.path().extension().is_some_and(|kind| kind == "rs")
-                && path != "src/lib.rs"
-            {
-                to.push((path.clone(), fs::read_to_string(root.join(&path)).unwrap()));
+                collect(root, &path, files);
+            } else if path.ends_with(".rs") {
+                files.insert(path.clone(), fs::read_to_string(root.join(&path)).unwrap());
             }
         }
     }
-    let mut sources = Vec::new();
-    for under in ["src", "tests", "benches"] {
-        collect(Path::new(env!("CARGO_MANIFEST_DIR")), under, &mut sources);
+    let mut files = BTreeMap::new();
+    for dir in ["src", "tests/it", "benches"] {
+        collect(Path::new(env!("CARGO_MANIFEST_DIR")), dir, &mut files);
     }
-    sources
+    files
+}
+
+/// Whether a file is declared as `#[cfg(test)] mod NAME;`.
+pub(crate) fn is_test_only(path: &str, files: &BTreeMap<String, String>) -> bool {
+    let (dir, name) = path.trim_end_matches(".rs").rsplit_once('/').unwrap();
+    let root = if dir == "src" { "src/lib.rs".to_owned() } else { format!("{dir}.rs") };
+    let declares = |text: &String| text.contains(&format!("#[cfg(test)]\nmod {name};"));
+    files.get(&root).is_some_and(|text| declares(text) || is_test_only(&root, files))
+}
+
+/// The file that `path` (`crate`, `api`, `http`, …) of `file` leads to, through the re-exports of a module's root file.
+fn resolve(file: &str, path: &[String], files: &BTreeMap<String, String>) -> Option<String> {
+    let below = file.trim_end_matches(".rs").to_owned();
+    let (base, names) = match path.split_first()? {
+        (first, names) if first == "crate" => ("src".to_owned(), names),
+        (first, names) if first == "super" => (below.rsplit_once('/')?.0.to_owned(), names),
+        _ => (below, path),
+    };
+    let is_file =
+        |count: &usize| files.contains_key(&format!("{base}/{}.rs", names[..*count].join("/")));
+    let count = (1..=names.len()).rev().find(is_file)?;
+    let target = format!("{base}/{}.rs", names[..count].join("/"));
+    let re_exported = names.get(count).filter(|_| target != file).and_then(|name| {
+        let root_paths = paths(&tokens(&files[&target], false).unwrap());
+        let exports = root_paths
+            .iter()
+            .filter(|path| path.segments.len() > 1 && path.segments.last() == Some(name));
+        exports.filter_map(|path| resolve(&target, &path.segments, files)).next()
+    });
+    Some(re_exported.unwrap_or(target))
+}
+
+/// Everything that breaks the rules; `src/lib.rs` declares the layers, lowest first.
+fn violations(files: &BTreeMap<String, String>) -> Vec<String> {
+    let layer = |path: &str| path["src/".len()..].split(['/', '.']).next().unwrap().to_owned();
+    let declared =
+        files["src/lib.rs"].lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let layers: Vec<&str> = declared.collect();
+    let (mut found, mut imports) = (Vec::new(), BTreeMap::new());
+    for (path, text) in files {
+        if !text.starts_with("//! ") {
+            found.push(format!("{path}: the first line is no `//!` header"));
+        }
+        if !path.starts_with("src/") || ["src/lib.rs", "src/main.rs"].contains(&&**path) {
+            continue;
+        }
+        let own = layer(path);
+        let code = tokens(text, is_test_only(path, files)).unwrap();
+        if own == "domain" {
+            found.extend(impurities(&code).map(|what| format!("{path}: mentions {what}")));
+        }
+        let targets: BTreeSet<String> = paths(&code)
+            .iter()
+            .filter_map(|spelled| resolve(path, &spelled.segments, files))
+            .collect();
+        for target in targets.iter().filter(|target| layer(target) != own) {
+            let position = |name: &str| layers.iter().position(|layer| *layer == name);
+            if own == "sandbox" || position(&layer(target)) >= position(&own) {
+                found.push(format!("{path}: {own} imports {target}"));
+            }
+        }
+        imports.insert(path.clone(), targets);
+    }
+    let mut done = BTreeSet::new();
+    for file in imports.keys() {
+        find_cycle(file, &imports, &mut Vec::new(), &mut done, &mut found);
+    }
+    found
+}
+
+fn impurities(code: &[Token]) -> impl Iterator<Item = &str> {
+    let spelled: Vec<_> = paths(code).into_iter().filter(|path| !path.is_test).collect();
+    IMPURE.split_whitespace().filter(move |name| {
+        let name: Vec<&str> = name.split("::").collect();
+        spelled.iter().any(|path| path.segments.windows(name.len()).any(|part| part == name))
+    })
+}
+
+/// Depth-first search; `path` is the chain of imports from the start to `file`.
+fn find_cycle(
+    file: &str,
+    imports: &BTreeMap<String, BTreeSet<String>>,
+    path: &mut Vec<String>,
+    done: &mut BTreeSet<String>,
+    found: &mut Vec<String>,
+) {
+    if let Some(start) = path.iter().position(|earlier| earlier == file) {
+        found.push(format!("{}: import cycle", path[start..].join(" > ")));
+    } else if !done.contains(file) {
+        path.push(file.to_owned());
+        let targets = imports.get(file).into_iter().flatten().filter(|target| *target != file);
+        targets.for_each(|target| find_cycle(target, imports, path, done, found));
+        path.pop();
+        done.insert(file.to_owned());
+    }
 }
 
 #[test]
-fn the_source_layout_is_valid() {
-    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let files = sources();
-    // An empty list of sources would be in perfect order.
-    assert!(files.len() > 40, "{} sources", files.len());
-    let found = find_violations(&map, &files);
+fn the_layout_is_valid() {
+    let found = violations(&sources());
     assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn planted_violations_are_found() {
+    let valid = [
+        ("src/lib.rs", "mod domain;\nmod sandbox;\nmod app;\n"),
+        ("src/domain.rs", "mod rule; mod cell; pub(crate) use rule::Rule;"),
+        ("src/domain/rule.rs", "#[cfg(test)] mod tests { use std::fs; use super::*; }"),
+        ("src/domain/cell.rs", "use crate::domain::Rule;"),
+        ("src/sandbox.rs", "mod server; mod script;"),
+        ("src/sandbox/server.rs", "use crate::sandbox::script::Script;"),
+        ("src/sandbox/script.rs", "fn script() {}"),
+        ("src/app.rs", "use crate::{domain::{self, cell}, sandbox::server::*}; use std::fs;"),
+    ];
+    let check = |path: &str, text: &str| {
+        let mut files: BTreeMap<_, _> =
+            valid.map(|(path, text)| (path.to_owned(), format!("//! A file.\n{text}"))).into();
+        files.insert(path.to_owned(), text.to_owned());
+        violations(&files)
+    };
+    assert_eq!(check("src/sandbox/script.rs", "//! A script."), [""; 0]);
+    for (path, text, violation) in [
+        ("src/app.rs", "use std::fs;", "no `//!` header"),
+        ("benches/pace.rs", "\n//! Late.", "no `//!` header"),
+        ("src/domain/cell.rs", "//! A.\nuse crate::app::X;", "domain imports src/app.rs"),
+        (
+            "src/domain/cell.rs",
+            "//! A.\nfn f() { g!(crate::app::f()) }",
+            "domain imports src/app.rs",
+        ),
+        (
+            "src/sandbox/script.rs",
+            "//! A.\nuse crate::{domain::{cell::Cell}};",
+            "sandbox imports src/domain/cell.rs",
+        ),
+        (
+            "src/sandbox/script.rs",
+            "//! A.\nuse crate::sandbox::server::Server;",
+            "src/sandbox/server.rs: import cycle",
+        ),
+        (
+            "src/sandbox/script.rs",
+            "//! A.\nuse super::server::Server;",
+            "src/sandbox/server.rs: import cycle",
+        ),
+        (
+            "src/domain/rule.rs",
+            "//! A.\nuse crate::domain::cell;",
+            "src/domain/rule.rs: import cycle",
+        ),
+        ("src/domain/rule.rs", "//! A.\nuse std::{io, fs::File};", "mentions std::fs"),
+        ("src/domain/rule.rs", "//! A.\nfn f() { Instant::now() }", "mentions Instant"),
+        ("src/domain/rule.rs", "//! A.\nasync fn f() {}", "mentions async"),
+    ] {
+        let found = check(path, text);
+        assert!(found.iter().any(|found| found.contains(violation)), "{path}, {text}: {found:?}");
+    }
 }

@@ -19,8 +19,8 @@ use source_messages::{
 };
 use tr::Translator;
 
-use crate::layout::sources;
-use crate::support::rust_tokens::{ModuleMap, tokens};
+use crate::layout::{is_test_only, sources};
+use crate::support::rust_tokens::{Token, tokens};
 
 /// Where the translations are, and the file whose `CHINESE` puts them together.
 const PO_DIR: &str = "src/app/i18n/zh-CN";
@@ -237,20 +237,12 @@ fn included_files(chooser: &str) -> Vec<String> {
         .collect()
 }
 
-/// The tokens of every file under `src/`; what is for tests is marked.
-fn crate_tokens() -> Vec<(String, Vec<crate::support::rust_tokens::Token>)> {
-    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let map = ModuleMap::read(&map).unwrap();
-    let sources = sources().into_iter().filter(|(path, _)| path.starts_with("src/"));
-    let mut all: Vec<_> = sources
-        .map(|(path, text)| {
-            let test = map.position_of_path(&path).is_some_and(|at| map.files[at].is_test);
-            let tokens = tokens(&text, test).unwrap();
-            (path, tokens)
-        })
-        .collect();
-    all.sort_by(|(one, _), (other, _)| one.cmp(other));
-    all
+/// The tokens of every file under `src/`; code for tests is marked.
+fn crate_tokens() -> Vec<(String, Vec<Token>)> {
+    let files = sources();
+    let code = files.iter().filter(|(path, _)| path.starts_with("src/"));
+    code.map(|(path, text)| (path.clone(), tokens(text, is_test_only(path, &files)).unwrap()))
+        .collect()
 }
 
 #[track_caller]

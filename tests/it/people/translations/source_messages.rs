@@ -29,34 +29,28 @@ const METRIC_CALLS: [&str; 1] = ["family"];
 const COMPARISON_CALLS: [&str; 6] =
     ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix", "split"];
 
-/// Texts that look like prose and are not for people: the file, the text, and what it is.
-const NOT_USER_FACING: &[(&str, &str, &str)] = &[
-    (
-        "src/app/account.rs",
-        "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge",
-        "the metrics' own words",
-    ),
-    (
-        "src/app/page.rs",
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
-        "what a page may load",
-    ),
-    ("src/app/page.rs", "light dark", "the schemes of a page"),
-    ("src/app/refusal.rs", " is not in ", "what clap says, by which it is known"),
-    (
-        "src/app/rehearsal.rs",
-        "{serves}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}\n{ask}\n  curl -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
-        "commands",
-    ),
-    ("src/app/state.rs", "{} KiB", "a unit"),
-    ("src/app/state.rs", "{} MiB", "a unit"),
-    ("src/app/terminal.rs", "dingmap: {}\n", "the program's name"),
-    ("src/shared/membership.rs", "dingmap shared", "what separates one kind of digest from others"),
-    ("src/store/scope.rs", "dingmap token", "what separates one kind of digest from others"),
-    ("src/store/state.rs", "dingmap meta", "a table's name in the state file"),
-    ("src/store/state.rs", "dingmap scopes", "a table's name in the state file"),
-    ("src/store/state.rs", "dingmap answers", "a table's name in the state file"),
-    ("src/store/state.rs", "dingmap runs", "a table's name in the state file"),
+/// Texts that look like prose and are not for people.
+const NOT_USER_FACING: &[&str] = &[
+    // Metrics are in English in every language.
+    "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge",
+    // The report's Content-Security-Policy and its color schemes.
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "light dark",
+    // Part of an error of clap, by which it is recognized.
+    " is not in ",
+    // Commands that `dingmap sandbox` prints.
+    "{serves}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}\n{ask}\n  curl -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
+    "{} KiB",
+    "{} MiB",
+    "dingmap: {}\n",
+    // Domain separators of digests.
+    "dingmap shared",
+    "dingmap token",
+    // Names of tables in the state file.
+    "dingmap meta",
+    "dingmap scopes",
+    "dingmap answers",
+    "dingmap runs",
 ];
 
 /// How many words there are in a text, without those in its placeholders, names of flags and the like.
@@ -153,7 +147,7 @@ pub(crate) fn tr_messages(path: &str, tokens: &[Token], found: &mut Vec<String>)
     let mut texts = Vec::new();
     // There stands what translates the texts that clap has.
     let called = |at: &usize| is_macro_call(tokens, *at, "tr") && !tokens[*at].location.is_test;
-    for at in (0..tokens.len()).filter(called).filter(|_| path != "src/app/language.rs") {
+    for at in (0..tokens.len()).filter(called).filter(|_| path != "src/app/i18n/language.rs") {
         let place = format!("{path}:{}", tokens[at].location.line);
         let parts = split_arguments(&tokens[at + 3..closing_bracket(tokens, at + 2)]);
         let Some(mut text) = parts.first().and_then(|part| parse_message(part, &place)) else {
@@ -285,8 +279,7 @@ fn scan_tokens(
         } else if let Some(says) = &token.literal {
             let placed = says.contains('{') && says.contains(char::is_whitespace);
             let prose = count_words(says) > usize::from(!told && !placed);
-            let known =
-                NOT_USER_FACING.iter().any(|(file, text, _)| (*file, *text) == (path, says));
+            let known = NOT_USER_FACING.contains(&&**says);
             let of_help = says.split("\n\n").all(|paragraph| help.contains(paragraph));
             if prose && !known && !of_help {
                 found.push(format!(
