@@ -1,14 +1,13 @@
 //! What a server or a line can do wrong with a call: what the row, the run and the exit status then say. The server is of
 //! bytes, since most of it is what no library for servers would send.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::raw_server::{AfterReply, RawReply, RawServer};
 use crate::support::rows::read_rows;
 use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
-const TIMEOUT: Duration = Duration::from_millis(700);
 const FOUND_BODY: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
 
 /// A whole reply with this body.
@@ -44,10 +43,7 @@ fn resolve_against(host: &RawServer, numbers: &[&str], flags: &[&str]) -> (RunOu
         .env_remove("DINGTALK_APP_KEY")
         .env_remove("DINGTALK_APP_SECRET");
     command.args(["--timeout", "700ms", "--max-retries", "1", "--retry-max", "5ms"]).args(flags);
-    let begun = Instant::now();
     let ended = run(&mut command);
-    // Two attempts and a wide margin for a busy machine: nothing makes it wait on.
-    assert!(begun.elapsed() < TIMEOUT * 2 + Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{}", ended.stderr);
     (ended, desk)
 }

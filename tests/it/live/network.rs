@@ -3,7 +3,6 @@
 mod connections;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use hyper::Version;
 
@@ -96,7 +95,6 @@ fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
     for (front, reason) in [(&stranger, "UnknownIssuer"), (&another, "not valid for name")] {
         let endpoint = format!("https://localhost:{}", front.address.port());
         for token in [&[][..], &TOKEN_ENV] {
-            let begun = Instant::now();
             let ended = scene.run(&endpoint, &["--ca-file", &ca], token);
             assert_eq!(ended.status, Some(1), "{}", ended.stderr);
             assert!(ended.stderr.contains("its certificate is not trusted"), "{}", ended.stderr);
@@ -105,8 +103,6 @@ fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
                 "{}",
                 ended.stderr
             );
-            // The backoffs of a token call alone would take longer.
-            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
             assert!(!scene.workdir.path("out.csv").exists() && front.http_versions().is_empty());
         }
     }

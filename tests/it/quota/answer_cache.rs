@@ -10,8 +10,9 @@ use crate::support::quota_fixture::{QuotaFixture, calls_of, number_of_run, table
 use crate::support::sandbox::{run, unlimited_script};
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn two_runs_over_the_same_numbers_make_one_call_for_each() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     // Somebody who is not found is an answer too.
     let table = table_of_run(0, 56) + "13000000090\n13000000190\n13000000091\n13000000191\n";
     let mut runs = ["one", "other"].map(|name| Process::start(&mut ground.command(name, &table)));
@@ -39,8 +40,9 @@ fn count_calls(ground: &QuotaFixture, command: &mut Command) -> usize {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_later_run_reuses_answers_within_max_age_and_its_scope() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     let mut runs = 0;
     // No run has a state of an earlier one: what it knows, it knows from the server.
     let mut later = |flags: &[&str]| {
@@ -74,13 +76,14 @@ fn a_later_run_reuses_answers_within_max_age_and_its_scope() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn claims_of_a_killed_run_pass_to_another_run() {
     const HANGING: u32 = 8;
     let mut script = unlimited_script();
     for at in 0..HANGING {
         script.push_answers(number_of_run(0, at), [ScriptedAnswer::Hang(Duration::from_mins(2))]);
     }
-    let Some(ground) = QuotaFixture::new(script) else { return };
+    let ground = QuotaFixture::new(script);
     let workers = HANGING.to_string();
     let mut doomed = Process::start(ground.command("doomed", &table_of_run(0, HANGING)).args([
         "--workers",

@@ -42,8 +42,9 @@ fn leaked_secrets(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn the_server_holds_no_number_id_or_secret_and_every_key_expires() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     let people: Vec<_> = (50..=99).map(|ending| format!("137418293{ending}")).collect();
     let table = "mobile\n".to_owned() + &people.join("\n") + "\n";
     let mut runs = ["one", "other"]

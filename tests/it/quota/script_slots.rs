@@ -25,8 +25,8 @@ struct ScriptFixture {
 }
 
 impl ScriptFixture {
-    fn new(runs: usize) -> Option<Self> {
-        let redis = RedisServer::start()?;
+    fn new(runs: usize) -> Self {
+        let redis = RedisServer::start();
         let link = Connection::new(Client::open(redis.url()).unwrap());
         let runs = (0..runs)
             .map(|run| {
@@ -34,7 +34,7 @@ impl ScriptFixture {
             })
             .collect();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        Some(Self { runtime, redis, connection: link, protocols: runs })
+        Self { runtime, redis, connection: link, protocols: runs }
     }
 
     fn exchange(&self, run: usize, request: &ExchangeRequest) -> ExchangeReply {
@@ -81,6 +81,7 @@ fn granted_slots(
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -91,7 +92,7 @@ fn granted_slots_never_exceed_the_rate() {
         .into_iter()
         .enumerate()
     {
-        let Some(party) = ScriptFixture::new(3) else { return };
+        let party = ScriptFixture::new(3);
         let slots = granted_slots(&party, rate, 400, &mut fastrand::Rng::with_seed(seed as u64));
         // Rounded up to whole calls, as for a single run; a call may be 8 ms late and its way differ by 13 ms more.
         let most = rate.ceil() as usize;
@@ -106,13 +107,14 @@ fn granted_slots_never_exceed_the_rate() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 #[expect(
     clippy::cast_precision_loss,
     reason = "some hundreds of slots, and spans of minutes in microseconds"
 )]
 fn granted_slots_use_nearly_all_of_the_rate() {
     for rate in [0.5, 1.0, 2.5, 20.0, 60.0, 61.0, 1000.0] {
-        let Some(party) = ScriptFixture::new(2) else { return };
+        let party = ScriptFixture::new(2);
         let count = if rate < 1.0 { 60 } else { 400 };
         let slots: Vec<u64> =
             (0..count).flat_map(|at| party.request_slots(at % 2, rate, 1).slots).collect();
@@ -123,8 +125,9 @@ fn granted_slots_use_nearly_all_of_the_rate() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn the_lowest_rate_applies_while_its_run_is_active() {
-    let Some(party) = ScriptFixture::new(3) else { return };
+    let party = ScriptFixture::new(3);
     assert_eq!(party.request_slots(0, 20.0, 0).peer_count, 0);
     let reply = party.request_slots(1, 0.0, 0);
     assert_eq!((reply.peer_count, reply.min_rate), (1, 20.0));
@@ -137,8 +140,9 @@ fn the_lowest_rate_applies_while_its_run_is_active() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn an_empty_server_grants_no_slot_until_earlier_ones_have_passed() {
-    let Some(mut party) = ScriptFixture::new(2) else { return };
+    let mut party = ScriptFixture::new(2);
     let quiet = |reply: &ExchangeReply| {
         let [slot] = reply.slots[..] else { panic!("{reply:?}") };
         slot.checked_sub(reply.now_us).unwrap()
@@ -182,8 +186,9 @@ fn an_empty_server_grants_no_slot_until_earlier_ones_have_passed() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_pause_applies_to_all_and_lowers_the_rate_once() {
-    let Some(party) = ScriptFixture::new(2) else { return };
+    let party = ScriptFixture::new(2);
     party.request_slots(1, 20.0, 0);
     let rest = |seconds, cut| ExchangeRequest {
         pause: Some((Duration::from_secs(seconds), Limit::App, cut)),
@@ -202,8 +207,9 @@ fn a_pause_applies_to_all_and_lowers_the_rate_once() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_number_is_claimed_by_one_run_and_its_answer_shared() {
-    let Some(party) = ScriptFixture::new(2) else { return };
+    let party = ScriptFixture::new(2);
     let look = |claims| ExchangeRequest {
         queries: vec![("digest".into(), QueryMode { claim: claims, is_known_not_found: false })],
         ..slot_request(20.0, 1)

@@ -24,8 +24,9 @@ fn assert_reaches_server(ground: &QuotaFixture, url: &str, flags: &[&str]) {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_unix_socket_and_another_database_work() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     assert_reaches_server(&ground, &format!("unix://{}", ground.redis.socket().display()), &[]);
     ground.redis.call(&["FLUSHALL"]);
     let others = [
@@ -42,8 +43,9 @@ fn a_unix_socket_and_another_database_work() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_password_comes_from_a_variable_or_a_file() {
-    let Some(redis) = RedisServer::with_password(PASSWORD) else { return };
+    let redis = RedisServer::with_password(PASSWORD);
     let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let file = ground.workdir.write_file("password", format!("{PASSWORD}\n"));
     assert_reaches_server(
@@ -69,9 +71,10 @@ fn a_password_comes_from_a_variable_or_a_file() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_tls_server_is_trusted_only_by_its_ca() {
     let authority = CertificateAuthority::new();
-    let Some(redis) = RedisServer::with_tls(&authority) else { return };
+    let redis = RedisServer::with_tls(&authority);
     let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let url = format!("rediss://localhost:{}", ground.redis.port);
     for (name, authority, status) in
@@ -95,8 +98,9 @@ fn a_tls_server_is_trusted_only_by_its_ca() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn an_invalid_server_url_is_rejected_with_a_remedy() {
-    let Some(redis) = RedisServer::with_password(PASSWORD) else { return };
+    let redis = RedisServer::with_password(PASSWORD);
     let ground = QuotaFixture::with_redis(redis, unlimited_script());
     let url = ground.redis.url();
     let (host, wrong) = (url.strip_prefix("redis://").unwrap(), "wrong-sesame");

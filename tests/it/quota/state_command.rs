@@ -48,13 +48,14 @@ fn assert_success(ended: &RunOutput) {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn state_info_matches_the_server_and_shows_no_secret() {
     const HANGING: u32 = 6;
     let mut script = unlimited_script();
     (0..HANGING).for_each(|at| {
         script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))])
     });
-    let Some(ground) = QuotaFixture::new(script) else { return };
+    let ground = QuotaFixture::new(script);
     assert_has_lines(&state_output(&ground, &["info"]), &["no answers are stored there"]);
     assert_success(&run(&mut ground.command("known", &table_of_run(0, 10))));
     let owner = format!("{}, app sandbox-key", ground.sandbox.endpoint());
@@ -93,6 +94,7 @@ fn state_info_matches_the_server_and_shows_no_secret() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_pause_is_reported_and_survives_forget() {
     let mut script = unlimited_script();
     let headers = vec![("Retry-After".to_owned(), "60".to_owned())];
@@ -100,7 +102,7 @@ fn a_pause_is_reported_and_survives_forget() {
         number_of_run(0, 5),
         [ScriptedAnswer::Http { status: 429, headers, body: String::new() }],
     );
-    let Some(ground) = QuotaFixture::new(script) else { return };
+    let ground = QuotaFixture::new(script);
     let mut held = Process::start(&mut ground.command("held", &table_of_run(0, 100)));
     let rests = || {
         let text = state_output(&ground, &["info"]);
@@ -121,8 +123,9 @@ fn a_pause_is_reported_and_survives_forget() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn forget_removes_only_the_named_apps_answers() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     let mut runs = 0;
     let mut calls = |key: &str| {
         ground.sandbox.update_script(|script| key.clone_into(&mut script.app_key));
@@ -159,9 +162,10 @@ fn forget_removes_only_the_named_apps_answers() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn forget_during_runs_never_exceeds_the_rate() {
     const ROWS: u32 = 80;
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     let mut runs = [0, 1].map(|run| {
         Process::start(&mut ground.command(&format!("run{run}"), &table_of_run(run, ROWS)))
     });
@@ -181,8 +185,9 @@ fn forget_during_runs_never_exceeds_the_rate() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn state_commands_use_the_file_unless_shared_is_typed() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     assert_success(&run(&mut ground.command("run", &table_of_run(0, 5))));
     let (url, file) = (ground.redis.url(), ground.workdir.path("run.redb"));
     let settings = ground.workdir.write_file("c.toml", format!("shared = '{url}'\n"));
@@ -208,8 +213,9 @@ fn state_commands_use_the_file_unless_shared_is_typed() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn unsupported_shared_state_commands_are_rejected_with_a_reason() {
-    let Some(redis) = RedisServer::with_password("opensesame") else { return };
+    let redis = RedisServer::with_password("opensesame");
     let (url, desk) = (redis.url(), Workdir::new());
     let password = desk.write_file("password", "opensesame\n");
     let password = password.to_str().unwrap();
@@ -239,8 +245,9 @@ fn unsupported_shared_state_commands_are_rejected_with_a_reason() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_hung_server_times_out_and_a_signal_ends_the_wait() {
-    let Some(ground) = QuotaFixture::new(unlimited_script()) else { return };
+    let ground = QuotaFixture::new(unlimited_script());
     ground.redis.pause();
     let ended = run(&mut state_command(&ground.redis.url(), &["info"]));
     assert!(ended.status == Some(1) && ended.stderr.contains("timed out"), "{ended:?}");

@@ -5,7 +5,6 @@ pub(crate) mod fault_proxy;
 pub(crate) mod resp_client;
 mod self_test;
 
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,18 +27,18 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one; none where there is none and the environment says that this is meant.
-    pub(crate) fn start() -> Option<Self> {
+    /// Starts a server; fails the test if there is no `redis-server` on the PATH.
+    pub(crate) fn start() -> Self {
         Self::start_with(Workdir::new(), "--port", &[], None)
     }
 
     /// One that lets in nobody without this password.
-    pub(crate) fn with_password(password: &'static str) -> Option<Self> {
+    pub(crate) fn with_password(password: &'static str) -> Self {
         Self::start_with(Workdir::new(), "--port", &["--requirepass", password], Some(password))
     }
 
     /// One that speaks TLS alone, as `localhost`.
-    pub(crate) fn with_tls(authority: &CertificateAuthority) -> Option<Self> {
+    pub(crate) fn with_tls(authority: &CertificateAuthority) -> Self {
         let desk = Workdir::new();
         let (certificate, key) = authority.issue_pem(&["localhost"]);
         let files = [("cert", certificate), ("key", key), ("ca-cert", authority.pem())];
@@ -58,10 +57,7 @@ impl RedisServer {
         port_flag: &str,
         flags: &[&str],
         password: Option<&'static str>,
-    ) -> Option<Self> {
-        if !is_available() {
-            return None;
-        }
+    ) -> Self {
         let socket = desk.path("redis.sock");
         let (process, flags, port) = wait_until("a port that is free", || {
             let port = fastrand::u16(PORT_RANGE);
@@ -72,7 +68,7 @@ impl RedisServer {
             // Somebody else may have taken the port since.
             wait_until_ready(&mut process, &socket, password).then_some((process, flags, port))
         });
-        Some(Self { process, flags, password, port, workdir: desk })
+        Self { process, flags, password, port, workdir: desk }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -152,25 +148,6 @@ impl Drop for RedisServer {
     }
 }
 
-/// Whether there is a server to start; where there is none, the environment has to say that this is meant.
-fn is_available() -> bool {
-    if Command::new("redis-server").arg("--version").output().is_ok() {
-        return true;
-    }
-    let meant = std::env::var_os("DINGMAP_TEST_WITHOUT_REDIS").is_some_and(|set| set == "1");
-    assert!(
-        meant,
-        "there is no redis-server on the PATH: `apt-get install redis-server`, or leave these checks out with DINGMAP_TEST_WITHOUT_REDIS=1"
-    );
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what a test leaves out must be seen, and its prints are not"
-    )]
-    let mut loud = std::io::stderr();
-    let _ = writeln!(loud, "NOT TESTED, for want of redis-server: runs that share one quota");
-    false
-}
-
 /// Waits until a server answers; false where it ended instead.
 fn wait_until_ready(process: &mut Child, socket: &Path, password: Option<&str>) -> bool {
     wait_until("an answer of the server", || {
@@ -195,5 +172,5 @@ fn spawn_server(desk: &Workdir, flags: &[String]) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .unwrap()
+        .expect("redis-server must be on the PATH: apt-get install redis-server")
 }
