@@ -1,8 +1,6 @@
 //! What a server or a line can do wrong with a call: what the row, the run and the exit status then say. The server is of
 //! bytes, since most of it is what no library for servers would send.
 
-use std::time::Duration;
-
 use crate::support::raw_server::{AfterReply, RawReply, RawServer};
 use crate::support::rows::read_rows;
 use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
