@@ -68,11 +68,11 @@ pub(crate) fn describe_input(
     };
     let columns: Vec<String> = source.columns().iter().map(column).collect();
     tr!(
-        "{title}: {read}; numbers in {columns}{advice}",
+        "{title}: {read}; numbers in {columns}{hint}",
         title,
         read = read.join(&tr!(", ")),
         columns = columns.join(&tr!(", then ")),
-        hints = preamble::title_hint(source.title_lines())
+        hint = preamble::title_hint(source.title_lines())
     )
 }
 
