@@ -1,4 +1,4 @@
-//! The row contract (DESIGN 2) on the real executable: what each row gets, and how its number is read and
+//! The row contract (guide: architecture) on the real executable: what each row gets, and how its number is read and
 //! asked for.
 
 mod bytes;

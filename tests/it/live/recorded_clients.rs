@@ -1,5 +1,5 @@
 //! Other clients as a check of the sandbox: requests as the official SDK for Python, Python's `requests` and curl were
-//! recorded to send them, byte for byte, and the answers that `API.md` 1, 2 and 4 promise them.
+//! recorded to send them, byte for byte, and the answers that the API promises them (guide: api, Request, Reply, Tokens).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -53,7 +53,7 @@ fn http_reply(status: u16, retry_after: Option<f64>, body: &str) -> Reply {
     Reply { status, retry_after, redirects_to: None, body: body.to_owned().into() }
 }
 
-/// The case of a code, in both shapes of `API.md` 2, with this message.
+/// The case of a code, in both shapes of a reply (guide: api, Reply), with this message.
 fn code_cases(
     name: &'static str,
     code: i64,

@@ -44,7 +44,7 @@ struct TokenRules {
     fresh_for: Duration,
     /// Whether asking again gives the first token for ever, also when it has ended.
     reissues_expired: bool,
-    /// Whether asking again while it works gives the same token and more time (`API.md` 4); else a new one, and the end of
+    /// Whether asking again while it works gives the same token and more time (guide: api, Tokens); else a new one, and the end of
     /// the old one.
     extends_lifetime: bool,
     /// The lookup with which the token that is used then ends, where there is one.

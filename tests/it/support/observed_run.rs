@@ -1,5 +1,5 @@
-//! Runs that cannot give every row its answer: their exit status (DESIGN 1), what they say and do not say
-//! (DESIGN 5), and that they leave nothing behind.
+//! Runs that cannot give every row its answer: their exit status (guide: exit-status), what they say and do not say
+//! (guide: architecture, Secrets and personal data), and that they leave nothing behind.
 
 use std::process::Command;
 
@@ -84,7 +84,7 @@ pub(crate) fn assert_exit(ended: &RunOutput, status: i32, words: &[&str]) {
     }
 }
 
-/// No secret, no token and no full number, of the input or as it was sent, is in what a run says (DESIGN 5).
+/// No secret, no token and no full number, of the input or as it was sent, is in what a run says.
 #[track_caller]
 pub(crate) fn assert_redacted(ended: &RunOutput, ledger: &CallLog, input: &[u8]) {
     let said = &ended.stderr;

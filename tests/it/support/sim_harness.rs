@@ -57,7 +57,7 @@ pub(crate) const FOUND_REPLY: &str = r#"{"errcode":0,"errmsg":"ok","result":{"us
 pub(crate) const THROTTLED_REPLY: &str =
     r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
 
-/// The bounds of DESIGN 1, and chance that is the same each time.
+/// The defaults of the flags, and chance that is the same each time.
 pub(crate) fn default_limits() -> RunLimits {
     RunLimits {
         workers: 16,
