@@ -1,5 +1,4 @@
-//! How the program ends: the exit statuses of DESIGN 1, and what people are told where a run could not go on: what
-//! happened and what to do now.
+//! Exit statuses, and the messages of runs that end early: what happened and what to do.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,28 +11,28 @@ use crate::domain::verdict::{Limit, Remedy};
 use crate::engine::end::RunEnd;
 use crate::engine::lookup::Abort;
 
-/// The exit statuses of DESIGN 1.
+/// The [exit statuses](crate::guide::exit_status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: every row has a definitive answer.
     Success,
-    /// 1: could not go on (I/O, unexpected).
+    /// 1: the run could not continue (I/O, unexpected error).
     Error,
-    /// 2: usage or configuration.
+    /// 2: usage or configuration error.
     Usage,
-    /// 3: input unreadable.
+    /// 3: the input is unreadable.
     Input,
-    /// 4: finished, but some rows failed and may succeed on another try.
+    /// 4: the run finished, but some rows failed and may succeed on another try.
     RowsFailed,
     /// 5: credentials or permission.
     AccessDenied,
-    /// 6: stopped by a limit.
+    /// 6: stopped by a limit (`--max-calls`, `--patience`).
     LimitReached,
-    /// 7: output cannot be written.
+    /// 7: the output cannot be written.
     Output,
     /// 10: `diff` found differences.
     Differs,
-    /// 11: `diff` found more of them than were expected.
+    /// 11: `diff` found more differences than `--max-change` allows.
     TooManyDifferences,
     /// 130, 143 or 129: interrupted by this signal.
     Interrupted(Signal),
@@ -42,16 +41,16 @@ pub enum Exit {
 /// The signals that end a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Ctrl-C.
+    /// SIGINT: Ctrl-C.
     Interrupt,
-    /// What a service manager sends.
+    /// SIGTERM: service managers send it.
     Terminate,
-    /// The terminal or the connection is gone.
+    /// SIGHUP: the terminal or the connection was closed.
     Hangup,
 }
 
 impl Exit {
-    /// The number.
+    /// The number that the process returns.
     #[must_use]
     pub const fn status(self) -> u8 {
         match self {
@@ -78,112 +77,123 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What ended the program, and with which status. The text has everything that a person needs, and no secret.
+/// An error that ends the program. Its text is complete for the user and contains no secret.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// The exit status.
     pub exit: Exit,
-    /// What happened, where, and what to do now.
+    /// What happened, where, and what to do.
     pub error: anyhow::Error,
 }
 
 impl Failure {
-    /// A failure told in one text.
     pub(crate) fn with_message(exit: Exit, text: impl Into<String>) -> Self {
         Self { exit, error: anyhow::Error::msg(text.into()) }
     }
 
-    /// A failure told by an error and its causes.
+    /// Keeps the error's sources: they are printed too.
     pub(crate) fn from_error(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
     }
 }
 
-/// What to tell about a run that ended before all rows had their answers; none for one that finished. `endpoint`
-/// is where the calls went, `signal` what interrupted, if that happened, and `kept` whether another run has the answers.
+/// The failure of a run that ended early; `None` if it finished.
+///
+/// `endpoint` is the URL that was called, `signal` the signal that interrupted the run, `pending` the
+/// number of rows with this status. `resumable` says whether another run has the answers.
 #[must_use]
 pub(crate) fn failure_from_end(
     end: &RunEnd,
     endpoint: &str,
     signal: Option<Signal>,
-    kept: bool,
+    pending: u64,
+    resumable: bool,
 ) -> Option<Failure> {
+    let stopped = |reason: String, advice: String| {
+        (Exit::LimitReached, stopped_message(&reason, pending, &advice))
+    };
     let (exit, text) = match end {
         RunEnd::Finished => return None,
-        RunEnd::CallLimitReached if !kept => (
-            Exit::LimitReached,
+        RunEnd::CallLimitReached => stopped(
+            tr!("stopped: --max-calls reached."),
+            if resumable {
+                tr!("Run again for as many more calls, or with a higher --max-calls for all rows.")
+            } else {
+                tr!(
+                    "Run again with a higher --max-calls, or with --state FILE to keep the answers for the next run."
+                )
+            },
+        ),
+        RunEnd::PatienceExceeded { cause: Limit::Shared, .. } => stopped(
+            tr!("stopped: the shared server was unreachable for longer than --patience."),
             tr!(
-                "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again with a higher --max-calls, or with a --state file, where the next run finds what was answered."
+                "Run again when the server is back, or with a longer --patience, or with --shared-optional."
             ),
         ),
-        RunEnd::CallLimitReached => (
-            Exit::LimitReached,
+        RunEnd::PatienceExceeded { cause, remaining } => stopped(
+            tr!("stopped: rate limited ({cause}) for longer than --patience.", cause),
             tr!(
-                "stopped: --max-calls was reached; the rows that are left have no answer yet. Run again to ask for as many more, or with a higher --max-calls for all."
-            ),
-        ),
-        RunEnd::PatienceExceeded { cause: Limit::Shared, .. } => (
-            Exit::LimitReached,
-            tr!(
-                "stopped: the shared server was silent for longer than --patience allows; the rows that are left have no answer yet. Run again when it is back, or with a longer --patience, or with --shared-optional."
-            ),
-        ),
-        RunEnd::PatienceExceeded { cause, remaining: left } => (
-            Exit::LimitReached,
-            tr!(
-                "stopped: throttling ({cause}) would hold the run for longer than --patience allows; the rows that are left have no answer yet. Run again in {left} or later, or with a longer --patience.",
-                cause,
-                left = format_whole_seconds(*left)
+                "Run again in {left} or later, or with a longer --patience.",
+                left = format_whole_seconds(*remaining)
             ),
         ),
         RunEnd::Interrupted => {
             (Exit::Interrupted(signal.unwrap_or(Signal::Interrupt)), tr!("interrupted"))
         }
-        RunEnd::StateFailed(what) => return Some(state_write_failure(what)),
+        RunEnd::StateFailed(cause) => return Some(state_write_failure(cause)),
         RunEnd::InputFailed => (
             Exit::Error,
-            tr!("the input broke off inside dingmap; this is a bug, please report it"),
+            tr!("the input ended unexpectedly inside dingmap; this is a bug, please report it"),
         ),
-        RunEnd::OutputClosed => (Exit::Output, tr!("the output cannot be written")),
-        RunEnd::Aborted(stop) => describe_abort(stop, endpoint),
+        RunEnd::OutputClosed => (Exit::Output, tr!("cannot write the output")),
+        RunEnd::Aborted(abort) => describe_abort(abort, endpoint),
     };
     Some(Failure::with_message(exit, text))
 }
 
-/// What to tell where answers can no longer be kept.
+fn stopped_message(stopped: &str, pending: u64, advice: &str) -> String {
+    // With --retry-failed, rows that were not retried keep their earlier status.
+    if pending == 0 {
+        return tr!("{stopped} {advice}", stopped, advice);
+    }
+    let pending = tr!("{n} row is still pending." | "{n} rows are still pending." % pending);
+    tr!("{stopped} {pending} {advice}", stopped, pending, advice)
+}
+
+/// The failure of a run whose state file can no longer be written.
 #[must_use]
-pub(crate) fn state_write_failure(what: &str) -> Failure {
+pub(crate) fn state_write_failure(cause: &str) -> Failure {
     Failure::with_message(
         Exit::Error,
         tr!(
-            "answers can no longer be kept in the state file: {cause}. Make room or mend what the system says, and run the same command again.",
-            cause = what
+            "answers can no longer be kept in the state file: {cause}. Free disk space or correct the cause, and run the same command again.",
+            cause
         ),
     )
 }
 
-fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
-    match stop {
+fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
+    match abort {
         Abort::Fatal { remedy, code, message } => {
             (Exit::AccessDenied, remedy_text(*remedy) + &quote_api_message(message, code))
         }
         Abort::TokenRejected { fresh: false, code, message } => (
             Exit::AccessDenied,
             tr!(
-                "the access token is not accepted: it has expired, was revoked, or is not of this endpoint. Put a new one into DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, which renew it by themselves. With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app and not for that token, so that the next token goes on from there."
+                "the access token was rejected: it has expired, was revoked, or belongs to another endpoint. Set a new one in DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, with which dingmap renews tokens itself. If DINGTALK_APP_KEY is set in addition to the token from the first run on, answers are kept for the app and not for the token, and a run with a new token resumes."
             ) + &quote_api_message(message, code),
         ),
         Abort::TokenRejected { fresh: true, code, message } => (
             Exit::AccessDenied,
             tr!(
-                "a token that was fetched a moment ago is not accepted. Check that DINGTALK_APP_KEY belongs to an internal app of this organisation and that --endpoint {endpoint} is its host.",
+                "a newly obtained token was rejected. Check that DINGTALK_APP_KEY belongs to an internal app of this organization and that --endpoint {endpoint} is its host.",
                 endpoint
             ) + &quote_api_message(message, code),
         ),
         Abort::TokenUnavailable { reason, refused: true } => (
             Exit::AccessDenied,
             tr!(
-                "DingTalk gives no token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.",
+                "DingTalk refused a token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's IP address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.",
                 endpoint
             ) + "\n  "
                 + &tr!("The API said: {message}", message = sanitize(reason)),
@@ -191,7 +201,7 @@ fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::TokenUnavailable { reason, refused: false } => (
             Exit::Error,
             tr!(
-                "no token could be fetched at {endpoint}: {cause}. Try again later.",
+                "cannot obtain a token from {endpoint}: {cause}. Try again later.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -207,7 +217,7 @@ fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::Untrusted(reason) => (
             Exit::Error,
             tr!(
-                "{endpoint}: the host or the proxy before it was reached, but its certificate is not trusted: {cause}. Nothing was sent to it. If a proxy of your organisation inspects connections, give its certificate with --ca-file; else check --endpoint, --proxy and this machine's clock.",
+                "{endpoint}: TLS certificate of the host or its proxy is not trusted: {cause}. Nothing was sent. If a proxy of your organization inspects TLS connections, pass its certificate with --ca-file; otherwise check --endpoint, --proxy and this machine's clock.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -215,7 +225,7 @@ fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::InvalidReplies(reason) => (
             Exit::Error,
             tr!(
-                "{endpoint} does not answer as the API does: {cause}, for each of the first 20 numbers. Stopped before more calls are spent; check --endpoint, and whether a proxy or a login page stands in between.",
+                "unexpected replies from {endpoint} for each of the first 20 numbers: {cause}. Stopped to save calls. Check --endpoint, and whether a proxy or a login page answers instead of the API.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -223,7 +233,7 @@ fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::UnknownCode { code, message } => (
             Exit::Error,
             tr!(
-                "the first 20 numbers all failed with errcode {code}, which dingmap does not know: {message}. Stopped before more calls are spent; look the code up in DingTalk's documentation.",
+                "each of the first 20 numbers failed with unknown errcode {code}: {message}. Stopped to save calls. Look up the code in DingTalk's documentation.",
                 code,
                 message = sanitize(message)
             ),
@@ -231,7 +241,7 @@ fn describe_abort(stop: &Abort, endpoint: &str) -> (Exit, String) {
     }
 }
 
-/// The API's own words, on a line of their own.
+/// The API's message on a separate line.
 fn quote_api_message(message: &str, code: &Code) -> String {
     let (message, code) = (sanitize(message), sanitize(&code.to_string()));
     "\n  ".to_owned() + &tr!("The API said: {message} (errcode {code})", message, code)
@@ -240,34 +250,34 @@ fn quote_api_message(message: &str, code: &Code) -> String {
 fn remedy_text(remedy: Remedy) -> String {
     match remedy {
         Remedy::Permission => tr!(
-            "the app has no permission for this call. Grant it qyapi_get_member_by_mobile (developer console, your app, Permissions; the message below may carry the link), then run the same command again."
+            "the app has no permission for this call. Grant it qyapi_get_member_by_mobile (developer console, your app, Permissions; the message below may contain the link), then run the same command again."
         ),
         Remedy::AllowList => tr!(
-            "this machine's address is not on the app's allow list. Add the address in the message below (developer console, your app, Security, server egress IP), then run the same command again."
+            "this machine's IP address is not on the app's allow list. Add the address in the message below (developer console, your app, Security, server egress IP), then run the same command again."
         ),
         Remedy::Credentials => tr!(
-            "the credentials are not accepted. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or DINGTALK_ACCESS_TOKEN."
+            "the credentials were rejected. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or DINGTALK_ACCESS_TOKEN."
         ),
         Remedy::Organisation => tr!(
-            "the app or its organisation may not call the API now. Check in the developer console that the app is an internal one, enabled and installed."
+            "the app or its organization may not call the API now. Check in the developer console that the app is an internal app, enabled and installed."
         ),
         Remedy::Quota => tr!(
-            "the organisation's quota of calls is used up. Wait until it is renewed, or extend it in the developer console, then run the same command again."
+            "the organization's call quota is used up. Wait until it is renewed, or extend it in the developer console, then run the same command again."
         ),
         Remedy::Endpoint => tr!(
-            "the endpoint does not have this call. Check --endpoint: https://oapi.dingtalk.io or https://oapi.dingtalk.com, without a path."
+            "the endpoint does not offer this call. Check --endpoint: https://oapi.dingtalk.io or https://oapi.dingtalk.com, without a path."
         ),
     }
 }
 
-/// A duration in whole seconds, for people.
+/// Rounds up to whole seconds.
 #[must_use]
 pub(crate) fn format_whole_seconds(duration: Duration) -> String {
-    let begun = u64::from(duration.subsec_nanos() > 0);
-    format_duration(Duration::from_secs(duration.as_secs() + begun))
+    let fraction = u64::from(duration.subsec_nanos() > 0);
+    format_duration(Duration::from_secs(duration.as_secs() + fraction))
 }
 
-/// A unit of time, as [`humantime`] has it.
+/// Translates a unit of time of [`humantime`].
 fn translate_unit(unit: &str) -> String {
     match unit {
         "year" => tr!("duration" => "year"),
@@ -283,15 +293,15 @@ fn translate_unit(unit: &str) -> String {
     }
 }
 
-/// A duration in the units that people use.
 #[must_use]
 pub(crate) fn format_duration(duration: Duration) -> String {
     let text = humantime::format_duration(duration).to_string();
-    let part = |part: &str| {
-        let (count, unit) = part.split_at(part.find(char::is_alphabetic).unwrap_or(part.len()));
+    let translate = |component: &str| {
+        let digits = component.find(char::is_alphabetic).unwrap_or(component.len());
+        let (count, unit) = component.split_at(digits);
         format!("{count}{}", translate_unit(unit))
     };
-    text.split(' ').map(part).collect::<Vec<_>>().join(" ")
+    text.split(' ').map(translate).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -300,21 +310,25 @@ mod tests {
 
     #[test]
     fn resuming_is_not_suggested_without_a_state() {
-        let told = |kept| {
-            failure_from_end(&RunEnd::CallLimitReached, "https://e", None, kept)
+        let message = |pending, resumable| {
+            failure_from_end(&RunEnd::CallLimitReached, "https://e", None, pending, resumable)
                 .unwrap()
                 .error
                 .to_string()
         };
-        assert!(told(true).contains("as many more") && !told(true).contains("--state"));
-        assert!(told(false).contains("--state") && !told(false).contains("as many more"));
+        let (resumable, lost) = (message(7, true), message(1, false));
+        assert!(resumable.contains("as many more") && !resumable.contains("--state"));
+        assert!(lost.contains("--state") && !lost.contains("as many more"));
+        assert!(resumable.starts_with("stopped: --max-calls reached. 7 rows are still pending. "));
+        assert!(lost.contains(" 1 row is still pending. "));
+        assert!(!message(0, true).contains("pending"));
     }
 
     #[test]
     fn every_stop_reason_suggests_an_action() {
         let code = crate::domain::outcome::Code::Number(1);
         let fatal = |remedy| Abort::Fatal { remedy, code: code.clone(), message: "m".into() };
-        for (stop, status, word) in [
+        for (abort, status, word) in [
             (fatal(Remedy::Permission), 5, "qyapi_get_member_by_mobile"),
             (fatal(Remedy::AllowList), 5, "allow list"),
             (fatal(Remedy::Credentials), 5, "DINGTALK_APP_SECRET"),
@@ -327,23 +341,23 @@ mod tests {
             (
                 Abort::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
                 5,
-                "With DINGTALK_APP_KEY set beside a token from the first run on, what is answered is kept for the app",
+                "If DINGTALK_APP_KEY is set in addition to the token from the first run on, answers are kept for the app",
             ),
             (Abort::TokenUnavailable { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
             (Abort::TokenUnavailable { reason: "r".into(), refused: false }, 1, "later"),
             (Abort::Unreachable("refused".into()), 1, "https://e was never reached: refused"),
             (Abort::Untrusted("UnknownIssuer".into()), 1, "--ca-file"),
-            // It may be the proxy's, whereas another host has been sent something before.
+            // The untrusted certificate may be the proxy's.
             (
                 Abort::Untrusted("m".into()),
                 1,
-                "https://e: the host or the proxy before it was reached",
+                "https://e: TLS certificate of the host or its proxy",
             ),
-            (Abort::Untrusted("m".into()), 1, "Nothing was sent to it. "),
+            (Abort::Untrusted("m".into()), 1, "Nothing was sent. "),
             (Abort::UnknownCode { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
             let failure =
-                failure_from_end(&RunEnd::Aborted(stop), "https://e", None, true).unwrap();
+                failure_from_end(&RunEnd::Aborted(abort), "https://e", None, 0, true).unwrap();
             assert_eq!(failure.exit.status(), status, "{word}");
             assert!(failure.error.to_string().contains(word), "{}", failure.error);
         }

@@ -1,5 +1,4 @@
-//! The signals that end a run, Ctrl-C, SIGTERM and SIGHUP, and the one that asks how far it is, SIGUSR1. Owns hearing them, also
-//! while something blocks; what they mean is the run's.
+//! The signals that end a run (SIGINT, SIGTERM, SIGHUP) and SIGUSR1, which requests a status line.
 
 use std::time::Duration;
 use std::{fs, io};
@@ -10,10 +9,11 @@ use tokio::time::timeout;
 
 use crate::app::exit::{Exit, Failure, Signal};
 
-/// How long a signal leaves other threads to remove their temporary files; one may wait for a pipe for ever.
+/// How long other threads have after a signal to remove their temporary files. They may be blocked on
+/// a pipe forever.
 pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Hears signals from the moment it is made.
+/// Receives the signals that end a run, from the moment it is created.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Option<unix::Signal>,
@@ -21,15 +21,16 @@ pub(crate) struct Signals {
     hangup: Option<unix::Signal>,
 }
 
-/// Which signals whoever started the program wants ignored: `nohup` the hangup, a shell without job control Ctrl-C for what
-/// runs in the background. One bit a signal, from 1 (proc(5), `SigIgn`); none where the system does not tell.
+/// The signals that the parent process set to be ignored: `nohup` does so with SIGHUP, a shell without
+/// job control with SIGINT for background jobs. Bit n-1 is signal n (proc(5), `SigIgn`); 0 on systems
+/// without `/proc`.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
-/// SIGXFSZ, on Linux, the BSDs and macOS.
+/// SIGXFSZ on Linux, the BSDs and macOS.
 const SIGXFSZ: i32 = 25;
 
 async fn recv_or_pending(signal: &mut Option<unix::Signal>) {
@@ -39,25 +40,30 @@ async fn recv_or_pending(signal: &mut Option<unix::Signal>) {
     }
 }
 
+/// How blocking work ended.
+enum BlockingEnd<T> {
+    /// The work returned or panicked; `signal` arrived before that.
+    Joined { result: Result<T, JoinError>, signal: Option<Signal> },
+    /// The work was not done within [`CLEANUP_TIMEOUT`] after the signal.
+    Abandoned(Signal),
+}
+
 impl Signals {
-    /// Begins to hear; has to be called within tokio's runtime.
-    ///
-    /// # Errors
-    /// Where the system gives no handler.
+    /// Installs the handlers. Must be called within a tokio runtime.
     pub(crate) fn new() -> io::Result<Self> {
         let ignored = ignored_signals();
-        // Where files may not grow further (`ulimit -f`), this signal would end the program with a temporary file left behind;
-        // heard by anybody, it makes the write fail, which is told and tidied up after.
+        // Above the limit on file size (`ulimit -f`), SIGXFSZ would kill the process and leave a
+        // temporary file behind. With a handler, the write fails instead, which is reported.
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
-        let hear = |kind: SignalKind| {
+        let handler = |kind: SignalKind| {
             let bit =
                 u32::try_from(kind.as_raw_value() - 1).map_or(0, |bit| 1_u64.wrapping_shl(bit));
             if ignored & bit == 0 { signal(kind).map(Some) } else { Ok(None) }
         };
         Ok(Self {
-            interrupt: hear(SignalKind::interrupt())?,
-            terminate: hear(SignalKind::terminate())?,
-            hangup: hear(SignalKind::hangup())?,
+            interrupt: handler(SignalKind::interrupt())?,
+            terminate: handler(SignalKind::terminate())?,
+            hangup: handler(SignalKind::hangup())?,
         })
     }
 
@@ -70,103 +76,98 @@ impl Signals {
         }
     }
 
-    /// Does what blocks, on a thread of its own. `broken_off` is what people are told where a signal ends it.
+    /// Runs `work` on the blocking thread pool. After a signal, its result is dropped, with any
+    /// temporary file in it.
     ///
     /// # Errors
-    /// Interrupted, by a signal; unexpected (1) where the work panicked.
+    /// Interrupted (130, 143, 129) with the message `on_signal`; 1 if the work panicked.
     pub(crate) async fn run_blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
-        broken_off: String,
+        on_signal: String,
     ) -> Result<T, Failure> {
-        match self.run_blocking_or_signal(work).await {
-            // A temporary file that was just made is removed with what the work gave.
-            (Some(signal), _) | (None, Err(signal)) => Err(interrupted_failure(signal, broken_off)),
-            (None, Ok(done)) => done,
+        match self.join_blocking(work).await {
+            BlockingEnd::Joined { result, signal: None } => result.map_err(panic_failure),
+            BlockingEnd::Joined { signal: Some(signal), .. } | BlockingEnd::Abandoned(signal) => {
+                Err(interrupted_failure(signal, on_signal))
+            }
         }
     }
 
-    /// The same for work that is not taken back: a signal cuts it down to [`AT_ONCE`], and what is done by then counts.
+    /// Like [`Signals::run_blocking`], for work that cannot be undone: if it is done within
+    /// [`CLEANUP_TIMEOUT`] after a signal, its result counts.
     ///
     /// # Errors
-    /// As [`Signals::during`].
+    /// Interrupted (130, 143, 129) with the message `on_signal`; 1 if the work panicked.
     pub(crate) async fn finish_blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
-        broken_off: String,
+        on_signal: String,
     ) -> Result<T, Failure> {
-        let (_, done) = self.run_blocking_or_signal(work).await;
-        done.unwrap_or_else(|signal| Err(interrupted_failure(signal, broken_off)))
+        match self.join_blocking(work).await {
+            BlockingEnd::Joined { result, .. } => result.map_err(panic_failure),
+            BlockingEnd::Abandoned(signal) => Err(interrupted_failure(signal, on_signal)),
+        }
     }
 
-    /// The signal that came while something blocked, and what that gave, unless the signal ended the wait for it.
-    async fn run_blocking_or_signal<T: Send + 'static>(
+    async fn join_blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> (Option<Signal>, Result<Result<T, Failure>, Signal>) {
-        let told = |done: Result<T, JoinError>| {
-            done.map_err(|error| Failure::from_error(Exit::Error, error))
-        };
-        let mut working = tokio::task::spawn_blocking(work);
+    ) -> BlockingEnd<T> {
+        let mut task = tokio::task::spawn_blocking(work);
         tokio::select! {
             biased;
-            done = &mut working => (None, Ok(told(done))),
-            signal = self.recv() => {
-                let done = timeout(CLEANUP_TIMEOUT, working).await;
-                (Some(signal), done.map(told).map_err(|_| signal))
+            result = &mut task => BlockingEnd::Joined { result, signal: None },
+            signal = self.recv() => match timeout(CLEANUP_TIMEOUT, task).await {
+                Ok(result) => BlockingEnd::Joined { result, signal: Some(signal) },
+                Err(_) => BlockingEnd::Abandoned(signal),
             }
         }
     }
 }
 
-fn interrupted_failure(signal: Signal, broken_off: String) -> Failure {
-    Failure::with_message(Exit::Interrupted(signal), broken_off)
+fn panic_failure(error: JoinError) -> Failure {
+    Failure::from_error(Exit::Error, error)
 }
 
-/// Both, for a run.
+fn interrupted_failure(signal: Signal, message: String) -> Failure {
+    Failure::with_message(Exit::Interrupted(signal), message)
+}
+
+/// All signals that a run handles.
 #[derive(Debug)]
 pub(crate) struct SignalHandlers {
-    /// What ends it.
+    /// The signals that end the run.
     pub signals: Signals,
-    /// What asks how far it is.
+    /// SIGUSR1.
     pub status_requests: StatusRequests,
 }
 
 impl SignalHandlers {
-    /// Begins to hear; has to be called within tokio's runtime.
-    ///
-    /// # Errors
-    /// Where the system gives no handler.
+    /// Installs the handlers. Must be called within a tokio runtime.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { signals: Signals::new()?, status_requests: StatusRequests::new()? })
     }
 }
 
-/// Sees that SIGUSR1 ends no command: who asks one that has nothing to say gets no answer, and does no harm. What tokio has
-/// once put in the place of the system's own way stays there until the process ends.
-///
-/// # Errors
-/// Where the system gives no handler.
+/// Prevents SIGUSR1 from killing a command that has no status to show. A handler that tokio has
+/// installed stays until the process ends.
 pub(crate) fn ignore_sigusr1() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let _within = runtime.enter();
+    let _guard = runtime.enter();
     StatusRequests::new().map(drop)
 }
 
-/// Hears SIGUSR1.
+/// Receives SIGUSR1.
 #[derive(Debug)]
 pub(crate) struct StatusRequests(unix::Signal);
 
 impl StatusRequests {
-    /// Begins to hear; has to be called within tokio's runtime.
-    ///
-    /// # Errors
-    /// Where the system gives no handler.
+    /// Installs the handler. Must be called within a tokio runtime.
     pub(crate) fn new() -> io::Result<Self> {
         signal(SignalKind::user_defined1()).map(Self)
     }
 
-    /// Waits until somebody asks.
     pub(crate) async fn recv(&mut self) {
         self.0.recv().await;
     }

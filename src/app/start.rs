@@ -1,5 +1,5 @@
-//! The beginning and the end of the program: arguments in, exit status out. The exit status is a value that travels
-//! up to here, so that every destructor on the way has run.
+//! The entry point: arguments in, exit status out. No code calls `process::exit`: the exit status is
+//! returned up to here, so that all destructors run.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -34,57 +34,57 @@ use crate::app::signals;
 use crate::app::stdout;
 use crate::domain::redact;
 
-/// Runs the program with these arguments, the first of which is its name.
+/// Runs the program. The first of `args` is the program's name.
 pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = help::expand_help_of_command(args.into_iter().collect());
     let variable = |name: &str| std::env::var_os(name);
     if completion::is_completion_request(&args) {
-        // Before the file of settings is read, which may be a pipe: nobody waits for one who presses Tab.
+        // Before the config file is read: it may be a pipe, and completion must not block on it.
         Language::detect(&[], variable).set_current();
         return completion::complete(&args).into();
     }
-    // Where there is no handler to be had, a question ends the program as it does others.
+    // Without a handler, SIGUSR1 ends the program, as it does other programs.
     let _ = signals::ignore_sigusr1();
     let line = CommandLine::from_args(&args);
-    let set = line.language();
-    let set = |name: &str| set.clone().filter(|_| name == "DINGMAP_LANG");
-    Language::detect(&args, |name| variable(name).or_else(|| set(name))).set_current();
-    let usual = MessageArgs::default();
-    let (cli, remark) = match line.parse() {
-        Ok(Parsed::Run { cli, warning: remark }) => (cli, remark),
+    let configured = line.language();
+    let configured = |name: &str| configured.clone().filter(|_| name == "DINGMAP_LANG");
+    Language::detect(&args, |name| variable(name).or_else(|| configured(name))).set_current();
+    let default_messages = MessageArgs::default();
+    let (cli, warning) = match line.parse() {
+        Ok(Parsed::Run { cli, warning }) => (cli, warning),
         Ok(Parsed::PrintConfig(text)) => {
             return report_exit(
                 stdout::write_stdout(text.as_bytes()),
-                &Terminal::new(&usual, false),
+                &Terminal::new(&default_messages, false),
             );
         }
         Err(ParseError::ConfigFile(failure)) => {
-            return report_exit(Err(failure), &Terminal::new(&usual, false));
+            return report_exit(Err(failure), &Terminal::new(&default_messages, false));
         }
         Err(ParseError::Arguments(error)) => {
-            let helped = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let told = clap_errors::print(&error);
-            let Err(cause) = told else {
-                return if helped { Exit::Success.into() } else { Exit::Usage.into() };
+            let is_help =
+                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let Err(cause) = clap_errors::print(&error) else {
+                return if is_help { Exit::Success.into() } else { Exit::Usage.into() };
             };
             let text = tr!("cannot write to standard output: {cause}", cause);
-            // What is no help goes to standard error, and so would this.
-            let exit = if helped { Exit::Output } else { Exit::Usage };
+            // An error goes to standard error, so its exit status stays that of the error.
+            let exit = if is_help { Exit::Output } else { Exit::Usage };
             return report_exit(
                 Err(Failure::with_message(exit, text)),
-                &Terminal::new(&usual, false),
+                &Terminal::new(&default_messages, false),
             );
         }
     };
-    let show = message_args(&cli.command).unwrap_or(&usual);
-    let terminal = Terminal::new(show, has_rows_on_stdout(&cli.command));
+    let messages = message_args(&cli.command).unwrap_or(&default_messages);
+    let terminal = Terminal::new(messages, has_rows_on_stdout(&cli.command));
     let warnings =
         env::unknown_variables(&Cli::command(), std::env::vars_os().map(|(name, _)| name));
-    for text in warnings.into_iter().chain(remark) {
+    for text in warnings.into_iter().chain(warning) {
         terminal.print(&text);
     }
     let files = paths::command_files(&cli, variable);
-    let result = log::init(show, &files, &terminal).and_then(|()| {
+    let result = log::init(messages, &files, &terminal).and_then(|()| {
         info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "started");
         paths::check_distinct(&files)?;
         run_command(&cli.command, &terminal)
@@ -92,7 +92,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     report_exit(result, &terminal)
 }
 
-/// The exit status, of which people and the log have been told by then.
+/// Logs and prints the result, and returns its exit status.
 fn report_exit(result: Result<Exit, Failure>, terminal: &Terminal) -> ExitCode {
     let (exit, failure) = match result {
         Ok(exit) => (exit, None),
@@ -123,7 +123,7 @@ fn run_command(command: &Command, terminal: &Terminal) -> Result<Exit, Failure> 
     }
 }
 
-/// What a command is to show, where it has something to show.
+/// The message flags of a command that has them.
 fn message_args(command: &Command) -> Option<&MessageArgs> {
     match command {
         Command::Resolve(args) => Some(&args.messages),
@@ -136,14 +136,14 @@ fn message_args(command: &Command) -> Option<&MessageArgs> {
     }
 }
 
-/// Whether rows go to standard output while people are told how far it is.
+/// Whether rows go to standard output while progress is shown on standard error.
 fn has_rows_on_stdout(command: &Command) -> bool {
-    let standard = Path::new("-");
+    let stdout = Path::new("-");
     match command {
         Command::Resolve(args) => {
-            options::output_path(args) == standard || args.failed.as_deref() == Some(standard)
+            options::output_path(args) == stdout || args.failed.as_deref() == Some(stdout)
         }
-        Command::Merge(args) => options::merge_output_path(args) == standard,
+        Command::Merge(args) => options::merge_output_path(args) == stdout,
         _ => false,
     }
 }

@@ -1,5 +1,4 @@
-//! Standard output where it carries a command's answer. Leaves rows on their way to `-o -` to `table`, and messages to
-//! `terminal`.
+//! Standard output for the result of a command.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,14 +6,14 @@ use tr::tr;
 
 use crate::app::exit::{Exit, Failure};
 
-/// Writes the answer, to its end.
+/// Calls `write` with a buffered standard output, then flushes it.
 ///
 /// # Errors
-/// Output (7) where standard output does not take it.
+/// 7 if standard output cannot be written.
 pub(crate) fn with_stdout(
     write: impl FnOnce(&mut BufWriter<io::Stdout>) -> io::Result<()>,
 ) -> Result<(), Failure> {
-    #[expect(clippy::disallowed_methods, reason = "this is the command's answer")]
+    #[expect(clippy::disallowed_methods, reason = "the result of the command")]
     let mut output = BufWriter::new(io::stdout());
     write(&mut output).and_then(|()| output.flush()).map_err(|error| {
         Failure::with_message(
@@ -24,10 +23,10 @@ pub(crate) fn with_stdout(
     })
 }
 
-/// Writes a text that is all of the answer.
+/// Writes the whole result.
 ///
 /// # Errors
-/// As [`tell`].
+/// 7 if standard output cannot be written.
 pub(crate) fn write_stdout(text: &[u8]) -> Result<Exit, Failure> {
     with_stdout(|output| output.write_all(text))?;
     Ok(Exit::Success)

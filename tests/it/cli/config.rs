@@ -216,20 +216,20 @@ fn of_two_conflicting_settings_the_higher_precedence_wins() {
 fn config_errors_have_a_line_and_a_suggestion() {
     let desk = Workdir::new();
     for (content, told) in [
-        ("config = \"x\"\n", "1: there is no flag config; `dingmap resolve"),
-        ("rate = = 3\n", "1: not TOML at column 8: "),
-        ("rate = 3\nwrokers = 4\n", "2: there is no flag wrokers; did you mean workers?"),
+        ("config = \"x\"\n", "1: unknown key 'config'; see `dingmap resolve"),
+        ("rate = = 3\n", "1: invalid TOML at column 8: "),
+        ("rate = 3\nwrokers = 4\n", "2: unknown key 'wrokers'; did you mean 'workers'?"),
         (
             "[resolve]\nrate = 3\njson = true\n",
-            "3: there is no flag json; `dingmap resolve --help` has them all",
+            "3: unknown key 'json'; see `dingmap resolve --help`",
         ),
-        ("[reslove]\nrate = 1\n", "1: there is no part reslove; did you mean resolve?"),
-        ("[profile.a.plan]\nmax-calls = 1\n", "2: there is no flag max-calls"),
-        ("config = \"x\"\n", "1: there is no flag config"),
-        ("all = true\n", "1: there is no flag all"),
-        ("# two\nworkers = \"8\"\n", "2: workers: this takes a whole number, without quotes"),
-        ("sandbox = \"yes\"\n", "1: sandbox: this takes true or false"),
-        ("[resolve]\noutput = 7\n", "2: output: this takes a file's name in quotes"),
+        ("[reslove]\nrate = 1\n", "1: unknown section 'reslove'; did you mean 'resolve'?"),
+        ("[profile.a.plan]\nmax-calls = 1\n", "2: unknown key 'max-calls'"),
+        ("config = \"x\"\n", "1: unknown key 'config'"),
+        ("all = true\n", "1: unknown key 'all'"),
+        ("# two\nworkers = \"8\"\n", "2: workers: expected a whole number, without quotes"),
+        ("sandbox = \"yes\"\n", "1: sandbox: expected true or false"),
+        ("[resolve]\noutput = 7\n", "2: output: expected a file name in quotes"),
         (
             "output = \"x.csv\"\n",
             "1: output: each command writes something else; put this under [resolve]",
@@ -242,20 +242,20 @@ fn config_errors_have_a_line_and_a_suggestion() {
         ),
         ("timeout = 10\n", "1: invalid value '10' for '--timeout <D>'"),
         ("column = [\"/(/\"]\n", "1: invalid value '/(/'"),
-        ("rate = 1\nrate = 2\n", "2: not TOML at column 1: duplicate key"),
+        ("rate = 1\nrate = 2\n", "2: invalid TOML at column 1: duplicate key"),
         ("rate = \n", "1: "),
         ("profile = 3\n", "1: a profile is a table"),
         ("[profile]\nnight = 3\n", "2: a profile is a table"),
         // A profile that this run does not ask for is checked all the same.
-        ("[profile.night]\nraet = 1\n", "2: there is no flag raet; did you mean rate?"),
+        ("[profile.night]\nraet = 1\n", "2: unknown key 'raet'; did you mean 'rate'?"),
     ] {
         let said = config_error(&desk, content);
         assert!(said.starts_with(told), "{content}: {said}");
     }
     let config = desk.write_file("c.toml", "[profile.nightly]\nrate = 1\n");
     for (args, told) in [
-        (&["--profile", "nighty"][..], "has no profile nighty; did you mean nightly?"),
-        (&["--profile", "x"], "has no profile x; it has nightly"),
+        (&["--profile", "nighty"][..], "has no profile 'nighty'; did you mean 'nightly'?"),
+        (&["--profile", "x"], "has no profile 'x'; it has nightly"),
     ] {
         let ended = run(resolve_with_config(&config).arg("staff.csv").args(args));
         assert!(ended.status == Some(2) && ended.stderr.contains(told), "{}", ended.stderr);

@@ -207,7 +207,7 @@ fn a_flag_of_another_command_is_reported_as_such() {
 
 #[test]
 fn an_invalid_value_is_reported_with_its_variable() {
-    for (language, told) in [("en", "that of the variable"), ("zh", "来自环境变量")] {
+    for (language, told) in [("en", "comes from the variable"), ("zh", "来自环境变量")] {
         for (name, value) in [("RATE", "abc"), ("RATE", ""), ("CONFIG", ""), ("COLUMN", "/(/")] {
             let name = format!("DINGMAP_{name}");
             let ended = run(dingmap().args(["plan", "x", "--lang", language]).env(&name, value));

@@ -68,7 +68,7 @@ fn setup_errors_are_reported_before_waiting_for_start_at() {
     let mut process = Process::start(command.args(["--start-at", "+1h"]));
     process.wait_for_stderr("starting at ");
     assert!(
-        process.stderr().contains("warning: others on this machine can read"),
+        process.stderr().contains("warning: other users of this machine can read"),
         "{}",
         process.stderr()
     );

@@ -232,7 +232,7 @@ fn a_host_that_is_not_the_api_ends_the_run_after_twenty_numbers() {
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
     let (ended, desk) = resolve_against(&host, &numbers, &[]);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-    for words in ["does not answer as the API does", "HTTP 404", "first 20 numbers", "--endpoint"] {
+    for words in ["unexpected replies from", "HTTP 404", "first 20 numbers", "--endpoint"] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
     assert!(host.call_count() <= 40, "{}", host.call_count());

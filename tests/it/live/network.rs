@@ -97,7 +97,7 @@ fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
         for token in [&[][..], &TOKEN_ENV] {
             let ended = scene.run(&endpoint, &["--ca-file", &ca], token);
             assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-            assert!(ended.stderr.contains("its certificate is not trusted"), "{}", ended.stderr);
+            assert!(ended.stderr.contains("TLS certificate"), "{}", ended.stderr);
             assert!(
                 ended.stderr.contains(reason) && ended.stderr.contains("--ca-file"),
                 "{}",
@@ -110,7 +110,7 @@ fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
     let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN_ENV);
     assert_eq!((ended.status, stranger.http_versions().len()), (Some(1), 0), "{}", ended.stderr);
     let told = format!(
-        "https://oapi.invalid (proxy: {proxy}): the host or the proxy before it was reached, but its certificate is not trusted"
+        "https://oapi.invalid (proxy: {proxy}): TLS certificate of the host or its proxy is not trusted"
     );
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
 }
@@ -130,7 +130,7 @@ fn an_invalid_ca_file_is_rejected() {
         (
             "nothing.pem",
             Some("hello\n".to_owned()),
-            "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE"
+            "no certificate in the file; it must be PEM, with a line BEGIN CERTIFICATE"
                 .to_owned(),
         ),
         ("nowhere.pem", None, "No such file or directory (os error 2)".to_owned()),

@@ -320,7 +320,7 @@ fn answers_of_an_expired_token_are_reused_only_by_tokens_of_its_app() {
         let (calls, ended) = with(&dying);
         assert_eq!((calls, ended.status), (21, Some(5)), "{key:?}: {}", ended.stderr);
         for words in [
-            "With DINGTALK_APP_KEY set beside a token",
+            "If DINGTALK_APP_KEY is set in addition to the token",
             "and 21 calls\ncalls: 21 lookups, 0 token calls\n",
         ] {
             assert!(ended.stderr.contains(words), "{}", ended.stderr);

@@ -119,7 +119,9 @@ pub(crate) async fn finish(
     // The next run continues from answers in the input itself, with or without a state.
     let is_in_place = setup.args.retry_failed && setup.original.is_some();
     let are_answers_kept = is_in_place || setup.state_kind != StateKind::None;
-    let failure = failure_from_end(&end, &setup.display_name, signal, are_answers_kept);
+    let pending = totals.rows(Status::Pending);
+    let failure =
+        failure_from_end(&end, &setup.display_name, signal, pending, are_answers_kept);
     match failure {
         Some(failure) if is_written && is_in_place => {
             Err(with_resume_hint(&failure, StateKind::InPlace, write_error.as_ref()))
