@@ -1,5 +1,4 @@
-//! The command line as it is typed: flags, their environment variables, their help. Owns names, defaults and the
-//! shape of values (DESIGN 1). Leaves reading it to `typed`, and what values mean together to `config`.
+//! The commands and their flags, with environment variables, defaults and help, for clap.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,18 +20,27 @@ use crate::table::raw::encoding::Encoding;
 
 /// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
 #[derive(Debug, Parser)]
-#[command(name = "dingmap", version, about, after_help = help::TOP, after_long_help = help::for_program(), max_term_width = 110, disable_help_subcommand = true)]
+#[command(
+    name = "dingmap",
+    version,
+    about,
+    after_help = help::TOP,
+    after_long_help = help::for_program(),
+    max_term_width = 110,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
-    /// The language of messages, help and reports [default: by LC_ALL, LC_MESSAGES, LANG]
+    /// Language of messages, help and reports [default: from LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_enum, env = "DINGMAP_LANG", global = true, help_heading = "Messages")]
     pub lang: Option<Language>,
-    /// A TOML file with defaults for the flags
+    /// TOML file with defaults for the flags
     ///
-    /// Its keys are the flags' long names, for all commands, under `[resolve]` and the like for one, and under `[profile.NAME]` for
-    /// those who ask for that profile. A flag beats its variable, that a profile, that the rest of the file
+    /// Keys are the long names of flags. At the top level they apply to all commands, under
+    /// `[resolve]` and so on to one command, and under `[profile.NAME]` only if that profile is
+    /// selected. Precedence: flag, environment variable, profile, rest of the file
     #[arg(long, value_name = "FILE", env = "DINGMAP_CONFIG", display_order = 100, global = true)]
     pub config: Option<PathBuf>,
-    /// The profile in that file to use, by its name
+    /// Profile of the config file to use
     #[arg(
         long,
         value_name = "NAME",
@@ -42,49 +50,56 @@ pub struct Cli {
         global = true
     )]
     pub profile: Option<String>,
-    /// Tell each flag's value and where it comes from, and run nothing
-    #[arg(long, env = "DINGMAP_PRINT_CONFIG", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, global = true, help_heading = "Messages")]
+    /// Print the value and source of each flag, and exit
+    #[arg(
+        long,
+        env = "DINGMAP_PRINT_CONFIG",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue,
+        global = true,
+        help_heading = "Messages"
+    )]
     pub print_config: bool,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Append user id and status to every row of a CSV
     Resolve(Box<ResolveArgs>),
-    /// Tell what resolve would do and how long it takes; asks nobody
+    /// Show what resolve would do and how long it would take; makes no calls
     ///
-    /// What was detected, which rows are invalid, how many calls are needed; no network, no output, no secret
+    /// Shows what was detected, which rows are invalid and how many calls are needed. Needs no
+    /// network and no secret, and writes no output
     Plan(Box<PlanArgs>),
-    /// Compare two files that resolve wrote
+    /// Compare two resolved files
     ///
-    /// Who was added, removed, lost, or has another user id
+    /// Finds the people who were added, removed or lost, or whose user id changed
     Diff(Box<DiffArgs>),
-    /// Put the shards of a table together again
+    /// Merge the outputs of shards into one table
     ///
-    /// What several runs of resolve with --shard wrote becomes the file that one run would have written
+    /// Joins the outputs of several runs of `resolve --shard` into the file that one run would have
+    /// written
     Merge(Box<MergeArgs>),
-    /// Serve the emulated API on loopback until stopped
+    /// Serve an emulated DingTalk API on 127.0.0.1 until stopped
     Sandbox(SandboxArgs),
-    /// Look into the file in which answers are kept, or forget some
+    /// Inspect the state file, or delete answers from it
     #[command(subcommand, after_long_help = help::STATE)]
     State(Box<StateCommand>),
-    /// Write completions for a shell to standard output
+    /// Print shell completions
     #[command(after_long_help = help::COMPLETIONS)]
     Completions {
-        /// The shell
+        /// Name of the shell
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Write the manual in the form of man
+    /// Print the man pages
     ///
-    /// All of it goes to standard output, or a page for each command into a directory
+    /// Prints everything as one page, or writes one page for each command into a directory
     #[command(after_long_help = help::MAN)]
     Man {
-        /// The directory of the pages: dingmap.1, dingmap-resolve.1 and so on
+        /// Directory for the pages: dingmap.1, dingmap-resolve.1 and so on
         #[arg(long, value_name = "DIR", env = "DINGMAP_DIRECTORY")]
         directory: Option<PathBuf>,
     },
@@ -101,27 +116,36 @@ pub enum Command {
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_long_help = help::RESOLVE)]
 pub struct ResolveArgs {
-    /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
+    /// CSV (also .gz, .zst) or Excel workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
-    /// The CSV to write [default: NAME.resolved.csv]
+    /// Output CSV [default: NAME.resolved.csv]
     ///
-    /// Without it the output stands beside the input; - is standard output
+    /// The default is next to the input; - is standard output
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
     pub output: Option<PathBuf>,
-    /// Also write the rows that another try may answer
+    /// Also write the rows that may succeed on a retry
     ///
-    /// They are written as they came in, as the input of that try; - is standard output
+    /// The rows are written as they were read, so that the file can be the input of the retry; - is
+    /// standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_FAILED", help_heading = None::<&str>)]
     pub failed: Option<PathBuf>,
-    /// Ask only the failed and pending rows of a resolved file, in place
+    /// Retry only the failed and pending rows of a resolved file, in place
     ///
-    /// The other rows stay as they are, to the byte; with --output the file itself does, too
-    #[arg(long, env = "DINGMAP_RETRY_FAILED", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    /// All other rows stay unchanged, to the byte. With --output, the input file stays unchanged
+    /// too
+    #[arg(
+        long,
+        env = "DINGMAP_RETRY_FAILED",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue,
+        help_heading = "Input and output"
+    )]
     pub retry_failed: bool,
-    /// Compare with the user ids in this column
+    /// Compare the results with the user ids in this column
     ///
-    /// A column expected is appended: match, mismatch or missing, and nothing where no id is on file or no answer is definitive
+    /// Appends a column `expected` with match, mismatch or missing. The cell is empty if the input
+    /// has no user id or the answer is not definitive
     #[arg(
         long,
         value_name = "NAME|N|/REGEX/",
@@ -129,87 +153,156 @@ pub struct ResolveArgs {
         help_heading = "Input and output"
     )]
     pub expect: Option<ColumnChoice>,
-    /// Which of the rows
     #[command(flatten)]
     pub sharding: ShardArgs,
-    /// How the input is read
     #[command(flatten)]
     pub reader: ReaderArgs,
-    /// The encoding of the output [default: the input's]
+    /// Encoding of the output [default: that of the input]
     #[arg(
         long,
         value_name = "NAME",
         env = "DINGMAP_OUTPUT_ENCODING",
-        help_heading = "Input and output"
+        help_heading = "File format"
     )]
     pub output_encoding: Option<Encoding>,
-    /// Begin the output with a byte order mark, or not [default: as the input]
-    #[arg(long, value_name = "BOOL", env = "DINGMAP_OUTPUT_BOM", action = ArgAction::Set, help_heading = "Input and output")]
+    /// Whether the output begins with a byte order mark [default: as the input]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "DINGMAP_OUTPUT_BOM",
+        action = ArgAction::Set,
+        help_heading = "File format"
+    )]
     pub output_bom: Option<bool>,
-    /// Append a column with the number as it went to the API
-    #[arg(long, env = "DINGMAP_SHOW_SENT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    /// Append a column with the number as sent to the API
+    #[arg(
+        long,
+        env = "DINGMAP_SHOW_SENT",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue,
+        help_heading = "Input and output"
+    )]
     pub show_sent: bool,
     /// Put an apostrophe before new cells that a spreadsheet would take for formulas
-    #[arg(long, env = "DINGMAP_EXCEL_SAFE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    #[arg(
+        long,
+        env = "DINGMAP_EXCEL_SAFE",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue,
+        help_heading = "File format"
+    )]
     pub excel_safe: bool,
-    /// What counts as a number
     #[command(flatten)]
     pub numbers: NumberArgs,
-    /// Write the output although the run stopped early, the open rows as pending
-    #[arg(long, env = "DINGMAP_PARTIAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, help_heading = "Input and output")]
+    /// Write the output even if the run stops early; unresolved rows are pending
+    #[arg(
+        long,
+        env = "DINGMAP_PARTIAL",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue,
+        help_heading = "Input and output"
+    )]
     pub partial: bool,
 
-    /// Whom the numbers are asked of
     #[command(flatten)]
     pub api: ApiArgs,
-    /// Rehearse against a built-in emulation of the API
+    /// Rehearse against a built-in emulated API
     ///
-    /// Calls go over real HTTP on this machine; no credentials are needed, and people and ids are invented
-    #[arg(long, env = "DINGMAP_SANDBOX", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Calls go over HTTP on this machine. No credentials are needed; people and ids are invented
+    #[arg(
+        long,
+        env = "DINGMAP_SANDBOX",
+        help_heading = None::<&str>,
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub sandbox: bool,
-    /// A file with its secret [or DINGTALK_APP_SECRET]
+    /// File with the app's secret [or DINGTALK_APP_SECRET]
     ///
-    /// A token in DINGTALK_ACCESS_TOKEN stands in for key and secret
+    /// A token in DINGTALK_ACCESS_TOKEN replaces key and secret
     #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = None::<&str>)]
     pub app_secret_file: Option<PathBuf>,
 
-    /// How fast
     #[command(flatten)]
     pub rate_limit: RateLimitArgs,
-    /// Calls in flight at most
-    #[arg(short = 'j', long, value_name = "N", env = "DINGMAP_WORKERS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Calls")]
+    /// Maximum number of calls in flight
+    #[arg(
+        short = 'j',
+        long,
+        value_name = "N",
+        env = "DINGMAP_WORKERS",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=1024),
+        help_heading = "Calls"
+    )]
     pub workers: u16,
-    /// Extra attempts after transient failures
+    /// Maximum number of retries after transient failures
     #[arg(
         long,
         value_name = "N",
         env = "DINGMAP_MAX_RETRIES",
         default_value_t = 5,
-        help_heading = "Calls"
+        help_heading = "Retries and timeouts"
     )]
     pub max_retries: u32,
-    /// The shortest backoff
-    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MIN", default_value = "500ms", value_parser = parse_duration, help_heading = "Calls")]
+    /// Lower bound of the backoff between retries
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_RETRY_MIN",
+        default_value = "500ms",
+        value_parser = parse_duration,
+        help_heading = "Retries and timeouts"
+    )]
     pub retry_min: Duration,
-    /// The longest backoff
-    #[arg(long, value_name = "D", env = "DINGMAP_RETRY_MAX", default_value = "30s", value_parser = parse_duration, help_heading = "Calls")]
+    /// Upper bound of the backoff between retries
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_RETRY_MAX",
+        default_value = "30s",
+        value_parser = parse_duration,
+        help_heading = "Retries and timeouts"
+    )]
     pub retry_max: Duration,
-    /// How long throttling may hold the run in total
-    #[arg(long, value_name = "D", env = "DINGMAP_PATIENCE", default_value = "15m", value_parser = parse_duration, help_heading = "Calls")]
+    /// Total time that rate limits may pause the run
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_PATIENCE",
+        default_value = "15m",
+        value_parser = parse_duration,
+        help_heading = "Retries and timeouts"
+    )]
     pub patience: Duration,
-    /// One attempt, from its turn to the end of the reply
-    #[arg(long, value_name = "D", env = "DINGMAP_TIMEOUT", default_value = "10s", value_parser = parse_timeout, help_heading = "Calls")]
+    /// Timeout of one attempt, from sending to the end of the reply
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_TIMEOUT",
+        default_value = "10s",
+        value_parser = parse_timeout,
+        help_heading = "Retries and timeouts"
+    )]
     pub timeout: Duration,
-    /// The connection alone
-    #[arg(long, value_name = "D", env = "DINGMAP_CONNECT_TIMEOUT", default_value = "5s", value_parser = parse_timeout, help_heading = "Calls")]
+    /// Timeout of connecting
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_CONNECT_TIMEOUT",
+        default_value = "5s",
+        value_parser = parse_timeout,
+        help_heading = "Retries and timeouts"
+    )]
     pub connect_timeout: Duration,
-    /// Make the first call at this moment, when everything has been checked: 14:10, 2026-11-23T14:10:00+08:00, +15m
+    /// Run all checks, then wait until this time for the first call: 14:10,
+    /// 2026-11-23T14:10:00+08:00, +15m
     #[arg(long, value_name = "TIME", env = "DINGMAP_START_AT", help_heading = "Calls")]
     pub start_at: Option<String>,
-    /// Stop after so many calls, the rest pending
+    /// Stop after N calls; remaining rows are pending
     #[arg(long, value_name = "N", env = "DINGMAP_MAX_CALLS", help_heading = None::<&str>)]
     pub max_calls: Option<u64>,
-    /// Count these rows as failed in the exit status
+    /// Count rows with this status as failed (exit status 4)
     #[arg(
         long,
         value_name = "STATUS",
@@ -219,23 +312,18 @@ pub struct ResolveArgs {
     )]
     pub fail_on: Option<FailOn>,
 
-    /// The way to the API
     #[command(flatten)]
     pub network: NetworkArgs,
 
-    /// Where answers are kept
     #[command(flatten)]
     pub state: StateArgs,
 
-    /// What runs on several hosts share
     #[command(flatten)]
     pub quota: QuotaArgs,
 
-    /// What to leave beside the output
     #[command(flatten)]
     pub reports: ReportArgs,
 
-    /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,
 }
@@ -244,35 +332,34 @@ pub struct ResolveArgs {
 #[derive(Args, Debug)]
 #[command(after_long_help = help::PLAN)]
 pub struct PlanArgs {
-    /// A CSV (also .gz, .zst) or a workbook (.xlsx); - is standard input
+    /// CSV (also .gz, .zst) or Excel workbook (.xlsx); - is standard input
     pub input: PathBuf,
 
-    /// Which of the rows
     #[command(flatten)]
     pub sharding: ShardArgs,
-    /// How the input is read
     #[command(flatten)]
     pub reader: ReaderArgs,
-    /// What counts as a number
     #[command(flatten)]
     pub numbers: NumberArgs,
-    /// Give the plan as JSON, for programs
-    #[arg(long, env = "DINGMAP_JSON", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Print the plan as JSON
+    #[arg(
+        long,
+        env = "DINGMAP_JSON",
+        help_heading = None::<&str>,
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub json: bool,
 
-    /// Whom the numbers would be asked of
     #[command(flatten)]
     pub api: ApiArgs,
 
-    /// How fast
     #[command(flatten)]
     pub rate_limit: RateLimitArgs,
 
-    /// Where answers are kept
     #[command(flatten)]
     pub state: StateArgs,
 
-    /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,
 }
@@ -281,33 +368,30 @@ pub struct PlanArgs {
 #[derive(Args, Debug)]
 #[command(after_long_help = help::MERGE)]
 pub struct MergeArgs {
-    /// The table that the runs took their rows from; - is standard input
+    /// Input of the sharded runs; - is standard input
     pub input: PathBuf,
-    /// What they wrote, a file for each shard, in any order
+    /// Outputs of the sharded runs, one for each shard, in any order
     #[arg(required = true, value_name = "SHARD")]
     pub shards: Vec<PathBuf>,
 
-    /// The CSV to write [default: NAME.resolved.csv]
+    /// Output CSV [default: NAME.resolved.csv]
     ///
-    /// Without it the output stands beside the input; - is standard output
+    /// The default is next to the input; - is standard output
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", help_heading = None::<&str>)]
     pub output: Option<PathBuf>,
-    /// How the input is read
     #[command(flatten)]
     pub reader: ReaderArgs,
-    /// What counts as a number
     #[command(flatten)]
     pub numbers: NumberArgs,
-    /// The encoding of the shards [default: the input's]
+    /// Encoding of the shards [default: that of the input]
     #[arg(
         long,
         value_name = "NAME",
         env = "DINGMAP_OUTPUT_ENCODING",
-        help_heading = "Input and output"
+        help_heading = "File format"
     )]
     pub output_encoding: Option<Encoding>,
 
-    /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,
 }
@@ -316,34 +400,45 @@ pub struct MergeArgs {
 #[derive(Args, Debug)]
 #[command(after_long_help = help::SANDBOX)]
 pub struct SandboxArgs {
-    /// The port on 127.0.0.1; 0 is any free one
+    /// Port on 127.0.0.1; 0 is any free port
     #[arg(long, value_name = "N", env = "DINGMAP_PORT", default_value_t = 8600)]
     pub port: u16,
-    /// Calls in any second above which it answers 90018; 0 is no limit
+    /// Calls in any second above which it replies 90018; 0 is no limit
     #[arg(long, value_name = "N", env = "DINGMAP_LIMIT", default_value_t = 20)]
     pub limit: u32,
-    /// How long each reply takes
-    #[arg(long, value_name = "D", env = "DINGMAP_LATENCY", default_value = "0ms", value_parser = parse_duration)]
+    /// Delay of each reply
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_LATENCY",
+        default_value = "0ms",
+        value_parser = parse_duration
+    )]
     pub latency: Duration,
-    /// How long a token is valid
-    #[arg(long, value_name = "D", env = "DINGMAP_TOKEN_LIFETIME", default_value = "2h", value_parser = parse_timeout)]
+    /// Lifetime of a token
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_TOKEN_LIFETIME",
+        default_value = "2h",
+        value_parser = parse_timeout
+    )]
     pub token_lifetime: Duration,
     /// Serve HTTPS, with a certificate made at startup; the output names the file for --ca-file
     #[arg(long, env = "DINGMAP_TLS")]
     pub tls: bool,
-    /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,
 }
 
-/// Definitive answers that a job may want to hear about by the exit status.
+/// Definitive statuses that `--fail-on` can count as failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
     /// Rows with the status `not_found`.
     NotFound,
 }
 
-/// A duration such as `500ms`, `30s` or `15m`, up to a hundred days.
+/// Parses a duration such as `500ms`, `30s` or `15m`, of at most 100 days.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| {
         tr!(
@@ -354,12 +449,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration > Duration::from_hours(2400) { Err(tr!("at most 100 days")) } else { Ok(duration) }
 }
 
-/// A duration above zero.
+/// Parses a duration above zero.
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => {
-            Err(tr!("must be more than zero; write a number and a unit, such as 10s"))
-        }
+        Duration::ZERO => Err(tr!("must be above zero; write a number and a unit, such as 10s")),
         some => Ok(some),
     }
 }
@@ -384,7 +477,7 @@ mod tests {
         {
             for flag in command.get_arguments().filter(|arg| arg.get_long().is_some()) {
                 let long = flag.get_long().unwrap();
-                // Where runs meet is set for them; what is told or forgotten is not to follow from that.
+                // DINGMAP_SHARED is set for runs; it must not change what `state` shows or deletes.
                 if ["info", "forget"].contains(&command.get_name()) && long == "shared" {
                     assert_eq!(flag.get_env(), None);
                     continue;
@@ -398,7 +491,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_arguments_hides_the_proxy_password() {
-        // On the command line it is refused, which is checked behind the parser; a variable takes the same way through it.
+        // A password in the flag is rejected only after parsing; in the variable, it is accepted.
         let cli = Cli::parse_from(["dingmap", "resolve", "i", "--proxy", "http://u:geheim@h:1"]);
         let Command::Resolve(args) = &cli.command else { panic!() };
         assert_eq!(args.network.proxy.as_ref().unwrap().expose_secret(), "http://u:geheim@h:1");

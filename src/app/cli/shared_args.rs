@@ -1,5 +1,5 @@
-//! Flags that several commands share or that one room is asked for by: what is shown, the way to the API, and
-//! where answers are kept. Owns their names and defaults (DESIGN 1). Leaves the other flags to `cli`.
+//! Flags that several commands share (messages, network, reports, state, shared quota), and those of
+//! `state` and `diff`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,29 +17,43 @@ use crate::table::detect::columns::ColumnChoice;
 use crate::table::detect::dialect::parse_delimiter;
 use crate::table::raw::encoding::Encoding;
 
-/// What is shown on standard error.
+/// What to show on standard error.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Messages")]
 pub struct MessageArgs {
-    /// How progress is shown: auto is a bar on a terminal and lines elsewhere, json an object every second
+    /// How to show progress: auto is a bar on a terminal and lines elsewhere, json is one object
+    /// per second
     #[arg(long, env = "DINGMAP_PROGRESS", value_enum, default_value_t = ProgressChoice::Auto)]
     pub progress: ProgressChoice,
     /// Show errors only
-    #[arg(short, long, env = "DINGMAP_QUIET", help_heading = None::<&str>, value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(
+        short,
+        long,
+        env = "DINGMAP_QUIET",
+        help_heading = None::<&str>,
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub quiet: bool,
-    /// Log more: -v retries, -vv answers, -vvv all
-    #[arg(short, long, env = "DINGMAP_VERBOSE", help_heading = None::<&str>, action = ArgAction::Count)]
+    /// Log more: -v retries, -vv answers, -vvv everything
+    #[arg(
+        short,
+        long,
+        env = "DINGMAP_VERBOSE",
+        help_heading = None::<&str>,
+        action = ArgAction::Count
+    )]
     pub verbose: u8,
-    /// The form of log lines
+    /// Format of log lines
     #[arg(long, env = "DINGMAP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Append log lines to this file instead of writing them to standard error; without -v it gets what -v shows
+    /// Append log lines to this file instead of standard error; logs at least what -v shows
     #[arg(long, value_name = "FILE", env = "DINGMAP_LOG_FILE")]
     pub log_file: Option<PathBuf>,
 }
 
 impl Default for MessageArgs {
-    /// As without any flag, for commands that have nothing to show.
+    /// The values without any flag, for commands without these flags.
     fn default() -> Self {
         Self {
             progress: ProgressChoice::Auto,
@@ -51,122 +65,164 @@ impl Default for MessageArgs {
     }
 }
 
-/// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProgressChoice {
     /// A bar on a terminal, lines elsewhere.
     Auto,
     /// A bar.
     Bar,
-    /// A line every ten seconds.
+    /// One line every 10 seconds.
     Line,
-    /// A JSON object every second.
+    /// One JSON object per second.
     Json,
     /// Nothing.
     None,
 }
 
-/// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The way to the API.
+/// How to connect to the API.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
-    /// The proxy, http://HOST:PORT or https://HOST:PORT; none goes straight [default: HTTPS_PROXY or ALL_PROXY of the environment, save for the hosts in NO_PROXY; none to this machine]
+    /// Proxy, http://HOST:PORT or https://HOST:PORT; `none` disables the proxy [default:
+    /// HTTPS_PROXY or ALL_PROXY, except for hosts in NO_PROXY; none for this machine]
     #[arg(long, value_name = "URL", env = "DINGMAP_PROXY", hide_env_values = true)]
     pub proxy: Option<SecretString>,
-    /// A PEM file with certificates to trust beside the system's: those of a proxy that inspects connections
+    /// PEM file with certificates to trust in addition to the system's, such as those of a proxy
+    /// that inspects TLS connections
     #[arg(long, value_name = "FILE", env = "DINGMAP_CA_FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Call an http:// endpoint that is not on this machine, with token and numbers readable on the way
-    #[arg(long, env = "DINGMAP_INSECURE_HTTP", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Allow an http:// endpoint on another machine; token and numbers are sent unencrypted
+    #[arg(
+        long,
+        env = "DINGMAP_INSECURE_HTTP",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub insecure_http: bool,
 }
 
-/// What a run leaves to be read beside its output.
+/// Reports of a run.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Reports")]
 pub struct ReportArgs {
-    /// Write an account of the run as JSON, whatever it came to; - is standard output
+    /// Write a summary of the run as JSON, also if it fails; - is standard output
     #[arg(long, value_name = "FILE", env = "DINGMAP_SUMMARY")]
     pub summary: Option<PathBuf>,
-    /// Write the same as Prometheus text, for the node exporter's textfile collector
+    /// Write the summary as Prometheus text, for the node exporter's textfile collector
     #[arg(long, value_name = "FILE", env = "DINGMAP_METRICS")]
     pub metrics: Option<PathBuf>,
-    /// Write a report of the run as an HTML page, whatever it came to
+    /// Write a report of the run as an HTML page, also if it fails
     #[arg(long, value_name = "FILE", env = "DINGMAP_REPORT")]
     pub report: Option<PathBuf>,
 }
 
-/// Where a run keeps its answers, and which it uses.
+/// Where a run keeps answers, and which it reuses.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
-    /// Where answers are kept [default: dingmap/state.redb in your data directory; with --sandbox in memory]
+    /// File that keeps the answers [default: dingmap/state.redb in your data directory; with
+    /// --sandbox in memory]
     #[arg(long, value_name = "FILE", env = "DINGMAP_STATE")]
     pub state: Option<PathBuf>,
-    /// Keep answers in memory alone: an interrupted run starts from the beginning
-    #[arg(long, env = "DINGMAP_NO_STATE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Keep answers only in memory: an interrupted run starts from the beginning
+    #[arg(
+        long,
+        env = "DINGMAP_NO_STATE",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub no_state: bool,
-    /// Forget what an interrupted run of this input learned, and ask for everything anew
-    #[arg(long, env = "DINGMAP_RESTART", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Discard the answers of an interrupted run of this input, and ask for all numbers again
+    #[arg(
+        long,
+        env = "DINGMAP_RESTART",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub restart: bool,
-    /// Wait while another run works with the state file
-    #[arg(long, env = "DINGMAP_WAIT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Wait while another run uses the state file
+    #[arg(
+        long,
+        env = "DINGMAP_WAIT",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub wait: bool,
-    /// Use answers of finished runs up to this old; 0: each run asks anew (one that goes on uses all since it began)
-    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE", default_value = "0", value_parser = parse_age)]
+    /// Use answers of finished runs up to this age; 0: ask again (a resumed run uses all answers
+    /// since its start)
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_MAX_AGE",
+        default_value = "0",
+        value_parser = parse_age
+    )]
     pub max_age: Duration,
-    /// The same for numbers that nobody had or that were out of scope, beside --max-age and at most that; 0: always ask again
-    #[arg(long, value_name = "D", env = "DINGMAP_MAX_AGE_NOT_FOUND", default_value = "0", value_parser = parse_age)]
+    /// The same for numbers that were not found or out of scope, at most --max-age; 0: ask again
+    #[arg(
+        long,
+        value_name = "D",
+        env = "DINGMAP_MAX_AGE_NOT_FOUND",
+        default_value = "0",
+        value_parser = parse_age
+    )]
     pub max_age_not_found: Duration,
 }
 
-/// The quota that runs on several hosts share.
+/// Sharing the quota between runs on several hosts.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Several runs")]
+#[command(next_help_heading = "Shared quota")]
 pub struct QuotaArgs {
-    /// Share the app's quota, answers and token with the runs that name the same Redis or Valkey server
+    /// Share the app's quota, answers and token with runs that use the same Redis or Valkey server
     ///
-    /// Its address is written `redis://HOST/DB`, `rediss://HOST/DB` or `unix:///PATH?db=N`, where `HOST` may have a port behind it and a user before it
+    /// The URL is `redis://HOST/DB`, `rediss://HOST/DB` or `unix:///PATH?db=N`. `HOST` may include
+    /// a user and a port: `USER@HOST:PORT`
     #[arg(long, value_name = "URL", env = "DINGMAP_SHARED", hide_env_values = true)]
     pub shared: Option<SecretString>,
-    /// Where that server is silent, go on at this run's part of the rate instead of waiting
-    #[arg(long, env = "DINGMAP_SHARED_OPTIONAL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// If the server is unreachable, continue at this run's share of the rate instead of waiting
+    #[arg(
+        long,
+        env = "DINGMAP_SHARED_OPTIONAL",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub shared_optional: bool,
-    /// How to be let in
     #[command(flatten)]
     pub auth: RedisAuthArgs,
 }
 
-/// How to be let in by the server that runs share.
+/// Authentication at the shared server.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Several runs")]
+#[command(next_help_heading = "Shared quota")]
 pub struct RedisAuthArgs {
-    /// A file with the password for that server [or DINGMAP_SHARED_PASSWORD]
+    /// File with the server's password [or DINGMAP_SHARED_PASSWORD]
     #[arg(long, value_name = "FILE", env = "DINGMAP_SHARED_PASSWORD_FILE")]
     pub shared_password_file: Option<PathBuf>,
-    /// A PEM file with the certificates to trust for `rediss://` [default: the system's]
+    /// PEM file with the certificates to trust for `rediss://` [default: the system's]
     #[arg(long, value_name = "FILE", env = "DINGMAP_SHARED_CA_FILE")]
     pub shared_ca_file: Option<PathBuf>,
 }
 
-/// What runs on several hosts share, for commands that look at it instead of the state file.
+/// The shared server, for commands that use it instead of the state file.
+///
+/// Without environment variable: `DINGMAP_SHARED` is set for runs and must not change what these
+/// commands show or delete.
 #[derive(Args, Debug)]
 pub struct SharedStateArgs {
-    /// The server that runs share, instead of the file
+    /// Use this shared server instead of the state file
     ///
-    /// It has to be typed: DINGMAP_SHARED and the file of --config say where runs meet, and do not count here, so that without this flag it is the state file that is told or forgotten
+    /// Read only from the command line: DINGMAP_SHARED and the config file are for runs and are
+    /// ignored here. Without this flag, the command uses the state file
     #[arg(long, value_name = "URL", help_heading = None::<&str>)]
     pub shared: Option<SecretString>,
-    /// How to be let in
     #[command(flatten)]
     pub auth: RedisAuthArgs,
 }
@@ -174,60 +230,62 @@ pub struct SharedStateArgs {
 /// `dingmap state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// Tell how many answers there are, how old, and which runs are not finished; no numbers
+    /// Show the number and age of answers, and unfinished runs; shows no mobile numbers
     Info(StateInfoArgs),
-    /// Forget the answers to which everything that is given applies, at once and without asking
+    /// Delete the answers that match all given conditions, without confirmation
     Forget(StateForgetArgs),
-    /// Give back to the file system what the file does not need
+    /// Release the space that the state file no longer needs
     Compact(StateFileArgs),
-    /// Write all answers to standard output as CSV, with full numbers and user ids: handle it as personal data
+    /// Write all answers to standard output as CSV, with full numbers and user ids: treat them as
+    /// personal data
     Export(StateFileArgs),
 }
 
 impl StateCommand {
-    /// Where the state is, and what to show.
     #[must_use]
     pub fn file_args(&self) -> &StateFileArgs {
         match self {
             Self::Info(info) => &info.file,
             Self::Forget(forget) => &forget.file,
-            Self::Compact(place) | Self::Export(place) => place,
+            Self::Compact(file) | Self::Export(file) => file,
         }
     }
 
-    /// The server that is meant instead of a file, and how to be let in.
+    /// The shared server to use instead of the state file, if given.
     #[must_use]
     pub fn shared_server(&self) -> Option<(&SecretString, &RedisAuthArgs)> {
-        let elsewhere = match self {
+        let server = match self {
             Self::Info(info) => &info.server,
             Self::Forget(forget) => &forget.server,
             Self::Compact(_) | Self::Export(_) => return None,
         };
-        elsewhere.shared.as_ref().map(|shared| (shared, &elsewhere.auth))
+        server.shared.as_ref().map(|shared| (shared, &server.auth))
     }
 }
 
 /// `dingmap state info`.
 #[derive(Args, Debug)]
 pub struct StateInfoArgs {
-    /// Where
     #[command(flatten)]
     pub file: StateFileArgs,
-    /// Where else
     #[command(flatten)]
     pub server: SharedStateArgs,
 }
 
-/// Which state file a command is about.
+/// The state file of a command.
 #[derive(Args, Debug)]
 pub struct StateFileArgs {
-    /// The state file [default: dingmap/state.redb in your data directory]
+    /// State file [default: dingmap/state.redb in your data directory]
     #[arg(long, value_name = "FILE", env = "DINGMAP_STATE")]
     pub state: Option<PathBuf>,
-    /// Wait while a run works with it
-    #[arg(long, env = "DINGMAP_WAIT", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    /// Wait while a run uses the state file
+    #[arg(
+        long,
+        env = "DINGMAP_WAIT",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue
+    )]
     pub wait: bool,
-    /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,
 }
@@ -235,27 +293,37 @@ pub struct StateFileArgs {
 /// `dingmap state forget`.
 #[derive(Args, Debug)]
 #[command(override_usage = "dingmap state forget <--all|--app|--older-than|--status|--number>")]
-#[command(group = clap::ArgGroup::new("choice").required(true).multiple(true).args(["all", "app", "older_than", "status", "number"]))]
+#[command(
+    group = clap::ArgGroup::new("choice")
+        .required(true)
+        .multiple(true)
+        .args(["all", "app", "older_than", "status", "number"])
+)]
 pub struct StateForgetArgs {
     /// All answers and all unfinished runs
-    #[arg(long, env = "DINGMAP_ALL", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue, conflicts_with_all = ["app", "older_than", "status", "number"])]
+    #[arg(
+        long,
+        env = "DINGMAP_ALL",
+        value_parser = BoolishValueParser::new(),
+        action = ArgAction::SetTrue,
+        conflicts_with_all = ["app", "older_than", "status", "number"]
+    )]
     pub all: bool,
-    /// Those of this app: its key, or the name that info shows for a token
+    /// Answers of this app: its key, or the name that info shows for a token
     #[arg(long, value_name = "KEY", env = "DINGMAP_APP")]
     pub app: Option<String>,
-    /// Those older than this
+    /// Answers older than this
     #[arg(long, value_name = "D", env = "DINGMAP_OLDER_THAN", value_parser = parse_age)]
     pub older_than: Option<Duration>,
-    /// Those with this status
+    /// Answers with this status
     #[arg(long, value_name = "STATUS", env = "DINGMAP_STATUS", value_parser = parse_status)]
     pub status: Option<Status>,
-    /// Those of the numbers on standard input, one a line; always -, so that no number stands on a command line
+    /// Answers of the numbers on standard input, one per line; always -, to keep numbers off the
+    /// command line
     #[arg(long, value_name = "-", env = "DINGMAP_NUMBER", value_parser = ["-"])]
     pub number: Option<String>,
-    /// Where
     #[command(flatten)]
     pub file: StateFileArgs,
-    /// Where else
     #[command(flatten)]
     pub server: SharedStateArgs,
 }
@@ -264,65 +332,79 @@ pub struct StateForgetArgs {
 #[derive(Args, Debug)]
 #[command(after_long_help = help::DIFF)]
 pub struct DiffArgs {
-    /// The earlier file (also .gz, .zst); - is standard input
+    /// Earlier file (also .gz, .zst); - is standard input
     pub old: PathBuf,
-    /// The later one; - is standard input
+    /// Later file; - is standard input
     pub new: PathBuf,
-    /// Where the differences go, as CSV
+    /// Output CSV with the differences
     ///
     /// - is standard output
     #[arg(short, long, value_name = "FILE", env = "DINGMAP_OUTPUT", default_value = "-")]
     pub output: PathBuf,
-    /// The column that tells people apart [default: the number]
+    /// Column that identifies a person [default: the number]
     ///
-    /// Such as one of staff numbers: its header, or its position from 1
+    /// For example, the staff number. NAME is the header, N the position from 1
     #[arg(short, long, value_name = "NAME|N", env = "DINGMAP_KEY")]
     pub key: Option<ColumnChoice>,
-    /// Exit with 11 where more than this share was lost: 5%
+    /// Exit with 11 if more than this percentage was lost: 5%
     ///
-    /// It is that of OLD's rows which were changed, lost or removed, or could not be compared: 5%, 0.5%, 0.05
+    /// Percentage of OLD's rows that were changed, lost or removed, or could not be compared: 5%,
+    /// 0.5%, 0.05
     #[arg(long, value_name = "P", env = "DINGMAP_MAX_CHANGE")]
     pub max_change: Option<Percentage>,
-    /// The column with the numbers [default: detected]
+    /// Column with the numbers [default: detected]
     ///
-    /// It is named as for resolve; where several are given, the first one with a number in it counts
+    /// Named as for resolve. If several columns are given, the first one that contains a number
+    /// counts
     #[arg(short, long, value_name = "NAME|N|/RE/", env = "DINGMAP_COLUMN")]
     pub column: Vec<ColumnChoice>,
-    /// The region of numbers without a country code
+    /// Region of numbers without a country code
     #[arg(
         long,
         value_name = "CC",
         env = "DINGMAP_REGION",
-        help_heading = "Input",
+        help_heading = "Numbers",
         default_value = "CN"
     )]
     pub region: DefaultRegion,
-    /// The delimiter of both files: a character, or tab [default: detected]
-    #[arg(short, long, value_name = "C", env = "DINGMAP_DELIMITER", help_heading = "Input", value_parser = parse_delimiter)]
+    /// Delimiter of both files: a character, or tab [default: detected]
+    #[arg(
+        short,
+        long,
+        value_name = "C",
+        env = "DINGMAP_DELIMITER",
+        help_heading = "File format",
+        value_parser = parse_delimiter
+    )]
     pub delimiter: Option<u8>,
-    /// The encoding of both files [default: detected]
-    #[arg(short, long, value_name = "NAME", env = "DINGMAP_ENCODING", help_heading = "Input")]
+    /// Encoding of both files [default: detected]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "DINGMAP_ENCODING",
+        help_heading = "File format"
+    )]
     pub encoding: Option<Encoding>,
-    /// The sheet of both workbooks, by name or number [default: the first with rows]
-    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "Input")]
+    /// Sheet of both workbooks, by name or number [default: the first with rows]
+    #[arg(long, value_name = "NAME|N", env = "DINGMAP_SHEET", help_heading = "File format")]
     pub sheet: Option<String>,
-    /// Pass over so many lines above the header of both files
+    /// Number of lines to skip above the header of both files
     #[arg(
         long,
         value_name = "N",
         env = "DINGMAP_SKIP_LINES",
-        help_heading = "Input",
+        help_heading = "File format",
         default_value_t = 0
     )]
     pub skip_lines: u64,
-    /// What to show on standard error
     #[command(flatten)]
     pub messages: MessageArgs,
 }
 
-/// An age such as `12h` or `30d`, up to ten years; `0` is none.
+/// Parses an age such as `12h` or `30d`, of at most ten years; `0` means none.
 fn parse_age(text: &str) -> Result<Duration, String> {
-    let most = Duration::from_hours(24 * 3653);
+    let max = Duration::from_hours(24 * 3653);
     if text.trim() == "0" {
         return Ok(Duration::ZERO);
     }
@@ -332,10 +414,10 @@ fn parse_age(text: &str) -> Result<Duration, String> {
             cause = describe_duration_error(&error)
         )
     })?;
-    if age > most { Err(tr!("at most ten years")) } else { Ok(age) }
+    if age > max { Err(tr!("at most ten years")) } else { Ok(age) }
 }
 
-/// Why a text is no duration.
+/// Translates an error of [`humantime`].
 #[must_use]
 pub(crate) fn describe_duration_error(error: &humantime::DurationError) -> String {
     use humantime::DurationError::{
@@ -358,11 +440,11 @@ pub(crate) fn describe_duration_error(error: &humantime::DurationError) -> Strin
     }
 }
 
-/// A status that is kept.
+/// Parses a status that the state file keeps.
 fn parse_status(text: &str) -> Result<Status, String> {
-    let kept = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
-    kept.into_iter().find(|status| status.name() == text.replace('-', "_")).ok_or_else(|| {
-        tr!("one of {names}", names = kept.map(Status::name).join(&tr!("list" => ", ")))
+    let stored = [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
+    stored.into_iter().find(|status| status.name() == text.replace('-', "_")).ok_or_else(|| {
+        tr!("one of {names}", names = stored.map(Status::name).join(&tr!("list" => ", ")))
     })
 }
 
@@ -381,6 +463,6 @@ mod tests {
             (parse_status("not-found"), parse_status("not_found")),
             (Ok(Status::NotFound), Ok(Status::NotFound))
         );
-        assert!(parse_status("failed").is_err(), "none of these is kept");
+        assert!(parse_status("failed").is_err(), "the state file keeps no such status");
     }
 }
