@@ -8,7 +8,6 @@ pub(crate) mod help;
 pub(crate) mod input_args;
 pub(crate) mod network;
 pub(crate) mod options;
-pub(crate) mod origin;
 pub(crate) mod parse;
 pub(crate) mod paths;
 pub(crate) mod print_config;

@@ -99,8 +99,8 @@ impl Failure {
 
 /// The failure of a run that ended early; `None` if it finished.
 ///
-/// `endpoint` is the URL that was called, `signal` the signal that interrupted the run, `pending` the
-/// number of rows with this status. `resumable` says whether another run has the answers.
+/// `endpoint` is the URL that was called, `signal` the signal that interrupted the run, `pending`
+/// the number of rows with this status. `resumable` says whether another run has the answers.
 #[must_use]
 pub(crate) fn failure_from_end(
     end: &RunEnd,

@@ -1,4 +1,4 @@
-//! The language of a run, and the texts that clap does not translate.
+//! The language of messages, and the translation of clap's texts.
 
 pub(crate) mod clap_errors;
 pub(crate) mod clap_help;

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use crate::app::exit::{Exit, Failure, Signal};
 
-/// How long other threads have after a signal to remove their temporary files. They may be blocked on
-/// a pipe forever.
+/// How long other threads have after a signal to remove their temporary files. They may be blocked
+/// on a pipe forever.
 pub(crate) const CLEANUP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Receives the signals that end a run, from the moment it is created.
@@ -21,9 +21,9 @@ pub(crate) struct Signals {
     hangup: Option<unix::Signal>,
 }
 
-/// The signals that the parent process set to be ignored: `nohup` does so with SIGHUP, a shell without
-/// job control with SIGINT for background jobs. Bit n-1 is signal n (proc(5), `SigIgn`); 0 on systems
-/// without `/proc`.
+/// The signals that the parent process set to be ignored: `nohup` does so with SIGHUP, a shell
+/// without job control with SIGINT for background jobs. Bit n-1 is signal n (proc(5), `SigIgn`); 0
+/// on systems without `/proc`.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,5 +1,5 @@
-//! The entry point: arguments in, exit status out. No code calls `process::exit`: the exit status is
-//! returned up to here, so that all destructors run.
+//! The entry point: arguments in, exit status out. No code calls `process::exit`: the exit status
+//! is returned up to here, so that all destructors run.
 
 use std::ffi::OsString;
 use std::path::Path;

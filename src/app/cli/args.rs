@@ -452,7 +452,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Parses a duration above zero.
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err(tr!("must be above zero; write a number and a unit, such as 10s")),
+        Duration::ZERO => {
+            Err(tr!("must be more than zero; write a number and a unit, such as 10s"))
+        }
         some => Ok(some),
     }
 }

@@ -1,7 +1,7 @@
-//! The file that `--config` names: what it has for flags, for all commands, for one, or under a profile's name; and what it
-//! may not have. Every mistake is told with its line. Leaves what the values mean to the flags, whose defaults they become,
-//! so that flags and variables beat them.
+//! The config file: defaults of flags, for all commands, for one command, or in profiles. Errors
+//! name the file and the line.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -14,19 +14,18 @@ use toml::de::{DeTable, DeValue};
 use tr::tr;
 
 use crate::app::cli::config_value;
-use crate::app::cli::origin::Origin;
 use crate::app::exit::{Exit, Failure};
 use crate::app::i18n::clap_errors::to_one_line;
 use crate::domain::redact::sanitize;
 use crate::table::detect::suggest::suggest;
 
-/// Flags that say what this one call is to do, and so are no defaults: those that name the file, and what `state forget`
-/// is to forget.
+/// Flags that cannot have a default: those that select the file or print it, and the conditions of
+/// `state forget`.
 const COMMAND_LINE_ONLY: [&str; 8] =
     ["config", "profile", "print-config", "all", "app", "older-than", "status", "number"];
-/// The flag that means something else for each command that has it, so that one value for all would overwrite files.
+/// Only allowed for one command: one value for all commands would overwrite files.
 const OUTPUT_KEY: &str = "output";
-/// Keys by which people may try to keep a secret in the file, in lower case and without what parts the words.
+/// Keys that look like a secret, in lower case and without separators.
 const SECRET_KEYS: [&str; 8] = [
     "appsecret",
     "secret",
@@ -37,10 +36,43 @@ const SECRET_KEYS: [&str; 8] = [
     "dingtalkaccesstoken",
     "password",
 ];
-/// The table that has the profiles.
+/// The table of profiles.
 const PROFILE_KEY: &str = "profile";
 
-/// Where in the file a value stands.
+/// Where the value of a flag comes from, in order of increasing precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    Default,
+    /// The config file, outside profiles.
+    File,
+    /// The selected profile of the config file.
+    Profile,
+    EnvVariable,
+    CommandLine,
+}
+
+/// Which of two exclusive flags counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precedence {
+    First,
+    Second,
+    /// Both have the same precedence: an error.
+    Neither,
+}
+
+impl Origin {
+    /// Compares a flag from `self` (first) with one from `other` (second).
+    #[must_use]
+    pub(crate) fn compare_precedence(self, other: Self) -> Precedence {
+        match self.cmp(&other) {
+            Ordering::Greater => Precedence::First,
+            Ordering::Less => Precedence::Second,
+            Ordering::Equal => Precedence::Neither,
+        }
+    }
+}
+
+/// The location of a value in the config file.
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
     file: PathBuf,
@@ -58,27 +90,27 @@ impl fmt::Display for Location {
     }
 }
 
-/// What the file has for one flag.
+/// The value of one flag.
 #[derive(Clone, Debug)]
 struct ConfigEntry {
-    /// The flag's long name.
+    /// The long name of the flag.
     long: String,
-    /// The command for which it is meant, where it is for one alone.
+    /// The command that the entry is for; `None` for all.
     command: Option<String>,
     values: Vec<OsString>,
     location: Location,
 }
 
-/// What the file has for flags, where one was named.
+/// The entries of the config file that apply to this run; empty without a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConfigFile(Vec<ConfigEntry>);
 
-/// A part of the file, and for whom it is.
+/// A section of the file.
 #[derive(Clone, Copy)]
 struct Section<'a> {
     profile: Option<&'a str>,
     command: Option<&'a str>,
-    /// Whether it counts in this run; one that does not is checked all the same.
+    /// Whether the section applies to this run. Other profiles are only validated.
     is_active: bool,
 }
 
@@ -90,26 +122,25 @@ struct ConfigParser<'a> {
 }
 
 impl ConfigFile {
-    /// Reads the `text` of the file at `path`, of which everything outside profiles counts, and the `profile` that is asked for. `cli` is
-    /// the command line whose flags it may set.
+    /// Parses the `text` of the file at `path`: everything outside profiles, and the selected
+    /// `profile`.
     ///
     /// # Errors
-    /// Usage (2) for a file that is no TOML, has a key that is no flag or a value that its flag does not
-    /// take, or has no such profile.
+    /// 2 for invalid TOML, an unknown key, an invalid value or an unknown profile.
     pub(crate) fn parse(
         path: &Path,
         text: &str,
         profile: Option<&str>,
         cli: &Command,
     ) -> Result<Self, Failure> {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let file = ConfigParser { path, text, base_dir: folder, cli };
+        let base_dir = path.parent().unwrap_or(Path::new(""));
+        let parser = ConfigParser { path, text, base_dir, cli };
         let table = DeTable::parse(text).map_err(|error| {
-            file.toml_error(error.span().map_or(0, |span| span.start), error.message())
+            parser.toml_error(error.span().map_or(0, |span| span.start), error.message())
         })?;
-        let mut presets = Vec::new();
-        let all = Section { profile: None, command: None, is_active: true };
-        file.parse_section(table.get_ref(), all, profile, &mut presets)?;
+        let mut entries = Vec::new();
+        let top_level = Section { profile: None, command: None, is_active: true };
+        parser.parse_section(table.get_ref(), top_level, profile, &mut entries)?;
         let known = profile_names(table.get_ref());
         match profile {
             Some(wanted) if !known.iter().any(|known| known == wanted) => {
@@ -118,18 +149,18 @@ impl ConfigFile {
                     Exit::Usage,
                     match suggest(&wanted, known.iter().map(String::as_str)) {
                         Some(near) => tr!(
-                            "--profile: {path} has no profile {wanted}; did you mean {near}?",
+                            "--profile: {path} has no profile '{wanted}'; did you mean '{near}'?",
                             path,
                             wanted,
                             near
                         ),
                         None if known.is_empty() => tr!(
-                            "--profile: {path} has no profiles; write one as [profile.{wanted}], or leave --profile out",
+                            "--profile: {path} has no profiles; add [profile.{wanted}], or remove --profile",
                             path,
                             wanted
                         ),
                         None => tr!(
-                            "--profile: {path} has no profile {wanted}; it has {known}",
+                            "--profile: {path} has no profile '{wanted}'; it has {known}",
                             path,
                             wanted,
                             known = known.join(&tr!("list" => ", "))
@@ -137,18 +168,18 @@ impl ConfigFile {
                     },
                 ))
             }
-            _ => Ok(Self(presets)),
+            _ => Ok(Self(entries)),
         }
     }
 
-    /// The command line with these values for its defaults.
+    /// Makes these values the defaults of the flags.
     #[must_use]
     pub(crate) fn apply_defaults(&self, cli: Command) -> Command {
         let cli = self.apply_defaults_to(cli, None);
         cli.mut_subcommands(|command| {
             let name = command.get_name().to_owned();
             self.apply_defaults_to(command, Some(&name))
-                .mut_subcommands(|below| self.apply_defaults_to(below, Some(&name)))
+                .mut_subcommands(|subcommand| self.apply_defaults_to(subcommand, Some(&name)))
         })
     }
 
@@ -157,60 +188,58 @@ impl ConfigFile {
             return command;
         }
         command.mut_args(|arg| match self.entry_for(&arg, name) {
-            Some(preset) => arg.default_values(preset.values.clone()),
+            Some(entry) => arg.default_values(entry.values.clone()),
             None => arg,
         })
     }
 
-    /// What counts for a flag of a command: what stands under a profile before what does not, and what is for the command
-    /// alone before what is for all.
+    /// The entry for a flag of a command. An entry of a profile overrides one outside, and an entry
+    /// for the command overrides one for all commands.
     fn entry_for(&self, arg: &Arg, command: Option<&str>) -> Option<&ConfigEntry> {
         let long = arg.get_long().filter(|_| is_settable(arg))?;
-        let fits = |preset: &&ConfigEntry| {
-            preset.long == long
-                && (preset.command.is_none() || preset.command.as_deref() == command)
+        let applies = |entry: &&ConfigEntry| {
+            entry.long == long && (entry.command.is_none() || entry.command.as_deref() == command)
         };
         self.0
             .iter()
-            .filter(fits)
-            .max_by_key(|preset| (preset.location.profile.is_some(), preset.command.is_some()))
+            .filter(applies)
+            .max_by_key(|entry| (entry.location.profile.is_some(), entry.command.is_some()))
     }
 
-    /// Where the value of a flag of a command comes from, and the place in the file where it comes from there. `given` is what
-    /// was parsed.
+    /// The origin of a flag's value, with the location in the file if it comes from there.
     #[must_use]
     pub(crate) fn origin(
         &self,
         arg: &Arg,
         command: Option<&str>,
-        given: &ArgMatches,
+        matches: &ArgMatches,
     ) -> (Origin, Option<&Location>) {
-        match given.value_source(arg.get_id().as_str()) {
+        match matches.value_source(arg.get_id().as_str()) {
             Some(ValueSource::CommandLine) => (Origin::CommandLine, None),
             Some(ValueSource::EnvVariable) => (Origin::EnvVariable, None),
-            _ => match self.entry_for(arg, command).map(|preset| &preset.location) {
-                Some(place) if place.profile.is_some() => (Origin::Profile, Some(place)),
-                Some(place) => (Origin::File, Some(place)),
+            _ => match self.entry_for(arg, command).map(|entry| &entry.location) {
+                Some(location) if location.profile.is_some() => (Origin::Profile, Some(location)),
+                Some(location) => (Origin::File, Some(location)),
                 None => (Origin::Default, None),
             },
         }
     }
 
-    /// The language that the file asks for.
+    /// The language that the file sets.
     #[must_use]
     pub(crate) fn language(&self) -> Option<OsString> {
         let lang = Arg::new("lang").long("lang").env("DINGMAP_LANG");
-        self.entry_for(&lang, None).and_then(|preset| preset.values.first().cloned())
+        self.entry_for(&lang, None).and_then(|entry| entry.values.first().cloned())
     }
 }
 
-/// Whether the file may have a value for this flag: as a variable may, save what is for one call.
+/// Whether the file may set this flag: all flags with a variable, except those for one call.
 #[must_use]
 pub(crate) fn is_settable(arg: &Arg) -> bool {
     arg.get_env().is_some() && arg.get_long().is_some_and(|long| !COMMAND_LINE_ONLY.contains(&long))
 }
 
-/// The profiles that the file at `path` has; none where it cannot be read.
+/// The names of the profiles in a file, for shell completion; empty if it cannot be read.
 #[must_use]
 pub(crate) fn read_profiles(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -218,94 +247,101 @@ pub(crate) fn read_profiles(path: &Path) -> Vec<String> {
 }
 
 fn profile_names(table: &DeTable<'_>) -> Vec<String> {
-    let named = table.get(PROFILE_KEY).and_then(|profiles| profiles.get_ref().as_table());
-    named.into_iter().flat_map(DeTable::keys).map(|name| name.get_ref().to_string()).collect()
+    let profiles = table.get(PROFILE_KEY).and_then(|profiles| profiles.get_ref().as_table());
+    profiles.into_iter().flat_map(DeTable::keys).map(|name| name.get_ref().to_string()).collect()
 }
 
 impl ConfigParser<'_> {
-    /// A mistake at the byte `at`.
-    fn error_at(&self, at: usize, what: &str) -> Failure {
+    /// An error at the byte offset `at`.
+    fn error_at(&self, at: usize, message: &str) -> Failure {
         Failure::with_message(
             Exit::Usage,
-            format!("{}:{}: {what}", self.path.display(), self.line_number(at)),
+            format!("{}:{}: {message}", self.path.display(), self.line_number(at)),
         )
     }
 
-    /// What is no TOML at the byte `at`, in the words of its reader, which are English.
+    /// A syntax error at the byte offset `at`. The message of the parser is English.
     fn toml_error(&self, at: usize, cause: &str) -> Failure {
-        let before = self.text.get(..at).unwrap_or_default();
+        let before = self.text_before(at);
         let column = 1 + before.chars().rev().take_while(|c| *c != '\n').count();
-        self.error_at(at, &tr!("not TOML at column {column}: {cause}", column, cause))
+        self.error_at(at, &tr!("invalid TOML at column {column}: {cause}", column, cause))
     }
 
     fn line_number(&self, at: usize) -> usize {
-        1 + self.text.get(..at).unwrap_or_default().matches('\n').count()
+        1 + self.text_before(at).matches('\n').count()
     }
 
-    /// Reads a part, and those within it.
+    /// The text before the byte offset `at`, which the TOML parser sets at a character boundary.
+    fn text_before(&self, at: usize) -> &str {
+        &self.text[..at]
+    }
+
+    /// Parses a section and the sections in it.
     fn parse_section(
         &self,
         table: &DeTable<'_>,
-        part: Section<'_>,
-        wanted: Option<&str>,
-        presets: &mut Vec<ConfigEntry>,
+        section: Section<'_>,
+        selected: Option<&str>,
+        entries: &mut Vec<ConfigEntry>,
     ) -> Result<(), Failure> {
-        // In the order of the file, so that the first mistake is the one that is told.
-        let mut entries: Vec<_> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
-        for (key, value) in entries {
+        // In file order, so that the first error is reported.
+        let mut items: Vec<_> = table.iter().collect();
+        items.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in items {
             let name: &str = key.get_ref();
             let at = key.span().start;
             match value.get_ref() {
                 DeValue::Table(profiles)
-                    if name == PROFILE_KEY && part.profile.is_none() && part.command.is_none() =>
+                    if name == PROFILE_KEY
+                        && section.profile.is_none()
+                        && section.command.is_none() =>
                 {
                     for (name, profile) in profiles {
                         let DeValue::Table(inner) = profile.get_ref() else {
-                            let what = tr!(
-                                "a profile is a table: write [profile.NAME] and its flags below"
+                            let message = tr!(
+                                "a profile must be a table: write [profile.NAME] and its flags below"
                             );
-                            return Err(self.error_at(name.span().start, &what));
+                            return Err(self.error_at(name.span().start, &message));
                         };
                         let name = name.get_ref();
-                        let counts = Some(&**name) == wanted;
+                        let is_active = Some(&**name) == selected;
                         self.parse_section(
                             inner,
-                            Section { profile: Some(name), is_active: counts, ..part },
-                            wanted,
-                            presets,
+                            Section { profile: Some(name), is_active, ..section },
+                            selected,
+                            entries,
                         )?;
                     }
                 }
                 _ if name == PROFILE_KEY => {
-                    let what =
-                        tr!("a profile is a table: write [profile.NAME] and its flags below");
-                    return Err(self.error_at(at, &what));
+                    let message =
+                        tr!("a profile must be a table: write [profile.NAME] and its flags below");
+                    return Err(self.error_at(at, &message));
                 }
                 DeValue::Table(inner)
-                    if part.command.is_none() && self.cli.find_subcommand(name).is_some() =>
+                    if section.command.is_none() && self.cli.find_subcommand(name).is_some() =>
                 {
                     self.parse_section(
                         inner,
-                        Section { command: Some(name), ..part },
-                        wanted,
-                        presets,
+                        Section { command: Some(name), ..section },
+                        selected,
+                        entries,
                     )?;
                 }
                 value => {
-                    let words = self.parse_values(name, at, value, part.command)?;
-                    if part.is_active {
-                        let place = Location {
+                    let values = self.parse_values(name, at, value, section.command)?;
+                    if section.is_active {
+                        let location = Location {
                             file: self.path.to_owned(),
                             line: self.line_number(at),
-                            profile: part.profile.map(str::to_owned),
+                            profile: section.profile.map(str::to_owned),
                         };
-                        let command = part.command.map(str::to_owned);
-                        presets.push(ConfigEntry {
+                        let command = section.command.map(str::to_owned);
+                        entries.push(ConfigEntry {
                             long: name.to_owned(),
                             command,
-                            values: words,
-                            location: place,
+                            values,
+                            location,
                         });
                     }
                 }
@@ -314,7 +350,7 @@ impl ConfigParser<'_> {
         Ok(())
     }
 
-    /// The words that a key's value stands for, when they are such that the flag takes them.
+    /// Converts a value to arguments, and validates them as values of the flag.
     fn parse_values(
         &self,
         key: &str,
@@ -326,13 +362,13 @@ impl ConfigParser<'_> {
         let folded: String =
             key.to_lowercase().chars().filter(|letter| letter.is_alphanumeric()).collect();
         if SECRET_KEYS.contains(&&*folded) {
-            return Err(self.error_at(at, &tr!("{name}: no secret belongs into this file; put it into DINGTALK_APP_SECRET, or into a file that app-secret-file names", name)));
+            return Err(self.error_at(at, &tr!("{name}: secrets are not allowed in this file; set DINGTALK_APP_SECRET, or name a file with app-secret-file", name)));
         }
         let Some((holder, arg)) = self.find_flag(key, command) else {
-            let table = value.is_table() && command.is_none();
+            let is_table = value.is_table() && command.is_none();
             return Err(self.error_at(
                 at,
-                &if table {
+                &if is_table {
                     self.unknown_table_message(&name)
                 } else {
                     self.unknown_key_message(&name, command)
@@ -340,34 +376,34 @@ impl ConfigParser<'_> {
             ));
         };
         if key == OUTPUT_KEY && command.is_none() {
-            return Err(self.error_at(at, &tr!("{name}: each command writes something else; put this under [resolve] or [diff], or [profile.NAME.resolve]", name)));
+            return Err(self.error_at(at, &tr!("{name}: each command has its own output; put this key under [resolve], [diff] or [profile.NAME.resolve]", name)));
         }
-        let words = config_value::from_toml(arg, value, self.base_dir).map_err(|wanted| {
-            self.error_at(at, &tr!("{name}: this takes {wanted}", name, wanted))
+        let values = config_value::from_toml(arg, value, self.base_dir).map_err(|expected| {
+            self.error_at(at, &tr!("{name}: expected {expected}", name, expected))
         })?;
         if config_value::is_secret(arg)
-            && words.iter().any(|word| word.to_string_lossy().contains('@'))
+            && values.iter().any(|value| value.to_string_lossy().contains('@'))
         {
             return Err(self.error_at(
                 at,
                 &tr!(
-                    "{name}: no password belongs into this file; put this URL into DINGMAP_PROXY",
+                    "{name}: passwords are not allowed in this file; set this URL in DINGMAP_PROXY",
                     name
                 ),
             ));
         }
-        match validate_values(holder, arg, &words) {
-            Some(what) => Err(self.error_at(at, &what)),
-            None => Ok(words),
+        match validate_values(holder, arg, &values) {
+            Some(message) => Err(self.error_at(at, &message)),
+            None => Ok(values),
         }
     }
 
-    /// The flag of that name, and the command that has it.
+    /// The flag with this long name, and the command that has it.
     fn find_flag(&self, key: &str, command: Option<&str>) -> Option<(&Command, &Arg)> {
         self.settable_flags(command).into_iter().find(|(_, arg)| arg.get_long() == Some(key))
     }
 
-    /// What may be set: for a command, or for all.
+    /// The flags that the file may set, for one command or for all.
     fn settable_flags(&self, command: Option<&str>) -> Vec<(&Command, &Arg)> {
         let mut all = Vec::new();
         let mut add = |holder| {
@@ -392,9 +428,9 @@ impl ConfigParser<'_> {
         let names: Vec<_> =
             self.cli.get_subcommands().map(Command::get_name).chain([PROFILE_KEY]).collect();
         match suggest(name, names) {
-            Some(near) => tr!("there is no part {name}; did you mean {near}?", name, near),
+            Some(near) => tr!("unknown section '{name}'; did you mean '{near}'?", name, near),
             None => tr!(
-                "there is no part {name}; parts are called after commands, as [resolve], and profiles [profile.NAME]",
+                "unknown section '{name}'; a section is a command, such as [resolve], or [profile.NAME]",
                 name
             ),
         }
@@ -403,38 +439,36 @@ impl ConfigParser<'_> {
     fn unknown_key_message(&self, name: &str, command: Option<&str>) -> String {
         let longs = self.settable_flags(command).into_iter().filter_map(|(_, arg)| arg.get_long());
         match (suggest(name, longs), command) {
-            (Some(near), _) => tr!("there is no flag {name}; did you mean {near}?", name, near),
+            (Some(near), _) => tr!("unknown key '{name}'; did you mean '{near}'?", name, near),
             (None, Some(command)) => {
-                tr!(
-                    "there is no flag {name}; `dingmap {command} --help` has them all",
-                    name,
-                    command
-                )
+                tr!("unknown key '{name}'; see `dingmap {command} --help`", name, command)
             }
             (None, None) => tr!(
-                "there is no flag {name}; `dingmap resolve --help` has them all, and their long names are the keys here",
+                "unknown key '{name}'; see `dingmap resolve --help`: keys are the long names of flags",
                 name
             ),
         }
     }
 }
 
-/// What clap has against these words as values of a flag, if anything.
-fn validate_values(holder: &Command, arg: &Arg, words: &[OsString]) -> Option<String> {
+/// The error of clap for these values of a flag, if any.
+fn validate_values(holder: &Command, arg: &Arg, values: &[OsString]) -> Option<String> {
     if !arg.get_action().takes_values() {
-        let several = words.first().and_then(|word| word.to_str()?.parse::<u8>().err());
-        return several
+        let error = values.first().and_then(|value| value.to_str()?.parse::<u8>().err());
+        return error
             .filter(|_| matches!(arg.get_action(), clap::ArgAction::Count))
             .map(|error| error.to_string());
     }
-    let alone = holder.clone().mut_args(|arg| arg.env(None::<&str>));
-    let spelt = words.iter().map(|word| {
-        let mut spelt = OsString::from(format!("--{}=", arg.get_long().unwrap_or_default()));
-        spelt.push(word);
-        spelt
+    let command = holder.clone().mut_args(|arg| arg.env(None::<&str>));
+    let long = arg.get_long()?;
+    let flags = values.iter().map(|value| {
+        let mut flag = OsString::from(format!("--{long}="));
+        flag.push(value);
+        flag
     });
-    let error = alone.try_get_matches_from(std::iter::once("dingmap".into()).chain(spelt)).err()?;
-    // That nothing else was given is no fault of this value.
+    let error =
+        command.try_get_matches_from(std::iter::once("dingmap".into()).chain(flags)).err()?;
+    // Other errors, such as missing arguments, are not about this value.
     matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation)
         .then(|| to_one_line(&error))
 }

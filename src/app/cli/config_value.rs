@@ -1,5 +1,4 @@
-//! What kind of value a flag takes, in the file that `--config` names: how a value there becomes words of a command line, and
-//! how words are written there. Leaves which flags there are, and what the words mean, to clap.
+//! Converts values of the config file to argument strings for clap, and back.
 
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
@@ -10,18 +9,15 @@ use secrecy::SecretString;
 use toml::de::DeValue;
 use tr::tr;
 
-/// What kind of value a flag takes.
+/// The type of value that a flag takes in the config file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ValueKind {
-    /// True or false.
     Bool,
-    /// A whole number.
     Integer,
-    /// A text.
     Text,
-    /// A file, which counts from the folder of the file that names it.
+    /// A path, relative to the directory of the config file.
     Path,
-    /// What may look like a number or like a text: `20` and `900/m`, `3` and `手机号`.
+    /// A number or a string: `20` or `"900/m"`, `3` or `"手机号"`.
     TextOrNumber,
 }
 
@@ -33,7 +29,7 @@ impl ValueKind {
             ArgAction::SetTrue | ArgAction::SetFalse => Self::Bool,
             ArgAction::Count => Self::Integer,
             _ if is(&[TypeId::of::<bool>()]) => Self::Bool,
-            // A single byte is the delimiter, which is a character.
+            // Not u8: that is the delimiter, a character.
             _ if is(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()]) => {
                 Self::Integer
             }
@@ -48,42 +44,43 @@ impl ValueKind {
             Self::Bool => tr!("true or false"),
             Self::Integer => tr!("a whole number, without quotes"),
             Self::Text => tr!("a text in quotes"),
-            Self::Path => tr!("a file's name in quotes"),
+            Self::Path => tr!("a file name in quotes"),
             Self::TextOrNumber => tr!("a text in quotes, or a number"),
         }
     }
 }
 
-/// The words that a value in a file in `folder` stands for.
+/// Converts a value to argument strings. Relative paths are resolved against `base_dir`.
 ///
 /// # Errors
-/// What is wanted instead.
+/// The expected type, for people.
 pub(crate) fn from_toml(
     arg: &Arg,
     value: &DeValue<'_>,
-    folder: &Path,
+    base_dir: &Path,
 ) -> Result<Vec<OsString>, String> {
     let kind = ValueKind::from_arg(arg);
-    let word =
-        |value: &DeValue<'_>| from_toml_scalar(kind, value, folder).ok_or_else(|| kind.expected());
+    let scalar = |value: &DeValue<'_>| {
+        from_toml_scalar(kind, value, base_dir).ok_or_else(|| kind.expected())
+    };
     match value {
         DeValue::Array(all) if is_repeatable(arg) => {
-            all.iter().map(|one| word(one.get_ref())).collect()
+            all.iter().map(|one| scalar(one.get_ref())).collect()
         }
-        one => word(one).map(|word| vec![word]),
+        one => scalar(one).map(|argument| vec![argument]),
     }
 }
 
-/// Whether a flag may be given several times, with another value each.
+/// Whether a flag may be given several times.
 fn is_repeatable(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Append)
 }
 
-fn from_toml_scalar(kind: ValueKind, value: &DeValue<'_>, folder: &Path) -> Option<OsString> {
+fn from_toml_scalar(kind: ValueKind, value: &DeValue<'_>, base_dir: &Path) -> Option<OsString> {
     Some(match (kind, value) {
         (ValueKind::Bool, DeValue::Boolean(on)) => on.to_string().into(),
         (ValueKind::Path, DeValue::String(path)) if path == "-" => "-".into(),
-        (ValueKind::Path, DeValue::String(path)) => folder.join(&**path).into(),
+        (ValueKind::Path, DeValue::String(path)) => base_dir.join(&**path).into(),
         (ValueKind::Text | ValueKind::TextOrNumber, DeValue::String(text)) => {
             text.to_string().into()
         }
@@ -95,33 +92,33 @@ fn from_toml_scalar(kind: ValueKind, value: &DeValue<'_>, folder: &Path) -> Opti
     })
 }
 
-/// How these words are written in such a file.
+/// Formats argument strings as a value of the config file.
 #[must_use]
-pub(crate) fn to_toml(arg: &Arg, words: &[&OsStr]) -> String {
+pub(crate) fn to_toml(arg: &Arg, arguments: &[&OsStr]) -> String {
     let kind = ValueKind::from_arg(arg);
-    let one = |word: &&OsStr| {
-        let text = word.to_string_lossy();
-        // A line of commands takes numbers that begin with zeros or a plus, and TOML does not.
+    let format_one = |argument: &&OsStr| {
+        let text = argument.to_string_lossy();
+        // clap accepts leading zeros and a plus; TOML does not.
         let number = text.parse::<u64>().ok().map(|number| number.to_string());
         match (kind, number) {
             (ValueKind::Integer, Some(number)) => number,
             (ValueKind::TextOrNumber, Some(number)) if number == text => number,
             (ValueKind::Bool | ValueKind::Integer, _) => text.into_owned(),
-            // A string of JSON is one of TOML too, but for this character, which JSON leaves as it is.
+            // A JSON string is a TOML string, except that JSON does not escape U+007F.
             _ => serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f"),
         }
     };
-    let all: Vec<String> = words.iter().map(one).collect();
+    let all: Vec<String> = arguments.iter().map(format_one).collect();
     if is_repeatable(arg) { format!("[{}]", all.join(", ")) } else { all.concat() }
 }
 
-/// Whether a flag's value may have a secret in it, which then is not shown.
+/// Whether a flag's value may contain a secret and must not be printed.
 #[must_use]
 pub(crate) fn is_secret(arg: &Arg) -> bool {
     arg.get_value_parser().type_id() == TypeId::of::<SecretString>()
 }
 
-/// Whether a flag's value is a URL that may have a password in it, which then is not shown.
+/// Whether a flag's value is a URL that may contain a password, which must not be printed.
 #[must_use]
 pub(crate) fn can_have_password(arg: &Arg) -> bool {
     is_secret(arg) || arg.get_id() == "endpoint"

@@ -1,5 +1,5 @@
-//! Variables of the environment that nothing reads: most likely misspelt, and without a word a job would run on the defaults
-//! for months. Leaves reading the others to `cli` and `config`.
+//! Warnings about environment variables that nothing reads: with a misspelled variable, a job would
+//! run on the defaults unnoticed.
 
 use std::ffi::OsString;
 
@@ -9,18 +9,19 @@ use tr::tr;
 use crate::domain::redact::sanitize;
 use crate::table::detect::suggest::suggest;
 
-/// The variable by which a shell's script says for which shell it asks; no flag, and nothing without such a script.
+/// Set by the shell's completion script to the name of the shell. It has no flag.
 pub(crate) const COMPLETE_VAR: &str = "DINGMAP_COMPLETE";
-/// The variable with the password of the server of `--shared`; no flag, since everybody on a machine can read those.
+/// The password of the `--shared` server. It has no flag: every user of the machine can read
+/// arguments.
 pub(crate) const SHARED_PASSWORD_VAR: &str = "DINGMAP_SHARED_PASSWORD";
-/// What only this program's variables begin with.
+/// The prefix of dingmap's own variables.
 const DINGMAP_PREFIX: &str = "DINGMAP_";
-/// What those begin with that have credentials; other programs may have some too.
+/// The prefix of variables with credentials. Other programs may use it too.
 const DINGTALK_PREFIX: &str = "DINGTALK_";
-/// What those are called behind that.
+/// The names that dingmap reads after that prefix.
 const CREDENTIAL_SUFFIXES: [&str; 3] = ["APP_KEY", "APP_SECRET", "ACCESS_TOKEN"];
 
-/// What to say of each of the variables that are `set` and that no flag of `command` reads.
+/// A warning for each variable in `set` that no flag of `command` reads.
 pub(crate) fn unknown_variables(
     command: &Command,
     set: impl IntoIterator<Item = OsString>,
@@ -30,7 +31,7 @@ pub(crate) fn unknown_variables(
         .filter_map(|name| name.strip_prefix(DINGMAP_PREFIX));
     let mut known: Vec<String> = own.map(str::to_owned).collect();
     collect_names(command, &mut known);
-    let told = |name: OsString| {
+    let warning_for = |name: OsString| {
         let name = name.into_string().ok()?;
         if let Some(rest) = name.strip_prefix(DINGMAP_PREFIX) {
             let names = || known.iter().map(String::as_str);
@@ -43,7 +44,7 @@ pub(crate) fn unknown_variables(
             .filter(|rest| !CREDENTIAL_SUFFIXES.contains(rest))?;
         suggest(rest, CREDENTIAL_SUFFIXES).map(|near| warning(&name, DINGTALK_PREFIX, Some(near)))
     };
-    let mut all: Vec<String> = set.into_iter().filter_map(told).collect();
+    let mut all: Vec<String> = set.into_iter().filter_map(warning_for).collect();
     all.sort();
     all
 }
@@ -53,7 +54,7 @@ fn collect_names(command: &Command, names: &mut Vec<String>) {
         .get_arguments()
         .filter_map(|arg| arg.get_env()?.to_str()?.strip_prefix(DINGMAP_PREFIX));
     names.extend(variables.map(str::to_owned));
-    command.get_subcommands().for_each(|below| collect_names(below, names));
+    command.get_subcommands().for_each(|subcommand| collect_names(subcommand, names));
 }
 
 fn warning(name: &str, prefix: &str, near: Option<&str>) -> String {
@@ -67,7 +68,7 @@ fn warning(name: &str, prefix: &str, near: Option<&str>) -> String {
             )
         }
         None => tr!(
-            "warning: nothing reads the variable {name}; `dingmap resolve --help` has the flags, which variables are named after",
+            "warning: nothing reads the variable {name}; variables are named after flags, see `dingmap resolve --help`",
             name
         ),
     }

@@ -137,8 +137,8 @@ pub(crate) fn for_program() -> String {
     format!("{EXAMPLES}\n\n{TOPICS}")
 }
 
-/// Prepares the help for these arguments. `-h` hides flags under a heading, which are used rarely, and
-/// the names of environment variables, which follow from those of the flags.
+/// Prepares the help for these arguments. `-h` hides flags under a heading, which are rarely used,
+/// and the names of environment variables, which follow from those of the flags.
 #[must_use]
 pub(crate) fn arrange_help(command: Command, args: &[OsString]) -> Command {
     let is_long = args.iter().any(|arg| arg == "--help" || arg == "help");

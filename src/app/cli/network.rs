@@ -1,5 +1,4 @@
-//! The way to the API: which addresses are called, by which proxy, and whom to trust. Owns what flags and environment
-//! say of it together, and how messages name an address. Leaves connecting to `api::http`.
+//! Endpoint, proxy and trusted certificates from flags and environment, and how messages show URLs.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,40 +12,40 @@ use crate::api::http::{HttpSettings, ProxyRoute, TrustedRoot};
 use crate::app::cli::args::ResolveArgs;
 use crate::app::exit::{Exit, Failure};
 
-/// The address of the API.
+/// Parses the URL of the API.
 ///
 /// # Errors
-/// Usage (2) for one that cannot be meant, and for plain HTTP to another machine, unless `insecure`.
+/// 2 if it is invalid, or uses plain HTTP to another machine without `insecure`.
 pub(crate) fn parse_endpoint(text: &str, insecure: bool) -> Result<Url, Failure> {
-    let wrong = |what: &str| Failure::with_message(Exit::Usage, format!("--endpoint: {what}"));
-    // The text is not repeated: a URL can have a password in it.
+    let failure =
+        |message: &str| Failure::with_message(Exit::Usage, format!("--endpoint: {message}"));
+    // Do not print the text: a URL can contain a password.
     let url = Url::parse(text).map_err(|error| {
-        wrong(&tr!(
-            "not a URL ({cause}); write scheme, host and port, such as https://oapi.dingtalk.io",
+        failure(&tr!(
+            "invalid URL ({cause}); write scheme, host and port, such as https://oapi.dingtalk.io",
             cause = describe_url_error(error)
         ))
     })?;
     let bare = url.username().is_empty() && url.password().is_none() && url.host().is_some();
     if !bare || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong(&tr!("only scheme, host and port, such as https://oapi.dingtalk.io")));
+        return Err(failure(&tr!(
+            "write only scheme, host and port, such as https://oapi.dingtalk.io"
+        )));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if insecure || is_loopback(&url) => Ok(url),
-        "http" => Err(wrong(&tr!(
-            "http:// would send the token and the numbers in clear; use https://, or an address on this machine, or accept that with --insecure-http"
+        "http" => Err(failure(&tr!(
+            "http:// would send the token and the numbers unencrypted; use https://, an address on this machine, or --insecure-http"
         ))),
         _ => {
-            let text = tr!(
-                "{address}: the address begins with https://, such as https://oapi.dingtalk.io",
-                address = url
-            );
-            Err(wrong(&text))
+            let text =
+                tr!("unsupported URL '{url}'; use https://, such as https://oapi.dingtalk.io", url);
+            Err(failure(&text))
         }
     }
 }
 
-/// Why a text is no URL.
 fn describe_url_error(error: ParseError) -> String {
     match error {
         ParseError::InvalidPort => tr!("invalid port number"),
@@ -56,10 +55,12 @@ fn describe_url_error(error: ParseError) -> String {
     }
 }
 
-/// How connections to an endpoint are made. `variable` gives a variable of the environment.
+/// The settings of connections to `endpoint`. `variable` reads an environment variable.
+///
+/// Precedence of proxies: `--proxy`; none for loopback; the environment.
 ///
 /// # Errors
-/// Usage (2) for a proxy that cannot be meant, in a flag or in the environment, and for a file without certificates.
+/// 2 for an invalid proxy or a file without certificates.
 pub(crate) fn http_settings(
     args: &ResolveArgs,
     endpoint: &Url,
@@ -69,37 +70,37 @@ pub(crate) fn http_settings(
     let proxy = match given.filter(|proxy| !proxy.is_empty()) {
         Some("none") => None,
         Some(given) => Some((parse_proxy("--proxy", given)?, String::new())),
-        // The environment's proxy knows nothing of addresses on this machine.
+        // A proxy cannot reach addresses on this machine.
         None if is_loopback(endpoint) => None,
         None => {
-            let named = proxy_from_env(endpoint, &variable);
-            let except = || {
+            let from_env = proxy_from_env(endpoint, &variable);
+            let no_proxy = || {
                 first_set_variable(&variable, &["NO_PROXY", "no_proxy"])
                     .map_or_else(String::new, |(_, hosts)| hosts)
             };
-            named
-                .map(|(name, value)| parse_proxy(name, &value).map(|url| (url, except())))
+            from_env
+                .map(|(name, value)| parse_proxy(name, &value).map(|url| (url, no_proxy())))
                 .transpose()?
         }
     };
-    let plain = endpoint.scheme() == "http";
-    let foreign = proxy.as_ref().is_some_and(|(url, _)| !is_loopback(url));
-    if plain && foreign && !args.network.insecure_http {
-        let what = tr!(
-            "--proxy: the proxy would see the token and the numbers that go to an http:// endpoint; leave it out, or accept that with --insecure-http"
+    let is_plain = endpoint.scheme() == "http";
+    let is_remote_proxy = proxy.as_ref().is_some_and(|(url, _)| !is_loopback(url));
+    if is_plain && is_remote_proxy && !args.network.insecure_http {
+        let message = tr!(
+            "--proxy: the proxy could read the token and the numbers sent to an http:// endpoint; remove --proxy, or add --insecure-http"
         );
-        return Err(Failure::with_message(Exit::Usage, what));
+        return Err(Failure::with_message(Exit::Usage, message));
     }
-    let encrypted = !plain || proxy.as_ref().is_some_and(|(url, _)| url.scheme() == "https");
+    let encrypted = !is_plain || proxy.as_ref().is_some_and(|(url, _)| url.scheme() == "https");
     let roots = args.network.ca_file.as_deref().map(read_roots).transpose()?.unwrap_or_default();
-    let route = proxy.map_or(ProxyRoute::Direct, |(url, except)| ProxyRoute::Proxy {
+    let route = proxy.map_or(ProxyRoute::Direct, |(url, no_proxy)| ProxyRoute::Proxy {
         url: String::from(url).into(),
-        no_proxy: except,
+        no_proxy,
     });
     Ok(HttpSettings { route, encrypted, roots, ..direct_settings(args) })
 }
 
-/// How connections to this very process are made.
+/// The settings of connections to the sandbox in this process.
 #[must_use]
 pub(crate) fn direct_settings(args: &ResolveArgs) -> HttpSettings {
     HttpSettings {
@@ -112,7 +113,7 @@ pub(crate) fn direct_settings(args: &ResolveArgs) -> HttpSettings {
     }
 }
 
-/// The address of the API as messages name it, with the proxy that stands before it, without its password.
+/// The endpoint for messages, with the proxy but without its password.
 #[must_use]
 pub(crate) fn describe_endpoint(endpoint: &Url, route: &ProxyRoute) -> String {
     let plain = endpoint.as_str().trim_end_matches('/');
@@ -132,35 +133,35 @@ pub(crate) fn describe_endpoint(endpoint: &Url, route: &ProxyRoute) -> String {
     )
 }
 
-/// What messages call the server that is given by this address; none where that is no URL.
+/// The shared server for messages; `None` if `given` is not a URL.
 #[must_use]
 pub(crate) fn describe_shared_server(given: &SecretString) -> Option<String> {
-    // One without a host cannot be told from one that is nothing but a password.
+    // Without a host, the text could be a password.
     let url = Url::parse(given.expose_secret().trim()).ok().filter(|url| !url.cannot_be_a_base());
     url.map(|url| redact_url(&url))
 }
 
-/// An address without user, password and anything else that could be a secret.
+/// A URL without user, password and query.
 #[must_use]
 pub(crate) fn redact_url(url: &Url) -> String {
-    let mut bare = url.clone();
-    // Addresses that can have neither have neither.
-    let _ = (bare.set_username(""), bare.set_password(None));
-    bare.set_query(None);
-    bare.to_string()
+    let mut redacted = url.clone();
+    // These fail only for URLs that cannot have a user or password.
+    let _ = (redacted.set_username(""), redacted.set_password(None));
+    redacted.set_query(None);
+    redacted.to_string()
 }
 
-/// What to say where no encrypted connection could ever be made; `what` is what the TLS library says.
+/// The failure if TLS cannot be set up; `cause` is the error of the TLS library.
 #[must_use]
-pub(crate) fn tls_failure(what: &str) -> Failure {
+pub(crate) fn tls_failure(cause: &str) -> Failure {
     let text = tr!(
-        "no connection can be encrypted: {cause}. Install the system's certificates (the package ca-certificates), or name some with --ca-file.",
-        cause = what
+        "cannot set up TLS: {cause}. Install the system's certificates (package ca-certificates), or pass some with --ca-file.",
+        cause
     );
     Failure::with_message(Exit::Error, text)
 }
 
-/// Whether a host is this machine: then no proxy of the environment is asked, and plain HTTP gives nothing away.
+/// Whether a host is this machine: no proxy of the environment applies, and plain HTTP is safe.
 #[must_use]
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -171,8 +172,9 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The proxy that the environment names for an endpoint, and the variable. `HTTP_PROXY` in capitals is none of them, as
-/// with curl: a web server that runs programs (CGI) sets it to what a caller sends as the header `Proxy`.
+/// The proxy from the environment for an endpoint, with the name of its variable. `HTTP_PROXY` in
+/// capitals is ignored, as by curl: a CGI web server sets it from the request header `Proxy`
+/// (httpoxy).
 fn proxy_from_env(
     endpoint: &Url,
     variable: &impl Fn(&str) -> Option<OsString>,
@@ -184,7 +186,7 @@ fn proxy_from_env(
     first_set_variable(variable, names)
 }
 
-/// The first of these variables that is set to something.
+/// The first of these variables that is set and not empty.
 fn first_set_variable(
     variable: &impl Fn(&str) -> Option<OsString>,
     names: &[&'static str],
@@ -193,33 +195,34 @@ fn first_set_variable(
     names.iter().filter_map(|name| read(*name)).find(|(_, value)| !value.is_empty())
 }
 
-/// A proxy's URL; one without a scheme is meant as `http://`. `place` is where it was given.
-fn parse_proxy(place: &str, given: &str) -> Result<Url, Failure> {
-    let wrong = |what: &str| Err(Failure::with_message(Exit::Usage, format!("{place}: {what}")));
-    let whole = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
-    // The text is not repeated: it can have a password in it.
-    match Url::parse(&whole) {
-        Err(error) => wrong(&tr!("not a URL: {cause}; write http://HOST:PORT", cause = error)),
+/// Parses a proxy URL; the default scheme is `http://`. `source` is the flag or variable.
+fn parse_proxy(source: &str, given: &str) -> Result<Url, Failure> {
+    let failure =
+        |message: &str| Err(Failure::with_message(Exit::Usage, format!("{source}: {message}")));
+    let url = if given.contains("://") { given.to_owned() } else { format!("http://{given}") };
+    // Do not print the text: it can contain a password.
+    match Url::parse(&url) {
+        Err(error) => failure(&tr!("invalid URL: {cause}; write http://HOST:PORT", cause = error)),
         Ok(url) if url.host_str().is_none_or(str::is_empty) => {
-            wrong(&tr!("no host in it; write http://HOST:PORT"))
+            failure(&tr!("the URL has no host; write http://HOST:PORT"))
         }
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         Ok(url) if url.scheme().starts_with("socks") => {
-            wrong(&tr!("SOCKS proxies are not supported; give an http:// or https:// proxy"))
+            failure(&tr!("SOCKS proxies are not supported; use an http:// or https:// proxy"))
         }
-        Ok(_) => wrong(&tr!("a proxy's URL begins with http:// or https://")),
+        Ok(_) => failure(&tr!("unsupported scheme; use http:// or https://")),
     }
 }
 
 fn read_roots(path: &Path) -> Result<Vec<TrustedRoot>, Failure> {
-    let wrong = |what: &str| {
-        Failure::with_message(Exit::Usage, format!("--ca-file {}: {what}", path.display()))
+    let failure = |message: &str| {
+        Failure::with_message(Exit::Usage, format!("--ca-file {}: {message}", path.display()))
     };
-    let pem = fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+    let pem = fs::read(path).map_err(|error| failure(&error.to_string()))?;
     match TrustedRoot::from_pem_bundle(&pem) {
-        Err(what) => Err(wrong(&what)),
-        Ok(roots) if roots.is_empty() => Err(wrong(&tr!(
-            "there is no certificate in it; it should have PEM, with a line BEGIN CERTIFICATE"
+        Err(message) => Err(failure(&message)),
+        Ok(roots) if roots.is_empty() => Err(failure(&tr!(
+            "no certificate in the file; it must be PEM, with a line BEGIN CERTIFICATE"
         ))),
         Ok(roots) => Ok(roots),
     }
@@ -232,8 +235,8 @@ mod tests {
     use super::*;
     use crate::app::cli::args::{Cli, Command};
 
-    /// The way to an endpoint: the proxy, and for which hosts it is left out.
-    fn way(
+    /// The proxy for an endpoint, and its `NO_PROXY` list.
+    fn route(
         to: &str,
         flags: &[&str],
         variables: &[(&str, &str)],
@@ -243,16 +246,14 @@ mod tests {
         let find = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         };
-        let told = |failure: Failure| {
+        let message = |failure: Failure| {
             assert_eq!(failure.exit, Exit::Usage);
             failure.error.to_string()
         };
-        let to = parse_endpoint(to, args.network.insecure_http).map_err(told)?;
-        Ok(match http_settings(&args, &to, find).map_err(told)?.route {
+        let to = parse_endpoint(to, args.network.insecure_http).map_err(message)?;
+        Ok(match http_settings(&args, &to, find).map_err(message)?.route {
             ProxyRoute::Direct => None,
-            ProxyRoute::Proxy { url, no_proxy: except } => {
-                Some((url.expose_secret().to_owned(), except))
-            }
+            ProxyRoute::Proxy { url, no_proxy } => Some((url.expose_secret().to_owned(), no_proxy)),
         })
     }
 
@@ -285,27 +286,30 @@ mod tests {
     #[test]
     fn the_proxy_flag_overrides_the_environment_and_localhost_bypasses_the_proxy() {
         let dingtalk = "https://oapi.dingtalk.io";
-        let some = |url: &str, except: &str| Ok(Some((url.to_owned(), except.to_owned())));
+        let some = |url: &str, no_proxy: &str| Ok(Some((url.to_owned(), no_proxy.to_owned())));
         let set = [("HTTPS_PROXY", "http://a:1"), ("NO_PROXY", "x,y"), ("ALL_PROXY", "http://b:2")];
-        assert_eq!(way(dingtalk, &[], &set), some("http://a:1/", "x,y"));
-        assert_eq!(way(dingtalk, &[], &set[1..]), some("http://b:2/", "x,y"));
+        assert_eq!(route(dingtalk, &[], &set), some("http://a:1/", "x,y"));
+        assert_eq!(route(dingtalk, &[], &set[1..]), some("http://b:2/", "x,y"));
         assert_eq!(
-            way(dingtalk, &[], &[("HTTPS_PROXY", " "), ("https_proxy", "c:3")]),
+            route(dingtalk, &[], &[("HTTPS_PROXY", " "), ("https_proxy", "c:3")]),
             some("http://c:3/", "")
         );
-        assert_eq!(way(dingtalk, &["--proxy", "https://d"], &set), some("https://d/", ""));
-        assert_eq!(way(dingtalk, &["--proxy", "none"], &set), Ok(None));
+        assert_eq!(route(dingtalk, &["--proxy", "https://d"], &set), some("https://d/", ""));
+        assert_eq!(route(dingtalk, &["--proxy", "none"], &set), Ok(None));
         assert_eq!(
-            (way(dingtalk, &[], &[]), way("https://127.0.0.1", &[], &set)),
+            (route(dingtalk, &[], &[]), route("https://127.0.0.1", &[], &set)),
             (Ok(None), Ok(None))
         );
         let http = [("HTTPS_PROXY", "http://a:1"), ("http_proxy", "http://e:5")];
-        assert_eq!(way("http://gateway", &["--insecure-http"], &http), some("http://e:5/", ""));
-        // The capitals are what a stranger may have sent to a web server that runs this.
-        let strange = [("HTTP_PROXY", "http://f:6"), ("all_proxy", "http://b:2")];
-        assert_eq!(way("http://gateway", &["--insecure-http"], &strange[..1]), Ok(None));
-        assert_eq!(way("http://gateway", &["--insecure-http"], &strange), some("http://b:2/", ""));
-        assert_eq!(way(dingtalk, &[], &strange[..1]), Ok(None));
+        assert_eq!(route("http://gateway", &["--insecure-http"], &http), some("http://e:5/", ""));
+        // A request header can set HTTP_PROXY in capitals.
+        let untrusted = [("HTTP_PROXY", "http://f:6"), ("all_proxy", "http://b:2")];
+        assert_eq!(route("http://gateway", &["--insecure-http"], &untrusted[..1]), Ok(None));
+        assert_eq!(
+            route("http://gateway", &["--insecure-http"], &untrusted),
+            some("http://b:2/", "")
+        );
+        assert_eq!(route(dingtalk, &[], &untrusted[..1]), Ok(None));
     }
 
     #[test]
@@ -313,22 +317,22 @@ mod tests {
         for bad in
             ["http://u:geheim@[x", "http://u:geheim@", "socks5://u:geheim@h:1", "ftp://u:geheim@h"]
         {
-            let told = way("https://h", &[], &[("ALL_PROXY", bad)]).unwrap_err();
-            assert!(told.starts_with("ALL_PROXY: ") && !told.contains("geheim"), "{told}");
+            let message = route("https://h", &[], &[("ALL_PROXY", bad)]).unwrap_err();
+            assert!(message.starts_with("ALL_PROXY: ") && !message.contains("geheim"), "{message}");
         }
-        let told = way("https://h", &["--proxy", "socks5://h:1"], &[]).unwrap_err();
-        assert!(told.starts_with("--proxy: SOCKS"), "{told}");
+        let message = route("https://h", &["--proxy", "socks5://h:1"], &[]).unwrap_err();
+        assert!(message.starts_with("--proxy: SOCKS"), "{message}");
     }
 
     #[test]
     fn a_remote_proxy_for_plain_http_requires_insecure_http() {
         let (here, flags) = ("http://127.0.0.1:1", ["--proxy", "http://proxy.example:3128"]);
-        assert!(way(here, &flags, &[]).unwrap_err().contains("--insecure-http"));
-        assert!(way(here, &[flags[0], flags[1], "--insecure-http"], &[]).unwrap().is_some());
-        assert!(way(here, &["--proxy", "http://127.0.0.1:2"], &[]).unwrap().is_some());
+        assert!(route(here, &flags, &[]).unwrap_err().contains("--insecure-http"));
+        assert!(route(here, &[flags[0], flags[1], "--insecure-http"], &[]).unwrap().is_some());
+        assert!(route(here, &["--proxy", "http://127.0.0.1:2"], &[]).unwrap().is_some());
         assert!(
-            way("https://127.0.0.1:1", &flags, &[]).unwrap().is_some(),
-            "it sees nothing of what is encrypted"
+            route("https://127.0.0.1:1", &flags, &[]).unwrap().is_some(),
+            "the proxy cannot read encrypted data"
         );
     }
 }

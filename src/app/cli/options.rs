@@ -1,5 +1,6 @@
-//! From flags as typed to each floor's own options: what values mean together, defaults that depend on each other,
-//! credentials from the environment. Every error here is the user's to mend before anything runs.
+//! Converts flags to the options of the other modules: defaults that depend on each other,
+//! credentials from the environment, and flags that exclude each other. Errors are reported before
+//! anything runs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -26,47 +27,44 @@ use crate::table::prescan::Prescan;
 use crate::table::raw::encoding::Encoding;
 use crate::table::write::sink::SinkOptions;
 
-/// Where the API is and how to be let in.
+/// Endpoint, credentials and connection settings.
 #[derive(Debug)]
 pub(crate) struct ApiConfig {
-    /// The host of the calls.
     pub endpoint: Url,
-    /// What to show the host.
     pub credentials: Credentials,
-    /// The app's key, where it is known.
+    /// The app's key, if known.
     pub app_key: Option<String>,
-    /// How connections to it are made.
     pub http_settings: http::HttpSettings,
-    /// What the user should hear about all this.
+    /// Warnings to show.
     pub warnings: Vec<String>,
 }
 
-/// Where the API is, and the credentials from flags and environment.
+/// Endpoint and credentials, from flags and environment.
 ///
 /// # Errors
-/// Usage (2) for an endpoint that cannot be meant; denied (5) where there are no credentials.
+/// 2 for an invalid endpoint or proxy; 5 if credentials are missing.
 pub(crate) fn api_config(
     args: &ResolveArgs,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<ApiConfig, Failure> {
     let endpoint = network::parse_endpoint(&args.api.endpoint, args.network.insecure_http)?;
-    let connections = network::http_settings(args, &endpoint, &variable)?;
-    let mut remarks = Vec::new();
+    let http_settings = network::http_settings(args, &endpoint, &variable)?;
+    let mut warnings = Vec::new();
     let key = app_key(&args.api, &variable)?;
     let secret = match &args.app_secret_file {
         Some(path) => {
-            remarks.extend(secret_file::permissions_warning("--app-secret-file", path));
+            warnings.extend(secret_file::permissions_warning("--app-secret-file", path));
             Some(secret_file::read_secret("--app-secret-file", path)?)
         }
         None => env_text(&variable, "DINGTALK_APP_SECRET")?,
     };
     let token = access_token_from_env(&variable)?;
     if key.is_some() && secret.is_some() && token.is_some() {
-        remarks.push(tr!(
-            "using the app key and secret, which can renew a token; DINGTALK_ACCESS_TOKEN is not used"
+        warnings.push(tr!(
+            "using the app key and secret, which can renew the token; DINGTALK_ACCESS_TOKEN is ignored"
         ));
     }
-    let app = key.clone();
+    let app_key = key.clone();
     let credentials = match (key, secret, token) {
         (Some(key), Some(secret), _) => Credentials::App { key, secret: secret.into() },
         (_, _, Some(token)) => Credentials::Token(SecretString::from(token)),
@@ -74,14 +72,14 @@ pub(crate) fn api_config(
             return Err(Failure::with_message(
                 Exit::AccessDenied,
                 tr!(
-                    "there is an app key but no secret: set DINGTALK_APP_SECRET, or name a file with --app-secret-file"
+                    "app secret missing: set DINGTALK_APP_SECRET, or name a file with --app-secret-file"
                 ),
             ));
         }
         (None, Some(_), None) => {
             return Err(Failure::with_message(
                 Exit::AccessDenied,
-                tr!("there is an app secret but no key: set DINGTALK_APP_KEY, or give --app-key"),
+                tr!("app key missing: set DINGTALK_APP_KEY, or pass --app-key"),
             ));
         }
         (None, None, None) => {
@@ -93,33 +91,27 @@ pub(crate) fn api_config(
             ));
         }
     };
-    Ok(ApiConfig {
-        endpoint,
-        credentials,
-        app_key: app,
-        http_settings: connections,
-        warnings: remarks,
-    })
+    Ok(ApiConfig { endpoint, credentials, app_key, http_settings, warnings })
 }
 
 /// The app's key, from its flag or the environment.
 ///
 /// # Errors
-/// Usage (2) for a variable that is not text.
+/// 2 for a variable that is not UTF-8.
 pub(crate) fn app_key(
-    directory: &ApiArgs,
+    args: &ApiArgs,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<String>, Failure> {
-    match &directory.app_key {
+    match &args.app_key {
         Some(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty())),
         None => env_text(variable, "DINGTALK_APP_KEY"),
     }
 }
 
-/// The token that the environment has.
+/// The access token from the environment.
 ///
 /// # Errors
-/// Usage (2) for a variable that is not text.
+/// 2 for a variable that is not UTF-8.
 pub(crate) fn access_token_from_env(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<String>, Failure> {
@@ -134,15 +126,12 @@ fn env_text(
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         Some(Err(_)) => {
-            Err(Failure::with_message(Exit::Usage, tr!("{name} is not valid text", name)))
+            Err(Failure::with_message(Exit::Usage, tr!("{name} is not valid UTF-8", name)))
         }
     }
 }
 
-/// The built-in emulation's address, and the key that it takes. No credentials of the user's are touched.
-///
-/// # Errors
-/// Unexpected (1) where the address is no URL.
+/// Endpoint and credentials of the sandbox in this process. The user's credentials are not read.
 pub(crate) fn sandbox_config(
     args: &ResolveArgs,
     endpoint: &str,
@@ -151,54 +140,48 @@ pub(crate) fn sandbox_config(
     let endpoint = Url::parse(endpoint).map_err(|error| Failure::from_error(Exit::Error, error))?;
     let credentials =
         Credentials::App { key: script.app_key.clone(), secret: script.app_secret.clone().into() };
-    let connections = network::direct_settings(args);
-    Ok(ApiConfig {
-        endpoint,
-        credentials,
-        app_key: None,
-        http_settings: connections,
-        warnings: Vec::new(),
-    })
+    let http_settings = network::direct_settings(args);
+    Ok(ApiConfig { endpoint, credentials, app_key: None, http_settings, warnings: Vec::new() })
 }
 
-/// How the input is read, where this is wanted of its rows.
+/// How to read the input. `rows` says which columns are needed in addition.
 #[must_use]
-pub(crate) fn reader_options(args: &ReaderArgs, wanted: &RowOptions) -> SourceOptions {
+pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOptions {
     SourceOptions {
         encoding: args.encoding,
         read_sample_first: false,
         lossy: args.lossy_cells,
         skip_lines: args.skip_lines,
         flexible: args.flexible,
-        has_answers: wanted.has_answers,
+        has_answers: rows.has_answers,
         delimiter: args.delimiter,
         has_headers: args.no_headers.then_some(false),
         columns: args.column.clone(),
-        extra_columns: wanted.extra_columns(),
-        optional_columns: wanted.optional_columns(),
+        extra_columns: rows.extra_columns(),
+        optional_columns: rows.optional_columns(),
     }
 }
 
-/// What is wanted of the rows beside the usual five cells.
+/// The output columns in addition to the five answer columns.
 ///
 /// # Errors
-/// Usage (2) for flags that do not go with a table that has answers already.
+/// 2 for flags that cannot be combined with `--retry-failed`.
 pub(crate) fn output_columns(args: &ResolveArgs) -> Result<RowOptions, Failure> {
     if args.retry_failed && args.reader.no_headers {
         let text = tr!(
-            "--retry-failed finds the answers by the names of their columns, and --no-headers says that there are none: put a line with the names above the first row, and leave --no-headers out"
+            "--retry-failed finds the answer columns by name and cannot be used with --no-headers: add a header line above the first row, and remove --no-headers"
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
     if args.retry_failed && args.reader.flexible {
         let text = tr!(
-            "--retry-failed needs every answer below the names of its columns, and --flexible lets rows be longer: leave --flexible out, or resolve what --failed wrote"
+            "--retry-failed needs every answer under its header and cannot be used with --flexible: remove --flexible, or resolve the file that --failed wrote"
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
     if args.retry_failed && args.sharding.shard.is_some() {
         let text = tr!(
-            "--retry-failed rewrites a whole table, and --shard takes a part of its rows: leave --shard out; a shard that was resolved is a table of its own"
+            "--retry-failed rewrites a whole table and cannot be used with --shard: remove --shard; the output of a shard is a complete table"
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
@@ -212,56 +195,60 @@ pub(crate) fn output_columns(args: &ResolveArgs) -> Result<RowOptions, Failure> 
     })
 }
 
-/// The fewest bytes that a row's new cells take: `,u,,found,0,`.
+/// The minimum size of a row's new cells in bytes: `,u,,found,0,`.
 const MIN_APPENDED_BYTES: u64 = 12;
 
-/// How the output is written, where the input is in the encoding `read` and holds what the survey, if there was one, says.
+/// How to write the output. `input` is the encoding of the input, `prescan` its size if it was
+/// scanned.
 ///
 /// # Errors
-/// Usage (2) for a byte order mark in an encoding that has none, and for bytes that are to be kept and converted.
+/// 2 for a byte order mark in an encoding without one, and for `--lossy-cells` with a conversion.
 pub(crate) fn output_style(
     args: &ResolveArgs,
-    read: Encoding,
-    survey: Option<&Prescan>,
+    input: Encoding,
+    prescan: Option<&Prescan>,
 ) -> Result<SinkOptions, Failure> {
-    let encoding = args.output_encoding.unwrap_or(read);
-    if args.reader.lossy_cells && encoding != read {
+    let encoding = args.output_encoding.unwrap_or(input);
+    if args.reader.lossy_cells && encoding != input {
         let text = tr!(
-            "--lossy-cells keeps bytes that are not {read}, and --output-encoding would have to turn them into {encoding}: leave one of them out",
-            read,
+            "--lossy-cells keeps bytes that are invalid {input}, which --output-encoding cannot convert to {encoding}: remove one of the two flags",
+            input,
             encoding
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
     if args.output_bom == Some(true) && encoding.bom().is_empty() {
         let text = tr!(
-            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or leave it out",
+            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or remove --output-bom",
             encoding
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
-    let least = survey.map_or(0, |survey| {
-        let own = if encoding == read { survey.bytes } else { 0 };
-        own + if args.retry_failed { 0 } else { survey.rows * MIN_APPENDED_BYTES }
+    let min_bytes = prescan.map_or(0, |prescan| {
+        let copied = if encoding == input { prescan.bytes } else { 0 };
+        copied + if args.retry_failed { 0 } else { prescan.rows * MIN_APPENDED_BYTES }
     });
     Ok(SinkOptions {
         encoding: Some(encoding),
         write_bom: args.output_bom,
         excel_safe: args.excel_safe,
-        min_bytes: least,
+        min_bytes,
         ..SinkOptions::default()
     })
 }
 
-/// What bounds the run. The window is wide enough for one slow reply not to starve the workers (DESIGN 7).
+/// The limits of the run. The window is wide enough that one slow reply does not starve the
+/// workers.
 ///
 /// # Errors
-/// Usage (2) for backoff bounds that contradict each other.
+/// 2 if `--retry-min` is greater than `--retry-max`.
 pub(crate) fn run_limits(args: &ResolveArgs, seed: u64) -> Result<RunLimits, Failure> {
     if args.retry_min > args.retry_max {
         return Err(Failure::with_message(
             Exit::Usage,
-            tr!("--retry-min is longer than --retry-max: lower the one, or raise the other"),
+            tr!(
+                "--retry-min is longer than --retry-max: decrease --retry-min, or increase --retry-max"
+            ),
         ));
     }
     let workers = usize::from(args.workers);
@@ -282,13 +269,12 @@ pub(crate) fn run_limits(args: &ResolveArgs, seed: u64) -> Result<RunLimits, Fai
     })
 }
 
-/// What counts as a mobile number.
+/// The rules for valid numbers.
 #[must_use]
 pub fn number_rules(args: &NumberArgs) -> mobile::NumberRules {
     mobile::NumberRules { default_region: args.region, strict: args.strict_numbers == OnOff::On }
 }
 
-/// How mainland numbers are sent.
 #[must_use]
 pub fn mainland_format(args: &ApiArgs) -> mobile::MainlandFormat {
     match args.mainland {
@@ -297,8 +283,8 @@ pub fn mainland_format(args: &ApiArgs) -> mobile::MainlandFormat {
     }
 }
 
-/// Where the output goes: `-`, or a file. Without a flag that is the input's place where it has answers already, else that of
-/// [`resolved`].
+/// The output path; `-` is standard output. The default is the input with `--retry-failed`, else
+/// [`default_output_path`].
 #[must_use]
 pub(crate) fn output_path(args: &ResolveArgs) -> PathBuf {
     if let Some(output) = &args.output {
@@ -310,25 +296,25 @@ pub(crate) fn output_path(args: &ResolveArgs) -> PathBuf {
     default_output_path(&args.input, args.sharding.shard)
 }
 
-/// Where a whole table of shards goes.
+/// The output path of `merge`.
 #[must_use]
 pub(crate) fn merge_output_path(args: &MergeArgs) -> PathBuf {
     args.output.clone().unwrap_or_else(|| default_output_path(&args.input, None))
 }
 
-/// Where the rows of an input go, all of them or those of a shard, where nobody says otherwise: a file beside it, under its name
-/// without what it is packed in, or standard output where the input is standard input.
+/// `NAME.resolved.csv` (with the shard, if any) next to the input; standard output for standard
+/// input.
 #[must_use]
 pub(crate) fn default_output_path(input: &Path, shard: Option<Shard>) -> PathBuf {
     if input == Path::new("-") {
         return PathBuf::from("-");
     }
-    let packed = input
+    let is_compressed = input
         .extension()
         .is_some_and(|kind| kind.eq_ignore_ascii_case("gz") || kind.eq_ignore_ascii_case("zst"));
-    // The output is not packed, so its name does not say so.
-    let bare = if packed { input.with_extension("") } else { input.to_owned() };
-    let mut name = bare.file_stem().unwrap_or(bare.as_os_str()).to_owned();
+    // The output is not compressed.
+    let plain = if is_compressed { input.with_extension("") } else { input.to_owned() };
+    let mut name = plain.file_stem().unwrap_or(plain.as_os_str()).to_owned();
     name.push(".resolved");
     if let Some(shard) = shard {
         name.push(".");
@@ -345,41 +331,44 @@ mod tests {
     use super::*;
     use crate::app::cli::args::{Cli, Command};
 
-    fn args(rest: &[&str]) -> ResolveArgs {
+    fn args(flags: &[&str]) -> ResolveArgs {
         let Command::Resolve(args) =
-            Cli::parse_from(["dingmap", "resolve"].iter().chain(rest)).command
+            Cli::parse_from(["dingmap", "resolve"].iter().chain(flags)).command
         else {
             panic!()
         };
         *args
     }
 
-    fn tried(rest: &[&str], variables: &[(&str, &str)]) -> Result<ApiConfig, Failure> {
-        let find = |name: &str| {
+    fn try_api_config(flags: &[&str], variables: &[(&str, &str)]) -> Result<ApiConfig, Failure> {
+        let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         };
-        api_config(&args(rest), find)
+        api_config(&args(flags), variable)
     }
 
     #[test]
     fn credentials_are_read_from_every_source() {
         let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s\n")];
         assert!(
-            matches!(tried(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k")
+            matches!(try_api_config(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k")
         );
         let token = [("DINGTALK_ACCESS_TOKEN", "t")];
-        assert!(matches!(tried(&["i"], &token).unwrap().credentials, Credentials::Token(_)));
+        assert!(matches!(
+            try_api_config(&["i"], &token).unwrap().credentials,
+            Credentials::Token(_)
+        ));
         let both = [app[0], app[1], token[0]];
-        assert_eq!(tried(&["i"], &both).unwrap().warnings.len(), 1);
+        assert_eq!(try_api_config(&["i"], &both).unwrap().warnings.len(), 1);
         for variables in [&[][..], &app[..1], &app[1..], &[("DINGTALK_ACCESS_TOKEN", " ")]] {
             assert_eq!(
-                tried(&["i"], variables).unwrap_err().exit,
+                try_api_config(&["i"], variables).unwrap_err().exit,
                 Exit::AccessDenied,
                 "{variables:?}"
             );
         }
         assert_eq!(
-            tried(&["i", "--app-secret-file", "/nowhere"], &app).unwrap_err().exit,
+            try_api_config(&["i", "--app-secret-file", "/nowhere"], &app).unwrap_err().exit,
             Exit::Usage
         );
     }
@@ -406,7 +395,7 @@ mod tests {
     #[test]
     fn contradictory_limits_are_rejected() {
         assert!(run_limits(&args(&["i", "--retry-min", "2s", "--retry-max", "1s"]), 0).is_err());
-        let bounds = run_limits(&args(&["i", "-j", "100"]), 0).unwrap();
-        assert_eq!((bounds.workers, bounds.window), (100, 1600));
+        let limits = run_limits(&args(&["i", "-j", "100"]), 0).unwrap();
+        assert_eq!((limits.workers, limits.window), (100, 1600));
     }
 }

@@ -1,5 +1,5 @@
-//! From arguments to a command line: the file with defaults is found and applied, what was typed is parsed, and what excludes
-//! each other is settled by where it comes from. Leaves names and defaults of flags to `cli`, `flags` and `input`.
+//! Parses arguments, environment and config file, and resolves conflicts between flags by
+//! precedence.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,10 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tr::tr;
 
 use crate::app::cli::args::{Cli, Command, ResolveArgs};
-use crate::app::cli::config_file::ConfigFile;
+use crate::app::cli::config_file::{ConfigFile, Origin, Precedence};
 use crate::app::cli::help;
 use crate::app::cli::input_args::ReaderArgs;
-use crate::app::cli::origin::{Origin, Precedence};
 use crate::app::cli::print_config::{describe_origin, render_config};
 use crate::app::cli::shared_args::{StateArgs, StateCommand, StateForgetArgs};
 use crate::app::exit::{Exit, Failure};
@@ -24,24 +23,22 @@ use crate::app::i18n::clap_errors::{add_tips, clap_error};
 use crate::app::i18n::clap_help;
 use crate::table::detect::columns::{ColumnChoice, PatternError};
 
-/// What the arguments come to.
+/// The result of parsing.
 pub(crate) enum Parsed {
     /// A command to run.
     Run {
-        /// The command.
         cli: Cli,
-        /// What people are told before it runs.
+        /// Shown before the command runs.
         warning: Option<String>,
     },
-    /// What `--print-config` asks for.
+    /// The output of `--print-config`.
     PrintConfig(String),
 }
 
-/// Why they come to nothing.
 pub(crate) enum ParseError {
-    /// What clap says of them, help and version among it.
+    /// An error of clap; `--help` and `--version` are such errors too.
     Arguments(clap::Error),
-    /// What is wrong with the file.
+    /// An error in the config file.
     ConfigFile(Failure),
 }
 
@@ -51,13 +48,14 @@ impl From<clap::Error> for ParseError {
     }
 }
 
-/// What arguments and environment say of the file, which has to be known before everything else is parsed.
+/// What arguments and environment say about the config file: needed before the real parse.
 #[derive(Default)]
 struct ConfigRequest {
     config: Option<PathBuf>,
     profile: Option<String>,
     should_print: bool,
-    /// Whether something before it was wrong, so that the file is heard for its language alone.
+    /// Whether clap stopped at an error before `--config`: the file is then read only for its
+    /// language.
     is_malformed: bool,
 }
 
@@ -70,50 +68,52 @@ impl ConfigRequest {
         {
             return Self::default();
         }
-        // Mistakes are told when all of it is parsed; where help is asked for, there is nothing to read.
+        // Errors are reported by the real parse. With --help, there is nothing to read.
         let Ok(matches) = Cli::command().ignore_errors(true).try_get_matches_from(args) else {
             return Self::default();
         };
-        let mut given = &matches;
-        while let Some((_, below)) = given.subcommand() {
-            given = below;
-        }
-        let config: Option<PathBuf> = given.try_get_one("config").ok().flatten().cloned();
-        let profile = given.try_get_one("profile").ok().flatten().cloned();
-        // Behind a mistake nothing is read, and nothing has its default.
-        let print = given.try_get_one("print_config").ok().flatten().copied().unwrap_or_default();
-        let meant =
-            config.is_none().then(|| flag_or_env(args, "--config", "DINGMAP_CONFIG")).flatten();
-        // A page of the guide is shown whatever is in the file.
+        // `dingmap help` works even with an invalid config file.
         let is_help = matches.subcommand_name() == Some("help");
+        let mut matches = &matches;
+        while let Some((_, inner)) = matches.subcommand() {
+            matches = inner;
+        }
+        let config: Option<PathBuf> = matches.try_get_one("config").ok().flatten().cloned();
+        let profile = matches.try_get_one("profile").ok().flatten().cloned();
+        // clap stops at an error: flags after it have neither value nor default.
+        let should_print =
+            matches.try_get_one("print_config").ok().flatten().copied().unwrap_or_default();
+        let unparsed =
+            config.is_none().then(|| flag_or_env(args, "--config", "DINGMAP_CONFIG")).flatten();
         Self {
-            is_malformed: meant.is_some() || is_help,
-            config: config.or_else(|| meant.map(PathBuf::from)),
+            is_malformed: unparsed.is_some() || is_help,
+            config: config.or_else(|| unparsed.map(PathBuf::from)),
             profile: profile
                 .or_else(|| flag_or_env(args, "--profile", "DINGMAP_PROFILE")?.into_string().ok()),
-            should_print: print && !is_help,
+            should_print: should_print && !is_help,
         }
     }
 }
 
-/// What stands behind a flag, wherever it is on the line, or in its variable.
+/// The value of a flag, found without clap, or of its variable.
 fn flag_or_env(args: &[OsString], flag: &str, variable: &str) -> Option<OsString> {
     let flags = args_before_double_dash(args);
     let typed = flags.iter().enumerate().rev().find_map(|(at, arg)| {
         match arg.to_str()?.strip_prefix(flag)? {
             "" => flags.get(at + 1).cloned(),
-            rest => rest.strip_prefix('=').map(OsString::from),
+            suffix => suffix.strip_prefix('=').map(OsString::from),
         }
     });
     typed.or_else(|| std::env::var_os(variable)).filter(|value| !value.is_empty())
 }
 
-/// The words among which flags may be: behind `--` everything is a value.
+/// The arguments that may be flags: after `--`, everything is a value.
 fn args_before_double_dash(args: &[OsString]) -> &[OsString] {
     args.split(|arg| arg == "--").next().unwrap_or_default()
 }
 
-/// A command line before it is parsed, and the file that it names, which is read once: it may be a pipe.
+/// A command line before parsing, and the text of its config file, which is read once: it may be a
+/// pipe.
 pub(crate) struct CommandLine<'a> {
     args: &'a [OsString],
     config_request: ConfigRequest,
@@ -121,25 +121,25 @@ pub(crate) struct CommandLine<'a> {
 }
 
 impl<'a> CommandLine<'a> {
-    /// Finds the file that the arguments or the environment name, and reads it.
+    /// Reads the config file that arguments or environment name.
     #[must_use]
     pub(crate) fn from_args(args: &'a [OsString]) -> Self {
-        // Help is told in the language of the file too.
-        let (before, behind) = args.split_at(args_before_double_dash(args).len());
-        let others: Vec<_> =
-            before.iter().filter(|arg| !is_help(arg)).chain(behind).cloned().collect();
-        let asked = ConfigRequest::from_args(&others);
-        let text = asked.config.as_deref().map(fs::read_to_string);
-        Self { args, config_request: asked, config_text: text }
+        // Without help flags: the file's language applies to help too.
+        let (flags, values) = args.split_at(args_before_double_dash(args).len());
+        let without_help: Vec<_> =
+            flags.iter().filter(|arg| !is_help(arg)).chain(values).cloned().collect();
+        let config_request = ConfigRequest::from_args(&without_help);
+        let config_text = config_request.config.as_deref().map(fs::read_to_string);
+        Self { args, config_request, config_text }
     }
 
-    /// The language that the file asks for, where there is one that can be read.
+    /// The language that the config file sets, if the file can be read.
     #[must_use]
     pub(crate) fn language(&self) -> Option<OsString> {
         self.parse_config().ok()?.language()
     }
 
-    /// What a setting was given by: its flag, or the variable.
+    /// The name of the flag if it was given, else of its variable.
     fn source_name<'b>(&self, flag: &'b str, variable: &'b str) -> &'b str {
         let typed = self.args.iter().any(|arg| arg.to_string_lossy().starts_with(flag));
         if typed { flag } else { variable }
@@ -155,7 +155,7 @@ impl<'a> CommandLine<'a> {
                 Exit::Usage,
                 match cause.kind() {
                     io::ErrorKind::InvalidData => tr!(
-                        "{flag} {path}: the file is not text in UTF-8; save it as that",
+                        "{flag} {path}: the file is not UTF-8; save it as UTF-8",
                         flag = self.source_name("--config", "DINGMAP_CONFIG"),
                         path = path.display()
                     ),
@@ -169,27 +169,25 @@ impl<'a> CommandLine<'a> {
             )),
             _ if profile.is_some() => Err(Failure::with_message(
                 Exit::Usage,
-                tr!(
-                    "--profile names a part of the file that --config names, and there is none: give --config, or set DINGMAP_CONFIG"
-                ),
+                tr!("--profile needs a config file: pass --config, or set DINGMAP_CONFIG"),
             )),
             _ => Ok(ConfigFile::default()),
         }
     }
 
-    /// Parses it.
+    /// Parses the command line, with the config file's values as defaults.
     ///
     /// # Errors
-    /// What clap says; where two that exclude each other come in the same way; and what is wrong with the file.
+    /// Errors of clap and of the config file, and two exclusive flags of the same precedence.
     pub(crate) fn parse(&self) -> Result<Parsed, ParseError> {
-        // Who asks for help gets it, whatever is wrong with a file; and a mistake on the line is told before one in the file.
-        let unheard = args_before_double_dash(self.args).iter().any(is_help)
+        // Help works even with an invalid file, and an error in the arguments is reported first.
+        let ignore_file = args_before_double_dash(self.args).iter().any(is_help)
             || self.config_request.is_malformed;
-        let presets = if unheard { Ok(ConfigFile::default()) } else { self.parse_config() };
+        let config = if ignore_file { Ok(ConfigFile::default()) } else { self.parse_config() };
         parse_args(
             self.args,
             self.config_request.should_print,
-            &presets.map_err(ParseError::ConfigFile)?,
+            &config.map_err(ParseError::ConfigFile)?,
         )
     }
 }
@@ -198,46 +196,53 @@ fn is_help(arg: &OsString) -> bool {
     arg == "-h" || arg == "--help"
 }
 
-fn parse_args(args: &[OsString], print: bool, presets: &ConfigFile) -> Result<Parsed, ParseError> {
-    let mut command = presets.apply_defaults(help::arrange_help(Cli::command(), args));
-    if print {
+fn parse_args(
+    args: &[OsString],
+    should_print: bool,
+    config: &ConfigFile,
+) -> Result<Parsed, ParseError> {
+    let mut command = config.apply_defaults(help::arrange_help(Cli::command(), args));
+    if should_print {
         command = make_all_optional(command);
     }
     let matches = clap_help::localize(command)
         .try_get_matches_from(args)
         .map_err(|error| add_tips(error, &Cli::command(), args))?;
-    if print {
-        return Ok(Parsed::PrintConfig(render_config(&Cli::command(), &matches, presets)));
+    if should_print {
+        return Ok(Parsed::PrintConfig(render_config(&Cli::command(), &matches, config)));
     }
     let mut cli = Cli::from_arg_matches(&matches)?;
-    let Some((name, given)) = matches.subcommand() else {
+    let Some((name, matches)) = matches.subcommand() else {
         return Ok(Parsed::Run { cli, warning: None });
     };
-    let known = Cli::command();
-    let holder = known.find_subcommand(name).unwrap_or(&known);
-    let refuse = |kind, text| clap_error(build_subcommand(name), kind, text);
-    let found = |id: &str| {
-        let arg = holder.get_arguments().find(|arg| arg.get_id() == id)?;
-        let (origin, place) = presets.origin(arg, Some(name), given);
-        Some((origin, describe_origin(origin, place, arg)))
+    let root = Cli::command();
+    let command = root.find_subcommand(name).unwrap_or(&root);
+    let to_error = |kind, text| clap_error(build_subcommand(name), kind, text);
+    let source = |id: &str| {
+        let arg = command.get_arguments().find(|arg| arg.get_id() == id)?;
+        let (origin, location) = config.origin(arg, Some(name), matches);
+        Some((origin, describe_origin(origin, location, arg)))
     };
-    let origin = |id: &str| found(id).map_or(Origin::Default, |(origin, _)| origin);
-    let mut remark = None;
+    let origin = |id: &str| source(id).map_or(Origin::Default, |(origin, _)| origin);
+    let mut warning = None;
     match &mut cli.command {
         Command::Plan(plan) => {
-            apply_state_precedence(&mut plan.reader, &mut plan.state, given, origin, refuse)?
+            apply_state_precedence(&mut plan.reader, &mut plan.state, matches, origin, to_error)?
         }
-        Command::Merge(merge) => read_columns_from_env(&mut merge.reader.column, given, refuse)?,
-        Command::State(state) => check_shared_state_args(state, given, refuse)?,
-        Command::Diff(diff) => read_columns_from_env(&mut diff.column, given, refuse)?,
+        Command::Merge(merge) => {
+            read_columns_from_env(&mut merge.reader.column, matches, to_error)?
+        }
+        Command::State(state) => check_shared_state_args(state, matches, to_error)?,
+        Command::Diff(diff) => read_columns_from_env(&mut diff.column, matches, to_error)?,
         Command::Resolve(resolve) => {
-            apply_state_precedence(&mut resolve.reader, &mut resolve.state, given, origin, refuse)?;
-            let rehearses = resolve.sandbox;
-            apply_endpoint_precedence(resolve, origin, refuse)?;
-            let from = |id| found(id).map(|(_, source)| source).unwrap_or_default();
-            remark = (rehearses && !resolve.sandbox).then(|| {
+            let (reader, state) = (&mut resolve.reader, &mut resolve.state);
+            apply_state_precedence(reader, state, matches, origin, to_error)?;
+            let sandbox_requested = resolve.sandbox;
+            apply_endpoint_precedence(resolve, origin, to_error)?;
+            let from = |id| source(id).map(|(_, description)| description).unwrap_or_default();
+            warning = (sandbox_requested && !resolve.sandbox).then(|| {
                 tr!(
-                    "sandbox ({sandbox}) is off because of endpoint ({endpoint}): the calls of this run are real",
+                    "sandbox ({sandbox}) is off because of endpoint ({endpoint}): this run makes real calls",
                     sandbox = from("sandbox"),
                     endpoint = from("endpoint")
                 )
@@ -245,10 +250,10 @@ fn parse_args(args: &[OsString], print: bool, presets: &ConfigFile) -> Result<Pa
         }
         _ => {}
     }
-    Ok(Parsed::Run { cli, warning: remark })
+    Ok(Parsed::Run { cli, warning })
 }
 
-/// The command line for who asks what is set: that has no need of an input, nor of anything else that a command must be given.
+/// Makes all arguments optional: `--print-config` needs neither an input nor anything else.
 fn make_all_optional(command: clap::Command) -> clap::Command {
     let groups: Vec<_> = command.get_groups().map(|group| group.get_id().clone()).collect();
     let command = groups
@@ -259,25 +264,26 @@ fn make_all_optional(command: clap::Command) -> clap::Command {
         .mut_subcommands(make_all_optional)
 }
 
-/// Of `sandbox` and `endpoint`, which exclude each other, the stronger one counts, save that a variable, which may have been
-/// set for other runs, makes no real run of one for which the file wants a rehearsal. A proxy's password is refused where
-/// everybody can read it.
+/// Of the exclusive flags `sandbox` and `endpoint`, the one of higher precedence counts. Exception:
+/// a variable, which may have been set for other runs, never turns a rehearsal that the config file
+/// wants into a real run. Passwords in arguments are rejected: all users of the machine can read
+/// them.
 fn apply_endpoint_precedence(
     resolve: &mut ResolveArgs,
     origin: impl Fn(&str) -> Origin,
-    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+    to_error: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    let typed = origin("proxy") == Origin::CommandLine;
-    if typed
+    let is_argument = |id| origin(id) == Origin::CommandLine;
+    if is_argument("proxy")
         && resolve.network.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@'))
     {
         let text = tr!(
-            "--proxy: a password on a command line can be read by everybody on this machine; put this URL into DINGMAP_PROXY instead"
+            "--proxy: every user of this machine can read a password on the command line; set this URL in DINGMAP_PROXY instead"
         );
-        return Err(refuse(ErrorKind::ValueValidation, text));
+        return Err(to_error(ErrorKind::ValueValidation, text));
     }
-    let typed = origin("shared") == Origin::CommandLine;
-    reject_password_in_args(resolve.quota.shared.as_ref().filter(|_| typed), &refuse)?;
+    let shared = resolve.quota.shared.as_ref().filter(|_| is_argument("shared"));
+    reject_password_in_args(shared, &to_error)?;
     if resolve.sandbox && resolve.quota.shared.is_some() {
         let shared = origin("shared");
         if shared == Origin::EnvVariable
@@ -286,9 +292,9 @@ fn apply_endpoint_precedence(
             resolve.quota.shared = None;
         } else {
             let text = tr!(
-                "--sandbox and --shared exclude each other, since a run's own emulation has a quota of its own: start one for all with `dingmap sandbox`, and name it with --endpoint"
+                "--sandbox and --shared exclude each other: each --sandbox run has a separate emulated API. Start one for all runs with `dingmap sandbox`, and pass its URL with --endpoint"
             );
-            return Err(refuse(ErrorKind::ArgumentConflict, text));
+            return Err(to_error(ErrorKind::ArgumentConflict, text));
         }
     }
     if resolve.sandbox {
@@ -298,100 +304,101 @@ fn apply_endpoint_precedence(
             Precedence::Second if endpoint == Origin::EnvVariable => {}
             Precedence::Second => resolve.sandbox = false,
             Precedence::Neither => {
-                let text = tr!("--sandbox and --endpoint exclude each other: give one of them");
-                return Err(refuse(ErrorKind::ArgumentConflict, text));
+                let text = tr!("--sandbox and --endpoint exclude each other: use only one of them");
+                return Err(to_error(ErrorKind::ArgumentConflict, text));
             }
         }
     }
     Ok(())
 }
 
-/// Sees that a server's address which was typed has no password in it.
+/// Rejects a password in the URL of `--shared` on the command line.
 fn reject_password_in_args(
-    typed: Option<&SecretString>,
-    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+    url: Option<&SecretString>,
+    to_error: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    if typed.is_some_and(|url| has_password(url.expose_secret())) {
+    if url.is_some_and(|url| has_password(url.expose_secret())) {
         let text = tr!(
-            "--shared: a password on a command line can be read by everybody on this machine; put it into DINGMAP_SHARED_PASSWORD or a file for --shared-password-file, and leave it out of the URL"
+            "--shared: every user of this machine can read a password on the command line; remove it from the URL, and use DINGMAP_SHARED_PASSWORD or --shared-password-file instead"
         );
-        return Err(refuse(ErrorKind::ValueValidation, text));
+        return Err(to_error(ErrorKind::ValueValidation, text));
     }
     Ok(())
 }
 
-/// Settles which of a file and a server a command for what is kept is about. The server is meant where it was typed, and then
-/// what a variable or the file of settings says of a state file is for other commands.
+/// Checks the flags of a `state` command with `--shared`. The server replaces the state file, also
+/// if a variable or the config file names one.
 fn check_shared_state_args(
     command: &mut StateCommand,
-    given: &ArgMatches,
-    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+    matches: &ArgMatches,
+    to_error: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
     let Some((shared, _)) = command.shared_server() else { return Ok(()) };
-    reject_password_in_args(Some(shared), &refuse)?;
-    let typed = |id| {
-        let given = given.subcommand().map(|(_, given)| given);
-        given.and_then(|given| given.value_source(id)) == Some(ValueSource::CommandLine)
+    reject_password_in_args(Some(shared), &to_error)?;
+    let is_argument = |id| {
+        let matches = matches.subcommand().map(|(_, matches)| matches);
+        matches.and_then(|matches| matches.value_source(id)) == Some(ValueSource::CommandLine)
     };
-    let file = [("state", "--state"), ("wait", "--wait")].into_iter().find(|(id, _)| typed(*id));
-    if let Some((_, flag)) = file {
-        let text =
-            tr!("--shared and {flag} exclude each other: {flag} is about a state file", flag);
-        return Err(refuse(ErrorKind::ArgumentConflict, text));
+    let file_flags = [("state", "--state"), ("wait", "--wait")];
+    if let Some((_, flag)) = file_flags.into_iter().find(|(id, _)| is_argument(*id)) {
+        let text = tr!("--shared and {flag} exclude each other: {flag} is for a state file", flag);
+        return Err(to_error(ErrorKind::ArgumentConflict, text));
     }
     if let StateCommand::Forget(StateForgetArgs { older_than, status, number, .. }) = command
         && (older_than.is_some() || status.is_some() || number.is_some())
     {
         let text = tr!(
-            "--shared: nobody can tell there how old an answer is, what it says or whose it is, since all of it is encrypted; give --app or --all alone"
+            "--shared: answers on the server are encrypted and cannot be selected by age, status or number; use only --app or --all"
         );
-        return Err(refuse(ErrorKind::ArgumentConflict, text));
+        return Err(to_error(ErrorKind::ArgumentConflict, text));
     }
     Ok(())
 }
 
-/// Whether a URL has a password in it: a colon before the last `@`, or a part of that name.
+/// Whether a URL contains a password: a colon before the last `@`, or a parameter `pass`.
 fn has_password(url: &str) -> bool {
-    let inner = url.split_once("://").map_or(url, |(_, rest)| rest);
-    inner.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) || inner.contains("pass=")
+    let address = url.split_once("://").map_or(url, |(_, address)| address);
+    let user = address.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':')) || address.contains("pass=")
 }
 
-/// Settles what depends on where a value comes from, for the commands that read an input and know a state.
+/// Resolves `--state` against `--no-state` by precedence, and reads the columns.
 fn apply_state_precedence(
-    reading: &mut ReaderArgs,
-    keep: &mut StateArgs,
-    given: &ArgMatches,
+    reader: &mut ReaderArgs,
+    state: &mut StateArgs,
+    matches: &ArgMatches,
     origin: impl Fn(&str) -> Origin,
-    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+    to_error: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    if keep.state.is_some() && keep.no_state {
+    if state.state.is_some() && state.no_state {
         match origin("state").compare_precedence(origin("no_state")) {
-            Precedence::First => keep.no_state = false,
-            Precedence::Second => keep.state = None,
+            Precedence::First => state.no_state = false,
+            Precedence::Second => state.state = None,
             Precedence::Neither => {
-                let text = tr!("--state and --no-state exclude each other: give one of them");
-                return Err(refuse(ErrorKind::ArgumentConflict, text));
+                let text = tr!("--state and --no-state exclude each other: use only one of them");
+                return Err(to_error(ErrorKind::ArgumentConflict, text));
             }
         }
     }
-    read_columns_from_env(&mut reading.column, given, refuse)
+    read_columns_from_env(&mut reader.column, matches, to_error)
 }
 
-/// Reads the columns that stand in a variable, a line each.
+/// Reads the columns from `DINGMAP_COLUMN`, if they come from there.
 fn read_columns_from_env(
-    chosen: &mut Vec<ColumnChoice>,
-    given: &ArgMatches,
-    refuse: impl Fn(ErrorKind, String) -> clap::Error,
+    columns: &mut Vec<ColumnChoice>,
+    matches: &ArgMatches,
+    to_error: impl Fn(ErrorKind, String) -> clap::Error,
 ) -> Result<(), clap::Error> {
-    if given.value_source("column") == Some(ValueSource::EnvVariable) {
-        let lines = given.get_raw("column").into_iter().flatten();
-        let wrong = |error| refuse(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"));
-        *chosen = lines.flat_map(parse_columns).collect::<Result<_, _>>().map_err(wrong)?;
+    if matches.value_source("column") == Some(ValueSource::EnvVariable) {
+        let values = matches.get_raw("column").into_iter().flatten();
+        let invalid =
+            |error| to_error(ErrorKind::ValueValidation, format!("DINGMAP_COLUMN: {error}"));
+        *columns = values.flat_map(parse_columns).collect::<Result<_, _>>().map_err(invalid)?;
     }
     Ok(())
 }
 
-/// The columns that a variable names, one on each line; on the command line a name may have a line end in it.
+/// Parses columns, one per line. (On the command line, a name may contain a line end.)
 fn parse_columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, PatternError>> {
     let text = text.to_string_lossy().into_owned();
     let lines: Vec<_> =
@@ -399,7 +406,7 @@ fn parse_columns(text: &OsStr) -> impl Iterator<Item = Result<ColumnChoice, Patt
     lines.into_iter()
 }
 
-/// A command as it is typed, for its usage.
+/// A subcommand with its complete usage line.
 fn build_subcommand(name: &str) -> clap::Command {
     let mut cli = Cli::command();
     cli.build();

@@ -1,5 +1,5 @@
-//! The files of a command, by name: which it reads and which it writes, where the state is, and that nothing is written over
-//! another of them. Leaves opening them to `log`, `outlet` and `papers`.
+//! The paths of the files that a command reads and writes, and the check that no output overwrites
+//! one of them.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -17,82 +17,82 @@ use crate::app::exit::{Exit, Failure};
 use crate::store::disk::lock::with_suffix;
 use crate::table::write::output::Target;
 
-/// Where the outputs go.
+/// The outputs of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputTargets {
-    /// Every row, with its answer.
+    /// All rows.
     pub output: Target,
-    /// The rows that may succeed on another try, where they are asked for.
+    /// The rows that may succeed on a retry.
     pub failed: Option<Target>,
-    /// The run's account as JSON.
+    /// The summary as JSON.
     pub summary: Option<Target>,
-    /// The same as metrics.
+    /// The summary as Prometheus text.
     pub metrics: Option<Target>,
-    /// The same as a page.
+    /// The HTML page.
     pub report: Option<Target>,
 }
 
-/// Where the outputs go.
 #[must_use]
 pub(crate) fn output_targets(args: &ResolveArgs) -> OutputTargets {
-    let asked = |path: &Option<PathBuf>| path.as_deref().map(target_from_path);
+    let target = |path: &Option<PathBuf>| path.as_deref().map(target_from_path);
     OutputTargets {
         output: target_from_path(&options::output_path(args)),
-        failed: asked(&args.failed),
-        summary: asked(&args.reports.summary),
-        metrics: asked(&args.reports.metrics),
-        report: asked(&args.reports.report),
+        failed: target(&args.failed),
+        summary: target(&args.reports.summary),
+        metrics: target(&args.reports.metrics),
+        report: target(&args.reports.report),
     }
 }
 
-/// Where a path leads; `-` is standard output.
+/// `-` is standard output.
 #[must_use]
 pub(crate) fn target_from_path(path: &Path) -> Target {
     if path == Path::new("-") { Target::Stdout } else { Target::File(path.to_owned()) }
 }
 
-/// The name of the file that a target is, for another run to read: none for standard output, a device, a pipe, and what means
-/// something to this process alone.
+/// The path of a target that another process can open: `None` for standard output, devices, pipes
+/// and `/proc/self/fd`.
 #[must_use]
 pub(crate) fn persistent_path(target: &Target) -> Option<String> {
     let Target::File(path) = target else { return None };
     let name = path.to_str()?;
-    let own = std::path::absolute(path).ok()?;
-    let passing = ["/dev", "/proc"].iter().any(|place| own.starts_with(place));
-    (!passing && path.is_file()).then(|| name.to_owned())
+    let absolute = std::path::absolute(path).ok()?;
+    let is_special = ["/dev", "/proc"].iter().any(|directory| absolute.starts_with(directory));
+    (!is_special && path.is_file()).then(|| name.to_owned())
 }
 
 /// A file of a command.
 #[derive(Clone, Debug)]
 pub(crate) struct CommandFile {
-    /// What people call it.
+    /// Its name in messages.
     label: String,
-    /// The flag that could name another.
+    /// The flag that names another file instead.
     flag: &'static str,
     path: PathBuf,
     is_written: bool,
 }
 
 impl CommandFile {
-    fn for_reading(what: impl Into<String>, path: &Path) -> Self {
-        Self { label: what.into(), flag: "", path: path.to_owned(), is_written: false }
+    fn for_reading(label: impl Into<String>, path: &Path) -> Self {
+        Self { label: label.into(), flag: "", path: path.to_owned(), is_written: false }
     }
 
-    fn for_writing(what: impl Into<String>, flag: &'static str, path: &Path) -> Self {
-        Self { label: what.into(), flag, path: path.to_owned(), is_written: true }
+    fn for_writing(label: impl Into<String>, flag: &'static str, path: &Path) -> Self {
+        Self { label: label.into(), flag, path: path.to_owned(), is_written: true }
     }
 }
 
-/// All files of a command but its log, those that it reads before those that it writes. `variable` gives a variable of the
-/// environment.
+/// All files of a command except its log: first those that it reads, then those that it writes.
+/// `variable` reads an environment variable.
 #[must_use]
 pub(crate) fn command_files(
     cli: &Cli,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Vec<CommandFile> {
     let mut files = Vec::new();
-    let read =
-        |what: &str, path: Option<&PathBuf>| path.map(|path| CommandFile::for_reading(what, path));
+    let read = |label: &str, path: Option<&PathBuf>| {
+        path.map(|path| CommandFile::for_reading(label, path))
+    };
     files.extend(read("--config", cli.config.as_ref()));
     let mut state = None;
     match &cli.command {
@@ -102,7 +102,7 @@ pub(crate) fn command_files(
             files.extend(read("--ca-file", args.network.ca_file.as_ref()));
             files.extend(auth_files(&args.quota.auth));
             let output = options::output_path(args);
-            // It may take the input's place, and is written when that has been read.
+            // The output may replace the input: it is written after the input was read.
             if !is_same_file(&output, &args.input) {
                 files.push(CommandFile::for_writing(tr!("the output"), "--output", &output));
             }
@@ -137,7 +137,7 @@ pub(crate) fn command_files(
             ));
         }
         Command::State(command) => match command.shared_server() {
-            Some((_, door)) => files.extend(auth_files(door)),
+            Some((_, auth)) => files.extend(auth_files(auth)),
             None => state = Some(state_path(command.file_args().state.as_deref(), variable)),
         },
         Command::Sandbox(_)
@@ -145,10 +145,10 @@ pub(crate) fn command_files(
         | Command::Man { .. }
         | Command::Help { .. } => {}
     }
-    // That there is no place for it is told when it is opened.
-    if let Some(Ok(StatePath { path, is_explicit: named })) = state {
-        let what = if named { "--state".to_owned() } else { tr!("the state") };
-        files.push(CommandFile::for_writing(what, "--state", &path));
+    // A missing data directory is reported when the state is opened.
+    if let Some(Ok(StatePath { path, is_explicit })) = state {
+        let label = if is_explicit { "--state".to_owned() } else { tr!("the state") };
+        files.push(CommandFile::for_writing(label, "--state", &path));
         files.push(CommandFile::for_writing(
             tr!("the lock of the state"),
             "--state",
@@ -158,62 +158,61 @@ pub(crate) fn command_files(
     files
 }
 
-/// What is read to be let in by the server that runs share.
-fn auth_files(door: &RedisAuthArgs) -> impl Iterator<Item = CommandFile> {
-    let password = door
+fn auth_files(auth: &RedisAuthArgs) -> impl Iterator<Item = CommandFile> {
+    let password = auth
         .shared_password_file
         .as_ref()
         .map(|path| CommandFile::for_reading("--shared-password-file", path));
     password.into_iter().chain(
-        door.shared_ca_file.as_ref().map(|path| CommandFile::for_reading("--shared-ca-file", path)),
+        auth.shared_ca_file.as_ref().map(|path| CommandFile::for_reading("--shared-ca-file", path)),
     )
 }
 
-/// Sees that nothing is written over another file of the command.
+/// Checks that no file is written over another file of the command.
 ///
 /// # Errors
-/// Usage (2) where two files would be one.
+/// 2 if two files are the same.
 pub(crate) fn check_distinct(files: &[CommandFile]) -> Result<(), Failure> {
-    let mut before = Vec::new();
-    for file in files {
+    for (index, file) in files.iter().enumerate() {
         if file.is_written {
-            check_unused(file.flag, &file.path, &before)?;
+            check_unused(file.flag, &file.path, &files[..index])?;
         }
-        before.push(file.clone());
     }
     Ok(())
 }
 
-/// Sees that a file which `flag` names to be written is none of those that are taken.
+/// Checks that the output that `flag` names is not one of the files `used`.
 ///
 /// # Errors
-/// Usage (2) where it is.
-pub(crate) fn check_unused(flag: &str, path: &Path, taken: &[CommandFile]) -> Result<(), Failure> {
-    let stdout = |other: &Path| path == Path::new("-") && other == Path::new("-");
-    // What comes from standard input takes nothing from standard output.
-    let meets = |other: &&CommandFile| {
-        is_same_file(path, &other.path) || (other.is_written && stdout(&other.path))
+/// 2 if it is.
+pub(crate) fn check_unused(flag: &str, path: &Path, used: &[CommandFile]) -> Result<(), Failure> {
+    let both_stdout = |other: &Path| path == Path::new("-") && other == Path::new("-");
+    // An input `-` is standard input and no conflict.
+    let conflicts = |other: &&CommandFile| {
+        is_same_file(path, &other.path) || (other.is_written && both_stdout(&other.path))
     };
-    match taken.iter().find(meets) {
-        Some(CommandFile { label: what, .. }) => {
+    match used.iter().find(conflicts) {
+        Some(CommandFile { label, .. }) => {
             let path = path.display();
-            let text = tr!("{flag}: {path} is {what} already; name another file", flag, path, what);
+            let text =
+                tr!("{flag}: {path} is {label} already; name another file", flag, path, label);
             Err(Failure::with_message(Exit::Usage, text))
         }
         None => Ok(()),
     }
 }
 
-/// Whether two paths lead to one file, be it by two names of it, or would once it is there.
+/// Whether two paths name the same file, also by links, or would name it once it exists.
 #[must_use]
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
-    let standard = Path::new("-");
-    if one == standard || other == standard {
+    let stdio = Path::new("-");
+    if one == stdio || other == stdio {
         return false;
     }
-    // A device or a pipe takes nothing from itself, and may have several names.
-    let passing = |path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if passing(one) || passing(other) {
+    // Writing to a device or a pipe overwrites nothing.
+    let is_special =
+        |path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if is_special(one) || is_special(other) {
         return false;
     }
     let file = |path| fs::metadata(path).ok().filter(fs::Metadata::is_file);
@@ -223,19 +222,18 @@ pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     canonical_path(one).is_some_and(|one| Some(one) == canonical_path(other))
 }
 
-/// A path without links, as far as it leads.
+/// The path with links resolved. If the file does not exist yet, its parent is resolved.
 fn canonical_path(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
         let path = std::path::absolute(path).ok()?;
-        let folder = path.parent()?.canonicalize().ok();
-        Some(folder.and_then(|folder| Some(folder.join(path.file_name()?))).unwrap_or(path))
+        let parent = path.parent()?.canonicalize().ok();
+        Some(parent.and_then(|parent| Some(parent.join(path.file_name()?))).unwrap_or(path))
     })
 }
 
-/// What to say of a file that cannot be written, with what to do.
 pub(crate) fn write_failure(flag: &str, target: impl Display, cause: &io::Error) -> Failure {
     let text = tr!(
-        "{flag}: cannot write {target}: {cause}; choose another place, or put this right",
+        "{flag}: cannot write {target}: {cause}; choose another path, or correct the cause",
         flag,
         target,
         cause
@@ -243,47 +241,43 @@ pub(crate) fn write_failure(flag: &str, target: impl Display, cause: &io::Error)
     Failure::with_message(Exit::Output, text)
 }
 
-/// Where a state is.
+/// The path of the state file.
 #[derive(Clone, Debug)]
 pub(crate) struct StatePath {
-    /// The file.
     pub path: PathBuf,
-    /// Whether the user named it; otherwise it is dingmap's own.
+    /// Whether the user named it; otherwise it is the default.
     pub is_explicit: bool,
 }
 
-/// Where a run keeps its answers; none where that is in memory alone. What the emulation of a `sandbox` says is invented, so
-/// that only who names a place wants it kept.
-///
-/// # Errors
-/// As [`place`].
+/// The state file of a run; `None` if answers are kept only in memory. The sandbox invents its
+/// answers: they are kept only with an explicit `--state`.
 pub(crate) fn run_state_path(
-    keep: &StateArgs,
+    args: &StateArgs,
     sandbox: bool,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Option<Result<StatePath, Failure>> {
-    let forgets = keep.no_state || (sandbox && keep.state.is_none());
-    (!forgets).then(|| state_path(keep.state.as_deref(), variable))
+    let in_memory = args.no_state || (sandbox && args.state.is_none());
+    (!in_memory).then(|| state_path(args.state.as_deref(), variable))
 }
 
-/// Where the state is: where the user says, or else in their data directory (XDG).
+/// The state file: `explicit`, or the default in the user's data directory (XDG).
 ///
 /// # Errors
-/// Usage (2) where no data directory is known.
+/// 2 if no data directory is known.
 pub(crate) fn state_path(
-    named: Option<&Path>,
+    explicit: Option<&Path>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<StatePath, Failure> {
-    if let Some(path) = named {
+    if let Some(path) = explicit {
         return Ok(StatePath { path: path.to_owned(), is_explicit: true });
     }
-    // A relative path is none, as the XDG specification has it.
+    // The XDG specification says to ignore relative paths.
     let directory = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let data = directory("XDG_DATA_HOME").or_else(|| Some(directory("HOME")?.join(".local/share")));
     let path = data.map(|data| data.join("dingmap").join("state.redb")).ok_or_else(|| {
         Failure::with_message(
             Exit::Usage,
-            tr!("there is no place for the state, in which answers are kept so that an interrupted run can go on: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state"),
+            tr!("no directory for the state file: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state, with which an interrupted run cannot be resumed"),
         )
     })?;
     Ok(StatePath { path, is_explicit: false })
@@ -295,14 +289,14 @@ mod tests {
 
     use super::*;
 
-    fn told(line: &[&str]) -> Option<String> {
+    fn error_for(line: &[&str]) -> Option<String> {
         let cli = Cli::parse_from(std::iter::once("dingmap").chain(line.iter().copied()));
         let data = |name: &str| (name == "XDG_DATA_HOME").then(|| "/data".into());
         let log =
             line.iter().position(|word| *word == "--log-file").and_then(|at| line.get(at + 1));
         let files = command_files(&cli, data);
-        let free = log.map_or(Ok(()), |log| check_unused("--log-file", Path::new(log), &files));
-        free.and_then(|()| check_distinct(&files)).err().map(|failure| {
+        let checked = log.map_or(Ok(()), |log| check_unused("--log-file", Path::new(log), &files));
+        checked.and_then(|()| check_distinct(&files)).err().map(|failure| {
             assert_eq!(failure.exit, Exit::Usage);
             failure.error.to_string()
         })
@@ -367,8 +361,8 @@ mod tests {
             (&["merge", "i", "a", "-o", "i"], "--output: i is the input"),
             (&["merge", "i.csv", "a", "i.resolved.csv"], "--output: i.resolved.csv is a shard"),
         ] {
-            let told = told(line).unwrap_or_default();
-            assert!(told.starts_with(&format!("{expected} ")), "{line:?}: {told}");
+            let message = error_for(line).unwrap_or_default();
+            assert!(message.starts_with(&format!("{expected} ")), "{line:?}: {message}");
         }
         for line in [
             &["resolve", "i", "-o", "i"][..],
@@ -379,19 +373,19 @@ mod tests {
             &["resolve", "i", "--log-file", default, "--sandbox"],
             &["resolve", "i", "--app-secret-file", "s", "--ca-file", "s", "--log-file", "l"],
         ] {
-            assert_eq!(told(line), None, "{line:?}");
+            assert_eq!(error_for(line), None, "{line:?}");
         }
     }
 
     #[test]
     fn one_file_is_recognized_under_all_its_names() {
-        let desk = tempfile::tempdir().unwrap();
-        let path = |name: &str| desk.path().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
         fs::write(path("a"), "x").unwrap();
         fs::write(path("b"), "x").unwrap();
         fs::hard_link(path("a"), path("hard")).unwrap();
         std::os::unix::fs::symlink(path("a"), path("soft")).unwrap();
-        std::os::unix::fs::symlink(desk.path(), path("folder")).unwrap();
+        std::os::unix::fs::symlink(directory.path(), path("folder")).unwrap();
         for (one, other, expected) in [
             ("a", "hard", true),
             ("a", "soft", true),
@@ -416,7 +410,7 @@ mod tests {
                     .find(|(known, _)| *known == name)
                     .map(|(_, value)| OsString::from(value))
             };
-            state_path(None, find).map(|place| place.path)
+            state_path(None, find).map(|state| state.path)
         };
         let default = Path::new("/h/.local/share/dingmap/state.redb");
         assert_eq!(at(&[("HOME", "/h")]).unwrap(), default);

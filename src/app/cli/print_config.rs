@@ -1,5 +1,4 @@
-//! What `--print-config` tells: the value of each flag and where it comes from, as a file that `--config` could name. Leaves
-//! finding that out to `preset`.
+//! `--print-config`: the value and source of each flag, in the format of a config file.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -8,46 +7,44 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use tr::tr;
 use unicode_width::UnicodeWidthStr;
 
-use crate::app::cli::config_file::{ConfigFile, Location, is_settable};
+use crate::app::cli::config_file::{ConfigFile, Location, Origin, is_settable};
 use crate::app::cli::config_value;
-use crate::app::cli::origin::Origin;
 use crate::domain::redact::strip_control;
 
-/// The variables that credentials come from; what is in them is never told.
+/// Variables with credentials: only whether they are set is printed.
 const CREDENTIAL_VARS: [&str; 3] =
     ["DINGTALK_APP_KEY", "DINGTALK_APP_SECRET", "DINGTALK_ACCESS_TOKEN"];
 
-/// The settings of the command that was typed. `cli` is the command line, `matches` what was parsed of it, with `presets` for
-/// its defaults.
+/// Renders the flags of the command in `matches`, which was parsed with `config` as defaults.
 #[must_use]
-pub(crate) fn render_config(cli: &Command, matches: &ArgMatches, presets: &ConfigFile) -> String {
-    let (mut holder, mut given, mut name) = (cli, matches, None);
-    while let Some((below, inner)) = given.subcommand() {
-        let Some(command) = holder.find_subcommand(below) else { break };
-        name = name.or(Some(below));
-        (holder, given) = (command, inner);
+pub(crate) fn render_config(cli: &Command, matches: &ArgMatches, config: &ConfigFile) -> String {
+    let (mut command, mut matches, mut name) = (cli, matches, None);
+    while let Some((subcommand, inner)) = matches.subcommand() {
+        let Some(found) = command.find_subcommand(subcommand) else { break };
+        name = name.or(Some(subcommand));
+        (command, matches) = (found, inner);
     }
-    let lines = |holder: &Command| -> Vec<_> {
-        let flags = holder.get_arguments().filter(|arg| is_settable(arg));
-        flags.map(|arg| render_flag(arg, name, given, presets)).collect()
+    let settings = |command: &Command| -> Vec<_> {
+        let flags = command.get_arguments().filter(|arg| is_settable(arg));
+        flags.map(|arg| render_flag(arg, name, matches, config)).collect()
     };
-    // What is for every command stands above the part of one.
-    let (all, own) = (lines(cli), lines(holder));
+    // Global flags come first, above the section of the command.
+    let (global, own) = (settings(cli), settings(command));
     let width =
-        all.iter().chain(&own).map(|(setting, _)| setting.width()).max().unwrap_or(0).min(48);
-    let told = |lines: Vec<(String, String)>| -> String {
+        global.iter().chain(&own).map(|(setting, _)| setting.width()).max().unwrap_or(0).min(48);
+    let render = |settings: Vec<(String, String)>| -> String {
         let line = |(setting, origin): (String, String)| {
-            let room = width.saturating_sub(setting.width());
-            format!("{}{:room$}  # {}\n", strip_control(&setting), "", strip_control(&origin))
+            let padding = width.saturating_sub(setting.width());
+            format!("{}{:padding$}  # {}\n", strip_control(&setting), "", strip_control(&origin))
         };
-        lines.into_iter().map(line).collect()
+        settings.into_iter().map(line).collect()
     };
-    let mut text = told(all);
+    let mut text = render(global);
     if let Some(name) = name {
-        // Writing to a string does not fail.
-        let _ = write!(text, "[{name}]\n{}", told(own));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "[{name}]\n{}", render(own));
     }
-    if holder.get_arguments().any(|arg| arg.get_id() == "app_key") {
+    if command.get_arguments().any(|arg| arg.get_id() == "app_key") {
         for name in CREDENTIAL_VARS {
             let set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
             let _ = writeln!(
@@ -60,42 +57,43 @@ pub(crate) fn render_config(cli: &Command, matches: &ArgMatches, presets: &Confi
     text
 }
 
-/// A flag with its value, as it would stand in a file, and where the value comes from.
+/// A line of the config file for a flag, and the source of its value.
 fn render_flag(
     arg: &Arg,
     command: Option<&str>,
-    given: &ArgMatches,
-    presets: &ConfigFile,
+    matches: &ArgMatches,
+    config: &ConfigFile,
 ) -> (String, String) {
     let long = arg.get_long().unwrap_or_default();
-    let (origin, place) = presets.origin(arg, command, given);
-    let words: Vec<&OsStr> = given.get_raw(arg.get_id().as_str()).into_iter().flatten().collect();
+    let (origin, location) = config.origin(arg, command, matches);
+    let values: Vec<&OsStr> =
+        matches.get_raw(arg.get_id().as_str()).into_iter().flatten().collect();
     let count =
-        given.try_get_one::<u8>(arg.get_id().as_str()).ok().flatten().map(ToString::to_string);
+        matches.try_get_one::<u8>(arg.get_id().as_str()).ok().flatten().map(ToString::to_string);
     let value = match (arg.get_action(), &count) {
-        // Of a flag that counts there are no words.
+        // A counting flag has no raw values.
         (ArgAction::Count, Some(count)) => count.clone(),
-        _ if words.is_empty() => return (format!("# {long} ="), tr!("not set")),
-        // Who reads it back has to put the password where it belongs.
-        _ if let Some(shown) = redact_password(arg, &words) => {
-            return (format!("# {long} = {shown}"), describe_origin(origin, place, arg));
+        _ if values.is_empty() => return (format!("# {long} ="), tr!("not set")),
+        // Commented out, so that the printed file cannot be read back with *** as the password.
+        _ if let Some(redacted) = redact_password(arg, &values) => {
+            return (format!("# {long} = {redacted}"), describe_origin(origin, location, arg));
         }
-        (ArgAction::SetTrue, _) => given.get_flag(arg.get_id().as_str()).to_string(),
-        // In a variable several stand on a line each.
+        (ArgAction::SetTrue, _) => matches.get_flag(arg.get_id().as_str()).to_string(),
+        // A variable contains one value per line.
         (ArgAction::Append, _) if origin == Origin::EnvVariable => {
-            let all = words.join(OsStr::new("\n")).to_string_lossy().into_owned();
-            config_value::to_toml(arg, &all.lines().map(OsStr::new).collect::<Vec<_>>())
+            let lines = values.join(OsStr::new("\n")).to_string_lossy().into_owned();
+            config_value::to_toml(arg, &lines.lines().map(OsStr::new).collect::<Vec<_>>())
         }
-        _ => config_value::to_toml(arg, &words),
+        _ => config_value::to_toml(arg, &values),
     };
-    (format!("{long} = {value}"), describe_origin(origin, place, arg))
+    (format!("{long} = {value}"), describe_origin(origin, location, arg))
 }
 
-/// Where a flag's value comes from, in words.
+/// The source of a flag's value, for people.
 #[must_use]
-pub(crate) fn describe_origin(origin: Origin, place: Option<&Location>, arg: &Arg) -> String {
-    match (origin, place) {
-        (_, Some(place)) => place.to_string(),
+pub(crate) fn describe_origin(origin: Origin, location: Option<&Location>, arg: &Arg) -> String {
+    match (origin, location) {
+        (_, Some(location)) => location.to_string(),
         (Origin::CommandLine, _) => tr!("command line"),
         (Origin::EnvVariable, _) => {
             let name = arg.get_env().map(OsStr::to_string_lossy).unwrap_or_default();
@@ -105,15 +103,14 @@ pub(crate) fn describe_origin(origin: Origin, place: Option<&Location>, arg: &Ar
     }
 }
 
-/// A URL that has a user and a password, without them and in quotes.
-fn redact_password(arg: &Arg, words: &[&OsStr]) -> Option<String> {
+/// A URL with a user or password, redacted and in quotes; `None` for other values.
+fn redact_password(arg: &Arg, values: &[&OsStr]) -> Option<String> {
     if !config_value::can_have_password(arg) {
         return None;
     }
-    let url = words.join(OsStr::new("")).to_string_lossy().into_owned();
-    let (before, host) = url.rsplit_once('@')?;
-    let scheme =
-        before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+    let url = values.join(OsStr::new("")).to_string_lossy().into_owned();
+    let (user, host) = url.rsplit_once('@')?;
+    let scheme = user.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
     Some(serde_json::Value::from(format!("{scheme}***@{host}")).to_string())
 }
 

@@ -1,5 +1,5 @@
-//! Flags that several commands share (messages, network, reports, state, shared quota), and those of
-//! `state` and `diff`.
+//! Flags that several commands share (messages, network, reports, state, shared quota), and those
+//! of `state` and `diff`.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What clap refuses, in the language that is spoken: clap's errors say what is wrong by kind and context, and the words for them
-//! are here. What it has no words for is told as clap tells it, in English. Leaves exit statuses to `start`.
+//! Translates clap's errors, by kind and context, and adds tips that clap cannot give. Kinds
+//! without a translation stay English.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use tr::tr;
 use crate::app::i18n::clap_help::space_after;
 use crate::app::i18n::language::Language;
 
-/// A refusal in words of our own, framed as clap frames its own.
+/// An error with our own message, in the layout of clap.
 #[must_use]
 pub(crate) fn clap_error(mut command: Command, kind: ErrorKind, text: String) -> Error {
     if Language::current() == Language::English {
@@ -27,22 +27,22 @@ pub(crate) fn clap_error(mut command: Command, kind: ErrorKind, text: String) ->
     error
 }
 
-/// What clap refuses, with what it does not know of: that a value is one of the environment, which nobody typed, and that a flag is
-/// one of another command. `args` are what was typed.
+/// Adds a tip if the value comes from an environment variable, or if the flag belongs to another
+/// command.
 #[must_use]
 pub(crate) fn add_tips(mut error: Error, cli: &Command, args: &[OsString]) -> Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         _ => String::new(),
     };
-    let told = text(ContextKind::InvalidArg);
+    let arg = text(ContextKind::InvalidArg);
     let tip = match error.kind() {
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            find_variable(cli, &told, &text(ContextKind::InvalidValue), args)
-                .map(|name| tr!("this value is that of the variable {name}", name))
+            find_variable(cli, &arg, &text(ContextKind::InvalidValue), args)
+                .map(|name| tr!("the value comes from the variable {name}", name))
         }
         ErrorKind::UnknownArgument => {
-            let flag = told.split('=').next().unwrap_or_default();
+            let flag = arg.split('=').next().unwrap_or_default();
             let commands = commands_with_flag(cli, flag.strip_prefix("--").unwrap_or_default());
             (!commands.is_empty()).then(|| {
                 let commands = commands.join(&tr!("list" => ", "));
@@ -58,79 +58,83 @@ pub(crate) fn add_tips(mut error: Error, cli: &Command, args: &[OsString]) -> Er
     error
 }
 
-/// The variable that has this value of a flag, which clap tells as `--rate <N>`, where the flag was not typed.
-fn find_variable(command: &Command, told: &str, value: &str, args: &[OsString]) -> Option<String> {
+/// The variable that the value of a flag comes from. `shown` is clap's text for the flag: `--rate
+/// <N>`.
+fn find_variable(command: &Command, shown: &str, value: &str, args: &[OsString]) -> Option<String> {
     let own = command.get_arguments().find_map(|arg| {
         let long = format!("--{}", arg.get_long()?);
         let name = arg.get_env()?.to_str()?;
-        let typed = |word: &OsString| {
-            let word = word.to_string_lossy();
-            let short = arg.get_short().is_some_and(|short| word.starts_with(&format!("-{short}")));
-            short || word == long || word.starts_with(&format!("{long}="))
+        let is_this_flag = |text: &OsString| {
+            let text = text.to_string_lossy();
+            let is_short =
+                arg.get_short().is_some_and(|short| text.starts_with(&format!("-{short}")));
+            is_short || text == long || text.starts_with(&format!("{long}="))
         };
-        let set = std::env::var_os(name)? == value;
-        let this = told.split(' ').any(|word| word.trim_end_matches("...") == long);
-        (this && set && !args.iter().any(typed)).then(|| name.to_owned())
+        let has_value = std::env::var_os(name)? == value;
+        let is_shown = shown.split(' ').any(|word| word.trim_end_matches("...") == long);
+        (is_shown && has_value && !args.iter().any(is_this_flag)).then(|| name.to_owned())
     });
     own.or_else(|| {
-        command.get_subcommands().find_map(|below| find_variable(below, told, value, args))
+        command
+            .get_subcommands()
+            .find_map(|subcommand| find_variable(subcommand, shown, value, args))
     })
 }
 
-/// The commands that have a flag of this long name.
+/// The commands that have a flag with this long name.
 fn commands_with_flag(command: &Command, long: &str) -> Vec<String> {
-    let below = command.get_subcommands().flat_map(|below| {
-        let name = below.get_name();
-        let own =
-            below.get_arguments().any(|arg| arg.get_long() == Some(long)).then(|| name.to_owned());
-        let inner =
-            commands_with_flag(below, long).into_iter().map(move |inner| format!("{name} {inner}"));
+    let commands = command.get_subcommands().flat_map(|subcommand| {
+        let name = subcommand.get_name();
+        let own = subcommand
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(long))
+            .then(|| name.to_owned());
+        let inner = commands_with_flag(subcommand, long)
+            .into_iter()
+            .map(move |inner| format!("{name} {inner}"));
         own.into_iter().chain(inner)
     });
-    below.collect()
+    commands.collect()
 }
 
-/// Prints what clap says, an error or help, to where it belongs.
-///
-/// # Errors
-/// Where that cannot be written to.
+/// Prints help to standard output, or an error to standard error.
 pub(crate) fn print(error: &Error) -> io::Result<()> {
-    let what =
+    let message =
         if Language::current() == Language::English { None } else { translate_message(error) };
-    let text = match what {
-        Some(what) => render_error(error, &what),
+    let text = match message {
+        Some(message) => render_error(error, &message),
         None if Language::current() == Language::English => return error.print(),
-        // clap has a colon of its own behind headings.
+        // clap adds an ASCII colon to headings.
         None => error.render().ansi().to_string().replace(":\u{1b}[0m", "：\u{1b}[0m").into(),
     };
-    // Help is a message of its own, which a formatter is not asked for.
-    let mut told = Error::<Preformatted>::new(error.kind()).with_cmd(&Command::new("dingmap"));
-    told.insert(ContextKind::Custom, ContextValue::StyledStr(text));
-    told.print()
+    // clap does not call a formatter for help, so the text goes into another error.
+    let mut preformatted =
+        Error::<Preformatted>::new(error.kind()).with_cmd(&Command::new("dingmap"));
+    preformatted.insert(ContextKind::Custom, ContextValue::StyledStr(text));
+    preformatted.print()
 }
 
-/// What clap says, on one line and without usage, for who tells himself where that is.
+/// An error on one line, without usage.
 #[must_use]
 pub(crate) fn to_one_line(error: &Error) -> String {
-    let own =
+    let translated =
         if Language::current() == Language::English { None } else { translate_message(error) };
-    let text = own.map_or_else(
+    let text = translated.map_or_else(
         || {
-            let whole = error.to_string();
-            let whole = whole.split("\n\nUsage:").next().unwrap_or_default();
-            whole
-                .split("\n\nFor")
+            let text = error.to_string();
+            let text = text.split("\n\nUsage:").next().unwrap_or_default();
+            text.split("\n\nFor")
                 .next()
                 .unwrap_or_default()
                 .trim_start_matches("error: ")
                 .to_owned()
         },
-        |what| std::iter::once(what).chain(tips(error)).collect::<Vec<_>>().join("; "),
+        |message| std::iter::once(message).chain(tips(error)).collect::<Vec<_>>().join("; "),
     );
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Shows the text that stands in the error.
+/// Prints the custom text of an error as it is.
 struct Preformatted;
 
 impl ErrorFormatter for Preformatted {
@@ -142,17 +146,17 @@ impl ErrorFormatter for Preformatted {
     }
 }
 
-/// What was refused, and what would do, what is meant perhaps, the usage, and where there is more.
-fn render_error(error: &Error, what: &str) -> StyledStr {
+/// Renders an error in the layout of clap: message, tips, usage, and a hint to `--help`.
+fn render_error(error: &Error, message: &str) -> StyledStr {
     let styles = Styles::styled();
     let (bad, good, heading) = (styles.get_error(), styles.get_valid(), styles.get_usage());
-    let mut text = format!("{bad}{}{bad:#}{}{what}", tr!("error:"), space_after(&tr!("error:")));
+    let mut text = format!("{bad}{}{bad:#}{}{message}", tr!("error:"), space_after(&tr!("error:")));
     let tips = tips(error);
     if !tips.is_empty() {
         text.push('\n');
     }
     for tip in tips {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n  {good}{}{good:#}{}{tip}", tr!("tip:"), space_after(&tr!("tip:")));
     }
     if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
@@ -166,7 +170,7 @@ fn render_error(error: &Error, what: &str) -> StyledStr {
     text.into()
 }
 
-/// What is wrong, for the kinds of which clap tells enough.
+/// Translates the message of an error; `None` if the kind or its context is unknown.
 fn translate_message(error: &Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -176,18 +180,18 @@ fn translate_message(error: &Error) -> Option<String> {
         Some(ContextValue::Strings(list)) => list.clone(),
         _ => Vec::new(),
     };
-    if let Some(own) = text(ContextKind::Custom) {
-        return Some(own.to_owned());
+    if let Some(custom) = text(ContextKind::Custom) {
+        return Some(custom.to_owned());
     }
     let (arg, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-    let named = |tell: fn(String) -> String, names: Vec<String>| {
+    let with_names = |format: fn(String) -> String, names: Vec<String>| {
         if names.is_empty() {
             String::new()
         } else {
-            "\n  ".to_owned() + &tell(names.join(&tr!("list" => ", ")))
+            "\n  ".to_owned() + &format(names.join(&tr!("list" => ", ")))
         }
     };
-    let below =
+    let lines =
         |names: Vec<String>| names.iter().fold(String::new(), |text, name| text + "\n  " + name);
     Some(match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -196,15 +200,16 @@ fn translate_message(error: &Error) -> Option<String> {
         }
         ErrorKind::InvalidValue => {
             let (arg, value) = (arg?, value?);
-            let what = if value.is_empty() {
+            let message = if value.is_empty() {
                 tr!("a value is required for '{arg}' but none was supplied", arg)
             } else {
                 tr!("invalid value '{value}' for '{arg}'", value, arg)
             };
-            what + &named(
-                |names| tr!("[possible values: {names}]", names),
-                list(ContextKind::ValidValue),
-            )
+            message
+                + &with_names(
+                    |names| tr!("[possible values: {names}]", names),
+                    list(ContextKind::ValidValue),
+                )
         }
         ErrorKind::ValueValidation => {
             let (arg, value) = (arg?, value?);
@@ -225,7 +230,7 @@ fn translate_message(error: &Error) -> Option<String> {
             if missing.is_empty() {
                 return None;
             }
-            tr!("the following required arguments were not provided:") + &below(missing)
+            tr!("the following required arguments were not provided:") + &lines(missing)
         }
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
@@ -234,7 +239,7 @@ fn translate_message(error: &Error) -> Option<String> {
         ErrorKind::MissingSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
             tr!("'{name}' requires a subcommand but one was not provided", name)
-                + &named(
+                + &with_names(
                     |names| tr!("[subcommands: {names}]", names),
                     list(ContextKind::ValidSubcommand),
                 )
@@ -250,7 +255,7 @@ fn translate_message(error: &Error) -> Option<String> {
                 }
                 (None, prior) if prior.is_empty() => return None,
                 (None, prior) => {
-                    tr!("the argument '{arg}' cannot be used with:", arg) + &below(prior)
+                    tr!("the argument '{arg}' cannot be used with:", arg) + &lines(prior)
                 }
             }
         }
@@ -263,7 +268,8 @@ fn translate_message(error: &Error) -> Option<String> {
     })
 }
 
-/// Why a value is refused. Our own reasons are in the language already; those of numbers come from clap and from Rust.
+/// Translates the reason of an invalid value. Our own reasons are already translated; those of
+/// numbers come from clap and std.
 fn translate_cause(cause: &str) -> String {
     match cause.split_once(" is not in ") {
         Some((value, range)) => tr!("{value} is not in {range}", value, range),
@@ -271,10 +277,10 @@ fn translate_cause(cause: &str) -> String {
     }
 }
 
-/// What is meant perhaps.
+/// Suggestions and other tips.
 fn tips(error: &Error) -> Vec<String> {
     let mut tips = Vec::new();
-    let mut similar = |kind, tip: fn(String) -> String| {
+    let mut add_similar = |kind, tip: fn(String) -> String| {
         let names: &[String] = match error.get(kind) {
             Some(ContextValue::String(name)) => std::slice::from_ref(name),
             Some(ContextValue::Strings(names)) => names,
@@ -283,32 +289,30 @@ fn tips(error: &Error) -> Vec<String> {
         let names: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
         tips.push(tip(names.join(&tr!("list" => ", "))));
     };
-    similar(ContextKind::SuggestedSubcommand, |names| {
+    add_similar(ContextKind::SuggestedSubcommand, |names| {
         tr!("a similar subcommand exists: {names}", names)
     });
-    similar(ContextKind::SuggestedArg, |names| tr!("a similar argument exists: {names}", names));
-    similar(ContextKind::SuggestedValue, |names| tr!("a similar value exists: {names}", names));
-    if let Some(ContextValue::StyledStrs(others)) = error.get(ContextKind::Suggested) {
-        tips.extend(others.iter().map(|tip| translate_tip(&tip.to_string())));
+    add_similar(ContextKind::SuggestedArg, |names| {
+        tr!("a similar argument exists: {names}", names)
+    });
+    add_similar(ContextKind::SuggestedValue, |names| tr!("a similar value exists: {names}", names));
+    if let Some(ContextValue::StyledStrs(tips_of_clap)) = error.get(ContextKind::Suggested) {
+        tips.extend(tips_of_clap.iter().map(|tip| translate_tip(&tip.to_string())));
     }
     tips
 }
 
-/// A tip of clap's: what stands in its quotes differs from case to case, and the words around that are known.
+/// Translates a tip of clap with the quoted parts replaced by `_`.
 fn translate_tip(tip: &str) -> String {
     if !tip.contains('\'') {
         return Language::translate_clap(tip);
     }
-    let (words, names): (Vec<_>, Vec<_>) =
+    let (texts, names): (Vec<_>, Vec<_>) =
         tip.split('\'').enumerate().partition(|(at, _)| at % 2 == 0);
-    let words: Vec<_> = words.into_iter().map(|(_, words)| words).collect();
-    let told = Language::translate_clap(&words.join("'_'"));
+    let texts: Vec<_> = texts.into_iter().map(|(_, text)| text).collect();
+    let translated = Language::translate_clap(&texts.join("'_'"));
     let mut names = names.into_iter().map(|(_, name)| name);
-    told.split('_').fold(String::new(), |text, words| {
-        if text.is_empty() {
-            words.to_owned()
-        } else {
-            text + names.next().unwrap_or_default() + words
-        }
+    translated.split('_').fold(String::new(), |tip, text| {
+        if tip.is_empty() { text.to_owned() } else { tip + names.next().unwrap_or_default() + text }
     })
 }

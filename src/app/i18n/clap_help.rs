@@ -1,6 +1,5 @@
-//! Help in the language that is spoken. clap has no translations, so the command line is walked once: its texts become those of
-//! `src/language/`, and what clap would add to them in English, variables, defaults and possible values, is said in their words.
-//! Leaves the English texts to where flags are declared, and errors to `refusal`.
+//! Translates clap's help. clap has no translations and wraps only at spaces: this translates and
+//! wraps all texts of a `Command`, including what clap adds (variables, defaults, possible values).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,38 +12,39 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::app::i18n::language::Language;
 
-/// The widest that help is, in columns.
+/// The maximum width of help in columns.
 const MAX_WIDTH: usize = 110;
-/// How wide it is where there is no terminal to tell.
+/// The width without a terminal, in columns.
 const DEFAULT_WIDTH: usize = 100;
-/// The room that clap leaves for a short flag before a long one.
+/// The columns that clap reserves for a short flag before a long one.
 const SHORT_FLAG_WIDTH: usize = 4;
-/// And that on both sides of the flag.
+/// The columns that clap adds on both sides of a flag.
 const FLAG_PADDING: usize = 4;
-/// How far clap puts the long help of a flag to the right.
+/// The indent of long help in columns.
 const LONG_HELP_INDENT: usize = 10;
 
-/// The command line as it is told on a terminal.
+/// Translates the help for the width of the terminal.
 #[must_use]
 pub(crate) fn localize(command: Command) -> Command {
     localize_to_width(command, terminal_width().min(MAX_WIDTH))
 }
 
-/// In columns, as clap finds it.
+/// The width of the terminal in columns, else of `COLUMNS`, else the default.
 #[must_use]
 pub(crate) fn terminal_width() -> usize {
     let terminal = terminal_size::terminal_size().map(|(width, _)| width.0.into());
+    // Like clap.
     let columns = terminal.or_else(|| std::env::var("COLUMNS").ok()?.parse().ok());
     columns.unwrap_or(DEFAULT_WIDTH)
 }
 
-/// The command line as it is told in lines of `width` columns at most.
+/// Translates the help for lines of at most `width` columns.
 #[must_use]
 pub(crate) fn localize_to_width(mut command: Command, width: usize) -> Command {
     if Language::current() == Language::English {
         return command;
     }
-    // What clap adds by itself, such as --help, is there from then on.
+    // Adds --help and the like.
     command.build();
     localize_command(command, width)
 }
@@ -56,11 +56,11 @@ fn localize_command(command: Command, width: usize) -> Command {
         tr!("Usage:"),
         space_after(&tr!("Usage:"))
     );
-    // Short help stands in a column of its own, beside the longest flag under the same heading.
-    let mut beside = HashMap::new();
+    // clap puts short help in a column next to the longest flag under the same heading.
+    let mut help_columns = HashMap::new();
     for arg in command.get_arguments().filter(|arg| !arg.is_hide_short_help_set()) {
         let flag = arg.to_string().width() + if arg.is_positional() { 0 } else { SHORT_FLAG_WIDTH };
-        let column = beside.entry(help_heading(arg)).or_insert(0);
+        let column = help_columns.entry(help_heading(arg)).or_insert(0);
         *column = (flag + FLAG_PADDING).max(*column);
     }
     let text = |english: Option<&StyledStr>| {
@@ -77,13 +77,14 @@ fn localize_command(command: Command, width: usize) -> Command {
         .after_long_help(long_after)
         .term_width(width)
         .mut_args(|arg| {
-            let beside = beside.get(&help_heading(&arg)).copied().unwrap_or_default();
-            localize_arg(arg, width.saturating_sub(beside), width.saturating_sub(LONG_HELP_INDENT))
+            // Flags without short help have no column.
+            let column = help_columns.get(&help_heading(&arg)).map_or(0, |column| *column);
+            localize_arg(arg, width.saturating_sub(column), width.saturating_sub(LONG_HELP_INDENT))
         })
         .mut_subcommands(|command| localize_command(command, width))
 }
 
-/// The heading under which clap puts a flag or a value.
+/// The translated heading of an argument.
 fn help_heading(arg: &Arg) -> String {
     arg.get_help_heading().map_or_else(
         || if arg.is_positional() { tr!("Arguments") } else { tr!("Options") },
@@ -91,91 +92,88 @@ fn help_heading(arg: &Arg) -> String {
     )
 }
 
-/// A flag or a value, its short and its long help in lines of so many columns.
-fn localize_arg(arg: Arg, narrow: usize, wide: usize) -> Arg {
+/// Translates an argument; the widths are in columns.
+fn localize_arg(arg: Arg, short_width: usize, long_width: usize) -> Arg {
     let heading = help_heading(&arg);
     let short = arg.get_help().map(translate).unwrap_or_default();
     let long = arg.get_long_help().map_or_else(|| short.clone(), translate);
-    let SpecValues {
-        possible_values: values,
-        possible_values_help: explained,
-        env_and_default: others,
-    } = SpecValues::from_arg(&arg);
-    let specs: Vec<_> = others.iter().chain(&values).cloned().collect();
+    let SpecValues { possible_values, possible_values_help, env_and_default } =
+        SpecValues::from_arg(&arg);
+    let specs: Vec<_> = env_and_default.iter().chain(&possible_values).cloned().collect();
     let short = [short, specs.join(" ")];
-    let specs = if explained.is_empty() { specs } else { others };
-    let long = [long, explained, specs.join("\n")];
-    let paragraphs = |parts: &[String], between: &str| {
-        parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(between)
+    let specs = if possible_values_help.is_empty() { specs } else { env_and_default };
+    let long = [long, possible_values_help, specs.join("\n")];
+    let join = |texts: &[String], separator: &str| {
+        texts.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(separator)
     };
-    // Under a heading of its own clap takes values for flags, and sorts them by name.
-    let place = arg.get_index();
-    let arg = match place {
-        Some(place) => arg.display_order(place),
+    // Under a custom heading, clap sorts positional arguments by name.
+    let index = arg.get_index();
+    let arg = match index {
+        Some(index) => arg.display_order(index),
         None => arg,
     };
     arg.help_heading(heading)
-        .help(wrap(&paragraphs(&short, " "), narrow))
-        .long_help(wrap(&paragraphs(&long, "\n\n"), wide))
+        .help(wrap(&join(&short, " "), short_width))
+        .long_help(wrap(&join(&long, "\n\n"), long_width))
         .hide_env(true)
         .hide_default_value(true)
         .hide_possible_values(true)
 }
 
-/// What clap would add to a flag's help.
+/// What clap would append to a flag's help.
 struct SpecValues {
-    /// The possible values by name.
+    /// The names of the possible values.
     possible_values: Option<String>,
-    /// The possible values with what they mean, a line each, where they have a meaning that is told.
+    /// The possible values with their help, one per line; empty if none has help.
     possible_values_help: String,
-    /// The variable and the default.
     env_and_default: Vec<String>,
 }
 
 impl SpecValues {
     fn from_arg(arg: &Arg) -> Self {
-        let mut added = Self {
+        let mut specs = Self {
             possible_values: None,
             possible_values_help: String::new(),
             env_and_default: Vec::new(),
         };
         if let Some(name) = arg.get_env().filter(|_| !arg.is_hide_env_set()) {
-            added.env_and_default.push(tr!("[env: {name}]", name = name.display()));
+            specs.env_and_default.push(tr!("[env: {name}]", name = name.display()));
         }
-        let takes = arg.get_action().takes_values();
-        if takes && !arg.is_hide_default_value_set() && !arg.get_default_values().is_empty() {
+        let takes_values = arg.get_action().takes_values();
+        if takes_values && !arg.is_hide_default_value_set() && !arg.get_default_values().is_empty()
+        {
             let values: Vec<_> =
                 arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-            added.env_and_default.push(tr!("[default: {values}]", values = values.join(" ")));
+            specs.env_and_default.push(tr!("[default: {values}]", values = values.join(" ")));
         }
         let mut possible = arg.get_possible_values();
-        possible
-            .retain(|value| takes && !value.is_hide_set() && !arg.is_hide_possible_values_set());
+        possible.retain(|value| {
+            takes_values && !value.is_hide_set() && !arg.is_hide_possible_values_set()
+        });
         if possible.is_empty() {
-            return added;
+            return specs;
         }
         let names: Vec<_> = possible.iter().map(PossibleValue::get_name).collect();
-        added.possible_values =
+        specs.possible_values =
             Some(tr!("[possible values: {names}]", names = names.join(&tr!("list" => ", "))));
         if possible.iter().any(|value| value.get_help().is_some()) {
-            added.possible_values_help = tr!("Possible values:");
+            specs.possible_values_help = tr!("Possible values:");
             for value in &possible {
                 let help = value.get_help().map(translate).unwrap_or_default();
-                // Writing to a string does not fail.
-                let _ = write!(added.possible_values_help, "\n- {}: {help}", value.get_name());
+                // Writing to a string cannot fail.
+                let _ = write!(specs.possible_values_help, "\n- {}: {help}", value.get_name());
             }
         }
-        added
+        specs
     }
 }
 
-/// What stands behind a label: a wide colon brings its own space.
+/// The separator after a label: a full-width colon needs no space.
 #[must_use]
 pub(crate) fn space_after(label: &str) -> &'static str {
     if label.is_ascii() { " " } else { "" }
 }
 
-/// A text of the command line in the language that is spoken; the English one where there is none.
 fn translate(english: &StyledStr) -> String {
     Language::translate_help(&english.to_string())
 }
@@ -184,29 +182,30 @@ fn to_resettable(text: Option<String>) -> Resettable<StyledStr> {
     text.map(StyledStr::from).into()
 }
 
-/// A text in lines of at most so many columns. clap breaks lines at spaces alone, of which Chinese has none.
+/// Wraps a text to at most `width` columns (UAX 14). clap breaks only at spaces, which Chinese
+/// lacks.
 pub(crate) fn wrap(text: &str, width: usize) -> String {
-    let (mut done, mut line, mut from) = (String::new(), String::new(), 0);
-    // What stands in ASCII between spaces is a value, a flag or a path, which is read and copied whole.
-    let within = |at: usize| {
-        let ends = text[..at].ends_with(|c: char| c.is_ascii_graphic());
-        ends && text[at..].starts_with(|c: char| c.is_ascii_graphic())
+    let (mut wrapped, mut line, mut start) = (String::new(), String::new(), 0);
+    // ASCII between spaces is a value, a flag or a path: do not break it.
+    let is_inside_word = |at: usize| {
+        let after_ascii = text[..at].ends_with(|c: char| c.is_ascii_graphic());
+        after_ascii && text[at..].starts_with(|c: char| c.is_ascii_graphic())
     };
-    for (to, opportunity) in linebreaks(text).filter(|(at, _)| !within(*at)) {
-        let piece = &text[from..to];
-        from = to;
+    for (end, opportunity) in linebreaks(text).filter(|(at, _)| !is_inside_word(*at)) {
+        let piece = &text[start..end];
+        start = end;
         if (line.clone() + piece).trim_end().width() > width {
-            done.push_str(line.trim_end());
-            done.push('\n');
+            wrapped.push_str(line.trim_end());
+            wrapped.push('\n');
             line.clear();
         }
         line.push_str(piece);
         if opportunity == BreakOpportunity::Mandatory {
-            done.push_str(&line);
+            wrapped.push_str(&line);
             line.clear();
         }
     }
-    done
+    wrapped
 }
 
 #[cfg(test)]
@@ -219,10 +218,10 @@ mod tests {
         let letters =
             |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
         for width in [16, 24, 37, 80] {
-            let told = wrap(text, width);
-            assert_eq!(letters(&told), letters(text));
-            assert_eq!(told.matches("\n\n").count(), 1);
-            for line in told.lines() {
+            let wrapped = wrap(text, width);
+            assert_eq!(letters(&wrapped), letters(text));
+            assert_eq!(wrapped.matches("\n\n").count(), 1);
+            for line in wrapped.lines() {
                 assert!(line.width() <= width, "{line:?} in {width}");
                 assert!(!line.starts_with(['，', '。', '）', '；']), "{line:?}");
             }

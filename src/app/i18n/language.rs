@@ -1,6 +1,5 @@
-//! Which language is spoken: chosen from the flag, its variable or the locale, and said once, before anything else runs. The
-//! texts are in `src/language/`, a folder for each language but English, which the code itself has. Leaves what is said to
-//! everybody else.
+//! The language of messages, from flag, variable or locale. It is set once, at startup. English
+//! texts are in the code; translations are in a directory for each language.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +10,7 @@ use clap::ValueEnum;
 use rspolib::pofile;
 use tr::{Translator, set_translator, tr};
 
-/// The languages that people are told things in.
+/// The languages of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     /// English.
@@ -22,11 +21,10 @@ pub enum Language {
     Chinese,
 }
 
-/// What is spoken.
 static CURRENT: OnceLock<Language> = OnceLock::new();
 
-/// The Chinese texts. Each file is named after the module that has its texts; `help.po` has those of
-/// `--help` and, first, the header.
+/// The Chinese texts. Each file is named after the module that has its texts; `help.po` has those
+/// of `--help` and, first, the header.
 const CHINESE_CATALOG: &str = concat!(
     include_str!("zh-CN/help.po"),
     include_str!("zh-CN/clap.po"),
@@ -44,66 +42,67 @@ const CHINESE_CATALOG: &str = concat!(
 );
 
 impl Language {
-    /// The language that the arguments or the environment ask for. It is needed before arguments are parsed, since their
-    /// errors are told in it; a value that is none is left for the parser to refuse.
+    /// The language that arguments or environment select. Arguments are parsed later, so that parse
+    /// errors are in this language; an invalid value is ignored here and rejected then.
     #[must_use]
     pub fn detect(args: &[OsString], variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        // Behind `--` everything is a value.
+        // After `--`, everything is a value.
         let args = args.split(|arg| arg == "--").next().unwrap_or_default();
-        let typed = args.iter().enumerate().rev().find_map(|(at, arg)| {
+        let flag = args.iter().enumerate().rev().find_map(|(at, arg)| {
             let arg = arg.to_str()?;
             match arg.strip_prefix("--lang")? {
                 "" => args.get(at + 1)?.to_str().map(str::to_owned),
-                rest => rest.strip_prefix('=').map(str::to_owned),
+                suffix => suffix.strip_prefix('=').map(str::to_owned),
             }
         });
-        let set = || variable("DINGMAP_LANG").and_then(|name| name.into_string().ok());
-        if let Some(named) = typed.or_else(set).and_then(|name| Self::from_str(&name, true).ok()) {
-            return named;
+        let from_env = || variable("DINGMAP_LANG").and_then(|name| name.into_string().ok());
+        let selected = flag.or_else(from_env);
+        if let Some(language) = selected.and_then(|name| Self::from_str(&name, true).ok()) {
+            return language;
         }
-        // The order of POSIX: the first that is set and not empty.
+        // POSIX: the first one that is set and not empty.
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()
             .find_map(|name| variable(name).filter(|value| value != OsStr::new("")));
-        let chinese = locale.is_some_and(|locale| {
+        let is_chinese = locale.is_some_and(|locale| {
             let name = locale.to_string_lossy().to_lowercase();
             name == "zh"
                 || name.starts_with("zh_")
                 || name.starts_with("zh-")
                 || name.starts_with("zh.")
         });
-        if chinese { Self::Chinese } else { Self::English }
+        if is_chinese { Self::Chinese } else { Self::English }
     }
 
-    /// The one that is spoken: English unless [`Language::speak`] was told another.
+    /// The current language: English before [`Language::set_current`].
     #[must_use]
     pub fn current() -> Self {
         CURRENT.get().copied().unwrap_or(Self::English)
     }
 
-    /// Speaks it from now on, in the whole process. To be called once, before other threads are there.
+    /// Sets the language of the process. Call once, before other threads start.
     pub fn set_current(self) {
-        // Whoever comes second is not heard.
+        // A second call has no effect.
         let _ = CURRENT.set(self);
-        if let Some(texts) = self.catalog() {
-            set_translator!(texts);
+        if let Some(catalog) = self.catalog() {
+            set_translator!(catalog);
         }
     }
 
-    /// A text that does not stand in the code as a literal, since clap has it from a comment: the help of a flag, say. In the
-    /// language that is spoken, paragraph by paragraph; what has no words there stays English.
+    /// Translates help texts, which clap takes from doc comments, paragraph by paragraph. Unknown
+    /// paragraphs stay English.
     #[must_use]
     pub fn translate_help(english: &str) -> String {
         english.split("\n\n").map(|paragraph| tr!(paragraph)).collect::<Vec<_>>().join("\n\n")
     }
 
-    /// What clap says by itself, in the language that is spoken; what has no words there stays English.
+    /// Translates a message of clap; an unknown message stays English.
     #[must_use]
     pub fn translate_clap(english: &str) -> String {
         tr!("clap" => english)
     }
 
-    /// Its texts; none for English, which the code itself has.
+    /// The translations; `None` for English.
     #[must_use]
     pub fn catalog(self) -> Option<Catalog> {
         match self {
@@ -113,19 +112,19 @@ impl Language {
     }
 }
 
-/// The texts of a language, by the English ones. (The reader of .po files that `tr` has, in 0.1.11, finds nothing in a file
-/// that is in memory.)
+/// The translations of a language by English text. (The .po reader of `tr` 0.1.11 cannot read from
+/// memory.)
 pub struct Catalog(HashMap<String, String>);
 
 impl Catalog {
     fn parse(po: &str) -> Option<Self> {
         let entries = pofile(po).ok()?.entries.into_iter();
-        // One form does for every count: so it is in Chinese, and so far there is no other language.
-        let told = entries.filter_map(|entry| {
+        // Chinese has one plural form.
+        let translations = entries.filter_map(|entry| {
             let text = entry.msgstr_plural.into_iter().next().or(entry.msgstr)?;
             Some((catalog_key(&entry.msgid, entry.msgctxt.as_deref()).into_owned(), text))
         });
-        Some(Self(told.collect()))
+        Some(Self(translations.collect()))
     }
 
     fn find<'a>(&'a self, english: &str, context: Option<&str>) -> Option<Cow<'a, str>> {
@@ -133,7 +132,7 @@ impl Catalog {
     }
 }
 
-/// What a text is known by: with its context before it, as in gettext's own files.
+/// The key of a text: with its context first, as in gettext's .mo files.
 fn catalog_key<'a>(english: &'a str, context: Option<&str>) -> Cow<'a, str> {
     context.map_or(Cow::Borrowed(english), |context| Cow::Owned(format!("{context}\u{4}{english}")))
 }
@@ -158,7 +157,7 @@ impl Translator for Catalog {
 mod tests {
     use super::*;
 
-    fn chosen(args: &[&str], variables: &[(&str, &str)]) -> Language {
+    fn detect(args: &[&str], variables: &[(&str, &str)]) -> Language {
         let args: Vec<_> = args.iter().map(OsString::from).collect();
         Language::detect(&args, |name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
@@ -170,21 +169,21 @@ mod tests {
         use Language::{Chinese, English};
         let lang = |value| [("LANG", value)];
         for value in ["zh_CN.UTF-8", "zh", "zh.UTF-8", "zh_TW", "ZH_cn"] {
-            assert_eq!(chosen(&[], &lang(value)), Chinese, "{value}");
+            assert_eq!(detect(&[], &lang(value)), Chinese, "{value}");
         }
         for value in ["", "C", "C.UTF-8", "en_GB", "zha_CN", "de_DE.UTF-8"] {
-            assert_eq!(chosen(&[], &lang(value)), English, "{value}");
+            assert_eq!(detect(&[], &lang(value)), English, "{value}");
         }
-        assert_eq!(chosen(&["--lang", "zh"], &[("DINGMAP_LANG", "en")]), Chinese);
-        assert_eq!(chosen(&["--lang=en"], &[("DINGMAP_LANG", "zh")]), English);
-        assert_eq!(chosen(&["--lang=en", "--lang=zh-cn"], &[]), Chinese);
-        assert_eq!(chosen(&[], &[("DINGMAP_LANG", "en"), ("LANG", "zh_CN")]), English);
-        assert_eq!(chosen(&["--lang=en", "--", "--lang=zh"], &[("LANG", "zh_CN")]), English);
-        assert_eq!(chosen(&["--", "--lang=zh"], &[]), English);
-        assert_eq!(chosen(&["--lang", "xx"], &[("LANG", "zh_CN")]), Chinese);
-        assert_eq!(chosen(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN")]), English);
+        assert_eq!(detect(&["--lang", "zh"], &[("DINGMAP_LANG", "en")]), Chinese);
+        assert_eq!(detect(&["--lang=en"], &[("DINGMAP_LANG", "zh")]), English);
+        assert_eq!(detect(&["--lang=en", "--lang=zh-cn"], &[]), Chinese);
+        assert_eq!(detect(&[], &[("DINGMAP_LANG", "en"), ("LANG", "zh_CN")]), English);
+        assert_eq!(detect(&["--lang=en", "--", "--lang=zh"], &[("LANG", "zh_CN")]), English);
+        assert_eq!(detect(&["--", "--lang=zh"], &[]), English);
+        assert_eq!(detect(&["--lang", "xx"], &[("LANG", "zh_CN")]), Chinese);
+        assert_eq!(detect(&[], &[("LC_ALL", "C"), ("LANG", "zh_CN")]), English);
         assert_eq!(
-            chosen(&[], &[("LC_ALL", ""), ("LC_MESSAGES", "zh_CN"), ("LANG", "C")]),
+            detect(&[], &[("LC_ALL", ""), ("LC_MESSAGES", "zh_CN"), ("LANG", "C")]),
             Chinese
         );
     }
@@ -194,16 +193,16 @@ mod tests {
         let po = "msgid \"\"\nmsgstr \"\"\n\"Language: zh_CN\\n\"\n\nmsgid \"open \\\"it\\\"\"\nmsgstr \"打开\"\n\n\
                   msgctxt \"state\"\nmsgid \"open \\\"it\\\"\"\nmsgstr \"未完成\"\n\n\
                   msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
-        let texts = Catalog::parse(po).unwrap();
-        assert_eq!(texts.translate("open \"it\"", None), "打开");
-        assert_eq!(texts.translate("open \"it\"", Some("state")), "未完成");
-        assert_eq!(texts.translate("open \"it\"", Some("verb")), "open \"it\"");
+        let catalog = Catalog::parse(po).unwrap();
+        assert_eq!(catalog.translate("open \"it\"", None), "打开");
+        assert_eq!(catalog.translate("open \"it\"", Some("state")), "未完成");
+        assert_eq!(catalog.translate("open \"it\"", Some("verb")), "open \"it\"");
         for count in [0, 1, 2] {
-            assert_eq!(texts.ntranslate(count, "a row", "{n} rows", None), "{n} 行");
+            assert_eq!(catalog.ntranslate(count, "a row", "{n} rows", None), "{n} 行");
         }
-        assert_eq!(texts.ntranslate(2, "a line", "{n} lines", None), "{n} lines");
+        assert_eq!(catalog.ntranslate(2, "a line", "{n} lines", None), "{n} lines");
         assert!(
-            Language::Chinese.catalog().is_some_and(|texts| !texts.0.is_empty())
+            Language::Chinese.catalog().is_some_and(|catalog| !catalog.0.is_empty())
                 && Language::English.catalog().is_none()
         );
     }
