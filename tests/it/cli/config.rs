@@ -232,7 +232,7 @@ fn config_errors_have_a_line_and_a_suggestion() {
         ("[resolve]\noutput = 7\n", "2: output: expected a file name in quotes"),
         (
             "output = \"x.csv\"\n",
-            "1: output: each command writes something else; put this under [resolve]",
+            "1: output: each command has its own output; put this key under [resolve]",
         ),
         ("workers = 0\n", "1: invalid value '0' for '--workers <N>': 0 is not in 1..=1024"),
         ("verbose = 300\n", "1: "),
@@ -244,8 +244,8 @@ fn config_errors_have_a_line_and_a_suggestion() {
         ("column = [\"/(/\"]\n", "1: invalid value '/(/'"),
         ("rate = 1\nrate = 2\n", "2: invalid TOML at column 1: duplicate key"),
         ("rate = \n", "1: "),
-        ("profile = 3\n", "1: a profile is a table"),
-        ("[profile]\nnight = 3\n", "2: a profile is a table"),
+        ("profile = 3\n", "1: a profile must be a table"),
+        ("[profile]\nnight = 3\n", "2: a profile must be a table"),
         // A profile that this run does not ask for is checked all the same.
         ("[profile.night]\nraet = 1\n", "2: unknown key 'raet'; did you mean 'rate'?"),
     ] {
@@ -299,7 +299,7 @@ fn secrets_in_the_config_file_are_rejected_and_not_echoed() {
         assert!(!said.contains("geheim"), "{said}");
     }
     let said = config_error(&desk, "proxy = \"http://u:geheim@proxy:1\"\n");
-    assert!(said.contains("put this URL into DINGMAP_PROXY") && !said.contains("geheim"), "{said}");
+    assert!(said.contains("set this URL in DINGMAP_PROXY") && !said.contains("geheim"), "{said}");
     let told = printed_settings(
         dingmap()
             .arg("resolve")

@@ -279,7 +279,7 @@ fn plain_http_to_remote_hosts_requires_insecure_http() {
     assert!(ended.status == Some(2) && ended.stderr.contains("DINGMAP_PROXY"), "{}", ended.stderr);
     let ended = scene.run(&proxy, &[], &[("DINGMAP_PROXY", "http://u:geheim@192.0.2.1:3128")]);
     assert!(
-        ended.status == Some(2) && ended.stderr.contains("would see the token"),
+        ended.status == Some(2) && ended.stderr.contains("could read the token"),
         "{}",
         ended.stderr
     );
