@@ -68,7 +68,7 @@ pub struct Cli {
 pub enum Command {
     /// Append user id and status to every row of a CSV
     Resolve(Box<ResolveArgs>),
-    /// Show what resolve would do and how long it would take; makes no calls
+    /// Show what resolve would do and how long it takes; no calls
     ///
     /// Shows what was detected, which rows are invalid and how many calls are needed. Needs no
     /// network and no secret, and writes no output
@@ -217,7 +217,7 @@ pub struct ResolveArgs {
         action = ArgAction::SetTrue
     )]
     pub sandbox: bool,
-    /// File with the app's secret [or DINGTALK_APP_SECRET]
+    /// File with the secret [or DINGTALK_APP_SECRET]
     ///
     /// A token in DINGTALK_ACCESS_TOKEN replaces key and secret
     #[arg(long, value_name = "FILE", env = "DINGMAP_APP_SECRET_FILE", help_heading = None::<&str>)]

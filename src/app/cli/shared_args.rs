@@ -35,7 +35,7 @@ pub struct MessageArgs {
         action = ArgAction::SetTrue
     )]
     pub quiet: bool,
-    /// Log more: -v retries, -vv answers, -vvv everything
+    /// Log more: -v retries, -vv answers, -vvv all
     #[arg(
         short,
         long,
@@ -346,7 +346,7 @@ pub struct DiffArgs {
     /// For example, the staff number. NAME is the header, N the position from 1
     #[arg(short, long, value_name = "NAME|N", env = "DINGMAP_KEY")]
     pub key: Option<ColumnChoice>,
-    /// Exit with 11 if more than this percentage was lost: 5%
+    /// Exit with 11 above this percentage of losses: 5%
     ///
     /// Percentage of OLD's rows that were changed, lost or removed, or could not be compared: 5%,
     /// 0.5%, 0.05

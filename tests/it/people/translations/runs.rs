@@ -124,7 +124,7 @@ fn an_unreadable_input_is_reported_in_chinese() {
         &["-c", "电话"],
         &["第 1 行：没有名为“电话”的列", "--column", "1 姓名"],
     );
-    told("a,b\n1,2\n".as_bytes(), &[], &["没有哪一列像手机号", "--column"]);
+    told("a,b\n1,2\n".as_bytes(), &[], &["没有找到手机号列", "--column"]);
     told("a,b\n1,2\n".as_bytes(), &["-c", "7"], &["没有第 7 列：文件共有 2 列"]);
     told(
         "a,b\n1,2,3\n".as_bytes(),
