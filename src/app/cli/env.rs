@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_reported_with_a_suggestion() {
-        let told = |name: &str| unknown_variables(&Cli::command(), [name.into()]).concat();
+        let warnings = |name: &str| unknown_variables(&Cli::command(), [name.into()]).concat();
         for known in [
             "DINGMAP_WORKERS",
             "DINGMAP_OLDER_THAN",
@@ -94,11 +94,11 @@ mod tests {
             "DINGTALK_CORP",
             "X",
         ] {
-            assert_eq!(told(known), "");
+            assert_eq!(warnings(known), "");
         }
-        assert!(told("DINGMAP_WROKERS").ends_with("did you mean DINGMAP_WORKERS?"));
-        assert!(told("DINGMAP_RETRYMIN").ends_with("did you mean DINGMAP_RETRY_MIN?"));
-        assert!(told("DINGTALK_APPSECRET").ends_with("did you mean DINGTALK_APP_SECRET?"));
-        assert!(told("DINGMAP_ZZZ").contains("DINGMAP_ZZZ"));
+        assert!(warnings("DINGMAP_WROKERS").ends_with("did you mean DINGMAP_WORKERS?"));
+        assert!(warnings("DINGMAP_RETRYMIN").ends_with("did you mean DINGMAP_RETRY_MIN?"));
+        assert!(warnings("DINGTALK_APPSECRET").ends_with("did you mean DINGTALK_APP_SECRET?"));
+        assert!(warnings("DINGMAP_ZZZ").contains("DINGMAP_ZZZ"));
     }
 }

@@ -82,7 +82,7 @@ impl ConfigRequest {
         let profile = matches.try_get_one("profile").ok().flatten().cloned();
         // clap stops at an error: flags after it have neither value nor default.
         let should_print =
-            matches.try_get_one("print_config").ok().flatten().copied().unwrap_or_default();
+            matches.try_get_one::<bool>("print_config").ok().flatten() == Some(&true);
         let unparsed =
             config.is_none().then(|| flag_or_env(args, "--config", "DINGMAP_CONFIG")).flatten();
         Self {

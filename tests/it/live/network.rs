@@ -130,8 +130,7 @@ fn an_invalid_ca_file_is_rejected() {
         (
             "nothing.pem",
             Some("hello\n".to_owned()),
-            "no certificate in the file; it must be PEM, with a line BEGIN CERTIFICATE"
-                .to_owned(),
+            "no certificate in the file; it must be PEM, with a line BEGIN CERTIFICATE".to_owned(),
         ),
         ("nowhere.pem", None, "No such file or directory (os error 2)".to_owned()),
         ("bytes.pem", Some(framed("AAAA")), damaged(1)),
