@@ -120,8 +120,7 @@ pub(crate) async fn finish(
     let is_in_place = setup.args.retry_failed && setup.original.is_some();
     let are_answers_kept = is_in_place || setup.state_kind != StateKind::None;
     let pending = totals.rows(Status::Pending);
-    let failure =
-        failure_from_end(&end, &setup.display_name, signal, pending, are_answers_kept);
+    let failure = failure_from_end(&end, &setup.display_name, signal, pending, are_answers_kept);
     match failure {
         Some(failure) if is_written && is_in_place => {
             Err(with_resume_hint(&failure, StateKind::InPlace, write_error.as_ref()))
