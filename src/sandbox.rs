@@ -1,5 +1,6 @@
-//! An emulated DingTalk API over HTTP on loopback, with scripted faults and a call log. It imports
-//! no other module and writes its JSON by hand, so that it cannot share a mistake with the client.
+//! An emulated DingTalk API over HTTP on loopback: people by rule, faults by script, and a log of
+//! the calls. It imports nothing of this crate and writes its JSON by hand, so that a mistake in
+//! reading replies cannot agree with the same mistake in writing them.
 
 pub(crate) mod call_log;
 pub(crate) mod directory;

@@ -1,5 +1,4 @@
-//! One attempt of the one call (`API.md` 1). Owns what is sent. Neither waits, nor retries, nor
-//! judges.
+//! One attempt of one lookup ([request](crate::guide::api#request)), without waiting or retrying.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;

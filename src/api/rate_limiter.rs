@@ -1,7 +1,6 @@
-//! The pace: when the next call may go out. Owns the spacing of calls below a rate, and the slower
-//! rate after the API complained (DESIGN 3). Leaves waiting, and holds, to `engine::dispatcher`: a
-//! pace is asked by one task, so that the order of calls is the order of asking and no lock is
-//! needed. It is also the simplest giver of turns: nobody else asks for any number.
+//! The rate limiter of a run that has its quota to itself
+//! ([rate limit](crate::guide::architecture#rate-limit)). One task asks it, so calls start in the
+//! order of asking and no lock is needed.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;

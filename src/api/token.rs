@@ -1,6 +1,4 @@
-//! The token: how it is fetched (`API.md` 4) and how long it is good for. Owns the credentials and
-//! the two token calls. Leaves when to fetch, and what a failure costs the run, to
-//! `engine::tokens`.
+//! Fetches access tokens ([tokens](crate::guide::api#tokens)).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! What a sandbox saw: every call, as it arrived and as it was answered, for tests to assert on. Leaves deciding the
-//! answers to `platform`.
+//! The calls that a sandbox received and how it answered them, for tests to assert on.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,18 +9,20 @@ use std::time::{Duration, Instant};
 /// One `getbymobile` call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// When its head had arrived, before its body was read; never earlier than the call recorded before it.
+    /// When its head had arrived, before its body was read; never earlier than the call recorded
+    /// before it.
     pub at: Instant,
     /// The number as sent; empty where there was none.
     pub number: Arc<str>,
     /// The token as sent; empty where there was none.
     pub token: Arc<str>,
-    /// `support_exclusive_account_search` as sent; `None` where it was missing or neither true nor false.
+    /// `support_exclusive_account_search` as sent; `None` where it was missing or neither true nor
+    /// false.
     pub exclusive: Option<bool>,
     /// The content type as sent; empty where there was none.
     pub content_type: Arc<str>,
-    /// The effective code that was answered (API.md 2), or the kind of a scripted answer without one: `json`,
-    /// `http 503` (with its status), `html`, `punish`, `drop`, `half` or `hang`.
+    /// The effective code that was answered (API.md 2), or the kind of a scripted answer without
+    /// one: `json`, `http 503` (with its status), `html`, `punish`, `drop`, `half` or `hang`.
     pub answered: Cow<'static, str>,
 }
 
@@ -71,7 +72,8 @@ impl CallLog {
         self.calls.iter().map(|call| &*call.number).collect::<HashSet<_>>().len()
     }
 
-    /// How many `getbymobile` calls were answered with this effective code or kind (see [`Call::answered`]).
+    /// How many `getbymobile` calls were answered with this effective code or kind (see
+    /// [`Call::answered`]).
     #[must_use]
     pub fn count_answered(&self, code: impl Display) -> usize {
         let code = code.to_string();
@@ -96,10 +98,12 @@ impl CallLog {
         self.calls.iter().map(|call| call.at)
     }
 
-    /// The most `getbymobile` calls that arrived in any window `[t, t + window)`, refused ones included.
+    /// The most `getbymobile` calls that arrived in any window `[t, t + window)`, refused ones
+    /// included.
     #[must_use]
     pub fn max_in_window(&self, window: Duration) -> usize {
-        // A window that begins at a call holds no fewer than the same window moved, so only those need to be counted.
+        // A window that begins at a call holds no fewer than the same window moved, so only those
+        // need to be counted.
         let mut first = 0;
         let mut most = 0;
         for (last, call) in self.calls.iter().enumerate() {
@@ -113,7 +117,8 @@ impl CallLog {
         most
     }
 
-    /// How much of `rate` (calls per second) was used from the first `getbymobile` call to the last: 1.0 is all of it.
+    /// How much of `rate` (calls per second) was used from the first `getbymobile` call to the
+    /// last: 1.0 is all of it.
     /// 0.0 for fewer than two calls, infinite where they all came at one moment.
     #[must_use]
     pub fn rate_utilization(&self, rate: f64) -> f64 {
@@ -125,8 +130,9 @@ impl CallLog {
         f64::from(gaps) / (last.at - first.at).as_secs_f64() / rate
     }
 
-    /// Adds a `getbymobile` call. A moment before that of the call recorded last is set to that one's, for two bodies
-    /// can come to an end in another order than their heads, and every count here rests on the order.
+    /// Adds a `getbymobile` call. A moment before that of the call recorded last is set to that
+    /// one's, for two bodies can come to an end in another order than their heads, and every count
+    /// here rests on the order.
     pub fn record(&mut self, mut call: Call) {
         call.at = self.clamp_to_last(call.at);
         self.calls.push(call);

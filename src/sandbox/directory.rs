@@ -1,5 +1,5 @@
-//! The sandbox's people: what the API knows of a number, derived from the number alone, so that a reader can predict
-//! every row of an output. Leaves the JSON to `wire`, and tokens, limits and scripted answers to `platform`.
+//! The people of the sandbox, derived from the number alone, so that a reader can predict every row
+//! of an output.
 
 /// What the directory holds under a number; the number's last two digits decide.
 ///
@@ -20,17 +20,19 @@ pub enum DirectoryEntry {
     Busy,
     /// 95: a bare -1 on the first two tries of this number, then as [`Rule::Found`].
     FoundLater,
-    /// 96: no userid, and the two ids of [`exclusive_ids_of`] as a JSON array; a bare 60121 where the call does not
-    /// ask for exclusive accounts.
+    /// 96: no userid, and the two ids of [`exclusive_ids_of`] as a JSON array; a bare 60121 where
+    /// the call does not ask for exclusive accounts.
     OnlyExclusive,
-    /// 97: a userid and the two exclusive ids in the documentation's odd form: errcode `"0"` as a string and the list
-    /// as JSON text inside a string; an empty such list where the call does not ask for exclusive accounts.
+    /// 97: a userid and the two exclusive ids in the documentation's odd form: errcode `"0"` as a
+    /// string and the list as JSON text inside a string; an empty such list where the call does not
+    /// ask for exclusive accounts.
     Both,
     /// 98: errcode 0 with an empty result.
     Empty,
     /// 99: a bare 34567, a code that no documentation mentions.
     UnknownCode,
-    /// Neither 11 digits beginning with 1 nor `+CC-NATIONAL` in digits: 400002 wrapped in errcode 88.
+    /// Neither 11 digits beginning with 1 nor `+CC-NATIONAL` in digits: 400002 wrapped in errcode
+    /// 88.
     Malformed,
 }
 
@@ -72,8 +74,8 @@ impl DirectoryEntry {
         }
     }
 
-    /// How many tries of a number are answered -1 before the rule's own answer: 2 for 95, else 0. ([`Rule::Busy`] needs
-    /// none, since -1 is its own answer.)
+    /// How many tries of a number are answered -1 before the rule's own answer: 2 for 95, else 0.
+    /// ([`Rule::Busy`] needs none, since -1 is its own answer.)
     #[must_use]
     pub fn busy_attempts(self) -> u32 {
         if self == Self::FoundLater { 2 } else { 0 }
@@ -103,15 +105,16 @@ impl AbsentList {
     }
 }
 
-/// The userid of a number that has one: `u` and the number's last eight digits (all of them where it has fewer; the
-/// digits of the country code belong to the number, `+` and `-` do not). Numbers that agree in those share a userid.
+/// The userid of a number that has one: `u` and the number's last eight digits (all of them where
+/// it has fewer; the digits of the country code belong to the number, `+` and `-` do not). Numbers
+/// that agree in those share a userid.
 #[must_use]
 pub fn userid_for(mobile: &str) -> String {
     format!("u{}", last_eight_digits(mobile))
 }
 
-/// The exclusive accounts of a number that has them: `ex1-` and `ex2-`, each with the last eight digits as in
-/// [`userid_of`].
+/// The exclusive accounts of a number that has them: `ex1-` and `ex2-`, each with the last eight
+/// digits as in [`userid_of`].
 #[must_use]
 pub fn exclusive_ids_for(mobile: &str) -> [String; 2] {
     let tail = last_eight_digits(mobile);

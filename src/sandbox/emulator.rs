@@ -1,5 +1,4 @@
-//! The emulated platform behind the sandbox: carries out the script, call by call, and enters each in the ledger. It
-//! knows no sockets and does not wait: it says what to reply, and after how long. Leaves that to `server`.
+//! Decides the reply to each call by the script, and its delay. It does no I/O and does not wait.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -53,9 +52,11 @@ impl Emulator {
         }
     }
 
-    /// Answers a `getbymobile` call whose head had come in at `arrival`, in the order that [`Script`] documents.
+    /// Answers a `getbymobile` call whose head had come in at `arrival`, in the order that
+    /// [`Script`] documents.
     pub(crate) fn answer_lookup(&mut self, lookup: &LookupRequest, arrival: Instant) -> TimedReply {
-        // The limit and the ledger must go by the same moments, or a test could count more than the limit let through.
+        // The limit and the ledger must go by the same moments, or a test could count more than the
+        // limit let through.
         let at = self.call_log.clamp_to_last(arrival);
         let id = self.next_request_id();
         let index = self.lookup_count;
@@ -106,7 +107,8 @@ impl Emulator {
         TimedReply { delay: wait, reply }
     }
 
-    /// Answers `getbymobile` with a slash behind it, which the API does not take (API.md 1). The ledger leaves it out.
+    /// Answers `getbymobile` with a slash behind it, which the API does not take (API.md 1). The
+    /// ledger leaves it out.
     pub(crate) fn answer_trailing_slash(&mut self) -> TimedReply {
         let reply = Reply::json(200, json::bare_code(22, "无效的方法", self.next_request_id()));
         TimedReply { delay: Duration::ZERO, reply }
@@ -218,7 +220,8 @@ impl Emulator {
     }
 }
 
-/// What a scripted answer comes to, or nothing where it passes the call on; adds to `wait` what it asks for.
+/// What a scripted answer comes to, or nothing where it passes the call on; adds to `wait` what it
+/// asks for.
 fn reply_scripted(
     answer: &ScriptedAnswer,
     mobile: &str,
@@ -268,7 +271,8 @@ fn unknown_path_reply(id: u64) -> LabeledReply {
     ("404".into(), Reply::json(404, json::bare_code(404, "请求的URI地址不存在", id)))
 }
 
-/// `text` as the last record has it where that is the same: a run sends the same token thousands of times.
+/// `text` as the last record has it where that is the same: a run sends the same token thousands of
+/// times.
 fn intern(last: Option<&Arc<str>>, text: &str) -> Arc<str> {
     last.filter(|last| ***last == *text).map_or_else(|| Arc::from(text), Arc::clone)
 }

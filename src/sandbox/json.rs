@@ -1,5 +1,4 @@
-//! The text on the wire: what a request says, in any form that the API reads, and the bodies of the replies, written by
-//! hand. Leaves choosing a reply to `platform` and HTTP to `server`.
+//! Parses requests in every form that the API accepts, and writes the bodies of replies by hand.
 
 use std::fmt::Write as _;
 
@@ -12,7 +11,8 @@ use url::form_urlencoded;
 pub(crate) enum Reply {
     /// A whole one.
     Full(FullReply),
-    /// HTTP 200 with this JSON body, of which only the first half is sent before the connection closes.
+    /// HTTP 200 with this JSON body, of which only the first half is sent before the connection
+    /// closes.
     Half(String),
     /// None: the connection closes.
     Drop,
@@ -47,18 +47,21 @@ impl Reply {
 /// What a `getbymobile` request says (API.md 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LookupRequest {
-    /// `access_token` of the query or, without one there, of a form body; empty where there is none.
+    /// `access_token` of the query or, without one there, of a form body; empty where there is
+    /// none.
     pub token: String,
     /// `mobile`; empty where it is missing or no string.
     pub mobile: String,
-    /// `support_exclusive_account_search`, as a boolean or as the string `true` or `false`; `None` for all else.
+    /// `support_exclusive_account_search`, as a boolean or as the string `true` or `false`; `None`
+    /// for all else.
     pub exclusive: Option<bool>,
     /// The content type header; empty where there is none.
     pub content_type: String,
 }
 
 impl LookupRequest {
-    /// Reads a request. The content type decides between JSON and form; where it names neither, the first byte does.
+    /// Reads a request. The content type decides between JSON and form; where it names neither, the
+    /// first byte does.
     #[must_use]
     pub(crate) fn parse(query: &str, content_type: &str, body: &[u8]) -> Self {
         let mut lookup = Self {
@@ -212,7 +215,8 @@ pub(crate) fn v1_token(token: &str, seconds: u64, id: u64) -> String {
     format!(r#"{{"accessToken":"{token}","expireIn":{seconds},"request_id":"{id:016x}"}}"#)
 }
 
-/// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id by this name.
+/// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id
+/// by this name.
 #[must_use]
 pub(crate) fn v1_token_rejected(id: u64) -> String {
     let code = "invalidClientIdOrSecret";

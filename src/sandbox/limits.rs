@@ -1,5 +1,4 @@
-//! Who may pass: the sliding limit on calls, and the tokens handed out. Pure: every moment is an argument. Leaves what a
-//! refused call is told to `platform`.
+//! The limit on calls per second, and the tokens that were issued. Pure: the time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,8 +13,8 @@ pub(crate) struct SlidingWindow {
 }
 
 impl SlidingWindow {
-    /// Lets a call through at `now` unless that makes more than `limit` in some window `[t, t + 1 s)`. A refused call
-    /// leaves no trace. Moments must not go back.
+    /// Lets a call through at `now` unless that makes more than `limit` in some window `[t, t + 1
+    /// s)`. A refused call leaves no trace. Moments must not go back.
     pub(crate) fn admit(&mut self, limit: u32, now: Instant) -> bool {
         while self.admitted.front().is_some_and(|&first| now.duration_since(first) >= WINDOW) {
             self.admitted.pop_front();
@@ -37,8 +36,8 @@ pub(crate) struct IssuedTokens {
 }
 
 impl IssuedTokens {
-    /// The token for whoever asks at `now`: the current one while it is valid, else a new one; either way its
-    /// `lifetime` starts anew. New ones differ by `seed` and by how many there were.
+    /// The token for whoever asks at `now`: the current one while it is valid, else a new one;
+    /// either way its `lifetime` starts anew. New ones differ by `seed` and by how many there were.
     pub(crate) fn issue(&mut self, seed: u64, lifetime: Duration, now: Instant) -> &str {
         let kept = self.current.take().filter(|&(_, end)| end.is_none_or(|end| now < end));
         let token = kept.map_or_else(

@@ -1,5 +1,5 @@
-//! The script of a sandbox: what its limits and delays are, and which calls go wrong, and how. Plain data that tests
-//! fill and that a run repeats by its seed. Leaves carrying it out to `platform` and the bodies to `wire`.
+//! The script of a sandbox: its limits and delays, and which calls fail and how. Plain data, which
+//! tests fill in.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -35,11 +35,13 @@ pub enum ScriptedAnswer {
     },
     /// The ban of an egress IP as an HTML page, HTTP 200 (API.md 2 and 3).
     Html,
-    /// The ban of an egress IP as JSON, `{"status":1111,"wait":5,"source":"x5","punish":"deny",…}`, HTTP 200.
+    /// The ban of an egress IP as JSON, `{"status":1111,"wait":5,"source":"x5","punish":"deny",…}`,
+    /// HTTP 200.
     Punish,
     /// The connection closes without a reply.
     Drop,
-    /// The headers with a content length and the first half of a success, then the connection closes.
+    /// The headers with a content length and the first half of a success, then the connection
+    /// closes.
     Half,
     /// Silence for so long, then the connection closes.
     Hang(Duration),
@@ -50,8 +52,8 @@ pub enum ScriptedAnswer {
 }
 
 impl ScriptedAnswer {
-    /// A throttle of the whole platform (90002, wrapped) whose text names the penalty's end; `until` is in China time
-    /// (UTC+8) with whole seconds, as in `2026-09-03 00:01:03` (API.md 3).
+    /// A throttle of the whole platform (90002, wrapped) whose text names the penalty's end;
+    /// `until` is in China time (UTC+8) with whole seconds, as in `2026-09-03 00:01:03` (API.md 3).
     #[must_use]
     pub fn penalty(until: &str) -> Self {
         Self::Wrapped {
@@ -88,9 +90,10 @@ impl ScriptedAnswer {
 
 /// What a sandbox does to its callers. The default is a well-behaved API of the standard edition.
 ///
-/// A `getbymobile` call meets the following in this order, and the first that answers ends it: [`always`], [`calls`],
-/// the token (API.md 4), [`limit`], a missing number, [`turns`], [`transient_share`], the rules of `directory`. So a
-/// call that the limit refuses uses up neither a turn nor a try of its number.
+/// A `getbymobile` call meets the following in this order, and the first that answers ends it:
+/// [`always`], [`calls`], the token (API.md 4), [`limit`], a missing number, [`turns`],
+/// [`transient_share`], the rules of `directory`. So a call that the limit refuses uses up neither
+/// a turn nor a try of its number.
 ///
 /// [`always`]: Script::always
 /// [`calls`]: Script::calls
@@ -99,17 +102,20 @@ impl ScriptedAnswer {
 /// [`transient_share`]: Script::transient_share
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// Where all chance comes from: delays, the choice of transient numbers, tokens and request ids. (0)
+    /// Where all chance comes from: delays, the choice of transient numbers, tokens and request
+    /// ids. (0)
     pub seed: u64,
-    /// The `getbymobile` calls let through in any sliding window of one second; one more is a wrapped 90018, which is
-    /// not counted. `None`: no limit. (20, the standard edition's; API.md 3)
+    /// The `getbymobile` calls let through in any sliding window of one second; one more is a
+    /// wrapped 90018, which is not counted. `None`: no limit. (20, the standard edition's; API.md
+    /// 3)
     pub limit: Option<u32>,
     /// The delay of each `getbymobile` reply, drawn evenly from this range. (0)
     pub latency: RangeInclusive<Duration>,
-    /// A share of the `getbymobile` calls (0.0 to 1.0) whose reply takes this much longer still. (none)
+    /// A share of the `getbymobile` calls (0.0 to 1.0) whose reply takes this much longer still.
+    /// (none)
     pub slow: Option<(f64, Duration)>,
-    /// How long a token lives; asking for it again starts this anew. Replies state it in whole seconds, rounded up.
-    /// (7200 s; API.md 4)
+    /// How long a token lives; asking for it again starts this anew. Replies state it in whole
+    /// seconds, rounded up. (7200 s; API.md 4)
     pub token_lifetime: Duration,
     /// The app key that token calls must give. (`sandbox-key`)
     pub app_key: String,
@@ -117,10 +123,11 @@ pub struct Script {
     pub app_secret: String,
     /// A token that is always accepted and never handed out. (`sandbox-token`)
     pub static_token: String,
-    /// Whether `POST /v1.0/oauth2/accessToken` exists; without it the call is a 404, as on an old gateway, and only
-    /// the legacy call hands out tokens. (true)
+    /// Whether `POST /v1.0/oauth2/accessToken` exists; without it the call is a 404, as on an old
+    /// gateway, and only the legacy call hands out tokens. (true)
     pub has_v1_token_endpoint: bool,
-    /// The share of the numbers (0.0 to 1.0), chosen by seed and number alone, that are answered -1 at first. (0.0)
+    /// The share of the numbers (0.0 to 1.0), chosen by seed and number alone, that are answered -1
+    /// at first. (0.0)
     pub transient_share: f64,
     /// How many tries of such a number are answered -1. (1)
     pub transient_attempts: u32,
@@ -130,9 +137,11 @@ pub struct Script {
     pub answers_by_call: BTreeMap<u64, ScriptedAnswer>,
     /// The answer to every `getbymobile` call. (none)
     pub always: Option<ScriptedAnswer>,
-    /// Answers for token calls of either kind, used up in order before credentials are looked at. (none)
+    /// Answers for token calls of either kind, used up in order before credentials are looked at.
+    /// (none)
     pub token_answers: VecDeque<ScriptedAnswer>,
-    /// After this many `getbymobile` calls every token handed out so far is revoked, once; the static one stays. (none)
+    /// After this many `getbymobile` calls every token handed out so far is revoked, once; the
+    /// static one stays. (none)
     pub revoke_tokens_after_calls: Option<u64>,
 }
 
@@ -169,8 +178,8 @@ impl Script {
         self.answers_by_number.entry(number.into()).or_default().extend(answers);
     }
 
-    /// How long the reply to `getbymobile` call `index` (from 0) takes by [`latency`](Self::latency) and
-    /// [`slow`](Self::slow): the same for the same seed.
+    /// How long the reply to `getbymobile` call `index` (from 0) takes by
+    /// [`latency`](Self::latency) and [`slow`](Self::slow): the same for the same seed.
     #[must_use]
     pub fn delay(&self, index: u64) -> Duration {
         let (least, most) = (*self.latency.start(), *self.latency.end());
@@ -187,14 +196,15 @@ impl Script {
         delay
     }
 
-    /// How many tries of `number` are answered -1 by [`transient_share`](Self::transient_share): the same for the same
-    /// seed, whatever the order of the calls.
+    /// How many tries of `number` are answered -1 by [`transient_share`](Self::transient_share):
+    /// the same for the same seed, whatever the order of the calls.
     #[must_use]
     pub fn transient_attempts_for(&self, number: &str) -> u32 {
         if self.transient_share <= 0.0 {
             return 0;
         }
-        // FNV-1a: its outcome is the same on every platform and in every release, which std's hashers do not promise.
+        // FNV-1a: its outcome is the same on every platform and in every release, which std's
+        // hashers do not promise.
         let hash = number.bytes().fold(0xcbf2_9ce4_8422_2325 ^ self.seed, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });

@@ -1,5 +1,5 @@
-//! The sandbox's server: real HTTP on loopback in front of `platform`. It owns sockets, routes and waiting, and breaks
-//! replies off where the script says so. Leaves what to reply to `platform`.
+//! The HTTP server of the sandbox on loopback: connections, routes, delays, and replies that break
+//! off.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,14 +40,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a sandbox on `127.0.0.1:port`, where port 0 takes a free one. It runs on the caller's tokio runtime, of
-    /// either flavor, and needs its I/O and time drivers. The error is that of the port, most often that it is taken.
+    /// Starts a sandbox on `127.0.0.1:port`, where port 0 takes a free one. It runs on the caller's
+    /// tokio runtime, of either flavor, and needs its I/O and time drivers. The error is that of
+    /// the port, most often that it is taken.
     pub async fn start(script: Script, port: u16) -> io::Result<Self> {
         Self::bind(script, port, None).await
     }
 
-    /// Like [`start`](Self::start), but over TLS, with HTTP/2 or HTTP/1.1 as the client prefers (ALPN). The certificate
-    /// is made here; [`ca_certificate`](Self::ca_certificate) is what a client must trust.
+    /// Like [`start`](Self::start), but over TLS, with HTTP/2 or HTTP/1.1 as the client prefers
+    /// (ALPN). The certificate is made here; [`ca_certificate`](Self::ca_certificate) is what a
+    /// client must trust.
     pub async fn start_tls(script: Script, port: u16) -> io::Result<Self> {
         Self::bind(script, port, Some(TlsIdentity::generate()?)).await
     }
@@ -68,7 +70,8 @@ impl Server {
         self.state.addr
     }
 
-    /// Its origin, such as `http://127.0.0.1:PORT`, which serves the calls of both of DingTalk's hosts.
+    /// Its origin, such as `http://127.0.0.1:PORT`, which serves the calls of both of DingTalk's
+    /// hosts.
     #[must_use]
     pub fn endpoint(&self) -> String {
         self.state.endpoint()
@@ -184,7 +187,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Serv
 }
 
 async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<ServerState>) {
-    // Without this option the sandbox is only slower, and a connection that is already gone shows itself below.
+    // Without this option the sandbox is only slower, and a connection that is already gone shows
+    // itself below.
     let _ = stream.set_nodelay(true);
     match tls {
         None => serve_http(stream, state).await,
@@ -205,7 +209,8 @@ async fn serve_http(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // As many calls at a time as a client has workers; hyper's own limit is 200.
     builder.http2().max_concurrent_streams(None);
-    // It ends in an error whenever the script breaks a reply off or the client goes away: both are expected.
+    // It ends in an error whenever the script breaks a reply off or the client goes away: both are
+    // expected.
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -221,11 +226,11 @@ async fn handle(
     let query = head.uri.query().unwrap_or_default();
     let kind =
         head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let turn = state.route(&head.method, head.uri.path(), query, kind, &body, at);
-    if !turn.delay.is_zero() {
-        tokio::time::sleep(turn.delay).await;
+    let timed = state.route(&head.method, head.uri.path(), query, kind, &body, at);
+    if !timed.delay.is_zero() {
+        tokio::time::sleep(timed.delay).await;
     }
-    match turn.reply {
+    match timed.reply {
         Reply::Full(page) => Ok(to_response(page)),
         Reply::Half(body) => {
             let mut response = Response::new(Either::Right(TruncatedBody::new(&body)));
@@ -287,7 +292,8 @@ impl Body for TruncatedBody {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
         if !self.is_flushed {
-            // hyper throws away what it has not written yet when a body fails, and it writes when a body has to wait.
+            // hyper throws away what it has not written yet when a body fails, and it writes when a
+            // body has to wait.
             self.is_flushed = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

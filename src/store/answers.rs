@@ -1,5 +1,5 @@
-//! What a run knows already, wherever it is kept: all of it in memory, or definitive answers in the state and the rest
-//! in memory. The engine's one view of this room.
+//! The answers that a run knows: all in memory, or definitive ones on disk and the others in
+//! memory.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::store::disk::record::is_definitive;
 use crate::store::disk::writer::WriteError;
 use crate::store::memory::MemoryStore;
 
-/// What a run knows. A number that failed is known too, for this run: its repeats are not asked again.
+/// What a run knows. A number that failed is known too, for this run: its repeats are not asked
+/// again.
 #[derive(Debug, Default)]
 pub struct Answers {
     memory: MemoryStore,
@@ -25,7 +26,8 @@ impl Answers {
         Self { memory: MemoryStore::default(), disk: Some(disk) }
     }
 
-    /// What that many threads need to look numbers up ahead, one each; none where there is nothing to look at but memory.
+    /// What that many threads need to look numbers up ahead, one each; none where there is nothing
+    /// to look at but memory.
     pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
         self.disk.as_mut().map(|disk| disk.prefetchers(threads)).unwrap_or_default()
     }
@@ -89,7 +91,8 @@ impl Answers {
         }
     }
 
-    /// Waits until everything is where it outlives the program; nothing to finish where that is nowhere.
+    /// Waits until everything is where it outlives the program; nothing to finish where that is
+    /// nowhere.
     ///
     /// # Errors
     /// [`Lost`], where not all of it came there.

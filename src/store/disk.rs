@@ -8,5 +8,4 @@ pub(crate) mod prefetch;
 pub(crate) mod read_only;
 pub(crate) mod record;
 pub(crate) mod sessions;
-pub(crate) mod usable;
 pub(crate) mod writer;

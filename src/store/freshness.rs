@@ -1,4 +1,4 @@
-//! Which kept answers a run may use. Pure: the clock is an argument, and only ages come from it.
+//! Decides which stored answers a run may use. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use crate::domain::outcome::Status;
 /// What a run may use of what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
-    /// Every answer that was asked for in this session or a later one may be used, however old it is: the session in
-    /// which the run, or one that it inherits from, began. Sessions are counted, so no clock can confuse them.
+    /// Every answer that was asked for in this session or a later one may be used, however old it
+    /// is: the session in which the run, or one that it inherits from, began. Sessions are counted,
+    /// so no clock can confuse them.
     pub first_session: u64,
     /// Answers of earlier sessions may be used up to this age; zero for never.
     pub max_ages: MaxAges,
@@ -19,16 +20,16 @@ pub struct Freshness {
 pub struct MaxAges {
     /// Any answer.
     pub any: Duration,
-    /// Those that a change in the directory turns into a user id: nobody found, or out of scope. Never longer than
-    /// `any`.
+    /// Those that a change in the directory turns into a user id: nobody found, or out of scope.
+    /// Never longer than `any`.
     pub without_user: Duration,
 }
 
 impl Freshness {
     /// Whether an answer of that session and time may be used at `now`; both in seconds since 1970.
     ///
-    /// The age is the difference, whichever is later: where the clock was set back an hour, an answer of just now is
-    /// an hour old, and neither new for ever nor younger than nothing.
+    /// The age is the difference, whichever is later: where the clock was set back an hour, an
+    /// answer of just now is an hour old, and neither new for ever nor younger than nothing.
     #[must_use]
     pub fn allows(&self, status: Status, session: u64, asked: i64, now: i64) -> bool {
         let most = match status {

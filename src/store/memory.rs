@@ -1,5 +1,4 @@
-//! What this run knows already, in memory: answers that it was given, by number. Leaves those that outlive the run to
-//! `disk`.
+//! The answers of this run, in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +9,11 @@ use crate::domain::outcome::{Code, Outcome, Status};
 /// The message of nearly every success.
 const OK_MESSAGE: &str = "ok";
 
-/// The answers of one run. A number that failed is known too: its repeats in the same run are not asked again.
+/// The answers of one run. A number that failed is known too: its repeats in the same run are not
+/// asked again.
 ///
-/// It grows with the distinct numbers of a run, so the usual answer, a user id and nothing unusual about it, is kept
-/// without its repetitive parts.
+/// It grows with the distinct numbers of a run, so the usual answer, a user id and nothing unusual
+/// about it, is kept without its repetitive parts.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore(HashMap<Mobile, StoredOutcome>);
 

@@ -1,5 +1,5 @@
-//! What keeps answers and runs apart: whose directory was asked and how (the scope), and by what a run is known again
-//! (its fingerprint). Nothing here can be turned back into a token.
+//! What keeps answers and runs apart: whose directory was asked and how (the scope), and by what a
+//! run is known again (its fingerprint). Nothing here can be turned back into a token.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Read};
@@ -36,8 +36,8 @@ impl Scope {
     #[must_use]
     pub fn app_from_token(token: &str) -> String {
         let digest = Fingerprint::new("dingmap token").with("token", token.as_bytes()).to_string();
-        // Half of it tells any two tokens apart.
-        format!("{TOKEN_PREFIX}{}", digest.get(..32).unwrap_or_default())
+        // Half of its 64 digits is enough to tell any two tokens apart.
+        format!("{TOKEN_PREFIX}{}", &digest[..32])
     }
 }
 
@@ -52,7 +52,8 @@ impl Fingerprint {
         Self(Sha256::new()).with("", kind.as_bytes())
     }
 
-    /// Adds a part. The name and both lengths count, so that no two lists of parts run into one another.
+    /// Adds a part. The name and both lengths count, so that no two lists of parts run into one
+    /// another.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: &[u8]) -> Self {
         for part in [name.as_bytes(), value] {
@@ -87,7 +88,7 @@ fn hash_content(hash: &mut Sha256, mut content: impl Read) -> io::Result<()> {
     loop {
         match content.read(&mut block) {
             Ok(0) => return Ok(()),
-            Ok(read) => hash.update(block.get(..read).unwrap_or_default()),
+            Ok(read) => hash.update(&block[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

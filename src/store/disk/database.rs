@@ -1,5 +1,4 @@
-//! The state file: the one embedded database in which answers outlive their run. Owns opening it, its tables, its
-//! version, and what becomes of a file that is damaged or is something else. Leaves what lies in it to its neighbours.
+//! The state file: opens the embedded database, checks its version, and sets a damaged file aside.
 
 use std::any::Any;
 use std::fs::{self, DirBuilder, File};
@@ -20,9 +19,11 @@ use crate::table::write::atomic_file::{parent_dir, sync_directory};
 
 /// The version of what lies in the tables; the file's own format has another.
 pub(crate) const VERSION: u64 = 1;
-/// Memory for pages of the file, in bytes: for the upper ones, since others are seldom met again, and the system keeps them too.
+/// Memory for pages of the file, in bytes: for the upper ones, since others are seldom met again,
+/// and the system keeps them too.
 const CACHE_SIZE: usize = 4 << 20;
-/// The first bytes of every file of the embedded database, and where each of its two headers tells the file's format.
+/// The first bytes of every file of the embedded database, and where each of its two headers tells
+/// the file's format.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 const FORMAT_OFFSETS: [usize; 2] = [64, 192];
 const FILE_FORMAT: u8 = 3;
@@ -79,9 +80,10 @@ pub enum StateError {
 }
 
 impl State {
-    /// Opens a state, checks the whole of it, and makes it where there is none. A damaged one is set aside, and the
-    /// path where it then lies is given beside the fresh one. `own` says that the place is dingmap's, where any file
-    /// that cannot be read is a damaged state. `waits` as in [`Lock::take`].
+    /// Opens a state, checks the whole of it, and makes it where there is none. A damaged one is
+    /// set aside, and the path where it then lies is given beside the fresh one. `own` says that
+    /// the place is dingmap's, where any file that cannot be read is a damaged state. `waits` as in
+    /// [`Lock::take`].
     ///
     /// # Errors
     /// [`StateError`], never `Absent` and never `Damaged`.
@@ -120,7 +122,8 @@ impl State {
         Self::open_existing_with(path, waits, open_read_write)
     }
 
-    /// The same for who only looks: the file keeps every byte, whatever is left to be put in order in it.
+    /// The same for who only looks: the file keeps every byte, whatever is left to be put in order
+    /// in it.
     ///
     /// # Errors
     /// [`StateError`].
@@ -158,8 +161,8 @@ impl State {
     }
 }
 
-/// The file that a path leads to, through links, where there is one: its lock stands beside it, whatever it is called
-/// by. What is no file, such as a device or a pipe, is never a state.
+/// The file that a path leads to, through links, where there is one: its lock stands beside it,
+/// whatever it is called by. What is no file, such as a device or a pipe, is never a state.
 fn resolve_path(path: &Path) -> Result<PathBuf, StateError> {
     match fs::metadata(path) {
         Err(error)
@@ -281,7 +284,8 @@ fn classify_error(error: redb::Error) -> StateError {
     }
 }
 
-/// Makes a state under another name and gives it its own once it is whole, so that none is ever half made.
+/// Makes a state under another name and gives it its own once it is whole, so that none is ever
+/// half made.
 fn create(path: &Path) -> Result<Database, StateError> {
     let place = parent_dir(path);
     // Readable by its owner alone, and under a name that no file has.

@@ -1,5 +1,5 @@
-//! The state as a run sees it: what is known of a number, and keeping what was learned. Looks up in the last commit and
-//! in what is not committed yet, so that memory holds no more than the latter.
+//! The state file as a run sees it: it looks numbers up in the last commit and in what is not
+//! committed yet, and keeps only the latter in memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,14 +8,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::disk::database::{State, StateError};
-use crate::store::disk::prefetch::{CloseGuard, Prefetched, Prefetcher, StoredAnswer};
+use crate::store::disk::prefetch::{
+    CloseGuard, CommittedAnswers, Prefetched, Prefetcher, StoredAnswer,
+};
 use crate::store::disk::record::AnswerRecord;
 use crate::store::disk::sessions::{Session, finish_session};
-use crate::store::disk::usable::CommittedAnswers;
 use crate::store::disk::writer::{AnswerWriter, QUEUE_CAPACITY, WriteError};
 use crate::store::freshness::{Freshness, MaxAges};
 
-/// What was found ahead so many seconds ago is looked up again: an answer may have got too old since.
+/// What was found ahead so many seconds ago is looked up again: an answer may have got too old
+/// since.
 const MAX_PREFETCH_AGE_SECS: u64 = 60;
 
 /// A run's view of the state.
@@ -36,7 +38,8 @@ pub struct DiskStore {
     uncommitted_order: VecDeque<Mobile>,
     /// How many answers have left `fresh`.
     evicted_count: u64,
-    /// How many answers each thread that looks ahead had before it, the last time that it was heard of.
+    /// How many answers each thread that looks ahead had before it, the last time that it was heard
+    /// of.
     seen_by_worker: Vec<u64>,
     write_error: Option<WriteError>,
 }
@@ -91,7 +94,8 @@ impl DiskStore {
         })
     }
 
-    /// What that many threads need to look ahead, one each. From now on each has to be heard of, time and again.
+    /// What that many threads need to look ahead, one each. From now on each has to be heard of,
+    /// time and again.
     pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
         self.seen_by_worker = vec![0; threads];
         let of = |lane| Prefetcher {
@@ -105,7 +109,8 @@ impl DiskStore {
         (0..threads).map(of).collect()
     }
 
-    /// What was looked up ahead has come to its turn: what was found, one for each number; nothing where that was too long ago.
+    /// What was looked up ahead has come to its turn: what was found, one for each number; nothing
+    /// where that was too long ago.
     pub fn on_prefetched(&mut self, foreseen: Prefetched) -> Vec<Option<StoredAnswer>> {
         if let Some(seen) = self.seen_by_worker.get_mut(foreseen.worker) {
             *seen = foreseen.committed;
@@ -118,8 +123,8 @@ impl DiskStore {
         }
     }
 
-    /// What is known of a number, where `foreseen` is what was found ahead, if somebody looked. What cannot be read, or is
-    /// not as it was written, is not known.
+    /// What is known of a number, where `foreseen` is what was found ahead, if somebody looked.
+    /// What cannot be read, or is not as it was written, is not known.
     pub fn get(
         &mut self,
         mobile: Mobile,
@@ -169,7 +174,8 @@ impl DiskStore {
         self.write_error.as_ref().or_else(|| self.writer.write_error())
     }
 
-    /// Has `wake` called whenever [`Disk::refresh`] has something to do or [`Disk::lost`] something to say.
+    /// Has `wake` called whenever [`Disk::refresh`] has something to do or [`Disk::lost`] something
+    /// to say.
     pub fn set_waker(&self, wake: Box<dyn Fn() + Send + Sync>) {
         self.writer.set_waker(wake);
     }
@@ -313,7 +319,8 @@ mod tests {
         disk.refresh();
         let known = Some(StoredAnswer { outcome: answer(1), from_earlier_session: false });
         for lane in [0, 1] {
-            // The one that looked before the answer came may still be under way, and so may the other.
+            // The one that looked before the answer came may still be under way, and so may the
+            // other.
             disk.on_prefetched(early.clone());
             assert_eq!(disk.get(number(1), early.answers.first()), known);
             assert_eq!(look(lane).answers, [known.clone(), None]);

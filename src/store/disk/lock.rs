@@ -1,5 +1,5 @@
-//! One run at a time: an exclusive lock on a file beside the state, which has the holder's process id in it. The
-//! system lets go of the lock when its process ends, in whatever way.
+//! An exclusive lock on a file next to the state, so that one run uses it at a time. The file
+//! contains the process id. The system releases the lock however the process ends.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -32,8 +32,8 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock of a state file. Where another process has it, `waits` makes this block until it lets go, for
-    /// which there is no bound.
+    /// Takes the lock of a state file. Where another process has it, `waits` makes this block until
+    /// it lets go, for which there is no bound.
     ///
     /// # Errors
     /// [`LockError`].

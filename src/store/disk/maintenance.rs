@@ -1,5 +1,4 @@
-//! The state as its owner sees it: what lies in it, what can be forgotten, and all of it as records. Leaves what is
-//! shown, and in which form, to `app`.
+//! Inspects, forgets and exports what the state contains, for the `state` commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,8 +84,8 @@ pub(crate) fn inspect(state: &State) -> Result<Vec<ScopeSummary>, StateError> {
     Ok(shelves.into_values().collect())
 }
 
-/// Forgets the answers that are meant, and says how many there were. Unfinished runs lose them too; where the choice is
-/// of a whole app or of everything, these runs are forgotten as well.
+/// Forgets the answers that are meant, and says how many there were. Unfinished runs lose them too;
+/// where the choice is of a whole app or of everything, these runs are forgotten as well.
 ///
 /// # Errors
 /// What the database says; then nothing is forgotten.

@@ -1,5 +1,5 @@
-//! A file of the embedded database that is read and never written: what the database would write, be it to put in order
-//! what a kill left behind, it finds again, and the file keeps every byte. Leaves what is in the file to `state`.
+//! Opens a database without changing its file: what the database writes, for instance to repair
+//! itself after a kill, goes to copies of pages in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,7 +12,8 @@ use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 /// Bytes that are kept together.
 const PAGE_SIZE: usize = 4096;
-/// Memory for pages of the file, in bytes: who only looks does so in the order of the keys, for which few are enough.
+/// Memory for pages of the file, in bytes: who only looks does so in the order of the keys, for
+/// which few are enough.
 const CACHE_SIZE: usize = 4 << 20;
 
 /// Opens a database that is there, as the builder says, and writes nothing to its file.
@@ -36,7 +37,8 @@ struct OverlayState {
     length: u64,
     /// How much of the file still shows: what was cut off once does not come back.
     visible_file_len: u64,
-    /// Whole pages by number, in the place of the file's. The database writes few: its head and what it has of room.
+    /// Whole pages by number, in the place of the file's. The database writes few: its head and
+    /// what it has of room.
     pages: HashMap<u64, Box<[u8; PAGE_SIZE]>>,
 }
 
@@ -61,12 +63,13 @@ impl Overlay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fills `out` with what stands at `offset`: pages that were written, else the file's bytes, else zeros.
+    /// Fills `out` with what stands at `offset`: pages that were written, else the file's bytes,
+    /// else zeros.
     fn fill(&self, over: &OverlayState, offset: u64, out: &mut [u8]) -> io::Result<()> {
         for (page, within, part) in split_by_page(offset, out.len()) {
-            let Some(out) = out.get_mut(part) else { continue };
+            let out = &mut out[part];
             if let Some(bytes) = over.pages.get(&page) {
-                out.copy_from_slice(bytes.get(within..within + out.len()).unwrap_or_default());
+                out.copy_from_slice(&bytes[within..within + out.len()]);
                 continue;
             }
             let start = page * PAGE_SIZE as u64 + within as u64;
@@ -80,7 +83,14 @@ impl Overlay {
     }
 }
 
-/// A stretch of bytes by pages: the page, where in it the part begins, and which part of the stretch it is.
+/// Where in its page a position is.
+#[expect(clippy::cast_possible_truncation, reason = "less than a page")]
+fn offset_in_page(position: u64) -> usize {
+    (position % PAGE_SIZE as u64) as usize
+}
+
+/// Splits a range of bytes by pages: the number of the page, the offset in it, and the part of the
+/// range.
 fn split_by_page(
     offset: u64,
     length: usize,
@@ -88,8 +98,7 @@ fn split_by_page(
     let mut done = 0;
     std::iter::from_fn(move || {
         let at = offset + done as u64;
-        // What is left of a division by a page fits.
-        let within = usize::try_from(at % PAGE_SIZE as u64).unwrap_or_default();
+        let within = offset_in_page(at);
         let part = done..length.min(done + PAGE_SIZE - within);
         done = part.end;
         (!part.is_empty()).then_some((at / PAGE_SIZE as u64, within, part))
@@ -112,13 +121,10 @@ impl StorageBackend for Overlay {
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut over = self.lock();
         if length < over.length {
-            let (page, within) = (
-                length / PAGE_SIZE as u64,
-                usize::try_from(length % PAGE_SIZE as u64).unwrap_or_default(),
-            );
+            let (page, within) = (length / PAGE_SIZE as u64, offset_in_page(length));
             over.pages.retain(|number, _| *number <= page);
-            if let Some(cut) = over.pages.get_mut(&page).and_then(|bytes| bytes.get_mut(within..)) {
-                cut.fill(0);
+            if let Some(bytes) = over.pages.get_mut(&page) {
+                bytes[within..].fill(0);
             }
         }
         over.visible_file_len = over.visible_file_len.min(length);
@@ -135,8 +141,8 @@ impl StorageBackend for Overlay {
         for (page, within, part) in split_by_page(offset, data.len()) {
             let mut bytes = Box::new([0; PAGE_SIZE]);
             self.fill(&over, page * PAGE_SIZE as u64, bytes.as_mut_slice())?;
-            let data = data.get(part).unwrap_or_default();
-            bytes.get_mut(within..within + data.len()).unwrap_or_default().copy_from_slice(data);
+            let data = &data[part];
+            bytes[within..within + data.len()].copy_from_slice(data);
             over.pages.insert(page, bytes);
         }
         over.length = over.length.max(offset + data.len() as u64);

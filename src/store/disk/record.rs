@@ -1,5 +1,4 @@
-//! One answer as it lies on disk: which answers are kept, their bytes, and a checksum over key and bytes. Leaves where
-//! the bytes lie to `disk`.
+//! One stored answer: which answers are stored, their bytes, and a checksum over key and bytes.
 
 use std::sync::Arc;
 
@@ -7,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::outcome::{Code, Outcome, Status};
 
-/// The statuses that are definitive, each at the number that stands for it on disk: these never change places.
+/// The statuses that are definitive, each at the number that stands for it on disk: these never
+/// change places.
 const DEFINITIVE: [Status; 4] =
     [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
 /// How many bytes of a value are its checksum.
@@ -29,7 +29,8 @@ pub struct AnswerRecord {
     pub outcome: Arc<Outcome>,
 }
 
-/// Whether an answer is one that outlives its run. Nobody found is one; a failure or a row without its turn is none.
+/// Whether an answer is one that outlives its run. Nobody found is one; a failure or a row without
+/// its turn is none.
 #[must_use]
 pub(crate) fn is_definitive(status: Status) -> bool {
     DEFINITIVE.contains(&status)
@@ -42,7 +43,8 @@ enum StoredCode {
     Word(Box<str>),
 }
 
-/// The usual answer, found and nothing unusual about it: session, time, user id, request. It saves a third of the file.
+/// The usual answer, found and nothing unusual about it: session, time, user id, request. It saves
+/// a third of the file.
 type CompactFields<S> = (u64, i64, S, S);
 /// Any other: session, time, status, code, user id, exclusive ids, message, request.
 type FullFields<S> = (u64, i64, usize, Option<StoredCode>, S, S, S, S);
@@ -135,7 +137,8 @@ fn is_compact(outcome: &Outcome) -> bool {
         && **message == *OK_MESSAGE
 }
 
-/// Whether the reason for this answer is our own, which is kept in no language: whoever reads it may speak another.
+/// Whether the reason for this answer is our own, which is kept in no language: whoever reads it
+/// may speak another.
 fn is_ok_without_user(status: Status, code: Option<&Code>) -> bool {
     status == Status::NotFound && code == Some(&Code::Number(0))
 }

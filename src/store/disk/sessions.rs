@@ -1,5 +1,5 @@
-//! Runs that are not finished: which one a command continues, what a new one inherits, and what a finished one leaves.
-//! Sessions, one for each start of the program, are counted and never timed. Leaves answers to `usable` and `disk`.
+//! Unfinished runs: which one a command resumes, what a new run inherits, and what a finished run
+//! leaves. Sessions, one per start of the program, are numbered; no clock is involved.
 
 use std::collections::BTreeMap;
 
@@ -78,14 +78,15 @@ pub enum EarlierRun {
     },
 }
 
-/// Decides what becomes of the run with this fingerprint, among the unfinished runs of its scope: what is found, and
-/// the run as it is now.
+/// Decides what becomes of the run with this fingerprint, among the unfinished runs of its scope:
+/// what is found, and the run as it is now.
 fn decide(
     runs: &BTreeMap<String, UnfinishedRun>,
     wish: SessionRequest<'_>,
     session: u64,
 ) -> (EarlierRun, UnfinishedRun) {
-    // A run that was given no answer has nothing that could go on, and would only reach back to what others asked.
+    // A run that was given no answer has nothing that could go on, and would only reach back to
+    // what others asked.
     let own = runs.get(wish.fingerprint).filter(|run| !wish.restart && run.known > 0);
     if let Some(run) = own {
         let mut run = run.clone();
@@ -119,8 +120,9 @@ fn decide(
 /// # Errors
 /// What the database says; then nothing has changed.
 pub fn begin_session(state: &State, wish: SessionRequest<'_>) -> Result<Session, StateError> {
-    // While somebody looks at the state before it, a commit leaves the pages that it frees to the next one. Otherwise the
-    // database frees them at once, without a sync, and from then on searches a hundred locks at each page that is read.
+    // While somebody looks at the state before it, a commit leaves the pages that it frees to the
+    // next one. Otherwise the database frees them at once, without a sync, and from then on
+    // searches a hundred locks at each page that is read.
     let _before = state.database.begin_read()?;
     let change = state.database.begin_write()?;
     let begun = {
@@ -150,7 +152,8 @@ pub fn begin_session(state: &State, wish: SessionRequest<'_>) -> Result<Session,
     Ok(begun)
 }
 
-/// Where a run would stand if it began now; nothing is begun. None where nothing is known of its scope.
+/// Where a run would stand if it began now; nothing is begun. None where nothing is known of its
+/// scope.
 ///
 /// # Errors
 /// What the database says.
@@ -171,7 +174,8 @@ pub fn preview_session(
     }))
 }
 
-/// Ends a run whose output is complete. The runs from which it may have inherited are inherited by no other.
+/// Ends a run whose output is complete. The runs from which it may have inherited are inherited by
+/// no other.
 ///
 /// # Errors
 /// What the database says; then the run is still open.
@@ -183,7 +187,8 @@ pub(crate) fn finish_session(state: &State, begun: &Session) -> Result<(), State
         table.remove((begun.scope, &*begun.fingerprint))?;
         runs.remove(&begun.fingerprint);
         for (fingerprint, run) in &mut runs {
-            // One session at a time: whose last one came before this run's reach has given it nothing.
+            // One session at a time: whose last one came before this run's reach has given it
+            // nothing.
             let reached = run.sessions.last().is_some_and(|last| *last >= begun.first_session);
             if !run.inherited && reached {
                 run.inherited = true;

@@ -1,5 +1,5 @@
-//! The thread that writes answers to the state: it gathers for half a second after the first one, or until there
-//! are enough, commits all of them at once with a sync, and says so. Leaves what is looked up to `disk`.
+//! The thread that writes answers to the state. It commits 500 ms after the first answer, or as
+//! soon as 4096 are queued, with one fsync.
 
 use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,13 +17,15 @@ use crate::store::disk::database::{ANSWERS, RUNS, State, StateError};
 use crate::store::disk::record::AnswerRecord;
 use crate::store::disk::sessions::{Session, UnfinishedRun, from_json, to_json};
 
-/// How long the first answer waits for others. With the commit itself an answer is on disk within a second.
+/// How long the first answer waits for others. With the commit itself an answer is on disk within a
+/// second.
 const LINGER: Duration = Duration::from_millis(500);
-/// So many answers are enough to be committed without waiting for more. Each takes some hundred bytes of memory until it is
-/// on disk; fewer to a commit cost more of the database's upper pages.
+/// So many answers are enough to be committed without waiting for more. Each takes some hundred
+/// bytes of memory until it is on disk; fewer to a commit cost more of the database's upper pages.
 const FLUSH_THRESHOLD: u64 = 1 << 12;
-/// Answers that may wait to be written: those of one commit, and as many that come in the meantime. A disk on which a commit takes a
-/// second so holds a run at some thousand calls a second; twice as many would take 3 MiB more.
+/// Answers that may wait to be written: those of one commit, and as many that come in the meantime.
+/// A disk on which a commit takes a second so holds a run at some thousand calls a second; twice as
+/// many would take 3 MiB more.
 pub(crate) const QUEUE_CAPACITY: usize = 1 << 13;
 
 /// Why answers can no longer be kept: what the system or the database says.
@@ -69,7 +71,8 @@ impl fmt::Debug for CommitProgress {
 #[derive(Debug)]
 pub(crate) struct AnswerWriter {
     sender: SyncSender<(Mobile, AnswerRecord)>,
-    /// Tells the thread not to wait for more: a message that there is enough, and its end that there will be none.
+    /// Tells the thread not to wait for more: a message that there is enough, and its end that
+    /// there will be none.
     flush: SyncSender<()>,
     /// Answers handed over since the start.
     enqueued: u64,
@@ -100,8 +103,8 @@ impl AnswerWriter {
         Ok(Self { sender: answers, flush: hurry, enqueued: 0, progress, thread })
     }
 
-    /// Hands an answer over. Never waits: its caller asks for no more than there is room for, and an answer too many
-    /// counts as lost.
+    /// Hands an answer over. Never waits: its caller asks for no more than there is room for, and
+    /// an answer too many counts as lost.
     pub(crate) fn enqueue(&mut self, mobile: Mobile, kept: AnswerRecord) {
         if self.sender.try_send((mobile, kept)).is_err() {
             self.progress.fail(WriteError(tr!("answers come faster than they can be written")));
@@ -166,7 +169,8 @@ impl WriterThread {
             let _ = hurried.recv_timeout(self.linger);
             let mut batch: Vec<_> =
                 iter::once(first).chain(queue.try_iter().take(QUEUE_CAPACITY)).collect();
-            // In the order of the keys, so that each page is taken up once. It leaves answers to one number in theirs.
+            // In the order of the keys, so that each page is taken up once. It leaves answers to
+            // one number in theirs.
             batch.sort_by_key(|(mobile, _)| mobile.to_bits());
             if let Err(error) = self.commit(&batch) {
                 self.progress.fail(WriteError(error.to_string()));
