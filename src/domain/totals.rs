@@ -48,8 +48,8 @@ pub struct Totals {
     pub rows_out: u64,
     /// Input bytes of those rows, counted where the reader consumes them.
     pub bytes_in: u64,
-    /// Input bytes of those rows that the writer wrote, or replaced on purpose. Counted before they are
-    /// encoded; appended cells are not counted.
+    /// Input bytes of those rows that the writer wrote, or replaced on purpose. Counted before they
+    /// are encoded; appended cells are not counted.
     pub bytes_out: u64,
     /// Distinct numbers for which a call was made.
     pub numbers_asked: u64,
@@ -63,7 +63,8 @@ pub struct Totals {
     pub calls: u64,
     /// In the order of [`RetryCause::ALL`].
     retries_by_cause: [u64; RetryCause::ALL.len()],
-    /// From the start of a lookup call to its complete reply. Calls without a reply are not counted.
+    /// From the start of a lookup call to its complete reply. Calls without a reply are not
+    /// counted.
     pub latency: Latency,
     /// In the order of [`Limit::ALL`].
     pub pauses_by_limit: [u64; Limit::ALL.len()],

@@ -1,5 +1,4 @@
-//! Owns the property that encodings make no difference: what becomes of a table in UTF-8 becomes of it in every other
-//! encoding, and its own bytes stay. Tests only.
+//! Property tests: a table gives the same result in every encoding, and its own bytes are kept.
 
 use std::fs;
 
@@ -26,7 +25,8 @@ const ENCODINGS: [Encoding; 6] = [
     Encoding::Windows1252,
 ];
 
-/// Pieces of cells, and among them every trap: characters that have the byte of a delimiter, a quote or a line end in them.
+/// Parts of cells, including characters that contain the byte of a delimiter, a quote or a line
+/// end.
 fn pieces(encoding: Encoding) -> Vec<String> {
     let plain = [
         "",
@@ -177,7 +177,7 @@ const LISTS: [(Encoding, [&[&str]; 2]); 7] = [
     ),
 ];
 
-/// Nothing is settled by the user: encoding, delimiter, header and column are told by the table.
+/// Encoding, delimiter, header and column are detected.
 #[test]
 fn every_table_format_is_detected_and_kept() {
     let mut ways = Vec::new();

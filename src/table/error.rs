@@ -1,5 +1,4 @@
-//! Owns the reasons for which an input is not read as a table, with the line and the way out. Who finds them is
-//! elsewhere.
+//! Errors of reading a table, with the line and what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use crate::table::detect::preamble::title_hint;
 use crate::table::raw::encoding::EncodingError;
 use crate::table::raw::framer::FrameError;
 
-/// Why the input cannot be read as a table. The messages name lines and columns; the caller knows the input's name.
+/// Why the input cannot be read as a table. The caller adds the name of the input.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The input cannot be opened.
@@ -19,13 +18,8 @@ pub enum SourceError {
         "cannot open {path}: {cause}; check the path and the permissions, then run again",
         path = path.display(), cause
     ))]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The input broke off.
+    Open { path: PathBuf, cause: io::Error },
+    /// A read failed.
     #[error("{}", tr!(
         "line {line}: reading failed here: {cause}; make the input readable and run again",
         line, cause
@@ -33,13 +27,12 @@ pub enum SourceError {
     Read {
         /// The line up to which the input was read, counted from 1.
         line: u64,
-        /// What the system says.
         cause: io::Error,
     },
-    /// There is not even a header.
+    /// The input has neither a header nor a row.
     #[error("{}", empty_message(*skipped))]
     Empty {
-        /// How many lines the user has skipped.
+        /// The value of `--skip-lines`.
         skipped: u64,
     },
     /// A row has more cells than the first one.
@@ -47,33 +40,32 @@ pub enum SourceError {
     Ragged {
         /// The line on which the row starts, counted from 1.
         line: u64,
-        /// How many cells the row has.
+        /// The number of cells of the row.
         found: usize,
-        /// How many cells the first row has.
+        /// The number of cells of the first row.
         expected: usize,
-        /// How many lines look like a title, if any do.
+        /// The number of lines that look like a title, if any do.
         title_lines: Option<u64>,
-        /// Whether `--flexible` is a way out: not in a table that has answers already.
+        /// Whether the message suggests `--flexible`, which does not apply to a resolved table.
         can_be_flexible: bool,
     },
-    /// The bytes are no text.
+    /// The bytes are not valid text.
     #[error(transparent)]
     Encoding(#[from] EncodingError),
-    /// The text cannot be cut into rows.
+    /// The text cannot be split into rows.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// There is no column to read the numbers from.
+    /// The number column cannot be determined.
     #[error("{error}{}", title_hint(*title_lines))]
     Column {
-        /// Why there is none.
         error: ColumnError,
-        /// How many lines look like a title, if any do.
+        /// The number of lines that look like a title, if any do.
         title_lines: Option<u64>,
     },
 }
 
-fn ragged_message(line: u64, found: usize, expected: usize, may_flex: bool) -> String {
-    if may_flex {
+fn ragged_message(line: u64, found: usize, expected: usize, can_be_flexible: bool) -> String {
+    if can_be_flexible {
         tr!(
             "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
              the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \

@@ -1,4 +1,5 @@
-//! The beginning of a table, before the first row of data: byte order mark, preamble and header row.
+//! The beginning of a table, before the first row of data: byte order mark, preamble and header
+//! row.
 
 use crate::table::detect::columns::appended_names;
 use crate::table::detect::layout::Layout;
@@ -12,7 +13,8 @@ use crate::table::raw::framer::{FrameError, FrameResult, Framer};
 pub struct Header {
     /// The byte order mark; empty without one.
     pub bom: Vec<u8>,
-    /// The input's bytes of the lines above the table, the blank lines before the header, and the header.
+    /// The input's bytes of the lines above the table, the blank lines before the header, and the
+    /// header.
     pub raw: Vec<u8>,
     /// The line end of the header row.
     pub terminator: Vec<u8>,
@@ -27,8 +29,9 @@ pub struct Header {
 }
 
 impl Header {
-    /// Consumes the beginning of `text`, of which the header row is known already. `framer` is then at the
-    /// first row of data. `optional_columns` are the names of the columns that follow the usual answer columns.
+    /// Consumes the beginning of `text`, of which the header row is known already. `framer` is then
+    /// at the first row of data. `optional_columns` are the names of the columns that follow the
+    /// usual answer columns.
     pub(crate) fn read(
         text: &mut TextDecoder,
         preamble: &Preamble,

@@ -1,24 +1,23 @@
-//! Owns the look through a whole file before any work begins, so that a bad row is told before the first call and
-//! the number of rows is known. Reads by the same source as the run itself; what the file is packed in is for others.
+//! Reads a whole file before the first call, to count its rows and to report a bad row early.
 
 use std::io::Read;
 
 use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
 
-/// What a file holds.
+/// The size of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prescan {
-    /// How many rows there are, the header not counted.
+    /// The number of rows without the header.
     pub rows: u64,
-    /// How many bytes they take, blank lines and terminators included.
+    /// Their length in bytes, including blank lines and terminators.
     pub bytes: u64,
 }
 
-/// Reads a file's text to its end.
+/// Reads a table to its end.
 ///
 /// # Errors
-/// [`SourceError`] for the first thing in it that cannot be read.
+/// [`SourceError`] for the first row that cannot be read.
 pub fn prescan(
     reader: Box<dyn Read + Send>,
     options: &SourceOptions,

@@ -1,5 +1,5 @@
-//! Owns the properties of the way through the table room: whatever table goes in, through whatever reader, comes out
-//! with its own bytes and five cells more. Tests only.
+//! Property tests: any table, read in chunks of any size, is written with its own bytes and five
+//! more cells.
 
 use std::fs;
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use crate::table::write::sink::{Sink, SinkOptions};
 
 type Cells = Vec<Vec<Vec<u8>>>;
 
-/// Gives pieces of these sizes in turn, over and over.
+/// Returns chunks of these sizes in a cycle.
 pub(crate) struct ChunkedReader {
     pub(crate) bytes: Vec<u8>,
     pub(crate) pos: usize,
@@ -41,7 +41,7 @@ pub(crate) const LINE_ENDS: [&[u8]; 3] = [b"\n", b"\r\n", b"\r"];
 pub(crate) const QUOTES: [csv::QuoteStyle; 3] =
     [csv::QuoteStyle::Always, csv::QuoteStyle::Necessary, csv::QuoteStyle::NonNumeric];
 
-/// How a table is written, read and handed on.
+/// How a table is generated and read.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) delimiter: u8,
@@ -153,7 +153,8 @@ pub(crate) fn write(table: &[Vec<String>], way: &Case) -> Vec<u8> {
     bytes
 }
 
-/// What the `csv` crate reads; blank lines count as rows where there is one column, as they do here.
+/// What the `csv` crate reads; blank lines count as rows where there is one column, as they do
+/// here.
 fn read(bytes: &[u8], delimiter: u8) -> Cells {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
@@ -242,7 +243,8 @@ proptest! {
         let bytes = write(&table, &way);
         let before = read(&bytes, way.delimiter);
         let mut rows: Vec<Vec<String>> = table.clone();
-        // One column whose first cell is nothing but a mark is a file that begins with a blank line.
+        // One column whose first cell is nothing but a mark is a file that begins with a blank
+        // line.
         prop_assume!(way.bom || width > 1 || rows[0][0] != "\u{feff}");
         // Without a mark of its own, a file whose first cell begins with one has it as its mark.
         if let (false, Some(rest)) = (way.bom || !bytes.starts_with("\u{feff}".as_bytes()), rows[0][0].strip_prefix('\u{feff}')) {
@@ -269,7 +271,8 @@ proptest! {
             let numbers: Vec<&str> = data.map(|row| row[column].as_str()).collect();
             prop_assert_eq!(&passed.numbers, &numbers);
         } else {
-            // Blank lines are rows with an empty cell here; the others keep their order between them.
+            // Blank lines are rows with an empty cell here; the others keep their order between
+            // them.
             let filled: Vec<&str> = data.map(|row| row[0].as_str()).filter(|cell| !cell.is_empty()).collect();
             let found: Vec<&str> = passed.numbers.iter().map(String::as_str).filter(|cell| !cell.is_empty()).collect();
             prop_assert_eq!(found, filled);

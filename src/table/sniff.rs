@@ -1,4 +1,5 @@
-//! Detects preamble, layout and title from the beginning of an input, or finds that more input is needed.
+//! Detects preamble, layout and title from the beginning of an input, or finds that more input is
+//! needed.
 
 use crate::table::detect::dialect::{SAMPLE_BYTES, Sample};
 use crate::table::detect::encoding::DetectedEncoding;
@@ -18,7 +19,8 @@ pub(crate) struct Sniffed {
     pub title_lines: Option<u64>,
 }
 
-/// Detects how a text is read, of which nothing is consumed yet. Returns `None` if more of it is needed.
+/// Detects how a text is read, of which nothing is consumed yet. Returns `None` if more of it is
+/// needed.
 ///
 /// # Errors
 /// [`SourceError`] if the text is empty, is not CSV, or does not show which column is meant.

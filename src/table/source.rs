@@ -17,7 +17,8 @@ use crate::table::sniff::{Sniffed, sniff};
 
 /// A batch is returned once its rows take this many bytes.
 const BATCH_BYTES: usize = 256 << 10;
-/// After so many attempts to detect the layout, the next one waits until the input has grown by an eighth.
+/// After so many attempts to detect the layout, the next one waits until the input has grown by an
+/// eighth.
 const EARLY_SNIFFS: usize = 8;
 
 /// A table that is being read.
@@ -39,13 +40,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads as much of `reader` as is needed to detect dialect and column: one read if that is enough,
-    /// otherwise until a row of data shows the column, at most 64 KiB.
-    /// `looks_like_mobile` returns whether a cell looks like a mobile number.
+    /// Reads as much of `reader` as is needed to detect dialect and column: one read if that is
+    /// enough, otherwise until a row of data shows the column, at most 64 KiB. `looks_like_mobile`
+    /// returns whether a cell looks like a mobile number.
     ///
     /// # Errors
-    /// [`SourceError`] if the input cannot be read, is empty, is not CSV, or does not show which column
-    /// is meant.
+    /// [`SourceError`] if the input cannot be read, is empty, is not CSV, or does not show which
+    /// column is meant.
     pub fn open(
         reader: Box<dyn Read + Send>,
         options: &SourceOptions,
@@ -64,7 +65,8 @@ impl Source {
             }
             let (bytes, complete) = (decoder.raw(), decoder.is_complete());
             has_new_line |= bytes[known..].iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-            // Each attempt starts at the first byte, so a slow pipe must not cause one for every read.
+            // Each attempt starts at the first byte, so a slow pipe must not cause one for every
+            // read.
             let has_grown = attempts < EARLY_SNIFFS || bytes.len() >= sniffed_len + sniffed_len / 8;
             let is_overlong = bytes.len() > 2 * MAX_ROW_BYTES;
             if complete || ((has_new_line || is_overlong) && has_grown) {
@@ -118,14 +120,15 @@ impl Source {
         &self.layout.columns
     }
 
-    /// The positions, from 0, of the columns whose cells follow the numbers in a batch, in the order
-    /// of [`SourceOptions::extra_columns`].
+    /// The positions, from 0, of the columns whose cells follow the numbers in a batch, in the
+    /// order of [`SourceOptions::extra_columns`].
     #[must_use]
     pub fn extra_columns(&self) -> &[usize] {
         &self.layout.extra_columns
     }
 
-    /// The position, from 0, of the answer column that was appended under this name, if there is one.
+    /// The position, from 0, of the answer column that was appended under this name, if there is
+    /// one.
     #[must_use]
     pub fn appended_column(&self, name: &str) -> Option<usize> {
         find_appended_column(&self.layout.first_row, name)
@@ -143,8 +146,8 @@ impl Source {
         self.layout.width()
     }
 
-    /// The number of lines above the header that look like a title, if any do. The user may have meant
-    /// to skip them.
+    /// The number of lines above the header that look like a title, if any do. The user may have
+    /// meant to skip them.
     #[must_use]
     pub fn title_lines(&self) -> Option<u64> {
         self.title_lines
@@ -162,12 +165,12 @@ impl Source {
         &self.trailing_blanks
     }
 
-    /// Returns the next rows: at most `max_rows` (at least 1) and about 256 KiB, and only those that can
-    /// be had without waiting, if there are any. `None` after the last row.
+    /// Returns the next rows: at most `max_rows` (at least 1) and about 256 KiB, and only those
+    /// that can be had without waiting, if there are any. `None` after the last row.
     ///
     /// # Errors
-    /// [`SourceError`] for the first row that cannot be read, once the rows before it were returned.
-    /// `None` follows.
+    /// [`SourceError`] for the first row that cannot be read, once the rows before it were
+    /// returned. `None` follows.
     pub fn next_batch(&mut self, max_rows: usize) -> Result<Option<Batch>, SourceError> {
         if self.done {
             return Ok(None);
@@ -194,8 +197,8 @@ impl Source {
         Ok(Some(batch).filter(|batch| !batch.is_empty()))
     }
 
-    /// Adds one row to the batch. Returns false if there is none, or if `batch` has rows and the next
-    /// one would have to be waited for.
+    /// Adds one row to the batch. Returns false if there is none, or if `batch` has rows and the
+    /// next one would have to be waited for.
     fn read_row(&mut self, batch: &mut Batch) -> Result<bool, SourceError> {
         loop {
             match self.framer.frame(self.decoder.decoded(), self.decoder.is_complete())? {
@@ -256,7 +259,7 @@ mod tests {
     use crate::table::raw::encoding::{Encoding, EncodingError};
     use std::collections::VecDeque;
 
-    /// Gives one piece at each read.
+    /// Returns one chunk per read.
     struct Pieces(VecDeque<Vec<u8>>);
 
     impl Read for Pieces {
@@ -404,7 +407,7 @@ mod tests {
         assert!(matches!(&error, SourceError::Encoding(found) if *found == invalid), "{error}");
     }
 
-    /// Counts what is read of an input that has no end.
+    /// An endless input that counts the bytes read.
     struct Endless {
         beginning: Vec<u8>,
         row: &'static [u8],
@@ -438,7 +441,7 @@ mod tests {
             let read = read.load(Ordering::Relaxed);
             assert!(read <= 256 << 10, "{read}");
         }
-        // A line without an end is told, in whatever encoding.
+        // A line without an end is an error in every encoding.
         for header in [
             &b"name,mobile\n"[..],
             "姓名,手机号\n".as_bytes(),

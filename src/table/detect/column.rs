@@ -30,11 +30,12 @@ pub(crate) struct ColumnDetector<'a> {
 const SAMPLE_CELLS: usize = 100;
 
 impl ColumnDetector<'_> {
-    /// Returns the columns of `choices`, in their order and without duplicates, or detects the column if there
-    /// are no choices.
+    /// Returns the columns of `choices`, in their order and without duplicates, or detects the
+    /// column if there are no choices.
     ///
     /// # Errors
-    /// [`ColumnError`] if a choice matches no column or several, or if none or several could be detected.
+    /// [`ColumnError`] if a choice matches no column or several, or if none or several could be
+    /// detected.
     pub(crate) fn choose(&self, choices: &[ColumnChoice]) -> Result<Vec<Column>, ColumnError> {
         if choices.is_empty() {
             return Ok(vec![self.detect()?]);
@@ -120,11 +121,11 @@ impl ColumnDetector<'_> {
         }
     }
 
-    /// Detects the column if header name and cells agree, or if one of them indicates a column and the other
-    /// none. If a clear name and the cells indicate different columns, this is an error and never a guess:
-    /// a spreadsheet may have damaged the named column, and the other one may have other people's numbers.
-    /// In a table with answers, which may be overwritten, a column with cells of which none looks like a
-    /// number is not detected either.
+    /// Detects the column if header name and cells agree, or if one of them indicates a column and
+    /// the other none. If a clear name and the cells indicate different columns, this is an error
+    /// and never a guess: a spreadsheet may have damaged the named column, and the other one may
+    /// have other people's numbers. In a table with answers, which may be overwritten, a column
+    /// with cells of which none looks like a number is not detected either.
     fn detect(&self) -> Result<Column, ColumnError> {
         let candidates: Vec<usize> = (0..self.first_row.len())
             .filter(|index| !self.answer_columns.contains(index))

@@ -7,7 +7,7 @@ use tr::tr;
 
 use crate::domain::redact;
 
-/// Why there is no column to read the numbers from.
+/// Why the number column cannot be determined.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ColumnError {
     /// No column has the requested name.
@@ -129,27 +129,23 @@ pub enum ColumnError {
     ForFlag {
         /// The flag, with its dashes.
         flag: &'static str,
-        /// What is wrong.
         error: Box<ColumnError>,
     },
-    /// Several columns may be meant.
+    /// Several columns look like mobile numbers.
     #[error("{}", tr!(
         "several columns may hold the mobile numbers; name the right one with --column: {columns}",
         columns
     ))]
-    Ambiguous {
-        /// The columns in question.
-        columns: ColumnList,
-    },
+    Ambiguous { columns: ColumnList },
 }
 
-/// Columns as an error lists them.
+/// A list of columns in a message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ColumnList(Vec<String>);
 
-/// The most columns that an error lists.
+/// The maximum number of columns in a message.
 const MAX_LISTED_COLUMNS: usize = 40;
-/// How many cells of a column are shown.
+/// The maximum number of sample cells per column.
 const SAMPLES_PER_COLUMN: usize = 3;
 
 impl fmt::Display for ColumnList {
@@ -187,8 +183,8 @@ fn pattern_mismatch_message(
 }
 
 impl ColumnList {
-    /// Lists columns, each by its index from 0 and its name, with the first cells of it that are not empty where `rows` are
-    /// given.
+    /// Lists columns, given by position from 0 and name, each with its first non-empty cells in
+    /// `rows`.
     #[must_use]
     pub fn new(columns: &[(usize, Option<&str>)], rows: &[Vec<String>]) -> Self {
         let label = |&(index, name): &(usize, Option<&str>)| {

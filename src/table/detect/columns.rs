@@ -34,8 +34,8 @@ pub struct PatternError {
 impl FromStr for ColumnChoice {
     type Err = PatternError;
 
-    /// Parses digits as a position, but digits with leading zeros (`007`) as a name, and text between
-    /// slashes as a case-insensitive regular expression.
+    /// Parses digits as a position, but digits with leading zeros (`007`) as a name, and text
+    /// between slashes as a case-insensitive regular expression.
     fn from_str(text: &str) -> Result<Self, PatternError> {
         if let Some(pattern) = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
             return RegexBuilder::new(pattern)
@@ -67,8 +67,8 @@ pub struct Column {
 }
 
 impl Column {
-    /// The text for `matched_column`: the name of this column, or its position, counted from 1, if it has no
-    /// name or another of the column names `all` is the same.
+    /// The text for `matched_column`: the name of this column, or its position, counted from 1, if
+    /// it has no name or another of the column names `all` is the same.
     #[must_use]
     pub fn label(&self, all: &[String]) -> String {
         let is_unique = |name: &&String| {
@@ -82,8 +82,8 @@ impl Column {
     }
 }
 
-/// Whether one of `choices` is the name of a column of the first row, which then must be a header. A pattern
-/// proves nothing: it may match a number.
+/// Whether one of `choices` is the name of a column of the first row, which then must be a header.
+/// A pattern proves nothing: it may match a number.
 #[must_use]
 pub(crate) fn has_named_column(choices: &[ColumnChoice], first: &[String]) -> bool {
     choices.iter().any(|choice| {
@@ -97,7 +97,8 @@ pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
     normalize_name(one) == normalize_name(other)
 }
 
-/// The names of the answer columns of every output, in their order; see [columns](crate::guide::columns).
+/// The names of the answer columns of every output, in their order; see
+/// [columns](crate::guide::columns).
 pub(crate) const ANSWER_COLUMNS: [&str; 5] =
     ["userid", "exclusive_userids", "status", "errcode", "errmsg"];
 /// The optional answer column with the column of the number that was found.
@@ -106,10 +107,12 @@ pub(crate) const MATCHED_COLUMN: &str = "matched_column";
 pub(crate) const SENT_COLUMN: &str = "mobile_sent";
 /// The optional answer column with the result of `--expect`.
 pub(crate) const EXPECTED_COLUMN: &str = "expected";
-/// The prefix of an answer column whose name the table already has. Repeated until the name is free.
+/// The prefix of an answer column whose name the table already has. Repeated until the name is
+/// free.
 pub(crate) const CONFLICT_PREFIX: &str = "dingtalk_";
 
-/// The names of the appended columns, `optional` ones last, with prefixes where `headers` has the name.
+/// The names of the appended columns, `optional` ones last, with prefixes where `headers` has the
+/// name.
 #[must_use]
 pub(crate) fn appended_names(headers: &[String], optional: &[&str]) -> Vec<String> {
     let taken: Vec<String> = headers.iter().map(|header| normalize_name(header)).collect();

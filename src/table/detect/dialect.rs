@@ -38,7 +38,8 @@ pub(crate) struct DelimiterError;
 pub(crate) fn parse_delimiter(text: &str) -> Result<u8, DelimiterError> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
-        // An appended cell may get a question mark for a character that the encoding lacks, an apostrophe from
+        // An appended cell may get a question mark for a character that the encoding lacks, an
+        // apostrophe from
         // --excel-safe, and in Shift_JIS a backslash for a yen sign, after its quotes are decided.
         [byte]
             if byte.is_ascii()
@@ -65,7 +66,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Reads the complete rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` means that nothing follows.
+    /// Reads the complete rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` means that
+    /// nothing follows.
     #[must_use]
     pub(crate) fn read(bytes: &[u8], delimiter: u8, complete: bool) -> Self {
         let mut framer = Framer::new(delimiter);
@@ -100,8 +102,9 @@ impl Sample {
         sample
     }
 
-    /// Reads the sample with the delimiter that fits best: first one that gives mobile numbers, then the one
-    /// that gives most rows the width of the first, then more mobile numbers, then more columns.
+    /// Reads the sample with the delimiter that fits best: first one that gives mobile numbers,
+    /// then the one that gives most rows the width of the first, then more mobile numbers, then
+    /// more columns.
     #[must_use]
     pub(crate) fn detect(
         bytes: &[u8],
@@ -121,7 +124,8 @@ impl Sample {
         best
     }
 
-    /// How well the delimiter fits. `None` if fewer than half of the rows have the width of the first.
+    /// How well the delimiter fits. `None` if fewer than half of the rows have the width of the
+    /// first.
     fn score(
         &self,
         looks_like_mobile: &dyn Fn(&str) -> bool,
@@ -137,9 +141,10 @@ impl Sample {
 /// A column name does not have this many digits; a damaged number does.
 const MIN_NUMBER_DIGITS: usize = 7;
 
-/// Whether the first of `rows` is a header. It is not if one of its cells is a mobile number or has as many
-/// digits, nor if it has no known column name and is empty where most of the other rows have a mobile number.
-/// In doubt the first row is data, because a row that is taken for a header gets no answer.
+/// Whether the first of `rows` is a header. It is not if one of its cells is a mobile number or has
+/// as many digits, nor if it has no known column name and is empty where most of the other rows
+/// have a mobile number. In doubt the first row is data, because a row that is taken for a header
+/// gets no answer.
 #[must_use]
 pub(crate) fn has_header_row(
     rows: &[Vec<String>],

@@ -67,11 +67,12 @@ const SIGNATURE_BYTES: usize = 4;
 const DETECTION_BYTES: usize = 64 << 10;
 /// While more input can be read, character statistics need this many bytes outside ASCII.
 const SUFFICIENT_NON_ASCII: usize = 16;
-/// With fewer bytes outside ASCII and no known word, two plausible encodings cannot be distinguished.
+/// With fewer bytes outside ASCII and no known word, two plausible encodings cannot be
+/// distinguished.
 const MIN_NON_ASCII: usize = 8;
 
-/// Detects the encoding from the first bytes of an input. Returns `None` if more of them are needed.
-/// `asked` is the requested encoding, and `complete` means that nothing follows the bytes.
+/// Detects the encoding from the first bytes of an input. Returns `None` if more of them are
+/// needed. `asked` is the requested encoding, and `complete` means that nothing follows the bytes.
 ///
 /// # Errors
 /// [`EncodingError`] for a file that is not text, or if no encoding or several are plausible.
@@ -190,9 +191,9 @@ fn detect_by_content(
     }
 }
 
-/// Detects UTF-16 without a byte order mark: digits, delimiters and line ends have a zero on the same side of
-/// each pair of bytes. A few characters have it on the other side, most often 一, and the sample may end
-/// inside a character.
+/// Detects UTF-16 without a byte order mark: digits, delimiters and line ends have a zero on the
+/// same side of each pair of bytes. A few characters have it on the other side, most often 一, and
+/// the sample may end inside a character.
 fn detect_utf16(bytes: &[u8]) -> Option<Encoding> {
     let (pairs, _) = bytes.as_chunks::<2>();
     let zeros = |side: usize| pairs.iter().filter(|pair| pair.get(side) == Some(&0)).count();

@@ -48,8 +48,8 @@ pub(crate) fn find_extra_columns(
     wanted.iter().map(find).collect()
 }
 
-/// The position of the answer column with this name, if there is one. An optional answer column follows the
-/// usual ones; a column of its name before them is the table's own.
+/// The position of the answer column with this name, if there is one. An optional answer column
+/// follows the usual ones; a column of its name before them is the table's own.
 #[must_use]
 pub(crate) fn find_appended_column(first: &[String], name: &str) -> Option<usize> {
     let usual =
@@ -58,9 +58,10 @@ pub(crate) fn find_appended_column(first: &[String], name: &str) -> Option<usize
         .filter(|index| ANSWER_COLUMNS.contains(&name) || Some(*index) > usual())
 }
 
-/// The position of the last answer column with this name, ignoring prefixes. If the five usual ones are
-/// adjacent, as they were appended, their last block counts. Otherwise the last column with the name counts:
-/// the appended one follows a column of the table with the same name, whichever of the two has the prefix.
+/// The position of the last answer column with this name, ignoring prefixes. If the five usual ones
+/// are adjacent, as they were appended, their last block counts. Otherwise the last column with the
+/// name counts: the appended one follows a column of the table with the same name, whichever of the
+/// two has the prefix.
 fn find_answer_column(first: &[String], name: &str) -> Option<usize> {
     let is_block = |headers: &[String]| {
         headers.iter().zip(ANSWER_COLUMNS).all(|(header, name)| is_appended_name(header, name))
@@ -80,7 +81,8 @@ fn is_appended_name(header: &str, name: &str) -> bool {
 /// Returns the positions of all possible answer columns. None of them can be the number column.
 ///
 /// # Errors
-/// [`ColumnError::DuplicateAnswerColumn`] if another column has exactly the name of an answer column.
+/// [`ColumnError::DuplicateAnswerColumn`] if another column has exactly the name of an answer
+/// column.
 pub(crate) fn find_answer_columns(evidence: ColumnDetector<'_>) -> Result<Vec<usize>, ColumnError> {
     let first = evidence.first_row;
     let mut found = Vec::new();

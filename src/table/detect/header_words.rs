@@ -1,20 +1,20 @@
-//! Owns the words by which a column's name tells that it holds mobile numbers, in the languages that exports come
-//! in. Weighing names against cells is done elsewhere.
+//! Words in column names that indicate mobile numbers, in the languages of exports.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What a column's name says about its cells; more is stronger.
+/// How strongly a column name indicates mobile numbers; greater is stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum HeaderMatch {
-    /// Nothing, or that the cells are something else.
+    /// Not at all, or it indicates something else.
     NoMatch,
-    /// A telephone word among others, or a telephone that is most likely another person's or no mobile.
+    /// A word for telephone among others, or a telephone that is probably not the person's own
+    /// mobile.
     ContainsPhone,
-    /// Just "telephone".
+    /// Exactly "telephone".
     ExactPhone,
     /// A word for mobile among others.
     ContainsMobile,
-    /// Just "mobile number".
+    /// Exactly "mobile number".
     ExactMobile,
 }
 
@@ -84,16 +84,16 @@ const EXACT_PHONE: &[&str] = &[
     "contactnumber",
     "contactphone",
 ];
-/// Looked for anywhere in a name, as Chinese, Japanese and Korean do not part words.
+/// Matched anywhere in a name, because Chinese, Japanese and Korean do not separate words.
 const MOBILE_SUBSTRINGS: &[&str] =
     &["手机", "移动电话", "手機", "行動電話", "流動電話", "携帯", "휴대폰", "휴대전화"];
 const PHONE_SUBSTRINGS: &[&str] = &["电话", "联系方式", "電話", "聯絡方式", "전화"];
-/// Looked for among a name's words: `cell` is in `Cell phone (work)` and not in `cancelled`.
+/// Matched as whole words of a name: `cell` is in `Cell phone (work)` and not in `cancelled`.
 const MOBILE_WORDS: &[&str] =
     &["mobile", "mobiles", "mobilephone", "cell", "cellphone", "cellular", "handphone", "msisdn"];
 const PHONE_WORDS: &[&str] = &["phone", "phones", "telephone", "tel"];
 
-/// A number that is most likely not the person's own mobile.
+/// Words for a number that is probably not the person's own mobile.
 const OTHER_PHONE_SUBSTRINGS: &[&str] = &[
     "紧急",
     "緊急",
@@ -124,7 +124,7 @@ const OTHER_PHONE_WORDS: &[&str] = &[
     "company",
     "desk",
 ];
-/// Not a number at all, or not one that rings.
+/// Words for something that is not a telephone number.
 const NOT_PHONE_SUBSTRINGS: &[&str] =
     &["品牌", "型号", "系统", "归属地", "运营商", "类型", "验证", "是否", "分机", "传真"];
 const NOT_PHONE_WORDS: &[&str] = &[
@@ -143,8 +143,9 @@ const NOT_PHONE_WORDS: &[&str] = &[
     "app",
 ];
 
-/// A name as it is compared with others: without spaces around it and without line ends and other characters that do
-/// not show, in lower case, and in the usual width of each character (Unicode's compatibility form NFKC).
+/// Normalizes a name for comparisons: removes spaces around it and invisible characters such as
+/// line ends, and converts it to lower case and Unicode's form NFKC, which unifies full and half
+/// width.
 #[must_use]
 pub(crate) fn normalize_name(name: &str) -> String {
     let shown = |letter: &char| {
@@ -153,7 +154,7 @@ pub(crate) fn normalize_name(name: &str) -> String {
     name.nfkc().filter(shown).collect::<String>().to_lowercase().trim().to_owned()
 }
 
-/// What the name `header` says about its column.
+/// How strongly the column name `header` indicates mobile numbers.
 #[must_use]
 pub(crate) fn match_header(header: &str) -> HeaderMatch {
     let words = split_words(header);
@@ -178,7 +179,8 @@ pub(crate) fn match_header(header: &str) -> HeaderMatch {
     }
 }
 
-/// The words of a name in lower case: parted by what is neither letter nor digit, and where `camelCase` turns.
+/// The words of a name in lower case, split at characters other than letters and digits and in
+/// `camelCase`.
 fn split_words(header: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut after_small = false;

@@ -13,7 +13,8 @@ use crate::table::raw::encoding::Encoding;
 #[expect(clippy::struct_excessive_bools, reason = "the options are independent")]
 pub struct SourceOptions {
     pub encoding: Option<Encoding>,
-    /// Whether 64 KiB are read before anything is detected. For inputs that never have to be waited for.
+    /// Whether 64 KiB are read before anything is detected. For inputs that never have to be waited
+    /// for.
     pub read_sample_first: bool,
     /// Whether invalid bytes pass through instead of being an error.
     pub lossy: bool,

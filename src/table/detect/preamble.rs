@@ -16,8 +16,8 @@ pub struct Preamble {
 }
 
 impl Preamble {
-    /// Parses the first `skip` lines of a text, and a first line `sep=` in any case. Returns `None` if more
-    /// text is needed. `complete` means that nothing follows the text.
+    /// Parses the first `skip` lines of a text, and a first line `sep=` in any case. Returns `None`
+    /// if more text is needed. `complete` means that nothing follows the text.
     #[must_use]
     pub fn parse(text: &[u8], complete: bool, skip: u64) -> Option<Self> {
         let first = first_line_len(text, complete)?;
@@ -60,8 +60,9 @@ fn parse_sep_line(line: &[u8]) -> Option<u8> {
 /// The maximum number of rows of a title.
 const MAX_TITLE_ROWS: usize = 5;
 
-/// The number of lines at the beginning of `text` that look like a title: rows with at most one cell, before a
-/// header with several, before data of the same width. `delimiter` is tried alone if it is known.
+/// The number of lines at the beginning of `text` that look like a title: rows with at most one
+/// cell, before a header with several, before data of the same width. `delimiter` is tried alone if
+/// it is known.
 #[must_use]
 pub(crate) fn detect_title_lines(
     text: &[u8],

@@ -1,5 +1,4 @@
-//! Owns what is usual in a text of each encoding that only content tells apart, so that one can be told from the others.
-//! What follows from it is `guess`'s.
+//! Which characters and words are common in text of each legacy encoding.
 
 use std::iter;
 
@@ -8,7 +7,7 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use crate::table::detect::header_words::{HeaderMatch, match_header};
 use crate::table::raw::encoding::Encoding;
 
-/// Words of a staff list by the encodings that they are written in: in another one the same bytes may make them too.
+/// Words of staff lists for each encoding.
 const KNOWN_WORDS: [(Encoding, &[&str]); 4] = [
     (Encoding::Gb18030, &["手机", "电话", "姓名", "工号", "部门", "号码", "联系方式"]),
     (Encoding::Big5, &["手機", "電話", "姓名", "號碼", "工號", "部門", "聯絡方式"]),
@@ -19,10 +18,11 @@ const KNOWN_WORDS: [(Encoding, &[&str]); 4] = [
     (Encoding::Windows1252, &["Straße", "Téléphone", "Prénom", "Müller"]),
 ];
 
-/// In so many lines a table's header is looked for; titles may stand above it.
+/// The number of lines in which a header is searched for. A title may be above it.
 const HEADER_LINES: usize = 5;
 
-/// Whether the text is UTF-8 with a few bytes that are none: other encodings' characters are hardly ever valid in it.
+/// Whether the text is UTF-8 with a few invalid bytes. Text in other encodings is hardly ever valid
+/// UTF-8.
 #[must_use]
 pub(crate) fn is_mostly_utf8(bytes: &[u8]) -> bool {
     let (valid, wrong) = bytes.utf8_chunks().fold((0, 0), |(valid, wrong), chunk| {
@@ -32,7 +32,7 @@ pub(crate) fn is_mostly_utf8(bytes: &[u8]) -> bool {
     valid > 0 && valid >= wrong * 2
 }
 
-/// Whether nearly everything in the text is valid and three quarters of it are usual in this encoding.
+/// Whether nearly all characters are valid in this encoding and three quarters of them are common.
 #[must_use]
 pub(crate) fn is_plausible(encoding: Encoding, bytes: &[u8]) -> bool {
     let (all, usual) = if encoding == Encoding::Windows1252 {
@@ -45,7 +45,7 @@ pub(crate) fn is_plausible(encoding: Encoding, bytes: &[u8]) -> bool {
     usual * 4 >= all * 3 && wrong * 20 <= all
 }
 
-/// Whether the text has a word of a staff list, which is proof of the encoding in which it can be read.
+/// Whether the text has a word of a staff list, which proves the encoding.
 #[must_use]
 pub(crate) fn has_known_words(encoding: Encoding, bytes: &[u8]) -> bool {
     let text = encoding.decode(bytes);
@@ -53,8 +53,9 @@ pub(crate) fn has_known_words(encoding: Encoding, bytes: &[u8]) -> bool {
     words.into_iter().any(|word| text.contains(word))
 }
 
-/// Whether a cell in the first lines is, as a whole, the name of a column of a staff list, written in letters beyond ASCII. A
-/// whole name is more than a word in some text: it is proof too where the other cells have rare or traditional characters.
+/// Whether a complete cell of the first lines is a column name of a staff list outside ASCII. A
+/// complete name is stronger evidence than a word: it proves the encoding even if other cells have
+/// rare characters.
 #[must_use]
 pub(crate) fn has_known_header(encoding: Encoding, bytes: &[u8]) -> bool {
     let (words, wrong) =
@@ -80,13 +81,13 @@ pub(crate) fn has_known_header(encoding: Encoding, bytes: &[u8]) -> bool {
     invalid * 20 <= foreign && cells.any(named)
 }
 
-/// How many characters beyond ASCII there are in a text of one and two bytes each, and how many of them are among those
-/// that its standard holds for the usual ones.
+/// Counts the characters of one or two bytes outside ASCII, and those among them that the
+/// encoding's standard considers common.
 fn count_common_cjk(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
     let mut rest = bytes.iter().copied();
     let pairs = iter::from_fn(|| {
         let lead = rest.find(|byte| !byte.is_ascii())?;
-        // Katakana of half width, which take one byte each.
+        // Half-width katakana have one byte.
         if encoding == Encoding::ShiftJis && matches!(lead, 0xA1..=0xDF) {
             return Some((lead, 0));
         }
@@ -94,19 +95,20 @@ fn count_common_cjk(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
     });
     pairs.fold((0, 0), |(all, usual), pair| {
         let is_usual = match encoding {
-            // Signs, and all that GB2312 has: many given names are of its second level.
+            // Symbols, and both levels of GB2312: many given names are of the second level.
             Encoding::Gb18030 => matches!(pair, (0xA1..=0xA3 | 0xB0..=0xF7, 0xA1..=0xFE)),
-            // Signs, and the characters of the first level.
+            // Symbols, and the characters of the first level.
             Encoding::Big5 => matches!(pair, (0xA1..=0xC6, 0x40..=0x7E | 0xA1..=0xFE)),
-            // The same, and kana of full width.
+            // The same, and full-width kana.
             _ => matches!(pair, (0x81..=0x83 | 0x88..=0x97, 0x40..=0x7E | 0x80..=0xFC) | (0xA1..=0xDF, 0)),
         };
         (all + 1, usual + usize::from(is_usual))
     })
 }
 
-/// The same for Western text: letters as its languages have them, beside a letter of ASCII and no capital behind a small
-/// one; signs that are not beside such a letter; no controls.
+/// The same for Western text. Common are letters of its languages beside an ASCII letter, except a
+/// capital after a lower-case letter, and symbols that are not beside such a letter. Control
+/// characters are not.
 fn count_common_western(bytes: &[u8]) -> (usize, usize) {
     let text = Encoding::Windows1252.decode(bytes);
     let letters: Vec<char> = text.chars().collect();
@@ -128,8 +130,8 @@ fn count_common_western(bytes: &[u8]) -> (usize, usize) {
     })
 }
 
-/// Whether the detector takes those lines for this encoding that are valid in it. It knows a good many other encodings,
-/// and a text in one of those is not ours to guess.
+/// Whether chardetng detects this encoding for the lines that are valid in it. It also knows
+/// encodings that are not supported here, so text in one of those is not misread.
 #[must_use]
 pub(crate) fn detector_agrees(encoding: Encoding, bytes: &[u8]) -> bool {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);

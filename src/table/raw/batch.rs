@@ -44,8 +44,8 @@ impl Batch {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Adds a row. `cells` are the unquoted cells to keep, equally many for every row. `missing` is the
-    /// number of cells by which the row is shorter than the first row of the table.
+    /// Adds a row. `cells` are the unquoted cells to keep, equally many for every row. `missing` is
+    /// the number of cells by which the row is shorter than the first row of the table.
     pub fn push<'a>(
         &mut self,
         row: &Row<'_>,
@@ -92,8 +92,8 @@ impl Batch {
         self.source_bytes += bytes;
     }
 
-    /// The number of input bytes that the rows take. The reader counts them where it consumes the input,
-    /// independently of [`Batch::byte_len`], so that a lost byte makes the two differ.
+    /// The number of input bytes that the rows take. The reader counts them where it consumes the
+    /// input, independently of [`Batch::byte_len`], so that a lost byte makes the two differ.
     #[must_use]
     pub(crate) fn source_bytes(&self) -> u64 {
         self.source_bytes
@@ -133,7 +133,8 @@ impl Batch {
         self.spans[row].missing_cells
     }
 
-    /// The terminator of row `row` (from 0): `\n`, `\r\n`, `\r`, or empty for a last row without one.
+    /// The terminator of row `row` (from 0): `\n`, `\r\n`, `\r`, or empty for a last row without
+    /// one.
     #[must_use]
     pub fn terminator(&self, row: usize) -> &[u8] {
         let span = self.spans[row];

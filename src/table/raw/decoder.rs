@@ -10,8 +10,8 @@ use crate::table::raw::framer::{MAX_ROW_BYTES, Row, count_line_ends};
 
 /// The text of an input that was read and not yet consumed.
 ///
-/// There are two coordinate systems. Lengths and positions are in bytes of the decoded UTF-8 text, unless
-/// their name contains `raw` or the doc comment says that they are in bytes of the input.
+/// There are two coordinate systems. Lengths and positions are in bytes of the decoded UTF-8 text,
+/// unless their name contains `raw` or the doc comment says that they are in bytes of the input.
 pub(crate) struct TextDecoder {
     buffer: InputBuffer,
     encoding: Encoding,
@@ -75,8 +75,8 @@ impl TextDecoder {
         self.decode_lines();
     }
 
-    /// The text that is not consumed: complete lines, or everything once the input has ended. UTF-8 input is
-    /// returned as it is, incomplete lines included.
+    /// The text that is not consumed: complete lines, or everything once the input has ended. UTF-8
+    /// input is returned as it is, incomplete lines included.
     #[must_use]
     pub(crate) fn decoded(&self) -> &[u8] {
         if self.encoding == Encoding::Utf8 {
@@ -120,7 +120,8 @@ impl TextDecoder {
         bom
     }
 
-    /// Returns the input's bytes of the row at the beginning of the text. The byte order mark must be consumed.
+    /// Returns the input's bytes of the row at the beginning of the text. The byte order mark must
+    /// be consumed.
     #[must_use]
     pub(crate) fn raw_row<'a>(&'a self, row: &Row<'a>) -> Row<'a> {
         if self.encoding == Encoding::Utf8 {
@@ -138,14 +139,15 @@ impl TextDecoder {
         }
     }
 
-    /// Returns the input's bytes of the first `length` bytes of the text, which are complete lines. The byte
-    /// order mark must be consumed.
+    /// Returns the input's bytes of the first `length` bytes of the text, which are complete lines.
+    /// The byte order mark must be consumed.
     #[must_use]
     pub(crate) fn raw_prefix(&self, length: usize) -> &[u8] {
         &self.buffer.bytes()[..self.raw_len(length)]
     }
 
-    /// Checks that a row has no invalid bytes. It begins `start` bytes after the beginning of the text.
+    /// Checks that a row has no invalid bytes. It begins `start` bytes after the beginning of the
+    /// text.
     ///
     /// # Errors
     /// [`EncodingError::Invalid`] for the first invalid byte.
@@ -181,8 +183,9 @@ impl TextDecoder {
         Ok(())
     }
 
-    /// Checks that a row, which may have invalid bytes, does not end with some that would form a character
-    /// with an appended delimiter. It begins `start` bytes after the beginning of the text.
+    /// Checks that a row, which may have invalid bytes, does not end with some that would form a
+    /// character with an appended delimiter. It begins `start` bytes after the beginning of the
+    /// text.
     ///
     /// # Errors
     /// [`EncodingError::TruncatedCharacter`] for the last byte of the row.
@@ -214,8 +217,8 @@ impl TextDecoder {
         })
     }
 
-    /// Consumes the first `length` bytes of the text, which are complete lines. The byte order mark must be
-    /// consumed.
+    /// Consumes the first `length` bytes of the text, which are complete lines. The byte order mark
+    /// must be consumed.
     pub(crate) fn consume(&mut self, length: usize) {
         if self.encoding == Encoding::Utf8 {
             self.buffer.consume(length);

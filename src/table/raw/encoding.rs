@@ -9,8 +9,8 @@ use tr::tr;
 
 use crate::table::raw::framer::count_line_ends;
 
-/// An encoding of text. In none of them does the code unit of a line end occur inside another character, so
-/// lines can be found before they are decoded.
+/// An encoding of text. In none of them does the code unit of a line end occur inside another
+/// character, so lines can be found before they are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8.
@@ -46,7 +46,8 @@ pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
     #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"))]
     Utf32,
-    /// The file begins like an archive, a workbook or a compressed file. The outer one is unpacked already.
+    /// The file begins like an archive, a workbook or a compressed file. The outer one is unpacked
+    /// already.
     #[error("{}", tr!(
         "what is packed in this file is packed once more, or is a workbook: unpack it and run again"
     ))]
@@ -124,7 +125,8 @@ impl fmt::Display for Encoding {
 impl FromStr for Encoding {
     type Err = UnknownEncoding;
 
-    /// Parses the usual names and Windows code pages. Ignores case, hyphens, underscores and spaces.
+    /// Parses the usual names and Windows code pages. Ignores case, hyphens, underscores and
+    /// spaces.
     fn from_str(name: &str) -> Result<Self, UnknownEncoding> {
         let plain: String =
             name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
@@ -177,7 +179,8 @@ impl Encoding {
         self.to_encoding_rs().decode_without_bom_handling(bytes).0
     }
 
-    /// Decodes `bytes`. Also returns, for each byte of the text, the offset in `bytes` of the end of its character.
+    /// Decodes `bytes`. Also returns, for each byte of the text, the offset in `bytes` of the end
+    /// of its character.
     #[must_use]
     pub fn decode_with_offsets(self, bytes: &[u8]) -> (Vec<u8>, Vec<usize>) {
         let mut decoder = self.to_encoding_rs().new_decoder_without_bom_handling();
@@ -214,8 +217,8 @@ impl Encoding {
         }
     }
 
-    /// Appends the encoded text to `to`, with a question mark for each character that the encoding lacks.
-    /// Returns the number of those.
+    /// Appends the encoded text to `to`, with a question mark for each character that the encoding
+    /// lacks. Returns the number of those.
     pub fn encode(self, text: &str, to: &mut Vec<u8>) -> u64 {
         match self {
             Self::Utf8 => to.extend_from_slice(text.as_bytes()),

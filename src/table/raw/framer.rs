@@ -3,8 +3,8 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use tr::tr;
 
-/// The maximum length of a row in bytes, including the blank lines before it. A longer row has an unclosed
-/// quote, and without a limit it would read the whole file into memory.
+/// The maximum length of a row in bytes, including the blank lines before it. A longer row has an
+/// unclosed quote, and without a limit it would read the whole file into memory.
 pub(crate) const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Why the text cannot be split into rows.
@@ -93,12 +93,13 @@ pub(crate) struct Framer {
 }
 
 impl Framer {
-    /// Creates a framer for cells separated by `delimiter`. It starts at line 1 and skips blank lines.
+    /// Creates a framer for cells separated by `delimiter`. It starts at line 1 and skips blank
+    /// lines.
     #[must_use]
     pub(crate) fn new(delimiter: u8) -> Self {
         let mut core = ReaderBuilder::new().delimiter(delimiter).build();
-        // csv-core drops a byte order mark before the first row. Here it was consumed already, and a second
-        // one is part of a cell. After a line end, csv-core no longer expects one.
+        // csv-core drops a byte order mark before the first row. Here it was consumed already, and
+        // a second one is part of a cell. After a line end, csv-core no longer expects one.
         core.read_record(b"\n", &mut [0], &mut [0]);
         Self {
             core,
@@ -131,7 +132,8 @@ impl Framer {
         self.width
     }
 
-    /// The unquoted cell at `index` (from 0) of the row that was returned last. `None` if the row is shorter.
+    /// The unquoted cell at `index` (from 0) of the row that was returned last. `None` if the row
+    /// is shorter.
     #[must_use]
     pub(crate) fn cell(&self, index: usize) -> Option<&[u8]> {
         (index < self.width).then(|| self.cell_at(index))
@@ -153,9 +155,9 @@ impl Framer {
         self.line
     }
 
-    /// Finds the row that begins at the start of `window`. After [`FrameResult::NeedMore`], pass the same
-    /// window with more bytes at its end. After [`FrameResult::Row`], the next window begins where that
-    /// row ended. `complete` means that nothing follows the window.
+    /// Finds the row that begins at the start of `window`. After [`FrameResult::NeedMore`], pass
+    /// the same window with more bytes at its end. After [`FrameResult::Row`], the next window
+    /// begins where that row ended. `complete` means that nothing follows the window.
     pub(crate) fn frame<'a>(
         &mut self,
         window: &'a [u8],

@@ -1,5 +1,5 @@
-//! Owns what a table is packed in: gzip, zstd, a workbook or nothing, told by its first bytes and not by its name, and the
-//! reader that gives the plain text of it. What the text holds is for others.
+//! Detects by its first bytes whether an input is compressed or a workbook, and opens it as plain
+//! text.
 
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Seek};
@@ -10,10 +10,10 @@ use tr::tr;
 
 use crate::table::unpack::workbook::{self, WorkbookError};
 
-/// As many bytes as tell every container.
+/// The length of the longest signature in bytes.
 const SIGNATURE_BYTES: usize = 4;
 
-/// Why there is no text to read. The messages say what to do; the caller knows the input's name.
+/// Why an input cannot be opened. The caller adds the name of the input.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContainerError {
     /// The input cannot be opened.
@@ -22,7 +22,7 @@ pub(crate) enum ContainerError {
         cause = .0
     ))]
     Open(io::Error),
-    /// Not even the first bytes can be read.
+    /// The first bytes cannot be read.
     #[error("{}", tr!(
         "reading failed at the beginning: {cause}; make the input readable and run again",
         cause = .0
@@ -33,7 +33,7 @@ pub(crate) enum ContainerError {
         "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead"
     ))]
     WorkbookFromPipe,
-    /// A sheet was asked for, and there are none.
+    /// A sheet was requested of an input that is not a workbook.
     #[error("{}", tr!(
         "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again"
     ))]
@@ -43,44 +43,40 @@ pub(crate) enum ContainerError {
     Workbook(#[from] WorkbookError),
 }
 
-/// What the user settled.
+/// What the user specified.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnpackOptions<'a> {
     /// The sheet of a workbook, by name or number.
     pub sheet: Option<&'a str>,
-    /// The delimiter, which a workbook's text is made with; a comma where nothing is said.
+    /// The delimiter of the CSV of a workbook; a comma by default.
     pub delimiter: Option<u8>,
 }
 
-/// A table's plain text, at its beginning.
+/// The plain text of an input.
 pub(crate) struct UnpackedInput {
-    /// Reads it.
     pub reader: Box<dyn Read + Send>,
-    /// What it was packed in, and which sheet was taken, as words for a person.
+    /// The compression or the sheet, as text for people.
     pub description: Option<String>,
-    /// The delimiter, where it is known for sure: that of a workbook, whose text is made here, in UTF-8 with a mark.
+    /// The delimiter of the CSV of a workbook.
     pub delimiter: Option<u8>,
 }
 
-/// Opens the file at `path`. A gzip or zstd file is unpacked while it is read, in memory that does not grow with it
-/// (128 MiB at most for zstd, by its window).
-///
-/// # Errors
-/// [`ContainerError`] where it cannot be opened, or is a workbook that cannot be read.
+/// Opens the file at `path`. A gzip or zstd file is decompressed while it is read, in bounded
+/// memory (at most 128 MiB for the window of zstd).
 pub(crate) fn open(
     path: &Path,
-    wishes: UnpackOptions<'_>,
+    options: UnpackOptions<'_>,
 ) -> Result<UnpackedInput, ContainerError> {
     let mut file = File::open(path).map_err(ContainerError::Open)?;
     if !file.metadata().map_err(ContainerError::Open)?.is_file() {
-        return open_stream(Box::new(file), wishes);
+        return open_stream(Box::new(file), options);
     }
     let start = read_signature(&mut file).map_err(ContainerError::Read)?;
     file.rewind().map_err(ContainerError::Read)?;
     match ContainerKind::from_signature(&start) {
         ContainerKind::Zip => {
-            let delimiter = wishes.delimiter.unwrap_or(b',');
-            let sheet = workbook::open(file, wishes.sheet, delimiter)?;
+            let delimiter = options.delimiter.unwrap_or(b',');
+            let sheet = workbook::open(file, options.sheet, delimiter)?;
             let others = match &*sheet.other_sheets {
                 [] => String::new(),
                 others => {
@@ -98,17 +94,14 @@ pub(crate) fn open(
             })
         }
         ContainerKind::CompoundFile => Err(workbook::classify_compound_file(file).into()),
-        kind => unpack(kind, Box::new(file), wishes),
+        kind => unpack(kind, Box::new(file), options),
     }
 }
 
-/// Opens a stream that cannot be wound back, such as standard input.
-///
-/// # Errors
-/// [`ContainerError`] where its beginning cannot be read, or where it is a workbook.
+/// Opens a stream that cannot seek, such as standard input, which must not be a workbook.
 pub(crate) fn open_stream(
     mut reader: Box<dyn Read + Send>,
-    wishes: UnpackOptions<'_>,
+    options: UnpackOptions<'_>,
 ) -> Result<UnpackedInput, ContainerError> {
     let start = read_signature(&mut reader).map_err(ContainerError::Read)?;
     match ContainerKind::from_signature(&start) {
@@ -116,20 +109,20 @@ pub(crate) fn open_stream(
         ContainerKind::CompoundFile => Err(WorkbookError::LegacyWorkbook.into()),
         kind => {
             let whole: Chain<_, _> = Cursor::new(start).chain(reader);
-            unpack(kind, Box::new(whole), wishes)
+            unpack(kind, Box::new(whole), options)
         }
     }
 }
 
-/// What the first bytes tell.
+/// The type of an input by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContainerKind {
     Plain,
     Gzip,
     Zstd,
-    /// A zip archive, which every workbook of today is.
+    /// A zip archive, such as an `.xlsx` workbook.
     Zip,
-    /// The container of Excel 97 and of workbooks with a password.
+    /// The container of `.xls` workbooks and of workbooks with a password.
     CompoundFile,
 }
 
@@ -137,7 +130,7 @@ impl ContainerKind {
     fn from_signature(start: &[u8]) -> Self {
         match start {
             [0x1F, 0x8B, ..] => Self::Gzip,
-            // A frame, or one to be skipped, with which parallel packers begin.
+            // A frame, or a skippable frame, which parallel compressors write first.
             [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Self::Zstd,
             [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
             [0xD0, 0xCF, 0x11, 0xE0] => Self::CompoundFile,
@@ -149,9 +142,9 @@ impl ContainerKind {
 fn unpack(
     kind: ContainerKind,
     reader: Box<dyn Read + Send>,
-    wishes: UnpackOptions<'_>,
+    options: UnpackOptions<'_>,
 ) -> Result<UnpackedInput, ContainerError> {
-    if wishes.sheet.is_some() {
+    if options.sheet.is_some() {
         return Err(ContainerError::SheetWithoutWorkbook);
     }
     let (reader, name): (Box<dyn Read + Send>, _) = match kind {
@@ -167,14 +160,14 @@ fn unpack(
     Ok(UnpackedInput { reader, description: Some(name.to_owned()), delimiter: None })
 }
 
-/// The first bytes, as many as tell the container or all there are.
+/// Reads the first bytes, as many as the longest signature has or the input.
 fn read_signature(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(SIGNATURE_BYTES);
     reader.take(SIGNATURE_BYTES as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 
-/// A packed stream, whose failures are told in words: what a decoder says of damage is of no use to a person.
+/// A compressed stream that replaces the decoder's errors by messages for people.
 struct UnpackReader<R> {
     reader: R,
     format: &'static str,
@@ -185,7 +178,7 @@ impl<R: Read> Read for UnpackReader<R> {
         self.reader.read(room).map_err(|error| {
             let name = self.format;
             match error.kind() {
-                // The system's own errors speak of the file, not of what is in it.
+                // Errors of the operating system are about the file, not its content.
                 _ if error.raw_os_error().is_some() => error,
                 io::ErrorKind::Interrupted => error,
                 kind @ io::ErrorKind::UnexpectedEof => io::Error::new(
@@ -317,8 +310,8 @@ mod tests {
     #[test]
     fn formats_that_need_a_file_are_rejected_in_a_stream() {
         let refused = |bytes: &[u8], sheet| {
-            let wishes = UnpackOptions { sheet, delimiter: None };
-            open_stream(Box::new(Cursor::new(bytes.to_vec())), wishes).err().unwrap()
+            let options = UnpackOptions { sheet, delimiter: None };
+            open_stream(Box::new(Cursor::new(bytes.to_vec())), options).err().unwrap()
         };
         assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::WorkbookFromPipe));
         assert!(matches!(

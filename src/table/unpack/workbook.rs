@@ -1,5 +1,4 @@
-//! Owns how a workbook (`.xlsx`, `.xlsm`) becomes CSV: which sheet is taken, where its table stands, and the text of it, made
-//! row by row while it is read. What a single cell says is `cell`'s; how the file was found is for others.
+//! Reads a sheet of a workbook (`.xlsx`, `.xlsm`) as CSV, generated row by row while it is read.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
@@ -13,77 +12,77 @@ use zip::result::ZipError;
 use crate::table::detect::columns::is_same_name;
 use crate::table::unpack::workbook_cell;
 
-/// The most bytes that the parts of a workbook may unpack to. Its texts are held in memory, each of them once; a sheet of
-/// a million rows and ten columns unpacks to some 400 MiB.
+/// The maximum size of a decompressed workbook in bytes. Its strings are in memory, each of them
+/// once. A sheet of a million rows and ten columns decompresses to some 400 MiB.
 const MAX_UNPACKED_BYTES: u64 = 1 << 30;
-/// The most bytes of CSV that a sheet may become: one stray cell far to the right makes every row that wide.
+/// The maximum size of the CSV of a sheet in bytes: one stray cell far to the right makes every row
+/// that wide.
 const MAX_CSV_BYTES: u64 = 2 << 30;
-/// Excel's own limits.
+/// The limits of Excel.
 const MAX_ROWS: u32 = 1 << 20;
 const MAX_COLUMNS: u32 = 1 << 14;
-/// How much text is made at a time.
+/// The size of a generated chunk of CSV in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Why a workbook cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkbookError {
-    /// A zip archive of something else.
+    /// A zip archive that is not a workbook.
     #[error("{}", tr!(
         "this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the workbook itself"
     ))]
     NotAWorkbook,
-    /// A workbook in another format that comes in a zip archive too.
+    /// A workbook in another zip-based format.
     #[error("{}", tr!(
         "this is {kind}, which is not read: save it as \"Excel workbook (.xlsx)\" and run again",
         kind = .0
     ))]
     UnsupportedFormat(String),
-    /// A workbook that is encrypted.
+    /// An encrypted workbook.
     #[error("{}", tr!(
         "the workbook is protected by a password: open it, save a copy without one, and run again with the copy"
     ))]
     PasswordProtected,
-    /// A workbook of Excel 97 to 2003, or another file in its container.
+    /// A workbook of Excel 97 to 2003, or another file in that container format.
     #[error("{}", tr!(
         "this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook (.xlsx)\" and run again"
     ))]
     LegacyWorkbook,
-    /// The archive or a part of it is not what it should be.
+    /// The archive or a part of it is invalid.
     #[error("{}", tr!(
         "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, and run again",
         what = .0
     ))]
     Damaged(String),
-    /// An error value in a cell that only some programs write.
+    /// A cell has an error value that Excel does not know.
     #[error("{}", tr!(
         "a cell has the error value {value}, which is not known: clear that cell, save the workbook and run again",
         value = .0
     ))]
     UnknownErrorValue(String),
-    /// More than [`MOST_UNPACKED`].
+    /// Larger than [`MAX_UNPACKED_BYTES`].
     #[error("{}", tr!(
         "the workbook unpacks to more than {most} MiB: save the sheet alone as a workbook of its own, or as \"CSV UTF-8\"",
         most = MAX_UNPACKED_BYTES >> 20
     ))]
     UnpackedTooLarge,
-    /// More than [`MOST_TEXT`].
+    /// Larger than [`MAX_CSV_BYTES`].
     #[error("{}", tr!(
         "the sheet {sheet} would make more than {most} MiB of CSV: delete stray cells at the far right, and run again",
         sheet = .0, most = MAX_CSV_BYTES >> 20
     ))]
     SheetTooLarge(String),
-    /// The sheet that was asked for.
+    /// The requested sheet does not exist.
     #[error("{}", tr!(
         "there is no sheet \"{wanted}\"; the workbook has {sheets}: name one of them with --sheet, or give its number",
         wanted = .requested.escape_debug(), sheets = .sheets
     ))]
     NoSuchSheet {
-        /// What was asked for.
         requested: String,
         /// Every sheet, with its number.
         sheets: String,
     },
-    /// No visible sheet has a cell that is not empty.
+    /// All cells of the visible sheets are empty.
     #[error("{}", tr!(
         "no visible sheet of the workbook has a row; it has {sheets}: choose one with --sheet",
         sheets = .0
@@ -107,15 +106,15 @@ impl From<ZipError> for WorkbookError {
     }
 }
 
-/// A sheet that was chosen, at the beginning of its text.
+/// The selected sheet.
 pub struct Sheet {
-    /// Its name.
     pub name: String,
     /// The names of the other sheets that have rows.
     pub other_sheets: Vec<String>,
-    /// UTF-8 with a byte order mark, CRLF at every row's end, as many cells in each row as the widest has. Rows and columns
-    /// before the first cell that is not empty are left out, and so are rows behind the last; an empty row between is a
-    /// blank line. A merged cell says what it says in its first cell.
+    /// The CSV: UTF-8 with a byte order mark, CRLF line ends, all rows of the same width. Empty
+    /// rows and columns before the first non-empty cell and empty rows after the last one are
+    /// omitted; an empty row in between is a blank line. A merged cell has its value in the first
+    /// of its cells.
     pub reader: SheetReader,
 }
 
@@ -130,22 +129,22 @@ self_cell!(
     }
 );
 
-/// The text of a sheet, made while it is read: one piece of about 64 KiB is held, and the workbook's own texts.
+/// The CSV of a sheet, generated while it is read in chunks of about 64 KiB.
 pub struct SheetReader {
     cells: Cells,
     extent: Extent,
     delimiter: u8,
-    /// Where the next cell would be written.
+    /// The position of the next cell.
     row: u32,
     column: u32,
-    /// Whether the row has a cell already: one without any is a blank line.
+    /// Whether the row has a cell already. A row without cells is a blank line.
     row_has_cells: bool,
     chunk: Vec<u8>,
     chunk_pos: usize,
     done: bool,
 }
 
-/// Where a sheet's table begins and how wide it is; a width of 0 has no cell.
+/// The first cell and the width of the table of a sheet. The width is 0 without cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Extent {
     top: u32,
@@ -159,12 +158,9 @@ struct CellText {
     text: String,
 }
 
-/// Opens the sheet that is `wanted` by name or number, else the first visible one that has rows, of the workbook `file`. Its
-/// cells will be separated by `delimiter`.
-///
-/// # Errors
-/// [`SheetError`] where the file is no workbook, is damaged or unpacks to more than 1 GiB, or has no such sheet. What is
-/// opened was read to its end once, so that its rows can only fail where the file changes.
+/// Opens the sheet that is `wanted` by name or number, or the first visible sheet with rows.
+/// `delimiter` separates the cells of the CSV. The sheet is read to its end once, so later reads
+/// fail only if the file changes.
 pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, WorkbookError> {
     check_archive(&file, MAX_UNPACKED_BYTES)?;
     let mut workbook = Workbook::new(BufReader::new(file))?;
@@ -207,10 +203,7 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Wo
     Ok(Sheet { name, other_sheets: others, reader: SheetReader::new(cells, extent, delimiter) })
 }
 
-/// The names of the sheets that can be asked for, in the order of their numbers.
-///
-/// # Errors
-/// As [`open`], save for sheets.
+/// The names of the sheets, in the order of their numbers.
 pub(crate) fn sheet_names(file: File) -> Result<Vec<String>, WorkbookError> {
     check_archive(&file, MAX_UNPACKED_BYTES)?;
     let workbook = Workbook::new(BufReader::new(file))?;
@@ -224,7 +217,7 @@ fn list_sheets(workbook: &Workbook) -> Vec<(String, bool)> {
     sheets.map(|sheet| (sheet.name.clone(), sheet.visible == SheetVisible::Visible)).collect()
 }
 
-/// The sheet of that name, exactly or as Excel takes it, without regard to case; else the one of that number.
+/// Finds a sheet by exact name, by name ignoring case as in Excel, or by number.
 fn find_sheet(sheets: &[(String, bool)], wanted: &str) -> Option<usize> {
     let exact = sheets.iter().position(|(name, _)| name == wanted);
     exact.or_else(|| sheets.iter().position(|(name, _)| is_same_name(name, wanted))).or_else(|| {
@@ -233,8 +226,8 @@ fn find_sheet(sheets: &[(String, bool)], wanted: &str) -> Option<usize> {
     })
 }
 
-/// Unpacks every part of the archive once and keeps nothing, so that nothing is taken into memory before its size
-/// is known: what an archive says of its own size proves nothing.
+/// Decompresses every part of the archive once without keeping it, to know its real size before it
+/// is loaded. The sizes stated in the archive may be wrong.
 fn check_archive(file: &File, most: u64) -> Result<(), WorkbookError> {
     let mut zip = ZipArchive::new(BufReader::new(file))?;
     let names: Vec<String> =
@@ -257,12 +250,12 @@ fn check_archive(file: &File, most: u64) -> Result<(), WorkbookError> {
     (&*file).rewind().map_err(|error| WorkbookError::Damaged(error.to_string()))
 }
 
-/// Whether a part can be the one that lists the sheets; some programs call it `workbook2.xml`.
+/// Whether a part may be the one that lists the sheets. Some programs name it `workbook2.xml`.
 fn is_workbook_part(part: &str) -> bool {
     part.contains("workbook") && part.rsplit('.').next() == Some("xml")
 }
 
-/// What a file in the container of Excel 97 is: a protected workbook of today, or an old one.
+/// Whether a compound file is a workbook with a password or an `.xls` workbook.
 #[must_use]
 pub(crate) fn classify_compound_file(file: File) -> WorkbookError {
     match Workbook::new(BufReader::new(file)) {
@@ -271,7 +264,7 @@ pub(crate) fn classify_compound_file(file: File) -> WorkbookError {
     }
 }
 
-/// The next cell that is not empty.
+/// The next non-empty cell.
 fn next_cell(cells: &mut CellReader<'_>) -> Result<Option<CellText>, XlsxError> {
     while let Some((cell, style)) = cells.next_cell_with_style_id()? {
         let format = cells.styles().get(style).and_then(|style| style.number_format.as_ref());
@@ -329,7 +322,7 @@ impl SheetReader {
         }
     }
 
-    /// Makes the text up to and with the next cell that is not empty, or the end.
+    /// Generates the CSV up to and including the next non-empty cell, or the end.
     fn push_next_cell(&mut self) -> Result<(), XlsxError> {
         let Some(cell) = self.cells.with_dependent_mut(|_, cells| next_cell(cells))? else {
             self.end_row();

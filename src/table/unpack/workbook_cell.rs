@@ -1,23 +1,23 @@
-//! Owns what a workbook's cell says as text: numbers digit for digit, dates in ISO order, truth values and errors as
-//! Excel shows them. Which cells there are, and how text becomes CSV, is for others.
+//! Formats a cell of a workbook as text: numbers with all digits, dates in ISO 8601 order, booleans
+//! and errors as in Excel.
 
 use std::fmt::Write as _;
 
 use calamine::{DataRef, ExcelDateTime};
 
-/// The first serial day that Excel has no date for: the one behind 9999-12-31.
+/// The first serial day without a date in Excel: the day after 9999-12-31.
 const DATE_SERIAL_END: f64 = 2_958_466.0;
-/// From here on a number in scientific format is taken for what it shows, not for what it holds. Smaller ones are no
-/// mobile numbers, so that nothing depends on their digits.
+/// From this value on, a number in scientific format is written as it is displayed. Smaller ones
+/// are not mobile numbers.
 const MIN_SCIENTIFIC: f64 = 1e7;
 
-/// The text of `value`, of which `format` is the cell's number format.
+/// Formats `value` with the number format `format` of its cell.
 ///
-/// A number comes out with all its digits and never with an exponent, whatever its format, with two exceptions that the
-/// digits themselves cannot tell: a format of zeros alone (`00000`) fills up with zeros as Excel shows it, and a large
-/// number that a scientific format shows whole (`1.38E+10`) comes out as it is shown, since it was most likely read from a text
-/// that was rounded before: whoever reads it must not take the zeros for digits. Percentages, currencies and the like come
-/// out as the numbers that they are. A date that Excel cannot show, since its number is negative or too large, is that number.
+/// A number has all its digits and no exponent, with two exceptions. A format of only zeros
+/// (`00000`) pads with zeros. A large number that a scientific format displays without loss
+/// (`1.38E+10`) is written as displayed, because it was most likely rounded before and its zeros
+/// must not pass for digits. Percentages and currencies are plain numbers. A date that Excel cannot
+/// display, because it is negative or too large, is a number.
 #[must_use]
 pub(crate) fn format_cell(value: &DataRef<'_>, format: Option<&str>) -> String {
     match value {
@@ -40,7 +40,7 @@ pub(crate) fn format_cell(value: &DataRef<'_>, format: Option<&str>) -> String {
 }
 
 fn format_number(number: f64, format: Option<&str>) -> String {
-    // Zero has a sign, which no spreadsheet shows.
+    // Spreadsheets do not display negative zero.
     let number = if number == 0.0 { 0.0 } else { number };
     let format = format.unwrap_or_default();
     if format.len() > 1
@@ -61,14 +61,14 @@ fn format_number(number: f64, format: Option<&str>) -> String {
     number.to_string()
 }
 
-/// How many decimals a scientific format shows.
+/// The number of decimals of a scientific format.
 fn scientific_decimals(format: &str) -> Option<usize> {
     let (mantissa, _) = format.split_once("E+").or_else(|| format.split_once("E-"))?;
     let (_, decimals) = mantissa.split_once('.').unwrap_or_default();
     Some(decimals.bytes().filter(|byte| matches!(byte, b'0' | b'#')).count())
 }
 
-/// A date, a time of day where there is no date, or both.
+/// Formats a date, a time of day if there is no date, or both.
 fn format_date(date: &ExcelDateTime) -> String {
     let (year, month, day, hour, minute, second, milli) = date.to_ymd_hms_milli();
     let mut text = String::new();
@@ -87,7 +87,7 @@ fn format_date(date: &ExcelDateTime) -> String {
     text
 }
 
-/// A length of time in hours, minutes and seconds: hours do not become days.
+/// Formats a duration in hours, minutes and seconds. Hours are not converted to days.
 fn format_duration(days: f64) -> String {
     let seconds = (days.abs() * 86_400.0).round();
     let sign = if days < 0.0 && seconds > 0.0 { "-" } else { "" };

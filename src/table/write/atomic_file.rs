@@ -1,5 +1,5 @@
-//! Owns how an output comes to stand under its name: complete, or not at all. It is a temporary file beside that name
-//! until it is complete, and what killed runs left there is cleared away. What is written is for others.
+//! Files that appear under their name only when they are complete: a temporary file beside the
+//! target is synced and renamed. Removes temporary files that killed runs left.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use tr::tr;
 
-/// A temporary file beside the file that it will become, removed on drop.
+/// A temporary file beside its target, removed on drop.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     temp_file: NamedTempFile,
     path: PathBuf,
 }
 
-/// There is less room than an output takes.
+/// There is not enough disk space for an output.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", tr!("the output takes {least} bytes at least, and there is room for {free}", least, free))]
 struct InsufficientSpace {
@@ -24,21 +24,21 @@ struct InsufficientSpace {
     free: u64,
 }
 
-/// The longest name, in bytes, that still leaves room for what a temporary file's name adds to it.
+/// A longer file name, in bytes, leaves no room for the affixes of a temporary file.
 const MAX_NAME_BYTES: usize = 200;
-/// How every temporary file's name ends.
+/// The suffix of all temporary files.
 const TEMP_SUFFIX: &str = ".dingmap-tmp";
-/// How many characters of chance make a temporary file's name its own.
+/// The number of random characters in the name of a temporary file.
 const RANDOM_CHARS: usize = 6;
-/// How often a temporary file is made anew because another run took it for a left-over one.
+/// How often creating a temporary file is tried if another run removes it as stale.
 const MAX_ATTEMPTS: usize = 8;
 
 impl AtomicFile {
-    /// Makes the temporary file for the file at `path`, which stands for itself and is no link. What runs that were killed
-    /// have left of the same output is removed.
+    /// Creates the temporary file for the file at `path`, which must not be a symbolic link.
+    /// Removes stale temporary files of the same output.
     ///
     /// # Errors
-    /// What the system says when the directory cannot be written to; `StorageFull` where it has no room for `least` bytes.
+    /// The I/O error; `StorageFull` if there is no disk space for `least` bytes.
     pub(crate) fn create(path: PathBuf, least: u64) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut prefix = OsString::from(".");
@@ -51,21 +51,18 @@ impl AtomicFile {
         Ok(Self { temp_file: temporary, path })
     }
 
-    /// Lets everybody read the file, unless it replaces one that not everybody may read.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Makes the file readable by everybody, unless it replaces one with other permissions.
     #[cfg(unix)]
     pub(crate) fn make_world_readable(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         self.temp_file.as_file().set_permissions(fs::Permissions::from_mode(0o644))
     }
 
-    /// Puts the file under its name, with the permissions and, as far as the system lets us, the owner of the file that it
-    /// replaces. The disk has it then.
+    /// Syncs the file and renames it to the target, with the permissions and, if permitted, the
+    /// owner of the file that it replaces.
     ///
     /// # Errors
-    /// What the system says. The target is then as it was before, unless only the directory could not be synced.
+    /// The I/O error. The target is unchanged then, unless only syncing the directory failed.
     pub(crate) fn persist(self) -> io::Result<()> {
         let Self { temp_file: temporary, path } = self;
         if let Ok(existing) = fs::metadata(&path) {
@@ -87,7 +84,7 @@ impl Write for AtomicFile {
     }
 }
 
-/// The directory that a file is in.
+/// The directory of a file.
 #[must_use]
 pub(crate) fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
@@ -96,15 +93,15 @@ pub(crate) fn parent_dir(path: &Path) -> &Path {
     }
 }
 
-/// A temporary file, readable by its owner alone, which a new output stays. It is locked for as long as it is open, so that
-/// another run can tell it from one that was left behind.
+/// Creates a temporary file with mode 0600, which a new output keeps. It is locked while it is
+/// open, so that another run does not take it for a stale one.
 fn create_temp_file(place: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).suffix(TEMP_SUFFIX).rand_bytes(RANDOM_CHARS);
     for _ in 0..MAX_ATTEMPTS {
         let temporary = builder.tempfile_in(place).map_err(strip_temp_name)?;
-        // A run that clears away holds the lock of what it is about to remove. Where there are no locks nothing is
-        // cleared away either.
+        // A run that removes stale files locks each of them first. Without support for locks,
+        // nothing is removed.
         let taken = matches!(temporary.as_file().try_lock(), Err(TryLockError::WouldBlock));
         if !taken && still_exists(&temporary) {
             return Ok(temporary);
@@ -118,8 +115,8 @@ fn still_exists(temporary: &NamedTempFile) -> bool {
     fs::symlink_metadata(temporary.path()).is_ok()
 }
 
-/// Removes what killed runs have left: files of that kind that no run has open. Where that fails they stay; the run can
-/// do without.
+/// Removes temporary files that killed runs left: those that no run has locked. Errors are ignored,
+/// since the run does not depend on it.
 fn remove_stale_files(place: &Path, prefix: &OsStr) {
     let Ok(entries) = fs::read_dir(place) else { return };
     for entry in entries.flatten() {
@@ -134,18 +131,18 @@ fn remove_stale_files(place: &Path, prefix: &OsStr) {
             && let Ok(file) = OpenOptions::new().read(true).write(true).open(entry.path())
             && file.try_lock().is_ok()
         {
-            // Removed under the lock: a run that has just made it waits for nothing and makes another.
+            // Removed while locked: a run that has just created it notices and creates another.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Whether the file system has room for so many bytes more.
+/// Checks that the file system has `least` bytes available.
 #[cfg(unix)]
 fn check_free_space(file: &File, least: u64) -> io::Result<()> {
-    // A file system that does not say is found out about in writing.
+    // If the file system does not report its space, a write will fail.
     let Ok(room) = rustix::fs::fstatvfs(file) else { return Ok(()) };
-    // Some that live in memory or far away know of no size at all.
+    // Some in-memory and network file systems report no size.
     if room.f_blocks == 0 {
         return Ok(());
     }
@@ -162,8 +159,9 @@ fn check_free_space(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a file the owner and the permissions of the one that it replaces. Only the superuser gives files away, and a
-/// group has to be one's own: where that fails, the new group gets no rights that were meant for the old one.
+/// Gives a file the owner and the permissions of the one that it replaces. Only root may change the
+/// owner, and the group must be one of the user's. If the group cannot be set, the file gets no
+/// group permissions.
 #[cfg(unix)]
 fn copy_ownership(file: &File, existing: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -185,23 +183,21 @@ fn copy_ownership(file: &File, existing: &Metadata) -> io::Result<()> {
     file.set_permissions(existing.permissions())
 }
 
-/// What failed, without the temporary file's name, which `tempfile` adds and which says nothing to a person.
+/// Removes the name of the temporary file, which `tempfile` adds, from an error.
 fn strip_temp_name(error: io::Error) -> io::Error {
     let named = error.get_ref().is_some() && error.kind() != io::ErrorKind::Other;
     if !named {
         return error;
     }
-    // Its number stands in its words alone, before the name.
+    // The error number is only in the text, before the name.
     let words = error.to_string();
     let number =
         words.split_once(')').and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
     number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// Makes a rename last through a power cut, where the system and the file system can do so for a directory.
-///
-/// # Errors
-/// What the system says where it should have been able to.
+/// Syncs a directory, so that a rename survives a power failure. Ignored if the file system does
+/// not support it.
 #[cfg(unix)]
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};

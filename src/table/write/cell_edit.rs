@@ -1,5 +1,5 @@
-//! Owns where the cells of a row stand in its bytes, so that some can be exchanged and the others keep theirs. What is
-//! written in their place is `sink`'s.
+//! Finds the cells in the bytes of a row, so that some can be replaced while the others keep their
+//! bytes.
 
 use std::ops::Range;
 
@@ -7,26 +7,26 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
 use crate::table::raw::encoding::Encoding;
 
-/// Finds the cells of rows. It is kept, since its state machine takes longer to make than a row to read.
+/// Finds the cells of rows. Reused, because creating csv-core's state machine takes longer than
+/// reading a row.
 pub(crate) struct Splitter {
     core: Box<Reader>,
 }
 
 impl Splitter {
-    /// That of rows with this byte between two cells.
     #[must_use]
     pub(crate) fn new(delimiter: u8) -> Self {
         Self { core: Box::new(ReaderBuilder::new().delimiter(delimiter).build()) }
     }
 
-    /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the delimiter stands behind each but the
-    /// last. A row has one cell at least.
+    /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the
+    /// delimiter stands behind each but the last. A row has one cell at least.
     #[must_use]
     pub(crate) fn cell_ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
         if encoding == Encoding::Utf8 {
             return self.utf8_cell_ends(raw);
         }
-        let (text, behind) = encoding.decode_with_offsets(raw);
+        let (text, offsets) = encoding.decode_with_offsets(raw);
         let place = |end: usize| match behind.get(end) {
             // What stands there is the delimiter, which is one unit in every encoding.
             Some(behind) => behind.saturating_sub(encoding.code_unit_len()),
@@ -35,17 +35,17 @@ impl Splitter {
         self.utf8_cell_ends(&text).into_iter().map(place).collect()
     }
 
-    /// The same for text in UTF-8, by the state machine that framed the row.
+    /// The same for UTF-8, with the state machine that framed the row.
     fn utf8_cell_ends(&mut self, text: &[u8]) -> Vec<usize> {
         let (mut room, mut at, mut ends) = ([0; 256], 0, Vec::new());
         self.core.reset();
-        // As for the framer, a mark at the row's beginning is part of its first cell.
+        // As in the framer, a byte order mark at the beginning of a row is part of its first cell.
         self.core.read_field(b"\n", &mut room);
         loop {
             let (result, read, _) = self.core.read_field(&text[at..], &mut room);
             at += read;
             match result {
-                // At the end of the text the next, empty read ends the last cell.
+                // At the end of the text, a read of no bytes ends the last cell.
                 ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
                 ReadFieldResult::Field { record_end: false } => ends.push(at.saturating_sub(1)),
                 ReadFieldResult::Field { record_end: true } | ReadFieldResult::End => {
@@ -57,7 +57,8 @@ impl Splitter {
     }
 }
 
-/// The bytes of the cell at `index` (from 0) of a row that has this cell; `ends` are those of [`Splitter::cell_ends`].
+/// The bytes of the cell at `index` (from 0) of a row that has this cell; `ends` are those of
+/// [`Splitter::cell_ends`].
 #[must_use]
 pub(crate) fn cell_range(ends: &[usize], index: usize, encoding: Encoding) -> Range<usize> {
     let start = if index == 0 { 0 } else { ends[index - 1] + encoding.code_unit_len() };

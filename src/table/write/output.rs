@@ -1,5 +1,4 @@
-//! Owns where an output goes: standard output, a device, or a file, and which file that is behind symbolic links. How a
-//! file comes to stand under its name is `draft`'s; what is written is for others.
+//! Opens the target of an output: standard output, a device or a file. Follows symbolic links.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -10,12 +9,12 @@ use tr::tr;
 
 use crate::table::write::atomic_file::{AtomicFile, parent_dir};
 
-/// Where an output is to go.
+/// The target of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Standard output.
     Stdout,
-    /// The file of this name, which is replaced if there is one. A device or a pipe is written to as it is.
+    /// A file, which is replaced if it exists. Devices and pipes are written directly.
     File(PathBuf),
 }
 
@@ -29,8 +28,8 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// Whether it is written as a temporary file at first. Anything else may make whoever opens it or writes to it wait
-    /// for a reader, for ever.
+    /// Whether the output is written as a temporary file first. Opening or writing anything else
+    /// may block forever without a reader.
     #[must_use]
     pub fn is_atomic(&self) -> bool {
         let Self::File(path) = self else { return false };
@@ -49,14 +48,12 @@ pub(crate) enum Output {
     File(Box<AtomicFile>),
 }
 
-/// How many symbolic links in a row are followed, as Linux has it.
+/// The maximum number of symbolic links to follow, as in Linux.
 const MAX_SYMLINKS: usize = 40;
 
 impl Output {
-    /// Opens the target; for a file, makes the temporary file beside it, where there is room for `least` bytes.
-    ///
-    /// # Errors
-    /// What the system says when the place cannot be written to, or is a directory.
+    /// Opens the target. For a file, creates the temporary file beside it if there is disk space
+    /// for `least` bytes.
     pub(crate) fn open(target: &Target, least: u64) -> io::Result<Self> {
         let Target::File(path) = target else {
             #[expect(
@@ -79,10 +76,7 @@ impl Output {
         }
     }
 
-    /// Lets everybody read a file that is new; others stay as they are.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Makes a new file readable by everybody. An existing file keeps its permissions.
     pub(crate) fn make_world_readable(&self) -> io::Result<()> {
         match self {
             #[cfg(unix)]
@@ -91,10 +85,10 @@ impl Output {
         }
     }
 
-    /// Makes what was written last: a draft takes its place under the target's name, and the disk has it.
+    /// Flushes the output, and syncs a temporary file and renames it to the target.
     ///
     /// # Errors
-    /// What the system says. The target is then as it was before, unless only the directory could not be synced.
+    /// The I/O error. The target is unchanged then, unless only syncing the directory failed.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         match self {
@@ -122,7 +116,7 @@ impl Write for Output {
     }
 }
 
-/// The file that `path` stands for when it is a symbolic link, also when there is no such file yet.
+/// Follows symbolic links, also to a file that does not exist yet.
 fn follow_symlinks(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MAX_SYMLINKS {

@@ -1,5 +1,4 @@
-//! Owns the writing of a table: the input's own bytes, and behind each row some cells, quoted where they need it.
-//! Where the bytes end up is `target`'s; what the cells say is the caller's.
+//! Writes a table: the bytes of the input, with cells appended to each row or replaced in it.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -13,43 +12,44 @@ use crate::table::raw::encoding::Encoding;
 use crate::table::write::cell_edit::{self, Splitter};
 use crate::table::write::output::{Output, Target};
 
-/// How many bytes are gathered before they are written.
+/// The number of bytes that are buffered before a write.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Why an output cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// The place cannot be written to; nothing was done yet.
+    /// The output cannot be created.
     #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
     Create {
         /// Where the output was to go.
         target: Target,
         /// What the system says.
         cause: io::Error,
-        /// The flag that names the place.
+        /// The flag that names the output.
         flag: &'static str,
     },
-    /// Writing failed on the way; a file that stood there before is untouched.
+    /// A write failed. An existing file is untouched.
     #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
     Write {
         /// Where the output goes.
         target: Target,
         /// What the system says.
         cause: io::Error,
-        /// The flag that names the place.
+        /// The flag that names the output.
         flag: &'static str,
     },
-    /// The complete output could not be put under its name.
+    /// The complete output could not be renamed.
     #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
     Finish {
         /// Where the output goes.
         target: Target,
         /// What the system says.
         cause: io::Error,
-        /// The flag that names the place.
+        /// The flag that names the output.
         flag: &'static str,
     },
-    /// The cells of a row are not where they should be. Nothing more is written.
+    /// The cells of a row do not fit its bytes. The run exits with status 1 and no output is put in
+    /// place.
     #[error("{}", tr!("line {line}: the cells of this row do not fit its bytes; this is a bug, please report it", line))]
     Bug {
         /// The line on which the row starts, counted from 1.
@@ -58,7 +58,8 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    /// What kind of failure it was, so that a reader who has gone (`BrokenPipe`) can be told from a full disk.
+    /// The kind of the I/O error, which distinguishes a closed pipe (`BrokenPipe`) from a full
+    /// disk.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         match self {
@@ -98,64 +99,60 @@ fn hint_for(cause: &io::Error, flag: &str) -> String {
     }
 }
 
-/// What is settled about the output before it is begun; everything else is as in the input.
+/// What the user specified about the output. Everything else is as in the input.
 #[derive(Debug, Clone, Copy)]
 pub struct SinkOptions {
-    /// The output's encoding.
+    /// The encoding of the output.
     pub encoding: Option<Encoding>,
-    /// Whether the output begins with a byte order mark.
+    /// Whether to write a byte order mark.
     pub write_bom: Option<bool>,
-    /// Whether appended cells that a spreadsheet would take for formulas get an apostrophe in front.
+    /// Whether an appended cell that a spreadsheet would take for a formula gets an apostrophe in
+    /// front.
     pub excel_safe: bool,
-    /// How many bytes the output will have at least, as far as that is known: without room for them it is not begun.
+    /// The minimum size of the output in bytes, if known. Creating it fails without that much disk
+    /// space.
     pub min_bytes: u64,
-    /// The flag that names the place, for whoever has to choose another.
+    /// The flag that names the output, for error messages.
     pub flag: &'static str,
 }
 
 impl Default for SinkOptions {
-    /// As the input, at the place of `--output`.
     fn default() -> Self {
         Self { encoding: None, write_bom: None, excel_safe: false, min_bytes: 0, flag: "--output" }
     }
 }
 
-/// A table that is being written. Dropped before [`Sink::finish`], it leaves no file behind.
+/// A table that is being written. Without [`Sink::finish`], no file remains.
 pub struct Sink {
     output: Output,
     target: Target,
     flag: &'static str,
     delimiter: char,
     splitter: Splitter,
-    /// The input's encoding.
     input_encoding: Encoding,
-    /// The output's.
     output_encoding: Encoding,
     excel_safe: bool,
-    /// How many cells the first row of the table has.
+    /// The number of cells of the first row of the table.
     width: usize,
-    /// How many characters of the input the output's encoding lacks.
+    /// The number of characters that the output's encoding lacks.
     unmappable: u64,
     /// How many bytes of the input's rows were written, or replaced by [`Sink::edit_row`].
     row_bytes: u64,
-    /// The cells that are being appended, before they are encoded.
+    /// Cells before they are encoded.
     cell_buffer: String,
     buffer: Vec<u8>,
 }
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is gathered holds people's numbers, which stay out of every message.
+        // The buffers have phone numbers, which must not reach any message.
         f.debug_struct("Sink").field("target", &self.target).finish_non_exhaustive()
     }
 }
 
 impl Sink {
-    /// Opens the target, for a file by a temporary one beside it, and begins the table with `head` in the given
-    /// style. A mark is left out where the encoding has none.
-    ///
-    /// # Errors
-    /// [`SinkError::Create`] when the place cannot be written to.
+    /// Opens the target and writes the header. A file is written as a temporary file beside it
+    /// first.
     pub fn create(target: Target, head: &Header, style: SinkOptions) -> Result<Self, SinkError> {
         match Output::open(&target, style.min_bytes) {
             Err(cause) => Err(SinkError::Create { target, cause, flag: style.flag }),
@@ -176,14 +173,14 @@ impl Sink {
                     cell_buffer: String::new(),
                     buffer: Vec::new(),
                 };
-                // UTF-16 without a mark is read right by hardly anything, so what becomes UTF-16 gets one; few programs
-                // know that of GB18030, so what becomes GB18030 gets none.
-                let usual = match to {
+                // Hardly any program reads UTF-16 without a byte order mark, and few know that of
+                // GB18030.
+                let default_bom = match to {
                     Encoding::Utf8 => !head.bom.is_empty(),
                     _ if from == to => !head.bom.is_empty(),
                     _ => to.code_unit_len() > 1,
                 };
-                if style.write_bom.unwrap_or(usual) {
+                if style.write_bom.unwrap_or(default_bom) {
                     sink.buffer.extend_from_slice(to.bom());
                 }
                 sink.copy_raw(&head.raw);
@@ -196,10 +193,7 @@ impl Sink {
         }
     }
 
-    /// Writes row `row` (from 0) of `batch` with `cells` appended. Rows come in input order.
-    ///
-    /// # Errors
-    /// [`SinkError::Write`] when the system refuses the bytes.
+    /// Writes row `row` (from 0) of `batch` with `cells` appended.
     pub fn write_row(
         &mut self,
         batch: &Batch,
@@ -213,20 +207,18 @@ impl Sink {
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
-    /// Writes row `row` (from 0) of `batch` as it stands in the input, and with the blank lines before it.
-    ///
-    /// # Errors
-    /// [`SinkError::Write`] when the system refuses the bytes.
+    /// Writes row `row` (from 0) of `batch` unchanged, with the blank lines before it.
     pub fn copy_row(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
         self.copy_row_bytes(batch.leading_blanks(row));
         self.copy_row_without_blanks(batch, row)
     }
 
-    /// Writes row `row` (from 0) of `batch` with other cells in the columns of `cells`, counted from 0 and each once;
-    /// the others keep their bytes. A row that is too short for them gets empty ones between.
+    /// Writes row `row` (from 0) of `batch` with the cells of some columns replaced. The other
+    /// cells keep their bytes. `cells` has each column, from 0, at most once. A row that is too
+    /// short gets empty cells in between.
     ///
     /// # Errors
-    /// [`SinkError::Write`] when the system refuses the bytes.
+    /// [`SinkError::Bug`] if the cells do not fit the row's bytes.
     pub fn edit_row(
         &mut self,
         batch: &Batch,
@@ -263,20 +255,14 @@ impl Sink {
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
-    /// Writes row `row` (from 0) of `batch` as it stands in the input, without the blank lines before it.
-    ///
-    /// # Errors
-    /// [`SinkError::Write`] when the system refuses the bytes.
+    /// Writes row `row` (from 0) of `batch` unchanged, without the blank lines before it.
     pub fn copy_row_without_blanks(&mut self, batch: &Batch, row: usize) -> Result<(), SinkError> {
         self.copy_row_bytes(batch.content(row));
         self.copy_row_bytes(batch.terminator(row));
         if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush_buffer() }
     }
 
-    /// Hands what was written so far to the system, so that a reader of standard output gets it.
-    ///
-    /// # Errors
-    /// [`SinkError::Write`] when the system refuses the bytes.
+    /// Writes the buffer, so that a reader of standard output gets the rows.
     pub fn flush(&mut self) -> Result<(), SinkError> {
         self.flush_buffer()?;
         self.output.flush().map_err(|cause| SinkError::Write {
@@ -286,21 +272,23 @@ impl Sink {
         })
     }
 
-    /// Ends the table with `tail`, the blank lines behind the last row, and puts a file under its name. Gives how many
-    /// characters of the input became question marks, since the output's encoding lacks them.
+    /// Writes `tail`, the blank lines after the last row, and renames a file to its final name.
+    /// Returns the number of characters that became question marks because the output's encoding
+    /// lacks them.
     ///
     /// # Errors
-    /// [`SinkError`] when the system refuses the bytes or the name; a file that stood there before is untouched.
+    /// [`SinkError`]. An existing file is untouched then.
     pub fn finish(mut self, tail: &[u8]) -> Result<u64, SinkError> {
         self.copy_raw(tail);
         self.flush_buffer()?;
-        let Self { output, target, unmappable: lacking, flag, .. } = self;
+        let Self { output, target, unmappable, flag, .. } = self;
         output.finish().map_err(|cause| SinkError::Finish { target, cause, flag })?;
-        Ok(lacking)
+        Ok(unmappable)
     }
 
-    /// How many bytes of the input's rows were written, or replaced on purpose: blank lines, contents and terminators,
-    /// counted before they are encoded. Header and appended cells are not counted.
+    /// How many bytes of the input's rows were written, or replaced on purpose: blank lines,
+    /// contents and terminators, counted before they are encoded. Header and appended cells are not
+    /// counted.
     #[must_use]
     pub(crate) fn row_bytes(&self) -> u64 {
         self.row_bytes
@@ -316,13 +304,13 @@ impl Sink {
         })
     }
 
-    /// The same for bytes of a row, which are counted.
+    /// Copies bytes of a row and counts them.
     fn copy_row_bytes(&mut self, raw: &[u8]) {
         self.copy_raw(raw);
         self.row_bytes += raw.len() as u64;
     }
 
-    /// Writes whole characters of the input: as they are, unless the output's encoding is another one.
+    /// Copies complete characters of the input, converted if the output has another encoding.
     fn copy_raw(&mut self, raw: &[u8]) {
         if self.input_encoding == self.output_encoding {
             self.buffer.extend_from_slice(raw);
@@ -332,7 +320,7 @@ impl Sink {
         }
     }
 
-    /// Writes empty cells in place of `missing` ones, and `cells` behind them.
+    /// Appends `missing` empty cells and then `cells`.
     fn append_cells(&mut self, missing: usize, cells: &[&str]) {
         self.cell_buffer.clear();
         self.cell_buffer.extend(iter::repeat_n(self.delimiter, missing));
@@ -343,7 +331,7 @@ impl Sink {
         self.output_encoding.encode(&self.cell_buffer, &mut self.buffer);
     }
 
-    /// Writes a cell, without a delimiter.
+    /// Writes a cell without a delimiter.
     fn write_cell(&mut self, cell: &str) {
         self.cell_buffer.clear();
         push_cell(&mut self.cell_buffer, cell, self.delimiter, self.excel_safe);
@@ -351,8 +339,8 @@ impl Sink {
     }
 }
 
-/// Adds a cell to `to`, in quotes if it would be read differently without them. With `excel_safe`, a cell
-/// that a spreadsheet would take for a formula gets an apostrophe in front.
+/// Adds a cell to `to`, in quotes if it would be read differently without them. With `excel_safe`,
+/// a cell that a spreadsheet would take for a formula gets an apostrophe in front.
 fn push_cell(to: &mut String, cell: &str, delimiter: char, excel_safe: bool) {
     let is_formula = excel_safe && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let prefix = if is_formula { "'" } else { "" };
