@@ -19,20 +19,20 @@ impl Splitter {
         Self { core: Box::new(ReaderBuilder::new().delimiter(delimiter).build()) }
     }
 
-    /// Where each cell of a row ends in `raw`, the row's bytes without its terminator; the
-    /// delimiter stands behind each but the last. A row has one cell at least.
+    /// Where each cell ends in `raw`, the bytes of a row without its terminator. Except after the
+    /// last cell, the delimiter follows. A row has at least one cell.
     #[must_use]
     pub(crate) fn cell_ends(&mut self, raw: &[u8], encoding: Encoding) -> Vec<usize> {
         if encoding == Encoding::Utf8 {
             return self.utf8_cell_ends(raw);
         }
         let (text, offsets) = encoding.decode_with_offsets(raw);
-        let place = |end: usize| match behind.get(end) {
-            // What stands there is the delimiter, which is one unit in every encoding.
-            Some(behind) => behind.saturating_sub(encoding.code_unit_len()),
+        let raw_end = |end: usize| match offsets.get(end) {
+            // The character there is the delimiter, which is one code unit in every encoding.
+            Some(offset) => offset - encoding.code_unit_len(),
             None => raw.len(),
         };
-        self.utf8_cell_ends(&text).into_iter().map(place).collect()
+        self.utf8_cell_ends(&text).into_iter().map(raw_end).collect()
     }
 
     /// The same for UTF-8, with the state machine that framed the row.
