@@ -18,8 +18,9 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent (`API.md`
-    /// 1).
+    /// `exclusive` is the API's `support_exclusive_account_search`, which is always sent
+    /// ([request](crate::guide::api#request)
+    ///).
     #[must_use]
     pub(crate) fn new(
         http: HttpClient,
@@ -39,14 +40,14 @@ impl Client {
     /// Makes one attempt.
     ///
     /// # Errors
-    /// [`Fault`] where no whole reply came in time.
+    /// [`CallError`] if no complete reply came in time.
     pub(crate) async fn lookup(
         &self,
         mobile: Mobile,
         token: &SecretString,
     ) -> Result<Reply, CallError> {
         let mut url = self.url.clone();
-        // The token is read from the query alone; a header would be ignored (API.md 1).
+        // The token is read from the query alone; a header would be ignored (guide: api, Request).
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());
         let number = mobile.to_api_string(self.mainland);
         // Digits, `+` and `-` only, so nothing needs escaping.

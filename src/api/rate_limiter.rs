@@ -20,11 +20,13 @@ use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Limit;
 
-/// Up to this rate the window below is kept exactly; above, DESIGN 3 allows one per cent more.
+/// Up to this rate the window below is kept exactly; above, one percent more is allowed ([rate
+/// limit](crate::guide::architecture#rate-limit)).
 pub(crate) const EXACT_BELOW: f64 = 60.0;
 /// How much longer than its nominal length a window of `n` departures lasts, so that calls which
 /// travel at uneven speed do not meet `n + 1` to a window at the server. It costs 0.9 % of the
-/// rate, which leaves half a per cent for timers to be late in (DESIGN 3: 98.5 %).
+/// rate, which leaves 0.5 % for late timers ([rate limit](crate::guide::architecture#rate-limit):
+/// 98.5 %).
 const GUARD: Duration = Duration::from_millis(9);
 /// The rate of the limiter, as a share of what the user set. Where the window rules, the limiter
 /// only spreads the calls over it, and is a little faster so that calls which were late are made up

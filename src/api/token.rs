@@ -16,16 +16,16 @@ use crate::domain::redact::Redactor;
 use crate::domain::reply::{self, DecodeError};
 use crate::domain::verdict::{self, Pause, Remedy, Verdict};
 
-/// What a token without a stated lifetime is good for (`API.md` 4).
+/// What a token without a stated lifetime is good for ([tokens](crate::guide::api#tokens)).
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(2);
 /// The longest lifetime that is believed; a longer one would only overflow a clock.
 const MAX_LIFETIME: Duration = Duration::from_hours(24 * 30);
 /// No token is renewed sooner: calls for one have no pace of their own.
 const MIN_RENEW_AFTER: Duration = Duration::from_secs(1);
-/// How long before its end a token is renewed (`API.md` 4).
+/// How long before its end a token is renewed ([tokens](crate::guide::api#tokens)).
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_mins(10);
 
-/// What the user proved to be allowed with.
+/// What the user authenticates with.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
     /// A token that somebody else renews.
@@ -61,15 +61,15 @@ pub enum TokenError {
         message: String,
     },
     /// Too many token calls; the verdict says how long to wait.
-    #[error("{}", tr!("the token call was throttled"))]
+    #[error("{}", tr!("the token call was rate limited"))]
     Throttled(Pause),
-    /// Whoever answers is not known to be the host, so nothing was sent.
+    /// The host's certificate is not trusted, so nothing was sent.
     #[error("{0}")]
     Untrusted(String),
-    /// The host answers, and not as one that knows this call: the other one may do.
+    /// The host does not know this call; the other endpoint may work.
     #[error("{0}")]
     UnknownEndpoint(String),
-    /// May work on another try. `answered` tells whether any HTTP answer came at all.
+    /// May succeed when retried.
     #[error("{reason}")]
     Transient {
         /// What happened, without a URL.
@@ -79,7 +79,7 @@ pub enum TokenError {
     },
 }
 
-/// The two calls for a token (`API.md` 4).
+/// The two calls for a token ([tokens](crate::guide::api#tokens)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.
@@ -103,7 +103,7 @@ pub(crate) struct TokenClient {
 impl TokenClient {
     /// `endpoint` is the one of the directory calls; the host of the current token call follows it:
     /// `api.` and the same top-level domain for DingTalk's own hosts, the same origin for any other
-    /// (`API.md` 4).
+    /// ([tokens](crate::guide::api#tokens)).
     #[must_use]
     pub(crate) fn new(http: HttpClient, endpoint: &Url, credentials: Credentials) -> Self {
         let mut current = endpoint.clone();
@@ -140,7 +140,7 @@ impl TokenClient {
         self.redactor.redact(text)
     }
 
-    /// A token was got elsewhere: from now on it is a secret of this run.
+    /// Redacts a token that was not fetched here.
     pub(crate) fn remember(&self, grant: &AccessToken) {
         self.redactor.add(&grant.token);
     }
@@ -184,25 +184,25 @@ impl TokenClient {
                 (&self.legacy_url, self.http.get(&older).await)
             }
         };
-        let fault = match reply {
+        let error = match reply {
             Ok(reply) => {
                 return parse_reply(&reply, |text| self.redact(text))
-                    .inspect(|grant| self.redactor.add(&grant.token));
+                    .inspect(|access| self.redactor.add(&access.token));
             }
-            Err(fault) => fault,
+            Err(error) => error,
         };
-        let answered = fault.has_reached_host();
-        // It may be another host than the one of the lookups, which messages name.
-        let told = |what: String| match url
+        let answered = error.has_reached_host();
+        // Messages name the host of the lookups; this may be another one.
+        let describe = |cause: String| match url
             .host_str()
             .filter(|host| Some(*host) != self.legacy_url.host_str())
         {
-            Some(host) => self.redact(tr!("at {host}: {what}", host, what)),
-            None => self.redact(what),
+            Some(host) => self.redact(tr!("{host}: {cause}", host, cause)),
+            None => self.redact(cause),
         };
-        Err(match fault {
-            CallError::Untrusted(what) => TokenError::Untrusted(told(what)),
-            fault => TokenError::Transient { reason: told(fault.to_string()), answered },
+        Err(match error {
+            CallError::Untrusted(cause) => TokenError::Untrusted(describe(cause)),
+            error => TokenError::Transient { reason: describe(error.to_string()), answered },
         })
     }
 }
@@ -224,14 +224,15 @@ struct TokenResponse {
 fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessToken, TokenError> {
     let coded = reply::decode(&reply.body, &hide);
     if matches!(coded, Err(DecodeError::Banned)) {
-        // The ban is one of the address, for all calls (`API.md` 3).
+        // The ban is one of the address, for all calls (guide: api, Limits).
         return Err(TokenError::Throttled(verdict::ip_ban_pause()));
     }
     if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
         return Err(TokenError::Throttled(hold));
     }
     let strange = || {
-        let reason = tr!("the token call gave HTTP {status} and no token", status = reply.status);
+        let reason =
+            tr!("the token call returned HTTP {status} and no token", status = reply.status);
         match reply.status {
             300..=399 | 408 | 500..=599 => TokenError::Transient { reason, answered: true },
             _ => TokenError::UnknownEndpoint(reason),

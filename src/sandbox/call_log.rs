@@ -21,12 +21,13 @@ pub struct Call {
     pub exclusive: Option<bool>,
     /// The content type as sent; empty where there was none.
     pub content_type: Arc<str>,
-    /// The effective code that was answered (API.md 2), or the kind of a scripted answer without
-    /// one: `json`, `http 503` (with its status), `html`, `punish`, `drop`, `half` or `hang`.
+    /// The effective code that was answered ([reply](crate::guide::api#reply)), or the kind of a
+    /// scripted answer without one: `json`, `http 503` (with its status), `html`, `punish`, `drop`,
+    /// `half` or `hang`.
     pub answered: Cow<'static, str>,
 }
 
-/// Which of the two calls for a token (API.md 4).
+/// Which of the two calls for a token ([tokens](crate::guide::api#tokens)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.

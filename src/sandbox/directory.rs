@@ -3,7 +3,8 @@
 
 /// What the directory holds under a number; the number's last two digits decide.
 ///
-/// The codes are the effective ones of API.md 2 and 5.
+/// The codes are the effective ones of [reply](crate::guide::api#reply) and
+/// [codes](crate::guide::api#codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DirectoryEntry {
     /// Any other ending: a person, with [`userid_of`] and no exclusive account (see [`NoList`]).
@@ -37,7 +38,8 @@ pub enum DirectoryEntry {
 }
 
 impl DirectoryEntry {
-    /// The rule for `mobile` as sent: 11 plain digits, or `+CC-NATIONAL` (API.md 1).
+    /// The rule for `mobile` as sent: 11 plain digits, or `+CC-NATIONAL`
+    /// ([request](crate::guide::api#request)).
     #[must_use]
     pub fn for_number(mobile: &str) -> Self {
         if !is_well_formed(mobile) {
@@ -82,7 +84,8 @@ impl DirectoryEntry {
     }
 }
 
-/// How a reply says that a found person has no exclusive accounts; API.md 2 allows all three.
+/// How a reply says that a found person has no exclusive accounts; [reply](crate::guide::api#reply)
+/// allows all three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AbsentList {
     /// The list is `[]`: the third digit from the end is 0, 3, 6 or 9.

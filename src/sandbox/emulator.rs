@@ -87,7 +87,7 @@ impl Emulator {
         TimedReply { delay: wait, reply }
     }
 
-    /// Answers a call for a token that came in at `at` (API.md 4).
+    /// Answers a call for a token that came in at `at` ([tokens](crate::guide::api#tokens)).
     pub(crate) fn answer_token_call(
         &mut self,
         kind: TokenEndpoint,
@@ -107,8 +107,8 @@ impl Emulator {
         TimedReply { delay: wait, reply }
     }
 
-    /// Answers `getbymobile` with a slash behind it, which the API does not take (API.md 1). The
-    /// ledger leaves it out.
+    /// Answers `getbymobile` with a slash behind it, which the API does not take
+    /// ([request](crate::guide::api#request)). The ledger leaves it out.
     pub(crate) fn answer_trailing_slash(&mut self) -> TimedReply {
         let reply = Reply::json(200, json::bare_code(22, "无效的方法", self.next_request_id()));
         TimedReply { delay: Duration::ZERO, reply }

@@ -44,7 +44,7 @@ impl Reply {
     }
 }
 
-/// What a `getbymobile` request says (API.md 1).
+/// What a `getbymobile` request says ([request](crate::guide::api#request)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LookupRequest {
     /// `access_token` of the query or, without one there, of a form body; empty where there is
@@ -93,7 +93,8 @@ impl LookupRequest {
     }
 }
 
-/// The credentials of a token call (API.md 4); empty where they are missing.
+/// The credentials of a token call ([tokens](crate::guide::api#tokens)); empty where they are
+/// missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     /// The app key.
@@ -123,7 +124,7 @@ impl Credentials {
     }
 }
 
-/// A bare code (API.md 2). `id`, here and below, becomes the `request_id`.
+/// A bare code ([reply](crate::guide::api#reply)). `id`, here and below, becomes the `request_id`.
 #[must_use]
 pub(crate) fn bare_code(code: i64, msg: &str, id: u64) -> String {
     let mut body = format!(r#"{{"errcode":{code},"errmsg":""#);
@@ -131,7 +132,7 @@ pub(crate) fn bare_code(code: i64, msg: &str, id: u64) -> String {
     finish_object(body, r#"""#, id)
 }
 
-/// A code wrapped in errcode 88 by the gateway (API.md 2).
+/// A code wrapped in errcode 88 by the gateway ([reply](crate::guide::api#reply)).
 #[must_use]
 pub(crate) fn wrapped_code(code: &str, msg: &str, id: u64) -> String {
     let mut body = String::from(r#"{"errcode":88,"sub_code":""#);
@@ -231,7 +232,7 @@ pub(crate) fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
     success(&format!(r#"0,"errmsg":"ok","access_token":"{token}","expires_in":{seconds}"#), id)
 }
 
-/// The ban of an egress IP as JSON (API.md 2).
+/// The ban of an egress IP as JSON ([reply](crate::guide::api#reply)).
 #[must_use]
 pub(crate) fn ban_json(id: u64) -> String {
     format!(
@@ -239,7 +240,7 @@ pub(crate) fn ban_json(id: u64) -> String {
     )
 }
 
-/// The ban of an egress IP as a page (API.md 2).
+/// The ban of an egress IP as a page ([reply](crate::guide::api#reply)).
 #[must_use]
 pub(crate) fn ban_page(id: u64) -> String {
     format!(

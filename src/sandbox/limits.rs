@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How far back the limit looks: the API counts per second (API.md 3).
+/// How far back the limit looks: the API counts per second ([limits](crate::guide::api#limits)).
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The calls let through within the last second.
@@ -27,7 +27,8 @@ impl SlidingWindow {
     }
 }
 
-/// The app's token. There is at most one, whichever call asked for it (API.md 4).
+/// The app's token. There is at most one, whichever call asked for it
+/// ([tokens](crate::guide::api#tokens)).
 #[derive(Debug, Default)]
 pub(crate) struct IssuedTokens {
     /// With its end; a lifetime beyond what the clock can hold has none.

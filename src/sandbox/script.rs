@@ -10,14 +10,15 @@ use std::time::Duration;
 pub enum ScriptedAnswer {
     /// HTTP 200 with this body as JSON, to the byte and without a `request_id` of the sandbox's.
     Json(String),
-    /// HTTP 200 with a bare code, `{"errcode":…,"errmsg":…}` (API.md 2).
+    /// HTTP 200 with a bare code, `{"errcode":…,"errmsg":…}` ([reply](crate::guide::api#reply)).
     Code {
         /// The `errcode`.
         code: i64,
         /// The `errmsg`.
         msg: String,
     },
-    /// HTTP 200 with the code inside errcode 88, as the gateway wraps it (API.md 2).
+    /// HTTP 200 with the code inside errcode 88, as the gateway wraps it
+    /// ([reply](crate::guide::api#reply)).
     Wrapped {
         /// The `sub_code`.
         code: String,
@@ -33,7 +34,8 @@ pub enum ScriptedAnswer {
         /// The body, sent as plain text unless the headers name a content type.
         body: String,
     },
-    /// The ban of an egress IP as an HTML page, HTTP 200 (API.md 2 and 3).
+    /// The ban of an egress IP as an HTML page, HTTP 200 ([reply](crate::guide::api#reply) and
+    /// [limits](crate::guide::api#limits)).
     Html,
     /// The ban of an egress IP as JSON, `{"status":1111,"wait":5,"source":"x5","punish":"deny",…}`,
     /// HTTP 200.
@@ -53,7 +55,8 @@ pub enum ScriptedAnswer {
 
 impl ScriptedAnswer {
     /// A throttle of the whole platform (90002, wrapped) whose text names the penalty's end;
-    /// `until` is in China time (UTC+8) with whole seconds, as in `2026-09-03 00:01:03` (API.md 3).
+    /// `until` is in China time (UTC+8) with whole seconds, as in `2026-09-03 00:01:03`
+    /// ([limits](crate::guide::api#limits)).
     #[must_use]
     pub fn penalty(until: &str) -> Self {
         Self::Wrapped {
@@ -91,9 +94,9 @@ impl ScriptedAnswer {
 /// What a sandbox does to its callers. The default is a well-behaved API of the standard edition.
 ///
 /// A `getbymobile` call meets the following in this order, and the first that answers ends it:
-/// [`always`], [`calls`], the token (API.md 4), [`limit`], a missing number, [`turns`],
-/// [`transient_share`], the rules of `directory`. So a call that the limit refuses uses up neither
-/// a turn nor a try of its number.
+/// [`always`], [`calls`], the token ([tokens](crate::guide::api#tokens)), [`limit`], a missing
+/// number, [`turns`], [`transient_share`], the rules of `directory`. So a call that the limit
+/// refuses uses up neither a turn nor a try of its number.
 ///
 /// [`always`]: Script::always
 /// [`calls`]: Script::calls
@@ -106,8 +109,8 @@ pub struct Script {
     /// ids. (0)
     pub seed: u64,
     /// The `getbymobile` calls let through in any sliding window of one second; one more is a
-    /// wrapped 90018, which is not counted. `None`: no limit. (20, the standard edition's; API.md
-    /// 3)
+    /// wrapped 90018, which is not counted. `None`: no limit. (20, the standard edition's;
+    /// [limits](crate::guide::api#limits))
     pub limit: Option<u32>,
     /// The delay of each `getbymobile` reply, drawn evenly from this range. (0)
     pub latency: RangeInclusive<Duration>,
@@ -115,7 +118,7 @@ pub struct Script {
     /// (none)
     pub slow: Option<(f64, Duration)>,
     /// How long a token lives; asking for it again starts this anew. Replies state it in whole
-    /// seconds, rounded up. (7200 s; API.md 4)
+    /// seconds, rounded up. (7200 s; [tokens](crate::guide::api#tokens))
     pub token_lifetime: Duration,
     /// The app key that token calls must give. (`sandbox-key`)
     pub app_key: String,

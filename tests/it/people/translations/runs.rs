@@ -143,7 +143,7 @@ fn an_unreadable_input_is_reported_in_chinese() {
     let input = desk.write_file("in.csv", staff_csv(1));
     let rate = |command: &mut Command| {
         command.args(["--rate", "fast"]);
-        run(command).stderr.contains("“fast”不是速率")
+        run(command).stderr.contains("无效的速率“fast”")
     };
     let resolve = || api.resolve(&input, &desk.path("out.csv"));
     assert!(rate(resolve().args(["--lang", "zh"])) && rate(resolve().env("DINGMAP_LANG", "zh")));
@@ -192,7 +192,7 @@ fn a_fatal_reply_keeps_the_apis_message_and_pending_rows_are_chinese() {
         &["scripted code 60011"],
     );
     for row in read_rows(&path) {
-        assert_eq!((&*row["status"], &*row["errmsg"]), ("pending", "运行已提前结束：无法继续"));
+        assert_eq!((&*row["status"], &*row["errmsg"]), ("pending", "尚未查询：运行提前停止"));
     }
     // A host that is not there, whose fault is told by the line and not by the API.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
