@@ -41,11 +41,11 @@ const LEEWAY: Duration = Duration::from_millis(5);
 /// nanoseconds.
 const MAX_CELLS_PER_CALL: f64 = 1000.0;
 const MIN_CELL_SECS: f64 = 1e-6;
-/// After a complaint of the API the rate is cut to this share, and never below [`FLOOR`] of what
+/// After a complaint of the API the rate is cut to this share, and never below [`MIN_RATE_FACTOR`] of what
 /// the user set.
 pub(crate) const DECREASE_FACTOR: f64 = 0.8;
 pub(crate) const MIN_RATE_FACTOR: f64 = 0.1;
-/// Every so often without a complaint the rate recovers by [`STEP`] of what the user set.
+/// Every so often without a complaint the rate recovers by [`RECOVERY_STEP`] of what the user set.
 pub(crate) const RECOVERY_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) const RECOVERY_STEP: f64 = 0.05;
 

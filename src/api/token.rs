@@ -160,7 +160,7 @@ impl TokenClient {
     /// Makes one call for a token. A token that somebody else renews needs none.
     ///
     /// # Errors
-    /// [`NoToken`]; never with a secret or a URL in its text.
+    /// [`TokenError`]; never with a secret or a URL in its text.
     pub(crate) async fn fetch(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
         let (key, secret) = match &self.credentials {
             Credentials::Token(token) => {

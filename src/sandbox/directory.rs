@@ -7,7 +7,8 @@
 /// [codes](crate::guide::api#codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DirectoryEntry {
-    /// Any other ending: a person, with [`userid_of`] and no exclusive account (see [`NoList`]).
+    /// Any other ending: a person, with [`userid_for`] and no exclusive account (see
+    /// [`AbsentList`]).
     Found,
     /// 90: nobody, as a bare 60121.
     NotFound,
@@ -19,9 +20,9 @@ pub enum DirectoryEntry {
     OutOfScope,
     /// 94: a bare -1 on every try.
     Busy,
-    /// 95: a bare -1 on the first two tries of this number, then as [`Rule::Found`].
+    /// 95: a bare -1 on the first two tries of this number, then as [`DirectoryEntry::Found`].
     FoundLater,
-    /// 96: no userid, and the two ids of [`exclusive_ids_of`] as a JSON array; a bare 60121 where
+    /// 96: no userid, and the two ids of [`exclusive_ids_for`] as a JSON array; a bare 60121 where
     /// the call does not ask for exclusive accounts.
     OnlyExclusive,
     /// 97: a userid and the two exclusive ids in the documentation's odd form: errcode `"0"` as a
@@ -60,8 +61,8 @@ impl DirectoryEntry {
         }
     }
 
-    /// The effective code in the end, after [`Rule::busy_tries`]; `exclusive` is the call's
-    /// `support_exclusive_account_search`.
+    /// The effective code in the end, after [`DirectoryEntry::busy_attempts`]; `exclusive` is the
+    /// call's `support_exclusive_account_search`.
     #[must_use]
     pub fn code(self, exclusive: bool) -> i64 {
         match self {
@@ -77,7 +78,7 @@ impl DirectoryEntry {
     }
 
     /// How many tries of a number are answered -1 before the rule's own answer: 2 for 95, else 0.
-    /// ([`Rule::Busy`] needs none, since -1 is its own answer.)
+    /// ([`DirectoryEntry::Busy`] needs none, since -1 is its own answer.)
     #[must_use]
     pub fn busy_attempts(self) -> u32 {
         if self == Self::FoundLater { 2 } else { 0 }
@@ -97,7 +98,7 @@ pub(crate) enum AbsentList {
 }
 
 impl AbsentList {
-    /// The form that `mobile` gets; [`NoList::Empty`] where it has fewer than three digits.
+    /// The form that `mobile` gets; [`AbsentList::Empty`] where it has fewer than three digits.
     #[must_use]
     pub(crate) fn for_number(mobile: &str) -> Self {
         match mobile.bytes().rev().filter(u8::is_ascii_digit).nth(2).unwrap_or(b'0') % 3 {
@@ -117,7 +118,7 @@ pub fn userid_for(mobile: &str) -> String {
 }
 
 /// The exclusive accounts of a number that has them: `ex1-` and `ex2-`, each with the last eight
-/// digits as in [`userid_of`].
+/// digits as in [`userid_for`].
 #[must_use]
 pub fn exclusive_ids_for(mobile: &str) -> [String; 2] {
     let tail = last_eight_digits(mobile);

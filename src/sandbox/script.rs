@@ -94,14 +94,14 @@ impl ScriptedAnswer {
 /// What a sandbox does to its callers. The default is a well-behaved API of the standard edition.
 ///
 /// A `getbymobile` call meets the following in this order, and the first that answers ends it:
-/// [`always`], [`calls`], the token ([tokens](crate::guide::api#tokens)), [`limit`], a missing
-/// number, [`turns`], [`transient_share`], the rules of `directory`. So a call that the limit
-/// refuses uses up neither a turn nor a try of its number.
+/// [`always`], [`answers_by_call`], the token ([tokens](crate::guide::api#tokens)), [`limit`], a
+/// missing number, [`answers_by_number`], [`transient_share`], the rules of `directory`. So a call
+/// that the limit refuses uses up no scripted answer of its number.
 ///
 /// [`always`]: Script::always
-/// [`calls`]: Script::calls
+/// [`answers_by_call`]: Script::answers_by_call
 /// [`limit`]: Script::limit
-/// [`turns`]: Script::turns
+/// [`answers_by_number`]: Script::answers_by_number
 /// [`transient_share`]: Script::transient_share
 #[derive(Debug, Clone)]
 pub struct Script {

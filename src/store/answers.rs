@@ -32,12 +32,13 @@ impl Answers {
         self.disk.as_mut().map(|disk| disk.prefetchers(threads)).unwrap_or_default()
     }
 
-    /// What was looked up ahead has come to its turn: what was found, as in [`Disk::arrived`].
+    /// What was looked up ahead has come to its turn: what was found, as in
+    /// [`DiskStore::on_prefetched`].
     pub fn on_prefetched(&mut self, foreseen: Prefetched) -> Vec<Option<StoredAnswer>> {
         self.disk.as_mut().map(|disk| disk.on_prefetched(foreseen)).unwrap_or_default()
     }
 
-    /// The answer to a number, if there is one; `foreseen` as in [`Disk::get`].
+    /// The answer to a number, if there is one; `foreseen` as in [`DiskStore::get`].
     pub fn get(
         &mut self,
         mobile: Mobile,
@@ -77,7 +78,7 @@ impl Answers {
         self.disk.as_ref()?.write_error()
     }
 
-    /// Has `wake` called, from another thread, whenever [`Known::refresh`] has something to do.
+    /// Has `wake` called, from another thread, whenever [`Answers::refresh`] has something to do.
     pub fn set_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
         if let Some(disk) = &self.disk {
             disk.set_waker(Box::new(wake));
@@ -95,7 +96,7 @@ impl Answers {
     /// nowhere.
     ///
     /// # Errors
-    /// [`Lost`], where not all of it came there.
+    /// [`WriteError`], where not all of it came there.
     pub fn close(self) -> Result<Option<Flushed>, WriteError> {
         self.disk.map(DiskStore::close).transpose()
     }

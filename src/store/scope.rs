@@ -17,7 +17,7 @@ const BLOCK_SIZE: usize = 256 << 10;
 pub struct Scope {
     /// The host that was asked, or a word for one that is made anew for each run.
     pub endpoint: String,
-    /// The app's key, or what [`Scope::of_token`] makes of a token.
+    /// The app's key, or what [`Scope::app_from_token`] makes of a token.
     pub app: String,
     /// Whether exclusive accounts were searched too.
     pub exclusive: bool,

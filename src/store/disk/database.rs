@@ -83,7 +83,7 @@ impl State {
     /// Opens a state, checks the whole of it, and makes it where there is none. A damaged one is
     /// set aside, and the path where it then lies is given beside the fresh one. `own` says that
     /// the place is dingmap's, where any file that cannot be read is a damaged state. `waits` as in
-    /// [`Lock::take`].
+    /// [`Lock::acquire`].
     ///
     /// # Errors
     /// [`StateError`], never `Absent` and never `Damaged`.

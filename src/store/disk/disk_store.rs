@@ -174,8 +174,8 @@ impl DiskStore {
         self.write_error.as_ref().or_else(|| self.writer.write_error())
     }
 
-    /// Has `wake` called whenever [`Disk::refresh`] has something to do or [`Disk::lost`] something
-    /// to say.
+    /// Has `wake` called whenever [`DiskStore::refresh`] has something to do or
+    /// [`DiskStore::write_error`] something to say.
     pub fn set_waker(&self, wake: Box<dyn Fn() + Send + Sync>) {
         self.writer.set_waker(wake);
     }
@@ -208,7 +208,7 @@ impl DiskStore {
     /// Waits until everything is on disk.
     ///
     /// # Errors
-    /// [`Lost`], where not all of it came there.
+    /// [`WriteError`], where not all of it came there.
     pub fn close(self) -> Result<Flushed, WriteError> {
         drop(self.close_guard);
         self.writer.close()?;
@@ -220,7 +220,7 @@ impl Flushed {
     /// Ends the run: its output is complete.
     ///
     /// # Errors
-    /// [`Lost`]; then the run is still open, and its answers would be used again.
+    /// [`WriteError`]; then the run is still open, and its answers would be used again.
     pub fn finish(self) -> Result<(), WriteError> {
         finish_session(&self.state, &self.session).map_err(|error| WriteError(error.to_string()))
     }

@@ -27,7 +27,7 @@ pub(crate) struct ScopeSummary {
 /// Which answers are meant: those to which everything that is given applies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AnswerFilter {
-    /// The app's key, or the name of a token as [`Shelf`] has it.
+    /// The app's key, or the name of a token as [`Scope`] has it.
     pub app: Option<String>,
     /// Asked for before this, in seconds since 1970.
     pub before: Option<i64>,

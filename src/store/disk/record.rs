@@ -50,7 +50,7 @@ type CompactFields<S> = (u64, i64, S, S);
 type FullFields<S> = (u64, i64, usize, Option<StoredCode>, S, S, S, S);
 
 impl AnswerRecord {
-    /// The bytes on disk; none for an answer that is not [`definitive`].
+    /// The bytes on disk; none for an answer that is not [definitive](is_definitive).
     #[must_use]
     pub fn encode(&self, key: AnswerKey) -> Option<Vec<u8>> {
         let outcome = &self.outcome;
@@ -127,7 +127,7 @@ fn compact_outcome(userid: Box<str>, request: Box<str>) -> Outcome {
     }
 }
 
-/// Whether [`plain`] makes this answer of its user id and its request.
+/// Whether [`compact_outcome`] makes this answer of its user id and its request.
 fn is_compact(outcome: &Outcome) -> bool {
     let Outcome { status, userid: _, exclusive_ids: exclusive, code, message, request_id: _ } =
         outcome;

@@ -245,7 +245,7 @@ fn runs_in_scope(
     Ok(runs)
 }
 
-/// Reads what [`written`] wrote.
+/// The inverse of [`to_json`].
 pub(crate) fn from_json<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, StateError> {
     serde_json::from_str(json).map_err(|error| StateError::Damaged(error.to_string()))
 }

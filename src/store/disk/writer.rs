@@ -145,7 +145,7 @@ impl AnswerWriter {
     /// Waits until everything that was handed over is committed.
     ///
     /// # Errors
-    /// [`Lost`], where not all of it was.
+    /// [`WriteError`], where not all of it was.
     pub(crate) fn close(self) -> Result<(), WriteError> {
         drop((self.sender, self.flush));
         // A panic of the thread has been told as a loss.
