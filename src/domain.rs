@@ -2,6 +2,7 @@
 
 pub(crate) mod diff;
 pub(crate) mod expected;
+pub(crate) mod float;
 pub(crate) mod latency;
 pub(crate) mod number;
 pub(crate) mod outcome;

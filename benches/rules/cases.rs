@@ -1,4 +1,4 @@
-//! The rules at work, each on inputs as they come in a run. Owns the inputs; leaves what is measured to its neighbours.
+//! The benchmark cases, each with the inputs of a typical run.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -24,21 +24,19 @@ use dingmap::testing::store::{SessionRequest, begin_session, preview_session};
 
 /// Rows of the smallest window.
 const WINDOW: u32 = 1024;
-/// Cells, replies and lookups of a round.
+/// Cells, replies or lookups of a round.
 const ITEMS: u32 = 1000;
-/// The moment at which all answers were given.
+/// The time of all answers.
 const NOW_SECS: i64 = 1_790_000_000;
 
-/// A rule, and what it is to do.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    /// How many items a round has.
+    /// Items per round.
     pub(crate) items: u32,
-    /// Prepares a round that can be repeated, with files in a room that other cases use, too.
+    /// Prepares a round that can be repeated. The directory is shared by all cases.
     pub(crate) setup: fn(&Path) -> Box<dyn FnMut()>,
 }
 
-/// Every case.
 pub(crate) fn all_cases() -> Vec<Case> {
     let case = |name, items, make| Case { name, items, setup: make };
     vec![
@@ -83,16 +81,16 @@ pub(crate) fn all_cases() -> Vec<Case> {
         }),
         case("flight distinct", WINDOW, |_| single_flight(WINDOW)),
         case("flight repeated", WINDOW, |_| single_flight(WINDOW / 16)),
-        case("state 10k hit", ITEMS, |room| look_up_answers(room, 10_000, 0)),
-        case("state 10k miss", ITEMS, |room| look_up_answers(room, 10_000, 1)),
-        case("state 100k hit", ITEMS, |room| look_up_answers(room, 100_000, 0)),
-        case("state 100k miss", ITEMS, |room| look_up_answers(room, 100_000, 1)),
+        case("state 10k hit", ITEMS, |dir| look_up_answers(dir, 10_000, true)),
+        case("state 10k miss", ITEMS, |dir| look_up_answers(dir, 10_000, false)),
+        case("state 100k hit", ITEMS, |dir| look_up_answers(dir, 100_000, true)),
+        case("state 100k miss", ITEMS, |dir| look_up_answers(dir, 100_000, false)),
     ]
 }
 
-fn parse_numbers(spell: fn(u32) -> String) -> Box<dyn FnMut()> {
+fn parse_numbers(format: fn(u32) -> String) -> Box<dyn FnMut()> {
     // Far apart, so that every digit changes.
-    let cells: Vec<_> = (0..ITEMS).map(|n| spell(n * 31_415 % 79_999_987)).collect();
+    let cells: Vec<_> = (0..ITEMS).map(|n| format(n * 31_415 % 79_999_987)).collect();
     let rules = NumberRules { default_region: DefaultRegion::CHINA, strict: true };
     Box::new(move || {
         for cell in &cells {
@@ -122,7 +120,7 @@ fn nth_mobile(n: u32) -> Mobile {
     Mobile::from_mainland_digits(format!("139{n:08}").as_bytes()).unwrap()
 }
 
-/// A window that fills, gets its answers in this order, and hands on rows as soon as they can leave.
+/// Fills a window, settles its rows in this order, and pops chunks as soon as they are complete.
 fn reorder_rows(order: Vec<u64>) -> Box<dyn FnMut()> {
     let numbers: Vec<_> = (0..WINDOW).map(|n| Ok(nth_mobile(n))).collect();
     let answer =
@@ -130,15 +128,13 @@ fn reorder_rows(order: Vec<u64>) -> Box<dyn FnMut()> {
     Box::new(move || {
         let mut reorder = ReorderBuffer::default();
         for numbers in numbers.chunks(BATCH_ROWS) {
-            let (numbers, per_row) = (numbers.to_vec(), NonZeroUsize::MIN);
-            let (earlier, prefetched) = (Vec::new(), Prefetched::default());
             reorder.push(RowBatch {
                 source_bytes: 0,
                 payload: (),
-                mobiles: numbers,
-                numbers_per_row: per_row,
-                earlier_statuses: earlier,
-                prefetched,
+                mobiles: numbers.to_vec(),
+                numbers_per_row: NonZeroUsize::MIN,
+                earlier_statuses: Vec::new(),
+                prefetched: Prefetched::default(),
             });
         }
         for row in &order {
@@ -151,7 +147,7 @@ fn reorder_rows(order: Vec<u64>) -> Box<dyn FnMut()> {
     })
 }
 
-/// Every row of a window joins, then every number lands.
+/// Every row of a window joins, then every number completes.
 fn single_flight(distinct: u32) -> Box<dyn FnMut()> {
     let numbers: Vec<_> = (0..distinct).map(nth_mobile).collect();
     Box::new(move || {
@@ -165,37 +161,39 @@ fn single_flight(distinct: u32) -> Box<dyn FnMut()> {
     })
 }
 
-/// Looks up numbers of a state in no order: those that it has (`beside` is 0), or those between them (1).
-fn look_up_answers(room: &Path, size: u32, beside: u32) -> Box<dyn FnMut()> {
-    let path = room.join(format!("{size}.redb"));
+/// Looks up numbers in random order: those of the state, or those between them.
+fn look_up_answers(dir: &Path, size: u32, hit: bool) -> Box<dyn FnMut()> {
+    let path = dir.join(format!("{size}.redb"));
     if !path.exists() {
         fill_state(&path, size);
     }
     let state = State::open_read_only(&path, false).unwrap();
-    let begun = preview_session(&state, session_request(&test_scope())).unwrap().unwrap();
-    let usable = CommittedAnswers::open(
+    let session = preview_session(&state, session_request(&test_scope())).unwrap().unwrap();
+    let answers = CommittedAnswers::open(
         &state,
-        begun.scope,
-        Freshness { first_session: begun.first_session, max_ages: max_ages() },
+        session.scope,
+        Freshness { first_session: session.first_session, max_ages: max_ages() },
     )
     .unwrap();
     let mut random = fastrand::Rng::with_seed(1);
-    let wanted: Vec<_> = (0..ITEMS).map(|_| nth_mobile(random.u32(..size) * 2 + beside)).collect();
-    assert_eq!(usable.get(wanted[0], NOW_SECS).unwrap().is_some(), beside == 0);
+    // The state has the even numbers.
+    let numbers: Vec<_> =
+        (0..ITEMS).map(|_| nth_mobile(random.u32(..size) * 2 + u32::from(!hit))).collect();
+    assert_eq!(answers.get(numbers[0], NOW_SECS).unwrap().is_some(), hit);
     Box::new(move || {
-        // What is looked at is in the state.
+        // The answers borrow from the open state.
         let _open = &state;
-        for mobile in &wanted {
-            let _ = black_box(usable.get(*mobile, NOW_SECS));
+        for mobile in &numbers {
+            let _ = black_box(answers.get(*mobile, NOW_SECS));
         }
     })
 }
 
-/// Makes a state with this many answers, as a run would.
+/// Creates a state with this many answers, as a run does.
 fn fill_state(path: &Path, size: u32) {
     let (state, _) = State::open(path, false, false).unwrap();
-    let begun = begin_session(&state, session_request(&test_scope())).unwrap();
-    let mut disk = DiskStore::start(state, begun, max_ages(), || NOW_SECS).unwrap();
+    let session = begin_session(&state, session_request(&test_scope())).unwrap();
+    let mut disk = DiskStore::start(state, session, max_ages(), || NOW_SECS).unwrap();
     for n in 0..size {
         while !disk.has_room(1) {
             std::thread::yield_now();

@@ -1,11 +1,11 @@
-//! What the rules cost, one by one. `cargo bench --bench rules` takes their times; words that follow choose among them:
-//! `cargo bench --bench rules -- reply`. `cargo bench --bench rules -- instructions` counts instructions instead, which no
-//! other load on the machine changes, and fails where one has grown; with `record` behind it, it records what it counts.
+//! Benchmarks of single rules. `cargo bench --bench rules` measures their times; an argument
+//! filters them (`-- reply`). `-- instructions` counts instructions instead, which does not depend
+//! on other load, and fails if a count has grown; `-- instructions record` records the counts.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a measurement that cannot go on stops, and prints"
+    reason = "a benchmark prints its results and panics on any failure"
 )]
 
 mod cases;
@@ -20,21 +20,21 @@ use criterion::{Criterion, Throughput};
 
 fn main() -> ExitCode {
     // `cargo bench` adds `--bench`.
-    let words: Vec<_> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["instructions"] => instructions::compare(),
         ["instructions", "record"] => instructions::record(),
-        [instructions::CHILD_MODE, room, name, rounds] => {
-            run_rounds(Path::new(room), name, rounds.parse().unwrap())
+        [instructions::CHILD_MODE, dir, name, rounds] => {
+            run_rounds(Path::new(dir), name, rounds.parse().unwrap())
         }
         _ => run_criterion(),
     }
 }
 
-/// So many rounds of one case, for whoever counts them from outside.
-fn run_rounds(room: &Path, name: &str, rounds: u32) -> ExitCode {
+/// Runs a case under callgrind.
+fn run_rounds(dir: &Path, name: &str, rounds: u32) -> ExitCode {
     let case = cases::all_cases().into_iter().find(|case| case.name == name).unwrap();
-    let mut round = (case.setup)(room);
+    let mut round = (case.setup)(dir);
     for _ in 0..rounds {
         round();
     }
@@ -42,7 +42,7 @@ fn run_rounds(room: &Path, name: &str, rounds: u32) -> ExitCode {
 }
 
 fn run_criterion() -> ExitCode {
-    let room = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
@@ -52,7 +52,7 @@ fn run_criterion() -> ExitCode {
     for case in cases::all_cases() {
         group.throughput(Throughput::Elements(case.items.into()));
         group.bench_function(case.name, |bencher| {
-            let mut round = (case.setup)(room.path());
+            let mut round = (case.setup)(dir.path());
             bencher.iter(&mut round);
         });
     }

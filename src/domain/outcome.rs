@@ -53,8 +53,8 @@ impl Status {
         }
     }
 
-    /// Parses a cell of the `status` column. Case and surrounding spaces do not matter, since people
-    /// edit the file by hand. `column` is the index of the column, from 0.
+    /// Parses a cell of the `status` column. Case and surrounding spaces do not matter, since
+    /// people edit the file by hand. `column` is the index of the column, from 0.
     pub fn parse(cell: &str, column: usize) -> Result<Self, InvalidStatus> {
         let word = cell.trim();
         let status = Self::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(word));

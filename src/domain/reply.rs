@@ -237,16 +237,24 @@ mod tests {
             vec!["a".to_owned(), "b".to_owned()],
         );
         for body in [
-            r#"{"errcode":0,"errmsg":"ok","result":{"userid":"zhangsan","exclusive_account_userid_list":["a","b"]},"request_id":"not one"}"#,
-            r#"{"errcode":"0","errmsg":"ok","result":{"exclusive_account_userid_list":"[\"a\",\"b\"]","userid":"zhangsan"}}"#,
-            r#" {"request_id":null,"result":{"userid":"zhangsan","exclusive_account_userid_list":["a",null,"","b"]},"errmsg":"ok","errcode":0} "#,
+            concat!(
+                r#"{"errcode":0,"errmsg":"ok","result":{"userid":"zhangsan","#,
+                r#""exclusive_account_userid_list":["a","b"]},"request_id":"not one"}"#
+            ),
+            concat!(
+                r#"{"errcode":"0","errmsg":"ok","result":{"#,
+                r#""exclusive_account_userid_list":"[\"a\",\"b\"]","userid":"zhangsan"}}"#
+            ),
+            concat!(
+                r#" {"request_id":null,"result":{"userid":"zhangsan","#,
+                r#""exclusive_account_userid_list":["a",null,"","b"]},"errmsg":"ok","errcode":0} "#
+            ),
         ] {
             assert_eq!(decode_parts(body), expected, "{body}");
         }
         for list in ["null", "[]", "\"\"", "\"[]\"", "[null, \"\"]"] {
-            let body = format!(
-                r#"{{"errcode":0,"result":{{"userid":"u","exclusive_account_userid_list":{list}}}}}"#
-            );
+            let result = format!(r#"{{"userid":"u","exclusive_account_userid_list":{list}}}"#);
+            let body = format!(r#"{{"errcode":0,"result":{result}}}"#);
             assert_eq!(
                 decode_parts(&body),
                 ("0".into(), String::new(), Some("u".into()), vec![]),
@@ -300,15 +308,15 @@ mod tests {
         let cases = [
             (r#"{"errcode":60121,"errmsg":"gone","request_id":"r"}"#, "60121", "gone"),
             (
-                r#"{"errcode":88,"sub_code":"40014","sub_msg":"bad token","errmsg":"ding talk error[…]"}"#,
+                r#"{"errcode":88,"sub_code":"40014","sub_msg":"bad token","errmsg":"error[…]"}"#,
                 "40014",
                 "bad token",
             ),
             (r#"{"errcode":88,"subcode":90018,"submsg":"slow down"}"#, "90018", "slow down"),
             (
-                r#"{"errcode":"88","sub_code":null,"errmsg":"ding talk error[subcode=60011,submsg=no]"}"#,
+                r#"{"errcode":"88","sub_code":null,"errmsg":"error[subcode=60011,submsg=no]"}"#,
                 "60011",
-                "ding talk error[subcode=60011,submsg=no]",
+                "error[subcode=60011,submsg=no]",
             ),
             (
                 r#"{"errcode":15,"sub_code":"isp.remote-service-error","sub_msg":"x"}"#,

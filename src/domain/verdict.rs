@@ -179,9 +179,9 @@ pub fn by_code(code: &Code, message: &str) -> Verdict {
     }
 }
 
-/// Newer APIs, such as the token API, use words for exceeded limits. The platform's limit comes with
-/// the end of its penalty, as 90002 does (open.dingtalk.com, "API rate limits"). None of them limits
-/// the rate of lookups.
+/// Newer APIs, such as the token API, use words for exceeded limits. The platform's limit comes
+/// with the end of its penalty, as 90002 does (open.dingtalk.com, "API rate limits"). None of them
+/// limits the rate of lookups.
 fn by_word(word: &str, message: &str) -> Verdict {
     let (cause, pause) = match word.strip_prefix("Forbidden.AccessDenied.QpsLimitFor") {
         Some("Api") => (Limit::Platform, PauseLength::Exponential),

@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tr::tr;
 
-/// A later reply is of no use: by then the run has paused, since the last reply is valid for as long
-/// ([`REPLY_VALID_FOR`](crate::quota::server_clock::REPLY_VALID_FOR)).
+/// A later reply is of no use: by then the run has paused, since the last reply is valid for as
+/// long ([`REPLY_VALID_FOR`](crate::quota::server_clock::REPLY_VALID_FOR)).
 const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than [`REPLY_TIMEOUT`], since connecting takes several round trips.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -99,7 +99,8 @@ impl Unavailable {
                 Some("OOM") => (tr!("server is out of memory"), Cause::Transient),
                 _ if detail().contains("certificate") => (
                     tr!(
-                        "TLS certificate not trusted ({cause}); use --shared-ca-file for a private CA",
+                        "TLS certificate not trusted ({cause}); use --shared-ca-file for a \
+                         private CA",
                         cause = detail()
                     ),
                     Cause::Unsupported,

@@ -40,8 +40,8 @@ impl AppKeys {
         Some(Self { digest_key, cipher, rng: SystemRandom::new() })
     }
 
-    /// The keyed digest of a list of byte strings, as 32 hexadecimal digits. Each is hashed with its
-    /// length, so that lists with the same concatenation differ.
+    /// The keyed digest of a list of byte strings, as 32 hexadecimal digits. Each is hashed with
+    /// its length, so that lists with the same concatenation differ.
     #[must_use]
     pub(crate) fn digest(&self, parts: &[&[u8]]) -> String {
         let mut context = hmac::Context::with_key(&self.digest_key);

@@ -31,8 +31,10 @@ local retention_ms, claim_ttl_ms = number(), number()
 
 -- Register the run. This is the first write, so that a server that is out of memory refuses the
 -- script before anything is changed.
-local state = redis.call('HMGET', KEYS[1], 'server', 'last', 'open', 'slot', 'hold', 'cause', 'share', 'changed')
-local last, valid_from, last_slot = tonumber(state[2]), tonumber(state[3]) or 0, tonumber(state[4]) or 0
+local state = redis.call('HMGET', KEYS[1],
+  'server', 'last', 'open', 'slot', 'hold', 'cause', 'share', 'changed')
+local last, valid_from = tonumber(state[2]), tonumber(state[3]) or 0
+local last_slot = tonumber(state[4]) or 0
 local pause_until, cause = tonumber(state[5]) or 0, state[6] or ''
 local rate_factor, changed = tonumber(state[7]) or 1, math.min(tonumber(state[8]) or 0, now)
 local peers, min_rate, alive = 0, own_rate, {}
@@ -124,10 +126,11 @@ for _ = 1, number() do
   key = key + 2
 end
 
--- The slots of the next calls. They use a little less than the rate: the guard allows for late calls
--- and for differences in travel time. Up to EXACT_BELOW calls per second, `window` consecutive slots
--- (the rate rounded down) take at least their nominal time and the guard, and are spaced a little
--- closer than that, so that missed slots are made up for. Above, only the spacing applies.
+-- The slots of the next calls. They use a little less than the rate: the guard allows for late
+-- calls and for differences in travel time. Up to EXACT_BELOW calls per second, `window`
+-- consecutive slots (the rate rounded down) take at least their nominal time and the guard, and are
+-- spaced a little closer than that, so that missed slots are made up for. Above, only the spacing
+-- applies.
 local missing_slots, max_slots = number(), number()
 local rate = min_rate * rate_factor
 local slots = {}

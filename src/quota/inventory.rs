@@ -1,5 +1,5 @@
-//! Lists and deletes the data on the shared server, for `state info` and `state forget`. Answers are
-//! only counted, since they are encrypted with the apps' secrets.
+//! Lists and deletes the data on the shared server, for `state info` and `state forget`. Answers
+//! are only counted, since they are encrypted with the apps' secrets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -193,7 +193,8 @@ fn live_session_rate(field: &str, now_us: u64) -> Option<Rate> {
 ///
 /// The state of the quota is kept until it expires: it contains no personal data, calls of a run
 /// that has just ended still count at the API, and pauses ordered by the API must be obeyed.
-/// Dropping a claim in flight can cost one duplicate call. After an error, some keys may be deleted.
+/// Dropping a claim in flight can cost one duplicate call. After an error, some keys may be
+/// deleted.
 pub(crate) async fn forget(connection: &Connection, app: Option<&str>) -> Result<u64, Unavailable> {
     let mut hash_tags = Vec::new();
     if let Some(name) = app {

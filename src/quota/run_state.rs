@@ -27,8 +27,8 @@ const LOOKAHEAD: usize = 128;
 /// runs together keep their distance only if each run keeps its times. The guard of the slots is
 /// nearly three times as long.
 const MAX_LATENESS: Duration = Duration::from_millis(8);
-/// How far ahead a run requests slots; it requests at least one. So every busy run has the same time
-/// of slots in reserve, and gets its share of the rate.
+/// How far ahead a run requests slots; it requests at least one. So every busy run has the same
+/// time of slots in reserve, and gets its share of the rate.
 const SLOT_HORIZON: Duration = Duration::from_millis(250);
 /// The maximum time until an exchange with an unreachable server fails.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -275,8 +275,8 @@ impl RunState {
             || self.local_pause.is_some()
     }
 
-    /// Whether exchanges should be frequent: this run has or needs slots, or other runs may wait for
-    /// an answer.
+    /// Whether exchanges should be frequent: this run has or needs slots, or other runs may wait
+    /// for an answer.
     pub(crate) fn is_busy(&self) -> bool {
         !self.slots.is_empty() || !self.upcoming.is_empty() || !self.settled.is_empty()
     }

@@ -267,9 +267,8 @@ async fn an_unreachable_server_pauses_the_run_or_limits_it_to_its_share() {
     assert_eq!(harness.run_state.paused_until(), None, "the last reply is still valid");
     advance(1001 * MS).await;
     harness.run_state.on_unavailable(unavailable(), 50 * MS);
-    assert!(
-        matches!(harness.run_state.paused_until(), Some((until, Limit::Shared)) if until > Instant::now())
-    );
+    let pause = harness.run_state.paused_until();
+    assert!(matches!(pause, Some((until, Limit::Shared)) if until > Instant::now()));
     harness.reply(&[], vec![]);
     assert_eq!(harness.run_state.paused_until(), None);
 

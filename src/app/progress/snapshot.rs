@@ -10,6 +10,7 @@ use tr::tr;
 use crate::api::rate::Rate;
 use crate::app::exit::format_whole_seconds;
 use crate::app::i18n::language::Language;
+use crate::domain::float::round_to_tenth;
 use crate::domain::outcome::Status;
 use crate::domain::redact::sanitize;
 use crate::domain::totals::limit_name;
@@ -149,7 +150,7 @@ impl Snapshot {
             "total": self.total,
             "status": statuses,
             "calls": self.calls,
-            "calls_per_second": (self.speed * 10.0).round() / 10.0,
+            "calls_per_second": round_to_tenth(self.speed),
             "rate": self.rate.per_second(),
             "retrying": self.retrying,
             "held_seconds": self.pause.map(|(remaining, _)| remaining.as_secs()),

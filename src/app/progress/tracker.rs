@@ -8,6 +8,7 @@ use tracing::{debug, info, trace};
 
 use crate::api::rate::Rate;
 use crate::app::progress::snapshot::Snapshot;
+use crate::domain::float::to_f64;
 use crate::domain::outcome::{Code, Status};
 use crate::domain::redact::sanitize;
 use crate::domain::verdict::Limit;
@@ -174,11 +175,6 @@ impl Tracker {
 
 fn code_text(code: Option<&Code>) -> String {
     code.map(|code| sanitize(&code.to_string())).unwrap_or_default()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
-fn to_f64(n: u64) -> f64 {
-    n as f64
 }
 
 #[cfg(test)]

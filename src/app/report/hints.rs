@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use tr::tr;
 
+use crate::domain::float::{round_to_tenth, to_f64};
 use crate::domain::number::invalid::InvalidKind;
 use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
 use crate::domain::outcome::Status;
@@ -453,7 +454,7 @@ fn worker_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 1024")]
     let enough = enough as u16;
-    vec![Hint::Workers { workers: facts.workers, enough, speed: round_to_tenths(speed), rate }]
+    vec![Hint::Workers { workers: facts.workers, enough, speed: round_to_tenth(speed), rate }]
 }
 
 fn duplicate_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
@@ -466,15 +467,6 @@ fn token_hints(facts: &RunFacts<'_>) -> Vec<Hint> {
     // It matters only if rows are still open.
     let open = facts.totals.rows(Status::Failed) + facts.totals.rows(Status::Pending);
     if facts.token_only && open > 0 { vec![Hint::Token] } else { Vec::new() }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2⁵³")]
-fn to_f64(count: u64) -> f64 {
-    count as f64
-}
-
-fn round_to_tenths(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tr::tr;
 use crate::app::commands::state::messages::group_thousands;
 use crate::app::report::text::format_elapsed;
 use crate::app::report::timeline::{Bucket, Timeline};
+use crate::domain::float::{round_to_tenth, to_f64};
 
 /// The size of the drawing in its own units.
 const WIDTH: f64 = 1000.0;
@@ -297,7 +298,7 @@ fn format_time(started: &Zoned, after: f64, format: &str) -> String {
 fn format_decimal(number: f64) -> String {
     match number {
         ..1.0 => ((number * 1000.0).round() / 1000.0).to_string(),
-        ..100.0 => ((number * 10.0).round() / 10.0).to_string(),
+        ..100.0 => round_to_tenth(number).to_string(),
         _ => format_grouped(number),
     }
 }
@@ -311,20 +312,9 @@ fn format_grouped(number: f64) -> String {
     group_thousands(number.round() as u64)
 }
 
-/// A coordinate: less than a tenth of a unit is invisible.
-fn round_to_tenth(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
-}
-
 /// For CSS.
 fn format_percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
-}
-
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts of rows and calls are far below 2⁵³")]
-pub(crate) fn to_f64(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use maud::{Markup, html};
 use tr::tr;
 
 use crate::app::commands::state::messages::group_thousands;
-use crate::app::report::html_chart::{render_bar, render_stacked_bar, to_f64};
+use crate::app::report::html_chart::{render_bar, render_stacked_bar};
 use crate::app::report::text::{describe_status, format_elapsed, format_latency};
+use crate::domain::float::to_f64;
 use crate::domain::outcome::Status;
 use crate::domain::redact::sanitize;
 use crate::domain::totals::{RetryCause, Totals};

@@ -17,6 +17,7 @@ use crate::app::exit::{Exit, Failure};
 use crate::app::report::hints::{Hint, HintMessage};
 use crate::app::report::timeline::Timeline;
 use crate::domain::expected::Expected;
+use crate::domain::float::to_f64;
 use crate::domain::outcome::Status;
 use crate::domain::redact::{self, sanitize};
 use crate::domain::row_stats::RowStats;
@@ -415,11 +416,6 @@ fn retry_cause_label(cause: RetryCause) -> &'static str {
         RetryCause::TokenRejected => "token",
         RetryCause::UnknownCode => "unknown_code",
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 9e15, and metrics are floats")]
-fn to_f64(count: u64) -> f64 {
-    count as f64
 }
 
 fn unix_seconds(moment: Timestamp) -> f64 {

@@ -38,7 +38,8 @@ pub enum Invalid {
     UnknownCountryCode,
     /// With the number of digits.
     #[error("{}", tr!(
-        "too short: {digits} digits; a mainland mobile number has 11, others need their country code",
+        "too short: {digits} digits; a mainland mobile number has 11, others need their country \
+         code",
         digits = .0
     ))]
     TooShort(usize),

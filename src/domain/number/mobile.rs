@@ -69,7 +69,7 @@ impl Mobile {
             return Ok(mobile);
         }
         let number = match digits.strip_prefix("00") {
-            // The international prefix differs by country (00, 011, 010 …), but in lists 00 means +.
+            // The international prefix differs by country (00, 011 …), but in lists 00 means +.
             Some(after_prefix) => PHONE_NUMBER_UTIL.parse(format!("+{after_prefix}"), None),
             None if international => PHONE_NUMBER_UTIL.parse(text, None),
             None => PHONE_NUMBER_UTIL.parse(text, Some(rules.default_region.0)),

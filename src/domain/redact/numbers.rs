@@ -156,7 +156,7 @@ fn is_mainland_number(digits: &str) -> bool {
     digits.len() == MAINLAND_DIGITS && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..])
 }
 
-/// Whether a plus sign precedes, with at most 3 spaces, parentheses or invisible characters between.
+/// Whether a plus sign precedes, with at most 3 spaces, brackets or invisible characters between.
 fn has_plus_before(text: &[char], start: usize) -> bool {
     let is_skipped = |c: &char| c.is_whitespace() || *c == '(' || is_invisible(*c);
     text[..start].iter().rev().take(4).find(|c| !is_skipped(c)) == Some(&'+')
