@@ -16,19 +16,19 @@ use crate::domain::redact::Redactor;
 use crate::domain::reply::{self, DecodeError};
 use crate::domain::verdict::{self, Pause, Remedy, Verdict};
 
-/// What a token without a stated lifetime is good for ([tokens](crate::guide::api#tokens)).
+/// The lifetime of a token whose reply states none ([tokens](crate::guide::api#tokens)).
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(2);
-/// The longest lifetime that is believed; a longer one would only overflow a clock.
+/// A longer stated lifetime is cut to this one, so that no clock overflows.
 const MAX_LIFETIME: Duration = Duration::from_hours(24 * 30);
-/// No token is renewed sooner: calls for one have no pace of their own.
+/// The shortest time between two renewals: token calls do not pass the rate limiter.
 const MIN_RENEW_AFTER: Duration = Duration::from_secs(1);
-/// How long before its end a token is renewed ([tokens](crate::guide::api#tokens)).
+/// How long before its expiry a token is renewed ([tokens](crate::guide::api#tokens)).
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_mins(10);
 
 /// What the user authenticates with.
 #[derive(Clone, Debug)]
 pub(crate) enum Credentials {
-    /// A token that somebody else renews.
+    /// A token that is renewed outside of dingmap.
     Token(SecretString),
     /// An app's key and secret.
     App {
@@ -44,29 +44,27 @@ pub(crate) enum Credentials {
 pub struct AccessToken {
     /// The token.
     pub token: SecretString,
-    /// How long it can be used before it should be renewed; none for a token that cannot be
-    /// renewed.
+    /// The time after which it should be renewed; none for a token that cannot be renewed.
     pub renew_after: Option<Duration>,
 }
 
-/// Why there is no token.
+/// Why a token call returned no token.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The key or the secret is wrong, or the app may not have a token.
+    /// The key or the secret is wrong, or the app is not allowed to get a token.
     #[error("{message} ({code})")]
     Refused {
         /// The API's code, a number or a word.
         code: String,
-        /// The API's message.
         message: String,
     },
-    /// Too many token calls; the verdict says how long to wait.
+    /// Too many token calls.
     #[error("{}", tr!("the token call was rate limited"))]
     Throttled(Pause),
     /// The host's certificate is not trusted, so nothing was sent.
     #[error("{0}")]
     Untrusted(String),
-    /// The host does not know this call; the other endpoint may work.
+    /// The host has no such endpoint; the other one may work.
     #[error("{0}")]
     UnknownEndpoint(String),
     /// May succeed when retried.
@@ -84,8 +82,8 @@ pub enum TokenError {
 pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.
     V1,
-    /// `GET /gettoken`, where the host does not know the current one, as an old gateway. The secret
-    /// stands in the URL.
+    /// `GET /gettoken`, for hosts without the V1 endpoint, such as old gateways. The URL contains
+    /// the secret.
     Legacy,
 }
 
@@ -101,48 +99,40 @@ pub(crate) struct TokenClient {
 }
 
 impl TokenClient {
-    /// `endpoint` is the one of the directory calls; the host of the current token call follows it:
+    /// `endpoint` is that of the directory calls. The host of the V1 token call is derived from it:
     /// `api.` and the same top-level domain for DingTalk's own hosts, the same origin for any other
     /// ([tokens](crate::guide::api#tokens)).
     #[must_use]
     pub(crate) fn new(http: HttpClient, endpoint: &Url, credentials: Credentials) -> Self {
-        let mut current = endpoint.clone();
+        let mut v1_url = endpoint.clone();
         let host = endpoint.host_str().and_then(|host| host.strip_prefix("oapi.dingtalk."));
-        if let Some(top) = host {
-            // The new host is as well-formed as the one that it was made from, so this cannot fail.
-            let _ = current.set_host(Some(&format!("api.dingtalk.{top}")));
+        if let Some(domain) = host {
+            // Cannot fail: the new host is as well-formed as the old one.
+            let _ = v1_url.set_host(Some(&format!("api.dingtalk.{domain}")));
         }
-        let mut older = endpoint.clone();
-        current.set_path(&format!(
+        let mut legacy_url = endpoint.clone();
+        v1_url.set_path(&format!(
             "{}/v1.0/oauth2/accessToken",
             endpoint.path().trim_end_matches('/')
         ));
-        older.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
-        let veil = Redactor::default();
+        legacy_url.set_path(&format!("{}/gettoken", endpoint.path().trim_end_matches('/')));
+        let redactor = Redactor::default();
         match &credentials {
-            Credentials::Token(secret) | Credentials::App { secret, .. } => veil.add(secret),
+            Credentials::Token(secret) | Credentials::App { secret, .. } => redactor.add(secret),
         }
-        Self {
-            http,
-            v1_url: current,
-            legacy_url: older,
-            credentials,
-            call_count: AtomicU64::new(0),
-            redactor: veil,
-        }
+        Self { http, v1_url, legacy_url, credentials, call_count: AtomicU64::new(0), redactor }
     }
 
-    /// A text without any secret of this run: texts reach files and terminals, and some quote what
-    /// was sent. A token that was renewed early still serves, so it is one for as long as the run
-    /// lasts.
+    /// Redacts every secret of this run. Replies can quote what was sent, and texts reach files and
+    /// terminals. A replaced token can still be valid, so it stays redacted until the run ends.
     #[must_use]
     pub(crate) fn redact(&self, text: String) -> String {
         self.redactor.redact(text)
     }
 
     /// Redacts a token that was not fetched here.
-    pub(crate) fn remember(&self, grant: &AccessToken) {
-        self.redactor.add(&grant.token);
+    pub(crate) fn remember(&self, access: &AccessToken) {
+        self.redactor.add(&access.token);
     }
 
     /// Whether a rejected token can be replaced.
@@ -151,17 +141,16 @@ impl TokenClient {
         matches!(self.credentials, Credentials::App { .. })
     }
 
-    /// How many calls were made, of either kind.
+    /// The number of token calls, of both endpoints.
     #[must_use]
     pub(crate) fn call_count(&self) -> u64 {
         self.call_count.load(Ordering::Relaxed)
     }
 
-    /// Makes one call for a token. A token that somebody else renews needs none.
+    /// Makes one call for a token. [`Credentials::Token`] needs no call.
     ///
-    /// # Errors
-    /// [`TokenError`]; never with a secret or a URL in its text.
-    pub(crate) async fn fetch(&self, call: TokenEndpoint) -> Result<AccessToken, TokenError> {
+    /// The text of an error contains no secret and no URL.
+    pub(crate) async fn fetch(&self, endpoint: TokenEndpoint) -> Result<AccessToken, TokenError> {
         let (key, secret) = match &self.credentials {
             Credentials::Token(token) => {
                 return Ok(AccessToken { token: token.clone(), renew_after: None });
@@ -169,19 +158,19 @@ impl TokenClient {
             Credentials::App { key, secret } => (key, secret),
         };
         self.call_count.fetch_add(1, Ordering::Relaxed);
-        let (url, reply) = match call {
+        let (url, reply) = match endpoint {
             TokenEndpoint::V1 => {
                 let body = json!({"appKey": key, "appSecret": secret.expose_secret()});
                 (&self.v1_url, self.http.post(&self.v1_url, body.to_string()).await)
             }
             TokenEndpoint::Legacy => {
-                // It needs the secret in the query; the URL lives no longer than this call.
-                let mut older = self.legacy_url.clone();
-                older
+                // The call takes the secret in the query, so this URL is dropped after the call.
+                let mut url_with_secret = self.legacy_url.clone();
+                url_with_secret
                     .query_pairs_mut()
                     .append_pair("appkey", key)
                     .append_pair("appsecret", secret.expose_secret());
-                (&self.legacy_url, self.http.get(&older).await)
+                (&self.legacy_url, self.http.get(&url_with_secret).await)
             }
         };
         let error = match reply {
@@ -192,7 +181,7 @@ impl TokenClient {
             Err(error) => error,
         };
         let answered = error.has_reached_host();
-        // Messages name the host of the lookups; this may be another one.
+        // Messages name the host of the lookups. Name the token host where it is another one.
         let describe = |cause: String| match url
             .host_str()
             .filter(|host| Some(*host) != self.legacy_url.host_str())
@@ -207,7 +196,7 @@ impl TokenClient {
     }
 }
 
-/// The bodies of both calls: their parts have different names, so one struct holds either.
+/// The body of either reply. Their fields have different names, so one struct can decode both.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TokenResponse {
@@ -221,16 +210,19 @@ struct TokenResponse {
     legacy_lifetime: Option<Value>,
 }
 
-fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessToken, TokenError> {
-    let coded = reply::decode(&reply.body, &hide);
-    if matches!(coded, Err(DecodeError::Banned)) {
-        // The ban is one of the address, for all calls (guide: api, Limits).
+fn parse_reply(
+    reply: &Reply,
+    redact: impl Fn(String) -> String,
+) -> Result<AccessToken, TokenError> {
+    let decoded = reply::decode(&reply.body, &redact);
+    if matches!(decoded, Err(DecodeError::Banned)) {
+        // The ban is on the IP address and applies to all calls (guide: api, Limits).
         return Err(TokenError::Throttled(verdict::ip_ban_pause()));
     }
-    if let Some(Verdict::Throttled(hold)) = verdict::by_status(reply.status, reply.retry_after) {
-        return Err(TokenError::Throttled(hold));
+    if let Some(Verdict::Throttled(pause)) = verdict::by_status(reply.status, reply.retry_after) {
+        return Err(TokenError::Throttled(pause));
     }
-    let strange = || {
+    let unexpected = || {
         let reason =
             tr!("the token call returned HTTP {status} and no token", status = reply.status);
         match reply.status {
@@ -238,7 +230,7 @@ fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessT
             _ => TokenError::UnknownEndpoint(reason),
         }
     };
-    let body: TokenResponse = serde_json::from_slice(&reply.body).map_err(|_| strange())?;
+    let body: TokenResponse = serde_json::from_slice(&reply.body).map_err(|_| unexpected())?;
     if let Some(token) =
         body.access_token.or(body.legacy_token).filter(|token| !token.expose_secret().is_empty())
     {
@@ -247,19 +239,19 @@ fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessT
             lifetime.and_then(|seconds| seconds.trim_matches('"').parse().ok()).unwrap_or_default();
         return Ok(AccessToken { token, renew_after: Some(renew_after(lifetime)) });
     }
-    // The current call says by a word and an HTTP status what is wrong, the older one by a code as
-    // lookups do. Where a gateway answers 404 and its kin, it does not know the current call: the
-    // older one may do.
-    let (code, message) = match (body.code, coded) {
+    // The V1 call reports an error as a word and an HTTP status, the legacy call as a code like
+    // that of lookups. A gateway without the V1 call answers with 404 or a similar status; the
+    // legacy call may work there.
+    let (code, message) = match (body.code, decoded) {
         (Some(word), _) if matches!(reply.status, 400 | 401 | 403) => {
-            (Code::from_text(&hide(word)), hide(body.message.unwrap_or_default()))
+            (Code::from_text(&redact(word)), redact(body.message.unwrap_or_default()))
         }
-        (_, Ok(read)) => (read.code, read.message),
-        _ => return Err(strange()),
+        (_, Ok(decoded)) => (decoded.code, decoded.message),
+        _ => return Err(unexpected()),
     };
     Err(match verdict::by_code(&code, &message) {
-        Verdict::Throttled(hold) => TokenError::Throttled(hold),
-        Verdict::Answer(Status::Found) => strange(),
+        Verdict::Throttled(pause) => TokenError::Throttled(pause),
+        Verdict::Answer(Status::Found) => unexpected(),
         Verdict::Fatal(Remedy::Endpoint) => {
             TokenError::UnknownEndpoint(format!("{message} ({code})"))
         }
@@ -270,8 +262,8 @@ fn parse_reply(reply: &Reply, hide: impl Fn(String) -> String) -> Result<AccessT
     })
 }
 
-/// Ten minutes less than the lifetime, and half of a lifetime too short for that. An absent or
-/// senseless lifetime is taken for the usual one.
+/// The lifetime minus 10 minutes, or half of a lifetime under 20 minutes. A missing or invalid
+/// lifetime counts as [`DEFAULT_LIFETIME`].
 fn renew_after(seconds: f64) -> Duration {
     let lifetime = Duration::try_from_secs_f64(seconds)
         .ok()
@@ -307,9 +299,9 @@ mod tests {
             r#"{"accessToken":"t","expireIn":-5}"#,
             r#"{"accessToken":"t","expireIn":"1e400"}"#,
         ] {
-            let grant = answer(200, body).unwrap();
-            assert_eq!(grant.token.expose_secret(), "t", "{body}");
-            assert_eq!(grant.renew_after, Some(Duration::from_mins(110)), "{body}");
+            let access = answer(200, body).unwrap();
+            assert_eq!(access.token.expose_secret(), "t", "{body}");
+            assert_eq!(access.renew_after, Some(Duration::from_mins(110)), "{body}");
         }
         assert_eq!(
             [renew_after(60.0), renew_after(1e-9)],
@@ -356,14 +348,17 @@ mod tests {
         let limited = r#"{"code":"Forbidden.AccessDenied.QpsLimitForAppkeyAndApi","message":"x"}"#;
         assert!(
             matches!(answer(403, limited), Err(TokenError::Throttled(_))),
-            "a 403 that is no refusal"
+            "this 403 is a throttle, not a refusal"
         );
         for (status, ban) in
             [(200, r#"{"status":1111,"punish":"deny"}"#), (403, "<html>x5sec</html>")]
         {
-            let held = answer(status, ban).unwrap_err();
+            let banned = answer(status, ban).unwrap_err();
             assert!(
-                matches!(held, TokenError::Throttled(Pause { cause: verdict::Limit::Address, .. })),
+                matches!(
+                    banned,
+                    TokenError::Throttled(Pause { cause: verdict::Limit::Address, .. })
+                ),
                 "{ban}"
             );
         }
@@ -374,10 +369,10 @@ mod tests {
         let hosts = |endpoint: &str| {
             let http = HttpClient::new(&crate::api::http::HttpSettings::default()).unwrap();
             let token = Credentials::Token("t".into());
-            let issuer = TokenClient::new(http, &endpoint.parse().unwrap(), token);
-            (issuer.v1_url.to_string(), issuer.legacy_url.to_string())
+            let client = TokenClient::new(http, &endpoint.parse().unwrap(), token);
+            (client.v1_url.to_string(), client.legacy_url.to_string())
         };
-        let pair = |current: &str, legacy: &str| (current.to_owned(), legacy.to_owned());
+        let pair = |v1: &str, legacy: &str| (v1.to_owned(), legacy.to_owned());
         assert_eq!(
             hosts("https://oapi.dingtalk.io"),
             pair(
