@@ -9,25 +9,24 @@ use std::time::{Duration, Instant};
 /// One `getbymobile` call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// When its head had arrived, before its body was read; never earlier than the call recorded
+    /// When its headers had arrived, before its body was read; never earlier than the call recorded
     /// before it.
     pub at: Instant,
-    /// The number as sent; empty where there was none.
+    /// The number as sent; empty if missing.
     pub number: Arc<str>,
-    /// The token as sent; empty where there was none.
+    /// The token as sent; empty if missing.
     pub token: Arc<str>,
-    /// `support_exclusive_account_search` as sent; `None` where it was missing or neither true nor
-    /// false.
+    /// `support_exclusive_account_search` as sent; `None` if missing or neither true nor false.
     pub exclusive: Option<bool>,
-    /// The content type as sent; empty where there was none.
+    /// The content type as sent; empty if missing.
     pub content_type: Arc<str>,
-    /// The effective code that was answered ([reply](crate::guide::api#reply)), or the kind of a
-    /// scripted answer without one: `json`, `http 503` (with its status), `html`, `punish`, `drop`,
-    /// `half` or `hang`.
+    /// The effective code of the reply ([reply](crate::guide::api#reply)), or the kind of a
+    /// scripted answer without a code: `json`, `http 503` (with its status), `html`, `punish`,
+    /// `drop`, `half` or `hang`.
     pub answered: Cow<'static, str>,
 }
 
-/// Which of the two calls for a token ([tokens](crate::guide::api#tokens)).
+/// One of the two calls for a token ([tokens](crate::guide::api#tokens)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenEndpoint {
     /// `POST /v1.0/oauth2/accessToken`.
@@ -39,15 +38,14 @@ pub enum TokenEndpoint {
 /// One call for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenCall {
-    /// When its head had arrived.
+    /// When its headers had arrived.
     pub at: Instant,
-    /// Which call it was.
     pub endpoint: TokenEndpoint,
-    /// `0` where a token was handed out, else the code, or the kind as in [`Call::answered`].
+    /// `0` if a token was issued, else the code or kind as in [`Call::answered`].
     pub answered: Cow<'static, str>,
 }
 
-/// The records of a sandbox, as they were when it was asked for them.
+/// A snapshot of the calls that a sandbox received.
 #[derive(Debug, Clone, Default)]
 pub struct CallLog {
     calls: Vec<Call>,
@@ -67,7 +65,7 @@ impl CallLog {
         self.calls.iter().filter(move |call| &*call.number == number)
     }
 
-    /// How many different numbers were asked for.
+    /// The number of distinct numbers looked up.
     #[must_use]
     pub fn distinct_numbers(&self) -> usize {
         self.calls.iter().map(|call| &*call.number).collect::<HashSet<_>>().len()
@@ -103,8 +101,7 @@ impl CallLog {
     /// included.
     #[must_use]
     pub fn max_in_window(&self, window: Duration) -> usize {
-        // A window that begins at a call holds no fewer than the same window moved, so only those
-        // need to be counted.
+        // The maximum occurs in a window that begins at a call, so only those are counted.
         let mut first = 0;
         let mut most = 0;
         for (last, call) in self.calls.iter().enumerate() {
@@ -118,9 +115,8 @@ impl CallLog {
         most
     }
 
-    /// How much of `rate` (calls per second) was used from the first `getbymobile` call to the
-    /// last: 1.0 is all of it.
-    /// 0.0 for fewer than two calls, infinite where they all came at one moment.
+    /// The share of `rate` (calls per second) that was used from the first `getbymobile` call to
+    /// the last: 1.0 is all of it. 0.0 for fewer than two calls, infinite if all came at once.
     #[must_use]
     pub fn rate_utilization(&self, rate: f64) -> f64 {
         let (Some(first), Some(last)) = (self.calls.first(), self.calls.last()) else { return 0.0 };
@@ -131,18 +127,18 @@ impl CallLog {
         f64::from(gaps) / (last.at - first.at).as_secs_f64() / rate
     }
 
-    /// Adds a `getbymobile` call. A moment before that of the call recorded last is set to that
-    /// one's, for two bodies can come to an end in another order than their heads, and every count
-    /// here rests on the order.
+    /// Adds a `getbymobile` call. An arrival before that of the last recorded call is set to that
+    /// call's: two bodies can end in another order than their headers arrived, and the counts need
+    /// sorted arrivals.
     pub fn record(&mut self, mut call: Call) {
         call.at = self.clamp_to_last(call.at);
         self.calls.push(call);
     }
 
-    /// `moment`, or the arrival of the call recorded last if that is later.
+    /// `time`, or the arrival of the last recorded call if that is later.
     #[must_use]
-    pub fn clamp_to_last(&self, moment: Instant) -> Instant {
-        self.calls.last().map_or(moment, |last| last.at.max(moment))
+    pub fn clamp_to_last(&self, time: Instant) -> Instant {
+        self.calls.last().map_or(time, |last| last.at.max(time))
     }
 
     /// Adds a call for a token.
@@ -172,63 +168,57 @@ mod tests {
         }
     }
 
-    fn ledger_of(moments: impl IntoIterator<Item = u64>) -> CallLog {
+    fn log_at(millis: impl IntoIterator<Item = u64>) -> CallLog {
         let start = Instant::now();
-        let mut ledger = CallLog::default();
-        for moment in moments {
-            ledger.record(call(start + Duration::from_millis(moment), "1", "0"));
+        let mut log = CallLog::default();
+        for millis in millis {
+            log.record(call(start + Duration::from_millis(millis), "1", "0"));
         }
-        ledger
+        log
     }
 
     proptest! {
         #[test]
         fn windows_agree_with_a_count_of_every_window(
-            mut moments in prop::collection::vec(0_u64..300, 0..60),
+            mut arrivals in prop::collection::vec(0_u64..300, 0..60),
             window in 0_u64..120,
         ) {
-            moments.sort_unstable();
-            let by_hand = (0..300)
-                .map(|from| moments.iter().filter(|&&at| at >= from && at < from + window).count())
+            arrivals.sort_unstable();
+            let expected = (0..300)
+                .map(|from| arrivals.iter().filter(|&&at| at >= from && at < from + window).count())
                 .max();
-            let most = ledger_of(moments).max_in_window(Duration::from_millis(window));
-            prop_assert_eq!(Some(most), by_hand);
+            let most = log_at(arrivals).max_in_window(Duration::from_millis(window));
+            prop_assert_eq!(Some(most), expected);
         }
 
         #[test]
-        fn arrival_times_are_monotonic(moments in prop::collection::vec(0_u64..300, 0..60)) {
-            let ledger = ledger_of(moments);
-            prop_assert!(ledger.arrivals().is_sorted());
+        fn arrival_times_are_monotonic(arrivals in prop::collection::vec(0_u64..300, 0..60)) {
+            let log = log_at(arrivals);
+            prop_assert!(log.arrivals().is_sorted());
         }
     }
 
     #[test]
     fn calls_are_counted_by_number_and_by_answer() {
         let now = Instant::now();
-        let mut ledger = CallLog::default();
+        let mut log = CallLog::default();
         for (number, answered) in [("1", "-1"), ("2", "0"), ("1", "0"), ("3", "drop")] {
-            ledger.record(call(now, number, answered));
+            log.record(call(now, number, answered));
         }
-        assert_eq!(ledger.distinct_numbers(), 3);
-        assert_eq!(ledger.count_answered(0), 2);
-        assert_eq!(ledger.count_answered(-1), 1);
-        assert_eq!(ledger.count_answered("drop"), 1);
-        assert_eq!(
-            ledger.calls_for("1").map(|call| &*call.answered).collect::<Vec<_>>(),
-            ["-1", "0"]
-        );
-        assert_eq!(
-            (ledger.calls().len(), ledger.connections(), ledger.token_calls().len()),
-            (4, 0, 0)
-        );
+        assert_eq!(log.distinct_numbers(), 3);
+        assert_eq!(log.count_answered(0), 2);
+        assert_eq!(log.count_answered(-1), 1);
+        assert_eq!(log.count_answered("drop"), 1);
+        assert_eq!(log.calls_for("1").map(|call| &*call.answered).collect::<Vec<_>>(), ["-1", "0"]);
+        assert_eq!((log.calls().len(), log.connections(), log.token_calls().len()), (4, 0, 0));
     }
 
     #[test]
     fn the_share_counts_gaps_not_calls() {
-        let ledger = ledger_of((0..21).map(|n| n * 50));
-        assert!((ledger.rate_utilization(20.0) - 1.0).abs() < 1e-9);
-        assert!((ledger.rate_utilization(40.0) - 0.5).abs() < 1e-9);
-        assert!(ledger_of([]).rate_utilization(20.0).abs() < 1e-9);
-        assert!(ledger_of([5]).rate_utilization(20.0).abs() < 1e-9);
+        let log = log_at((0..21).map(|n| n * 50));
+        assert!((log.rate_utilization(20.0) - 1.0).abs() < 1e-9);
+        assert!((log.rate_utilization(40.0) - 0.5).abs() < 1e-9);
+        assert!(log_at([]).rate_utilization(20.0).abs() < 1e-9);
+        assert!(log_at([5]).rate_utilization(20.0).abs() < 1e-9);
     }
 }

@@ -1,7 +1,7 @@
-//! The people of the sandbox, derived from the number alone, so that a reader can predict every row
-//! of an output.
+//! The people of the sandbox, derived only from the number, so that every output row is
+//! predictable.
 
-/// What the directory holds under a number; the number's last two digits decide.
+/// The directory's entry for a number, chosen by the number's last two digits.
 ///
 /// The codes are the effective ones of [reply](crate::guide::api#reply) and
 /// [codes](crate::guide::api#codes).
@@ -14,24 +14,24 @@ pub enum DirectoryEntry {
     NotFound,
     /// 91: nobody, as 60121 wrapped in errcode 88.
     NotFoundWrapped,
-    /// 92: a number that the API refuses, as 40104 wrapped in errcode 88.
+    /// 92: a number that the API rejects, as 40104 wrapped in errcode 88.
     BadNumber,
     /// 93: a person outside the app's scope, as a bare 50002.
     OutOfScope,
-    /// 94: a bare -1 on every try.
+    /// 94: a bare -1 on every attempt.
     Busy,
-    /// 95: a bare -1 on the first two tries of this number, then as [`DirectoryEntry::Found`].
+    /// 95: a bare -1 on the first two attempts of this number, then as [`DirectoryEntry::Found`].
     FoundLater,
-    /// 96: no userid, and the two ids of [`exclusive_ids_for`] as a JSON array; a bare 60121 where
+    /// 96: no userid, and the two ids of [`exclusive_ids_for`] as a JSON array; a bare 60121 if
     /// the call does not ask for exclusive accounts.
     OnlyExclusive,
-    /// 97: a userid and the two exclusive ids in the documentation's odd form: errcode `"0"` as a
-    /// string and the list as JSON text inside a string; an empty such list where the call does not
-    /// ask for exclusive accounts.
+    /// 97: a userid and the two exclusive ids in the form that the API documentation shows: errcode
+    /// `"0"` as a string and the list as JSON text inside a string. The list is empty if the call
+    /// does not ask for exclusive accounts.
     Both,
     /// 98: errcode 0 with an empty result.
     Empty,
-    /// 99: a bare 34567, a code that no documentation mentions.
+    /// 99: a bare 34567, an undocumented code.
     UnknownCode,
     /// Neither 11 digits beginning with 1 nor `+CC-NATIONAL` in digits: 400002 wrapped in errcode
     /// 88.
@@ -39,7 +39,7 @@ pub enum DirectoryEntry {
 }
 
 impl DirectoryEntry {
-    /// The rule for `mobile` as sent: 11 plain digits, or `+CC-NATIONAL`
+    /// The entry for `mobile` as sent: 11 plain digits, or `+CC-NATIONAL`
     /// ([request](crate::guide::api#request)).
     #[must_use]
     pub fn for_number(mobile: &str) -> Self {
@@ -61,7 +61,7 @@ impl DirectoryEntry {
         }
     }
 
-    /// The effective code in the end, after [`DirectoryEntry::busy_attempts`]; `exclusive` is the
+    /// The effective code after the [`busy_attempts`](Self::busy_attempts); `exclusive` is the
     /// call's `support_exclusive_account_search`.
     #[must_use]
     pub fn code(self, exclusive: bool) -> i64 {
@@ -77,8 +77,8 @@ impl DirectoryEntry {
         }
     }
 
-    /// How many tries of a number are answered -1 before the rule's own answer: 2 for 95, else 0.
-    /// ([`DirectoryEntry::Busy`] needs none, since -1 is its own answer.)
+    /// How many attempts are answered -1 before the entry's code: 2 for 95, else 0.
+    /// ([`DirectoryEntry::Busy`] needs none, since -1 is its code.)
     #[must_use]
     pub fn busy_attempts(self) -> u32 {
         if self == Self::FoundLater { 2 } else { 0 }
@@ -98,20 +98,20 @@ pub(crate) enum AbsentList {
 }
 
 impl AbsentList {
-    /// The form that `mobile` gets; [`AbsentList::Empty`] where it has fewer than three digits.
+    /// The form for `mobile`; [`AbsentList::Empty`] if it has fewer than three digits.
     #[must_use]
     pub(crate) fn for_number(mobile: &str) -> Self {
         match mobile.bytes().rev().filter(u8::is_ascii_digit).nth(2).unwrap_or(b'0') % 3 {
-            0 => Self::Empty, // b'0' is 48, which 3 divides, so the byte leaves the digit's own remainder.
+            // b'0' is 48, a multiple of 3, so byte and digit have the same remainder.
+            0 => Self::Empty,
             1 => Self::Missing,
             _ => Self::Null,
         }
     }
 }
 
-/// The userid of a number that has one: `u` and the number's last eight digits (all of them where
-/// it has fewer; the digits of the country code belong to the number, `+` and `-` do not). Numbers
-/// that agree in those share a userid.
+/// The userid of a number that has one: `u` and the number's last eight digits, or all if it has
+/// fewer. Digits of the country code count. Numbers with the same last eight digits share a userid.
 #[must_use]
 pub fn userid_for(mobile: &str) -> String {
     format!("u{}", last_eight_digits(mobile))
@@ -128,7 +128,7 @@ pub fn exclusive_ids_for(mobile: &str) -> [String; 2] {
 fn is_well_formed(mobile: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match mobile.strip_prefix('+') {
-        Some(rest) => rest
+        Some(international) => international
             .split_once('-')
             .is_some_and(|(country, national)| digits(country) && digits(national)),
         None => mobile.len() == 11 && mobile.starts_with('1') && digits(mobile),
@@ -165,10 +165,10 @@ mod tests {
             ("+852-51234590", DirectoryEntry::NotFound, 60121, 60121),
             ("+1-22", DirectoryEntry::Found, 0, 0),
         ];
-        for (mobile, rule, plain, exclusive) in table {
-            assert_eq!(DirectoryEntry::for_number(mobile), rule, "{mobile}");
-            assert_eq!(rule.code(false), plain, "{mobile}");
-            assert_eq!(rule.code(true), exclusive, "{mobile}");
+        for (mobile, entry, plain, exclusive) in table {
+            assert_eq!(DirectoryEntry::for_number(mobile), entry, "{mobile}");
+            assert_eq!(entry.code(false), plain, "{mobile}");
+            assert_eq!(entry.code(true), exclusive, "{mobile}");
         }
     }
 

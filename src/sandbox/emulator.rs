@@ -1,4 +1,4 @@
-//! Decides the reply to each call by the script, and its delay. It does no I/O and does not wait.
+//! Decides the reply to each call and its delay by the script. It does no I/O and does not wait.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,24 +11,21 @@ use crate::sandbox::json::{self, Credentials, FullReply, LookupRequest, Reply};
 use crate::sandbox::limits::{IssuedTokens, SlidingWindow};
 use crate::sandbox::script::{Script, ScriptedAnswer};
 
-/// A reply and when to send it.
+/// A reply and the delay before it.
 #[derive(Debug)]
 pub(crate) struct TimedReply {
-    /// How long to wait first.
     pub delay: Duration,
-    /// What to send.
     pub reply: Reply,
 }
 
-/// What a call is told, with the name that the ledger has for it.
+/// A reply and its label in the call log.
 type LabeledReply = (Cow<'static, str>, Reply);
 
 /// The state of one sandbox.
 #[derive(Debug)]
 pub(crate) struct Emulator {
-    /// What is still to go wrong; answers that were used are gone from it.
+    /// Scripted answers are removed when they are used.
     pub script: Script,
-    /// What was seen so far.
     pub call_log: CallLog,
     window: SlidingWindow,
     tokens: IssuedTokens,
@@ -38,7 +35,6 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// A platform that has seen nothing yet.
     #[must_use]
     pub(crate) fn new(script: Script) -> Self {
         Self {
@@ -52,11 +48,10 @@ impl Emulator {
         }
     }
 
-    /// Answers a `getbymobile` call whose head had come in at `arrival`, in the order that
-    /// [`Script`] documents.
+    /// Answers a `getbymobile` call whose headers arrived at `arrival`, by the rules of [`Script`].
     pub(crate) fn answer_lookup(&mut self, lookup: &LookupRequest, arrival: Instant) -> TimedReply {
-        // The limit and the ledger must go by the same moments, or a test could count more than the
-        // limit let through.
+        // The limit and the call log must use the same times; otherwise a test could count more
+        // calls than the limit admitted.
         let at = self.call_log.clamp_to_last(arrival);
         let id = self.next_request_id();
         let index = self.lookup_count;
@@ -65,15 +60,15 @@ impl Emulator {
             self.script.revoke_tokens_after_calls = None;
             self.tokens.revoke();
         }
-        let mut wait = self.script.delay(index);
-        let said = self
-            .scripted_by_index(lookup, index, id, &mut wait)
+        let mut delay = self.script.delay(index);
+        let scripted = self
+            .scripted_by_index(lookup, index, id, &mut delay)
             .or_else(|| self.reject_invalid(lookup, at, id))
             .or_else(|| {
-                let turn = self.script.answers_by_number.get_mut(&lookup.mobile)?.pop_front()?;
-                reply_scripted(&turn, &lookup.mobile, id, &mut wait)
+                let answer = self.script.answers_by_number.get_mut(&lookup.mobile)?.pop_front()?;
+                reply_scripted(&answer, &lookup.mobile, id, &mut delay)
             });
-        let (answered, reply) = said.unwrap_or_else(|| self.answer_by_entry(lookup, id));
+        let (answered, reply) = scripted.unwrap_or_else(|| self.answer_by_entry(lookup, id));
         let last = self.call_log.calls().last();
         let call = Call {
             at,
@@ -84,37 +79,39 @@ impl Emulator {
             answered,
         };
         self.call_log.record(call);
-        TimedReply { delay: wait, reply }
+        TimedReply { delay, reply }
     }
 
-    /// Answers a call for a token that came in at `at` ([tokens](crate::guide::api#tokens)).
+    /// Answers a call for a token that arrived at `at` ([tokens](crate::guide::api#tokens)).
     pub(crate) fn answer_token_call(
         &mut self,
-        kind: TokenEndpoint,
+        endpoint: TokenEndpoint,
         credentials: &Credentials,
         at: Instant,
     ) -> TimedReply {
         let id = self.next_request_id();
-        let mut wait = Duration::ZERO;
-        let (answered, reply) = if kind == TokenEndpoint::V1 && !self.script.has_v1_token_endpoint {
+        let mut delay = Duration::ZERO;
+        let exists = endpoint != TokenEndpoint::V1 || self.script.has_v1_token_endpoint;
+        let (answered, reply) = if !exists {
             unknown_path_reply(id)
         } else {
-            let turn = self.script.token_answers.pop_front();
-            turn.and_then(|turn| reply_scripted(&turn, "", id, &mut wait))
-                .unwrap_or_else(|| self.issue_token(kind, credentials, at, id))
+            let answer = self.script.token_answers.pop_front();
+            answer
+                .and_then(|answer| reply_scripted(&answer, "", id, &mut delay))
+                .unwrap_or_else(|| self.issue_token(endpoint, credentials, at, id))
         };
-        self.call_log.record_token_call(TokenCall { at, endpoint: kind, answered });
-        TimedReply { delay: wait, reply }
+        self.call_log.record_token_call(TokenCall { at, endpoint, answered });
+        TimedReply { delay, reply }
     }
 
-    /// Answers `getbymobile` with a slash behind it, which the API does not take
-    /// ([request](crate::guide::api#request)). The ledger leaves it out.
+    /// Answers `getbymobile/`, since the API rejects a trailing slash
+    /// ([request](crate::guide::api#request)). The call is not logged.
     pub(crate) fn answer_trailing_slash(&mut self) -> TimedReply {
         let reply = Reply::json(200, json::bare_code(22, "无效的方法", self.next_request_id()));
         TimedReply { delay: Duration::ZERO, reply }
     }
 
-    /// Answers a call to a path that does not exist. The ledger leaves it out.
+    /// Answers a call to an unknown path. The call is not logged.
     pub(crate) fn answer_unknown_path(&mut self) -> TimedReply {
         TimedReply { delay: Duration::ZERO, reply: unknown_path_reply(self.next_request_id()).1 }
     }
@@ -129,17 +126,17 @@ impl Emulator {
         lookup: &LookupRequest,
         index: u64,
         id: u64,
-        wait: &mut Duration,
+        delay: &mut Duration,
     ) -> Option<LabeledReply> {
-        if let Some(said) = self
+        if let Some(reply) = self
             .script
             .always
             .as_ref()
-            .and_then(|always| reply_scripted(always, &lookup.mobile, id, wait))
+            .and_then(|always| reply_scripted(always, &lookup.mobile, id, delay))
         {
-            return Some(said);
+            return Some(reply);
         }
-        reply_scripted(&self.script.answers_by_call.remove(&index)?, &lookup.mobile, id, wait)
+        reply_scripted(&self.script.answers_by_call.remove(&index)?, &lookup.mobile, id, delay)
     }
 
     fn reject_invalid(
@@ -166,51 +163,51 @@ impl Emulator {
 
     fn answer_by_entry(&mut self, lookup: &LookupRequest, id: u64) -> LabeledReply {
         let mobile = &*lookup.mobile;
-        let rule = DirectoryEntry::for_number(mobile);
-        let busy_tries = rule.busy_attempts().max(self.script.transient_attempts_for(mobile));
-        // Most numbers are never busy, and a run of millions of them must not fill this table.
-        if busy_tries > 0 {
-            let tries = self.attempts.entry(mobile.to_owned()).or_default();
-            if *tries < busy_tries {
-                *tries += 1;
+        let entry = DirectoryEntry::for_number(mobile);
+        let busy_attempts = entry.busy_attempts().max(self.script.transient_attempts_for(mobile));
+        // Most numbers are never busy; a run with millions of them must not fill this map.
+        if busy_attempts > 0 {
+            let attempts = self.attempts.entry(mobile.to_owned()).or_default();
+            if *attempts < busy_attempts {
+                *attempts += 1;
                 return ("-1".into(), Reply::json(200, json::busy(id)));
             }
         }
         let exclusive = lookup.exclusive == Some(true);
-        let answered = match rule.code(exclusive) {
+        let answered = match entry.code(exclusive) {
             0 => Cow::Borrowed("0"),
             code => code.to_string().into(),
         };
-        (answered, Reply::json(200, json::body_for_entry(rule, mobile, exclusive, id)))
+        (answered, Reply::json(200, json::body_for_entry(entry, mobile, exclusive, id)))
     }
 
     fn issue_token(
         &mut self,
-        kind: TokenEndpoint,
+        endpoint: TokenEndpoint,
         credentials: &Credentials,
         at: Instant,
         id: u64,
     ) -> LabeledReply {
-        let right_key = credentials.key == self.script.app_key;
-        let right = right_key && credentials.secret == self.script.app_secret;
-        match kind {
-            TokenEndpoint::V1 if !right => {
+        let valid_key = credentials.key == self.script.app_key;
+        let valid = valid_key && credentials.secret == self.script.app_secret;
+        match endpoint {
+            TokenEndpoint::V1 if !valid => {
                 ("invalidClientIdOrSecret".into(), Reply::json(400, json::v1_token_rejected(id)))
             }
-            TokenEndpoint::Legacy if !right_key => {
+            TokenEndpoint::Legacy if !valid_key => {
                 ("40096".into(), Reply::json(200, json::bare_code(40096, "不合法的appkey", id)))
             }
-            TokenEndpoint::Legacy if !right => (
+            TokenEndpoint::Legacy if !valid => (
                 "40089".into(),
                 Reply::json(200, json::bare_code(40089, "不合法的appkey或appsecret", id)),
             ),
             TokenEndpoint::V1 | TokenEndpoint::Legacy => {
                 let lifetime = self.script.token_lifetime;
-                // Rounded up, so that no living token is said to live for 0 s.
+                // Rounded up, so that the lifetime of a valid token is never stated as 0 s.
                 let seconds =
                     lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0));
                 let token = self.tokens.issue(self.script.seed, lifetime, at);
-                let body = match kind {
+                let body = match endpoint {
                     TokenEndpoint::V1 => json::v1_token(token, seconds, id),
                     TokenEndpoint::Legacy => json::legacy_token(token, seconds, id),
                 };
@@ -220,13 +217,13 @@ impl Emulator {
     }
 }
 
-/// What a scripted answer comes to, or nothing where it passes the call on; adds to `wait` what it
-/// asks for.
+/// The reply of a scripted answer; none for [`ScriptedAnswer::Pass`]. Adds the answer's own delay
+/// to `delay`.
 fn reply_scripted(
     answer: &ScriptedAnswer,
     mobile: &str,
     id: u64,
-    wait: &mut Duration,
+    delay: &mut Duration,
 ) -> Option<LabeledReply> {
     let page = |content_type, body| {
         Reply::Full(FullReply { status: 200, content_type, headers: Vec::new(), body })
@@ -256,12 +253,12 @@ fn reply_scripted(
         ScriptedAnswer::Drop => ("drop".into(), Reply::Drop),
         ScriptedAnswer::Half => ("half".into(), Reply::Half(json::found_user(mobile, id))),
         ScriptedAnswer::Hang(silence) => {
-            *wait = wait.saturating_add(*silence);
+            *delay = delay.saturating_add(*silence);
             ("hang".into(), Reply::Drop)
         }
-        ScriptedAnswer::Delayed(delay, answer) => {
-            *wait = wait.saturating_add(*delay);
-            return reply_scripted(answer, mobile, id, wait);
+        ScriptedAnswer::Delayed(extra, answer) => {
+            *delay = delay.saturating_add(*extra);
+            return reply_scripted(answer, mobile, id, delay);
         }
         ScriptedAnswer::Pass => return None,
     })
@@ -271,7 +268,7 @@ fn unknown_path_reply(id: u64) -> LabeledReply {
     ("404".into(), Reply::json(404, json::bare_code(404, "请求的URI地址不存在", id)))
 }
 
-/// `text` as the last record has it where that is the same: a run sends the same token thousands of
+/// Shares the text of the last record if it is the same: a run sends the same token thousands of
 /// times.
 fn intern(last: Option<&Arc<str>>, text: &str) -> Arc<str> {
     last.filter(|last| ***last == *text).map_or_else(|| Arc::from(text), Arc::clone)
@@ -290,18 +287,18 @@ mod tests {
         }
     }
 
-    /// The ledger's name for the answer to `mobile`, asked with the static token at `at`.
-    fn ask(platform: &mut Emulator, mobile: &str, at: Instant) -> String {
+    /// Looks up `mobile` with the static token at `at`; returns the label in the call log.
+    fn ask(emulator: &mut Emulator, mobile: &str, at: Instant) -> String {
         let lookup = lookup_of(mobile, "sandbox-token");
-        platform.answer_lookup(&lookup, at);
-        platform.call_log.calls().last().unwrap().answered.to_string()
+        emulator.answer_lookup(&lookup, at);
+        emulator.call_log.calls().last().unwrap().answered.to_string()
     }
 
-    fn token_of(platform: &mut Emulator, at: Instant) -> String {
+    fn token_of(emulator: &mut Emulator, at: Instant) -> String {
         let credentials =
             Credentials { key: "sandbox-key".to_owned(), secret: "sandbox-secret".to_owned() };
         let Reply::Full(page) =
-            platform.answer_token_call(TokenEndpoint::V1, &credentials, at).reply
+            emulator.answer_token_call(TokenEndpoint::V1, &credentials, at).reply
         else {
             panic!()
         };
@@ -319,26 +316,26 @@ mod tests {
         );
         script.answers_by_call.insert(1, ScriptedAnswer::Drop);
         script.answers_by_call.insert(2, ScriptedAnswer::Pass);
-        let mut platform = Emulator::new(script);
+        let mut emulator = Emulator::new(script);
         let second = Duration::from_secs(1);
-        assert_eq!(ask(&mut platform, "13800138000", now), "60011");
-        assert_eq!(ask(&mut platform, "13800138000", now), "drop");
-        assert_eq!(ask(&mut platform, "13800138000", now), "0");
-        assert_eq!(ask(&mut platform, "13800138000", now), "90018");
-        assert_eq!(ask(&mut platform, "13800138000", now + second), "isp.x");
-        assert_eq!(ask(&mut platform, "", now + second), "40");
-        platform.script.always = Some(ScriptedAnswer::Punish);
-        assert_eq!(ask(&mut platform, "13800138000", now + second), "punish");
-        platform.script.always = Some(ScriptedAnswer::Pass);
-        assert_eq!(ask(&mut platform, "13800138000", now + 2 * second), "0");
+        assert_eq!(ask(&mut emulator, "13800138000", now), "60011");
+        assert_eq!(ask(&mut emulator, "13800138000", now), "drop");
+        assert_eq!(ask(&mut emulator, "13800138000", now), "0");
+        assert_eq!(ask(&mut emulator, "13800138000", now), "90018");
+        assert_eq!(ask(&mut emulator, "13800138000", now + second), "isp.x");
+        assert_eq!(ask(&mut emulator, "", now + second), "40");
+        emulator.script.always = Some(ScriptedAnswer::Punish);
+        assert_eq!(ask(&mut emulator, "13800138000", now + second), "punish");
+        emulator.script.always = Some(ScriptedAnswer::Pass);
+        assert_eq!(ask(&mut emulator, "13800138000", now + 2 * second), "0");
     }
 
     #[test]
-    fn refused_calls_use_up_no_tries() {
+    fn rejected_calls_use_up_no_attempts() {
         let now = Instant::now();
-        let mut platform = Emulator::new(Script { limit: Some(1), ..Script::default() });
+        let mut emulator = Emulator::new(Script { limit: Some(1), ..Script::default() });
         let answers: Vec<_> = [0, 1, 1000, 1001, 2000, 3000]
-            .map(|millis| ask(&mut platform, "13800138095", now + Duration::from_millis(millis)))
+            .map(|millis| ask(&mut emulator, "13800138095", now + Duration::from_millis(millis)))
             .into();
         assert_eq!(answers, ["-1", "90018", "-1", "90018", "0", "0"]);
     }
@@ -352,11 +349,11 @@ mod tests {
             transient_attempts: 3,
             ..Script::default()
         };
-        let mut platform = Emulator::new(script);
+        let mut emulator = Emulator::new(script);
         for mobile in ["13800138000", "13800138095", "13800138090"] {
-            let answers: Vec<_> = (0..5).map(|_| ask(&mut platform, mobile, now)).collect();
-            let end = DirectoryEntry::for_number(mobile).code(true).to_string();
-            assert_eq!(answers, ["-1", "-1", "-1", &end, &end]);
+            let answers: Vec<_> = (0..5).map(|_| ask(&mut emulator, mobile, now)).collect();
+            let code = DirectoryEntry::for_number(mobile).code(true).to_string();
+            assert_eq!(answers, ["-1", "-1", "-1", &code, &code]);
         }
     }
 
@@ -368,15 +365,15 @@ mod tests {
             token_lifetime: Duration::from_mins(1),
             ..Script::default()
         };
-        let mut platform = Emulator::new(script);
-        let token = token_of(&mut platform, now);
+        let mut emulator = Emulator::new(script);
+        let token = token_of(&mut emulator, now);
         let mut answer = |token: &str, seconds| {
             let lookup = lookup_of("13800138000", token);
             if token == "renew" {
-                return token_of(&mut platform, now + Duration::from_secs(seconds));
+                return token_of(&mut emulator, now + Duration::from_secs(seconds));
             }
-            platform.answer_lookup(&lookup, now + Duration::from_secs(seconds));
-            platform.call_log.calls().last().unwrap().answered.to_string()
+            emulator.answer_lookup(&lookup, now + Duration::from_secs(seconds));
+            emulator.call_log.calls().last().unwrap().answered.to_string()
         };
         assert_eq!([answer(&token, 0), answer(&token, 0)], ["0", "0"]);
         assert_eq!(answer(&token, 0), "40014");
@@ -391,8 +388,8 @@ mod tests {
     #[test]
     fn delays_add_up() {
         let second = Duration::from_secs(1);
-        let mut platform = Emulator::new(Script { latency: second..=second, ..Script::default() });
-        platform.script.push_answers(
+        let mut emulator = Emulator::new(Script { latency: second..=second, ..Script::default() });
+        emulator.script.push_answers(
             "13800138000",
             [
                 ScriptedAnswer::Hang(second).delayed_by(2 * second),
@@ -400,19 +397,19 @@ mod tests {
                 ScriptedAnswer::Pass,
             ],
         );
-        let waits: Vec<_> = [4, 3, 1].map(|seconds| seconds * second).into();
+        let expected: Vec<_> = [4, 3, 1].map(|seconds| seconds * second).into();
         let lookup = lookup_of("13800138000", "sandbox-token");
-        let turns: Vec<_> =
-            (0..3).map(|_| platform.answer_lookup(&lookup, Instant::now()).delay).collect();
-        assert_eq!(turns, waits);
-        assert_eq!(platform.call_log.count_answered("hang"), 1);
+        let delays: Vec<_> =
+            (0..3).map(|_| emulator.answer_lookup(&lookup, Instant::now()).delay).collect();
+        assert_eq!(delays, expected);
+        assert_eq!(emulator.call_log.count_answered("hang"), 1);
     }
 
     #[test]
     fn request_ids_repeat_by_seed() {
         let ids = |seed| {
-            let mut platform = Emulator::new(Script { seed, ..Script::default() });
-            [platform.next_request_id(), platform.next_request_id()]
+            let mut emulator = Emulator::new(Script { seed, ..Script::default() });
+            [emulator.next_request_id(), emulator.next_request_id()]
         };
         assert_eq!(ids(1), ids(1));
         assert_ne!(ids(1), ids(2));

@@ -1,4 +1,4 @@
-//! Parses requests in every form that the API accepts, and writes the bodies of replies by hand.
+//! Parses requests in every form that the API accepts and writes the bodies of replies by hand.
 
 use std::fmt::Write as _;
 
@@ -6,28 +6,23 @@ use crate::sandbox::directory::{AbsentList, DirectoryEntry, exclusive_ids_for, u
 use serde_json::Value;
 use url::form_urlencoded;
 
-/// A reply, ready to go out.
+/// A reply to send.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// A whole one.
     Full(FullReply),
-    /// HTTP 200 with this JSON body, of which only the first half is sent before the connection
-    /// closes.
+    /// HTTP 200 with the first half of this JSON body; then the connection closes.
     Half(String),
-    /// None: the connection closes.
+    /// No reply: the connection closes.
     Drop,
 }
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Debug)]
 pub(crate) struct FullReply {
-    /// The HTTP status.
     pub status: u16,
     /// The content type, unless `headers` has one.
     pub content_type: &'static str,
-    /// Further headers.
     pub headers: Vec<(String, String)>,
-    /// The body.
     pub body: String,
 }
 
@@ -44,24 +39,23 @@ impl Reply {
     }
 }
 
-/// What a `getbymobile` request says ([request](crate::guide::api#request)).
+/// The parameters of a `getbymobile` request ([request](crate::guide::api#request)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LookupRequest {
-    /// `access_token` of the query or, without one there, of a form body; empty where there is
-    /// none.
+    /// `access_token` of the query, else of a form body; empty if missing.
     pub token: String,
-    /// `mobile`; empty where it is missing or no string.
+    /// `mobile`; empty if it is missing or not a string.
     pub mobile: String,
-    /// `support_exclusive_account_search`, as a boolean or as the string `true` or `false`; `None`
-    /// for all else.
+    /// `support_exclusive_account_search`, as a boolean or as the string `true` or `false`; else
+    /// `None`.
     pub exclusive: Option<bool>,
-    /// The content type header; empty where there is none.
+    /// The content type header; empty if missing.
     pub content_type: String,
 }
 
 impl LookupRequest {
-    /// Reads a request. The content type decides between JSON and form; where it names neither, the
-    /// first byte does.
+    /// Parses a request. The content type decides between JSON and form; if it names neither, the
+    /// first byte decides.
     #[must_use]
     pub(crate) fn parse(query: &str, content_type: &str, body: &[u8]) -> Self {
         let mut lookup = Self {
@@ -70,10 +64,11 @@ impl LookupRequest {
             exclusive: None,
             content_type: content_type.to_owned(),
         };
-        // Names of types have no case (RFC 9110, 8.3.1).
-        let kind = content_type.to_ascii_lowercase();
-        let is_json = kind.contains("json")
-            || (!kind.contains("form-urlencoded") && body.trim_ascii_start().starts_with(b"{"));
+        // Media types are case-insensitive (RFC 9110, 8.3.1).
+        let media_type = content_type.to_ascii_lowercase();
+        let is_json = media_type.contains("json")
+            || (!media_type.contains("form-urlencoded")
+                && body.trim_ascii_start().starts_with(b"{"));
         if is_json {
             let value: Value = serde_json::from_slice(body).unwrap_or_default();
             str_or_empty(&value["mobile"]).clone_into(&mut lookup.mobile);
@@ -93,18 +88,15 @@ impl LookupRequest {
     }
 }
 
-/// The credentials of a token call ([tokens](crate::guide::api#tokens)); empty where they are
-/// missing.
+/// The credentials of a token call ([tokens](crate::guide::api#tokens)); empty if missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
-    /// The app key.
     pub key: String,
-    /// The app secret.
     pub secret: String,
 }
 
 impl Credentials {
-    /// Reads those of the current call, from its JSON body.
+    /// Parses the JSON body of the V1 call.
     #[must_use]
     pub(crate) fn from_v1_body(body: &[u8]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -114,7 +106,7 @@ impl Credentials {
         }
     }
 
-    /// Reads those of the legacy call, from its query.
+    /// Parses the query of the legacy call.
     #[must_use]
     pub(crate) fn from_legacy_query(query: &str) -> Self {
         Self {
@@ -124,7 +116,7 @@ impl Credentials {
     }
 }
 
-/// A bare code ([reply](crate::guide::api#reply)). `id`, here and below, becomes the `request_id`.
+/// A bare code ([reply](crate::guide::api#reply)). Here and below, `id` is the `request_id`.
 #[must_use]
 pub(crate) fn bare_code(code: i64, msg: &str, id: u64) -> String {
     let mut body = format!(r#"{{"errcode":{code},"errmsg":""#);
@@ -146,36 +138,29 @@ pub(crate) fn wrapped_code(code: &str, msg: &str, id: u64) -> String {
     finish_object(body, r#"]""#, id)
 }
 
-/// The answer that a rule of the directory comes to in the end.
+/// The reply for a directory entry after its busy attempts.
 #[must_use]
 pub(crate) fn body_for_entry(
-    rule: DirectoryEntry,
+    entry: DirectoryEntry,
     mobile: &str,
     exclusive: bool,
     id: u64,
 ) -> String {
-    match rule {
+    match entry {
         DirectoryEntry::Found | DirectoryEntry::FoundLater => found_user(mobile, id),
         DirectoryEntry::OnlyExclusive if exclusive => {
             let [one, two] = exclusive_ids_for(mobile);
-            success(
-                &format!(
-                    r#"0,"errmsg":"ok","result":{{"exclusive_account_userid_list":["{one}","{two}"]}}"#
-                ),
-                id,
-            )
+            let result = format!(r#"{{"exclusive_account_userid_list":["{one}","{two}"]}}"#);
+            success(&format!(r#"0,"errmsg":"ok","result":{result}"#), id)
         }
         DirectoryEntry::Both => {
             let userid = userid_for(mobile);
             let [one, two] = exclusive_ids_for(mobile);
             let list =
                 if exclusive { format!(r#"[\"{one}\",\"{two}\"]"#) } else { "[]".to_owned() };
-            success(
-                &format!(
-                    r#""0","errmsg":"ok","result":{{"userid":"{userid}","exclusive_account_userid_list":"{list}"}}"#
-                ),
-                id,
-            )
+            let result =
+                format!(r#"{{"userid":"{userid}","exclusive_account_userid_list":"{list}"}}"#);
+            success(&format!(r#""0","errmsg":"ok","result":{result}"#), id)
         }
         DirectoryEntry::Empty => success(r#"0,"errmsg":"ok","result":{}"#, id),
         DirectoryEntry::NotFound | DirectoryEntry::OnlyExclusive => {
@@ -199,9 +184,7 @@ pub(crate) fn found_user(mobile: &str, id: u64) -> String {
         AbsentList::Missing => "",
         AbsentList::Null => r#","exclusive_account_userid_list":null"#,
     };
-    format!(
-        r#"{{"errcode":0,"errmsg":"ok","result":{{"userid":"{userid}"{list}}},"request_id":"{id:016x}"}}"#
-    )
+    success(&format!(r#"0,"errmsg":"ok","result":{{"userid":"{userid}"{list}}}"#), id)
 }
 
 /// A bare -1.
@@ -210,14 +193,14 @@ pub(crate) fn busy(id: u64) -> String {
     bare_code(-1, "系统繁忙", id)
 }
 
-/// A token, as the current call gives it; `seconds` is its lifetime.
+/// A token as the V1 call returns it; `seconds` is its lifetime.
 #[must_use]
 pub(crate) fn v1_token(token: &str, seconds: u64, id: u64) -> String {
     format!(r#"{{"accessToken":"{token}","expireIn":{seconds},"request_id":"{id:016x}"}}"#)
 }
 
-/// The current call's refusal of credentials; it goes with HTTP 400. The official SDK reads the id
-/// by this name.
+/// The V1 call's refusal of credentials, sent with HTTP 400. The id has the name that the official
+/// SDK reads.
 #[must_use]
 pub(crate) fn v1_token_rejected(id: u64) -> String {
     let code = "invalidClientIdOrSecret";
@@ -226,7 +209,7 @@ pub(crate) fn v1_token_rejected(id: u64) -> String {
     )
 }
 
-/// A token, as the legacy call gives it; `seconds` is its lifetime.
+/// A token as the legacy call returns it; `seconds` is its lifetime.
 #[must_use]
 pub(crate) fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
     success(&format!(r#"0,"errmsg":"ok","access_token":"{token}","expires_in":{seconds}"#), id)
@@ -235,12 +218,11 @@ pub(crate) fn legacy_token(token: &str, seconds: u64, id: u64) -> String {
 /// The ban of an egress IP as JSON ([reply](crate::guide::api#reply)).
 #[must_use]
 pub(crate) fn ban_json(id: u64) -> String {
-    format!(
-        r#"{{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"{id:016x}","request_id":"{id:016x}"}}"#
-    )
+    let fields = r#""status":1111,"wait":5,"source":"x5","punish":"deny""#;
+    format!(r#"{{{fields},"uuid":"{id:016x}","request_id":"{id:016x}"}}"#)
 }
 
-/// The ban of an egress IP as a page ([reply](crate::guide::api#reply)).
+/// The ban of an egress IP as an HTML page ([reply](crate::guide::api#reply)).
 #[must_use]
 pub(crate) fn ban_page(id: u64) -> String {
     format!(
@@ -274,8 +256,8 @@ fn push_escaped(body: &mut String, text: &str) {
 }
 
 fn form_value(form: &[u8], name: &str) -> String {
-    let found = form_urlencoded::parse(form).find(|(found, _)| found == name);
-    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+    let pair = form_urlencoded::parse(form).find(|(key, _)| key == name);
+    pair.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 fn str_or_empty(value: &Value) -> &str {
@@ -371,11 +353,11 @@ mod tests {
             let mobile = format!("138001380{ending}");
             for exclusive in [false, true] {
                 let reply = reply(&mobile, exclusive);
-                let shown =
+                let code =
                     if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
-                let shown = shown.as_str().map_or_else(|| shown.to_string(), str::to_owned);
+                let code = code.as_str().map_or_else(|| code.to_string(), str::to_owned);
                 assert_eq!(
-                    shown,
+                    code,
                     DirectoryEntry::for_number(&mobile).code(exclusive).to_string(),
                     "{mobile}"
                 );

@@ -1,67 +1,68 @@
-//! The limit on calls per second, and the tokens that were issued. Pure: the time is an argument.
+//! The limit on calls per second and the issued tokens. Pure: the time is an argument.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How far back the limit looks: the API counts per second ([limits](crate::guide::api#limits)).
+/// The window of the limit: the API counts per second ([limits](crate::guide::api#limits)).
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// The calls let through within the last second.
+/// The calls admitted within the last second.
 #[derive(Debug, Default)]
 pub(crate) struct SlidingWindow {
     admitted: VecDeque<Instant>,
 }
 
 impl SlidingWindow {
-    /// Lets a call through at `now` unless that makes more than `limit` in some window `[t, t + 1
-    /// s)`. A refused call leaves no trace. Moments must not go back.
+    /// Admits a call at `now` unless some window `[t, t + 1 s)` would have more than `limit` calls.
+    /// A rejected call is not counted. `now` must not decrease.
     pub(crate) fn admit(&mut self, limit: u32, now: Instant) -> bool {
         while self.admitted.front().is_some_and(|&first| now.duration_since(first) >= WINDOW) {
             self.admitted.pop_front();
         }
-        let free = usize::try_from(limit).is_ok_and(|limit| self.admitted.len() < limit);
-        if free {
+        let has_room = usize::try_from(limit).is_ok_and(|limit| self.admitted.len() < limit);
+        if has_room {
             self.admitted.push_back(now);
         }
-        free
+        has_room
     }
 }
 
-/// The app's token. There is at most one, whichever call asked for it
+/// The app's token. There is at most one, whichever endpoint issued it
 /// ([tokens](crate::guide::api#tokens)).
 #[derive(Debug, Default)]
 pub(crate) struct IssuedTokens {
-    /// With its end; a lifetime beyond what the clock can hold has none.
+    /// The token and its expiry; none if the clock cannot represent it.
     current: Option<(String, Option<Instant>)>,
     issued_count: u64,
 }
 
 impl IssuedTokens {
-    /// The token for whoever asks at `now`: the current one while it is valid, else a new one;
-    /// either way its `lifetime` starts anew. New ones differ by `seed` and by how many there were.
+    /// The token for a call at `now`: the current one while it is valid, else a new one. Either way
+    /// its `lifetime` starts again. A new token depends on `seed` and the number of tokens before.
     pub(crate) fn issue(&mut self, seed: u64, lifetime: Duration, now: Instant) -> &str {
-        let kept = self.current.take().filter(|&(_, end)| end.is_none_or(|end| now < end));
-        let token = kept.map_or_else(
+        let valid =
+            self.current.take().filter(|&(_, expiry)| expiry.is_none_or(|expiry| now < expiry));
+        let token = valid.map_or_else(
             || {
                 self.issued_count += 1;
-                let chance =
+                let random =
                     fastrand::Rng::with_seed(seed.rotate_left(32) ^ self.issued_count).u64(..);
-                format!("sandbox-{chance:016x}-{}", self.issued_count)
+                format!("sandbox-{random:016x}-{}", self.issued_count)
             },
             |(token, _)| token,
         );
         &self.current.insert((token, now.checked_add(lifetime))).0
     }
 
-    /// Whether `token` was handed out and has neither expired at `now` nor been revoked.
+    /// Whether `token` was issued, has not expired at `now` and was not revoked.
     #[must_use]
     pub(crate) fn is_valid(&self, token: &str, now: Instant) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|(current, end)| current == token && end.is_none_or(|end| now < end))
+        self.current.as_ref().is_some_and(|(current, expiry)| {
+            current == token && expiry.is_none_or(|expiry| now < expiry)
+        })
     }
 
-    /// Makes every token handed out so far invalid.
+    /// Invalidates every token issued so far.
     pub(crate) fn revoke(&mut self) {
         self.current = None;
     }
@@ -93,20 +94,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_window_ever_holds_more_and_no_call_is_refused_needlessly(
-            mut moments in prop::collection::vec(0_u64..4000, 0..150),
+        fn no_window_exceeds_the_limit_and_no_call_is_rejected_needlessly(
+            mut arrivals in prop::collection::vec(0_u64..4000, 0..150),
             limit in 0_u32..12,
         ) {
-            moments.sort_unstable();
+            arrivals.sort_unstable();
             let start = Instant::now();
             let mut window = SlidingWindow::default();
             let mut admitted: Vec<u64> = Vec::new();
-            for moment in moments {
-                let recent = admitted.iter().filter(|&&past| past + 1000 > moment).count();
-                let passed = window.admit(limit, start + Duration::from_millis(moment));
+            for arrival in arrivals {
+                let recent = admitted.iter().filter(|&&past| past + 1000 > arrival).count();
+                let passed = window.admit(limit, start + Duration::from_millis(arrival));
                 prop_assert_eq!(passed, recent < usize::try_from(limit).unwrap());
                 if passed {
-                    admitted.push(moment);
+                    admitted.push(arrival);
                 }
             }
         }

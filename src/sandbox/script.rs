@@ -1,5 +1,4 @@
-//! The script of a sandbox: its limits and delays, and which calls fail and how. Plain data, which
-//! tests fill in.
+//! The script of a sandbox: its limits and delays, and which calls fail and how.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -8,7 +7,7 @@ use std::time::Duration;
 /// One scripted answer to one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScriptedAnswer {
-    /// HTTP 200 with this body as JSON, to the byte and without a `request_id` of the sandbox's.
+    /// HTTP 200 with exactly this body as JSON; no `request_id` is added.
     Json(String),
     /// HTTP 200 with a bare code, `{"errcode":…,"errmsg":…}` ([reply](crate::guide::api#reply)).
     Code {
@@ -22,14 +21,14 @@ pub enum ScriptedAnswer {
     Wrapped {
         /// The `sub_code`.
         code: String,
-        /// The `sub_msg`; it also stands inside `errmsg`.
+        /// The `sub_msg`, also part of `errmsg`.
         msg: String,
     },
-    /// A reply of whatever stands between the caller and the API.
+    /// A reply of a proxy or gateway between the caller and the API.
     Http {
-        /// The status; what is not in 200..=999 becomes 500.
+        /// The status; a value outside of 200..=999 becomes 500.
         status: u16,
-        /// Further headers; a pair that HTTP does not allow is left out.
+        /// Further headers; pairs that are invalid in HTTP are left out.
         headers: Vec<(String, String)>,
         /// The body, sent as plain text unless the headers name a content type.
         body: String,
@@ -45,17 +44,17 @@ pub enum ScriptedAnswer {
     /// The headers with a content length and the first half of a success, then the connection
     /// closes.
     Half,
-    /// Silence for so long, then the connection closes.
+    /// No reply for this long, then the connection closes.
     Hang(Duration),
-    /// That answer, so much later.
+    /// That answer, after an additional delay.
     Delayed(Duration, Box<ScriptedAnswer>),
-    /// No scripted answer for this call: it goes on to the next rule.
+    /// No scripted answer for this call: the next rule applies.
     Pass,
 }
 
 impl ScriptedAnswer {
-    /// A throttle of the whole platform (90002, wrapped) whose text names the penalty's end;
-    /// `until` is in China time (UTC+8) with whole seconds, as in `2026-09-03 00:01:03`
+    /// Throttling for the whole platform (90002, wrapped) whose message names the end of the
+    /// penalty. `until` is in China time (UTC+8) with whole seconds, as in `2026-09-03 00:01:03`
     /// ([limits](crate::guide::api#limits)).
     #[must_use]
     pub fn penalty(until: &str) -> Self {
@@ -65,13 +64,13 @@ impl ScriptedAnswer {
         }
     }
 
-    /// A bare code with a text that says no more than the code.
+    /// A bare code with a generated message.
     #[must_use]
     pub fn code(code: i64) -> Self {
         Self::Code { code, msg: format!("scripted code {code}") }
     }
 
-    /// A code inside errcode 88 with a text that says no more than the code.
+    /// A code inside errcode 88 with a generated message.
     #[must_use]
     pub fn wrapped(code: impl Into<String>) -> Self {
         let code = code.into();
@@ -84,19 +83,19 @@ impl ScriptedAnswer {
         Self::Http { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// This answer, so much later.
+    /// This answer, after an additional delay.
     #[must_use]
     pub fn delayed_by(self, delay: Duration) -> Self {
         Self::Delayed(delay, Box::new(self))
     }
 }
 
-/// What a sandbox does to its callers. The default is a well-behaved API of the standard edition.
+/// The behavior of a sandbox. The default is the API of the standard edition, without faults.
 ///
-/// A `getbymobile` call meets the following in this order, and the first that answers ends it:
-/// [`always`], [`answers_by_call`], the token ([tokens](crate::guide::api#tokens)), [`limit`], a
-/// missing number, [`answers_by_number`], [`transient_share`], the rules of `directory`. So a call
-/// that the limit refuses uses up no scripted answer of its number.
+/// The first of these rules that applies answers a `getbymobile` call: [`always`],
+/// [`answers_by_call`], the token ([tokens](crate::guide::api#tokens)), [`limit`], a missing
+/// number, [`answers_by_number`], [`transient_share`], the entry in the directory. So a call that
+/// the limit rejects uses up no scripted answer of its number.
 ///
 /// [`always`]: Script::always
 /// [`answers_by_call`]: Script::answers_by_call
@@ -105,46 +104,46 @@ impl ScriptedAnswer {
 /// [`transient_share`]: Script::transient_share
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// Where all chance comes from: delays, the choice of transient numbers, tokens and request
-    /// ids. (0)
+    /// The seed of all randomness: delays, the choice of transient numbers, tokens and request ids.
+    /// (0)
     pub seed: u64,
-    /// The `getbymobile` calls let through in any sliding window of one second; one more is a
-    /// wrapped 90018, which is not counted. `None`: no limit. (20, the standard edition's;
+    /// The `getbymobile` calls admitted in any sliding window of 1 s. Each further one is answered
+    /// with a wrapped 90018 and not counted. `None`: no limit. (20, as in the standard edition;
     /// [limits](crate::guide::api#limits))
     pub limit: Option<u32>,
-    /// The delay of each `getbymobile` reply, drawn evenly from this range. (0)
+    /// The delay of each `getbymobile` reply, uniformly distributed in this range. (0)
     pub latency: RangeInclusive<Duration>,
-    /// A share of the `getbymobile` calls (0.0 to 1.0) whose reply takes this much longer still.
+    /// A share of the `getbymobile` calls (0.0 to 1.0) and the additional delay of their replies.
     /// (none)
     pub slow: Option<(f64, Duration)>,
-    /// How long a token lives; asking for it again starts this anew. Replies state it in whole
-    /// seconds, rounded up. (7200 s; [tokens](crate::guide::api#tokens))
+    /// The lifetime of a token; another token call restarts it. Replies state it in whole seconds,
+    /// rounded up. (7200 s; [tokens](crate::guide::api#tokens))
     pub token_lifetime: Duration,
-    /// The app key that token calls must give. (`sandbox-key`)
+    /// The app key that token calls must send. (`sandbox-key`)
     pub app_key: String,
-    /// The app secret that token calls must give. (`sandbox-secret`)
+    /// The app secret that token calls must send. (`sandbox-secret`)
     pub app_secret: String,
-    /// A token that is always accepted and never handed out. (`sandbox-token`)
+    /// A token that is always accepted and never issued. (`sandbox-token`)
     pub static_token: String,
-    /// Whether `POST /v1.0/oauth2/accessToken` exists; without it the call is a 404, as on an old
-    /// gateway, and only the legacy call hands out tokens. (true)
+    /// Whether `POST /v1.0/oauth2/accessToken` exists. If not, it returns 404, as on an old
+    /// gateway, and only the legacy call issues tokens. (true)
     pub has_v1_token_endpoint: bool,
-    /// The share of the numbers (0.0 to 1.0), chosen by seed and number alone, that are answered -1
-    /// at first. (0.0)
+    /// The share of the numbers (0.0 to 1.0) that are answered -1 at first; the choice depends only
+    /// on seed and number. (0.0)
     pub transient_share: f64,
-    /// How many tries of such a number are answered -1. (1)
+    /// How many attempts of such a number are answered -1. (1)
     pub transient_attempts: u32,
     /// Answers for single numbers, as sent, each used up in order. (none)
     pub answers_by_number: HashMap<String, VecDeque<ScriptedAnswer>>,
-    /// Answers for single `getbymobile` calls by their place among all of them, from 0. (none)
+    /// Answers for single `getbymobile` calls by their index among all of them, from 0. (none)
     pub answers_by_call: BTreeMap<u64, ScriptedAnswer>,
     /// The answer to every `getbymobile` call. (none)
     pub always: Option<ScriptedAnswer>,
-    /// Answers for token calls of either kind, used up in order before credentials are looked at.
+    /// Answers for token calls of either endpoint, used up in order, whatever the credentials.
     /// (none)
     pub token_answers: VecDeque<ScriptedAnswer>,
-    /// After this many `getbymobile` calls every token handed out so far is revoked, once; the
-    /// static one stays. (none)
+    /// After this many `getbymobile` calls every token issued so far is revoked, once; the static
+    /// token stays valid. (none)
     pub revoke_tokens_after_calls: Option<u64>,
 }
 
@@ -181,33 +180,33 @@ impl Script {
         self.answers_by_number.entry(number.into()).or_default().extend(answers);
     }
 
-    /// How long the reply to `getbymobile` call `index` (from 0) takes by
-    /// [`latency`](Self::latency) and [`slow`](Self::slow): the same for the same seed.
+    /// The delay of the reply to `getbymobile` call `index` (from 0) by [`latency`](Self::latency)
+    /// and [`slow`](Self::slow): the same for the same seed.
     #[must_use]
     pub fn delay(&self, index: u64) -> Duration {
         let (least, most) = (*self.latency.start(), *self.latency.end());
         if most.is_zero() && self.slow.is_none() {
-            return Duration::ZERO; // Speed tests come this way thousands of times a second.
+            return Duration::ZERO; // Fast path: benchmarks get here thousands of times per second.
         }
-        let mut chance = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ index);
-        let mut delay = least.saturating_add(most.saturating_sub(least).mul_f64(chance.f64()));
-        if let Some((share, longer)) = self.slow
-            && chance.f64() < share
+        let mut random = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ index);
+        let mut delay = least.saturating_add(most.saturating_sub(least).mul_f64(random.f64()));
+        if let Some((share, extra)) = self.slow
+            && random.f64() < share
         {
-            delay = delay.saturating_add(longer);
+            delay = delay.saturating_add(extra);
         }
         delay
     }
 
-    /// How many tries of `number` are answered -1 by [`transient_share`](Self::transient_share):
+    /// How many attempts of `number` are answered -1 by [`transient_share`](Self::transient_share):
     /// the same for the same seed, whatever the order of the calls.
     #[must_use]
     pub fn transient_attempts_for(&self, number: &str) -> u32 {
         if self.transient_share <= 0.0 {
             return 0;
         }
-        // FNV-1a: its outcome is the same on every platform and in every release, which std's
-        // hashers do not promise.
+        // FNV-1a gives the same hash on every platform and in every release; std's hashers do not
+        // guarantee that.
         let hash = number.bytes().fold(0xcbf2_9ce4_8422_2325 ^ self.seed, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
@@ -246,15 +245,15 @@ mod tests {
     #[test]
     fn the_share_of_transient_numbers_is_kept() {
         let script = Script { transient_share: 0.05, transient_attempts: 3, ..Script::default() };
-        let tries = |script: &Script| -> Vec<u32> {
+        let attempts = |script: &Script| -> Vec<u32> {
             (0..20_000).map(|n| script.transient_attempts_for(&format!("138{n:08}"))).collect()
         };
-        let chosen = tries(&script);
-        let count = chosen.iter().filter(|&&tries| tries == 3).count();
+        let chosen = attempts(&script);
+        let count = chosen.iter().filter(|&&attempts| attempts == 3).count();
         assert!((850..=1150).contains(&count), "{count}");
-        assert!(chosen.iter().all(|&tries| tries == 0 || tries == 3));
-        assert_eq!(chosen, tries(&script));
-        assert_ne!(chosen, tries(&Script { seed: 1, ..script }));
+        assert!(chosen.iter().all(|&attempts| attempts == 0 || attempts == 3));
+        assert_eq!(chosen, attempts(&script));
+        assert_ne!(chosen, attempts(&Script { seed: 1, ..script }));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The HTTP server of the sandbox on loopback: connections, routes, delays, and replies that break
-//! off.
+//! The HTTP server of the sandbox on loopback: connections, routes, delays, and truncated replies.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,10 +25,10 @@ use crate::sandbox::json::{Credentials, FullReply, LookupRequest, Reply};
 use crate::sandbox::script::Script;
 use crate::sandbox::tls::TlsIdentity;
 
-/// The most that a request body may have, in bytes; a longer one closes the connection.
+/// The maximum length of a request body, in bytes; a longer one closes the connection.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long accepting rests after a failure, which is most often a lack of file descriptors.
+/// The delay after `accept` failed, most often for lack of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// A running sandbox. Dropping it closes its port and every connection.
@@ -40,16 +39,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a sandbox on `127.0.0.1:port`, where port 0 takes a free one. It runs on the caller's
-    /// tokio runtime, of either flavor, and needs its I/O and time drivers. The error is that of
-    /// the port, most often that it is taken.
+    /// Starts a sandbox on `127.0.0.1:port`; port 0 chooses a free port. It runs on the caller's
+    /// tokio runtime, of either flavor, with I/O and time enabled. It fails if the port cannot be
+    /// bound, most often because it is in use.
     pub async fn start(script: Script, port: u16) -> io::Result<Self> {
         Self::bind(script, port, None).await
     }
 
     /// Like [`start`](Self::start), but over TLS, with HTTP/2 or HTTP/1.1 as the client prefers
-    /// (ALPN). The certificate is made here; [`ca_certificate`](Self::ca_certificate) is what a
-    /// client must trust.
+    /// (ALPN). The certificate is generated; clients must trust
+    /// [`ca_certificate`](Self::ca_certificate).
     pub async fn start_tls(script: Script, port: u16) -> io::Result<Self> {
         Self::bind(script, port, Some(TlsIdentity::generate()?)).await
     }
@@ -64,40 +63,38 @@ impl Server {
         Ok(Self { state, accept_task })
     }
 
-    /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.state.addr
     }
 
-    /// Its origin, such as `http://127.0.0.1:PORT`, which serves the calls of both of DingTalk's
-    /// hosts.
+    /// Its origin, such as `http://127.0.0.1:PORT`. It serves the calls of both DingTalk hosts.
     #[must_use]
     pub fn endpoint(&self) -> String {
         self.state.endpoint()
     }
 
-    /// The certificate of the authority that signed the server's own, as PEM; none without TLS.
+    /// The certificate of the CA that signed the server's certificate, as PEM; none without TLS.
     #[must_use]
     pub fn ca_certificate(&self) -> Option<&str> {
         self.state.ca_certificate.as_deref()
     }
 
-    /// What it saw so far.
+    /// The calls received so far.
     #[must_use]
     pub fn call_log(&self) -> CallLog {
         self.state.lock_emulator().call_log.clone()
     }
 
-    /// Alters the script from the next call on. Answers that were used are already gone from it.
-    pub fn update_script(&self, alter: impl FnOnce(&mut Script)) {
-        alter(&mut self.state.lock_emulator().script);
+    /// Changes the script from the next call on. Used answers are already removed from it.
+    pub fn update_script(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.state.lock_emulator().script);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.accept_task.abort(); // The connections go with it, for it owns them.
+        self.accept_task.abort(); // It owns the connections, so they close too.
     }
 }
 
@@ -111,7 +108,7 @@ struct ServerState {
 
 impl ServerState {
     fn lock_emulator(&self) -> MutexGuard<'_, Emulator> {
-        // A test that panics inside `change` shall see its own panic, not one here.
+        // After a panic inside `change` a test must see that panic, not one from here.
         self.emulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -122,15 +119,16 @@ impl ServerState {
 
     fn index_page(&self) -> TimedReply {
         let endpoint = self.endpoint();
-        let platform = self.lock_emulator();
-        let Script { app_key, app_secret, static_token, .. } = &platform.script;
+        let emulator = self.lock_emulator();
+        let Script { app_key, app_secret, static_token, .. } = &emulator.script;
         let body = format!(
-            "This is dingmap's sandbox, an emulated DingTalk API. It knows nobody: its people are made up from the \
-             last two digits of each number.\n\n\
+            "This is dingmap's sandbox, an emulated DingTalk API. It knows nobody: its people are \
+             made up from the last two digits of each number.\n\n\
              Resolve against it:\n  \
              DINGTALK_ACCESS_TOKEN={static_token} dingmap resolve INPUT --endpoint {endpoint}\n\
              or, to have tokens handed out:\n  \
-             DINGTALK_APP_KEY={app_key} DINGTALK_APP_SECRET={app_secret} dingmap resolve INPUT --endpoint {endpoint}\n"
+             DINGTALK_APP_KEY={app_key} DINGTALK_APP_SECRET={app_secret} \
+             dingmap resolve INPUT --endpoint {endpoint}\n"
         );
         let page = FullReply {
             status: 200,
@@ -146,13 +144,13 @@ impl ServerState {
         method: &Method,
         path: &str,
         query: &str,
-        kind: &str,
+        content_type: &str,
         body: &[u8],
         at: Instant,
     ) -> TimedReply {
         match (method, path) {
             (&Method::POST, "/topapi/v2/user/getbymobile") => {
-                let lookup = LookupRequest::parse(query, kind, body);
+                let lookup = LookupRequest::parse(query, content_type, body);
                 self.lock_emulator().answer_lookup(&lookup, at)
             }
             (&Method::POST, "/topapi/v2/user/getbymobile/") => {
@@ -182,13 +180,13 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Serv
             }
             Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
-        while connections.try_join_next().is_some() {} // Those that ended would pile up otherwise.
+        while connections.try_join_next().is_some() {} // Frees finished tasks.
     }
 }
 
 async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<ServerState>) {
-    // Without this option the sandbox is only slower, and a connection that is already gone shows
-    // itself below.
+    // Errors can be ignored: without this option the sandbox is only slower, and a closed
+    // connection fails below.
     let _ = stream.set_nodelay(true);
     match tls {
         None => serve_http(stream, state).await,
@@ -207,10 +205,9 @@ async fn serve_http(
 ) {
     let service = hyper::service::service_fn(move |request| handle(Arc::clone(&state), request));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    // As many calls at a time as a client has workers; hyper's own limit is 200.
+    // A client may send as many concurrent calls as it has workers; hyper's default limit is 200.
     builder.http2().max_concurrent_streams(None);
-    // It ends in an error whenever the script breaks a reply off or the client goes away: both are
-    // expected.
+    // It fails when the script truncates a reply or the client disconnects; both are expected.
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -224,14 +221,14 @@ async fn handle(
     let body =
         Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
     let query = head.uri.query().unwrap_or_default();
-    let kind =
-        head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let timed = state.route(&head.method, head.uri.path(), query, kind, &body, at);
+    let content_type =
+        head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let timed = state.route(&head.method, head.uri.path(), query, content_type, &body, at);
     if !timed.delay.is_zero() {
         tokio::time::sleep(timed.delay).await;
     }
     match timed.reply {
-        Reply::Full(page) => Ok(to_response(page)),
+        Reply::Full(reply) => Ok(to_response(reply)),
         Reply::Half(body) => {
             let mut response = Response::new(Either::Right(TruncatedBody::new(&body)));
             response
@@ -243,24 +240,24 @@ async fn handle(
     }
 }
 
-fn to_response(page: FullReply) -> Response<Either<Full<Bytes>, TruncatedBody>> {
-    let mut response = Response::new(Either::Left(Full::from(page.body)));
-    // A final status: hyper takes the informational ones below 200 for a mistake.
-    let status = Some(page.status).filter(|&status| status >= 200);
+fn to_response(reply: FullReply) -> Response<Either<Full<Bytes>, TruncatedBody>> {
+    let mut response = Response::new(Either::Left(Full::from(reply.body)));
+    // Only a final status: hyper rejects informational ones (below 200).
+    let status = Some(reply.status).filter(|&status| status >= 200);
     *response.status_mut() = status
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    for (name, value) in page.headers {
+    for (name, value) in reply.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.append(name, value);
         }
     }
-    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(page.content_type));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(reply.content_type));
     response
 }
 
-/// A body that announces all of its length, sends the first half and then fails.
+/// A body that announces its full length, sends the first half and then fails.
 #[derive(Debug)]
 struct TruncatedBody {
     length: u64,
@@ -292,8 +289,8 @@ impl Body for TruncatedBody {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
         if !self.is_flushed {
-            // hyper throws away what it has not written yet when a body fails, and it writes when a
-            // body has to wait.
+            // When a body fails, hyper discards what it has not written yet. It writes when a body
+            // is pending.
             self.is_flushed = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -316,7 +313,7 @@ mod tests {
     const PATH: &str = "/topapi/v2/user/getbymobile";
 
     fn client() -> Client {
-        // Only the first test of the process can install it, and all the others find it in place.
+        // Only the first test of the process can install it; the others use the installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
     }
@@ -330,13 +327,13 @@ mod tests {
         Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    async fn get(client: &Client, server: &Server, rest: &str) -> (u16, String) {
-        let response = client.get(format!("{}{rest}", server.endpoint())).send().await.unwrap();
+    async fn get(client: &Client, server: &Server, path: &str) -> (u16, String) {
+        let response = client.get(format!("{}{path}", server.endpoint())).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    async fn post(client: &Client, server: &Server, rest: &str, body: &str) -> (u16, Value) {
-        let url = format!("{}{rest}", server.endpoint());
+    async fn post(client: &Client, server: &Server, path: &str, body: &str) -> (u16, Value) {
+        let url = format!("{}{path}", server.endpoint());
         let response = client.post(url).body(body.to_owned()).send().await.unwrap();
         let status = response.status().as_u16();
         (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
@@ -358,11 +355,11 @@ mod tests {
         assert_eq!(reply["errcode"], 22);
         let (_, reply) = post(&client, &server, PATH, "mobile=13800138000").await;
         assert_eq!((&reply["errcode"], &reply["sub_code"]), (&json!(88), &json!("40000")));
-        let ledger = server.call_log();
-        let seen =
-            ledger.calls().iter().map(|call| (&*call.number, &*call.content_type, call.exclusive));
+        let log = server.call_log();
+        let recorded =
+            log.calls().iter().map(|call| (&*call.number, &*call.content_type, call.exclusive));
         assert_eq!(
-            seen.collect::<Vec<_>>(),
+            recorded.collect::<Vec<_>>(),
             [
                 ("13800138000", "application/json", Some(true)),
                 ("13800138096", "", Some(false)),
@@ -370,17 +367,17 @@ mod tests {
             ]
         );
         assert_eq!(
-            (ledger.connections(), ledger.count_answered(0), ledger.count_answered("40000")),
+            (log.connections(), log.count_answered(0), log.count_answered("40000")),
             (1, 1, 1)
         );
     }
 
     #[tokio::test]
-    async fn tokens_of_both_calls_are_one_and_work() {
+    async fn both_endpoints_issue_the_same_valid_token() {
         let (client, server) = (client(), Server::start(Script::default(), 0).await.unwrap());
-        let current = "/v1.0/oauth2/accessToken";
-        let right = r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#;
-        let (status, reply) = post(&client, &server, current, right).await;
+        let v1 = "/v1.0/oauth2/accessToken";
+        let valid = r#"{"appKey":"sandbox-key","appSecret":"sandbox-secret"}"#;
+        let (status, reply) = post(&client, &server, v1, valid).await;
         assert_eq!((status, &reply["expireIn"]), (200, &json!(7200)));
         let legacy =
             get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=sandbox-secret").await.1;
@@ -388,29 +385,29 @@ mod tests {
         assert_eq!((&legacy["errcode"], &legacy["expires_in"]), (&json!(0), &json!(7200)));
         assert_eq!(legacy["access_token"], reply["accessToken"]);
         let token = legacy["access_token"].as_str().unwrap();
-        let rest = format!("{PATH}?access_token={token}");
-        assert_eq!(post(&client, &server, &rest, "mobile=13800138000").await.1["errcode"], 0);
+        let path = format!("{PATH}?access_token={token}");
+        assert_eq!(post(&client, &server, &path, "mobile=13800138000").await.1["errcode"], 0);
 
-        let (status, reply) = post(&client, &server, current, r#"{"appKey":"sandbox-key"}"#).await;
+        let (status, reply) = post(&client, &server, v1, r#"{"appKey":"sandbox-key"}"#).await;
         assert_eq!((status, &reply["code"]), (400, &json!("invalidClientIdOrSecret")));
         let wrong_secret =
             get(&client, &server, "/gettoken?appkey=sandbox-key&appsecret=x").await.1;
         assert!(wrong_secret.contains(r#""errcode":40089,"#));
         assert!(get(&client, &server, "/gettoken").await.1.contains(r#""errcode":40096,"#));
         server.update_script(|script| script.has_v1_token_endpoint = false);
-        assert_eq!(post(&client, &server, current, right).await.0, 404);
+        assert_eq!(post(&client, &server, v1, valid).await.0, 404);
         server.update_script(|script| script.token_answers.push_back(ScriptedAnswer::status(502)));
         assert_eq!(get(&client, &server, "/gettoken").await.0, 502);
-        let ledger = server.call_log();
-        let seen: Vec<_> = ledger.token_calls().iter().map(|call| &*call.answered).collect();
+        let log = server.call_log();
+        let labels: Vec<_> = log.token_calls().iter().map(|call| &*call.answered).collect();
         assert_eq!(
-            seen,
+            labels,
             ["0", "0", "invalidClientIdOrSecret", "40089", "40096", "404", "http 502"]
         );
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn replies_break_off_as_scripted() {
+    async fn replies_are_truncated_as_scripted() {
         let mut script = Script::default();
         let silence = Duration::from_millis(60);
         script.push_answers(
@@ -440,9 +437,9 @@ mod tests {
         let page = ask(&client, &server, "13800138000").await.unwrap();
         assert!(page.as_str().unwrap().contains("<html>"));
         assert_eq!(ask(&client, &server, "13800138000").await.unwrap()["errcode"], 0);
-        let ledger = server.call_log();
-        let seen: Vec<_> = ledger.calls_for("13800138000").map(|call| &*call.answered).collect();
-        assert_eq!(seen, ["drop", "half", "hang", "html", "0"]);
+        let log = server.call_log();
+        let labels: Vec<_> = log.calls_for("13800138000").map(|call| &*call.answered).collect();
+        assert_eq!(labels, ["drop", "half", "hang", "html", "0"]);
     }
 
     #[tokio::test]
@@ -460,8 +457,8 @@ mod tests {
             (503, &HeaderValue::from(7))
         );
         assert_eq!(server.call_log().count_answered("http 503"), 1);
-        let (status, greeting) = get(&client, &server, "/").await;
-        assert!(status == 200 && greeting.contains(&server.endpoint()));
+        let (status, index_page) = get(&client, &server, "/").await;
+        assert!(status == 200 && index_page.contains(&server.endpoint()));
         let (status, reply) = get(&client, &server, "/nowhere").await;
         assert!(status == 404 && reply.contains(r#"{"errcode":404,"#));
     }
@@ -471,11 +468,11 @@ mod tests {
         let server = Server::start(Script::default(), 0).await.unwrap();
         let addr = server.addr();
         assert!(addr.ip().is_loopback());
-        let kept = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let connection = tokio::net::TcpStream::connect(addr).await.unwrap();
         assert!(Server::start(Script::default(), addr.port()).await.is_err());
         drop(server);
-        kept.readable().await.unwrap();
-        assert_eq!(kept.try_read(&mut [0; 8]).unwrap_or(0), 0);
+        connection.readable().await.unwrap();
+        assert_eq!(connection.try_read(&mut [0; 8]).unwrap_or(0), 0);
         assert!(Server::start(Script::default(), addr.port()).await.is_ok());
     }
 }
