@@ -1,5 +1,4 @@
-//! The answers that a run knows: all in memory, or definitive ones on disk and the others in
-//! memory.
+//! The answers that a run knows: all in memory, or definitive ones on disk and others in memory.
 
 use std::sync::Arc;
 
@@ -11,8 +10,8 @@ use crate::store::disk::record::is_definitive;
 use crate::store::disk::writer::WriteError;
 use crate::store::memory::MemoryStore;
 
-/// What a run knows. A number that failed is known too, for this run: its repeats are not asked
-/// again.
+/// The answers that a run knows. A failed number counts as known for this run: its repeats are not
+/// looked up again.
 #[derive(Debug, Default)]
 pub struct Answers {
     memory: MemoryStore,
@@ -20,37 +19,34 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Knows what the state has, and keeps there what outlives the run.
+    /// Reads stored answers from `disk` and stores definitive ones there.
     #[must_use]
     pub fn with_disk(disk: DiskStore) -> Self {
         Self { memory: MemoryStore::default(), disk: Some(disk) }
     }
 
-    /// What that many threads need to look numbers up ahead, one each; none where there is nothing
-    /// to look at but memory.
+    /// One [`Prefetcher`] per thread; none without a disk store.
     pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
         self.disk.as_mut().map(|disk| disk.prefetchers(threads)).unwrap_or_default()
     }
 
-    /// What was looked up ahead has come to its turn: what was found, as in
-    /// [`DiskStore::on_prefetched`].
-    pub fn on_prefetched(&mut self, foreseen: Prefetched) -> Vec<Option<StoredAnswer>> {
-        self.disk.as_mut().map(|disk| disk.on_prefetched(foreseen)).unwrap_or_default()
+    /// See [`DiskStore::on_prefetched`].
+    pub fn on_prefetched(&mut self, prefetched: Prefetched) -> Vec<Option<StoredAnswer>> {
+        self.disk.as_mut().map(|disk| disk.on_prefetched(prefetched)).unwrap_or_default()
     }
 
-    /// The answer to a number, if there is one; `foreseen` as in [`DiskStore::get`].
+    /// The answer to a number, if known; `prefetched` as in [`DiskStore::get`].
     pub fn get(
         &mut self,
         mobile: Mobile,
-        foreseen: Option<&Option<StoredAnswer>>,
+        prefetched: Option<&Option<StoredAnswer>>,
     ) -> Option<StoredAnswer> {
         match self.memory.get(mobile) {
             Some(outcome) => Some(StoredAnswer { outcome, from_earlier_session: false }),
-            None => self.disk.as_mut()?.get(mobile, foreseen),
+            None => self.disk.as_mut()?.get(mobile, prefetched),
         }
     }
 
-    /// Keeps an answer.
     pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
         match &mut self.disk {
             Some(disk) if is_definitive(outcome.status) => disk.keep(mobile, outcome),
@@ -58,15 +54,15 @@ impl Answers {
         }
     }
 
-    /// Keeps a definitive answer that another run was given at `asked`, in seconds since 1970.
-    pub fn keep_from_peer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+    /// Keeps a definitive answer that another run got at `asked_at`, in seconds since 1970.
+    pub fn keep_from_peer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked_at: i64) {
         match &mut self.disk {
-            Some(disk) => disk.keep_from_peer(mobile, outcome, asked),
+            Some(disk) => disk.keep_from_peer(mobile, outcome, asked_at),
             None => self.memory.keep(mobile, outcome),
         }
     }
 
-    /// Whether so many more answers can be taken now.
+    /// Whether `more` answers can be kept now.
     #[must_use]
     pub fn has_room(&self, more: usize) -> bool {
         self.disk.as_ref().is_none_or(|disk| disk.has_room(more))
@@ -78,25 +74,21 @@ impl Answers {
         self.disk.as_ref()?.write_error()
     }
 
-    /// Has `wake` called, from another thread, whenever [`Answers::refresh`] has something to do.
+    /// Sets the function that is called, on another thread, when [`Answers::refresh`] has work.
     pub fn set_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
         if let Some(disk) = &self.disk {
             disk.set_waker(Box::new(wake));
         }
     }
 
-    /// Takes note of what was written in the meantime.
+    /// Reads the last commit from now on; see [`DiskStore::refresh`].
     pub fn refresh(&mut self) {
         if let Some(disk) = &mut self.disk {
             disk.refresh();
         }
     }
 
-    /// Waits until everything is where it outlives the program; nothing to finish where that is
-    /// nowhere.
-    ///
-    /// # Errors
-    /// [`WriteError`], where not all of it came there.
+    /// Waits until all answers are on disk; none without a disk store.
     pub fn close(self) -> Result<Option<Flushed>, WriteError> {
         self.disk.map(DiskStore::close).transpose()
     }

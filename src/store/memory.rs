@@ -6,14 +6,13 @@ use std::sync::Arc;
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::{Code, Outcome, Status};
 
-/// The message of nearly every success.
+/// The message of almost every found number.
 const OK_MESSAGE: &str = "ok";
 
-/// The answers of one run. A number that failed is known too: its repeats in the same run are not
-/// asked again.
+/// The answers of one run, failed ones included.
 ///
-/// It grows with the distinct numbers of a run, so the usual answer, a user id and nothing unusual
-/// about it, is kept without its repetitive parts.
+/// Its size grows with the distinct numbers of a run, so the most common kind of answer is stored
+/// as its user id alone.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore(HashMap<Mobile, StoredOutcome>);
 
@@ -26,7 +25,6 @@ enum StoredOutcome {
 }
 
 impl MemoryStore {
-    /// The answer to a number, if there is one.
     #[must_use]
     pub(crate) fn get(&self, mobile: Mobile) -> Option<Arc<Outcome>> {
         Some(match self.0.get(&mobile)? {
@@ -38,18 +36,17 @@ impl MemoryStore {
         })
     }
 
-    /// Keeps an answer.
     pub(crate) fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
-        let plain = outcome.status == Status::Found
+        let is_compact = outcome.status == Status::Found
             && outcome.code == Some(Code::Number(0))
             && outcome.exclusive_ids.is_empty()
             && &*outcome.message == OK_MESSAGE;
-        let kept = if plain {
+        let stored = if is_compact {
             StoredOutcome::Compact(outcome.userid.clone())
         } else {
             StoredOutcome::Full(Arc::clone(outcome))
         };
-        self.0.insert(mobile, kept);
+        self.0.insert(mobile, stored);
     }
 }
 

@@ -1,5 +1,5 @@
-//! What keeps answers and runs apart: whose directory was asked and how (the scope), and by what a
-//! run is known again (its fingerprint). Nothing here can be turned back into a token.
+//! The scope of answers (whose directory was searched and how) and the fingerprint by which a run
+//! is recognized. Neither reveals a token.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Read};
@@ -7,53 +7,53 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// How the name of a token's owner begins.
+/// The prefix of [`Scope::app`] when only a token is known.
 const TOKEN_PREFIX: &str = "token:";
-/// Bytes of a file that are read at once.
+/// How many bytes of a file are read at once.
 const BLOCK_SIZE: usize = 256 << 10;
 
-/// Whose answers: those of one scope never serve in another.
+/// Whose answers these are: an answer is only used in its own scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// The host that was asked, or a word for one that is made anew for each run.
+    /// The host of the API, or a fixed word for a host that each run starts itself.
     pub endpoint: String,
-    /// The app's key, or what [`Scope::app_from_token`] makes of a token.
+    /// The app's key, or the result of [`Scope::app_from_token`].
     pub app: String,
-    /// Whether exclusive accounts were searched too.
+    /// Whether exclusive accounts were searched as well.
     pub exclusive: bool,
     /// Whether mainland numbers were sent with their country code.
     pub prefixed: bool,
 }
 
 impl Scope {
-    /// Whether nothing but a token says whose answers these are.
+    /// Whether only a token identifies the owner of the answers.
     #[must_use]
     pub fn is_token_only(&self) -> bool {
         self.app.starts_with(TOKEN_PREFIX)
     }
 
-    /// The name of whoever a token belongs to, where nothing else is known: a digest of it.
+    /// A name for the unknown app of a token: a digest of the token.
     #[must_use]
     pub fn app_from_token(token: &str) -> String {
         let digest = Fingerprint::new("dingmap token").with("token", token.as_bytes()).to_string();
-        // Half of its 64 digits is enough to tell any two tokens apart.
+        // Half of its 64 digits is enough to distinguish tokens.
         format!("{TOKEN_PREFIX}{}", &digest[..32])
     }
 }
 
-/// By what a run is known again: a digest of its input and of the options that change answers.
+/// Identifies a run: a digest of its input and of the options that change answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Fingerprint(Sha256);
 
 impl Fingerprint {
-    /// Begins one; those that begin with another word never agree with it.
+    /// Starts a fingerprint; fingerprints of different kinds never match.
     #[must_use]
     pub(crate) fn new(kind: &str) -> Self {
         Self(Sha256::new()).with("", kind.as_bytes())
     }
 
-    /// Adds a part. The name and both lengths count, so that no two lists of parts run into one
-    /// another.
+    /// Adds a named value. Both lengths are hashed too, so that different lists of values cannot
+    /// give the same bytes.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: &[u8]) -> Self {
         for part in [name.as_bytes(), value] {
@@ -63,24 +63,18 @@ impl Fingerprint {
         self
     }
 
-    /// Adds everything that there is to read.
-    ///
-    /// # Errors
-    /// What reading says.
+    /// Adds the content up to its end.
     pub(crate) fn with_content(mut self, content: impl Read) -> io::Result<Self> {
         hash_content(&mut self.0, content)?;
         Ok(self.with("content", b""))
     }
 }
 
-/// The SHA-256 of everything that there is to read, as other programs tell it.
-///
-/// # Errors
-/// What reading says.
+/// The SHA-256 of the content in hexadecimal digits, as `sha256sum` prints it.
 pub(crate) fn sha256(content: impl Read) -> io::Result<String> {
-    let mut print = Fingerprint(Sha256::new());
-    hash_content(&mut print.0, content)?;
-    Ok(print.to_string())
+    let mut fingerprint = Fingerprint(Sha256::new());
+    hash_content(&mut fingerprint.0, content)?;
+    Ok(fingerprint.to_string())
 }
 
 fn hash_content(hash: &mut Sha256, mut content: impl Read) -> io::Result<()> {
@@ -112,7 +106,7 @@ mod tests {
     #[test]
     fn every_scope_field_and_its_position_change_the_digest() {
         let run = || Fingerprint::new("run");
-        let prints = [
+        let fingerprints = [
             run(),
             Fingerprint::new("ru"),
             run().with("a", b"bc"),
@@ -122,17 +116,17 @@ mod tests {
             run().with_content(&b"bc"[..]).unwrap(),
             run().with_content(&b"b"[..]).unwrap().with("", b"c"),
         ]
-        .map(|print| print.to_string());
-        for (at, print) in prints.iter().enumerate() {
+        .map(|fingerprint| fingerprint.to_string());
+        for (at, fingerprint) in fingerprints.iter().enumerate() {
             assert_eq!(
-                (print.len(), prints.iter().position(|other| other == print)),
+                (fingerprint.len(), fingerprints.iter().position(|other| other == fingerprint)),
                 (64, Some(at))
             );
         }
         let long = vec![7; 3 * BLOCK_SIZE + 1];
-        let print = |bytes: &[u8]| run().with_content(bytes).unwrap().to_string();
-        assert_ne!(print(&long), print(&long[1..]));
-        assert_eq!(print(&long), print(&long));
+        let content = |bytes: &[u8]| run().with_content(bytes).unwrap().to_string();
+        assert_ne!(content(&long), content(&long[1..]));
+        assert_eq!(content(&long), content(&long));
     }
 
     #[test]

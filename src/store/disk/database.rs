@@ -1,4 +1,4 @@
-//! The state file: opens the embedded database, checks its version, and sets a damaged file aside.
+//! The state file: opens the embedded database, checks its version, and renames a damaged file.
 
 use std::any::Any;
 use std::fs::{self, DirBuilder, File};
@@ -17,17 +17,17 @@ use crate::store::disk::read_only;
 use crate::store::disk::record::AnswerKey;
 use crate::table::write::atomic_file::{parent_dir, sync_directory};
 
-/// The version of what lies in the tables; the file's own format has another.
+/// The version of the tables' content; the file format has its own version.
 pub(crate) const VERSION: u64 = 1;
-/// Memory for pages of the file, in bytes: for the upper ones, since others are seldom met again,
-/// and the system keeps them too.
+/// The size of the database's page cache, in bytes. It only has to hold the upper pages: others are
+/// rarely read twice, and the system caches them too.
 const CACHE_SIZE: usize = 4 << 20;
-/// The first bytes of every file of the embedded database, and where each of its two headers tells
-/// the file's format.
+/// The first bytes of every redb file.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+/// The offsets of the file format in the two headers.
 const FORMAT_OFFSETS: [usize; 2] = [64, 192];
 const FILE_FORMAT: u8 = 3;
-/// How many of the first bytes may be wrong in a file that is taken for a damaged state.
+/// A file with at most this many wrong bytes in [`MAGIC`] counts as a damaged state.
 const MAX_WRONG_MAGIC_BYTES: usize = 2;
 
 /// Counters: `version`, `sessions`, `scopes`.
@@ -37,56 +37,61 @@ pub(crate) const SCOPES: TableDefinition<'_, u32, &str> = TableDefinition::new("
 /// Answers by scope and number, as [`crate::store::disk::record`] writes them.
 pub(crate) const ANSWERS: TableDefinition<'_, AnswerKey, &[u8]> =
     TableDefinition::new("dingmap answers");
-/// Runs that are not finished by scope and fingerprint, as JSON.
+/// Unfinished runs by scope and fingerprint, as JSON.
 pub(crate) const RUNS: TableDefinition<'_, (u32, &str), &str> =
     TableDefinition::new("dingmap runs");
 
-/// The state, open, and locked against every other process.
+/// An open state, locked against other processes.
 #[derive(Debug)]
 pub struct State {
-    // Dropped in this order: the file is let go of last.
+    // Fields drop in this order: the lock is released last.
     pub(crate) database: Database,
     path: PathBuf,
     _lock: Lock,
 }
 
-/// Why there is no state to work with.
+/// Why a state cannot be opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Another process works with it, or the lock cannot be had.
+    /// Another process uses it, or the lock cannot be acquired.
     #[error(transparent)]
     Lock(LockError),
-    /// There is none.
+    /// No such file.
     #[error("{}", tr!("there is no such file"))]
     NotFound,
-    /// It is a file, but not one that dingmap wrote.
+    /// The file is not a state file of dingmap.
     #[error("{}", tr!("this is not a state file of dingmap"))]
     NotStateFile,
-    /// A newer dingmap wrote it.
-    #[error("{}", tr!("a newer dingmap wrote this file (version {version}, this one knows {VERSION})", version = .0, VERSION))]
+    /// A newer version of dingmap wrote the file.
+    #[error("{}", tr!(
+        "a newer dingmap wrote this file (version {version}, this one knows {VERSION})",
+        version = .0,
+        VERSION
+    ))]
     TooNew(u64),
-    /// Its format is older than any that this program reads.
-    #[error("{}", tr!("the file's format ({format}) is older than this dingmap reads", format = .0))]
+    /// The file format is older than this program can read.
+    #[error("{}", tr!(
+        "the file's format ({format}) is older than this dingmap reads",
+        format = .0
+    ))]
     TooOld(u8),
-    /// Its content is not what was written.
+    /// The file is damaged.
     #[error("{}", tr!("the file is damaged: {what}", what = .0))]
     Damaged(String),
-    /// The system refuses.
+    /// An I/O error.
     #[error("{0}")]
     Io(io::Error),
-    /// The database refuses.
+    /// Another error of the database.
     #[error("{0}")]
     Database(Box<redb::Error>),
 }
 
 impl State {
-    /// Opens a state, checks the whole of it, and makes it where there is none. A damaged one is
-    /// set aside, and the path where it then lies is given beside the fresh one. `own` says that
-    /// the place is dingmap's, where any file that cannot be read is a damaged state. `waits` as in
-    /// [`Lock::acquire`].
+    /// Opens a state and checks every page, or creates it. A damaged file is renamed; its new path
+    /// is returned with a new, empty state. `own` means that the path is dingmap's default, where
+    /// any foreign file counts as a damaged state. `waits` as in [`Lock::acquire`].
     ///
-    /// # Errors
-    /// [`StateError`], never `Absent` and never `Damaged`.
+    /// The error is never `NotFound` or `Damaged`.
     pub fn open(
         path: &Path,
         own: bool,
@@ -114,55 +119,43 @@ impl State {
         Ok((Self { database, path: path.to_owned(), _lock: lock }, aside))
     }
 
-    /// Opens a state that is there, and checks the whole of it. Changes nothing where it cannot.
-    ///
-    /// # Errors
-    /// [`StateError`].
+    /// Opens an existing state and checks every page. After an error nothing has changed.
     pub fn open_existing(path: &Path, waits: bool) -> Result<Self, StateError> {
         Self::open_existing_with(path, waits, open_read_write)
     }
 
-    /// The same for who only looks: the file keeps every byte, whatever is left to be put in order
-    /// in it.
-    ///
-    /// # Errors
-    /// [`StateError`].
+    /// Like [`open_existing`](Self::open_existing), but never changes the file, even if it needs a
+    /// repair.
     pub fn open_read_only(path: &Path, waits: bool) -> Result<Self, StateError> {
         Self::open_existing_with(path, waits, read_only::open)
     }
 
-    fn open_existing_with(path: &Path, waits: bool, way: OpenFn) -> Result<Self, StateError> {
+    fn open_existing_with(path: &Path, waits: bool, open: OpenFn) -> Result<Self, StateError> {
         let path = &resolve_path(path)?;
-        // Before the lock, which would make a file beside nothing.
+        // Before the lock, which would create a lock file without a state.
         if check_header(path)?.is_none() {
             return Err(StateError::NotFound);
         }
         let lock = Lock::acquire(path, waits)?;
-        let database = open_checked(path, way)?;
+        let database = open_checked(path, open)?;
         Ok(Self { database, path: path.to_owned(), _lock: lock })
     }
 
     /// The file's size in bytes.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn size(&self) -> io::Result<u64> {
         Ok(fs::metadata(&self.path)?.len())
     }
 
-    /// Gives back to the file system what the file does not need.
-    ///
-    /// # Errors
-    /// What the database says; the state is whole all the same.
+    /// Shrinks the file to the space that it needs. After an error the state is still intact.
     pub fn compact(mut self) -> Result<(), StateError> {
-        // One round moves what it can; the next may find more room behind it.
+        // One round moves what it can; the next may find more free space after that.
         while self.database.compact()? {}
         Ok(())
     }
 }
 
-/// The file that a path leads to, through links, where there is one: its lock stands beside it,
-/// whatever it is called by. What is no file, such as a device or a pipe, is never a state.
+/// Resolves links to an existing file, so that its lock file has one path whichever link is used.
+/// Devices, pipes and directories are never a state.
 fn resolve_path(path: &Path) -> Result<PathBuf, StateError> {
     match fs::metadata(path) {
         Err(error)
@@ -176,24 +169,24 @@ fn resolve_path(path: &Path) -> Result<PathBuf, StateError> {
     }
 }
 
-/// What a file is by its first bytes; none where there is no file.
+/// Checks the first bytes of a file; none if there is no file.
 fn check_header(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
-    let mut head = Vec::new();
-    file.take(1024).read_to_end(&mut head)?;
-    let begin = head.get(..MAGIC.len()).unwrap_or(&head);
-    let wrong = begin.iter().zip(MAGIC).filter(|(byte, right)| *byte != right).count();
-    let formats = FORMAT_OFFSETS.map(|at| head.get(at).copied().unwrap_or(FILE_FORMAT));
-    let damaged = |what| Err(StateError::Damaged(what));
+    let mut header = Vec::new();
+    file.take(1024).read_to_end(&mut header)?;
+    let magic = &header[..header.len().min(MAGIC.len())];
+    let wrong = magic.iter().zip(MAGIC).filter(|(byte, expected)| *byte != expected).count();
+    let formats = FORMAT_OFFSETS.map(|at| header.get(at).copied().unwrap_or(FILE_FORMAT));
+    let damaged = |reason| Err(StateError::Damaged(reason));
     Ok(Some(match (wrong, formats) {
-        // A header that a failing disk lost is nobody else's file.
-        _ if head.is_empty() => damaged(tr!("it is empty")),
-        _ if head.iter().all(|byte| *byte == 0) => damaged(tr!("its head is gone")),
-        (0, _) if begin.len() < MAGIC.len() => damaged(tr!("it breaks off")),
-        // Both headers agree, which no stray bit makes them.
+        // A file whose header a failing disk lost counts as ours.
+        _ if header.is_empty() => damaged(tr!("it is empty")),
+        _ if header.iter().all(|byte| *byte == 0) => damaged(tr!("its header is blank")),
+        (0, _) if magic.len() < MAGIC.len() => damaged(tr!("it is truncated")),
+        // Both headers agree: a single damaged bit cannot cause that.
         (0, [first, second]) if first == second && first > FILE_FORMAT => {
             Err(StateError::TooNew(first.into()))
         }
@@ -201,28 +194,27 @@ fn check_header(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
             Err(StateError::TooOld(first))
         }
         (0, _) => Ok(()),
-        (1..=MAX_WRONG_MAGIC_BYTES, _) if begin.len() == MAGIC.len() => {
+        (1..=MAX_WRONG_MAGIC_BYTES, _) if magic.len() == MAGIC.len() => {
             damaged(tr!("its first bytes are wrong"))
         }
         _ => Err(StateError::NotStateFile),
     }))
 }
 
-/// How a file is opened.
 type OpenFn = fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
 
 fn open_read_write(builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
     builder.set_cache_size(CACHE_SIZE).open(path)
 }
 
-/// Opens the database and checks every page of it, and that it is ours and of our version.
-fn open_checked(path: &Path, way: OpenFn) -> Result<Database, StateError> {
+/// Opens the database, checks every page, and checks that it is a state of our version.
+fn open_checked(path: &Path, open: OpenFn) -> Result<Database, StateError> {
     check_header(path)?.ok_or(StateError::NotFound)??;
     let opened = catch_panic({
         let path = path.to_owned();
         move || -> Result<(Database, Option<u64>), StateError> {
             let mut builder = Builder::new();
-            let database = way(builder.set_check_integrity_on_open(true), &path)?;
+            let database = open(builder.set_check_integrity_on_open(true), &path)?;
             let version = match database.begin_read()?.open_table(META) {
                 Ok(meta) => meta.get("version")?.map(|version| version.value()),
                 Err(TableError::Storage(error)) => return Err(error.into()),
@@ -239,16 +231,16 @@ fn open_checked(path: &Path, way: OpenFn) -> Result<Database, StateError> {
     }
 }
 
-/// Runs what panics on some damaged files, without the words of a panic on the screen.
+/// Catches a panic without printing it: redb panics on some damaged files.
 fn catch_panic<T>(work: impl FnOnce() -> T + UnwindSafe) -> Result<T, Box<dyn Any + Send>> {
-    // The hook is the process's: two that exchange it at the same time would lose it.
+    // The panic hook is global: two threads that replace it at the same time would lose it.
     static HOOK: Mutex<()> = Mutex::new(());
-    let _turn = HOOK.lock();
+    let _guard = HOOK.lock();
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let done = panic::catch_unwind(work);
+    let result = panic::catch_unwind(work);
     panic::set_hook(hook);
-    done
+    result
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
@@ -268,10 +260,10 @@ impl<E: Into<redb::Error>> From<E> for StateError {
     }
 }
 
-/// Which errors mean damage: those that blame the content, and none that blames the system.
+/// Only errors about the content of the file mean damage, not errors of the system.
 fn classify_error(error: redb::Error) -> StateError {
     match error {
-        redb::Error::Corrupted(what) => StateError::Damaged(what),
+        redb::Error::Corrupted(reason) => StateError::Damaged(reason),
         redb::Error::Io(error) => match error.kind() {
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
                 StateError::Damaged(error.to_string())
@@ -284,34 +276,34 @@ fn classify_error(error: redb::Error) -> StateError {
     }
 }
 
-/// Makes a state under another name and gives it its own once it is whole, so that none is ever
-/// half made.
+/// Creates a state under a temporary name and renames it when it is complete, so that no incomplete
+/// state is ever found.
 fn create(path: &Path) -> Result<Database, StateError> {
-    let place = parent_dir(path);
-    // Readable by its owner alone, and under a name that no file has.
-    let new = tempfile::Builder::new().prefix(".dingmap-state.").tempfile_in(place)?;
-    let database = Builder::new().set_cache_size(CACHE_SIZE).create(new.path())?;
-    let change = database.begin_write()?;
-    change.open_table(META)?.insert("version", VERSION)?;
-    change.open_table(SCOPES)?;
-    change.open_table(ANSWERS)?;
-    change.open_table(RUNS)?;
-    change.commit()?;
+    let directory = parent_dir(path);
+    // Only the owner can read it, and its name is unused.
+    let file = tempfile::Builder::new().prefix(".dingmap-state.").tempfile_in(directory)?;
+    let database = Builder::new().set_cache_size(CACHE_SIZE).create(file.path())?;
+    let transaction = database.begin_write()?;
+    transaction.open_table(META)?.insert("version", VERSION)?;
+    transaction.open_table(SCOPES)?;
+    transaction.open_table(ANSWERS)?;
+    transaction.open_table(RUNS)?;
+    transaction.commit()?;
     drop(database);
-    new.persist_noclobber(path).map_err(|failed| failed.error)?;
-    sync_directory(place)?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_directory(directory)?;
     open_checked(path, open_read_write)
 }
 
-/// Gives a damaged file another name, which no file has.
+/// Renames a damaged file to an unused name.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let name = format!(".damaged-{}", Zoned::now().strftime("%Y%m%dT%H%M%S"));
     let mut aside = with_suffix(path, &name);
-    for again in 2.. {
+    for number in 2.. {
         if !aside.try_exists()? {
             break;
         }
-        aside = with_suffix(path, &format!("{name}-{again}"));
+        aside = with_suffix(path, &format!("{name}-{number}"));
     }
     fs::rename(path, &aside)?;
     sync_directory(parent_dir(path))?;
@@ -326,10 +318,10 @@ mod tests {
 
     use super::*;
 
-    fn desk() -> (TempDir, PathBuf) {
-        let desk = tempfile::tempdir().unwrap();
-        let path = desk.path().join("deep/er/state");
-        (desk, path)
+    fn state_path() -> (TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/er/state");
+        (directory, path)
     }
 
     fn mode(path: &Path) -> u32 {
@@ -338,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_state_is_created_private_and_can_be_reopened() {
-        let (_desk, path) = desk();
+        let (_directory, path) = state_path();
         assert!(matches!(State::open_existing(&path, false), Err(StateError::NotFound)));
         assert!(State::open(&path, false, false).unwrap().1.is_none());
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
@@ -351,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_foreign_file_is_rejected_and_left_unchanged() {
-        let (_desk, path) = desk();
+        let (_directory, path) = state_path();
         State::open(&path, false, false).unwrap();
         let other = path.with_file_name("other");
         drop(Builder::new().create(&other).unwrap());
@@ -377,17 +369,17 @@ mod tests {
         assert_eq!(
             fs::read(aside.unwrap()).unwrap(),
             b"mobile\n",
-            "in a place of our own it is set aside"
+            "at the default path it is renamed"
         );
     }
 
     #[test]
     fn a_file_of_another_version_is_rejected_and_left_unchanged() {
-        let (_desk, path) = desk();
+        let (_directory, path) = state_path();
         let (state, _) = State::open(&path, false, false).unwrap();
-        let change = state.database.begin_write().unwrap();
-        change.open_table(META).unwrap().insert("version", 2).unwrap();
-        change.commit().unwrap();
+        let transaction = state.database.begin_write().unwrap();
+        transaction.open_table(META).unwrap().insert("version", 2).unwrap();
+        transaction.commit().unwrap();
         drop(state);
         assert!(matches!(State::open(&path, true, false), Err(StateError::TooNew(2))));
         let bytes = fs::read(&path).unwrap();
@@ -410,14 +402,18 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_renamed_aside() {
-        let (_desk, path) = desk();
+        let (_directory, path) = state_path();
         State::open(&path, false, false).unwrap();
-        let whole = fs::read(&path).unwrap();
-        let mut asides = Vec::new();
-        let smudged = [&b"rfdb"[..], &whole[4..]].concat();
-        for bytes in
-            [&whole[..5], &whole[..4096], &whole[..whole.len() - 4096], &smudged, &[0; 5000]]
-        {
+        let intact = fs::read(&path).unwrap();
+        let mut renamed = Vec::new();
+        let wrong_magic = [&b"rfdb"[..], &intact[4..]].concat();
+        for bytes in [
+            &intact[..5],
+            &intact[..4096],
+            &intact[..intact.len() - 4096],
+            &wrong_magic,
+            &[0; 5000],
+        ] {
             fs::write(&path, bytes).unwrap();
             assert!(
                 matches!(State::open_existing(&path, false), Err(StateError::Damaged(_))),
@@ -429,14 +425,14 @@ mod tests {
             let aside = aside.unwrap();
             assert!(aside.to_str().unwrap().contains("state.damaged-20"), "{}", aside.display());
             assert_eq!(fs::metadata(&aside).unwrap().len(), bytes.len() as u64);
-            asides.push(aside);
+            renamed.push(aside);
             assert!(
                 State::open(&path, false, false).unwrap().1.is_none(),
-                "the fresh one is sound"
+                "the new state is intact"
             );
         }
-        asides.sort();
-        asides.dedup();
-        assert_eq!(asides.len(), 5);
+        renamed.sort();
+        renamed.dedup();
+        assert_eq!(renamed.len(), 5);
     }
 }

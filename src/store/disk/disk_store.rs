@@ -1,5 +1,5 @@
-//! The state file as a run sees it: it looks numbers up in the last commit and in what is not
-//! committed yet, and keeps only the latter in memory.
+//! A run's store on disk: looks numbers up in the last commit and among uncommitted answers, and
+//! keeps only the latter in memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,35 +16,35 @@ use crate::store::disk::sessions::{Session, finish_session};
 use crate::store::disk::writer::{AnswerWriter, QUEUE_CAPACITY, WriteError};
 use crate::store::freshness::{Freshness, MaxAges};
 
-/// What was found ahead so many seconds ago is looked up again: an answer may have got too old
-/// since.
+/// Prefetched answers older than this are looked up again, since they may exceed their maximum age.
 const MAX_PREFETCH_AGE_SECS: u64 = 60;
 
-/// A run's view of the state.
+/// The store of a run.
 #[derive(Debug)]
 pub struct DiskStore {
-    /// Closed before the state is let go of.
+    /// Dropped before `state`.
     close_guard: CloseGuard,
     state: Arc<State>,
     session: Session,
     clock: fn() -> i64,
     writer: AnswerWriter,
-    /// The answers of the last commit that was looked at.
+    /// The commit that lookups read.
     committed: CommittedAnswers,
-    /// How many answers were committed then.
+    /// How many of this run's answers are in `committed`.
     committed_count: u64,
-    /// What is not in there yet, or not in what is looked at ahead, and its order.
+    /// Answers that are missing in `committed` or in the last commit that some prefetch thread
+    /// read.
     uncommitted: HashMap<Mobile, Arc<Outcome>>,
+    /// The order in which `uncommitted` was filled.
     uncommitted_order: VecDeque<Mobile>,
-    /// How many answers have left `fresh`.
+    /// How many answers were removed from `uncommitted`.
     evicted_count: u64,
-    /// How many answers each thread that looks ahead had before it, the last time that it was heard
-    /// of.
+    /// For each prefetch thread, how many of this run's answers were in the last commit it read.
     seen_by_worker: Vec<u64>,
     write_error: Option<WriteError>,
 }
 
-/// A run all of whose answers are on disk, and which is not finished.
+/// An unfinished run whose answers are all on disk.
 #[derive(Debug)]
 pub struct Flushed {
     state: Arc<State>,
@@ -54,37 +54,31 @@ pub struct Flushed {
 /// The wall clock in seconds since 1970.
 #[must_use]
 pub(crate) fn wall_secs() -> i64 {
-    let since = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let seconds = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or_else(|error| -since(error.duration()), since)
+        .map_or_else(|error| -seconds(error.duration()), seconds)
 }
 
 impl DiskStore {
-    /// Takes up a run that was begun. `clock` gives the wall clock in seconds since 1970.
-    ///
-    /// # Errors
-    /// What the database says, or the system where it gives no thread.
+    /// Opens the store for a started session. `clock` returns the wall clock in seconds since 1970.
     pub fn start(
         state: State,
-        begun: Session,
-        ages: MaxAges,
+        session: Session,
+        max_ages: MaxAges,
         clock: fn() -> i64,
     ) -> Result<Self, StateError> {
         let state = Arc::new(state);
-        let answers = CommittedAnswers::open(
-            &state,
-            begun.scope,
-            Freshness { first_session: begun.first_session, max_ages: ages },
-        )?;
-        let journal = AnswerWriter::start(Arc::clone(&state), begun.clone())?;
+        let freshness = Freshness { first_session: session.first_session, max_ages };
+        let committed = CommittedAnswers::open(&state, session.scope, freshness)?;
+        let writer = AnswerWriter::start(Arc::clone(&state), session.clone())?;
         Ok(Self {
             close_guard: CloseGuard::new(&state),
             state,
-            session: begun,
+            session,
             clock,
-            writer: journal,
-            committed: answers,
+            writer,
+            committed,
             committed_count: 0,
             uncommitted: HashMap::new(),
             uncommitted_order: VecDeque::new(),
@@ -94,41 +88,41 @@ impl DiskStore {
         })
     }
 
-    /// What that many threads need to look ahead, one each. From now on each has to be heard of,
-    /// time and again.
+    /// One [`Prefetcher`] per thread. From now on, uncommitted answers stay in memory until each
+    /// thread has read a commit that contains them.
     pub fn prefetchers(&mut self, threads: usize) -> Vec<Prefetcher> {
         self.seen_by_worker = vec![0; threads];
-        let of = |lane| Prefetcher {
+        let prefetcher = |worker| Prefetcher {
             state: self.close_guard.shared_state(),
             session: self.session.clone(),
             freshness: self.committed.freshness,
             clock: self.clock,
             progress: self.writer.progress(),
-            worker: lane,
+            worker,
         };
-        (0..threads).map(of).collect()
+        (0..threads).map(prefetcher).collect()
     }
 
-    /// What was looked up ahead has come to its turn: what was found, one for each number; nothing
-    /// where that was too long ago.
-    pub fn on_prefetched(&mut self, foreseen: Prefetched) -> Vec<Option<StoredAnswer>> {
-        if let Some(seen) = self.seen_by_worker.get_mut(foreseen.worker) {
-            *seen = foreseen.committed;
+    /// Takes a prefetched batch whose turn has come. Returns its answers, one per number, or
+    /// nothing if the lookup was too long ago.
+    pub fn on_prefetched(&mut self, prefetched: Prefetched) -> Vec<Option<StoredAnswer>> {
+        if let Some(seen) = self.seen_by_worker.get_mut(prefetched.worker) {
+            *seen = prefetched.committed;
         }
         self.evict_committed();
-        if (self.clock)().abs_diff(foreseen.looked_up_at) > MAX_PREFETCH_AGE_SECS {
+        if (self.clock)().abs_diff(prefetched.looked_up_at) > MAX_PREFETCH_AGE_SECS {
             Vec::new()
         } else {
-            foreseen.answers
+            prefetched.answers
         }
     }
 
-    /// What is known of a number, where `foreseen` is what was found ahead, if somebody looked.
-    /// What cannot be read, or is not as it was written, is not known.
+    /// The answer to a number, if known. `prefetched` is the result of looking the number up ahead,
+    /// if that was done. A damaged record is no answer; a read error ends the run.
     pub fn get(
         &mut self,
         mobile: Mobile,
-        foreseen: Option<&Option<StoredAnswer>>,
+        prefetched: Option<&Option<StoredAnswer>>,
     ) -> Option<StoredAnswer> {
         if let Some(outcome) = self.uncommitted.get(&mobile) {
             return Some(StoredAnswer {
@@ -136,8 +130,8 @@ impl DiskStore {
                 from_earlier_session: false,
             });
         }
-        if let Some(foreseen) = foreseen {
-            return foreseen.clone();
+        if let Some(prefetched) = prefetched {
+            return prefetched.clone();
         }
         StoredAnswer::look_up(&self.committed, mobile, (self.clock)(), self.session.id)
             .unwrap_or_else(|error| {
@@ -146,41 +140,39 @@ impl DiskStore {
             })
     }
 
-    /// Keeps a definitive answer: at once for lookups, on disk within a second.
+    /// Keeps a definitive answer. Lookups find it at once; it is on disk within about 1 s.
     pub fn keep(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
         self.keep_from_peer(mobile, outcome, (self.clock)());
     }
 
-    /// The same for one that another run was given at `asked`, in seconds since 1970.
-    pub fn keep_from_peer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked: i64) {
+    /// Keeps an answer that another run got at `asked_at`, in seconds since 1970.
+    pub fn keep_from_peer(&mut self, mobile: Mobile, outcome: &Arc<Outcome>, asked_at: i64) {
         self.uncommitted.insert(mobile, Arc::clone(outcome));
         self.uncommitted_order.push_back(mobile);
-        let session = self.session.id;
-        self.writer.enqueue(
-            mobile,
-            AnswerRecord { session_id: session, asked_at: asked, outcome: Arc::clone(outcome) },
-        );
+        let record =
+            AnswerRecord { session_id: self.session.id, asked_at, outcome: Arc::clone(outcome) };
+        self.writer.enqueue(mobile, record);
     }
 
-    /// Whether so many more answers can be taken before some have been committed.
+    /// Whether the queue has room for `more` answers.
     #[must_use]
     pub fn has_room(&self, more: usize) -> bool {
         self.writer.queued() + (more as u64) < QUEUE_CAPACITY as u64
     }
 
-    /// Why answers can no longer be kept.
+    /// Why answers can no longer be stored or read.
     #[must_use]
     pub fn write_error(&self) -> Option<&WriteError> {
         self.write_error.as_ref().or_else(|| self.writer.write_error())
     }
 
-    /// Has `wake` called whenever [`DiskStore::refresh`] has something to do or
-    /// [`DiskStore::write_error`] something to say.
+    /// Sets the function that is called when [`DiskStore::refresh`] has work or
+    /// [`DiskStore::write_error`] has an error.
     pub fn set_waker(&self, wake: Box<dyn Fn() + Send + Sync>) {
         self.writer.set_waker(wake);
     }
 
-    /// Looks at the last commit from now on, and lets go of what is in it.
+    /// Reads the last commit from now on, and removes its answers from memory.
     pub fn refresh(&mut self) {
         let committed = self.writer.committed();
         if committed == self.committed_count {
@@ -194,10 +186,10 @@ impl DiskStore {
         self.evict_committed();
     }
 
-    /// Lets go of the answers that everybody finds who looks, here or ahead.
+    /// Removes the answers that this store and every prefetch thread find on disk.
     fn evict_committed(&mut self) {
-        let found = self.seen_by_worker.iter().copied().fold(self.committed_count, u64::min);
-        while self.evicted_count < found {
+        let seen_by_all = self.seen_by_worker.iter().copied().fold(self.committed_count, u64::min);
+        while self.evicted_count < seen_by_all {
             if let Some(mobile) = self.uncommitted_order.pop_front() {
                 self.uncommitted.remove(&mobile);
             }
@@ -205,10 +197,7 @@ impl DiskStore {
         }
     }
 
-    /// Waits until everything is on disk.
-    ///
-    /// # Errors
-    /// [`WriteError`], where not all of it came there.
+    /// Waits until all answers are on disk.
     pub fn close(self) -> Result<Flushed, WriteError> {
         drop(self.close_guard);
         self.writer.close()?;
@@ -217,10 +206,8 @@ impl DiskStore {
 }
 
 impl Flushed {
-    /// Ends the run: its output is complete.
-    ///
-    /// # Errors
-    /// [`WriteError`]; then the run is still open, and its answers would be used again.
+    /// Finishes the run, whose output is complete. After an error the run is still unfinished, and
+    /// its answers would be used again.
     pub fn finish(self) -> Result<(), WriteError> {
         finish_session(&self.state, &self.session).map_err(|error| WriteError(error.to_string()))
     }
@@ -253,10 +240,10 @@ mod tests {
         assert_eq!(aside, None);
         let scope =
             &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
-        let wish =
+        let request =
             SessionRequest { scope, fingerprint: "f", restart: false, rows: None, now: clock() };
-        let begun = begin_session(&state, wish).unwrap();
-        DiskStore::start(state, begun, MaxAges { any, without_user: any }, clock).unwrap()
+        let session = begin_session(&state, request).unwrap();
+        DiskStore::start(state, session, MaxAges { any, without_user: any }, clock).unwrap()
     }
 
     fn number(n: u32) -> Mobile {
@@ -273,8 +260,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_available_immediately_and_leaves_memory_once_committed() {
-        let room = tempfile::tempdir().unwrap();
-        let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
+        let directory = tempfile::tempdir().unwrap();
+        let mut disk = start(&directory.path().join("s"), noon, Duration::ZERO);
         for n in 0..100 {
             assert_eq!(disk.get(number(n), None), None);
             disk.keep(number(n), &answer(n));
@@ -283,9 +270,9 @@ mod tests {
                 Some(StoredAnswer { outcome: answer(n), from_earlier_session: false })
             );
         }
-        let begun = Instant::now();
+        let start = Instant::now();
         while !disk.uncommitted.is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(30) && disk.write_error().is_none());
+            assert!(start.elapsed() < Duration::from_secs(30) && disk.write_error().is_none());
             std::thread::sleep(Duration::from_millis(5));
             disk.refresh();
         }
@@ -304,33 +291,33 @@ mod tests {
 
     #[test]
     fn answers_kept_after_a_prefetch_are_not_lost() {
-        let room = tempfile::tempdir().unwrap();
-        let mut disk = start(&room.path().join("s"), noon, Duration::ZERO);
-        let lanes = disk.prefetchers(2);
-        let look = |lane: usize| lanes[lane].look_up([Some(number(1)), None].into_iter());
-        let early = look(0);
+        let directory = tempfile::tempdir().unwrap();
+        let mut disk = start(&directory.path().join("s"), noon, Duration::ZERO);
+        let prefetchers = disk.prefetchers(2);
+        let look_up =
+            |worker: usize| prefetchers[worker].look_up([Some(number(1)), None].into_iter());
+        let early = look_up(0);
         assert_eq!(early.answers, [None, None]);
         disk.keep(number(1), &answer(1));
-        let begun = Instant::now();
+        let start = Instant::now();
         while disk.writer.queued() > 0 {
-            assert!(begun.elapsed() < Duration::from_secs(30) && disk.write_error().is_none());
+            assert!(start.elapsed() < Duration::from_secs(30) && disk.write_error().is_none());
             std::thread::sleep(Duration::from_millis(5));
         }
         disk.refresh();
         let known = Some(StoredAnswer { outcome: answer(1), from_earlier_session: false });
-        for lane in [0, 1] {
-            // The one that looked before the answer came may still be under way, and so may the
-            // other.
+        for worker in [0, 1] {
+            // A lookup from before the answer may still be queued in either thread.
             disk.on_prefetched(early.clone());
             assert_eq!(disk.get(number(1), early.answers.first()), known);
-            assert_eq!(look(lane).answers, [known.clone(), None]);
-            disk.on_prefetched(look(lane));
+            assert_eq!(look_up(worker).answers, [known.clone(), None]);
+            disk.on_prefetched(look_up(worker));
         }
-        assert!(!disk.uncommitted.is_empty(), "one of them was last heard of before it");
-        disk.on_prefetched(look(0));
+        assert!(!disk.uncommitted.is_empty(), "one thread last read a commit without it");
+        disk.on_prefetched(look_up(0));
         assert!(disk.uncommitted.is_empty() && disk.uncommitted_order.is_empty());
         assert_eq!(
-            (disk.get(number(1), look(1).answers.first()), disk.get(number(1), None)),
+            (disk.get(number(1), look_up(1).answers.first()), disk.get(number(1), None)),
             (known.clone(), known)
         );
     }
@@ -338,36 +325,36 @@ mod tests {
     #[test]
     fn a_stale_prefetch_is_read_again() {
         static CLOCK: AtomicI64 = AtomicI64::new(NOON);
-        let room = tempfile::tempdir().unwrap();
-        let path = room.path().join("s");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
         let open = || start(&path, || CLOCK.load(Ordering::Relaxed), Duration::from_mins(10));
         let mut disk = open();
         disk.keep(number(1), &answer(1));
         disk.close().unwrap().finish().unwrap();
         CLOCK.store(NOON + 9 * 60, Ordering::Relaxed);
         let mut disk = open();
-        let lanes = disk.prefetchers(1);
-        let early = lanes[0].look_up([Some(number(1))].into_iter());
+        let prefetchers = disk.prefetchers(1);
+        let early = prefetchers[0].look_up([Some(number(1))].into_iter());
         let known = Some(StoredAnswer { outcome: answer(1), from_earlier_session: true });
-        for (later, found) in [(0, true), (50, true), (59, true)] {
+        for (later, is_found) in [(0, true), (50, true), (59, true)] {
             CLOCK.store(NOON + 9 * 60 + later, Ordering::Relaxed);
             let arrived = disk.on_prefetched(early.clone());
-            assert_eq!(disk.get(number(1), arrived.first()) == known, found, "{later}");
+            assert_eq!(disk.get(number(1), arrived.first()) == known, is_found, "{later}");
         }
         CLOCK.store(NOON + 11 * 60, Ordering::Relaxed);
         let arrived = disk.on_prefetched(early);
-        assert_eq!(disk.get(number(1), arrived.first()), None, "it is eleven minutes old");
+        assert_eq!(disk.get(number(1), arrived.first()), None, "the answer is 11 minutes old");
         drop(disk);
         assert!(
-            lanes[0].look_up([Some(number(1))].into_iter()).answers.is_empty(),
-            "nobody looks behind a run's end"
+            prefetchers[0].look_up([Some(number(1))].into_iter()).answers.is_empty(),
+            "no lookups after the end of a run"
         );
     }
 
     #[test]
     fn a_clock_set_back_keeps_answers_of_the_session_and_adds_none_of_earlier_ones() {
-        let room = tempfile::tempdir().unwrap();
-        let path = room.path().join("s");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
         let mut disk = start(&path, noon, Duration::ZERO);
         disk.keep(number(1), &answer(1));
         drop(disk.close().unwrap());
@@ -377,11 +364,11 @@ mod tests {
             Some(StoredAnswer { outcome: answer(1), from_earlier_session: true })
         );
         disk.close().unwrap().finish().unwrap();
-        for (any, known) in
+        for (max_age, is_known) in
             [(Duration::ZERO, false), (HOUR / 2, false), (HOUR, true), (HOUR * 2, true)]
         {
-            let mut disk = start(&path, an_hour_earlier, any);
-            assert_eq!(disk.get(number(1), None).is_some(), known, "{any:?}");
+            let mut disk = start(&path, an_hour_earlier, max_age);
+            assert_eq!(disk.get(number(1), None).is_some(), is_known, "{max_age:?}");
             disk.close().unwrap().finish().unwrap();
         }
     }

@@ -1,5 +1,5 @@
-//! An exclusive lock on a file next to the state, so that one run uses it at a time. The file
-//! contains the process id. The system releases the lock however the process ends.
+//! An exclusive lock on a file next to the state, so that only one process uses the state. The
+//! file contains the process id. The system releases the lock however the process ends.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -9,46 +9,41 @@ use std::path::{Path, PathBuf};
 
 use tr::tr;
 
-/// The lock, held as long as this lives.
+/// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// Why there is no lock.
+/// Why the lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it: which one, where that can be told.
-    #[error("{}", .0.map_or_else(|| tr!("in use by another process"), |pid| tr!("in use by process {pid}", pid)))]
+    /// Another process holds it; its process id, if known.
+    #[error("{}", match .0 {
+        None => tr!("in use by another process"),
+        Some(pid) => tr!("in use by process {pid}", pid),
+    })]
     InUse(Option<u32>),
-    /// The file beside the state cannot be had.
+    /// The lock file cannot be opened or locked.
     #[error("{path}: {cause}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
+    File { path: PathBuf, cause: io::Error },
 }
 
 impl Lock {
-    /// Takes the lock of a state file. Where another process has it, `waits` makes this block until
-    /// it lets go, for which there is no bound.
-    ///
-    /// # Errors
-    /// [`LockError`].
+    /// Acquires the lock of a state file. If another process holds it and `waits` is set, this
+    /// blocks, without a time limit, until that process releases it.
     pub(crate) fn acquire(state: &Path, waits: bool) -> Result<Self, LockError> {
         let path = with_suffix(state, ".lock");
-        let mut open = OpenOptions::new();
-        open.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let failed = |cause| LockError::File { path: path.clone(), cause };
-        let mut file = open.open(&path).map_err(failed)?;
+        let mut file = options.open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if waits => file.lock().map_err(failed)?,
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Who holds it is a courtesy: that it is held is known.
+                // Optional: without the process id the lock is still reported as in use.
                 let _ = (&file).take(20).read_to_string(&mut holder);
                 return Err(LockError::InUse(holder.trim().parse().ok()));
             }
@@ -57,11 +52,9 @@ impl Lock {
         let mut holder = String::new();
         let _ = (&file).take(20).read_to_string(&mut holder);
         if !holder.trim().bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(failed(io::Error::other(tr!(
-                "this is no lock of dingmap, and stands where one has to be"
-            ))));
+            return Err(failed(io::Error::other(tr!("not a dingmap lock file"))));
         }
-        // A courtesy too: on a full disk the lock holds without.
+        // Optional as well: on a full disk the lock works without the process id.
         let _ = file
             .rewind()
             .and_then(|()| file.set_len(0))
@@ -70,11 +63,11 @@ impl Lock {
     }
 }
 
-/// The path of a file that stands beside the state: its name and what is added to it.
+/// The path of a file next to the state, named by adding a suffix.
 #[must_use]
-pub(crate) fn with_suffix(state: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_suffix(state: &Path, suffix: &str) -> PathBuf {
     let mut path = OsString::from(state);
-    path.push(ending);
+    path.push(suffix);
     path.into()
 }
 
@@ -84,8 +77,8 @@ mod tests {
 
     #[test]
     fn a_second_process_learns_the_lock_holder_and_can_wait() {
-        let desk = tempfile::tempdir().unwrap();
-        let state = desk.path().join("s");
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("s");
         let lock = Lock::acquire(&state, false).unwrap();
         let refused = Lock::acquire(&state, false).unwrap_err();
         assert!(
@@ -105,8 +98,8 @@ mod tests {
 
     #[test]
     fn an_unusable_lock_path_is_not_reported_as_locked() {
-        let desk = tempfile::tempdir().unwrap();
-        let refused = Lock::acquire(&desk.path().join("no/such"), true).unwrap_err();
+        let directory = tempfile::tempdir().unwrap();
+        let refused = Lock::acquire(&directory.path().join("no/such"), true).unwrap_err();
         assert!(
             matches!(refused, LockError::File { .. }) && refused.to_string().contains("such.lock"),
             "{refused}"

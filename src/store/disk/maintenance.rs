@@ -1,4 +1,4 @@
-//! Inspects, forgets and exports what the state contains, for the `state` commands.
+//! Inspects, forgets and exports stored answers, for the `state` commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,49 +11,41 @@ use crate::store::disk::record::AnswerRecord;
 use crate::store::disk::sessions::{UnfinishedRun, from_json, to_json};
 use crate::store::scope::Scope;
 
-/// What lies in a scope.
+/// The content of one scope.
 #[derive(Clone, Debug)]
 pub(crate) struct ScopeSummary {
-    /// Whose answers.
     pub scope: Scope,
-    /// How many answers there are, by status.
+    /// The number of answers by status.
     pub answers: BTreeMap<Status, u64>,
-    /// When the oldest and the newest were asked for, in seconds since 1970.
+    /// When the oldest and the newest were looked up, in seconds since 1970.
     pub asked_range: Option<(i64, i64)>,
-    /// Runs that are not finished.
     pub runs: Vec<UnfinishedRun>,
 }
 
-/// Which answers are meant: those to which everything that is given applies.
+/// Selects the answers that match every given field.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AnswerFilter {
-    /// The app's key, or the name of a token as [`Scope`] has it.
+    /// As in [`Scope::app`].
     pub app: Option<String>,
-    /// Asked for before this, in seconds since 1970.
+    /// Looked up before this time, in seconds since 1970.
     pub before: Option<i64>,
-    /// With this status.
     pub status: Option<Status>,
-    /// Of one of these numbers.
+    /// Answers to these numbers.
     pub mobiles: Option<BTreeSet<Mobile>>,
 }
 
-/// One kept answer.
+/// One exported answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExportRecord<'a> {
-    /// Whose answer.
     pub scope: &'a Scope,
     /// The number as it was sent.
     pub number: &'a str,
-    /// The answer.
     pub record: &'a AnswerRecord,
 }
 
-/// What lies in the state, scope by scope.
-///
-/// # Errors
-/// What the database says.
+/// The content of the state by scope.
 pub(crate) fn inspect(state: &State) -> Result<Vec<ScopeSummary>, StateError> {
-    let mut shelves: BTreeMap<u32, ScopeSummary> = read_scopes(state)?
+    let mut summaries: BTreeMap<u32, ScopeSummary> = read_scopes(state)?
         .into_iter()
         .map(|(number, scope)| {
             (
@@ -67,97 +59,94 @@ pub(crate) fn inspect(state: &State) -> Result<Vec<ScopeSummary>, StateError> {
             )
         })
         .collect();
-    for_each_answer(state, |scope, _, kept| {
-        if let Some(shelf) = shelves.get_mut(&scope) {
-            *shelf.answers.entry(kept.outcome.status).or_default() += 1;
-            let (oldest, newest) = shelf.asked_range.unwrap_or((kept.asked_at, kept.asked_at));
-            shelf.asked_range = Some((oldest.min(kept.asked_at), newest.max(kept.asked_at)));
+    for_each_answer(state, |scope, _, record| {
+        if let Some(summary) = summaries.get_mut(&scope) {
+            let (status, asked_at) = (record.outcome.status, record.asked_at);
+            *summary.answers.entry(status).or_default() += 1;
+            let (oldest, newest) = summary.asked_range.unwrap_or((asked_at, asked_at));
+            summary.asked_range = Some((oldest.min(asked_at), newest.max(asked_at)));
         }
         Ok::<_, StateError>(())
     })?;
     for entry in state.database.begin_read()?.open_table(RUNS)?.iter()? {
         let (key, run) = entry?;
-        if let Some(shelf) = shelves.get_mut(&key.value().0) {
-            shelf.runs.push(from_json(run.value())?);
+        if let Some(summary) = summaries.get_mut(&key.value().0) {
+            summary.runs.push(from_json(run.value())?);
         }
     }
-    Ok(shelves.into_values().collect())
+    Ok(summaries.into_values().collect())
 }
 
-/// Forgets the answers that are meant, and says how many there were. Unfinished runs lose them too;
-/// where the choice is of a whole app or of everything, these runs are forgotten as well.
-///
-/// # Errors
-/// What the database says; then nothing is forgotten.
-pub(crate) fn forget(state: &State, choice: &AnswerFilter) -> Result<u64, StateError> {
+/// Forgets the selected answers and returns their number. Unfinished runs lose them too. If the
+/// filter selects all answers of an app, or of all apps, it forgets these runs as well. After an
+/// error nothing is forgotten.
+pub(crate) fn forget(state: &State, filter: &AnswerFilter) -> Result<u64, StateError> {
     let scopes = read_scopes(state)?;
     let apps: BTreeSet<u32> = scopes
         .into_iter()
-        .filter(|(_, scope)| choice.app.as_ref().is_none_or(|app| *app == scope.app))
+        .filter(|(_, scope)| filter.app.as_ref().is_none_or(|app| *app == scope.app))
         .map(|(number, _)| number)
         .collect();
-    let whole = choice.before.is_none() && choice.status.is_none() && choice.mobiles.is_none();
-    let change = state.database.begin_write()?;
+    let all_of_app = filter.before.is_none() && filter.status.is_none() && filter.mobiles.is_none();
+    let transaction = state.database.begin_write()?;
     let (mut forgotten, mut sessions) = (0, BTreeMap::<u64, u64>::new());
-    change.open_table(ANSWERS)?.retain(|key, bytes| {
+    transaction.open_table(ANSWERS)?.retain(|key, bytes| {
         let (scope, bits) = key;
-        let meant = apps.contains(&scope)
-            && choice
+        let selected = apps.contains(&scope)
+            && filter
                 .mobiles
                 .as_ref()
                 .is_none_or(|numbers| numbers.contains(&Mobile::from_bits(bits)));
-        let kept = AnswerRecord::decode(key, bytes);
-        let meant = meant
-            && kept.as_ref().is_none_or(|kept| {
-                choice.before.is_none_or(|before| kept.asked_at < before)
-                    && choice.status.is_none_or(|status| kept.outcome.status == status)
+        let record = AnswerRecord::decode(key, bytes);
+        let selected = selected
+            && record.as_ref().is_none_or(|record| {
+                filter.before.is_none_or(|before| record.asked_at < before)
+                    && filter.status.is_none_or(|status| record.outcome.status == status)
             });
-        if meant {
+        if selected {
             forgotten += 1;
-            *sessions.entry(kept.map_or(0, |kept| kept.session_id)).or_default() += 1;
+            *sessions.entry(record.map_or(0, |record| record.session_id)).or_default() += 1;
         }
-        !meant
+        !selected
     })?;
-    let mut runs = change.open_table(RUNS)?;
-    let mut open = Vec::new();
+    let mut runs = transaction.open_table(RUNS)?;
+    let mut unfinished = Vec::new();
     for entry in runs.iter()? {
         let (key, run) = entry?;
         let (scope, fingerprint) = key.value();
-        open.push((scope, fingerprint.to_owned(), from_json::<UnfinishedRun>(run.value())?));
+        unfinished.push((scope, fingerprint.to_owned(), from_json::<UnfinishedRun>(run.value())?));
     }
-    for (scope, fingerprint, mut run) in open.into_iter().filter(|(scope, ..)| apps.contains(scope))
+    for (scope, fingerprint, mut run) in
+        unfinished.into_iter().filter(|(scope, ..)| apps.contains(scope))
     {
         let key = (scope, fingerprint.as_str());
-        if whole {
+        if all_of_app {
             runs.remove(key)?;
         } else {
-            let gone: u64 = run.sessions.iter().filter_map(|session| sessions.get(session)).sum();
-            run.known = run.known.saturating_sub(gone);
+            let lost: u64 = run.sessions.iter().filter_map(|session| sessions.get(session)).sum();
+            run.known = run.known.saturating_sub(lost);
             runs.insert(key, &*to_json(&run)?)?;
         }
     }
     drop(runs);
-    change.commit()?;
+    transaction.commit()?;
     Ok(forgotten)
 }
 
-/// Gives every answer to `take`, scope by scope, in the order of numbers.
-///
-/// # Errors
-/// What `take` says, or the database.
+/// Calls `take` for every answer, by scope and then by number.
 pub(crate) fn export<E: From<StateError>>(
     state: &State,
     mut take: impl FnMut(ExportRecord<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let scopes = read_scopes(state)?;
-    for_each_answer(state, |scope, mobile, kept| {
+    for_each_answer(state, |scope, mobile, record| {
         let Some(scope) = scopes.get(&scope) else { return Ok(()) };
         let number = mobile.to_api_string(if scope.prefixed {
             MainlandFormat::Prefixed
         } else {
             MainlandFormat::Plain
         });
-        take(ExportRecord { scope, number: &number, record: &kept })
+        take(ExportRecord { scope, number: &number, record: &record })
     })
 }
 
@@ -179,8 +168,8 @@ fn for_each_answer<E: From<StateError>>(
     for entry in table()?.iter().map_err(StateError::from)? {
         let (key, bytes) = entry.map_err(StateError::from)?;
         let (scope, bits) = key.value();
-        if let Some(kept) = AnswerRecord::decode((scope, bits), bytes.value()) {
-            take(scope, Mobile::from_bits(bits), kept)?;
+        if let Some(record) = AnswerRecord::decode((scope, bits), bytes.value()) {
+            take(scope, Mobile::from_bits(bits), record)?;
         }
     }
     Ok(())

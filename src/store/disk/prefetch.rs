@@ -1,4 +1,4 @@
-//! Looks up stored answers: in one commit, for one scope, and on threads ahead of the run.
+//! Looks up stored answers: in one commit, and on threads ahead of the run.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,7 +12,7 @@ use crate::store::disk::sessions::Session;
 use crate::store::disk::writer::{CommitProgress, WriteError};
 use crate::store::freshness::Freshness;
 
-/// The answers of one scope in one commit, as far as they are fresh.
+/// The fresh answers of one scope in one commit.
 #[derive(Debug)]
 pub struct CommittedAnswers {
     answers: ReadOnlyTable<AnswerKey, &'static [u8]>,

@@ -1,5 +1,5 @@
-//! Opens a database without changing its file: what the database writes, for instance to repair
-//! itself after a kill, goes to copies of pages in memory.
+//! Opens a database without changing its file. Writes of the database, such as a repair after a
+//! kill, go to copies of pages in memory (copy on write).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,21 +10,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
-/// Bytes that are kept together.
+/// The size of a page, in bytes.
 const PAGE_SIZE: usize = 4096;
-/// Memory for pages of the file, in bytes: who only looks does so in the order of the keys, for
-/// which few are enough.
+/// The size of the database's page cache, in bytes. Readers iterate in key order, so few pages are
+/// enough.
 const CACHE_SIZE: usize = 4 << 20;
 
-/// Opens a database that is there, as the builder says, and writes nothing to its file.
-///
-/// # Errors
-/// What the database says.
+/// Opens an existing database with the builder's options; nothing is written to its file.
 pub(crate) fn open(builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
     builder.set_cache_size(CACHE_SIZE).create_with_backend(Overlay::new(File::open(path)?)?)
 }
 
-/// A file, and what was written over it.
+/// A file and the pages written over it.
 #[derive(Debug)]
 struct Overlay {
     file: File,
@@ -33,20 +30,16 @@ struct Overlay {
 
 #[derive(Debug)]
 struct OverlayState {
-    /// The length as it was last set.
+    /// The current length.
     length: u64,
-    /// How much of the file still shows: what was cut off once does not come back.
+    /// How many bytes of the file are visible. Truncated bytes do not become visible again.
     visible_file_len: u64,
-    /// Whole pages by number, in the place of the file's. The database writes few: its head and
-    /// what it has of room.
+    /// Pages by number that replace the file's. The database writes few: its header and the records
+    /// of free space.
     pages: HashMap<u64, Box<[u8; PAGE_SIZE]>>,
 }
 
 impl Overlay {
-    /// Lies over a file.
-    ///
-    /// # Errors
-    /// What the system says.
     fn new(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         Ok(Self {
@@ -63,34 +56,32 @@ impl Overlay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fills `out` with what stands at `offset`: pages that were written, else the file's bytes,
-    /// else zeros.
-    fn fill(&self, over: &OverlayState, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        for (page, within, part) in split_by_page(offset, out.len()) {
-            let out = &mut out[part];
-            if let Some(bytes) = over.pages.get(&page) {
+    /// Fills `out` from `offset`: from written pages, else from the file, else with zeros.
+    fn fill(&self, state: &OverlayState, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        for (page, within, range) in split_by_page(offset, out.len()) {
+            let out = &mut out[range];
+            if let Some(bytes) = state.pages.get(&page) {
                 out.copy_from_slice(&bytes[within..within + out.len()]);
                 continue;
             }
             let start = page * PAGE_SIZE as u64 + within as u64;
-            let there = usize::try_from(over.visible_file_len.saturating_sub(start))
+            let available = usize::try_from(state.visible_file_len.saturating_sub(start))
                 .map_or(out.len(), |n| n.min(out.len()));
-            let (shown, blank) = out.split_at_mut(there);
-            self.file.read_exact_at(shown, start)?;
-            blank.fill(0);
+            let (from_file, beyond) = out.split_at_mut(available);
+            self.file.read_exact_at(from_file, start)?;
+            beyond.fill(0);
         }
         Ok(())
     }
 }
 
-/// Where in its page a position is.
+/// The offset of a position in its page.
 #[expect(clippy::cast_possible_truncation, reason = "less than a page")]
 fn offset_in_page(position: u64) -> usize {
     (position % PAGE_SIZE as u64) as usize
 }
 
-/// Splits a range of bytes by pages: the number of the page, the offset in it, and the part of the
-/// range.
+/// Splits a range of bytes by pages: the number of the page, the offset in it, and the subrange.
 fn split_by_page(
     offset: u64,
     length: usize,
@@ -99,9 +90,9 @@ fn split_by_page(
     std::iter::from_fn(move || {
         let at = offset + done as u64;
         let within = offset_in_page(at);
-        let part = done..length.min(done + PAGE_SIZE - within);
-        done = part.end;
-        (!part.is_empty()).then_some((at / PAGE_SIZE as u64, within, part))
+        let range = done..length.min(done + PAGE_SIZE - within);
+        done = range.end;
+        (!range.is_empty()).then_some((at / PAGE_SIZE as u64, within, range))
     })
 }
 
@@ -111,24 +102,24 @@ impl StorageBackend for Overlay {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let over = self.lock();
-        if offset.checked_add(out.len() as u64).is_none_or(|end| end > over.length) {
+        let state = self.lock();
+        if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.fill(&over, offset, out)
+        self.fill(&state, offset, out)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut over = self.lock();
-        if length < over.length {
+        let mut state = self.lock();
+        if length < state.length {
             let (page, within) = (length / PAGE_SIZE as u64, offset_in_page(length));
-            over.pages.retain(|number, _| *number <= page);
-            if let Some(bytes) = over.pages.get_mut(&page) {
+            state.pages.retain(|number, _| *number <= page);
+            if let Some(bytes) = state.pages.get_mut(&page) {
                 bytes[within..].fill(0);
             }
         }
-        over.visible_file_len = over.visible_file_len.min(length);
-        over.length = length;
+        state.visible_file_len = state.visible_file_len.min(length);
+        state.length = length;
         Ok(())
     }
 
@@ -137,15 +128,15 @@ impl StorageBackend for Overlay {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut over = self.lock();
-        for (page, within, part) in split_by_page(offset, data.len()) {
+        let mut state = self.lock();
+        for (page, within, range) in split_by_page(offset, data.len()) {
             let mut bytes = Box::new([0; PAGE_SIZE]);
-            self.fill(&over, page * PAGE_SIZE as u64, bytes.as_mut_slice())?;
-            let data = &data[part];
+            self.fill(&state, page * PAGE_SIZE as u64, bytes.as_mut_slice())?;
+            let data = &data[range];
             bytes[within..within + data.len()].copy_from_slice(data);
-            over.pages.insert(page, bytes);
+            state.pages.insert(page, bytes);
         }
-        over.length = over.length.max(offset + data.len() as u64);
+        state.length = state.length.max(offset + data.len() as u64);
         Ok(())
     }
 }
@@ -158,14 +149,13 @@ mod tests {
 
     use super::*;
 
-    /// What a backend is asked to do: to write, or to change its length.
     #[derive(Clone, Debug)]
     enum Operation {
         Write(u64, Vec<u8>),
         SetLen(u64),
     }
 
-    fn deed() -> impl Strategy<Value = Operation> {
+    fn operation() -> impl Strategy<Value = Operation> {
         let bytes = prop::collection::vec(any::<u8>(), 0..9000);
         prop_oneof![
             (0..20_000u64, bytes).prop_map(|(at, bytes)| Operation::Write(at, bytes)),
@@ -177,14 +167,14 @@ mod tests {
         #[test]
         fn the_overlay_behaves_like_a_file_and_leaves_the_file_unchanged(
             content in prop::collection::vec(any::<u8>(), 0..10_000),
-            deeds in prop::collection::vec(deed(), 0..8),
+            operations in prop::collection::vec(operation(), 0..8),
         ) {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&content).unwrap();
             let overlay = Overlay::new(file.try_clone().unwrap()).unwrap();
             let mut model = content.clone();
-            for deed in deeds {
-                match deed {
+            for operation in operations {
+                match operation {
                     Operation::Write(at, bytes) => {
                         overlay.write(at, &bytes).unwrap();
                         let end = usize::try_from(at).unwrap() + bytes.len();

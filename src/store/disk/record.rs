@@ -1,4 +1,4 @@
-//! One stored answer: which answers are stored, their bytes, and a checksum over key and bytes.
+//! A stored answer: which answers are stored, their bytes, and a checksum over key and bytes.
 
 use std::sync::Arc;
 
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::outcome::{Code, Outcome, Status};
 
-/// The statuses that are definitive, each at the number that stands for it on disk: these never
-/// change places.
+/// The definitive statuses. The index of a status is its number on disk, so the order must not
+/// change.
 const DEFINITIVE: [Status; 4] =
     [Status::Found, Status::NotFound, Status::BadNumber, Status::OutOfScope];
-/// How many bytes of a value are its checksum.
+/// Bytes of the checksum at the start of a value.
 const CHECKSUM_LEN: usize = 4;
-/// In how many bytes a usual answer finds room.
+/// Bytes reserved for a value; most values fit.
 const TYPICAL_LEN: usize = 96;
 
-/// Whose answer: the number of the scope and the bits of the mobile number.
+/// The number of the scope and the bits of the mobile number.
 pub(crate) type AnswerKey = (u32, u64);
 
-/// An answer, and when it was given.
+/// A stored answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerRecord {
-    /// The ordinal of the session that asked.
+    /// The session that looked the number up.
     pub session_id: u64,
-    /// The wall clock then, in seconds since 1970.
+    /// When it was looked up, in seconds since 1970.
     pub asked_at: i64,
-    /// The answer, shared with whoever looks it up before it is written.
+    /// Shared with lookups that happen before it is committed.
     pub outcome: Arc<Outcome>,
 }
 
-/// Whether an answer is one that outlives its run. Nobody found is one; a failure or a row without
-/// its turn is none.
+/// Whether answers with this status outlive their run, as `not_found` does. `failed` and `pending`
+/// do not.
 #[must_use]
 pub(crate) fn is_definitive(status: Status) -> bool {
     DEFINITIVE.contains(&status)
@@ -43,10 +43,10 @@ enum StoredCode {
     Word(Box<str>),
 }
 
-/// The usual answer, found and nothing unusual about it: session, time, user id, request. It saves
-/// a third of the file.
+/// The most common kind of answer (see [`is_compact`]): session, time, user id, request id. This
+/// form makes the file a third smaller.
 type CompactFields<S> = (u64, i64, S, S);
-/// Any other: session, time, status, code, user id, exclusive ids, message, request.
+/// Any other answer: session, time, status, code, user id, exclusive ids, message, request id.
 type FullFields<S> = (u64, i64, usize, Option<StoredCode>, S, S, S, S);
 
 impl AnswerRecord {
@@ -61,11 +61,11 @@ impl AnswerRecord {
         });
         let mut bytes = Vec::with_capacity(TYPICAL_LEN);
         bytes.resize(CHECKSUM_LEN, 0);
-        let request = &*outcome.request_id;
+        let request_id = &*outcome.request_id;
         if is_compact(outcome) {
-            let plain: CompactFields<&str> =
-                (self.session_id, self.asked_at, &outcome.userid, request);
-            serde_json::to_writer(&mut bytes, &plain).ok()?;
+            let fields: CompactFields<&str> =
+                (self.session_id, self.asked_at, &outcome.userid, request_id);
+            serde_json::to_writer(&mut bytes, &fields).ok()?;
         } else {
             let (userid, exclusive) = (&*outcome.userid, &*outcome.exclusive_ids);
             let message = if is_ok_without_user(outcome.status, outcome.code.as_ref()) {
@@ -73,61 +73,61 @@ impl AnswerRecord {
             } else {
                 &*outcome.message
             };
-            let whole: FullFields<&str> =
-                (self.session_id, self.asked_at, status, code, userid, exclusive, message, request);
-            serde_json::to_writer(&mut bytes, &whole).ok()?;
+            let (session_id, asked_at) = (self.session_id, self.asked_at);
+            let fields: FullFields<&str> =
+                (session_id, asked_at, status, code, userid, exclusive, message, request_id);
+            serde_json::to_writer(&mut bytes, &fields).ok()?;
         }
-        let sum = checksum(key, bytes.get(CHECKSUM_LEN..)?);
-        bytes.get_mut(..CHECKSUM_LEN)?.copy_from_slice(&sum);
+        let (sum, json) = bytes.split_at_mut(CHECKSUM_LEN);
+        sum.copy_from_slice(&checksum(key, json));
         Some(bytes)
     }
 
-    /// What the bytes say; none where they are not as they were written, or belong to another key.
+    /// Decodes a value; none if it is damaged or belongs to another key.
     #[must_use]
     pub fn decode(key: AnswerKey, bytes: &[u8]) -> Option<Self> {
         let (sum, json) = bytes.split_at_checked(CHECKSUM_LEN)?;
         if sum != checksum(key, json) {
             return None;
         }
-        if let Ok((session, asked, userid, request)) =
+        if let Ok((session_id, asked_at, userid, request_id)) =
             serde_json::from_slice::<CompactFields<Box<str>>>(json)
         {
             return Some(Self {
-                session_id: session,
-                asked_at: asked,
-                outcome: Arc::new(compact_outcome(userid, request)),
+                session_id,
+                asked_at,
+                outcome: Arc::new(compact_outcome(userid, request_id)),
             });
         }
-        let (session, asked, status, code, userid, exclusive, message, request): FullFields<
-            Box<str>,
-        > = serde_json::from_slice(json).ok()?;
+        let fields: FullFields<Box<str>> = serde_json::from_slice(json).ok()?;
+        let (session_id, asked_at, status, code, userid, exclusive_ids, message, request_id) =
+            fields;
         let code = code.map(|code| match code {
             StoredCode::Number(number) => Code::Number(number),
             StoredCode::Word(word) => Code::Word(word),
         });
         let status = *DEFINITIVE.get(status)?;
         let outcome = if message.is_empty() && is_ok_without_user(status, code.as_ref()) {
-            Outcome { request_id: request, ..Outcome::ok_without_user(code) }
+            Outcome { request_id, ..Outcome::ok_without_user(code) }
         } else {
-            Outcome { status, userid, exclusive_ids: exclusive, code, message, request_id: request }
+            Outcome { status, userid, exclusive_ids, code, message, request_id }
         };
-        Some(Self { session_id: session, asked_at: asked, outcome: Arc::new(outcome) })
+        Some(Self { session_id, asked_at, outcome: Arc::new(outcome) })
     }
 }
 
-/// The message of the usual answer.
+/// The message of a [compact](is_compact) answer.
 const OK_MESSAGE: &str = "ok";
 
-/// The usual answer.
-fn compact_outcome(userid: Box<str>, request: Box<str>) -> Outcome {
+fn compact_outcome(userid: Box<str>, request_id: Box<str>) -> Outcome {
     Outcome {
         userid,
-        request_id: request,
+        request_id,
         ..Outcome::without_user(Status::Found, Some(Code::Number(0)), OK_MESSAGE)
     }
 }
 
-/// Whether [`compact_outcome`] makes this answer of its user id and its request.
+/// Whether [`compact_outcome`] restores this answer from its user id and request id.
 fn is_compact(outcome: &Outcome) -> bool {
     let Outcome { status, userid: _, exclusive_ids: exclusive, code, message, request_id: _ } =
         outcome;
@@ -137,8 +137,8 @@ fn is_compact(outcome: &Outcome) -> bool {
         && **message == *OK_MESSAGE
 }
 
-/// Whether the reason for this answer is our own, which is kept in no language: whoever reads it
-/// may speak another.
+/// Whether dingmap itself gave the reason for this answer. Such a message is not stored, so that it
+/// is shown in the language of the reader.
 fn is_ok_without_user(status: Status, code: Option<&Code>) -> bool {
     status == Status::NotFound && code == Some(&Code::Number(0))
 }
@@ -155,7 +155,7 @@ fn checksum((scope, number): AnswerKey, json: &[u8]) -> [u8; CHECKSUM_LEN] {
 mod tests {
     use super::*;
 
-    fn kept(outcome: Outcome) -> AnswerRecord {
+    fn record(outcome: Outcome) -> AnswerRecord {
         AnswerRecord { session_id: 7, asked_at: 1_790_000_000, outcome: Arc::new(outcome) }
     }
 
@@ -186,9 +186,9 @@ mod tests {
     #[test]
     fn a_stored_answer_survives_a_round_trip_only_under_its_key() {
         for outcome in answers() {
-            let kept = kept(outcome);
-            let bytes = kept.encode((1, 2)).unwrap();
-            assert_eq!(AnswerRecord::decode((1, 2), &bytes).as_ref(), Some(&kept));
+            let record = record(outcome);
+            let bytes = record.encode((1, 2)).unwrap();
+            assert_eq!(AnswerRecord::decode((1, 2), &bytes).as_ref(), Some(&record));
             assert_eq!(
                 (AnswerRecord::decode((1, 3), &bytes), AnswerRecord::decode((2, 2), &bytes)),
                 (None, None)
@@ -198,20 +198,20 @@ mod tests {
 
     #[test]
     fn a_reason_of_dingmap_is_stored_without_language() {
-        let nobody = Outcome::ok_without_user(Some(Code::Number(0)));
-        let bytes = kept(nobody.clone()).encode((1, 2)).unwrap();
+        let without_user = Outcome::ok_without_user(Some(Code::Number(0)));
+        let bytes = record(without_user.clone()).encode((1, 2)).unwrap();
         assert!(!bytes.windows(4).any(|part| part == b"user"), "{}", bytes.escape_ascii());
-        // Words that an earlier dingmap kept stay as they are.
+        // A message stored by an earlier version stays as it is.
         let json = br#"[7,1790000000,1,0,"","","in words",""]"#;
         let read = AnswerRecord::decode((1, 2), &[&checksum((1, 2), json), &json[..]].concat());
-        assert_eq!(read, Some(kept(Outcome { message: "in words".into(), ..nobody })));
+        assert_eq!(read, Some(record(Outcome { message: "in words".into(), ..without_user })));
     }
 
     #[test]
     fn only_definitive_answers_are_encoded() {
         for status in Status::ALL {
-            let kept = kept(Outcome::without_user(status, None, "m"));
-            assert_eq!(kept.encode((1, 2)).is_some(), is_definitive(status), "{status}");
+            let record = record(Outcome::without_user(status, None, "m"));
+            assert_eq!(record.encode((1, 2)).is_some(), is_definitive(status), "{status}");
         }
         assert!(
             !is_definitive(Status::Failed)
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_damaged_record_is_not_an_answer() {
         for outcome in answers() {
-            let bytes = kept(outcome).encode((1, 2)).unwrap();
+            let bytes = record(outcome).encode((1, 2)).unwrap();
             for bit in 0..bytes.len() * 8 {
                 let mut flipped = bytes.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);

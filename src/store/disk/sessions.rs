@@ -1,5 +1,5 @@
-//! Unfinished runs: which one a command resumes, what a new run inherits, and what a finished run
-//! leaves. Sessions, one per start of the program, are numbered; no clock is involved.
+//! Unfinished runs: which run a command resumes and which answers a new run inherits. Sessions, one
+//! per start of the program, are numbered, so that they do not depend on a clock.
 
 use std::collections::BTreeMap;
 
@@ -10,197 +10,181 @@ use tr::tr;
 use crate::store::disk::database::{META, RUNS, SCOPES, State, StateError};
 use crate::store::scope::Scope;
 
-/// A run that is not finished, as it lies on disk.
+/// An unfinished run as stored on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UnfinishedRun {
-    /// The session from which on answers are this run's to use.
+    /// The run may use the answers of this session and later ones.
     pub since: u64,
-    /// Its sessions, the first one first.
+    /// Its sessions in order.
     pub sessions: Vec<u64>,
-    /// When it began, in seconds since 1970.
+    /// When it started, in seconds since 1970.
     pub started: i64,
-    /// How many answers its sessions were given and the file has.
+    /// How many answers of its sessions are stored.
     pub known: u64,
-    /// How many rows its input has, where that is known.
+    /// How many rows its input has, if known.
     pub rows: Option<u64>,
-    /// Whether a later run has used its answers and finished: then only its own command still does.
+    /// Whether a later run used its answers and finished; then only its own command can use them.
     pub inherited: bool,
 }
 
-/// What a run is begun with.
+/// The arguments for starting a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRequest<'a> {
-    /// Whose answers.
     pub scope: &'a Scope,
-    /// By what the run is known again.
+    /// Identifies the run.
     pub fingerprint: &'a str,
-    /// Whether everything is asked anew.
+    /// Whether to ignore the stored answers of unfinished runs.
     pub restart: bool,
-    /// How many rows there are, where that is known.
+    /// How many rows there are, if known.
     pub rows: Option<u64>,
     /// The wall clock, in seconds since 1970.
     pub now: i64,
 }
 
-/// Where a run stands as it begins.
+/// A session of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// The number of its scope.
     pub scope: u32,
-    /// Its fingerprint.
     pub fingerprint: String,
-    /// This session.
     pub id: u64,
-    /// The session from which on answers are its own to use.
+    /// The run may use the answers of this session and later ones at any age.
     pub first_session: u64,
-    /// What was found.
     pub earlier: EarlierRun,
 }
 
-/// What an earlier run left for this one.
+/// The earlier runs whose answers this run uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EarlierRun {
-    /// Nothing.
     None,
-    /// The same run, not finished: it goes on.
+    /// The same run, unfinished.
     Resumed {
-        /// How many answers it has.
         answers: u64,
-        /// When it began, in seconds since 1970.
+        /// When it started, in seconds since 1970.
         started: i64,
     },
-    /// Other runs that did not finish, whose answers are used.
+    /// Other unfinished runs.
     Inherited {
-        /// How many answers they have at most.
+        /// An upper bound.
         answers: u64,
-        /// When the first of them began, in seconds since 1970.
+        /// When the first of them started, in seconds since 1970.
         started: i64,
     },
 }
 
-/// Decides what becomes of the run with this fingerprint, among the unfinished runs of its scope:
-/// what is found, and the run as it is now.
+/// Decides whether a session resumes a run, inherits answers or starts without any. `runs` are the
+/// unfinished runs of its scope. Also returns the updated record of the run.
 fn decide(
     runs: &BTreeMap<String, UnfinishedRun>,
-    wish: SessionRequest<'_>,
+    request: SessionRequest<'_>,
     session: u64,
 ) -> (EarlierRun, UnfinishedRun) {
-    // A run that was given no answer has nothing that could go on, and would only reach back to
-    // what others asked.
-    let own = runs.get(wish.fingerprint).filter(|run| !wish.restart && run.known > 0);
+    // A run without answers is not resumed: that would only extend its reach to older answers of
+    // other runs.
+    let own = runs.get(request.fingerprint).filter(|run| !request.restart && run.known > 0);
     if let Some(run) = own {
         let mut run = run.clone();
         run.sessions.push(session);
-        run.rows = wish.rows;
+        run.rows = request.rows;
         return (EarlierRun::Resumed { answers: run.known, started: run.started }, run);
     }
-    let open = || runs.values().filter(|run| !run.inherited && !wish.restart && run.known > 0);
-    let since = open().map(|run| run.since).min().unwrap_or(session);
-    let known = open().map(|run| run.known).sum();
-    let found = match open().map(|run| run.started).min() {
+    let unfinished =
+        || runs.values().filter(|run| !run.inherited && !request.restart && run.known > 0);
+    let since = unfinished().map(|run| run.since).min().unwrap_or(session);
+    let known = unfinished().map(|run| run.known).sum();
+    let earlier = match unfinished().map(|run| run.started).min() {
         Some(started) => EarlierRun::Inherited { answers: known, started },
         None => EarlierRun::None,
     };
-    let sessions = vec![session];
-    (
-        found,
-        UnfinishedRun {
-            since,
-            sessions,
-            started: wish.now,
-            known: 0,
-            rows: wish.rows,
-            inherited: false,
-        },
-    )
+    let run = UnfinishedRun {
+        since,
+        sessions: vec![session],
+        started: request.now,
+        known: 0,
+        rows: request.rows,
+        inherited: false,
+    };
+    (earlier, run)
 }
 
-/// Begins or continues a run, on disk before it makes a call.
-///
-/// # Errors
-/// What the database says; then nothing has changed.
-pub fn begin_session(state: &State, wish: SessionRequest<'_>) -> Result<Session, StateError> {
-    // While somebody looks at the state before it, a commit leaves the pages that it frees to the
-    // next one. Otherwise the database frees them at once, without a sync, and from then on
-    // searches a hundred locks at each page that is read.
-    let _before = state.database.begin_read()?;
-    let change = state.database.begin_write()?;
-    let begun = {
-        let mut meta = change.open_table(META)?;
-        let session = increment_counter(&mut meta, "sessions")?;
-        let mut scopes = change.open_table(SCOPES)?;
-        let scope = if let Some(scope) = find_scope(&scopes, wish.scope)? {
+/// Starts or resumes a run and commits that before the run makes calls. After an error nothing has
+/// changed.
+pub fn begin_session(state: &State, request: SessionRequest<'_>) -> Result<Session, StateError> {
+    // While a read transaction is open, redb defers freeing pages to the next commit. Otherwise it
+    // frees them at once, without a sync, and then checks about 100 locks for each page it reads.
+    let _reader = state.database.begin_read()?;
+    let transaction = state.database.begin_write()?;
+    let session = {
+        let mut meta = transaction.open_table(META)?;
+        let id = increment_counter(&mut meta, "sessions")?;
+        let mut scopes = transaction.open_table(SCOPES)?;
+        let scope = if let Some(scope) = find_scope(&scopes, request.scope)? {
             scope
         } else {
             let scope = u32::try_from(increment_counter(&mut meta, "scopes")?)
                 .map_err(|_| StateError::Damaged(tr!("too many scopes")))?;
-            scopes.insert(scope, &*to_json(wish.scope)?)?;
+            scopes.insert(scope, &*to_json(request.scope)?)?;
             scope
         };
-        let mut table = change.open_table(RUNS)?;
-        let (found, run) = decide(&runs_in_scope(&table, scope)?, wish, session);
-        table.insert((scope, wish.fingerprint), &*to_json(&run)?)?;
+        let mut table = transaction.open_table(RUNS)?;
+        let (earlier, run) = decide(&runs_in_scope(&table, scope)?, request, id);
+        table.insert((scope, request.fingerprint), &*to_json(&run)?)?;
         Session {
             scope,
-            fingerprint: wish.fingerprint.to_owned(),
-            id: session,
+            fingerprint: request.fingerprint.to_owned(),
+            id,
             first_session: run.since,
-            earlier: found,
+            earlier,
         }
     };
-    change.commit()?;
-    Ok(begun)
+    transaction.commit()?;
+    Ok(session)
 }
 
-/// Where a run would stand if it began now; nothing is begun. None where nothing is known of its
-/// scope.
-///
-/// # Errors
-/// What the database says.
+/// The session that [`begin_session`] would start, without starting it; none if the scope is not
+/// stored yet.
 pub fn preview_session(
     state: &State,
-    wish: SessionRequest<'_>,
+    request: SessionRequest<'_>,
 ) -> Result<Option<Session>, StateError> {
-    let view = state.database.begin_read()?;
-    let Some(scope) = find_scope(&view.open_table(SCOPES)?, wish.scope)? else { return Ok(None) };
-    let session = next_counter(&view.open_table(META)?, "sessions")?;
-    let (found, run) = decide(&runs_in_scope(&view.open_table(RUNS)?, scope)?, wish, session);
+    let transaction = state.database.begin_read()?;
+    let Some(scope) = find_scope(&transaction.open_table(SCOPES)?, request.scope)? else {
+        return Ok(None);
+    };
+    let id = next_counter(&transaction.open_table(META)?, "sessions")?;
+    let runs = runs_in_scope(&transaction.open_table(RUNS)?, scope)?;
+    let (earlier, run) = decide(&runs, request, id);
     Ok(Some(Session {
         scope,
-        fingerprint: wish.fingerprint.to_owned(),
-        id: session,
+        fingerprint: request.fingerprint.to_owned(),
+        id,
         first_session: run.since,
-        earlier: found,
+        earlier,
     }))
 }
 
-/// Ends a run whose output is complete. The runs from which it may have inherited are inherited by
-/// no other.
-///
-/// # Errors
-/// What the database says; then the run is still open.
-pub(crate) fn finish_session(state: &State, begun: &Session) -> Result<(), StateError> {
-    let change = state.database.begin_write()?;
+/// Finishes a run whose output is complete. Runs that it may have inherited from are not inherited
+/// again. After an error the run is still unfinished.
+pub(crate) fn finish_session(state: &State, session: &Session) -> Result<(), StateError> {
+    let transaction = state.database.begin_write()?;
     {
-        let mut table = change.open_table(RUNS)?;
-        let mut runs = runs_in_scope(&table, begun.scope)?;
-        table.remove((begun.scope, &*begun.fingerprint))?;
-        runs.remove(&begun.fingerprint);
+        let mut table = transaction.open_table(RUNS)?;
+        let mut runs = runs_in_scope(&table, session.scope)?;
+        table.remove((session.scope, &*session.fingerprint))?;
+        runs.remove(&session.fingerprint);
         for (fingerprint, run) in &mut runs {
-            // One session at a time: whose last one came before this run's reach has given it
-            // nothing.
-            let reached = run.sessions.last().is_some_and(|last| *last >= begun.first_session);
-            if !run.inherited && reached {
+            // A run whose last session is before `first_session` gave no answers to this run.
+            let in_reach = run.sessions.last().is_some_and(|last| *last >= session.first_session);
+            if !run.inherited && in_reach {
                 run.inherited = true;
-                table.insert((begun.scope, fingerprint.as_str()), &*to_json(run)?)?;
+                table.insert((session.scope, fingerprint.as_str()), &*to_json(run)?)?;
             }
         }
     }
-    change.commit()?;
+    transaction.commit()?;
     Ok(())
 }
 
-/// Raises a counter by one and gives it.
 fn increment_counter(
     meta: &mut Table<'_, &'static str, u64>,
     name: &'static str,
@@ -210,7 +194,7 @@ fn increment_counter(
     Ok(count)
 }
 
-/// What a counter would be raised to.
+/// The next value of a counter.
 fn next_counter(
     meta: &impl ReadableTable<&'static str, u64>,
     name: &'static str,
@@ -218,14 +202,14 @@ fn next_counter(
     Ok(meta.get(name)?.map_or(0, |count| count.value()) + 1)
 }
 
-/// The number of a scope that is known already.
+/// The number of a stored scope.
 fn find_scope(
     scopes: &impl ReadableTable<u32, &'static str>,
-    wanted: &Scope,
+    scope: &Scope,
 ) -> Result<Option<u32>, StateError> {
     for entry in scopes.iter()? {
-        let (number, scope) = entry?;
-        if from_json::<Scope>(scope.value())? == *wanted {
+        let (number, stored) = entry?;
+        if from_json::<Scope>(stored.value())? == *scope {
             return Ok(Some(number.value()));
         }
     }
@@ -245,12 +229,10 @@ fn runs_in_scope(
     Ok(runs)
 }
 
-/// The inverse of [`to_json`].
 pub(crate) fn from_json<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, StateError> {
     serde_json::from_str(json).map_err(|error| StateError::Damaged(error.to_string()))
 }
 
-/// A record's text on disk.
 pub(crate) fn to_json(record: &impl Serialize) -> Result<String, StateError> {
     serde_json::to_string(record).map_err(|error| StateError::Damaged(error.to_string()))
 }
@@ -281,158 +263,158 @@ mod tests {
             .unwrap()
         }
 
-        /// A session that is given an answer, and does not finish.
+        /// An unfinished session with one answer.
         fn begin_with_answer(&self, app: &str, fingerprint: &str) -> Session {
-            let begun = self.begin(app, fingerprint, false);
-            self.add_answer(&begun);
-            begun
+            let session = self.begin(app, fingerprint, false);
+            self.add_answer(&session);
+            session
         }
 
-        fn add_answer(&self, begun: &Session) {
-            let change = self.state.database.begin_write().unwrap();
+        fn add_answer(&self, session: &Session) {
+            let transaction = self.state.database.begin_write().unwrap();
             {
-                let mut table = change.open_table(RUNS).unwrap();
-                let key = (begun.scope, &*begun.fingerprint);
+                let mut table = transaction.open_table(RUNS).unwrap();
+                let key = (session.scope, &*session.fingerprint);
                 let mut run: UnfinishedRun =
                     from_json(table.get(key).unwrap().unwrap().value()).unwrap();
                 run.known += 1;
                 table.insert(key, &*to_json(&run).unwrap()).unwrap();
             }
-            change.commit().unwrap();
+            transaction.commit().unwrap();
         }
 
-        fn finish(&self, begun: &Session) {
-            finish_session(&self.state, begun).unwrap();
+        fn finish(&self, session: &Session) {
+            finish_session(&self.state, session).unwrap();
         }
     }
 
     #[test]
     fn the_predicted_session_is_the_one_that_begins() {
-        let desk = TestState::new();
+        let state = TestState::new();
         let preview = |fingerprint, restart| {
             let scope =
                 &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
-            let wish = SessionRequest { scope, fingerprint, restart, rows: None, now: 2000 };
-            preview_session(&desk.state, wish).unwrap()
+            let request = SessionRequest { scope, fingerprint, restart, rows: None, now: 2000 };
+            preview_session(&state.state, request).unwrap()
         };
-        assert_eq!(preview("x", false), None, "nobody has asked for this app");
-        desk.begin_with_answer("a", "x");
+        assert_eq!(preview("x", false), None, "the scope of this app is unknown");
+        state.begin_with_answer("a", "x");
         for (fingerprint, restart) in [("x", true), ("y", false), ("x", false)] {
-            let told = preview(fingerprint, restart);
-            assert_eq!(told, preview(fingerprint, restart), "nothing was begun");
-            assert_eq!(told, Some(desk.begin("a", fingerprint, restart)));
+            let previewed = preview(fingerprint, restart);
+            assert_eq!(previewed, preview(fingerprint, restart), "a preview starts nothing");
+            assert_eq!(previewed, Some(state.begin("a", fingerprint, restart)));
         }
     }
 
-    fn inherited(begun: &Session) -> bool {
-        matches!(begun.earlier, EarlierRun::Inherited { .. })
+    fn inherited(session: &Session) -> bool {
+        matches!(session.earlier, EarlierRun::Inherited { .. })
     }
 
-    fn resumed(begun: &Session) -> bool {
-        matches!(begun.earlier, EarlierRun::Resumed { .. })
+    fn resumed(session: &Session) -> bool {
+        matches!(session.earlier, EarlierRun::Resumed { .. })
     }
 
     #[test]
     fn a_session_resumes_by_fingerprint_until_it_is_finished() {
-        let desk = TestState::new();
-        let first = desk.begin_with_answer("a", "x");
+        let state = TestState::new();
+        let first = state.begin_with_answer("a", "x");
         assert_eq!(
             (first.id, first.first_session, first.earlier.clone()),
             (1, 1, EarlierRun::None)
         );
-        let second = desk.begin("a", "x", false);
+        let second = state.begin("a", "x", false);
         assert!(resumed(&second) && (second.id, second.first_session) == (2, 1), "{second:?}");
-        desk.finish(&second);
-        let third = desk.begin("a", "x", false);
+        state.finish(&second);
+        let third = state.begin("a", "x", false);
         assert_eq!(
             (third.first_session, third.earlier),
             (3, EarlierRun::None),
-            "each run asks anew"
+            "each run looks up again"
         );
     }
 
     #[test]
     fn another_input_inherits_answers_once() {
-        let desk = TestState::new();
-        desk.begin_with_answer("a", "x");
-        let other = desk.begin_with_answer("a", "y");
+        let state = TestState::new();
+        state.begin_with_answer("a", "x");
+        let other = state.begin_with_answer("a", "y");
         assert!(inherited(&other) && other.first_session == 1, "{other:?}");
-        let third = desk.begin_with_answer("a", "z");
+        let third = state.begin_with_answer("a", "z");
         assert!(inherited(&third) && third.first_session == 1, "neither has finished: {third:?}");
-        desk.finish(&other);
+        state.finish(&other);
         assert_eq!(
-            desk.begin("a", "v", false).earlier,
+            state.begin("a", "v", false).earlier,
             EarlierRun::None,
-            "all that y could use is used"
+            "y has used these answers and finished"
         );
-        let again = desk.begin("a", "x", false);
+        let again = state.begin("a", "x", false);
         assert!(
             resumed(&again) && again.first_session == 1,
-            "its own command still goes on: {again:?}"
+            "its own command still resumes it: {again:?}"
         );
     }
 
     #[test]
     fn scopes_do_not_mix() {
-        let desk = TestState::new();
-        let first = desk.begin_with_answer("a", "x");
-        let other = desk.begin_with_answer("b", "x");
+        let state = TestState::new();
+        let first = state.begin_with_answer("a", "x");
+        let other = state.begin_with_answer("b", "x");
         assert_ne!(first.scope, other.scope);
         assert_eq!(other.earlier, EarlierRun::None);
-        desk.finish(&other);
-        assert!(resumed(&desk.begin("a", "x", false)));
-        assert_eq!(desk.begin("b", "y", false).earlier, EarlierRun::None);
+        state.finish(&other);
+        assert!(resumed(&state.begin("a", "x", false)));
+        assert_eq!(state.begin("b", "y", false).earlier, EarlierRun::None);
     }
 
     #[test]
     fn a_restart_ignores_open_sessions_and_keeps_the_others() {
-        let desk = TestState::new();
-        desk.begin_with_answer("a", "x");
-        desk.begin_with_answer("a", "y");
-        let again = desk.begin("a", "x", true);
+        let state = TestState::new();
+        state.begin_with_answer("a", "x");
+        state.begin_with_answer("a", "y");
+        let again = state.begin("a", "x", true);
         assert_eq!((again.first_session, again.earlier.clone()), (again.id, EarlierRun::None));
-        desk.add_answer(&again);
-        assert!(resumed(&desk.begin("a", "y", false)));
-        let resumed = desk.begin("a", "x", false);
-        assert_eq!(resumed.first_session, again.first_session, "what was forgotten stays so");
-    }
-
-    #[test]
-    fn a_finished_restart_leaves_other_sessions_unchanged() {
-        let desk = TestState::new();
-        desk.begin_with_answer("a", "x");
-        desk.begin_with_answer("a", "y");
-        desk.finish(&desk.begin("a", "x", true));
-        assert!(
-            inherited(&desk.begin("a", "z", false)),
-            "it used nothing of y, which others still may"
+        state.add_answer(&again);
+        assert!(resumed(&state.begin("a", "y", false)));
+        let resumed = state.begin("a", "x", false);
+        assert_eq!(
+            resumed.first_session, again.first_session,
+            "the restart still ignores earlier answers"
         );
     }
 
     #[test]
+    fn a_finished_restart_leaves_other_sessions_unchanged() {
+        let state = TestState::new();
+        state.begin_with_answer("a", "x");
+        state.begin_with_answer("a", "y");
+        state.finish(&state.begin("a", "x", true));
+        assert!(inherited(&state.begin("a", "z", false)), "the restart used no answers of y");
+    }
+
+    #[test]
     fn a_resumed_session_is_closed_when_it_finishes() {
-        let desk = TestState::new();
-        desk.begin_with_answer("a", "y");
-        desk.begin_with_answer("a", "x");
-        let again = desk.begin("a", "y", false);
+        let state = TestState::new();
+        state.begin_with_answer("a", "y");
+        state.begin_with_answer("a", "x");
+        let again = state.begin("a", "y", false);
         assert!(resumed(&again) && again.first_session == 1, "{again:?}");
-        desk.finish(&again);
-        let anew = desk.begin("a", "y", false);
+        state.finish(&again);
+        let next = state.begin("a", "y", false);
         assert_eq!(
-            (anew.first_session, anew.earlier),
-            (anew.id, EarlierRun::None),
-            "x, begun in between, lends nothing"
+            (next.first_session, next.earlier),
+            (next.id, EarlierRun::None),
+            "x, started in between, is not inherited"
         );
     }
 
     #[test]
     fn a_session_without_answers_is_neither_resumed_nor_inherited() {
-        let desk = TestState::new();
-        desk.begin("a", "x", false);
-        let other = desk.begin_with_answer("a", "y");
+        let state = TestState::new();
+        state.begin("a", "x", false);
+        let other = state.begin_with_answer("a", "y");
         assert_eq!(other.earlier, EarlierRun::None);
-        desk.finish(&other);
-        let again = desk.begin("a", "x", false);
+        state.finish(&other);
+        let again = state.begin("a", "x", false);
         assert_eq!((again.first_session, again.earlier), (again.id, EarlierRun::None));
     }
 }

@@ -1,5 +1,5 @@
 //! The thread that writes answers to the state. It commits 500 ms after the first answer, or as
-//! soon as 4096 are queued, with one fsync.
+//! soon as 4096 answers are queued, with one fsync.
 
 use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +17,24 @@ use crate::store::disk::database::{ANSWERS, RUNS, State, StateError};
 use crate::store::disk::record::AnswerRecord;
 use crate::store::disk::sessions::{Session, UnfinishedRun, from_json, to_json};
 
-/// How long the first answer waits for others. With the commit itself an answer is on disk within a
-/// second.
+/// How long the first answer waits for others. Including the commit, an answer is on disk within
+/// about 1 s.
 const LINGER: Duration = Duration::from_millis(500);
-/// So many answers are enough to be committed without waiting for more. Each takes some hundred
-/// bytes of memory until it is on disk; fewer to a commit cost more of the database's upper pages.
+/// How many queued answers are committed without further waiting. Each takes some 100 bytes of
+/// memory until it is on disk; smaller commits would rewrite the upper pages of the database more
+/// often.
 const FLUSH_THRESHOLD: u64 = 1 << 12;
-/// Answers that may wait to be written: those of one commit, and as many that come in the meantime.
-/// A disk on which a commit takes a second so holds a run at some thousand calls a second; twice as
-/// many would take 3 MiB more.
+/// How many answers may be queued: those of one commit, and as many that arrive during it. On a
+/// disk that takes 1 s per commit, this limits a run to some thousand calls per second. Twice the
+/// capacity would take 3 MiB more.
 pub(crate) const QUEUE_CAPACITY: usize = 1 << 13;
 
-/// Why answers can no longer be kept: what the system or the database says.
+/// Why answers can no longer be stored: the error of the system or the database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WriteError(pub String);
 
-/// How far the writing is.
+/// The progress of the writer, shared between threads.
 #[derive(Default)]
 pub(crate) struct CommitProgress {
     committed: AtomicU64,
@@ -42,7 +43,7 @@ pub(crate) struct CommitProgress {
 }
 
 impl CommitProgress {
-    /// How many answers were committed since the start.
+    /// The number of answers committed since the start.
     pub(crate) fn committed(&self) -> u64 {
         self.committed.load(Ordering::Acquire)
     }
@@ -53,10 +54,10 @@ impl CommitProgress {
         }
     }
 
-    /// No more can be kept, or can be read.
-    pub(crate) fn fail(&self, lost: WriteError) {
-        // The first reason counts.
-        let _ = self.error.set(lost);
+    /// Reports that answers can no longer be written or read.
+    pub(crate) fn fail(&self, error: WriteError) {
+        // Only the first error is kept.
+        let _ = self.error.set(error);
         self.notify();
     }
 }
@@ -67,88 +68,87 @@ impl fmt::Debug for CommitProgress {
     }
 }
 
-/// The way to the writing thread.
+/// A handle of the writing thread.
 #[derive(Debug)]
 pub(crate) struct AnswerWriter {
     sender: SyncSender<(Mobile, AnswerRecord)>,
-    /// Tells the thread not to wait for more: a message that there is enough, and its end that
-    /// there will be none.
+    /// Ends the thread's waiting: by a message when enough answers are queued, by its end at the
+    /// end of the run.
     flush: SyncSender<()>,
-    /// Answers handed over since the start.
+    /// The number of answers enqueued since the start.
     enqueued: u64,
     progress: Arc<CommitProgress>,
     thread: JoinHandle<()>,
 }
 
 impl AnswerWriter {
-    /// Starts the thread.
-    pub(crate) fn start(state: Arc<State>, begun: Session) -> io::Result<Self> {
-        Self::start_with_linger(LINGER, state, begun)
+    pub(crate) fn start(state: Arc<State>, session: Session) -> io::Result<Self> {
+        Self::start_with_linger(LINGER, state, session)
     }
 
-    fn start_with_linger(gathers: Duration, state: Arc<State>, begun: Session) -> io::Result<Self> {
-        let (answers, queue) = sync_channel(QUEUE_CAPACITY);
-        let (hurry, hurried) = sync_channel(1);
+    fn start_with_linger(
+        linger: Duration,
+        state: Arc<State>,
+        session: Session,
+    ) -> io::Result<Self> {
+        let (sender, queue) = sync_channel(QUEUE_CAPACITY);
+        let (flush, flush_requests) = sync_channel(1);
         let progress = Arc::<CommitProgress>::default();
         let writer = WriterThread {
-            linger: gathers,
+            linger,
             state,
-            session: begun,
+            session,
             progress: Arc::clone(&progress),
             finished: false,
         };
         let thread = thread::Builder::new()
             .name("state".into())
-            .spawn(move || writer.run(&queue, &hurried))?;
-        Ok(Self { sender: answers, flush: hurry, enqueued: 0, progress, thread })
+            .spawn(move || writer.run(&queue, &flush_requests))?;
+        Ok(Self { sender, flush, enqueued: 0, progress, thread })
     }
 
-    /// Hands an answer over. Never waits: its caller asks for no more than there is room for, and
-    /// an answer too many counts as lost.
-    pub(crate) fn enqueue(&mut self, mobile: Mobile, kept: AnswerRecord) {
-        if self.sender.try_send((mobile, kept)).is_err() {
+    /// Queues an answer. Never blocks: callers check for room first, and without room the answer
+    /// counts as a write error.
+    pub(crate) fn enqueue(&mut self, mobile: Mobile, record: AnswerRecord) {
+        if self.sender.try_send((mobile, record)).is_err() {
             self.progress.fail(WriteError(tr!("answers come faster than they can be written")));
         }
         self.enqueued += 1;
         if self.queued().is_multiple_of(FLUSH_THRESHOLD) {
-            // One message that waits already says the same.
+            // If the channel is full, a flush is already requested.
             let _ = self.flush.try_send(());
         }
     }
 
-    /// How many answers were committed since the start.
+    /// The number of answers committed since the start.
     pub(crate) fn committed(&self) -> u64 {
         self.progress.committed()
     }
 
-    /// How many wait to be.
+    /// The number of answers that are not committed yet.
     pub(crate) fn queued(&self) -> u64 {
         self.enqueued - self.committed()
     }
 
-    /// The same for others who look.
+    /// The progress, for other threads.
     pub(crate) fn progress(&self) -> Arc<CommitProgress> {
         Arc::clone(&self.progress)
     }
 
-    /// Why no more are.
     pub(crate) fn write_error(&self) -> Option<&WriteError> {
         self.progress.error.get()
     }
 
-    /// Has `wake` called after each commit, and when answers are lost.
+    /// Sets the function that is called after each commit and after a write error.
     pub(crate) fn set_waker(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        // Set once for each run; a second caller would wake the same run.
+        // Set once per run; a second waker would wake the same run.
         let _ = self.progress.waker.set(wake);
     }
 
-    /// Waits until everything that was handed over is committed.
-    ///
-    /// # Errors
-    /// [`WriteError`], where not all of it was.
+    /// Waits until all queued answers are committed.
     pub(crate) fn close(self) -> Result<(), WriteError> {
         drop((self.sender, self.flush));
-        // A panic of the thread has been told as a loss.
+        // A panic of the thread was already reported as a write error.
         let _ = self.thread.join();
         self.progress.error.get().cloned().map_or(Ok(()), Err)
     }
@@ -163,14 +163,14 @@ struct WriterThread {
 }
 
 impl WriterThread {
-    fn run(mut self, queue: &Receiver<(Mobile, AnswerRecord)>, hurried: &Receiver<()>) {
+    fn run(mut self, queue: &Receiver<(Mobile, AnswerRecord)>, flush_requests: &Receiver<()>) {
         while let Ok(first) = queue.recv() {
-            // Ends early where there is enough, and where the journal is closed.
-            let _ = hurried.recv_timeout(self.linger);
+            // Ends early when a flush is requested or the writer is closed.
+            let _ = flush_requests.recv_timeout(self.linger);
             let mut batch: Vec<_> =
                 iter::once(first).chain(queue.try_iter().take(QUEUE_CAPACITY)).collect();
-            // In the order of the keys, so that each page is taken up once. It leaves answers to
-            // one number in theirs.
+            // Key order touches each page once. The sort is stable, so the last answer to a number
+            // stays last.
             batch.sort_by_key(|(mobile, _)| mobile.to_bits());
             if let Err(error) = self.commit(&batch) {
                 self.progress.fail(WriteError(error.to_string()));
@@ -183,16 +183,16 @@ impl WriterThread {
     }
 
     fn commit(&self, batch: &[(Mobile, AnswerRecord)]) -> Result<(), StateError> {
-        let change = self.state.database.begin_write()?;
+        let transaction = self.state.database.begin_write()?;
         {
-            let mut answers = change.open_table(ANSWERS)?;
-            for (mobile, kept) in batch {
+            let mut answers = transaction.open_table(ANSWERS)?;
+            for (mobile, record) in batch {
                 let key = (self.session.scope, mobile.to_bits());
-                if let Some(bytes) = kept.encode(key) {
+                if let Some(bytes) = record.encode(key) {
                     answers.insert(key, &*bytes)?;
                 }
             }
-            let mut runs = change.open_table(RUNS)?;
+            let mut runs = transaction.open_table(RUNS)?;
             let key = (self.session.scope, &*self.session.fingerprint);
             let run =
                 runs.get(key)?.map(|run| from_json::<UnfinishedRun>(run.value())).transpose()?;
@@ -201,7 +201,7 @@ impl WriterThread {
                 runs.insert(key, &*to_json(&run)?)?;
             }
         }
-        Ok(change.commit()?)
+        Ok(transaction.commit()?)
     }
 }
 
@@ -228,65 +228,66 @@ mod tests {
         Mobile::from_mainland_digits(format!("139{n:08}").as_bytes()).unwrap()
     }
 
-    fn kept(message: &str) -> AnswerRecord {
+    fn record(message: &str) -> AnswerRecord {
         let outcome = Outcome::without_user(Status::NotFound, Some(Code::Number(60121)), message);
         AnswerRecord { session_id: 1, asked_at: 0, outcome: Arc::new(outcome) }
     }
 
-    /// A journal that commits when it has enough, or at its end.
-    fn patient(path: &std::path::Path) -> (AnswerWriter, Arc<State>, Session) {
+    /// A writer that commits only when enough answers are queued or when it is closed.
+    fn lingering_writer(path: &std::path::Path) -> (AnswerWriter, Arc<State>, Session) {
         let (state, _) = State::open(path, false, false).unwrap();
         let scope =
             &Scope { endpoint: "e".into(), app: "a".into(), exclusive: true, prefixed: false };
-        let wish = SessionRequest { scope, fingerprint: "f", restart: false, rows: None, now: 0 };
-        let begun = begin_session(&state, wish).unwrap();
+        let request =
+            SessionRequest { scope, fingerprint: "f", restart: false, rows: None, now: 0 };
+        let session = begin_session(&state, request).unwrap();
         let state = Arc::new(state);
-        let journal = AnswerWriter::start_with_linger(
+        let writer = AnswerWriter::start_with_linger(
             Duration::from_hours(1),
             Arc::clone(&state),
-            begun.clone(),
+            session.clone(),
         )
         .unwrap();
-        (journal, state, begun)
+        (writer, state, session)
     }
 
     #[test]
     fn a_full_batch_is_committed_immediately() {
-        let room = tempfile::tempdir().unwrap();
-        let (mut journal, ..) = patient(&room.path().join("s"));
+        let directory = tempfile::tempdir().unwrap();
+        let (mut writer, ..) = lingering_writer(&directory.path().join("s"));
         let mut sent = 0;
         for round in 1..4 {
             while sent < round * FLUSH_THRESHOLD {
-                journal.enqueue(number(sent), kept("m"));
+                writer.enqueue(number(sent), record("m"));
                 sent += 1;
             }
-            let begun = Instant::now();
-            while journal.committed() < sent {
+            let start = Instant::now();
+            while writer.committed() < sent {
                 assert!(
-                    begun.elapsed() < Duration::from_mins(1),
+                    start.elapsed() < Duration::from_mins(1),
                     "{} of {sent}",
-                    journal.committed()
+                    writer.committed()
                 );
                 thread::sleep(Duration::from_millis(2));
             }
         }
-        assert_eq!((journal.committed(), journal.write_error()), (sent, None));
-        journal.close().unwrap();
+        assert_eq!((writer.committed(), writer.write_error()), (sent, None));
+        writer.close().unwrap();
     }
 
     #[test]
     fn the_later_answer_to_a_number_wins() {
-        let room = tempfile::tempdir().unwrap();
-        let (mut journal, state, begun) = patient(&room.path().join("s"));
+        let directory = tempfile::tempdir().unwrap();
+        let (mut writer, state, session) = lingering_writer(&directory.path().join("s"));
         for (n, message) in [(2, "first"), (1, "other"), (2, "second"), (0, "another")] {
-            journal.enqueue(number(n), kept(message));
+            writer.enqueue(number(n), record(message));
         }
-        journal.close().unwrap();
+        writer.close().unwrap();
         let answers = redb::ReadableDatabase::begin_read(&state.database)
             .unwrap()
             .open_table(ANSWERS)
             .unwrap();
-        let key = (begun.scope, number(2).to_bits());
+        let key = (session.scope, number(2).to_bits());
         let found = AnswerRecord::decode(key, answers.get(key).unwrap().unwrap().value()).unwrap();
         assert_eq!(&*found.outcome.message, "second");
     }
