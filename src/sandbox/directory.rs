@@ -10,9 +10,9 @@ pub enum DirectoryEntry {
     /// Any other ending: a person, with [`userid_for`] and no exclusive account (see
     /// [`AbsentList`]).
     Found,
-    /// 90: nobody, as a bare 60121.
+    /// 90: not found, as a bare 60121.
     NotFound,
-    /// 91: nobody, as 60121 wrapped in errcode 88.
+    /// 91: not found, as 60121 wrapped in errcode 88.
     NotFoundWrapped,
     /// 92: a number that the API rejects, as 40104 wrapped in errcode 88.
     BadNumber,

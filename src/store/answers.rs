@@ -68,7 +68,7 @@ impl Answers {
         self.disk.as_ref().is_none_or(|disk| disk.has_room(more))
     }
 
-    /// Why answers can no longer be kept.
+    /// Why answers can no longer be stored or read.
     #[must_use]
     pub fn write_error(&self) -> Option<&WriteError> {
         self.disk.as_ref()?.write_error()
