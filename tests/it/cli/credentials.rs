@@ -29,12 +29,12 @@ fn missing_credentials_are_reported_by_name() {
     let seen = observe_run(unlimited_script(), people_csv(3), |command| {
         command.env_remove("DINGTALK_APP_SECRET");
     });
-    seen.assert_refused(5, &["no secret", "DINGTALK_APP_SECRET", "--app-secret-file"]);
+    seen.assert_refused(5, &["app secret missing", "DINGTALK_APP_SECRET", "--app-secret-file"]);
     seen.assert_no_calls();
     let seen = observe_run(unlimited_script(), people_csv(3), |command| {
         command.env("DINGTALK_APP_KEY", " ");
     });
-    seen.assert_refused(5, &["no key", "DINGTALK_APP_KEY"]);
+    seen.assert_refused(5, &["app key missing", "DINGTALK_APP_KEY"]);
     seen.assert_no_calls();
 }
 

@@ -273,7 +273,7 @@ fn invalid_arguments_and_inputs_are_reported_and_nothing_is_written() {
         (&dash, &dash, &output, &[][..], 2, "only one of OLD and NEW"),
         (&good, &good, &good, &[], 2, "is OLD already"),
         (&odd, &good, &good, &[], 2, "is NEW already"),
-        (&good, &good, &output, &["--max-change", "5"], 2, "percentage such as 5%"),
+        (&good, &good, &output, &["--max-change", "5"], 2, "invalid percentage '5'"),
         (&none, &good, &output, &[], 3, "none.csv: cannot be opened"),
         (&good, &bare, &output, &[], 3, "there is no column \"userid\""),
         (
@@ -282,7 +282,7 @@ fn invalid_arguments_and_inputs_are_reported_and_nothing_is_written() {
             &output,
             &[],
             3,
-            "odd.csv: line 3: the status in column 4 is \"139****00\", which is none of",
+            "odd.csv: line 3: invalid status \"139****00\" in column 4",
         ),
         (&torn, &good, &output, &[], 3, "torn.csv: line 3: cells in this row: 7"),
         (&good, &good, &output, &["--key", "工号"], 3, "name one of these with --key: 1 mobile"),
@@ -416,7 +416,7 @@ fn diff_does_not_overwrite_a_resolved_file() {
         let keep = desk.write_file("keep.csv", &kept);
         let ended = run(diff_command(&old, &new).env("DINGMAP_OUTPUT", &keep));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-        assert!(ended.stderr.contains("keep.csv is a file that resolve wrote"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("keep.csv was written by resolve"), "{}", ended.stderr);
         assert!(std::fs::read(&keep).unwrap() == kept);
     }
     // Differences of the night before are replaced, and so is anything else.

@@ -222,7 +222,7 @@ fn the_shard_index_comes_from_the_job_environment() {
         (None, "3", "or set JOB_COMPLETION_INDEX"),
         (Some("3"), "3", "invalid shard 3/3"),
         (Some("x"), "3", "write K/N"),
-        (None, "3/3", "counted from 0, so that the last one is 2/3"),
+        (None, "3/3", "counted from 0; the last one is 2/3"),
         (None, "1/0", "write K/N"),
     ] {
         let mut command = api.resolve(&input, &output);
@@ -266,7 +266,7 @@ fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
         (vec![of(1)], vec!["missing from shard 0/3: ", "missing from shard 2/3: "]),
         (vec![of(0), of(2), cut], vec!["missing from shard 1/3: "]),
         (vec![nameless.clone()], vec!["missing: "]),
-        (vec![of(0), of(1), of(2), of(1)], vec![".1-of-3.csv, line 2: ", "given twice?"]),
+        (vec![of(0), of(1), of(2), of(1)], vec![".1-of-3.csv, line 2: ", "it was given twice"]),
         (
             vec![of(0), halves[1].clone()],
             vec![".0-of-3.csv is shard 0/3", ".1-of-2.csv is shard 1/2"],
@@ -307,7 +307,7 @@ fn missing_rows_are_reported_by_line_and_shard() {
     let mut told: Vec<u32> = Vec::new();
     for (missing, there) in [(0, 1), (1, 0)] {
         let ended = run_merge(&input, &shards[there..=there], &[]);
-        let line = ended.stderr.lines().find(|line| line.contains("missing of")).unwrap();
+        let line = ended.stderr.lines().find(|line| line.contains("missing from")).unwrap();
         assert!(line.contains(&format!("missing from shard {missing}/2: ")), "{line}");
         let lines = line.split_once("(lines ").unwrap().1.trim_end_matches(')');
         told.extend(lines.split(", ").map(|line| line.parse::<u32>().unwrap()));
@@ -384,7 +384,7 @@ fn a_merge_reports_progress_and_a_signal_ends_it_without_leftovers() {
 fn the_guide_shows_the_current_error_of_missing_shards() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
     desk.write_file("staff.csv", include_str!("../../../samples/staff.csv"));
-    for (shard, most, status) in [("0/3", "1000", 0), ("2/3", "30", 6)] {
+    for (shard, most, status) in [("0/3", "1000", 4), ("2/3", "30", 6)] {
         let mut command = api.resolve_without_output(&api.endpoint(), Path::new("staff.csv"));
         // One after the other, so that the same rows are left each time.
         command.args(["--shard", shard, "--max-calls", most, "--max-retries", "0", "-j", "1"]);

@@ -204,7 +204,7 @@ fn a_persistent_connection_fault_fails_only_its_row() {
     let rows = read_rows(&output);
     let told: Vec<_> = rows.iter().map(|row| (&*row["status"], &*row["errcode"])).collect();
     assert_eq!(told[..4], [("found", "0"), ("failed", ""), ("failed", ""), ("failed", "-1")]);
-    assert!(rows[1]["errmsg"].contains("connection broke"), "{:?}", rows[1]);
+    assert!(rows[1]["errmsg"].contains("connection lost"), "{:?}", rows[1]);
     assert_eq!(rows[2]["errmsg"], "HTTP 503");
     for number in ["13900000001", "13900000002", "13900000003"] {
         assert_eq!(api.call_log().calls_for(number).count(), 3, "one attempt and two retries");

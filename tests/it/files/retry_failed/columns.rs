@@ -102,7 +102,7 @@ fn a_tables_own_expected_column_is_not_overwritten() {
 #[test]
 fn a_retry_without_expect_is_warned_about() {
     let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let words = "give --expect COLUMN to compare them too";
+    let words = "use --expect COLUMN to compare them too";
     let with =
         format!("mobile,on file,{ANSWER_COLUMNS},expected\n13800138000,u1,,,failed,-1,busy,\n");
     for (flags, told, cell) in [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")]

@@ -208,7 +208,7 @@ fn the_rate_comes_from_flag_then_variable_then_default() {
     let desk = Workdir::new();
     let input = desk.write_file("in.csv", INPUT);
     for (variable, flag, expected) in [
-        (Some("12"), None, "rate = 12 # DINGMAP_RATE"),
+        (Some("12"), None, "rate = 12 # variable DINGMAP_RATE"),
         (None, None, "rate = 20 # default"),
         (Some("1"), Some("unlimited"), "rate = \"unlimited\" # command line"),
         (Some("1"), Some("16"), "rate = 16 # command line"),
