@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Measures dingmap against its peers and writes what was found into benches/RESULTS.md and, for growth, benches/*.svg.
+# Compares dingmap with other programs. Writes the results to benches/RESULTS.md and, for the part
+# `growth`, to benches/*.svg.
 #
 #   benches/compare.sh [PART…] [--runs N] [--long-runs N] [--quick]
 #
-# PART is any of calls, known, memory, quota, plan, size and growth; without one, all of them. Figures are medians of N runs
-# (5), in each of which dingmap and its peers take turns; runs of ten million rows that ask a server take minutes, and
-# --long-runs (1) says how many there are. --quick tries the harness itself: one run of small sizes, written to
-# target/compare/quick. `size` by its name also times one clean build.
+# PART is any of calls, known, memory, quota, plan, size and growth; the default is all. Figures are
+# medians of N runs (default 5); within each run dingmap and the other programs take turns. Runs
+# with ten million rows and calls take minutes; --long-runs (default 1) is their number. --quick
+# tests the scripts: one run with small inputs, written to target/compare/quick. `size`, if named,
+# also times one clean build.
 #
-# For a quiet Linux machine with two cores or more, 8 GB of memory and 8 GB of disk. What is missing is installed: oha, xan
-# and xsv by cargo and aiohttp and matplotlib by pip, all under target/peers; wrk, hey and nginx by apt.
+# Needs a quiet Linux machine with two or more cores, 8 GB of memory and 8 GB of disk. It installs
+# what is missing: oha, xan and xsv with cargo, aiohttp and matplotlib with pip (all in
+# target/peers), and nginx, wrk, hey and openssl with apt.
 # DINGMAP=FILE measures that executable and skips the build.
 set -euo pipefail
 [ -z "${DINGMAP:-}" ] || DINGMAP=$(realpath "$DINGMAP")
@@ -20,13 +23,22 @@ if [[ " $* " == *" --help "* ]]; then
     exit
 fi
 
-for peer in oha xan xsv; do
-    [ -x "target/peers/bin/$peer" ] || cargo install --locked --root target/peers "$peer"
+# Compiling oha, xan and xsv takes minutes each, so only what the named parts need is installed.
+named=" $* "
+runs_part() {
+    [[ ! $named =~ \ (calls|known|memory|quota|plan|size|growth)\  ]] || [[ $named == *" $1 "* ]]
+}
+crates=()
+if runs_part calls; then crates+=(oha); fi
+if runs_part known || runs_part plan; then crates+=(xan xsv); fi
+for crate in "${crates[@]}"; do
+    [ -x "target/peers/bin/$crate" ] || cargo install --locked --root target/peers "$crate"
 done
 
 packages=()
 command -v wrk >/dev/null || packages+=(wrk)
 command -v hey >/dev/null || packages+=(hey)
+command -v openssl >/dev/null || packages+=(openssl)
 command -v nginx >/dev/null || packages+=(nginx-light)
 [ -e /usr/lib/nginx/modules/ngx_http_echo_module.so ] || packages+=(libnginx-mod-http-echo)
 if [ ${#packages[@]} -gt 0 ]; then
@@ -38,7 +50,8 @@ fi
 
 python=target/peers/venv/bin/python
 [ -x "$python" ] || python3 -m venv target/peers/venv
-"$python" -c "import aiohttp, matplotlib" 2>/dev/null || "$python" -m pip install --quiet aiohttp matplotlib
+"$python" -c "import aiohttp, matplotlib" 2>/dev/null ||
+    "$python" -m pip install --quiet aiohttp matplotlib
 
 if [ -z "${DINGMAP:-}" ]; then
     cargo build --release --locked --target-dir target

@@ -1,8 +1,8 @@
-"""The comparison of dingmap with its peers, run by `benches/compare.sh`.
+"""Compares dingmap with other programs; started by `benches/compare.sh`.
 
-Each file owns one thing. From the ground up: `setting` where things are and how much is measured, `process` one
-measured child, `inputs` the files that are read, `servers` who answers, `dingmap` and `peers` the command lines,
-`figures` medians and goals, `results` the page that they are written to, `plots` the curves. On these stand the parts,
-each with a function `measure` that gives its sections: `calls`, `known`, `memory`, `quota`, `plan`, `size` and
-`growth`.
+Files, lowest layer first: `settings` (paths, sizes, cores), `process` (one measured child process),
+`inputs` (generated tables), `tls` (test certificates), `servers` (nginx and the sandbox), `dingmap`
+and `peers` (command lines), `figures` (medians, goals, tables), `results` (the page), `plots` (the
+charts). The parts use them: `calls`, `known`, `memory`, `quota`, `plan`, `size` and `growth`, each
+with a function `measure` that returns the sections of the page.
 """

@@ -1,4 +1,4 @@
-"""Owns the command line of the comparison: which parts are measured, how often, and that each is written at its end."""
+"""The command line: which parts to measure, and how often. Writes each part when it is done."""
 
 import argparse
 import os
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compare import calls, growth, known, memory, plan, quota, results, size
-from compare.process import Failed
-from compare.setting import ROOT, Setting
+from compare.process import MeasurementError
+from compare.settings import ROOT, Settings
 
-PARTS: dict[str, Callable[[Setting], Iterable[results.Section]]] = {
+PARTS: dict[str, Callable[[Settings], Iterable[results.Section]]] = {
     "calls": calls.measure,
     "known": known.measure,
     "memory": memory.measure,
@@ -25,55 +25,63 @@ PARTS: dict[str, Callable[[Setting], Iterable[results.Section]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benches/compare.sh", description="Measures dingmap against its peers.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)} [default: all]")
-    parser.add_argument("--runs", type=_runs, default=5, help="how many runs the medians are of [default: 5]")
-    parser.add_argument(
-        "--long-runs", type=_runs, default=1, help="the same for ten million rows that ask a server [default: 1]"
-    )
-    parser.add_argument("--quick", action="store_true", help="try the harness: one run, small sizes, no results")
-    typed = parser.parse_args()
-    if unknown := set(typed.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    given = Path(os.environ["DINGMAP"])
-    setting = Setting(
-        given=given,
-        runs=1 if typed.quick else typed.runs,
-        long_runs=1 if typed.quick else typed.long_runs,
-        quick=typed.quick,
+    options = _parse()
+    executable = Path(os.environ["DINGMAP"])
+    settings = Settings(
+        executable=executable,
+        runs=1 if options.quick else options.runs,
+        long_runs=1 if options.quick else options.long_runs,
+        quick=options.quick,
     )
     command = shlex.join(["benches/compare.sh", *sys.argv[1:]])
-    if given != ROOT / "target/release/dingmap":
-        # Another executable may be of another commit.
+    if executable != ROOT / "target/release/dingmap":
+        # Another executable may have been built from another commit.
         command = f"DINGMAP=FILE {command}"
-    # Whatever is built while hours of measuring go on, it is this executable that is measured.
-    shutil.copy2(given, setting.dingmap)
-    # As by Ctrl-C: servers are ended on the way out.
+    # A copy, because a build may replace the original during hours of measuring.
+    shutil.copy2(executable, settings.dingmap)
+    # Stops the servers, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     try:
-        _measure(setting, typed.parts, results.measured(command))
-    except Failed as failed:
-        sys.exit(f"benches/compare.sh: {failed}")
+        _measure(settings, options.parts, results.describe_origin(command))
+    except MeasurementError as error:
+        sys.exit(f"benches/compare.sh: {error}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
 
-def _runs(text: str) -> int:
-    """A number of runs: a median needs one at least."""
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="benches/compare.sh", description="Compares dingmap with other programs."
+    )
+    parts, of_ten_million = ", ".join(PARTS), "the same for ten million rows with calls"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {parts} [default: all]")
+    parser.add_argument("--runs", type=_count, default=5, help="number of runs [default: 5]")
+    parser.add_argument(
+        "--long-runs", type=_count, default=1, help=f"{of_ten_million} [default: 1]"
+    )
+    quick = "test the scripts: one run with small inputs; RESULTS.md is not changed"
+    parser.add_argument("--quick", action="store_true", help=quick)
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"unknown part: {', '.join(sorted(unknown))}")
+    return options
+
+
+def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+        raise argparse.ArgumentTypeError(f"invalid number of runs '{text}': at least 1")
     return int(text)
 
 
-def _measure(setting: Setting, named: list[str], measured: str) -> None:
-    for part in named or PARTS:
+def _measure(settings: Settings, parts: list[str], origin: str) -> None:
+    for part in parts or PARTS:
         print(f"{part} …", file=sys.stderr)
-        for section in PARTS[part](setting):
-            results.write(setting.page, section, measured)
-    # A clean build takes minutes and cannot be a small one, so it is timed for those who ask for it.
-    if "size" in named and not setting.quick:
-        results.write(setting.page, size.measure_build(setting), measured)
-    print(f"written to {setting.page}", file=sys.stderr)
+        for section in PARTS[part](settings):
+            results.write(settings.page, section, origin)
+    # A clean build takes minutes even with --quick, so it is timed only if `size` is named.
+    if "size" in parts and not settings.quick:
+        results.write(settings.page, size.measure_build(settings), origin)
+    print(f"results written to {settings.page}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,102 +1,153 @@
-"""Owns goal 1, calls at an unlimited rate: what a row costs beside a generator of load, how many come through beside a
-script, and what is left of the possible rate where replies are late. Servers have one core, clients another."""
+"""Goal 1: calls at an unlimited rate, over TLS with HTTP/2 and HTTP/1.1, and over plain HTTP.
 
-from collections.abc import Sequence
+Compares CPU time per row with load generators, rows per second with a script, and rows per second
+from slow servers with the rate that is possible. Servers have one core, clients another.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from compare import inputs, peers, servers
-from compare.dingmap import WORKERS, fresh_state, measure_fresh, resolve
-from compare.figures import Figure, at_least, at_most, compared, comparison, spelt, told
+from compare.dingmap import WORKERS, measure_new, new_state, resolve
+from compare.figures import (
+    Figure,
+    at_least,
+    at_most,
+    compare,
+    comparison_table,
+    format_number,
+    runs_note,
+)
 from compare.peers import Load
-from compare.process import Spent, shown
+from compare.process import Usage, shell_line
 from compare.results import Section
-from compare.servers import AFTER_20_MS, WITH_A_TAIL
-from compare.setting import Setting
+from compare.servers import AFTER_20_MS, LONG_TAIL, Endpoint, Nginx
+from compare.settings import Settings
+
+MAX_CPU_RATIO = at_most(1.5)
 
 
-def measure(setting: Setting) -> list[Section]:
-    many, few = setting.rows(300_000), setting.rows(30_000)
-    versions = ", ".join(f"{peer} {version}" for peer, version in peers.versions(setting).items())
-    with servers.nginx(setting, setting.server_core) as address:
-        rows = _at_once(setting, address, many) + _late(setting, address, many, few)
-        commands = _commands(setting, address, many)
-    with servers.sandbox(setting, setting.server_core) as address:
-        rows.insert(1, _beside_oha(setting, address, many))
+def measure(settings: Settings) -> list[Section]:
+    many, few = settings.rows(300_000), settings.rows(30_000)
+    with servers.nginx(settings, settings.server_core) as server:
+        rows = _cpu_rows(settings, server, many)
+        other_rows = _script_and_generators(settings, server.https, many)
+        other_rows += _slow_servers(settings, server.https, few)
+        commands = _commands(settings, server, many)
+    with servers.sandbox(settings, settings.server_core) as endpoint:
+        table = inputs.distinct(settings, many)
+        rows.append(_cpu_row(settings, "sandbox, HTTP/2 over TLS", endpoint, table, many))
     notes = [
-        f"{spelt(many)} distinct numbers in no order ({spelt(few)} where replies are late), CSV in and out, "
-        f"{WORKERS} workers, answers kept in a new state file; the server has one core, the client another. CPU is "
-        f"user and system time of the client, for a row or a request; the rates of dingmap and the script are by their whole "
-        f"time from start to end, those of oha, hey and wrk what they say themselves. {told(setting.runs)}",
-        "Where replies are late wrk runs for as long as dingmap did, and what it reaches is the possible rate: each of "
-        "its 64 connections waits for its reply, so that it is 64 ÷ the mean latency.",
-        f"{versions}.",
+        f"{format_number(many)} distinct numbers in random order ({format_number(few)} for slow "
+        f"servers), CSV input and output, {WORKERS} workers, answers stored in a new state file. "
+        "The server has one core, the client another. CPU is user plus system time of the client, "
+        "per row or per request. The ratio of CPU per row to oha's CPU per request is what the "
+        "goal is about. Rates of dingmap and of the script are rows ÷ total run time; oha, hey "
+        f"and wrk report their own. {runs_note(settings.runs)}",
+        "nginx has three ports: HTTP/2 over TLS, HTTP/1.1 over TLS, plain HTTP. Rows that name no "
+        "protocol use HTTP/1.1 over TLS. dingmap, oha and the script verify the certificate with "
+        "the test CA; hey and wrk verify none. With HTTP/2, oha has one connection with 64 "
+        "requests in flight (`-c 1 -p 64`), otherwise 64 connections (`-c 64`).",
+        "With slow replies, wrk runs for as long as dingmap did. Its rate is the possible rate: "
+        "each of its 64 connections waits for its reply, so the rate is 64 ÷ mean latency.",
+        peers.versions_note(settings, "oha", "hey", "wrk", "nginx", "aiohttp"),
     ]
-    return [Section("calls", "Calls", comparison(rows), notes, commands)]
+    return [Section("calls", "Calls", comparison_table(rows + other_rows), notes, commands)]
 
 
-def _at_once(setting: Setting, address: str, many: int) -> list[list[str]]:
-    table = inputs.distinct(setting, many)
-    ours: list[Spent] = []
-    scripts: list[Spent] = []
-    loads: dict[str, list[Load]] = {"oha": [], "hey": [], "wrk": []}
-    for _ in range(setting.runs):
-        ours.append(measure_fresh(setting, table, address, setting.client_core))
-        loads["oha"].append(peers.oha(setting, address, many))
-        scripts.append(peers.aiohttp(setting, table, address))
-        loads["hey"].append(peers.hey(setting, address, many))
-        loads["wrk"].append(peers.wrk(setting, address, setting.seconds(10)))
+def _protocols(server: Nginx) -> dict[str, Endpoint]:
+    return {
+        "HTTP/2 over TLS": server.http2,
+        "HTTP/1.1 over TLS": server.https,
+        "plain HTTP": server.http,
+    }
+
+
+def _cpu_rows(settings: Settings, server: Nginx, many: int) -> list[list[str]]:
+    table = inputs.distinct(settings, many)
+    return [
+        _cpu_row(settings, f"nginx, {protocol}", endpoint, table, many)
+        for protocol, endpoint in _protocols(server).items()
+    ]
+
+
+def _cpu_row(
+    settings: Settings, label: str, endpoint: Endpoint, table: Path, many: int
+) -> list[str]:
+    ours, loads = [], []
+    for _ in range(settings.runs):
+        ours.append(measure_new(settings, table, endpoint, settings.client_core))
+        loads.append(peers.oha(settings, endpoint, many))
+    theirs = _load_cpu(loads)
+    return compare(f"CPU per row, {label}", _cpu(ours, many), "oha", theirs, MAX_CPU_RATIO)
+
+
+def _script_and_generators(settings: Settings, endpoint: Endpoint, many: int) -> list[list[str]]:
+    table = inputs.distinct(settings, many)
+    generators: dict[str, Callable[[], Load]] = {
+        "oha": lambda: peers.oha(settings, endpoint, many),
+        "hey": lambda: peers.hey(settings, endpoint, many),
+        "wrk": lambda: peers.wrk(settings, endpoint, settings.seconds(10)),
+    }
+    ours: list[Usage] = []
+    scripts: list[Usage] = []
+    loads: dict[str, list[Load]] = {peer: [] for peer in generators}
+    for _ in range(settings.runs):
+        ours.append(measure_new(settings, table, endpoint, settings.client_core))
+        scripts.append(peers.aiohttp(settings, table, endpoint))
+        for peer, generate in generators.items():
+            loads[peer].append(generate())
     cpu, rate = _cpu(ours, many), _rate(ours, many)
     rows = [
-        compared("CPU a row, nginx (stretch: 1.0)", cpu, "oha", _load_cpu(loads["oha"]), at_most(1.5)),
-        compared("rows a second, nginx", rate, "aiohttp", _rate(scripts, many), at_least(8)),
-        compared("CPU a row, nginx", cpu, "aiohttp", _cpu(scripts, many)),
+        compare("rows per second", rate, "aiohttp", _rate(scripts, many), at_least(8)),
+        compare("CPU per row", cpu, "aiohttp", _cpu(scripts, many)),
     ]
-    rows += [compared("CPU a row, nginx", cpu, peer, _load_cpu(loads[peer])) for peer in ("hey", "wrk")]
-    rows += [compared("rows a second, nginx", rate, peer, _load_rate(load)) for peer, load in loads.items()]
+    rows += [compare("CPU per row", cpu, peer, _load_cpu(loads[peer])) for peer in ("hey", "wrk")]
+    rows += [
+        compare("rows per second", rate, peer, _load_rate(load)) for peer, load in loads.items()
+    ]
     return rows
 
 
-def _late(setting: Setting, address: str, many: int, few: int) -> list[list[str]]:
+def _slow_servers(settings: Settings, endpoint: Endpoint, count: int) -> list[list[str]]:
+    table = inputs.distinct(settings, count)
     rows = []
-    for what, path, count, share in [
-        ("rows a second, each reply after 20 ms", AFTER_20_MS, few, 0.97),
-        ("rows a second, 1 % of the replies after 300 ms, the others after 20", WITH_A_TAIL, few, 0.92),
+    for label, path, share in [
+        ("rows per second, replies after 20 ms", AFTER_20_MS, 0.97),
+        ("rows per second, 99 % of replies after 20 ms, 1 % after 300 ms", LONG_TAIL, 0.92),
     ]:
-        table = inputs.distinct(setting, count)
+        slow = endpoint.under(path)
         ours, loads = [], []
-        for _ in range(setting.runs):
-            ours.append(measure_fresh(setting, table, address + path, setting.client_core))
-            # As long as dingmap took: while no connection has met a late reply yet, more come through than later.
-            loads.append(peers.wrk(setting, address + path, max(round(ours[-1].wall), 1)))
-        rows.append(compared(what, _rate(ours, count), "wrk", _load_rate(loads), at_least(share)))
+        for _ in range(settings.runs):
+            ours.append(measure_new(settings, table, slow, settings.client_core))
+            # A shorter run of wrk would have a higher rate: at its start no connection waits for a
+            # slow reply yet.
+            loads.append(peers.wrk(settings, slow, max(round(ours[-1].wall), 1)))
+        rows.append(compare(label, _rate(ours, count), "wrk", _load_rate(loads), at_least(share)))
     return rows
 
 
-def _beside_oha(setting: Setting, address: str, many: int) -> list[str]:
-    table = inputs.distinct(setting, many)
-    ours, loads = [], []
-    for _ in range(setting.runs):
-        ours.append(measure_fresh(setting, table, address, setting.client_core))
-        loads.append(peers.oha(setting, address, many))
-    return compared("CPU a row, dingmap sandbox", _cpu(ours, many), "oha", _load_cpu(loads), at_most(1.5))
-
-
-def _commands(setting: Setting, address: str, many: int) -> list[str]:
-    lines = [
-        resolve(setting, inputs.distinct(setting, many), address, fresh_state(setting)),
-        peers.oha_words(setting, address, many),
-        peers.aiohttp_words(setting, inputs.distinct(setting, many), address),
-        peers.hey_words(address, many),
-        peers.wrk_words(setting, address, setting.seconds(10)),
+def _commands(settings: Settings, server: Nginx, many: int) -> list[str]:
+    table = inputs.distinct(settings, many)
+    lines: list[str] = []
+    for protocol, endpoint in _protocols(server).items():
+        lines.append(f"# {protocol}")
+        lines.append(shell_line(resolve(settings, table, endpoint, new_state(settings))))
+        lines.append(shell_line(peers.oha_command(settings, endpoint, many)))
+    others = [
+        peers.aiohttp_command(settings, table, server.https),
+        peers.hey_command(server.https, many),
+        peers.wrk_command(settings, server.https, settings.seconds(10)),
     ]
-    return [shown(words) for words in lines]
+    return [*lines, "# HTTP/1.1 over TLS", *map(shell_line, others)]
 
 
-def _cpu(runs: Sequence[Spent], rows: int) -> Figure:
-    return Figure([spent.cpu / rows * 1e6 for spent in runs], "µs")
+def _cpu(runs: Sequence[Usage], rows: int) -> Figure:
+    return Figure([usage.cpu / rows * 1e6 for usage in runs], "µs")
 
 
-def _rate(runs: Sequence[Spent], rows: int) -> Figure:
-    return Figure([rows / spent.wall for spent in runs], "/s")
+def _rate(runs: Sequence[Usage], rows: int) -> Figure:
+    return Figure([rows / usage.wall for usage in runs], "/s")
 
 
 def _load_cpu(loads: Sequence[Load]) -> Figure:

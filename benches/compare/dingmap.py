@@ -1,24 +1,24 @@
-"""Owns dingmap's command lines, and the state files that runs are given."""
+"""Command lines of dingmap, and state files for its runs."""
 
 import hashlib
 from pathlib import Path
 
-from compare.process import Spent, measure
-from compare.servers import nginx
-from compare.setting import Setting
+from compare.process import Usage, measure
+from compare.servers import Endpoint, nginx
+from compare.settings import Settings
 
 WORKERS = 64
 
-# Answers hold for the endpoint that gave them. This one answers while a state is made and never after, so that a run
-# with known answers that asks for one all the same fails.
+# Stored answers are valid for the endpoint that gave them. This one runs only while a state file is
+# filled, so a run that should make no calls fails if it makes one.
 KNOWN_PORT = 18_099
-KNOWN_ENDPOINT = f"http://127.0.0.1:{KNOWN_PORT}"
+KNOWN_ENDPOINT = Endpoint(f"http://127.0.0.1:{KNOWN_PORT}")
 
 
 def resolve(
-    setting: Setting,
+    settings: Settings,
     table: Path,
-    endpoint: str,
+    endpoint: Endpoint,
     state: Path | None,
     *,
     output: str | None = None,
@@ -26,46 +26,53 @@ def resolve(
     workers: int = WORKERS,
     max_age: str = "0",
 ) -> list[str]:
-    """The command line of a run; without a state it keeps its answers in memory."""
-    words = [str(setting.dingmap), "resolve", str(table), "-o", output or str(setting.work / "resolved.csv")]
-    words += ["-r", rate, "-j", str(workers), "--max-age", max_age, "--quiet", "--endpoint", endpoint]
-    return words + (["--no-state"] if state is None else ["--state", str(state)])
+    """The command of a run. Without `state` the answers stay in memory."""
+    written = output or str(settings.work / "resolved.csv")
+    command = [str(settings.dingmap), "resolve", str(table), "-o", written]
+    command += ["-r", rate, "-j", str(workers), "--max-age", max_age, "--quiet"]
+    command += ["--endpoint", endpoint.url]
+    if endpoint.ca is not None:
+        command += ["--ca-file", str(endpoint.ca)]
+    return command + (["--no-state"] if state is None else ["--state", str(state)])
 
 
-def fresh_state(setting: Setting, name: str = "fresh") -> Path:
-    """Where a state file may be, and none is."""
-    state = setting.work / f"{name}.redb"
-    forget(state)
+def new_state(settings: Settings, name: str = "fresh") -> Path:
+    """A path at which no state file exists."""
+    state = settings.work / f"{name}.redb"
+    delete_state(state)
     return state
 
 
-def forget(state: Path) -> None:
-    """Removes a state file and its lock."""
+def delete_state(state: Path) -> None:
+    """Deletes a state file and its lock file."""
     state.unlink(missing_ok=True)
     state.with_name(f"{state.name}.lock").unlink(missing_ok=True)
 
 
-def measure_fresh(
-    setting: Setting, table: Path, endpoint: str, core: int | None = None, workers: int = WORKERS
-) -> Spent:
-    """A run that keeps its answers in a new state file, on a core or on all."""
-    state = fresh_state(setting)
-    spent = measure(resolve(setting, table, endpoint, state, workers=workers), core)
-    forget(state)
-    return spent
+def measure_new(
+    settings: Settings,
+    table: Path,
+    endpoint: Endpoint,
+    core: int | None = None,
+    workers: int = WORKERS,
+) -> Usage:
+    """A run with a new state file, pinned to `core` if given."""
+    state = new_state(settings)
+    usage = measure(resolve(settings, table, endpoint, state, workers=workers), core)
+    delete_state(state)
+    return usage
 
 
-def known_state(setting: Setting, table: Path, rows: int) -> Path:
-    """A state file with the answers to every row of `table`, as this executable writes it. It is made once, and is whole when it
-    has its name."""
-    build = hashlib.sha256(setting.dingmap.read_bytes()).hexdigest()[:8]
-    known = setting.work / f"known-{rows}-{build}.redb"
+def known_state(settings: Settings, table: Path, rows: int) -> Path:
+    """A state file with the answer to every row of `table`, made once per executable."""
+    build = hashlib.sha256(settings.dingmap.read_bytes()).hexdigest()[:8]
+    known = settings.work / f"known-{rows}-{build}.redb"
     if not known.exists():
-        for former in setting.work.glob(f"known-{rows}-*"):
-            former.unlink()
-        state = fresh_state(setting, "unfinished")
-        with nginx(setting, None, KNOWN_PORT) as address:
-            measure(resolve(setting, table, address, state))
+        for outdated in settings.work.glob(f"known-{rows}-*"):
+            outdated.unlink()
+        state = new_state(settings, "unfinished")
+        with nginx(settings, None, KNOWN_PORT) as server:
+            measure(resolve(settings, table, server.http, state))
         state.rename(known)
-        forget(state)
+        delete_state(state)
     return known

@@ -1,15 +1,15 @@
-"""Owns medians, goals, and the tables that show them."""
+"""Medians, goals, and the tables that show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-NOTHING = "–"
+NONE = "–"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """The values of all runs, of which the median counts."""
+    """The values of all runs."""
 
     values: Sequence[float]
     unit: str
@@ -19,16 +19,17 @@ class Figure:
         return median(self.values)
 
     def __str__(self) -> str:
-        """The median and, of several, the lowest and the highest."""
-        middle = f"{spelt(self.median)} {self.unit}".rstrip()
+        """The median and, if there are several values, the lowest and the highest."""
+        middle = f"{format_number(self.median)} {self.unit}".rstrip()
         if len(self.values) == 1:
             return middle
-        return f"{middle} ({spelt(min(self.values))} to {spelt(max(self.values))})"
+        low, high = format_number(min(self.values)), format_number(max(self.values))
+        return f"{middle} ({low} to {high})"
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A limit that a ratio, or a figure, keeps or not."""
+    """A limit for a ratio or a figure."""
 
     sign: str
     limit: float
@@ -37,9 +38,9 @@ class Goal:
     def __str__(self) -> str:
         return f"{self.sign} {self.limit:g} {self.unit}".rstrip()
 
-    def reached(self, value: float) -> str:
-        kept = value <= self.limit if self.sign == "≤" else value >= self.limit
-        return "yes" if kept else "**no**"
+    def verdict(self, value: float) -> str:
+        reached = value <= self.limit if self.sign == "≤" else value >= self.limit
+        return "yes" if reached else "**no**"
 
 
 def at_most(limit: float, unit: str = "") -> Goal:
@@ -50,39 +51,41 @@ def at_least(limit: float, unit: str = "") -> Goal:
     return Goal("≥", limit, unit)
 
 
-def compared(what: str, ours: Figure, peer: str, theirs: Figure, goal: Goal | None = None) -> list[str]:
-    """A row of a comparison: two figures, their ratio and, unless it is there for context, the goal for the ratio."""
+def compare(
+    label: str, ours: Figure, peer: str, theirs: Figure, goal: Goal | None = None
+) -> list[str]:
+    """A row with two figures, their ratio and a goal for the ratio, if there is one."""
     ratio = ours.median / theirs.median
-    return [what, str(ours), f"{peer}: {theirs}", spelt(ratio), *_judged(ratio, goal)]
+    return [label, str(ours), f"{peer}: {theirs}", format_number(ratio), *_verdict(ratio, goal)]
 
 
-def alone(what: str, ours: Figure, goal: Goal | None = None) -> list[str]:
-    """A row of a comparison with no peer: a figure and the goal for it."""
-    return [what, str(ours), NOTHING, NOTHING, *_judged(ours.median, goal)]
+def single(label: str, ours: Figure, goal: Goal | None = None) -> list[str]:
+    """A row without a peer: a figure and a goal for it, if there is one."""
+    return [label, str(ours), NONE, NONE, *_verdict(ours.median, goal)]
 
 
-def comparison(rows: Sequence[Sequence[str]]) -> str:
-    """A table of such rows."""
+def comparison_table(rows: Sequence[Sequence[str]]) -> str:
+    """A table of rows from `compare` and `single`."""
     return table(["", "dingmap", "compared with", "ratio", "goal", "reached"], rows)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; all but the first column stand to the right."""
+    """A Markdown table; all columns but the first are right-aligned."""
     rule = ["---"] + ["---:"] * (len(header) - 1)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
 
 
-def told(runs: int) -> str:
-    """How such figures come about."""
-    return f"Runs: {runs}, of which the median counts; behind it stand the lowest and the highest."
+def runs_note(runs: int) -> str:
+    """Explains the figures in a table."""
+    return f"Median of {runs} runs, with the lowest and the highest in parentheses."
 
 
-def spelt(value: float) -> str:
-    """Three digits that count, or all before the point."""
+def format_number(value: float) -> str:
+    """Three significant digits, or all digits before the decimal point."""
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.3g}"
 
 
-def _judged(value: float, goal: Goal | None) -> list[str]:
-    return [NOTHING, NOTHING] if goal is None else [str(goal), goal.reached(value)]
+def _verdict(value: float, goal: Goal | None) -> list[str]:
+    return [NONE, NONE] if goal is None else [str(goal), goal.verdict(value)]

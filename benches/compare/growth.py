@@ -1,5 +1,7 @@
-"""Owns goal 7, how the cost of a row grows: with rows, workers, the share of repeats and the server's latency. Each is
-a table and a curve."""
+"""Goal 7: how the cost of a row grows with rows, workers, repeats and latency.
+
+Each is a table and a chart.
+"""
 
 import json
 import subprocess
@@ -9,162 +11,174 @@ from math import log2
 from pathlib import Path
 
 from compare import inputs, servers
-from compare.dingmap import WORKERS, fresh_state, measure_fresh, resolve
-from compare.figures import NOTHING, Figure, spelt, table
-from compare.process import Spent, shown
+from compare.dingmap import WORKERS, measure_new, new_state, resolve
+from compare.figures import NONE, Figure, format_number, table
+from compare.process import Usage, shell_line
 from compare.results import Section
-from compare.servers import AFTER_20_MS, AFTER_200_MS, AT_ONCE
-from compare.setting import Setting
+from compare.servers import AFTER_20_MS, AFTER_200_MS, IMMEDIATE, Endpoint
+from compare.settings import Settings
 
 MANY_WORKERS = 256
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured at a point of a curve, and how often."""
+    """A point of a chart: its x value, and what is measured how often."""
 
-    at: int
+    x: int
     table: Path
     rows: int
-    endpoint: str
+    endpoint: Endpoint
     workers: int
     runs: int
 
 
 @dataclass(frozen=True)
 class Limit:
-    """From which step on a row may cost how often what it costs there, and how that is told."""
+    """How much more a row may cost at `x` than at `base`: `allowed(base, x)`; `note` says why."""
 
     base: int
     allowed: Callable[[int, int], float]
-    told: str
+    note: str
 
 
 def _n_log_n(base: int) -> Limit:
-    """A row may cost what n log n gives it. A step counts double, since log 1 is 0."""
-    told = f"From {spelt(base)} on a row may cost what n log n allows; what is less shows the start, or waits for replies."
-    return Limit(base, lambda first, at: log2(2 * at) / log2(2 * first), told)
+    """n log n. The argument of the logarithm is doubled because log 1 is 0."""
+    note = (
+        f"From {format_number(base)} on, the cost of a row may grow as n log n allows; below, the "
+        "start of the run or the wait for replies dominates."
+    )
+    return Limit(base, lambda first, x: log2(2 * x) / log2(2 * first), note)
 
 
-NEVER_MORE = Limit(0, lambda _first, _at: 1, "A repeat may cost no more than a call.")
+NO_GROWTH = Limit(0, lambda _first, _x: 1, "A repeat may cost no more than a call.")
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A curve: what it is called, along what it goes, and the limit, if there is one."""
+class Series:
+    """The cases of one chart, and their limit, if there is one."""
 
     name: str
     title: str
-    along: str
+    axis: str
     cases: Sequence[Case]
     limit: Limit | None
 
 
 @dataclass(frozen=True)
-class Step:
-    """A point of a curve, measured: where it is, and what a row costs there."""
+class Point:
+    """A measured case: µs per row."""
 
-    at: int
+    x: int
     cpu: Figure
     wall: Figure
 
 
-def measure(setting: Setting) -> Iterator[Section]:
-    with servers.nginx(setting, setting.server_core) as address:
-        for curve in _curves(setting, address):
-            yield _section(setting, curve)
+def measure(settings: Settings) -> Iterator[Section]:
+    with servers.nginx(settings, settings.server_core) as server:
+        for series in _series(settings, server.http):
+            yield _section(settings, series)
 
 
-def _curves(setting: Setting, address: str) -> list[Curve]:
-    hundred_thousand, few = setting.rows(100_000), setting.rows(30_000)
-    fast, runs = address + AT_ONCE, setting.runs
+def _series(settings: Settings, endpoint: Endpoint) -> list[Series]:
+    base, few = settings.rows(100_000), settings.rows(30_000)
+    longest, runs = settings.rows(10_000_000), settings.runs
 
     def by_rows(rows: int) -> Case:
-        often = setting.long_runs if rows == setting.rows(10_000_000) else runs
-        return Case(rows, inputs.distinct(setting, rows), rows, fast, WORKERS, often)
+        count = settings.long_runs if rows == longest else runs
+        return Case(rows, inputs.distinct(settings, rows), rows, endpoint, WORKERS, count)
 
     def by_workers(workers: int) -> Case:
-        return Case(workers, inputs.distinct(setting, hundred_thousand), hundred_thousand, fast, workers, runs)
+        return Case(workers, inputs.distinct(settings, base), base, endpoint, workers, runs)
 
     def by_repeats(percent: int) -> Case:
-        repeated = inputs.repeated(setting, hundred_thousand, percent)
-        return Case(percent, repeated, hundred_thousand, fast, WORKERS, runs)
+        repeated = inputs.repeated(settings, base, percent)
+        return Case(percent, repeated, base, endpoint, WORKERS, runs)
 
     def by_latency(latency: int, path: str) -> Case:
-        return Case(latency, inputs.distinct(setting, few), few, address + path, MANY_WORKERS, runs)
+        slow = endpoint.under(path)
+        return Case(latency, inputs.distinct(settings, few), few, slow, MANY_WORKERS, runs)
 
-    sizes = map(setting.rows, (10_000, 100_000, 1_000_000, 10_000_000))
-    latencies = {0: AT_ONCE, 20: AFTER_20_MS, 200: AFTER_200_MS}
+    rows = [by_rows(settings.rows(n)) for n in (10_000, 100_000, 1_000_000, 10_000_000)]
+    workers = [by_workers(n) for n in (1, 4, 16, 64, 256, 512)]
+    repeats = [by_repeats(n) for n in (0, 50, 90, 99)]
+    paths = {0: IMMEDIATE, 20: AFTER_20_MS, 200: AFTER_200_MS}
+    latencies = [by_latency(latency, path) for latency, path in paths.items()]
     return [
-        Curve("rows", "with rows", "rows", [by_rows(rows) for rows in sizes], _n_log_n(hundred_thousand)),
-        Curve("workers", "with workers", "workers", [by_workers(n) for n in (1, 4, 16, 64, 256, 512)], _n_log_n(WORKERS)),
-        Curve("repeats", "with repeats", "% repeats", [by_repeats(n) for n in (0, 50, 90, 99)], NEVER_MORE),
-        Curve("latency", "with latency", "ms of latency", [by_latency(*one) for one in latencies.items()], None),
+        Series("rows", "with rows", "rows", rows, _n_log_n(base)),
+        Series("workers", "with workers", "workers", workers, _n_log_n(WORKERS)),
+        Series("repeats", "with repeats", "% repeats", repeats, NO_GROWTH),
+        Series("latency", "with latency", "ms of latency", latencies, None),
     ]
 
 
-def _section(setting: Setting, curve: Curve) -> Section:
-    steps = _measured(setting, curve.cases)
-    picture = f"growth-{curve.name}.svg"
-    _draw(setting, setting.page.with_name(picture), curve.along, steps)
-    base = next((step for step in steps if curve.limit is not None and step.at == curve.limit.base), steps[0])
-    of = f"÷ that at {spelt(base.at)}"
-    header = [curve.along, "CPU a row", of, "time a row", of, "allowed", "reached"]
-    rows = [_row(curve, base, step) for step in steps]
-    case = curve.cases[-1]
-    last = resolve(setting, case.table, case.endpoint, fresh_state(setting), workers=case.workers)
-    notes = [f"![Cost of a row against {curve.along}]({picture})", _how(curve)]
-    return Section(f"growth-{curve.name}", f"Growth {curve.title}", table(header, rows), notes, [shown(last)])
+def _section(settings: Settings, series: Series) -> Section:
+    points = _measure_cases(settings, series.cases)
+    picture = f"growth-{series.name}.svg"
+    _draw(settings, settings.page.with_name(picture), series.axis, points)
+    limit = series.limit
+    base = next((point for point in points if limit and point.x == limit.base), points[0])
+    ratio = f"÷ that at {format_number(base.x)}"
+    header = [series.axis, "CPU per row", ratio, "time per row", ratio, "allowed", "reached"]
+    rows = [_row(series, base, point) for point in points]
+    case = series.cases[-1]
+    state = new_state(settings)
+    last = resolve(settings, case.table, case.endpoint, state, workers=case.workers)
+    notes = [f"![Cost of a row by {series.axis}]({picture})", _note(series)]
+    title = f"Growth {series.title}"
+    return Section(f"growth-{series.name}", title, table(header, rows), notes, [shell_line(last)])
 
 
-def _row(curve: Curve, base: Step, step: Step) -> list[str]:
-    cpu, wall = step.cpu.median / base.cpu.median, step.wall.median / base.wall.median
-    cells = [spelt(step.at), str(step.cpu), spelt(cpu), str(step.wall), spelt(wall)]
-    if curve.limit is None or step.at < base.at:
-        return [*cells, NOTHING, NOTHING]
-    allowed = curve.limit.allowed(base.at, step.at)
-    return [*cells, spelt(allowed), "yes" if max(cpu, wall) <= allowed else "**no**"]
+def _row(series: Series, base: Point, point: Point) -> list[str]:
+    cpu, wall = point.cpu.median / base.cpu.median, point.wall.median / base.wall.median
+    figures = [str(point.cpu), format_number(cpu), str(point.wall), format_number(wall)]
+    cells = [format_number(point.x), *figures]
+    if series.limit is None or point.x < base.x:
+        return [*cells, NONE, NONE]
+    allowed = series.limit.allowed(base.x, point.x)
+    return [*cells, format_number(allowed), "yes" if max(cpu, wall) <= allowed else "**no**"]
 
 
-def _how(curve: Curve) -> str:
-    """What is the same at each step, and what is not."""
-    same = {
-        "rows": {case.rows for case in curve.cases},
-        "workers": {case.workers for case in curve.cases},
+def _note(series: Series) -> str:
+    """What all cases have in common, the numbers of runs, and the limit."""
+    values = {
+        "rows": {case.rows for case in series.cases},
+        "workers": {case.workers for case in series.cases},
     }
-    fixed = [f"{spelt(values.pop())} {name}" for name, values in same.items() if len(values) == 1]
-    runs = ", ".join(str(case.runs) for case in curve.cases)
-    how = (
-        f"{', '.join(fixed)}; nginx on one core and dingmap on another, a new state file each run. Runs for each line: "
-        f"{runs}; the median counts."
+    common = [f"{format_number(min(n))} {name}" for name, n in values.items() if len(n) == 1]
+    runs = ", ".join(str(case.runs) for case in series.cases)
+    note = (
+        f"{', '.join(common)}; plain HTTP; nginx on one core and dingmap on another; a new state "
+        f"file for each run. Runs for each line: {runs}; the figures are medians."
     )
-    return how if curve.limit is None else f"{how} {curve.limit.told}"
+    return note if series.limit is None else f"{note} {series.limit.note}"
 
 
-def _measured(setting: Setting, cases: Sequence[Case]) -> list[Step]:
-    """The steps take turns, so that a machine that slows down does so for all of them."""
-    spent: list[list[Spent]] = [[] for _ in cases]
+def _measure_cases(settings: Settings, cases: Sequence[Case]) -> list[Point]:
+    """The cases take turns, so that a slower phase of the machine affects all of them."""
+    usage: list[list[Usage]] = [[] for _ in cases]
     for run in range(max(case.runs for case in cases)):
-        for case, so_far in zip(cases, spent, strict=True):
+        for case, runs in zip(cases, usage, strict=True):
             if run < case.runs:
-                core = setting.client_core
-                so_far.append(measure_fresh(setting, case.table, case.endpoint, core, case.workers))
+                core = settings.client_core
+                runs.append(measure_new(settings, case.table, case.endpoint, core, case.workers))
     return [
-        Step(
-            case.at,
-            Figure([one.cpu / case.rows * 1e6 for one in runs], "µs"),
-            Figure([one.wall / case.rows * 1e6 for one in runs], "µs"),
+        Point(
+            case.x,
+            Figure([run.cpu / case.rows * 1e6 for run in runs], "µs"),
+            Figure([run.wall / case.rows * 1e6 for run in runs], "µs"),
         )
-        for case, runs in zip(cases, spent, strict=True)
+        for case, runs in zip(cases, usage, strict=True)
     ]
 
 
-def _draw(setting: Setting, picture: Path, along: str, steps: Sequence[Step]) -> None:
-    """Draws the curve into an SVG, by a process of its own."""
+def _draw(settings: Settings, picture: Path, axis: str, points: Sequence[Point]) -> None:
+    """Draws the chart as SVG, in another process."""
     lines = {
-        "time": [list(step.wall.values) for step in steps],
-        "CPU": [list(step.cpu.values) for step in steps],
+        "time": [list(point.wall.values) for point in points],
+        "CPU": [list(point.cpu.values) for point in points],
     }
-    data = {"picture": str(picture), "along": along, "at": [step.at for step in steps], "lines": lines}
-    words = [setting.python, "-m", "compare.plots"]
-    subprocess.run(words, input=json.dumps(data), text=True, check=True)
+    x = [point.x for point in points]
+    data = {"picture": str(picture), "axis": axis, "x": x, "lines": lines}
+    command = [settings.python, "-m", "compare.plots"]
+    subprocess.run(command, input=json.dumps(data), text=True, check=True)

@@ -1,59 +1,62 @@
-"""Owns goal 3, peak memory of runs that ask for everything: how much at ten million rows, and how little more than at
-100 000."""
+"""Goal 3: peak memory of runs that call for every row, at ten million rows and at 100 000."""
 
 import os
 import subprocess
 from pathlib import Path
 
 from compare import inputs, servers
-from compare.dingmap import forget, fresh_state, measure_fresh, resolve
-from compare.figures import Figure, alone, at_most, compared, comparison, spelt
-from compare.process import Child, Spent, blind_spot, shown
+from compare.dingmap import delete_state, measure_new, new_state, resolve
+from compare.figures import Figure, at_most, compare, comparison_table, format_number, single
+from compare.process import Child, Usage, peak_note, shell_line
 from compare.results import Section
-from compare.setting import Setting
+from compare.servers import Endpoint
+from compare.settings import Settings
 
 
-def measure(setting: Setting) -> list[Section]:
-    few, many = setting.rows(100_000), setting.rows(10_000_000)
+def measure(settings: Settings) -> list[Section]:
+    few, many = settings.rows(100_000), settings.rows(10_000_000)
     rows: list[list[str]] = []
-    with servers.nginx(setting, None) as address:
-        for what, table_of, to_pipe in [
-            ("all distinct", inputs.distinct, False),
-            ("30 % repeats", _with_repeats, False),
-            ("all distinct, `-o -`", inputs.distinct, True),
+    with servers.nginx(settings, None) as server:
+        endpoint = server.http
+        for label, table_of, run in [
+            ("all distinct", inputs.distinct, measure_new),
+            ("30 % repeats", _with_repeats, measure_new),
+            ("all distinct, `-o -`", inputs.distinct, _measure_piped),
         ]:
-            run = _measure_piped if to_pipe else measure_fresh
-            small = _peak([run(setting, table_of(setting, few), address) for _ in range(setting.runs)])
-            large = _peak([run(setting, table_of(setting, many), address) for _ in range(setting.long_runs)])
-            rows.append(alone(f"{spelt(many)} rows, {what}", large, at_most(64, "MiB")))
-            rows.append(
-                compared(f"{spelt(many)} rows, {what}", large, f"dingmap at {spelt(few)} rows", small, at_most(1.2))
-            )
-        words = resolve(setting, inputs.distinct(setting, many), address, fresh_state(setting))
+            small_table, large_table = table_of(settings, few), table_of(settings, many)
+            small = _peak([run(settings, small_table, endpoint) for _ in range(settings.runs)])
+            large = _peak([run(settings, large_table, endpoint) for _ in range(settings.long_runs)])
+            label = f"{format_number(many)} rows, {label}"
+            rows.append(single(label, large, at_most(64, "MiB")))
+            peer = f"dingmap at {format_number(few)} rows"
+            rows.append(compare(label, large, peer, small, at_most(1.2)))
+        table = inputs.distinct(settings, many)
+        command = resolve(settings, table, endpoint, new_state(settings))
     notes = [
-        f"Peak of the resident memory, nginx answers at once, 64 workers, unlimited rate, the state on disk. Runs: "
-        f"{setting.runs} at {spelt(few)} rows, {setting.long_runs} at {spelt(many)}; the median counts. {blind_spot()}"
+        "Peak resident memory. nginx replies at once over plain HTTP; 64 workers, unlimited rate, "
+        f"state file on disk. Median of {settings.runs} runs at {format_number(few)} rows and of "
+        f"{settings.long_runs} at {format_number(many)}. {peak_note()}"
     ]
-    return [Section("memory", "Memory", comparison(rows), notes, [shown(words)])]
+    return [Section("memory", "Memory", comparison_table(rows), notes, [shell_line(command)])]
 
 
-def _with_repeats(setting: Setting, rows: int) -> Path:
-    return inputs.repeated(setting, rows, 30)
+def _with_repeats(settings: Settings, rows: int) -> Path:
+    return inputs.repeated(settings, rows, 30)
 
 
-def _measure_piped(setting: Setting, table: Path, address: str) -> Spent:
-    """A run that writes to a pipe, from which another program reads."""
-    state = fresh_state(setting)
-    words = resolve(setting, table, address, state, output="-")
+def _measure_piped(settings: Settings, table: Path, endpoint: Endpoint) -> Usage:
+    """A run that writes to a pipe."""
+    state = new_state(settings)
+    command = resolve(settings, table, endpoint, state, output="-")
     os.sync()
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
         pipe = reader.stdin
-        assert pipe is not None  # since it was asked for
-        spent = Child(words, None, pipe.fileno()).wait()
+        assert pipe is not None  # because of `stdin=PIPE`
+        usage = Child(command, None, pipe.fileno()).wait()
         pipe.close()
-    forget(state)
-    return spent
+    delete_state(state)
+    return usage
 
 
-def _peak(runs: list[Spent]) -> Figure:
-    return Figure([spent.peak for spent in runs], "MiB")
+def _peak(runs: list[Usage]) -> Figure:
+    return Figure([usage.peak for usage in runs], "MiB")

@@ -1,42 +1,51 @@
-"""Owns goal 5, a plan over ten million rows: how fast beside the statistics of one column, and in how much memory."""
+"""Goal 5: `plan` for ten million rows, compared with the statistics of one column."""
 
 from compare import inputs, peers
-from compare.figures import Figure, alone, at_most, compared, comparison, spelt, told
-from compare.process import Spent, blind_spot, shown
+from compare.figures import (
+    Figure,
+    at_most,
+    compare,
+    comparison_table,
+    format_number,
+    runs_note,
+    single,
+)
+from compare.process import Usage, peak_note, shell_line
 from compare.process import measure as measure_run
 from compare.results import Section
-from compare.setting import Setting
+from compare.settings import Settings
 
 PEERS = ("xan", "xsv")
 
 
-def measure(setting: Setting) -> list[Section]:
-    many = setting.rows(10_000_000)
+def measure(settings: Settings) -> list[Section]:
+    many = settings.rows(10_000_000)
     rows: list[list[str]] = []
-    commands: list[str] = []
+    lines: list[str] = []
     for order, table in [
-        ("in no order", inputs.distinct(setting, many)),
-        ("in order", inputs.ordered(setting, many)),
+        ("random order", inputs.distinct(settings, many)),
+        ("sorted", inputs.ordered(settings, many)),
     ]:
-        words = {"dingmap": [str(setting.dingmap), "plan", str(table), "--no-state"]}
-        words |= {peer: peers.stats_words(setting, peer, table) for peer in PEERS}
-        spent: dict[str, list[Spent]] = {name: [] for name in words}
-        for _ in range(setting.runs):
-            for name, line in words.items():
-                spent[name].append(measure_run(line))
-        wall = {name: Figure([one.wall for one in runs], "s") for name, runs in spent.items()}
-        peak = {name: Figure([one.peak for one in runs], "MiB") for name, runs in spent.items()}
-        faster, slower = sorted(PEERS, key=lambda peer: wall[peer].median)
+        commands = {"dingmap": [str(settings.dingmap), "plan", str(table), "--no-state"]}
+        commands |= {peer: peers.stats_command(settings, peer, table) for peer in PEERS}
+        usage: dict[str, list[Usage]] = {name: [] for name in commands}
+        for _ in range(settings.runs):
+            for name, command in commands.items():
+                usage[name].append(measure_run(command))
+        wall = {name: Figure([run.wall for run in runs], "s") for name, runs in usage.items()}
+        peak = {name: Figure([run.peak for run in runs], "MiB") for name, runs in usage.items()}
+        fast, slow = sorted(PEERS, key=lambda peer: wall[peer].median)
+        time, memory = f"time, {order}", f"peak memory, {order}"
         rows += [
-            compared(f"time, {order}", wall["dingmap"], f"{faster} stats", wall[faster], at_most(1)),
-            alone(f"peak memory, {order}", peak["dingmap"], at_most(64, "MiB")),
-            compared(f"time, {order}", wall["dingmap"], f"{slower} stats", wall[slower]),
+            compare(time, wall["dingmap"], f"{fast} stats", wall[fast], at_most(1)),
+            single(memory, peak["dingmap"], at_most(64, "MiB")),
+            compare(time, wall["dingmap"], f"{slow} stats", wall[slow]),
         ]
-        rows += [compared(f"peak memory, {order}", peak["dingmap"], f"{peer} stats", peak[peer]) for peer in PEERS]
-        commands += map(shown, words.values())
-    versions = peers.versions(setting)
+        rows += [compare(memory, peak["dingmap"], f"{peer} stats", peak[peer]) for peer in PEERS]
+        lines += map(shell_line, commands.values())
     notes = [
-        f"{spelt(many)} rows, all numbers distinct. Nothing is pinned. {told(setting.runs)} {blind_spot()}",
-        f"xan {versions['xan']}, xsv {versions['xsv']}.",
+        f"{format_number(many)} rows, all numbers distinct. Processes are not pinned to cores. "
+        f"{runs_note(settings.runs)} {peak_note()}",
+        peers.versions_note(settings, *PEERS),
     ]
-    return [Section("plan", "Plan", comparison(rows), notes, commands)]
+    return [Section("plan", "Plan", comparison_table(rows), notes, lines)]

@@ -1,5 +1,8 @@
-"""Owns the picture of a curve. `python -m compare.plots` draws what comes to it as JSON; the process that measures does
-not import this file, so that it stays small."""
+"""Charts. `python -m compare.plots` draws the JSON on stdin.
+
+It runs in its own process because matplotlib would add to the smallest peak memory that the
+measuring process can see.
+"""
 
 import json
 import sys
@@ -10,26 +13,31 @@ from matplotlib import pyplot, ticker
 
 matplotlib.use("svg")
 
-COLOURS = ("#b3541e", "#1f5fa8")
-MARKS = ("s", "o")
+COLORS = ("#b3541e", "#1f5fa8")
+MARKERS = ("s", "o")
 
 
-def draw(picture: str, along: str, at: list[int], lines: dict[str, list[list[float]]]) -> None:
-    """Draws lines into a file: for each step of a line the values of its runs."""
-    # Text stays text, and the same figures give the same file.
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": along, "font.family": "sans-serif"})
+def draw(picture: str, axis: str, x: list[int], lines: dict[str, list[list[float]]]) -> None:
+    """Draws lines to the file `picture`: for each x of a line, the values of its runs."""
+    # Text stays text, and equal figures give equal files.
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": axis, "font.family": "sans-serif"}
+    )
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
-    places = range(len(at))
-    for (name, runs), colour, mark in zip(lines.items(), COLOURS, MARKS, strict=True):
-        middle = [median(values) for values in runs]
-        below = [value - min(values) for value, values in zip(middle, runs, strict=True)]
-        above = [max(values) - value for value, values in zip(middle, runs, strict=True)]
-        axes.errorbar(places, middle, yerr=[below, above], label=name, color=colour, marker=mark, capsize=3)
-    # The steps stand at even distances: most of them are factors, and one of the latencies is nothing.
-    axes.set_xticks(places, [f"{step:,}".replace(",", "\u202f") for step in at])
-    axes.set_xlabel(along)
-    axes.set_ylabel("µs a row")
-    every = [value for runs in lines.values() for values in runs for value in values]
+    places = range(len(x))
+    for (name, points), color, marker in zip(lines.items(), COLORS, MARKERS, strict=True):
+        middle = [median(values) for values in points]
+        below = [value - min(values) for value, values in zip(middle, points, strict=True)]
+        above = [max(values) - value for value, values in zip(middle, points, strict=True)]
+        errors = [below, above]
+        axes.errorbar(
+            places, middle, yerr=errors, label=name, color=color, marker=marker, capsize=3
+        )
+    # Even distances: most x values are multiples of each other, and one latency is 0.
+    axes.set_xticks(places, [f"{value:,}".replace(",", "\u202f") for value in x])
+    axes.set_xlabel(axis)
+    axes.set_ylabel("µs per row")
+    every = [value for points in lines.values() for values in points for value in values]
     if max(every) > 10 * min(every):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))

@@ -1,8 +1,8 @@
-"""Owns one measured child: it is started, perhaps on one core, and what it took is read from the kernel at its end.
+"""Child processes and what they used: time, CPU time, memory, context switches.
 
-The kernel counts the memory of the process that starts a child as the child's own until the child's program is loaded.
-A peak can therefore not be seen below that of this process, which is why nothing here keeps a file in memory, and why
-plots are drawn by a process of their own.
+Until a child has loaded its program, the kernel counts the memory of its parent as the child's.
+A peak below the memory of this process can therefore not be measured. This is why the scripts never
+load whole files into memory, and why charts are drawn by another process.
 """
 
 import os
@@ -15,27 +15,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compare.setting import ROOT
+from compare.settings import ROOT
 
 MIB = 1 << 20
 
-# Children see nothing of the caller's settings for dingmap, proxies or languages.
+# Excludes the caller's variables for dingmap, proxies and languages.
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": os.environ["HOME"],
     "LC_ALL": "C.UTF-8",
-    # The token that the sandbox takes; nginx takes any.
+    # The token that the sandbox accepts; nginx accepts any.
     "DINGTALK_ACCESS_TOKEN": "sandbox-token",
 }
 
 
-class Failed(Exception):
-    """A child that did not end well, so that its figures mean nothing."""
+class MeasurementError(Exception):
+    """A process failed, or did less than it should, so its figures are not valid."""
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a child took."""
+class Usage:
+    """What a child used: seconds, MiB, and context switches of both kinds."""
 
     wall: float
     user: float
@@ -45,74 +45,78 @@ class Spent:
 
     @property
     def cpu(self) -> float:
-        """Seconds of a core."""
+        """CPU time in seconds."""
         return self.user + self.system
 
 
 class Child:
-    """A child that runs."""
+    """A running child process."""
 
-    def __init__(self, words: Sequence[str], core: int | None, output: int | None = None) -> None:
-        """Starts `words`, on `core` alone if one is named; `output` is an open file for what is printed."""
-        self.words = list(words)
+    def __init__(self, command: Sequence[str], core: int | None, output: int | None = None) -> None:
+        """Starts `command`, pinned to `core` if given; `output` is a file descriptor for stdout."""
+        self.command = list(command)
         cores = os.sched_getaffinity(0)
         if core is not None:
             os.sched_setaffinity(0, {core})
-        with open(os.devnull, "r+b") as nothing:
+        with open(os.devnull, "r+b") as null:
             actions = [
-                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
-                (os.POSIX_SPAWN_DUP2, nothing.fileno() if output is None else output, 1),
+                (os.POSIX_SPAWN_DUP2, null.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, null.fileno() if output is None else output, 1),
             ]
-            self.begun = time.monotonic()
-            self.id = os.posix_spawnp(self.words[0], self.words, ENVIRONMENT, file_actions=actions)
+            self.started = time.monotonic()
+            self.id = os.posix_spawnp(
+                self.command[0], self.command, ENVIRONMENT, file_actions=actions
+            )
         os.sched_setaffinity(0, cores)
 
-    def wait(self) -> Spent:
-        """Waits for a good end."""
-        spent, status = self._end()
+    def wait(self) -> Usage:
+        """Waits for the end; any exit status but 0 is an error."""
+        usage, status = self._wait()
         if status != 0:
-            raise Failed(f"exit status {status}: {shown(self.words)}")
-        return spent
+            raise MeasurementError(f"exit status {status}: {shell_line(self.command)}")
+        return usage
 
-    def stop(self, by: signal.Signals = signal.SIGTERM) -> Spent:
-        """Ends it, in whatever it is at."""
-        os.kill(self.id, by)
-        return self._end()[0]
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> Usage:
+        """Sends a signal and waits for the end."""
+        os.kill(self.id, number)
+        return self._wait()[0]
 
-    def _end(self) -> tuple[Spent, int]:
-        _, status, usage = os.wait4(self.id, 0)
-        spent = Spent(
-            wall=time.monotonic() - self.begun,
-            user=usage.ru_utime,
-            system=usage.ru_stime,
-            peak=usage.ru_maxrss * 1024 / MIB,
-            switches=usage.ru_nvcsw + usage.ru_nivcsw,
+    def _wait(self) -> tuple[Usage, int]:
+        _, status, used = os.wait4(self.id, 0)
+        usage = Usage(
+            wall=time.monotonic() - self.started,
+            user=used.ru_utime,
+            system=used.ru_stime,
+            peak=used.ru_maxrss * 1024 / MIB,
+            switches=used.ru_nvcsw + used.ru_nivcsw,
         )
-        return spent, os.waitstatus_to_exitcode(status)
+        return usage, os.waitstatus_to_exitcode(status)
 
 
-def measure(words: Sequence[str], core: int | None = None) -> Spent:
-    """Runs `words` to the end. What earlier runs wrote goes to the disk first, so that nobody waits for another's."""
+def measure(command: Sequence[str], core: int | None = None) -> Usage:
+    """Runs `command` to its end, after a sync, so that it does not wait for earlier writes."""
     os.sync()
-    return Child(words, core).wait()
+    return Child(command, core).wait()
 
 
-def measure_text(words: Sequence[str], text: Path, core: int | None = None) -> tuple[Spent, str]:
-    """The same, with what was printed, which goes through a file."""
+def measure_output(
+    command: Sequence[str], path: Path, core: int | None = None
+) -> tuple[Usage, str]:
+    """Like `measure`, and returns stdout, which goes through the file `path`."""
     os.sync()
-    with text.open("wb") as file:
-        spent = Child(words, core, file.fileno()).wait()
-    return spent, text.read_text()
+    with path.open("wb") as file:
+        usage = Child(command, core, file.fileno()).wait()
+    return usage, path.read_text()
 
 
-def blind_spot() -> str:
-    """What cannot be seen of a peak, for those who read one."""
+def peak_note() -> str:
+    """States the smallest peak that can be measured."""
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB
-    return f"A peak below {own:.0f} MiB, that of the harness, is not seen."
+    return f"A peak below {own:.0f} MiB, the memory of the scripts, cannot be measured."
 
 
-def shown(words: Sequence[str]) -> str:
-    """A command line as a reader would type it from the root of the repository."""
-    name, *rest = words
-    line = shlex.join([Path(name).name, *rest]).replace(f"{ROOT}/", "")
+def shell_line(command: Sequence[str]) -> str:
+    """The command as typed at the root of the repository, with `PORT` for port numbers."""
+    name, *arguments = command
+    line = shlex.join([Path(name).name, *arguments]).replace(f"{ROOT}/", "")
     return re.sub(r"(127\.0\.0\.1):\d+", r"\1:PORT", line)

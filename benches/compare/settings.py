@@ -1,4 +1,4 @@
-"""Owns where things are and how much is measured: folders, executables, cores, numbers of runs and sizes."""
+"""Paths, executables, CPU cores, numbers of runs and sizes."""
 
 import os
 import sys
@@ -7,46 +7,46 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What `--quick` leaves of a size: enough to see that everything works.
-QUICK_SHARE = 100
+# `--quick` divides sizes by this: enough to test the scripts.
+QUICK_DIVISOR = 100
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What every part is given."""
+class Settings:
+    """The options of this invocation."""
 
-    given: Path
+    executable: Path
     runs: int
     long_runs: int
     quick: bool
 
     @property
     def work(self) -> Path:
-        """Where inputs, states and outputs are kept while they are needed."""
+        """The directory for inputs, state files and outputs."""
         work = ROOT / "target/compare/quick" if self.quick else ROOT / "target/compare"
         work.mkdir(parents=True, exist_ok=True)
         return work
 
     @property
     def dingmap(self) -> Path:
-        """The executable that is measured, a copy of the one that was given."""
+        """The executable that is measured: a copy of the one passed in."""
         return self.work / "dingmap"
 
     @property
     def page(self) -> Path:
-        """The page with the results. Small sizes are no results."""
+        """The page with the results. Figures of `--quick` go to a page that is not committed."""
         return self.work / "RESULTS.md" if self.quick else ROOT / "benches/RESULTS.md"
 
     def rows(self, rows: int) -> int:
-        """So many rows, or a small share of them."""
-        return rows // QUICK_SHARE if self.quick else rows
+        """The number of rows to use in place of `rows`."""
+        return rows // QUICK_DIVISOR if self.quick else rows
 
     def seconds(self, seconds: int) -> int:
-        """So long, or just long enough to see something."""
-        return max(seconds // QUICK_SHARE, 2) if self.quick else seconds
+        """The duration to use in place of `seconds`, at least 2."""
+        return max(seconds // QUICK_DIVISOR, 2) if self.quick else seconds
 
     def peer(self, name: str) -> str:
-        """A peer that cargo installed."""
+        """The path of a program that cargo installed."""
         return str(ROOT / "target/peers/bin" / name)
 
     @property
@@ -56,10 +56,10 @@ class Setting:
 
     @property
     def server_core(self) -> int:
-        """The core of servers, where a part pins them."""
+        """The core for servers, in parts that pin processes."""
         return min(os.sched_getaffinity(0))
 
     @property
     def client_core(self) -> int:
-        """The core of dingmap and its peers, where a part pins them."""
+        """The core for dingmap and the other clients, in parts that pin processes."""
         return sorted(os.sched_getaffinity(0))[1]
