@@ -157,6 +157,11 @@ impl Lookup {
             _ if has_reply => RetryCause::UnexpectedReply,
             _ => RetryCause::Connection,
         });
+        // The API accepted the token: a later rejection is the end of that token, and not a
+        // renewed token that is rejected as well.
+        if matches!(self.retry_cause, Some(RetryCause::Transient | RetryCause::UnknownCode)) {
+            self.rejected_generation = None;
+        }
         match classified.verdict {
             Verdict::Answer(status) => Action::Settle(into_outcome(status, classified)),
             Verdict::Transient => self.back_off(classified, retries.max_retries, retries, jitter),
@@ -490,5 +495,17 @@ mod tests {
             matches!(action, Action::Abort(Abort::TokenRejected { fresh: false, .. })),
             "{action:?}"
         );
+    }
+
+    #[test]
+    fn a_token_that_worked_and_then_ended_is_renewed_again() {
+        let (mut lookup, mut jitter) = (lookup(), fastrand::Rng::with_seed(0));
+        let mut answered = |answer, generation| {
+            lookup.next_action(code(answer), token(generation, true), &RETRIES, &mut jitter)
+        };
+        assert!(matches!(answered(40014, 1), Action::RenewToken));
+        assert!(matches!(answered(-1, 2), Action::RetryAfter(_)), "the API accepted token 2");
+        assert!(matches!(answered(40014, 2), Action::RenewToken));
+        assert!(matches!(answered(40014, 3), Action::Abort(_)));
     }
 }
