@@ -79,9 +79,9 @@ pub mod testing {
         pub use crate::store::answers::Answers;
         pub use crate::store::disk::database::State;
         pub use crate::store::disk::disk_store::DiskStore;
+        pub use crate::store::disk::prefetch::CommittedAnswers;
         pub use crate::store::disk::prefetch::Prefetched;
         pub use crate::store::disk::sessions::{SessionRequest, begin_session, preview_session};
-        pub use crate::store::disk::prefetch::CommittedAnswers;
         pub use crate::store::freshness::{Freshness, MaxAges};
         pub use crate::store::scope::Scope;
     }

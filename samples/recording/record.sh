@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes samples/recording.svg anew: a run of the program as it is, in a terminal of 100 columns and 20 rows, recorded by termtosvg. Needs
-# cargo, Python 3 and PyPI. DINGMAP may name an executable to record instead of building one.
+# Makes samples/recording.svg anew: a run of the program as it is, in a terminal of 100 columns and
+# 20 rows, recorded by termtosvg. Needs cargo, Python 3 and PyPI. DINGMAP may name an executable to
+# record instead of building one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD

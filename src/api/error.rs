@@ -54,7 +54,8 @@ pub(crate) fn classify_error(error: &(dyn Error + 'static), connecting: bool) ->
 fn describe_tunnel_error(text: String) -> String {
     match text.strip_prefix("tunnel error: ") {
         Some(cause) if cause.contains("authorization") => tr!(
-            "the proxy requires a user name and a password; put them into the URL in DINGMAP_PROXY ({cause})",
+            "the proxy requires a user name and a password; put them into the URL in DINGMAP_PROXY \
+             ({cause})",
             cause
         ),
         Some(cause) => tr!("the proxy refused the connection ({cause})", cause),

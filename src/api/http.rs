@@ -80,7 +80,8 @@ impl TrustedRoot {
         for (index, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let der = der.ok().filter(is_certificate).ok_or_else(|| {
                 tr!(
-                    "certificate {number} in it is truncated, damaged or not a certificate; export it again as PEM (base64-encoded X.509)",
+                    "certificate {number} in it is truncated, damaged or not a certificate; export \
+                     it again as PEM (base64-encoded X.509)",
                     number = index + 1
                 )
             })?;

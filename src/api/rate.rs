@@ -40,7 +40,8 @@ impl FromStr for Rate {
         }
         let invalid = || {
             tr!(
-                "invalid rate '{text}'; write calls per second (20, 0.5), 900/m, 100/h or unlimited",
+                "invalid rate '{text}'; write calls per second (20, 0.5), 900/m, 100/h or \
+                 unlimited",
                 text
             )
         };

@@ -120,15 +120,15 @@ pub(crate) fn failure_from_end(
                 tr!("Run again for as many more calls, or with a higher --max-calls for all rows.")
             } else {
                 tr!(
-                    "Run again with a higher --max-calls, or with --state FILE to keep the answers for the next run."
+                    "Run again with a higher --max-calls, or with --state FILE to keep the answers \
+                     for the next run."
                 )
             },
         ),
         RunEnd::PatienceExceeded { cause: Limit::Shared, .. } => stopped(
             tr!("stopped: the shared server was unreachable for longer than --patience."),
-            tr!(
-                "Run again when the server is back, or with a longer --patience, or with --shared-optional."
-            ),
+            tr!("Run again when the server is back, or with a longer --patience, or with \
+                 --shared-optional."),
         ),
         RunEnd::PatienceExceeded { cause, remaining } => stopped(
             tr!("stopped: rate limited ({cause}) for longer than --patience.", cause),
@@ -166,7 +166,8 @@ pub(crate) fn state_write_failure(cause: &str) -> Failure {
     Failure::with_message(
         Exit::Error,
         tr!(
-            "answers can no longer be kept in the state file: {cause}. Free disk space or correct the cause, and run the same command again.",
+            "answers can no longer be kept in the state file: {cause}. Free disk space or correct \
+             the cause, and run the same command again.",
             cause
         ),
     )
@@ -180,20 +181,28 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::TokenRejected { fresh: false, code, message } => (
             Exit::AccessDenied,
             tr!(
-                "the access token was rejected: it has expired, was revoked, or belongs to another endpoint. Set a new one in DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and DINGTALK_APP_SECRET, with which dingmap renews tokens itself. If DINGTALK_APP_KEY is set in addition to the token from the first run on, answers are kept for the app and not for the token, and a run with a new token resumes."
+                "the access token was rejected: it has expired, was revoked, or belongs to another \
+                 endpoint. Set a new one in DINGTALK_ACCESS_TOKEN, or set DINGTALK_APP_KEY and \
+                 DINGTALK_APP_SECRET, with which dingmap renews tokens itself. If DINGTALK_APP_KEY \
+                 is set in addition to the token from the first run on, answers are kept for the \
+                 app and not for the token, and a run with a new token resumes."
             ) + &quote_api_message(message, code),
         ),
         Abort::TokenRejected { fresh: true, code, message } => (
             Exit::AccessDenied,
             tr!(
-                "a newly obtained token was rejected. Check that DINGTALK_APP_KEY belongs to an internal app of this organization and that --endpoint {endpoint} is its host.",
+                "a newly obtained token was rejected. Check that DINGTALK_APP_KEY belongs to an \
+                 internal app of this organization and that --endpoint {endpoint} is its host.",
                 endpoint
             ) + &quote_api_message(message, code),
         ),
         Abort::TokenUnavailable { reason, refused: true } => (
             Exit::AccessDenied,
             tr!(
-                "DingTalk refused a token for this app. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET (developer console, your app, Credentials), that this machine's IP address is on the app's allow list if it has one, and that --endpoint {endpoint} is its host.",
+                "DingTalk refused a token for this app. Check DINGTALK_APP_KEY and \
+                 DINGTALK_APP_SECRET (developer console, your app, Credentials), that this \
+                 machine's IP address is on the app's allow list if it has one, and that \
+                 --endpoint {endpoint} is its host.",
                 endpoint
             ) + "\n  "
                 + &tr!("The API said: {message}", message = sanitize(reason)),
@@ -209,7 +218,8 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::Unreachable(reason) => (
             Exit::Error,
             tr!(
-                "{endpoint} was never reached: {cause}. Check --endpoint, the network and the proxy, and run the same command again.",
+                "{endpoint} was never reached: {cause}. Check --endpoint, the network and the \
+                 proxy, and run the same command again.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -217,7 +227,10 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::Untrusted(reason) => (
             Exit::Error,
             tr!(
-                "{endpoint}: TLS certificate of the host or its proxy is not trusted: {cause}. Nothing was sent. If a proxy of your organization inspects TLS connections, pass its certificate with --ca-file; otherwise check --endpoint, --proxy and this machine's clock.",
+                "{endpoint}: TLS certificate of the host or its proxy is not trusted: {cause}. \
+                 Nothing was sent. If a proxy of your organization inspects TLS connections, pass \
+                 its certificate with --ca-file; otherwise check --endpoint, --proxy and this \
+                 machine's clock.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -225,7 +238,9 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::InvalidReplies(reason) => (
             Exit::Error,
             tr!(
-                "unexpected replies from {endpoint} for each of the first 20 numbers: {cause}. Stopped to save calls. Check --endpoint, and whether a proxy or a login page answers instead of the API.",
+                "unexpected replies from {endpoint} for each of the first 20 numbers: {cause}. \
+                 Stopped to save calls. Check --endpoint, and whether a proxy or a login page \
+                 answers instead of the API.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -233,7 +248,8 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::UnknownCode { code, message } => (
             Exit::Error,
             tr!(
-                "each of the first 20 numbers failed with unknown errcode {code}: {message}. Stopped to save calls. Look up the code in DingTalk's documentation.",
+                "each of the first 20 numbers failed with unknown errcode {code}: {message}. \
+                 Stopped to save calls. Look up the code in DingTalk's documentation.",
                 code,
                 message = sanitize(message)
             ),
@@ -249,23 +265,31 @@ fn quote_api_message(message: &str, code: &Code) -> String {
 
 fn remedy_text(remedy: Remedy) -> String {
     match remedy {
-        Remedy::Permission => tr!(
-            "the app has no permission for this call. Grant it qyapi_get_member_by_mobile (developer console, your app, Permissions; the message below may contain the link), then run the same command again."
-        ),
-        Remedy::AllowList => tr!(
-            "this machine's IP address is not on the app's allow list. Add the address in the message below (developer console, your app, Security, server egress IP), then run the same command again."
-        ),
+        Remedy::Permission => {
+            tr!("the app has no permission for this call. Grant it qyapi_get_member_by_mobile \
+             (developer console, your app, Permissions; the message below may contain the link), \
+             then run the same command again.")
+        }
+        Remedy::AllowList => {
+            tr!("this machine's IP address is not on the app's allow list. Add the address in the \
+             message below (developer console, your app, Security, server egress IP), then run the \
+             same command again.")
+        }
         Remedy::Credentials => tr!(
-            "the credentials were rejected. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or DINGTALK_ACCESS_TOKEN."
+            "the credentials were rejected. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or \
+             DINGTALK_ACCESS_TOKEN."
         ),
         Remedy::Organisation => tr!(
-            "the app or its organization may not call the API now. Check in the developer console that the app is an internal app, enabled and installed."
+            "the app or its organization may not call the API now. Check in the developer console \
+             that the app is an internal app, enabled and installed."
         ),
         Remedy::Quota => tr!(
-            "the organization's call quota is used up. Wait until it is renewed, or extend it in the developer console, then run the same command again."
+            "the organization's call quota is used up. Wait until it is renewed, or extend it in \
+             the developer console, then run the same command again."
         ),
         Remedy::Endpoint => tr!(
-            "the endpoint does not offer this call. Check --endpoint: https://oapi.dingtalk.io or https://oapi.dingtalk.com, without a path."
+            "the endpoint does not offer this call. Check --endpoint: https://oapi.dingtalk.io or \
+             https://oapi.dingtalk.com, without a path."
         ),
     }
 }
@@ -341,7 +365,8 @@ mod tests {
             (
                 Abort::TokenRejected { fresh: false, code: code.clone(), message: String::new() },
                 5,
-                "If DINGTALK_APP_KEY is set in addition to the token from the first run on, answers are kept for the app",
+                "If DINGTALK_APP_KEY is set in addition to the token from the first run on, \
+                 answers are kept for the app",
             ),
             (Abort::TokenUnavailable { reason: "r".into(), refused: true }, 5, "DINGTALK_APP_KEY"),
             (Abort::TokenUnavailable { reason: "r".into(), refused: false }, 1, "later"),

@@ -67,18 +67,19 @@ pub enum SourceError {
 fn ragged_message(line: u64, found: usize, expected: usize, can_be_flexible: bool) -> String {
     if can_be_flexible {
         tr!(
-            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
-             the delimiter needs quotes around it), give the right --delimiter, or keep such rows whole with --flexible, \
-             then run again",
+            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the \
+             row (a cell that holds the delimiter needs quotes around it), give the right \
+             --delimiter, or keep such rows whole with --flexible, then run again",
             line,
             found,
             expected
         )
     } else {
         tr!(
-            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the row (a cell that holds \
-             the delimiter needs quotes around it), or give the right --delimiter, then run again. Where resolve wrote \
-             longer rows with --flexible, give the first row as many cells",
+            "line {line}: cells in this row: {found}, in the first row: {expected}; correct the \
+             row (a cell that holds the delimiter needs quotes around it), or give the right \
+             --delimiter, then run again. Where resolve wrote longer rows with --flexible, give \
+             the first row as many cells",
             line,
             found,
             expected
@@ -88,12 +89,12 @@ fn ragged_message(line: u64, found: usize, expected: usize, can_be_flexible: boo
 
 fn empty_message(skipped: u64) -> String {
     if skipped == 0 {
-        tr!(
-            "the input is empty: it has neither a header nor a row; check that the export worked and run again"
-        )
+        tr!("the input is empty: it has neither a header nor a row; check that the export worked \
+             and run again")
     } else {
         tr!(
-            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a header nor a row; give it a smaller number and run again",
+            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a \
+             header nor a row; give it a smaller number and run again",
             skipped
         )
     }

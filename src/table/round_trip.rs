@@ -301,7 +301,8 @@ proptest! {
     }
 
     #[test]
-    fn no_input_bytes_cause_a_panic(bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in case()) {
+    fn no_input_bytes_cause_a_panic(bytes in prop::collection::vec(select(b"\"\",;\r\n \
+        a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in case()) {
         let detect = SourceOptions { encoding: Some(Encoding::Utf8), flexible: true, ..SourceOptions::default() };
         let crumbs = |sizes: &[usize]| ChunkedReader { bytes: bytes.clone(), pos: 0, chunk_sizes: sizes.to_vec(), reads: 0 };
         let source = Source::open(Box::new(crumbs(&way.read_sizes)), &detect, &|cell: &str| cell.starts_with('1'));

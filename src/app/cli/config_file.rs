@@ -155,7 +155,8 @@ impl ConfigFile {
                             near
                         ),
                         None if known.is_empty() => tr!(
-                            "--profile: {path} has no profiles; add [profile.{wanted}], or remove --profile",
+                            "--profile: {path} has no profiles; add [profile.{wanted}], or remove \
+                             --profile",
                             path,
                             wanted
                         ),
@@ -299,7 +300,8 @@ impl ConfigParser<'_> {
                     for (name, profile) in profiles {
                         let DeValue::Table(inner) = profile.get_ref() else {
                             let message = tr!(
-                                "a profile must be a table: write [profile.NAME] and its flags below"
+                                "a profile must be a table: write [profile.NAME] and its flags \
+                                 below"
                             );
                             return Err(self.error_at(name.span().start, &message));
                         };
@@ -362,7 +364,14 @@ impl ConfigParser<'_> {
         let folded: String =
             key.to_lowercase().chars().filter(|letter| letter.is_alphanumeric()).collect();
         if SECRET_KEYS.contains(&&*folded) {
-            return Err(self.error_at(at, &tr!("{name}: secrets are not allowed in this file; set DINGTALK_APP_SECRET, or name a file with app-secret-file", name)));
+            return Err(self.error_at(
+                at,
+                &tr!(
+                    "{name}: secrets are not allowed in this file; set \
+                DINGTALK_APP_SECRET, or name a file with app-secret-file",
+                    name
+                ),
+            ));
         }
         let Some((holder, arg)) = self.find_flag(key, command) else {
             let is_table = value.is_table() && command.is_none();
@@ -376,7 +385,14 @@ impl ConfigParser<'_> {
             ));
         };
         if key == OUTPUT_KEY && command.is_none() {
-            return Err(self.error_at(at, &tr!("{name}: each command has its own output; put this key under [resolve], [diff] or [profile.NAME.resolve]", name)));
+            return Err(self.error_at(
+                at,
+                &tr!(
+                    "{name}: each command has its own output; put this \
+                key under [resolve], [diff] or [profile.NAME.resolve]",
+                    name
+                ),
+            ));
         }
         let values = config_value::from_toml(arg, value, self.base_dir).map_err(|expected| {
             self.error_at(at, &tr!("{name}: expected {expected}", name, expected))
@@ -430,7 +446,8 @@ impl ConfigParser<'_> {
         match suggest(name, names) {
             Some(near) => tr!("unknown section '{name}'; did you mean '{near}'?", name, near),
             None => tr!(
-                "unknown section '{name}'; a section is a command, such as [resolve], or [profile.NAME]",
+                "unknown section '{name}'; a section is a command, such as [resolve], or \
+                 [profile.NAME]",
                 name
             ),
         }
@@ -444,7 +461,8 @@ impl ConfigParser<'_> {
                 tr!("unknown key '{name}'; see `dingmap {command} --help`", name, command)
             }
             (None, None) => tr!(
-                "unknown key '{name}'; see `dingmap resolve --help`: keys are the long names of flags",
+                "unknown key '{name}'; see `dingmap resolve --help`: keys are the long names of \
+                 flags",
                 name
             ),
         }

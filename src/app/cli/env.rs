@@ -68,7 +68,8 @@ fn warning(name: &str, prefix: &str, near: Option<&str>) -> String {
             )
         }
         None => tr!(
-            "warning: nothing reads the variable {name}; variables are named after flags, see `dingmap resolve --help`",
+            "warning: nothing reads the variable {name}; variables are named after flags, see \
+             `dingmap resolve --help`",
             name
         ),
     }

@@ -36,7 +36,8 @@ pub(crate) fn parse_endpoint(text: &str, insecure: bool) -> Result<Url, Failure>
         "https" => Ok(url),
         "http" if insecure || is_loopback(&url) => Ok(url),
         "http" => Err(failure(&tr!(
-            "http:// would send the token and the numbers unencrypted; use https://, an address on this machine, or --insecure-http"
+            "http:// would send the token and the numbers unencrypted; use https://, an address on \
+             this machine, or --insecure-http"
         ))),
         _ => {
             let text =
@@ -87,7 +88,8 @@ pub(crate) fn http_settings(
     let is_remote_proxy = proxy.as_ref().is_some_and(|(url, _)| !is_loopback(url));
     if is_plain && is_remote_proxy && !args.network.insecure_http {
         let message = tr!(
-            "--proxy: the proxy could read the token and the numbers sent to an http:// endpoint; remove --proxy, or add --insecure-http"
+            "--proxy: the proxy could read the token and the numbers sent to an http:// endpoint; \
+             remove --proxy, or add --insecure-http"
         );
         return Err(Failure::with_message(Exit::Usage, message));
     }
@@ -155,7 +157,8 @@ pub(crate) fn redact_url(url: &Url) -> String {
 #[must_use]
 pub(crate) fn tls_failure(cause: &str) -> Failure {
     let text = tr!(
-        "cannot set up TLS: {cause}. Install the system's certificates (package ca-certificates), or pass some with --ca-file.",
+        "cannot set up TLS: {cause}. Install the system's certificates (package ca-certificates), \
+         or pass some with --ca-file.",
         cause
     );
     Failure::with_message(Exit::Error, text)

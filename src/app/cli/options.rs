@@ -61,7 +61,8 @@ pub(crate) fn api_config(
     let token = access_token_from_env(&variable)?;
     if key.is_some() && secret.is_some() && token.is_some() {
         warnings.push(tr!(
-            "using the app key and secret, which can renew the token; DINGTALK_ACCESS_TOKEN is ignored"
+            "using the app key and secret, which can renew the token; DINGTALK_ACCESS_TOKEN is \
+             ignored"
         ));
     }
     let app_key = key.clone();
@@ -71,9 +72,8 @@ pub(crate) fn api_config(
         (Some(_), None, None) => {
             return Err(Failure::with_message(
                 Exit::AccessDenied,
-                tr!(
-                    "app secret missing: set DINGTALK_APP_SECRET, or name a file with --app-secret-file"
-                ),
+                tr!("app secret missing: set DINGTALK_APP_SECRET, or name a file with \
+                     --app-secret-file"),
             ));
         }
         (None, Some(_), None) => {
@@ -85,9 +85,8 @@ pub(crate) fn api_config(
         (None, None, None) => {
             return Err(Failure::with_message(
                 Exit::AccessDenied,
-                tr!(
-                    "no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none"
-                ),
+                tr!("no credentials: set DINGTALK_APP_KEY and DINGTALK_APP_SECRET (or \
+                     DINGTALK_ACCESS_TOKEN), or rehearse with --sandbox, which needs none"),
             ));
         }
     };
@@ -169,20 +168,21 @@ pub(crate) fn reader_options(args: &ReaderArgs, rows: &RowOptions) -> SourceOpti
 pub(crate) fn output_columns(args: &ResolveArgs) -> Result<RowOptions, Failure> {
     if args.retry_failed && args.reader.no_headers {
         let text = tr!(
-            "--retry-failed finds the answer columns by name and cannot be used with --no-headers: add a header line above the first row, and remove --no-headers"
+            "--retry-failed finds the answer columns by name and cannot be used with --no-headers: \
+             add a header line above the first row, and remove --no-headers"
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
     if args.retry_failed && args.reader.flexible {
-        let text = tr!(
-            "--retry-failed needs every answer under its header and cannot be used with --flexible: remove --flexible, or resolve the file that --failed wrote"
-        );
+        let text =
+            tr!("--retry-failed needs every answer under its header and cannot be used with \
+             --flexible: remove --flexible, or resolve the file that --failed wrote");
         return Err(Failure::with_message(Exit::Usage, text));
     }
     if args.retry_failed && args.sharding.shard.is_some() {
-        let text = tr!(
-            "--retry-failed rewrites a whole table and cannot be used with --shard: remove --shard; the output of a shard is a complete table"
-        );
+        let text =
+            tr!("--retry-failed rewrites a whole table and cannot be used with --shard: remove \
+             --shard; the output of a shard is a complete table");
         return Err(Failure::with_message(Exit::Usage, text));
     }
     Ok(RowOptions {
@@ -211,7 +211,8 @@ pub(crate) fn output_style(
     let encoding = args.output_encoding.unwrap_or(input);
     if args.reader.lossy_cells && encoding != input {
         let text = tr!(
-            "--lossy-cells keeps bytes that are invalid {input}, which --output-encoding cannot convert to {encoding}: remove one of the two flags",
+            "--lossy-cells keeps bytes that are invalid {input}, which --output-encoding cannot \
+             convert to {encoding}: remove one of the two flags",
             input,
             encoding
         );
@@ -219,7 +220,8 @@ pub(crate) fn output_style(
     }
     if args.output_bom == Some(true) && encoding.bom().is_empty() {
         let text = tr!(
-            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or remove --output-bom",
+            "--output-bom: {encoding} has no byte order mark; choose another --output-encoding, or \
+             remove --output-bom",
             encoding
         );
         return Err(Failure::with_message(Exit::Usage, text));
@@ -246,9 +248,8 @@ pub(crate) fn run_limits(args: &ResolveArgs, seed: u64) -> Result<RunLimits, Fai
     if args.retry_min > args.retry_max {
         return Err(Failure::with_message(
             Exit::Usage,
-            tr!(
-                "--retry-min is longer than --retry-max: decrease --retry-min, or increase --retry-max"
-            ),
+            tr!("--retry-min is longer than --retry-max: decrease --retry-min, or increase \
+                 --retry-max"),
         ));
     }
     let workers = usize::from(args.workers);

@@ -242,7 +242,8 @@ fn parse_args(
             let from = |id| source(id).map(|(_, description)| description).unwrap_or_default();
             warning = (sandbox_requested && !resolve.sandbox).then(|| {
                 tr!(
-                    "sandbox ({sandbox}) is off because of endpoint ({endpoint}): this run makes real calls",
+                    "sandbox ({sandbox}) is off because of endpoint ({endpoint}): this run makes \
+                     real calls",
                     sandbox = from("sandbox"),
                     endpoint = from("endpoint")
                 )
@@ -278,7 +279,8 @@ fn apply_endpoint_precedence(
         && resolve.network.proxy.as_ref().is_some_and(|proxy| proxy.expose_secret().contains('@'))
     {
         let text = tr!(
-            "--proxy: every user of this machine can read a password on the command line; set this URL in DINGMAP_PROXY instead"
+            "--proxy: every user of this machine can read a password on the command line; set this \
+             URL in DINGMAP_PROXY instead"
         );
         return Err(to_error(ErrorKind::ValueValidation, text));
     }
@@ -292,7 +294,9 @@ fn apply_endpoint_precedence(
             resolve.quota.shared = None;
         } else {
             let text = tr!(
-                "--sandbox and --shared exclude each other: each --sandbox run has a separate emulated API. Start one for all runs with `dingmap sandbox`, and pass its URL with --endpoint"
+                "--sandbox and --shared exclude each other: each --sandbox run has a separate \
+                 emulated API. Start one for all runs with `dingmap sandbox`, and pass its URL \
+                 with --endpoint"
             );
             return Err(to_error(ErrorKind::ArgumentConflict, text));
         }
@@ -319,7 +323,8 @@ fn reject_password_in_args(
 ) -> Result<(), clap::Error> {
     if url.is_some_and(|url| has_password(url.expose_secret())) {
         let text = tr!(
-            "--shared: every user of this machine can read a password on the command line; remove it from the URL, and use DINGMAP_SHARED_PASSWORD or --shared-password-file instead"
+            "--shared: every user of this machine can read a password on the command line; remove \
+             it from the URL, and use DINGMAP_SHARED_PASSWORD or --shared-password-file instead"
         );
         return Err(to_error(ErrorKind::ValueValidation, text));
     }
@@ -348,7 +353,8 @@ fn check_shared_state_args(
         && (older_than.is_some() || status.is_some() || number.is_some())
     {
         let text = tr!(
-            "--shared: answers on the server are encrypted and cannot be selected by age, status or number; use only --app or --all"
+            "--shared: answers on the server are encrypted and cannot be selected by age, status \
+             or number; use only --app or --all"
         );
         return Err(to_error(ErrorKind::ArgumentConflict, text));
     }

@@ -277,7 +277,9 @@ pub(crate) fn state_path(
     let path = data.map(|data| data.join("dingmap").join("state.redb")).ok_or_else(|| {
         Failure::with_message(
             Exit::Usage,
-            tr!("no directory for the state file: neither XDG_DATA_HOME nor HOME is set. Name a file with --state, or use --no-state, with which an interrupted run cannot be resumed"),
+            tr!("no directory for the state file: neither XDG_DATA_HOME nor HOME is set. Name a \
+                file with --state, or use --no-state, with which an interrupted run cannot be \
+                resumed"),
         )
     })?;
     Ok(StatePath { path, is_explicit: false })

@@ -40,7 +40,8 @@ pub(crate) fn permissions_warning(flag: &str, path: &Path) -> Option<String> {
     let forbidden = if file.uid() == rustix::process::geteuid().as_raw() { 0o077 } else { 0o007 };
     (mode & forbidden != 0).then(|| {
         tr!(
-            "warning: other users of this machine can read {flag} {path} (mode {mode}); run: chmod 600 {path}",
+            "warning: other users of this machine can read {flag} {path} (mode {mode}); run: chmod \
+             600 {path}",
             flag,
             path = path.display(),
             mode = format_args!("{:03o}", mode & 0o777)

@@ -430,12 +430,14 @@ pub(crate) fn describe_duration_error(error: &humantime::DurationError) -> Strin
             tr!("time unit needed, for example {value}sec or {value}ms", value)
         }
         UnknownUnit { unit, .. } => tr!(
-            "unknown time unit \"{unit}\", supported units: ns, us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)",
+            "unknown time unit \"{unit}\", supported units: ns, us/µs, ms, sec, min, hours, days, \
+             weeks, months, years (and few variations)",
             unit
         ),
-        NumberOverflow => tr!(
-            "number is too large or cannot be represented without a lack of precision (values below 1ns are not supported)"
-        ),
+        NumberOverflow => {
+            tr!("number is too large or cannot be represented without a lack of precision (values \
+             below 1ns are not supported)")
+        }
         Empty => tr!("value was empty"),
     }
 }

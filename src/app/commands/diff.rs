@@ -65,7 +65,10 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
         Some(most) if tally.exceeds_max_change(most) => Err(Failure::with_message(
             Exit::TooManyDifferences,
             tr!(
-                "{harmed} of the {rows} rows of {file} were changed, lost or removed, which is more than --max-change {most}. The cause is usually a lost permission, a narrower contact scope or the wrong file, not a mass resignation: check the differences before you use them.",
+                "{harmed} of the {rows} rows of {file} were changed, lost or removed, which is \
+                 more than --max-change {most}. The cause is usually a lost permission, a narrower \
+                 contact scope or the wrong file, not a mass resignation: check the differences \
+                 before you use them.",
                 harmed = tally.changed_or_removed(),
                 rows = tally.rows[0],
                 file = input_name(&args.old),
@@ -75,7 +78,9 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
         Some(most) if tally.exceeds_max_unknown(most) => Err(Failure::with_message(
             Exit::TooManyDifferences,
             tr!(
-                "{open} of the {rows} rows of {file} could not be compared, which is more than --max-change {most}: their result is unknown. Ask them again with resolve --retry-failed, and compare again.",
+                "{open} of the {rows} rows of {file} could not be compared, which is more than \
+                 --max-change {most}: their result is unknown. Ask them again with resolve \
+                 --retry-failed, and compare again.",
                 open = tally.unknown,
                 rows = tally.rows[0],
                 file = input_name(&args.old),
@@ -105,7 +110,8 @@ fn refuse_resolved_output(output: &Path) -> Result<(), Failure> {
     Err(Failure::with_message(
         Exit::Usage,
         tr!(
-            "--output (or DINGMAP_OUTPUT, which resolve uses too): {path} was written by resolve and is not overwritten; name another file with -o, or delete this one first",
+            "--output (or DINGMAP_OUTPUT, which resolve uses too): {path} was written by resolve \
+             and is not overwritten; name another file with -o, or delete this one first",
             path = output.display()
         ),
     ))
@@ -272,7 +278,8 @@ fn describe_differences(args: &DiffArgs, tally: &DiffCounts) -> String {
     if tally.unknown > 0 {
         text.push('\n');
         text.push_str(&tr!(
-            "could not be compared: {open} of {all} rows ({share}); resolve --retry-failed asks them again",
+            "could not be compared: {open} of {all} rows ({share}); resolve --retry-failed asks \
+             them again",
             open = tally.unknown,
             all = old,
             share = format_percent(tally.unknown, old)

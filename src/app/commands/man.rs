@@ -44,7 +44,8 @@ pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
         Failure::with_message(
             Exit::Output,
             tr!(
-                "cannot write the manual to {directory}: {cause}; name a directory that you may write to",
+                "cannot write the manual to {directory}: {cause}; name a directory that you may \
+                 write to",
                 directory = directory.display(),
                 cause = error
             ),

@@ -96,7 +96,8 @@ fn shard_from_names(files: &[PathBuf]) -> Result<Option<Shard>, Failure> {
     let Some((first, one)) = named.next() else { return Ok(None) };
     if let Some((other, shard)) = named.find(|(_, shard)| !shard.has_same_count(one)) {
         let text = tr!(
-            "{first} is shard {one}, but {other} is shard {shard}: merge only the shards of one division",
+            "{first} is shard {one}, but {other} is shard {shard}: merge only the shards of one \
+             division",
             first,
             one,
             other,

@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn wrapped_chinese_lines_fit_and_lose_no_text() {
-        let text = "手机号所在的列 [默认：自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。可以给出多列（在环境变量中每行一个）。";
+        let text = "手机号所在的列 [默认：自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 \
+            --skip-lines。可以给出多列（在环境变量中每行一个）。";
         let letters =
             |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
         for width in [16, 24, 37, 80] {

@@ -61,7 +61,8 @@ impl<'a, C: TaskProgress> BackgroundTask<'a, C> {
                     self.progress.stop();
                     // Waits for the step to end: what it returns removes the unfinished output.
                     drop(timeout(CLEANUP_TIMEOUT, working).await);
-                    return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted; nothing was written")));
+                    return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted; \
+                        nothing was written")));
                 }
                 _ = ticks.tick(), if period.is_some() => {
                     let (text, fraction) = self.progress.describe();

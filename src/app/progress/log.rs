@@ -149,7 +149,8 @@ impl Write for &LogFile {
             && !was_reported
         {
             self.terminal.print_error(&tr!(
-                "--log-file: cannot write {path}: {cause}; the run continues, but log lines are lost until this is fixed",
+                "--log-file: cannot write {path}: {cause}; the run continues, but log lines are \
+                 lost until this is fixed",
                 path = self.path.display(),
                 cause = error
             ));

@@ -66,7 +66,8 @@ pub(crate) fn render_page(summary: &RunSummary) -> String {
                     (render_input(summary))
                     (render_settings(summary))
                 }
-                footer { p { (tr!("Numbers are masked here; the output has them in full. This page loads nothing and needs no network.")) } }
+                footer { p { (tr!("Numbers are masked here; the output has them in full. This page \
+                    loads nothing and needs no network.")) } }
             }
         }
     };
@@ -96,7 +97,8 @@ fn render_end(summary: &RunSummary) -> Markup {
                 ul {
                     @for warning in warnings { li { (sanitize(warning)) } }
                     @if *times > 0 { li { (tr!(
-                        "Fetching a token failed once: {reason}" | "Fetching a token failed {n} times; last reason: {reason}" % *times,
+                        "Fetching a token failed once: {reason}" | "Fetching a token failed {n} \
+                            times; last reason: {reason}" % *times,
                         reason = last
                     )) } }
                 }

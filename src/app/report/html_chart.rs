@@ -82,7 +82,8 @@ pub(crate) fn render_calls(timeline: &Timeline) -> Option<Markup> {
             figcaption {
                 ul.legend {
                     li.calls { (tr!("calls per second")) }
-                    @if columns.iter().any(|column| column.bucket.retries > 0) { li.repeats { (tr!("of these, retries")) } }
+                    @if columns.iter().any(|column| column.bucket.retries > 0) { li.repeats { (tr!("of \
+                        these, retries")) } }
                     @if limited { li.limit { (tr!("target rate")) } }
                     @if !paused.is_zero() { li.held { (tr!("paused by throttling")) } }
                 }

@@ -135,18 +135,22 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
 fn status_hint(status: Status) -> String {
     match status {
         Status::Found => String::new(),
-        Status::NotFound => tr!(
-            "Check these numbers at their source, and check that the app belongs to the organization of these people."
-        ),
+        Status::NotFound => {
+            tr!("Check these numbers at their source, and check that the app belongs to the \
+             organization of these people.")
+        }
         Status::BadNumber => tr!("Correct these numbers at their source and run again."),
-        Status::Invalid => tr!(
-            "Correct these cells at their source and run again. Digits that Excel rounded are missing from the CSV: format the column as text and export it again, or use the workbook (.xlsx) itself."
-        ),
+        Status::Invalid => {
+            tr!("Correct these cells at their source and run again. Digits that Excel rounded are \
+             missing from the CSV: format the column as text and export it again, or use the \
+             workbook (.xlsx) itself.")
+        }
         Status::OutOfScope => {
             tr!("Widen the app's contact scope in the developer console and run again.")
         }
         Status::Failed => tr!(
-            "They may succeed on another try: --retry-failed asks only these rows of a resolved file again, and --failed FILE writes them to a separate input file."
+            "They may succeed on another try: --retry-failed asks only these rows of a resolved \
+             file again, and --failed FILE writes them to a separate input file."
         ),
         Status::Pending => {
             tr!("Run the same command again: it continues from the answers in the state.")
@@ -218,7 +222,8 @@ pub(crate) fn render_retries_and_pauses(totals: &Totals) -> Option<Markup> {
             }
             @if totals.pauses() > 0 {
                 p { (tr!(
-                    "Throttling paused all calls once, for {time}." | "Throttling paused all calls {n} times, for {time} in total." % totals.pauses(),
+                    "Throttling paused all calls once, for {time}." | "Throttling paused all calls \
+                        {n} times, for {time} in total." % totals.pauses(),
                     time = format_elapsed(totals.pause_time())
                 )) }
                 (render_count_table(&tr!("Time paused by limit"), &tr!("report" => "time"), &paused))

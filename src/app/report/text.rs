@@ -255,21 +255,21 @@ pub(crate) fn format_latency(time: Duration) -> String {
 #[must_use]
 pub(crate) fn unencodable_warning(characters: u64) -> Option<String> {
     (characters > 0).then(|| {
-        tr!(
-            "{n} character of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them"
-                | "{n} characters of the input could not be written in the output's encoding and became ?; choose another --output-encoding, such as UTF-8, to keep them"
-                % characters
-        )
+        tr!("{n} character of the input could not be written in the output's encoding and became \
+             ?; choose another --output-encoding, such as UTF-8, to keep them"
+            | "{n} characters of the input could not be written in the output's encoding and \
+                    became ?; choose another --output-encoding, such as UTF-8, to keep them"
+                % characters)
     })
 }
 
 #[must_use]
 pub(crate) fn unread_input_warning(rows: u64) -> String {
-    tr!(
-        "the input was not read to its end: only its first row is in the output; run again with the whole input for the others"
-            | "the input was not read to its end: only its first {n} rows are in the output; run again with the whole input for the others"
-                % rows
-    )
+    tr!("the input was not read to its end: only its first row is in the output; run again with \
+         the whole input for the others"
+        | "the input was not read to its end: only its first {n} rows are in the output; run \
+                again with the whole input for the others"
+            % rows)
 }
 
 /// The last message of a run that wrote no output. Its calls count against the quota all the same.
@@ -367,7 +367,8 @@ mod tests {
         );
         assert!(
             text.starts_with(
-                "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 retries), 1 row shared an answer\n"
+                "3 rows in 1.2s: 2 distinct numbers asked with 4 calls (2 retries), 1 row shared \
+                 an answer\n"
             ),
             "{text}"
         );
@@ -393,9 +394,9 @@ mod tests {
             text.contains(", 2 rows kept as they were\n") && !text.contains("expected"),
             "{text}"
         );
-        let spent = "\ncalls: 4 lookups (retried: 1 after a transient error, 1 with a new token), 1 token call\
-                     \nreplies: p50 2.0 ms, p95 1.5 s, p99 1.5 s\
-                     \npaused by throttling: 1 time, 1m 1s in total: the app's calls per second 1.0s, a ban of this IP address 1m";
+        let spent = "\ncalls: 4 lookups (retried: 1 after a transient error, 1 with a new token), \
+            1 token call\nreplies: p50 2.0 ms, p95 1.5 s, p99 1.5 s\npaused by throttling: 1 time, \
+            1m 1s in total: the app's calls per second 1.0s, a ban of this IP address 1m";
         assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
         // A run that wrote nothing has made its calls too.
         let text = describe_aborted_run(&totals, Duration::from_secs(2), &[]);

@@ -12,8 +12,10 @@ use crate::domain::redact;
 pub enum ColumnError {
     /// No column has the requested name.
     #[error("{}", match suggestion {
-        Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
-        None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: {columns}", line = line, name = name, columns = columns),
+        Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name \
+            one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
+        None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: \
+            {columns}", line = line, name = name, columns = columns),
     })]
     NoSuchName {
         /// The requested name.
@@ -27,7 +29,8 @@ pub enum ColumnError {
     },
     /// Several columns have the requested name.
     #[error("{}", tr!(
-        "line {line}: several columns are called \"{name}\"; give one's position with --column: {columns}",
+        "line {line}: several columns are called \"{name}\"; give one's position with --column: \
+         {columns}",
         line, name, columns
     ))]
     DuplicateName {
@@ -51,7 +54,8 @@ pub enum ColumnError {
     },
     /// A name was requested in a table without a header row.
     #[error("{}", tr!(
-        "the file has no header row, so there is no column \"{name}\"; give the column's position with --column, from 1 to {width}",
+        "the file has no header row, so there is no column \"{name}\"; give the column's position \
+         with --column, from 1 to {width}",
         name, width
     ))]
     NoHeaders {
@@ -62,7 +66,8 @@ pub enum ColumnError {
     },
     /// The table has no column at the requested position.
     #[error("{}", tr!(
-        "there is no column {position}: the file has {width}, counted from 1; give one of these with --column: {columns}",
+        "there is no column {position}: the file has {width}, counted from 1; give one of these \
+         with --column: {columns}",
         position, width, columns
     ))]
     NoSuchPosition {
@@ -84,7 +89,8 @@ pub enum ColumnError {
     },
     /// A table that should have answers lacks one of their columns.
     #[error("{}", tr!(
-        "line {line}: there is no column \"{name}\", which resolve appends to every table; give a file that resolve wrote, with its header. The columns of this one: {columns}",
+        "line {line}: there is no column \"{name}\", which resolve appends to every table; give a \
+         file that resolve wrote, with its header. The columns of this one: {columns}",
         line, name, columns
     ))]
     MissingAnswerColumn {
@@ -97,7 +103,8 @@ pub enum ColumnError {
     },
     /// An answer column has the same name as another column, which `resolve` never writes.
     #[error("{}", tr!(
-        "line {line}: more than one column is called \"{name}\"; rename the one that dingmap did not write: {columns}",
+        "line {line}: more than one column is called \"{name}\"; rename the one that dingmap did \
+         not write: {columns}",
         line, name, columns
     ))]
     DuplicateAnswerColumn {
@@ -111,9 +118,9 @@ pub enum ColumnError {
     #[error(
         "{}",
         tr!(
-            "line {line}: this row is data and no header, and the columns of the answers are found by their names; put a line \
-             with the names of all {width} columns above it, the last ones as resolve calls them (userid, exclusive_userids, \
-             status, errcode, errmsg)",
+            "line {line}: this row is data and no header, and the columns of the answers are found \
+             by their names; put a line with the names of all {width} columns above it, the last \
+             ones as resolve calls them (userid, exclusive_userids, status, errcode, errmsg)",
             line = .line,
             width = .width
         )
@@ -167,14 +174,16 @@ fn pattern_mismatch_message(
 ) -> String {
     if several {
         tr!(
-            "line {line}: the pattern /{pattern}/ fits more than one column's name; name the right one with --column, or several with one --column each: {columns}",
+            "line {line}: the pattern /{pattern}/ fits more than one column's name; name the right \
+             one with --column, or several with one --column each: {columns}",
             line,
             pattern,
             columns
         )
     } else {
         tr!(
-            "line {line}: the pattern /{pattern}/ fits no column's name; name the right one with --column, or several with one --column each: {columns}",
+            "line {line}: the pattern /{pattern}/ fits no column's name; name the right one with \
+             --column, or several with one --column each: {columns}",
             line,
             pattern,
             columns

@@ -30,7 +30,8 @@ pub(crate) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// An invalid delimiter.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
-    "invalid delimiter: use one ASCII character other than a letter, a digit, a quote, a question mark, a backslash or a line end, or the word `tab`"
+    "invalid delimiter: use one ASCII character other than a letter, a digit, a quote, a question \
+     mark, a backslash or a line end, or the word `tab`"
 ))]
 pub(crate) struct DelimiterError;
 

@@ -32,7 +32,8 @@ pub enum Encoding {
 /// The name of an encoding that is not supported.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{}", tr!(
-    "no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {legacy} (GBK and GB2312 are read as GB18030)",
+    "no such encoding; one of UTF-8, UTF-16LE, UTF-16BE, {legacy} (GBK and GB2312 are read as \
+     GB18030)",
     legacy = LEGACY_NAMES
 ))]
 pub struct UnknownEncoding;
@@ -44,7 +45,8 @@ pub(crate) const LEGACY_NAMES: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
-    #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"))]
+    #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run \
+        again"))]
     Utf32,
     /// The file begins like an archive, a workbook or a compressed file. The outer one is unpacked
     /// already.
@@ -54,12 +56,15 @@ pub enum EncodingError {
     Packed,
     /// At least a tenth of the bytes are zero, and the file is not UTF-16.
     #[error("{}", tr!(
-        "the file has so many zero bytes that it is no text in any encoding that is told by its content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \"CSV UTF-8\" and run again"
+        "the file has so many zero bytes that it is no text in any encoding that is told by its \
+         content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \
+         \"CSV UTF-8\" and run again"
     ))]
     ZeroBytes,
     /// The byte order mark belongs to another encoding.
     #[error("{}", tr!(
-        "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave --encoding out and run again",
+        "the file begins with the byte order mark of {marked}, and --encoding says {asked}: leave \
+         --encoding out and run again",
         marked, asked
     ))]
     BomConflict {
@@ -70,7 +75,9 @@ pub enum EncodingError {
     },
     /// The bytes fit neither UTF-8 nor another supported encoding.
     #[error("{}", tr!(
-        "line {line}: the byte 0x{byte} at offset {offset} of the file is not UTF-8, and the text does not read well in any of {legacy} or UTF-16; name its encoding with --encoding (-e), or save the file as UTF-8 (in Excel: \"CSV UTF-8\") and run again",
+        "line {line}: the byte 0x{byte} at offset {offset} of the file is not UTF-8, and the text \
+         does not read well in any of {legacy} or UTF-16; name its encoding with --encoding (-e), \
+         or save the file as UTF-8 (in Excel: \"CSV UTF-8\") and run again",
         line, byte = format_args!("{byte:02X}"), offset, legacy = LEGACY_NAMES
     ))]
     Unknown {
@@ -82,7 +89,10 @@ pub enum EncodingError {
     },
     /// A byte that is invalid in the encoding.
     #[error("{}", tr!(
-        "line {line}: the byte 0x{byte} at offset {offset} of the file is not {encoding}; if the whole file is in another encoding, name it with --encoding (-e: {legacy} …) or save the file as UTF-8 (in Excel: \"CSV UTF-8\"); --lossy-cells lets such cells pass through as they are",
+        "line {line}: the byte 0x{byte} at offset {offset} of the file is not {encoding}; if the \
+         whole file is in another encoding, name it with --encoding (-e: {legacy} …) or save the \
+         file as UTF-8 (in Excel: \"CSV UTF-8\"); --lossy-cells lets such cells pass through as \
+         they are",
         line, byte = format_args!("{byte:02X}"), offset, encoding, legacy = LEGACY_NAMES
     ))]
     Invalid {
@@ -95,7 +105,10 @@ pub enum EncodingError {
     },
     /// A row ends inside a character, so nothing can be appended to it.
     #[error("{}", tr!(
-        "line {line}: the row ends in the middle of a character of {encoding}, with the byte 0x{byte} at offset {offset} of the file, which would swallow the delimiter behind it; remove or complete the character, or save the file as UTF-8 (in Excel: \"CSV UTF-8\"), then run again",
+        "line {line}: the row ends in the middle of a character of {encoding}, with the byte \
+         0x{byte} at offset {offset} of the file, which would swallow the delimiter behind it; \
+         remove or complete the character, or save the file as UTF-8 (in Excel: \"CSV UTF-8\"), \
+         then run again",
         line, encoding, byte = format_args!("{byte:02X}"), offset
     ))]
     TruncatedCharacter {

@@ -12,7 +12,8 @@ pub(crate) const MAX_ROW_BYTES: usize = 16 << 20;
 pub enum FrameError {
     /// The input ended inside a quoted cell.
     #[error("{}", tr!(
-        "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of the file; close the quote (\") or remove it, then run again",
+        "line {line}: a quoted cell begins in this row and never ends, so it swallows the rest of \
+         the file; close the quote (\") or remove it, then run again",
         line
     ))]
     UnclosedQuote {
@@ -21,7 +22,8 @@ pub enum FrameError {
     },
     /// The row is longer than [`MAX_ROW_BYTES`].
     #[error("{}", tr!(
-        "line {line}: the row that begins here is longer than {most} MiB, most likely because a quoted cell never ends; close the quote (\") or remove it, then run again",
+        "line {line}: the row that begins here is longer than {most} MiB, most likely because a \
+         quoted cell never ends; close the quote (\") or remove it, then run again",
         line, most = MAX_ROW_BYTES >> 20
     ))]
     RowTooLong {

@@ -30,12 +30,14 @@ pub(crate) enum ContainerError {
     Read(io::Error),
     /// A workbook comes through a pipe.
     #[error("{}", tr!(
-        "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give the file's name instead"
+        "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give \
+         the file's name instead"
     ))]
     WorkbookFromPipe,
     /// A sheet was requested of an input that is not a workbook.
     #[error("{}", tr!(
-        "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and run again"
+        "--sheet chooses a sheet of an Excel workbook (.xlsx), and this is none: leave it out and \
+         run again"
     ))]
     SheetWithoutWorkbook,
     /// The workbook cannot be read.

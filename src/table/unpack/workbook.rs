@@ -29,7 +29,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub enum WorkbookError {
     /// A zip archive that is not a workbook.
     #[error("{}", tr!(
-        "this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the workbook itself"
+        "this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the \
+         workbook itself"
     ))]
     NotAWorkbook,
     /// A workbook in another zip-based format.
@@ -40,41 +41,48 @@ pub enum WorkbookError {
     UnsupportedFormat(String),
     /// An encrypted workbook.
     #[error("{}", tr!(
-        "the workbook is protected by a password: open it, save a copy without one, and run again with the copy"
+        "the workbook is protected by a password: open it, save a copy without one, and run again \
+         with the copy"
     ))]
     PasswordProtected,
     /// A workbook of Excel 97 to 2003, or another file in that container format.
     #[error("{}", tr!(
-        "this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook (.xlsx)\" and run again"
+        "this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook \
+         (.xlsx)\" and run again"
     ))]
     LegacyWorkbook,
     /// The archive or a part of it is invalid.
     #[error("{}", tr!(
-        "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, and run again",
+        "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, \
+         and run again",
         what = .0
     ))]
     Damaged(String),
     /// A cell has an error value that Excel does not know.
     #[error("{}", tr!(
-        "a cell has the error value {value}, which is not known: clear that cell, save the workbook and run again",
+        "a cell has the error value {value}, which is not known: clear that cell, save the \
+         workbook and run again",
         value = .0
     ))]
     UnknownErrorValue(String),
     /// Larger than [`MAX_UNPACKED_BYTES`].
     #[error("{}", tr!(
-        "the workbook unpacks to more than {most} MiB: save the sheet alone as a workbook of its own, or as \"CSV UTF-8\"",
+        "the workbook unpacks to more than {most} MiB: save the sheet alone as a workbook of its \
+         own, or as \"CSV UTF-8\"",
         most = MAX_UNPACKED_BYTES >> 20
     ))]
     UnpackedTooLarge,
     /// Larger than [`MAX_CSV_BYTES`].
     #[error("{}", tr!(
-        "the sheet {sheet} would make more than {most} MiB of CSV: delete stray cells at the far right, and run again",
+        "the sheet {sheet} would make more than {most} MiB of CSV: delete stray cells at the far \
+         right, and run again",
         sheet = .0, most = MAX_CSV_BYTES >> 20
     ))]
     SheetTooLarge(String),
     /// The requested sheet does not exist.
     #[error("{}", tr!(
-        "there is no sheet \"{wanted}\"; the workbook has {sheets}: name one of them with --sheet, or give its number",
+        "there is no sheet \"{wanted}\"; the workbook has {sheets}: name one of them with --sheet, \
+         or give its number",
         wanted = .requested.escape_debug(), sheets = .sheets
     ))]
     NoSuchSheet {

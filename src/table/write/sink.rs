@@ -50,7 +50,8 @@ pub enum SinkError {
     },
     /// The cells of a row do not fit its bytes. The run exits with status 1 and no output is put in
     /// place.
-    #[error("{}", tr!("line {line}: the cells of this row do not fit its bytes; this is a bug, please report it", line))]
+    #[error("{}", tr!("line {line}: the cells of this row do not fit its bytes; this is a bug, \
+        please report it", line))]
     Bug {
         /// The line on which the row starts, counted from 1.
         line: u64,
@@ -89,7 +90,8 @@ fn hint_for(cause: &io::Error, flag: &str) -> String {
         Kind::IsADirectory => tr!("name a file in it with {flag}", flag),
         Kind::BrokenPipe => {
             tr!(
-                "the program that reads the output has ended; run again with one that reads to the end"
+                "the program that reads the output has ended; run again with one that reads to the \
+                 end"
             )
         }
         _ => tr!(
@@ -406,7 +408,8 @@ mod tests {
         sink.flush().unwrap();
         sink.write_row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
         sink.finish(b"\r\n").unwrap();
-        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
+        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \
+            \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
     }
 

@@ -1,4 +1,5 @@
-//! Gives libFuzzer's inputs to the property `number`; what must hold is in `tests/it/support/properties/number.rs`.
+//! Gives libFuzzer's inputs to the property `number`; what must hold is in
+//! `tests/it/support/properties/number.rs`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Gives libFuzzer's inputs to the property `reply`; what must hold is in `tests/it/support/properties/reply.rs`.
+//! Gives libFuzzer's inputs to the property `reply`; what must hold is in
+//! `tests/it/support/properties/reply.rs`.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Gives libFuzzer's inputs to the property `roundtrip`; what must hold is in `tests/it/support/properties/roundtrip.rs`.
+//! Gives libFuzzer's inputs to the property `roundtrip`; what must hold is in
+//! `tests/it/support/properties/roundtrip.rs`.
 
 #![no_main]
 

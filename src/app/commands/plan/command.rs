@@ -147,7 +147,8 @@ fn describe_time(
     };
     let text = if has_several_columns {
         tr!(
-            "at {rate} calls/s; started now, it would end {end}, at the latest {latest} (after {longest})",
+            "at {rate} calls/s; started now, it would end {end}, at the latest {latest} (after \
+             {longest})",
             rate,
             end = end(least),
             longest = format_whole_seconds(longest),

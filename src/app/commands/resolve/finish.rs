@@ -239,7 +239,8 @@ impl RunSetup<'_> {
             Some(total_rows) if total_rows != totals.rows_in => Err(Failure::with_message(
                 Exit::Input,
                 tr!(
-                    "{file}: the file changed while it was read: {first} rows at first, {last} rows at the end; nothing was written. Run again when the file is complete.",
+                    "{file}: the file changed while it was read: {first} rows at first, {last} \
+                     rows at the end; nothing was written. Run again when the file is complete.",
                     file = text::input_name(&self.args.input),
                     first = total_rows,
                     last = totals.rows_in

@@ -25,7 +25,8 @@ pub(crate) fn check_in_place(args: &ResolveArgs) -> Result<(), Failure> {
         fs::metadata(&args.input).is_ok_and(|found| !found.is_file() && !found.is_dir());
     if args.retry_failed && args.output.is_none() && args.input != Path::new("-") && is_special {
         let text = tr!(
-            "{input} is a pipe or a device, which --retry-failed cannot rewrite in place: use --output FILE, or - as the input to write to standard output",
+            "{input} is a pipe or a device, which --retry-failed cannot rewrite in place: use \
+             --output FILE, or - as the input to write to standard output",
             input = args.input.display()
         );
         return Err(Failure::with_message(Exit::Usage, text));
@@ -34,7 +35,8 @@ pub(crate) fn check_in_place(args: &ResolveArgs) -> Result<(), Failure> {
         && paths::is_same_file(&options::output_path(args), &args.input)
     {
         let text = tr!(
-            "the output has the rows of one shard only and would replace the whole table: use --output with another file"
+            "the output has the rows of one shard only and would replace the whole table: use \
+             --output with another file"
         );
         return Err(Failure::with_message(Exit::Usage, text));
     }
@@ -48,7 +50,8 @@ pub(crate) fn check_in_place(args: &ResolveArgs) -> Result<(), Failure> {
 pub(crate) fn check_plain_file(args: &ResolveArgs, is_packed: bool) -> Result<(), Failure> {
     if args.retry_failed && args.output.is_none() && is_packed {
         let text = tr!(
-            "{input} is compressed or a workbook, and the output is plain CSV: use --output with another file, or unpack the input first",
+            "{input} is compressed or a workbook, and the output is plain CSV: use --output with \
+             another file, or unpack the input first",
             input = args.input.display()
         );
         return Err(Failure::with_message(Exit::Usage, text));
@@ -104,7 +107,8 @@ impl Original {
             return Ok(());
         }
         let text = tr!(
-            "{file}: another program changed the file during the run; it stays as it is now, and nothing was written. Run again, or use --output to write another file",
+            "{file}: another program changed the file during the run; it stays as it is now, and \
+             nothing was written. Run again, or use --output to write another file",
             file = input_name(&self.path)
         );
         Err(Failure::with_message(Exit::Input, text))

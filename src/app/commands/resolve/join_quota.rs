@@ -134,7 +134,8 @@ pub(crate) async fn join(
     let joined = tokio::select! {
         biased;
         signal = signals.recv() => {
-            return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted before the first call")));
+            return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted before \
+                the first call")));
         }
         joined = Box::pin(Joined::join(request)) => joined,
     };
@@ -155,7 +156,8 @@ pub(crate) fn unavailable_failure(
     match cause {
         Cause::Denied => {
             let hint = tr!(
-                "Set the user in the URL, and the password in DINGMAP_SHARED_PASSWORD or in the file of --shared-password-file."
+                "Set the user in the URL, and the password in DINGMAP_SHARED_PASSWORD or in the \
+                 file of --shared-password-file."
             );
             Failure::with_message(Exit::AccessDenied, format!("{text}\n  {hint}"))
         }
@@ -205,13 +207,16 @@ pub(crate) fn describe_joined(server: &SharedServer, joined: &Joined, own_rate: 
 pub(crate) fn describe_notice(server: &str, notice: &Notice) -> String {
     match notice {
         Notice::Unreachable(unavailable) => tr!(
-            "the shared server {server} is unreachable ({cause}): calls are paused until it is back, at most for --patience",
+            "the shared server {server} is unreachable ({cause}): calls are paused until it is \
+             back, at most for --patience",
             server,
             cause = unavailable
         ),
         Notice::Degraded(unavailable, rate, runs) => tr!(
-            "the shared server {server} is unreachable ({cause}): continuing without it at {rate} calls/s, the share of one of {n} run"
-                | "the shared server {server} is unreachable ({cause}): continuing without it at {rate} calls/s, the share of one of {n} runs"
+            "the shared server {server} is unreachable ({cause}): continuing without it at {rate} \
+             calls/s, the share of one of {n} run"
+                | "the shared server {server} is unreachable ({cause}): continuing without it at \
+                    {rate} calls/s, the share of one of {n} runs"
                     % *runs,
             server,
             cause = unavailable,
@@ -234,7 +239,10 @@ pub(crate) fn token_scope_warning(access: &ApiConfig) -> Option<String> {
     let is_token_only =
         matches!(access.credentials, Credentials::Token(_)) && access.app_key.is_none();
     is_token_only.then(|| {
-        tr!("the quota is shared only with runs that use the same token; use --app-key to share it with all runs of the app")
+        tr!(
+            "the quota is shared only with runs that use the same token; use --app-key to share it \
+            with all runs of the app"
+        )
     })
 }
 

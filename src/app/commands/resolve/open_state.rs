@@ -236,7 +236,8 @@ pub(crate) async fn open_state(
         opened.map_err(|error| state_failure(path, &error))?;
     if let Some(damaged_path) = damaged_path {
         terminal.print_error(&tr!(
-            "the state file {path} was damaged and is set aside as {aside}; a new one replaces it. Numbers that earlier or interrupted runs resolved will be asked again.",
+            "the state file {path} was damaged and is set aside as {aside}; a new one replaces it. \
+             Numbers that earlier or interrupted runs resolved will be asked again.",
             path = path.display(),
             aside = damaged_path.display()
         ));
@@ -303,7 +304,9 @@ impl FlushedAnswers {
         result.map_err(|error| {
             if is_finished {
                 let text = tr!(
-                    "the output is complete, but the state file could not be written: {cause}. The next run of this input will take this one for unfinished and reuse its answers; use --restart to ask again.",
+                    "the output is complete, but the state file could not be written: {cause}. The \
+                     next run of this input will take this one for unfinished and reuse its \
+                     answers; use --restart to ask again.",
                     cause = error
                 );
                 Failure::with_message(Exit::Error, text)

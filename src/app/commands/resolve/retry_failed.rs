@@ -81,7 +81,8 @@ pub(crate) fn uncompared_warning(options: &RowOptions, source: &Source) -> Optio
         && source.appended_column(EXPECTED_COLUMN).is_some();
     is_uncompared.then(|| {
         tr!(
-            "the column {column} stays as it is, even in rows that are asked again: use --expect COLUMN to compare them too",
+            "the column {column} stays as it is, even in rows that are asked again: use --expect \
+             COLUMN to compare them too",
             column = EXPECTED_COLUMN
         )
     })
@@ -92,7 +93,8 @@ pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
     let (input, rows) = (input.display(), totals.rows_in);
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
-            | "{input}: nothing to retry: all {n} rows have definitive answers; the file stays as it is"
+            | "{input}: nothing to retry: all {n} rows have definitive answers; the file stays as \
+                it is"
                 % rows,
         input
     )
@@ -112,7 +114,8 @@ pub(crate) fn can_reread_output(args: &ResolveArgs) -> bool {
 #[must_use]
 pub(crate) fn missing_column_failure(input: &str, MissingColumn(column): MissingColumn) -> Failure {
     let text = tr!(
-        "{input} has no column {column} after its answers, and --retry-failed adds none: omit --show-sent",
+        "{input} has no column {column} after its answers, and --retry-failed adds none: omit \
+         --show-sent",
         input,
         column
     );

@@ -33,7 +33,8 @@ fn parse_time(text: &str, now: &Zoned) -> Result<Zoned, String> {
     let text = text.trim();
     let invalid = || {
         tr!(
-            "invalid time '{text}': write 14:10, 2026-11-23 14:10 or +15m, or in another time zone 2026-11-23T14:10:00+08:00 or 2026-11-23T14:10[Asia/Shanghai]",
+            "invalid time '{text}': write 14:10, 2026-11-23 14:10 or +15m, or in another time zone \
+             2026-11-23T14:10:00+08:00 or 2026-11-23T14:10[Asia/Shanghai]",
             text
         )
     };
@@ -111,7 +112,8 @@ pub(crate) fn peak_hour_warning(
     let later = busy_until.to_zoned(now.time_zone().clone());
     reaches_hour.then(|| {
         tr!(
-            "around the full hour the platform is busiest and may throttle every app (90002); use --start-at {time} to start after that",
+            "around the full hour the platform is busiest and may throttle every app (90002); use \
+             --start-at {time} to start after that",
             time = later.strftime("%H:%M")
         )
     })

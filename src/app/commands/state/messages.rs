@@ -37,17 +37,18 @@ pub(crate) fn with_resume_hint(
 ) -> Failure {
     let outlook = match (kind, lost) {
         (_, Some(lost)) => tr!(
-            "the answers are kept, except those of about the last second, which could not be written: {cause}. Fix that and run the same command again to resume",
+            "the answers are kept, except those of about the last second, which could not be \
+             written: {cause}. Fix that and run the same command again to resume",
             cause = lost
         ),
         (StateKind::None, None) => {
-            tr!(
-                "without a state file no answers are kept; the same command starts from the beginning"
-            )
+            tr!("without a state file no answers are kept; the same command starts from the \
+                 beginning")
         }
         (StateKind::TokenOnly, None) => {
             tr!(
-                "the answers are kept for this token: the same command resumes with it, and starts over with another token"
+                "the answers are kept for this token: the same command resumes with it, and starts \
+                 over with another token"
             )
         }
         (StateKind::Restart, None) => {
@@ -81,7 +82,8 @@ pub(crate) fn resume_message(earlier_run: &EarlierRun, rows: Option<u64>) -> Opt
             })
         }
         EarlierRun::Inherited { answers: known, started } if known > 0 => Some(tr!(
-            "a run of another input was not finished: its {known} answers since {since} are reused here (--restart asks again)",
+            "a run of another input was not finished: its {known} answers since {since} are reused \
+             here (--restart asks again)",
             known = group_thousands(known),
             since = format_since(started)
         )),
@@ -93,25 +95,22 @@ pub(crate) fn resume_message(earlier_run: &EarlierRun, rows: Option<u64>) -> Opt
 pub(crate) fn state_failure(path: &Path, error: &StateError) -> Failure {
     let remedy = match error {
         StateError::Lock(LockError::InUse(_)) => {
-            tr!(
-                "Wait until it ends or use --wait; or name another file with --state, or use --no-state."
-            )
+            tr!("Wait until it ends or use --wait; or name another file with --state, or use \
+                 --no-state.")
         }
         StateError::NotFound => tr!("No answers are stored yet, or --state names another file."),
         StateError::NotStateFile => tr!("Name another file with --state."),
         StateError::TooNew(_) => tr!("Use the newer dingmap, or name another file with --state."),
         StateError::TooOld(_) => {
-            tr!(
-                "Read it with `state export` of the dingmap that wrote it, or name another file with --state."
-            )
+            tr!("Read it with `state export` of the dingmap that wrote it, or name another file \
+                 with --state.")
         }
         StateError::Damaged(_) => {
             tr!("The next `dingmap resolve` with this file sets it aside and creates a new one.")
         }
         StateError::Lock(_) | StateError::Io(_) | StateError::Database(_) => {
-            tr!(
-                "Free disk space or fix the reported problem, name another file with --state, or use --no-state (an interrupted run can then not be resumed)."
-            )
+            tr!("Free disk space or fix the reported problem, name another file with --state, or \
+                 use --no-state (an interrupted run can then not be resumed).")
         }
     };
     let path = path.display();

@@ -88,9 +88,13 @@ fn format_inventory(Inventory { apps, foreign_keys }: &Inventory) -> String {
     }
     if *foreign_keys > 0 {
         lines.push(String::new());
-        lines.push(tr!("{n} key belongs to another version of dingmap; only that version can show and delete it"
-            | "{n} keys belong to another version of dingmap; only that version can show and delete them"
-                % *foreign_keys));
+        lines.push(tr!(
+            "{n} key belongs to another version of dingmap; only that version can show \
+            and delete it"
+                | "{n} keys belong to another version of dingmap; only that version can show and \
+                delete them"
+                    % *foreign_keys
+        ));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -188,7 +192,8 @@ mod tests {
         );
         assert_eq!(
             lines[15],
-            "3 keys belong to another version of dingmap; only that version can show and delete them"
+            "3 keys belong to another version of dingmap; only that version can show and delete \
+             them"
         );
         assert_eq!(format_inventory(&Inventory::default()), "no answers are stored there\n");
     }
