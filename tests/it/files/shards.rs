@@ -277,7 +277,7 @@ fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
         ),
         (
             vec![of(0), strange],
-            vec![".0-of-3.csv is shard 0/3 and ", "other.resolved.0-of-1.csv is shard 0/1"],
+            vec![".0-of-3.csv is shard 0/3, but ", "other.resolved.0-of-1.csv is shard 0/1"],
         ),
         (
             vec![alien],
