@@ -39,10 +39,11 @@ mkfifo "$desk/keyboard"
 exec 3<> "$desk/keyboard"
 # At most five frames a second, which is what keeps the file small; the last one stays for a while.
 env -i PATH="$desk/bin:$PATH" HOME="$desk" TERM=xterm-256color LC_ALL=C.UTF-8 \
-    "$desk/tools/bin/termtosvg" "$desk/recording.svg" -c "bash $desk/session" -g 100x20 -m 200 -D 10000 \
-    -t "$root/samples/recording/template.svg" <&3
+    "$desk/tools/bin/termtosvg" "$desk/recording.svg" -c "bash $desk/session" \
+    -g 100x20 -m 200 -D 10000 -t "$root/samples/recording/template.svg" <&3
 # Whose fonts come first is no matter of the recording: those that every system has, and no other.
-sed -i "s/font-family: [^;]*;/font-family: ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace;/" "$desk/recording.svg"
+fonts="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+sed -i "s/font-family: [^;]*;/font-family: $fonts;/" "$desk/recording.svg"
 # Who wants no motion sees the end.
 end=$(grep -o 'translateY(-[^)]*)' "$desk/recording.svg" | tail -n 1)
 sed -i "s/translateY(END)/$end/" "$desk/recording.svg"

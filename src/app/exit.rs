@@ -267,13 +267,13 @@ fn remedy_text(remedy: Remedy) -> String {
     match remedy {
         Remedy::Permission => {
             tr!("the app has no permission for this call. Grant it qyapi_get_member_by_mobile \
-             (developer console, your app, Permissions; the message below may contain the link), \
-             then run the same command again.")
+                 (developer console, your app, Permissions; the message below may contain the \
+                 link), then run the same command again.")
         }
         Remedy::AllowList => {
             tr!("this machine's IP address is not on the app's allow list. Add the address in the \
-             message below (developer console, your app, Security, server egress IP), then run the \
-             same command again.")
+                 message below (developer console, your app, Security, server egress IP), then run \
+                 the same command again.")
         }
         Remedy::Credentials => tr!(
             "the credentials were rejected. Check DINGTALK_APP_KEY and DINGTALK_APP_SECRET, or \

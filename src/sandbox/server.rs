@@ -123,10 +123,12 @@ impl ServerState {
         let Script { app_key, app_secret, static_token, .. } = &emulator.script;
         let body = format!(
             "This is dingmap's sandbox, an emulated DingTalk API. It has no real data: its people \
-             are made up from the last two digits of each number.\n\nResolve against it:\n  \
-             DINGTALK_ACCESS_TOKEN={static_token} dingmap resolve INPUT --endpoint {endpoint}\nor, \
-             with tokens that the sandbox issues:\n  DINGTALK_APP_KEY={app_key} \
-             DINGTALK_APP_SECRET={app_secret} dingmap resolve INPUT --endpoint {endpoint}\n"
+             are made up from the last two digits of each number.\n\n\
+             Resolve against it:\n  \
+             DINGTALK_ACCESS_TOKEN={static_token} dingmap resolve INPUT --endpoint {endpoint}\n\
+             or, with tokens that the sandbox issues:\n  \
+             DINGTALK_APP_KEY={app_key} DINGTALK_APP_SECRET={app_secret} \
+             dingmap resolve INPUT --endpoint {endpoint}\n"
         );
         let page = FullReply {
             status: 200,

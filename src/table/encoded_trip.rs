@@ -249,7 +249,8 @@ proptest! {
         let found = round_trip(&bytes, &way, &settled, SinkOptions::default()).unwrap();
         prop_assert_eq!(&found.pieces, &bytes);
         prop_assert_eq!((&found.lines, &found.numbers), (&expected.lines, &expected.numbers));
-        prop_assert_eq!(&found.output, &encoded(encoding, str::from_utf8(&expected.output).unwrap()));
+        let output = str::from_utf8(&expected.output).unwrap();
+        prop_assert_eq!(&found.output, &encoded(encoding, output));
         // The other way round, the whole of it can become UTF-8.
         let style = SinkOptions { encoding: Some(Encoding::Utf8), ..SinkOptions::default() };
         prop_assert_eq!(round_trip(&bytes, &way, &settled, style).unwrap().output, expected.output);
@@ -257,11 +258,19 @@ proptest! {
 
     #[test]
     fn no_bytes_are_lost_in_any_encoding(
-        bytes in prop::collection::vec(select(b"\"\",;\r\n a1\0\xE6\x81\x30\x8B\xFF\xD8\xDC|".to_vec()), 0..60),
+        bytes in prop::collection::vec(
+            select(b"\"\",;\r\n a1\0\xE6\x81\x30\x8B\xFF\xD8\xDC|".to_vec()),
+            0..60,
+        ),
         encoding in select(ENCODINGS.to_vec()),
         way in case(),
     ) {
-        let lossy = SourceOptions { lossy: true, flexible: true, encoding: Some(encoding), ..options(&way, 1) };
+        let lossy = SourceOptions {
+            lossy: true,
+            flexible: true,
+            encoding: Some(encoding),
+            ..options(&way, 1)
+        };
         let strict = SourceOptions { lossy: false, ..lossy.clone() };
         let given = round_trip(&bytes, &way, &lossy, SinkOptions::default());
         if let Ok(passed) = &given {

@@ -36,7 +36,10 @@ pub enum SourceError {
         skipped: u64,
     },
     /// A row has more cells than the first one.
-    #[error("{}", ragged_message(*line, *found, *expected, *can_be_flexible) + &title_hint(*title_lines))]
+    #[error(
+        "{}",
+        ragged_message(*line, *found, *expected, *can_be_flexible) + &title_hint(*title_lines)
+    )]
     Ragged {
         /// The line on which the row starts, counted from 1.
         line: u64,

@@ -247,7 +247,9 @@ proptest! {
         // line.
         prop_assume!(way.bom || width > 1 || rows[0][0] != "\u{feff}");
         // Without a mark of its own, a file whose first cell begins with one has it as its mark.
-        if let (false, Some(rest)) = (way.bom || !bytes.starts_with("\u{feff}".as_bytes()), rows[0][0].strip_prefix('\u{feff}')) {
+        if !way.bom && bytes.starts_with("\u{feff}".as_bytes())
+            && let Some(rest) = rows[0][0].strip_prefix('\u{feff}')
+        {
             rows[0][0] = rest.to_owned();
         }
         prop_assert_eq!(before.len(), rows.len());
@@ -273,15 +275,19 @@ proptest! {
         } else {
             // Blank lines are rows with an empty cell here; the others keep their order between
             // them.
-            let filled: Vec<&str> = data.map(|row| row[0].as_str()).filter(|cell| !cell.is_empty()).collect();
-            let found: Vec<&str> = passed.numbers.iter().map(String::as_str).filter(|cell| !cell.is_empty()).collect();
+            let filled: Vec<&str> =
+                data.map(|row| row[0].as_str()).filter(|cell| !cell.is_empty()).collect();
+            let numbers = passed.numbers.iter().map(String::as_str);
+            let found: Vec<&str> = numbers.filter(|cell| !cell.is_empty()).collect();
             prop_assert_eq!(found, filled);
             prop_assert_eq!(after.len(), passed.numbers.len() + usize::from(way.headers));
             prop_assert!(after.iter().all(|cells| cells.len() == 6));
         }
 
-        let rest = strip_appended(&passed.output, &appended_text(ANSWER, way.delimiter), passed.numbers.len());
-        let rest = strip_appended(&rest, &appended_text(EXPECTED_NAMES, way.delimiter), usize::from(way.headers));
+        let answer = appended_text(ANSWER, way.delimiter);
+        let rest = strip_appended(&passed.output, &answer, passed.numbers.len());
+        let names = appended_text(EXPECTED_NAMES, way.delimiter);
+        let rest = strip_appended(&rest, &names, usize::from(way.headers));
         prop_assert_eq!(&rest, &bytes);
     }
 
@@ -290,7 +296,8 @@ proptest! {
         let width = table[0].len();
         let bytes = write(&table, &way);
         let mut source = open(&bytes, &way, width).unwrap();
-        let mut start = source.header().bom.len() + source.header().raw.len() + source.header().terminator.len();
+        let header = source.header();
+        let mut start = header.bom.len() + header.raw.len() + header.terminator.len();
         while let Some(batch) = source.next_batch(way.batch_rows).unwrap() {
             for row in 0..batch.len() {
                 start += batch.leading_blanks(row).len();
@@ -301,19 +308,36 @@ proptest! {
     }
 
     #[test]
-    fn no_input_bytes_cause_a_panic(bytes in prop::collection::vec(select(b"\"\",;\r\n \
-        a1\0\xE6\x89\x8B\xFF".to_vec()), 0..60), way in case()) {
-        let detect = SourceOptions { encoding: Some(Encoding::Utf8), flexible: true, ..SourceOptions::default() };
-        let crumbs = |sizes: &[usize]| ChunkedReader { bytes: bytes.clone(), pos: 0, chunk_sizes: sizes.to_vec(), reads: 0 };
-        let source = Source::open(Box::new(crumbs(&way.read_sizes)), &detect, &|cell: &str| cell.starts_with('1'));
+    fn no_input_bytes_cause_a_panic(
+        bytes in prop::collection::vec(
+            select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()),
+            0..60,
+        ),
+        way in case(),
+    ) {
+        let detect = SourceOptions {
+            encoding: Some(Encoding::Utf8),
+            flexible: true,
+            ..SourceOptions::default()
+        };
+        let reader = ChunkedReader {
+            bytes: bytes.clone(),
+            pos: 0,
+            chunk_sizes: way.read_sizes.clone(),
+            reads: 0,
+        };
+        let source =
+            Source::open(Box::new(reader), &detect, &|cell: &str| cell.starts_with('1'));
         let shape = source.as_ref().map(|source| (source.width(), source.dialect().delimiter)).ok();
-        if let (Ok(passed), Some((width, delimiter))) = (source.and_then(|source| round_trip(source, &way)), shape) {
+        let passed = source.and_then(|source| round_trip(source, &way));
+        if let (Ok(passed), Some((width, delimiter))) = (passed, shape) {
             prop_assert_eq!(&passed.pieces, &bytes);
             // However oddly a row is quoted, the five cells behind it are cells of their own.
             let after = read(&passed.output, delimiter);
             prop_assert!(after.iter().all(|cells| cells.len() >= width + 5));
             if width > 1 {
-                let own: Cells = after.into_iter().map(|cells| cells[..cells.len() - 5].to_vec()).collect();
+                let own: Cells =
+                    after.into_iter().map(|cells| cells[..cells.len() - 5].to_vec()).collect();
                 let mut before = read(&bytes, delimiter);
                 for cells in before.iter_mut().filter(|cells| cells.len() < width) {
                     cells.resize(width, Vec::new());
@@ -324,14 +348,20 @@ proptest! {
     }
 
     #[test]
-    fn reading_in_small_chunks_gives_the_same_result(table in table(), way in case(), damage in 0..200_usize) {
+    fn reading_in_small_chunks_gives_the_same_result(
+        table in table(),
+        way in case(),
+        damage in 0..200_usize,
+    ) {
         let mut bytes = write(&table, &way);
         bytes.truncate(damage.max(1));
         let width = table[0].len();
         let outcome = |sizes: Vec<usize>| {
             let way = Case { read_sizes: sizes, ..way.clone() };
             let passed = open(&bytes, &way, width).and_then(|source| round_trip(source, &way));
-            passed.map(|passed| (passed.output, passed.lines, passed.numbers)).map_err(|error| error.to_string())
+            passed
+                .map(|passed| (passed.output, passed.lines, passed.numbers))
+                .map_err(|error| error.to_string())
         };
         prop_assert_eq!(outcome(vec![1 << 20]), outcome(way.read_sizes.clone()));
     }

@@ -367,8 +367,8 @@ impl ConfigParser<'_> {
             return Err(self.error_at(
                 at,
                 &tr!(
-                    "{name}: secrets are not allowed in this file; set \
-                DINGTALK_APP_SECRET, or name a file with app-secret-file",
+                    "{name}: secrets are not allowed in this file; set DINGTALK_APP_SECRET, or \
+                     name a file with app-secret-file",
                     name
                 ),
             ));
@@ -388,8 +388,8 @@ impl ConfigParser<'_> {
             return Err(self.error_at(
                 at,
                 &tr!(
-                    "{name}: each command has its own output; put this \
-                key under [resolve], [diff] or [profile.NAME.resolve]",
+                    "{name}: each command has its own output; put this key under [resolve], \
+                     [diff] or [profile.NAME.resolve]",
                     name
                 ),
             ));

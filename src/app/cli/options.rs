@@ -176,13 +176,13 @@ pub(crate) fn output_columns(args: &ResolveArgs) -> Result<RowOptions, Failure> 
     if args.retry_failed && args.reader.flexible {
         let text =
             tr!("--retry-failed needs every answer under its header and cannot be used with \
-             --flexible: remove --flexible, or resolve the file that --failed wrote");
+                 --flexible: remove --flexible, or resolve the file that --failed wrote");
         return Err(Failure::with_message(Exit::Usage, text));
     }
     if args.retry_failed && args.sharding.shard.is_some() {
         let text =
             tr!("--retry-failed rewrites a whole table and cannot be used with --shard: remove \
-             --shard; the output of a shard is a complete table");
+                 --shard; the output of a shard is a complete table");
         return Err(Failure::with_message(Exit::Usage, text));
     }
     Ok(RowOptions {
@@ -351,9 +351,8 @@ mod tests {
     #[test]
     fn credentials_are_read_from_every_source() {
         let app = [("DINGTALK_APP_KEY", "k"), ("DINGTALK_APP_SECRET", "s\n")];
-        assert!(
-            matches!(try_api_config(&["i"], &app).unwrap().credentials, Credentials::App { key, .. } if key == "k")
-        );
+        let credentials = try_api_config(&["i"], &app).unwrap().credentials;
+        assert!(matches!(credentials, Credentials::App { key, .. } if key == "k"));
         let token = [("DINGTALK_ACCESS_TOKEN", "t")];
         assert!(matches!(
             try_api_config(&["i"], &token).unwrap().credentials,

@@ -278,8 +278,8 @@ pub(crate) fn state_path(
         Failure::with_message(
             Exit::Usage,
             tr!("no directory for the state file: neither XDG_DATA_HOME nor HOME is set. Name a \
-                file with --state, or use --no-state, with which an interrupted run cannot be \
-                resumed"),
+                 file with --state, or use --no-state, with which an interrupted run cannot be \
+                 resumed"),
         )
     })?;
     Ok(StatePath { path, is_explicit: false })

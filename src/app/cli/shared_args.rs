@@ -436,7 +436,7 @@ pub(crate) fn describe_duration_error(error: &humantime::DurationError) -> Strin
         ),
         NumberOverflow => {
             tr!("number is too large or cannot be represented without a lack of precision (values \
-             below 1ns are not supported)")
+                 below 1ns are not supported)")
         }
         Empty => tr!("value was empty"),
     }

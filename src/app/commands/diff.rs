@@ -242,8 +242,13 @@ impl TaskProgress for DiffProgress {
 
     fn to_json(&self) -> String {
         let ([old, new], compared) = (self.rows_read(), self.rows_compared());
-        json!({ "time": Timestamp::now().to_string(), "old_rows": old, "new_rows": new, "compared": compared })
-            .to_string()
+        json!({
+            "time": Timestamp::now().to_string(),
+            "old_rows": old,
+            "new_rows": new,
+            "compared": compared,
+        })
+        .to_string()
     }
 }
 

@@ -103,9 +103,14 @@ fn usage_text(endpoint: &str, ca_file: Option<&NamedTempFile>, script: &Script) 
     };
     let (key, secret, token) = (&script.app_key, &script.app_secret, &script.static_token);
     format!(
-        "{serving}\n\n{resolve}\n\x20 DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap \
-         resolve INPUT.csv --endpoint {endpoint}{ca_file}\n{by_hand}\n\x20 curl{cacert} -d \
-         mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
+        "{serving}\n\
+         \n\
+         {resolve}\n\
+         \x20 DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} \
+         dingmap resolve INPUT.csv --endpoint {endpoint}{ca_file}\n\
+         {by_hand}\n\
+         \x20 curl{cacert} -d mobile=13800138000 \
+         '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
         resolve = tr!("Resolve a file against it:"),
         by_hand = tr!("Call it by hand:"),
         ca_file = option("--ca-file"),

@@ -52,7 +52,9 @@ pub(crate) fn localize_to_width(mut command: Command, width: usize) -> Command {
 fn localize_command(command: Command, width: usize) -> Command {
     let heading = command.get_styles().get_usage();
     let template = format!(
-        "{{before-help}}{{about-with-newline}}\n{heading}{}{heading:#}{}{{usage}}\n\n{{all-args}}{{after-help}}",
+        "{{before-help}}{{about-with-newline}}\n\
+         {heading}{}{heading:#}{}{{usage}}\n\n\
+         {{all-args}}{{after-help}}",
         tr!("Usage:"),
         space_after(&tr!("Usage:"))
     );
@@ -214,8 +216,9 @@ mod tests {
 
     #[test]
     fn wrapped_chinese_lines_fit_and_lose_no_text() {
-        let text = "手机号所在的列 [默认：自动识别]\n\n用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 \
-            --skip-lines。可以给出多列（在环境变量中每行一个）。";
+        let text = "手机号所在的列 [默认：自动识别]\n\n\
+                    用表头、从 1 开始的位置，或只匹配一个表头的正则表达式指定；见 --skip-lines。\
+                    可以给出多列（在环境变量中每行一个）。";
         let letters =
             |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
         for width in [16, 24, 37, 80] {

@@ -190,9 +190,10 @@ mod tests {
 
     #[test]
     fn translations_are_looked_up_by_english_text_and_context() {
-        let po = "msgid \"\"\nmsgstr \"\"\n\"Language: zh_CN\\n\"\n\nmsgid \"open \
-            \\\"it\\\"\"\nmsgstr \"打开\"\n\nmsgctxt \"state\"\nmsgid \"open \\\"it\\\"\"\nmsgstr \
-            \"未完成\"\n\nmsgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
+        let po = "msgid \"\"\nmsgstr \"\"\n\"Language: zh_CN\\n\"\n\n\
+                  msgid \"open \\\"it\\\"\"\nmsgstr \"打开\"\n\n\
+                  msgctxt \"state\"\nmsgid \"open \\\"it\\\"\"\nmsgstr \"未完成\"\n\n\
+                  msgid \"a row\"\nmsgid_plural \"{n} rows\"\nmsgstr[0] \"{n} 行\"\n\n";
         let catalog = Catalog::parse(po).unwrap();
         assert_eq!(catalog.translate("open \"it\"", None), "打开");
         assert_eq!(catalog.translate("open \"it\"", Some("state")), "未完成");

@@ -122,8 +122,9 @@ mod tests {
 
     #[test]
     fn a_page_is_laid_out_for_the_width() {
-        let page = "# Files\n\nOne two three four five six.\n\n- a **b** `c`\n  d\n\n```text\n$ \
-            run\n```\n\n| name | what |\n|---|---|\n| a | some words |\n| 中文 | x |\n";
+        let page = "# Files\n\nOne two three four five six.\n\n- a **b** `c`\n  d\n\n\
+                    ```text\n$ run\n```\n\n\
+                    | name | what |\n|---|---|\n| a | some words |\n| 中文 | x |\n";
         assert_eq!(
             render(page, 20),
             "Files\n=====\n\nOne two three four\nfive six.\n\n- a b `c` d\n\n    $ run\n\n\

@@ -56,19 +56,23 @@ impl<'a, C: TaskProgress> BackgroundTask<'a, C> {
         loop {
             tokio::select! {
                 biased;
-                done = &mut working => return done.map_err(|error| Failure::from_error(Exit::Error, error)),
+                done = &mut working => {
+                    return done.map_err(|error| Failure::from_error(Exit::Error, error));
+                }
                 signal = self.signals.recv() => {
                     self.progress.stop();
                     // Waits for the step to end: what it returns removes the unfinished output.
                     drop(timeout(CLEANUP_TIMEOUT, working).await);
-                    return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted; \
-                        nothing was written")));
+                    let text = tr!("interrupted; nothing was written");
+                    return Err(Failure::with_message(Exit::Interrupted(signal), text));
                 }
                 _ = ticks.tick(), if period.is_some() => {
                     let (text, fraction) = self.progress.describe();
                     self.terminal.show_task_progress(&text, fraction, || self.progress.to_json());
                 }
-                () = self.status_requests.recv() => self.terminal.print_status(&self.progress.describe().0),
+                () = self.status_requests.recv() => {
+                    self.terminal.print_status(&self.progress.describe().0);
+                }
             }
         }
     }

@@ -142,27 +142,27 @@ fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {
             tr!("paused once by 90018: another program uses this app's quota; set --rate to what \
                  it leaves"
                 | "paused {n} times by 90018: another program uses this app's quota; set \
-                        --rate to what it leaves"
+                   --rate to what it leaves"
                     % holds)
         }
         Limit::App => tr!(
             "paused once by 90018: --rate exceeds this app's limit, or another program uses its \
              quota"
                 | "paused {n} times by 90018: --rate exceeds this app's limit, or another program \
-                    uses its quota"
+                   uses its quota"
                     % holds
         ),
         Limit::Shared => tr!(
             "paused once while the shared server was unreachable; with --shared-optional the run \
              continues without it at its share of the rate"
                 | "paused {n} times while the shared server was unreachable; with \
-                    --shared-optional the run continues without it at its share of the rate"
+                   --shared-optional the run continues without it at its share of the rate"
                     % holds
         ),
         limit => tr!(
             "paused once by {limit}: a lower --rate or another time of day may avoid that"
                 | "paused {n} times by {limit}: a lower --rate or another time of day may avoid \
-                    that"
+                   that"
                     % holds,
             limit
         ),
@@ -178,7 +178,7 @@ impl Hint {
                 tr!("one number was rounded by Excel: export the column as text, or use the .xlsx \
                      itself"
                     | "{n} numbers were rounded by Excel: export the column as text, or use \
-                            the .xlsx itself"
+                       the .xlsx itself"
                         % rows)
             }
             Self::Organisation { rows, of, other } => {
@@ -244,14 +244,14 @@ impl Hint {
                 "one row failed; to retry it, run the same command with {file} as its input and \
                  --retry-failed, without --output"
                     | "{n} rows failed; to retry only these rows, run the same command with {file} \
-                        as its input and --retry-failed, without --output"
+                       as its input and --retry-failed, without --output"
                         % rows,
                 file = shell_quote(file)
             ),
             Self::Retry { rows, file: None } => tr!(
                 "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"
                     | "{n} rows failed; to retry only these rows, add --max-age 1d \
-                        --max-age-not-found 1d"
+                       --max-age-not-found 1d"
                         % rows
             ),
             Self::Workers { workers, enough, speed, rate } => tr!(
@@ -699,11 +699,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hints_never_exceed_a_handful_of_lines(counts in proptest::collection::vec(0..3000u64, 20)) {
+        fn hints_never_exceed_a_handful_of_lines(
+            counts in proptest::collection::vec(0..3000u64, 20),
+        ) {
             let statuses = Status::ALL.into_iter().zip(&counts);
             let mut run = Run::new().with(|totals| {
                 (totals.rows_in, totals.rows_kept) = (counts[10] + counts[11], counts[11]);
-                (totals.calls, totals.rows_shared, totals.pauses_by_limit[1]) = (counts[12], counts[13], counts[14]);
+                (totals.calls, totals.rows_shared) = (counts[12], counts[13]);
+                totals.pauses_by_limit[1] = counts[14];
                 totals.pause_time_by_limit[1] = Duration::from_secs(counts[15]);
                 (0..counts[16]).for_each(|_| totals.count_retry(RetryCause::Connection));
                 totals.latency.record(Duration::from_millis(counts[17]));
@@ -719,7 +722,7 @@ mod tests {
             prop_assert!(hints.len() <= MAX_HINTS);
             for hint in hints {
                 let message = hint.message();
-                prop_assert!(!message.is_empty() && !message.contains('\n') && !message.contains('{'), "{}", message);
+                prop_assert!(!message.is_empty() && !message.contains(['\n', '{']), "{}", message);
             }
         }
     }

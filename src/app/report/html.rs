@@ -54,20 +54,32 @@ pub(crate) fn render_page(summary: &RunSummary) -> String {
                 }
                 main {
                     (html_sections::render_outcomes(&details.totals))
-                    @if let Some(misses) = html_sections::render_unresolved(&details.unresolved) { (misses) }
+                    @if let Some(misses) = html_sections::render_unresolved(&details.unresolved) {
+                        (misses)
+                    }
                     @if let Some(drawn) = html_chart::render_calls(&details.timeline) {
                         section aria-labelledby="course" {
                             h2 #timeline { (tr!("Calls over time")) }
                             (drawn)
                         }
                     }
-                    @if let Some(replies) = html_sections::render_latency(&details.totals) { (replies) }
-                    @if let Some(trouble) = html_sections::render_retries_and_pauses(&details.totals) { (trouble) }
+                    @if let Some(replies) = html_sections::render_latency(&details.totals) {
+                        (replies)
+                    }
+                    @if let Some(trouble) =
+                        html_sections::render_retries_and_pauses(&details.totals)
+                    {
+                        (trouble)
+                    }
                     (render_input(summary))
                     (render_settings(summary))
                 }
-                footer { p { (tr!("Numbers are masked here; the output has them in full. This page \
-                    loads nothing and needs no network.")) } }
+                footer {
+                    p { (tr!(
+                        "Numbers are masked here; the output has them in full. This page loads \
+                         nothing and needs no network."
+                    )) }
+                }
             }
         }
     };
@@ -87,7 +99,11 @@ fn render_end(summary: &RunSummary) -> Markup {
     let (times, last) = &timeline.token_failures;
     html! {
         div class={ "ending " (severity) } {
-            p.verdict { strong { (title) } " " span.status { (tr!("exit status {status}", status = summary.exit_status)) } }
+            p.verdict {
+                strong { (title) }
+                " "
+                span.status { (tr!("exit status {status}", status = summary.exit_status)) }
+            }
             @if let Some(message) = &summary.message { p.message { (message) } }
             p {
                 @if summary.written { (tr!("The output is complete.")) }
@@ -97,8 +113,8 @@ fn render_end(summary: &RunSummary) -> Markup {
                 ul {
                     @for warning in warnings { li { (sanitize(warning)) } }
                     @if *times > 0 { li { (tr!(
-                        "Fetching a token failed once: {reason}" | "Fetching a token failed {n} \
-                            times; last reason: {reason}" % *times,
+                        "Fetching a token failed once: {reason}"
+                            | "Fetching a token failed {n} times; last reason: {reason}" % *times,
                         reason = last
                     )) } }
                 }
@@ -149,7 +165,9 @@ fn render_overview(summary: &RunSummary) -> Markup {
     ];
     html! {
         dl.facts {
-            @for (name, count) in counts { div { dt { (name) } dd.large { (group_thousands(count)) } } }
+            @for (name, count) in counts {
+                div { dt { (name) } dd.large { (group_thousands(count)) } }
+            }
             div { dt { (tr!("time taken")) } dd.large { (format_elapsed(took)) } }
             div { dt { (tr!("started")) } dd { (local(summary.started_at)) } }
             div { dt { (tr!("finished")) } dd { (local(ended)) } }
@@ -159,13 +177,21 @@ fn render_overview(summary: &RunSummary) -> Markup {
 
 fn render_input(summary: &RunSummary) -> Markup {
     let details = &summary.details;
+    let input = text::input_name(Path::new(&summary.input.name));
     html! {
         section aria-labelledby="files" {
             h2 #files { (tr!("Input and output")) }
             dl.pairs {
-                div { dt { (tr!("input")) } dd { bdi { (sanitize(&text::input_name(Path::new(&summary.input.name)))) } } }
-                @if !details.detected.is_empty() { div { dt { (tr!("what was detected")) } dd { bdi { (sanitize(&details.detected)) } } } }
-                @if let Some(digest) = &summary.input.sha256 { div { dt { "SHA-256" } dd { code { (digest) } } } }
+                div { dt { (tr!("input")) } dd { bdi { (sanitize(&input)) } } }
+                @if !details.detected.is_empty() {
+                    div {
+                        dt { (tr!("what was detected")) }
+                        dd { bdi { (sanitize(&details.detected)) } }
+                    }
+                }
+                @if let Some(digest) = &summary.input.sha256 {
+                    div { dt { "SHA-256" } dd { code { (digest) } } }
+                }
                 div { dt { (tr!("output")) } dd { bdi { (sanitize(&details.output)) } } }
             }
         }
@@ -178,10 +204,15 @@ fn render_settings(summary: &RunSummary) -> Markup {
         section aria-labelledby="settings" {
             h2 #settings { (tr!("Settings")) }
             table.settings {
-                thead.unseen { tr { th scope="col" { (tr!("flag")) } th scope="col" { (tr!("value")) } } }
+                thead.unseen { tr {
+                    th scope="col" { (tr!("flag")) }
+                    th scope="col" { (tr!("value")) }
+                } }
                 tbody { @for (key, value) in settings.as_object().into_iter().flatten() {
                     tr {
-                        th scope="row" { code { "--" (key.trim_end_matches("_seconds").replace('_', "-")) } }
+                        th scope="row" {
+                            code { "--" (key.trim_end_matches("_seconds").replace('_', "-")) }
+                        }
                         td { (format_setting(key, value)) }
                     }
                 } }

@@ -60,30 +60,41 @@ pub(crate) fn render_calls(timeline: &Timeline) -> Option<Markup> {
         figure {
             div.plot {
                 @for tick in axis_ticks(step, top) {
-                    span.y aria-hidden="true" style={ "bottom:" (format_percent(tick / top)) } { (format_decimal(tick)) }
+                    span.y aria-hidden="true" style={ "bottom:" (format_percent(tick / top)) } {
+                        (format_decimal(tick))
+                    }
                 }
-                svg role="img" aria-labelledby="calls-title calls-desc" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
+                svg
+                    role="img" aria-labelledby="calls-title calls-desc"
+                    viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none"
+                {
                     title #calls-title { (tr!("Calls per second over time")) }
                     desc #calls-desc { (described) }
                     @for tick in axis_ticks(step, top) {
                         line.grid x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick)) {}
                     }
                     @for (from, until) in pause_ranges(&columns) {
-                        rect.held x=(round_to_tenth(x(from))) y="0" width=(round_to_tenth((x(until) - x(from)).max(1.0))) height=(HEIGHT) {}
+                        rect.held
+                            x=(round_to_tenth(x(from))) y="0"
+                            width=(round_to_tenth((x(until) - x(from)).max(1.0))) height=(HEIGHT)
+                            {}
                     }
                     path.calls d=(area_path(&columns, |column| column.calls_per_sec, x, y)) {}
                     path.repeats d=(area_path(&columns, |column| column.retries_per_sec, x, y)) {}
                     path.limit d=(rate_path(&columns, x, y)) {}
                 }
                 @for (seconds, label) in time_labels(started, end) {
-                    span.x aria-hidden="true" style={ "left:" (format_percent(seconds / end)) } { (label) }
+                    span.x aria-hidden="true" style={ "left:" (format_percent(seconds / end)) } {
+                        (label)
+                    }
                 }
             }
             figcaption {
                 ul.legend {
                     li.calls { (tr!("calls per second")) }
-                    @if columns.iter().any(|column| column.bucket.retries > 0) { li.repeats { (tr!("of \
-                        these, retries")) } }
+                    @if columns.iter().any(|column| column.bucket.retries > 0) {
+                        li.repeats { (tr!("of these, retries")) }
+                    }
                     @if limited { li.limit { (tr!("target rate")) } }
                     @if !paused.is_zero() { li.held { (tr!("paused by throttling")) } }
                 }
@@ -96,6 +107,7 @@ pub(crate) fn render_calls(timeline: &Timeline) -> Option<Markup> {
 
 fn render_table(started: &Zoned, columns: &[PlottedBucket]) -> Markup {
     let date = date_prefix(started, columns.last().map_or(0.0, |column| column.end_secs));
+    let time_format = format!("{date}%H:%M:%S");
     let limit =
         |limit: f64| if limit.is_finite() { format_decimal(limit) } else { "–".to_owned() };
     html! {
@@ -113,7 +125,9 @@ fn render_table(started: &Zoned, columns: &[PlottedBucket]) -> Markup {
                 tbody {
                     @for column in columns {
                         tr {
-                            th scope="row" { (format_time(started, column.start_secs, &format!("{date}%H:%M:%S"))) }
+                            th scope="row" {
+                                (format_time(started, column.start_secs, &time_format))
+                            }
                             td { (group_thousands(column.bucket.calls)) }
                             td { (group_thousands(column.bucket.retries)) }
                             td { (format_decimal(column.calls_per_sec)) }
@@ -132,7 +146,10 @@ fn render_table(started: &Zoned, columns: &[PlottedBucket]) -> Markup {
 pub(crate) fn render_bar(share: f64, kind: &str) -> Markup {
     let width = if share > 0.0 { share.max(MIN_VISIBLE_SHARE) } else { 0.0 };
     html! {
-        svg class={ "bar " (kind) } viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
+        svg
+            class={ "bar " (kind) } viewBox="0 0 100 1" preserveAspectRatio="none"
+            aria-hidden="true"
+        {
             rect.track width="100" height="1" {}
             rect width=(round_to_tenth(width * 100.0)) height="1" {}
         }
@@ -154,11 +171,17 @@ pub(crate) fn render_stacked_bar(id: &str, title: &str, parts: &[(&str, u64)]) -
         Some(from)
     });
     html! {
-        svg.strip role="img" aria-labelledby={ (id) "-title " (id) "-desc" } viewBox="0 0 100 1" preserveAspectRatio="none" {
+        svg.strip
+            role="img" aria-labelledby={ (id) "-title " (id) "-desc" }
+            viewBox="0 0 100 1" preserveAspectRatio="none"
+        {
             title id={ (id) "-title" } { (title) }
             desc id={ (id) "-desc" } { (described.join(", ")) }
             @for (from, (kind, count)) in starts.zip(&parts) {
-                rect class=(kind) x=(round_to_tenth(from)) width=(round_to_tenth(width(*count) / whole * 100.0)) height="1" {}
+                rect
+                    class=(kind) x=(round_to_tenth(from))
+                    width=(round_to_tenth(width(*count) / whole * 100.0)) height="1"
+                    {}
             }
         }
     }

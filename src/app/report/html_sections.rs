@@ -105,11 +105,15 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
     let kept = u64::try_from(group.rows.len()).unwrap_or(u64::MAX);
     html! {
         div class={ "group " (status.name()) } {
-            h3 { code { (status.name()) } span.meaning { (describe_status(status)) } span.count { (rows) } }
+            h3 {
+                code { (status.name()) }
+                span.meaning { (describe_status(status)) }
+                span.count { (rows) }
+            }
             p { (status_hint(status)) }
             details open[opened] {
                 summary { @if kept < group.count {
-                    (tr!("the first {kept} of {count}; the output has them all", kept = kept, count = count))
+                    (tr!("the first {kept} of {count}; the output has them all", kept, count))
                 } @else { (tr!("the rows")) } }
                 table.rows {
                     thead { tr {
@@ -121,7 +125,13 @@ fn render_group(status: Status, group: &StatusGroup) -> Markup {
                     tbody { @for row in &group.rows {
                         tr {
                             td.number { (row.line) }
-                            @if numbers { td.masked { @if let Some(mobile) = row.mobile { (mobile.to_masked_string()) } } }
+                            @if numbers {
+                                td.masked {
+                                    @if let Some(mobile) = row.mobile {
+                                        (mobile.to_masked_string())
+                                    }
+                                }
+                            }
                             @if codes { td.code { (sanitize(&row.code)) } }
                             td { (sanitize(&row.message)) }
                         }
@@ -137,13 +147,13 @@ fn status_hint(status: Status) -> String {
         Status::Found => String::new(),
         Status::NotFound => {
             tr!("Check these numbers at their source, and check that the app belongs to the \
-             organization of these people.")
+                 organization of these people.")
         }
         Status::BadNumber => tr!("Correct these numbers at their source and run again."),
         Status::Invalid => {
             tr!("Correct these cells at their source and run again. Digits that Excel rounded are \
-             missing from the CSV: format the column as text and export it again, or use the \
-             workbook (.xlsx) itself.")
+                 missing from the CSV: format the column as text and export it again, or use the \
+                 workbook (.xlsx) itself.")
         }
         Status::OutOfScope => {
             tr!("Widen the app's contact scope in the developer console and run again.")
@@ -222,11 +232,16 @@ pub(crate) fn render_retries_and_pauses(totals: &Totals) -> Option<Markup> {
             }
             @if totals.pauses() > 0 {
                 p { (tr!(
-                    "Throttling paused all calls once, for {time}." | "Throttling paused all calls \
-                        {n} times, for {time} in total." % totals.pauses(),
+                    "Throttling paused all calls once, for {time}."
+                        | "Throttling paused all calls {n} times, for {time} in total."
+                        % totals.pauses(),
                     time = format_elapsed(totals.pause_time())
                 )) }
-                (render_count_table(&tr!("Time paused by limit"), &tr!("report" => "time"), &paused))
+                (render_count_table(
+                    &tr!("Time paused by limit"),
+                    &tr!("report" => "time"),
+                    &paused,
+                ))
             }
         }
     })
@@ -269,7 +284,12 @@ fn render_count_table(caption: &str, unit: &str, rows: &[CountRow]) -> Markup {
                         (row.name)
                         @if !row.description.is_empty() { span.meaning { (row.description) } }
                     }
-                    td.number { @match &row.display_value { Some(amount) => (amount), None => (group_thousands(row.count)) } }
+                    td.number {
+                        @match &row.display_value {
+                            Some(amount) => (amount),
+                            None => (group_thousands(row.count)),
+                        }
+                    }
                     td.number { (percent(share(row.count))) }
                     td.bars { (render_bar(to_f64(row.count) / most, row.css_class)) }
                 }

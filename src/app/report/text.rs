@@ -255,10 +255,10 @@ pub(crate) fn format_latency(time: Duration) -> String {
 #[must_use]
 pub(crate) fn unencodable_warning(characters: u64) -> Option<String> {
     (characters > 0).then(|| {
-        tr!("{n} character of the input could not be written in the output's encoding and became \
-             ?; choose another --output-encoding, such as UTF-8, to keep them"
+        tr!("{n} character of the input could not be written in the output's encoding and \
+             became ?; choose another --output-encoding, such as UTF-8, to keep them"
             | "{n} characters of the input could not be written in the output's encoding and \
-                    became ?; choose another --output-encoding, such as UTF-8, to keep them"
+               became ?; choose another --output-encoding, such as UTF-8, to keep them"
                 % characters)
     })
 }
@@ -268,7 +268,7 @@ pub(crate) fn unread_input_warning(rows: u64) -> String {
     tr!("the input was not read to its end: only its first row is in the output; run again with \
          the whole input for the others"
         | "the input was not read to its end: only its first {n} rows are in the output; run \
-                again with the whole input for the others"
+           again with the whole input for the others"
             % rows)
 }
 
@@ -395,8 +395,10 @@ mod tests {
             "{text}"
         );
         let spent = "\ncalls: 4 lookups (retried: 1 after a transient error, 1 with a new token), \
-            1 token call\nreplies: p50 2.0 ms, p95 1.5 s, p99 1.5 s\npaused by throttling: 1 time, \
-            1m 1s in total: the app's calls per second 1.0s, a ban of this IP address 1m";
+                     1 token call\
+                     \nreplies: p50 2.0 ms, p95 1.5 s, p99 1.5 s\
+                     \npaused by throttling: 1 time, 1m 1s in total: the app's calls per second \
+                     1.0s, a ban of this IP address 1m";
         assert!(text.contains(&format!("{spent}\nout_of_scope: ")), "{text}");
         // A run that wrote nothing has made its calls too.
         let text = describe_aborted_run(&totals, Duration::from_secs(2), &[]);

@@ -12,10 +12,16 @@ use crate::domain::redact;
 pub enum ColumnError {
     /// No column has the requested name.
     #[error("{}", match suggestion {
-        Some(near) => tr!("line {line}: there is no column \"{name}\"; did you mean {near}? Name \
-            one of these with --column: {columns}", line = line, name = name, near = near, columns = columns),
-        None => tr!("line {line}: there is no column \"{name}\"; name one of these with --column: \
-            {columns}", line = line, name = name, columns = columns),
+        Some(near) => tr!(
+            "line {line}: there is no column \"{name}\"; did you mean {near}? Name one of these \
+             with --column: {columns}",
+            line, name, near, columns
+        ),
+        None => tr!(
+            "line {line}: there is no column \"{name}\"; name one of these with --column: \
+             {columns}",
+            line, name, columns
+        ),
     })]
     NoSuchName {
         /// The requested name.

@@ -86,9 +86,8 @@ impl Column {
 /// A pattern proves nothing: it may match a number.
 #[must_use]
 pub(crate) fn has_named_column(choices: &[ColumnChoice], first: &[String]) -> bool {
-    choices.iter().any(|choice| {
-        matches!(choice, ColumnChoice::Name(name) if first.iter().any(|header| is_same_name(header, name)))
-    })
+    let is_header = |name: &str| first.iter().any(|header| is_same_name(header, name));
+    choices.iter().any(|choice| matches!(choice, ColumnChoice::Name(name) if is_header(name)))
 }
 
 /// Whether two names are the same, ignoring case, full or half width, and spaces around them.

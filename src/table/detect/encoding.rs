@@ -374,7 +374,9 @@ mod tests {
             assert_eq!(detect_encoding(zeros, true, None), Err(EncodingError::ZeroBytes));
         }
         // Katakana make the same bytes in EUC-JP and in GB18030.
-        let euc = b"\xBC\xD2\xB0\xF7\xC8\xD6\xB9\xE6,\xBB\xE1\xCC\xBE,\xA5\xD5\xA5\xEA\xA5\xAC\xA5\xCA\n1,\xBA\xB4\xC6\xA3\xC2\xC0\xCF\xBA,\xA5\xB5\xA5\xC8\xA5\xA6\n";
+        let euc = b"\xBC\xD2\xB0\xF7\xC8\xD6\xB9\xE6,\xBB\xE1\xCC\xBE,\
+                    \xA5\xD5\xA5\xEA\xA5\xAC\xA5\xCA\n\
+                    1,\xBA\xB4\xC6\xA3\xC2\xC0\xCF\xBA,\xA5\xB5\xA5\xC8\xA5\xA6\n";
         assert!(matches!(detect_encoding(euc, true, None), Err(EncodingError::Unknown { .. })));
         // Surnames in Shift_JIS, and a German name as MS-DOS had it.
         for alien in [

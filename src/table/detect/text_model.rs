@@ -100,7 +100,10 @@ fn count_common_cjk(encoding: Encoding, bytes: &[u8]) -> (usize, usize) {
             // Symbols, and the characters of the first level.
             Encoding::Big5 => matches!(pair, (0xA1..=0xC6, 0x40..=0x7E | 0xA1..=0xFE)),
             // The same, and full-width kana.
-            _ => matches!(pair, (0x81..=0x83 | 0x88..=0x97, 0x40..=0x7E | 0x80..=0xFC) | (0xA1..=0xDF, 0)),
+            _ => matches!(
+                pair,
+                (0x81..=0x83 | 0x88..=0x97, 0x40..=0x7E | 0x80..=0xFC) | (0xA1..=0xDF, 0)
+            ),
         };
         (all + 1, usual + usize::from(is_usual))
     })

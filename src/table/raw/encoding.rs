@@ -45,8 +45,9 @@ pub(crate) const LEGACY_NAMES: &str = "GB18030, Big5, Shift_JIS, Windows-1252";
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EncodingError {
     /// The file begins with a UTF-32 byte order mark.
-    #[error("{}", tr!("the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run \
-        again"))]
+    #[error("{}", tr!(
+        "the file is UTF-32, which is not read: save it as \"CSV UTF-8\" and run again"
+    ))]
     Utf32,
     /// The file begins like an archive, a workbook or a compressed file. The outer one is unpacked
     /// already.

@@ -18,7 +18,10 @@ pub(crate) struct AtomicFile {
 
 /// There is not enough disk space for an output.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", tr!("the output takes {least} bytes at least, and there is room for {free}", least, free))]
+#[error("{}", tr!(
+    "the output takes {least} bytes at least, and there is room for {free}",
+    least, free
+))]
 struct InsufficientSpace {
     least: u64,
     free: u64,

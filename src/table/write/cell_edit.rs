@@ -123,13 +123,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cell_boundaries_match_the_framer(row in "[ab,;\"\n峾𠮷]{1,40}", at in 0..Encoding::ALL.len()) {
+        fn cell_boundaries_match_the_framer(
+            row in "[ab,;\"\n峾𠮷]{1,40}",
+            at in 0..Encoding::ALL.len(),
+        ) {
             let encoding = Encoding::ALL[at];
             let mut framer = Framer::new(b',');
             let mut raw = Vec::new();
             encoding.encode(&row, &mut raw);
             let text = encoding.decode(&raw).into_owned();
-            let Ok(FrameResult::Row(framed)) = framer.frame(text.as_bytes(), true) else { return Ok(()) };
+            let Ok(FrameResult::Row(framed)) = framer.frame(text.as_bytes(), true) else {
+                return Ok(());
+            };
             prop_assume!(framed.leading_blanks.is_empty());
             let own = std::str::from_utf8(framed.content).unwrap();
             let found = cells(own, encoding, b',');

@@ -19,7 +19,10 @@ const BUFFER_BYTES: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The output cannot be created.
-    #[error("{}", tr!("cannot create {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
+    #[error("{}", tr!(
+        "cannot create {target}: {cause}; {advice}",
+        target, cause, advice = hint_for(cause, flag)
+    ))]
     Create {
         /// Where the output was to go.
         target: Target,
@@ -29,7 +32,10 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// A write failed. An existing file is untouched.
-    #[error("{}", tr!("cannot write to {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
+    #[error("{}", tr!(
+        "cannot write to {target}: {cause}; {advice}",
+        target, cause, advice = hint_for(cause, flag)
+    ))]
     Write {
         /// Where the output goes.
         target: Target,
@@ -39,7 +45,10 @@ pub enum SinkError {
         flag: &'static str,
     },
     /// The complete output could not be renamed.
-    #[error("{}", tr!("cannot put the finished output in place as {target}: {cause}; {advice}", target, cause, advice = hint_for(cause, flag)))]
+    #[error("{}", tr!(
+        "cannot put the finished output in place as {target}: {cause}; {advice}",
+        target, cause, advice = hint_for(cause, flag)
+    ))]
     Finish {
         /// Where the output goes.
         target: Target,
@@ -50,8 +59,10 @@ pub enum SinkError {
     },
     /// The cells of a row do not fit its bytes. The run exits with status 1 and no output is put in
     /// place.
-    #[error("{}", tr!("line {line}: the cells of this row do not fit its bytes; this is a bug, \
-        please report it", line))]
+    #[error("{}", tr!(
+        "line {line}: the cells of this row do not fit its bytes; this is a bug, please report it",
+        line
+    ))]
     Bug {
         /// The line on which the row starts, counted from 1.
         line: u64,
@@ -408,8 +419,9 @@ mod tests {
         sink.flush().unwrap();
         sink.write_row(&batch(), 1, &[" x", "x ", "a\rb", "a\nb", "a b"]).unwrap();
         sink.finish(b"\r\n").unwrap();
-        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n;u1,u2;\"a;b\";;\"say \
-            \"\"no\"\"\";\0\r\n\n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
+        let expected = "\u{feff}\nphone;a;b;c;d;\"e;\"\r\n\
+                        ;u1,u2;\"a;b\";;\"say \"\"no\"\"\";\0\r\n\
+                        \n\"x\";;;\" x\";\"x \";\"a\rb\";\"a\nb\";a b\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
     }
 
@@ -429,7 +441,10 @@ mod tests {
         let rows = 2 * batch.content(0).len() + batch.content(1).len();
         assert_eq!(sink.row_bytes(), (rows + 3 * b"\n\r\n".len()) as u64);
         sink.finish(b"").unwrap();
-        let expected = "\u{feff}\nphone\r\n\n\"a;\";\"x;y\";\"b\"\"\";'-1\r\n\nz;;y;;x\r\n\n\"a;\";old;\"b\"\"\";c\r\n";
+        let expected = "\u{feff}\nphone\r\n\
+                        \n\"a;\";\"x;y\";\"b\"\"\";'-1\r\n\
+                        \nz;;y;;x\r\n\
+                        \n\"a;\";old;\"b\"\"\";c\r\n";
         assert_eq!(fs::read_to_string(path).unwrap(), expected);
     }
 

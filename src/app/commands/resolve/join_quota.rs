@@ -134,8 +134,8 @@ pub(crate) async fn join(
     let joined = tokio::select! {
         biased;
         signal = signals.recv() => {
-            return Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted before \
-                the first call")));
+            let text = tr!("interrupted before the first call");
+            return Err(Failure::with_message(Exit::Interrupted(signal), text));
         }
         joined = Box::pin(Joined::join(request)) => joined,
     };
@@ -216,7 +216,7 @@ pub(crate) fn describe_notice(server: &str, notice: &Notice) -> String {
             "the shared server {server} is unreachable ({cause}): continuing without it at {rate} \
              calls/s, the share of one of {n} run"
                 | "the shared server {server} is unreachable ({cause}): continuing without it at \
-                    {rate} calls/s, the share of one of {n} runs"
+                   {rate} calls/s, the share of one of {n} runs"
                     % *runs,
             server,
             cause = unavailable,
@@ -241,7 +241,7 @@ pub(crate) fn token_scope_warning(access: &ApiConfig) -> Option<String> {
     is_token_only.then(|| {
         tr!(
             "the quota is shared only with runs that use the same token; use --app-key to share it \
-            with all runs of the app"
+             with all runs of the app"
         )
     })
 }

@@ -94,7 +94,7 @@ pub(crate) fn nothing_to_retry(totals: &Totals, input: &Path) -> String {
     tr!(
         "{input}: nothing to retry: its only row has a definitive answer; the file stays as it is"
             | "{input}: nothing to retry: all {n} rows have definitive answers; the file stays as \
-                it is"
+               it is"
                 % rows,
         input
     )

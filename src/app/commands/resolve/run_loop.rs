@@ -88,8 +88,9 @@ impl RunLoop<'_> {
                 signal = signals.recv() => {
                     is_killed = last_signal.replace(signal).is_some();
                     if !is_killed {
-                        terminal.print(&tr!("stopping: waiting for calls in flight; repeat to stop \
-                            at once"));
+                        terminal.print(&tr!(
+                            "stopping: waiting for calls in flight; repeat to stop at once"
+                        ));
                     }
                     // Fails only if the run has ended.
                     let _ = stop.send(if is_killed { Stop::Immediate } else { Stop::Graceful });

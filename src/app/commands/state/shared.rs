@@ -39,12 +39,17 @@ pub(crate) fn shared_state(
         .build()
         .map_err(|error| Failure::from_error(Exit::Error, error))?;
     let done = runtime.block_on(async {
-        let mut signals = Signals::new().map_err(|error| Failure::from_error(Exit::Error, error))?;
+        let mut signals =
+            Signals::new().map_err(|error| Failure::from_error(Exit::Error, error))?;
         let connection = Connection::new(server.client.clone());
         tokio::select! {
             biased;
-            signal = signals.recv() => Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted"))),
-            done = execute(command, &connection) => done.map_err(|error| unavailable_failure(server, &error)),
+            signal = signals.recv() => {
+                Err(Failure::with_message(Exit::Interrupted(signal), tr!("interrupted")))
+            }
+            done = execute(command, &connection) => {
+                done.map_err(|error| unavailable_failure(server, &error))
+            }
         }
     });
     // A name lookup may still be running; nothing waits for it.
@@ -90,9 +95,9 @@ fn format_inventory(Inventory { apps, foreign_keys }: &Inventory) -> String {
         lines.push(String::new());
         lines.push(tr!(
             "{n} key belongs to another version of dingmap; only that version can show \
-            and delete it"
+             and delete it"
                 | "{n} keys belong to another version of dingmap; only that version can show and \
-                delete them"
+                   delete them"
                     % *foreign_keys
         ));
     }
