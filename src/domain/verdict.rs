@@ -412,7 +412,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_code_and_message_has_a_verdict(code in any::<i64>(), message in "\\PC{0,60}") {
+        fn no_code_or_message_causes_a_panic(code in any::<i64>(), message in "\\PC{0,60}") {
             let _ = by_code(&Code::Number(code), &message);
         }
     }

@@ -34,7 +34,7 @@ const NOTICE_CAPACITY: usize = 16;
 /// How long the end of a run waits for its last answers to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A change that people are told about.
+/// A change that is reported to the user.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Notice {
     /// The server is unreachable and the run pauses.
@@ -153,7 +153,7 @@ struct SyncTask {
     protocol: Protocol,
     connection: Arc<Connection>,
     notices: Sender<Notice>,
-    /// When people were told that the server is unreachable.
+    /// When the outage of the server was reported to the user.
     unreachable_since: Option<Instant>,
     failures: u32,
 }

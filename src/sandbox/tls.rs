@@ -1,4 +1,4 @@
-//! The certificate of a sandbox that serves TLS: signed by an authority of its own, made at
+//! The certificate of a sandbox that serves TLS, signed by a certificate authority that is made at
 //! startup.
 
 use std::io;

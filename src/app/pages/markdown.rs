@@ -34,7 +34,7 @@ pub(crate) enum Style {
     Code,
 }
 
-/// The text without its styles; code keeps its backticks, so that it can be told from words.
+/// The text without its styles; code keeps its backticks, so that it differs from prose.
 pub(crate) fn plain_text(text: &Inlines) -> String {
     text.iter()
         .map(|(style, piece)| match style {
@@ -105,7 +105,7 @@ impl Reader {
             Tag::Link { dest_url, .. } => {
                 self.link = dest_url.into_string();
                 self.link_start = self.text.len();
-                // The text of the link is a piece of its own.
+                // The text of the link is a separate piece.
                 self.text.push((Style::Plain, String::new()));
             }
             Tag::List(first) => {

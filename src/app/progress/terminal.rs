@@ -184,7 +184,7 @@ impl Terminal {
     }
 
     fn write(&self, text: &str) {
-        // If standard error is closed, nobody can be told.
+        // If standard error is closed, there is nowhere to report it.
         self.bar.suspend(|| drop(stderr().lock().write_all(text.as_bytes())));
     }
 }

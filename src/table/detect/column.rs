@@ -362,7 +362,7 @@ mod tests {
         };
         let sampled =
             |name: &str| format!("header {name}; 1 of 1 sampled cells look like mobile numbers");
-        // What was sent is no evidence, wherever it stands.
+        // The `mobile_sent` column of an earlier output is no evidence, at any position.
         let sent = "mobile_sent,userid,tel\n13800138000,u1,13800138000";
         assert_eq!(found(sent, &[1]), Some((0, sampled("mobile_sent"))));
         assert_eq!(found(sent, &[0, 1]), Some((2, sampled("tel"))));
@@ -370,7 +370,7 @@ mod tests {
             found("name,userid,mobile\nA,u1,13800138000", &[1]),
             Some((2, sampled("mobile")))
         );
-        // Neither its name alone nor that it is the only one speaks for a column against its cells.
+        // If no cell is a number, neither the name of a column nor being the only one is enough.
         for text in ["tel,userid\n010-1,u1", "name,userid\nA,u1", "tel,userid,a\n010-1,u1,b"] {
             assert_eq!(found(text, &[1]), None, "{text}");
         }

@@ -138,7 +138,7 @@ mod tests {
         ] {
             assert_eq!(places_in(header, &wanted).unwrap(), expected, "{header}");
         }
-        // Somebody has moved the table's own column behind the answer, which still stands together.
+        // The table's own column was moved behind the answer columns, which are still together.
         let moved =
             "a,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,errmsg,status,userid";
         assert_eq!(places_in(moved, &wanted).unwrap(), [1, 3]);
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn duplicate_answer_columns_are_rejected() {
         let usual = "userid,exclusive_userids,status,errcode,errmsg";
-        for (header, told) in [
+        for (header, expected) in [
             (
                 format!("a,{usual},Status "),
                 "\"status\"; rename the one that dingmap did not write: 4 status, 7 Status",
@@ -198,7 +198,7 @@ mod tests {
             (format!("{usual},mobile_sent,tel,mobile_sent"), "6 mobile_sent, 8 mobile_sent"),
         ] {
             let error = answers_in(&header).unwrap_err();
-            assert!(error.starts_with("line 3: ") && error.ends_with(told), "{error}");
+            assert!(error.starts_with("line 3: ") && error.ends_with(expected), "{error}");
         }
     }
 

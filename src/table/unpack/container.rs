@@ -30,8 +30,8 @@ pub(crate) enum ContainerError {
     Read(io::Error),
     /// A workbook comes through a pipe.
     #[error("{}", tr!(
-        "an Excel workbook cannot be read from a pipe, since its directory stands at its end: give \
-         the file's name instead"
+        "an Excel workbook cannot be read from a pipe, since its directory is at the end of the \
+         file: give the file's name instead"
     ))]
     WorkbookFromPipe,
     /// A sheet was requested of an input that is not a workbook.

@@ -178,10 +178,10 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Wo
         with_rows.push(next_cell(&mut workbook.worksheet_cells_reader(name)?)?.is_some());
     }
     let list = || {
-        let told = |(at, (name, visible)): (usize, &(String, bool))| {
+        let describe = |(at, (name, visible)): (usize, &(String, bool))| {
             format!("{} {name}{}", at + 1, if *visible { "" } else { " (hidden)" })
         };
-        sheets.iter().enumerate().map(told).collect::<Vec<_>>().join(&tr!("list" => ", "))
+        sheets.iter().enumerate().map(describe).collect::<Vec<_>>().join(&tr!("list" => ", "))
     };
     let chosen = match wanted {
         Some(wanted) => find_sheet(&sheets, wanted).ok_or_else(|| WorkbookError::NoSuchSheet {

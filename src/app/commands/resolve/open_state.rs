@@ -225,15 +225,20 @@ pub(crate) async fn open_state(
 ) -> Result<Answers, Failure> {
     let Some(options) = options else { return Ok(Answers::default()) };
     let path = &options.location.path;
-    let opened = match open_on_thread(&options, false, signals).await? {
-        Err(error @ StateError::Lock(LockError::InUse(_))) if options.should_wait => {
+    let opened = match open_on_thread(&options, false, signals).await {
+        Err(OpenError::State(error @ StateError::Lock(LockError::InUse(_))))
+            if options.should_wait =>
+        {
             terminal.print(&waiting_message(path, &error));
-            open_on_thread(&options, true, signals).await?
+            open_on_thread(&options, true, signals).await
         }
         opened => opened,
     };
     let OpenedState { answers, damaged_path, earlier_run } =
-        opened.map_err(|error| state_failure(path, &error))?;
+        opened.map_err(|error| match error {
+            OpenError::State(error) => state_failure(path, &error),
+            OpenError::Interrupted(failure) => failure,
+        })?;
     if let Some(damaged_path) = damaged_path {
         terminal.print_error(&tr!(
             "the state file {path} was damaged and is set aside as {aside}; a new one replaces it. \
@@ -248,16 +253,24 @@ pub(crate) async fn open_state(
     Ok(answers)
 }
 
+/// Why the state was not opened.
+enum OpenError {
+    State(StateError),
+    /// A signal, or a panic of the thread.
+    Interrupted(Failure),
+}
+
 /// Opens the state on a thread, because it checks the whole file, which may take seconds, and may
 /// wait without a bound.
 async fn open_on_thread(
     options: &StateOptions,
     should_wait: bool,
     signals: &mut Signals,
-) -> Result<Result<OpenedState, StateError>, Failure> {
+) -> Result<OpenedState, OpenError> {
     let options = options.clone();
     let open = move || open_blocking(&options, should_wait);
-    signals.run_blocking(open, tr!("interrupted before the first call")).await
+    let opened = signals.run_blocking(open, tr!("interrupted before the first call")).await;
+    opened.map_err(OpenError::Interrupted)?.map_err(OpenError::State)
 }
 
 fn open_blocking(options: &StateOptions, should_wait: bool) -> Result<OpenedState, StateError> {
