@@ -90,14 +90,14 @@ struct RoundTrip {
 
 fn round_trip(
     bytes: &[u8],
-    way: &Case,
+    case: &Case,
     options: &SourceOptions,
     style: SinkOptions,
 ) -> Result<RoundTrip, SourceError> {
     let reader = ChunkedReader {
         bytes: bytes.to_vec(),
         pos: 0,
-        chunk_sizes: way.read_sizes.clone(),
+        chunk_sizes: case.read_sizes.clone(),
         reads: 0,
     };
     let mobile = |cell: &str| cell.starts_with("138") && cell.len() == 11;
@@ -115,7 +115,7 @@ fn round_trip(
         numbers: Vec::new(),
         pieces,
     };
-    while let Some(batch) = source.next_batch(way.batch_rows)? {
+    while let Some(batch) = source.next_batch(case.batch_rows)? {
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
             passed.numbers.extend(batch.cells(row).map(str::to_owned));
@@ -180,12 +180,12 @@ const LISTS: [(Encoding, [&[&str]; 2]); 7] = [
 /// Encoding, delimiter, header and column are detected.
 #[test]
 fn every_table_format_is_detected_and_kept() {
-    let mut ways = Vec::new();
+    let mut cases = Vec::new();
     for delimiter in DELIMITERS {
         for line_end in LINE_ENDS {
             for quotes in QUOTES {
                 for (bom, cut) in [(false, false), (false, true), (true, false), (true, true)] {
-                    ways.push(Case {
+                    cases.push(Case {
                         delimiter,
                         line_ends: vec![line_end],
                         quotes: vec![quotes],
@@ -202,32 +202,33 @@ fn every_table_format_is_detected_and_kept() {
         }
     }
     for (encoding, list) in LISTS {
-        for way in ways.iter().filter(|way| !way.bom || !encoding.bom().is_empty()) {
-            let bytes = encoded(encoding, str::from_utf8(&write(&staff(list), way)).unwrap());
+        for case in cases.iter().filter(|case| !case.bom || !encoding.bom().is_empty()) {
+            let bytes = encoded(encoding, str::from_utf8(&write(&staff(list), case)).unwrap());
             let passed =
-                round_trip(&bytes, way, &SourceOptions::default(), SinkOptions::default()).unwrap();
+                round_trip(&bytes, case, &SourceOptions::default(), SinkOptions::default())
+                    .unwrap();
             let dialect = passed.dialect;
-            let told = (
+            let detected = (
                 dialect.encoding,
                 dialect.has_bom,
                 dialect.delimiter,
                 dialect.has_headers,
                 passed.column,
             );
-            assert_eq!(told, (encoding, way.bom, way.delimiter, true, 1), "{way:?}");
-            assert_eq!(passed.pieces, bytes, "{encoding} {way:?}");
+            assert_eq!(detected, (encoding, case.bom, case.delimiter, true, 1), "{case:?}");
+            assert_eq!(passed.pieces, bytes, "{encoding} {case:?}");
             let output = encoding.decode(&passed.output);
-            assert_eq!(encoded(encoding, &output), passed.output, "{encoding} {way:?}");
+            assert_eq!(encoded(encoding, &output), passed.output, "{encoding} {case:?}");
             let rest = strip_appended(
                 output.as_bytes(),
-                &appended_text(ANSWER, way.delimiter),
+                &appended_text(ANSWER, case.delimiter),
                 passed.numbers.len(),
             );
-            let rest = strip_appended(&rest, &appended_text(EXPECTED_NAMES, way.delimiter), 1);
+            let rest = strip_appended(&rest, &appended_text(EXPECTED_NAMES, case.delimiter), 1);
             assert_eq!(
                 encoded(encoding, str::from_utf8(&rest).unwrap()),
                 bytes,
-                "{encoding} {way:?}"
+                "{encoding} {case:?}"
             );
         }
     }
@@ -235,25 +236,26 @@ fn every_table_format_is_detected_and_kept() {
 
 proptest! {
     #[test]
-    fn every_encoding_behaves_like_utf_8((encoding, table) in table(), way in case()) {
-        let way = Case { bom: way.bom && !encoding.bom().is_empty(), ..way };
+    fn every_encoding_behaves_like_utf_8((encoding, table) in table(), case in case()) {
+        let case = Case { bom: case.bom && !encoding.bom().is_empty(), ..case };
         let width = table[0].len();
-        let utf8 = write(&table, &way);
+        let utf8 = write(&table, &case);
         let text = str::from_utf8(&utf8).unwrap();
         let bytes = encoded(encoding, text);
         // A zero behind the mark of UTF-16LE makes it that of UTF-32, which is refused.
         prop_assume!(check_is_text(&bytes, None).is_ok());
-        let settled = options(&way, width);
-        let expected = round_trip(&utf8, &way, &settled, SinkOptions::default()).unwrap();
+        let settled = options(&case, width);
+        let expected = round_trip(&utf8, &case, &settled, SinkOptions::default()).unwrap();
         let settled = SourceOptions { encoding: Some(encoding), ..settled };
-        let found = round_trip(&bytes, &way, &settled, SinkOptions::default()).unwrap();
+        let found = round_trip(&bytes, &case, &settled, SinkOptions::default()).unwrap();
         prop_assert_eq!(&found.pieces, &bytes);
         prop_assert_eq!((&found.lines, &found.numbers), (&expected.lines, &expected.numbers));
         let output = str::from_utf8(&expected.output).unwrap();
         prop_assert_eq!(&found.output, &encoded(encoding, output));
-        // The other way round, the whole of it can become UTF-8.
+        // Conversely, all of it can become UTF-8.
         let style = SinkOptions { encoding: Some(Encoding::Utf8), ..SinkOptions::default() };
-        prop_assert_eq!(round_trip(&bytes, &way, &settled, style).unwrap().output, expected.output);
+        let found = round_trip(&bytes, &case, &settled, style).unwrap();
+        prop_assert_eq!(found.output, expected.output);
     }
 
     #[test]
@@ -263,21 +265,21 @@ proptest! {
             0..60,
         ),
         encoding in select(ENCODINGS.to_vec()),
-        way in case(),
+        case in case(),
     ) {
         let lossy = SourceOptions {
             lossy: true,
             flexible: true,
             encoding: Some(encoding),
-            ..options(&way, 1)
+            ..options(&case, 1)
         };
         let strict = SourceOptions { lossy: false, ..lossy.clone() };
-        let given = round_trip(&bytes, &way, &lossy, SinkOptions::default());
+        let given = round_trip(&bytes, &case, &lossy, SinkOptions::default());
         if let Ok(passed) = &given {
             prop_assert_eq!(&passed.pieces, &bytes);
         }
         // What is read without complaint is read the same when nobody complains.
-        if let Ok(passed) = round_trip(&bytes, &way, &strict, SinkOptions::default()) {
+        if let Ok(passed) = round_trip(&bytes, &case, &strict, SinkOptions::default()) {
             prop_assert_eq!(passed, given.unwrap());
         }
     }

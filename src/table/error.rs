@@ -96,8 +96,8 @@ fn empty_message(skipped: u64) -> String {
              and run again")
     } else {
         tr!(
-            "nothing stands below the {skipped} lines that --skip-lines passes over, neither a \
-             header nor a row; give it a smaller number and run again",
+            "there is neither a header nor a row after the {skipped} lines that --skip-lines \
+             skips; give it a smaller number and run again",
             skipped
         )
     }

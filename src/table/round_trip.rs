@@ -125,21 +125,21 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
 }
 
 /// The table as the `csv` crate writes it, with blank lines put in.
-pub(crate) fn write(table: &[Vec<String>], way: &Case) -> Vec<u8> {
+pub(crate) fn write(table: &[Vec<String>], case: &Case) -> Vec<u8> {
     let mut bytes = Vec::new();
-    if way.bom {
+    if case.bom {
         bytes.extend_from_slice("\u{feff}".as_bytes());
     }
     let mut line_end = &b""[..];
     for (index, row) in table.iter().enumerate() {
-        line_end = way.line_ends[index % way.line_ends.len()];
-        let blank = way.leading_blanks[index % way.leading_blanks.len()];
+        line_end = case.line_ends[index % case.line_ends.len()];
+        let blank = case.leading_blanks[index % case.leading_blanks.len()];
         // After a lone `\r` a blank line's `\n` would join it.
         let joins = bytes.last() == Some(&b'\r') && blank.starts_with('\n');
         bytes.extend_from_slice(if joins { b"" } else { blank.as_bytes() });
         let mut writer = csv::WriterBuilder::new()
-            .delimiter(way.delimiter)
-            .quote_style(way.quotes[index % way.quotes.len()])
+            .delimiter(case.delimiter)
+            .quote_style(case.quotes[index % case.quotes.len()])
             .terminator(csv::Terminator::Any(b'\n'))
             .from_writer(Vec::new());
         writer.write_record(row).unwrap();
@@ -147,7 +147,7 @@ pub(crate) fn write(table: &[Vec<String>], way: &Case) -> Vec<u8> {
         bytes.extend_from_slice(&written[..written.len() - 1]);
         bytes.extend_from_slice(line_end);
     }
-    if way.no_final_line_end {
+    if case.no_final_line_end {
         bytes.truncate(bytes.len() - line_end.len());
     }
     bytes
@@ -167,24 +167,24 @@ fn read(bytes: &[u8], delimiter: u8) -> Cells {
         .collect()
 }
 
-pub(crate) fn options(way: &Case, width: usize) -> SourceOptions {
+pub(crate) fn options(case: &Case, width: usize) -> SourceOptions {
     SourceOptions {
         encoding: Some(Encoding::Utf8),
-        delimiter: Some(way.delimiter),
-        has_headers: Some(way.headers),
-        columns: vec![ColumnChoice::Position(way.column % width + 1)],
+        delimiter: Some(case.delimiter),
+        has_headers: Some(case.headers),
+        columns: vec![ColumnChoice::Position(case.column % width + 1)],
         ..SourceOptions::default()
     }
 }
 
-fn open(bytes: &[u8], way: &Case, width: usize) -> Result<Source, SourceError> {
+fn open(bytes: &[u8], case: &Case, width: usize) -> Result<Source, SourceError> {
     let reader = ChunkedReader {
         bytes: bytes.to_vec(),
         pos: 0,
-        chunk_sizes: way.read_sizes.clone(),
+        chunk_sizes: case.read_sizes.clone(),
         reads: 0,
     };
-    Source::open(Box::new(reader), &options(way, width), &|_: &str| false)
+    Source::open(Box::new(reader), &options(case, width), &|_: &str| false)
 }
 
 struct RoundTrip {
@@ -195,7 +195,7 @@ struct RoundTrip {
     pieces: Vec<u8>,
 }
 
-fn round_trip(mut source: Source, way: &Case) -> Result<RoundTrip, SourceError> {
+fn round_trip(mut source: Source, case: &Case) -> Result<RoundTrip, SourceError> {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("out.csv");
     let mut sink =
@@ -204,8 +204,8 @@ fn round_trip(mut source: Source, way: &Case) -> Result<RoundTrip, SourceError> 
     let pieces = [head.bom.as_slice(), &head.raw, &head.terminator].concat();
     let mut passed =
         RoundTrip { output: Vec::new(), lines: Vec::new(), numbers: Vec::new(), pieces };
-    while let Some(batch) = source.next_batch(way.batch_rows)? {
-        assert!((1..=way.batch_rows).contains(&batch.len()));
+    while let Some(batch) = source.next_batch(case.batch_rows)? {
+        assert!((1..=case.batch_rows).contains(&batch.len()));
         for row in 0..batch.len() {
             passed.lines.push(batch.line(row));
             passed.numbers.extend(batch.cells(row).map(str::to_owned));
@@ -238,35 +238,35 @@ pub(crate) fn appended_text(cells: [&str; 5], delimiter: u8) -> String {
 
 proptest! {
     #[test]
-    fn a_table_survives_a_round_trip_with_five_appended_cells(table in table(), way in case()) {
+    fn a_table_survives_a_round_trip_with_five_appended_cells(table in table(), case in case()) {
         let width = table[0].len();
-        let bytes = write(&table, &way);
-        let before = read(&bytes, way.delimiter);
+        let bytes = write(&table, &case);
+        let before = read(&bytes, case.delimiter);
         let mut rows: Vec<Vec<String>> = table.clone();
         // One column whose first cell is nothing but a mark is a file that begins with a blank
         // line.
-        prop_assume!(way.bom || width > 1 || rows[0][0] != "\u{feff}");
+        prop_assume!(case.bom || width > 1 || rows[0][0] != "\u{feff}");
         // Without a mark of its own, a file whose first cell begins with one has it as its mark.
-        if !way.bom && bytes.starts_with("\u{feff}".as_bytes())
+        if !case.bom && bytes.starts_with("\u{feff}".as_bytes())
             && let Some(rest) = rows[0][0].strip_prefix('\u{feff}')
         {
             rows[0][0] = rest.to_owned();
         }
         prop_assert_eq!(before.len(), rows.len());
 
-        let source = open(&bytes, &way, width).unwrap();
+        let source = open(&bytes, &case, width).unwrap();
         prop_assert_eq!(source.width(), width);
-        prop_assert_eq!(source.header().appended_names.is_some(), way.headers);
-        let passed = round_trip(source, &way).unwrap();
+        prop_assert_eq!(source.header().appended_names.is_some(), case.headers);
+        let passed = round_trip(source, &case).unwrap();
         prop_assert_eq!(&passed.pieces, &bytes);
 
-        let after = read(&passed.output, way.delimiter);
-        let data = rows.iter().skip(usize::from(way.headers));
-        let column = way.column % width;
+        let after = read(&passed.output, case.delimiter);
+        let data = rows.iter().skip(usize::from(case.headers));
+        let column = case.column % width;
         if width > 1 {
             // The rows that any reader sees are the rows that were written, in the same order.
             let expected: Cells = before.iter().enumerate().map(|(index, cells)| {
-                let more = if way.headers && index == 0 { EXPECTED_NAMES } else { ANSWER };
+                let more = if case.headers && index == 0 { EXPECTED_NAMES } else { ANSWER };
                 cells.iter().cloned().chain(more.map(|cell| cell.as_bytes().to_vec())).collect()
             }).collect();
             prop_assert_eq!(after, expected);
@@ -280,25 +280,25 @@ proptest! {
             let numbers = passed.numbers.iter().map(String::as_str);
             let found: Vec<&str> = numbers.filter(|cell| !cell.is_empty()).collect();
             prop_assert_eq!(found, filled);
-            prop_assert_eq!(after.len(), passed.numbers.len() + usize::from(way.headers));
+            prop_assert_eq!(after.len(), passed.numbers.len() + usize::from(case.headers));
             prop_assert!(after.iter().all(|cells| cells.len() == 6));
         }
 
-        let answer = appended_text(ANSWER, way.delimiter);
+        let answer = appended_text(ANSWER, case.delimiter);
         let rest = strip_appended(&passed.output, &answer, passed.numbers.len());
-        let names = appended_text(EXPECTED_NAMES, way.delimiter);
-        let rest = strip_appended(&rest, &names, usize::from(way.headers));
+        let names = appended_text(EXPECTED_NAMES, case.delimiter);
+        let rest = strip_appended(&rest, &names, usize::from(case.headers));
         prop_assert_eq!(&rest, &bytes);
     }
 
     #[test]
-    fn each_row_has_its_line_number(table in table(), way in case()) {
+    fn each_row_has_its_line_number(table in table(), case in case()) {
         let width = table[0].len();
-        let bytes = write(&table, &way);
-        let mut source = open(&bytes, &way, width).unwrap();
+        let bytes = write(&table, &case);
+        let mut source = open(&bytes, &case, width).unwrap();
         let header = source.header();
         let mut start = header.bom.len() + header.raw.len() + header.terminator.len();
-        while let Some(batch) = source.next_batch(way.batch_rows).unwrap() {
+        while let Some(batch) = source.next_batch(case.batch_rows).unwrap() {
             for row in 0..batch.len() {
                 start += batch.leading_blanks(row).len();
                 prop_assert_eq!(batch.line(row), count_line_ends(&bytes[..start]) + 1);
@@ -313,7 +313,7 @@ proptest! {
             select(b"\"\",;\r\n a1\0\xE6\x89\x8B\xFF".to_vec()),
             0..60,
         ),
-        way in case(),
+        case in case(),
     ) {
         let detect = SourceOptions {
             encoding: Some(Encoding::Utf8),
@@ -323,13 +323,13 @@ proptest! {
         let reader = ChunkedReader {
             bytes: bytes.clone(),
             pos: 0,
-            chunk_sizes: way.read_sizes.clone(),
+            chunk_sizes: case.read_sizes.clone(),
             reads: 0,
         };
         let source =
             Source::open(Box::new(reader), &detect, &|cell: &str| cell.starts_with('1'));
         let shape = source.as_ref().map(|source| (source.width(), source.dialect().delimiter)).ok();
-        let passed = source.and_then(|source| round_trip(source, &way));
+        let passed = source.and_then(|source| round_trip(source, &case));
         if let (Ok(passed), Some((width, delimiter))) = (passed, shape) {
             prop_assert_eq!(&passed.pieces, &bytes);
             // However oddly a row is quoted, the five cells behind it are cells of their own.
@@ -350,19 +350,19 @@ proptest! {
     #[test]
     fn reading_in_small_chunks_gives_the_same_result(
         table in table(),
-        way in case(),
+        case in case(),
         damage in 0..200_usize,
     ) {
-        let mut bytes = write(&table, &way);
+        let mut bytes = write(&table, &case);
         bytes.truncate(damage.max(1));
         let width = table[0].len();
         let outcome = |sizes: Vec<usize>| {
-            let way = Case { read_sizes: sizes, ..way.clone() };
-            let passed = open(&bytes, &way, width).and_then(|source| round_trip(source, &way));
+            let case = Case { read_sizes: sizes, ..case.clone() };
+            let passed = open(&bytes, &case, width).and_then(|source| round_trip(source, &case));
             passed
                 .map(|passed| (passed.output, passed.lines, passed.numbers))
                 .map_err(|error| error.to_string())
         };
-        prop_assert_eq!(outcome(vec![1 << 20]), outcome(way.read_sizes.clone()));
+        prop_assert_eq!(outcome(vec![1 << 20]), outcome(case.read_sizes.clone()));
     }
 }

@@ -57,9 +57,9 @@ pub enum EncodingError {
     Packed,
     /// At least a tenth of the bytes are zero, and the file is not UTF-16.
     #[error("{}", tr!(
-        "the file has so many zero bytes that it is no text in any encoding that is told by its \
-         content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it as \
-         \"CSV UTF-8\" and run again"
+        "the file has so many zero bytes that it is not text in any encoding that can be detected \
+         by content; if it is UTF-16, say so with --encoding (-e: UTF-16LE, UTF-16BE), or save it \
+         as \"CSV UTF-8\" and run again"
     ))]
     ZeroBytes,
     /// The byte order mark belongs to another encoding.
