@@ -109,14 +109,14 @@ pub async fn run<A: LookupApi, L, E>(
             Some((epoch, result)) = run.token_request.next(), if !run.token_request.is_empty() => {
                 run.on_token(epoch, result);
             }
-            slot = chunks.reserve(), if should_flush => match slot {
-                Ok(slot) => run.send_chunk(slot),
-                Err(_) => {
+            slot = chunks.reserve(), if should_flush => {
+                let Ok(slot) = slot else {
                     run.end_early(RunEnd::OutputClosed);
                     let (totals, end) = run.finish(intake.is_complete());
                     return (totals, Ok(end));
-                }
-            },
+                };
+                run.send_chunk(slot);
+            }
             () = flush_timer.wait(), if settled_rows > 0 && !should_flush => {}
             batch = batches.recv(), if intake.is_open() && run.has_room() => {
                 intake = on_received(&mut run, batch);

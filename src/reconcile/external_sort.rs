@@ -129,8 +129,11 @@ fn record(bytes: &[u8], offset: u32) -> (&[u8], &[u8]) {
 }
 
 /// The lengths of key and value.
-fn decode_lengths([a, b, c, d, e, f, g, h]: [u8; LENGTHS_LEN]) -> (usize, usize) {
-    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
+fn decode_lengths(bytes: [u8; LENGTHS_LEN]) -> (usize, usize) {
+    let decode = |start| {
+        u32::from_le_bytes(std::array::from_fn(|index: usize| bytes[start + index])) as usize
+    };
+    (decode(0), decode(LENGTHS_LEN / 2))
 }
 
 fn to_u32(length: usize) -> io::Result<u32> {

@@ -92,13 +92,13 @@ impl Emulator {
         let id = self.next_request_id();
         let mut delay = Duration::ZERO;
         let exists = endpoint != TokenEndpoint::V1 || self.script.has_v1_token_endpoint;
-        let (answered, reply) = if !exists {
-            unknown_path_reply(id)
-        } else {
+        let (answered, reply) = if exists {
             let answer = self.script.token_answers.pop_front();
             answer
                 .and_then(|answer| reply_scripted(&answer, "", id, &mut delay))
                 .unwrap_or_else(|| self.issue_token(endpoint, credentials, at, id))
+        } else {
+            unknown_path_reply(id)
         };
         self.call_log.record_token_call(TokenCall { at, endpoint, answered });
         TimedReply { delay, reply }

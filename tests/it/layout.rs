@@ -17,7 +17,7 @@ pub(crate) fn sources() -> BTreeMap<String, String> {
             let path = format!("{dir}/{}", entry.file_name().to_str().unwrap());
             if entry.file_type().unwrap().is_dir() {
                 collect(root, &path, files);
-            } else if path.ends_with(".rs") {
+            } else if Path::new(&path).extension().is_some_and(|extension| extension == "rs") {
                 files.insert(path.clone(), fs::read_to_string(root.join(&path)).unwrap());
             }
         }

@@ -227,10 +227,10 @@ fn parse_args(
     let mut warning = None;
     match &mut cli.command {
         Command::Plan(plan) => {
-            apply_state_precedence(&mut plan.reader, &mut plan.state, matches, origin, to_error)?
+            apply_state_precedence(&mut plan.reader, &mut plan.state, matches, origin, to_error)?;
         }
         Command::Merge(merge) => {
-            read_columns_from_env(&mut merge.reader.column, matches, to_error)?
+            read_columns_from_env(&mut merge.reader.column, matches, to_error)?;
         }
         Command::State(state) => check_shared_state_args(state, matches, to_error)?,
         Command::Diff(diff) => read_columns_from_env(&mut diff.column, matches, to_error)?,

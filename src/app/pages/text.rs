@@ -19,7 +19,8 @@ pub(crate) fn render(page: &str, width: usize) -> String {
     let mut after_item = false;
     for block in &blocks {
         let is_item = matches!(block, Block::Item { .. });
-        if !text.is_empty() && !(is_item && after_item) {
+        let same_list = is_item && after_item;
+        if !text.is_empty() && !same_list {
             text.push('\n');
         }
         after_item = is_item;

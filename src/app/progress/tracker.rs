@@ -72,7 +72,7 @@ impl Tracker {
             Event::CallEnded => self.in_flight = self.in_flight.saturating_sub(1),
             Event::InBackoff(numbers) => self.retrying = *numbers,
             Event::BackingOff { mobile, delay } => {
-                info!(number = mobile.to_masked_string(), ?delay, "retrying")
+                info!(number = mobile.to_masked_string(), ?delay, "retrying");
             }
             Event::Answered { mobile, status, code } => {
                 self.answered += 1;

@@ -198,6 +198,7 @@ pub(crate) fn spawn_writer(
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
     use std::io::Cursor;
     use std::sync::Arc;
 
@@ -278,7 +279,9 @@ mod tests {
                 }
             };
             let answers: Vec<_> = (0..count).map(answer).collect();
-            answers.iter().for_each(|answer| totals.count_row(answer.outcome.status));
+            for answer in &answers {
+                totals.count_row(answer.outcome.status);
+            }
             let chunk = Chunk { payload: Arc::new(rows.payload), rows: 0..count, answers };
             if writer.chunks.blocking_send(chunk).is_err() {
                 break;
@@ -327,7 +330,7 @@ mod tests {
             for (name, number, end) in &rows {
                 text.push_str(name);
                 if case.has_answers {
-                    text.push_str(&format!(",1380013800{number},,,failed,,{name}"));
+                    write!(text, ",1380013800{number},,,failed,,{name}").unwrap();
                 } else {
                     // A row without the number, a complete row, and a longer one.
                     text.push_str(&format!(",1380013800{number}").repeat(number % 3));

@@ -64,7 +64,7 @@ impl ColumnDetector<'_> {
         let alike = self.columns_matching(|header| is_same_name(header, name));
         let exact = self.columns_matching(|header| header == name);
         match (alike.as_slice(), exact.as_slice()) {
-            (&[index], _) | (_, &[index]) => Ok(self.to_column(index, tr!("requested by name"))),
+            (&[index], _) | (_, &[index]) => Ok(self.detected(index, tr!("requested by name"))),
             ([], _) => {
                 let near = suggest(name, self.first_row.iter().map(String::as_str))
                     .and_then(redact::column_name);
@@ -99,7 +99,7 @@ impl ColumnDetector<'_> {
             columns,
         };
         match found.as_slice() {
-            &[index] => Ok(self.to_column(index, tr!("requested by pattern"))),
+            &[index] => Ok(self.detected(index, tr!("requested by pattern"))),
             [] => Err(failed(self.list_all())),
             several => Err(failed(self.list_with_samples(several))),
         }
@@ -112,7 +112,7 @@ impl ColumnDetector<'_> {
             return self.find_by_name(&position.to_string());
         }
         match position.checked_sub(1).filter(|&index| index < self.first_row.len()) {
-            Some(index) => Ok(self.to_column(index, tr!("requested by position"))),
+            Some(index) => Ok(self.detected(index, tr!("requested by position"))),
             None => Err(ColumnError::NoSuchPosition {
                 position,
                 width: self.first_row.len(),
@@ -160,10 +160,10 @@ impl ColumnDetector<'_> {
         };
         match (winners.as_slice(), candidates.as_slice()) {
             (&[index], _) if !is_doubtful(index) => {
-                Ok(self.to_column(index, self.detection_reason(index, matches[index])))
+                Ok(self.detected(index, self.detection_reason(index, matches[index])))
             }
             ([], &[index]) if !is_doubtful(index) => {
-                Ok(self.to_column(index, tr!("the only column")))
+                Ok(self.detected(index, tr!("the only column")))
             }
             ([] | [_], _) => Err(ColumnError::NoMobileColumn { columns: self.list_all() }),
             (several, _) => {
@@ -172,7 +172,7 @@ impl ColumnDetector<'_> {
         }
     }
 
-    fn to_column(&self, index: usize, reason: String) -> Column {
+    fn detected(&self, index: usize, reason: String) -> Column {
         Column {
             index,
             name: self.first_row.get(index).filter(|_| self.has_headers).cloned(),

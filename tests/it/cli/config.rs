@@ -261,7 +261,11 @@ fn config_errors_have_a_line_and_a_suggestion() {
         assert!(ended.status == Some(2) && ended.stderr.contains(told), "{}", ended.stderr);
     }
     let ended = run(dingmap().args(["resolve", "staff.csv", "--profile", "x"]));
-    assert!(ended.status == Some(2) && ended.stderr.contains("--profile needs a config file"), "{}", ended.stderr);
+    assert!(
+        ended.status == Some(2) && ended.stderr.contains("--profile needs a config file"),
+        "{}",
+        ended.stderr
+    );
     let ended = run(resolve_with_config(&desk.path("none.toml")).arg("staff.csv"));
     assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{}", ended.stderr);
     // A mistake on the line is told as ever, whether a file is named or not.

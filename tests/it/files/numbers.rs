@@ -114,9 +114,10 @@ fn every_cell_in_the_guide_is_read_as_documented() {
                 (Err(reason), None) => {
                     // The page does not repeat the reason of the first number in the cell.
                     let (reason, documented) = (reason.to_string(), rule.message.split('(').next());
-                    let is_same = match rule.message.ends_with("(the reason for that one)") {
-                        true => reason.starts_with(documented.unwrap()),
-                        false => reason == rule.message,
+                    let is_same = if rule.message.ends_with("(the reason for that one)") {
+                        reason.starts_with(documented.unwrap())
+                    } else {
+                        reason == rule.message
                     };
                     assert!(is_same, "{cell:?}: {reason}");
                 }

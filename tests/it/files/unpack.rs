@@ -240,7 +240,7 @@ fn an_unreadable_workbook_is_reported_with_its_reason() {
 fn encrypted_workbook() -> Vec<u8> {
     let mut bytes = vec![0; 512 * 3];
     let put = |bytes: &mut Vec<u8>, at: usize, what: &[u8]| {
-        bytes[at..at + what.len()].copy_from_slice(what)
+        bytes[at..at + what.len()].copy_from_slice(what);
     };
     put(&mut bytes, 0, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1");
     // Version 3, little-endian, sectors of 512 bytes, small ones of 64.

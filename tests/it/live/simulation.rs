@@ -336,10 +336,10 @@ fn check_invariants(seed: u64, rows: &[RowNumbers], played: &SimResult) {
                 );
             }
             (Ok(_), Status::Failed | Status::Pending) => {
-                assert_eq!(userid, "", "seed {seed}, row {at}")
+                assert_eq!(userid, "", "seed {seed}, row {at}");
             }
             (Ok(mobile), _) => {
-                assert_eq!(told, SimulatedApi::true_answer(*mobile), "seed {seed}, row {at}")
+                assert_eq!(told, SimulatedApi::true_answer(*mobile), "seed {seed}, row {at}");
             }
         }
         let nobody = |number: &Mobile| SimulatedApi::true_answer(*number).0 != Status::Found;

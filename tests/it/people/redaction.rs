@@ -225,7 +225,7 @@ fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
             wait_until("the second token", || Some(tokens()).filter(|tokens| tokens.len() == 2));
         let quoted = format!("old {} new {} secret {SECRET}", tokens[0], tokens[1]);
         api.update_script(|script| {
-            script.always = Some(ScriptedAnswer::Code { code, msg: quoted })
+            script.always = Some(ScriptedAnswer::Code { code, msg: quoted });
         });
         let ended: RunOutput = child.wait_with_output().unwrap().into();
         let text = ended.stderr + &fs::read_to_string(desk.path("out.csv")).unwrap();

@@ -189,7 +189,7 @@ fn untrusted_text_is_escaped_in_the_report() {
 
     // A run that the API ends says why in its words.
     api.update_script(|script| {
-        script.always = Some(ScriptedAnswer::Code { code: 60011, msg: HOSTILE.to_owned() })
+        script.always = Some(ScriptedAnswer::Code { code: 60011, msg: HOSTILE.to_owned() });
     });
     let mut command = api.resolve(&input, &desk.path("out.csv"));
     let ended = run(command.args(["-c", "1", "--restart", "--report"]).arg(&report));

@@ -26,7 +26,7 @@ fn assert_pause_applies_to_both(answer: fn() -> (ScriptedAnswer, Instant)) {
     ground.wait_for_calls_of_both(10);
     let (answer, rest) = answer();
     ground.sandbox.update_script(|script| {
-        (0..ROWS).for_each(|at| script.push_answers(number_of_run(0, at), [answer.clone()]))
+        (0..ROWS).for_each(|at| script.push_answers(number_of_run(0, at), [answer.clone()]));
     });
     let refused = || {
         ground

@@ -368,7 +368,7 @@ pub(crate) fn roundtrip(data: &[u8]) {
                     }
                 }
                 Err(other) => {
-                    assert!(!settled || error_text(&other) == error_text(&error), "{other}")
+                    assert!(!settled || error_text(&other) == error_text(&error), "{other}");
                 }
             }
             return;
