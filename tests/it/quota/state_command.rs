@@ -53,7 +53,7 @@ fn state_info_matches_the_server_and_shows_no_secret() {
     const HANGING: u32 = 6;
     let mut script = unlimited_script();
     (0..HANGING).for_each(|at| {
-        script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))])
+        script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))]);
     });
     let ground = QuotaFixture::new(script);
     assert_has_lines(&state_output(&ground, &["info"]), &["no answers are stored there"]);

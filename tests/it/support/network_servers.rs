@@ -345,7 +345,7 @@ impl Http2Server {
                             }
                             StreamAction::Refuse => respond.send_reset(Reason::REFUSED_STREAM),
                             StreamAction::GoAway | StreamAction::Stall => {
-                                std::future::pending().await
+                                std::future::pending::<()>().await;
                             }
                         }
                         place += 1;
