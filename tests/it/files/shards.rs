@@ -269,7 +269,7 @@ fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
         (vec![of(0), of(1), of(2), of(1)], vec![".1-of-3.csv, line 2: ", "it was given twice"]),
         (
             vec![of(0), halves[1].clone()],
-            vec![".0-of-3.csv is shard 0/3", ".1-of-2.csv is shard 1/2"],
+            vec![".0-of-3.csv is shard 0/3, but ", ".1-of-2.csv is shard 1/2"],
         ),
         (
             vec![of(0), of(1), of(2), nameless],

@@ -79,7 +79,7 @@ fn broken_connections_produce_a_hint() {
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("\n12 of 21 calls met a connection that broke"),
+        ended.stderr.contains("\n12 of 21 calls lost their connection or timed out"),
         "{}",
         ended.stderr
     );

@@ -405,7 +405,7 @@ fn a_failing_run_logs_no_secret_and_no_number() {
         let seen = observe_run(script, text, |command| {
             command.args(["--log-format", format, "--progress", "line"]);
         });
-        seen.assert_stderr(4, &["138****8094", "token", "rest"]);
+        seen.assert_stderr(4, &["138****8094", "token", "paused"]);
         assert_eq!(seen.statuses().iter().filter(|status| *status == "found").count(), 61);
         assert!(
             seen.call_log.count_answered("40014") > 0 && seen.call_log.count_answered("90018") > 0

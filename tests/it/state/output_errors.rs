@@ -111,7 +111,7 @@ fn a_deleted_output_directory_loses_no_answers() {
     for words in [
         "cannot put the finished output in place",
         "create the directory first",
-        "same command goes on",
+        "same command resumes",
     ] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }

@@ -94,7 +94,7 @@ fn a_changed_input_inherits_answers_of_an_unfinished_run_once() {
     let (calls, ended) = run_and_count_calls(&api, &more, &output, &[]);
     assert_eq!((calls, ended.status), (30, Some(0)), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("another input was not finished: its 60 numbers"),
+        ended.stderr.contains("another input was not finished: its 60 answers"),
         "{}",
         ended.stderr
     );

@@ -86,7 +86,7 @@ fn a_run_resumes_after_the_state_disk_was_full() {
     let none =
         run(&mut shell_command(&format!("trap '' XFSZ; ulimit -f {}", size / 512), &command()));
     assert_eq!((none.status, api.call_log().calls().len()), (Some(1), before), "{}", none.stderr);
-    assert!(none.stderr.contains("Make room") && !output.exists(), "{}", none.stderr);
+    assert!(none.stderr.contains("Free disk space") && !output.exists(), "{}", none.stderr);
     let blocks = (size + (256 << 10)) / 512;
     let mut full = shell_command(&format!("trap '' XFSZ; ulimit -f {blocks}"), &command());
     let ended = run(&mut full);

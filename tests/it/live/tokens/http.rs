@@ -82,6 +82,6 @@ fn an_expired_given_token_names_its_variable() {
     let RunOutput { status, stderr, .. } =
         run(command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
     assert_eq!(status, Some(5), "{stderr}");
-    assert!(stderr.contains("into DINGTALK_ACCESS_TOKEN") && stderr.contains("40014"), "{stderr}");
+    assert!(stderr.contains("in DINGTALK_ACCESS_TOKEN") && stderr.contains("40014"), "{stderr}");
     assert_eq!((api.call_log().calls().len(), api.call_log().token_calls().len()), (21, 0));
 }

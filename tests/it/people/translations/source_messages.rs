@@ -39,7 +39,7 @@ const NOT_USER_FACING: &[&str] = &[
     // Part of an error of clap, by which it is recognized.
     " is not in ",
     // Commands that `dingmap sandbox` prints.
-    "{serves}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}\n{ask}\n  curl -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
+    "{serving}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}{ca_file}\n{by_hand}\n  curl{cacert} -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
     "{} KiB",
     "{} MiB",
     "dingmap: {}\n",
