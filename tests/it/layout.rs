@@ -1,4 +1,5 @@
-//! The layout of the crate: layers, no import cycles, a pure `domain`, a standalone `sandbox`, and a header in every file.
+//! The layout of the crate: layers, no import cycles, a pure `domain`, a standalone `sandbox`, and
+//! a header in every file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,10 +8,11 @@ use std::path::Path;
 use crate::support::rust_tokens::{CodePath, paths, tokens};
 
 /// What `domain` must not mention outside tests: I/O, clocks, randomness, async.
-const IMPURE: &str = "std::fs std::io std::net std::thread std::env std::process Instant SystemTime Timestamp::now \
-                      Zoned::now tokio fastrand reqwest hyper tracing async await";
+const IMPURE: &str = "std::fs std::io std::net std::thread std::env std::process Instant \
+    SystemTime Timestamp::now Zoned::now tokio fastrand reqwest hyper tracing async await";
 
-/// All sources by path from the root of the package, without the fuzz targets, which are a workspace of their own.
+/// All sources by path from the root of the package, without the fuzz targets, which are a
+/// workspace of their own.
 pub(crate) fn sources() -> BTreeMap<String, String> {
     fn collect(root: &Path, dir: &str, files: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(root.join(dir)).unwrap().map(Result::unwrap) {

@@ -1,5 +1,5 @@
-//! What the program is made of: under which licences, and for which Rust. Read from what cargo says of this platform's
-//! dependencies, those of the tests among them.
+//! What the program is made of: under which licences, and for which Rust. Read from what cargo says
+//! of this platform's dependencies, those of the tests among them.
 
 use std::process::Command;
 
@@ -20,7 +20,8 @@ const PERMISSIVE: [&str; 10] = [
     "Zlib",
 ];
 
-/// Licences of what the tests alone are made of may also ask that changes to its own files are shared.
+/// Licences of what the tests alone are made of may also ask that changes to its own files are
+/// shared.
 const TEST_ONLY: [&str; 1] = ["MPL-2.0"];
 
 /// Every package that is built here, and whether it is part of the program or of its build.
@@ -42,10 +43,10 @@ fn packages() -> Vec<(Value, bool)> {
     ]);
     let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let nodes = told["resolve"]["nodes"].as_array().unwrap();
+    let mut actual: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let nodes = actual["resolve"]["nodes"].as_array().unwrap();
     let used: Vec<_> = nodes.iter().map(|node| node["id"].clone()).collect();
-    let mut linked = vec![told["resolve"]["root"].clone()];
+    let mut linked = vec![actual["resolve"]["root"].clone()];
     let mut at = 0;
     while let Some(id) = linked.get(at) {
         let node = nodes.iter().find(|node| node["id"] == *id).unwrap();
@@ -61,7 +62,7 @@ fn packages() -> Vec<(Value, bool)> {
         linked.extend(new);
         at += 1;
     }
-    let Value::Array(packages) = told["packages"].take() else { panic!("{told}") };
+    let Value::Array(packages) = actual["packages"].take() else { panic!("{actual}") };
     let packages = packages.into_iter().filter(|package| used.contains(&package["id"]));
     packages.map(|package| (package.clone(), linked.contains(&package["id"]))).collect()
 }

@@ -1,5 +1,5 @@
-//! The integration tests: the real executable against a real HTTP server, the sandbox in this process, whose call log
-//! has what arrived there.
+//! The integration tests: the real executable against a real HTTP server, the sandbox in this
+//! process, whose call log has what arrived there.
 
 #![cfg(test)]
 

@@ -1,4 +1,5 @@
-//! Completions in a real shell: the script that is installed, and the values that the program gives for what is typed.
+//! Completions in a real shell: the script that is installed, and the values that the program gives
+//! for what is typed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,9 +9,9 @@ use crate::support::sandbox::{PROGRAM, dingmap, run};
 use crate::support::workdir::Workdir;
 
 /// What bash offers behind these words, the last of which is under way.
-fn completions_for(desk: &Workdir, words: &[&str]) -> Vec<String> {
+fn completions_for(workdir: &Workdir, words: &[&str]) -> Vec<String> {
     let script =
-        desk.write_file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);
+        workdir.write_file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);
     let complete = r#"source "$0"
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
         name=$(complete -p dingmap | sed 's/.*-F \([^ ]*\) .*/\1/')
@@ -27,9 +28,9 @@ fn completions_for(desk: &Workdir, words: &[&str]) -> Vec<String> {
         .args(["--norc", "-c", complete])
         .arg(script)
         .args(words)
-        .current_dir(desk.path(""))
+        .current_dir(workdir.path(""))
         .env("PATH", format!("{program}:{}", std::env::var("PATH").unwrap()))
-        .env("HOME", desk.path(""))
+        .env("HOME", workdir.path(""))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
@@ -39,9 +40,9 @@ fn completions_for(desk: &Workdir, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn flags_commands_and_values_are_completed() {
-    let desk = Workdir::new();
-    desk.write_file("staff.csv", "x\n");
-    desk.write_file("c.toml", "[profile.nightly]\n[profile.rehearsal]\n");
+    let workdir = Workdir::new();
+    workdir.write_file("staff.csv", "x\n");
+    workdir.write_file("c.toml", "[profile.nightly]\n[profile.rehearsal]\n");
     for (words, expected) in [
         (&["dingmap", "res"][..], &["resolve"][..]),
         (&["dingmap", "resolve", "--max-r"], &["--max-retries"]),
@@ -53,18 +54,19 @@ fn flags_commands_and_values_are_completed() {
         (&["dingmap", "diff", "--region", "HK"], &["HK"]),
         (&["dingmap", "plan", "--config", "c.toml", "--profile", "n"], &["nightly"]),
     ] {
-        assert_eq!(completions_for(&desk, words), expected, "{words:?}");
+        assert_eq!(completions_for(&workdir, words), expected, "{words:?}");
     }
 }
 
 #[test]
 fn column_names_are_completed_from_the_input() {
-    let desk = Workdir::new();
-    desk.write_file("staff.csv", "工号,手机号,联系 电话,13800138000,$(x)\n1,13800138000,,,\n");
-    desk.write_file("my staff.csv", "工号,Mobile\n1,13800138000\n");
-    desk.write_file("old.txt", encoding_rs::GB18030.encode("标题\n工号;手机\n1;2\n").0);
+    let workdir = Workdir::new();
+    workdir.write_file("staff.csv", "工号,手机号,联系 电话,13800138000,$(x)\n1,13800138000,,,\n");
+    workdir.write_file("my staff.csv", "工号,Mobile\n1,13800138000\n");
+    workdir.write_file("old.txt", encoding_rs::GB18030.encode("标题\n工号;手机\n1;2\n").0);
     for (words, expected) in [
-        // What a shell would take apart is offered by its position, and what may be a number not at all.
+        // What a shell would take apart is offered by its position, and what may be a number not at
+        // all.
         (&["dingmap", "resolve", "staff.csv", "-c", ""][..], &["工号", "手机号", "3", "5"][..]),
         (&["dingmap", "plan", "staff.csv", "--column", "手"], &["手机号"]),
         (
@@ -82,20 +84,20 @@ fn column_names_are_completed_from_the_input() {
         (&["dingmap", "resolve", "none.csv", "-c", ""], &[]),
         (&["dingmap", "resolve", "-c", ""], &[]),
     ] {
-        assert_eq!(completions_for(&desk, words), expected, "{words:?}");
+        assert_eq!(completions_for(&workdir, words), expected, "{words:?}");
     }
-    assert_eq!(desk.file_names().len(), 4, "nothing is written");
+    assert_eq!(workdir.file_names().len(), 4, "nothing is written");
 }
 
 #[test]
 fn sheet_names_are_completed_from_the_workbook() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
-    std::fs::copy(samples, desk.path("staff.xlsx")).unwrap();
-    let sheets = completions_for(&desk, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
+    std::fs::copy(samples, workdir.path("staff.xlsx")).unwrap();
+    let sheets = completions_for(&workdir, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
     assert_eq!(sheets, ["员工", "离职", "空表"]);
     let columns = completions_for(
-        &desk,
+        &workdir,
         &["dingmap", "resolve", "staff.xlsx", "--sheet", &sheets[0], "-c", ""],
     );
     assert_eq!(
@@ -106,14 +108,14 @@ fn sheet_names_are_completed_from_the_workbook() {
 
 #[test]
 fn completion_variables_do_not_affect_a_normal_run() {
-    let desk = Workdir::new();
-    let input = desk.write_file("staff.csv", "mobile\n13800138000\n");
+    let workdir = Workdir::new();
+    let input = workdir.write_file("staff.csv", "mobile\n13800138000\n");
     for (name, value) in ["bash", "zsh", "yes", "0", "", "tcsh"]
         .map(|value| ("DINGMAP_COMPLETE", value))
         .into_iter()
         .chain([("COMPLETE", "bash")])
     {
-        let output = desk.path("out.csv");
+        let output = workdir.path("out.csv");
         let mut command = dingmap();
         command.arg("resolve").arg(&input).arg("--sandbox").arg("-o").arg(&output).env(name, value);
         let ended = run(&mut command);
@@ -126,21 +128,22 @@ fn completion_variables_do_not_affect_a_normal_run() {
         assert!(!ended.stderr.contains("nothing reads the variable"), "{}", ended.stderr);
         std::fs::remove_file(output).unwrap();
     }
-    // A script that asks for a shell which nobody knows gets nothing, and no message between the words.
+    // A script that asks for a shell which nobody knows gets nothing, and no message between the
+    // words.
     let ended = run(dingmap().args(["--", "dingmap", "res"]).env("DINGMAP_COMPLETE", "tcsh"));
     assert_eq!((ended.status, &*ended.stdout, &*ended.stderr), (Some(2), "", ""));
 }
 
 #[test]
 fn completion_does_not_block_on_a_pipe() {
-    let desk = Workdir::new();
-    assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
+    let workdir = Workdir::new();
+    assert!(Command::new("mkfifo").arg(workdir.path("pipe")).status().unwrap().success());
     let mut command = dingmap();
     command
         .args(["--", "dingmap", "plan", "--config", "pipe", "--profile", ""])
-        .current_dir(desk.path(""));
+        .current_dir(workdir.path(""));
     command.env("DINGMAP_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "5").env("_CLAP_IFS", "\n");
-    command.env("DINGMAP_CONFIG", desk.path("pipe"));
+    command.env("DINGMAP_CONFIG", workdir.path("pipe"));
     let ended = Process::start(&mut command).wait();
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
 }

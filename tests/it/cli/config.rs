@@ -1,5 +1,5 @@
-//! The file of `--config`: what beats what, how paths count, what is refused and where, and that `--print-config` tells the
-//! truth of it.
+//! The file of `--config`: what beats what, how paths count, what is refused and where, and that
+//! `--print-config` tells the truth of it.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,8 +27,8 @@ fn resolve_with_config(config: &Path) -> Command {
 }
 
 /// What is said of a file with this content.
-fn config_error(desk: &Workdir, content: &str) -> String {
-    let config = desk.write_file("bad.toml", content);
+fn config_error(workdir: &Workdir, content: &str) -> String {
+    let config = workdir.write_file("bad.toml", content);
     let ended = run(resolve_with_config(&config).arg("staff.csv"));
     assert_eq!((ended.status, &*ended.stdout), (Some(2), ""), "{content}: {}", ended.stderr);
     ended
@@ -40,9 +40,10 @@ fn config_error(desk: &Workdir, content: &str) -> String {
 
 #[test]
 fn flags_override_variables_which_override_profiles_which_override_the_file() {
-    let desk = Workdir::new();
-    let text = "rate = 1\nworkers = 2\n\n[plan]\nrate = 7\n\n[profile.night]\nrate = 3\n\n[profile.night.resolve]\nworkers = 4\n";
-    let config = desk.write_file("c.toml", text);
+    let workdir = Workdir::new();
+    let text = "rate = 1\nworkers = 2\n\n[plan]\nrate = 7\n\n[profile.night]\nrate = \
+        3\n\n[profile.night.resolve]\nworkers = 4\n";
+    let config = workdir.write_file("c.toml", text);
     let at = config.display();
     assert_has_line(
         &printed_settings(&mut resolve_with_config(&config)),
@@ -104,15 +105,15 @@ fn the_sample_config_is_read_and_printed_as_a_config_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sample = Path::new("samples/dingmap.toml");
     let print = |command: &mut Command| printed_settings(command.current_dir(root));
-    let told = print(resolve_with_config(sample).args(["--profile", "nightly"]));
-    assert_has_line(&told, "[resolve]");
-    assert_has_line(&told, r#"column = ["手机号", "备用手机"] # samples/dingmap.toml:9"#);
+    let actual = print(resolve_with_config(sample).args(["--profile", "nightly"]));
+    assert_has_line(&actual, "[resolve]");
+    assert_has_line(&actual, r#"column = ["手机号", "备用手机"] # samples/dingmap.toml:9"#);
     assert_has_line(
-        &told,
+        &actual,
         r#"output = "samples/mapped.csv" # samples/dingmap.toml:25, profile nightly"#,
     );
-    assert_has_line(&told, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
-    assert_has_line(&told, "# max-calls = # not set");
+    assert_has_line(&actual, r#"patience = "2h" # samples/dingmap.toml:22, profile nightly"#);
+    assert_has_line(&actual, "# max-calls = # not set");
     let diff =
         print(dingmap().args(["diff", "--config", "samples/dingmap.toml", "--profile", "nightly"]));
     assert_has_line(&diff, r#"max-change = "5%" # samples/dingmap.toml:31, profile nightly"#);
@@ -122,10 +123,10 @@ fn the_sample_config_is_read_and_printed_as_a_config_file() {
         rehearsal.iter().any(|line| line.starts_with("sandbox = true # samples/dingmap.toml:"))
     );
     // What is printed can be named with --config, and then says the same, save for where from.
-    let desk = Workdir::new();
-    let printed = desk.write_file("printed.toml", told.join("\n"));
+    let workdir = Workdir::new();
+    let printed = workdir.write_file("printed.toml", actual.join("\n"));
     let again = printed_settings(&mut resolve_with_config(&printed));
-    for line in told.iter().filter(|line| {
+    for line in actual.iter().filter(|line| {
         line.contains(" = ") && !line.starts_with("# ") && !line.contains("samples/m")
     }) {
         let setting = line.split(" # ").next().unwrap();
@@ -141,16 +142,18 @@ fn the_sample_config_is_read_and_printed_as_a_config_file() {
 
 #[test]
 fn a_run_uses_the_config_file() {
-    let (api, desk) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
-    let folder = desk.path("etc");
+    let (api, workdir) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
+    let folder = workdir.path("etc");
     std::fs::create_dir(&folder).unwrap();
-    let input = desk.write_file(
+    let input = workdir.write_file(
         "staff.csv",
         staff_csv(3).replace("mobile", "工号,mobile").replace("\n1", "\n7,1"),
     );
     let endpoint = api.endpoint();
     let text = format!(
-        "endpoint = \"{endpoint}\"\ncolumn = [\"mobile\"]\nrate = \"unlimited\"\nno-state = true\n\n[resolve]\noutput = \"mapped.csv\"\nmax-calls = 2\nshow-sent = true\n[profile.all.resolve]\nmax-calls = 9\n"
+        "endpoint = \"{endpoint}\"\ncolumn = [\"mobile\"]\nrate = \"unlimited\"\nno-state = \
+         true\n\n[resolve]\noutput = \"mapped.csv\"\nmax-calls = 2\nshow-sent = \
+         true\n[profile.all.resolve]\nmax-calls = 9\n"
     );
     std::fs::write(folder.join("c.toml"), text).unwrap();
     let job = || {
@@ -164,9 +167,9 @@ fn a_run_uses_the_config_file() {
     assert_eq!(run(&mut job()).status, Some(6), "two calls are not enough");
     let ended = run(job().args(["--profile", "all"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let told = read_rows(&folder.join("mapped.csv"));
-    assert_eq!(told.iter().filter(|row| row["status"] == "found").count(), 3);
-    assert!(told[0].contains_key("mobile_sent"));
+    let actual = read_rows(&folder.join("mapped.csv"));
+    assert_eq!(actual.iter().filter(|row| row["status"] == "found").count(), 3);
+    assert!(actual[0].contains_key("mobile_sent"));
     // A switch that the file turns on is turned off by its variable.
     let ended = run(job().args(["--profile", "all"]).env("DINGMAP_SHOW_SENT", "false"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -175,11 +178,20 @@ fn a_run_uses_the_config_file() {
 
 #[test]
 fn of_two_conflicting_settings_the_higher_precedence_wins() {
-    let desk = Workdir::new();
-    let input = desk.write_file("staff.csv", staff_csv(1));
-    let config = desk.write_file("c.toml", "endpoint = \"http://127.0.0.1:9\"\nno-state = true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n");
+    let workdir = Workdir::new();
+    let input = workdir.write_file("staff.csv", staff_csv(1));
+    let config = workdir.write_file(
+        "c.toml",
+        "endpoint = \"http://127.0.0.1:9\"\nno-state = \
+        true\n[profile.both]\nstate = \"s.redb\"\n[profile.r.resolve]\nsandbox = \
+        true\n[profile.x.resolve]\nsandbox = true\nendpoint = \"http://127.0.0.1:9\"\n",
+    );
     let job = |args: &[&str]| {
-        run(resolve_with_config(&config).arg(&input).args(args).arg("-o").arg(desk.path("out.csv")))
+        run(resolve_with_config(&config)
+            .arg(&input)
+            .args(args)
+            .arg("-o")
+            .arg(workdir.path("out.csv")))
     };
     let none = job(&["--sandbox"]);
     assert_eq!(none.status, Some(0), "the flag beats the endpoint of the file: {}", none.stderr);
@@ -204,18 +216,18 @@ fn of_two_conflicting_settings_the_higher_precedence_wins() {
         .args(["--profile", "r"])
         .env("DINGMAP_ENDPOINT", "http://127.0.0.1:9")
         .arg("-o")
-        .arg(desk.path("out.csv")));
+        .arg(workdir.path("out.csv")));
     assert_eq!(stays.status, Some(0), "a variable makes no rehearsal real: {}", stays.stderr);
     assert!(stays.stderr.contains("resolving against the built-in sandbox"), "{}", stays.stderr);
     // The profile's state beats the file's switch against one.
     assert_eq!(job(&["--profile", "both", "--sandbox"]).status, Some(0));
-    assert!(desk.path("s.redb").exists());
+    assert!(workdir.path("s.redb").exists());
 }
 
 #[test]
 fn config_errors_have_a_line_and_a_suggestion() {
-    let desk = Workdir::new();
-    for (content, told) in [
+    let workdir = Workdir::new();
+    for (content, actual) in [
         ("config = \"x\"\n", "1: unknown key 'config'; see `dingmap resolve"),
         ("rate = = 3\n", "1: invalid TOML at column 8: "),
         ("rate = 3\nwrokers = 4\n", "2: unknown key 'wrokers'; did you mean 'workers'?"),
@@ -238,7 +250,8 @@ fn config_errors_have_a_line_and_a_suggestion() {
         ("verbose = 300\n", "1: "),
         (
             "mainland = \"prefix\"\n",
-            "1: invalid value 'prefix' for '--mainland <MAINLAND>' [possible values: plain, prefixed] tip: a similar value exists: 'prefixed'",
+            "1: invalid value 'prefix' for '--mainland <MAINLAND>' [possible values: plain, \
+             prefixed] tip: a similar value exists: 'prefixed'",
         ),
         ("timeout = 10\n", "1: invalid value '10' for '--timeout <D>'"),
         ("column = [\"/(/\"]\n", "1: invalid value '/(/'"),
@@ -249,16 +262,16 @@ fn config_errors_have_a_line_and_a_suggestion() {
         // A profile that this run does not ask for is checked all the same.
         ("[profile.night]\nraet = 1\n", "2: unknown key 'raet'; did you mean 'rate'?"),
     ] {
-        let said = config_error(&desk, content);
-        assert!(said.starts_with(told), "{content}: {said}");
+        let said = config_error(&workdir, content);
+        assert!(said.starts_with(actual), "{content}: {said}");
     }
-    let config = desk.write_file("c.toml", "[profile.nightly]\nrate = 1\n");
-    for (args, told) in [
+    let config = workdir.write_file("c.toml", "[profile.nightly]\nrate = 1\n");
+    for (args, actual) in [
         (&["--profile", "nighty"][..], "has no profile 'nighty'; did you mean 'nightly'?"),
         (&["--profile", "x"], "has no profile 'x'; it has nightly"),
     ] {
         let ended = run(resolve_with_config(&config).arg("staff.csv").args(args));
-        assert!(ended.status == Some(2) && ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.status == Some(2) && ended.stderr.contains(actual), "{}", ended.stderr);
     }
     let ended = run(dingmap().args(["resolve", "staff.csv", "--profile", "x"]));
     assert!(
@@ -266,7 +279,7 @@ fn config_errors_have_a_line_and_a_suggestion() {
         "{}",
         ended.stderr
     );
-    let ended = run(resolve_with_config(&desk.path("none.toml")).arg("staff.csv"));
+    let ended = run(resolve_with_config(&workdir.path("none.toml")).arg("staff.csv"));
     assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{}", ended.stderr);
     // A mistake on the line is told as ever, whether a file is named or not.
     for args in [
@@ -288,78 +301,78 @@ fn config_errors_have_a_line_and_a_suggestion() {
     }
     // Who asks for help gets it, whatever is wrong with a file.
     let ended =
-        run(dingmap().args(["resolve", "--help"]).env("DINGMAP_CONFIG", desk.path("none.toml")));
+        run(dingmap().args(["resolve", "--help"]).env("DINGMAP_CONFIG", workdir.path("none.toml")));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn secrets_in_the_config_file_are_rejected_and_not_echoed() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     for key in
         ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"]
     {
-        let said = config_error(&desk, &format!("rate = 1\n{key} = \"geheim\"\n"));
+        let said = config_error(&workdir, &format!("rate = 1\n{key} = \"geheim\"\n"));
         assert!(said.starts_with("2: ") && said.contains("DINGTALK_APP_SECRET"), "{key}: {said}");
         assert!(!said.contains("geheim"), "{said}");
     }
-    let said = config_error(&desk, "proxy = \"http://u:geheim@proxy:1\"\n");
+    let said = config_error(&workdir, "proxy = \"http://u:geheim@proxy:1\"\n");
     assert!(said.contains("set this URL in DINGMAP_PROXY") && !said.contains("geheim"), "{said}");
-    let told = printed_settings(
+    let actual = printed_settings(
         dingmap()
             .arg("resolve")
             .env("DINGMAP_PROXY", "http://u:geheim@proxy:1")
             .env("DINGTALK_APP_SECRET", "geheim")
             .env("DINGTALK_ACCESS_TOKEN", "geheim"),
     );
-    assert_has_line(&told, r#"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
+    assert_has_line(&actual, r#"# proxy = "http://***@proxy:1" # variable DINGMAP_PROXY"#);
     let endpoint =
         printed_settings(dingmap().args(["resolve", "--endpoint", "https://u:geheim@host"]));
     assert_has_line(&endpoint, r#"# endpoint = "https://***@host" # command line"#);
-    assert_has_line(&told, "# DINGTALK_APP_SECRET is set");
-    assert_has_line(&told, "# DINGTALK_APP_KEY is not set");
-    assert!(!told.concat().contains("geheim"), "{told:#?}");
+    assert_has_line(&actual, "# DINGTALK_APP_SECRET is set");
+    assert_has_line(&actual, "# DINGTALK_APP_KEY is not set");
+    assert!(!actual.concat().contains("geheim"), "{actual:#?}");
 }
 
 #[test]
 fn no_config_file_is_read_unless_named() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     for name in ["dingmap.toml", ".dingmap.toml"] {
-        desk.write_file(name, "rate = 3\n");
+        workdir.write_file(name, "rate = 3\n");
     }
-    std::fs::create_dir_all(desk.path("dingmap")).unwrap();
-    desk.write_file("dingmap/config.toml", "rate = 3\n");
-    let told = printed_settings(
+    std::fs::create_dir_all(workdir.path("dingmap")).unwrap();
+    workdir.write_file("dingmap/config.toml", "rate = 3\n");
+    let actual = printed_settings(
         dingmap()
             .arg("plan")
-            .current_dir(desk.path(""))
-            .env("XDG_CONFIG_HOME", desk.path(""))
-            .env("HOME", desk.path("")),
+            .current_dir(workdir.path(""))
+            .env("XDG_CONFIG_HOME", workdir.path(""))
+            .env("HOME", workdir.path("")),
     );
-    assert_has_line(&told, "rate = 20 # default");
+    assert_has_line(&actual, "rate = 20 # default");
 }
 
 #[test]
 fn the_config_file_sets_the_language() {
-    let desk = Workdir::new();
-    let config = desk.write_file("c.toml", "lang = \"zh\"\n");
+    let workdir = Workdir::new();
+    let config = workdir.write_file("c.toml", "lang = \"zh\"\n");
     // Also where something on the line is wrong before the file is named.
     let ended = run(dingmap().args(["resolve", "none.csv", "--bogus", "--config"]).arg(&config));
     assert!(ended.status == Some(2) && !ended.stderr.starts_with("error: "), "{}", ended.stderr);
-    let told = |args: &[&str]| {
+    let actual = |args: &[&str]| {
         run(resolve_with_config(&config).env("DINGMAP_WROKERS", "1").arg("none.csv").args(args))
             .stderr
     };
-    assert!(told(&[]).starts_with("警告："), "{}", told(&[]));
+    assert!(actual(&[]).starts_with("警告："), "{}", actual(&[]));
     assert!(
-        told(&["--lang", "en"]).contains("warning: nothing reads"),
+        actual(&["--lang", "en"]).contains("warning: nothing reads"),
         "{}",
-        told(&["--lang", "en"])
+        actual(&["--lang", "en"])
     );
 }
 
 #[test]
 fn printed_configuration_can_be_read_back() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     for args in [
         &["resolve", "--lang", "zh"][..],
         &["resolve", "--workers", "016", "--rate", "010", "-c", "007", "--max-retries", "+3"],
@@ -385,15 +398,15 @@ fn printed_configuration_can_be_read_back() {
             config.map(|config| command.arg("--config").arg(config));
             printed_settings(&mut command)
         };
-        let told = printed(None);
-        let config = desk.write_file("c.toml", told.join("\n"));
+        let actual = printed(None);
+        let config = workdir.write_file("c.toml", actual.join("\n"));
         let again = printed(Some(&config));
         let values = |lines: &[String]| -> Vec<String> {
             let lines =
                 lines.iter().filter(|line| !line.starts_with('#') && !line.starts_with("proxy ="));
             lines.filter_map(|line| Some(line.split_once(" # ")?.0.to_owned())).collect()
         };
-        let (before, mut after) = (values(&told), values(&again));
+        let (before, mut after) = (values(&actual), values(&again));
         after.retain(|line| before.contains(line));
         assert_eq!(after, before, "{args:?}: {again:#?}");
     }
@@ -401,17 +414,17 @@ fn printed_configuration_can_be_read_back() {
 
 #[test]
 fn arguments_after_a_double_dash_are_not_flags() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     for name in ["-h", "--lang=zh", "--help"] {
-        desk.write_file(name, staff_csv(1));
+        workdir.write_file(name, staff_csv(1));
         let ended = run(dingmap()
             .args(["plan", "--config", "none.toml", "--", name])
-            .current_dir(desk.path("")));
+            .current_dir(workdir.path("")));
         assert!(
             ended.status == Some(2) && ended.stderr.contains("none.toml: "),
             "{name}: {ended:?}"
         );
-        let ended = run(dingmap().args(["plan", "--", name]).current_dir(desk.path("")));
+        let ended = run(dingmap().args(["plan", "--", name]).current_dir(workdir.path("")));
         assert!(
             ended.status == Some(0) && ended.stdout.starts_with(&format!("{name}: 1 row,")),
             "{ended:?}"

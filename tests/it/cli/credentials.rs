@@ -1,5 +1,5 @@
-//! Credentials, permissions and hosts: exit status 5 where a person has to act, 1 where the host is not to be
-//! reached.
+//! Credentials, permissions and hosts: exit status 5 where a person has to act, 1 where the host is
+//! not to be reached.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -40,8 +40,8 @@ fn missing_credentials_are_reported_by_name() {
 
 #[test]
 fn a_secret_file_is_read_and_an_unusable_one_is_rejected() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let input = desk.write_file("in.csv", people_csv(3));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", people_csv(3));
     for (name, content, status) in [
         ("secret", Some("sandbox-secret\n"), 0),
         ("crlf", Some("sandbox-secret\r\n"), 0),
@@ -50,8 +50,8 @@ fn a_secret_file_is_read_and_an_unusable_one_is_rejected() {
         ("missing", None, 2),
     ] {
         let file =
-            content.map_or_else(|| desk.path(name), |content| desk.write_file(name, content));
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
+            content.map_or_else(|| workdir.path(name), |content| workdir.write_file(name, content));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
         without_credentials(&mut command).args([
             "-vvv",
             "--app-key",
@@ -114,7 +114,8 @@ fn a_rejected_fresh_token_is_not_renewed_forever() {
     );
 }
 
-/// Codes that a person has to act upon, what the API says with them, and the word that tells what to do.
+/// Codes that a person has to act upon, what the API says with them, and the word that tells what
+/// to do.
 fn fatal_answers() -> [(ScriptedAnswer, &'static str, &'static str); 4] {
     let wrapped = |code: &str, msg: &str| ScriptedAnswer::Wrapped {
         code: code.to_owned(),
@@ -197,9 +198,9 @@ fn after_a_fatal_code_the_same_command_resumes() {
     for (answer, said, _) in fatal_answers() {
         let mut script = unlimited_script();
         script.answers_by_call.insert(30, answer);
-        let (desk, api) = (Workdir::new(), Sandbox::new(script));
-        let output = desk.path("out.csv");
-        let mut command = api.resolve(&desk.write_file("in.csv", people_csv(80)), &output);
+        let (workdir, api) = (Workdir::new(), Sandbox::new(script));
+        let output = workdir.path("out.csv");
+        let mut command = api.resolve(&workdir.write_file("in.csv", people_csv(80)), &output);
         command.args(["-j", "1"]);
         assert_exit(&run(&mut command), 5, &[said, "the same command resumes the run"]);
         assert_eq!((api.call_log().calls().len(), output.exists()), (31, false));
@@ -214,11 +215,12 @@ fn after_a_fatal_code_the_same_command_resumes() {
 
 #[test]
 fn standard_output_ends_with_the_row_before_the_fatal_one() {
-    let (desk, mut script) = (Workdir::new(), unlimited_script());
+    let (workdir, mut script) = (Workdir::new(), unlimited_script());
     script.answers_by_call.insert(2, ScriptedAnswer::code(60011));
     let api = Sandbox::new(script);
-    let ended =
-        run(api.resolve(&desk.write_file("in.csv", people_csv(9)), "-".as_ref()).args(["-j", "1"]));
+    let ended = run(api
+        .resolve(&workdir.write_file("in.csv", people_csv(9)), "-".as_ref())
+        .args(["-j", "1"]));
     assert_exit(&ended, 5, &["standard output"]);
     let lines: Vec<_> = ended.stdout.lines().collect();
     assert_eq!(
@@ -260,14 +262,14 @@ fn foreign_numbers_in_api_messages_are_masked() {
 
 #[test]
 fn an_unreachable_host_is_reported_quickly() {
-    let desk = Workdir::new();
-    let input = desk.write_file("in.csv", people_csv(60));
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", people_csv(60));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     for with_token in [false, true] {
         let mut command = dingmap();
-        command.arg("resolve").arg(&input).arg("-o").arg(desk.path("out.csv"));
+        command.arg("resolve").arg(&input).arg("-o").arg(workdir.path("out.csv"));
         command.args([
             "-vvv",
             "--max-retries",
@@ -287,6 +289,6 @@ fn an_unreachable_host_is_reported_quickly() {
         let ended = run(&mut command);
         assert_exit(&ended, 1, &[&endpoint, "refused", "--endpoint"]);
         assert_redacted(&ended, &CallLog::default(), people_csv(60).as_bytes());
-        assert_eq!(desk.file_names(), ["in.csv"]);
+        assert_eq!(workdir.file_names(), ["in.csv"]);
     }
 }

@@ -30,14 +30,14 @@ fn help_text(command: &str, flag: &str) -> String {
 #[test]
 fn short_help_fits_one_screen() {
     for command in COMMANDS {
-        let told = help_text(command, "-h");
-        let widest = told.lines().map(|line| line.chars().count()).max().unwrap();
-        assert!(told.lines().count() <= 22 && widest <= 80, "{command}:\n{told}");
+        let actual = help_text(command, "-h");
+        let widest = actual.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(actual.lines().count() <= 22 && widest <= 80, "{command}:\n{actual}");
         // Room is left for the command line and the next prompt.
-        assert!(told.contains("see more with '--help'"), "{command}:\n{told}");
+        assert!(actual.contains("see more with '--help'"), "{command}:\n{actual}");
     }
     // The flags without which nobody gets far.
-    let told = help_text("resolve", "-h");
+    let actual = help_text("resolve", "-h");
     for flag in [
         "--output",
         "--column",
@@ -47,9 +47,9 @@ fn short_help_fits_one_screen() {
         "--rate",
         "--config",
     ] {
-        assert!(told.contains(flag), "{flag}:\n{told}");
+        assert!(actual.contains(flag), "{flag}:\n{actual}");
     }
-    assert!(!told.contains("--retry-min"), "{told}");
+    assert!(!actual.contains("--retry-min"), "{actual}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn translated_help_keeps_the_english_width() {
 
 #[test]
 fn long_help_has_every_flag_under_a_heading_and_examples() {
-    let told = help_text("resolve", "--help");
+    let actual = help_text("resolve", "--help");
     let headings = [
         "Options:",
         "Input and output:",
@@ -87,19 +87,19 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
         "Messages:",
     ];
     for heading in headings {
-        assert!(told.lines().any(|line| line == heading), "{heading}:\n{told}");
+        assert!(actual.lines().any(|line| line == heading), "{heading}:\n{actual}");
     }
     for flag in ["--retry-min", "--max-age-not-found", "--lang", "--insecure-http"] {
-        assert!(told.contains(flag), "{flag}:\n{told}");
+        assert!(actual.contains(flag), "{flag}:\n{actual}");
     }
     for command in
         ["", "resolve", "plan", "diff", "merge", "sandbox", "state", "completions", "man"]
     {
-        let told = help_text(command, "--help");
+        let actual = help_text(command, "--help");
         let example = format!("\n  dingmap {command}");
         assert!(
-            told.contains("Examples:") && told.contains(example.trim_end()),
-            "{command}:\n{told}"
+            actual.contains("Examples:") && actual.contains(example.trim_end()),
+            "{command}:\n{actual}"
         );
     }
 }
@@ -107,8 +107,8 @@ fn long_help_has_every_flag_under_a_heading_and_examples() {
 #[test]
 fn help_examples_are_valid_command_lines() {
     for command in COMMANDS {
-        let told = help_text(command, "--help");
-        let examples = told.lines().filter_map(|line| line.strip_prefix("  dingmap "));
+        let actual = help_text(command, "--help");
+        let examples = actual.lines().filter_map(|line| line.strip_prefix("  dingmap "));
         for example in examples {
             // Behind the command stand a remark, or what the shell does with its output.
             let typed = example.split("   ").next().unwrap().split([' ', '\t']);
@@ -140,8 +140,8 @@ fn a_misspelled_word_gets_a_suggestion() {
 
 #[test]
 fn a_misspelled_variable_is_warned_about() {
-    let desk = Workdir::new();
-    let input = desk.write_file("staff.csv", "手机号\n13800138000\n");
+    let workdir = Workdir::new();
+    let input = workdir.write_file("staff.csv", "手机号\n13800138000\n");
     let plan = || {
         let mut command = dingmap();
         command.arg("plan").arg(&input);
@@ -149,8 +149,9 @@ fn a_misspelled_variable_is_warned_about() {
     };
     let ended = run(plan().env("DINGMAP_WROKERS", "3"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let told = "warning: nothing reads the variable DINGMAP_WROKERS; did you mean DINGMAP_WORKERS?";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let actual = "warning: nothing reads the variable DINGMAP_WROKERS; did you mean \
+        DINGMAP_WORKERS?";
+    assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     let ended = run(plan().env("DINGTALK_APPKEY", "k"));
     assert!(ended.stderr.contains("did you mean DINGTALK_APP_KEY?"), "{}", ended.stderr);
     let ended = run(plan().env("DINGMAP_RATE", "3").env("DINGTALK_CORP_ID", "x"));
@@ -159,16 +160,17 @@ fn a_misspelled_variable_is_warned_about() {
 
 #[test]
 fn a_misspelled_column_gets_a_suggestion() {
-    let desk = Workdir::new();
-    let input = desk.write_file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
+    let workdir = Workdir::new();
+    let input = workdir.write_file("staff.csv", "工号,手机号,Mobile\n1,13800138000,\n");
     for (column, meant) in [("手机好", "手机号"), ("moblie", "Mobile"), ("ＭＯＢＩＬ", "Mobile")]
     {
         let ended = run(dingmap().arg("plan").arg(&input).args(["--column", column]));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-        let told = format!(
-            "there is no column \"{column}\"; did you mean {meant}? Name one of these with --column: 1 工号"
+        let actual = format!(
+            "there is no column \"{column}\"; did you mean {meant}? Name one of these with \
+             --column: 1 工号"
         );
-        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&actual), "{}", ended.stderr);
     }
     let ended = run(dingmap().arg("plan").arg(&input).args(["-c", "电话"]));
     assert!(
@@ -177,7 +179,7 @@ fn a_misspelled_column_gets_a_suggestion() {
         ended.stderr
     );
     // A header that is a number, where the first row is none, is not repeated.
-    let headless = desk.write_file("headless.csv", "x,13800138000\ny,13900139000\n");
+    let headless = workdir.write_file("headless.csv", "x,13800138000\ny,13900139000\n");
     let ended = run(dingmap()
         .arg("plan")
         .arg(&headless)
@@ -188,7 +190,7 @@ fn a_misspelled_column_gets_a_suggestion() {
 
 #[test]
 fn a_flag_of_another_command_is_reported_as_such() {
-    for (flags, told) in [
+    for (flags, actual) in [
         (&["plan", "x", "--timeout", "5s"][..], "--timeout is a flag of resolve"),
         (&["plan", "x", "--key=1"], "--key is a flag of diff"),
         (&["plan", "x", "--older-than", "1d"], "--older-than is a flag of state forget"),
@@ -196,7 +198,7 @@ fn a_flag_of_another_command_is_reported_as_such() {
         let ended = run(dingmap().args(flags));
         assert_eq!(ended.status, Some(2));
         assert!(
-            ended.stderr.contains(told) && !ended.stderr.contains("as a value"),
+            ended.stderr.contains(actual) && !ended.stderr.contains("as a value"),
             "{}",
             ended.stderr
         );
@@ -207,12 +209,12 @@ fn a_flag_of_another_command_is_reported_as_such() {
 
 #[test]
 fn an_invalid_value_is_reported_with_its_variable() {
-    for (language, told) in [("en", "comes from the variable"), ("zh", "来自环境变量")] {
+    for (language, actual) in [("en", "comes from the variable"), ("zh", "来自环境变量")] {
         for (name, value) in [("RATE", "abc"), ("RATE", ""), ("CONFIG", ""), ("COLUMN", "/(/")] {
             let name = format!("DINGMAP_{name}");
             let ended = run(dingmap().args(["plan", "x", "--lang", language]).env(&name, value));
             assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-            assert!(ended.stderr.contains(&format!("{told} {name}")), "{}", ended.stderr);
+            assert!(ended.stderr.contains(&format!("{actual} {name}")), "{}", ended.stderr);
         }
         let typed = ["plan", "x", "--lang", language, "--rate", "abc"];
         let ended = run(dingmap().args(typed).env("DINGMAP_RATE", "abc"));
@@ -233,31 +235,32 @@ fn unwritable_help_is_an_error() {
     let child =
         dingmap().arg("--help").stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let ended = child.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(7), "{told}");
-    assert!(told.contains("No space left"), "{told}");
+    let actual = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(7), "{actual}");
+    assert!(actual.contains("No space left"), "{actual}");
 }
 
 #[test]
 fn chinese_help_has_full_width_colons_and_ordered_arguments() {
-    let told = |command: &str| {
+    let actual = |command: &str| {
         let ended = run(dingmap().args([command, "--help", "--lang", "zh"]));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         ended.stdout
     };
-    let diff = told("diff");
+    let diff = actual("diff");
     assert!(diff.find("\n  <OLD>\n") < diff.find("\n  <NEW>\n"), "{diff}");
     assert!(diff.contains("\n参数：\n") && diff.contains("用法：dingmap diff"), "{diff}");
-    assert!(told("sandbox").contains("DINGTALK_APP_SECRET=sandbox-secret"));
+    assert!(actual("sandbox").contains("DINGTALK_APP_SECRET=sandbox-secret"));
 }
 
 #[test]
 fn help_names_every_flag_and_ends_with_status_0() {
-    let resolve = "-o, --output|-c, --column|-n, --no-headers|-d, --delimiter|--region|--mainland|--endpoint|--sandbox|\
-                   --app-key|--app-secret-file|--exclusive-accounts|-r, --rate|-j, --workers|--max-retries|\
-                   --retry-min|--retry-max|--patience|--timeout|--connect-timeout|--max-calls|--partial|--fail-on|\
-                   --progress|-q, --quiet|-v, --verbose|--log-format|DINGTALK_APP_KEY|DINGTALK_APP_SECRET|\
-                   DINGTALK_ACCESS_TOKEN|https://oapi.dingtalk.io|130/143";
+    let resolve = "-o, --output|-c, --column|-n, --no-headers|-d, \
+        --delimiter|--region|--mainland|--endpoint|--sandbox|--app-key|--app-secret-file|--exclusive-accounts|-r, \
+        --rate|-j, \
+        --workers|--max-retries|--retry-min|--retry-max|--patience|--timeout|--connect-timeout|--max-calls|--partial|--fail-on|--progress|-q, \
+        --quiet|-v, \
+        --verbose|--log-format|DINGTALK_APP_KEY|DINGTALK_APP_SECRET|DINGTALK_ACCESS_TOKEN|https://oapi.dingtalk.io|130/143";
     let sandbox = "--port|--limit|--latency|--token-lifetime|8600";
     let version = concat!("dingmap ", env!("CARGO_PKG_VERSION"));
     for (args, words) in [

@@ -25,8 +25,8 @@ fn every_command_has_a_man_page() {
         let spelt = format!(r"\-\-{}", flag.replace('-', r"\-"));
         assert!(whole.stdout.contains(&spelt), "{flag}");
     }
-    let desk = Workdir::new();
-    let directory = desk.path("man/man1");
+    let workdir = Workdir::new();
+    let directory = workdir.path("man/man1");
     let ended = run(dingmap().arg("man").arg("--directory").arg(&directory));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let mut names: Vec<_> = std::fs::read_dir(&directory)
@@ -50,11 +50,11 @@ fn man_pages_end_with_examples_exit_statuses_and_variables() {
         ("en", ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT"]),
         ("zh", ["示例", "退出状态", "环境变量"]),
     ] {
-        let desk = Workdir::new();
+        let workdir = Workdir::new();
         let ended =
-            run(dingmap().args(["man", "--lang", language, "--directory"]).arg(desk.path("")));
+            run(dingmap().args(["man", "--lang", language, "--directory"]).arg(workdir.path("")));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        let page = std::fs::read_to_string(desk.path("dingmap-diff.1")).unwrap();
+        let page = std::fs::read_to_string(workdir.path("dingmap-diff.1")).unwrap();
         let title = page.lines().find(|line| line.starts_with(".TH ")).unwrap();
         assert!(title.contains(concat!("dingmap ", env!("CARGO_PKG_VERSION"))), "{title}");
         assert!(!page.contains("EXTRA") && page.contains(".ad l") == (language == "zh"), "{page}");

@@ -34,9 +34,9 @@ fn plan_command(api: &Sandbox, input: &Path) -> Command {
 fn plan_json(command: &mut Command) -> (Value, RunOutput) {
     let ended = run(command.arg("--json"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let told: Value = serde_json::from_str(&ended.stdout).unwrap();
-    assert_matches_schema("plan", &told);
-    (told, ended)
+    let actual: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_matches_schema("plan", &actual);
+    (actual, ended)
 }
 
 fn sample_path(name: &str) -> std::path::PathBuf {
@@ -46,9 +46,9 @@ fn sample_path(name: &str) -> std::path::PathBuf {
 #[test]
 fn the_plan_matches_what_resolve_does() {
     for name in ["staff.csv", "staff-gb18030.csv", "staff.xlsx", "messy.csv"] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let (input, output) = (sample_path(name), desk.path("out.csv"));
-        let (told, ended) = plan_json(&mut plan_command(&api, &input));
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (input, output) = (sample_path(name), workdir.path("out.csv"));
+        let (actual, ended) = plan_json(&mut plan_command(&api, &input));
         assert_eq!(
             (&*ended.stderr, api.call_log().calls().len(), api.call_log().token_calls().len()),
             ("", 0, 0)
@@ -59,22 +59,22 @@ fn the_plan_matches_what_resolve_does() {
         let resolved = run(api.resolve(&input, &output).args(["--output-encoding", "utf-8"]));
         let line = resolved.stderr.lines().next().unwrap();
         assert_eq!(words.stdout.lines().next(), Some(line), "the first line is the run's own");
-        let ledger = api.call_log();
+        let call_log = api.call_log();
         assert_eq!(
-            told["calls"],
-            json!({"least": ledger.distinct_numbers(), "most": ledger.distinct_numbers()}),
+            actual["calls"],
+            json!({"least": call_log.distinct_numbers(), "most": call_log.distinct_numbers()}),
             "{name}"
         );
         let rows = read_rows(&output);
         let invalid: Vec<_> = rows.iter().filter(|row| row["status"] == "invalid").collect();
-        assert_eq!(told["rows"]["all"], json!(rows.len()), "{name}");
-        assert_eq!(told["rows"]["invalid"], json!(invalid.len()), "{name}");
+        assert_eq!(actual["rows"]["all"], json!(rows.len()), "{name}");
+        assert_eq!(actual["rows"]["invalid"], json!(invalid.len()), "{name}");
         assert!(!invalid.is_empty());
         let reasons: Vec<_> = invalid.iter().take(10).map(|row| json!(row["errmsg"])).collect();
         let foretold: Vec<_> =
-            told["invalid"].as_array().unwrap().iter().map(|row| row["reason"].clone()).collect();
+            actual["invalid"].as_array().unwrap().iter().map(|row| row["reason"].clone()).collect();
         assert_eq!(foretold, reasons, "{name}");
-        for row in told["invalid"].as_array().unwrap() {
+        for row in actual["invalid"].as_array().unwrap() {
             let line = format!("\n  line {}: {}\n", row["line"], row["reason"].as_str().unwrap());
             assert!(words.stdout.contains(&line), "{line}{}", words.stdout);
         }
@@ -100,20 +100,20 @@ fn the_guide_lists_every_flag_of_plan() {
 
 #[test]
 fn planned_rows_have_file_lines_and_masked_numbers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let rows = "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\nD,139-0013-9000\nE,1.39E+10\n";
-    let input = desk.write_file("staff.csv", rows);
-    let (told, _) = plan_json(plan_command(&api, &input).args(["-c", "2"]));
+    let input = workdir.write_file("staff.csv", rows);
+    let (actual, _) = plan_json(plan_command(&api, &input).args(["-c", "2"]));
     let lines: Vec<_> =
-        told["invalid"].as_array().unwrap().iter().map(|row| row["line"].clone()).collect();
+        actual["invalid"].as_array().unwrap().iter().map(|row| row["line"].clone()).collect();
     assert_eq!(lines, [json!(4), json!(7)]);
-    assert_eq!(told["rows"], json!({"all": 4, "with_number": 2, "repeated": 1, "invalid": 2}));
-    assert_eq!(told["input"]["columns"][0]["name"], json!("电话138****00"));
+    assert_eq!(actual["rows"], json!({"all": 4, "with_number": 2, "repeated": 1, "invalid": 2}));
+    assert_eq!(actual["input"]["columns"][0]["name"], json!("电话138****00"));
     let words = run(plan_command(&api, &input).args(["-c", "2"])).stdout;
-    for text in [told.to_string(), words] {
+    for text in [actual.to_string(), words] {
         assert!(!text.contains("13900139000") && !text.contains("13800138000"), "{text}");
     }
-    let many = desk.write_file("many.csv", "mobile\n".to_owned() + &"n/a\n".repeat(1234));
+    let many = workdir.write_file("many.csv", "mobile\n".to_owned() + &"n/a\n".repeat(1234));
     let words = run(&mut plan_command(&api, &many)).stdout;
     assert!(words.contains("\n  line 11: ") && !words.contains("line 12:"), "{words}");
     assert!(words.contains("\n  and 1 224 more\n"), "{words}");
@@ -121,8 +121,8 @@ fn planned_rows_have_file_lines_and_masked_numbers() {
 
 #[test]
 fn the_estimated_time_is_calls_divided_by_the_rate() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(90));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(90));
     let (slow, _) = plan_json(plan_command(&api, &input).args(["--rate", "30/m"]));
     assert_eq!(slow["time"]["seconds"], json!({"least": 180.0, "most": 180.0}));
     let moment = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
@@ -146,8 +146,9 @@ fn slow_script() -> Script {
 
 #[test]
 fn a_plan_predicts_resuming_and_leaves_the_state_unchanged() {
-    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(600)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (input, output) =
+        (workdir.write_file("staff.csv", staff_csv(600)), workdir.path("out.csv"));
     // A kill leaves the file to be put in order, which the next one that works with it does.
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "200"]));
     wait_until("calls", || (api.call_log().calls().len() > 350).then_some(()));
@@ -167,7 +168,7 @@ fn a_plan_predicts_resuming_and_leaves_the_state_unchanged() {
     assert_eq!(second["known"], first["known"]);
     let words = run(&mut plan_command(&api, &input)).stdout;
     assert!(words.contains("resumes the interrupted run with its answers since "), "{words}");
-    let other = desk.write_file("other.csv", staff_csv(601));
+    let other = workdir.write_file("other.csv", staff_csv(601));
     let (inherited, _) = plan_json(&mut plan_command(&api, &other));
     assert_eq!(
         (&inherited["known"]["run"], inherited["calls"]["least"].as_u64()),
@@ -188,13 +189,13 @@ fn a_plan_predicts_resuming_and_leaves_the_state_unchanged() {
 
 #[test]
 fn known_answers_are_counted_by_age_and_scope() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found, bad number, not found, out of scope.
-    let input = desk.write_file(
+    let input = workdir.write_file(
         "staff.csv",
         "mobile\n13900000000\n13900000092\n13900000090\n13900000093\n13900000000\n",
     );
-    assert_eq!(run(&mut api.resolve(&input, &desk.path("out.csv"))).status, Some(0));
+    assert_eq!(run(&mut api.resolve(&input, &workdir.path("out.csv"))).status, Some(0));
     for (flags, known) in [
         (&[][..], 0),
         (&["--max-age", "1d"], 2),
@@ -204,10 +205,10 @@ fn known_answers_are_counted_by_age_and_scope() {
         (&["--max-age", "1d", "--exclusive-accounts", "false"], 0),
         (&["--max-age", "1d", "--app-key", "another"], 0),
     ] {
-        let (told, _) = plan_json(plan_command(&api, &input).args(flags));
-        assert_eq!(told["known"]["distinct"], json!(known), "{flags:?}");
-        assert_eq!(told["calls"]["least"], json!(4 - known), "{flags:?}");
-        assert_eq!(told["rows"]["repeated"], json!(1));
+        let (actual, _) = plan_json(plan_command(&api, &input).args(flags));
+        assert_eq!(actual["known"]["distinct"], json!(known), "{flags:?}");
+        assert_eq!(actual["calls"]["least"], json!(4 - known), "{flags:?}");
+        assert_eq!(actual["rows"]["repeated"], json!(1));
     }
     let words = run(plan_command(&api, &input).args(["--max-age", "1d"])).stdout;
     assert!(words.contains(" 2  answers of finished runs up to 1day old"), "{words}");
@@ -215,9 +216,9 @@ fn known_answers_are_counted_by_age_and_scope() {
 
 #[test]
 fn a_token_selects_its_apps_answers_and_is_not_printed() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(9));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(9));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
     command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").args(["--max-calls", "4"]);
     assert_eq!(run(&mut command).status, Some(6));
@@ -237,8 +238,9 @@ fn a_token_selects_its_apps_answers_and_is_not_printed() {
 
 #[test]
 fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
-    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(600)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (input, output) =
+        (workdir.write_file("staff.csv", staff_csv(600)), workdir.path("out.csv"));
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "50"]));
     wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
     let (held, ended) = plan_json(&mut plan_command(&api, &input));
@@ -249,7 +251,7 @@ fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
         "{}",
         ended.stderr
     );
-    let answer = desk.path("answer.json");
+    let answer = workdir.path("answer.json");
     let stdout = File::create(&answer).unwrap();
     let mut waiting =
         Process::start(plan_command(&api, &input).args(["--wait", "--json"]).stdout(stdout));
@@ -262,7 +264,7 @@ fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
         (&seen["known"]["state"], &seen["known"]["run"]),
         (&json!("seen"), &json!("resumed"))
     );
-    let foreign = desk.write_file("foreign", "mine");
+    let foreign = workdir.write_file("foreign", "mine");
     let planned = run(plan_command(&api, &input).arg("--state").arg(&foreign));
     let resolved = run(api.resolve(&input, &output).arg("--state").arg(&foreign));
     // A run would be refused too, in the same words.
@@ -275,29 +277,30 @@ fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
 
 #[test]
 fn several_columns_give_a_range_of_calls() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    // Found; nobody has it and the next is found; invalid and the next is found; a first number that stands behind another.
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    // Found; nobody has it and the next is found; invalid and the next is found; a first number
+    // that stands behind another.
     let rows =
         "a,b\n13900000000,13900000001\n13900000090,13900000002\nx,13900000003\n13900000001,\n,\n";
-    let input = desk.write_file("staff.csv", rows);
+    let input = workdir.write_file("staff.csv", rows);
     let flags = ["-c", "a", "-c", "b"];
-    let (told, _) = plan_json(plan_command(&api, &input).args(flags));
-    assert_eq!(told["rows"], json!({"all": 5, "with_number": 4, "repeated": 0, "invalid": 1}));
-    assert_eq!(told["numbers"], json!({"distinct": 4, "further": 1}));
-    assert_eq!(told["calls"], json!({"least": 4, "most": 5}));
+    let (actual, _) = plan_json(plan_command(&api, &input).args(flags));
+    assert_eq!(actual["rows"], json!({"all": 5, "with_number": 4, "repeated": 0, "invalid": 1}));
+    assert_eq!(actual["numbers"], json!({"distinct": 4, "further": 1}));
+    assert_eq!(actual["calls"], json!({"least": 4, "most": 5}));
     let words = run(plan_command(&api, &input).args(flags)).stdout;
     assert!(words.contains("at least 4  at most 5; "), "{words}");
     assert!(words.contains("at the latest"), "{words}");
     let column = run(plan_command(&api, &input).env("DINGMAP_COLUMN", "a\nb")).stdout;
     assert!(column.contains("at least 4  at most 5; "), "{column}");
-    assert_eq!(run(api.resolve(&input, &desk.path("out.csv")).args(flags)).status, Some(0));
+    assert_eq!(run(api.resolve(&input, &workdir.path("out.csv")).args(flags)).status, Some(0));
     assert_eq!(api.call_log().distinct_numbers(), 5);
 }
 
 #[test]
 fn standard_input_can_be_planned() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(9) + "n/a\n13900000000\n");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(9) + "n/a\n13900000000\n");
     let (file, _) = plan_json(&mut plan_command(&api, &input));
     let piped = || {
         let mut command = plan_command(&api, Path::new("-"));
@@ -335,19 +338,19 @@ fn planning_a_large_input_keeps_only_numbers_in_memory() {
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak < 48 << 10, "{peak} KiB");
     drop(stdin);
-    let told: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    let actual: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(
-        (&told["rows"]["all"], &told["numbers"]["distinct"]),
+        (&actual["rows"]["all"], &actual["numbers"]["distinct"]),
         (&json!(60_000), &json!(1000))
     );
 }
 
 #[test]
 fn unreadable_input_fails_like_resolve_without_output() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let ragged = desk.write_file("ragged.csv", staff_csv(50_000) + "13900000000,\n");
-    let good = desk.write_file("good.csv", staff_csv(3));
-    let none = desk.path("none.csv");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let ragged = workdir.write_file("ragged.csv", staff_csv(50_000) + "13900000000,\n");
+    let good = workdir.write_file("good.csv", staff_csv(3));
+    let none = workdir.path("none.csv");
     for (input, flags, status) in [
         (&none, &[][..], 3),
         (&ragged, &[], 3),
@@ -365,7 +368,7 @@ fn unreadable_input_fails_like_resolve_without_output() {
             ended.stderr
         );
         if *input != good {
-            let resolved = run(api.resolve(input, &desk.path("out.csv")).args(flags));
+            let resolved = run(api.resolve(input, &workdir.path("out.csv")).args(flags));
             assert_eq!((resolved.status, &resolved.stderr), (Some(status), &ended.stderr));
         }
     }

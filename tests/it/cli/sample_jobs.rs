@@ -1,5 +1,6 @@
-//! What stands in `samples/` for runs that nobody watches: each command line runs as it stands there, with its places in a
-//! directory of the test's own and the sandbox for DingTalk, and the alerts are about what a run leaves.
+//! What stands in `samples/` for runs that nobody watches: each command line runs as it stands
+//! there, with its places in a directory of the test's own and the sandbox for DingTalk, and the
+//! alerts are about what a run leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -43,14 +44,14 @@ struct JobHost {
 
 impl JobHost {
     fn new(list: &str) -> Self {
-        let desk = Workdir::new();
+        let workdir = Workdir::new();
         for (name, content) in
             INPUT_FILES.into_iter().zip(["sandbox-secret\n", list, "sandbox-secret\n"])
         {
-            let path = desk.write_file(name, content);
+            let path = workdir.write_file(name, content);
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
-        Self { sandbox: Sandbox::new(unlimited_script()), workdir: desk }
+        Self { sandbox: Sandbox::new(unlimited_script()), workdir: workdir }
     }
 
     /// A text of a sample with this machine's places.
@@ -68,10 +69,10 @@ impl JobHost {
     /// The variables of a sample, but for those that lead to the real DingTalk.
     fn environment(
         &self,
-        told: impl Iterator<Item = (String, String)>,
+        actual: impl Iterator<Item = (String, String)>,
     ) -> BTreeMap<String, String> {
         let mut all: BTreeMap<_, _> =
-            told.map(|(name, value)| (name, self.localize(&value))).collect();
+            actual.map(|(name, value)| (name, self.localize(&value))).collect();
         assert!(
             all.contains_key("DINGTALK_APP_KEY")
                 && all["DINGMAP_ENDPOINT"].starts_with("https://oapi.")
@@ -134,9 +135,9 @@ fn container_args(job: &str) -> Vec<Vec<String>> {
 fn job_variables(job: &str) -> impl Iterator<Item = (String, String)> {
     assert!(job.contains("- name: DINGTALK_APP_KEY\n"));
     let pair = Regex::new(r#"\{name: (DINGMAP_[A-Z_]+), value: "?([^"}]+)"?\}"#).unwrap();
-    let told: Vec<_> =
+    let actual: Vec<_> =
         pair.captures_iter(job).map(|found| (found[1].to_owned(), found[2].to_owned())).collect();
-    told.into_iter().chain([("DINGTALK_APP_KEY".to_owned(), String::new())])
+    actual.into_iter().chain([("DINGTALK_APP_KEY".to_owned(), String::new())])
 }
 
 #[test]
@@ -285,10 +286,10 @@ fn the_indexed_job_resolves_shards_and_the_second_job_merges_them() {
 
 #[test]
 fn the_alert_rules_use_metrics_that_a_run_writes() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let metrics = desk.path("dingmap.prom");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let metrics = workdir.path("dingmap.prom");
     let ended = run(api
-        .resolve(&desk.write_file("staff.csv", staff_csv(3)), &desk.path("out.csv"))
+        .resolve(&workdir.write_file("staff.csv", staff_csv(3)), &workdir.path("out.csv"))
         .arg("--metrics")
         .arg(&metrics));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);

@@ -9,10 +9,10 @@ use crate::support::workdir::Workdir;
 
 #[test]
 fn the_first_call_is_not_made_before_start_at() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
-    let begun = Instant::now();
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+2s"]));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", "mobile\n13900000000\n");
+    let session = Instant::now();
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).args(["--start-at", "+2s"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("starting at 20") && ended.stderr.contains("(in 2s)"),
@@ -20,15 +20,15 @@ fn the_first_call_is_not_made_before_start_at() {
         ended.stderr
     );
     let first = api.call_log().arrivals().next().unwrap();
-    assert!(first.duration_since(begun) >= Duration::from_secs(2));
+    assert!(first.duration_since(session) >= Duration::from_secs(2));
 }
 
 #[test]
 fn a_signal_ends_a_run_that_waits_for_start_at() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", "mobile\n13900000000\n");
     let mut process =
-        Process::start(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", "+1h"]));
+        Process::start(api.resolve(&input, &workdir.path("out.csv")).args(["--start-at", "+1h"]));
     process.wait_for_stderr("starting at ");
     // Who asks meanwhile is told once more.
     process.send_signal("USR1");
@@ -40,30 +40,30 @@ fn a_signal_ends_a_run_that_waits_for_start_at() {
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
     assert_eq!((api.call_log().calls().len(), api.call_log().token_calls().len()), (0, 0));
-    assert_eq!(desk.file_names(), ["staff.csv"]);
+    assert_eq!(workdir.file_names(), ["staff.csv"]);
 }
 
 #[test]
 fn setup_errors_are_reported_before_waiting_for_start_at() {
-    let (api, desk) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
-    let nothing = desk.write_file("nothing.pem", "");
+    let (api, workdir) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", "mobile\n13900000000\n");
+    let nothing = workdir.write_file("nothing.pem", "");
     let mut command =
-        api.resolve_at_endpoint("https://oapi.invalid", &input, &desk.path("out.csv"));
+        api.resolve_at_endpoint("https://oapi.invalid", &input, &workdir.path("out.csv"));
     // No authority of the system's, so that nobody can be trusted.
     command
         .env("SSL_CERT_FILE", &nothing)
-        .env("SSL_CERT_DIR", desk.path(""))
+        .env("SSL_CERT_DIR", workdir.path(""))
         .args(["--start-at", "+1h"]);
     let ended = Process::start(&mut command).wait();
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot set up TLS"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("starting at"), "{}", ended.stderr);
-    assert_eq!(desk.file_names(), ["nothing.pem", "staff.csv"]);
+    assert_eq!(workdir.file_names(), ["nothing.pem", "staff.csv"]);
 
-    let secret = desk.write_file("secret", "sandbox-secret\n");
+    let secret = workdir.write_file("secret", "sandbox-secret\n");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret);
     let mut process = Process::start(command.args(["--start-at", "+1h"]));
     process.wait_for_stderr("starting at ");
@@ -78,21 +78,21 @@ fn setup_errors_are_reported_before_waiting_for_start_at() {
 
 #[test]
 fn an_invalid_start_at_is_rejected_before_anything_is_done() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", "mobile\n13900000000\n");
     for (moment, reason) in [
         ("2025-01-01T00:00:00Z", "has passed"),
         ("2025-01-01T00:00[+08:00]", "has passed"),
         ("soon", "invalid time"),
         ("23:59+08:00", "invalid time"),
     ] {
-        let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--start-at", moment]));
+        let ended = run(api.resolve(&input, &workdir.path("out.csv")).args(["--start-at", moment]));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
         assert!(
             ended.stderr.contains("--start-at: ") && ended.stderr.contains(reason),
             "{}",
             ended.stderr
         );
-        assert_eq!(desk.file_names(), ["staff.csv"]);
+        assert_eq!(workdir.file_names(), ["staff.csv"]);
     }
 }

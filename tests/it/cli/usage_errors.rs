@@ -1,5 +1,5 @@
-//! Flags that cannot be meant (exit status 2) and places that cannot be written to (7): told before anything
-//! is asked.
+//! Flags that cannot be meant (exit status 2) and places that cannot be written to (7): told before
+//! anything is asked.
 
 use std::process::{Command, Stdio};
 
@@ -43,8 +43,8 @@ fn an_invalid_flag_is_rejected() {
 
 #[test]
 fn an_endpoint_that_would_leak_the_token_is_rejected() {
-    let desk = Workdir::new();
-    let input = desk.write_file("in.csv", people_csv(3));
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", people_csv(3));
     for endpoint in [
         "http://example.com",
         "http://127.0.0.1.example.com",
@@ -57,11 +57,14 @@ fn an_endpoint_that_would_leak_the_token_is_rejected() {
     ] {
         let mut command = dingmap();
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").arg("resolve").arg(&input);
-        let ended =
-            run(command.arg("-o").arg(desk.path("out.csv")).args(["-vvv", "--endpoint", endpoint]));
+        let ended = run(command.arg("-o").arg(workdir.path("out.csv")).args([
+            "-vvv",
+            "--endpoint",
+            endpoint,
+        ]));
         assert_exit(&ended, 2, &["--endpoint"]);
         assert_redacted(&ended, &CallLog::default(), people_csv(3).as_bytes());
-        assert_eq!(desk.file_names(), ["in.csv"]);
+        assert_eq!(workdir.file_names(), ["in.csv"]);
     }
 }
 
@@ -109,16 +112,16 @@ fn an_invalid_variable_is_reported_like_its_flag() {
 
 #[test]
 fn an_unwritable_output_is_reported_before_the_first_call() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let input = desk.write_file("in.csv", people_csv(3));
-    std::fs::create_dir(desk.path("directory")).unwrap();
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", people_csv(3));
+    std::fs::create_dir(workdir.path("directory")).unwrap();
     for output in ["no/such/directory/out.csv", "in.csv/out.csv", "directory"] {
-        let ended = run(api.resolve(&input, &desk.path(output)).arg("-vvv"));
+        let ended = run(api.resolve(&input, &workdir.path(output)).arg("-vvv"));
         assert_exit(&ended, 7, &[output, "--output"]);
         assert!(!ended.stderr.contains("entity"), "{}", ended.stderr);
         assert_redacted(&ended, &api.call_log(), people_csv(3).as_bytes());
-        assert_eq!(desk.file_names(), ["directory", "in.csv"]);
-        assert!(std::fs::read_dir(desk.path("directory")).unwrap().next().is_none());
+        assert_eq!(workdir.file_names(), ["directory", "in.csv"]);
+        assert!(std::fs::read_dir(workdir.path("directory")).unwrap().next().is_none());
     }
     assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
     assert_eq!(std::fs::read_to_string(input).unwrap(), people_csv(3));
@@ -127,16 +130,16 @@ fn an_unwritable_output_is_reported_before_the_first_call() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_reported() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let ended =
-        run(&mut api.resolve(&desk.write_file("in.csv", people_csv(3)), "/dev/full".as_ref()));
+        run(&mut api.resolve(&workdir.write_file("in.csv", people_csv(3)), "/dev/full".as_ref()));
     assert_exit(&ended, 7, &["/dev/full", "No space left"]);
 }
 
 #[test]
 fn a_closed_standard_output_ends_the_run() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let input = desk.write_file("in.csv", people_csv(4000));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file("in.csv", people_csv(4000));
     let mut command: Command = api.resolve(&input, "-".as_ref());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

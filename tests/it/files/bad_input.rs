@@ -11,20 +11,20 @@ use crate::support::workdir::Workdir;
 
 #[test]
 fn a_missing_input_file_is_reported() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let ended = run(&mut api.resolve(&desk.path("staff.csv"), &desk.path("out.csv")));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let ended = run(&mut api.resolve(&workdir.path("staff.csv"), &workdir.path("out.csv")));
     assert_exit(&ended, 3, &["staff.csv", "No such file"]);
-    assert_eq!((desk.file_names(), api.call_log().token_calls().len()), (vec![], 0));
+    assert_eq!((workdir.file_names(), api.call_log().token_calls().len()), (vec![], 0));
 }
 
 #[test]
 fn a_directory_as_input_is_rejected() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    std::fs::create_dir(desk.path("staff")).unwrap();
-    let ended = run(&mut api.resolve(&desk.path("staff"), &desk.path("out.csv")));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    std::fs::create_dir(workdir.path("staff")).unwrap();
+    let ended = run(&mut api.resolve(&workdir.path("staff"), &workdir.path("out.csv")));
     assert_exit(&ended, 3, &["staff", "directory"]);
     assert_eq!(
-        (desk.file_names(), api.call_log().token_calls().len()),
+        (workdir.file_names(), api.call_log().token_calls().len()),
         (vec!["staff".to_owned()], 0)
     );
 }
@@ -105,8 +105,8 @@ fn a_ragged_row_is_reported_before_the_first_call() {
 
 #[test]
 fn a_ragged_row_in_a_pipe_is_reported_with_its_line() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let mut command = api.resolve("-".as_ref(), &workdir.path("out.csv"));
     let mut child =
         command.arg("-vvv").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
@@ -116,20 +116,21 @@ fn a_ragged_row_in_a_pipe_is_reported_with_its_line() {
     let ended = child.wait_with_output().unwrap().into();
     assert_exit(&ended, 3, &["standard input", "line 202"]);
     assert_redacted(&ended, &api.call_log(), text.as_bytes());
-    assert!(!desk.path("out.csv").exists());
+    assert!(!workdir.path("out.csv").exists());
 }
 
 #[test]
 fn a_ragged_row_in_a_pipe_leaves_nothing_behind() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    // Rows so wide that most often something is left to write when the ragged one is met; hence the repeats.
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    // Rows so wide that most often something is left to write when the ragged one is met; hence the
+    // repeats.
     let wide = format!("{},13800138000\n", "x".repeat(100_000)).repeat(60);
-    let input = desk.write_file("in.csv", format!("note,phone\n{wide}1,2,3\n"));
+    let input = workdir.write_file("in.csv", format!("note,phone\n{wide}1,2,3\n"));
     for _ in 0..20 {
-        let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
+        let mut command = api.resolve("-".as_ref(), &workdir.path("out.csv"));
         let ended = run(command.stdin(File::open(&input).unwrap()));
         assert_exit(&ended, 3, &["line 62"]);
-        assert_eq!(desk.file_names(), ["in.csv"]);
+        assert_eq!(workdir.file_names(), ["in.csv"]);
     }
 }
 
@@ -173,7 +174,7 @@ fn an_unclosed_quote_is_reported_with_its_line() {
 
 #[test]
 fn bad_input_in_a_pipe_is_reported() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     for (bytes, word) in [
         (&b""[..], "empty"),
         (b"PK\x03\x04", "Excel"),
@@ -182,7 +183,7 @@ fn bad_input_in_a_pipe_is_reported() {
     ] {
         let api = Sandbox::new(unlimited_script());
         let mut command = api.resolve("-".as_ref(), "-".as_ref());
-        let ended = run(command.stdin(File::open(desk.write_file("in", bytes)).unwrap()));
+        let ended = run(command.stdin(File::open(workdir.write_file("in", bytes)).unwrap()));
         assert_exit(&ended, 3, &["standard input", word]);
         assert_eq!((ended.stdout.as_str(), api.call_log().token_calls().len()), ("", 0));
     }

@@ -1,5 +1,5 @@
-//! Which columns numbers are taken from, on the real executable: by name, position and pattern, several of them in
-//! turn, and what the rows and the messages say about it.
+//! Which columns numbers are taken from, on the real executable: by name, position and pattern,
+//! several of them in turn, and what the rows and the messages say about it.
 
 use std::process::Command;
 
@@ -57,7 +57,8 @@ fn the_next_column_is_tried_when_a_number_is_not_found() {
             ",,not_found,60121,找不到该用户,",
         ]
     );
-    // 000, 002, 090, 003, 092, 093 and 091: each once, and not 001, which stands behind numbers that have an answer.
+    // 000, 002, 090, 003, 092, 093 and 091: each once, and not 001, which stands behind numbers
+    // that have an answer.
     assert_eq!(calls, 7);
 }
 
@@ -109,7 +110,8 @@ fn columns_match_by_name_in_any_width_and_by_pattern() {
         "{}",
         seen.result.stderr
     );
-    // One column that was asked for twice is still several: the output has the column that was asked for with it.
+    // One column that was asked for twice is still several: the output has the column that was
+    // asked for with it.
     let (rows, _) = appended_cells("mobile\n13800138000\n", &["-c", "mobile", "-c", "1"], 0);
     assert_eq!(rows[1], "u00138000,,found,0,ok,mobile");
 }

@@ -1,5 +1,5 @@
-//! What programs do to CSV, on the real executable: Excel's first line, titles, rows that are too short or too long,
-//! odd headers, and sizes that nobody expects.
+//! What programs do to CSV, on the real executable: Excel's first line, titles, rows that are too
+//! short or too long, odd headers, and sizes that nobody expects.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -15,9 +15,9 @@ fn resolve_with_flags(text: &str, flags: &[&str]) -> (RunOutput, Option<String>,
 }
 
 fn resolve_with(text: &str, set: impl FnOnce(&mut Command)) -> (RunOutput, Option<String>, usize) {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.write_file("in.csv", text), &output);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let output = workdir.path("out.csv");
+    let mut command = api.resolve(&workdir.write_file("in.csv", text), &output);
     set(&mut command);
     let ended = run(&mut command);
     (ended, std::fs::read_to_string(output).ok(), api.call_log().calls().len())

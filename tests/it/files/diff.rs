@@ -41,7 +41,7 @@ fn summary_count(ended: &RunOutput, kind: &str) -> u64 {
 
 #[test]
 fn each_difference_is_a_row_and_is_counted() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let old = resolved_table(&[
         ("13800138000", "same", "found"),
         ("13800138001", "gone", "found"),
@@ -66,7 +66,7 @@ fn each_difference_is_a_row_and_is_counted() {
         ("13800138010", "same", "found"),
         ("13800138011", "", "pending"),
     ]);
-    let (old, new) = (desk.write_file("old.csv", old), desk.write_file("new.csv", new));
+    let (old, new) = (workdir.write_file("old.csv", old), workdir.write_file("new.csv", new));
     let ended = run(&mut diff_command(&old, &new));
     assert_eq!(ended.status, Some(10), "{}", ended.stderr);
     let expected = "\
@@ -96,7 +96,14 @@ shared_userid,13800138010,,same,,found,,10
     ] {
         assert_eq!(summary_count(&ended, kind), count, "{kind}: {}", ended.stderr);
     }
-    assert!(ended.stderr.contains("\nchanged, lost or removed: 5 of 10 rows (50.00 %)\ncould not be compared: 2 of 10 rows (20.00 %); resolve --retry-failed asks them again\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(
+            "\nchanged, lost or removed: 5 of 10 rows (50.00 %)\ncould not \
+        be compared: 2 of 10 rows (20.00 %); resolve --retry-failed asks them again\n"
+        ),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("old.csv: rows without a key, skipped: 1 (line 11)"));
     assert!(
         !ended.stderr.contains("1380013"),
@@ -107,13 +114,13 @@ shared_userid,13800138010,,same,,found,,10
 
 #[test]
 fn two_resolve_outputs_can_be_compared() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (before, after) = (desk.path("before.csv"), desk.path("after.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (before, after) = (workdir.path("before.csv"), workdir.path("after.csv"));
     let staff = staff_csv(5);
     // The sandbox knows nobody whose number ends in 90.
     let changed = staff.replace("13900000001\n", "13900000090\n");
     for (input, output) in [(staff, &before), (changed, &after)] {
-        let input = desk.write_file("in.csv", input);
+        let input = workdir.write_file("in.csv", input);
         assert_eq!(run(&mut api.resolve(&input, output)).status, Some(0));
     }
     let ended = run(&mut diff_command(&before, &before));
@@ -130,15 +137,16 @@ fn two_resolve_outputs_can_be_compared() {
 
 #[test]
 fn rows_join_by_key_and_shared_ids_are_reported() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let header = "工号,手机号,userid,exclusive_userids,status,errcode,errmsg\n";
     let old = format!(
         "{header}007,13800138000,a,,found,0,ok\n8,13800138001,b,,found,0,ok\n9,,,,invalid,,x\n"
     );
     let new = format!(
-        "{header}8,+8613800138000,a,,found,0,ok\n 007 ,13800138000,a,,found,0,ok\n9,13800138002,c,,found,0,ok\n"
+        "{header}8,+8613800138000,a,,found,0,ok\n 007 \
+         ,13800138000,a,,found,0,ok\n9,13800138002,c,,found,0,ok\n"
     );
-    let (old, new) = (desk.write_file("old.csv", old), desk.write_file("new.csv", new));
+    let (old, new) = (workdir.write_file("old.csv", old), workdir.write_file("new.csv", new));
     let expected = "\
 changed,8,b,a,found,found,3,2
 gained,9,,c,invalid,found,4,4
@@ -171,13 +179,14 @@ shared_number,007,,a,,found,,3
 
 #[test]
 fn appended_columns_are_distinguished_from_the_tables_own() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let old = "userid,mobile,status,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,errmsg,mobile_sent\n\
         hr1,13800138000,active,a,,found,0,ok,13800138000\n";
-    // Here the table's own has the prefix, and the ids look like numbers, as they do in some organisations.
+    // Here the table's own has the prefix, and the ids look like numbers, as they do in some
+    // organisations.
     let new = "dingtalk_userid,mobile,userid,exclusive_userids,status,errcode,errmsg\n\
         13900139000,13800138000,13900139001,,found,0,ok\n";
-    let (old, new) = (desk.write_file("old.csv", old), desk.write_file("new.csv", new));
+    let (old, new) = (workdir.write_file("old.csv", old), workdir.write_file("new.csv", new));
     let ended = run(diff_command(&old, &new).args(["-c", "mobile"]));
     let expected = "changed,13800138000,a,13900139001,found,found,2,2\n";
     assert_eq!(ended.stdout, DIFF_HEADER.to_owned() + expected, "{}", ended.stderr);
@@ -188,9 +197,9 @@ fn appended_columns_are_distinguished_from_the_tables_own() {
 
 #[test]
 fn diff_reads_files_like_resolve() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let text = resolved_table(&[("13800138000", "张三", "found"), ("13800138001", "b", "found")]);
-    let plain = desk.write_file("plain.csv", &text);
+    let plain = workdir.write_file("plain.csv", &text);
     let wide: Vec<u8> = "\u{feff}"
         .chars()
         .chain(text.replace(',', "\t").chars())
@@ -198,11 +207,11 @@ fn diff_reads_files_like_resolve() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    let wide = desk.write_file("wide.csv", wide);
+    let wide = workdir.write_file("wide.csv", wide);
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(text.replace(',', ";").replace('\n', "\r\n").as_bytes()).unwrap();
-    let small = desk.write_file("packed.csv.gz", packer.finish().unwrap());
-    let titled = desk.write_file("titled.csv", format!("Staff of today\n{text}"));
+    let small = workdir.write_file("packed.csv.gz", packer.finish().unwrap());
+    let titled = workdir.write_file("titled.csv", format!("Staff of today\n{text}"));
     for (other, flags) in [(&wide, &[][..]), (&small, &[]), (&plain, &["-d", ",", "-e", "utf-8"])] {
         let ended = run(diff_command(&plain, other).args(flags));
         assert_eq!((ended.status, &*ended.stdout), (Some(0), DIFF_HEADER), "{}", ended.stderr);
@@ -216,7 +225,7 @@ fn diff_reads_files_like_resolve() {
 
 #[test]
 fn exceeding_max_change_has_its_own_exit_status() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let numbers: Vec<String> = (0..1000).map(|n| format!("138{n:08}")).collect();
     let staff = |lost: usize| {
         let row = |(n, number)| {
@@ -224,7 +233,7 @@ fn exceeding_max_change_has_its_own_exit_status() {
         };
         resolved_table(&numbers.iter().map(String::as_str).enumerate().map(row).collect::<Vec<_>>())
     };
-    let old = desk.write_file("old.csv", staff(0));
+    let old = workdir.write_file("old.csv", staff(0));
     for (lost, most, status) in [
         (0, "0%", 0),
         (1, "0", 11),
@@ -234,14 +243,14 @@ fn exceeding_max_change_has_its_own_exit_status() {
         (8, "0.007", 11),
         (1000, "100%", 10),
     ] {
-        let new = desk.write_file("new.csv", staff(lost));
+        let new = workdir.write_file("new.csv", staff(lost));
         let ended = run(diff_command(&old, &new).args(["--max-change", most]));
         assert_eq!(ended.status, Some(status), "{lost} {most}: {}", ended.stderr);
-        let told = format!(
+        let actual = format!(
             "dingmap: {lost} of the 1000 rows of {} were changed, lost or removed",
             old.display()
         );
-        assert_eq!(ended.stderr.contains(&told), status == 11, "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains(&actual), status == 11, "{}", ended.stderr);
         assert_eq!(ended.stderr.contains("usually a lost permission"), status == 11);
         // The rows are written in any case: they are what has to be looked at.
         assert_eq!(ended.stdout.lines().count(), lost + 1);
@@ -250,25 +259,25 @@ fn exceeding_max_change_has_its_own_exit_status() {
 
 #[test]
 fn invalid_arguments_and_inputs_are_reported_and_nothing_is_written() {
-    let desk = Workdir::new();
-    let good = desk.write_file("good.csv", resolved_table(&[("13800138000", "a", "found")]));
-    let bare = desk.write_file("bare.csv", "mobile,name\n13800138000,a\n");
-    let odd = desk.write_file(
+    let workdir = Workdir::new();
+    let good = workdir.write_file("good.csv", resolved_table(&[("13800138000", "a", "found")]));
+    let bare = workdir.write_file("bare.csv", "mobile,name\n13800138000,a\n");
+    let odd = workdir.write_file(
         "odd.csv",
         resolved_table(&[("13800138000", "a", "found"), ("13800138001", "b", "13900139000")]),
     );
-    let torn = desk.write_file(
+    let torn = workdir.write_file(
         "torn.csv",
         resolved_table(&[("13800138000", "a", "found"), ("13800138001", "b,c", "found")]),
     );
-    let several = desk.write_file(
+    let several = workdir.write_file(
         "several.csv",
         "x,y,userid,exclusive_userids,status\n13800138000,13800138001,a,,found\n",
     );
-    let output = desk.write_file("out.csv", "of yesterday\n");
+    let output = workdir.write_file("out.csv", "of yesterday\n");
     let (none, nowhere, dash) =
-        (desk.path("none.csv"), desk.path("none/out.csv"), Path::new("-").to_owned());
-    let before = desk.file_names();
+        (workdir.path("none.csv"), workdir.path("none/out.csv"), Path::new("-").to_owned());
+    let before = workdir.file_names();
     for (old, new, to, flags, status, words) in [
         (&dash, &dash, &output, &[][..], 2, "only one of OLD and NEW"),
         (&good, &good, &good, &[], 2, "is OLD already"),
@@ -291,7 +300,7 @@ fn invalid_arguments_and_inputs_are_reported_and_nothing_is_written() {
             ended.stderr
         );
         assert_eq!(
-            (desk.file_names(), std::fs::read_to_string(&output).unwrap()),
+            (workdir.file_names(), std::fs::read_to_string(&output).unwrap()),
             (before.clone(), "of yesterday\n".to_owned())
         );
     }
@@ -300,21 +309,21 @@ fn invalid_arguments_and_inputs_are_reported_and_nothing_is_written() {
         (ended.status, &*ended.stderr, std::fs::read_to_string(&output).unwrap()),
         (Some(0), "", DIFF_HEADER.to_owned())
     );
-    assert_eq!(desk.file_names(), before);
+    assert_eq!(workdir.file_names(), before);
 }
 
 #[test]
 fn a_key_column_without_distinct_values_is_rejected() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let mut text = "team,mobile,userid,exclusive_userids,status\n".to_owned();
     for n in 0..10_001 {
         writeln!(text, "sales,138{n:08},u{n},,found").unwrap();
     }
-    let new = desk.write_file("new.csv", &text);
+    let new = workdir.write_file("new.csv", &text);
     let (last, _) = text.trim_end().rsplit_once('\n').unwrap();
-    let old = desk.write_file("old.csv", last);
+    let old = workdir.write_file("old.csv", last);
     let ended =
-        run(diff_command(&old, &new).args(["--key", "team", "-o"]).arg(desk.path("out.csv")));
+        run(diff_command(&old, &new).args(["--key", "team", "-o"]).arg(workdir.path("out.csv")));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("new.csv: line 10002: ")
@@ -322,7 +331,7 @@ fn a_key_column_without_distinct_values_is_rejected() {
         "{}",
         ended.stderr
     );
-    assert_eq!(desk.file_names(), ["new.csv", "old.csv"]);
+    assert_eq!(workdir.file_names(), ["new.csv", "old.csv"]);
     let ended = run(diff_command(&old, &old).args(["--key", "team"]));
     assert_eq!(
         (ended.status, summary_count(&ended, "same")),
@@ -334,7 +343,7 @@ fn a_key_column_without_distinct_values_is_rejected() {
 
 #[test]
 fn large_tables_are_sorted_on_disk_without_leftovers() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let rows = 300_000_u64;
     let mut tables = [(); 2].map(|()| "mobile,userid,exclusive_userids,status\n".to_owned());
     for n in 0..rows {
@@ -346,8 +355,11 @@ fn large_tables_are_sorted_on_disk_without_leftovers() {
         }
     }
     let [old, new] = tables;
-    let (old, new, output) =
-        (desk.write_file("old.csv", old), desk.write_file("new.csv", new), desk.path("out.csv"));
+    let (old, new, output) = (
+        workdir.write_file("old.csv", old),
+        workdir.write_file("new.csv", new),
+        workdir.path("out.csv"),
+    );
     let ended = run(diff_command(&old, &new).arg("-o").arg(&output));
     assert_eq!(ended.status, Some(10), "{}", ended.stderr);
     assert_eq!([summary_count(&ended, "changed"), summary_count(&ended, "same")], [300, 299_700]);
@@ -360,16 +372,16 @@ fn large_tables_are_sorted_on_disk_without_leftovers() {
         .collect();
     let expected: Vec<_> = (0..300).map(|n| format!("138{:08}", n * 1000 + 5)).collect();
     assert_eq!(keys, expected);
-    assert_eq!(desk.file_names(), ["new.csv", "old.csv", "out.csv"]);
+    assert_eq!(workdir.file_names(), ["new.csv", "old.csv", "out.csv"]);
 }
 
 #[test]
 fn a_signal_ends_diff_without_leftovers() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let text = resolved_table(&[("13800138000", "a", "found")]);
-    let new = desk.write_file("new.csv", &text);
+    let new = workdir.write_file("new.csv", &text);
     let mut command = diff_command(Path::new("-"), &new);
-    command.arg("-o").arg(desk.path("out.csv")).stdin(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("-o").arg(workdir.path("out.csv")).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(text.as_bytes()).unwrap();
@@ -378,13 +390,13 @@ fn a_signal_ends_diff_without_leftovers() {
     errors.read_line(&mut line).unwrap();
     assert!(line.starts_with("comparing standard input with"), "{line}");
     // The signals are heard from before there is a temporary file.
-    while desk.file_names().len() < 2 {
+    while workdir.file_names().len() < 2 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let signalled = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert_eq!(desk.file_names(), ["new.csv"]);
+    assert_eq!(workdir.file_names(), ["new.csv"]);
     drop(input);
 }
 
@@ -395,10 +407,10 @@ fn body_lines(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn diff_does_not_overwrite_a_resolved_file() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let (old, new) = (
-        desk.write_file("old.csv", resolved_table(&[])),
-        desk.write_file("new.csv", resolved_table(&[])),
+        workdir.write_file("old.csv", resolved_table(&[])),
+        workdir.write_file("new.csv", resolved_table(&[])),
     );
     let wide: Vec<u8> = resolved_table(&[]).encode_utf16().flat_map(u16::to_le_bytes).collect();
     for kept in [
@@ -406,13 +418,13 @@ fn diff_does_not_overwrite_a_resolved_file() {
         format!("title\n{}", resolved_table(&[])).into_bytes(),
         wide,
     ] {
-        let keep = desk.write_file("keep.csv", &kept);
+        let keep = workdir.write_file("keep.csv", &kept);
         let ended = run(diff_command(&old, &new).env("DINGMAP_OUTPUT", &keep));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("keep.csv was written by resolve"), "{}", ended.stderr);
         assert!(std::fs::read(&keep).unwrap() == kept);
     }
     // Differences of the night before are replaced, and so is anything else.
-    let last = desk.write_file("last.csv", DIFF_HEADER);
+    let last = workdir.write_file("last.csv", DIFF_HEADER);
     assert_eq!(run(diff_command(&old, &new).arg("-o").arg(&last)).status, Some(0));
 }

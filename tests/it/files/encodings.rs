@@ -1,5 +1,5 @@
-//! Files in the encodings that exports come in, on the real executable: the same bytes come out with the new cells in
-//! the same encoding, or nothing is guessed and nothing is asked.
+//! Files in the encodings that exports come in, on the real executable: the same bytes come out
+//! with the new cells in the same encoding, or nothing is guessed and nothing is asked.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -38,9 +38,9 @@ fn resolve_bytes(
     input: &[u8],
     set: impl FnOnce(&mut Command),
 ) -> (RunOutput, Option<Vec<u8>>, usize) {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.write_file("in.csv", input), &output);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let output = workdir.path("out.csv");
+    let mut command = api.resolve(&workdir.write_file("in.csv", input), &output);
     set(&mut command);
     let ended = run(&mut command);
     (ended, std::fs::read(output).ok(), api.call_log().calls().len())
@@ -177,8 +177,8 @@ fn the_output_encoding_can_be_chosen() {
         ended.stderr.lines().find(|line| line.contains("became ?")).map(str::to_owned)
     };
     let own = encode("Big5", &table.input_text()).split(|byte| *byte == b'?').count() - 1;
-    let told = lost(&["--output-encoding", "big5"]).unwrap();
-    assert!(own > 0 && told.contains(&format!("{own} character")), "{own}: {told}");
+    let actual = lost(&["--output-encoding", "big5"]).unwrap();
+    assert!(own > 0 && actual.contains(&format!("{own} character")), "{own}: {actual}");
     assert_eq!(lost(&["--output-encoding", "utf-8"]), None);
     let marked = encode("UTF-8", &mark(&table.input_text()));
     let (_, output, _) = resolve_bytes(&marked, |command| {
@@ -289,8 +289,8 @@ fn the_encoding_of_a_slow_pipe_is_detected_from_its_first_lines() {
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let bytes = encode("GB18030", &table.input_text());
-    let (begun, rest) = bytes.split_at(60);
-    for crumb in begun.chunks(7) {
+    let (session, rest) = bytes.split_at(60);
+    for crumb in session.chunks(7) {
         pipe.write_all(crumb).unwrap();
         sleep(Duration::from_millis(10));
     }
@@ -312,7 +312,7 @@ fn the_encoding_of_a_slow_pipe_is_detected_from_its_first_lines() {
 fn the_encoded_samples_resolve_byte_for_byte() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let read = |name: &str| std::fs::read(samples.join(name)).unwrap();
-    for (input, golden, told) in [
+    for (input, golden, actual) in [
         (
             "staff-gb18030.csv",
             "staff-gb18030.resolved.csv",
@@ -326,7 +326,7 @@ fn the_encoded_samples_resolve_byte_for_byte() {
     ] {
         let (ended, output, _) = resolve_bytes(&read(input), |_| ());
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(actual), "{}", ended.stderr);
         assert!(output.unwrap() == read(golden), "{golden}");
     }
 }

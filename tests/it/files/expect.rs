@@ -9,7 +9,8 @@ use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
 use crate::support::schema::assert_matches_schema;
 use crate::support::workdir::Workdir;
 
-/// Numbers by their endings: 90 is nobody's, 93 out of scope, 94 always busy, 96 has exclusive ids alone.
+/// Numbers by their endings: 90 is nobody's, 93 out of scope, 94 always busy, 96 has exclusive ids
+/// alone.
 const TABLE: &str = "expected,mobile,id on file,note\n\
 a,13800138000,u00138000,match\nb,13800138001, u00138001 ,match\nc,13800138096,ex2-00138096,match\n\
 d,13800138002,u1,mismatch\ne,13800138096,u00138096,mismatch\nf,13800138003,U00138003,mismatch\n\
@@ -18,9 +19,9 @@ j,13800138004,,\nk,13800138090,\"  \",\nl,13800138094,u1,\n";
 
 #[test]
 fn expect_adds_a_comparison_to_every_row() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output, summary) =
-        (desk.write_file("in.csv", TABLE), desk.path("out.csv"), desk.path("run.json"));
+        (workdir.write_file("in.csv", TABLE), workdir.path("out.csv"), workdir.path("run.json"));
     let mut command = api.resolve(&input, &output);
     command
         .args(["--max-retries", "0", "--expect", "ID ON FILE", "--show-sent", "--summary"])
@@ -28,13 +29,14 @@ fn expect_adds_a_comparison_to_every_row() {
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let text = fs::read_to_string(&output).unwrap();
-    let header = "expected,mobile,id on file,note,userid,exclusive_userids,status,errcode,errmsg,mobile_sent,dingtalk_expected\n";
+    let header = "expected,mobile,id on \
+        file,note,userid,exclusive_userids,status,errcode,errmsg,mobile_sent,dingtalk_expected\n";
     assert!(text.starts_with(header), "{text}");
     for row in read_rows(&output) {
         assert_eq!(row["dingtalk_expected"], row["note"], "{row:?}");
     }
-    let told = "\nexpected: match 3, mismatch 3, missing 3; not compared 3\n";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let actual = "\nexpected: match 3, mismatch 3, missing 3; not compared 3\n";
+    assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
     assert_matches_schema("summary", &account);
     assert_eq!(account["expected"], json!({"match": 3, "mismatch": 3, "missing": 3}));
@@ -48,8 +50,8 @@ fn expect_adds_a_comparison_to_every_row() {
     let mut command = api.resolve_without_output(&api.endpoint(), &output);
     let ended = run(command.args(["--retry-failed", "--expect", "3"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let told = "\nexpected: match 4, mismatch 3, missing 3; not compared 2\n";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let actual = "\nexpected: match 4, mismatch 3, missing 3; not compared 2\n";
+    assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     let row = "l,13800138094,u1,,,,failed,-1,系统繁忙,13800138094,\n";
     let expected = text.replace(row, "l,13800138094,u1,,u1,,found,0,ok,13800138094,match\n");
     assert_eq!(fs::read_to_string(&output).unwrap(), expected);
@@ -57,12 +59,13 @@ fn expect_adds_a_comparison_to_every_row() {
 
 #[test]
 fn a_missing_expect_column_is_reported_with_the_flag() {
-    let desk = Workdir::new();
-    let input = desk.write_file("in.csv", TABLE);
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", TABLE);
     for (flag, words) in [
         (
             "user id",
-            "there is no column \"user id\"; name one of these with --expect: 1 expected, 2 mobile, 3 id on file, 4 note",
+            "there is no column \"user id\"; name one of these with --expect: 1 expected, 2 \
+             mobile, 3 id on file, 4 note",
         ),
         (
             "9",
@@ -77,20 +80,21 @@ fn a_missing_expect_column_is_reported_with_the_flag() {
         let ended = run(command.args(["resolve", "--sandbox", "--expect", flag]).arg(&input));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
-        assert_eq!(desk.file_names(), ["in.csv"]);
+        assert_eq!(workdir.file_names(), ["in.csv"]);
     }
 }
 
 #[test]
 fn expect_works_without_a_header_in_other_encodings_and_for_workbooks() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let sandbox = || {
         let mut command = dingmap();
         command.args(["resolve", "--sandbox"]);
         command
     };
-    let input = desk.write_file("bare.csv", "13800138000;u00138000\n13800138001\n13800138090;x\n");
-    let output = desk.path("bare.out.csv");
+    let input =
+        workdir.write_file("bare.csv", "13800138000;u00138000\n13800138001\n13800138090;x\n");
+    let output = workdir.path("bare.out.csv");
     let ended =
         run(sandbox().arg(&input).arg("-o").arg(&output).args(["-n", "-c", "1", "--expect", "2"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -102,8 +106,8 @@ fn expect_works_without_a_header_in_other_encodings_and_for_workbooks() {
     );
     // 手机,工号 in GB18030.
     let input =
-        desk.write_file("gb.csv", b"\xca\xd6\xbb\xfa,\xb9\xa4\xba\xc5\n13800138000,u00138000\n");
-    let output = desk.path("gb.out.csv");
+        workdir.write_file("gb.csv", b"\xca\xd6\xbb\xfa,\xb9\xa4\xba\xc5\n13800138000,u00138000\n");
+    let output = workdir.path("gb.out.csv");
     let mut command = sandbox();
     let ended =
         run(command.arg(&input).arg("-o").arg(&output).args(["-e", "gbk", "--expect", "工号"]));
@@ -115,13 +119,13 @@ fn expect_works_without_a_header_in_other_encodings_and_for_workbooks() {
     );
     // The staff numbers of the sample are no user ids, so that nothing matches.
     let workbook = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
-    let output = desk.path("sheet.csv");
+    let output = workdir.path("sheet.csv");
     let mut command = sandbox();
     command.args(["--rate", "unlimited", "--max-retries", "0", "--expect", "工号"]);
     let ended = run(command.arg(&workbook).arg("-o").arg(&output));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let told = "\nexpected: match 0, mismatch 18, missing 7; not compared 0\n";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let actual = "\nexpected: match 0, mismatch 18, missing 7; not compared 0\n";
+    assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     for row in read_rows(&output) {
         let word = if row["status"] == "found" { "mismatch" } else { "missing" };
         assert_eq!(row["expected"], word, "{row:?}");

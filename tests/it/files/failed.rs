@@ -18,9 +18,9 @@ const FAILED: &[u8] =
 
 #[test]
 fn failed_rows_are_written_unchanged_and_can_be_resolved_again() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output, failed) =
-        (desk.write_file("in.csv", TABLE), desk.path("out.csv"), desk.path("failed.csv"));
+        (workdir.write_file("in.csv", TABLE), workdir.path("out.csv"), workdir.path("failed.csv"));
     let ended =
         run(api.resolve(&input, &output).args(["--max-retries", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -28,10 +28,10 @@ fn failed_rows_are_written_unchanged_and_can_be_resolved_again() {
         String::from_utf8_lossy(&std::fs::read(&failed).unwrap()),
         String::from_utf8_lossy(FAILED)
     );
-    let told = format!("3 rows to retry written to {}", failed.display());
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    let actual = format!("3 rows to retry written to {}", failed.display());
+    assert!(ended.stderr.contains(&actual), "{}", ended.stderr);
     // The next try takes it as it is, and in turn leaves what fails once more: here all of it.
-    let again = desk.path("again.csv");
+    let again = workdir.path("again.csv");
     let ended =
         run(api.resolve(&failed, &output).args(["--max-retries", "0", "--failed"]).arg(&again));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -40,26 +40,26 @@ fn failed_rows_are_written_unchanged_and_can_be_resolved_again() {
 
 #[test]
 fn without_failures_only_the_header_is_written() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("in.csv", staff_csv(3));
-    let failed = desk.write_file("failed.csv", "of yesterday\n");
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--failed").arg(&failed));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("in.csv", staff_csv(3));
+    let failed = workdir.write_file("failed.csv", "of yesterday\n");
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).arg("--failed").arg(&failed));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(std::fs::read_to_string(&failed).unwrap(), "mobile\n");
-    assert_eq!(desk.file_names(), ["failed.csv", "in.csv", "out.csv"]);
+    assert_eq!(workdir.file_names(), ["failed.csv", "in.csv", "out.csv"]);
 }
 
 #[test]
 fn pending_rows_are_written_to_failed() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, failed) = (desk.write_file("in.csv", staff_csv(5)), desk.path("failed.csv"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, failed) = (workdir.write_file("in.csv", staff_csv(5)), workdir.path("failed.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["--max-calls", "3", "-j", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     let rest = "mobile\n13900000003\n13900000004\n";
     assert_eq!(std::fs::read_to_string(&failed).unwrap(), rest);
     // To standard output as well, where the rows are not sent there.
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["--restart", "--max-calls", "3", "-j", "1", "--failed", "-"]));
     assert_eq!((ended.status, &*ended.stdout), (Some(6), rest), "{}", ended.stderr);
 }
@@ -68,21 +68,27 @@ fn pending_rows_are_written_to_failed() {
 fn a_run_without_output_leaves_the_failed_file_unchanged() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(2, ScriptedAnswer::code(60011));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, failed) =
-        (desk.write_file("in.csv", staff_csv(5)), desk.write_file("failed.csv", "of yesterday\n"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, failed) = (
+        workdir.write_file("in.csv", staff_csv(5)),
+        workdir.write_file(
+            "failed.csv",
+            "of \
+            yesterday\n",
+        ),
+    );
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     assert_eq!(std::fs::read_to_string(&failed).unwrap(), "of yesterday\n");
-    assert_eq!(desk.file_names(), ["failed.csv", "in.csv"]);
+    assert_eq!(workdir.file_names(), ["failed.csv", "in.csv"]);
 }
 
 #[test]
 fn an_invalid_failed_path_is_reported_before_the_first_call() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) = (desk.write_file("in.csv", staff_csv(5)), desk.path("out.csv"));
-    let nowhere = desk.path("none/failed.csv");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (workdir.write_file("in.csv", staff_csv(5)), workdir.path("out.csv"));
+    let nowhere = workdir.path("none/failed.csv");
     let stdout = Path::new("-");
     for (failed, output, status, words) in [
         (&*input, &*output, 2, "is the input already"),
@@ -97,7 +103,7 @@ fn an_invalid_failed_path_is_reported_before_the_first_call() {
             "{}",
             ended.stderr
         );
-        assert_eq!(desk.file_names(), ["in.csv"]);
+        assert_eq!(workdir.file_names(), ["in.csv"]);
     }
     assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
 }

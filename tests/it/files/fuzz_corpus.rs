@@ -1,4 +1,5 @@
-//! Replays what the fuzzer kept: every file of `tests/fuzz/corpus` through the property that found it interesting.
+//! Replays what the fuzzer kept: every file of `tests/fuzz/corpus` through the property that found
+//! it interesting.
 
 #[path = "../support/properties/number.rs"]
 mod number;
@@ -14,7 +15,8 @@ use std::path::Path;
 const MAX_FILES: usize = 60;
 const MAX_FILE_BYTES: u64 = 1024;
 
-/// Whether these are the sources that cargo packed, where the fuzzer is not: it leaves out what has a manifest of its own.
+/// Whether these are the sources that cargo packed, where the fuzzer is not: it leaves out what has
+/// a manifest of its own.
 fn is_packaged_source() -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml.orig").exists()
 }

@@ -201,8 +201,8 @@ fn the_example_landline_of_every_region_is_rejected() {
 fn the_messy_sample_resolves_byte_for_byte() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (input, golden) = (root.join("samples/messy.csv"), root.join("samples/messy.resolved.csv"));
-    let desk = Workdir::new();
-    let output = desk.path("messy.resolved.csv");
+    let workdir = Workdir::new();
+    let output = workdir.path("messy.resolved.csv");
     let mut command = dingmap();
     command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
     let ended = run(command.arg("--sandbox"));

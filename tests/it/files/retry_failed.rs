@@ -35,25 +35,23 @@ fn found_answer(userid: &str) -> ScriptedAnswer {
     ))
 }
 
-/// The numbers ending in 94 are busy through every retry, those in 99 get a code that nobody knows, 90 is nobody's.
-const TABLE: &[u8] = b"\xef\xbb\xbfstatus,mobile,note\r\n1,13800138000,\"a, \"\"b\"\"\"\r\n\r\n\
-2,13800138094,\"two\r\nlines\"\r\n3,13800138090\r\n4,n/a,x\r\n5,13800138099,\"\"\r\n6,138-0013-8094,last";
+/// The numbers ending in 94 are busy through every retry, those in 99 get a code that nobody knows,
+/// 90 is nobody's.
+const TABLE: &[u8] = b"\xef\xbb\xbfstatus,mobile,note\r\n1,13800138000,\"a, \
+    \"\"b\"\"\"\r\n\r\n2,13800138094,\"two\r\nlines\"\r\n3,13800138090\r\n4,n/a,x\r\n5,13800138099,\"\"\r\n6,138-0013-8094,last";
 
 /// The same with the answers of a first run.
-const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,dingtalk_status,errcode,errmsg\r\n\
-1,13800138000,\"a, \"\"b\"\"\",u00138000,,found,0,ok\r\n\r\n\
-2,13800138094,\"two\r\nlines\",,,failed,-1,系统繁忙\r\n\
-3,13800138090,,,,not_found,60121,找不到该用户\r\n\
-4,n/a,x,,,invalid,,not a phone number: it has characters other than digits and + - ( ) . and spaces\r\n\
-5,13800138099,\"\",,,failed,34567,未知错误\r\n\
-6,138-0013-8094,last,,,failed,-1,系统繁忙";
+const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,dingtalk_status,errcode,errmsg\r\n1,13800138000,\"a, \
+    \"\"b\"\"\",u00138000,,found,0,ok\r\n\r\n2,13800138094,\"two\r\nlines\",,,failed,-1,系统繁忙\r\n3,13800138090,,,,not_found,60121,找不到该用户\r\n4,n/a,x,,,invalid,,not \
+    a phone number: it has characters other than digits and + - ( ) . and \
+    spaces\r\n5,13800138099,\"\",,,failed,34567,未知错误\r\n6,138-0013-8094,last,,,failed,-1,系统繁忙";
 
 #[test]
 fn empty_rows_are_kept_and_hand_edited_statuses_are_accepted() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let header = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let text = format!("{header}13800138000,,, FAILED ,-1,x\n13800138001,u,,Found,0,ok\n,,,,,\n");
-    let file = desk.write_file("out.csv", text);
+    let file = workdir.write_file("out.csv", text);
     let ended = run(&mut retry_command(&api, &file));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let expected = "13800138000,u00138000,,found,0,ok\n13800138001,u,,Found,0,ok\n,,,,,\n";
@@ -63,8 +61,8 @@ fn empty_rows_are_kept_and_hand_edited_statuses_are_accepted() {
 
 #[test]
 fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, file) = (desk.write_file("in.csv", TABLE), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, file) = (workdir.write_file("in.csv", TABLE), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let first = fs::read_to_string(&file).unwrap();
@@ -72,13 +70,15 @@ fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
         text.lines().filter(|line| !line.contains("failed")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(same(&first), same(RESOLVED));
-    let told = format!(
-        "3 rows failed; to retry only these rows, run the same command with {} as its input and --retry-failed, ",
+    let actual = format!(
+        "3 rows failed; to retry only these rows, run the same command with {} as its input and \
+         --retry-failed, ",
         file.display()
     );
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&actual), "{}", ended.stderr);
     let asked = call_count(&api);
-    // Still busy: two numbers are asked, once each although one stands in two rows, and nothing changes.
+    // Still busy: two numbers are asked, once each although one stands in two rows, and nothing
+    // changes.
     let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), first);
@@ -99,7 +99,7 @@ fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
             .insert(asked + 2, ScriptedAnswer::Code { code: 60121, msg: "gone".to_owned() });
         script.answers_by_call.insert(asked + 3, found_answer("new, \\\"id\\\""));
     });
-    let summary = desk.path("run.json");
+    let summary = workdir.path("run.json");
     let ended = run(retry_command(&api, &file).args(["-j", "1", "--show-sent"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("has no column mobile_sent"), "{}", ended.stderr);
@@ -116,14 +116,17 @@ fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
         json!({"asked": 2, "rows_shared": 1, "rows_known": 0, "rows_kept": 3})
     );
     assert_eq!((&account["rows"]["in"], &account["rows"]["out"]), (&json!(6), &json!(6)));
-    assert_eq!(desk.file_names(), ["in.csv", "out.csv", "run.json"]);
+    assert_eq!(workdir.file_names(), ["in.csv", "out.csv", "run.json"]);
 }
 
 #[test]
 fn a_file_without_failed_rows_is_not_touched() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, file, summary) =
-        (desk.write_file("in.csv", staff_csv(5)), desk.path("out.csv"), desk.path("run.json"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, file, summary) = (
+        workdir.write_file("in.csv", staff_csv(5)),
+        workdir.path("out.csv"),
+        workdir.path("run.json"),
+    );
     assert_eq!(run(&mut api.resolve(&input, &file)).status, Some(0));
     let (asked, before) = (call_count(&api), fs::metadata(&file).unwrap().modified().unwrap());
     // Not even credentials are needed.
@@ -145,7 +148,7 @@ fn a_file_without_failed_rows_is_not_touched() {
         (&json!(5), &json!(5))
     );
     // Elsewhere it is written all the same, and to the byte.
-    let other = desk.path("other.csv");
+    let other = workdir.path("other.csv");
     let ended = run(retry_command(&api, &file).arg("-o").arg(&other));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&other).unwrap(), fs::read(&file).unwrap());
@@ -154,8 +157,8 @@ fn a_file_without_failed_rows_is_not_touched() {
 
 #[test]
 fn pending_rows_are_resolved_by_a_retry() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, file) = (desk.write_file("in.csv", staff_csv(9)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, file) = (workdir.write_file("in.csv", staff_csv(9)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-calls", "3", "-j", "1"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     for (status, pending) in [(6, 3), (0, 0)] {
@@ -164,31 +167,31 @@ fn pending_rows_are_resolved_by_a_retry() {
         let open = read_rows(&file).into_iter().filter(|row| row["status"] == "pending").count();
         assert_eq!(open, pending);
     }
-    let whole = desk.path("whole.csv");
+    let whole = workdir.path("whole.csv");
     assert_eq!(run(&mut api.resolve(&input, &whole)).status, Some(0));
     assert_eq!(fs::read(&file).unwrap(), fs::read(&whole).unwrap());
 }
 
 #[test]
 fn a_run_that_is_stopped_leaves_the_file_as_it_was() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let file = desk.write_file("out.csv", RESOLVED);
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let file = workdir.write_file("out.csv", RESOLVED);
     api.update_script(|script| {
         script.answers_by_call.insert(0, ScriptedAnswer::code(60011));
     });
     let ended = run(retry_command(&api, &file).args(["-j", "1"]));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), RESOLVED);
-    assert_eq!(desk.file_names(), ["out.csv"]);
+    assert_eq!(workdir.file_names(), ["out.csv"]);
 }
 
 #[test]
 fn answer_cells_are_updated_in_any_column_order() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    // A spreadsheet has moved columns and left cells out at the end of rows; mobile_sent is the table's own, and
-    // dingtalk_mobile_sent the answer's.
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    // A spreadsheet has moved columns and left cells out at the end of rows; mobile_sent is the
+    // table's own, and dingtalk_mobile_sent the answer's.
     let header = "status;mobile_sent;tel;phone;errcode;errmsg;userid;exclusive_userids;matched_column;dingtalk_mobile_sent";
-    let file = desk.write_file(
+    let file = workdir.write_file(
         "out.csv",
         format!(
             "{header}\nfailed;mine;n/a;13800138001;-1;busy;;;;\n\"pending\";mine;13800138090\n\
@@ -198,26 +201,28 @@ fn answer_cells_are_updated_in_any_column_order() {
     let ended = run(retry_command(&api, &file).args(["-c", "tel", "-c", "phone"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let expected = format!(
-        "{header}\nfound;mine;n/a;13800138001;0;ok;u00138001;;phone;13800138001\n\
-         not_found;mine;13800138090;;60121;找不到该用户;;;;13800138090\n\
-         found;mine;;13800138003;0;ok;theirs;;phone;0\nfound;mine;13800138004;;0;ok;u00138004;;tel;13800138004\n\
-         invalid;;;;;the cell is empty;;;;"
+        "{header}\nfound;mine;n/a;13800138001;0;ok;u00138001;;phone;13800138001\nnot_found;mine;13800138090;;60121;找不到该用户;;;;13800138090\nfound;mine;;13800138003;0;ok;theirs;;phone;0\nfound;mine;13800138004;;0;ok;u00138004;;tel;13800138004\ninvalid;;;;;the \
+         cell is empty;;;;"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
 }
 
 #[test]
 fn every_encoding_keeps_the_bytes_of_the_other_cells() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text =
         "姓名|手机|备注\n張三|13800138001|峾|x\n李四|13800138094|\"育|ポ\"\n王五|13800138090|\n"
             .replace("|x\n", "\n");
     for encoding in ["utf-16le", "utf-16be", "gb18030", "big5"] {
         let text =
             if encoding == "big5" { text.replace(['姓', '峾'], "名") } else { text.clone() };
-        let (utf8, input, file) =
-            (desk.write_file("utf8.csv", &text), desk.path("in.csv"), desk.path("out.csv"));
-        // A table in this encoding, by way of a run; what it appended is part of the table from then on.
+        let (utf8, input, file) = (
+            workdir.write_file("utf8.csv", &text),
+            workdir.path("in.csv"),
+            workdir.path("out.csv"),
+        );
+        // A table in this encoding, by way of a run; what it appended is part of the table from
+        // then on.
         let mut command = api.resolve(&utf8, &input);
         let ended =
             run(command.args(["-d", "|", "--max-retries", "0", "--output-encoding", encoding]));
@@ -251,7 +256,7 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
 
 #[test]
 fn a_file_without_answers_is_rejected_with_a_remedy() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let bare = "13800138000,u1,,found,0,ok\n13800138001,,,failed,-1,busy\n";
     for (name, content, flags, status, words) in [
         ("a.csv", staff_csv(3), &[][..], 3, "there is no column \"userid\""),
@@ -274,7 +279,7 @@ fn a_file_without_answers_is_rejected_with_a_remedy() {
         ("f.csv", RESOLVED.to_owned(), &["-n"], 2, "remove --no-headers"),
         ("g.csv", RESOLVED.to_owned(), &["--expect", "note"], 3, "there is no column \"expected\""),
     ] {
-        let file = desk.write_file(name, &content);
+        let file = workdir.write_file(name, &content);
         let ended = run(retry_command(&api, &file).args(flags));
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
         assert!(ended.stderr.contains(words), "{name}: {}", ended.stderr);
@@ -285,7 +290,7 @@ fn a_file_without_answers_is_rejected_with_a_remedy() {
         );
         assert_eq!(fs::read_to_string(&file).unwrap(), content, "{name}");
     }
-    let packed = desk.path("h.csv.gz");
+    let packed = workdir.path("h.csv.gz");
     let mut gzip = flate2::write::GzEncoder::new(
         fs::File::create(&packed).unwrap(),
         flate2::Compression::fast(),
@@ -299,15 +304,15 @@ fn a_file_without_answers_is_rejected_with_a_remedy() {
     // Into another file it is unpacked.
     let ended = run(retry_command(&api, &packed)
         .args(["--max-retries", "0", "-o"])
-        .arg(desk.path("h.csv")));
+        .arg(workdir.path("h.csv")));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
 }
 
 #[test]
 fn a_piped_retry_streams_rows_and_reports_the_bad_line() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let piped = |content: &str| {
-        let input = desk.write_file("piped.csv", content);
+        let input = workdir.write_file("piped.csv", content);
         let mut command = retry_command(&api, Path::new("-"));
         command.stdin(fs::File::open(input).unwrap());
         run(command.args(["--max-retries", "0"]))
@@ -321,8 +326,8 @@ fn a_piped_retry_streams_rows_and_reports_the_bad_line() {
 
 #[test]
 fn rows_that_fail_again_are_written_to_failed() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (file, failed) = (desk.write_file("out.csv", RESOLVED), desk.path("failed.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (file, failed) = (workdir.write_file("out.csv", RESOLVED), workdir.path("failed.csv"));
     let ended =
         run(retry_command(&api, &file).args(["--max-retries", "0", "--failed"]).arg(&failed));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -338,9 +343,9 @@ fn rows_that_fail_again_are_written_to_failed() {
 #[test]
 fn an_interrupted_retry_keeps_the_file_and_resumes() {
     let latency = Duration::from_millis(50);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (input, file) = (desk.write_file("in.csv", staff_csv(40)), desk.path("out.csv"));
+    let (input, file) = (workdir.write_file("in.csv", staff_csv(40)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-calls", "4", "-j", "1"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     let (before, asked) = (fs::read(&file).unwrap(), call_count(&api));
@@ -351,7 +356,7 @@ fn an_interrupted_retry_keeps_the_file_and_resumes() {
     let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
     assert_eq!(fs::read(&file).unwrap(), before);
-    assert_eq!(desk.file_names(), ["in.csv", "out.csv"]);
+    assert_eq!(workdir.file_names(), ["in.csv", "out.csv"]);
     let known = call_count(&api) - asked;
     let ended = run(&mut retry_command(&api, &file));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);

@@ -1,5 +1,5 @@
-//! The row contract (guide: architecture) on the real executable: what each row gets, and how its number is read and
-//! asked for.
+//! The row contract (guide: architecture) on the real executable: what each row gets, and how its
+//! number is read and asked for.
 
 mod bytes;
 mod input_output;
@@ -26,12 +26,12 @@ fn resolve_against(
     text: &str,
     set: impl FnOnce(&mut Command),
 ) -> (RunOutput, String, CallLog) {
-    let desk = Workdir::new();
-    let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.write_file("in.csv", text), &output);
+    let workdir = Workdir::new();
+    let output = workdir.path("out.csv");
+    let mut command = api.resolve(&workdir.write_file("in.csv", text), &output);
     set(&mut command);
     let ended = run(&mut command);
-    assert_eq!(desk.file_names(), ["in.csv", "out.csv"], "{}", ended.stderr);
+    assert_eq!(workdir.file_names(), ["in.csv", "out.csv"], "{}", ended.stderr);
     (ended, read_text(&output), api.call_log())
 }
 
@@ -40,9 +40,9 @@ fn read_text(path: &Path) -> String {
 }
 
 /// The numbers that were asked for, in the order of their first call.
-fn asked_numbers(ledger: &CallLog) -> Vec<String> {
+fn asked_numbers(call_log: &CallLog) -> Vec<String> {
     let mut asked: Vec<String> = Vec::new();
-    for call in ledger.calls() {
+    for call in call_log.calls() {
         if !asked.iter().any(|number| **number == *call.number) {
             asked.push(call.number.to_string());
         }
@@ -62,7 +62,7 @@ fn every_directory_answer_becomes_a_row() {
         invalid_answer("1.38E+10: Excel rounded this number; restore it from the source"),
     );
     table.push_number("13800138100");
-    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    let (ended, output, call_log) = resolve_text(&table.input_text(), |_| ());
     assert_eq!((ended.status, output), (Some(4), table.output_text()), "{}", ended.stderr);
     for (number, calls) in [
         ("13800138290", 1),
@@ -77,22 +77,25 @@ fn every_directory_answer_becomes_a_row() {
         ("13800138299", 3),
         ("13800138200", 1),
     ] {
-        assert_eq!(ledger.calls_for(number).count(), calls, "{number}");
+        assert_eq!(call_log.calls_for(number).count(), calls, "{number}");
     }
-    assert_eq!(ledger.distinct_numbers(), 14);
-    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(true)));
+    assert_eq!(call_log.distinct_numbers(), 14);
+    assert!(call_log.calls().iter().all(|call| call.exclusive == Some(true)));
 }
 
 #[test]
 fn statuses_and_codes_match_the_contract() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let api = Sandbox::new(unlimited_script());
     let numbers =
         (90..100).map(|ending| format!("139001390{ending}\n")).collect::<Vec<_>>().concat();
-    let output = desk.path("out.csv");
-    run(&mut api
-        .resolve(&desk.write_file("in.csv", format!("mobile\n{numbers}13900139000\n")), &output));
-    // Once more in plain words: a mistake in `answers` must not agree with the same mistake in the program.
+    let output = workdir.path("out.csv");
+    run(&mut api.resolve(
+        &workdir.write_file("in.csv", format!("mobile\n{numbers}13900139000\n")),
+        &output,
+    ));
+    // Once more in plain words: a mistake in `answers` must not agree with the same mistake in the
+    // program.
     let seen: Vec<_> = read_rows(&output)
         .iter()
         .map(|row| {
@@ -150,16 +153,17 @@ fn a_row_without_a_reply_has_a_reason_and_no_code() {
     script.push_answers("13800138003", vec![ScriptedAnswer::Half; 3]);
     let api = Sandbox::new(script);
     let numbers = "13800138000\n13800138001\n13800138002\n13800138003\n";
-    let (ended, output, ledger) = resolve_against(&api, &format!("phone\n{numbers}"), |command| {
-        command.args(["--max-retries", "2"]);
-    });
+    let (ended, output, call_log) =
+        resolve_against(&api, &format!("phone\n{numbers}"), |command| {
+            command.args(["--max-retries", "2"]);
+        });
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let lines: Vec<_> = output.lines().collect();
     assert_eq!(lines[1], "13800138000,u00138000,,found,0,ok");
     for (line, number) in lines[2..].iter().zip(["13800138001", "13800138002", "13800138003"]) {
         let reason = line.strip_prefix(&format!("{number},,,failed,,"));
         assert!(reason.is_some_and(|reason| !reason.is_empty()), "{line}");
-        assert_eq!(ledger.calls_for(number).count(), 3, "{number}");
+        assert_eq!(call_log.calls_for(number).count(), 3, "{number}");
     }
 }
 
@@ -177,7 +181,8 @@ fn an_invalid_cell_has_a_reason_and_is_never_sent() {
         ("13800138000.5", "not a phone number: it has a fraction"),
         (
             "010-62345678/62345678",
-            "none of the 2 numbers in the cell was sent; the first: a landline number, not a mobile number",
+            "none of the 2 numbers in the cell was sent; the first: a landline number, not a \
+             mobile number",
         ),
         (
             "1380013800",
@@ -191,27 +196,28 @@ fn an_invalid_cell_has_a_reason_and_is_never_sent() {
     ] {
         table.push_row(&format!("x,{cell}"), invalid_answer(reason));
     }
-    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    let (ended, output, call_log) = resolve_text(&table.input_text(), |_| ());
     // "invalid" is a definitive answer: asking again would give the same.
     assert_eq!((ended.status, output), (Some(0), table.output_text()), "{}", ended.stderr);
-    assert!(ledger.calls().is_empty());
+    assert!(call_log.calls().is_empty());
 }
 
 #[test]
 fn a_placeholder_cell_is_not_read_as_several_numbers() {
     for cell in ["n/a", "N/A", "无/离职", "-,-"] {
-        let (_, output, ledger) =
+        let (_, output, call_log) =
             resolve_text(&format!("phone;name\n13800138000;x\n{cell};y\n"), |_| ());
         let line = output.lines().nth(2).unwrap();
         assert!(line.contains("invalid") && !line.contains("numbers in the cell"), "{line}");
-        assert_eq!(ledger.calls().len(), 1);
+        assert_eq!(call_log.calls().len(), 1);
     }
 }
 
 #[test]
 fn the_first_of_several_numbers_in_a_cell_is_asked_and_noted() {
     let mut table = ExpectedTable { header: Some("phone"), ..ExpectedTable::default() };
-    // A found, a refused and a failed one, and each behind the answer that another row has without the remark.
+    // A found, a refused and a failed one, and each behind the answer that another row has without
+    // the remark.
     for number in ["13800138000", "13800138090", "13800138092", "13800138094"] {
         table.push_number(number);
         for (cell, remark) in [
@@ -223,20 +229,20 @@ fn the_first_of_several_numbers_in_a_cell_is_asked_and_noted() {
             table.push_row(&cell, cells);
         }
     }
-    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    let (ended, output, call_log) = resolve_text(&table.input_text(), |_| ());
     assert_eq!((ended.status, output), (Some(4), table.output_text()), "{}", ended.stderr);
-    assert_eq!(ledger.distinct_numbers(), 4);
+    assert_eq!(call_log.distinct_numbers(), 4);
 }
 
 #[test]
 fn unlikely_numbers_are_sent_when_not_strict_and_landlines_never() {
     let text = "phone\n12345678901\n+852 1234 5678\n010-62345678\n1380013800\n";
     let sent = |strict: &str| {
-        let (ended, _, ledger) = resolve_text(text, |command| {
+        let (ended, _, call_log) = resolve_text(text, |command| {
             command.args(["--strict-numbers", strict, "-c", "1", "-j", "1"]);
         });
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        asked_numbers(&ledger)
+        asked_numbers(&call_log)
     };
     assert!(sent("on").is_empty());
     assert_eq!(sent("off"), ["12345678901", "+852-12345678"]);
@@ -263,7 +269,8 @@ fn one_number_in_many_spellings_costs_one_call() {
         "\u{200e}13800138000",
     ];
     let mut table = ExpectedTable { header: Some("phone,n"), ..ExpectedTable::default() };
-    // The repeats stand far apart, so that late ones meet an answer and early ones a call under way.
+    // The repeats stand far apart, so that late ones meet an answer and early ones a call under
+    // way.
     for round in 0..60 {
         for spelling in spellings {
             let cell = spelling.replace('"', "\"\"");
@@ -276,12 +283,12 @@ fn one_number_in_many_spellings_costs_one_call() {
         );
         table.push_row(&format!("13800138095,{round}"), expected_answer("13800138095", true));
     }
-    let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+    let (ended, output, call_log) = resolve_text(&table.input_text(), |_| ());
     assert_eq!((ended.status, output), (Some(0), table.output_text()), "{}", ended.stderr);
-    assert_eq!(ledger.calls_for("13800138000").count(), 1);
-    assert_eq!(ledger.calls_for("13800138095").count(), 3);
-    assert_eq!((ledger.distinct_numbers(), ledger.calls().len()), (62, 64));
-    assert_eq!(ledger.token_calls().len(), 1);
+    assert_eq!(call_log.calls_for("13800138000").count(), 1);
+    assert_eq!(call_log.calls_for("13800138095").count(), 3);
+    assert_eq!((call_log.distinct_numbers(), call_log.calls().len()), (62, 64));
+    assert_eq!(call_log.token_calls().len(), 1);
 }
 
 #[test]
@@ -290,22 +297,22 @@ fn without_exclusive_accounts_only_regular_users_are_found() {
     for number in ["13800138000", "13800138096", "13800138097", "13800138090"] {
         table.push_row(number, expected_answer(number, false));
     }
-    let (ended, output, ledger) = resolve_text(&table.input_text(), |command| {
+    let (ended, output, call_log) = resolve_text(&table.input_text(), |command| {
         command.args(["--exclusive-accounts", "false"]);
     });
     assert_eq!((ended.status, output), (Some(0), table.output_text()), "{}", ended.stderr);
-    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
+    assert!(call_log.calls().iter().all(|call| call.exclusive == Some(false)));
 }
 
 #[test]
 fn mainland_numbers_are_sent_as_the_organisation_stores_them() {
     let text = "phone\n13800138000\n+86 139-0013-9000\n+852 5123 4567\n";
     let sent = |mainland: &str| {
-        let (ended, _, ledger) = resolve_text(text, |command| {
+        let (ended, _, call_log) = resolve_text(text, |command| {
             command.args(["--mainland", mainland, "-j", "1"]);
         });
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        asked_numbers(&ledger)
+        asked_numbers(&call_log)
     };
     assert_eq!(sent("plain"), ["13800138000", "13900139000", "+852-51234567"]);
     assert_eq!(sent("prefixed"), ["+86-13800138000", "+86-13900139000", "+852-51234567"]);
@@ -314,11 +321,11 @@ fn mainland_numbers_are_sent_as_the_organisation_stores_them() {
 #[test]
 fn numbers_without_a_country_code_belong_to_the_region() {
     let text = "name,mobile\na,5123 4567\nb,+8613800138000\nc,+852 51234567\nd,13800138000\n";
-    let (ended, output, ledger) = resolve_text(text, |command| {
+    let (ended, output, call_log) = resolve_text(text, |command| {
         command.args(["--region", "HK", "-j", "1"]);
     });
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(asked_numbers(&ledger)[..2], ["+852-51234567", "13800138000"]);
+    assert_eq!(asked_numbers(&call_log)[..2], ["+852-51234567", "13800138000"]);
     let lines: Vec<_> = output.lines().collect();
     assert_eq!(lines[1], "a,5123 4567,u51234567,,found,0,ok");
     assert_eq!(lines[2], "b,+8613800138000,u00138000,,found,0,ok");
@@ -328,11 +335,11 @@ fn numbers_without_a_country_code_belong_to_the_region() {
 #[test]
 fn a_first_row_with_a_regional_number_is_not_a_header() {
     for text in ["51234567\n51234568\n", "a,51234567\nb,51234568\n"] {
-        let (ended, output, ledger) = resolve_text(text, |command| {
+        let (ended, output, call_log) = resolve_text(text, |command| {
             command.args(["--region", "HK", "-c", if text.contains(',') { "2" } else { "1" }]);
         });
         assert_eq!(
-            (ended.status, ledger.distinct_numbers()),
+            (ended.status, call_log.distinct_numbers()),
             (Some(0), 2),
             "{output}{}",
             ended.stderr

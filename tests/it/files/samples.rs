@@ -1,4 +1,5 @@
-//! The samples hold what they promise: replies read as listed, and the staff list comes out to the byte.
+//! The samples hold what they promise: replies read as listed, and the staff list comes out to the
+//! byte.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -120,12 +121,13 @@ fn the_replies_cover_every_kind() {
     let list = sample_path("replies/expected.csv");
     let lines = csv::Reader::from_path(&list).unwrap().into_deserialize::<ExpectedReply>();
     let kinds: BTreeSet<String> = lines.map(|line| line.unwrap().kind).collect();
-    let all = "bad_number banned empty fatal found no_code nobody not_found not_json odd out_of_scope page throttled \
-               token transient unknown";
+    let all = "bad_number banned empty fatal found no_code nobody not_found not_json odd \
+        out_of_scope page throttled token transient unknown";
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), all.split_whitespace().collect::<Vec<_>>());
 }
 
-/// The appended cells but `errmsg` that the table in `samples/README.md` gives, by the ending of the number.
+/// The appended cells but `errmsg` that the table in `samples/README.md` gives, by the ending of
+/// the number.
 fn predicted_cells() -> HashMap<String, [String; 4]> {
     let text = std::fs::read_to_string(sample_path("README.md")).unwrap();
     let mut predictions = HashMap::new();
@@ -214,11 +216,12 @@ fn the_faults_sample_resolves_byte_for_byte() {
 
 #[test]
 fn the_staff_sample_resolves_byte_for_byte() {
-    let (desk, input) = (Workdir::new(), sample_path("staff.csv"));
-    let output = desk.path("staff.resolved.csv");
+    let (workdir, input) = (Workdir::new(), sample_path("staff.csv"));
+    let output = workdir.path("staff.resolved.csv");
     let mut command = dingmap();
     command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
-    // The rate stays that of the command in the README, since the sandbox limits it too; the backoffs may be short.
+    // The rate stays that of the command in the README, since the sandbox limits it too; the
+    // backoffs may be short.
     command
         .args(["--sandbox", "-vvv"])
         .env("DINGMAP_RETRY_MIN", "5ms")
@@ -232,7 +235,7 @@ fn the_staff_sample_resolves_byte_for_byte() {
     }
     assert_eq!(written, golden);
     assert_eq!(
-        (ended.stdout.as_str(), desk.file_names()),
+        (ended.stdout.as_str(), workdir.file_names()),
         ("", vec!["staff.resolved.csv".to_owned()])
     );
 
@@ -250,14 +253,14 @@ fn the_staff_sample_resolves_byte_for_byte() {
     let numbers: Vec<usize> =
         calls.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
     assert_eq!(numbers[0], distinct.len() + numbers[1], "{first}");
-    let told: HashMap<String, usize> = lines
+    let actual: HashMap<String, usize> = lines
         .map_while(|line| line.strip_prefix("  "))
         .map(|line| {
             let mut words = line.split_whitespace();
             (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap())
         })
         .collect();
-    assert_eq!(told, status_counts("staff.resolved.csv"));
+    assert_eq!(actual, status_counts("staff.resolved.csv"));
     // With -v a log line stands behind it, which says that the run has ended.
     assert!(block.contains(&format!("\nwritten to {}\n", output.display())), "{block}");
     assert!(block.contains("\nout_of_scope: "), "{block}");

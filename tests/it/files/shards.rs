@@ -1,4 +1,5 @@
-//! Shards: several runs that take a part of a table each, and the one file that their outputs become, on the real executable.
+//! Shards: several runs that take a part of a table each, and the one file that their outputs
+//! become, on the real executable.
 
 mod random_tables;
 
@@ -13,7 +14,8 @@ use encoding_rs::GB18030;
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
-/// People, some with the same number, some without one, some twice, with blank lines between and a last row without an end.
+/// People, some with the same number, some without one, some twice, with blank lines between and a
+/// last row without an end.
 fn shard_table() -> String {
     let mut text = "工号,姓名,手机号\n".to_owned();
     for n in 0..400_u32 {
@@ -55,13 +57,17 @@ fn run_merge(input: &Path, shards: &[PathBuf], flags: &[&str]) -> RunOutput {
     run(dingmap().arg("merge").arg(input).args(shards).args(flags))
 }
 
-/// Sees that shards, each of which asks for its own numbers alone, become what one run writes. The flags are those that say how
-/// the input is read, those that a merge needs of how the output is written, and the others of these.
+/// Sees that shards, each of which asks for its own numbers alone, become what one run writes. The
+/// flags are those that say how the input is read, those that a merge needs of how the output is
+/// written, and the others of these.
 #[track_caller]
 fn assert_merges_to_one_run(text: &[u8], of: u32, [reading, encoding, writing]: [&[&str]; 3]) {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, whole, merged) =
-        (desk.write_file("staff.csv", text), desk.path("whole.csv"), desk.path("merged.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, whole, merged) = (
+        workdir.write_file("staff.csv", text),
+        workdir.path("whole.csv"),
+        workdir.path("merged.csv"),
+    );
     let flags = [reading, encoding, writing].concat();
     let ended = run(api.resolve(&input, &whole).args(&flags));
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -120,15 +126,15 @@ fn merged_shards_equal_the_output_of_one_run() {
 
 #[test]
 fn shards_of_workbooks_and_pipes_can_be_merged() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     for name in ["staff.xlsx", "staff.csv"] {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
-        let input = desk.write_file(name, std::fs::read(sample).unwrap());
-        let whole = desk.path("whole.csv");
+        let input = workdir.write_file(name, std::fs::read(sample).unwrap());
+        let whole = workdir.path("whole.csv");
         run(api.resolve(&input, &whole).arg("--no-state"));
         let shards: Vec<_> = ["0/2", "1/2"]
             .map(|shard| {
-                let output = desk.path(format!("{}.csv", &shard[..1]));
+                let output = workdir.path(format!("{}.csv", &shard[..1]));
                 run(api.resolve(&input, &output).args(["--no-state", "--shard", shard]));
                 output
             })
@@ -155,8 +161,8 @@ fn shards_of_workbooks_and_pipes_can_be_merged() {
 
 #[test]
 fn a_shard_has_every_row_of_its_numbers_and_no_other() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", shard_table());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", shard_table());
     let mut seen = HashSet::new();
     for shard in run_shards(&api, &input, 4, &[]) {
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&shard).unwrap();
@@ -170,14 +176,14 @@ fn a_shard_has_every_row_of_its_numbers_and_no_other() {
 
 #[test]
 fn summary_and_plan_of_a_shard_count_its_rows() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     // What is on file draws no lot, though it may be a number.
     let on_file: Vec<_> = (0..20).map(|n| format!("\n139000010{n:02},空,")).collect();
-    let input = desk.write_file("staff.csv", shard_table() + &on_file.concat());
+    let input = workdir.write_file("staff.csv", shard_table() + &on_file.concat());
     let mut rows = 0;
     for shard in ["0/2", "1/2"] {
-        let [summary, failed] = ["summary.json", "failed.csv"].map(|name| desk.path(name));
-        let mut command = api.resolve(&input, &desk.path("o.csv"));
+        let [summary, failed] = ["summary.json", "failed.csv"].map(|name| workdir.path(name));
+        let mut command = api.resolve(&input, &workdir.path("o.csv"));
         command
             .args(["--shard", shard, "--expect", "1", "--failed"])
             .arg(&failed)
@@ -185,10 +191,10 @@ fn summary_and_plan_of_a_shard_count_its_rows() {
             .arg(&summary);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        let told: serde_json::Value =
+        let actual: serde_json::Value =
             serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
-        assert_eq!(told["settings"]["shard"], shard, "{told:#}");
-        let own = told["rows"]["in"].as_u64().unwrap();
+        assert_eq!(actual["settings"]["shard"], shard, "{actual:#}");
+        let own = actual["rows"]["in"].as_u64().unwrap();
         assert!(
             ended.stderr.starts_with(&format!("{}: shard {shard}, {own} rows, ", input.display())),
             "{ended:?}"
@@ -197,7 +203,7 @@ fn summary_and_plan_of_a_shard_count_its_rows() {
         let planned = run(dingmap().arg("plan").arg(&input).args(["--json", "--shard", shard]));
         let planned: serde_json::Value = serde_json::from_str(&planned.stdout).unwrap();
         assert_eq!(planned["rows"]["all"], own);
-        assert_eq!(planned["calls"]["least"], told["calls"]["lookups"], "{planned:#} {told:#}");
+        assert_eq!(planned["calls"]["least"], actual["calls"]["lookups"], "{planned:#} {actual:#}");
         rows += own;
     }
     assert_eq!(rows, 421);
@@ -205,10 +211,10 @@ fn summary_and_plan_of_a_shard_count_its_rows() {
 
 #[test]
 fn the_shard_index_comes_from_the_job_environment() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", shard_table());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", shard_table());
     let named = std::fs::read(&run_shards(&api, &input, 3, &[])[2]).unwrap();
-    let output = desk.path("o.csv");
+    let output = workdir.path("o.csv");
     let mut command = api.resolve(&input, &output);
     let ended = run(command.env("DINGMAP_SHARD", "3").env("JOB_COMPLETION_INDEX", "2"));
     assert_eq!(
@@ -218,7 +224,7 @@ fn the_shard_index_comes_from_the_job_environment() {
         ended.stderr
     );
     let calls = api.call_log().calls().len();
-    for (index, shard, told) in [
+    for (index, shard, actual) in [
         (None, "3", "or set JOB_COMPLETION_INDEX"),
         (Some("3"), "3", "invalid shard 3/3"),
         (Some("x"), "3", "write K/N"),
@@ -229,7 +235,7 @@ fn the_shard_index_comes_from_the_job_environment() {
         command.args(["--shard", shard]).env_remove("JOB_COMPLETION_INDEX");
         let ended = run(command.envs(index.map(|index| ("JOB_COMPLETION_INDEX", index))));
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains(told), "{ended:?}");
+        assert!(ended.stderr.contains(actual), "{ended:?}");
     }
     // Neither is a part taken for the whole.
     for flags in [&["--retry-failed"][..], &["-o", input.to_str().unwrap()]] {
@@ -243,25 +249,26 @@ fn the_shard_index_comes_from_the_job_environment() {
 
 #[test]
 fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", shard_table());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", shard_table());
     let shards = run_shards(&api, &input, 3, &[]);
     let halves = run_shards(&api, &input, 2, &[]);
     let other =
-        desk.write_file("other.csv", "工号,姓名,手机号\n1,x,13900000003\n2,y,13900000004\n");
+        workdir.write_file("other.csv", "工号,姓名,手机号\n1,x,13900000003\n2,y,13900000004\n");
     let strange = run_shards(&api, &other, 1, &[]).remove(0);
-    let other = desk.write_file("named.csv", shard_table().replace("手机号", "手机"));
+    let other = workdir.write_file("named.csv", shard_table().replace("手机号", "手机"));
     let alien = run_shards(&api, &other, 1, &[]).remove(0);
     let sent = run_shards(&api, &input, 1, &["--show-sent"]).remove(0);
     let [nameless, one] = [&halves[1], &sent].map(|file| std::fs::read(file).unwrap());
-    let [nameless, one] = [desk.write_file("half.csv", nameless), desk.write_file("one.csv", one)];
+    let [nameless, one] =
+        [workdir.write_file("half.csv", nameless), workdir.write_file("one.csv", one)];
     // The first lines of shard 1 alone, as somebody might have cut them.
     let cut: String =
         std::fs::read_to_string(&shards[1]).unwrap().split_inclusive('\n').take(9).collect();
-    let cut = desk.write_file("cut.1-of-3.csv", cut);
-    let before = desk.file_names();
+    let cut = workdir.write_file("cut.1-of-3.csv", cut);
+    let before = workdir.file_names();
     let of = |at: usize| shards[at].clone();
-    for (files, told) in [
+    for (files, actual) in [
         (vec![of(0), of(2)], vec!["missing from shard 1/3: ", " (lines "]),
         (vec![of(1)], vec!["missing from shard 0/3: ", "missing from shard 2/3: "]),
         (vec![of(0), of(2), cut], vec!["missing from shard 1/3: "]),
@@ -284,115 +291,118 @@ fn missing_and_foreign_shards_are_reported_and_nothing_is_written() {
             vec!["the header of ", "named.resolved.0-of-1.csv differs from that of ", "staff.csv:"],
         ),
         (vec![of(0), one], vec!["one.csv differs from that of ", ".0-of-3.csv:"]),
-        (vec![desk.path("nowhere.csv")], vec!["nowhere.csv"]),
+        (vec![workdir.path("nowhere.csv")], vec!["nowhere.csv"]),
     ] {
-        let ended = run_merge(&input, &files, &["-o", desk.path("m.csv").to_str().unwrap()]);
+        let ended = run_merge(&input, &files, &["-o", workdir.path("m.csv").to_str().unwrap()]);
         assert_eq!(ended.status, Some(3), "{ended:?}");
-        for told in told {
-            assert!(ended.stderr.contains(told), "{told}: {}", ended.stderr);
+        for actual in actual {
+            assert!(ended.stderr.contains(actual), "{actual}: {}", ended.stderr);
         }
         assert!(!ended.stderr.contains("139000"), "{ended:?}");
-        assert_eq!(desk.file_names(), before);
+        assert_eq!(workdir.file_names(), before);
     }
 }
 
 #[test]
 fn missing_rows_are_reported_by_line_and_shard() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file(
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file(
         "staff.csv",
         "mobile\n\"13900000001\n\"\nx\n\n13900000001\n13900000002\n13900000003\n13900000004\n",
     );
     let shards = run_shards(&api, &input, 2, &[]);
-    let mut told: Vec<u32> = Vec::new();
+    let mut actual: Vec<u32> = Vec::new();
     for (missing, there) in [(0, 1), (1, 0)] {
         let ended = run_merge(&input, &shards[there..=there], &[]);
         let line = ended.stderr.lines().find(|line| line.contains("missing from")).unwrap();
         assert!(line.contains(&format!("missing from shard {missing}/2: ")), "{line}");
         let lines = line.split_once("(lines ").unwrap().1.trim_end_matches(')');
-        told.extend(lines.split(", ").map(|line| line.parse::<u32>().unwrap()));
+        actual.extend(lines.split(", ").map(|line| line.parse::<u32>().unwrap()));
     }
-    told.sort_unstable();
-    assert_eq!(told, [2, 4, 5, 6, 7, 8, 9]);
+    actual.sort_unstable();
+    assert_eq!(actual, [2, 4, 5, 6, 7, 8, 9]);
 }
 
 #[test]
 fn a_shard_with_pending_rows_is_not_merged_and_can_resume() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", shard_table());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", shard_table());
     let shard = |index: &str, flags: &[&str]| {
         let mut command = api.resolve_without_output(&api.endpoint(), &input);
         run(command.args(["--shard", index]).args(flags)).status
     };
     assert_eq!(shard("0/2", &["--max-calls", "10", "-j", "1", "--partial"]), Some(6));
     assert_eq!(shard("1/2", &[]), Some(0));
-    let files = ["0-of-2", "1-of-2"].map(|name| desk.path(format!("staff.resolved.{name}.csv")));
+    let files = ["0-of-2", "1-of-2"].map(|name| workdir.path(format!("staff.resolved.{name}.csv")));
     let ended = run_merge(&input, &files, &[]);
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("\n  pending in shard 0/2: "), "{ended:?}");
     assert!(!ended.stderr.contains("shard 1/2") && !ended.stderr.contains("missing"), "{ended:?}");
-    assert!(!desk.path("staff.resolved.csv").exists());
+    assert!(!workdir.path("staff.resolved.csv").exists());
     let before = api.call_log().calls().len();
     assert_eq!(shard("0/2", &[]), Some(0));
     let calls = api.call_log().calls().len();
     assert_eq!(run_merge(&input, &files, &[]).status, Some(0));
-    let all = desk.path("all.csv");
+    let all = workdir.path("all.csv");
     assert_eq!(run(api.resolve(&input, &all).arg("--no-state")).status, Some(0));
     let distinct = api.call_log().calls().len() - calls;
     // What the first half asked, and the other shard's numbers, were not asked again.
     assert_eq!(calls, distinct, "{before} {calls}");
-    assert!(std::fs::read(all).unwrap() == std::fs::read(desk.path("staff.resolved.csv")).unwrap());
+    assert!(
+        std::fs::read(all).unwrap() == std::fs::read(workdir.path("staff.resolved.csv")).unwrap()
+    );
 }
 
 #[test]
 fn a_merge_reports_progress_and_a_signal_ends_it_without_leftovers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", shard_table());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", shard_table());
     let shards = run_shards(&api, &input, 2, &[]);
     let ended = run_merge(&input, &shards, &["--progress", "json"]);
-    let told = ended.stderr.lines().find(|line| line.starts_with('{')).unwrap();
-    let told: serde_json::Value = serde_json::from_str(told).unwrap();
-    assert_eq!((ended.status, &told["rows"]), (Some(0), &401.into()), "{ended:?}");
+    let actual = ended.stderr.lines().find(|line| line.starts_with('{')).unwrap();
+    let actual: serde_json::Value = serde_json::from_str(actual).unwrap();
+    assert_eq!((ended.status, &actual["rows"]), (Some(0), &401.into()), "{ended:?}");
     assert!(ended.stderr.ends_with(&format!(
         "401 rows of 2 files, written to {}\n",
-        desk.path("staff.resolved.csv").display()
+        workdir.path("staff.resolved.csv").display()
     )));
-    let before = desk.file_names();
+    let before = workdir.file_names();
     let mut command = dingmap();
     command
         .args(["merge", "-"])
         .args(&shards)
         .arg("-o")
-        .arg(desk.path("cut.csv"))
+        .arg(workdir.path("cut.csv"))
         .stdin(Stdio::piped());
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(&shard_table().as_bytes()[..1000]).unwrap();
     // The signals are heard from before there is a temporary file.
-    while desk.file_names().len() == before.len() {
+    while workdir.file_names().len() == before.len() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(
         Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
     );
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert_eq!(desk.file_names(), before);
+    assert_eq!(workdir.file_names(), before);
     drop(pipe);
 }
 
 #[test]
 fn the_guide_shows_the_current_error_of_missing_shards() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    desk.write_file("staff.csv", include_str!("../../../samples/staff.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    workdir.write_file("staff.csv", include_str!("../../../samples/staff.csv"));
     for (shard, most, status) in [("0/3", "1000", 4), ("2/3", "30", 6)] {
         let mut command = api.resolve_without_output(&api.endpoint(), Path::new("staff.csv"));
         // One after the other, so that the same rows are left each time.
         command.args(["--shard", shard, "--max-calls", most, "--max-retries", "0", "-j", "1"]);
-        let ended = run(command.current_dir(desk.path("")));
+        let ended = run(command.current_dir(workdir.path("")));
         assert_eq!(ended.status, Some(status), "{ended:?}");
     }
     let files = ["staff.resolved.0-of-3.csv", "staff.resolved.2-of-3.csv"];
-    let ended = run(dingmap().args(["merge", "staff.csv"]).args(files).current_dir(desk.path("")));
+    let ended =
+        run(dingmap().args(["merge", "staff.csv"]).args(files).current_dir(workdir.path("")));
     let page = include_str!("../../../src/guide/shards.md");
     let shown = page.split("```text\n").nth(1).unwrap();
     assert_eq!(ended.stderr, shown.split("```").next().unwrap());

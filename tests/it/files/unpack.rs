@@ -1,5 +1,5 @@
-//! Packed tables and workbooks given to the executable: they come out as plain CSV, and what is wrong with them is told
-//! with exit status 3 before the first call.
+//! Packed tables and workbooks given to the executable: they come out as plain CSV, and what is
+//! wrong with them is told with exit status 3 before the first call.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -37,7 +37,8 @@ fn incompressible_table(count: usize) -> String {
 fn staff_workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     let cells = |number: &str| {
         format!(
-            "<row><c t=\"str\"><v>姓名</v></c><c t=\"str\"><v>手机号</v></c></row><row><c t=\"str\"><v>孟</v></c><c><v>{number}</v></c></row>"
+            "<row><c t=\"str\"><v>姓名</v></c><c t=\"str\"><v>手机号</v></c></row><row><c \
+             t=\"str\"><v>孟</v></c><c><v>{number}</v></c></row>"
         )
     };
     let sheets: Vec<_> =
@@ -61,8 +62,8 @@ fn compressed_tables_are_written_uncompressed_under_their_base_name() {
         // Names do not matter.
         ("staff.csv", [zstd(half), zstd(rest)].concat(), "(zstd)"),
     ] {
-        let (desk, api) = (Workdir::new(), Sandbox::with_plain_http(unlimited_script()));
-        let input = desk.write_file(name, packed);
+        let (workdir, api) = (Workdir::new(), Sandbox::with_plain_http(unlimited_script()));
+        let input = workdir.write_file(name, packed);
         let mut command = api.resolve(&input, "-".as_ref());
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -93,9 +94,9 @@ fn compressed_tables_are_written_uncompressed_under_their_base_name() {
             .env("DINGTALK_ACCESS_TOKEN", &*api.call_log().calls()[0].token);
         let again = run(&mut command);
         assert_eq!(again.status, Some(0), "{}", again.stderr);
-        let output = desk.file_names().into_iter().find(|other| other != name).unwrap();
+        let output = workdir.file_names().into_iter().find(|other| other != name).unwrap();
         assert_eq!(output.to_lowercase(), "staff.resolved.csv");
-        assert_eq!(std::fs::read_to_string(desk.path(output)).unwrap(), ended.stdout);
+        assert_eq!(std::fs::read_to_string(workdir.path(output)).unwrap(), ended.stdout);
     }
 }
 
@@ -122,9 +123,9 @@ fn a_compressed_pipe_is_read_incrementally() {
 fn truncated_or_damaged_input_is_reported_with_its_line_before_the_first_call() {
     let plain = incompressible_table(60_000);
     for (packed, name) in [(gzip(plain.as_bytes()), "gzip"), (zstd(plain.as_bytes()), "zstd")] {
-        let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-        let input = desk.write_file("in", &packed[..packed.len() / 2]);
-        let ended = run(&mut api.resolve(&input, &desk.path("out.csv")));
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let input = workdir.write_file("in", &packed[..packed.len() / 2]);
+        let ended = run(&mut api.resolve(&input, &workdir.path("out.csv")));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         for word in ["in: line ", name, "cut off"] {
             assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
@@ -134,11 +135,12 @@ fn truncated_or_damaged_input_is_reported_with_its_line_before_the_first_call() 
         assert!((20_000..=50_000).contains(&line), "{line}");
         let mut damaged = packed.clone();
         damaged[packed.len() / 2..].fill(0x55);
-        let ended = run(&mut api.resolve(&desk.write_file("in", damaged), &desk.path("out.csv")));
+        let ended =
+            run(&mut api.resolve(&workdir.write_file("in", damaged), &workdir.path("out.csv")));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(ended.stderr.contains(&format!("the {name} data are ")), "{}", ended.stderr);
         assert_eq!(
-            (desk.file_names(), api.call_log().token_calls().len()),
+            (workdir.file_names(), api.call_log().token_calls().len()),
             (vec!["in".to_owned()], 0)
         );
     }
@@ -146,26 +148,27 @@ fn truncated_or_damaged_input_is_reported_with_its_line_before_the_first_call() 
 
 #[test]
 fn a_truncated_pipe_produces_no_output() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let packed = gzip(incompressible_table(2000).as_bytes());
-    let mut command = api.resolve("-".as_ref(), &desk.path("out.csv"));
+    let mut command = api.resolve("-".as_ref(), &workdir.path("out.csv"));
     let ended =
-        run(command.stdin(File::open(desk.write_file("in", &packed[..packed.len() - 9])).unwrap()));
+        run(command
+            .stdin(File::open(workdir.write_file("in", &packed[..packed.len() - 9])).unwrap()));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     for word in ["standard input", "line 2", "cut off"] {
         assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
     }
-    assert_eq!(desk.file_names(), ["in"]);
+    assert_eq!(workdir.file_names(), ["in"]);
 }
 
 #[test]
 fn the_chosen_sheet_and_the_others_are_reported() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let input = desk.write_file(
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let input = workdir.write_file(
         "staff.xlsx",
         staff_workbook(&[("在职", "13800138000"), ("离职", "1.3900139001E10")]),
     );
-    let output = desk.path("out.csv");
+    let output = workdir.path("out.csv");
     for (flags, number, said) in [
         (
             &[][..],
@@ -210,9 +213,9 @@ fn an_unreadable_workbook_is_reported_with_its_reason() {
         (encrypted_workbook(), "password"),
         (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".repeat(100), "old Excel workbook (.xls)"),
     ] {
-        let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+        let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
         let ended =
-            run(&mut api.resolve(&desk.write_file("in.xlsx", bytes), &desk.path("out.csv")));
+            run(&mut api.resolve(&workdir.write_file("in.xlsx", bytes), &workdir.path("out.csv")));
         assert_eq!(ended.status, Some(3), "{word}: {}", ended.stderr);
         assert!(
             ended.stderr.contains("in.xlsx: ") && ended.stderr.contains(word),
@@ -220,23 +223,24 @@ fn an_unreadable_workbook_is_reported_with_its_reason() {
             ended.stderr
         );
         assert_eq!(
-            (desk.file_names(), api.call_log().token_calls().len()),
+            (workdir.file_names(), api.call_log().token_calls().len()),
             (vec!["in.xlsx".to_owned()], 0)
         );
     }
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let mut command = api.resolve("-".as_ref(), "-".as_ref());
-    let ended = run(command.stdin(File::open(desk.write_file("in", good)).unwrap()));
+    let ended = run(command.stdin(File::open(workdir.write_file("in", good)).unwrap()));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("give the file's name"), "{}", ended.stderr);
     let ended = run(api
-        .resolve(&desk.write_file("in.csv", "phone\n13800138000\n"), "-".as_ref())
+        .resolve(&workdir.write_file("in.csv", "phone\n13800138000\n"), "-".as_ref())
         .args(["--sheet", "1"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--sheet"), "{}", ended.stderr);
 }
 
-/// The container of a workbook with a password: a header, one sector of its table, and a directory that names the package.
+/// The container of a workbook with a password: a header, one sector of its table, and a directory
+/// that names the package.
 fn encrypted_workbook() -> Vec<u8> {
     let mut bytes = vec![0; 512 * 3];
     let put = |bytes: &mut Vec<u8>, at: usize, what: &[u8]| {
@@ -269,9 +273,9 @@ fn encrypted_workbook() -> Vec<u8> {
 
 #[test]
 fn the_sample_workbook_resolves_byte_for_byte() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
-    let output = desk.path("staff.resolved.csv");
+    let output = workdir.path("staff.resolved.csv");
     let ended = run(&mut api.resolve(&samples.join("staff.xlsx"), &output));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let golden = samples.join("staff-xlsx.resolved.csv");
@@ -280,7 +284,8 @@ fn the_sample_workbook_resolves_byte_for_byte() {
     assert_eq!(written, expected);
     let rows = read_rows(&golden);
     assert_eq!(rows.len(), 25);
-    // Leading zeros, of texts and of numbers that show them; a date, a time, a truth value, an error and a line break.
+    // Leading zeros, of texts and of numbers that show them; a date, a time, a truth value, an
+    // error and a line break.
     assert!((1..=25).all(|n| rows[n - 1]["工号"] == format!("{n:05}")));
     let cells =
         ["手机号", "入职日期", "最近打卡", "转正", "备注"].map(|name| rows[5][name].as_str());

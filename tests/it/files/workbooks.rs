@@ -1,5 +1,5 @@
-//! Workbooks made by hand, part by part, against the CSV that is read from them: what Excel and other programs store, and
-//! what makes a workbook unreadable.
+//! Workbooks made by hand, part by part, against the CSV that is read from them: what Excel and
+//! other programs store, and what makes a workbook unreadable.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,9 +14,9 @@ fn read_workbook(
     bytes: &[u8],
     wanted: Option<&str>,
 ) -> Result<(String, Vec<String>, String), WorkbookError> {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let mut sheet =
-        workbook::open(File::open(desk.write_file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
+        workbook::open(File::open(workdir.write_file("in.xlsx", bytes)).unwrap(), wanted, b',')?;
     let mut text = String::new();
     sheet.reader.read_to_string(&mut text).unwrap();
     Ok((sheet.name, sheet.other_sheets, text))

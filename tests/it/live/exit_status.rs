@@ -1,5 +1,5 @@
-//! Runs that end by a limit (exit status 6), by one unknown code for everybody (1), or with rows that failed
-//! (4).
+//! Runs that end by a limit (exit status 6), by one unknown code for everybody (1), or with rows
+//! that failed (4).
 
 use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 
@@ -69,7 +69,8 @@ fn throttling_beyond_patience_ends_the_run() {
     });
     seen.assert_stderr(6, &["--patience", "pending"]);
     assert_eq!((count_status(&seen.statuses(), "pending"), seen.file_names.len()), (30, 2));
-    // The first pause, of a second, is within patience, and the next one is not (`live/run_end.rs`).
+    // The first pause, of a second, is within patience, and the next one is not
+    // (`live/run_end.rs`).
     assert!(seen.call_log.calls().len() <= 8, "{} calls", seen.call_log.calls().len());
 }
 

@@ -1,5 +1,5 @@
-//! What a server or a line can do wrong with a call: what the row, the run and the exit status then say. The server is of
-//! bytes, since most of it is what no library for servers would send.
+//! What a server or a line can do wrong with a call: what the row, the run and the exit status then
+//! say. The server is of bytes, since most of it is what no library for servers would send.
 
 use crate::support::raw_server::{AfterReply, RawReply, RawServer};
 use crate::support::rows::read_rows;
@@ -32,10 +32,13 @@ fn gzip_response() -> Vec<u8> {
 
 /// A run against this host with a given token, one more attempt, and a short timeout.
 fn resolve_against(host: &RawServer, numbers: &[&str], flags: &[&str]) -> (RunOutput, Workdir) {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
-    let mut command =
-        api.resolve_at_endpoint(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let mut command = api.resolve_at_endpoint(
+        &format!("http://{}", host.address),
+        &input,
+        &workdir.path("out.csv"),
+    );
     command
         .env("DINGTALK_ACCESS_TOKEN", "the-token")
         .env_remove("DINGTALK_APP_KEY")
@@ -43,7 +46,7 @@ fn resolve_against(host: &RawServer, numbers: &[&str], flags: &[&str]) -> (RunOu
     command.args(["--timeout", "700ms", "--max-retries", "1", "--retry-max", "5ms"]).args(flags);
     let ended = run(&mut command);
     assert!(ended.status.is_some() && !ended.stderr.contains("panicked"), "{}", ended.stderr);
-    (ended, desk)
+    (ended, workdir)
 }
 
 /// What is wrong with a reply, the reply, and the words of the row.
@@ -180,10 +183,10 @@ fn a_fault_costs_an_attempt_and_finally_fails_the_row() {
                         reply.clone()
                     }
                 });
-                let (ended, desk) =
+                let (ended, workdir) =
                     resolve_against(&host, &["13900000000", "13900000001"], &["-j", "1"]);
                 assert_eq!(ended.status, Some(4), "{fault}: {}", ended.stderr);
-                let rows = read_rows(&desk.path("out.csv"));
+                let rows = read_rows(&workdir.path("out.csv"));
                 assert_eq!((&*rows[0]["status"], &*rows[0]["userid"]), ("found", "u1"), "{fault}");
                 let row = &rows[1];
                 assert_eq!(
@@ -213,12 +216,12 @@ fn a_redirect_is_not_followed() {
             bytes: status_response(&head, ""),
             after: AfterReply::KeepAlive,
         });
-        let (ended, desk) = resolve_against(&host, &["13900000000"], &[]);
+        let (ended, workdir) = resolve_against(&host, &["13900000000"], &[]);
         assert_eq!((ended.status, other.call_count()), (Some(4), 0), "{}", ended.stderr);
         let errmsg = format!(
             "HTTP {code}: redirect to http://{to} not followed (it would receive the token)"
         );
-        assert_eq!(read_rows(&desk.path("out.csv"))[0]["errmsg"], errmsg);
+        assert_eq!(read_rows(&workdir.path("out.csv"))[0]["errmsg"], errmsg);
     }
 }
 
@@ -230,13 +233,13 @@ fn a_host_that_is_not_the_api_ends_the_run_after_twenty_numbers() {
     });
     let numbers: Vec<_> = (0..200).map(|n| format!("139000{n:05}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    let (ended, desk) = resolve_against(&host, &numbers, &[]);
+    let (ended, workdir) = resolve_against(&host, &numbers, &[]);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     for words in ["unexpected replies from", "HTTP 404", "first 20 numbers", "--endpoint"] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
     assert!(host.call_count() <= 40, "{}", host.call_count());
-    assert_eq!(desk.file_names(), ["staff.csv"]);
+    assert_eq!(workdir.file_names(), ["staff.csv"]);
 }
 
 #[test]
@@ -266,15 +269,19 @@ fn a_random_faulty_server_causes_no_panic_hang_or_lost_row() {
     });
     let numbers: Vec<_> = (0..300).map(|n| format!("139000{n:05}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
-    let mut command =
-        api.resolve_at_endpoint(&format!("http://{}", host.address), &input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let mut command = api.resolve_at_endpoint(
+        &format!("http://{}", host.address),
+        &input,
+        &workdir.path("out.csv"),
+    );
     command
         .env("DINGTALK_ACCESS_TOKEN", "the-token")
         .env_remove("DINGTALK_APP_KEY")
         .env_remove("DINGTALK_APP_SECRET");
-    // A flipped digit of the status can make a hold or a dead end of a reply: then the rows are pending.
+    // A flipped digit of the status can make a hold or a dead end of a reply: then the rows are
+    // pending.
     command.args([
         "--timeout",
         "200ms",
@@ -293,7 +300,7 @@ fn a_random_faulty_server_causes_no_panic_hang_or_lost_row() {
         "{}",
         ended.stderr
     );
-    let rows = read_rows(&desk.path("out.csv"));
+    let rows = read_rows(&workdir.path("out.csv"));
     let there: Vec<_> = rows.iter().map(|row| &*row["mobile"]).collect();
     assert_eq!(there, numbers);
     assert!(rows.iter().filter(|row| row["status"] == "found").count() > 50, "{}", ended.stderr);

@@ -1,5 +1,5 @@
-//! What the service is known to do to a run, done by a real server to the real executable: throttling, expiring
-//! tokens, faults of the line. Assertions about calls are made at the server.
+//! What the service is known to do to a run, done by a real server to the real executable:
+//! throttling, expiring tokens, faults of the line. Assertions about calls are made at the server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,9 +19,9 @@ fn numbered_staff_csv(count: u32) -> String {
 
 /// Resolves the table and sees every row found.
 fn resolve_all_found(api: &Sandbox, count: u32, flags: &[&str]) -> RunOutput {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let (input, output) =
-        (desk.write_file("staff.csv", numbered_staff_csv(count)), desk.path("out.csv"));
+        (workdir.write_file("staff.csv", numbered_staff_csv(count)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(flags));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let rows = read_rows(&output);
@@ -46,12 +46,12 @@ fn transient_answers_are_retried_and_counted() {
     assert!(busy > 10, "the script must do what this test is about");
     let api = Sandbox::new(script);
     let ended = resolve_all_found(&api, 600, &[]);
-    let ledger = api.call_log();
-    assert_eq!((ledger.distinct_numbers(), ledger.count_answered(-1)), (600, 2 * busy));
-    assert_eq!(ledger.calls().len(), 600 + 2 * busy, "calls = distinct + retries");
-    let told =
+    let call_log = api.call_log();
+    assert_eq!((call_log.distinct_numbers(), call_log.count_answered(-1)), (600, 2 * busy));
+    assert_eq!(call_log.calls().len(), 600 + 2 * busy, "calls = distinct + retries");
+    let actual =
         format!("600 distinct numbers asked with {} calls ({} retries)", 600 + 2 * busy, 2 * busy);
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&actual), "{}", ended.stderr);
 }
 
 #[test]
@@ -69,7 +69,8 @@ fn the_summary_breaks_down_the_calls() {
     let ended = resolve_all_found(&api, 80, &["-j", "1"]);
     for line in [
         "80 distinct numbers asked with 85 calls (5 retries)",
-        "\ncalls: 85 lookups (retried: 1 after a transient error, 1 after a connection error, 1 after throttling, 1 with a new token, 1 after an unknown code), 2 token calls\n",
+        "\ncalls: 85 lookups (retried: 1 after a transient error, 1 after a connection error, 1 \
+         after throttling, 1 with a new token, 1 after an unknown code), 2 token calls\n",
         "\nreplies: p50 ",
         "\npaused by throttling: 1 time, 1.0s in total: the app's calls per second 1.0s\n",
     ] {
@@ -82,11 +83,15 @@ fn the_summary_breaks_down_the_calls() {
 fn a_throttled_run_pauses_as_a_whole_and_loses_no_row() {
     let api = Sandbox::new(Script { limit: Some(30), ..Script::default() });
     let ended = resolve_all_found(&api, 120, &["--max-retries", "0"]);
-    let ledger = api.call_log();
-    assert!(ledger.count_answered(90018) > 0, "the script must do what this test is about");
-    assert_eq!(ledger.count_answered(0), 120, "no attempt was used up by throttling");
+    let call_log = api.call_log();
+    assert!(call_log.count_answered(90018) > 0, "the script must do what this test is about");
+    assert_eq!(call_log.count_answered(0), 120, "no attempt was used up by throttling");
     // One refusal may meet as many calls as there are workers; then everyone rests a second.
-    assert!(ledger.count_answered(90018) <= 16 * 6, "{} refusals", ledger.count_answered(90018));
+    assert!(
+        call_log.count_answered(90018) <= 16 * 6,
+        "{} refusals",
+        call_log.count_answered(90018)
+    );
     assert!(ended.stderr.contains("paused by throttling"), "{}", ended.stderr);
 }
 
@@ -122,11 +127,11 @@ fn a_token_that_expires_mid_run_is_renewed_once() {
         };
         let api = Sandbox::new(script);
         resolve_all_found(&api, 400, &[]);
-        let ledger = api.call_log();
-        assert_eq!(ledger.token_calls().len(), 2, "one token at the start, one in its place");
-        let rejected = ledger.count_answered(40014) + ledger.count_answered(42001);
+        let call_log = api.call_log();
+        assert_eq!(call_log.token_calls().len(), 2, "one token at the start, one in its place");
+        let rejected = call_log.count_answered(40014) + call_log.count_answered(42001);
         assert!((1..=16).contains(&rejected), "{rejected}: those that were under way at most");
-        assert_eq!(ledger.calls().len(), 400 + rejected);
+        assert_eq!(call_log.calls().len(), 400 + rejected);
     }
 }
 
@@ -150,9 +155,9 @@ fn the_legacy_token_endpoint_is_the_fallback() {
 #[test]
 fn a_token_from_the_environment_works_and_its_expiry_is_reported() {
     let api = Sandbox::new(unlimited_script());
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let (input, output) =
-        (desk.write_file("staff.csv", numbered_staff_csv(5)), desk.path("out.csv"));
+        (workdir.write_file("staff.csv", numbered_staff_csv(5)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
     let ended = run(command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token"));
@@ -196,14 +201,14 @@ fn a_persistent_connection_fault_fails_only_its_row() {
     script.push_answers("13900000002", vec![ScriptedAnswer::status(503); 10]);
     script.push_answers("13900000003", vec![ScriptedAnswer::code(-1); 10]);
     let api = Sandbox::new(script);
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let (input, output) =
-        (desk.write_file("staff.csv", numbered_staff_csv(6)), desk.path("out.csv"));
+        (workdir.write_file("staff.csv", numbered_staff_csv(6)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(["--max-retries", "2"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let rows = read_rows(&output);
-    let told: Vec<_> = rows.iter().map(|row| (&*row["status"], &*row["errcode"])).collect();
-    assert_eq!(told[..4], [("found", "0"), ("failed", ""), ("failed", ""), ("failed", "-1")]);
+    let actual: Vec<_> = rows.iter().map(|row| (&*row["status"], &*row["errcode"])).collect();
+    assert_eq!(actual[..4], [("found", "0"), ("failed", ""), ("failed", ""), ("failed", "-1")]);
     assert!(rows[1]["errmsg"].contains("connection lost"), "{:?}", rows[1]);
     assert_eq!(rows[2]["errmsg"], "HTTP 503");
     for number in ["13900000001", "13900000002", "13900000003"] {
@@ -215,9 +220,9 @@ fn a_persistent_connection_fault_fails_only_its_row() {
 fn an_address_ban_pauses_the_run_until_patience_ends_it() {
     for ban in [ScriptedAnswer::Html, ScriptedAnswer::Punish] {
         let api = Sandbox::new(Script { always: Some(ban), ..unlimited_script() });
-        let desk = Workdir::new();
+        let workdir = Workdir::new();
         let (input, output) =
-            (desk.write_file("staff.csv", numbered_staff_csv(40)), desk.path("out.csv"));
+            (workdir.write_file("staff.csv", numbered_staff_csv(40)), workdir.path("out.csv"));
         let ended = run(api.resolve(&input, &output).args(["--patience", "1m"]));
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
         assert!(
@@ -230,7 +235,8 @@ fn an_address_ban_pauses_the_run_until_patience_ends_it() {
     }
 }
 
-/// 200 000 rows behind a first number whose answer takes four seconds: what is read in the meantime is the window.
+/// 200 000 rows behind a first number whose answer takes four seconds: what is read in the meantime
+/// is the window.
 #[test]
 fn a_slow_first_row_limits_reading_and_memory() {
     let mut script = unlimited_script();
@@ -239,11 +245,11 @@ fn a_slow_first_row_limits_reading_and_memory() {
         [ScriptedAnswer::Delayed(Duration::from_secs(4), Box::new(ScriptedAnswer::Pass))],
     );
     let api = Sandbox::new(script);
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let lines: Vec<_> =
         (0..197_000).map(|n| format!("{n},139{:06}{:02}", n % 3000 / 80, n % 3000 % 80)).collect();
     let text = numbered_staff_csv(3000) + &lines.join("\n") + "\n";
-    let (input, output) = (desk.write_file("staff.csv", text), desk.path("out.csv"));
+    let (input, output) = (workdir.write_file("staff.csv", text), workdir.path("out.csv"));
     let mut child = api.resolve(&input, &output).arg("--quiet").spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -259,11 +265,12 @@ fn a_slow_first_row_limits_reading_and_memory() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(ended.code(), Some(0));
-    let ledger = api.call_log();
-    let head = ledger.calls_for("13900000000").next().unwrap().at;
-    let meanwhile = ledger.arrivals().filter(|at| *at < head + Duration::from_millis(3900)).count();
+    let call_log = api.call_log();
+    let head = call_log.calls_for("13900000000").next().unwrap().at;
+    let meanwhile =
+        call_log.arrivals().filter(|at| *at < head + Duration::from_millis(3900)).count();
     assert!(meanwhile <= 1024, "{meanwhile} calls while the first row was open");
-    assert_eq!(ledger.calls().len(), 3000, "one call a number");
+    assert_eq!(call_log.calls().len(), 3000, "one call a number");
     assert!(
         peak < 64 << 10,
         "{peak} KiB at most; the input alone has 3 MiB and the rows in memory would have 30"

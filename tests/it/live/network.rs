@@ -1,4 +1,5 @@
-//! The network as users have it: encrypted hosts and whom to trust, proxies, IPv6, HTTP/2, connections that close.
+//! The network as users have it: encrypted hosts and whom to trust, proxies, IPv6, HTTP/2,
+//! connections that close.
 
 mod connections;
 
@@ -30,10 +31,10 @@ struct NetworkFixture {
 
 impl NetworkFixture {
     fn new() -> Self {
-        let (desk, authority) = (Workdir::new(), CertificateAuthority::new());
-        desk.write_file("staff.csv", STAFF_CSV);
-        desk.write_file("ca.pem", authority.pem());
-        Self { sandbox: Sandbox::with_plain_http(unlimited_script()), workdir: desk, authority }
+        let (workdir, authority) = (Workdir::new(), CertificateAuthority::new());
+        workdir.write_file("staff.csv", STAFF_CSV);
+        workdir.write_file("ca.pem", authority.pem());
+        Self { sandbox: Sandbox::with_plain_http(unlimited_script()), workdir: workdir, authority }
     }
 
     fn tls_server(&self, names: &[&str], protocols: &[&str]) -> TlsServer {
@@ -109,10 +110,11 @@ fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
     let proxy = format!("https://localhost:{}", stranger.address.port());
     let ended = scene.run("https://oapi.invalid", &["--proxy", &proxy], &TOKEN_ENV);
     assert_eq!((ended.status, stranger.http_versions().len()), (Some(1), 0), "{}", ended.stderr);
-    let told = format!(
-        "https://oapi.invalid (proxy: {proxy}): TLS certificate of the host or its proxy is not trusted"
+    let actual = format!(
+        "https://oapi.invalid (proxy: {proxy}): TLS certificate of the host or its proxy is not \
+         trusted"
     );
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&actual), "{}", ended.stderr);
 }
 
 #[test]
@@ -123,7 +125,8 @@ fn an_invalid_ca_file_is_rejected() {
         |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
     let damaged = |which: u8| {
         format!(
-            "certificate {which} in it is truncated, damaged or not a certificate; export it again as PEM (base64-encoded X.509)"
+            "certificate {which} in it is truncated, damaged or not a certificate; export it again \
+             as PEM (base64-encoded X.509)"
         )
     };
     for (name, text, reason) in [
@@ -140,10 +143,10 @@ fn an_invalid_ca_file_is_rejected() {
         let file = text
             .map_or_else(|| scene.workdir.path(name), |text| scene.workdir.write_file(name, text));
         let ended = scene.run("https://localhost:1", &["--ca-file", file.to_str().unwrap()], &[]);
-        let told = format!("dingmap: --ca-file {}: {reason}", file.display());
+        let actual = format!("dingmap: --ca-file {}: {reason}", file.display());
         assert_eq!(
             (ended.status, ended.stderr.lines().last()),
-            (Some(2), Some(&*told)),
+            (Some(2), Some(&*actual)),
             "{}",
             ended.stderr
         );
@@ -250,11 +253,15 @@ fn a_refusing_proxy_is_reported() {
             &[("DINGMAP_PROXY", &url)],
         );
         assert_eq!(ended.status, Some(1), "{}", ended.stderr);
-        let told = format!(
+        let actual = format!(
             "https://oapi.dingtalk.io (proxy: http://{}) was never reached: ",
             proxy.address
         );
-        assert!(ended.stderr.contains(reason) && ended.stderr.contains(&told), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(reason) && ended.stderr.contains(&actual),
+            "{}",
+            ended.stderr
+        );
         assert!(!ended.stderr.contains("geheim"), "{}", ended.stderr);
     }
 }
@@ -262,7 +269,8 @@ fn a_refusing_proxy_is_reported() {
 #[test]
 fn plain_http_to_remote_hosts_requires_insecure_http() {
     let scene = NetworkFixture::new();
-    // The sandbox stands for a proxy of plain HTTP: it is given whole addresses, and looks at their paths alone.
+    // The sandbox stands for a proxy of plain HTTP: it is given whole addresses, and looks at their
+    // paths alone.
     let proxy = scene.sandbox.endpoint();
     let gateway = "http://gateway.example";
     let ended = scene.run(gateway, &["--proxy", &proxy], &[]);

@@ -1,5 +1,6 @@
-//! The rate limit of whole runs that are disturbed: a suspended process, a clock that jumps, calls that wait long for the
-//! limiter. How much of the rate is used is measured by `cargo bench --bench pace`.
+//! The rate limit of whole runs that are disturbed: a suspended process, a clock that jumps, calls
+//! that wait long for the limiter. How much of the rate is used is measured by `cargo bench --bench
+//! pace`.
 
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
@@ -27,9 +28,9 @@ use crate::support::workdir::Workdir;
 #[test]
 fn replies_received_during_suspension_do_not_time_out() {
     let latency = Duration::from_millis(300);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(30)), desk.path("out.csv"));
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(30)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let flags = ["--rate", "20", "--timeout", "3s", "--max-retries", "0", "--progress", "none"];
     let mut process = Process::start(command.args(flags));
@@ -47,9 +48,9 @@ fn replies_received_during_suspension_do_not_time_out() {
 #[test]
 fn waiting_for_the_rate_limiter_does_not_count_towards_the_timeout() {
     let latency = Duration::from_millis(50);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(8)), desk.path("out.csv"));
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(8)), workdir.path("out.csv"));
     // At 2 calls per second the last number waits 3.5 s for the limiter, longer than the timeout.
     let flags = ["--rate", "2", "-j", "16", "--timeout", "3s", "--max-retries", "0"];
     let result = run(api.resolve(&input, &output).args(flags));

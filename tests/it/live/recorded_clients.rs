@@ -1,5 +1,6 @@
-//! Other clients as a check of the sandbox: requests as the official SDK for Python, Python's `requests` and curl were
-//! recorded to send them, byte for byte, and the answers that the API promises them (guide: api, Request, Reply, Tokens).
+//! Other clients as a check of the sandbox: requests as the official SDK for Python, Python's
+//! `requests` and curl were recorded to send them, byte for byte, and the answers that the API
+//! promises them (guide: api, Request, Reply, Tokens).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::sandbox::{Sandbox, unlimited_script};
 
-/// Sends a recorded request, whose line ends are written here as the lines' own, and gives the status and the JSON.
-/// The host's port is another than when it was recorded.
+/// Sends a recorded request, whose line ends are written here as the lines' own, and gives the
+/// status and the JSON. The host's port is another than when it was recorded.
 fn send_recorded(api: &Sandbox, head: &str, body: &str) -> (u16, Value) {
     let address = api.endpoint().trim_start_matches("http://").to_owned();
     let head = head.trim().replace('\n', "\r\n").replace("127.0.0.1:PORT", &address);
@@ -80,8 +81,8 @@ fn the_sandbox_answers_token_requests_of_the_official_sdk() {
     assert_eq!(tokens[0], tokens[1], "asking again gives the same token");
 }
 
-/// The same lookup by `requests` as JSON with string values, by the older official SDK's way of sending JSON, and by curl
-/// in both forms.
+/// The same lookup by `requests` as JSON with string values, by the older official SDK's way of
+/// sending JSON, and by curl in both forms.
 fn recorded_lookups(token: &str, number: &str) -> [(String, String); 4] {
     let first = format!("POST /topapi/v2/user/getbymobile?access_token={token} HTTP/1.1\n");
     let spaced = format!(r#"{{"mobile": "{number}", "support_exclusive_account_search": "true"}}"#);
@@ -91,14 +92,18 @@ fn recorded_lookups(token: &str, number: &str) -> [(String, String); 4] {
     [
         (
             format!(
-                "{first}Host: 127.0.0.1:PORT\nUser-Agent: python-requests/2.34.2\nAccept-Encoding: gzip, deflate\nAccept: */*\nConnection: keep-alive\nContent-Length: {}\nContent-Type: application/json",
+                "{first}Host: 127.0.0.1:PORT\nUser-Agent: python-requests/2.34.2\nAccept-Encoding: \
+                 gzip, deflate\nAccept: */*\nConnection: keep-alive\nContent-Length: \
+                 {}\nContent-Type: application/json",
                 spaced.len()
             ),
             spaced.clone(),
         ),
         (
             format!(
-                "{first}Host: 127.0.0.1:PORT\nAccept-Encoding: identity\nContent-Length: {}\nContent-type: application/json;charset=UTF-8\nCache-Control: no-cache\nConnection: Keep-Alive",
+                "{first}Host: 127.0.0.1:PORT\nAccept-Encoding: identity\nContent-Length: \
+                 {}\nContent-type: application/json;charset=UTF-8\nCache-Control: \
+                 no-cache\nConnection: Keep-Alive",
                 spaced.len()
             ),
             spaced,
@@ -139,6 +144,6 @@ fn a_lookup_is_answered_identically_in_every_request_form() {
         let effective = if reply["errcode"] == 88 { &reply["sub_code"] } else { &reply["errcode"] };
         assert_eq!(effective.to_string().trim_matches('"'), code, "{reply}");
     }
-    let ledger = api.call_log();
-    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(true)), "said in each form");
+    let call_log = api.call_log();
+    assert!(call_log.calls().iter().all(|call| call.exclusive == Some(true)), "said in each form");
 }

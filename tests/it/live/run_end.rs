@@ -1,5 +1,5 @@
-//! How runs end: single cases on a paused clock, each with a far side made for it, and those that only a real file or
-//! a real environment can show.
+//! How runs end: single cases on a paused clock, each with a far side made for it, and those that
+//! only a real file or a real environment can show.
 
 use std::fs::OpenOptions;
 use std::num::NonZeroUsize;
@@ -179,11 +179,12 @@ fn patience_ends_a_run_that_stays_throttled() {
 fn a_file_that_shrinks_while_read_is_an_error() {
     let latency = Duration::from_secs(1);
     let api = Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() });
-    let desk = Workdir::new();
-    // One number for all rows: the reading waits for its answer, and most of the file is unread by then.
+    let workdir = Workdir::new();
+    // One number for all rows: the reading waits for its answer, and most of the file is unread by
+    // then.
     let input =
-        desk.write_file("staff.csv", "mobile\n".to_owned() + &"13900000000\n".repeat(60_000));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+        workdir.write_file("staff.csv", "mobile\n".to_owned() + &"13900000000\n".repeat(60_000));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     while api.call_log().calls().is_empty() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
@@ -196,14 +197,14 @@ fn a_file_that_shrinks_while_read_is_an_error() {
         "{}",
         ended.stderr
     );
-    assert_eq!(desk.file_names(), ["staff.csv"]);
+    assert_eq!(workdir.file_names(), ["staff.csv"]);
 }
 
 #[test]
 fn a_flag_overrides_the_variable_of_its_opposite() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
-        (desk.write_file("staff.csv", "mobile\n13900000001\n"), desk.path("out.csv"));
+        (workdir.write_file("staff.csv", "mobile\n13900000001\n"), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &output).env("DINGMAP_SANDBOX", "1"));
     assert_eq!((ended.status, api.call_log().calls().len()), (Some(0), 1), "{}", ended.stderr);
     let ended = run(api.resolve(&input, &output).arg("--sandbox"));

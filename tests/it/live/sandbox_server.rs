@@ -33,13 +33,14 @@ impl SandboxProcess {
         command.args(["sandbox", "--port", "0"]).args(flags).stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let mut stdout = BufReader::new(process.child.stdout.take().unwrap());
-        let mut told = String::new();
-        while !told.contains("curl ") {
-            assert!(stdout.read_line(&mut told).unwrap() > 0, "{told}\n{}", process.stderr());
+        let mut actual = String::new();
+        while !actual.contains("curl ") {
+            assert!(stdout.read_line(&mut actual).unwrap() > 0, "{actual}\n{}", process.stderr());
         }
-        let first = told.lines().next().unwrap();
+        let first = actual.lines().next().unwrap();
         let endpoint = first.split(' ').find(|word| word.starts_with("http")).unwrap().to_owned();
-        let ca_file = told.split_once("--ca-file ").map(|(_, after)| after.lines().next().unwrap());
+        let ca_file =
+            actual.split_once("--ca-file ").map(|(_, after)| after.lines().next().unwrap());
         // Fails only if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let roots = ca_file
@@ -52,7 +53,7 @@ impl SandboxProcess {
             .unwrap();
         let ca_file = ca_file.map(PathBuf::from);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { process, _stdout: stdout, banner: told, endpoint, ca_file, runtime, client }
+        Self { process, _stdout: stdout, banner: actual, endpoint, ca_file, runtime, client }
     }
 
     /// The HTTP status and the JSON of a reply; `kind` is the body's content type.
@@ -144,8 +145,8 @@ fn the_printed_command_lines_work_over_tls() {
 }
 
 fn check_printed_command_lines(flags: &[&str]) {
-    let (served, desk) = (SandboxProcess::start(flags), Workdir::new());
-    desk.write_file("INPUT.csv", "name,mobile\nA,13800138000\nB,13800138090\n");
+    let (served, workdir) = (SandboxProcess::start(flags), Workdir::new());
+    workdir.write_file("INPUT.csv", "name,mobile\nA,13800138000\nB,13800138090\n");
     let line = served.banner.lines().find(|line| line.contains("dingmap resolve ")).unwrap();
     let mut shell = Command::new("sh");
     let clean = dingmap();
@@ -158,11 +159,11 @@ fn check_printed_command_lines(flags: &[&str]) {
         .unwrap();
     let ended = run(shell
         .args(["-c", line])
-        .current_dir(desk.path(""))
+        .current_dir(workdir.path(""))
         .env("PATH", path)
         .stdin(Stdio::null()));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let written = std::fs::read_to_string(desk.path("INPUT.resolved.csv")).unwrap();
+    let written = std::fs::read_to_string(workdir.path("INPUT.resolved.csv")).unwrap();
     let expected = "name,mobile,userid,exclusive_userids,status,errcode,errmsg\n\
                     A,13800138000,u00138000,,found,0,ok\nB,13800138090,,,not_found,60121,找不到该用户\n";
     assert_eq!(written, expected);

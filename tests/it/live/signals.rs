@@ -1,5 +1,5 @@
-//! Signals that come while a command does something else than to call: none leaves a file behind or a run untold, and a
-//! question ends nothing.
+//! Signals that come while a command does something else than to call: none leaves a file behind or
+//! a run untold, and a question ends nothing.
 
 use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader, Write};
@@ -21,8 +21,8 @@ const USR1: u32 = 10;
 const TERM: u32 = 15;
 
 /// A pipe with a name, in which nothing stands.
-fn create_fifo(desk: &Workdir, name: &str) -> PathBuf {
-    let pipe = desk.path(name);
+fn create_fifo(workdir: &Workdir, name: &str) -> PathBuf {
+    let pipe = workdir.path(name);
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     pipe
 }
@@ -47,14 +47,14 @@ fn wait_for_signal_handler(process: &Process, signal: u32) {
 #[test]
 fn a_run_interrupted_while_reading_writes_its_summary_and_no_output() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let input = create_fifo(&desk, "staff.pipe");
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let input = create_fifo(&workdir, "staff.pipe");
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
         command
             .arg("--summary")
-            .arg(desk.path("run.json"))
+            .arg(workdir.path("run.json"))
             .arg("--report")
-            .arg(desk.path("run.html"));
+            .arg(workdir.path("run.html"));
         let mut process = Process::start(&mut command);
         // Its own temporary files are there by then.
         let _writer = wait_for_reader(&input);
@@ -63,10 +63,10 @@ fn a_run_interrupted_while_reading_writes_its_summary_and_no_output() {
         let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
-        assert_eq!(desk.file_names(), ["run.html", "run.json", "staff.pipe"]);
-        let told: Value =
-            serde_json::from_str(&read_to_string(desk.path("run.json")).unwrap()).unwrap();
-        assert_eq!(told["exit_status"], status, "{told}");
+        assert_eq!(workdir.file_names(), ["run.html", "run.json", "staff.pipe"]);
+        let actual: Value =
+            serde_json::from_str(&read_to_string(workdir.path("run.json")).unwrap()).unwrap();
+        assert_eq!(actual["exit_status"], status, "{actual}");
         assert!(api.call_log().calls().is_empty() && api.call_log().token_calls().is_empty());
     }
 }
@@ -80,9 +80,9 @@ fn an_idle_pipe_does_not_block_an_interrupted_run() {
         (&["--max-calls", "3"], 3, false),
         (&[], 5, false),
     ] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+        let mut command = api.resolve(Path::new("-"), &workdir.path("out.csv"));
         command.args(flags).stdin(reader);
         let mut process = Process::start(&mut command);
         drop(command);
@@ -93,36 +93,36 @@ fn an_idle_pipe_does_not_block_an_interrupted_run() {
         assert_eq!(ended.status, Some(130), "{flags:?}: {}", ended.stderr);
         let remark = "the input was not read to its end: only its first 5 rows are in the output";
         assert_eq!(ended.stderr.contains(remark), written, "{flags:?}: {}", ended.stderr);
-        let lines = read_to_string(desk.path("out.csv")).ok().map(|text| text.lines().count());
+        let lines = read_to_string(workdir.path("out.csv")).ok().map(|text| text.lines().count());
         assert_eq!(lines, written.then_some(6), "{flags:?}: {}", ended.stderr);
-        assert_eq!(desk.file_names().len(), usize::from(written), "{:?}", desk.file_names());
+        assert_eq!(workdir.file_names().len(), usize::from(written), "{:?}", workdir.file_names());
         drop(writer);
     }
 }
 
 #[test]
 fn a_run_that_waits_for_its_secret_can_be_interrupted() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, secret) =
-        (desk.write_file("in.csv", staff_csv(1)), create_fifo(&desk, "secret.pipe"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+        (workdir.write_file("in.csv", staff_csv(1)), create_fifo(&workdir, "secret.pipe"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let mut process = Process::start(command.arg("--app-secret-file").arg(&secret));
     let _writer = wait_for_reader(&secret);
     process.send_signal("TERM");
     let ended = process.wait();
     assert_eq!(ended.status, Some(143), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted before the first call"), "{}", ended.stderr);
-    assert_eq!(desk.file_names(), ["in.csv", "secret.pipe"]);
+    assert_eq!(workdir.file_names(), ["in.csv", "secret.pipe"]);
 }
 
 #[test]
 fn an_output_pipe_without_reader_leaves_no_other_output() {
     for (flag, heard) in [("--report", ""), ("--failed", "1 row")] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (input, pipe) =
-            (desk.write_file("in.csv", staff_csv(1)), create_fifo(&desk, "unread.pipe"));
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
-        command.arg(flag).arg(&pipe).arg("--summary").arg(desk.path("run.json"));
+            (workdir.write_file("in.csv", staff_csv(1)), create_fifo(&workdir, "unread.pipe"));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
+        command.arg(flag).arg(&pipe).arg("--summary").arg(workdir.path("run.json"));
         let mut process = Process::start(&mut command);
         wait_for_signal_handler(&process, TERM);
         // Rows are counted before the outputs are opened, and after what tells of the run is.
@@ -130,7 +130,7 @@ fn an_output_pipe_without_reader_leaves_no_other_output() {
         process.send_signal("TERM");
         let ended = process.wait();
         assert_eq!(ended.status, Some(143), "{flag}: {}", ended.stderr);
-        let names = desk.file_names();
+        let names = workdir.file_names();
         assert!(
             names.iter().all(|name| !name.starts_with('.') && name != "out.csv"),
             "{flag}: {names:?}"
@@ -141,30 +141,30 @@ fn an_output_pipe_without_reader_leaves_no_other_output() {
 #[test]
 fn a_run_blocked_on_its_report_pipe_can_be_interrupted() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (input, pipe) =
-            (desk.write_file("in.csv", staff_csv(1)), create_fifo(&desk, "full.pipe"));
+            (workdir.write_file("in.csv", staff_csv(1)), create_fifo(&workdir, "full.pipe"));
         // Both ends are open, and the page has no room in what is left of the usual 64 KiB.
         let mut full = File::options().read(true).write(true).open(&pipe).unwrap();
         full.write_all(&vec![b' '; 65_000]).unwrap();
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
-        command.arg("--report").arg(&pipe).arg("--summary").arg(desk.path("run.json"));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
+        command.arg("--report").arg(&pipe).arg("--summary").arg(workdir.path("run.json"));
         let mut process = Process::start(&mut command);
         // It stands there before the pipe is written to.
-        wait_until("the summary", || desk.path("run.json").exists().then_some(()));
+        wait_until("the summary", || workdir.path("run.json").exists().then_some(()));
         process.send_signal(signal);
         let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("interrupted while writing --summary"), "{}", ended.stderr);
-        assert_eq!(desk.file_names(), ["full.pipe", "in.csv", "out.csv", "run.json"]);
+        assert_eq!(workdir.file_names(), ["full.pipe", "in.csv", "out.csv", "run.json"]);
     }
 }
 
 #[test]
 fn sigusr1_ends_no_command() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let text = "mobile,userid,exclusive_userids,status,errcode,errmsg\n13800138000,u00138000,,found,0,ok\n";
-    desk.write_file("old.csv", text);
+    workdir.write_file("old.csv", text);
     for line in [
         &["plan", "-"][..],
         &["resolve", "-", "-o", "-", "--sandbox"],
@@ -173,7 +173,7 @@ fn sigusr1_ends_no_command() {
     ] {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let mut command = dingmap();
-        command.args(line).current_dir(desk.path("")).stdout(Stdio::null()).stdin(reader);
+        command.args(line).current_dir(workdir.path("")).stdout(Stdio::null()).stdin(reader);
         let mut process = Process::start(&mut command);
         // The process has its own.
         drop(command);
@@ -214,11 +214,12 @@ fn slow_script() -> Script {
 /// Starts a run, lets it make some calls, sends it the signal and waits until it has said so.
 fn start_and_signal(
     api: &Sandbox,
-    desk: &Workdir,
+    workdir: &Workdir,
     name: &str,
     flags: &[&str],
 ) -> (Process, PathBuf) {
-    let (input, output) = (desk.write_file("staff.csv", numbers_csv(200)), desk.path("out.csv"));
+    let (input, output) =
+        (workdir.write_file("staff.csv", numbers_csv(200)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let process = Process::start(command.args(["--workers", "4"]).args(flags));
     wait_until("the first calls", || (api.call_log().calls().len() >= 4).then_some(()));
@@ -230,14 +231,14 @@ fn start_and_signal(
 #[test]
 fn a_signal_ends_a_run_once_calls_in_flight_finish() {
     for (name, status) in [("INT", 130), ("TERM", 143)] {
-        let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
-        let (mut process, _) = start_and_signal(&api, &desk, name, &["--timeout", "5s"]);
+        let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+        let (mut process, _) = start_and_signal(&api, &workdir, name, &["--timeout", "5s"]);
         let calls = api.call_log().calls().len();
         let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         let after = api.call_log().calls().len();
         assert!(after <= calls + 4, "{calls} calls when it was told to stop, {after} in the end");
-        assert_eq!(desk.file_names(), ["staff.csv"], "neither an output nor a temporary file");
+        assert_eq!(workdir.file_names(), ["staff.csv"], "neither an output nor a temporary file");
         assert!(
             ended.stderr.contains("interrupted") && ended.stderr.contains("--partial"),
             "{}",
@@ -249,16 +250,16 @@ fn a_signal_ends_a_run_once_calls_in_flight_finish() {
 
 #[test]
 fn an_interrupted_run_with_partial_writes_every_row() {
-    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
-    let (mut process, output) = start_and_signal(&api, &desk, "INT", &["--partial"]);
+    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (mut process, output) = start_and_signal(&api, &workdir, "INT", &["--partial"]);
     let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
-    assert_eq!(desk.file_names(), ["out.csv", "staff.csv"]);
-    let (rows, ledger) = (read_rows(&output), api.call_log());
+    assert_eq!(workdir.file_names(), ["out.csv", "staff.csv"]);
+    let (rows, call_log) = (read_rows(&output), api.call_log());
     let input: Vec<String> = numbers_csv(200).lines().skip(1).map(str::to_owned).collect();
     assert_eq!(rows.iter().map(|row| row["mobile"].clone()).collect::<Vec<_>>(), input);
     for row in &rows {
-        let called = ledger.calls_for(&row["mobile"]).count();
+        let called = call_log.calls_for(&row["mobile"]).count();
         let expected = if called == 1 { ["found", "0"] } else { ["pending", ""] };
         assert_eq!([&row["status"], &row["errcode"]], expected, "{row:?}");
         assert_eq!(row["errmsg"].contains("interrupted"), called == 0, "{row:?}");
@@ -276,28 +277,28 @@ fn a_second_signal_ends_a_run_immediately() {
         [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)].repeat(4)
     {
         let api = Sandbox::new(Script { always: Some(silence.clone()), ..unlimited_script() });
-        let desk = Workdir::new();
-        desk.write_file("out.csv", "from the last run");
+        let workdir = Workdir::new();
+        workdir.write_file("out.csv", "from the last run");
         let (mut process, output) =
-            start_and_signal(&api, &desk, first, &["--timeout", "10m", "--partial"]);
+            start_and_signal(&api, &workdir, first, &["--timeout", "10m", "--partial"]);
         process.send_signal(second);
         let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        assert_eq!(desk.file_names(), ["out.csv", "staff.csv"], "no temporary file");
+        assert_eq!(workdir.file_names(), ["out.csv", "staff.csv"], "no temporary file");
         assert_eq!(std::fs::read_to_string(output).unwrap(), "from the last run");
     }
 }
 
 #[test]
 fn a_signal_at_the_very_start_leaves_nothing_behind() {
-    let (api, desk) = (Sandbox::new(slow_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_csv(200));
-    let mut process = Process::start(&mut api.resolve(&input, &desk.path("out.csv")));
-    wait_until("the temporary file", || (desk.file_names().len() > 1).then_some(()));
+    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_csv(200));
+    let mut process = Process::start(&mut api.resolve(&input, &workdir.path("out.csv")));
+    wait_until("the temporary file", || (workdir.file_names().len() > 1).then_some(()));
     process.send_signal("INT");
     let ended = process.wait();
     assert_eq!(
-        (ended.status, desk.file_names()),
+        (ended.status, workdir.file_names()),
         (Some(130), vec!["staff.csv".to_owned()]),
         "{}",
         ended.stderr
@@ -306,17 +307,17 @@ fn a_signal_at_the_very_start_leaves_nothing_behind() {
 
 #[test]
 fn an_unreadable_input_leaves_nothing_behind() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     for _ in 0..20 {
         let api = Sandbox::new(unlimited_script());
-        let input = desk.write_file(
+        let input = workdir.write_file(
             "staff.csv",
             numbers_csv(90).replace('\n', ",\n") + "13900000000,too,many\n",
         );
-        let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+        let mut command = api.resolve(Path::new("-"), &workdir.path("out.csv"));
         let ended = run(command.stdin(File::open(input).unwrap()));
         assert_eq!(
-            (ended.status, desk.file_names()),
+            (ended.status, workdir.file_names()),
             (Some(3), vec!["staff.csv".to_owned()]),
             "{}",
             ended.stderr
@@ -327,9 +328,9 @@ fn an_unreadable_input_leaves_nothing_behind() {
 #[test]
 fn a_reader_that_closes_early_ends_the_run() {
     let latency = Duration::from_millis(20);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_csv(5000));
+    let input = workdir.write_file("staff.csv", numbers_csv(5000));
     let mut process = Process::start(api.resolve(&input, Path::new("-")).stdout(Stdio::piped()));
     let mut line = String::new();
     let mut stdout = BufReader::new(process.child.stdout.take().unwrap());
@@ -349,5 +350,5 @@ fn a_reader_that_closes_early_ends_the_run() {
         ended.stderr
     );
     assert!(api.call_log().calls().len() < 5000, "the calls stop");
-    assert_eq!(desk.file_names(), ["staff.csv"]);
+    assert_eq!(workdir.file_names(), ["staff.csv"]);
 }

@@ -1,6 +1,7 @@
-//! Whole runs on a paused clock: rows, faults, throttling, tokens and stops drawn from a seed, and the promises checked
-//! after each. A seed that fails is printed and can be run alone, `DINGMAP_SEED=17 cargo test simulated`; more of them
-//! run with `DINGMAP_SEEDS=5000 cargo test --release simulated`.
+//! Whole runs on a paused clock: rows, faults, throttling, tokens and stops drawn from a seed, and
+//! the promises checked after each. A seed that fails is printed and can be run alone,
+//! `DINGMAP_SEED=17 cargo test simulated`; more of them run with `DINGMAP_SEEDS=5000 cargo test
+//! --release simulated`.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -171,7 +172,8 @@ impl LookupApi for SimulatedApi {
             };
             let latency = match &result {
                 Err(CallError::TimedOut(timeout)) => *timeout,
-                // A refusal that shuts the door is heard at once, so that no honest call can be under way to it.
+                // A refusal that shuts the door is heard at once, so that no honest call can be
+                // under way to it.
                 Ok(_) if throttled => Duration::ZERO,
                 _ => Duration::from_millis(state.rng.u64(1..300)),
             };
@@ -326,10 +328,10 @@ fn check_invariants(seed: u64, rows: &[RowNumbers], played: &SimResult) {
         rows.len()
     );
     for (at, ((nth, status, userid), row)) in played.answers.iter().zip(rows).enumerate() {
-        let told = (*status, userid.clone());
+        let actual = (*status, userid.clone());
         match (&row[*nth], status) {
             (Err(_), _) => {
-                assert_eq!(told, (Status::Invalid, String::new()), "seed {seed}, row {at}");
+                assert_eq!(actual, (Status::Invalid, String::new()), "seed {seed}, row {at}");
                 assert!(
                     row.iter().all(Result::is_err),
                     "seed {seed}, row {at}: a number was not tried"
@@ -339,7 +341,7 @@ fn check_invariants(seed: u64, rows: &[RowNumbers], played: &SimResult) {
                 assert_eq!(userid, "", "seed {seed}, row {at}");
             }
             (Ok(mobile), _) => {
-                assert_eq!(told, SimulatedApi::true_answer(*mobile), "seed {seed}, row {at}");
+                assert_eq!(actual, SimulatedApi::true_answer(*mobile), "seed {seed}, row {at}");
             }
         }
         let nobody = |number: &Mobile| SimulatedApi::true_answer(*number).0 != Status::Found;

@@ -1,4 +1,5 @@
-//! When answered rows leave: together where there is time, and at once where nothing is left to ask for, each on a paused clock.
+//! When answered rows leave: together where there is time, and at once where nothing is left to ask
+//! for, each on a paused clock.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

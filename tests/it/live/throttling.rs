@@ -1,6 +1,7 @@
-//! Every way in which the service throttles: that one rest holds everybody, that it lasts as long as was said, that no
-//! attempt is used up, and what becomes of the rate. The table runs on a paused clock; what a server's headers say, and
-//! the token call's limits, are shown on the executable.
+//! Every way in which the service throttles: that one rest holds everybody, that it lasts as long
+//! as was said, that no attempt is used up, and what becomes of the rate. The table runs on a
+//! paused clock; what a server's headers say, and the token call's limits, are shown on the
+//! executable.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,8 @@ use crate::support::sandbox::{Sandbox, run, unlimited_script};
 use crate::support::sim_harness;
 use crate::support::workdir::Workdir;
 
-/// How long a call takes: long enough for all workers to be on their way when the first is turned away.
+/// How long a call takes: long enough for all workers to be on their way when the first is turned
+/// away.
 const LATENCY: Duration = Duration::from_millis(900);
 const WORKERS: usize = 16;
 /// The call that meets the limit first.
@@ -85,7 +87,8 @@ fn throttle_cases() -> Vec<ThrottleCase> {
     let (minute, long, growing) = ((60.0, 60.0), (300.0, 300.0), (1.0, 1.25));
     cases.extend(code_cases("90018", 90018, "slow down", Limit::App, (1.0, 1.0)));
     cases.extend(code_cases("90002", 90002, "all too many", Limit::Platform, growing));
-    // 90 s after the clock's zero, which is eight in the morning in China; the refusal comes some seconds after it.
+    // 90 s after the clock's zero, which is eight in the morning in China; the refusal comes some
+    // seconds after it.
     for words in ["处罚将在 1970-01-01 08:01:30 结束", "限制将在 1970-01-01 08:01:30 结束"]
     {
         cases.extend(code_cases("90002 with an end", 90002, words, Limit::Platform, (80.0, 89.0)));
@@ -118,8 +121,8 @@ fn throttle_cases() -> Vec<ThrottleCase> {
     cases
 }
 
-/// A far side that finds everybody, save that one call meets a limit, and so does every call that arrives before the
-/// run has heard of it.
+/// A far side that finds everybody, save that one call meets a limit, and so does every call that
+/// arrives before the run has heard of it.
 struct ThrottlingApi {
     reply: Reply,
     /// When each call arrived, and whether it was turned away.
@@ -224,10 +227,11 @@ fn one_pause_applies_to_all_workers_for_the_requested_time() {
             (1, ROWS + refused),
             "{name}: one rest, and each call once more"
         );
-        let told = calls[FIRST_THROTTLED].0 + LATENCY;
-        let next = calls.iter().map(|(at, _)| *at).find(|at| *at > told).unwrap();
-        let rested = (next - told).as_secs_f64();
-        // The next call has to wait for its turn as well, which at 20 a second is no longer than its place in line.
+        let actual = calls[FIRST_THROTTLED].0 + LATENCY;
+        let next = calls.iter().map(|(at, _)| *at).find(|at| *at > actual).unwrap();
+        let rested = (next - actual).as_secs_f64();
+        // The next call has to wait for its turn as well, which at 20 a second is no longer than
+        // its place in line.
         assert!(rested >= least && rested <= most + 0.1, "{name}: {rested} s");
         for limit in Limit::ALL {
             let held = report.pause_time_by_limit[limit as usize].as_secs_f64();
@@ -258,20 +262,20 @@ fn only_app_throttling_lowers_the_rate_and_it_recovers_in_steps() {
     }
 }
 
-/// Resolves twenty numbers one after the other and sees them found without a retry; how long the calls rested after
-/// the first of them that was not answered with 0.
+/// Resolves twenty numbers one after the other and sees them found without a retry; how long the
+/// calls rested after the first of them that was not answered with 0.
 fn measure_pause(script: Script, flags: &[&str]) -> Duration {
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(20)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(20)), workdir.path("out.csv"));
     let ended =
         run(api.resolve(&input, &output).args(["-j", "1", "--max-retries", "0"]).args(flags));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(read_rows(&output).iter().all(|row| row["status"] == "found"), "{}", ended.stderr);
     assert!(ended.stderr.contains("paused by throttling"), "{}", ended.stderr);
-    let ledger = api.call_log();
-    let refused = ledger.calls().iter().position(|call| call.answered != "0").unwrap();
-    assert_eq!(ledger.calls().len(), 21);
-    ledger.calls()[refused + 1].at - ledger.calls()[refused].at
+    let call_log = api.call_log();
+    let refused = call_log.calls().iter().position(|call| call.answered != "0").unwrap();
+    assert_eq!(call_log.calls().len(), 21);
+    call_log.calls()[refused + 1].at - call_log.calls()[refused].at
 }
 
 #[test]
@@ -322,21 +326,23 @@ fn a_throttled_token_call_pauses_the_run_and_is_retried() {
         ScriptedAnswer::wrapped("90018"),
     ] {
         let script = Script { token_answers: [answer.clone()].into(), ..unlimited_script() };
-        let (api, desk) = (Sandbox::new(script), Workdir::new());
-        let (input, output) = (desk.write_file("staff.csv", staff_csv(20)), desk.path("out.csv"));
+        let (api, workdir) = (Sandbox::new(script), Workdir::new());
+        let (input, output) =
+            (workdir.write_file("staff.csv", staff_csv(20)), workdir.path("out.csv"));
         let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
         assert_eq!(ended.status, Some(0), "{answer:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("paused by throttling"), "{answer:?}: {}", ended.stderr);
-        let ledger = api.call_log();
-        let calls = ledger.token_calls();
+        let call_log = api.call_log();
+        let calls = call_log.token_calls();
         assert_eq!(calls.len(), 2, "{answer:?}");
         assert!(calls[1].at - calls[0].at >= Duration::from_secs(1), "{answer:?}");
-        assert_eq!(ledger.calls().len(), 20, "{answer:?}");
+        assert_eq!(call_log.calls().len(), 20, "{answer:?}");
     }
     for ban in [ScriptedAnswer::Html, ScriptedAnswer::Punish] {
         let script = Script { token_answers: [ban].into(), ..unlimited_script() };
-        let (api, desk) = (Sandbox::new(script), Workdir::new());
-        let (input, output) = (desk.write_file("staff.csv", staff_csv(20)), desk.path("out.csv"));
+        let (api, workdir) = (Sandbox::new(script), Workdir::new());
+        let (input, output) =
+            (workdir.write_file("staff.csv", staff_csv(20)), workdir.path("out.csv"));
         let ended = run(api.resolve(&input, &output).args(["--patience", "1m"]));
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
         assert!(ended.stderr.contains("a ban of this IP address"), "{}", ended.stderr);
@@ -348,8 +354,8 @@ fn a_throttled_token_call_pauses_the_run_and_is_retried() {
 fn a_run_that_ran_out_of_patience_resumes() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(30, ScriptedAnswer::penalty("2099-01-01 00:00:00"));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(80)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(80)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     command.args(["-j", "1", "--patience", "1h"]);
     let ended = run(&mut command);

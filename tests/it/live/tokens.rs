@@ -1,4 +1,5 @@
-//! Tokens that end in the middle of a run, token calls that fail, and runs that outlast many tokens, on a paused clock;
+//! Tokens that end in the middle of a run, token calls that fail, and runs that outlast many
+//! tokens, on a paused clock;
 //! `line` has those that only a real line can show.
 
 mod http;
@@ -44,8 +45,8 @@ struct TokenRules {
     fresh_for: Duration,
     /// Whether asking again gives the first token for ever, also when it has ended.
     reissues_expired: bool,
-    /// Whether asking again while it works gives the same token and more time (guide: api, Tokens); else a new one, and the end of
-    /// the old one.
+    /// Whether asking again while it works gives the same token and more time (guide: api, Tokens);
+    /// else a new one, and the end of the old one.
     extends_lifetime: bool,
     /// The lookup with which the token that is used then ends, where there is one.
     expires_at_lookup: Option<usize>,
@@ -294,8 +295,8 @@ fn a_failed_renewal_is_retried_and_costs_no_row() {
         token_replies: vec![Granted, TimedOut, TimedOut, Unknown, Banned, TimedOut],
         ..TokenRules::default()
     };
-    // It fails twice, then the host does not know it; the older one has to wait for five minutes and fails, and the next
-    // gives the token.
+    // It fails twice, then the host does not know it; the older one has to wait for five minutes
+    // and fails, and the next gives the token.
     let played = simulate(rules, "unlimited", 400, 3);
     assert_all_found(&played, 400);
     let (current, older) = (TokenEndpoint::V1, TokenEndpoint::Legacy);
@@ -307,7 +308,8 @@ fn a_failed_renewal_is_retried_and_costs_no_row() {
 
 #[test]
 fn a_renewal_and_lookups_under_one_ban_pause_once() {
-    // The first lookups are told of it while the renewal, which is due ten seconds after the first token, is under way.
+    // The first lookups are told of it while the renewal, which is due ten seconds after the first
+    // token, is under way.
     let ban = (Duration::from_millis(9850), Duration::from_millis(500));
     let rules = TokenRules {
         fresh_for: Duration::from_secs(10),
@@ -335,7 +337,7 @@ fn a_renewal_that_always_fails_ends_the_run_only_when_the_token_expires() {
     assert_all_found(&played, 400);
     assert!(played.state.token_calls.len() > 2, "it was due all the time");
     let SimResult { end, totals: report, .. } = simulate(rules(Some(100)), "5", 400, 2);
-    let told = matches!(&end, RunEnd::Aborted(Abort::TokenUnavailable { reason, refused: false }) if reason.contains("10s"));
-    assert!(told, "{end:?}");
+    let actual = matches!(&end, RunEnd::Aborted(Abort::TokenUnavailable { reason, refused: false }) if reason.contains("10s"));
+    assert!(actual, "{end:?}");
     assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
 }

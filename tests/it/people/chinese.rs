@@ -1,5 +1,5 @@
-//! The program under a Chinese locale: what it says on every stream is Chinese but for names, flags and statuses, its help and its
-//! refusals among it; what programs read is as under any other.
+//! The program under a Chinese locale: what it says on every stream is Chinese but for names, flags
+//! and statuses, its help and its refusals among it; what programs read is as under any other.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,8 @@ use crate::support::rows::read_rows;
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
-/// Words with small letters that Chinese text may have, beside flags, paths, statuses and what stands in backticks.
+/// Words with small letters that Chinese text may have, beside flags, paths, statuses and what
+/// stands in backticks.
 const ALLOWED_WORDS: [&str; 11] = [
     "Excel",
     "dingmap",
@@ -36,7 +37,8 @@ fn is_chinese(letter: char) -> bool {
     ('\u{4e00}'..='\u{9fff}').contains(&letter)
 }
 
-/// The words of a text that are English: a flag, a path, a variable, a status, a unit of bytes and the like are none.
+/// The words of a text that are English: a flag, a path, a variable, a status, a unit of bytes and
+/// the like are none.
 fn english_words(text: &str, names: &[&str]) -> Vec<String> {
     let outside = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
     let ends = |letter: char| !(letter.is_ascii_alphanumeric() || "-_./:".contains(letter));
@@ -79,8 +81,8 @@ fn english_words_are_distinguished_from_names() {
 
 #[test]
 fn a_chinese_run_prints_chinese_and_writes_the_same_rows() {
-    let desk = Workdir::new();
-    let output = desk.path("out.csv");
+    let workdir = Workdir::new();
+    let output = workdir.path("out.csv");
     let mut command = dingmap();
     command.arg("resolve").arg(sample_path("staff.csv")).arg("-o").arg(&output).arg("--sandbox");
     let ended = run(with_chinese_locale(&mut command).env("DINGMAP_RETRY_MAX", "1s"));
@@ -91,12 +93,12 @@ fn a_chinese_run_prints_chinese_and_writes_the_same_rows() {
     {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
-    let (told, golden) = (read_rows(&output), read_rows(&sample_path("staff.resolved.csv")));
-    assert_eq!(told.len(), golden.len());
+    let (actual, golden) = (read_rows(&output), read_rows(&sample_path("staff.resolved.csv")));
+    assert_eq!(actual.len(), golden.len());
     let mut reworded = 0;
-    for (mut told, mut golden) in told.into_iter().zip(golden) {
-        let (said, english) = (told.remove("errmsg").unwrap(), golden.remove("errmsg").unwrap());
-        assert_eq!(told, golden);
+    for (mut actual, mut golden) in actual.into_iter().zip(golden) {
+        let (said, english) = (actual.remove("errmsg").unwrap(), golden.remove("errmsg").unwrap());
+        assert_eq!(actual, golden);
         // The API's words stay, and what stands in brackets behind them is ours.
         let apis = english.split(" (").next().unwrap_or_default();
         if golden["status"] == "invalid" || !said.starts_with(apis) {
@@ -126,17 +128,17 @@ fn a_chinese_plan_has_aligned_counts() {
         assert!(behind.is_empty() || behind.starts_with("  "), "{line}");
     }
     let json = |command: &mut Command| {
-        let mut told: serde_json::Value =
+        let mut actual: serde_json::Value =
             serde_json::from_str(&run(command.arg("--json")).stdout).unwrap();
         // The moment, and what is a text for people.
         for texts in ["time", "invalid"] {
-            told.as_object_mut().unwrap().remove(texts);
+            actual.as_object_mut().unwrap().remove(texts);
         }
-        told["input"]
+        actual["input"]
             .as_object_mut()
             .unwrap()
             .retain(|key, _| key != "encoding_reason" && key != "columns");
-        told
+        actual
     };
     assert_eq!(
         json(with_chinese_locale(dingmap().arg("plan").arg(sample_path("staff.csv")))),
@@ -146,17 +148,17 @@ fn a_chinese_plan_has_aligned_counts() {
 
 #[test]
 fn diff_and_state_messages_are_chinese() {
-    let (desk, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let (old, new) = (desk.path("old.csv"), desk.path("new.csv"));
-    let first = desk.write_file("a.csv", "mobile\n13900000000\n13900000001\n");
-    let second = desk.write_file("b.csv", "mobile\n13900000000\n13900000002\nx\n");
+    let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+    let (old, new) = (workdir.path("old.csv"), workdir.path("new.csv"));
+    let first = workdir.write_file("a.csv", "mobile\n13900000000\n13900000001\n");
+    let second = workdir.write_file("b.csv", "mobile\n13900000000\n13900000002\nx\n");
     for (input, output) in [(&first, &old), (&second, &new)] {
         let ended = run(with_chinese_locale(&mut api.resolve(input, output)));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert_chinese(&ended.stderr, &["mobile"]);
     }
     let mut command = dingmap();
-    command.arg("diff").args([&old, &new]).arg("-o").arg(desk.path("diff.csv"));
+    command.arg("diff").args([&old, &new]).arg("-o").arg(workdir.path("diff.csv"));
     let ended = run(with_chinese_locale(command.args(["--max-change", "5%"])));
     assert_eq!(ended.status, Some(11), "{}", ended.stderr);
     let changes = ["added", "removed", "changed", "lost", "gained", "same", "unknown"];
@@ -182,8 +184,8 @@ fn diff_and_state_messages_are_chinese() {
 
 #[test]
 fn errors_are_chinese_with_the_same_exit_status() {
-    let desk = Workdir::new();
-    let input = desk.write_file("in.csv", "mobile\n13900000000\n");
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", "mobile\n13900000000\n");
     let input = input.to_str().unwrap();
     for line in [
         &["resolve"][..],
@@ -288,7 +290,8 @@ fn the_language_is_recognized_from_every_source() {
     assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
 }
 
-/// Whether a line of help has words of ours: not one of flags, of names alone or of a command to type.
+/// Whether a line of help has words of ours: not one of flags, of names alone or of a command to
+/// type.
 fn has_english_words(line: &str) -> bool {
     let line = line.trim_start();
     !line.starts_with("dingmap ")
@@ -327,11 +330,10 @@ fn the_help_of_every_command_is_chinese() {
     }
     let same = run(with_chinese_locale(dingmap().args(["help", "plan"]))).stdout;
     assert_eq!(same, run(with_chinese_locale(dingmap().args(["plan", "--help"]))).stdout);
-    let told = run(dingmap().args(["resolve", "--lang", "zh", "--help"])).stdout;
-    for part in
-        ["[默认：500ms]", "[环境变量：DINGMAP_RETRY_MIN]", "- plain: 11 位数字", "退出状态"]
+    let actual = run(dingmap().args(["resolve", "--lang", "zh", "--help"])).stdout;
+    for part in ["[默认：500ms]", "[环境变量：DINGMAP_RETRY_MIN]", "- plain: 11 位数字", "退出状态"]
     {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(actual.contains(part), "{part}: {actual}");
     }
 }
 
@@ -347,10 +349,10 @@ fn man_pages_and_completions_are_chinese() {
     // As the script for fish asks.
     let mut command = dingmap();
     command.env("DINGMAP_COMPLETE", "fish").args(["--", "dingmap", "resolve", "--max-r"]);
-    let told = run(with_chinese_locale(&mut command));
+    let actual = run(with_chinese_locale(&mut command));
     assert!(
-        told.stdout.contains("--max-retries") && told.stdout.contains("重试"),
+        actual.stdout.contains("--max-retries") && actual.stdout.contains("重试"),
         "{}",
-        told.stdout
+        actual.stdout
     );
 }

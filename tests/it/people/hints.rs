@@ -25,7 +25,7 @@ fn a_run_prints_hints_for_its_problems() {
     for call in [20, 40, 60] {
         script.answers_by_call.insert(call, ScriptedAnswer::code(90018));
     }
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let mut table = staff_csv(80);
     // Rounded numbers, and people of Hong Kong whom the organization does not have.
     (0..3).for_each(|_| table.push_str("1.38E+10\n"));
@@ -33,7 +33,7 @@ fn a_run_prints_hints_for_its_problems() {
         let _ = writeln!(table, "+852 51{n:02} 4590");
     }
     let (input, output, summary) =
-        (desk.write_file("in.csv", table), desk.path("out.csv"), desk.path("run.json"));
+        (workdir.write_file("in.csv", table), workdir.path("out.csv"), workdir.path("run.json"));
     let run_with = |flags: &[&str]| {
         let mut command = api.resolve(&input, &output);
         run(command.args(["-j", "1", "--rate", "20", "--summary"]).arg(&summary).args(flags))
@@ -43,7 +43,8 @@ fn a_run_prints_hints_for_its_problems() {
     let lines = [
         "3 numbers were rounded by Excel: export the column as text, or use the .xlsx itself",
         "12 not found: 100 % start with +852; is this the right organization?",
-        "paused 3 times by 90018: another program uses this app's quota; set --rate to what it leaves",
+        "paused 3 times by 90018: another program uses this app's quota; set --rate to what it \
+         leaves",
     ];
     let block = format!("\n{}\nwritten to {}\n", lines.join("\n"), output.display());
     assert!(ended.stderr.contains(&block), "{}", ended.stderr);
@@ -61,9 +62,9 @@ fn a_run_prints_hints_for_its_problems() {
 
 #[test]
 fn a_clean_run_prints_no_hints() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, summary) = (desk.write_file("in.csv", staff_csv(30)), desk.path("run.json"));
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, summary) = (workdir.write_file("in.csv", staff_csv(30)), workdir.path("run.json"));
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(read_summary(&summary)["advice"], json!([]));
 }
@@ -72,9 +73,12 @@ fn a_clean_run_prints_no_hints() {
 fn broken_connections_produce_a_hint() {
     let mut script = unlimited_script();
     script.answers_by_call.extend((5..17).map(|call| (call, ScriptedAnswer::Drop)));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output, summary) =
-        (desk.write_file("in.csv", staff_csv(9)), desk.path("out.csv"), desk.path("run.json"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output, summary) = (
+        workdir.write_file("in.csv", staff_csv(9)),
+        workdir.path("out.csv"),
+        workdir.path("run.json"),
+    );
     let mut command = api.resolve(&input, &output);
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -90,9 +94,9 @@ fn broken_connections_produce_a_hint() {
 fn foreign_replies_are_not_counted_as_connection_failures() {
     let mut script = unlimited_script();
     script.answers_by_call.extend((5..17).map(|call| (call, ScriptedAnswer::status(500))));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, summary) = (desk.write_file("in.csv", staff_csv(9)), desk.path("run.json"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, summary) = (workdir.write_file("in.csv", staff_csv(9)), workdir.path("run.json"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["-j", "1", "--max-retries", "12", "--summary"]).arg(&summary));
     assert!(ended.stderr.contains("after an unexpected reply"), "{}", ended.stderr);
     assert!(
@@ -111,16 +115,16 @@ fn foreign_replies_are_not_counted_as_connection_failures() {
 fn the_suggested_retry_command_asks_the_failed_rows_again() {
     let mut script = unlimited_script();
     script.push_answers("13900000003", vec![ScriptedAnswer::code(-1)]);
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir
         .write_file("in.csv", "mobile,other\n13900000001,13900000003\n13900000002,13900000004\n");
-    let output = desk.path("o $3.csv");
+    let output = workdir.path("o $3.csv");
     let flags = ["-c", "other", "-j", "1", "--max-retries", "0"];
     let ended = run(api.resolve(&input, &output).args(flags));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let advised = format!(
-        "\none row failed; to retry it, run the same command with '{}' as its input and --retry-failed, \
-         without --output\n",
+        "\none row failed; to retry it, run the same command with '{}' as its input and \
+         --retry-failed, without --output\n",
         output.display()
     );
     assert!(ended.stderr.contains(&advised), "{}", ended.stderr);
@@ -133,9 +137,9 @@ fn the_suggested_retry_command_asks_the_failed_rows_again() {
 
 #[test]
 fn retrying_in_place_is_not_suggested_for_an_unreadable_output() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) =
-        (desk.write_file("in.csv", staff_csv(2) + "13900000094\n"), desk.path("out.csv"));
+        (workdir.write_file("in.csv", staff_csv(2) + "13900000094\n"), workdir.path("out.csv"));
     let both = ["-e", "utf-8", "--output-encoding", "gb18030"];
     for (place, flags) in [
         (&*output, &both[..]),
@@ -144,15 +148,15 @@ fn retrying_in_place_is_not_suggested_for_an_unreadable_output() {
         (Path::new("/dev/stdout"), &[]),
         (Path::new("/dev/null"), &[]),
     ] {
-        let out = File::create(desk.path("rows.csv")).unwrap();
+        let out = File::create(workdir.path("rows.csv")).unwrap();
         let mut command = api.resolve(&input, place);
         command.args(flags).args(["--max-retries", "0"]).stdout(out).stderr(Stdio::piped());
         let ended = command.spawn().unwrap().wait_with_output().unwrap();
-        let told = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(4), "{place:?} {flags:?}: {told}");
+        let actual = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(4), "{place:?} {flags:?}: {actual}");
         assert!(
-            told.contains("add --max-age 1d") && !told.contains("--retry-failed"),
-            "{place:?}: {told}"
+            actual.contains("add --max-age 1d") && !actual.contains("--retry-failed"),
+            "{place:?}: {actual}"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The file that log lines are appended to: what gets there and what does not, and that nothing that happens to it costs a
-//! run anything.
+//! The file that log lines are appended to: what gets there and what does not, and that nothing
+//! that happens to it costs a run anything.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -30,9 +30,9 @@ fn messages(objects: &[Value]) -> Vec<&str> {
 fn the_log_file_is_private_appended_and_independent_of_quiet() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(2, ScriptedAnswer::Code { code: -1, msg: "系统繁忙".to_owned() });
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, log) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("run.log"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, log) = (workdir.write_file("staff.csv", staff_csv(3)), workdir.path("run.log"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.args(["--log-format", "json", "-q", "--log-file"]).arg(&log);
     let ended = run(&mut command);
     assert_eq!((ended.status, &*ended.stderr), (Some(0), ""));
@@ -45,8 +45,9 @@ fn the_log_file_is_private_appended_and_independent_of_quiet() {
     assert_eq!(first[3]["fields"]["status"], 0);
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // The next run goes on behind it, and says in it why it ended; standard error has its messages as ever.
-    let mut command = api.resolve(Path::new("/nowhere.csv"), &desk.path("out.csv"));
+    // The next run goes on behind it, and says in it why it ended; standard error has its messages
+    // as ever.
+    let mut command = api.resolve(Path::new("/nowhere.csv"), &workdir.path("out.csv"));
     let ended =
         run(command.env("DINGMAP_LOG_FILE", &log).env("DINGMAP_LOG_FORMAT", "json").arg("-vvv"));
     assert_eq!(ended.status, Some(3));
@@ -64,9 +65,9 @@ fn the_log_file_is_private_appended_and_independent_of_quiet() {
 
 #[test]
 fn every_command_accepts_log_file_and_verbosity_adds_detail() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, log) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("run.log"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, log) = (workdir.write_file("staff.csv", staff_csv(3)), workdir.path("run.log"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.arg("-vv").arg("--log-file").arg(&log));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let text = fs::read_to_string(&log).unwrap();
@@ -76,12 +77,12 @@ fn every_command_accepts_log_file_and_verbosity_adds_detail() {
     );
     assert!(!ended.stderr.contains("answered"), "{}", ended.stderr);
     for command in ["plan", "diff", "state info"] {
-        let log = desk.path(command.replace(' ', "-"));
+        let log = workdir.path(command.replace(' ', "-"));
         let mut typed = dingmap();
         typed.args(command.split(' '));
         match command {
             "plan" => typed.arg(&input),
-            "diff" => typed.arg(desk.path("out.csv")).arg(desk.path("out.csv")),
+            "diff" => typed.arg(workdir.path("out.csv")).arg(workdir.path("out.csv")),
             _ => typed.arg("--state").arg(api.state_path()),
         };
         let ended = run(typed.arg("--log-file").arg(&log));
@@ -92,13 +93,13 @@ fn every_command_accepts_log_file_and_verbosity_adds_detail() {
 
 #[test]
 fn an_invalid_log_file_is_rejected_before_the_first_call() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("out.csv"));
-    let secret = desk.write_file("secret", "sandbox-secret\n");
-    fs::hard_link(&input, desk.path("hard link to the input")).unwrap();
-    desk.write_file("c.toml", "rate = 7\n");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(3)), workdir.path("out.csv"));
+    let secret = workdir.write_file("secret", "sandbox-secret\n");
+    fs::hard_link(&input, workdir.path("hard link to the input")).unwrap();
+    workdir.write_file("c.toml", "rate = 7\n");
     // Nobody reads it.
-    assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(workdir.path("pipe")).status().unwrap().success());
     for (name, status, word) in [
         ("no/such/directory/run.log", 7, "No such file or directory"),
         ("", 7, "directory"),
@@ -116,16 +117,16 @@ fn an_invalid_log_file_is_rejected_before_the_first_call() {
         let mut command = api.resolve(&input, &output);
         command
             .arg("--failed")
-            .arg(desk.path("failed.csv"))
+            .arg(workdir.path("failed.csv"))
             .arg("--state")
-            .arg(desk.path("state.redb"));
+            .arg(workdir.path("state.redb"));
         command
             .arg("--report")
-            .arg(desk.path("run.html"))
+            .arg(workdir.path("run.html"))
             .arg("--app-secret-file")
-            .arg(desk.path("secret"));
-        command.arg("--config").arg(desk.path("c.toml"));
-        let ended = run(command.arg("--log-file").arg(desk.path(name)));
+            .arg(workdir.path("secret"));
+        command.arg("--config").arg(workdir.path("c.toml"));
+        let ended = run(command.arg("--log-file").arg(workdir.path(name)));
         assert_eq!(ended.status, Some(status), "{name}: {}", ended.stderr);
         assert!(
             ended.stderr.contains("--log-file: ") && ended.stderr.contains(word),
@@ -133,8 +134,8 @@ fn an_invalid_log_file_is_rejected_before_the_first_call() {
             ended.stderr
         );
     }
-    let settings = desk.write_file("dingmap.toml", "rate = 5\n");
-    for (flag, file) in [("--report", desk.path("run.html")), ("--config", settings.clone())] {
+    let settings = workdir.write_file("dingmap.toml", "rate = 5\n");
+    for (flag, file) in [("--report", workdir.path("run.html")), ("--config", settings.clone())] {
         let mut command = api.resolve(&input, &output);
         let ended = run(command.arg(flag).arg(&file).arg("--log-file").arg(&file));
         assert_eq!(ended.status, Some(2), "{}", ended.stderr);
@@ -164,7 +165,7 @@ fn an_invalid_log_file_is_rejected_before_the_first_call() {
             && ended.stderr.contains("is --app-secret-file already")
     );
     assert_eq!(
-        desk.file_names(),
+        workdir.file_names(),
         ["c.toml", "hard link to the input", "pipe", "secret", "staff.csv"]
     );
     assert_eq!(fs::read_to_string(&input).unwrap(), staff_csv(3));
@@ -174,8 +175,8 @@ fn an_invalid_log_file_is_rejected_before_the_first_call() {
 
 #[test]
 fn a_full_disk_loses_only_log_lines() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(60)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(60)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(["-vvv", "-q", "--log-file", "/dev/full"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
@@ -186,27 +187,27 @@ fn a_full_disk_loses_only_log_lines() {
 #[test]
 fn a_renamed_log_file_keeps_receiving_lines() {
     let latency = Duration::from_millis(100);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (input, log) = (desk.write_file("staff.csv", staff_csv(40)), desk.path("run.log"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (input, log) = (workdir.write_file("staff.csv", staff_csv(40)), workdir.path("run.log"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.args(["--workers", "2", "-vv", "--log-format", "json", "--log-file"]).arg(&log);
     let mut process = Process::start(&mut command);
     while api.call_log().calls().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    fs::rename(&log, desk.path("run.log.1")).unwrap();
+    fs::rename(&log, workdir.path("run.log.1")).unwrap();
     let ended = process.wait();
     assert_eq!((ended.status, log.exists()), (Some(0), false), "{}", ended.stderr);
-    let objects = json_lines(&desk.path("run.log.1"));
+    let objects = json_lines(&workdir.path("run.log.1"));
     assert_eq!(messages(&objects).iter().filter(|message| **message == "answered").count(), 40);
     assert_eq!(messages(&objects).last(), Some(&"finished"));
 }
 
 #[test]
 fn log_lines_can_be_written_to_a_pipe() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, pipe) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("pipe"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, pipe) = (workdir.write_file("staff.csv", staff_csv(3)), workdir.path("pipe"));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let read = std::thread::spawn({
         let pipe = pipe.clone();
@@ -215,7 +216,7 @@ fn log_lines_can_be_written_to_a_pipe() {
     // Whoever opens it to write waits for the reader, and lets him wait for the run.
     let held = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
     let ended =
-        run(api.resolve(&input, &desk.path("out.csv")).args(["-vvv", "--log-file"]).arg(&pipe));
+        run(api.resolve(&input, &workdir.path("out.csv")).args(["-vvv", "--log-file"]).arg(&pipe));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     drop(held);
     assert!(read.join().unwrap().contains("finished status=0"));

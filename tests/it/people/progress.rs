@@ -12,9 +12,9 @@ use crate::support::workdir::Workdir;
 
 #[test]
 fn json_progress_has_an_object_a_second_and_a_final_one() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(60));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(60));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["--rate", "20", "--progress", "json"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let objects: Vec<Value> = ended
@@ -46,10 +46,10 @@ fn json_progress_reports_a_pause() {
     script
         .answers_by_call
         .insert(20, ScriptedAnswer::Http { status: 429, headers, body: String::new() });
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(40));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(40));
     // Programs get a word that does not follow the language.
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args([
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).args([
         "--progress",
         "json",
         "--lang",
@@ -62,9 +62,9 @@ fn json_progress_reports_a_pause() {
 #[test]
 fn sigusr1_prints_progress_and_the_run_continues() {
     let latency = Duration::from_millis(100);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(40)), desk.path("out.csv"));
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(40)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let mut process = Process::start(command.args(["--rate", "20", "--progress", "none"]));
     while api.call_log().calls().is_empty() {

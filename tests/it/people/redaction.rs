@@ -1,5 +1,5 @@
-//! Whatever goes wrong, and however much is logged: no token, no secret and no full number in anything that people or
-//! machines read, save for the output's own numbers.
+//! Whatever goes wrong, and however much is logged: no token, no secret and no full number in
+//! anything that people or machines read, save for the output's own numbers.
 
 use std::fs;
 use std::path::Path;
@@ -13,8 +13,10 @@ use crate::support::workdir::Workdir;
 
 const NUMBERS: [&str; 3] = ["13900000000", "13900000001", "+852-51234567"];
 /// What a hostile text quotes: what the call had sent.
-const ECHOED_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 or +852-51234567";
-const ECHOED_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== of 13900000000 or +852-51234567";
+const ECHOED_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 \
+    or +852-51234567";
+const ECHOED_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== \
+    of 13900000000 or +852-51234567";
 /// As long as secrets can be, and with the signs that some have.
 const TOKEN: &str = "to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
 const SECRET: &str = "se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
@@ -114,19 +116,20 @@ fn assert_no_secret(what: &str, text: &str, numbers: bool) {
 
 /// One run, all that it says and leaves behind, and what is told of its state.
 fn run_and_scan(what: &str, script: Script, given: bool, place: usize) -> RunOutput {
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
     // So many that a run can tell from the first twenty that nothing will work.
     let others: Vec<_> = (10..32).map(|n| format!("139000000{n}\n")).collect();
-    let input = desk
+    let input = workdir
         .write_file("staff.csv", format!("mobile\n{}\n{}", NUMBERS.join("\n"), others.concat()));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.env("DINGTALK_APP_SECRET", SECRET);
-    // A hold takes its time, so each answer meets one of the two forms of the log, in one of its two places.
+    // A hold takes its time, so each answer meets one of the two forms of the log, in one of its
+    // two places.
     let (format, filed) =
         (if place.is_multiple_of(2) { "json" } else { "text" }, (place / 2).is_multiple_of(2));
     command.args(["-vvv", "--log-format", format, "--progress", "line", "--partial"]);
     if filed {
-        command.arg("--log-file").arg(desk.path("run.log"));
+        command.arg("--log-file").arg(workdir.path("run.log"));
     }
     command.args([
         "--max-retries",
@@ -142,9 +145,9 @@ fn run_and_scan(what: &str, script: Script, given: bool, place: usize) -> RunOut
         command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET");
         command.env("DINGTALK_ACCESS_TOKEN", TOKEN);
     }
-    let papers = ["run.json", "run.prom", "failed.csv", "run.log"];
-    for (flag, name) in ["--summary", "--metrics", "--failed"].into_iter().zip(papers) {
-        command.arg(flag).arg(desk.path(name));
+    let outputs = ["run.json", "run.prom", "failed.csv", "run.log"];
+    for (flag, name) in ["--summary", "--metrics", "--failed"].into_iter().zip(outputs) {
+        command.arg(flag).arg(workdir.path(name));
     }
     let ended = run(&mut command);
     assert!(
@@ -152,27 +155,32 @@ fn run_and_scan(what: &str, script: Script, given: bool, place: usize) -> RunOut
         "{what}: {}",
         ended.stderr
     );
-    for (name, numbers) in papers.into_iter().zip([true, true, false, true]) {
-        assert_no_secret(what, &fs::read_to_string(desk.path(name)).unwrap_or_default(), numbers);
+    for (name, numbers) in outputs.into_iter().zip([true, true, false, true]) {
+        assert_no_secret(
+            what,
+            &fs::read_to_string(workdir.path(name)).unwrap_or_default(),
+            numbers,
+        );
     }
     let logged = if filed {
-        fs::read_to_string(desk.path("run.log")).unwrap()
+        fs::read_to_string(workdir.path("run.log")).unwrap()
     } else {
         ended.stderr.clone()
     };
     assert!(logged.contains("TRACE") && logged.contains("started"), "{what}: {logged}");
     assert_no_secret(what, &ended.stdout, true);
     assert_no_secret(what, &ended.stderr, true);
-    assert_no_secret(what, &fs::read_to_string(desk.path("out.csv")).unwrap_or_default(), false);
+    assert_no_secret(what, &fs::read_to_string(workdir.path("out.csv")).unwrap_or_default(), false);
     assert!(
-        desk.file_names()
+        workdir
+            .file_names()
             .iter()
-            .all(|name| ["out.csv", "staff.csv"].iter().chain(&papers).any(|known| known == name)),
+            .all(|name| ["out.csv", "staff.csv"].iter().chain(&outputs).any(|known| known == name)),
         "{:?}",
-        desk.file_names()
+        workdir.file_names()
     );
-    let told = run(dingmap().args(["state", "info", "-vvv", "--state"]).arg(api.state_path()));
-    assert_no_secret(what, &(told.stdout + &told.stderr), true);
+    let actual = run(dingmap().args(["state", "info", "-vvv", "--state"]).arg(api.state_path()));
+    assert_no_secret(what, &(actual.stdout + &actual.stderr), true);
     assert_no_secret(what, &String::from_utf8_lossy(&fs::read(api.state_path()).unwrap()), false);
     ended
 }
@@ -187,8 +195,8 @@ fn no_failure_of_a_lookup_shows_a_secret_or_a_number() {
     }
 }
 
-/// What a lookup's reply quotes need not have been sent with it: the app's secret, and the token before this one, which serves
-/// on where it was renewed early.
+/// What a lookup's reply quotes need not have been sent with it: the app's secret, and the token
+/// before this one, which serves on where it was renewed early.
 #[test]
 fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
     for code in [60011, 34567, 60121] {
@@ -200,10 +208,10 @@ fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
         script
             .answers_by_call
             .insert(3, ScriptedAnswer::Json(format!(r#"{{"errcode":60121,"errmsg":"{SECRET}"}}"#)));
-        let (api, desk) = (Sandbox::new(script), Workdir::new());
+        let (api, workdir) = (Sandbox::new(script), Workdir::new());
         let numbers: Vec<_> = (10..40).map(|n| format!("139000000{n}\n")).collect();
-        let input = desk.write_file("staff.csv", format!("mobile\n{}", numbers.concat()));
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        let input = workdir.write_file("staff.csv", format!("mobile\n{}", numbers.concat()));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
         command.env("DINGTALK_APP_SECRET", SECRET).args([
             "-vvv",
             "-j",
@@ -215,9 +223,9 @@ fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
         let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         // The first two tokens are known only once they were handed out.
         let tokens = || {
-            let ledger = api.call_log();
+            let call_log = api.call_log();
             let mut tokens: Vec<_> =
-                ledger.calls().iter().map(|call| call.token.to_string()).collect();
+                call_log.calls().iter().map(|call| call.token.to_string()).collect();
             tokens.dedup();
             tokens
         };
@@ -228,7 +236,7 @@ fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
             script.always = Some(ScriptedAnswer::Code { code, msg: quoted });
         });
         let ended: RunOutput = child.wait_with_output().unwrap().into();
-        let text = ended.stderr + &fs::read_to_string(desk.path("out.csv")).unwrap();
+        let text = ended.stderr + &fs::read_to_string(workdir.path("out.csv")).unwrap();
         assert!(text.contains("old *** new *** secret ***"), "{code}: {text}");
         assert_no_secret("a reply that quotes all of them", &text, false);
     }
@@ -238,21 +246,24 @@ fn a_lookup_reply_that_quotes_other_secrets_is_redacted() {
 fn numbers_next_to_other_digits_are_masked_in_every_output() {
     let others =
         ["13712340101", "13712340102", "13912345678", "13712340103", "13712340107", "13800006666"];
-    let quoted = "mobile 13712340101 400001, 号码 13712340102 13912345678, 13712340103 2026-11-25 20:14, 1 13712340107";
-    // One that ends the run, one for each row, and one after which the file with the rows is named for another try.
+    let quoted = "mobile 13712340101 400001, 号码 13712340102 13912345678, 13712340103 2026-11-25 \
+        20:14, 1 13712340107";
+    // One that ends the run, one for each row, and one after which the file with the rows is named
+    // for another try.
     for (code, status) in [(60011, 5), (60121, 0), (-1, 4)] {
         let script = Script { always: Some(self::code_answer(code, quoted)), ..unlimited_script() };
-        let (api, desk) = (Sandbox::new(script), Workdir::new());
-        let input = desk.write_file("13800006666.csv", "mobile\n13900000000\n");
+        let (api, workdir) = (Sandbox::new(script), Workdir::new());
+        let input = workdir.write_file("13800006666.csv", "mobile\n13900000000\n");
         let mut command = api.resolve_without_output(&api.endpoint(), &input);
-        command.args(["-vvv", "--max-retries", "0", "--log-file"]).arg(desk.path("run.log"));
-        let papers = ["run.json", "run.prom", "run.html", "run.log"];
-        for (flag, name) in ["--summary", "--metrics", "--report"].into_iter().zip(papers) {
-            command.arg(flag).arg(desk.path(name));
+        command.args(["-vvv", "--max-retries", "0", "--log-file"]).arg(workdir.path("run.log"));
+        let outputs = ["run.json", "run.prom", "run.html", "run.log"];
+        for (flag, name) in ["--summary", "--metrics", "--report"].into_iter().zip(outputs) {
+            command.arg(flag).arg(workdir.path(name));
         }
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
-        for (name, text) in papers.map(|name| (name, fs::read_to_string(desk.path(name)).unwrap()))
+        for (name, text) in
+            outputs.map(|name| (name, fs::read_to_string(workdir.path(name)).unwrap()))
         {
             let there = others.into_iter().find(|number| text.contains(number));
             assert!(there.is_none(), "{name}: {text}");
@@ -268,7 +279,7 @@ fn numbers_next_to_other_digits_are_masked_in_every_output() {
             "{}",
             ended.stderr
         );
-        let summary = fs::read_to_string(desk.path("run.json")).unwrap();
+        let summary = fs::read_to_string(workdir.path("run.json")).unwrap();
         assert!(summary.contains("138****66.csv"), "{summary}");
         // What was said in lines stays in lines.
         assert_eq!(
@@ -288,9 +299,9 @@ fn the_fail_fast_message_contains_no_number() {
         let quoted = format!("no rule for {bare} / {} / {number}", bare.replace('-', ""));
         script.push_answers(number, vec![code_answer(34567, &quoted); 9]);
     }
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["-vvv", "--retry-max", "5ms"]));
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(
@@ -300,8 +311,8 @@ fn the_fail_fast_message_contains_no_number() {
     );
 }
 
-/// Without a plus, or without its country code, nothing tells such a number but that it was asked: also in a row whose answer is
-/// an earlier run's.
+/// Without a plus, or without its country code, nothing tells such a number but that it was asked:
+/// also in a row whose answer is an earlier run's.
 #[test]
 fn reports_of_unresolved_rows_contain_no_number_in_any_spelling() {
     let answers = [-1, 60121, 40104, 50002, 34567];
@@ -313,26 +324,31 @@ fn reports_of_unresolved_rows_contain_no_number_in_any_spelling() {
         let quoted = format!("no 852{national}, {national}, 00852 {national} {long}{national}");
         script.push_answers(number, vec![code_answer(answer, &quoted); 9]);
     }
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
-    let (output, again) = (desk.path("out.csv"), desk.path("again.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir.write_file("staff.csv", format!("mobile\n{}\n", numbers.join("\n")));
+    let (output, again) = (workdir.path("out.csv"), workdir.path("again.csv"));
     for (input, output, more) in
         [(&input, &output, None), (&output, &again, Some("--retry-failed"))]
     {
-        let papers = ["run.html", "run.json", "run.prom", "run.log"].map(|name| desk.path(name));
+        let outputs =
+            ["run.html", "run.json", "run.prom", "run.log"].map(|name| workdir.path(name));
         let mut command = api.resolve(input, output);
         command.args(["-vvv", "--max-retries", "1"]).args(more);
         for (flag, paper) in
-            ["--report", "--summary", "--metrics", "--log-file"].iter().zip(&papers)
+            ["--report", "--summary", "--metrics", "--log-file"].iter().zip(&outputs)
         {
             command.arg(flag).arg(paper);
         }
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-        let told = papers.map(|paper| fs::read_to_string(paper).unwrap());
-        assert!(told[0].matches("+852-51****").count() == answers.len(), "{}", told[0]);
-        assert!(told[0].matches("no ****, ****, ****xxx").count() == answers.len(), "{}", told[0]);
-        for text in told.iter().chain([&ended.stderr]) {
+        let actual = outputs.map(|paper| fs::read_to_string(paper).unwrap());
+        assert!(actual[0].matches("+852-51****").count() == answers.len(), "{}", actual[0]);
+        assert!(
+            actual[0].matches("no ****, ****, ****xxx").count() == answers.len(),
+            "{}",
+            actual[0]
+        );
+        for text in actual.iter().chain([&ended.stderr]) {
             assert!(!text.contains("512345"), "{text}");
         }
         // The output is the place for them.
@@ -352,9 +368,9 @@ fn no_failure_of_a_token_call_shows_a_secret() {
 #[test]
 fn an_unreachable_host_error_shows_no_secret() {
     for (endpoint, place) in [("https://oapi.invalid", "dns"), ("https://127.0.0.1:1", "refused")] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let input = desk.write_file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
-        let mut command = api.resolve_at_endpoint(endpoint, &input, &desk.path("out.csv"));
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let input = workdir.write_file("staff.csv", format!("mobile\n{}\n", NUMBERS.join("\n")));
+        let mut command = api.resolve_at_endpoint(endpoint, &input, &workdir.path("out.csv"));
         command.args(["-vvv", "--log-format", "json", "--max-retries", "1"]);
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(1), "{place}: {}", ended.stderr);
@@ -365,24 +381,24 @@ fn an_unreachable_host_error_shows_no_secret() {
 #[test]
 fn a_world_readable_secret_file_is_warned_about() {
     use std::os::unix::fs::PermissionsExt;
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", "mobile\n13900000000\n");
-    let secret = desk.write_file("secret", "sandbox-secret\n");
-    let told = |mode: u32, secret: &Path| {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", "mobile\n13900000000\n");
+    let secret = workdir.write_file("secret", "sandbox-secret\n");
+    let actual = |mode: u32, secret: &Path| {
         fs::set_permissions(secret, fs::Permissions::from_mode(mode)).unwrap();
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
         let ended =
             run(command.env_remove("DINGTALK_APP_SECRET").arg("--app-secret-file").arg(secret));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         ended.stderr
     };
     for mode in [0o644, 0o640, 0o604] {
-        let told = told(mode, &secret);
-        assert!(told.contains(&format!("(mode {mode:03o})")), "{told}");
-        assert!(told.contains(&format!("chmod 600 {}", secret.display())), "{told}");
+        let actual = actual(mode, &secret);
+        assert!(actual.contains(&format!("(mode {mode:03o})")), "{actual}");
+        assert!(actual.contains(&format!("chmod 600 {}", secret.display())), "{actual}");
     }
     for mode in [0o600, 0o400] {
-        assert!(!told(mode, &secret).contains("warning"));
+        assert!(!actual(mode, &secret).contains("warning"));
     }
 }
 

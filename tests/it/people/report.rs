@@ -1,5 +1,6 @@
-//! The report as an HTML page: its counts against the summary's, what it must not have, and that whatever comes from the input or
-//! the API is text in it. Read by a parser of the standard; how a browser shows it is looked at in `browser`.
+//! The report as an HTML page: its counts against the summary's, what it must not have, and that
+//! whatever comes from the input or the API is text in it. Read by a parser of the standard; how a
+//! browser shows it is looked at in `browser`.
 
 mod browser;
 
@@ -15,7 +16,8 @@ use crate::support::rows::staff_csv;
 use crate::support::sandbox::{Sandbox, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
-/// What somebody may have put into a cell, a name or a message to see whether it becomes part of the page.
+/// What somebody may have put into a cell, a name or a message to see whether it becomes part of
+/// the page.
 const HOSTILE: &str =
     r#"</td></style><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'"#;
 
@@ -55,7 +57,8 @@ fn assert_inert(page: &Html) {
 
 /// What a page says that a flag was set to.
 fn setting_value(page: &Html, flag: &str) -> String {
-    let at = select_texts(page, ".settings th code").iter().position(|told| told == flag).unwrap();
+    let at =
+        select_texts(page, ".settings th code").iter().position(|actual| actual == flag).unwrap();
     select_texts(page, ".settings td")[at].clone()
 }
 
@@ -74,10 +77,10 @@ fn eventful_run() -> (Script, String) {
 #[test]
 fn a_report_has_the_summary_counts_and_the_failed_rows() {
     let (script, text) = eventful_run();
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk.write_file("staff.csv", &text);
-    let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir.write_file("staff.csv", &text);
+    let (summary, report) = (workdir.path("run.json"), workdir.path("run.html"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command
         .args(["-j", "1", "--max-retries", "1", "--summary"])
         .arg(&summary)
@@ -101,9 +104,9 @@ fn a_report_has_the_summary_counts_and_the_failed_rows() {
     assert!(select_texts(&page, ".facts dd").contains(&calls.to_string()));
     let repeats: u64 =
         account["calls"]["repeated"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
-    let told =
+    let actual =
         select_texts(&page, "section[aria-labelledby=trouble] table:first-of-type td:nth-child(2)");
-    assert_eq!(told.iter().map(|count| number(count)).sum::<u64>(), repeats);
+    assert_eq!(actual.iter().map(|count| number(count)).sum::<u64>(), repeats);
     // The drawing of the calls stands on a table that has each of them.
     let drawn = select_texts(&page, "figure table tbody td:nth-child(2)");
     assert_eq!(drawn.iter().map(|count| number(count)).sum::<u64>(), calls);
@@ -164,13 +167,13 @@ fn untrusted_text_is_escaped_in_the_report() {
         "13900000001",
         [ScriptedAnswer::Wrapped { code: "isp.<b>x".to_owned(), msg: HOSTILE.to_owned() }],
     );
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let name = HOSTILE.replace('/', "∕");
     let cell = HOSTILE.replace('"', "\"\"");
     let input =
-        desk.write_file(&name, format!("\"{cell}\"\n13900000000\n13900000001\n\"{cell}\"\n"));
-    let report = desk.path("run.html");
-    let mut command = api.resolve(&input, &desk.path(format!("{name}.out")));
+        workdir.write_file(&name, format!("\"{cell}\"\n13900000000\n13900000001\n\"{cell}\"\n"));
+    let report = workdir.path("run.html");
+    let mut command = api.resolve(&input, &workdir.path(format!("{name}.out")));
     let ended = run(command.args(["-c", "1", "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let page = parse_page(&report);
@@ -191,7 +194,7 @@ fn untrusted_text_is_escaped_in_the_report() {
     api.update_script(|script| {
         script.always = Some(ScriptedAnswer::Code { code: 60011, msg: HOSTILE.to_owned() });
     });
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["-c", "1", "--restart", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     let page = self::parse_page(&report);
@@ -207,12 +210,12 @@ fn untrusted_text_is_escaped_in_the_report() {
 fn an_interrupted_run_writes_its_report() {
     let mut script = unlimited_script();
     script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let (input, report) = (
-        desk.write_file("staff.csv", staff_csv(2000)),
-        desk.write_file("run.html", "of yesterday"),
+        workdir.write_file("staff.csv", staff_csv(2000)),
+        workdir.write_file("run.html", "of yesterday"),
     );
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let mut child = command
         .args(["-j", "1", "--partial", "--report"])
         .arg(&report)
@@ -237,17 +240,18 @@ fn an_interrupted_run_writes_its_report() {
 
 #[test]
 fn rows_or_the_report_can_go_to_standard_output() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, report) =
-        (desk.write_file("staff.csv", staff_csv(3) + "n/a\n"), desk.path("run.html"));
+        (workdir.write_file("staff.csv", staff_csv(3) + "n/a\n"), workdir.path("run.html"));
     let ended = run(api.resolve(&input, Path::new("-")).arg("--report").arg(&report));
     assert_eq!((ended.status, ended.stdout.lines().count()), (Some(0), 5), "{}", ended.stderr);
-    // With a row that somebody has to correct it is no unmixed good news, and less so where nobody was found.
-    let told = ["Every row has a definitive answer"];
-    assert_eq!(select_texts(&parse_page(&report), ".ending.fair .verdict strong"), told);
-    let nobody = desk.write_file("nobody.csv", "mobile\nn/a\nn/a\n");
-    for (input, tone, told) in [
-        (&desk.write_file("good.csv", staff_csv(3)), "good", told[0]),
+    // With a row that somebody has to correct it is no unmixed good news, and less so where nobody
+    // was found.
+    let actual = ["Every row has a definitive answer"];
+    assert_eq!(select_texts(&parse_page(&report), ".ending.fair .verdict strong"), actual);
+    let nobody = workdir.write_file("nobody.csv", "mobile\nn/a\nn/a\n");
+    for (input, tone, actual) in [
+        (&workdir.write_file("good.csv", staff_csv(3)), "good", actual[0]),
         (&nobody, "fair", "Nobody was found"),
     ] {
         let ended =
@@ -255,10 +259,10 @@ fn rows_or_the_report_can_go_to_standard_output() {
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert_eq!(
             select_texts(&parse_page(&report), &format!(".ending.{tone} .verdict strong")),
-            [told]
+            [actual]
         );
     }
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--report", "-"]));
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).args(["--report", "-"]));
     assert!(
         ended.status == Some(0) && ended.stdout.starts_with("<!DOCTYPE html>"),
         "{}",
@@ -267,18 +271,21 @@ fn rows_or_the_report_can_go_to_standard_output() {
     let ended = run(api.resolve(&input, Path::new("-")).args(["--report", "-"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     let ended =
-        run(api.resolve(&input, Path::new("-")).arg("--report").arg(desk.path("none/run.html")));
+        run(api.resolve(&input, Path::new("-")).arg("--report").arg(workdir.path("none/run.html")));
     assert_eq!((ended.status, &*ended.stdout), (Some(7), ""), "{}", ended.stderr);
 }
 
 #[test]
 fn the_report_lists_rows_answered_from_the_state() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(3) + "13900000090\n13900000092\nn/a\n");
-    let report = desk.path("run.html");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(3) + "13900000090\n13900000092\nn/a\n");
+    let report = workdir.path("run.html");
     for ages in [&[][..], &["--max-age", "1d", "--max-age-not-found", "1d"]] {
-        let ended =
-            run(api.resolve(&input, &desk.path("out.csv")).arg("--report").arg(&report).args(ages));
+        let ended = run(api
+            .resolve(&input, &workdir.path("out.csv"))
+            .arg("--report")
+            .arg(&report)
+            .args(ages));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         let page = parse_page(&report);
         let numbers = ["not_found", "bad_number"]
@@ -292,12 +299,12 @@ fn the_report_lists_rows_answered_from_the_state() {
 
 #[test]
 fn the_report_lists_rows_that_keep_an_earlier_answer() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(2) + "13900000092\nn/a\n13900000094\n");
-    let (output, report) = (desk.path("out.csv"), desk.path("run.html"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(2) + "13900000092\nn/a\n13900000094\n");
+    let (output, report) = (workdir.path("out.csv"), workdir.path("run.html"));
     let ended = run(api.resolve(&input, &output).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let mut command = api.resolve(&output, &desk.path("again.csv"));
+    let mut command = api.resolve(&output, &workdir.path("again.csv"));
     let ended =
         run(command.args(["--retry-failed", "--max-retries", "0", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -313,9 +320,9 @@ fn the_report_lists_rows_that_keep_an_earlier_answer() {
 
 #[test]
 fn the_report_prints_settings_as_typed() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", "mobile,工号\n13900000000,7\n");
-    let report = desk.path("run.html");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", "mobile,工号\n13900000000,7\n");
+    let report = workdir.path("run.html");
     let typed = [
         ("--rate", "20"),
         ("--expect", "工号"),
@@ -323,7 +330,7 @@ fn the_report_prints_settings_as_typed() {
         ("--output-encoding", "GB18030"),
         ("--fail-on", "not-found"),
     ];
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended =
         run(command.args(typed.map(<[&str; 2]>::from).as_flattened()).arg("--report").arg(&report));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -334,10 +341,10 @@ fn the_report_prints_settings_as_typed() {
 
 #[test]
 fn the_report_is_in_the_language_of_the_run() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, report) =
-        (desk.write_file("staff.csv", staff_csv(3) + "n/a\n"), desk.path("run.html"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+        (workdir.write_file("staff.csv", staff_csv(3) + "n/a\n"), workdir.path("run.html"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     let ended = run(command.args(["--lang", "zh", "--report"]).arg(&report));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let page = parse_page(&report);
@@ -348,21 +355,21 @@ fn the_report_is_in_the_language_of_the_run() {
 
 #[test]
 fn standard_input_is_named_in_reports_and_a_dash_in_data() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(3));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(3));
     let [report, summary, metrics] =
-        ["run.html", "run.json", "run.prom"].map(|name| desk.path(name));
+        ["run.html", "run.json", "run.prom"].map(|name| workdir.path(name));
     for (lang, called) in [("en", "standard input"), ("zh", "标准输入")] {
-        let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+        let mut command = api.resolve(Path::new("-"), &workdir.path("out.csv"));
         command.args(["--lang", lang, "--report"]).arg(&report).arg("--summary").arg(&summary);
         command.arg("--metrics").arg(&metrics).stdin(std::fs::File::open(&input).unwrap());
         let ended = run(&mut command);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert_eq!(select_texts(&parse_page(&report), "p.input"), [called]);
-        let told: serde_json::Value =
+        let actual: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(&summary).unwrap()).unwrap();
-        assert_eq!(told["input"]["name"], "-");
-        let told = std::fs::read_to_string(&metrics).unwrap();
-        assert!(told.contains("dingmap_exit_status{input=\"-\"} 0"), "{told}");
+        assert_eq!(actual["input"]["name"], "-");
+        let actual = std::fs::read_to_string(&metrics).unwrap();
+        assert!(actual.contains("dingmap_exit_status{input=\"-\"} 0"), "{actual}");
     }
 }

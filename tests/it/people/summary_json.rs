@@ -1,5 +1,5 @@
-//! What a run leaves for programs: the account as JSON, held against its schema, and as metrics, read by a parser that is
-//! not ours.
+//! What a run leaves for programs: the account as JSON, held against its schema, and as metrics,
+//! read by a parser that is not ours.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -30,11 +30,11 @@ fn summary_and_metrics_match_the_servers_call_log() {
         ScriptedAnswer::wrapped("40014"),
     ];
     script.answers_by_call.extend((10..).step_by(10).zip(answers));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir
         .write_file("staff.csv", staff_csv(80) + "13900000000\nn/a\n13800138094\n13800138090\n");
-    let (summary, metrics) = (desk.path("run.json"), desk.path("dingmap.prom"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (summary, metrics) = (workdir.path("run.json"), workdir.path("dingmap.prom"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command
         .args(["-j", "1", "--max-retries", "2", "--summary"])
         .arg(&summary)
@@ -44,13 +44,13 @@ fn summary_and_metrics_match_the_servers_call_log() {
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let account = read_json(&summary);
     assert_matches_schema("summary", &account);
-    let ledger = api.call_log();
-    let (lookups, tokens) = (ledger.calls().len(), ledger.token_calls().len());
+    let call_log = api.call_log();
+    let (lookups, tokens) = (call_log.calls().len(), call_log.token_calls().len());
     assert_eq!(account["calls"]["lookups"], json!(lookups));
     assert_eq!(account["calls"]["token"], json!(tokens));
     assert_eq!(
         account["numbers"],
-        json!({"asked": ledger.distinct_numbers(), "rows_shared": 1, "rows_known": 0, "rows_kept": 0})
+        json!({"asked": call_log.distinct_numbers(), "rows_shared": 1, "rows_known": 0, "rows_kept": 0})
     );
     let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
         "out_of_scope": 0, "failed": 1, "pending": 0});
@@ -71,7 +71,7 @@ fn summary_and_metrics_match_the_servers_call_log() {
 
     let text = std::fs::read_to_string(&metrics).unwrap();
     let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
-    let told: HashMap<_, _> = scrape
+    let actual: HashMap<_, _> = scrape
         .samples
         .iter()
         .map(|sample| {
@@ -99,10 +99,10 @@ fn summary_and_metrics_match_the_servers_call_log() {
         ("dingmap_output_written", "", 1),
     ] {
         let number = f64::from(u32::try_from(number).unwrap());
-        let said = told[&(metric, label.to_owned())];
+        let said = actual[&(metric, label.to_owned())];
         assert!((said - number).abs() < 1e-9, "{metric} {label}: {text}");
     }
-    assert!(told[&("dingmap_held_seconds", "app".to_owned())] >= 1.0, "{text}");
+    assert!(actual[&("dingmap_held_seconds", "app".to_owned())] >= 1.0, "{text}");
 }
 
 #[test]
@@ -110,11 +110,11 @@ fn the_summary_of_a_stopped_run_has_the_reason_and_no_secret() {
     let mut script = unlimited_script();
     let said = "no permission for 13900000003".to_owned();
     script.answers_by_call.insert(3, ScriptedAnswer::Code { code: 60011, msg: said });
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(9));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(9));
     let (summary, metrics) =
-        (desk.write_file("run.json", "of yesterday"), desk.path("dingmap.prom"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
+        (workdir.write_file("run.json", "of yesterday"), workdir.path("dingmap.prom"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.args(["-j", "1", "--summary"]).arg(&summary).arg("--metrics").arg(&metrics);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
@@ -137,10 +137,11 @@ fn the_summary_of_a_stopped_run_has_the_reason_and_no_secret() {
 fn an_aborted_run_reports_the_calls_it_made() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(4, ScriptedAnswer::Hang(Duration::from_secs(20)));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, summary) = (desk.write_file("staff.csv", staff_csv(9)), desk.path("run.json"));
-    let mut command = api.resolve(&input, &desk.path("out.csv"));
-    command.args(["-j", "1", "--timeout", "30s", "--report"]).arg(desk.path("run.html"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, summary) =
+        (workdir.write_file("staff.csv", staff_csv(9)), workdir.path("run.json"));
+    let mut command = api.resolve(&input, &workdir.path("out.csv"));
+    command.args(["-j", "1", "--timeout", "30s", "--report"]).arg(workdir.path("run.html"));
     let mut process = Process::start(command.arg("--summary").arg(&summary));
     wait_until("the call without an answer", || (api.call_log().calls().len() == 5).then_some(()));
     process.send_signal("INT");
@@ -155,14 +156,16 @@ fn an_aborted_run_reports_the_calls_it_made() {
             .map(Value::as_u64)
     };
     assert_eq!(spent(&account), [Some(9), Some(5), Some(1)], "{account:#}");
-    let page = std::fs::read_to_string(desk.path("run.html")).unwrap();
+    let page = std::fs::read_to_string(workdir.path("run.html")).unwrap();
     assert!(page.contains("<dt>calls</dt><dd class=\"large\">5</dd>"), "{page}");
 
     // Of a pipe nothing is known before its rows are asked.
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, summary) =
-        (desk.write_file("staff.csv", staff_csv(3000) + "13900000000,2\n"), desk.path("run.json"));
-    let mut command = api.resolve(Path::new("-"), &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, summary) = (
+        workdir.write_file("staff.csv", staff_csv(3000) + "13900000000,2\n"),
+        workdir.path("run.json"),
+    );
+    let mut command = api.resolve(Path::new("-"), &workdir.path("out.csv"));
     let ended = run(command.stdin(File::open(input).unwrap()).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let account = read_json(&summary);
@@ -171,13 +174,14 @@ fn an_aborted_run_reports_the_calls_it_made() {
     assert!(rows > Some(0) && asked > Some(0) && token == Some(1), "{account:#}");
 }
 
-/// Who holds what a later version writes against the schema of this one is not told off for what was added.
+/// Who holds what a later version writes against the schema of this one is not told off for what
+/// was added.
 #[test]
 fn the_schema_allows_new_fields_and_hint_kinds() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, summary) =
-        (desk.write_file("staff.csv", staff_csv(3) + "1.38E+10\n"), desk.path("run.json"));
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).arg("--summary").arg(&summary));
+        (workdir.write_file("staff.csv", staff_csv(3) + "1.38E+10\n"), workdir.path("run.json"));
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let mut account = read_json(&summary);
     assert_matches_schema("summary", &account);
@@ -199,9 +203,9 @@ fn the_schema_allows_new_fields_and_hint_kinds() {
 
 #[test]
 fn a_run_that_fails_to_start_writes_a_summary() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let summary = desk.path("run.json");
-    let mut command = api.resolve(&desk.path("none.csv"), &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let summary = workdir.path("run.json");
+    let mut command = api.resolve(&workdir.path("none.csv"), &workdir.path("out.csv"));
     let ended = run(command.arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let account = read_json(&summary);
@@ -211,9 +215,9 @@ fn a_run_that_fails_to_start_writes_a_summary() {
 
 #[test]
 fn unwritable_or_duplicate_paths_are_reported_before_the_first_call() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(3)), desk.path("out.csv"));
-    let nowhere = desk.path("none/run.json");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(3)), workdir.path("out.csv"));
+    let nowhere = workdir.path("none/run.json");
     for (flag, path, status, words) in [
         ("--summary", &nowhere, 7, "--summary: cannot write"),
         ("--metrics", &nowhere, 7, "--metrics: cannot write"),
@@ -223,7 +227,7 @@ fn unwritable_or_duplicate_paths_are_reported_before_the_first_call() {
         let ended = run(api.resolve(&input, &output).arg(flag).arg(path));
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
-        assert_eq!(desk.file_names(), ["staff.csv"]);
+        assert_eq!(workdir.file_names(), ["staff.csv"]);
     }
     assert!(api.call_log().calls().is_empty());
     // To standard output, where the rows do not go there.

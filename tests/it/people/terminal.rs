@@ -1,5 +1,5 @@
-//! What a person sees of a run on a real terminal: a bar that fits, whatever the width, the language of the answers and what
-//! happens to the window meanwhile, and a clean screen behind it.
+//! What a person sees of a run on a real terminal: a bar that fits, whatever the width, the
+//! language of the answers and what happens to the window meanwhile, and a clean screen behind it.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::support::sandbox::{Sandbox, unlimited_script};
 use crate::support::workdir::Workdir;
 
 /// A run of sixty rows that takes three seconds and some.
-fn three_second_run(api: &Sandbox, desk: &Workdir, output: &Path) -> Command {
-    let input = desk.write_file("staff.csv", staff_csv(60));
+fn three_second_run(api: &Sandbox, workdir: &Workdir, output: &Path) -> Command {
+    let input = workdir.write_file("staff.csv", staff_csv(60));
     let mut command = api.resolve(&input, output);
     command.env("DINGMAP_RATE", "20");
     command
@@ -52,9 +52,15 @@ fn the_bar_fits_every_width() {
         (200, wide, all),
     ]
     .map(|(columns, course, counts)| {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let command = three_second_run(&api, &desk, &desk.path("out.csv"));
-        (columns, [course, counts], PtyProcess::start(&command, columns, &Streams::All), api, desk)
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
+        (
+            columns,
+            [course, counts],
+            PtyProcess::start(&command, columns, &Streams::All),
+            api,
+            workdir,
+        )
     });
     // Of the same make, whatever the figures are by now.
     let words = |line: &str| line.replace(|c: char| c.is_ascii_digit() || c == '.', "");
@@ -72,8 +78,8 @@ fn the_bar_fits_every_width() {
 
 #[test]
 fn resizing_keeps_messages_and_leaves_no_trace_of_the_bar() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let command = three_second_run(&api, &desk, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
     let mut pty = PtyProcess::start(&command, 100, &Streams::All);
     wait_until("the bar", || pty.bar_lines());
     let messages = pty.screen_rows();
@@ -102,19 +108,20 @@ fn resizing_keeps_messages_and_leaves_no_trace_of_the_bar() {
 #[test]
 fn chinese_status_lines_are_cut_by_display_width() {
     let runs = [61, 62, 63].map(|columns| {
-        // With it a line has fewer characters than the terminal has columns, and takes more of them.
+        // With it a line has fewer characters than the terminal has columns, and takes more of
+        // them.
         let reason = "系统繁忙，请稍后再试。".to_owned();
         let token_turns = [ScriptedAnswer::Code { code: -1, msg: reason }].into();
-        let (api, desk) = (
+        let (api, workdir) = (
             Sandbox::new(Script { token_answers: token_turns, ..unlimited_script() }),
             Workdir::new(),
         );
-        let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
+        let mut command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
         command
             .env("DINGMAP_RETRY_MIN", "1s")
             .env("DINGMAP_RETRY_MAX", "2s")
             .env("DINGMAP_RATE", "60");
-        (PtyProcess::start(&command, columns, &Streams::All), api, desk)
+        (PtyProcess::start(&command, columns, &Streams::All), api, workdir)
     });
     for (pty, ..) in &runs {
         pty.wait_for_text("no token yet");
@@ -128,10 +135,11 @@ fn chinese_status_lines_are_cut_by_display_width() {
 
 #[test]
 fn ctrl_c_during_a_bar_keeps_messages_and_restores_the_cursor() {
-    // At 45 the last line would fill the terminal, and what the terminal puts behind it would begin another line.
+    // At 45 the last line would fill the terminal, and what the terminal puts behind it would begin
+    // another line.
     for columns in [45, 80] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let command = three_second_run(&api, &desk, &desk.path("out.csv"));
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
         let mut pty = PtyProcess::start(&command, columns, &Streams::All);
         let found_ten =
             |bar: &[String; 3]| bar[2].split(' ').nth(1).is_some_and(|found| found.len() == 2);
@@ -148,15 +156,15 @@ fn ctrl_c_during_a_bar_keeps_messages_and_restores_the_cursor() {
 
 #[test]
 fn a_hangup_ends_the_run_and_keeps_its_answers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let command = three_second_run(&api, &desk, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
     let mut pty = PtyProcess::start(&command, 80, &Streams::All);
     wait_until("some answers", || (api.call_log().calls().len() > 10).then_some(()));
     pty.hang_up();
     let (status, _) = pty.wait();
-    assert_eq!((status, desk.file_names()), (Some(129), vec!["staff.csv".to_owned()]));
+    assert_eq!((status, workdir.file_names()), (Some(129), vec!["staff.csv".to_owned()]));
     let asked = api.call_log().calls().len();
-    let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
+    let mut command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
     assert_eq!(command.env("DINGMAP_RATE", "unlimited").output().unwrap().status.code(), Some(0));
     assert_eq!(api.call_log().calls().len(), 60, "{asked} had been asked");
 }
@@ -171,8 +179,8 @@ fn colors_and_bars_respect_no_color_and_term() {
         ("TERM", Some("dumb"), false, false),
         ("TERM", None, false, false),
     ] {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let mut command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
         // A token that was fetched is logged.
         command.env("DINGMAP_RATE", "60").arg("-v");
         match value {
@@ -194,13 +202,13 @@ fn colors_and_bars_respect_no_color_and_term() {
 
 #[test]
 fn rows_and_messages_go_to_their_streams_whichever_is_a_terminal() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let standard = Path::new("-");
     let expected = "13900000000,u00000000,";
 
     // The rows in a file, and the bar on the terminal.
-    let command = three_second_run(&api, &desk, standard);
-    let rows = File::create(desk.path("rows.csv")).unwrap();
+    let command = three_second_run(&api, &workdir, standard);
+    let rows = File::create(workdir.path("rows.csv")).unwrap();
     let mut pty = PtyProcess::start_with(&command, 80, &Streams::AllButStdout, |command| {
         command.stdout(rows);
     });
@@ -213,12 +221,12 @@ fn rows_and_messages_go_to_their_streams_whichever_is_a_terminal() {
     );
     assert_clean_screen(&pty, &seen);
     assert!(!String::from_utf8_lossy(&seen.bytes).contains(expected));
-    assert!(std::fs::read_to_string(desk.path("rows.csv")).unwrap().contains(expected));
+    assert!(std::fs::read_to_string(workdir.path("rows.csv")).unwrap().contains(expected));
 
     // The rows on the terminal, where nothing steers it, and the messages in a file.
-    let mut command = three_second_run(&api, &desk, standard);
+    let mut command = three_second_run(&api, &workdir, standard);
     command.env("DINGMAP_RATE", "60");
-    let messages = File::create(desk.path("messages")).unwrap();
+    let messages = File::create(workdir.path("messages")).unwrap();
     let mut pty = PtyProcess::start_with(&command, 80, &Streams::AllButStderr, |command| {
         command.stderr(messages);
     });
@@ -229,11 +237,11 @@ fn rows_and_messages_go_to_their_streams_whichever_is_a_terminal() {
         (Some(0), 61, false),
         "{text}"
     );
-    let messages = std::fs::read_to_string(desk.path("messages")).unwrap();
+    let messages = std::fs::read_to_string(workdir.path("messages")).unwrap();
     assert!(messages.contains("60 rows in ") && !messages.contains('\x1b'), "{messages}");
 
     // Both on the terminal: no bar goes through the rows.
-    let mut command = three_second_run(&api, &desk, standard);
+    let mut command = three_second_run(&api, &workdir, standard);
     command.env("DINGMAP_RATE", "30").args(["--progress", "bar"]);
     let mut pty = PtyProcess::start(&command, 80, &Streams::All);
     let (status, seen) = pty.wait();
@@ -244,8 +252,8 @@ fn rows_and_messages_go_to_their_streams_whichever_is_a_terminal() {
 
 #[test]
 fn log_lines_are_printed_intact_above_the_bar() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let mut command = three_second_run(&api, &desk, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let mut command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
     command.args(["-vv", "--log-format", "json"]);
     let mut pty = PtyProcess::start(&command, 200, &Streams::All);
     wait_until("a line above the bar", || {

@@ -1,5 +1,6 @@
-//! That people are told everything in both languages: every text that the code or the help has is translated, every
-//! translation has its text, and no text goes past `tr!`. Reading the code is left to `texts`, the proof that this can fail to
+//! That people are told everything in both languages: every text that the code or the help has is
+//! translated, every translation has its text, and no text goes past `tr!`. Reading the code is
+//! left to `texts`, the proof that this can fail to
 //! `plants`.
 
 mod negative;
@@ -93,7 +94,8 @@ fn missing_translations(texts: &[Message], translated: &[Translation]) -> Vec<St
             found.push(format!("{file}: Chinese has one form for {:?}", text.singular));
         }
         for said in said {
-            // The form that every count but one takes has all of them; a form for one may leave the count out.
+            // The form that every count but one takes has all of them; a form for one may leave the
+            // count out.
             let (wanted, given) =
                 (placeholders(text.plural.as_ref().unwrap_or(&text.singular)), placeholders(said));
             if text.has_arguments && wanted != given {
@@ -142,8 +144,8 @@ fn collect_help(command: &Command, texts: &mut BTreeMap<String, String>) {
     let mut add = |place: &str, text: Option<String>| {
         if let Some(text) = text.filter(|text| count_words(text) > 0) {
             for paragraph in text.split("\n\n").filter(|paragraph| count_words(paragraph) > 0) {
-                let told = || format!("{}, {place}", command.get_name());
-                texts.entry(paragraph.to_owned()).or_insert_with(told);
+                let actual = || format!("{}, {place}", command.get_name());
+                texts.entry(paragraph.to_owned()).or_insert_with(actual);
             }
         }
     };
@@ -262,18 +264,8 @@ fn every_message_of_the_code_is_translated() {
 }
 
 /// Words that stand for what has another word everywhere else, and gaps that Chinese does not have.
-const BANNED_TERMS: [&str; 10] = [
-    "组织",
-    "响应",
-    "选项",
-    "解析",
-    "API",
-    "该国",
-    "国家代码",
-    "国际区号",
-    " %",
-    "} 内",
-];
+const BANNED_TERMS: [&str; 10] =
+    ["组织", "响应", "选项", "解析", "API", "该国", "国家代码", "国际区号", " %", "} 内"];
 
 #[test]
 fn chinese_terms_are_consistent() {

@@ -1,4 +1,5 @@
-//! One answer for all: what another run has asked, or is asking, is not asked again, and nobody waits for the dead.
+//! One answer for all: what another run has asked, or is asking, is not asked again, and nobody
+//! waits for the dead.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,44 +13,47 @@ use crate::support::sandbox::{run, unlimited_script};
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn two_runs_over_the_same_numbers_make_one_call_for_each() {
-    let ground = QuotaFixture::new(unlimited_script());
+    let fixture = QuotaFixture::new(unlimited_script());
     // Somebody who is not found is an answer too.
     let table = table_of_run(0, 56) + "13000000090\n13000000190\n13000000091\n13000000191\n";
-    let mut runs = ["one", "other"].map(|name| Process::start(&mut ground.command(name, &table)));
+    let mut runs = ["one", "other"].map(|name| Process::start(&mut fixture.command(name, &table)));
     for run in &mut runs {
         let ended = run.wait();
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     }
-    let calls = ground.sandbox.call_log().calls().len();
+    let calls = fixture.sandbox.call_log().calls().len();
     println!("{calls} calls for 60 numbers");
     let outputs =
-        ["one", "other"].map(|name| std::fs::read_to_string(ground.output_path(name)).unwrap());
-    assert_eq!((ground.count_rows("one", "found"), ground.count_rows("one", "not_found")), (56, 4));
+        ["one", "other"].map(|name| std::fs::read_to_string(fixture.output_path(name)).unwrap());
+    assert_eq!(
+        (fixture.count_rows("one", "found"), fixture.count_rows("one", "not_found")),
+        (56, 4)
+    );
     assert_eq!(outputs[0], outputs[1]);
-    assert_eq!((calls, ground.sandbox.call_log().distinct_numbers()), (60, 60));
-    assert_eq!(ground.sandbox.call_log().token_calls().len(), 1);
-    ground.assert_never_over_rate();
+    assert_eq!((calls, fixture.sandbox.call_log().distinct_numbers()), (60, 60));
+    assert_eq!(fixture.sandbox.call_log().token_calls().len(), 1);
+    fixture.assert_never_over_rate();
 }
 
 /// How many calls a run to its end makes.
-fn count_calls(ground: &QuotaFixture, command: &mut Command) -> usize {
-    let before = ground.sandbox.call_log().calls().len();
+fn count_calls(fixture: &QuotaFixture, command: &mut Command) -> usize {
+    let before = fixture.sandbox.call_log().calls().len();
     let ended = run(command);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    ground.sandbox.call_log().calls().len() - before
+    fixture.sandbox.call_log().calls().len() - before
 }
 
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_later_run_reuses_answers_within_max_age_and_its_scope() {
-    let ground = QuotaFixture::new(unlimited_script());
+    let fixture = QuotaFixture::new(unlimited_script());
     let mut runs = 0;
     // No run has a state of an earlier one: what it knows, it knows from the server.
     let mut later = |flags: &[&str]| {
         runs += 1;
         count_calls(
-            &ground,
-            ground.command(&format!("run{runs}"), &table_of_run(0, 10)).args(flags),
+            &fixture,
+            fixture.command(&format!("run{runs}"), &table_of_run(0, 10)).args(flags),
         )
     };
     let reuse = ["--max-age", "1h"];
@@ -62,17 +66,18 @@ fn a_later_run_reuses_answers_within_max_age_and_its_scope() {
         assert_eq!((later(&flags), later(&flags)), (10, 0), "{other:?}");
     }
     assert_eq!(later(&reuse), 0);
-    // Another app may see other people, and whoever has another secret cannot read what was kept under this one.
-    ground.sandbox.update_script(|script| script.app_secret = "another-secret".to_owned());
-    let mut renewed = ground.command("renewed", &table_of_run(0, 10));
+    // Another app may see other people, and whoever has another secret cannot read what was kept
+    // under this one.
+    fixture.sandbox.update_script(|script| script.app_secret = "another-secret".to_owned());
+    let mut renewed = fixture.command("renewed", &table_of_run(0, 10));
     assert_eq!(
-        count_calls(&ground, renewed.args(reuse).env("DINGTALK_APP_SECRET", "another-secret")),
+        count_calls(&fixture, renewed.args(reuse).env("DINGTALK_APP_SECRET", "another-secret")),
         10
     );
-    ground.sandbox.update_script(|script| script.app_key = "another-key".to_owned());
-    let mut another = ground.command("another", &table_of_run(0, 10));
+    fixture.sandbox.update_script(|script| script.app_key = "another-key".to_owned());
+    let mut another = fixture.command("another", &table_of_run(0, 10));
     another.env("DINGTALK_APP_KEY", "another-key").env("DINGTALK_APP_SECRET", "another-secret");
-    assert_eq!(count_calls(&ground, another.args(reuse)), 10);
+    assert_eq!(count_calls(&fixture, another.args(reuse)), 10);
 }
 
 #[test]
@@ -83,31 +88,31 @@ fn claims_of_a_killed_run_pass_to_another_run() {
     for at in 0..HANGING {
         script.push_answers(number_of_run(0, at), [ScriptedAnswer::Hang(Duration::from_mins(2))]);
     }
-    let ground = QuotaFixture::new(script);
+    let fixture = QuotaFixture::new(script);
     let workers = HANGING.to_string();
-    let mut doomed = Process::start(ground.command("doomed", &table_of_run(0, HANGING)).args([
+    let mut doomed = Process::start(fixture.command("doomed", &table_of_run(0, HANGING)).args([
         "--workers",
         &workers,
         "--timeout",
         "2m",
     ]));
-    ground.wait_for_calls_of(0, HANGING as usize);
+    fixture.wait_for_calls_of(0, HANGING as usize);
     let others = table_of_run(1, 20);
     let mut heir = Process::start(
-        &mut ground.command("heir", &(table_of_run(0, HANGING) + &others["mobile\n".len()..])),
+        &mut fixture.command("heir", &(table_of_run(0, HANGING) + &others["mobile\n".len()..])),
     );
     // It asks for everything else, and nobody asks twice for what is under way.
-    ground.wait_for_calls_of(1, 20);
-    assert_eq!(calls_of(&ground.sandbox.call_log(), 0).count(), HANGING as usize);
+    fixture.wait_for_calls_of(1, 20);
+    assert_eq!(calls_of(&fixture.sandbox.call_log(), 0).count(), HANGING as usize);
     doomed.send_signal("KILL");
     doomed.wait();
     wait_until("the heir's calls", || {
-        let ledger = ground.sandbox.call_log();
-        (0..HANGING).all(|at| ledger.calls_for(&number_of_run(0, at)).count() == 2).then_some(())
+        let call_log = fixture.sandbox.call_log();
+        (0..HANGING).all(|at| call_log.calls_for(&number_of_run(0, at)).count() == 2).then_some(())
     });
     let ended = heir.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(ground.count_rows("heir", "found"), 20 + HANGING as usize);
-    assert_eq!(ground.sandbox.call_log().calls().len(), 20 + 2 * HANGING as usize);
-    ground.assert_never_over_rate();
+    assert_eq!(fixture.count_rows("heir", "found"), 20 + HANGING as usize);
+    assert_eq!(fixture.sandbox.call_log().calls().len(), 20 + 2 * HANGING as usize);
+    fixture.assert_never_over_rate();
 }

@@ -1,5 +1,5 @@
-//! A server that fails while runs are under way: they hold and say so, nobody passes the rate, and when it is back every row
-//! gets its answer by one call.
+//! A server that fails while runs are under way: they hold and say so, nobody passes the rate, and
+//! when it is back every row gets its answer by one call.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use crate::support::sandbox::{run, unlimited_script};
 
 /// Rows of each run: five seconds' worth.
 const ROWS: u32 = 100;
-/// After how long without a word of the server a run makes no call, and what a busy machine may add before a call arrives.
+/// After how long without a word of the server a run makes no call, and what a busy machine may add
+/// before a call arrives.
 const UNREACHABLE_AFTER: Duration = Duration::from_millis(1000 + 500);
 /// What a run says that holds for want of the server.
 const UNREACHABLE_MESSAGE: &str = "is unreachable (";
@@ -25,27 +26,28 @@ struct RunPair {
 
 impl RunPair {
     fn start() -> Self {
-        let ground = QuotaFixture::new(unlimited_script());
-        let urls = [ground.redis.url(), ground.redis.url()];
-        Self::start_at_urls(ground, &urls)
+        let fixture = QuotaFixture::new(unlimited_script());
+        let urls = [fixture.redis.url(), fixture.redis.url()];
+        Self::start_at_urls(fixture, &urls)
     }
 
-    fn start_at_urls(ground: QuotaFixture, urls: &[String; 2]) -> Self {
+    fn start_at_urls(fixture: QuotaFixture, urls: &[String; 2]) -> Self {
         let start = |run: u32| {
             let (url, name) = (&urls[run as usize], format!("run{run}"));
-            Process::start(&mut ground.command_at_url(url, &name, &table_of_run(run, ROWS)))
+            Process::start(&mut fixture.command_at_url(url, &name, &table_of_run(run, ROWS)))
         };
         let runs = [start(0), start(1)];
-        ground.wait_for_calls_of_both(10);
-        Self { fixture: ground, runs }
+        fixture.wait_for_calls_of_both(10);
+        Self { fixture: fixture, runs }
     }
 
-    /// Sees that no call arrived from one moment to another, and that there would have been some to make.
+    /// Sees that no call arrived from one moment to another, and that there would have been some to
+    /// make.
     #[track_caller]
     fn assert_no_calls(&self, from: Instant, to: Instant) {
-        let ledger = self.fixture.sandbox.call_log();
-        assert!(ledger.calls().len() < 2 * ROWS as usize, "nothing was left to hold");
-        let made = calls_between(ledger.calls().iter(), from, to).count();
+        let call_log = self.fixture.sandbox.call_log();
+        assert!(call_log.calls().len() < 2 * ROWS as usize, "nothing was left to hold");
+        let made = calls_between(call_log.calls().iter(), from, to).count();
         println!("{made} calls in {:?}", to - from);
         assert!(from < to && made == 0, "{made} calls while nobody could know");
     }
@@ -59,9 +61,9 @@ impl RunPair {
             assert_eq!(ended.status, Some(0), "{}", ended.stderr);
             assert_eq!(self.fixture.count_rows(&format!("run{number}"), "found"), ROWS as usize);
         }
-        let ledger = self.fixture.sandbox.call_log();
+        let call_log = self.fixture.sandbox.call_log();
         assert_eq!(
-            (ledger.calls().len(), ledger.distinct_numbers()),
+            (call_log.calls().len(), call_log.distinct_numbers()),
             (2 * ROWS as usize, 2 * ROWS as usize)
         );
         self.fixture.assert_never_over_rate();
@@ -101,18 +103,18 @@ fn runs_pause_while_the_server_hangs() {
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_partitioned_run_makes_no_call_and_the_other_continues() {
-    let ground = QuotaFixture::new(unlimited_script());
-    let cable = FaultProxy::new(ground.redis.address());
-    let urls = [cable.url(), ground.redis.url()];
-    let pair = RunPair::start_at_urls(ground, &urls);
+    let fixture = QuotaFixture::new(unlimited_script());
+    let cable = FaultProxy::new(fixture.redis.address());
+    let urls = [cable.url(), fixture.redis.url()];
+    let pair = RunPair::start_at_urls(fixture, &urls);
     cable.partition();
     let cut = Instant::now();
     sleep_until(cut + 2 * SECOND);
     let mended = Instant::now();
     cable.heal();
-    let ledger = pair.fixture.sandbox.call_log();
+    let call_log = pair.fixture.sandbox.call_log();
     let count =
-        |run| calls_between(calls_of(&ledger, run), cut + UNREACHABLE_AFTER, mended).count();
+        |run| calls_between(calls_of(&call_log, run), cut + UNREACHABLE_AFTER, mended).count();
     assert_eq!(count(0), 0, "calls of the partitioned run");
     pair.assert_complete();
 }
@@ -143,25 +145,25 @@ fn runs_pause_while_the_server_is_out_of_memory() {
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
-    let ground = QuotaFixture::new(unlimited_script());
-    let cable = FaultProxy::new(ground.redis.address());
+    let fixture = QuotaFixture::new(unlimited_script());
+    let cable = FaultProxy::new(fixture.redis.address());
     cable.set_round_trip(Duration::from_millis(100));
-    let ended = run(&mut ground.command_at_url(&cable.url(), "far", &table_of_run(0, 200)));
+    let ended = run(&mut fixture.command_at_url(&cable.url(), "far", &table_of_run(0, 200)));
     assert_eq!(
-        (ended.status, ground.count_rows("far", "found")),
+        (ended.status, fixture.count_rows("far", "found")),
         (Some(0), 200),
         "{}",
         ended.stderr
     );
     let mut farther =
-        Process::start(&mut ground.command_at_url(&cable.url(), "farther", &table_of_run(1, 60)));
-    ground.wait_for_calls_of(1, 10);
+        Process::start(&mut fixture.command_at_url(&cable.url(), "farther", &table_of_run(1, 60)));
+    fixture.wait_for_calls_of(1, 10);
     cable.set_round_trip(Duration::from_millis(1500));
     let slow = Instant::now();
     farther.wait_for_stderr(UNREACHABLE_MESSAGE);
     sleep_until(slow + 4 * SECOND);
     let made = calls_between(
-        calls_of(&ground.sandbox.call_log(), 1),
+        calls_of(&fixture.sandbox.call_log(), 1),
         slow + UNREACHABLE_AFTER,
         Instant::now(),
     )
@@ -170,25 +172,25 @@ fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
     cable.set_round_trip(Duration::ZERO);
     let ended = farther.wait();
     assert_eq!(
-        (ended.status, ground.count_rows("farther", "found")),
+        (ended.status, fixture.count_rows("farther", "found")),
         (Some(0), 60),
         "{}",
         ended.stderr
     );
-    ground.assert_never_over_rate();
+    fixture.assert_never_over_rate();
 }
 
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_slow_server_works_with_one_worker_and_any_rate() {
-    let ground = QuotaFixture::new(unlimited_script());
-    let cable = FaultProxy::new(ground.redis.address());
+    let fixture = QuotaFixture::new(unlimited_script());
+    let cable = FaultProxy::new(fixture.redis.address());
     cable.set_round_trip(Duration::from_millis(120));
     for (name, flags) in [("single", ["--workers", "1"]), ("unlimited", ["--rate", "unlimited"])] {
-        let mut command = ground.command_at_url(&cable.url(), name, &table_of_run(0, 20));
+        let mut command = fixture.command_at_url(&cable.url(), name, &table_of_run(0, 20));
         let ended = run(command.args(flags));
         assert_eq!(
-            (ended.status, ground.count_rows(name, "found")),
+            (ended.status, fixture.count_rows(name, "found")),
             (Some(0), 20),
             "{name}: {}",
             ended.stderr
@@ -199,25 +201,26 @@ fn a_slow_server_works_with_one_worker_and_any_rate() {
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn claims_are_renewed_after_the_server_restarts() {
-    let mut ground = QuotaFixture::new(unlimited_script());
+    let mut fixture = QuotaFixture::new(unlimited_script());
     let mut runs = ["one", "other"]
-        .map(|name| Process::start(&mut ground.command(name, &table_of_run(0, ROWS))));
-    ground.wait_for_calls_of(0, 15);
-    ground.redis.kill();
-    ground.redis.restart_empty();
+        .map(|name| Process::start(&mut fixture.command(name, &table_of_run(0, ROWS))));
+    fixture.wait_for_calls_of(0, 15);
+    fixture.redis.kill();
+    fixture.redis.restart_empty();
     for (run, name) in runs.iter_mut().zip(["one", "other"]) {
         let ended = run.wait();
         assert_eq!(
-            (ended.status, ground.count_rows(name, "found")),
+            (ended.status, fixture.count_rows(name, "found")),
             (Some(0), ROWS as usize),
             "{}",
             ended.stderr
         );
     }
-    let ledger = ground.sandbox.call_log();
-    let twice = ledger.calls().len() - ledger.distinct_numbers();
-    // What each had its answer for, and could not leave there any more, the other asks; and a call that was under way.
+    let call_log = fixture.sandbox.call_log();
+    let twice = call_log.calls().len() - call_log.distinct_numbers();
+    // What each had its answer for, and could not leave there any more, the other asks; and a call
+    // that was under way.
     println!("{twice} numbers asked twice");
     assert!(twice <= 20, "{twice} of {ROWS}");
-    ground.assert_never_over_rate();
+    fixture.assert_never_over_rate();
 }

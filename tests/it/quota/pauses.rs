@@ -1,4 +1,5 @@
-//! One rest for all: what one run is told of throttling holds the others, for as long as the API said.
+//! One rest for all: what one run is told of throttling holds the others, for as long as the API
+//! said.
 
 use std::time::{Duration, Instant};
 
@@ -16,20 +17,21 @@ const ROWS: u32 = 100;
 /// What a run that does not make the call itself may take to hear of the rest.
 const PROPAGATION: Duration = SECOND;
 
-/// Two runs, of which the first is once given an answer after which nobody may call before some moment.
+/// Two runs, of which the first is once given an answer after which nobody may call before some
+/// moment.
 #[track_caller]
 fn assert_pause_applies_to_both(answer: fn() -> (ScriptedAnswer, Instant)) {
-    let ground = QuotaFixture::new(unlimited_script());
+    let fixture = QuotaFixture::new(unlimited_script());
     let mut runs = [0, 1].map(|run| {
-        Process::start(&mut ground.command(&format!("run{run}"), &table_of_run(run, ROWS)))
+        Process::start(&mut fixture.command(&format!("run{run}"), &table_of_run(run, ROWS)))
     });
-    ground.wait_for_calls_of_both(10);
+    fixture.wait_for_calls_of_both(10);
     let (answer, rest) = answer();
-    ground.sandbox.update_script(|script| {
+    fixture.sandbox.update_script(|script| {
         (0..ROWS).for_each(|at| script.push_answers(number_of_run(0, at), [answer.clone()]));
     });
     let refused = || {
-        ground
+        fixture
             .sandbox
             .call_log()
             .calls()
@@ -38,15 +40,15 @@ fn assert_pause_applies_to_both(answer: fn() -> (ScriptedAnswer, Instant)) {
             .map(|call| call.at)
     };
     let refused = wait_until("the throttle", refused);
-    ground.sandbox.update_script(|script| script.answers_by_number.clear());
+    fixture.sandbox.update_script(|script| script.answers_by_number.clear());
     for run in &mut runs {
         let ended = run.wait();
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     }
-    let ledger = ground.sandbox.call_log();
-    let early = calls_between(ledger.calls().iter(), refused + PROPAGATION, rest).count();
+    let call_log = fixture.sandbox.call_log();
+    let early = calls_between(call_log.calls().iter(), refused + PROPAGATION, rest).count();
     let next =
-        ledger.calls().iter().map(|call| call.at).find(|at| *at > refused + PROPAGATION).unwrap();
+        call_log.calls().iter().map(|call| call.at).find(|at| *at > refused + PROPAGATION).unwrap();
     println!(
         "{early} calls in the rest of {:?}; the next after {:?}",
         rest - refused,
@@ -55,10 +57,10 @@ fn assert_pause_applies_to_both(answer: fn() -> (ScriptedAnswer, Instant)) {
     assert!(refused + PROPAGATION * 2 < rest, "a rest that is too short to be measured");
     assert_eq!(early, 0, "calls in the rest");
     for run in [0, 1] {
-        assert!(calls_of(&ledger, run).any(|call| call.at > rest), "nothing was left to hold");
-        assert_eq!(ground.count_rows(&format!("run{run}"), "found"), ROWS as usize);
+        assert!(calls_of(&call_log, run).any(|call| call.at > rest), "nothing was left to hold");
+        assert_eq!(fixture.count_rows(&format!("run{run}"), "found"), ROWS as usize);
     }
-    ground.assert_never_over_rate();
+    fixture.assert_never_over_rate();
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What is left at the server: nothing that tells who works here or opens a door, nothing for ever, nothing of anybody else's.
+//! What is left at the server: nothing that tells who works here or opens a door, nothing for ever,
+//! nothing of anybody else's.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,8 @@ use crate::support::sandbox::unlimited_script;
 
 const KEY_PREFIX: &[u8] = b"dingmap:1:";
 
-/// Every form in which a number might stand there, its plain digests included, which a list of all numbers reverses.
+/// Every form in which a number might stand there, its plain digests included, which a list of all
+/// numbers reverses.
 fn encodings_of_number(number: &str) -> Vec<Vec<u8>> {
     // The first is part of every form with a country code before it.
     let [a, b, c] = [&number[..3], &number[3..7], &number[7..]];
@@ -44,38 +46,39 @@ fn leaked_secrets(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn the_server_holds_no_number_id_or_secret_and_every_key_expires() {
-    let ground = QuotaFixture::new(unlimited_script());
+    let fixture = QuotaFixture::new(unlimited_script());
     let people: Vec<_> = (50..=99).map(|ending| format!("137418293{ending}")).collect();
     let table = "mobile\n".to_owned() + &people.join("\n") + "\n";
     let mut runs = ["one", "other"]
-        .map(|name| Process::start(ground.command(name, &table).args(["--max-retries", "3"])));
+        .map(|name| Process::start(fixture.command(name, &table).args(["--max-retries", "3"])));
     let mut entries = Vec::new();
     // While they are under way there are claims, and runs that live.
     for calls in [1, 10, 20, 30] {
-        wait_until("calls", || (ground.sandbox.call_log().calls().len() >= calls).then_some(()));
-        entries.extend(ground.redis.entries());
+        wait_until("calls", || (fixture.sandbox.call_log().calls().len() >= calls).then_some(()));
+        entries.extend(fixture.redis.entries());
     }
     for run in &mut runs {
         let ended = run.wait();
-        // The numbers that are busy for ever and answered with a code that nobody knows are not resolved.
+        // The numbers that are busy for ever and answered with a code that nobody knows are not
+        // resolved.
         assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     }
     assert!(
-        read_rows(&ground.output_path("one"))
+        read_rows(&fixture.output_path("one"))
             .iter()
             .any(|row| !row["exclusive_userids"].is_empty())
     );
-    let after = ground.redis.entries();
+    let after = fixture.redis.entries();
     assert!(!after.is_empty(), "nothing is kept at all");
     println!("{} entries at the end, {} seen on the way", after.len(), entries.len());
     entries.extend(after);
-    let ledger = ground.sandbox.call_log();
+    let call_log = fixture.sandbox.call_log();
     let mut secrets: Vec<Vec<u8>> =
         people.iter().flat_map(|number| encodings_of_number(number)).collect();
     secrets.extend(people.iter().map(|number| userid_for(number).into_bytes()));
     secrets
         .extend(people.iter().flat_map(|number| exclusive_ids_for(number)).map(String::into_bytes));
-    secrets.extend(ledger.calls().iter().map(|call| call.token.as_bytes().to_vec()));
+    secrets.extend(call_log.calls().iter().map(|call| call.token.as_bytes().to_vec()));
     secrets.push(b"sandbox-secret".to_vec());
     assert_eq!(leaked_secrets(&entries, &secrets), Vec::<String>::new());
     for entry in &entries {

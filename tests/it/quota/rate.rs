@@ -52,10 +52,10 @@ fn the_lowest_rate_applies_to_all_while_a_run_requests_it() {
     fixture.wait_for_calls_of(0, calls + 40);
     fast.send_signal("INT");
     fast.wait();
-    let ledger = fixture.sandbox.call_log();
-    let slow: Vec<_> = calls_of(&ledger, 1).map(|call| call.at).collect();
+    let call_log = fixture.sandbox.call_log();
+    let slow: Vec<_> = calls_of(&call_log, 1).map(|call| call.at).collect();
     let together: Vec<_> =
-        calls_between(ledger.calls().iter(), slow[0], slow[slow.len() - 1]).collect();
+        calls_between(call_log.calls().iter(), slow[0], slow[slow.len() - 1]).collect();
     let fast_meanwhile = together.iter().filter(|call| call.number.starts_with("130")).count();
     assert!(fast_meanwhile > 0, "the run that requested more makes no calls");
     let crowded =

@@ -1,5 +1,5 @@
-//! The script on the server by itself, word by word and without waiting: which slots it promises to whom, of whatever rate, and
-//! when it promises none.
+//! The script on the server by itself, word by word and without waiting: which slots it promises to
+//! whom, of whatever rate, and when it promises none.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -94,7 +94,8 @@ fn granted_slots_never_exceed_the_rate() {
     {
         let party = ScriptFixture::new(3);
         let slots = granted_slots(&party, rate, 400, &mut fastrand::Rng::with_seed(seed as u64));
-        // Rounded up to whole calls, as for a single run; a call may be 8 ms late and its way differ by 13 ms more.
+        // Rounded up to whole calls, as for a single run; a call may be 8 ms late and its way
+        // differ by 13 ms more.
         let most = rate.ceil() as usize;
         for (first, next) in slots.iter().zip(&slots[most.min(slots.len())..]) {
             assert!(
@@ -171,7 +172,8 @@ fn an_empty_server_grants_no_slot_until_earlier_ones_have_passed() {
     // A server that was started anew from a copy of its data is another one all the same.
     party.redis.call(&["HSET", "dingmap:1:app:pace", "server", "another"]);
     assert_eq!(quiet(&party.request_slots(1, 20.0, 1)), QUIET_MICROS);
-    // So is one whose clock was set back, and one that nobody heard of for a while: all may have gone on by themselves.
+    // So is one whose clock was set back, and one that nobody heard of for a while: all may have
+    // gone on by themselves.
     let ahead = (second.now_us + 3600 * SECOND_MICROS).to_string();
     party.redis.call(&["HSET", "dingmap:1:app:pace", "last", &ahead]);
     assert_eq!(quiet(&party.request_slots(1, 20.0, 1)), QUIET_MICROS);

@@ -1,4 +1,5 @@
-//! Ways to the server, and ways that lead nowhere: what is refused, by what words, and that no password is among them.
+//! Ways to the server, and ways that lead nowhere: what is refused, by what words, and that no
+//! password is among them.
 
 use crate::support::network_servers::CertificateAuthority;
 use crate::support::quota_fixture::{QuotaFixture, table_of_run};
@@ -11,33 +12,35 @@ const PASSWORD: &str = "open-sesame-42";
 
 /// Sees that a run over an address resolves everything, and has left something at the server.
 #[track_caller]
-fn assert_reaches_server(ground: &QuotaFixture, url: &str, flags: &[&str]) {
-    let ended = run(ground.command_at_url(url, "run", &table_of_run(0, 5)).args(flags));
+fn assert_reaches_server(fixture: &QuotaFixture, url: &str, flags: &[&str]) {
+    let ended = run(fixture.command_at_url(url, "run", &table_of_run(0, 5)).args(flags));
     assert_eq!(
-        (ended.status, ground.count_rows("run", "found")),
+        (ended.status, fixture.count_rows("run", "found")),
         (Some(0), 5),
         "{url}: {}",
         ended.stderr
     );
-    assert_ne!(ground.redis.call(&["DBSIZE"]), RespValue::Integer(0), "{url}");
+    assert_ne!(fixture.redis.call(&["DBSIZE"]), RespValue::Integer(0), "{url}");
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }
 
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_unix_socket_and_another_database_work() {
-    let ground = QuotaFixture::new(unlimited_script());
-    assert_reaches_server(&ground, &format!("unix://{}", ground.redis.socket().display()), &[]);
-    ground.redis.call(&["FLUSHALL"]);
+    let fixture = QuotaFixture::new(unlimited_script());
+    assert_reaches_server(&fixture, &format!("unix://{}", fixture.redis.socket().display()), &[]);
+    fixture.redis.call(&["FLUSHALL"]);
     let others = [
-        format!("{}/3", ground.redis.url()),
-        format!("unix://{}?db=5", ground.redis.socket().display()),
+        format!("{}/3", fixture.redis.url()),
+        format!("unix://{}?db=5", fixture.redis.socket().display()),
     ];
     for url in others {
-        let ended = run(&mut ground.command_at_url(&url, "run", &table_of_run(0, 5)));
+        let ended = run(&mut fixture.command_at_url(&url, "run", &table_of_run(0, 5)));
         assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
     }
-    let RespValue::Text(info) = ground.redis.call(&["INFO", "keyspace"]) else { panic!("no text") };
+    let RespValue::Text(info) = fixture.redis.call(&["INFO", "keyspace"]) else {
+        panic!("no text")
+    };
     let info = String::from_utf8(info).unwrap();
     assert!(!info.contains("db0:") && info.contains("db3:") && info.contains("db5:"), "{info}");
 }
@@ -46,26 +49,35 @@ fn a_unix_socket_and_another_database_work() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_password_comes_from_a_variable_or_a_file() {
     let redis = RedisServer::with_password(PASSWORD);
-    let ground = QuotaFixture::with_redis(redis, unlimited_script());
-    let file = ground.workdir.write_file("password", format!("{PASSWORD}\n"));
+    let fixture = QuotaFixture::with_redis(redis, unlimited_script());
+    let file = fixture.workdir.write_file("password", format!("{PASSWORD}\n"));
     assert_reaches_server(
-        &ground,
-        &ground.redis.url(),
+        &fixture,
+        &fixture.redis.url(),
         &["--shared-password-file", file.to_str().unwrap()],
     );
-    ground.redis.call(&["ACL", "SETUSER", "nightly", "on", ">other-sesame", "~dingmap:*", "+@all"]);
+    fixture.redis.call(&[
+        "ACL",
+        "SETUSER",
+        "nightly",
+        "on",
+        ">other-sesame",
+        "~dingmap:*",
+        "+@all",
+    ]);
     for (url, password) in [
-        (ground.redis.url(), PASSWORD),
-        (ground.redis.url().replace("redis://", "redis://nightly@"), "other-sesame"),
+        (fixture.redis.url(), PASSWORD),
+        (fixture.redis.url().replace("redis://", "redis://nightly@"), "other-sesame"),
     ] {
-        let mut command = ground.command_at_url(&url, "run", &table_of_run(0, 5));
+        let mut command = fixture.command_at_url(&url, "run", &table_of_run(0, 5));
         let ended = run(command.env("DINGMAP_SHARED_PASSWORD", password));
         assert_eq!(ended.status, Some(0), "{url}: {}", ended.stderr);
     }
-    // The address itself may come from the environment, a password in it too: no shell's history has it.
-    let url = ground.redis.url().replace("redis://", &format!("redis://:{PASSWORD}@"));
+    // The address itself may come from the environment, a password in it too: no shell's history
+    // has it.
+    let url = fixture.redis.url().replace("redis://", &format!("redis://:{PASSWORD}@"));
     let ended =
-        run(ground.command_without_shared("run", &table_of_run(0, 5)).env("DINGMAP_SHARED", url));
+        run(fixture.command_without_shared("run", &table_of_run(0, 5)).env("DINGMAP_SHARED", url));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(PASSWORD), "{}", ended.stderr);
 }
@@ -75,13 +87,13 @@ fn a_password_comes_from_a_variable_or_a_file() {
 fn a_tls_server_is_trusted_only_by_its_ca() {
     let authority = CertificateAuthority::new();
     let redis = RedisServer::with_tls(&authority);
-    let ground = QuotaFixture::with_redis(redis, unlimited_script());
-    let url = format!("rediss://localhost:{}", ground.redis.port);
+    let fixture = QuotaFixture::with_redis(redis, unlimited_script());
+    let url = format!("rediss://localhost:{}", fixture.redis.port);
     for (name, authority, status) in
         [("right", authority, Some(0)), ("wrong", CertificateAuthority::new(), Some(2))]
     {
-        let file = ground.workdir.write_file(name, authority.pem());
-        let mut command = ground.command_at_url(&url, "run", &table_of_run(0, 5));
+        let file = fixture.workdir.write_file(name, authority.pem());
+        let mut command = fixture.command_at_url(&url, "run", &table_of_run(0, 5));
         let ended =
             run(command.args(["--patience", "1s", "--shared-ca-file", file.to_str().unwrap()]));
         println!("{}", ended.stderr);
@@ -92,7 +104,7 @@ fn a_tls_server_is_trusted_only_by_its_ca() {
             "{}",
             ended.stderr
         );
-        let calls = ground.sandbox.call_log().calls().len();
+        let calls = fixture.sandbox.call_log().calls().len();
         assert_eq!(calls, 5, "{name}");
     }
 }
@@ -101,8 +113,8 @@ fn a_tls_server_is_trusted_only_by_its_ca() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn an_invalid_server_url_is_rejected_with_a_remedy() {
     let redis = RedisServer::with_password(PASSWORD);
-    let ground = QuotaFixture::with_redis(redis, unlimited_script());
-    let url = ground.redis.url();
+    let fixture = QuotaFixture::with_redis(redis, unlimited_script());
+    let url = fixture.redis.url();
     let (host, wrong) = (url.strip_prefix("redis://").unwrap(), "wrong-sesame");
     let http_server = Sandbox::with_plain_http(unlimited_script());
     let http = http_server.endpoint().replace("http://", "redis://");
@@ -118,7 +130,7 @@ fn an_invalid_server_url_is_rejected_with_a_remedy() {
         (http, PASSWORD, 2, &["Redis"]),
     ];
     for (url, password, status, words) in cases {
-        let mut command = ground.command_at_url(url, "run", &table_of_run(0, 5));
+        let mut command = fixture.command_at_url(url, "run", &table_of_run(0, 5));
         if !password.is_empty() {
             command.env("DINGMAP_SHARED_PASSWORD", password);
         }
@@ -126,16 +138,16 @@ fn an_invalid_server_url_is_rejected_with_a_remedy() {
         println!("{url}: {:?}\n{}", ended.status, ended.stderr);
         assert_eq!(ended.status, Some(*status), "{url}: {}", ended.stderr);
         assert!(words.iter().all(|word| ended.stderr.contains(word)), "{url}: {}", ended.stderr);
-        let told = [PASSWORD, wrong].into_iter().find(|password| ended.stderr.contains(password));
-        assert_eq!(told, None, "{}", ended.stderr);
+        let actual = [PASSWORD, wrong].into_iter().find(|password| ended.stderr.contains(password));
+        assert_eq!(actual, None, "{}", ended.stderr);
     }
-    assert_eq!(ground.sandbox.call_log().calls().len(), 0);
+    assert_eq!(fixture.sandbox.call_log().calls().len(), 0);
 }
 
 #[test]
 fn sandbox_and_shared_exclude_each_other() {
-    let desk = Workdir::new();
-    let input = desk.write_file("staff.csv", table_of_run(0, 5));
+    let workdir = Workdir::new();
+    let input = workdir.write_file("staff.csv", table_of_run(0, 5));
     let ended = run(dingmap().arg("resolve").arg(&input).args([
         "--sandbox",
         "--shared",
@@ -147,5 +159,5 @@ fn sandbox_and_shared_exclude_each_other() {
         "{}",
         ended.stderr
     );
-    assert_eq!(desk.file_names(), ["staff.csv"]);
+    assert_eq!(workdir.file_names(), ["staff.csv"]);
 }

@@ -1,5 +1,5 @@
-//! What the owner of a shared server is told of it, and what they can have forgotten: nothing that is secret, nothing of
-//! anybody else's, and no call too many.
+//! What the owner of a shared server is told of it, and what they can have forgotten: nothing that
+//! is secret, nothing of anybody else's, and no call too many.
 
 use std::process::Command;
 use std::time::Duration;
@@ -22,16 +22,16 @@ fn state_command(url: &str, words: &[&str]) -> Command {
 
 /// What it says, on standard output where it says anything there.
 #[track_caller]
-fn state_output(ground: &QuotaFixture, words: &[&str]) -> String {
-    let ended = run(&mut state_command(&ground.redis.url(), words));
+fn state_output(fixture: &QuotaFixture, words: &[&str]) -> String {
+    let ended = run(&mut state_command(&fixture.redis.url(), words));
     assert_success(&ended);
     if ended.stdout.is_empty() { ended.stderr } else { ended.stdout }
 }
 
 /// How many keys of a kind there are, by another way.
-fn key_count(ground: &QuotaFixture, kind: &str) -> usize {
+fn key_count(fixture: &QuotaFixture, kind: &str) -> usize {
     let keys =
-        ground.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
+        fixture.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());
     keys.filter(|key| key.starts_with("dingmap:1:") && key.contains(kind)).count()
 }
 
@@ -55,23 +55,23 @@ fn state_info_matches_the_server_and_shows_no_secret() {
     (0..HANGING).for_each(|at| {
         script.push_answers(number_of_run(1, at), [ScriptedAnswer::Hang(Duration::from_mins(2))]);
     });
-    let ground = QuotaFixture::new(script);
-    assert_has_lines(&state_output(&ground, &["info"]), &["no answers are stored there"]);
-    assert_success(&run(&mut ground.command("known", &table_of_run(0, 10))));
-    let owner = format!("{}, app sandbox-key", ground.sandbox.endpoint());
-    let calm = state_output(&ground, &["info"]);
+    let fixture = QuotaFixture::new(script);
+    assert_has_lines(&state_output(&fixture, &["info"]), &["no answers are stored there"]);
+    assert_success(&run(&mut fixture.command("known", &table_of_run(0, 10))));
+    let owner = format!("{}, app sandbox-key", fixture.sandbox.endpoint());
+    let calm = state_output(&fixture, &["info"]);
     println!("{calm}");
     assert_eq!(
-        (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
+        (key_count(&fixture, ":a:"), key_count(&fixture, ":c:"), key_count(&fixture, ":token")),
         (10, 0, 1)
     );
     assert_has_lines(&calm, &[&owner, "no active run", "answers: 10; numbers claimed: 0"]);
-    let mut busy = ground.command("busy", &table_of_run(1, HANGING));
+    let mut busy = fixture.command("busy", &table_of_run(1, HANGING));
     let mut busy = Process::start(busy.args(["--timeout", "2m", "--rate", "7"]));
-    ground.wait_for_calls_of(1, HANGING as usize);
-    let busily = state_output(&ground, &["info"]);
+    fixture.wait_for_calls_of(1, HANGING as usize);
+    let busily = state_output(&fixture, &["info"]);
     println!("{busily}");
-    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":c:")), (10, HANGING as usize));
+    assert_eq!((key_count(&fixture, ":a:"), key_count(&fixture, ":c:")), (10, HANGING as usize));
     assert_has_lines(
         &busily,
         &[&owner, "1 active run, at 7 calls/s", "answers: 10; numbers claimed: 6"],
@@ -85,7 +85,7 @@ fn state_info_matches_the_server_and_shows_no_secret() {
     let numbers = (0..2).flat_map(|run| (0..10).map(move |at| number_of_run(run, at)));
     let mut secrets: Vec<_> = numbers.flat_map(|number| [userid_for(&number), number]).collect();
     secrets.extend([
-        ground.sandbox.call_log().calls()[0].token.to_string(),
+        fixture.sandbox.call_log().calls()[0].token.to_string(),
         "sandbox-secret".to_owned(),
     ]);
     for secret in secrets {
@@ -102,10 +102,10 @@ fn a_pause_is_reported_and_survives_forget() {
         number_of_run(0, 5),
         [ScriptedAnswer::Http { status: 429, headers, body: String::new() }],
     );
-    let ground = QuotaFixture::new(script);
-    let mut held = Process::start(&mut ground.command("held", &table_of_run(0, 100)));
+    let fixture = QuotaFixture::new(script);
+    let mut held = Process::start(&mut fixture.command("held", &table_of_run(0, 100)));
     let rests = || {
-        let text = state_output(&ground, &["info"]);
+        let text = state_output(&fixture, &["info"]);
         text.contains("paused until ").then_some(text)
     };
     let text = wait_until("a rest", rests);
@@ -113,10 +113,10 @@ fn a_pause_is_reported_and_survives_forget() {
     assert!(text.contains(" (HTTP 429 or 503 from the host or a proxy)"), "{text}");
     held.send_signal("INT");
     held.wait();
-    assert!(key_count(&ground, ":a:") > 0);
-    state_output(&ground, &["forget", "--all"]);
+    assert!(key_count(&fixture, ":a:") > 0);
+    state_output(&fixture, &["forget", "--all"]);
     assert_eq!(
-        (key_count(&ground, ":a:"), key_count(&ground, ":c:"), key_count(&ground, ":token")),
+        (key_count(&fixture, ":a:"), key_count(&fixture, ":c:"), key_count(&fixture, ":token")),
         (0, 0, 0)
     );
     assert_has_lines(&rests().unwrap(), &["answers: 0; numbers claimed: 0", "no token"]);
@@ -125,39 +125,39 @@ fn a_pause_is_reported_and_survives_forget() {
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn forget_removes_only_the_named_apps_answers() {
-    let ground = QuotaFixture::new(unlimited_script());
+    let fixture = QuotaFixture::new(unlimited_script());
     let mut runs = 0;
     let mut calls = |key: &str| {
-        ground.sandbox.update_script(|script| key.clone_into(&mut script.app_key));
-        let before = ground.sandbox.call_log().calls().len();
+        fixture.sandbox.update_script(|script| key.clone_into(&mut script.app_key));
+        let before = fixture.sandbox.call_log().calls().len();
         runs += 1;
-        let mut command = ground.command(&format!("run{runs}"), &table_of_run(0, 10));
+        let mut command = fixture.command(&format!("run{runs}"), &table_of_run(0, 10));
         assert_success(&run(command.args(["--max-age", "1h"]).env("DINGTALK_APP_KEY", key)));
-        ground.sandbox.call_log().calls().len() - before
+        fixture.sandbox.call_log().calls().len() - before
     };
     assert_eq!((calls("one"), calls("other"), calls("one"), calls("other")), (10, 10, 0, 0));
     let strange = ["dingmap:2:00:a:00", "dingmapped"];
     for key in &strange {
-        ground.redis.call(&["SET", key, "of another version or program"]);
+        fixture.redis.call(&["SET", key, "of another version or program"]);
     }
     let forgot = |words: &[&str], count: u32| {
-        let text = state_output(&ground, &[&["forget"], words].concat());
+        let text = state_output(&fixture, &[&["forget"], words].concat());
         assert!(text.contains(&format!("{count} answers were deleted\n")), "{text}");
     };
     forgot(&["--app", "nobody"], 0);
     forgot(&["--app", "one"], 10);
-    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":token")), (10, 1));
+    assert_eq!((key_count(&fixture, ":a:"), key_count(&fixture, ":token")), (10, 1));
     assert_eq!((calls("other"), calls("one")), (0, 10));
     forgot(&["--all"], 20);
-    assert_eq!((key_count(&ground, ":a:"), key_count(&ground, ":token")), (0, 0));
-    let text = state_output(&ground, &["info"]);
+    assert_eq!((key_count(&fixture, ":a:"), key_count(&fixture, ":token")), (0, 0));
+    let text = state_output(&fixture, &["info"]);
     println!("{text}");
     assert_has_lines(
         &text,
         &["1 key belongs to another version of dingmap; only that version can show and delete it"],
     );
     for key in strange {
-        assert!(ground.redis.entries().iter().any(|entry| entry.key == key.as_bytes()), "{key}");
+        assert!(fixture.redis.entries().iter().any(|entry| entry.key == key.as_bytes()), "{key}");
     }
 }
 
@@ -165,32 +165,32 @@ fn forget_removes_only_the_named_apps_answers() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn forget_during_runs_never_exceeds_the_rate() {
     const ROWS: u32 = 80;
-    let ground = QuotaFixture::new(unlimited_script());
+    let fixture = QuotaFixture::new(unlimited_script());
     let mut runs = [0, 1].map(|run| {
-        Process::start(&mut ground.command(&format!("run{run}"), &table_of_run(run, ROWS)))
+        Process::start(&mut fixture.command(&format!("run{run}"), &table_of_run(run, ROWS)))
     });
     for calls in [10, 30, 50] {
-        ground.wait_for_calls_of_both(calls);
-        state_output(&ground, &["forget", "--all"]);
+        fixture.wait_for_calls_of_both(calls);
+        state_output(&fixture, &["forget", "--all"]);
     }
     for run in &mut runs {
         assert_success(&run.wait());
     }
     assert_eq!(
-        [0, 1].map(|run| ground.count_rows(&format!("run{run}"), "found")),
+        [0, 1].map(|run| fixture.count_rows(&format!("run{run}"), "found")),
         [ROWS as usize; 2]
     );
-    assert!(key_count(&ground, ":a:") < ROWS as usize, "nothing was forgotten");
-    ground.assert_never_over_rate();
+    assert!(key_count(&fixture, ":a:") < ROWS as usize, "nothing was forgotten");
+    fixture.assert_never_over_rate();
 }
 
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn state_commands_use_the_file_unless_shared_is_typed() {
-    let ground = QuotaFixture::new(unlimited_script());
-    assert_success(&run(&mut ground.command("run", &table_of_run(0, 5))));
-    let (url, file) = (ground.redis.url(), ground.workdir.path("run.redb"));
-    let settings = ground.workdir.write_file("c.toml", format!("shared = '{url}'\n"));
+    let fixture = QuotaFixture::new(unlimited_script());
+    assert_success(&run(&mut fixture.command("run", &table_of_run(0, 5))));
+    let (url, file) = (fixture.redis.url(), fixture.workdir.path("run.redb"));
+    let settings = fixture.workdir.write_file("c.toml", format!("shared = '{url}'\n"));
     let set = |command: &mut Command| {
         run(command
             .env("DINGMAP_SHARED", &url)
@@ -204,7 +204,7 @@ fn state_commands_use_the_file_unless_shared_is_typed() {
     }
     let ended = set(dingmap().args(["state", "forget", "--all"]));
     assert_success(&ended);
-    assert_eq!(key_count(&ground, ":a:"), 5, "{}", ended.stderr);
+    assert_eq!(key_count(&fixture, ":a:"), 5, "{}", ended.stderr);
     let ended = set(&mut state_command(&url, &["info"]));
     assert!(
         ended.stdout.contains("answers: 5;") && !ended.stdout.contains("run.redb"),
@@ -216,8 +216,8 @@ fn state_commands_use_the_file_unless_shared_is_typed() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn unsupported_shared_state_commands_are_rejected_with_a_reason() {
     let redis = RedisServer::with_password("opensesame");
-    let (url, desk) = (redis.url(), Workdir::new());
-    let password = desk.write_file("password", "opensesame\n");
+    let (url, workdir) = (redis.url(), Workdir::new());
+    let password = workdir.write_file("password", "opensesame\n");
     let password = password.to_str().unwrap();
     let typed = url.replace("redis://", "redis://:opensesame@");
     for (url, words, status, reason) in [
@@ -241,17 +241,17 @@ fn unsupported_shared_state_commands_are_rejected_with_a_reason() {
         assert!(ended.stderr.contains(reason), "{words:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("opensesame"), "{}", ended.stderr);
     }
-    assert_eq!(desk.file_names(), ["password"]);
+    assert_eq!(workdir.file_names(), ["password"]);
 }
 
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_hung_server_times_out_and_a_signal_ends_the_wait() {
-    let ground = QuotaFixture::new(unlimited_script());
-    ground.redis.pause();
-    let ended = run(&mut state_command(&ground.redis.url(), &["info"]));
+    let fixture = QuotaFixture::new(unlimited_script());
+    fixture.redis.pause();
+    let ended = run(&mut state_command(&fixture.redis.url(), &["info"]));
     assert!(ended.status == Some(1) && ended.stderr.contains("timed out"), "{ended:?}");
-    let mut waits = Process::start(&mut state_command(&ground.redis.url(), &["forget", "--all"]));
+    let mut waits = Process::start(&mut state_command(&fixture.redis.url(), &["forget", "--all"]));
     // From then on it hears signals, and has nothing to do but to wait.
     wait_until("a handler", || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", waits.id())).ok()?;

@@ -1,5 +1,6 @@
-//! A clock that jumps back an hour. A test cannot set the machine's clock, so it moves every moment in the state an hour
-//! ahead instead: for the program that is the same. It knows the state's tables by itself, as the file has them.
+//! A clock that jumps back an hour. A test cannot set the machine's clock, so it moves every moment
+//! in the state an hour ahead instead: for the program that is the same. It knows the state's
+//! tables by itself, as the file has them.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +45,8 @@ fn shift_state_one_hour_ahead(state: &Path) -> usize {
     answers.len()
 }
 
-/// An answer is its checksum, over key and text, and a text of which the second element is the moment.
+/// An answer is its checksum, over key and text, and a text of which the second element is the
+/// moment.
 fn shift_answer_one_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec<u8> {
     let mut text: Value = serde_json::from_slice(&value[4..]).unwrap();
     text[1] = (text[1].as_i64().unwrap() + HOUR).into();
@@ -58,10 +60,10 @@ fn shift_answer_one_hour_ahead((scope, number): (u32, u64), value: &[u8]) -> Vec
 
 #[test]
 fn a_run_resumes_after_the_clock_is_set_back_and_answers_keep_their_age() {
-    let (api, desk) = (Sandbox::new(slow_script(10)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(10)), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
+        workdir.path("out.csv"),
     );
     let ended = interrupt_after_calls(&api, &input, &output, 150, "TERM", &[]);
     assert_eq!(ended.status, Some(143), "{}", ended.stderr);
@@ -79,7 +81,8 @@ fn a_run_resumes_after_the_clock_is_set_back_and_answers_keep_their_age() {
     let expected = uninterrupted_output(&input);
     assert_eq!(fs::read(&output).unwrap(), expected);
 
-    // The answers seem to be of an hour from now, and count as an hour old: never as younger than any age allows.
+    // The answers seem to be of an hour from now, and count as an hour old: never as younger than
+    // any age allows.
     assert_eq!(shift_state_one_hour_ahead(&api.state_path()), 400);
     for (age, asks) in [("0", true), ("30m", true), ("3h", false)] {
         let (calls, ended) = run_and_count_calls(

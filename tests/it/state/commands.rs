@@ -35,10 +35,10 @@ fn exported_rows(file: &Path) -> Vec<HashMap<String, String>> {
 
 #[test]
 fn info_shows_counts_and_unfinished_runs_without_numbers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
+        workdir.path("out.csv"),
     );
     assert_eq!(
         run_and_count_calls(&api, &input, &output, &["--max-calls", "94"]).1.status,
@@ -74,10 +74,10 @@ fn info_shows_counts_and_unfinished_runs_without_numbers() {
 
 #[test]
 fn forget_removes_only_the_selected_answers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(97))),
+        workdir.path("out.csv"),
     );
     let ages = ["--max-age", "1d", "--max-age-not-found", "1d"];
     let file = api.state_path();
@@ -126,10 +126,10 @@ fn forget_removes_only_the_selected_answers() {
 
 #[test]
 fn export_lists_every_answer_before_and_after_compaction() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(2000))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(2000))),
+        workdir.path("out.csv"),
     );
     assert_eq!(run_and_count_calls(&api, &input, &output, &[]).1.status, Some(0));
     let all = exported_rows(&api.state_path());
@@ -155,21 +155,21 @@ fn export_lists_every_answer_before_and_after_compaction() {
 
 #[test]
 fn a_missing_and_a_locked_state_are_reported() {
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(crate::support::interrupted_runs::slow_script(50)), Workdir::new());
-    let none = run(&mut state_command(&desk.path("none"), &["info"]));
-    assert_eq!((none.status, desk.file_names()), (Some(1), Vec::new()), "{}", none.stderr);
+    let none = run(&mut state_command(&workdir.path("none"), &["info"]));
+    assert_eq!((none.status, workdir.file_names()), (Some(1), Vec::new()), "{}", none.stderr);
     assert!(none.stderr.contains("no such file"), "{}", none.stderr);
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
+        workdir.path("out.csv"),
     );
     let mut holder = Process::start(api.resolve(&input, &output).args(["--rate", "30"]));
     wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
     for command in ["info", "export", "compact"] {
         let ended = run(&mut state_command(&api.state_path(), &[command]));
-        let told = format!("in use by process {}", holder.id());
-        assert!(ended.status == Some(1) && ended.stderr.contains(&told), "{}", ended.stderr);
+        let actual = format!("in use by process {}", holder.id());
+        assert!(ended.status == Some(1) && ended.stderr.contains(&actual), "{}", ended.stderr);
     }
     assert_eq!(run(&mut state_command(&api.state_path(), &["info", "--wait"])).status, Some(0));
     assert_eq!(holder.wait().status, Some(0));

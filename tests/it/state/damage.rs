@@ -1,4 +1,5 @@
-//! State files that are not as they were written: a run ends well all the same, and never with a wrong answer.
+//! State files that are not as they were written: a run ends well all the same, and never with a
+//! wrong answer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,13 +24,19 @@ struct UnfinishedRun {
 
 impl UnfinishedRun {
     fn new() -> Self {
-        let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-        let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(ROWS)));
+        let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+        let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(ROWS)));
         let expected = uninterrupted_output(&input);
-        let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["--max-calls", "250"]));
+        let ended = run(api.resolve(&input, &workdir.path("out.csv")).args(["--max-calls", "250"]));
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
         let state = fs::read(api.state_path()).unwrap();
-        Self { sandbox: api, workdir: desk, input, state_bytes: state, expected_output: expected }
+        Self {
+            sandbox: api,
+            workdir: workdir,
+            input,
+            state_bytes: state,
+            expected_output: expected,
+        }
     }
 
     fn resolve_with_state(&self, state: &Path) -> Command {
@@ -41,8 +48,8 @@ impl UnfinishedRun {
     /// Runs on this state; the run has to end well, with the right output.
     fn assert_recovers(&self, state: &[u8], what: &str) -> (RunOutput, usize) {
         let before = self.sandbox.call_log().calls().len();
-        let desk = Workdir::new();
-        let path = desk.write_file("state", state);
+        let workdir = Workdir::new();
+        let path = workdir.write_file("state", state);
         let ended = run(&mut self.resolve_with_state(&path));
         assert_eq!(ended.status, Some(0), "{what}: {}", ended.stderr);
         assert!(!ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
@@ -50,7 +57,7 @@ impl UnfinishedRun {
             fs::read(self.workdir.path("out.csv")).unwrap() == self.expected_output,
             "{what}: a wrong answer"
         );
-        let aside = desk.file_names().into_iter().find(|name| name.contains("damaged"));
+        let aside = workdir.file_names().into_iter().find(|name| name.contains("damaged"));
         assert_eq!(
             ended.stderr.contains("is set aside as"),
             aside.is_some(),
@@ -119,13 +126,14 @@ fn a_foreign_file_is_rejected_and_left_unchanged() {
     assert!(!scene.workdir.file_names().iter().any(|name| name.contains("damaged")));
 }
 
-/// A run that is stopped while more is read than it came to closes its state as every other does: the next run need not
-/// put it in order. Where redb says that it has to is the second bit of the tenth byte of the file.
+/// A run that is stopped while more is read than it came to closes its state as every other does:
+/// the next run need not put it in order. Where redb says that it has to is the second bit of the
+/// tenth byte of the file.
 #[test]
 fn a_run_that_stops_early_closes_its_state() {
-    let (api, desk) = (Sandbox::new(slow_script(5)), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(20_000)));
-    let output = desk.path("out.csv");
+    let (api, workdir) = (Sandbox::new(slow_script(5)), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(20_000)));
+    let output = workdir.path("out.csv");
     for signal in ["INT", "TERM"] {
         interrupt_after_calls(&api, &input, &output, 50, signal, &[]);
         assert_eq!(fs::read(api.state_path()).unwrap()[9] & 2, 0, "{signal}");

@@ -1,5 +1,6 @@
-//! Chains of kills: a run that is killed again and again, at random moments, and started again by the same command. A
-//! short chain by default; the long one by `DINGMAP_KILLS=50 cargo test --release --test it kills`.
+//! Chains of kills: a run that is killed again and again, at random moments, and started again by
+//! the same command. A short chain by default; the long one by `DINGMAP_KILLS=50 cargo test
+//! --release --test it kills`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -55,8 +56,8 @@ fn run_kill_chain(signal: &str, longest: u64) {
     let retries: u32 =
         resolvable_numbers(u32::try_from(distinct).unwrap()).iter().map(scripted).sum();
     assert!(retries as usize > distinct / 20, "the script must do what this test is about");
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", &text), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", &text), workdir.path("out.csv"));
     let command = || {
         let mut command = api.resolve(Path::new(&input), &output);
         command.args([

@@ -1,5 +1,5 @@
-//! Outputs that cannot be written, or no longer: what is told, that nothing is left behind, and that the run goes on
-//! once that is mended.
+//! Outputs that cannot be written, or no longer: what is told, that nothing is left behind, and
+//! that the run goes on once that is mended.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,19 +14,19 @@ use crate::support::workdir::Workdir;
 
 #[test]
 fn leftovers_of_a_killed_run_are_removed_by_the_next() {
-    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(400))),
+        workdir.path("out.csv"),
     );
     let mut process = Process::start(api.resolve(&input, &output).args(["--workers", "4"]));
     wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
     process.send_signal("KILL");
     process.wait();
-    assert_eq!(desk.file_names().len(), 2, "{:?}", desk.file_names());
+    assert_eq!(workdir.file_names().len(), 2, "{:?}", workdir.file_names());
     let (_, ended) = run_and_count_calls(&api, &input, &output, &[]);
     assert_eq!(
-        (ended.status, desk.file_names()),
+        (ended.status, workdir.file_names()),
         (Some(0), vec!["out.csv".to_owned(), "staff.csv".to_owned()])
     );
     assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
@@ -34,10 +34,10 @@ fn leftovers_of_a_killed_run_are_removed_by_the_next() {
 
 #[test]
 fn missing_disk_space_is_reported_before_the_first_call() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
-    fs::create_dir(desk.path("small")).unwrap();
-    let (small, output) = (desk.path("small"), desk.path("small/out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
+    fs::create_dir(workdir.path("small")).unwrap();
+    let (small, output) = (workdir.path("small"), workdir.path("small/out.csv"));
     let lines = format!("mount -t tmpfs -o size=64k tmpfs {} || exit 99", small.display());
     let ended = run(&mut command_in_mount_namespace(&lines, &api.resolve(&input, &output)));
     assert_eq!((ended.status, api.call_log().calls().len()), (Some(7), 0), "{}", ended.stderr);
@@ -48,11 +48,11 @@ fn missing_disk_space_is_reported_before_the_first_call() {
 
 #[test]
 fn a_run_resumes_after_the_output_disk_was_full() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
-    fs::create_dir(desk.path("small")).unwrap();
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
+    fs::create_dir(workdir.path("small")).unwrap();
     let (small, output, kept) =
-        (desk.path("small"), desk.path("small/out.csv"), desk.path("kept.csv"));
+        (workdir.path("small"), workdir.path("small/out.csv"), workdir.path("kept.csv"));
     // The input is a pipe, whose size nobody knows: the room runs out in writing.
     let mut command = api.resolve("-".as_ref(), &output);
     command.arg("--rate").arg("4000");
@@ -82,14 +82,14 @@ fn a_run_resumes_after_the_output_disk_was_full() {
 
 #[test]
 fn a_file_size_limit_is_treated_as_a_full_disk() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3000)));
-    let output = desk.path("out.csv");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3000)));
+    let output = workdir.path("out.csv");
     let mut command = api.resolve(&input, &output);
     command.arg("--no-state");
     let ended = run(&mut shell_command("trap '' XFSZ; ulimit -f 100", &command));
     assert_eq!(
-        (ended.status, desk.file_names()),
+        (ended.status, workdir.file_names()),
         (Some(7), vec!["staff.csv".to_owned()]),
         "{}",
         ended.stderr
@@ -99,9 +99,9 @@ fn a_file_size_limit_is_treated_as_a_full_disk() {
 
 #[test]
 fn a_deleted_output_directory_loses_no_answers() {
-    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(300)));
-    let (place, output) = (desk.path("place"), desk.path("place/out.csv"));
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(300)));
+    let (place, output) = (workdir.path("place"), workdir.path("place/out.csv"));
     fs::create_dir(&place).unwrap();
     let mut process = Process::start(api.resolve(&input, &output).args(["--workers", "4"]));
     wait_until("calls", || (api.call_log().calls().len() > 20).then_some(()));
@@ -124,10 +124,10 @@ fn a_deleted_output_directory_loses_no_answers() {
 
 #[test]
 fn a_read_only_output_directory_is_reported_before_the_first_call() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
-    fs::create_dir(desk.path("fixed")).unwrap();
-    let (fixed, output) = (desk.path("fixed"), desk.path("fixed/out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
+    fs::create_dir(workdir.path("fixed")).unwrap();
+    let (fixed, output) = (workdir.path("fixed"), workdir.path("fixed/out.csv"));
     let lines = format!("mount -t tmpfs -o ro tmpfs {} || exit 99", fixed.display());
     let ended = run(&mut command_in_mount_namespace(&lines, &api.resolve(&input, &output)));
     assert_eq!((ended.status, api.call_log().calls().len()), (Some(7), 0), "{}", ended.stderr);
@@ -140,9 +140,9 @@ fn a_read_only_output_directory_is_reported_before_the_first_call() {
 
 #[test]
 fn an_output_replaced_through_a_symlink_keeps_mode_and_owner() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
-    let (target, link) = (desk.write_file("real.csv", "old"), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3)));
+    let (target, link) = (workdir.write_file("real.csv", "old"), workdir.path("out.csv"));
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
     // Only the superuser can give a file away; anybody else's stays their own.
     let _ = std::os::unix::fs::chown(&target, Some(12_345), Some(23_456));

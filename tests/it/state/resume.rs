@@ -1,4 +1,5 @@
-//! Which answers a run uses: those of the run that it goes on, of one that it inherits from, and of finished ones by age.
+//! Which answers a run uses: those of the run that it goes on, of one that it inherits from, and of
+//! finished ones by age.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,9 +19,9 @@ use crate::support::workdir::Workdir;
 #[test]
 fn the_same_command_resumes_after_a_signal_and_asks_nothing_twice() {
     for (signal, status) in [("TERM", 143), ("INT", 130)] {
-        let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
-        let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(1200)));
-        let output = desk.path("out.csv");
+        let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
+        let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(1200)));
+        let output = workdir.path("out.csv");
         let ended = interrupt_after_calls(&api, &input, &output, 150, signal, &[]);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("the same command resumes the run"), "{}", ended.stderr);
@@ -40,10 +41,11 @@ fn the_same_command_resumes_after_a_signal_and_asks_nothing_twice() {
 
 #[test]
 fn a_killed_run_asks_again_only_uncommitted_numbers() {
-    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(600)));
-    let output = desk.path("out.csv");
-    // Sixteen at a time, 20 ms each, and retries: 700 calls a second at most, so that 300 calls in the first commit is past.
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(600)));
+    let output = workdir.path("out.csv");
+    // Sixteen at a time, 20 ms each, and retries: 700 calls a second at most, so that 300 calls in
+    // the first commit is past.
     let ended = interrupt_after_calls(&api, &input, &output, 580, "KILL", &["--rate", "400"]);
     assert_eq!(ended.status, None, "{}", ended.stderr);
     let (calls, ended) = run_and_count_calls(&api, &input, &output, &[]);
@@ -55,10 +57,11 @@ fn a_killed_run_asks_again_only_uncommitted_numbers() {
 
 #[test]
 fn a_finished_run_asks_again_unless_max_age_allows_reuse() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     // Found, bad number, not found, out of scope.
     let all = ["13900000000", "13900000092", "13900000090", "13900000093"].map(str::to_owned);
-    let (input, output) = (desk.write_file("staff.csv", numbers_table(&all)), desk.path("out.csv"));
+    let (input, output) =
+        (workdir.write_file("staff.csv", numbers_table(&all)), workdir.path("out.csv"));
     for (flags, calls) in [
         (&[][..], 4),
         (&[], 4),
@@ -70,8 +73,8 @@ fn a_finished_run_asks_again_unless_max_age_allows_reuse() {
         let (called, ended) = run_and_count_calls(&api, &input, &output, flags);
         assert_eq!((called, ended.status), (calls, Some(0)), "{flags:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("resuming"), "{}", ended.stderr);
-        let told = format!("{} already known", if calls == 2 { "2 rows" } else { "4 rows" });
-        assert_eq!(ended.stderr.contains(&told), calls < 4, "{flags:?}: {}", ended.stderr);
+        let actual = format!("{} already known", if calls == 2 { "2 rows" } else { "4 rows" });
+        assert_eq!(ended.stderr.contains(&actual), calls < 4, "{flags:?}: {}", ended.stderr);
         assert_eq!(fs::read(&output).unwrap(), uninterrupted_output(&input));
     }
     std::thread::sleep(Duration::from_millis(2100));
@@ -84,13 +87,13 @@ fn a_finished_run_asks_again_unless_max_age_allows_reuse() {
 
 #[test]
 fn a_changed_input_inherits_answers_of_an_unfinished_run_once() {
-    let (api, desk) = (Sandbox::new(slow_script(10)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(10)), Workdir::new());
     let all = resolvable_numbers(93);
-    let input = desk.write_file("staff.csv", numbers_table(&all));
-    let output = desk.path("out.csv");
+    let input = workdir.write_file("staff.csv", numbers_table(&all));
+    let output = workdir.path("out.csv");
     let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-calls", "60"]);
     assert_eq!((calls, ended.status), (60, Some(6)), "{}", ended.stderr);
-    let more = desk.write_file("more.csv", numbers_table(&resolvable_numbers(90)));
+    let more = workdir.write_file("more.csv", numbers_table(&resolvable_numbers(90)));
     let (calls, ended) = run_and_count_calls(&api, &more, &output, &[]);
     assert_eq!((calls, ended.status), (30, Some(0)), "{}", ended.stderr);
     assert!(
@@ -98,7 +101,7 @@ fn a_changed_input_inherits_answers_of_an_unfinished_run_once() {
         "{}",
         ended.stderr
     );
-    let third = desk.write_file("third.csv", numbers_table(&resolvable_numbers(80)));
+    let third = workdir.write_file("third.csv", numbers_table(&resolvable_numbers(80)));
     let (calls, ended) = run_and_count_calls(&api, &third, &output, &[]);
     assert_eq!((calls, ended.status), (80, Some(0)), "{}", ended.stderr);
     let (calls, ended) = run_and_count_calls(&api, &input, &output, &[]);
@@ -107,10 +110,10 @@ fn a_changed_input_inherits_answers_of_an_unfinished_run_once() {
 
 #[test]
 fn restart_ignores_earlier_answers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(90))),
+        workdir.path("out.csv"),
     );
     run_and_count_calls(&api, &input, &output, &["--max-calls", "50"]);
     let (calls, ended) =
@@ -130,11 +133,11 @@ fn a_failed_number_is_asked_again_only_by_the_next_run() {
     let mut script = unlimited_script();
     script
         .push_answers("13900000000", vec![dingmap::testing::sandbox::ScriptedAnswer::code(-1); 3]);
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let rows: Vec<_> = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
     // The repeat comes far behind, when the number has failed long ago.
     let rows = "mobile\n13900000000\n".to_owned() + &rows.concat().repeat(30) + "13900000000\n";
-    let (input, output) = (desk.write_file("staff.csv", rows), desk.path("out.csv"));
+    let (input, output) = (workdir.write_file("staff.csv", rows), workdir.path("out.csv"));
     let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "2"]);
     assert_eq!((calls, ended.status), (39 + 3, Some(4)), "{}", ended.stderr);
     let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-age", "1d"]);
@@ -143,12 +146,12 @@ fn a_failed_number_is_asked_again_only_by_the_next_run() {
 
 #[test]
 fn answers_of_endpoints_apps_and_options_do_not_mix() {
-    let (api, other, desk) =
+    let (api, other, workdir) =
         (Sandbox::new(unlimited_script()), Sandbox::new(unlimited_script()), Workdir::new());
     // Its answer depends on exclusive accounts.
     let (input, output) =
-        (desk.write_file("staff.csv", "mobile\n13900000096\n"), desk.path("out.csv"));
-    let state = desk.path("one.redb");
+        (workdir.write_file("staff.csv", "mobile\n13900000096\n"), workdir.path("out.csv"));
+    let state = workdir.path("one.redb");
     let ask = |api: &Sandbox, flags: &[&str], token: Option<&str>| {
         let before = api.call_log().calls().len();
         let mut command = api.resolve(&input, &output);
@@ -186,10 +189,10 @@ fn answers_of_endpoints_apps_and_options_do_not_mix() {
 
 #[test]
 fn a_piped_run_resumes() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(60))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(60))),
+        workdir.path("out.csv"),
     );
     let piped = |flags: &[&str]| {
         let mut command = api.resolve(Path::new("-"), &output);
@@ -203,18 +206,20 @@ fn a_piped_run_resumes() {
 
 #[test]
 fn a_sandbox_run_keeps_no_state_unless_a_path_is_given() {
-    let desk = Workdir::new();
-    let (input, output) =
-        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
+    let workdir = Workdir::new();
+    let (input, output) = (
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3))),
+        workdir.path("out.csv"),
+    );
     let rehearse = |flags: &[&str]| {
         let mut command = dingmap();
-        command.env_remove("DINGMAP_NO_STATE").env("XDG_DATA_HOME", desk.path("data"));
+        command.env_remove("DINGMAP_NO_STATE").env("XDG_DATA_HOME", workdir.path("data"));
         command.args(["resolve".as_ref(), input.as_os_str(), "-o".as_ref(), output.as_os_str()]);
         run(command.args(["--sandbox", "--rate", "unlimited"]).args(flags))
     };
     assert_eq!(rehearse(&[]).status, Some(0));
-    assert_eq!(desk.file_names(), ["out.csv", "staff.csv"]);
-    let state = desk.path("kept");
+    assert_eq!(workdir.file_names(), ["out.csv", "staff.csv"]);
+    let state = workdir.path("kept");
     let flags = ["--max-age", "1h", "--state", state.to_str().unwrap()];
     assert!(rehearse(&flags).stderr.contains("3 distinct numbers"));
     let ended = rehearse(&flags);
@@ -223,17 +228,17 @@ fn a_sandbox_run_keeps_no_state_unless_a_path_is_given() {
 
 #[test]
 fn a_locked_state_is_reported_or_waited_for() {
-    let (api, desk) = (Sandbox::new(slow_script(50)), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(90)));
-    let (first, second) = (desk.path("first.csv"), desk.path("second.csv"));
+    let (api, workdir) = (Sandbox::new(slow_script(50)), Workdir::new());
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(90)));
+    let (first, second) = (workdir.path("first.csv"), workdir.path("second.csv"));
     let mut command = api.resolve(&input, &first);
     let mut holder = crate::support::process::Process::start(command.args(["--rate", "30"]));
     wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
     let refused = run(&mut api.resolve(&input, &second));
     assert_eq!(refused.status, Some(1), "{}", refused.stderr);
-    let told = format!("is in use by process {}", holder.id());
-    let told = told.trim_start_matches("is ");
-    for words in [told, "--wait", "--state", "--no-state"] {
+    let actual = format!("is in use by process {}", holder.id());
+    let actual = actual.trim_start_matches("is ");
+    for words in [actual, "--wait", "--state", "--no-state"] {
         assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
     }
     let mut waiting =
@@ -241,7 +246,7 @@ fn a_locked_state_is_reported_or_waited_for() {
     waiting.wait_for_stderr("waiting: the state ");
     // Nobody is cut off from a signal by waiting.
     let mut hasty = crate::support::process::Process::start(
-        api.resolve(&input, &desk.path("third.csv")).arg("--wait"),
+        api.resolve(&input, &workdir.path("third.csv")).arg("--wait"),
     );
     hasty.wait_for_stderr("waiting: the state ");
     hasty.send_signal("TERM");
@@ -250,14 +255,14 @@ fn a_locked_state_is_reported_or_waited_for() {
     let ended = waiting.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
-    assert_eq!(desk.file_names(), ["first.csv", "second.csv", "staff.csv"]);
+    assert_eq!(workdir.file_names(), ["first.csv", "second.csv", "staff.csv"]);
 }
 
 #[test]
 fn an_input_is_not_replaced_by_an_output_with_pending_rows() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text = numbers_table(&resolvable_numbers(20));
-    let input = desk.write_file("staff.csv", &text);
+    let input = workdir.write_file("staff.csv", &text);
     let ended = run(api.resolve(&input, &input).args(["--max-calls", "5"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
     assert!(ended.stderr.contains("was not written"), "{}", ended.stderr);
@@ -269,10 +274,10 @@ fn an_input_is_not_replaced_by_an_output_with_pending_rows() {
 
 #[test]
 fn a_token_with_its_app_key_resumes_with_another_token() {
-    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
+        workdir.path("out.csv"),
     );
     let with = |key: Option<&str>, flags: &[&str]| {
         let mut command = api.resolve(&input, &output);
@@ -284,12 +289,12 @@ fn a_token_with_its_app_key_resumes_with_another_token() {
         let ended = run(&mut command);
         (api.call_log().calls().len() - before, ended.stderr)
     };
-    let (calls, told) = with(None, &["--max-calls", "10"]);
-    assert!(calls == 10 && told.contains("for this token"), "{told}");
-    let (calls, told) = with(Some("app"), &["--max-calls", "10"]);
-    assert!(calls == 10 && !told.contains("for this token"), "{told}");
-    let (_, told) = with(Some("app"), &["--max-calls", "1", "--restart"]);
-    assert!(told.contains("without --restart"), "{told}");
+    let (calls, actual) = with(None, &["--max-calls", "10"]);
+    assert!(calls == 10 && actual.contains("for this token"), "{actual}");
+    let (calls, actual) = with(Some("app"), &["--max-calls", "10"]);
+    assert!(calls == 10 && !actual.contains("for this token"), "{actual}");
+    let (_, actual) = with(Some("app"), &["--max-calls", "1", "--restart"]);
+    assert!(actual.contains("without --restart"), "{actual}");
     let info = run(dingmap().args(["state", "info", "--state"]).arg(api.state_path()));
     assert!(info.stdout.contains("app app") && info.stdout.contains("app token:"), "{info:?}");
 }
@@ -297,15 +302,16 @@ fn a_token_with_its_app_key_resumes_with_another_token() {
 #[test]
 fn answers_of_an_expired_token_are_reused_only_by_tokens_of_its_app() {
     for (key, left) in [(Some("sandbox-key"), 20), (None, 40)] {
-        // The first call has a token handed out, which dies after twenty of the run's; the static one stays.
+        // The first call has a token handed out, which dies after twenty of the run's; the static
+        // one stays.
         let script = Script { revoke_tokens_after_calls: Some(21), ..unlimited_script() };
-        let (api, desk) = (Sandbox::new(script), Workdir::new());
-        let first = desk.write_file("first.csv", numbers_table(&resolvable_numbers(1)));
-        run_and_count_calls(&api, &first, &desk.path("first.out.csv"), &["--no-state"]);
+        let (api, workdir) = (Sandbox::new(script), Workdir::new());
+        let first = workdir.write_file("first.csv", numbers_table(&resolvable_numbers(1)));
+        run_and_count_calls(&api, &first, &workdir.path("first.out.csv"), &["--no-state"]);
         let dying = api.call_log().calls()[0].token.to_string();
         let (input, output) = (
-            desk.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
-            desk.path("out.csv"),
+            workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(40))),
+            workdir.path("out.csv"),
         );
         let with = |token: &str| {
             let mut command = api.resolve(&input, &output);
@@ -335,10 +341,10 @@ fn answers_of_an_expired_token_are_reused_only_by_tokens_of_its_app() {
 
 #[test]
 fn an_ignored_hangup_does_not_end_the_run() {
-    let (api, desk) = (Sandbox::new(slow_script(20)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) = (
-        desk.write_file("staff.csv", numbers_table(&resolvable_numbers(200))),
-        desk.path("out.csv"),
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(200))),
+        workdir.path("out.csv"),
     );
     let mut command = shell_command("trap '' HUP", &api.resolve(&input, &output));
     let mut process = Process::start(&mut command);
@@ -351,9 +357,10 @@ fn an_ignored_hangup_does_not_end_the_run() {
 
 #[test]
 fn the_summary_suggests_how_to_retry_failed_rows() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let all = ["13900000000", "13900000094", "13900000090"].map(str::to_owned);
-    let (input, output) = (desk.write_file("staff.csv", numbers_table(&all)), desk.path("out.csv"));
+    let (input, output) =
+        (workdir.write_file("staff.csv", numbers_table(&all)), workdir.path("out.csv"));
     let (_, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     let way =

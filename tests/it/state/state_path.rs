@@ -1,4 +1,5 @@
-//! Places in which no state can be kept, or no longer: what is told, and that the run goes on once they are mended.
+//! Places in which no state can be kept, or no longer: what is told, and that the run goes on once
+//! they are mended.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,9 +13,11 @@ use crate::support::workdir::Workdir;
 
 #[test]
 fn the_state_and_its_directory_are_private() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) =
-        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3))),
+        workdir.path("out.csv"),
+    );
     assert_eq!(run_and_count_calls(&api, &input, &output, &[]).1.status, Some(0));
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let (state, directory) = (api.state_path(), api.state_path().parent().unwrap().to_owned());
@@ -26,9 +29,11 @@ fn the_state_and_its_directory_are_private() {
 
 #[test]
 fn a_missing_state_location_is_reported_before_the_first_call() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) =
-        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3))),
+        workdir.path("out.csv"),
+    );
     let ended = run(api.resolve(&input, &output).env_remove("XDG_DATA_HOME").env_remove("HOME"));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     // Nobody can make a directory there, not even the system's administrator.
@@ -44,7 +49,7 @@ fn a_missing_state_location_is_reported_before_the_first_call() {
         );
     }
     assert_eq!(
-        (desk.file_names(), api.call_log().calls().len()),
+        (workdir.file_names(), api.call_log().calls().len()),
         (vec!["staff.csv".to_owned()], 0)
     );
     let ended = run(api.resolve(&input, &output).env_remove("HOME").env("DINGMAP_NO_STATE", "1"));
@@ -53,10 +58,12 @@ fn a_missing_state_location_is_reported_before_the_first_call() {
 
 #[test]
 fn state_flags_override_state_variables() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) =
-        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
-    let state = desk.path("kept");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3))),
+        workdir.path("out.csv"),
+    );
+    let state = workdir.path("kept");
     let both = run(api.resolve(&input, &output).arg("--no-state").arg("--state").arg(&state));
     assert_eq!(both.status, Some(2), "{}", both.stderr);
     let ended = run(api.resolve(&input, &output).arg("--no-state").env("DINGMAP_STATE", &state));
@@ -68,10 +75,10 @@ fn state_flags_override_state_variables() {
 
 #[test]
 fn a_run_resumes_after_the_state_disk_was_full() {
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(crate::support::interrupted_runs::slow_script(5)), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
-    let (output, state) = (desk.path("out.csv"), desk.path("state"));
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
+    let (output, state) = (workdir.path("out.csv"), workdir.path("state"));
     let command = || {
         let mut command = api.resolve(&input, &output);
         command.args(["--rate", "4000", "--workers", "64", "--state"]).arg(&state);
@@ -81,8 +88,9 @@ fn a_run_resumes_after_the_state_disk_was_full() {
     assert_eq!(run(command().args(["--max-calls", "50"])).status, Some(6));
     let (size, before) = (fs::metadata(&state).unwrap().len(), api.call_log().calls().len());
     fs::remove_file(&output).unwrap();
-    // No file may grow beyond this; the signal that says so is ignored, so that the write fails as on a full disk.
-    // Where there is no room even for the beginning of a run, it is refused before the first call.
+    // No file may grow beyond this; the signal that says so is ignored, so that the write fails as
+    // on a full disk. Where there is no room even for the beginning of a run, it is refused before
+    // the first call.
     let none =
         run(&mut shell_command(&format!("trap '' XFSZ; ulimit -f {}", size / 512), &command()));
     assert_eq!((none.status, api.call_log().calls().len()), (Some(1), before), "{}", none.stderr);
@@ -111,16 +119,16 @@ fn a_run_resumes_after_the_state_disk_was_full() {
 /// On a file system of its own, which takes a user namespace or the rights of an administrator.
 #[test]
 fn a_run_resumes_after_a_small_file_system_was_full() {
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(crate::support::interrupted_runs::slow_script(5)), Workdir::new());
-    let input = desk.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
-    let output = desk.path("out.csv");
-    fs::create_dir(desk.path("small")).unwrap();
-    let state = desk.path("small/state");
+    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
+    let output = workdir.path("out.csv");
+    fs::create_dir(workdir.path("small")).unwrap();
+    let state = workdir.path("small/state");
     let mut command = api.resolve(&input, &output);
     command.args(["--rate", "4000", "--workers", "64", "--state"]).arg(&state);
-    let small = desk.path("small");
-    let (small, kept) = (small.display(), desk.path("kept"));
+    let small = workdir.path("small");
+    let (small, kept) = (small.display(), workdir.path("kept"));
     // The second run is in the same namespace: the file system is gone with it.
     let lines = format!(
         "mount -t tmpfs -o size=20m tmpfs {small} || exit 99\n\
@@ -149,15 +157,17 @@ fn a_run_resumes_after_a_small_file_system_was_full() {
 
 #[test]
 fn an_unusable_state_path_is_rejected_and_left_unchanged() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) =
-        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
-    let pipe = desk.path("pipe");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3))),
+        workdir.path("out.csv"),
+    );
+    let pipe = workdir.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let directory = desk.path("directory");
+    let directory = workdir.path("directory");
     fs::create_dir(&directory).unwrap();
-    let locked = desk.path("other");
-    desk.write_file("other.lock", "mine");
+    let locked = workdir.path("other");
+    workdir.write_file("other.lock", "mine");
     for (state, status) in [
         (std::path::Path::new("/dev/null"), 1),
         (&pipe, 1),
@@ -173,17 +183,19 @@ fn an_unusable_state_path_is_rejected_and_left_unchanged() {
     assert!(
         !fs::metadata("/dev/null").unwrap().is_file() && !fs::metadata(&pipe).unwrap().is_file()
     );
-    assert_eq!(fs::read(desk.path("other.lock")).unwrap(), b"mine");
+    assert_eq!(fs::read(workdir.path("other.lock")).unwrap(), b"mine");
     assert_eq!((output.exists(), api.call_log().calls().len()), (false, 0));
 }
 
 #[test]
 fn a_state_symlink_is_followed() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, output) =
-        (desk.write_file("staff.csv", numbers_table(&resolvable_numbers(3))), desk.path("out.csv"));
-    fs::create_dir(desk.path("real")).unwrap();
-    let (real, link) = (desk.path("real/state"), desk.path("link"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, output) = (
+        workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(3))),
+        workdir.path("out.csv"),
+    );
+    fs::create_dir(workdir.path("real")).unwrap();
+    let (real, link) = (workdir.path("real/state"), workdir.path("link"));
     std::os::unix::fs::symlink(&real, &link).unwrap();
     let state = |path: &std::path::Path| {
         let ended = run(api.resolve(&input, &output).arg("--state").arg(path));
@@ -194,10 +206,10 @@ fn a_state_symlink_is_followed() {
     assert_eq!(state(&link).0, Some(0));
     // An empty file knows nothing any more, and that is told.
     fs::write(&real, "").unwrap();
-    let (status, told) = state(&link);
+    let (status, actual) = state(&link);
     assert!(
-        status == Some(0) && told.contains("set aside") && told.contains("real/state.damaged-"),
-        "{told}"
+        status == Some(0) && actual.contains("set aside") && actual.contains("real/state.damaged-"),
+        "{actual}"
     );
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 }

@@ -1,4 +1,5 @@
-//! Chromium without a window, driven through the pipe of its developer tools: one page at a time, at any size, in any scheme.
+//! Chromium without a window, driven through the pipe of its developer tools: one page at a time,
+//! at any size, in any scheme.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,8 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What makes it ask nobody for anything and leave nothing behind.
-const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
-    --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-pipe";
+const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+    --disable-background-networking --disable-component-update --disable-sync \
+    --disable-dev-shm-usage --remote-debugging-pipe";
 /// A browser that hangs ends after so many seconds, and the test with it.
 const TIMEOUT_SECS: &str = "120";
 
@@ -31,9 +33,11 @@ impl Browser {
         let version = Command::new("chromium").arg("--version").output();
         version.expect("chromium must be on the PATH: apt-get install chromium");
         let profile = tempfile::tempdir().unwrap();
-        // The pipe is expected at the descriptors 3 and 4, which a shell can give and the standard library cannot.
+        // The pipe is expected at the descriptors 3 and 4, which a shell can give and the standard
+        // library cannot.
         let script = format!(
-            "exec chromium {CHROMIUM_FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"
+            "exec chromium {CHROMIUM_FLAGS} --user-data-dir=\"$0\" 3<&0 4>&1 </dev/null >/dev/null \
+             2>&1"
         );
         let mut process = Command::new("timeout")
             .args([TIMEOUT_SECS, "sh", "-c", &script])

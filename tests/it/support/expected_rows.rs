@@ -1,5 +1,5 @@
-//! What the output must say, worked out from the sandbox's directory alone, by nothing that the executable is
-//! made of; and tables whose input and output are written side by side.
+//! What the output must say, worked out from the sandbox's directory alone, by nothing that the
+//! executable is made of; and tables whose input and output are written side by side.
 
 use dingmap::testing::sandbox::{DirectoryEntry, exclusive_ids_for, userid_for};
 
@@ -47,7 +47,8 @@ pub(crate) fn invalid_answer(reason: &str) -> AnswerCells {
     ["", "", "invalid", "", reason].map(str::to_owned)
 }
 
-/// A table as text: each row as it stands in the input, and the cells that the output has behind it.
+/// A table as text: each row as it stands in the input, and the cells that the output has behind
+/// it.
 pub(crate) struct ExpectedTable {
     pub(crate) bom: bool,
     pub(crate) delimiter: char,

@@ -1,5 +1,5 @@
-//! Answers that outlive their run, on the real executable and a real server: what is asked again and what is not is told
-//! by the server's ledger.
+//! Answers that outlive their run, on the real executable and a real server: what is asked again
+//! and what is not is told by the server's call log.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,8 +25,8 @@ pub(crate) fn numbers_table(numbers: &[String]) -> String {
 
 /// What an uninterrupted run makes of an input, without a state and at a server of its own.
 pub(crate) fn uninterrupted_output(input: &Path) -> Vec<u8> {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let output = desk.path("undisturbed.csv");
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let output = workdir.path("undisturbed.csv");
     let ended = run(api.resolve(input, &output).arg("--no-state"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     std::fs::read(output).unwrap()
@@ -66,8 +66,8 @@ pub(crate) fn run_and_count_calls(
     (api.call_log().calls().len() - before, ended)
 }
 
-/// The same command, run by a shell after a few lines of its own, which may have signals ignored: what makes them heard stands
-/// before the shell.
+/// The same command, run by a shell after a few lines of its own, which may have signals ignored:
+/// what makes them heard stands before the shell.
 pub(crate) fn shell_command(lines: &str, command: &Command) -> Command {
     let mut words = command.get_args();
     let mut shell = Command::new(command.get_program());
@@ -75,8 +75,8 @@ pub(crate) fn shell_command(lines: &str, command: &Command) -> Command {
     copy_env(command, shell)
 }
 
-/// The same, with the rights to mount file systems that nobody else sees: in a user namespace, whose absence fails the
-/// test.
+/// The same, with the rights to mount file systems that nobody else sees: in a user namespace,
+/// whose absence fails the test.
 pub(crate) fn command_in_mount_namespace(lines: &str, command: &Command) -> Command {
     let inner = shell_command(lines, command);
     let mut outer = Command::new("unshare");

@@ -1,5 +1,5 @@
-//! What stands between a run and the sandbox: a server that speaks TLS, a proxy, and lines that behave oddly. Each serves
-//! as long as it lives, on a thread of its own.
+//! What stands between a run and the sandbox: a server that speaks TLS, a proxy, and lines that
+//! behave oddly. Each serves as long as it lives, on a thread of its own.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -62,7 +62,8 @@ impl CertificateAuthority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// What makes a server one of these names; `protocols` are those that it offers, the dearest first.
+    /// What makes a server one of these names; `protocols` are those that it offers, the dearest
+    /// first.
     fn tls_acceptor(&self, names: &[&str], protocols: &[&str]) -> TlsAcceptor {
         let (certificate, key) = self.sign(names);
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
@@ -142,7 +143,8 @@ async fn forward(
     Ok(response.body(Full::new(reply.bytes().await.unwrap())).unwrap())
 }
 
-/// A proxy that leads everybody to one address, whatever they ask for, and notes what they asked for.
+/// A proxy that leads everybody to one address, whatever they ask for, and notes what they asked
+/// for.
 pub(crate) struct ConnectProxy {
     pub(crate) address: SocketAddr,
     request_heads: Arc<Mutex<Vec<String>>>,
@@ -212,8 +214,8 @@ impl TcpForwarder {
     }
 }
 
-/// A line that breaks a connection when a request comes after a rest, as one does that forgot the connection meanwhile,
-/// without having said so.
+/// A line that breaks a connection when a request comes after a rest, as one does that forgot the
+/// connection meanwhile, without having said so.
 pub(crate) struct StaleConnectionProxy {
     pub(crate) address: SocketAddr,
     stale_requests: Arc<Mutex<u32>>,
@@ -279,8 +281,8 @@ pub(crate) enum StreamAction {
     Stall,
 }
 
-/// Waits for a call and says, in frames by hand, that the connection ends and no call on it was taken: no library says
-/// this of a call that it has seen (RFC 9113, 4.1, 6.5 and 6.8).
+/// Waits for a call and says, in frames by hand, that the connection ends and no call on it was
+/// taken: no library says this of a call that it has seen (RFC 9113, 4.1, 6.5 and 6.8).
 async fn send_goaway(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     const PREFACE_LEN: usize = 24;
     const SETTINGS_FRAME: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -307,7 +309,8 @@ async fn send_goaway(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;
 }
 
-/// A host of HTTP/2 that finds everybody, where `does` lets it: for a connection and a call on it, each from 0.
+/// A host of HTTP/2 that finds everybody, where `does` lets it: for a connection and a call on it,
+/// each from 0.
 pub(crate) struct Http2Server {
     pub(crate) address: SocketAddr,
     connections: Arc<Mutex<usize>>,

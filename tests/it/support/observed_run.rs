@@ -1,5 +1,6 @@
-//! Runs that cannot give every row its answer: their exit status (guide: exit-status), what they say and do not say
-//! (guide: architecture, Secrets and personal data), and that they leave nothing behind.
+//! Runs that cannot give every row its answer: their exit status (guide: exit-status), what they
+//! say and do not say (guide: architecture, Secrets and personal data), and that they leave nothing
+//! behind.
 
 use std::process::Command;
 
@@ -26,17 +27,17 @@ pub(crate) fn observe_run(
     input: impl AsRef<[u8]>,
     set: impl FnOnce(&mut Command),
 ) -> ObservedRun {
-    let (desk, api) = (Workdir::new(), Sandbox::new(script));
-    let output = desk.path("out.csv");
-    let mut command = api.resolve(&desk.write_file("in.csv", &input), &output);
+    let (workdir, api) = (Workdir::new(), Sandbox::new(script));
+    let output = workdir.path("out.csv");
+    let mut command = api.resolve(&workdir.write_file("in.csv", &input), &output);
     set(command.arg("-vvv"));
     let ended = run(&mut command);
-    let ledger = api.call_log();
-    assert_redacted(&ended, &ledger, input.as_ref());
+    let call_log = api.call_log();
+    assert_redacted(&ended, &call_log, input.as_ref());
     ObservedRun {
         result: ended,
-        call_log: ledger,
-        file_names: desk.file_names(),
+        call_log: call_log,
+        file_names: workdir.file_names(),
         output: std::fs::read_to_string(output).ok(),
     }
 }
@@ -86,18 +87,18 @@ pub(crate) fn assert_exit(ended: &RunOutput, status: i32, words: &[&str]) {
 
 /// No secret, no token and no full number, of the input or as it was sent, is in what a run says.
 #[track_caller]
-pub(crate) fn assert_redacted(ended: &RunOutput, ledger: &CallLog, input: &[u8]) {
+pub(crate) fn assert_redacted(ended: &RunOutput, call_log: &CallLog, input: &[u8]) {
     let said = &ended.stderr;
     for secret in ["sandbox-secret", "sandbox-token"] {
         assert!(!said.contains(secret), "a secret in: {said}");
     }
-    for call in ledger.calls() {
+    for call in call_log.calls() {
         assert!(call.token.is_empty() || !said.contains(&*call.token), "a token in: {said}");
     }
     let input = String::from_utf8_lossy(input);
     let cells = input.split([',', ';', '\t', '|', '"', '\r', '\n']);
     let numbers =
-        cells.chain(ledger.calls().iter().map(|call| &*call.number)).map(strip_separators);
+        cells.chain(call_log.calls().iter().map(|call| &*call.number)).map(strip_separators);
     let said = strip_separators(said);
     for number in numbers
         .filter(|number| number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit()))

@@ -32,10 +32,10 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let desk = Workdir::new();
-        let errors = desk.path("stderr");
+        let workdir = Workdir::new();
+        let errors = workdir.path("stderr");
         let child = command.stderr(File::create(&errors).unwrap()).spawn().unwrap();
-        Self { child, stderr_path: errors, _workdir: desk }
+        Self { child, stderr_path: errors, _workdir: workdir }
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -1,5 +1,5 @@
-//! A pseudo-terminal with the executable on it, and the emulation of a terminal that shows what a person sees there, at each
-//! moment. Leaves what ought to be seen to the tests.
+//! A pseudo-terminal with the executable on it, and the emulation of a terminal that shows what a
+//! person sees there, at each moment. Leaves what ought to be seen to the tests.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -74,7 +74,8 @@ impl PtyProcess {
         let terminal =
             OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
         let stream = || terminal.try_clone().unwrap();
-        // A session of its own, so that the terminal is the one that Ctrl-C and the hangup come from.
+        // A session of its own, so that the terminal is the one that Ctrl-C and the hangup come
+        // from.
         let mut wrapped = Command::new("setsid");
         wrapped.arg("--ctty").arg(command.get_program()).args(command.get_args());
         wrapped.env("TERM", "xterm-256color").env_remove("NO_COLOR");

@@ -1,5 +1,6 @@
-//! Runs that share one quota over a server, black-box: several real processes, one API whose ledger tells what arrived there
-//! from all of them together, and a Redis server to which everything may happen.
+//! Runs that share one quota over a server, black-box: several real processes, one API whose call
+//! log tells what arrived there from all of them together, and a Redis server to which everything
+//! may happen.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -82,9 +83,10 @@ impl QuotaFixture {
         (0..2).for_each(|run| self.wait_for_calls_of(run, count));
     }
 
-    /// Asserts that no second had more calls than the rate allows, over all runs and from the first call to the last. Calls
-    /// are timed where they arrive, so a call that was late comes closer to the next ones, by as much as this machine delays
-    /// threads: twice the worst delay, at the sender and at the server, is subtracted from the second.
+    /// Asserts that no second had more calls than the rate allows, over all runs and from the first
+    /// call to the last. Calls are timed where they arrive, so a call that was late comes closer to
+    /// the next ones, by as much as this machine delays threads: twice the worst delay, at the
+    /// sender and at the server, is subtracted from the second.
     #[track_caller]
     pub(crate) fn assert_never_over_rate(&self) {
         let late = self.stall_monitor.worst_lateness();
@@ -106,8 +108,8 @@ pub(crate) fn table_of_run(run: u32, count: u32) -> String {
 }
 
 /// The calls for a run's numbers.
-pub(crate) fn calls_of(ledger: &CallLog, run: u32) -> impl Iterator<Item = &Call> {
-    ledger.calls().iter().filter(move |call| call.number.starts_with(&format!("13{run}")))
+pub(crate) fn calls_of(call_log: &CallLog, run: u32) -> impl Iterator<Item = &Call> {
+    call_log.calls().iter().filter(move |call| call.number.starts_with(&format!("13{run}")))
 }
 
 /// The calls that arrived from one moment to another.

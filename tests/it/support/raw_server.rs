@@ -1,4 +1,5 @@
-//! A host that answers in bytes, whatever they are, and then does as it is told with the connection.
+//! A host that answers in bytes, whatever they are, and then does as it is told with the
+//! connection.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

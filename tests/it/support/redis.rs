@@ -1,5 +1,6 @@
-//! A Redis server of the tests' own, which lives as long as they need it and can be killed, started anew with nothing, paused,
-//! filled and locked. What is said to it stands in `wire`, and what may happen on the way to it in `cable`.
+//! A Redis server of the tests' own, which lives as long as they need it and can be killed, started
+//! anew with nothing, paused, filled and locked. What is said to it stands in `wire`, and what may
+//! happen on the way to it in `cable`.
 
 pub(crate) mod fault_proxy;
 pub(crate) mod resp_client;
@@ -14,7 +15,8 @@ use crate::support::process::wait_until;
 use crate::support::workdir::Workdir;
 use resp_client::{Entry, RespClient};
 
-/// Ports that the system gives to nobody who asks for any, so that a server that was killed finds its own free.
+/// Ports that the system gives to nobody who asks for any, so that a server that was killed finds
+/// its own free.
 const PORT_RANGE: std::ops::Range<u16> = 20_000..30_000;
 
 /// A server under way, or one that was killed.
@@ -39,36 +41,36 @@ impl RedisServer {
 
     /// One that speaks TLS alone, as `localhost`.
     pub(crate) fn with_tls(authority: &CertificateAuthority) -> Self {
-        let desk = Workdir::new();
+        let workdir = Workdir::new();
         let (certificate, key) = authority.issue_pem(&["localhost"]);
         let files = [("cert", certificate), ("key", key), ("ca-cert", authority.pem())];
         let mut flags =
             vec!["--port".to_owned(), "0".to_owned(), "--tls-auth-clients".into(), "no".into()];
         for (name, content) in files {
-            let path = desk.write_file(name, content);
+            let path = workdir.write_file(name, content);
             flags.extend([format!("--tls-{name}-file"), path.to_str().unwrap().to_owned()]);
         }
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        Self::start_with(desk, "--tls-port", &flags, None)
+        Self::start_with(workdir, "--tls-port", &flags, None)
     }
 
     fn start_with(
-        desk: Workdir,
+        workdir: Workdir,
         port_flag: &str,
         flags: &[&str],
         password: Option<&'static str>,
     ) -> Self {
-        let socket = desk.path("redis.sock");
+        let socket = workdir.path("redis.sock");
         let (process, flags, port) = wait_until("a port that is free", || {
             let port = fastrand::u16(PORT_RANGE);
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
             let own = [port_flag, &port.to_string(), "--unixsocket", socket.to_str().unwrap()];
             let flags: Vec<_> = flags.iter().chain(&own).map(ToString::to_string).collect();
-            let mut process = spawn_server(&desk, &flags);
+            let mut process = spawn_server(&workdir, &flags);
             // Somebody else may have taken the port since.
             wait_until_ready(&mut process, &socket, password).then_some((process, flags, port))
         });
-        Self { process, flags, password, port, workdir: desk }
+        Self { process, flags, password, port, workdir: workdir }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -160,14 +162,14 @@ fn wait_until_ready(process: &mut Child, socket: &Path, password: Option<&str>) 
 }
 
 /// A server that keeps nothing on any disk and is spoken to on this machine alone.
-fn spawn_server(desk: &Workdir, flags: &[String]) -> Child {
+fn spawn_server(workdir: &Workdir, flags: &[String]) -> Child {
     let usual = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
     Command::new("redis-server")
         .args(usual)
         .arg("--dir")
-        .arg(desk.path(""))
+        .arg(workdir.path(""))
         .arg("--logfile")
-        .arg(desk.path("log"))
+        .arg(workdir.path("log"))
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

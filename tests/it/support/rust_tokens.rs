@@ -5,8 +5,8 @@ use std::str::FromStr;
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use syn::LitStr;
 
-/// A token. A group becomes its two brackets, `::` is one token, and the text of a literal is only its quote, so that
-/// the contents of strings and comments are never read as code.
+/// A token. A group becomes its two brackets, `::` is one token, and the text of a literal is only
+/// its quote, so that the contents of strings and comments are never read as code.
 pub(crate) struct Token {
     pub(crate) text: String,
     /// The value of a string literal, with its escapes resolved.
@@ -102,8 +102,8 @@ pub(crate) struct CodePath {
     pub(crate) is_test: bool,
 }
 
-/// Every path in these tokens; a single word is a path too. A leading `self` is dropped, and so is each `super` that
-/// only leads out of an inline module.
+/// Every path in these tokens; a single word is a path too. A leading `self` is dropped, and so is
+/// each `super` that only leads out of an inline module.
 pub(crate) fn paths(tokens: &[Token]) -> Vec<CodePath> {
     let mut paths = Vec::new();
     for (at, token) in tokens.iter().enumerate() {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Sees that something is as its schema in `samples/` says.
 #[track_caller]
-pub(crate) fn assert_matches_schema(name: &str, told: &Value) {
+pub(crate) fn assert_matches_schema(name: &str, actual: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("samples/{name}.schema.json"));
     let published = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut whole = Value::clone(&published);
@@ -14,14 +14,15 @@ pub(crate) fn assert_matches_schema(name: &str, told: &Value) {
     for schema in [published, whole] {
         let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
         let errors: Vec<_> = validator
-            .iter_errors(told)
+            .iter_errors(actual)
             .map(|error| format!("{error} at {}", error.instance_path()))
             .collect();
-        assert!(errors.is_empty(), "{errors:?} in {told:#}");
+        assert!(errors.is_empty(), "{errors:?} in {actual:#}");
     }
 }
 
-/// Lets a schema take no field that it does not name: programs are told to pass over those, and we are to describe them all.
+/// Lets a schema take no field that it does not name: programs are told to pass over those, and we
+/// are to describe them all.
 fn forbid_unknown_fields(schema: &mut Value) {
     match schema {
         Value::Object(parts) => {

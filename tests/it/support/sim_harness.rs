@@ -1,4 +1,5 @@
-//! What whole runs on a paused clock stand on: the usual bounds, a far side that answers by rule, and a run over some numbers from its first row to its last.
+//! What whole runs on a paused clock stand on: the usual bounds, a far side that answers by rule,
+//! and a run over some numbers from its first row to its last.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

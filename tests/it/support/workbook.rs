@@ -5,7 +5,8 @@ use std::io::{Cursor, Write};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// The styles by their number: general, date, five zeros, scientific, date and time, hours, text, grouped, dialled.
+/// The styles by their number: general, date, five zeros, scientific, date and time, hours, text,
+/// grouped, dialled.
 pub(crate) const FORMATS: [(u32, &str); 9] = [
     (0, ""),
     (14, ""),

@@ -1,5 +1,5 @@
-//! What `diff` is given and how it says how far it is: sheets of workbooks, files without a header, longer rows, empty ones, progress, what could not be
-//! compared or written.
+//! What `diff` is given and how it says how far it is: sheets of workbooks, files without a header,
+//! longer rows, empty ones, progress, what could not be compared or written.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
@@ -23,14 +23,14 @@ fn sheet_xml(csv: &str) -> String {
 
 #[test]
 fn the_sheet_flag_applies_to_both_workbooks() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let book = |name: &str, userid: &str| {
         let staff = sheet_xml(&resolved_table(&[
             ("13800138000", userid, "found"),
             ("13800138001", "u1", "found"),
         ]));
         let cover = sheet_xml("a,b\nc,d\n");
-        desk.write_file(
+        workdir.write_file(
             name,
             build_workbook(&[("cover", "visible", &cover), ("staff", "visible", &staff)]),
         )
@@ -48,7 +48,7 @@ fn the_sheet_flag_applies_to_both_workbooks() {
     let ended = run(&mut diff_command(&old, &new));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("there is no column \"userid\""), "{}", ended.stderr);
-    let plain = desk.write_file("plain.csv", resolved_table(&[("13800138000", "u", "found")]));
+    let plain = workdir.write_file("plain.csv", resolved_table(&[("13800138000", "u", "found")]));
     let ended = run(diff_command(&plain, &new).args(["--sheet", "staff"]));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(
@@ -60,10 +60,10 @@ fn the_sheet_flag_applies_to_both_workbooks() {
 
 #[test]
 fn an_incomparable_file_is_reported_with_a_remedy() {
-    let desk = Workdir::new();
-    let good = desk.write_file("good.csv", resolved_table(&[("13800138000", "u", "found")]));
+    let workdir = Workdir::new();
+    let good = workdir.write_file("good.csv", resolved_table(&[("13800138000", "u", "found")]));
     let bare = resolved_table(&[("13800138000", "u", "found")]);
-    let bare = desk.write_file("bare.csv", bare.split_once('\n').unwrap().1);
+    let bare = workdir.write_file("bare.csv", bare.split_once('\n').unwrap().1);
     let ended = run(&mut diff_command(&good, &bare));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let words = "line 1: this row is data and no header";
@@ -74,9 +74,9 @@ fn an_incomparable_file_is_reported_with_a_remedy() {
     );
     // With that line above it, it is compared.
     let header = resolved_table(&[]);
-    let named = desk.write_file("named.csv", header + &fs::read_to_string(&bare).unwrap());
+    let named = workdir.write_file("named.csv", header + &fs::read_to_string(&bare).unwrap());
     assert_eq!(run(&mut diff_command(&good, &named)).status, Some(0));
-    let long = desk.write_file(
+    let long = workdir.write_file(
         "long.csv",
         resolved_table(&[("13800138000", "u", "found")]).replace(",ok", ",ok,more"),
     );
@@ -94,9 +94,9 @@ fn an_incomparable_file_is_reported_with_a_remedy() {
 
 #[test]
 fn progress_is_reported_while_reading() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let rows = resolved_table(&[("13800138000", "u", "found"), ("13800138001", "u1", "found")]);
-    let new = desk.write_file("new.csv", &rows);
+    let new = workdir.write_file("new.csv", &rows);
     let mut command = diff_command(Path::new("-"), &new);
     command
         .args(["--progress", "json"])
@@ -109,18 +109,18 @@ fn progress_is_reported_while_reading() {
     old.flush().unwrap();
     // An object a second, as long as the old file has not ended: soon one that has its rows.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let told = lines.by_ref().filter(|line| line.starts_with('{')).take(60).find_map(|line| {
-        let told: Value = serde_json::from_str(&line).unwrap();
-        (told["old_rows"] == 2).then_some(told)
+    let actual = lines.by_ref().filter(|line| line.starts_with('{')).take(60).find_map(|line| {
+        let actual: Value = serde_json::from_str(&line).unwrap();
+        (actual["old_rows"] == 2).then_some(actual)
     });
-    let told = told.unwrap();
-    assert_eq!((&told["new_rows"], &told["compared"]), (&0.into(), &0.into()), "{told}");
+    let actual = actual.unwrap();
+    assert_eq!((&actual["new_rows"], &actual["compared"]), (&0.into(), &0.into()), "{actual}");
     drop(old);
     // And a last one when it is done.
     let rest: Vec<_> = lines.take_while(|line| line != "2 rows before, 2 now").collect();
-    let told: Value = serde_json::from_str(&rest[rest.len() - 1]).unwrap();
+    let actual: Value = serde_json::from_str(&rest[rest.len() - 1]).unwrap();
     assert_eq!(
-        (&told["old_rows"], &told["new_rows"], &told["compared"]),
+        (&actual["old_rows"], &actual["new_rows"], &actual["compared"]),
         (&2.into(), &2.into(), &4.into())
     );
     assert!(child.wait().unwrap().success());
@@ -128,7 +128,7 @@ fn progress_is_reported_while_reading() {
 
 #[test]
 fn incomparable_rows_count_against_max_change() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let known = [
         ("13800138000", "a", "found"),
         ("13800138001", "b", "found"),
@@ -136,32 +136,32 @@ fn incomparable_rows_count_against_max_change() {
     ];
     let open = known.map(|(number, _, _)| (number, "", "failed"));
     let (known, open) = (
-        desk.write_file("known.csv", resolved_table(&known)),
-        desk.write_file("open.csv", resolved_table(&open)),
+        workdir.write_file("known.csv", resolved_table(&known)),
+        workdir.write_file("open.csv", resolved_table(&open)),
     );
-    let told =
+    let actual =
         "could not be compared: 3 of 3 rows (100.00 %); resolve --retry-failed asks them again";
     for (most, status) in
         [(&["--max-change", "5%"][..], 11), (&["--max-change", "100%"], 0), (&[], 0)]
     {
         let ended = run(diff_command(&known, &open).args(most));
         assert_eq!(ended.status, Some(status), "{most:?}: {}", ended.stderr);
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(actual), "{}", ended.stderr);
         let why = "known.csv could not be compared, which is more than --max-change 5%";
         assert_eq!(ended.stderr.contains(why), status == 11, "{}", ended.stderr);
     }
-    let one = desk.write_file("one.csv", resolved_table(&[("13800138000", "a", "found")]));
+    let one = workdir.write_file("one.csv", resolved_table(&[("13800138000", "a", "found")]));
     let ended = run(&mut diff_command(&one, &one));
     assert!(ended.stderr.contains("\n1 row before, 1 now\n"), "{}", ended.stderr);
 }
 
 #[test]
 fn empty_rows_and_hand_edited_statuses_are_accepted() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let text = resolved_table(&[("13800138000", "a", "found"), ("13800138001", "", "not_found")]);
     let edited = text.replace("found,0", " Found ,0").replace("not_ Found ", "NOT_FOUND")
         + ",,,,,\n , ,,,,\n";
-    let (old, new) = (desk.write_file("old.csv", &text), desk.write_file("new.csv", edited));
+    let (old, new) = (workdir.write_file("old.csv", &text), workdir.write_file("new.csv", edited));
     let ended = run(&mut diff_command(&old, &new));
     assert_eq!((ended.status, summary_count(&ended, "same")), (Some(0), 2), "{}", ended.stderr);
     assert!(
@@ -173,12 +173,12 @@ fn empty_rows_and_hand_edited_statuses_are_accepted() {
 
 #[test]
 fn a_file_size_limit_ends_diff_without_leftovers() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let rows: Vec<_> = (0..2000).map(|n| format!("138{n:08}")).collect();
     let rows: Vec<_> = rows.iter().map(|number| (&**number, "u", "found")).collect();
     let (old, new) = (
-        desk.write_file("old.csv", resolved_table(&rows)),
-        desk.write_file("new.csv", resolved_table(&rows[..1])),
+        workdir.write_file("old.csv", resolved_table(&rows)),
+        workdir.write_file("new.csv", resolved_table(&rows[..1])),
     );
     let command = diff_command(&old, &new);
     let mut limited = Command::new("sh");
@@ -186,7 +186,7 @@ fn a_file_size_limit_ends_diff_without_leftovers() {
         .args(["-c", "ulimit -f 2; exec \"$@\"", "sh"])
         .arg(command.get_program())
         .args(command.get_args());
-    let ended = run(limited.arg("-o").arg(desk.path("out.csv")));
+    let ended = run(limited.arg("-o").arg(workdir.path("out.csv")));
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);
-    assert_eq!(desk.file_names(), ["new.csv", "old.csv"]);
+    assert_eq!(workdir.file_names(), ["new.csv", "old.csv"]);
 }

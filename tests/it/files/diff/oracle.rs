@@ -92,7 +92,7 @@ impl Row {
 
 /// What the program has to say: the rows, how many say the same, how many are unknown.
 fn expected_diff(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usize, usize) {
-    let (mut told, mut same, mut unknown) = (Vec::new(), 0, 0);
+    let (mut actual, mut same, mut unknown) = (Vec::new(), 0, 0);
     let keys: BTreeSet<_> =
         old.iter().chain(new).map(|row| row.key(by_number)).filter(|key| !key.is_empty()).collect();
     for key in keys {
@@ -129,7 +129,7 @@ fn expected_diff(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usi
             };
             let all =
                 matches!((one, other), (Some(one), Some(other)) if one.userid == other.userid);
-            told.push(diff_line(change, key, one, other, all));
+            actual.push(diff_line(change, key, one, other, all));
         }
     }
     let shared = |change: &str, value: fn(&Row) -> &'static str| {
@@ -146,11 +146,11 @@ fn expected_diff(old: &[Row], new: &[Row], by_number: bool) -> (Vec<String>, usi
         rows.map(|row| diff_line(change, row.key(by_number), None, Some(row), false))
             .collect::<Vec<_>>()
     };
-    told.extend(shared("shared_userid", |row| row.userid));
+    actual.extend(shared("shared_userid", |row| row.userid));
     if !by_number {
-        told.extend(shared("shared_number", |row| row.number));
+        actual.extend(shared("shared_number", |row| row.number));
     }
-    (told, same, unknown)
+    (actual, same, unknown)
 }
 
 fn diff_line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all: bool) -> String {
@@ -170,36 +170,38 @@ fn diff_line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all:
 
 #[test]
 fn random_tables_match_a_brute_force_comparison() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let mut differed = 0;
     for seed in 0..120 {
         let mut dice = fastrand::Rng::with_seed(seed);
         let (old, new) = (random_rows(&mut dice), random_rows(&mut dice));
         let by_number = dice.bool();
-        let (before, after) =
-            (desk.write_file("old.csv", to_csv(&old)), desk.write_file("new.csv", to_csv(&new)));
+        let (before, after) = (
+            workdir.write_file("old.csv", to_csv(&old)),
+            workdir.write_file("new.csv", to_csv(&new)),
+        );
         let mut command = diff_command(&before, &after);
         command.args(["-c", "mobile"]);
         if !by_number {
             command.args(["--key", "staff"]);
         }
         let ended = run(&mut command);
-        let (told, same, unknown) = expected_diff(&old, &new, by_number);
+        let (actual, same, unknown) = expected_diff(&old, &new, by_number);
         let what = format!("seed {seed}\n{}\n{}\n{}", to_csv(&old), to_csv(&new), ended.stderr);
-        assert_eq!(ended.status, Some(if told.is_empty() { 0 } else { 10 }), "{what}");
+        assert_eq!(ended.status, Some(if actual.is_empty() { 0 } else { 10 }), "{what}");
         assert!(ended.stdout.starts_with(DIFF_HEADER), "{what}");
-        assert_eq!(body_lines(&ended.stdout), told.iter().cloned().collect(), "{what}");
+        assert_eq!(body_lines(&ended.stdout), actual.iter().cloned().collect(), "{what}");
         // No line is there twice, so that the sets say all.
-        assert_eq!(ended.stdout.lines().count(), told.len() + 1, "{what}");
+        assert_eq!(ended.stdout.lines().count(), actual.len() + 1, "{what}");
         let counts = ["same", "unknown"].map(|kind| summary_count(&ended, kind));
         assert_eq!(counts, [same as u64, unknown as u64], "{what}");
         for kind in
             ["added", "removed", "changed", "lost", "gained", "shared_userid", "shared_number"]
         {
-            let rows = told.iter().filter(|line| line.starts_with(&format!("{kind},"))).count();
+            let rows = actual.iter().filter(|line| line.starts_with(&format!("{kind},"))).count();
             assert_eq!(summary_count(&ended, kind), rows as u64, "{kind} {what}");
         }
-        differed += usize::from(!told.is_empty());
+        differed += usize::from(!actual.is_empty());
     }
     assert!((60..120).contains(&differed), "{differed} of 120 tables differ: the dice are loaded");
 }

@@ -1,4 +1,5 @@
-//! Which columns of a resolved table are the numbers and which the answers, wherever a spreadsheet has put them.
+//! Which columns of a resolved table are the numbers and which the answers, wherever a spreadsheet
+//! has put them.
 
 use std::fs;
 
@@ -10,7 +11,7 @@ const ANSWER_COLUMNS: &str = "userid,exclusive_userids,status,errcode,errmsg";
 
 #[test]
 fn the_number_column_may_follow_the_answers() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     for (before, behind) in [
         ("name,{},mobile\nA,{},13800138000", "column 7 (mobile)"),
         ("id,name,{},mobile\n1,A,{},13800138000", "column 8 (mobile)"),
@@ -20,7 +21,7 @@ fn the_number_column_may_follow_the_answers() {
     ] {
         let table =
             |answer: &str| before.replacen("{}", ANSWER_COLUMNS, 1).replacen("{}", answer, 1);
-        let file = desk.write_file("out.csv", table(",,failed,-1,busy"));
+        let file = workdir.write_file("out.csv", table(",,failed,-1,busy"));
         let ended = run(&mut retry_command(&api, &file));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains(behind), "{behind}: {}", ended.stderr);
@@ -34,10 +35,10 @@ fn the_number_column_may_follow_the_answers() {
 
 #[test]
 fn a_column_without_numbers_is_not_used() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     for before in ["name,{}\nA,{}", "tel,{}\n010-62345678,{}", "a,b,{}\n1,2,{}"] {
         let text = before.replacen("{}", ANSWER_COLUMNS, 1).replacen("{}", ",,failed,-1,busy", 1);
-        let file = desk.write_file("out.csv", &text);
+        let file = workdir.write_file("out.csv", &text);
         let ended = run(&mut retry_command(&api, &file));
         assert_eq!(ended.status, Some(3), "{}", ended.stderr);
         assert!(
@@ -49,20 +50,20 @@ fn a_column_without_numbers_is_not_used() {
     }
     assert_eq!(call_count(&api), 0);
     // Who says that it is meant is heard.
-    let file = desk.write_file("out.csv", format!("name,{ANSWER_COLUMNS}\nA,,,failed,-1,busy"));
+    let file = workdir.write_file("out.csv", format!("name,{ANSWER_COLUMNS}\nA,,,failed,-1,busy"));
     let ended = run(retry_command(&api, &file).args(["-c", "name"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn diff_finds_a_number_column_after_the_answers() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let diff = |cells: [&str; 2]| {
         let [old, new] = ["u1", "u2"].map(|userid| {
             let [name, number] = cells;
             let text =
                 format!("name,{ANSWER_COLUMNS},mobile\n{name},{userid},,found,0,ok,{number}\n");
-            desk.write_file(userid, text)
+            workdir.write_file(userid, text)
         });
         run(dingmap().arg("diff").arg(old).arg(new))
     };
@@ -77,22 +78,23 @@ fn diff_finds_a_number_column_after_the_answers() {
 
 #[test]
 fn a_duplicate_answer_column_is_rejected() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text = format!("mobile,{ANSWER_COLUMNS},status\n13800138000,,,failed,-1,busy,failed\n");
-    let file = desk.write_file("out.csv", &text);
+    let file = workdir.write_file("out.csv", &text);
     let ended = run(&mut retry_command(&api, &file));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    let words = "more than one column is called \"status\"; rename the one that dingmap did not write: 4 status, 7 status";
+    let words = "more than one column is called \"status\"; rename the one that dingmap did not \
+        write: 4 status, 7 status";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     assert_eq!((fs::read_to_string(&file).unwrap(), call_count(&api)), (text, 0));
 }
 
 #[test]
 fn a_tables_own_expected_column_is_not_overwritten() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let text =
         format!("expected,mobile,note,{ANSWER_COLUMNS}\nmine,13800138000,u1,,,failed,-1,busy\n");
-    let file = desk.write_file("out.csv", &text);
+    let file = workdir.write_file("out.csv", &text);
     let ended = run(retry_command(&api, &file).args(["--expect", "note"]));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("there is no column \"expected\""), "{}", ended.stderr);
@@ -101,19 +103,20 @@ fn a_tables_own_expected_column_is_not_overwritten() {
 
 #[test]
 fn a_retry_without_expect_is_warned_about() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let words = "use --expect COLUMN to compare them too";
     let with =
         format!("mobile,on file,{ANSWER_COLUMNS},expected\n13800138000,u1,,,failed,-1,busy,\n");
-    for (flags, told, cell) in [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")]
+    for (flags, actual, cell) in
+        [(&[][..], true, ""), (&["--expect", "on file"], false, "mismatch")]
     {
-        let file = desk.write_file("out.csv", &with);
+        let file = workdir.write_file("out.csv", &with);
         let ended = run(retry_command(&api, &file).args(flags));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert_eq!(ended.stderr.contains(words), told, "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains(words), actual, "{}", ended.stderr);
         assert!(fs::read_to_string(&file).unwrap().ends_with(&format!(",found,0,ok,{cell}\n")));
     }
-    let file = desk.write_file("out.csv", RESOLVED);
+    let file = workdir.write_file("out.csv", RESOLVED);
     let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
     assert!(!ended.stderr.contains(words), "{}", ended.stderr);
 }

@@ -1,5 +1,5 @@
-//! What a try in place leaves alone: rows whose turn did not come, pipes, what somebody else wrote meanwhile, and a file that
-//! has nothing to ask.
+//! What a try in place leaves alone: rows whose turn did not come, pipes, what somebody else wrote
+//! meanwhile, and a file that has nothing to ask.
 
 use std::fs;
 use std::io::Write as _;
@@ -26,9 +26,12 @@ fn read_summary(summary: &Path) -> Value {
 
 #[test]
 fn a_row_that_is_not_attempted_keeps_its_cells() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (file, failed, summary) =
-        (desk.write_file("out.csv", RESOLVED), desk.path("failed.csv"), desk.path("run.json"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (file, failed, summary) = (
+        workdir.write_file("out.csv", RESOLVED),
+        workdir.path("failed.csv"),
+        workdir.path("run.json"),
+    );
     api.update_script(|script| {
         script.answers_by_call.insert(0, found_answer("new"));
     });
@@ -40,7 +43,8 @@ fn a_row_that_is_not_attempted_keeps_its_cells() {
         .arg(&summary);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
-    // Both rows of the number that was asked have its answer; the third one says what it said before.
+    // Both rows of the number that was asked have its answer; the third one says what it said
+    // before.
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
         RESOLVED.replace(",,,failed,-1,系统繁忙", ",new,,found,0,ok")
@@ -58,9 +62,9 @@ fn a_row_that_is_not_attempted_keeps_its_cells() {
     );
     assert!(ended.stderr.contains("1 row to retry written to "), "{}", ended.stderr);
     // It was not asked, so that nothing is advised for it but to go on.
-    let told = "the answers are in the file; the same command asks the remaining rows";
+    let actual = "the answers are in the file; the same command asks the remaining rows";
     assert!(
-        ended.stderr.contains(told) && !ended.stderr.contains("failed; to ask"),
+        ended.stderr.contains(actual) && !ended.stderr.contains("failed; to ask"),
         "{}",
         ended.stderr
     );
@@ -69,9 +73,9 @@ fn a_row_that_is_not_attempted_keeps_its_cells() {
 #[test]
 fn an_interrupted_partial_retry_keeps_the_cells_of_unattempted_rows() {
     let latency = Duration::from_millis(300);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (input, file) = (desk.write_file("in.csv", staff_csv(30)), desk.path("out.csv"));
+    let (input, file) = (workdir.write_file("in.csv", staff_csv(30)), workdir.path("out.csv"));
     // As a run that nobody answered in time would leave them.
     let head = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
     let numbers = fs::read_to_string(input).unwrap();
@@ -98,10 +102,10 @@ fn an_interrupted_partial_retry_keeps_the_cells_of_unattempted_rows() {
 
 #[test]
 fn a_pipe_is_not_rewritten_in_place() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let words =
         "is a pipe or a device, which --retry-failed cannot rewrite in place: use --output FILE";
-    let fifo = desk.path("fifo");
+    let fifo = workdir.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     // Nobody writes to it: it is refused without being read.
     let ended = run(&mut retry_command(&api, &fifo));
@@ -129,7 +133,7 @@ fn a_pipe_is_not_rewritten_in_place() {
     // The two ways out that it names.
     let ended = piped("-", None);
     assert_eq!((ended.status, &*ended.stdout), (Some(4), RESOLVED), "{}", ended.stderr);
-    let output = desk.path("out.csv");
+    let output = workdir.path("out.csv");
     let ended = piped("/dev/stdin", Some(&output));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&output).unwrap(), RESOLVED);
@@ -139,9 +143,9 @@ fn a_pipe_is_not_rewritten_in_place() {
 fn a_concurrent_edit_is_not_overwritten() {
     // The edit has to come before the run's end, which several repeats put off.
     let latency = Duration::from_millis(300);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let (file, summary) = (desk.write_file("out.csv", RESOLVED), desk.path("run.json"));
+    let (file, summary) = (workdir.write_file("out.csv", RESOLVED), workdir.path("run.json"));
     let mut command = retry_command(&api, &file);
     let mut process = Process::start(command.args(["-j", "1", "--summary"]).arg(&summary));
     wait_until("a call", || (call_count(&api) > 0).then_some(()));
@@ -158,7 +162,7 @@ fn a_concurrent_edit_is_not_overwritten() {
     assert!(ended.stderr.contains("the answers are kept"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert_eq!(read_summary(&summary)["written"], json!(false));
-    assert_eq!(desk.file_names(), ["out.csv", "run.json"]);
+    assert_eq!(workdir.file_names(), ["out.csv", "run.json"]);
     // Run again, it has the edit and the answers.
     api.update_script(|script| script.latency = Duration::ZERO..=Duration::ZERO);
     let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
@@ -170,9 +174,9 @@ fn a_concurrent_edit_is_not_overwritten() {
 fn a_concurrent_edit_of_a_replaced_input_is_not_overwritten() {
     // The edit has to come before the run's end.
     let latency = Duration::from_secs(1);
-    let (api, desk) =
+    let (api, workdir) =
         (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
-    let file = desk.write_file("in.csv", staff_csv(2));
+    let file = workdir.write_file("in.csv", staff_csv(2));
     let mut command = api.resolve(&file, &file);
     let mut process = Process::start(command.args(["-j", "1"]));
     wait_until("a call", || (call_count(&api) > 0).then_some(()));
@@ -185,13 +189,13 @@ fn a_concurrent_edit_of_a_replaced_input_is_not_overwritten() {
 
 #[test]
 fn a_retry_without_failed_rows_reports_as_usual() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let table = "mobile,on file,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                  13800138000,u1,u1,,found,0,ok,match\n13800138001,u2,u3,,found,0,ok,mismatch\n\
                  13800138090,u4,,,not_found,60121,找不到该用户,missing\n";
-    let file = desk.write_file("out.csv", table);
-    let told = |more: &[&str]| {
-        let (summary, report) = (desk.path("run.json"), desk.path("run.html"));
+    let file = workdir.write_file("out.csv", table);
+    let actual = |more: &[&str]| {
+        let (summary, report) = (workdir.path("run.json"), workdir.path("run.html"));
         let mut command = retry_command(&api, &file);
         command
             .args(["--expect", "on file", "--summary"])
@@ -201,7 +205,7 @@ fn a_retry_without_failed_rows_reports_as_usual() {
         let ended = run(command.args(more));
         (ended, read_summary(&summary), fs::read_to_string(report).unwrap())
     };
-    let (ended, summary, page) = told(&[]);
+    let (ended, summary, page) = actual(&[]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("nothing to retry: all 3 rows"), "{}", ended.stderr);
     assert!(
@@ -212,14 +216,14 @@ fn a_retry_without_failed_rows_reports_as_usual() {
     assert_eq!(summary["expected"], json!({"match": 1, "mismatch": 1, "missing": 1}));
     assert!(page.contains("60121") && page.contains("找不到该用户"), "{page}");
     // As a run that asks says it.
-    let (ended, other, whole) = told(&["-o", desk.path("other.csv").to_str().unwrap()]);
+    let (ended, other, whole) = actual(&["-o", workdir.path("other.csv").to_str().unwrap()]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!((&summary["expected"], &summary["rows"]), (&other["expected"], &other["rows"]));
     let group = |page: &str| {
         page.split("group not_found").nth(1).unwrap().split("</section>").next().unwrap().to_owned()
     };
     assert_eq!(group(&page), group(&whole));
-    let (ended, _, _) = told(&["--fail-on", "not-found"]);
+    let (ended, _, _) = actual(&["--fail-on", "not-found"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
     assert_eq!((call_count(&api), fs::read_to_string(&file).unwrap()), (0, table.to_owned()));
 }

@@ -1,5 +1,5 @@
-//! The input's bytes come out as they are: each row with the five cells behind it, in any dialect that files
-//! come in.
+//! The input's bytes come out as they are: each row with the five cells behind it, in any dialect
+//! that files come in.
 
 use super::{read_text, resolve_text};
 use crate::support::expected_rows::{ExpectedTable, expected_answer, invalid_answer};
@@ -51,10 +51,10 @@ fn every_row_keeps_its_bytes_in_any_dialect() {
         ] {
             let table =
                 ExpectedTable { ends_with_newline: ends, ..table_with_quotes(delimiter, end, bom) };
-            let (ended, output, ledger) = resolve_text(&table.input_text(), |_| ());
+            let (ended, output, call_log) = resolve_text(&table.input_text(), |_| ());
             let dialect = format!("{delimiter:?} {end:?} mark: {bom} last end: {ends}");
             assert_eq!(output, table.output_text(), "{dialect}\n{}", ended.stderr);
-            assert_eq!((ended.status, ledger.calls().len()), (Some(0), 4), "{dialect}");
+            assert_eq!((ended.status, call_log.calls().len()), (Some(0), 4), "{dialect}");
         }
     }
 }
@@ -132,11 +132,11 @@ fn appended_names_avoid_columns_of_the_input() {
 
 #[test]
 fn an_output_can_be_an_input_again() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let api = Sandbox::new(unlimited_script());
-    let (first, second) = (desk.path("1.csv"), desk.path("2.csv"));
+    let (first, second) = (workdir.path("1.csv"), workdir.path("2.csv"));
     run(&mut api
-        .resolve(&desk.write_file("in.csv", "name,phone\n\"a, b\",13800138097\nc,n\n"), &first));
+        .resolve(&workdir.write_file("in.csv", "name,phone\n\"a, b\",13800138097\nc,n\n"), &first));
     let ended = run(&mut api.resolve(&first, &second));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let (before, after) = (read_text(&first), read_text(&second));
@@ -156,7 +156,8 @@ fn an_output_can_be_an_input_again() {
 #[test]
 fn odd_cells_keep_their_bytes() {
     // A quote inside an unquoted cell, spaces around cells, a NUL, a mark in the middle, and emoji.
-    let text = "note,phone\n5\" nail,13800138000\n  a  , 13800138001 \n\0\u{feff},13800138002\n👩‍💼,13800138003\n";
+    let text = "note,phone\n5\" nail,13800138000\n  a  , 13800138001 \
+        \n\0\u{feff},13800138002\n👩‍💼,13800138003\n";
     let (ended, output, _) = resolve_text(text, |_| ());
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     for (n, (line, before)) in output.lines().zip(text.lines()).enumerate().skip(1) {

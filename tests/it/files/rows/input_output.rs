@@ -1,5 +1,5 @@
-//! Where rows come from and go to: the column, standard input and output, the output's name and when it
-//! appears, and the environment in place of flags.
+//! Where rows come from and go to: the column, standard input and output, the output's name and
+//! when it appears, and the environment in place of flags.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -27,18 +27,18 @@ fn the_column_is_chosen_by_name_or_position() {
         ("1", "13800138001"),
         ("2", "13900139001"),
     ] {
-        let (ended, output, ledger) = resolve_text(text, |command| {
+        let (ended, output, call_log) = resolve_text(text, |command| {
             command.args(["-c", column, "-j", "1"]);
         });
         assert_eq!(ended.status, Some(0), "{column}: {}", ended.stderr);
-        assert_eq!(asked_numbers(&ledger)[0], expected, "{column}");
+        assert_eq!(asked_numbers(&call_log)[0], expected, "{column}");
         assert_eq!(output.lines().count(), 3);
     }
-    let (ended, _, ledger) = resolve_text("A,B\n13900139000,13800138000\n", |command| {
+    let (ended, _, call_log) = resolve_text("A,B\n13900139000,13800138000\n", |command| {
         command.args(["--column", "b"]);
     });
     assert_eq!(
-        (ended.status, asked_numbers(&ledger)),
+        (ended.status, asked_numbers(&call_log)),
         (Some(0), vec!["13800138000".to_owned()]),
         "{}",
         ended.stderr
@@ -47,9 +47,9 @@ fn the_column_is_chosen_by_name_or_position() {
 
 #[test]
 fn rows_go_through_standard_input_and_output() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let api = Sandbox::with_plain_http(unlimited_script());
-    let input = desk.write_file("in.csv", INPUT);
+    let input = workdir.write_file("in.csv", INPUT);
     for (from, to) in [("-", Some("-")), ("-", None), ("in.csv", Some("-"))] {
         let mut command = dingmap();
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").env("DINGMAP_RATE", "unlimited");
@@ -65,11 +65,11 @@ fn rows_go_through_standard_input_and_output() {
             ended.stderr
         );
     }
-    assert_eq!(desk.file_names(), ["in.csv"]);
+    assert_eq!(workdir.file_names(), ["in.csv"]);
     let ended =
-        run(api.resolve("-".as_ref(), &desk.path("out.csv")).stdin(File::open(&input).unwrap()));
+        run(api.resolve("-".as_ref(), &workdir.path("out.csv")).stdin(File::open(&input).unwrap()));
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
-    assert_eq!(read_text(&desk.path("out.csv")), OUTPUT);
+    assert_eq!(read_text(&workdir.path("out.csv")), OUTPUT);
     assert_eq!(api.call_log().token_calls().len(), 1, "a token that was given is not fetched");
 }
 
@@ -97,7 +97,7 @@ fn rows_stream_to_standard_output_while_the_input_is_still_open() {
 
 #[test]
 fn the_default_output_is_next_to_the_input() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let api = Sandbox::with_plain_http(unlimited_script());
     for (input, output) in [
         ("staff.csv", "staff.resolved.csv"),
@@ -106,34 +106,36 @@ fn the_default_output_is_next_to_the_input() {
     ] {
         let mut command = dingmap();
         command.env("DINGTALK_ACCESS_TOKEN", "sandbox-token").env("DINGMAP_RATE", "unlimited");
-        command.args(["resolve", "--endpoint", &api.endpoint()]).arg(desk.write_file(input, INPUT));
+        command
+            .args(["resolve", "--endpoint", &api.endpoint()])
+            .arg(workdir.write_file(input, INPUT));
         let ended = run(&mut command);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
-        assert_eq!(read_text(&desk.path(output)), OUTPUT);
-        std::fs::remove_file(desk.path(input)).unwrap();
-        std::fs::remove_file(desk.path(output)).unwrap();
+        assert_eq!(read_text(&workdir.path(output)), OUTPUT);
+        std::fs::remove_file(workdir.path(input)).unwrap();
+        std::fs::remove_file(workdir.path(output)).unwrap();
     }
-    assert_eq!(desk.file_names(), [""; 0]);
+    assert_eq!(workdir.file_names(), [""; 0]);
 }
 
 #[test]
 fn an_output_may_replace_its_input() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let api = Sandbox::new(unlimited_script());
-    let path = desk.write_file("staff.csv", INPUT);
+    let path = workdir.write_file("staff.csv", INPUT);
     let ended = run(&mut api.resolve(&path, &path));
     assert_eq!((ended.status, read_text(&path).as_str()), (Some(0), OUTPUT), "{}", ended.stderr);
-    assert_eq!(desk.file_names(), ["staff.csv"]);
+    assert_eq!(workdir.file_names(), ["staff.csv"]);
 }
 
 #[test]
 fn the_output_is_replaced_only_when_it_is_complete() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let mut script = unlimited_script();
     script.answers_by_call.insert(1, ScriptedAnswer::Pass.delayed_by(Duration::from_millis(700)));
     let api = Sandbox::new(script);
-    let output = desk.write_file("out.csv", "old");
-    let mut command = api.resolve(&desk.write_file("in.csv", INPUT), &output);
+    let output = workdir.write_file("out.csv", "old");
+    let mut command = api.resolve(&workdir.write_file("in.csv", INPUT), &output);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let patience = Instant::now() + Duration::from_secs(30);
     while api.call_log().calls().len() < 2 {
@@ -143,30 +145,30 @@ fn the_output_is_replaced_only_when_it_is_complete() {
     assert_eq!(read_text(&output), "old", "the last answer is still on its way");
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(read_text(&output), OUTPUT);
-    assert_eq!(desk.file_names(), ["in.csv", "out.csv"]);
+    assert_eq!(workdir.file_names(), ["in.csv", "out.csv"]);
 }
 
 #[test]
 fn an_existing_output_is_kept_when_the_run_fails() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let mut script = unlimited_script();
     script.answers_by_call.insert(1, ScriptedAnswer::code(60011));
     let api = Sandbox::new(script);
-    let output = desk.write_file("out.csv", "old");
-    let ended = run(&mut api.resolve(&desk.write_file("in.csv", INPUT), &output));
+    let output = workdir.write_file("out.csv", "old");
+    let ended = run(&mut api.resolve(&workdir.write_file("in.csv", INPUT), &output));
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
     assert_eq!(
-        (read_text(&output).as_str(), desk.file_names()),
+        (read_text(&output).as_str(), workdir.file_names()),
         ("old", vec!["in.csv".into(), "out.csv".into()])
     );
 }
 
 #[test]
 fn a_variable_works_like_its_flag() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let api = Sandbox::with_plain_http(unlimited_script());
-    let input = desk.write_file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
-    let output = desk.path("by variable.csv");
+    let input = workdir.write_file("in.csv", "51234567;13900139096;x\n51234568;13900139000;y\n");
+    let output = workdir.path("by variable.csv");
     let mut command = dingmap();
     command.arg("resolve").arg(&input).env("DINGTALK_ACCESS_TOKEN", "sandbox-token");
     for (name, value) in [
@@ -189,24 +191,24 @@ fn a_variable_works_like_its_flag() {
     let expected = "51234567;13900139096;x;;;not_found;60121;找不到该用户\n\
                     51234568;13900139000;y;u00139000;;found;0;ok\n";
     assert_eq!(read_text(&output), expected);
-    let ledger = api.call_log();
-    assert_eq!(asked_numbers(&ledger), ["+86-13900139096", "+86-13900139000"]);
-    assert!(ledger.calls().iter().all(|call| call.exclusive == Some(false)));
+    let call_log = api.call_log();
+    assert_eq!(asked_numbers(&call_log), ["+86-13900139096", "+86-13900139000"]);
+    assert!(call_log.calls().iter().all(|call| call.exclusive == Some(false)));
     // Flag beats variable; the region matters for the first column alone.
     let ended = run(command
         .args(["-c", "1", "--region", "HK", "-o"])
-        .arg(desk.path("by flag.csv"))
+        .arg(workdir.path("by flag.csv"))
         .args(["--fail-on", "not-found", "--exclusive-accounts", "true"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(asked_numbers(&api.call_log())[2..], ["+852-51234567", "+852-51234568"]);
     assert_eq!(api.call_log().calls()[3].exclusive, Some(true));
-    assert_eq!(desk.file_names(), ["by flag.csv", "by variable.csv", "in.csv"]);
+    assert_eq!(workdir.file_names(), ["by flag.csv", "by variable.csv", "in.csv"]);
 }
 
 #[test]
 fn the_rate_comes_from_flag_then_variable_then_default() {
-    let desk = Workdir::new();
-    let input = desk.write_file("in.csv", INPUT);
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", INPUT);
     for (variable, flag, expected) in [
         (Some("12"), None, "rate = 12 # variable DINGMAP_RATE"),
         (None, None, "rate = 20 # default"),

@@ -1,5 +1,5 @@
-//! Whole runs drawn from a seed: repeats, spellings, bad cells, transient answers and slow replies, against a
-//! prediction that is worked out from the directory's rules alone.
+//! Whole runs drawn from a seed: repeats, spellings, bad cells, transient answers and slow replies,
+//! against a prediction that is worked out from the directory's rules alone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -110,22 +110,26 @@ fn check_seed(seed: u64) {
     }
     let workers = chance.u16(1..64).to_string();
     let api = Sandbox::new(script.clone());
-    let (ended, output, ledger) = resolve_against(&api, &table.input_text(), |command| {
+    let (ended, output, call_log) = resolve_against(&api, &table.input_text(), |command| {
         command.args(["-n", "-c", "2", "--retry-max", "10ms", "--workers", &workers]);
         command.args(["--max-retries", &MAX_RETRIES.to_string()]);
     });
     assert_eq!(output, table.output_text(), "{}", ended.stderr);
     assert_eq!(ended.status, Some(if fails { 4 } else { 0 }), "{}", ended.stderr);
-    // A call that met a revoked token is repeated with the next one and tells nothing of its number.
+    // A call that met a revoked token is repeated with the next one and tells nothing of its
+    // number.
     let mut arrived: BTreeMap<&str, u32> = BTreeMap::new();
-    for call in ledger.calls().iter().filter(|call| call.answered != "40014") {
+    for call in call_log.calls().iter().filter(|call| call.answered != "40014") {
         *arrived.entry(&call.number).or_default() += 1;
     }
     assert_eq!(arrived, predicted);
     let retries: u32 = predicted.values().map(|calls| calls - 1).sum();
-    let turned_away = ledger.count_answered("40014");
-    assert_eq!(ledger.calls().len(), ledger.distinct_numbers() + retries as usize + turned_away);
-    assert!(turned_away <= 64 && ledger.token_calls().len() <= 2, "a token is renewed once");
+    let turned_away = call_log.count_answered("40014");
+    assert_eq!(
+        call_log.calls().len(),
+        call_log.distinct_numbers() + retries as usize + turned_away
+    );
+    assert!(turned_away <= 64 && call_log.token_calls().len() <= 2, "a token is renewed once");
 }
 
 #[test]

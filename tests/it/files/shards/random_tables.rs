@@ -1,5 +1,5 @@
-//! Random tables, of cells and rows that are easily taken for others: whatever `resolve` takes, the shards of it become what one
-//! run writes.
+//! Random tables, of cells and rows that are easily taken for others: whatever `resolve` takes, the
+//! shards of it become what one run writes.
 
 use std::path::Path;
 
@@ -69,7 +69,8 @@ impl ShardCase {
 }
 
 prop_compose! {
-    /// A row: blank lines before it, its number, other cells, and how many of all of them there are in the end.
+    /// A row: blank lines before it, its number, other cells, and how many of all of them there are
+    /// in the end.
     fn row()(
         before in select(vec![0, 0, 0, 0, 1, 2]),
         number in select(NUMBERS.to_vec()),
@@ -133,8 +134,8 @@ fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
     let config =
         ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(odd in odd())| {
-        let desk = Workdir::new();
-        let (input, whole, merged) = (desk.write_file("a.csv", odd.encoded_text()), desk.path("whole.csv"), desk.path("merged.csv"));
+        let workdir = Workdir::new();
+        let (input, whole, merged) = (workdir.write_file("a.csv", odd.encoded_text()), workdir.path("whole.csv"), workdir.path("merged.csv"));
         let to = odd.output_encoding.map(|to| ["--output-encoding", to]);
         let resolve = |output: &Path| {
             let mut command = api.resolve(&input, output);
@@ -145,7 +146,7 @@ fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
         prop_assert!(matches!(one.status, Some(0 | 4)), "{:?}", one);
         let shards: Vec<_> = (0..odd.shard_count)
             .map(|index| {
-                let output = desk.path(format!("{index}"));
+                let output = workdir.path(format!("{index}"));
                 let ended = run(resolve(&output).arg(format!("--shard={index}/{}", odd.shard_count)));
                 assert!(matches!(ended.status, Some(0 | 4)), "{ended:?}");
                 output

@@ -1,5 +1,5 @@
-//! Connections that last: that one is kept while there is work, and that one which was forgotten, closed or fell silent
-//! costs no row.
+//! Connections that last: that one is kept while there is work, and that one which was forgotten,
+//! closed or fell silent costs no row.
 
 use std::time::Duration;
 
@@ -29,14 +29,17 @@ fn an_idle_connection_is_not_reused_after_a_pause() {
     script
         .answers_by_call
         .insert(20, ScriptedAnswer::Http { status: 429, headers, body: String::new() });
-    let (api, desk) = (Sandbox::with_plain_http(script), Workdir::new());
+    let (api, workdir) = (Sandbox::with_plain_http(script), Workdir::new());
     let line = StaleConnectionProxy::new(
         api.endpoint().trim_start_matches("http://").parse().unwrap(),
         STALE_AFTER,
     );
-    let input = desk.write_file("staff.csv", staff_csv(60));
-    let mut command =
-        api.resolve_at_endpoint(&format!("http://{}", line.address), &input, &desk.path("out.csv"));
+    let input = workdir.write_file("staff.csv", staff_csv(60));
+    let mut command = api.resolve_at_endpoint(
+        &format!("http://{}", line.address),
+        &input,
+        &workdir.path("out.csv"),
+    );
     let ended = run(command.args(["--max-retries", "0", "-j", "8"]));
     assert_eq!((ended.status, line.stale_requests()), (Some(0), 0), "{}", ended.stderr);
     assert!(
@@ -48,9 +51,9 @@ fn an_idle_connection_is_not_reused_after_a_pause() {
 
 #[test]
 fn connections_are_reused_while_there_is_work() {
-    let (api, desk) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
-    let input = desk.write_file("staff.csv", staff_csv(200));
-    let ended = run(api.resolve(&input, &desk.path("out.csv")).args(["-j", "4"]));
+    let (api, workdir) = (Sandbox::with_plain_http(unlimited_script()), Workdir::new());
+    let input = workdir.write_file("staff.csv", staff_csv(200));
+    let ended = run(api.resolve(&input, &workdir.path("out.csv")).args(["-j", "4"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!((1..=5).contains(&api.call_log().connections()), "{}", api.call_log().connections());
 }

@@ -1,4 +1,5 @@
-//! The same on the executable, over real HTTP: what a token host can do to a renewal, and a token that cannot be renewed.
+//! The same on the executable, over real HTTP: what a token host can do to a renewal, and a token
+//! that cannot be renewed.
 
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ fn a_renewal_survives_every_connection_fault() {
         token_answers: outage.into(),
         ..unlimited_script()
     };
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(200)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output) =
+        (workdir.write_file("staff.csv", staff_csv(200)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &output).args(["--timeout", "1s", "--max-retries", "8"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(read_rows(&output).iter().all(|row| row["status"] == "found"));
@@ -52,8 +54,9 @@ fn a_hung_token_host_ends_the_run_within_its_timeouts_and_answers_are_kept() {
         token_answers: turns.into(),
         ..unlimited_script()
     };
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(200)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output) =
+        (workdir.write_file("staff.csv", staff_csv(200)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     command.args(["--timeout", "2s", "--max-retries", "1", "-j", "1"]);
     let ended = run(&mut command);
@@ -75,8 +78,8 @@ fn a_hung_token_host_ends_the_run_within_its_timeouts_and_answers_are_kept() {
 fn an_expired_given_token_names_its_variable() {
     let mut script = unlimited_script();
     script.answers_by_call.insert(20, ScriptedAnswer::wrapped("40014"));
-    let (api, desk) = (Sandbox::new(script), Workdir::new());
-    let (input, output) = (desk.write_file("staff.csv", staff_csv(60)), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (input, output) = (workdir.write_file("staff.csv", staff_csv(60)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     command.env_remove("DINGTALK_APP_KEY").env_remove("DINGTALK_APP_SECRET").args(["-j", "1"]);
     let RunOutput { status, stderr, .. } =

@@ -1,5 +1,5 @@
-//! A report as people see it, in headless Chromium: nothing runs or loads, nothing stands out of the page on a telephone or a wide
-//! screen, every text can be read in light and dark.
+//! A report as people see it, in headless Chromium: nothing runs or loads, nothing stands out of
+//! the page on a telephone or a wide screen, every text can be read in light and dark.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ use crate::support::workdir::Workdir;
 /// The least contrast of text, as the guidelines for accessible content have it (WCAG 2, 1.4.3).
 const MIN_CONTRAST: f64 = 4.5;
 
-/// What is wrong with a page where it is open, and how many texts it has. Everything that can be unfolded is.
+/// What is wrong with a page where it is open, and how many texts it has. Everything that can be
+/// unfolded is.
 const AUDIT_SCRIPT: &str = r"(() => {
     const found = [], wide = document.documentElement.clientWidth;
     document.querySelectorAll('details').forEach(one => one.open = true);
@@ -63,7 +64,7 @@ const AUDIT_SCRIPT: &str = r"(() => {
 })()";
 
 /// Pages that have everything a page can have, words without end among it.
-fn write_reports(desk: &Workdir) -> Vec<PathBuf> {
+fn write_reports(workdir: &Workdir) -> Vec<PathBuf> {
     let (mut script, text) = eventful_run();
     let long = format!("{HOSTILE} {}", "没有尽头的一句话".repeat(12) + &"endless".repeat(40));
     script.push_answers("13900000007", [ScriptedAnswer::Code { code: 40104, msg: long }]);
@@ -72,12 +73,12 @@ fn write_reports(desk: &Workdir) -> Vec<PathBuf> {
         vec![ScriptedAnswer::wrapped(format!("isp.{}", "w".repeat(60))); 2],
     );
     let api = Sandbox::new(script);
-    let input = desk.write_file(&format!("{}.csv", "a-name-without-a-space".repeat(10)), text);
+    let input = workdir.write_file(&format!("{}.csv", "a-name-without-a-space".repeat(10)), text);
     ["en", "zh"]
         .into_iter()
         .map(|language| {
-            let report = desk.path(format!("{language}.html"));
-            let mut command = api.resolve(&input, &desk.path("out.csv"));
+            let report = workdir.path(format!("{language}.html"));
+            let mut command = api.resolve(&input, &workdir.path("out.csv"));
             command.args([
                 "--rate",
                 "15",
@@ -114,9 +115,9 @@ fn unwanted_events(browser: &Browser, page: &Path) -> Vec<Value> {
 #[ignore = "needs chromium: cargo test -- --include-ignored"]
 fn a_report_is_readable_at_every_width_in_light_and_dark() {
     let mut browser = Browser::start();
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let look = AUDIT_SCRIPT.replace("LEAST", &MIN_CONTRAST.to_string());
-    for page in write_reports(&desk) {
+    for page in write_reports(&workdir) {
         for (width, scheme) in [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")] {
             browser.open(&page, width, scheme);
             let seen = browser.evaluate(&look);
@@ -151,9 +152,10 @@ fn a_report_is_readable_at_every_width_in_light_and_dark() {
 #[ignore = "needs chromium: cargo test -- --include-ignored"]
 fn the_browser_audit_detects_known_faults() {
     let mut browser = Browser::start();
-    let desk = Workdir::new();
-    let grey = "<body style='background:#fff'><p style='color:#777'>too pale</p><div style='width:400px'>too wide</div>";
-    let page = desk.write_file(
+    let workdir = Workdir::new();
+    let grey = "<body style='background:#fff'><p style='color:#777'>too pale</p><div \
+        style='width:400px'>too wide</div>";
+    let page = workdir.write_file(
         "bad.html",
         format!("<!DOCTYPE html>{grey}<img src='x.png'><script>console.log(1)</script>"),
     );

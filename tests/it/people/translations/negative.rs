@@ -1,5 +1,5 @@
-//! Owns the proof that `languages` can fail: code and translations in order, and one violation of each kind planted
-//! into them.
+//! Owns the proof that `languages` can fail: code and translations in order, and one violation of
+//! each kind planted into them.
 
 use std::collections::BTreeSet;
 
@@ -128,7 +128,7 @@ fn a_text_that_bypasses_translation_is_reported() {
         r#"fn f() { self.terminal.say("stopping") }"#,
         r#"fn f() { self.terminal.say(&format!("{n} rows")) }"#,
         r#"fn f() { terminal.complain(&x.replace("a", "no file")) }"#,
-        r#"fn f() -> &'static str { "told by its mark" }"#,
+        r#"fn f() -> &'static str { "actual by its mark" }"#,
         r#"fn f() { format!("{n} rows") }"#,
         r#"fn f() { tr!("{why}: it is gone", why = if a { "as asked for" } else { "" }) }"#,
         r#"fn f() { "<p class=\"a b\">Rows of it</p>" }"#,
@@ -139,7 +139,7 @@ fn a_text_that_bypasses_translation_is_reported() {
         "/// A comment that says much.\n//! As this does.\nfn f() {}",
         r#"#[error("{path}: {0}")] struct A;"#,
         r#"#[error("{}", tr!("line {line}: {cause}", line, cause = .0))] struct A;"#,
-        r#"#[arg(help = "told by clap")] #[expect(lint, reason = "it is so")] struct A;"#,
+        r#"#[arg(help = "actual by clap")] #[expect(lint, reason = "it is so")] struct A;"#,
         r#"fn f() { tracing::debug!(a, "a new token"); warn!("it is late") }"#,
         r#"fn f() { message.contains("token is blank") || message.split("For more").next() }"#,
         r#"fn f() { Failure::new(Exit::Usage, tr!("interrupted")); terminal.say(&text.replace("--column", "--key")) }"#,

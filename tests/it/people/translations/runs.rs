@@ -1,5 +1,6 @@
-//! Owns what runs say in Chinese: the same rows, statuses and exit statuses as in English, and other words for people. (That
-//! they say in English what they always said is what all the other tests see to.)
+//! Owns what runs say in Chinese: the same rows, statuses and exit statuses as in English, and
+//! other words for people. (That they say in English what they always said is what all the other
+//! tests see to.)
 
 use std::path::Path;
 use std::process::Command;
@@ -54,13 +55,13 @@ fn run_and_expect(command: &mut Command, status: i32, words: &[&str]) -> RunOutp
 
 #[test]
 fn chinese_rows_differ_only_in_dingmaps_own_messages() {
-    let desk = Workdir::new();
-    let input = desk.write_file(
+    let workdir = Workdir::new();
+    let input = workdir.write_file(
         "in.csv",
         format!("手机号,备注\n{},\n", CELLS.map(|cell| format!("\"{cell}\"")).join(",\n")),
     );
     let output = |name: &str, lang: &str| {
-        let (api, path) = (Sandbox::new(unlimited_script()), desk.path(name));
+        let (api, path) = (Sandbox::new(unlimited_script()), workdir.path(name));
         run_and_expect(api.resolve(&input, &path).env("LC_ALL", "").env("LANG", lang), 4, &[]);
         (std::fs::read_to_string(&path).unwrap(), read_rows(&path))
     };
@@ -73,16 +74,16 @@ fn chinese_rows_differ_only_in_dingmaps_own_messages() {
         for column in COMPARED_COLUMNS {
             assert_eq!(english[column], chinese[column], "{column} of {cell}");
         }
-        let (told, wording) = (&english["errmsg"], &chinese["errmsg"]);
+        let (actual, wording) = (&english["errmsg"], &chinese["errmsg"]);
         // The API's own messages stay as they came, in whatever language.
         let sent = english["status"] != "invalid";
         if sent && !cell.contains('/') && DirectoryEntry::for_number(cell) != DirectoryEntry::Empty
         {
-            assert_eq!(told, wording, "{cell}");
+            assert_eq!(actual, wording, "{cell}");
         } else {
             assert!(
-                !has_chinese(&told.replace("找不到该用户", "")) && has_chinese(wording),
-                "{cell}: {told} | {wording}"
+                !has_chinese(&actual.replace("找不到该用户", "")) && has_chinese(wording),
+                "{cell}: {actual} | {wording}"
             );
             ours += 1;
         }
@@ -97,8 +98,9 @@ fn chinese_rows_differ_only_in_dingmaps_own_messages() {
 
 #[test]
 fn a_stored_reason_is_printed_in_the_language_of_the_run() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let (input, path) = (desk.write_file("in.csv", "mobile\n13900000098\n"), desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let (input, path) =
+        (workdir.write_file("in.csv", "mobile\n13900000098\n"), workdir.path("out.csv"));
     run_and_expect(api.resolve(&input, &path).args(["--lang", "zh"]), 0, &[]);
     assert_eq!(read_rows(&path)[0]["errmsg"], "接口返回成功，但没有给出用户");
     run_and_expect(
@@ -112,40 +114,40 @@ fn a_stored_reason_is_printed_in_the_language_of_the_run() {
 
 #[test]
 fn an_unreadable_input_is_reported_in_chinese() {
-    let (api, desk) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let told = |content: &[u8], flags: &[&str], words: &[&str]| {
-        let input = desk.write_file("in.csv", content);
-        let mut command = api.resolve(&input, &desk.path("out.csv"));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let actual = |content: &[u8], flags: &[&str], words: &[&str]| {
+        let input = workdir.write_file("in.csv", content);
+        let mut command = api.resolve(&input, &workdir.path("out.csv"));
         run_and_expect(command.args(["--lang", "zh"]).args(flags), 3, words);
     };
-    told(b"", &[], &["输入为空"]);
-    told(
+    actual(b"", &[], &["输入为空"]);
+    actual(
         "姓名,手机\n张三,138\n".as_bytes(),
         &["-c", "电话"],
         &["第 1 行：没有名为“电话”的列", "--column", "1 姓名"],
     );
-    told("a,b\n1,2\n".as_bytes(), &[], &["没有找到手机号列", "--column"]);
-    told("a,b\n1,2\n".as_bytes(), &["-c", "7"], &["没有第 7 列：文件共有 2 列"]);
-    told(
+    actual("a,b\n1,2\n".as_bytes(), &[], &["没有找到手机号列", "--column"]);
+    actual("a,b\n1,2\n".as_bytes(), &["-c", "7"], &["没有第 7 列：文件共有 2 列"]);
+    actual(
         "a,b\n1,2,3\n".as_bytes(),
         &["-c", "1"],
         &["第 2 行：此行有 3 个单元格，而第一行有 2 个", "--flexible"],
     );
-    told(
+    actual(
         b"mobile\n13900000001\n\xff\xff\n",
         &["-e", "UTF-8"],
         &["第 3 行", "字节 0xFF 不是 UTF-8", "--lossy-cells"],
     );
-    told(b"mobile\n\"13900000001\n", &[], &["第 2 行", "引号"]);
-    told(b"PK\x03\x04 and no archive", &[], &["工作簿已损坏或不完整"]);
+    actual(b"mobile\n\"13900000001\n", &[], &["第 2 行", "引号"]);
+    actual(b"PK\x03\x04 and no archive", &[], &["工作簿已损坏或不完整"]);
     assert_eq!(api.call_log().calls().len(), 0);
     // Values of flags too, and every way to choose the language.
-    let input = desk.write_file("in.csv", staff_csv(1));
+    let input = workdir.write_file("in.csv", staff_csv(1));
     let rate = |command: &mut Command| {
         command.args(["--rate", "fast"]);
         run(command).stderr.contains("无效的速率“fast”")
     };
-    let resolve = || api.resolve(&input, &desk.path("out.csv"));
+    let resolve = || api.resolve(&input, &workdir.path("out.csv"));
     assert!(rate(resolve().args(["--lang", "zh"])) && rate(resolve().env("DINGMAP_LANG", "zh")));
     assert!(rate(resolve().env_remove("LC_ALL").env("LANG", "zh_CN.UTF-8")));
     assert!(!rate(resolve().env("LANG", "zh_CN.UTF-8")), "LC_ALL=C comes first");
@@ -153,7 +155,7 @@ fn an_unreadable_input_is_reported_in_chinese() {
 
 #[test]
 fn an_unusable_state_is_reported_in_chinese() {
-    let desk = Workdir::new();
+    let workdir = Workdir::new();
     let inspect = |state: &Path| {
         let mut command = dingmap();
         command
@@ -167,25 +169,25 @@ fn an_unusable_state_is_reported_in_chinese() {
         (&[0; 2000], "文件已损坏：文件头丢失"),
         (b"mobile\n13900000001\n", "这不是 dingmap 的状态文件"),
     ] {
-        let ended = inspect(&desk.write_file("state", content));
+        let ended = inspect(&workdir.write_file("state", content));
         assert!(ended.status == Some(1) && ended.stderr.contains(words), "{words}: {ended:?}");
     }
-    let ended = inspect(&desk.path("none"));
+    let ended = inspect(&workdir.path("none"));
     assert!(ended.stderr.contains("没有此文件"), "{}", ended.stderr);
-    let state = desk.write_file("state", "");
-    let lock = std::fs::File::create(desk.write_file("state.lock", "")).unwrap();
+    let state = workdir.write_file("state", "");
+    let lock = std::fs::File::create(workdir.write_file("state.lock", "")).unwrap();
     lock.lock().unwrap();
-    std::fs::write(desk.path("state.lock"), "4711").unwrap();
+    std::fs::write(workdir.path("state.lock"), "4711").unwrap();
     let ended = inspect(&state);
     assert!(ended.status == Some(1) && ended.stderr.contains("正被进程 4711 使用"), "{ended:?}");
 }
 
 #[test]
 fn a_fatal_reply_keeps_the_apis_message_and_pending_rows_are_chinese() {
-    let (mut script, desk) = (unlimited_script(), Workdir::new());
+    let (mut script, workdir) = (unlimited_script(), Workdir::new());
     script.always = Some(ScriptedAnswer::code(60011));
-    let (api, path) = (Sandbox::new(script), desk.path("out.csv"));
-    let input = desk.write_file("in.csv", staff_csv(3));
+    let (api, path) = (Sandbox::new(script), workdir.path("out.csv"));
+    let input = workdir.write_file("in.csv", staff_csv(3));
     run_and_expect(
         api.resolve(&input, &path).args(["--lang", "zh", "--partial"]),
         5,

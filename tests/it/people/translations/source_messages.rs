@@ -1,5 +1,5 @@
-//! Owns what a source says to people: the calls of `tr!` with their texts, and the texts that should stand in such a call and
-//! do not. Whether a text is translated is `languages`'.
+//! Owns what a source says to people: the calls of `tr!` with their texts, and the texts that
+//! should stand in such a call and do not. Whether a text is translated is `languages`'.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,9 @@ const NOT_USER_FACING: &[&str] = &[
     // Part of an error of clap, by which it is recognized.
     " is not in ",
     // Commands that `dingmap sandbox` prints.
-    "{serving}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve INPUT.csv --endpoint {endpoint}{ca_file}\n{by_hand}\n  curl{cacert} -d mobile=13800138000 '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
+    "{serving}\n\n{resolve}\n  DINGTALK_APP_KEY={key} DINGTALK_APP_SECRET={secret} dingmap resolve \
+     INPUT.csv --endpoint {endpoint}{ca_file}\n{by_hand}\n  curl{cacert} -d mobile=13800138000 \
+     '{endpoint}/topapi/v2/user/getbymobile?access_token={token}'\n",
     "{} KiB",
     "{} MiB",
     "dingmap: {}\n",
@@ -53,7 +55,8 @@ const NOT_USER_FACING: &[&str] = &[
     "dingmap runs",
 ];
 
-/// How many words there are in a text, without those in its placeholders, names of flags and the like.
+/// How many words there are in a text, without those in its placeholders, names of flags and the
+/// like.
 pub(crate) fn count_words(text: &str) -> usize {
     let mut outside = String::new();
     let mut depth = 0_usize;
@@ -142,7 +145,8 @@ fn is_macro_call(tokens: &[Token], at: usize, name: &str) -> bool {
     text(at) == name && text(at + 1) == "!" && matches!(text(at + 2), "(" | "[" | "{")
 }
 
-/// The texts that a file tells through `tr!`; calls that are wrong in themselves are told in `found`.
+/// The texts that a file tells through `tr!`; calls that are wrong in themselves are told in
+/// `found`.
 pub(crate) fn tr_messages(path: &str, tokens: &[Token], found: &mut Vec<String>) -> Vec<Message> {
     let mut texts = Vec::new();
     // There stands what translates the texts that clap has.
@@ -223,7 +227,8 @@ fn argument_mismatches(text: &Message, values: &[&[Token]]) -> Vec<String> {
     found
 }
 
-/// Every text of a file that people may come to see and that does not go through `tr!`. `help` has those that clap shows.
+/// Every text of a file that people may come to see and that does not go through `tr!`. `help` has
+/// those that clap shows.
 pub(crate) fn literals_past_tr(
     path: &str,
     tokens: &[Token],
@@ -234,11 +239,12 @@ pub(crate) fn literals_past_tr(
     found
 }
 
-/// Looks through `tokens`, in which one word is enough to make a text where they are `told` at once.
+/// Looks through `tokens`, in which one word is enough to make a text where they are `told` at
+/// once.
 fn scan_tokens(
     path: &str,
     tokens: &[Token],
-    told: bool,
+    actual: bool,
     help: &BTreeSet<String>,
     found: &mut Vec<String>,
 ) {
@@ -261,7 +267,7 @@ fn scan_tokens(
             // The text is told as it should be; what is filled in may hide others.
             let end = closing_bracket(tokens, at + 1);
             for value in split_arguments(&tokens[at + 2..end]).iter().skip(1) {
-                scan_tokens(path, value, told, help, found);
+                scan_tokens(path, value, actual, help, found);
             }
             at = end;
         } else if LOG_MACROS.iter().any(|name| is_macro_call(tokens, at - 1, name))
@@ -278,7 +284,7 @@ fn scan_tokens(
             at = end;
         } else if let Some(says) = &token.literal {
             let placed = says.contains('{') && says.contains(char::is_whitespace);
-            let prose = count_words(says) > usize::from(!told && !placed);
+            let prose = count_words(says) > usize::from(!actual && !placed);
             let known = NOT_USER_FACING.contains(&&**says);
             let of_help = says.split("\n\n").all(|paragraph| help.contains(paragraph));
             if prose && !known && !of_help {

@@ -1,10 +1,12 @@
-//! What holds for any cell: it is read or refused in words, and what is sent reads back as itself. The fuzzer in
+//! What holds for any cell: it is read or refused in words, and what is sent reads back as itself.
+//! The fuzzer in
 //! `fuzz/` and the replay of its corpus share this file.
 
 use dingmap::testing::domain::NumberCell;
 use dingmap::testing::domain::{DefaultRegion, MainlandFormat, NumberRules};
 
-/// Regions whose plans differ in what matters here: trunk prefixes, zeros that count, prefixes for calls abroad.
+/// Regions whose plans differ in what matters here: trunk prefixes, zeros that count, prefixes for
+/// calls abroad.
 const REGIONS: [&str; 8] = ["CN", "HK", "US", "IT", "AR", "CI", "JP", "DE"];
 
 /// The first byte chooses the rules, the rest is the cell.

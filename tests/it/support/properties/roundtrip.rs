@@ -1,5 +1,6 @@
-//! What holds for any bytes that are taken for a table: they are refused, or come out as they went in with five cells
-//! more in each row, whatever pieces they are read in. The fuzzer in `fuzz/` and the replay of its corpus share this file.
+//! What holds for any bytes that are taken for a table: they are refused, or come out as they went
+//! in with five cells more in each row, whatever pieces they are read in. The fuzzer in `fuzz/` and
+//! the replay of its corpus share this file.
 
 use std::borrow::Cow;
 use std::io::{self, PipeReader, Read};
@@ -120,7 +121,8 @@ struct RoundTripResult {
     error: Option<String>,
 }
 
-/// An error without the advice on titles, which looks at no more of the input than is known by then.
+/// An error without the advice on titles, which looks at no more of the input than is known by
+/// then.
 fn error_text(error: &SourceError) -> String {
     let words = error.to_string();
     assert!(!words.is_empty());
@@ -134,7 +136,8 @@ fn drain_pipe(pipe: &mut PipeReader, to: &mut Vec<u8>) {
     to.extend_from_slice(&room[..read]);
 }
 
-/// Takes the rows of `source` through the sink. A pipe takes the place of a file: what is written to either is the same.
+/// Takes the rows of `source` through the sink. A pipe takes the place of a file: what is written
+/// to either is the same.
 fn copy_through_sink(mut source: Source, way: &RoundTripCase) -> RoundTripResult {
     let (mut pipe, end) = io::pipe().unwrap();
     let target = Target::File(format!("/dev/fd/{}", end.as_raw_fd()).into());
@@ -231,7 +234,8 @@ fn appended_cells<C: AsRef<[u8]>>(missing: usize, cells: &[C], delimiter: u8) ->
     format!("{delimiters}{}", written.strip_suffix('\n').unwrap_or_default())
 }
 
-/// What the `csv` crate reads. It drops a mark at the beginning, which a line end in front of it keeps in its cell.
+/// What the `csv` crate reads. It drops a mark at the beginning, which a line end in front of it
+/// keeps in its cell.
 fn csv_records(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
     let text = [b"\n", text].concat();
     let mut reader = csv::ReaderBuilder::new()
@@ -325,8 +329,8 @@ fn assert_round_trip(
     assert_eq!(passed.numbers, numbers);
     let own: Vec<_> = after.iter().map(|cells| cells[..cells.len() - 5].to_vec()).collect();
     if encoding == to {
-        // The end of a file can cut a character of four bytes behind its second one, a digit, which is text again as
-        // soon as anything follows.
+        // The end of a file can cut a character of four bytes behind its second one, a digit, which
+        // is text again as soon as anything follows.
         let mut followed = bytes.to_vec();
         to.encode("\n", &mut followed);
         assert_eq!(own, padded(&decode_text(&followed, shape.bom_len, encoding)[lead..]));
@@ -391,7 +395,8 @@ pub(crate) fn roundtrip(data: &[u8]) {
         ..way.options.clone()
     };
     match open(way.chunk_sizes, &settled) {
-        // A column that is called by the number is not the one at the position, and may be asked for already.
+        // A column that is called by the number is not the one at the position, and may be asked
+        // for already.
         Ok(source) if opened_table(&source).columns != found.columns => assert!(found.headers),
         Ok(source) => assert_eq!(copy_through_sink(source, &way), passed),
         Err(error) => assert!(found.headers && found.columns.len() > 1, "{error}"),

@@ -1,5 +1,6 @@
-//! A cable to a server that can be cut for a while and that can be long. What is under way while it is cut arrives when it is
-//! whole again, as on a network that lost its packets and sends them anew.
+//! A cable to a server that can be cut for a while and that can be long. What is under way while it
+//! is cut arrives when it is whole again, as on a network that lost its packets and sends them
+//! anew.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! What the tests themselves say to a Redis server, by its socket: commands and replies in the protocol's second version, and
-//! everything that is kept there. It shares no line with the program's own client.
+//! What the tests themselves say to a Redis server, by its socket: commands and replies in the
+//! protocol's second version, and everything that is kept there. It shares no line with the
+//! program's own client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

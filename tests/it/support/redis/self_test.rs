@@ -1,4 +1,5 @@
-//! Whether the tests' own server and cable do what is said of them: what they are to break must have been whole.
+//! Whether the tests' own server and cable do what is said of them: what they are to break must
+//! have been whole.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
