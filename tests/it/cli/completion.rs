@@ -8,7 +8,7 @@ use crate::support::process::Process;
 use crate::support::sandbox::{PROGRAM, dingmap, run};
 use crate::support::workdir::Workdir;
 
-/// What bash offers behind these words, the last of which is under way.
+/// What bash offers behind these words, the last of which is incomplete.
 fn completions_for(workdir: &Workdir, words: &[&str]) -> Vec<String> {
     let script =
         workdir.write_file("dingmap.bash", run(dingmap().args(["completions", "bash"])).stdout);

@@ -1,4 +1,4 @@
-//! What people are told who ask for help, or who misspell something.
+//! What `--help` prints, and the suggestions for misspelled commands and flags.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -255,12 +255,12 @@ fn chinese_help_has_full_width_colons_and_ordered_arguments() {
 
 #[test]
 fn help_names_every_flag_and_ends_with_status_0() {
-    let resolve = "-o, --output|-c, --column|-n, --no-headers|-d, \
-        --delimiter|--region|--mainland|--endpoint|--sandbox|--app-key|--app-secret-file|--exclusive-accounts|-r, \
-        --rate|-j, \
-        --workers|--max-retries|--retry-min|--retry-max|--patience|--timeout|--connect-timeout|--max-calls|--partial|--fail-on|--progress|-q, \
-        --quiet|-v, \
-        --verbose|--log-format|DINGTALK_APP_KEY|DINGTALK_APP_SECRET|DINGTALK_ACCESS_TOKEN|https://oapi.dingtalk.io|130/143";
+    let resolve = "-o, --output|-c, --column|-n, --no-headers|-d, --delimiter|--region|--mainland|\
+        --endpoint|--sandbox|--app-key|--app-secret-file|--exclusive-accounts|-r, --rate|\
+        -j, --workers|--max-retries|--retry-min|--retry-max|--patience|--timeout|\
+        --connect-timeout|--max-calls|--partial|--fail-on|--progress|-q, --quiet|-v, --verbose|\
+        --log-format|DINGTALK_APP_KEY|DINGTALK_APP_SECRET|DINGTALK_ACCESS_TOKEN|\
+        https://oapi.dingtalk.io|130/143";
     let sandbox = "--port|--limit|--latency|--token-lifetime|8600";
     let version = concat!("dingmap ", env!("CARGO_PKG_VERSION"));
     for (args, words) in [

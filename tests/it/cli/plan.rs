@@ -1,5 +1,5 @@
-//! `dingmap plan` on the real executable: what it foretells is held against what `resolve` then does at a real server, and
-//! what it leaves alone against the bytes before.
+//! `dingmap plan` on the real executable: its predictions are compared with what `resolve` then
+//! does at a real server, and the files that it must not change with their bytes before.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script
 use crate::support::schema::assert_matches_schema;
 use crate::support::workdir::Workdir;
 
-/// `dingmap plan` for this server's organisation and state. The secret is not given: it is not needed.
+/// `dingmap plan` for this server's organisation and state. It needs no secret, and none is given.
 fn plan_command(api: &Sandbox, input: &Path) -> Command {
     let mut command = dingmap();
     command.arg("plan").arg(input).args(["--endpoint", &api.endpoint()]);
@@ -71,9 +71,9 @@ fn the_plan_matches_what_resolve_does() {
         assert_eq!(actual["rows"]["invalid"], json!(invalid.len()), "{name}");
         assert!(!invalid.is_empty());
         let reasons: Vec<_> = invalid.iter().take(10).map(|row| json!(row["errmsg"])).collect();
-        let foretold: Vec<_> =
+        let planned: Vec<_> =
             actual["invalid"].as_array().unwrap().iter().map(|row| row["reason"].clone()).collect();
-        assert_eq!(foretold, reasons, "{name}");
+        assert_eq!(planned, reasons, "{name}");
         for row in actual["invalid"].as_array().unwrap() {
             let line = format!("\n  line {}: {}\n", row["line"], row["reason"].as_str().unwrap());
             assert!(words.stdout.contains(&line), "{line}{}", words.stdout);
@@ -101,7 +101,8 @@ fn the_guide_lists_every_flag_of_plan() {
 #[test]
 fn planned_rows_have_file_lines_and_masked_numbers() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
-    let rows = "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\nD,139-0013-9000\nE,1.39E+10\n";
+    let rows = "姓名,电话13800138000\n\"A\nB\",13900139000\nC,13900139000（本人）\n\n\
+        D,139-0013-9000\nE,1.39E+10\n";
     let input = workdir.write_file("staff.csv", rows);
     let (actual, _) = plan_json(plan_command(&api, &input).args(["-c", "2"]));
     let lines: Vec<_> =
@@ -138,7 +139,7 @@ fn the_estimated_time_is_calls_divided_by_the_rate() {
     assert_eq!(open["time"]["end"], json!({"least": null, "most": null}));
 }
 
-/// Replies that take a while, so that a run can be met under way.
+/// Replies that take a while, so that a run can be observed while it is running.
 fn slow_script() -> Script {
     let latency = Duration::from_millis(20);
     Script { latency: latency..=latency, ..unlimited_script() }

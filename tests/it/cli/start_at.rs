@@ -1,4 +1,4 @@
-//! Runs that are told when to begin, and the reading of their moment on the command line.
+//! `--start-at`: no call before that moment, and how its values are parsed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn a_signal_ends_a_run_that_waits_for_start_at() {
     let mut process =
         Process::start(api.resolve(&input, &workdir.path("out.csv")).args(["--start-at", "+1h"]));
     process.wait_for_stderr("starting at ");
-    // Who asks meanwhile is told once more.
+    // A signal meanwhile repeats the message.
     process.send_signal("USR1");
     wait_until("an answer", || {
         (process.stderr().matches("starting at ").count() == 2).then_some(())

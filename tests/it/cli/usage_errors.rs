@@ -1,5 +1,5 @@
-//! Flags that cannot be meant (exit status 2) and places that cannot be written to (7): told before
-//! anything is asked.
+//! Invalid flags (exit status 2) and places that cannot be written to (7) are reported before the
+//! first call.
 
 use std::process::{Command, Stdio};
 

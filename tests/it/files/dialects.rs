@@ -107,7 +107,9 @@ fn short_rows_are_padded() {
     assert_eq!((ended.status, calls), (Some(0), 1), "{}", ended.stderr);
     let output = output.unwrap();
     let expected = format!(
-        "mobile,name,city,{}\n13800138000,a,b,{FOUND_CELLS}\n13800138000,\"a\",,{FOUND_CELLS}\r\n13800138000,,,{FOUND_CELLS}\n\n,,,,,{reason}\nx,a,b,,,invalid,,",
+        "mobile,name,city,{}\n13800138000,a,b,{FOUND_CELLS}\n\
+         13800138000,\"a\",,{FOUND_CELLS}\r\n13800138000,,,{FOUND_CELLS}\n\n\
+         ,,,,,{reason}\nx,a,b,,,invalid,,",
         ANSWER_COLUMNS.join(",")
     );
     assert!(output.starts_with(&expected), "{output}");

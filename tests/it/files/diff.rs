@@ -180,7 +180,8 @@ shared_number,007,,a,,found,,3
 #[test]
 fn appended_columns_are_distinguished_from_the_tables_own() {
     let workdir = Workdir::new();
-    let old = "userid,mobile,status,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,errmsg,mobile_sent\n\
+    let old = "userid,mobile,status,dingtalk_userid,exclusive_userids,dingtalk_status,errcode,\
+        errmsg,mobile_sent\n\
         hr1,13800138000,active,a,,found,0,ok,13800138000\n";
     // Here the table's own has the prefix, and the ids look like numbers, as they do in some
     // organisations.

@@ -169,7 +169,7 @@ fn the_output_encoding_can_be_chosen() {
             ended.stderr
         );
     }
-    // What is lost on the way is told.
+    // What is lost on the way is reported.
     let lost = |flags: &[&str]| {
         let (ended, ..) = resolve_bytes(&input, |command| {
             command.args(flags);
@@ -222,9 +222,10 @@ fn contradictory_encoding_flags_are_rejected() {
 
 #[test]
 fn an_undetectable_encoding_is_rejected_unless_named() {
-    let cyrillic =
-        b"name,mobile\n\xC8\xE2\xE0\xED\xEE\xE2,13800138000\n\xCF\xE5\xF2\xF0\xEE\xE2,13800138001\n";
-    let korean = b"name,mobile\n\xB1\xE8\xB9\xCE\xC1\xD8,13800138000\n\xC0\xCC\xBC\xAD\xBF\xAC,13800138001\n";
+    let cyrillic = b"name,mobile\n\xC8\xE2\xE0\xED\xEE\xE2,13800138000\n\
+        \xCF\xE5\xF2\xF0\xEE\xE2,13800138001\n";
+    let korean = b"name,mobile\n\xB1\xE8\xB9\xCE\xC1\xD8,13800138000\n\
+        \xC0\xCC\xBC\xAD\xBF\xAC,13800138001\n";
     for input in [&cyrillic[..], korean, b"name,mobile\n\x81\x8D\x8F,13800138000\n"] {
         let (ended, output, calls) = resolve_bytes(input, |_| ());
         assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
@@ -342,7 +343,8 @@ fn a_last_row_without_a_line_ending_is_used_for_detection() {
         let (ended, output, _) = resolve_bytes(&encode(name, &text), |_| ());
         assert_eq!(ended.status, Some(0), "{name}: {}", ended.stderr);
         let expected = format!(
-            "name,mobile,{}\nTom,13800138000,u00138000,,found,0,ok\n{person},13800138001,u00138001,,found,0,ok",
+            "name,mobile,{}\nTom,13800138000,u00138000,,found,0,ok\n\
+             {person},13800138001,u00138001,,found,0,ok",
             ANSWER_COLUMNS.join(",")
         );
         assert_eq!(output.unwrap(), encode(name, &expected), "{name}");

@@ -1,4 +1,5 @@
-//! `--expect`: user ids on file against those that are found, as a column, in the closing lines and in the summary.
+//! `--expect`: expected user ids are compared with those found, in a column, in the closing lines
+//! and in the summary.
 
 use std::fs;
 

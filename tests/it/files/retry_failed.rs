@@ -1,4 +1,5 @@
-//! `--retry-failed`: a resolved file of which only the rows are asked that may succeed on another try, rewritten in place.
+//! `--retry-failed`: of a resolved file, only the rows that may succeed on another try are asked,
+//! and the file is rewritten in place.
 
 use std::fs;
 use std::path::Path;
@@ -37,14 +38,20 @@ fn found_answer(userid: &str) -> ScriptedAnswer {
 
 /// The numbers ending in 94 are busy through every retry, those in 99 get a code that nobody knows,
 /// 90 is nobody's.
-const TABLE: &[u8] = b"\xef\xbb\xbfstatus,mobile,note\r\n1,13800138000,\"a, \
-    \"\"b\"\"\"\r\n\r\n2,13800138094,\"two\r\nlines\"\r\n3,13800138090\r\n4,n/a,x\r\n5,13800138099,\"\"\r\n6,138-0013-8094,last";
+const TABLE: &[u8] = b"\xef\xbb\xbfstatus,mobile,note\r\n\
+    1,13800138000,\"a, \"\"b\"\"\"\r\n\r\n2,13800138094,\"two\r\nlines\"\r\n3,13800138090\r\n\
+    4,n/a,x\r\n5,13800138099,\"\"\r\n6,138-0013-8094,last";
 
 /// The same with the answers of a first run.
-const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,dingtalk_status,errcode,errmsg\r\n1,13800138000,\"a, \
-    \"\"b\"\"\",u00138000,,found,0,ok\r\n\r\n2,13800138094,\"two\r\nlines\",,,failed,-1,系统繁忙\r\n3,13800138090,,,,not_found,60121,找不到该用户\r\n4,n/a,x,,,invalid,,not \
-    a phone number: it has characters other than digits and + - ( ) . and \
-    spaces\r\n5,13800138099,\"\",,,failed,34567,未知错误\r\n6,138-0013-8094,last,,,failed,-1,系统繁忙";
+const RESOLVED: &str = "\u{feff}status,mobile,note,userid,exclusive_userids,dingtalk_status,\
+    errcode,errmsg\r\n\
+    1,13800138000,\"a, \"\"b\"\"\",u00138000,,found,0,ok\r\n\r\n\
+    2,13800138094,\"two\r\nlines\",,,failed,-1,系统繁忙\r\n\
+    3,13800138090,,,,not_found,60121,找不到该用户\r\n\
+    4,n/a,x,,,invalid,,not a phone number: it has characters other than digits and + - ( ) . \
+    and spaces\r\n\
+    5,13800138099,\"\",,,failed,34567,未知错误\r\n\
+    6,138-0013-8094,last,,,failed,-1,系统繁忙";
 
 #[test]
 fn empty_rows_are_kept_and_hand_edited_statuses_are_accepted() {
@@ -190,7 +197,8 @@ fn answer_cells_are_updated_in_any_column_order() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     // A spreadsheet has moved columns and left cells out at the end of rows; mobile_sent is the
     // table's own, and dingtalk_mobile_sent the answer's.
-    let header = "status;mobile_sent;tel;phone;errcode;errmsg;userid;exclusive_userids;matched_column;dingtalk_mobile_sent";
+    let header = "status;mobile_sent;tel;phone;errcode;errmsg;userid;exclusive_userids;\
+        matched_column;dingtalk_mobile_sent";
     let file = workdir.write_file(
         "out.csv",
         format!(
@@ -201,8 +209,11 @@ fn answer_cells_are_updated_in_any_column_order() {
     let ended = run(retry_command(&api, &file).args(["-c", "tel", "-c", "phone"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let expected = format!(
-        "{header}\nfound;mine;n/a;13800138001;0;ok;u00138001;;phone;13800138001\nnot_found;mine;13800138090;;60121;找不到该用户;;;;13800138090\nfound;mine;;13800138003;0;ok;theirs;;phone;0\nfound;mine;13800138004;;0;ok;u00138004;;tel;13800138004\ninvalid;;;;;the \
-         cell is empty;;;;"
+        "{header}\nfound;mine;n/a;13800138001;0;ok;u00138001;;phone;13800138001\n\
+         not_found;mine;13800138090;;60121;找不到该用户;;;;13800138090\n\
+         found;mine;;13800138003;0;ok;theirs;;phone;0\n\
+         found;mine;13800138004;;0;ok;u00138004;;tel;13800138004\n\
+         invalid;;;;;the cell is empty;;;;"
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
 }

@@ -1,5 +1,5 @@
-//! Packed tables and workbooks given to the executable: they come out as plain CSV, and what is
-//! wrong with them is told with exit status 3 before the first call.
+//! Packed tables and workbooks given to the executable: they come out as plain CSV, and
+//! errors in them end the run with exit status 3 before the first call.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -130,7 +130,7 @@ fn a_token_that_expires_mid_run_is_renewed_once() {
         let call_log = api.call_log();
         assert_eq!(call_log.token_calls().len(), 2, "one token at the start, one in its place");
         let rejected = call_log.count_answered(40014) + call_log.count_answered(42001);
-        assert!((1..=16).contains(&rejected), "{rejected}: those that were under way at most");
+        assert!((1..=16).contains(&rejected), "{rejected}: those that were in flight at most");
         assert_eq!(call_log.calls().len(), 400 + rejected);
     }
 }

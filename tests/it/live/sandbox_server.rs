@@ -15,7 +15,7 @@ use crate::support::workdir::Workdir;
 
 const LOOKUP_PATH: &str = "/topapi/v2/user/getbymobile";
 
-/// `dingmap sandbox` under way.
+/// A running `dingmap sandbox`.
 struct SandboxProcess {
     process: Process,
     _stdout: BufReader<ChildStdout>,

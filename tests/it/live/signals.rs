@@ -163,7 +163,8 @@ fn a_run_blocked_on_its_report_pipe_can_be_interrupted() {
 #[test]
 fn sigusr1_ends_no_command() {
     let workdir = Workdir::new();
-    let text = "mobile,userid,exclusive_userids,status,errcode,errmsg\n13800138000,u00138000,,found,0,ok\n";
+    let text = "mobile,userid,exclusive_userids,status,errcode,errmsg\n\
+        13800138000,u00138000,,found,0,ok\n";
     workdir.write_file("old.csv", text);
     for line in [
         &["plan", "-"][..],

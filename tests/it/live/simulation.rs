@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 use crate::support::sim_harness;
 
-/// A far side with a will of its own, all of it drawn from the seed.
+/// A simulated API whose replies, latencies and faults are drawn from the seed.
 struct SimulatedApi {
     state: Mutex<SimulatedState>,
     /// Calls in any second above which the run has broken its promise.
@@ -172,8 +172,8 @@ impl LookupApi for SimulatedApi {
             };
             let latency = match &result {
                 Err(CallError::TimedOut(timeout)) => *timeout,
-                // A refusal that shuts the door is heard at once, so that no honest call can be
-                // under way to it.
+                // A throttling reply takes no time, so that the run sends no call before it knows
+                // of the limit.
                 Ok(_) if throttled => Duration::ZERO,
                 _ => Duration::from_millis(state.rng.u64(1..300)),
             };

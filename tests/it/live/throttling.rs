@@ -65,9 +65,8 @@ fn code_cases(
 ) -> [ThrottleCase; 3] {
     let bodies = [
         format!(r#"{{"errcode":{code},"errmsg":"{message}","request_id":"r"}}"#),
-        format!(
-            r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"{message}","errmsg":"ding talk error"}}"#
-        ),
+        format!(r#"{{"errcode":88,"sub_code":"{code}","sub_msg":"{message}","#)
+            + r#""errmsg":"ding talk error"}"#,
         format!(
             r#"{{"errcode":"88","errmsg":"ding talk error[subcode={code},submsg={message}]"}}"#
         ),
@@ -221,7 +220,7 @@ fn one_pause_applies_to_all_workers_for_the_requested_time() {
         assert!(matches!(end, RunEnd::Finished), "{name}: {end:?}");
         assert_eq!(report.rows(Status::Found), ROWS as u64, "{name}: no attempt was used up");
         let refused = calls.iter().filter(|(_, throttled)| *throttled).count();
-        assert!((2..=WORKERS).contains(&refused), "{name}: {refused} of those that were under way");
+        assert!((2..=WORKERS).contains(&refused), "{name}: {refused} of those that were in flight");
         assert_eq!(
             (report.pauses(), calls.len()),
             (1, ROWS + refused),

@@ -50,9 +50,9 @@ struct TokenRules {
     extends_lifetime: bool,
     /// The lookup with which the token that is used then ends, where there is one.
     expires_at_lookup: Option<usize>,
-    /// What a lookup with a token that has ended is told.
+    /// The reply to a lookup with a token that has ended.
     rejection: String,
-    /// From when on, and how long, every call is told that the address is banned.
+    /// From when on, and how long, every reply says that the address is banned.
     ban_window: Option<(Duration, Duration)>,
     /// What becomes of each token call, from the first on; those after the last succeed.
     token_replies: Vec<TokenReply>,
@@ -227,7 +227,7 @@ fn an_expired_token_is_renewed_once_whatever_the_code_and_however_many_calls() {
                 TokenRules { rejection, expires_at_lookup: Some(100), ..TokenRules::default() };
             let played = simulate(rules, "unlimited", 400, 0);
             assert_all_found(&played, 400);
-            assert_eq!(played.state.rejected, WORKERS, "{code}: all those that were under way");
+            assert_eq!(played.state.rejected, WORKERS, "{code}: all those that were in flight");
             assert_eq!(
                 played.state.token_calls.len(),
                 2,
@@ -277,7 +277,7 @@ fn a_three_hour_run_outlasts_half_hour_tokens() {
             10,
             "one at the start, and one every twenty minutes"
         );
-        // Those under way when a new token ends the old one, and nobody where it is extended.
+        // Those in flight when a new token ends the old one, and nobody where it is extended.
         let most = if extends { 0 } else { 9 * WORKERS };
         assert!(played.state.rejected <= most, "{}", played.state.rejected);
     }
@@ -308,8 +308,8 @@ fn a_failed_renewal_is_retried_and_costs_no_row() {
 
 #[test]
 fn a_renewal_and_lookups_under_one_ban_pause_once() {
-    // The first lookups are told of it while the renewal, which is due ten seconds after the first
-    // token, is under way.
+    // The first lookups are rejected by it while the renewal, which is due ten seconds after the
+    // first token, is in flight.
     let ban = (Duration::from_millis(9850), Duration::from_millis(500));
     let rules = TokenRules {
         fresh_for: Duration::from_secs(10),
@@ -337,7 +337,11 @@ fn a_renewal_that_always_fails_ends_the_run_only_when_the_token_expires() {
     assert_all_found(&played, 400);
     assert!(played.state.token_calls.len() > 2, "it was due all the time");
     let SimResult { end, totals: report, .. } = simulate(rules(Some(100)), "5", 400, 2);
-    let actual = matches!(&end, RunEnd::Aborted(Abort::TokenUnavailable { reason, refused: false }) if reason.contains("10s"));
+    let actual = matches!(
+        &end,
+        RunEnd::Aborted(Abort::TokenUnavailable { reason, refused: false })
+            if reason.contains("10s")
+    );
     assert!(actual, "{end:?}");
     assert_eq!(report.rows(Status::Failed), 0, "the rows are open, not failed");
 }

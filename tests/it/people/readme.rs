@@ -42,9 +42,10 @@ fn with_wildcards(page: &str) -> String {
         r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+|\d\d:\d\d(:\d\d)?|\d+(\.\d+)?( ?秒|ms\b|s\b)",
     )
     .unwrap();
-    let counts = Regex::new(
-        r"\d+ (calls \(|calls,|calls$|repeated|retried|retries|次|distinct numbers asked|of at most|rows? already|个号码的结果|个不重复号码|行使用已有结果)",
-    )
+    let counts = Regex::new(concat!(
+        r"\d+ (calls \(|calls,|calls$|repeated|retried|retries|次|distinct numbers asked|",
+        r"of at most|rows? already|个号码的结果|个不重复号码|行使用已有结果)",
+    ))
     .unwrap();
     let mut is_transcript = false;
     let mut follows_output = false;

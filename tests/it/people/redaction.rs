@@ -13,9 +13,11 @@ use crate::support::workdir::Workdir;
 
 const NUMBERS: [&str; 3] = ["13900000000", "13900000001", "+852-51234567"];
 /// What a hostile text quotes: what the call had sent.
-const ECHOED_LOOKUP: &str = "?access_token=to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 \
+const ECHOED_LOOKUP: &str = "?access_token=\
+    to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==&mobile=13900000000 \
     or +852-51234567";
-const ECHOED_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== \
+const ECHOED_TOKEN_CALL: &str = "?appkey=sandbox-key&appsecret=\
+    se/cret+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ== \
     of 13900000000 or +852-51234567";
 /// As long as secrets can be, and with the signs that some have.
 const TOKEN: &str = "to/ken+Value-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ==";
@@ -114,7 +116,7 @@ fn assert_no_secret(what: &str, text: &str, numbers: bool) {
     }
 }
 
-/// One run, all that it says and leaves behind, and what is told of its state.
+/// One run, all that it says and leaves behind, and what `state` prints of its state.
 fn run_and_scan(what: &str, script: Script, given: bool, place: usize) -> RunOutput {
     let (api, workdir) = (Sandbox::new(script), Workdir::new());
     // So many that a run can tell from the first twenty that nothing will work.

@@ -70,7 +70,8 @@ fn eventful_run() -> (Script, String) {
         (20, ScriptedAnswer::code(90018)),
         (30, ScriptedAnswer::Drop),
     ]);
-    let rows = "13900000090\n13900000092\n13900000093\n13900000094\n1.38E+10\n\"\"\n010-62345678\n13900000007\n";
+    let rows = "13900000090\n13900000092\n13900000093\n13900000094\n1.38E+10\n\"\"\n\
+        010-62345678\n13900000007\n";
     (script, staff_csv(40) + rows)
 }
 

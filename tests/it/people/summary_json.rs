@@ -1,5 +1,5 @@
-//! What a run leaves for programs: the account as JSON, held against its schema, and as metrics,
-//! read by a parser that is not ours.
+//! What a run leaves for programs: the summary as JSON, validated against its schema, and the
+//! metrics, read by a parser that is not ours.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -50,12 +50,21 @@ fn summary_and_metrics_match_the_servers_call_log() {
     assert_eq!(account["calls"]["token"], json!(tokens));
     assert_eq!(
         account["numbers"],
-        json!({"asked": call_log.distinct_numbers(), "rows_shared": 1, "rows_known": 0, "rows_kept": 0})
+        json!({
+            "asked": call_log.distinct_numbers(),
+            "rows_shared": 1,
+            "rows_known": 0,
+            "rows_kept": 0,
+        })
     );
-    let rows = json!({"in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
-        "out_of_scope": 0, "failed": 1, "pending": 0});
+    let rows = json!({
+        "in": 84, "out": 84, "found": 81, "not_found": 1, "bad_number": 0, "invalid": 1,
+        "out_of_scope": 0, "failed": 1, "pending": 0,
+    });
     assert_eq!(account["rows"], rows);
-    let repeated = json!({"transient": 3, "foreign": 0, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0});
+    let repeated = json!({
+        "transient": 3, "foreign": 0, "line": 1, "throttled": 1, "token": 1, "unknown_code": 0,
+    });
     assert_eq!(account["calls"]["repeated"], repeated);
     assert_eq!(account["holds"]["count"], json!(1));
     assert!(account["holds"]["by_limit_seconds"]["app"].as_f64().unwrap() >= 1.0, "{account}");
@@ -174,8 +183,7 @@ fn an_aborted_run_reports_the_calls_it_made() {
     assert!(rows > Some(0) && asked > Some(0) && token == Some(1), "{account:#}");
 }
 
-/// Who holds what a later version writes against the schema of this one is not told off for what
-/// was added.
+/// What a later version writes is valid against the schema of this one, whatever fields were added.
 #[test]
 fn the_schema_allows_new_fields_and_hint_kinds() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());

@@ -1,7 +1,6 @@
-//! That people are told everything in both languages: every text that the code or the help has is
-//! translated, every translation has its text, and no text goes past `tr!`. Reading the code is
-//! left to `texts`, the proof that this can fail to
-//! `plants`.
+//! Every text of the code and the help is translated, every translation is used, and no text
+//! bypasses `tr!`. `source_messages` parses the code, `negative` shows that the checks can fail,
+//! and `runs` compares runs in both languages.
 
 mod negative;
 mod runs;

@@ -101,7 +101,7 @@ fn claims_of_a_killed_run_pass_to_another_run() {
     let mut heir = Process::start(
         &mut fixture.command("heir", &(table_of_run(0, HANGING) + &others["mobile\n".len()..])),
     );
-    // It asks for everything else, and nobody asks twice for what is under way.
+    // It asks for everything else, and nobody asks twice for what is in flight.
     fixture.wait_for_calls_of(1, 20);
     assert_eq!(calls_of(&fixture.sandbox.call_log(), 0).count(), HANGING as usize);
     doomed.send_signal("KILL");

@@ -1,5 +1,5 @@
-//! A server that fails while runs are under way: they hold and say so, nobody passes the rate, and
-//! when it is back every row gets its answer by one call.
+//! A server that fails during runs: they pause and say so, nobody exceeds the rate, and when it is
+//! back every row gets its answer by one call.
 
 use std::time::{Duration, Instant};
 
@@ -104,14 +104,14 @@ fn runs_pause_while_the_server_hangs() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_partitioned_run_makes_no_call_and_the_other_continues() {
     let fixture = QuotaFixture::new(unlimited_script());
-    let cable = FaultProxy::new(fixture.redis.address());
-    let urls = [cable.url(), fixture.redis.url()];
+    let proxy = FaultProxy::new(fixture.redis.address());
+    let urls = [proxy.url(), fixture.redis.url()];
     let pair = RunPair::start_at_urls(fixture, &urls);
-    cable.partition();
+    proxy.partition();
     let cut = Instant::now();
     sleep_until(cut + 2 * SECOND);
     let mended = Instant::now();
-    cable.heal();
+    proxy.heal();
     let call_log = pair.fixture.sandbox.call_log();
     let count =
         |run| calls_between(calls_of(&call_log, run), cut + UNREACHABLE_AFTER, mended).count();
@@ -146,9 +146,9 @@ fn runs_pause_while_the_server_is_out_of_memory() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
     let fixture = QuotaFixture::new(unlimited_script());
-    let cable = FaultProxy::new(fixture.redis.address());
-    cable.set_round_trip(Duration::from_millis(100));
-    let ended = run(&mut fixture.command_at_url(&cable.url(), "far", &table_of_run(0, 200)));
+    let proxy = FaultProxy::new(fixture.redis.address());
+    proxy.set_round_trip(Duration::from_millis(100));
+    let ended = run(&mut fixture.command_at_url(&proxy.url(), "far", &table_of_run(0, 200)));
     assert_eq!(
         (ended.status, fixture.count_rows("far", "found")),
         (Some(0), 200),
@@ -156,9 +156,9 @@ fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
         ended.stderr
     );
     let mut farther =
-        Process::start(&mut fixture.command_at_url(&cable.url(), "farther", &table_of_run(1, 60)));
+        Process::start(&mut fixture.command_at_url(&proxy.url(), "farther", &table_of_run(1, 60)));
     fixture.wait_for_calls_of(1, 10);
-    cable.set_round_trip(Duration::from_millis(1500));
+    proxy.set_round_trip(Duration::from_millis(1500));
     let slow = Instant::now();
     farther.wait_for_stderr(UNREACHABLE_MESSAGE);
     sleep_until(slow + 4 * SECOND);
@@ -169,7 +169,7 @@ fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
     )
     .count();
     assert_eq!(made, 0, "calls by words that are old");
-    cable.set_round_trip(Duration::ZERO);
+    proxy.set_round_trip(Duration::ZERO);
     let ended = farther.wait();
     assert_eq!(
         (ended.status, fixture.count_rows("farther", "found")),
@@ -184,10 +184,10 @@ fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_slow_server_works_with_one_worker_and_any_rate() {
     let fixture = QuotaFixture::new(unlimited_script());
-    let cable = FaultProxy::new(fixture.redis.address());
-    cable.set_round_trip(Duration::from_millis(120));
+    let proxy = FaultProxy::new(fixture.redis.address());
+    proxy.set_round_trip(Duration::from_millis(120));
     for (name, flags) in [("single", ["--workers", "1"]), ("unlimited", ["--rate", "unlimited"])] {
-        let mut command = fixture.command_at_url(&cable.url(), name, &table_of_run(0, 20));
+        let mut command = fixture.command_at_url(&proxy.url(), name, &table_of_run(0, 20));
         let ended = run(command.args(flags));
         assert_eq!(
             (ended.status, fixture.count_rows(name, "found")),
@@ -219,7 +219,7 @@ fn claims_are_renewed_after_the_server_restarts() {
     let call_log = fixture.sandbox.call_log();
     let twice = call_log.calls().len() - call_log.distinct_numbers();
     // What each had its answer for, and could not leave there any more, the other asks; and a call
-    // that was under way.
+    // that was in flight.
     println!("{twice} numbers asked twice");
     assert!(twice <= 20, "{twice} of {ROWS}");
     fixture.assert_never_over_rate();

@@ -1,5 +1,4 @@
-//! One rest for all: what one run is told of throttling holds the others, for as long as the API
-//! said.
+//! One pause for all: when one run is throttled the others pause too, for as long as the API says.
 
 use std::time::{Duration, Instant};
 

@@ -52,7 +52,7 @@ fn the_server_holds_no_number_id_or_secret_and_every_key_expires() {
     let mut runs = ["one", "other"]
         .map(|name| Process::start(fixture.command(name, &table).args(["--max-retries", "3"])));
     let mut entries = Vec::new();
-    // While they are under way there are claims, and runs that live.
+    // While they run there are claims and live runs.
     for calls in [1, 10, 20, 30] {
         wait_until("calls", || (fixture.sandbox.call_log().calls().len() >= calls).then_some(()));
         entries.extend(fixture.redis.entries());

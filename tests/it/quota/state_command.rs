@@ -1,5 +1,5 @@
-//! What the owner of a shared server is told of it, and what they can have forgotten: nothing that
-//! is secret, nothing of anybody else's, and no call too many.
+//! `dingmap state` on a shared server: what it prints and what it can delete, with nothing secret,
+//! nothing of anybody else's, and no call too many.
 
 use std::process::Command;
 use std::time::Duration;

@@ -106,7 +106,7 @@ fn run_kill_chain(signal: &str, longest: u64) {
         assert!(!asked, "seed {seed}: {} was asked again though it was kept", call.number);
     }
     if signal == "TERM" {
-        // Calls under way are waited for and their answers kept: nothing at all is asked twice.
+        // Calls in flight are waited for and their answers kept: nothing at all is asked twice.
         assert_eq!(calls, distinct + retries, "seed {seed}");
     }
     println!(

@@ -1,4 +1,4 @@
-//! Outputs that cannot be written, or no longer: what is told, that nothing is left behind, and
+//! Outputs that cannot be written, or no longer: what is reported, that nothing is left behind, and
 //! that the run goes on once that is mended.
 
 use std::fs;

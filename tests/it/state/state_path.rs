@@ -1,5 +1,5 @@
-//! Places in which no state can be kept, or no longer: what is told, and that the run goes on once
-//! they are mended.
+//! Places in which no state can be kept, or no longer: what is reported, and that the run goes on
+//! once they are mended.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -204,7 +204,7 @@ fn a_state_symlink_is_followed() {
     assert_eq!(state(&link).0, Some(1), "it leads nowhere yet");
     assert_eq!(state(&real).0, Some(0));
     assert_eq!(state(&link).0, Some(0));
-    // An empty file knows nothing any more, and that is told.
+    // An empty file has nothing any more, and that is reported.
     fs::write(&real, "").unwrap();
     let (status, actual) = state(&link);
     assert!(

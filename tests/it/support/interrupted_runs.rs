@@ -1,5 +1,5 @@
-//! Answers that outlive their run, on the real executable and a real server: what is asked again
-//! and what is not is told by the server's call log.
+//! Answers that outlive their run, on the real executable and a real server: the server's
+//! call log shows what is asked again and what is not.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ pub(crate) fn uninterrupted_output(input: &Path) -> Vec<u8> {
     std::fs::read(output).unwrap()
 }
 
-/// Replies that take a while, so that a run can be met under way.
+/// Replies that take a while, so that a run can be observed while it is running.
 pub(crate) fn slow_script(milliseconds: u64) -> Script {
     let latency = Duration::from_millis(milliseconds);
     Script { latency: latency..=latency, ..unlimited_script() }

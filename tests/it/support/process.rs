@@ -23,7 +23,7 @@ pub(crate) fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Option<T>
     }
 }
 
-/// The executable under way, with its standard error in a file; it never outlives its test.
+/// The running executable, with its standard error in a file; it never outlives its test.
 pub(crate) struct Process {
     pub(crate) child: Child,
     stderr_path: PathBuf,

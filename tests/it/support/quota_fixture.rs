@@ -41,7 +41,8 @@ impl QuotaFixture {
         }
     }
 
-    /// `dingmap resolve` of a table over this ground's server; the run has a state and an output of its own, by its name.
+    /// `dingmap resolve` of a table with this fixture's server; the run has a state and an output
+    /// of its own, by its name.
     pub(crate) fn command(&self, name: &str, table: &str) -> Command {
         self.command_at_url(&self.redis.url(), name, table)
     }

@@ -1,5 +1,4 @@
-//! A host that answers in bytes, whatever they are, and then does as it is told with the
-//! connection.
+//! A host that answers with any bytes, and then does with the connection what `AfterReply` says.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

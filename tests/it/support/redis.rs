@@ -1,6 +1,5 @@
-//! A Redis server of the tests' own, which lives as long as they need it and can be killed, started
-//! anew with nothing, paused, filled and locked. What is said to it stands in `wire`, and what may
-//! happen on the way to it in `cable`.
+//! A Redis server for tests, which can be killed, restarted empty, paused, filled and locked.
+//! `resp_client` sends commands to it; `fault_proxy` delays or cuts the connections to it.
 
 pub(crate) mod fault_proxy;
 pub(crate) mod resp_client;
@@ -19,7 +18,7 @@ use resp_client::{Entry, RespClient};
 /// its own free.
 const PORT_RANGE: std::ops::Range<u16> = 20_000..30_000;
 
-/// A server under way, or one that was killed.
+/// A running server, or one that was killed.
 pub(crate) struct RedisServer {
     process: Child,
     flags: Vec<String>,
@@ -81,12 +80,12 @@ impl RedisServer {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// What a run is told.
+    /// The URL for `--shared`.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
 
-    /// Kills it: nobody is told, nothing is kept.
+    /// Kills it: connections are cut without notice, nothing is kept.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

@@ -21,7 +21,7 @@ pub(crate) fn assert_matches_schema(name: &str, actual: &Value) {
     }
 }
 
-/// Lets a schema take no field that it does not name: programs are told to pass over those, and we
+/// Lets a schema take no field that it does not name: programs should ignore those, and we
 /// are to describe them all.
 fn forbid_unknown_fields(schema: &mut Value) {
     match schema {

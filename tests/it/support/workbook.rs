@@ -5,6 +5,8 @@ use std::io::{Cursor, Write};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+const RELATIONSHIP_TYPES: &str =
+    "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 /// The styles by their number: general, date, five zeros, scientific, date and time, hours, text,
 /// grouped, dialled.
 pub(crate) const FORMATS: [(u32, &str); 9] = [
@@ -26,9 +28,7 @@ pub(crate) fn build_workbook(sheets: &[(&str, &str, &str)]) -> Vec<u8> {
 
 pub(crate) fn workbook_parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, String)> {
     let relation = |n: usize, kind: &str, target: &str| {
-        format!(
-            r#"<Relationship Id="r{n}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{target}"/>"#
-        )
+        format!(r#"<Relationship Id="r{n}" Type="{RELATIONSHIP_TYPES}/{kind}" Target="{target}"/>"#)
     };
     let (mut list, mut relations) = (Vec::new(), vec![relation(0, "styles", "styles.xml")]);
     let mut parts = Vec::new();
@@ -47,11 +47,30 @@ pub(crate) fn workbook_parts(sheets: &[(&str, &str, &str)]) -> Vec<(String, Stri
     let styles = concat_each(&FORMATS, |(id, _)| format!(r#"<xf numFmtId="{id}"/>"#));
     for (name, text) in [
         ("[Content_Types].xml", "<Types/>".to_owned()),
-        ("_rels/.rels", format!("<Relationships>{}</Relationships>", relation(1, "officeDocument", "xl/workbook.xml"))),
+        (
+            "_rels/.rels",
+            format!(
+                "<Relationships>{}</Relationships>",
+                relation(1, "officeDocument", "xl/workbook.xml")
+            ),
+        ),
         ("xl/workbook.xml", format!("<workbook><sheets>{}</sheets></workbook>", list.concat())),
-        ("xl/_rels/workbook.xml.rels", format!("<Relationships>{}</Relationships>", relations.concat())),
-        ("xl/styles.xml", format!("<styleSheet><numFmts>{codes}</numFmts><cellXfs>{styles}</cellXfs></styleSheet>")),
-        ("xl/sharedStrings.xml", "<sst><si><t>00138</t></si><si/><si><r><t>13800</t></r><r><t>138000</t></r><rPh><t>x</t></rPh></si><si><t>a,\"b\"&#10;c</t></si></sst>".to_owned()),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!("<Relationships>{}</Relationships>", relations.concat()),
+        ),
+        (
+            "xl/styles.xml",
+            format!(
+                "<styleSheet><numFmts>{codes}</numFmts><cellXfs>{styles}</cellXfs></styleSheet>"
+            ),
+        ),
+        (
+            "xl/sharedStrings.xml",
+            "<sst><si><t>00138</t></si><si/><si><r><t>13800</t></r><r><t>138000</t></r>\
+             <rPh><t>x</t></rPh></si><si><t>a,\"b\"&#10;c</t></si></sst>"
+                .to_owned(),
+        ),
     ] {
         parts.push((name.to_owned(), text));
     }

@@ -15,7 +15,7 @@ use crate::support::workdir::Workdir;
 
 const INPUT: &str = "name,phone\na,13800138000\nb,13800138090\n";
 const OUTPUT: &str = "name,phone,userid,exclusive_userids,status,errcode,errmsg\n\
-                      a,13800138000,u00138000,,found,0,ok\nb,13800138090,,,not_found,60121,找不到该用户\n";
+    a,13800138000,u00138000,,found,0,ok\nb,13800138090,,,not_found,60121,找不到该用户\n";
 
 #[test]
 fn the_column_is_chosen_by_name_or_position() {

@@ -91,7 +91,12 @@ prop_compose! {
         (header, lead, narrow) in (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)),
         encoding in select(vec!["utf-8", "utf-8 with a mark", "gb18030", "utf-16le", "utf-16be"]),
         to in select(vec![None, None, None, Some("utf-8"), Some("gb18030"), Some("windows-1252")]),
-        writing in select(vec![vec![], vec!["--show-sent"], vec!["--excel-safe", "--expect", "1"], vec!["--output-bom", "false"]]),
+        writing in select(vec![
+            vec![],
+            vec!["--show-sent"],
+            vec!["--excel-safe", "--expect", "1"],
+            vec!["--output-bom", "false"],
+        ]),
         of in 1..6_usize,
     ) -> ShardCase {
         let (at, columns) = if narrow { (0, 1) } else { (at, 3) };
@@ -100,7 +105,9 @@ prop_compose! {
             lines.push("名单".to_owned());
         }
         if header {
-            let names: Vec<_> = (0..columns).map(|column| if column == at { "手机" } else { "备注" }).collect();
+            let names: Vec<_> = (0..columns)
+                .map(|column| if column == at { "手机" } else { "备注" })
+                .collect();
             lines.push(names.join(&delimiter.to_string()));
         }
         for (nth, (before, number, mut cells, count)) in rows.into_iter().enumerate() {
@@ -113,7 +120,9 @@ prop_compose! {
             lines.push(if blank { vec!["0"; columns] } else { cells }.join(&delimiter.to_string()));
         }
         let mut reading: Vec<String> = ["--flexible", "-c"].map(str::to_owned).to_vec();
-        reading.extend([(at + 1).to_string(), format!("--delimiter={}", if delimiter == '\t' { "tab".to_owned() } else { delimiter.to_string() })]);
+        let delimiter_name =
+            if delimiter == '\t' { "tab".to_owned() } else { delimiter.to_string() };
+        reading.extend([(at + 1).to_string(), format!("--delimiter={delimiter_name}")]);
         reading.push(format!("--encoding={}", encoding.split(' ').next().unwrap_or_default()));
         reading.push(format!("--skip-lines={}", u8::from(lead)));
         reading.extend((!header).then(|| "--no-headers".to_owned()));
@@ -135,11 +144,16 @@ fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
         ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(odd in odd())| {
         let workdir = Workdir::new();
-        let (input, whole, merged) = (workdir.write_file("a.csv", odd.encoded_text()), workdir.path("whole.csv"), workdir.path("merged.csv"));
+        let input = workdir.write_file("a.csv", odd.encoded_text());
+        let (whole, merged) = (workdir.path("whole.csv"), workdir.path("merged.csv"));
         let to = odd.output_encoding.map(|to| ["--output-encoding", to]);
         let resolve = |output: &Path| {
             let mut command = api.resolve(&input, output);
-            command.arg("--no-state").args(&odd.input_flags).args(&odd.output_flags).args(to.iter().flatten());
+            command
+                .arg("--no-state")
+                .args(&odd.input_flags)
+                .args(&odd.output_flags)
+                .args(to.iter().flatten());
             command
         };
         let one = run(&mut resolve(&whole));
@@ -147,15 +161,23 @@ fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
         let shards: Vec<_> = (0..odd.shard_count)
             .map(|index| {
                 let output = workdir.path(format!("{index}"));
-                let ended = run(resolve(&output).arg(format!("--shard={index}/{}", odd.shard_count)));
+                let shard = format!("--shard={index}/{}", odd.shard_count);
+                let ended = run(resolve(&output).arg(shard));
                 assert!(matches!(ended.status, Some(0 | 4)), "{ended:?}");
                 output
             })
             .collect();
-        let reading: Vec<_> = odd.input_flags.iter().map(String::as_str).chain(to.into_iter().flatten()).collect();
-        let ended = run_merge(&input, &shards, &[&reading[..], &["-o", merged.to_str().unwrap()]].concat());
+        let mut flags: Vec<_> = odd.input_flags.iter().map(String::as_str).collect();
+        flags.extend(to.into_iter().flatten());
+        flags.extend(["-o", merged.to_str().unwrap()]);
+        let ended = run_merge(&input, &shards, &flags);
         prop_assert_eq!(ended.status, Some(0), "{:?}", ended);
         let [whole, merged] = [whole, merged].map(|path| std::fs::read(path).unwrap());
-        prop_assert!(whole == merged, "{}\n{}", String::from_utf8_lossy(&whole), String::from_utf8_lossy(&merged));
+        prop_assert!(
+            whole == merged,
+            "{}\n{}",
+            String::from_utf8_lossy(&whole),
+            String::from_utf8_lossy(&merged)
+        );
     });
 }

@@ -99,7 +99,7 @@ fn a_stalled_http2_connection_is_abandoned() {
     let falls = |connection, call| {
         if connection < 2 && call == 3 { StreamAction::Stall } else { StreamAction::Answer }
     };
-    // More than a second's calls can be under way, so that the connection never rests.
+    // More than a second's calls can be in flight, so that the connection never rests.
     let flags = ["--max-retries", "5", "-j", "32", "--rate", "20", "--timeout", "1s"];
     let (ended, host) = run_over_http2(&flags, falls);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);

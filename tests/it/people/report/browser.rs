@@ -19,19 +19,23 @@ const MIN_CONTRAST: f64 = 4.5;
 const AUDIT_SCRIPT: &str = r"(() => {
     const found = [], wide = document.documentElement.clientWidth;
     document.querySelectorAll('details').forEach(one => one.open = true);
-    const called = one => one.tagName + '.' + one.getAttribute('class') + ' ' + one.textContent.slice(0, 40);
+    const called = one =>
+        one.tagName + '.' + one.getAttribute('class') + ' ' + one.textContent.slice(0, 40);
     if (document.documentElement.scrollWidth > wide) found.push('scrolls sideways');
     for (const one of document.body.querySelectorAll('*')) {
         const place = one.getBoundingClientRect();
-        if (!one.closest('.unseen') && place.width > 0 && (place.right > wide + 0.5 || place.left < -0.5))
+        if (!one.closest('.unseen') && place.width > 0
+            && (place.right > wide + 0.5 || place.left < -0.5))
             found.push('stands out: ' + called(one));
     }
     for (const one of document.querySelectorAll('.rows td:last-child'))
         if (one.getBoundingClientRect().width < 6 * parseFloat(getComputedStyle(one).fontSize))
             found.push('squeezed: ' + called(one));
-    const labels = [...document.querySelectorAll('.plot span')].map(one => one.getBoundingClientRect());
+    const labels = [...document.querySelectorAll('.plot span')]
+        .map(one => one.getBoundingClientRect());
     labels.forEach((one, at) => labels.slice(0, at).forEach(other => {
-        if (one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom)
+        if (one.left < other.right && other.left < one.right
+            && one.top < other.bottom && other.top < one.bottom)
             found.push('labels lie on each other');
     }));
     const parts = colour => colour.match(/[\d.]+/g).map(Number);
@@ -54,13 +58,15 @@ const AUDIT_SCRIPT: &str = r"(() => {
     while (walker.nextNode()) {
         const one = walker.currentNode.parentElement;
         if (!walker.currentNode.data.trim() || one.closest('svg')) continue;
-        const [dark, bright] = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => a - b);
+        const [dark, bright] = [light(getComputedStyle(one).color), light(behind(one))]
+            .sort((a, b) => a - b);
         const contrast = (bright + 0.05) / (dark + 0.05);
         texts += 1;
         least = Math.min(least, contrast);
         if (contrast < LEAST) found.push(contrast.toFixed(2) + ': ' + called(one));
     }
-    return {found, texts, least, paper: light(behind(document.body)), scripts: document.scripts.length};
+    const paper = light(behind(document.body));
+    return {found, texts, least, paper, scripts: document.scripts.length};
 })()";
 
 /// Pages that have everything a page can have, words without end among it.

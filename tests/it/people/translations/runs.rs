@@ -1,6 +1,4 @@
-//! Owns what runs say in Chinese: the same rows, statuses and exit statuses as in English, and
-//! other words for people. (That they say in English what they always said is what all the other
-//! tests see to.)
+//! Runs in Chinese have the same rows, statuses and exit statuses as in English; messages differ.
 
 use std::path::Path;
 use std::process::Command;
@@ -196,7 +194,7 @@ fn a_fatal_reply_keeps_the_apis_message_and_pending_rows_are_chinese() {
     for row in read_rows(&path) {
         assert_eq!((&*row["status"], &*row["errmsg"]), ("pending", "尚未查询：运行提前停止"));
     }
-    // A host that is not there, whose fault is told by the line and not by the API.
+    // A host that is not there, whose error comes from the connection and not from the API.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = api.resolve_at_endpoint(&format!("http://{nobody}"), &input, &path);
     run_and_expect(

@@ -1,11 +1,10 @@
-//! Owns what a source says to people: the calls of `tr!` with their texts, and the texts that
-//! should stand in such a call and do not. Whether a text is translated is `languages`'.
+//! Extracts the texts of `tr!` calls from Rust sources, and finds texts that bypass `tr!`.
 
 use std::collections::BTreeSet;
 
 use crate::support::rust_tokens::Token;
 
-/// A text that is told in the language chosen.
+/// A text that is shown in the language chosen.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Message {
     /// The file and line, or what of the help it is.
@@ -145,8 +144,8 @@ fn is_macro_call(tokens: &[Token], at: usize, name: &str) -> bool {
     text(at) == name && text(at + 1) == "!" && matches!(text(at + 2), "(" | "[" | "{")
 }
 
-/// The texts that a file tells through `tr!`; calls that are wrong in themselves are told in
-/// `found`.
+/// The texts that a file tells through `tr!`; calls that are wrong in themselves are reported
+/// in `found`.
 pub(crate) fn tr_messages(path: &str, tokens: &[Token], found: &mut Vec<String>) -> Vec<Message> {
     let mut texts = Vec::new();
     // There stands what translates the texts that clap has.
@@ -189,7 +188,7 @@ fn parse_message(tokens: &[Token], place: &str) -> Option<Message> {
     })
 }
 
-/// What of a text and the values for it does not fit: nobody else sees that before it is told.
+/// Placeholders without a value and values without a placeholder, which no other check reports.
 fn argument_mismatches(text: &Message, values: &[&[Token]]) -> Vec<String> {
     let place = &text.location;
     let mut given: BTreeSet<String> = text.plural.iter().map(|_| "n".to_owned()).collect();
@@ -258,13 +257,13 @@ fn scan_tokens(
         let bracket = if text(at) == "!" { at + 1 } else { at };
         if token.text == "#" && text(bracket) == "[" {
             let end = closing_bracket(tokens, bracket);
-            // Comments are attributes too; of all, only those of thiserror are told.
+            // Comments are attributes too; of all, only those of thiserror are shown.
             if text(bracket + 1) == "error" {
                 scan_tokens(path, &tokens[bracket + 2..end], true, help, found);
             }
             at = end;
         } else if is_macro_call(tokens, at - 1, "tr") {
-            // The text is told as it should be; what is filled in may hide others.
+            // The text is translated; what is filled in may hide others.
             let end = closing_bracket(tokens, at + 1);
             for value in split_arguments(&tokens[at + 2..end]).iter().skip(1) {
                 scan_tokens(path, value, actual, help, found);

@@ -1,6 +1,5 @@
-//! What holds for any cell: it is read or refused in words, and what is sent reads back as itself.
-//! The fuzzer in
-//! `fuzz/` and the replay of its corpus share this file.
+//! What holds for any cell: it is parsed or rejected with a message, and what is sent parses back
+//! to itself. The fuzz targets in `tests/fuzz/` and the replay of their corpus share this file.
 
 use dingmap::testing::domain::NumberCell;
 use dingmap::testing::domain::{DefaultRegion, MainlandFormat, NumberRules};

@@ -1,5 +1,5 @@
-//! What holds for any body: it is read or told apart, and its code has a meaning. The fuzzer in
-//! `fuzz/` and the replay of its corpus share this file.
+//! What holds for any body: it is decoded or is an error, and its code has a meaning. The fuzz
+//! targets in `tests/fuzz/` and the replay of their corpus share this file.
 
 use dingmap::testing::domain::Code;
 use dingmap::testing::domain::by_code;

@@ -1,6 +1,6 @@
 //! What holds for any bytes that are taken for a table: they are refused, or come out as they went
-//! in with five cells more in each row, whatever pieces they are read in. The fuzzer in `fuzz/` and
-//! the replay of its corpus share this file.
+//! in with five cells more in each row, whatever pieces they are read in. The fuzz targets in
+//! `tests/fuzz/` and the replay of their corpus share this file.
 
 use std::borrow::Cow;
 use std::io::{self, PipeReader, Read};

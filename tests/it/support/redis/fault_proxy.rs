@@ -1,6 +1,5 @@
-//! A cable to a server that can be cut for a while and that can be long. What is under way while it
-//! is cut arrives when it is whole again, as on a network that lost its packets and sends them
-//! anew.
+//! A TCP proxy that can add latency and partition the network. What is in flight during a partition
+//! arrives when it heals, as when lost packets are sent again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// How a cable is.
+/// What the proxy does to connections.
 #[derive(Clone, Copy, Default)]
 struct LinkState {
     partitioned: bool,
@@ -19,7 +18,7 @@ struct LinkState {
     latency: Duration,
 }
 
-/// Leads to one address as long as it lives.
+/// Forwards connections to one address until it is dropped.
 pub(crate) struct FaultProxy {
     pub(crate) address: SocketAddr,
     state: watch::Sender<LinkState>,
@@ -35,60 +34,60 @@ impl FaultProxy {
             .unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let (way, seen) = watch::channel(LinkState::default());
+        let (state, receiver) = watch::channel(LinkState::default());
         runtime.spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let seen = seen.clone();
+            while let Ok((client, _)) = listener.accept().await {
+                let receiver = receiver.clone();
                 tokio::spawn(async move {
-                    near.set_nodelay(true).unwrap();
+                    client.set_nodelay(true).unwrap();
                     // Where nobody listens at the other end, this one closes.
-                    let Ok(far) = TcpStream::connect(to).await else { return };
-                    far.set_nodelay(true).unwrap();
-                    let ((near_in, near_out), (far_in, far_out)) =
-                        (near.into_split(), far.into_split());
+                    let Ok(server) = TcpStream::connect(to).await else { return };
+                    server.set_nodelay(true).unwrap();
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
                     tokio::join!(
-                        forward(near_in, far_out, seen.clone()),
-                        forward(far_in, near_out, seen)
+                        forward(from_client, to_server, receiver.clone()),
+                        forward(from_server, to_client, receiver)
                     );
                 });
             }
         });
-        Self { address, state: way, _runtime: runtime }
+        Self { address, state, _runtime: runtime }
     }
 
-    /// What a run is told.
+    /// The URL for `--shared`.
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
     pub(crate) fn partition(&self) {
-        self.state.send_modify(|way| way.partitioned = true);
+        self.state.send_modify(|state| state.partitioned = true);
     }
 
     pub(crate) fn heal(&self) {
-        self.state.send_modify(|way| way.partitioned = false);
+        self.state.send_modify(|state| state.partitioned = false);
     }
 
     /// Makes every round trip take so much longer.
     pub(crate) fn set_round_trip(&self, round_trip: Duration) {
-        self.state.send_modify(|way| way.latency = round_trip / 2);
+        self.state.send_modify(|state| state.latency = round_trip / 2);
     }
 }
 
-/// One direction of a connection, to its end. An end takes its time too, and passes no cut.
+/// One direction of a connection, to its end. The end of the stream is delayed too.
 async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut way: watch::Receiver<LinkState>,
+    mut state: watch::Receiver<LinkState>,
 ) {
-    let (under_way, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
-    let delay = way.clone();
+    let (in_flight, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
+    let delay = state.clone();
     let entering = async move {
         let mut piece = [0; 8192];
         loop {
             let read = from.read(&mut piece).await.unwrap_or(0);
             let arrives = Instant::now() + delay.borrow().latency;
-            if under_way.send((arrives, piece[..read].to_vec())).await.is_err() || read == 0 {
+            if in_flight.send((arrives, piece[..read].to_vec())).await.is_err() || read == 0 {
                 return;
             }
         }
@@ -96,7 +95,7 @@ async fn forward(
     let leaving = async move {
         while let Some((arrives, piece)) = arriving.recv().await {
             sleep_until(arrives).await;
-            if way.wait_for(|way| !way.partitioned).await.is_err() {
+            if state.wait_for(|state| !state.partitioned).await.is_err() {
                 return;
             }
             if piece.is_empty() || to.write_all(&piece).await.is_err() {

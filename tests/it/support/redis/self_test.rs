@@ -1,4 +1,4 @@
-//! Whether the tests' own server and cable do what is said of them: what they are to break must
+//! Whether the tests' own server and proxy do what is said of them: what they are to break must
 //! have been whole.
 
 use std::io::{Read, Write};
@@ -84,16 +84,16 @@ fn password_and_tls_servers_reject_plain_clients() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn the_proxy_can_partition_delay_and_break() {
     let mut redis = RedisServer::start();
-    let cable = FaultProxy::new(redis.address());
-    let mut stream = connect(cable.address);
+    let proxy = FaultProxy::new(redis.address());
+    let mut stream = connect(proxy.address);
     stream.write_all(PING).unwrap();
     assert!(has_reply(&mut stream));
-    cable.partition();
+    proxy.partition();
     stream.write_all(PING).unwrap();
-    assert!(!has_reply(&mut stream) && !replies_to_ping(cable.address));
-    cable.heal();
-    assert!(has_reply(&mut stream), "what was under way arrives");
-    cable.set_round_trip(Duration::from_millis(200));
+    assert!(!has_reply(&mut stream) && !replies_to_ping(proxy.address));
+    proxy.heal();
+    assert!(has_reply(&mut stream), "what was in flight arrives");
+    proxy.set_round_trip(Duration::from_millis(200));
     let start = Instant::now();
     stream.write_all(PING).unwrap();
     assert!(has_reply(&mut stream) && start.elapsed() >= Duration::from_millis(200));
