@@ -100,7 +100,7 @@ pub struct NumberArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "DingTalk")]
 pub struct ApiArgs {
-    /// URL of the API
+    /// API URL
     ///
     /// Organizations of the edition for China use <https://oapi.dingtalk.com>
     #[arg(
