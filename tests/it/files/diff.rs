@@ -343,6 +343,7 @@ fn a_key_column_without_distinct_values_is_rejected() {
 }
 
 #[test]
+#[ignore = "long: cargo test -- --include-ignored"]
 fn large_tables_are_sorted_on_disk_without_leftovers() {
     let workdir = Workdir::new();
     let rows = 300_000_u64;

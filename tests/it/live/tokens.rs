@@ -259,6 +259,7 @@ fn a_rejected_fresh_token_ends_the_run() {
 }
 
 #[test]
+#[ignore = "long: cargo test -- --include-ignored"]
 fn a_three_hour_run_outlasts_half_hour_tokens() {
     let count = 5 * 3 * 3600;
     let (half, early) = (Duration::from_mins(30), Duration::from_mins(20));

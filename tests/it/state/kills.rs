@@ -123,12 +123,14 @@ fn stored_numbers(state: &Path) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "long: cargo test -- --include-ignored"]
 fn random_kills_lose_nothing_and_cost_few_calls() {
     // Long enough for many commits, and now and then short enough to hit a start.
     run_kill_chain("KILL", 4000);
 }
 
 #[test]
+#[ignore = "long: cargo test -- --include-ignored"]
 fn random_terminations_cost_no_call() {
     run_kill_chain("TERM", 2500);
 }

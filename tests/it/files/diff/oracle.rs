@@ -168,11 +168,14 @@ fn diff_line(change: &str, key: &str, old: Option<&Row>, new: Option<&Row>, all:
     format!("{change},{key},{old},{new},{was},{is},{before},{now}")
 }
 
+/// Random tables to compare.
+const SEEDS: u64 = 40;
+
 #[test]
 fn random_tables_match_a_brute_force_comparison() {
     let workdir = Workdir::new();
     let mut differed = 0;
-    for seed in 0..120 {
+    for seed in 0..SEEDS {
         let mut dice = fastrand::Rng::with_seed(seed);
         let (old, new) = (random_rows(&mut dice), random_rows(&mut dice));
         let by_number = dice.bool();
@@ -201,7 +204,7 @@ fn random_tables_match_a_brute_force_comparison() {
             let rows = actual.iter().filter(|line| line.starts_with(&format!("{kind},"))).count();
             assert_eq!(summary_count(&ended, kind), rows as u64, "{kind} {what}");
         }
-        differed += usize::from(!actual.is_empty());
+        differed += u64::from(!actual.is_empty());
     }
-    assert!((60..120).contains(&differed), "{differed} of 120 tables differ: the dice are loaded");
+    assert!((SEEDS / 2..=SEEDS).contains(&differed), "{differed} of {SEEDS} tables differ");
 }

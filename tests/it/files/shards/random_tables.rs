@@ -141,7 +141,7 @@ prop_compose! {
 fn merged_shards_of_random_tables_equal_the_output_of_one_run() {
     let api = Sandbox::new(unlimited_script());
     let config =
-        ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+        ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(odd in odd())| {
         let workdir = Workdir::new();
         let input = workdir.write_file("a.csv", odd.encoded_text());
