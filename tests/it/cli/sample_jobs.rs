@@ -51,7 +51,7 @@ impl JobHost {
             let path = workdir.write_file(name, content);
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
-        Self { sandbox: Sandbox::new(unlimited_script()), workdir: workdir }
+        Self { sandbox: Sandbox::new(unlimited_script()), workdir }
     }
 
     /// A text of a sample with this machine's places.

@@ -34,7 +34,7 @@ impl NetworkFixture {
         let (workdir, authority) = (Workdir::new(), CertificateAuthority::new());
         workdir.write_file("staff.csv", STAFF_CSV);
         workdir.write_file("ca.pem", authority.pem());
-        Self { sandbox: Sandbox::with_plain_http(unlimited_script()), workdir: workdir, authority }
+        Self { sandbox: Sandbox::with_plain_http(unlimited_script()), workdir, authority }
     }
 
     fn tls_server(&self, names: &[&str], protocols: &[&str]) -> TlsServer {

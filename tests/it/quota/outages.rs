@@ -38,7 +38,7 @@ impl RunPair {
         };
         let runs = [start(0), start(1)];
         fixture.wait_for_calls_of_both(10);
-        Self { fixture: fixture, runs }
+        Self { fixture, runs }
     }
 
     /// Sees that no call arrived from one moment to another, and that there would have been some to

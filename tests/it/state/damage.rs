@@ -30,13 +30,7 @@ impl UnfinishedRun {
         let ended = run(api.resolve(&input, &workdir.path("out.csv")).args(["--max-calls", "250"]));
         assert_eq!(ended.status, Some(6), "{}", ended.stderr);
         let state = fs::read(api.state_path()).unwrap();
-        Self {
-            sandbox: api,
-            workdir: workdir,
-            input,
-            state_bytes: state,
-            expected_output: expected,
-        }
+        Self { sandbox: api, workdir, input, state_bytes: state, expected_output: expected }
     }
 
     fn resolve_with_state(&self, state: &Path) -> Command {

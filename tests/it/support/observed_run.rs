@@ -36,7 +36,7 @@ pub(crate) fn observe_run(
     assert_redacted(&ended, &call_log, input.as_ref());
     ObservedRun {
         result: ended,
-        call_log: call_log,
+        call_log,
         file_names: workdir.file_names(),
         output: std::fs::read_to_string(output).ok(),
     }

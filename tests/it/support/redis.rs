@@ -69,7 +69,7 @@ impl RedisServer {
             // Somebody else may have taken the port since.
             wait_until_ready(&mut process, &socket, password).then_some((process, flags, port))
         });
-        Self { process, flags, password, port, workdir: workdir }
+        Self { process, flags, password, port, workdir }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
