@@ -84,14 +84,17 @@ impl QuotaFixture {
         (0..2).for_each(|run| self.wait_for_calls_of(run, count));
     }
 
-    /// Asserts that no second had more calls than the rate allows, over all runs and from the first
-    /// call to the last. Calls are timed where they arrive, so a call that was late comes closer to
-    /// the next ones, by as much as this machine delays threads: twice the worst delay, at the
-    /// sender and at the server, is subtracted from the second.
+    /// A second, less twice the worst delay of a thread on this machine, at the sender and at the
+    /// server. Calls are timed where they arrive, so a late call comes closer to the next ones.
+    pub(crate) fn safe_window(&self) -> Duration {
+        SECOND.saturating_sub(2 * self.stall_monitor.worst_lateness())
+    }
+
+    /// Asserts that no window of a second, as above, had more calls than the rate allows, over all
+    /// runs and from the first call to the last.
     #[track_caller]
     pub(crate) fn assert_never_over_rate(&self) {
-        let late = self.stall_monitor.worst_lateness();
-        let window = SECOND.saturating_sub(2 * late);
+        let window = self.safe_window();
         let most = self.sandbox.call_log().max_in_window(window);
         assert!(most <= CALLS_PER_SECOND as usize, "{most} calls in {window:?}");
     }
