@@ -6,7 +6,7 @@
 mod cli;
 mod files;
 mod layout;
-mod licences;
+mod licenses;
 mod live;
 mod people;
 mod quota;

@@ -1,6 +1,7 @@
 //! What the tests are built from: the executable, sandboxes, servers, fixtures.
 
 pub(crate) mod chromium;
+pub(crate) mod compression;
 pub(crate) mod expected_rows;
 pub(crate) mod interrupted_runs;
 pub(crate) mod network_servers;
@@ -12,6 +13,7 @@ pub(crate) mod raw_server;
 pub(crate) mod redis;
 pub(crate) mod rows;
 pub(crate) mod rust_tokens;
+pub(crate) mod sample_files;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod sim_harness;

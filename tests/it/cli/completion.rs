@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::process::Process;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{PROGRAM, dingmap, run};
 use crate::support::workdir::Workdir;
 
@@ -92,8 +93,7 @@ fn column_names_are_completed_from_the_input() {
 #[test]
 fn sheet_names_are_completed_from_the_workbook() {
     let workdir = Workdir::new();
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
-    std::fs::copy(samples, workdir.path("staff.xlsx")).unwrap();
+    std::fs::copy(sample_path("staff.xlsx"), workdir.path("staff.xlsx")).unwrap();
     let sheets = completions_for(&workdir, &["dingmap", "resolve", "staff.xlsx", "--sheet", ""]);
     assert_eq!(sheets, ["员工", "离职", "空表"]);
     let columns = completions_for(

@@ -26,7 +26,7 @@ fn resolve_with_config(config: &Path) -> Command {
     command
 }
 
-/// What is said of a file with this content.
+/// The error message for a config file with this content.
 fn config_error(workdir: &Workdir, content: &str) -> String {
     let config = workdir.write_file("bad.toml", content);
     let ended = run(resolve_with_config(&config).arg("staff.csv"));
@@ -93,7 +93,7 @@ fn flags_override_variables_which_override_profiles_which_override_the_file() {
         "rate = 7 # /dev/stdin:5",
     );
     cat.wait().unwrap();
-    // Wherever on the line it stands.
+    // Also when --config precedes the command.
     assert_has_line(
         &printed_settings(dingmap().arg("--config").arg(&config).arg("plan")),
         &format!("rate = 7 # {at}:5"),
@@ -262,8 +262,8 @@ fn config_errors_have_a_line_and_a_suggestion() {
         // A profile that this run does not ask for is checked all the same.
         ("[profile.night]\nraet = 1\n", "2: unknown key 'raet'; did you mean 'rate'?"),
     ] {
-        let said = config_error(&workdir, content);
-        assert!(said.starts_with(actual), "{content}: {said}");
+        let error = config_error(&workdir, content);
+        assert!(error.starts_with(actual), "{content}: {error}");
     }
     let config = workdir.write_file("c.toml", "[profile.nightly]\nrate = 1\n");
     for (args, actual) in [
@@ -281,7 +281,7 @@ fn config_errors_have_a_line_and_a_suggestion() {
     );
     let ended = run(resolve_with_config(&workdir.path("none.toml")).arg("staff.csv"));
     assert!(ended.status == Some(2) && ended.stderr.contains("none.toml: "), "{}", ended.stderr);
-    // A mistake on the line is told as ever, whether a file is named or not.
+    // Errors of the command line look the same with and without a config file.
     for args in [
         &["resolve", "x", "--bogus"][..],
         &["--bogus"],
@@ -311,12 +311,18 @@ fn secrets_in_the_config_file_are_rejected_and_not_echoed() {
     for key in
         ["app-secret", "secret", "access_token", "token", "DINGTALK_APP_SECRET", "Client-Secret"]
     {
-        let said = config_error(&workdir, &format!("rate = 1\n{key} = \"geheim\"\n"));
-        assert!(said.starts_with("2: ") && said.contains("DINGTALK_APP_SECRET"), "{key}: {said}");
-        assert!(!said.contains("geheim"), "{said}");
+        let error = config_error(&workdir, &format!("rate = 1\n{key} = \"geheim\"\n"));
+        assert!(
+            error.starts_with("2: ") && error.contains("DINGTALK_APP_SECRET"),
+            "{key}: {error}"
+        );
+        assert!(!error.contains("geheim"), "{error}");
     }
-    let said = config_error(&workdir, "proxy = \"http://u:geheim@proxy:1\"\n");
-    assert!(said.contains("set this URL in DINGMAP_PROXY") && !said.contains("geheim"), "{said}");
+    let error = config_error(&workdir, "proxy = \"http://u:geheim@proxy:1\"\n");
+    assert!(
+        error.contains("set this URL in DINGMAP_PROXY") && !error.contains("geheim"),
+        "{error}"
+    );
     let actual = printed_settings(
         dingmap()
             .arg("resolve")

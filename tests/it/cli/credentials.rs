@@ -145,7 +145,7 @@ fn fatal_answers() -> [(ScriptedAnswer, &'static str, &'static str); 4] {
 
 #[test]
 fn a_fatal_code_ends_the_run_immediately() {
-    for (answer, said, remedy) in fatal_answers() {
+    for (answer, message, remedy) in fatal_answers() {
         let one = observe_run(
             Script { always: Some(answer.clone()), ..unlimited_script() },
             people_csv(60),
@@ -153,8 +153,8 @@ fn a_fatal_code_ends_the_run_immediately() {
                 command.args(["-j", "1"]);
             },
         );
-        one.assert_refused(5, &[said, remedy, "--partial"]);
-        assert_eq!(one.call_log.calls().len(), 1, "{said}");
+        one.assert_refused(5, &[message, remedy, "--partial"]);
+        assert_eq!(one.call_log.calls().len(), 1, "{message}");
         let script = Script {
             always: Some(answer.delayed_by(Duration::from_millis(20))),
             ..unlimited_script()
@@ -162,10 +162,10 @@ fn a_fatal_code_ends_the_run_immediately() {
         let four = observe_run(script, people_csv(60), |command| {
             command.args(["-j", "4"]);
         });
-        four.assert_refused(5, &[said, remedy]);
+        four.assert_refused(5, &[message, remedy]);
         assert!(
             (1..=4).contains(&four.call_log.calls().len()),
-            "{said}: {} calls",
+            "{message}: {} calls",
             four.call_log.calls().len()
         );
     }
@@ -173,13 +173,13 @@ fn a_fatal_code_ends_the_run_immediately() {
 
 #[test]
 fn a_partial_output_has_resolved_and_pending_rows() {
-    for (answer, said, remedy) in fatal_answers() {
+    for (answer, message, remedy) in fatal_answers() {
         let mut script = unlimited_script();
         script.answers_by_call.insert(7, answer);
         let seen = observe_run(script, format!("{}13800138000\nn\n", people_csv(20)), |command| {
             command.args(["-j", "1", "--partial"]);
         });
-        seen.assert_stderr(5, &[said, remedy]);
+        seen.assert_stderr(5, &[message, remedy]);
         assert_eq!(
             (seen.file_names.as_slice(), seen.call_log.calls().len()),
             (&["in.csv".to_owned(), "out.csv".to_owned()][..], 8)
@@ -195,14 +195,14 @@ fn a_partial_output_has_resolved_and_pending_rows() {
 
 #[test]
 fn after_a_fatal_code_the_same_command_resumes() {
-    for (answer, said, _) in fatal_answers() {
+    for (answer, message, _) in fatal_answers() {
         let mut script = unlimited_script();
         script.answers_by_call.insert(30, answer);
         let (workdir, api) = (Workdir::new(), Sandbox::new(script));
         let output = workdir.path("out.csv");
         let mut command = api.resolve(&workdir.write_file("in.csv", people_csv(80)), &output);
         command.args(["-j", "1"]);
-        assert_exit(&run(&mut command), 5, &[said, "the same command resumes the run"]);
+        assert_exit(&run(&mut command), 5, &[message, "the same command resumes the run"]);
         assert_eq!((api.call_log().calls().len(), output.exists()), (31, false));
         assert_exit(&run(&mut command), 0, &["resuming: 30 of "]);
         assert_eq!(
@@ -231,9 +231,9 @@ fn standard_output_ends_with_the_row_before_the_fatal_one() {
 }
 
 /// A run whose first call ends it with these words of the API about the number in `cell`.
-fn assert_masked_in_api_message(cell: &str, said: &str) {
+fn assert_masked_in_api_message(cell: &str, message: &str) {
     let script = Script {
-        always: Some(ScriptedAnswer::Code { code: 60011, msg: said.to_owned() }),
+        always: Some(ScriptedAnswer::Code { code: 60011, msg: message.to_owned() }),
         ..unlimited_script()
     };
     let seen = observe_run(script, format!("phone,n\n{cell},1\n13800138001,2\n"), |command| {
@@ -244,13 +244,13 @@ fn assert_masked_in_api_message(cell: &str, said: &str) {
 
 #[test]
 fn mainland_numbers_in_api_messages_are_masked() {
-    for said in [
+    for message in [
         "mobile 13800138000 is odd",
         "mobile=+86-13800138000",
         "mobile 8613800138000",
         "mobile13800138000",
     ] {
-        assert_masked_in_api_message("138 0013 8000", said);
+        assert_masked_in_api_message("138 0013 8000", message);
     }
 }
 

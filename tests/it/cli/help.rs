@@ -36,7 +36,7 @@ fn short_help_fits_one_screen() {
         // Room is left for the command line and the next prompt.
         assert!(actual.contains("see more with '--help'"), "{command}:\n{actual}");
     }
-    // The flags without which nobody gets far.
+    // The flags that most runs need.
     let actual = help_text("resolve", "-h");
     for flag in [
         "--output",
@@ -139,6 +139,31 @@ fn a_misspelled_word_gets_a_suggestion() {
 }
 
 #[test]
+fn help_of_a_topic_is_found_by_any_letter_case_and_by_synonyms() {
+    let page = |words: &[&str]| {
+        let ended = run(dingmap().arg("help").args(words));
+        assert_eq!((ended.status, &*ended.stderr), (Some(0), ""), "{words:?}");
+        ended.stdout
+    };
+    for (typed, topic) in [
+        (&["Exit", "Status"][..], "exit-status"),
+        (&["excel"], "workbooks"),
+        (&["退出状态"], "exit-status"),
+        (&["CSV"], "files"),
+    ] {
+        assert_eq!(page(typed), page(&[topic]), "{typed:?}");
+    }
+    assert_eq!(page(&["Resolve"]), page(&["resolve"]));
+    let ended = run(dingmap().args(["help", "exit-statsu"]));
+    assert_eq!(ended.status, Some(2));
+    assert!(ended.stderr.contains("did you mean 'exit-status'?"), "{}", ended.stderr);
+    let chinese = page(&["changelog", "--lang", "zh"]);
+    assert!(chinese.starts_with("此页只有英文版：\n\nChangelog\n"), "{chinese}");
+    let retry = page(&["retry"]);
+    assert!(retry.contains("\n    # exit status 4\n") && !retry.contains("? 4"), "{retry}");
+}
+
+#[test]
 fn a_misspelled_variable_is_warned_about() {
     let workdir = Workdir::new();
     let input = workdir.write_file("staff.csv", "手机号\n13800138000\n");
@@ -238,6 +263,45 @@ fn unwritable_help_is_an_error() {
     let actual = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(7), "{actual}");
     assert!(actual.contains("No space left"), "{actual}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_silent() {
+    let workdir = Workdir::new();
+    let table = |userid: &str| {
+        let rows = (0..3000).map(|n| format!("139{n:08},{userid}{n},,found,0,ok\n"));
+        "mobile,userid,exclusive_userids,status,errcode,errmsg\n".to_owned()
+            + &rows.collect::<String>()
+    };
+    let old = workdir.write_file("old.csv", table("a")).display().to_string();
+    let new = workdir.write_file("new.csv", table("b")).display().to_string();
+    let input = workdir.write_file("in.csv", "mobile\n13800138000\n").display().to_string();
+    for (line, status) in [
+        (vec!["--help"], 0),
+        (vec!["--version"], 0),
+        (vec!["help"], 0),
+        (vec!["help", "faults"], 0),
+        (vec!["help", "faults", "--lang", "zh"], 0),
+        (vec!["help", "--lang", "zh"], 0),
+        (vec!["man"], 0),
+        (vec!["completions", "bash"], 0),
+        (vec!["plan", &input], 0),
+        // The exit status still tells that there are differences.
+        (vec!["diff", "-q", &old, &new], 10),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = dingmap()
+            .args(&line)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*stderr), (Some(status), ""), "{line:?}");
+    }
 }
 
 #[test]

@@ -38,6 +38,17 @@ fn every_command_has_a_man_page() {
         assert!(names.iter().any(|known| known == name), "{names:?}");
         let page = std::fs::read_to_string(directory.join(name)).unwrap();
         assert!(page.contains(".TH ") && whole.stdout.contains(&page), "{name}");
+        assert!(name != "dingmap.1" || page.contains("\nProfile of the config file"), "{page}");
+    }
+    for (topic, about) in [
+        ("first-run", r"from the app\*(Aqs credentials to the first result"),
+        ("dry-run", "what dingmap plan shows"),
+    ] {
+        let page = std::fs::read_to_string(directory.join(format!("dingmap-{topic}.7"))).unwrap();
+        let name = format!("dingmap-{topic} - {about}").replace('-', r"\-");
+        assert!(page.contains(&format!(".SH NAME\n{name}\n")), "{page}");
+        // Code in tables is bold.
+        assert!(!page.contains('`'), "{page}");
     }
     let ended = run(dingmap().args(["man", "--directory", "/proc/none"]));
     assert_eq!(ended.status, Some(7), "{}", ended.stderr);

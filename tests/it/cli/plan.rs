@@ -5,16 +5,15 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use clap::CommandFactory;
 use dingmap::testing::app::Cli;
-use dingmap::testing::sandbox::Script;
 use serde_json::{Value, json};
 
 use crate::support::process::{Process, wait_until};
 use crate::support::rows::{read_rows, staff_csv};
-use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::sample_files::sample_path;
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::schema::assert_matches_schema;
 use crate::support::workdir::Workdir;
 
@@ -37,10 +36,6 @@ fn plan_json(command: &mut Command) -> (Value, RunOutput) {
     let actual: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_matches_schema("plan", &actual);
     (actual, ended)
-}
-
-fn sample_path(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
 }
 
 #[test]
@@ -139,15 +134,9 @@ fn the_estimated_time_is_calls_divided_by_the_rate() {
     assert_eq!(open["time"]["end"], json!({"least": null, "most": null}));
 }
 
-/// Replies that take a while, so that a run can be observed while it is running.
-fn slow_script() -> Script {
-    let latency = Duration::from_millis(20);
-    Script { latency: latency..=latency, ..unlimited_script() }
-}
-
 #[test]
 fn a_plan_predicts_resuming_and_leaves_the_state_unchanged() {
-    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) =
         (workdir.write_file("staff.csv", staff_csv(600)), workdir.path("out.csv"));
     // A kill leaves the file to be put in order, which the next one that works with it does.
@@ -239,7 +228,7 @@ fn a_token_selects_its_apps_answers_and_is_not_printed() {
 
 #[test]
 fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
-    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, output) =
         (workdir.write_file("staff.csv", staff_csv(600)), workdir.path("out.csv"));
     let mut process = Process::start(api.resolve(&input, &output).args(["--rate", "50"]));
@@ -279,8 +268,8 @@ fn a_locked_state_is_reported_and_a_foreign_one_is_rejected() {
 #[test]
 fn several_columns_give_a_range_of_calls() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
-    // Found; nobody has it and the next is found; invalid and the next is found; a first number
-    // that stands behind another.
+    // Found; nobody has it and the next is found; invalid and the next is found; a number of
+    // column a that is also in column b.
     let rows =
         "a,b\n13900000000,13900000001\n13900000090,13900000002\nx,13900000003\n13900000001,\n,\n";
     let input = workdir.write_file("staff.csv", rows);

@@ -1,10 +1,9 @@
-//! What stands in `samples/` for runs that nobody watches: each command line runs as it stands
+//! The jobs in `samples/` for runs that nobody watches: each command line runs as it is written
 //! there, with its places in a directory of the test's own and the sandbox for DingTalk, and the
 //! alerts are about what a run leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use prometheus_parse::Scrape;
@@ -12,6 +11,7 @@ use regex::{NoExpand, Regex};
 
 use crate::support::redis::RedisServer;
 use crate::support::rows::staff_csv;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{PROGRAM, RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
@@ -32,8 +32,7 @@ const OUTPUT_FILES: [&str; 4] =
     ["list.resolved.csv", "state.redb", "state.redb.lock", "summary.json"];
 
 fn read_sample(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name))
-        .unwrap()
+    std::fs::read_to_string(sample_path(name)).unwrap()
 }
 
 /// A machine on which a job is set up.
@@ -159,7 +158,7 @@ fn the_systemd_service_resolves_its_list() {
     let mut command = dingmap();
     command.args(words.map(|word| machine.localize(word).replace("${LIST}", &list)));
     command.env_remove("DINGMAP_NO_STATE").envs(variables);
-    // The file wins over what stands in the unit.
+    // The file overrides the unit.
     command.envs(machine.environment(assignments(&read_sample("dingmap.env"))));
     let ended = run(&mut command);
     machine.assert_job_done(&ended, 0, &["dingmap-staff.prom", "list.failed.csv"]);

@@ -50,6 +50,7 @@ fn an_endpoint_that_would_leak_the_token_is_rejected() {
         "http://127.0.0.1.example.com",
         "http://10.0.0.1:8080",
         "ftp://127.0.0.1",
+        "htp://oapi.dingtalk.io",
         "oapi.dingtalk.io",
         "https://someone:sandbox-secret@oapi.dingtalk.io",
         "https://oapi.dingtalk.io/?access_token=sandbox-secret",
@@ -65,6 +66,22 @@ fn an_endpoint_that_would_leak_the_token_is_rejected() {
         assert_exit(&ended, 2, &["--endpoint"]);
         assert_redacted(&ended, &CallLog::default(), people_csv(3).as_bytes());
         assert_eq!(workdir.file_names(), ["in.csv"]);
+    }
+}
+
+#[test]
+fn an_unsupported_scheme_is_rejected_with_the_allowed_forms() {
+    let workdir = Workdir::new();
+    let input = workdir.write_file("in.csv", people_csv(3));
+    for command in ["resolve", "plan"] {
+        for (endpoint, words) in [
+            ("htp://oapi.dingtalk.io", "unsupported scheme 'htp://'; use https://HOST[:PORT]"),
+            ("ftp://oapi.dingtalk.io", "unsupported scheme 'ftp://'; use https://HOST[:PORT]"),
+            ("oapi.dingtalk.io", "it does not begin with https://"),
+        ] {
+            let ended = run(dingmap().arg(command).arg(&input).args(["--endpoint", endpoint]));
+            assert_exit(&ended, 2, &["--endpoint: ", words]);
+        }
     }
 }
 

@@ -57,8 +57,8 @@ fn the_next_column_is_tried_when_a_number_is_not_found() {
             ",,not_found,60121,找不到该用户,",
         ]
     );
-    // 000, 002, 090, 003, 092, 093 and 091: each once, and not 001, which stands behind numbers
-    // that have an answer.
+    // 000, 002, 090, 003, 092, 093 and 091: each once, and not 001, which follows numbers that
+    // have an answer.
     assert_eq!(calls, 7);
 }
 

@@ -2,31 +2,24 @@
 //! short or too long, odd headers, and sizes that nobody expects.
 
 use std::fmt::Write as _;
-use std::process::Command;
 
 use crate::support::expected_rows::ANSWER_COLUMNS;
 use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
-fn resolve_with_flags(text: &str, flags: &[&str]) -> (RunOutput, Option<String>, usize) {
-    resolve_with(text, |command| {
-        command.args(flags);
-    })
-}
-
-fn resolve_with(text: &str, set: impl FnOnce(&mut Command)) -> (RunOutput, Option<String>, usize) {
+/// How the run ended, the output where there is one, and how many calls arrived. Unlike
+/// `observe_run`, it keeps the usual verbosity: some tests check that a message is absent.
+fn resolve_text(text: &str, flags: &[&str]) -> (RunOutput, Option<String>, usize) {
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
     let output = workdir.path("out.csv");
-    let mut command = api.resolve(&workdir.write_file("in.csv", text), &output);
-    set(&mut command);
-    let ended = run(&mut command);
+    let ended = run(api.resolve(&workdir.write_file("in.csv", text), &output).args(flags));
     (ended, std::fs::read_to_string(output).ok(), api.call_log().calls().len())
 }
 
 /// Ended well, with this output.
 #[track_caller]
 fn assert_output(text: &str, flags: &[&str], expected: &str) {
-    let (ended, output, _) = resolve_with_flags(text, flags);
+    let (ended, output, _) = resolve_text(text, flags);
     assert_eq!((ended.status, output.as_deref()), (Some(0), Some(expected)), "{}", ended.stderr);
 }
 
@@ -42,8 +35,7 @@ fn the_excel_sep_line_sets_the_delimiter_and_is_kept() {
         assert_output(&text, &[], &expected);
     }
     // Who asks for another one gets it.
-    let (ended, output, _) =
-        resolve_with_flags("sep=;\nname,mobile\nx,13800138000\n", &["-d", ","]);
+    let (ended, output, _) = resolve_text("sep=;\nname,mobile\nx,13800138000\n", &["-d", ","]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(
         output.unwrap(),
@@ -72,13 +64,11 @@ fn lines_above_the_header_are_kept() {
     );
     assert_output(text, &["--skip-lines", "2"], &expected);
     // Lines are counted from the file's beginning.
-    let (ended, _, calls) = resolve_with_flags(
-        &format!("{title}name,mobile\nx,13800138000\ny,1,\n"),
-        &["--skip-lines", "3"],
-    );
+    let (ended, _, calls) =
+        resolve_text(&format!("{title}name,mobile\nx,13800138000\ny,1,\n"), &["--skip-lines", "3"]);
     assert_eq!((ended.status, calls), (Some(3), 0), "{}", ended.stderr);
     assert!(ended.stderr.contains("line 6"), "{}", ended.stderr);
-    let (ended, _, _) = resolve_with_flags("name,mobile\n", &["--skip-lines", "1"]);
+    let (ended, _, _) = resolve_text("name,mobile\n", &["--skip-lines", "1"]);
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
 }
@@ -91,11 +81,11 @@ fn a_title_line_suggests_skip_lines() {
         ("staff 2024;;\nname;city;note\na;b;c\nd;e;f\n", 3),
         ("staff 2024\nname;city;mobile\na;b;13800138000\nc;d;13800138001\n", 0),
     ] {
-        let (ended, _, _) = resolve_with_flags(text, &[]);
+        let (ended, _, _) = resolve_text(text, &[]);
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         assert!(ended.stderr.contains("add --skip-lines 1"), "{}", ended.stderr);
     }
-    let (ended, _, _) = resolve_with_flags("mobile\n13800138000\n", &[]);
+    let (ended, _, _) = resolve_text("mobile\n13800138000\n", &[]);
     assert!(!ended.stderr.contains("--skip-lines"), "{}", ended.stderr);
 }
 
@@ -103,7 +93,7 @@ fn a_title_line_suggests_skip_lines() {
 fn short_rows_are_padded() {
     let text = "mobile,name,city\n13800138000,a,b\n13800138000,\"a\"\r\n13800138000\n\n,\nx,a,b";
     let reason = "invalid,,the cell is empty";
-    let (ended, output, calls) = resolve_with_flags(text, &[]);
+    let (ended, output, calls) = resolve_text(text, &[]);
     assert_eq!((ended.status, calls), (Some(0), 1), "{}", ended.stderr);
     let output = output.unwrap();
     let expected = format!(
@@ -114,14 +104,14 @@ fn short_rows_are_padded() {
     );
     assert!(output.starts_with(&expected), "{output}");
     // A number cell that is missing is empty.
-    let (_, output, _) = resolve_with_flags("name,mobile\na,13800138000\nb\n", &[]);
+    let (_, output, _) = resolve_text("name,mobile\na,13800138000\nb\n", &[]);
     assert!(output.unwrap().ends_with(&format!("\nb,,,,{reason}\n")));
 }
 
 #[test]
 fn long_rows_are_rejected_before_the_first_call_or_kept_with_flexible() {
     let text = "name,mobile\na,13800138000\nb,13800138000,,\"c,d\"\n";
-    let (ended, output, calls) = resolve_with_flags(text, &[]);
+    let (ended, output, calls) = resolve_text(text, &[]);
     assert_eq!((ended.status, output, calls), (Some(3), None, 0), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("line 3") && ended.stderr.contains("--flexible"),
@@ -206,7 +196,7 @@ fn ten_thousand_columns_are_kept() {
         &format!("{names},{}\n{expected}", ANSWER_COLUMNS.join(",")),
     );
     // A row of one cell gets the rest.
-    let (_, output, _) = resolve_with_flags(&format!("{names}\n{cells}\n13800138000\n"), &[]);
+    let (_, output, _) = resolve_text(&format!("{names}\n{cells}\n13800138000\n"), &[]);
     assert!(
         output.unwrap().ends_with(&format!("\n13800138000{},{FOUND_CELLS}\n", ",".repeat(9_999)))
     );
@@ -219,7 +209,7 @@ fn excel_safe_escapes_only_appended_cells() {
         (&[][..], "=1+1,13800138094,,,failed,-1,系统繁忙\n"),
         (&["--excel-safe"], "=1+1,13800138094,,,failed,'-1,系统繁忙\n"),
     ] {
-        let (ended, output, _) = resolve_with_flags(text, flags);
+        let (ended, output, _) = resolve_text(text, flags);
         assert_eq!(ended.status, Some(4), "{}", ended.stderr);
         assert!(output.as_ref().unwrap().ends_with(expected), "{output:?}");
     }

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::compression::gzip;
+use crate::support::process::wait_until;
 use crate::support::rows::staff_csv;
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
@@ -209,9 +211,8 @@ fn diff_reads_files_like_resolve() {
         .flat_map(u16::to_le_bytes)
         .collect();
     let wide = workdir.write_file("wide.csv", wide);
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(text.replace(',', ";").replace('\n', "\r\n").as_bytes()).unwrap();
-    let small = workdir.write_file("packed.csv.gz", packer.finish().unwrap());
+    let packed = gzip(text.replace(',', ";").replace('\n', "\r\n").as_bytes());
+    let small = workdir.write_file("packed.csv.gz", packed);
     let titled = workdir.write_file("titled.csv", format!("Staff of today\n{text}"));
     for (other, flags) in [(&wide, &[][..]), (&small, &[]), (&plain, &["-d", ",", "-e", "utf-8"])] {
         let ended = run(diff_command(&plain, other).args(flags));
@@ -391,10 +392,8 @@ fn a_signal_ends_diff_without_leftovers() {
     let mut line = String::new();
     errors.read_line(&mut line).unwrap();
     assert!(line.starts_with("comparing standard input with"), "{line}");
-    // The signals are heard from before there is a temporary file.
-    while workdir.file_names().len() < 2 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    // The signal handlers are installed before there is a temporary file.
+    wait_until("a temporary file", || (workdir.file_names().len() >= 2).then_some(()));
     let signalled = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
     assert_eq!(child.wait().unwrap().code(), Some(143));

@@ -3,11 +3,12 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::rows::read_rows;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
-use crate::support::schema::assert_matches_schema;
+use crate::support::schema::read_summary;
 use crate::support::workdir::Workdir;
 
 /// Numbers by their endings: 90 is nobody's, 93 out of scope, 94 always busy, 96 has exclusive ids
@@ -38,8 +39,7 @@ fn expect_adds_a_comparison_to_every_row() {
     }
     let actual = "\nexpected: match 3, mismatch 3, missing 3; not compared 3\n";
     assert!(ended.stderr.contains(actual), "{}", ended.stderr);
-    let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     assert_eq!(account["expected"], json!({"match": 3, "mismatch": 3, "missing": 3}));
     // A second try fills in what was open, and counts the rows that keep theirs.
     let script = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
@@ -119,11 +119,10 @@ fn expect_works_without_a_header_in_other_encodings_and_for_workbooks() {
             .ends_with(b"13800138000,u00138000,u00138000,,found,0,ok,match\n")
     );
     // The staff numbers of the sample are no user ids, so that nothing matches.
-    let workbook = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/staff.xlsx");
     let output = workdir.path("sheet.csv");
     let mut command = sandbox();
     command.args(["--rate", "unlimited", "--max-retries", "0", "--expect", "工号"]);
-    let ended = run(command.arg(&workbook).arg("-o").arg(&output));
+    let ended = run(command.arg(sample_path("staff.xlsx")).arg("-o").arg(&output));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     let actual = "\nexpected: match 0, mismatch 18, missing 7; not compared 0\n";
     assert!(ended.stderr.contains(actual), "{}", ended.stderr);

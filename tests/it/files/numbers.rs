@@ -2,7 +2,6 @@
 //! sample of messy cells.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use clap::Parser;
 use dingmap::testing::app::options;
@@ -12,6 +11,7 @@ use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region};
 
 use crate::support::rows::read_rows;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{dingmap, run};
 use crate::support::workdir::Workdir;
 
@@ -26,7 +26,7 @@ struct DocumentedCells {
     message: String,
 }
 
-/// What stands in backticks.
+/// The text in backticks.
 fn code_spans(cell: &str) -> Vec<String> {
     let texts = cell.split('`').skip(1).step_by(2);
     texts.map(|text| unescape(&text.replace("\\|", "|"))).collect()
@@ -199,8 +199,7 @@ fn the_example_landline_of_every_region_is_rejected() {
 
 #[test]
 fn the_messy_sample_resolves_byte_for_byte() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (input, golden) = (root.join("samples/messy.csv"), root.join("samples/messy.resolved.csv"));
+    let (input, golden) = (sample_path("messy.csv"), sample_path("messy.resolved.csv"));
     let workdir = Workdir::new();
     let output = workdir.path("messy.resolved.csv");
     let mut command = dingmap();

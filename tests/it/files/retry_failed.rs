@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use dingmap::testing::sandbox::{Script, ScriptedAnswer};
-use serde_json::{Value, json};
+use dingmap::testing::sandbox::ScriptedAnswer;
+use serde_json::json;
 
+use crate::support::compression::gzip;
 use crate::support::process::{Process, wait_until};
 use crate::support::rows::{read_rows, staff_csv};
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
-use crate::support::schema::assert_matches_schema;
+use crate::support::sandbox::{Sandbox, run, slow_script, unlimited_script};
+use crate::support::schema::read_summary;
 use crate::support::workdir::Workdir;
 
 mod columns;
@@ -84,7 +84,7 @@ fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
     );
     assert!(ended.stderr.contains(&actual), "{}", ended.stderr);
     let asked = call_count(&api);
-    // Still busy: two numbers are asked, once each although one stands in two rows, and nothing
+    // Still busy: two numbers are asked, once each although one is in two rows, and nothing
     // changes.
     let ended = run(retry_command(&api, &file).args(["--max-retries", "0"]));
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
@@ -116,8 +116,7 @@ fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
         .replace(",,,failed,-1,系统繁忙", ",,,not_found,60121,gone")
         .replace("\"\",,,failed,34567,未知错误", "\"\",\"new, \"\"id\"\"\",,found,0,ok");
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
-    let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     assert_eq!(
         account["numbers"],
         json!({"asked": 2, "rows_shared": 1, "rows_known": 0, "rows_kept": 3})
@@ -148,8 +147,7 @@ fn a_file_without_failed_rows_is_not_touched() {
     );
     assert_eq!(call_count(&api), asked);
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
-    let account: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     assert_eq!(
         (&account["rows"]["found"], &account["numbers"]["rows_kept"]),
         (&json!(5), &json!(5))
@@ -232,7 +230,7 @@ fn every_encoding_keeps_the_bytes_of_the_other_cells() {
             workdir.path("in.csv"),
             workdir.path("out.csv"),
         );
-        // A table in this encoding, by way of a run; what it appended is part of the table from
+        // A table in this encoding, written by a run; what it appended is part of the table from
         // then on.
         let mut command = api.resolve(&utf8, &input);
         let ended =
@@ -301,13 +299,7 @@ fn a_file_without_answers_is_rejected_with_a_remedy() {
         );
         assert_eq!(fs::read_to_string(&file).unwrap(), content, "{name}");
     }
-    let packed = workdir.path("h.csv.gz");
-    let mut gzip = flate2::write::GzEncoder::new(
-        fs::File::create(&packed).unwrap(),
-        flate2::Compression::fast(),
-    );
-    std::io::Write::write_all(&mut gzip, RESOLVED.as_bytes()).unwrap();
-    gzip.finish().unwrap();
+    let packed = workdir.write_file("h.csv.gz", gzip(RESOLVED.as_bytes()));
     let ended = run(&mut retry_command(&api, &packed));
     assert_eq!(ended.status, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("use --output with another file"), "{}", ended.stderr);
@@ -353,9 +345,7 @@ fn rows_that_fail_again_are_written_to_failed() {
 
 #[test]
 fn an_interrupted_retry_keeps_the_file_and_resumes() {
-    let latency = Duration::from_millis(50);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(50)), Workdir::new());
     let (input, file) = (workdir.write_file("in.csv", staff_csv(40)), workdir.path("out.csv"));
     let ended = run(api.resolve(&input, &file).args(["--max-calls", "4", "-j", "1"]));
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);

@@ -269,8 +269,8 @@ fn one_number_in_many_spellings_costs_one_call() {
         "\u{200e}13800138000",
     ];
     let mut table = ExpectedTable { header: Some("phone,n"), ..ExpectedTable::default() };
-    // The repeats stand far apart, so that late ones meet an answer and early ones a call under
-    // way.
+    // The repeats are far apart, so that late ones meet an answer and early ones a call in
+    // flight.
     for round in 0..60 {
         for spelling in spellings {
             let cell = spelling.replace('"', "\"\"");

@@ -2,7 +2,6 @@
 //! byte.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
 
 use dingmap::testing::domain::Status;
 use dingmap::testing::domain::{DecodeError, decode};
@@ -10,12 +9,9 @@ use dingmap::testing::domain::{DefaultRegion, MainlandFormat, Mobile};
 use dingmap::testing::domain::{Pause, PauseLength, Verdict, by_code, ip_ban_pause};
 
 use crate::support::rows::read_rows;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{dingmap, run};
 use crate::support::workdir::Workdir;
-
-fn sample_path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
-}
 
 /// A line of `replies/expected.csv`.
 #[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -137,7 +133,10 @@ fn predicted_cells() -> HashMap<String, [String; 4]> {
             && (ending == "00 to 89" || (ending.len() == 2 && ending.starts_with('9')))
         {
             let cells = [status, code, userid, exclusive].map(Clone::clone);
-            assert!(predictions.insert(ending.clone(), cells).is_none(), "{ending} stands twice");
+            assert!(
+                predictions.insert(ending.clone(), cells).is_none(),
+                "{ending} is listed twice"
+            );
         }
     }
     predictions
@@ -261,7 +260,7 @@ fn the_staff_sample_resolves_byte_for_byte() {
         })
         .collect();
     assert_eq!(actual, status_counts("staff.resolved.csv"));
-    // With -v a log line stands behind it, which says that the run has ended.
+    // With -v a log line follows, which says that the run has ended.
     assert!(block.contains(&format!("\nwritten to {}\n", output.display())), "{block}");
     assert!(block.contains("\nout_of_scope: "), "{block}");
 

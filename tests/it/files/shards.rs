@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 
 use encoding_rs::GB18030;
 
+use crate::support::process::wait_until;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
@@ -25,7 +27,7 @@ fn shard_table() -> String {
             9 => writeln!(text, "\n\n{n},\"a\nb\",1.38E+10"),
             10 => writeln!(text, "10,重,13900000007"),
             11 => writeln!(text, "{n},短"),
-            // What stands before the end of another row.
+            // The beginning of another row.
             12 => writeln!(text, "12,长,1390000000"),
             13 => writeln!(text, "12,长,13900000003"),
             _ => writeln!(text, "{n},\"人,{n}\",139{:06}{:02}", n % 5, n * 7919 % 80),
@@ -128,8 +130,7 @@ fn merged_shards_equal_the_output_of_one_run() {
 fn shards_of_workbooks_and_pipes_can_be_merged() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     for name in ["staff.xlsx", "staff.csv"] {
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
-        let input = workdir.write_file(name, std::fs::read(sample).unwrap());
+        let input = workdir.write_file(name, std::fs::read(sample_path(name)).unwrap());
         let whole = workdir.path("whole.csv");
         run(api.resolve(&input, &whole).arg("--no-state"));
         let shards: Vec<_> = ["0/2", "1/2"]
@@ -377,10 +378,8 @@ fn a_merge_reports_progress_and_a_signal_ends_it_without_leftovers() {
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(&shard_table().as_bytes()[..1000]).unwrap();
-    // The signals are heard from before there is a temporary file.
-    while workdir.file_names().len() == before.len() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    // The signal handlers are installed before there is a temporary file.
+    wait_until("a temporary file", || (workdir.file_names().len() > before.len()).then_some(()));
     assert!(
         Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success()
     );

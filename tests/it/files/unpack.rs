@@ -3,27 +3,15 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::Stdio;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use crate::support::compression::{gzip, zstd};
 use crate::support::expected_rows::ANSWER_COLUMNS;
 use crate::support::rows::read_rows;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
 use crate::support::workbook::build_workbook;
 use crate::support::workdir::Workdir;
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zstd(text: &[u8]) -> Vec<u8> {
-    zstd::encode_all(text, 1).unwrap()
-}
 
 /// So many people, whose table packs badly enough to be cut.
 fn incompressible_table(count: usize) -> String {
@@ -169,7 +157,7 @@ fn the_chosen_sheet_and_the_others_are_reported() {
         staff_workbook(&[("在职", "13800138000"), ("离职", "1.3900139001E10")]),
     );
     let output = workdir.path("out.csv");
-    for (flags, number, said) in [
+    for (flags, number, expected) in [
         (
             &[][..],
             "13800138000",
@@ -181,7 +169,7 @@ fn the_chosen_sheet_and_the_others_are_reported() {
     ] {
         let ended = run(api.resolve(&input, &output).args(flags));
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
         assert_eq!(
             std::fs::read_to_string(&output).unwrap(),
             format!(
@@ -274,11 +262,10 @@ fn encrypted_workbook() -> Vec<u8> {
 #[test]
 fn the_sample_workbook_resolves_byte_for_byte() {
     let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let output = workdir.path("staff.resolved.csv");
-    let ended = run(&mut api.resolve(&samples.join("staff.xlsx"), &output));
+    let ended = run(&mut api.resolve(&sample_path("staff.xlsx"), &output));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let golden = samples.join("staff-xlsx.resolved.csv");
+    let golden = sample_path("staff-xlsx.resolved.csv");
     let (written, expected) =
         (std::fs::read_to_string(&output).unwrap(), std::fs::read_to_string(&golden).unwrap());
     assert_eq!(written, expected);

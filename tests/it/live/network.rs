@@ -118,6 +118,20 @@ fn an_untrusted_certificate_ends_the_run_and_nothing_is_sent() {
 }
 
 #[test]
+fn https_to_a_port_without_tls_is_named() {
+    let scene = NetworkFixture::new();
+    let endpoint = scene.sandbox.endpoint().replace("http://", "https://");
+    for (language, words) in
+        [("en", "the server does not use TLS at this port"), ("zh", "服务器的这个端口没有使用 TLS")]
+    {
+        let flags = ["--max-retries", "0", "--lang", language];
+        let ended = scene.run(&endpoint, &flags, &TOKEN_ENV);
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_invalid_ca_file_is_rejected() {
     let scene = NetworkFixture::new();
     let ca = scene.authority.pem();
@@ -269,7 +283,7 @@ fn a_refusing_proxy_is_reported() {
 #[test]
 fn plain_http_to_remote_hosts_requires_insecure_http() {
     let scene = NetworkFixture::new();
-    // The sandbox stands for a proxy of plain HTTP: it is given whole addresses, and looks at their
+    // The sandbox acts as a proxy of plain HTTP: it is given whole addresses, and looks at their
     // paths alone.
     let proxy = scene.sandbox.endpoint();
     let gateway = "http://gateway.example";

@@ -15,21 +15,18 @@ use dingmap::testing::domain::Mobile;
 use dingmap::testing::engine::RetryPolicy;
 use dingmap::testing::engine::RunEnd;
 use dingmap::testing::engine::RunLimits;
-use dingmap::testing::sandbox::Script;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::support::process::{Process, wait_until};
 use crate::support::rows::{read_rows, staff_csv};
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, run, slow_script};
 use crate::support::sim_harness;
 use crate::support::workdir::Workdir;
 
 #[test]
 fn replies_received_during_suspension_do_not_time_out() {
-    let latency = Duration::from_millis(300);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(300)), Workdir::new());
     let (input, output) = (workdir.write_file("staff.csv", staff_csv(30)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let flags = ["--rate", "20", "--timeout", "3s", "--max-retries", "0", "--progress", "none"];
@@ -47,9 +44,7 @@ fn replies_received_during_suspension_do_not_time_out() {
 
 #[test]
 fn waiting_for_the_rate_limiter_does_not_count_towards_the_timeout() {
-    let latency = Duration::from_millis(50);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(50)), Workdir::new());
     let (input, output) = (workdir.write_file("staff.csv", staff_csv(8)), workdir.path("out.csv"));
     // At 2 calls per second the last number waits 3.5 s for the limiter, longer than the timeout.
     let flags = ["--rate", "2", "-j", "16", "--timeout", "3s", "--max-retries", "0"];

@@ -81,8 +81,8 @@ fn the_sandbox_answers_token_requests_of_the_official_sdk() {
     assert_eq!(tokens[0], tokens[1], "asking again gives the same token");
 }
 
-/// The same lookup by `requests` as JSON with string values, by the older official SDK's way of
-/// sending JSON, and by curl in both forms.
+/// The same lookup by `requests` as JSON with string values, by the older official SDK, which sends
+/// JSON too, and by curl in both forms.
 fn recorded_lookups(token: &str, number: &str) -> [(String, String); 4] {
     let first = format!("POST /topapi/v2/user/getbymobile?access_token={token} HTTP/1.1\n");
     let spaced = format!(r#"{{"mobile": "{number}", "support_exclusive_account_search": "true"}}"#);
@@ -145,5 +145,5 @@ fn a_lookup_is_answered_identically_in_every_request_form() {
         assert_eq!(effective.to_string().trim_matches('"'), code, "{reply}");
     }
     let call_log = api.call_log();
-    assert!(call_log.calls().iter().all(|call| call.exclusive == Some(true)), "said in each form");
+    assert!(call_log.calls().iter().all(|call| call.exclusive == Some(true)), "sent in each form");
 }

@@ -1,4 +1,4 @@
-//! How runs end: single cases on a paused clock, each with a far side made for it, and those that
+//! How runs end: single cases on a paused clock, each with an API made for it, and those that
 //! only a real file or a real environment can show.
 
 use std::fs::OpenOptions;
@@ -14,14 +14,13 @@ use dingmap::testing::domain::{DefaultRegion, Mobile};
 use dingmap::testing::engine::{RowBatch, RunLimits};
 use dingmap::testing::engine::{RunEnd, Stop};
 use dingmap::testing::engine::{RunIo, run};
-use dingmap::testing::sandbox::Script;
 use dingmap::testing::store::Answers;
 use dingmap::testing::store::Prefetched;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::support::rows::read_rows;
-use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::sim_harness::{
     FOUND_REPLY, FakeLookupApi, THROTTLED_REPLY, default_limits, paused_runtime,
 };
@@ -51,7 +50,7 @@ fn simulate(
     stop_after: Option<Duration>,
 ) -> SimResult {
     paused_runtime().block_on(async {
-        let (sender, sheets) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(2);
+        let (sender, batches) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(2);
         let numbers = (0..count)
             .map(|n| Mobile::parse(&format!("139000000{n:02}"), DefaultRegion::CHINA))
             .collect();
@@ -80,7 +79,8 @@ fn simulate(
         });
         let (started, pace) =
             (Instant::now(), Box::new(LocalLimiter::new("unlimited".parse().unwrap())));
-        let (mut known, ends) = (Answers::default(), RunIo { batches: &mut sheets.into(), chunks });
+        let (mut known, ends) =
+            (Answers::default(), RunIo { batches: &mut batches.into(), chunks });
         let run = run::run(settings, Arc::new(remote), pace, &mut known, ends, stopped, |_| {});
         let (report, end) = run.await;
         let end = end.unwrap();
@@ -95,12 +95,12 @@ fn simulate(
 
 #[test]
 fn completed_rows_are_written_when_a_run_stops() {
-    let far = FakeLookupApi(|n| match n {
+    let api = FakeLookupApi(|n| match n {
         0 => (Duration::from_secs(2), FOUND_REPLY),
         10 => (Duration::from_secs(1), DENIED_REPLY),
         _ => (Duration::from_millis(1), FOUND_REPLY),
     });
-    let (_, end, rows, _) = simulate(far, default_limits(), 20, InputEnd::Complete, None);
+    let (_, end, rows, _) = simulate(api, default_limits(), 20, InputEnd::Complete, None);
     assert!(matches!(end, RunEnd::Aborted(_)), "{end:?}");
     assert_eq!(
         rows, 10,
@@ -110,28 +110,28 @@ fn completed_rows_are_written_when_a_run_stops() {
 
 #[test]
 fn an_interrupted_run_with_every_answer_is_finished() {
-    let far = FakeLookupApi(|_| (Duration::from_secs(1), FOUND_REPLY));
+    let api = FakeLookupApi(|_| (Duration::from_secs(1), FOUND_REPLY));
     let (report, end, rows, _) =
-        simulate(far, default_limits(), 10, InputEnd::Complete, Some(Duration::from_millis(500)));
+        simulate(api, default_limits(), 10, InputEnd::Complete, Some(Duration::from_millis(500)));
     assert!(matches!(end, RunEnd::Finished), "{end:?}");
     assert_eq!((rows, report.rows(Status::Found)), (10, 10));
 }
 
 #[test]
 fn an_input_that_ends_unexpectedly_is_an_error() {
-    let far = FakeLookupApi(|_| (Duration::from_millis(1), FOUND_REPLY));
+    let api = FakeLookupApi(|_| (Duration::from_millis(1), FOUND_REPLY));
     let bounds = RunLimits { partial: true, ..default_limits() };
-    let (_, end, rows, _) = simulate(far, bounds, 10, InputEnd::Cut, None);
+    let (_, end, rows, _) = simulate(api, bounds, 10, InputEnd::Cut, None);
     assert!(matches!(end, RunEnd::InputFailed), "{end:?}");
     assert!(rows <= 10);
 }
 
 #[test]
 fn an_interrupted_run_stops_reading_its_pipe() {
-    let far = FakeLookupApi(|_| (Duration::from_secs(1), FOUND_REPLY));
+    let api = FakeLookupApi(|_| (Duration::from_secs(1), FOUND_REPLY));
     let bounds = RunLimits { partial: true, read_to_end: false, ..default_limits() };
     let (report, end, rows, took) =
-        simulate(far, bounds, 40, InputEnd::Open, Some(Duration::from_millis(1500)));
+        simulate(api, bounds, 40, InputEnd::Open, Some(Duration::from_millis(1500)));
     assert!(matches!(end, RunEnd::Interrupted), "{end:?}");
     assert_eq!(
         (rows, report.rows(Status::Found)),
@@ -146,9 +146,9 @@ fn an_interrupted_run_stops_reading_its_pipe() {
 fn a_run_without_calls_left_ends_immediately() {
     let busy = FakeLookupApi(|_| (Duration::from_millis(1), BUSY_REPLY));
     let closed = FakeLookupApi(|_| (Duration::from_millis(1), SUSPENDED_REPLY));
-    for far in [busy, closed] {
+    for api in [busy, closed] {
         let bounds = RunLimits { max_calls: Some(5), ..default_limits() };
-        let (report, end, rows, took) = simulate(far, bounds, 50, InputEnd::Complete, None);
+        let (report, end, rows, took) = simulate(api, bounds, 50, InputEnd::Complete, None);
         assert!(matches!(end, RunEnd::CallLimitReached), "{end:?}");
         assert_eq!((report.calls, report.numbers_asked, report.rows_shared, rows), (5, 5, 0, 50));
         assert!(took < Duration::from_millis(400), "{took:?}");
@@ -162,9 +162,9 @@ fn a_run_without_calls_left_ends_immediately() {
 
 #[test]
 fn patience_ends_a_run_that_stays_throttled() {
-    let far = FakeLookupApi(|_| (Duration::ZERO, THROTTLED_REPLY));
+    let api = FakeLookupApi(|_| (Duration::ZERO, THROTTLED_REPLY));
     let bounds = RunLimits { patience: Duration::from_secs(30), ..default_limits() };
-    let (report, end, rows, took) = simulate(far, bounds, 50, InputEnd::Complete, None);
+    let (report, end, rows, took) = simulate(api, bounds, 50, InputEnd::Complete, None);
     assert!(matches!(end, RunEnd::PatienceExceeded { .. }), "{end:?}");
     assert!(report.pause_time() <= Duration::from_secs(30) && took < Duration::from_mins(1));
     assert_eq!(
@@ -177,8 +177,7 @@ fn patience_ends_a_run_that_stays_throttled() {
 
 #[test]
 fn a_file_that_shrinks_while_read_is_an_error() {
-    let latency = Duration::from_secs(1);
-    let api = Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() });
+    let api = Sandbox::new(slow_script(1000));
     let workdir = Workdir::new();
     // One number for all rows: the reading waits for its answer, and most of the file is unread by
     // then.

@@ -1,5 +1,5 @@
 //! Signals that come while a command does something else than to call: none leaves a file behind or
-//! a run untold, and a question ends nothing.
+//! a run unreported, and a request for progress ends nothing.
 
 use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader, Write};
@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use crate::support::process::{Process, wait_until};
 use crate::support::rows::{read_rows, staff_csv};
-use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 /// The numbers of two signals, as Linux has them.
 const USR1: u32 = 10;
 const TERM: u32 = 15;
 
-/// A pipe with a name, in which nothing stands.
+/// A named pipe without content.
 fn create_fifo(workdir: &Workdir, name: &str) -> PathBuf {
     let pipe = workdir.path(name);
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -117,7 +117,7 @@ fn a_run_that_waits_for_its_secret_can_be_interrupted() {
 
 #[test]
 fn an_output_pipe_without_reader_leaves_no_other_output() {
-    for (flag, heard) in [("--report", ""), ("--failed", "1 row")] {
+    for (flag, awaited) in [("--report", ""), ("--failed", "1 row")] {
         let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
         let (input, pipe) =
             (workdir.write_file("in.csv", staff_csv(1)), create_fifo(&workdir, "unread.pipe"));
@@ -125,8 +125,8 @@ fn an_output_pipe_without_reader_leaves_no_other_output() {
         command.arg(flag).arg(&pipe).arg("--summary").arg(workdir.path("run.json"));
         let mut process = Process::start(&mut command);
         wait_for_signal_handler(&process, TERM);
-        // Rows are counted before the outputs are opened, and after what tells of the run is.
-        process.wait_for_stderr(heard);
+        // Rows are counted after --report is opened and before --failed is.
+        process.wait_for_stderr(awaited);
         process.send_signal("TERM");
         let ended = process.wait();
         assert_eq!(ended.status, Some(143), "{flag}: {}", ended.stderr);
@@ -150,7 +150,7 @@ fn a_run_blocked_on_its_report_pipe_can_be_interrupted() {
         let mut command = api.resolve(&input, &workdir.path("out.csv"));
         command.arg("--report").arg(&pipe).arg("--summary").arg(workdir.path("run.json"));
         let mut process = Process::start(&mut command);
-        // It stands there before the pipe is written to.
+        // The summary is written before the report.
         wait_until("the summary", || workdir.path("run.json").exists().then_some(()));
         process.send_signal(signal);
         let ended = process.wait();
@@ -204,15 +204,10 @@ fn numbers_csv(count: u32) -> String {
     (0..count).fold("mobile\n".to_owned(), |text, n| text + &format!("139{:06}00\n", n + 1))
 }
 
-/// Four calls at a time, 300 ms each: 200 rows take 15 s.
-fn slow_script() -> Script {
-    Script {
-        latency: Duration::from_millis(300)..=Duration::from_millis(300),
-        ..unlimited_script()
-    }
-}
+/// Milliseconds that a call takes; with four calls at a time 200 rows take 15 s.
+const SLOW_CALL: u64 = 300;
 
-/// Starts a run, lets it make some calls, sends it the signal and waits until it has said so.
+/// Starts a run, lets it make some calls, sends it the signal and waits until it reports it.
 fn start_and_signal(
     api: &Sandbox,
     workdir: &Workdir,
@@ -232,13 +227,13 @@ fn start_and_signal(
 #[test]
 fn a_signal_ends_a_run_once_calls_in_flight_finish() {
     for (name, status) in [("INT", 130), ("TERM", 143)] {
-        let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+        let (api, workdir) = (Sandbox::new(slow_script(SLOW_CALL)), Workdir::new());
         let (mut process, _) = start_and_signal(&api, &workdir, name, &["--timeout", "5s"]);
         let calls = api.call_log().calls().len();
         let ended = process.wait();
         assert_eq!(ended.status, Some(status), "{}", ended.stderr);
         let after = api.call_log().calls().len();
-        assert!(after <= calls + 4, "{calls} calls when it was told to stop, {after} in the end");
+        assert!(after <= calls + 4, "{calls} calls at the signal, {after} in the end");
         assert_eq!(workdir.file_names(), ["staff.csv"], "neither an output nor a temporary file");
         assert!(
             ended.stderr.contains("interrupted") && ended.stderr.contains("--partial"),
@@ -251,7 +246,7 @@ fn a_signal_ends_a_run_once_calls_in_flight_finish() {
 
 #[test]
 fn an_interrupted_run_with_partial_writes_every_row() {
-    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(SLOW_CALL)), Workdir::new());
     let (mut process, output) = start_and_signal(&api, &workdir, "INT", &["--partial"]);
     let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
@@ -292,7 +287,7 @@ fn a_second_signal_ends_a_run_immediately() {
 
 #[test]
 fn a_signal_at_the_very_start_leaves_nothing_behind() {
-    let (api, workdir) = (Sandbox::new(slow_script()), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(SLOW_CALL)), Workdir::new());
     let input = workdir.write_file("staff.csv", numbers_csv(200));
     let mut process = Process::start(&mut api.resolve(&input, &workdir.path("out.csv")));
     wait_until("the temporary file", || (workdir.file_names().len() > 1).then_some(()));
@@ -328,9 +323,7 @@ fn an_unreadable_input_leaves_nothing_behind() {
 
 #[test]
 fn a_reader_that_closes_early_ends_the_run() {
-    let latency = Duration::from_millis(20);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let input = workdir.write_file("staff.csv", numbers_csv(5000));
     let mut process = Process::start(api.resolve(&input, Path::new("-")).stdout(Stdio::piped()));
     let mut line = String::new();

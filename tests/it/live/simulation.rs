@@ -116,7 +116,7 @@ impl SimulatedApi {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands for a call's result")]
+#[expect(clippy::unnecessary_wraps, reason = "it is used as a call's result")]
 fn json_reply(body: impl Into<String>) -> Result<Reply, CallError> {
     Ok(Reply { status: 200, retry_after: None, redirects_to: None, body: body.into().into() })
 }
@@ -239,7 +239,7 @@ struct SimResult {
     max_rows_inside: u64,
 }
 
-/// Plays a run. The rows come in sheets of any size, and the consumer takes its time now and then.
+/// Plays a run. The rows come in batches of any size, and the consumer takes its time now and then.
 fn simulate(
     world: SimulatedApi,
     settings: RunLimits,
@@ -250,7 +250,7 @@ fn simulate(
     let world = Arc::new(world);
     let remote = Arc::clone(&world);
     sim_harness::paused_runtime().block_on(async move {
-        let (sheets_in, sheets) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(1);
+        let (batches_in, batches) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(1);
         let (chunks, mut chunks_out) = mpsc::channel::<Chunk<()>>(2);
         let (stop, stopped) = watch::channel(Stop::Running);
         let mut dice = fastrand::Rng::with_seed(settings.seed ^ 1);
@@ -261,7 +261,7 @@ fn simulate(
                 let numbers: Vec<_> =
                     rows.by_ref().take(dice.usize(1..=BATCH_ROWS)).flatten().collect();
                 let earlier = Vec::new();
-                let sheet = (!numbers.is_empty()).then_some(RowBatch {
+                let batch = (!numbers.is_empty()).then_some(RowBatch {
                     source_bytes: 0,
                     payload: (),
                     mobiles: numbers,
@@ -269,8 +269,8 @@ fn simulate(
                     earlier_statuses: earlier,
                     prefetched: Prefetched::default(),
                 });
-                let ends = sheet.is_none();
-                if sheets_in.send(Ok(sheet)).await.is_err() || ends {
+                let ends = batch.is_none();
+                if batches_in.send(Ok(batch)).await.is_err() || ends {
                     return;
                 }
             }
@@ -305,12 +305,12 @@ fn simulate(
         };
         let pace = Box::new(LocalLimiter::new(rate.parse().unwrap()));
         let mut known = Answers::default();
-        let mut sheets = RoundRobinReceiver::from(sheets);
-        let ends = RunIo { batches: &mut sheets, chunks };
+        let mut batches = RoundRobinReceiver::from(batches);
+        let ends = RunIo { batches: &mut batches, chunks };
         let run = run::run(settings, remote, pace, &mut known, ends, stopped, announce);
         let (report, end) = run.await;
         let end = end.unwrap();
-        drop(sheets);
+        drop(batches);
         feeding.await.unwrap();
         let out = taking.await.unwrap();
         SimResult { totals: report, end, answers: out, api: world, max_rows_inside: most_inside }

@@ -23,25 +23,25 @@ use crate::support::sim_harness::{
 /// When rows left since the start, and how many at a time.
 type ChunkTimes = Vec<(Duration, usize)>;
 
-/// A run over sheets of so many numbers, each of which comes at its time.
+/// A run over batches of so many numbers, each of which comes at its time.
 fn simulate(
     remote: FakeLookupApi,
     pace: Box<LocalLimiter>,
-    sheets: Vec<(Duration, u8)>,
+    batches: Vec<(Duration, u8)>,
 ) -> (ChunkTimes, Duration) {
     paused_runtime().block_on(async {
         let (sender, inlet) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(2);
         let began = Instant::now();
         tokio::spawn(async move {
             let mut everybody = 0_u32..;
-            for (at, count) in sheets {
+            for (at, count) in batches {
                 tokio::time::sleep_until(began + at).await;
                 let people = everybody.by_ref().take(count.into());
                 let numbers = people
                     .map(|n| Mobile::parse(&format!("139{n:08}"), DefaultRegion::CHINA))
                     .collect();
                 let per_row = NonZeroUsize::MIN;
-                let sheet = RowBatch {
+                let batch = RowBatch {
                     source_bytes: 0,
                     payload: (),
                     mobiles: numbers,
@@ -49,7 +49,7 @@ fn simulate(
                     earlier_statuses: vec![],
                     prefetched: Prefetched::default(),
                 };
-                sender.send(Ok(Some(sheet))).await.unwrap();
+                sender.send(Ok(Some(batch))).await.unwrap();
             }
             sender.send(Ok(None)).await.unwrap();
         });
@@ -84,8 +84,8 @@ fn hundred_rows_at_once() -> Vec<(Duration, u8)> {
 
 #[test]
 fn at_the_rate_limit_rows_are_written_a_few_times_a_second() {
-    let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
-    let (left, took) = simulate(far, rate_limiter("20"), hundred_rows_at_once());
+    let api = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
+    let (left, took) = simulate(api, rate_limiter("20"), hundred_rows_at_once());
     // A hundred rows in five seconds, four times a second, and the last by themselves.
     assert!((15..=22).contains(&left.len()), "{left:?}");
     assert!(
@@ -100,10 +100,10 @@ fn at_the_rate_limit_rows_are_written_a_few_times_a_second() {
 
 #[test]
 fn rows_of_many_batches_are_written_as_soon_as_those_of_one() {
-    let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
+    let api = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
     // One by one as a slow program writes them into a pipe, and faster than they can be asked.
-    let sheets = (0..200).map(|n| (Duration::from_millis(30 * n), 1)).collect();
-    let (left, took) = simulate(far, rate_limiter("20"), sheets);
+    let batches = (0..200).map(|n| (Duration::from_millis(30 * n), 1)).collect();
+    let (left, took) = simulate(api, rate_limiter("20"), batches);
     for late in 1..10 {
         let moment = Duration::from_secs(late);
         let out: usize = left.iter().filter(|(at, _)| *at <= moment).map(|(_, rows)| rows).sum();
@@ -115,11 +115,11 @@ fn rows_of_many_batches_are_written_as_soon_as_those_of_one() {
 
 #[test]
 fn rows_that_arrive_occasionally_are_written_once_answered() {
-    let far = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
-    let sheets =
+    let api = FakeLookupApi(|_| (Duration::from_millis(5), FOUND_REPLY));
+    let batches =
         vec![(Duration::ZERO, 1), (Duration::from_secs(10), 2), (Duration::from_secs(20), 1)];
-    let (left, _) = simulate(far, rate_limiter("unlimited"), sheets.clone());
-    for (at, rows) in sheets {
+    let (left, _) = simulate(api, rate_limiter("unlimited"), batches.clone());
+    for (at, rows) in batches {
         let at_once = |left: &Duration| {
             left.checked_sub(at).is_some_and(|late| late < Duration::from_millis(20))
         };
@@ -130,14 +130,14 @@ fn rows_that_arrive_occasionally_are_written_once_answered() {
 
 #[test]
 fn completed_rows_are_written_during_a_pause() {
-    let far = FakeLookupApi(|n| {
+    let api = FakeLookupApi(|n| {
         if n == 2 {
             (Duration::from_millis(50), THROTTLED_REPLY)
         } else {
             (Duration::ZERO, FOUND_REPLY)
         }
     });
-    let (left, took) = simulate(far, rate_limiter("20"), hundred_rows_at_once());
+    let (left, took) = simulate(api, rate_limiter("20"), hundred_rows_at_once());
     // The third number is refused until the run's patience ends.
     assert!(left[0].0 <= Duration::from_millis(300) && left[0].1 == 2, "{left:?}");
     assert!(took > Duration::from_mins(10), "{took:?}");

@@ -1,7 +1,6 @@
-//! Every way in which the service throttles: that one rest holds everybody, that it lasts as long
-//! as was said, that no attempt is used up, and what becomes of the rate. The table runs on a
-//! paused clock; what a server's headers say, and the token call's limits, are shown on the
-//! executable.
+//! Every form of throttling by the service: that one pause applies to all workers, that it lasts as
+//! long as requested, that no attempt is used up, and what becomes of the rate. The table runs on a
+//! paused clock; a server's headers and the limits of the token call are tested on the executable.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -31,8 +30,8 @@ use crate::support::sandbox::{Sandbox, run, unlimited_script};
 use crate::support::sim_harness;
 use crate::support::workdir::Workdir;
 
-/// How long a call takes: long enough for all workers to be on their way when the first is turned
-/// away.
+/// How long a call takes: long enough for all workers to have a call in flight when the first is
+/// turned away.
 const LATENCY: Duration = Duration::from_millis(900);
 const WORKERS: usize = 16;
 /// The call that meets the limit first.
@@ -41,7 +40,7 @@ const ROWS: usize = 1400;
 /// Calls a second.
 const CALLS_PER_SECOND: f64 = 20.0;
 
-/// A way of throttling, and what follows from it.
+/// A form of throttling, and what follows from it.
 struct ThrottleCase {
     name: &'static str,
     reply: Reply,
@@ -120,8 +119,8 @@ fn throttle_cases() -> Vec<ThrottleCase> {
     cases
 }
 
-/// A far side that finds everybody, save that one call meets a limit, and so does every call that
-/// arrives before the run has heard of it.
+/// An API that finds everybody, save that one call meets a limit, and so does every call that
+/// arrives before the run knows of it.
 struct ThrottlingApi {
     reply: Reply,
     /// When each call arrived, and whether it was turned away.
@@ -198,9 +197,9 @@ fn simulate(reply: Reply) -> SimResult {
                 rates.extend(rate.per_second());
             }
         };
-        let far = Arc::clone(&remote);
+        let api = Arc::clone(&remote);
         let (report, end) = sim_harness::run_numbers(
-            far,
+            api,
             settings,
             Rate::from_per_second(CALLS_PER_SECOND),
             ROWS,

@@ -36,7 +36,7 @@ enum TokenReply {
     Unknown,
 }
 
-/// How the far side deals with tokens.
+/// How the API handles tokens.
 #[derive(Clone)]
 struct TokenRules {
     /// How long a token works.
@@ -87,7 +87,7 @@ struct TokenState {
     token_calls: Vec<TokenEndpoint>,
 }
 
-/// A far side that finds everybody who comes with the token of the hour.
+/// An API that finds every number that is asked for with the current token.
 struct TokenApi {
     rules: TokenRules,
     state: Mutex<TokenState>,

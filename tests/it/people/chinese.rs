@@ -1,7 +1,6 @@
 //! The program under a Chinese locale: what it says on every stream is Chinese but for names, flags
 //! and statuses, its help and its refusals among it; what programs read is as under any other.
 
-use std::path::Path;
 use std::process::Command;
 
 use clap::CommandFactory;
@@ -10,11 +9,12 @@ use dingmap::testing::domain::Status;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::support::rows::read_rows;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
-/// Words with small letters that Chinese text may have, beside flags, paths, statuses and what
-/// stands in backticks.
+/// Words with small letters that Chinese text may have, beside flags, paths, statuses and text
+/// in backticks.
 const ALLOWED_WORDS: [&str; 11] = [
     "Excel",
     "dingmap",
@@ -66,10 +66,6 @@ fn assert_chinese(text: &str, names: &[&str]) {
     }
 }
 
-fn sample_path(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
-}
-
 #[test]
 fn english_words_are_distinguished_from_names() {
     assert_eq!(
@@ -97,13 +93,14 @@ fn a_chinese_run_prints_chinese_and_writes_the_same_rows() {
     assert_eq!(actual.len(), golden.len());
     let mut reworded = 0;
     for (mut actual, mut golden) in actual.into_iter().zip(golden) {
-        let (said, english) = (actual.remove("errmsg").unwrap(), golden.remove("errmsg").unwrap());
+        let (chinese, english) =
+            (actual.remove("errmsg").unwrap(), golden.remove("errmsg").unwrap());
         assert_eq!(actual, golden);
-        // The API's words stay, and what stands in brackets behind them is ours.
+        // The API's text is kept; what follows in parentheses is ours.
         let apis = english.split(" (").next().unwrap_or_default();
-        if golden["status"] == "invalid" || !said.starts_with(apis) {
+        if golden["status"] == "invalid" || !chinese.starts_with(apis) {
             reworded += 1;
-            assert_chinese(&said, &[]);
+            assert_chinese(&chinese, &[]);
         }
     }
     assert_eq!(reworded, 7, "five that are invalid, and two whose answer named no user");
@@ -341,7 +338,7 @@ fn the_help_of_every_command_is_chinese() {
 fn man_pages_and_completions_are_chinese() {
     let manual = run(with_chinese_locale(dingmap().arg("man")));
     assert_eq!(manual.status, Some(0));
-    for part in ["为 CSV 的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"]
+    for part in ["为表格的每一行补上用户 ID 和状态", r"\-\-max\-retries", "默认：5"]
     {
         // Chinese lines say where they may break.
         assert!(manual.stdout.replace(r"\:", "").contains(part), "{part}");

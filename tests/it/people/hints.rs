@@ -1,23 +1,17 @@
 //! What a run advises at its end, in its closing lines and in its summary.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 
 use dingmap::testing::sandbox::ScriptedAnswer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::rows::staff_csv;
 use crate::support::sandbox::{Sandbox, run, unlimited_script};
-use crate::support::schema::assert_matches_schema;
+use crate::support::schema::read_summary;
 use crate::support::workdir::Workdir;
-
-fn read_summary(path: &std::path::Path) -> Value {
-    let account = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    assert_matches_schema("summary", &account);
-    account
-}
 
 #[test]
 fn a_run_prints_hints_for_its_problems() {

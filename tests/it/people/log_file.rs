@@ -5,14 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use dingmap::testing::sandbox::{Script, ScriptedAnswer};
+use dingmap::testing::sandbox::ScriptedAnswer;
 use serde_json::Value;
 
-use crate::support::process::Process;
+use crate::support::process::{Process, wait_until};
 use crate::support::rows::{read_rows, staff_csv};
-use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 fn json_lines(path: &Path) -> Vec<Value> {
@@ -186,16 +185,12 @@ fn a_full_disk_loses_only_log_lines() {
 
 #[test]
 fn a_renamed_log_file_keeps_receiving_lines() {
-    let latency = Duration::from_millis(100);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(100)), Workdir::new());
     let (input, log) = (workdir.write_file("staff.csv", staff_csv(40)), workdir.path("run.log"));
     let mut command = api.resolve(&input, &workdir.path("out.csv"));
     command.args(["--workers", "2", "-vv", "--log-format", "json", "--log-file"]).arg(&log);
     let mut process = Process::start(&mut command);
-    while api.call_log().calls().is_empty() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("a call", || (!api.call_log().calls().is_empty()).then_some(()));
     fs::rename(&log, workdir.path("run.log.1")).unwrap();
     let ended = process.wait();
     assert_eq!((ended.status, log.exists()), (Some(0), false), "{}", ended.stderr);

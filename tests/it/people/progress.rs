@@ -1,13 +1,11 @@
-//! How a run says how far it is, for programs and for whoever asks.
+//! Progress of a run, for programs and for whoever sends SIGUSR1.
 
-use std::time::Duration;
-
-use dingmap::testing::sandbox::{Script, ScriptedAnswer};
+use dingmap::testing::sandbox::ScriptedAnswer;
 use serde_json::Value;
 
-use crate::support::process::Process;
+use crate::support::process::{Process, wait_until};
 use crate::support::rows::staff_csv;
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 #[test]
@@ -61,15 +59,11 @@ fn json_progress_reports_a_pause() {
 
 #[test]
 fn sigusr1_prints_progress_and_the_run_continues() {
-    let latency = Duration::from_millis(100);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(100)), Workdir::new());
     let (input, output) = (workdir.write_file("staff.csv", staff_csv(40)), workdir.path("out.csv"));
     let mut command = api.resolve(&input, &output);
     let mut process = Process::start(command.args(["--rate", "20", "--progress", "none"]));
-    while api.call_log().calls().is_empty() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("a call", || (!api.call_log().calls().is_empty()).then_some(()));
     process.send_signal("USR1");
     process.wait_for_stderr(" of 40 rows · ");
     let ended = process.wait();

@@ -32,7 +32,7 @@ fn http_answer(status: u16, header: &str, quoted: &str) -> ScriptedAnswer {
     ScriptedAnswer::Http { status, headers, body: format!("<html>{quoted}</html>") }
 }
 
-/// Every way in which a lookup goes wrong.
+/// Every kind of failing lookup.
 fn failing_lookups() -> Vec<ScriptedAnswer> {
     let quoted = ECHOED_LOOKUP;
     let wrapped =
@@ -74,7 +74,7 @@ fn answers_with_secret_code(secret: &str) -> [ScriptedAnswer; 4] {
     .map(ScriptedAnswer::Json)
 }
 
-/// Every way in which a token call goes wrong.
+/// Every kind of failing token call.
 fn failing_token_calls() -> Vec<ScriptedAnswer> {
     let quoted = ECHOED_TOKEN_CALL;
     let refusal = format!(r#"{{"code":"invalidClientIdOrSecret","message":"{quoted}"}}"#);
@@ -283,7 +283,7 @@ fn numbers_next_to_other_digits_are_masked_in_every_output() {
         );
         let summary = fs::read_to_string(workdir.path("run.json")).unwrap();
         assert!(summary.contains("138****66.csv"), "{summary}");
-        // What was said in lines stays in lines.
+        // A message of several lines keeps its line ends.
         assert_eq!(
             summary.contains("\\n  The API said: mobile 137****01 400001"),
             status == 5,

@@ -6,14 +6,14 @@ mod browser;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use dingmap::testing::sandbox::{Script, ScriptedAnswer};
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
 
+use crate::support::process::wait_until;
 use crate::support::rows::staff_csv;
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 /// What somebody may have put into a cell, a name or a message to see whether it becomes part of
@@ -62,7 +62,7 @@ fn setting_value(page: &Html, flag: &str) -> String {
     select_texts(page, ".settings td")[at].clone()
 }
 
-/// Rows that come to every status, meet a limit and fail in every way.
+/// Rows that get every status, meet a limit and have every kind of failure.
 fn eventful_run() -> (Script, String) {
     let mut script = unlimited_script();
     script.answers_by_call.extend([
@@ -108,7 +108,7 @@ fn a_report_has_the_summary_counts_and_the_failed_rows() {
     let actual =
         select_texts(&page, "section[aria-labelledby=trouble] table:first-of-type td:nth-child(2)");
     assert_eq!(actual.iter().map(|count| number(count)).sum::<u64>(), repeats);
-    // The drawing of the calls stands on a table that has each of them.
+    // The drawing of the calls has a table that lists each of them.
     let drawn = select_texts(&page, "figure table tbody td:nth-child(2)");
     assert_eq!(drawn.iter().map(|count| number(count)).sum::<u64>(), calls);
     assert!(!select_all(&page, "figure svg rect.held").is_empty());
@@ -118,7 +118,7 @@ fn a_report_has_the_summary_counts_and_the_failed_rows() {
         calls - 1,
         "one call had no reply"
     );
-    // Every picture says what it shows, or is beside the number that it stands for.
+    // Every picture says what it shows, or is beside the number that it shows.
     for picture in select_all(&page, "svg:not([aria-hidden])") {
         let labels = picture.attr("aria-labelledby").unwrap().split(' ');
         assert!(
@@ -209,9 +209,7 @@ fn untrusted_text_is_escaped_in_the_report() {
 
 #[test]
 fn an_interrupted_run_writes_its_report() {
-    let mut script = unlimited_script();
-    script.latency = Duration::from_millis(20)..=Duration::from_millis(20);
-    let (api, workdir) = (Sandbox::new(script), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(20)), Workdir::new());
     let (input, report) = (
         workdir.write_file("staff.csv", staff_csv(2000)),
         workdir.write_file("run.html", "of yesterday"),
@@ -223,9 +221,7 @@ fn an_interrupted_run_writes_its_report() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while api.call_log().calls().len() < 5 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("five calls", || (api.call_log().calls().len() >= 5).then_some(()));
     let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signal.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::support::process::{Process, wait_until};
 use crate::support::rows::staff_csv;
+use crate::support::sample_files::sample_path;
 use crate::support::sandbox::{Sandbox, run, unlimited_script};
-use crate::support::schema::assert_matches_schema;
+use crate::support::schema::{assert_matches_schema, read_summary};
 use crate::support::workdir::Workdir;
 
 fn read_json(path: &Path) -> Value {
@@ -42,8 +43,7 @@ fn summary_and_metrics_match_the_servers_call_log() {
         .arg(&metrics);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let account = read_json(&summary);
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     let call_log = api.call_log();
     let (lookups, tokens) = (call_log.calls().len(), call_log.token_calls().len());
     assert_eq!(account["calls"]["lookups"], json!(lookups));
@@ -108,8 +108,8 @@ fn summary_and_metrics_match_the_servers_call_log() {
         ("dingmap_output_written", "", 1),
     ] {
         let number = f64::from(u32::try_from(number).unwrap());
-        let said = actual[&(metric, label.to_owned())];
-        assert!((said - number).abs() < 1e-9, "{metric} {label}: {text}");
+        let value = actual[&(metric, label.to_owned())];
+        assert!((value - number).abs() < 1e-9, "{metric} {label}: {text}");
     }
     assert!(actual[&("dingmap_held_seconds", "app".to_owned())] >= 1.0, "{text}");
 }
@@ -117,8 +117,8 @@ fn summary_and_metrics_match_the_servers_call_log() {
 #[test]
 fn the_summary_of_a_stopped_run_has_the_reason_and_no_secret() {
     let mut script = unlimited_script();
-    let said = "no permission for 13900000003".to_owned();
-    script.answers_by_call.insert(3, ScriptedAnswer::Code { code: 60011, msg: said });
+    let message = "no permission for 13900000003".to_owned();
+    script.answers_by_call.insert(3, ScriptedAnswer::Code { code: 60011, msg: message });
     let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let input = workdir.write_file("staff.csv", staff_csv(9));
     let (summary, metrics) =
@@ -127,8 +127,7 @@ fn the_summary_of_a_stopped_run_has_the_reason_and_no_secret() {
     command.args(["-j", "1", "--summary"]).arg(&summary).arg("--metrics").arg(&metrics);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(5), "{}", ended.stderr);
-    let account = read_json(&summary);
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     let message = account["message"].as_str().unwrap();
     assert!(message.contains("no permission for") && message.contains("60011"), "{message}");
     let text =
@@ -158,8 +157,7 @@ fn an_aborted_run_reports_the_calls_it_made() {
     process.send_signal("INT");
     let ended = process.wait();
     assert_eq!(ended.status, Some(130), "{}", ended.stderr);
-    let account = read_json(&summary);
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     let spent = |account: &Value| {
         [&account["rows"]["in"], &account["numbers"]["asked"], &account["calls"]["token"]]
             .map(Value::as_u64)
@@ -191,8 +189,7 @@ fn the_schema_allows_new_fields_and_hint_kinds() {
         (workdir.write_file("staff.csv", staff_csv(3) + "1.38E+10\n"), workdir.path("run.json"));
     let ended = run(api.resolve(&input, &workdir.path("out.csv")).arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let mut account = read_json(&summary);
-    assert_matches_schema("summary", &account);
+    let mut account = read_summary(&summary);
     account["later"] = json!(1);
     account["calls"]["later"] = json!(1);
     account["advice"][0]["later"] = json!(1);
@@ -200,7 +197,7 @@ fn the_schema_allows_new_fields_and_hint_kinds() {
         .as_array_mut()
         .unwrap()
         .push(json!({"kind": "later", "rows": 1, "text": "do this"}));
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/summary.schema.json");
+    let schema = sample_path("summary.schema.json");
     assert!(jsonschema::is_valid(&read_json(&schema), &account), "{account:#}");
     account["advice"][1] = json!({"kind": "rounded", "text": "do this"});
     assert!(
@@ -216,8 +213,7 @@ fn a_run_that_fails_to_start_writes_a_summary() {
     let mut command = api.resolve(&workdir.path("none.csv"), &workdir.path("out.csv"));
     let ended = run(command.arg("--summary").arg(&summary));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    let account = read_json(&summary);
-    assert_matches_schema("summary", &account);
+    let account = read_summary(&summary);
     assert_eq!((&account["exit_status"], &account["input"]["sha256"]), (&json!(3), &Value::Null));
 }
 

@@ -44,19 +44,19 @@ fn assert_clean_screen(pty: &PtyProcess, seen: &Transcript) {
 #[test]
 fn the_bar_fits_every_width() {
     let wide = "12 of 60 rows · 20.0 of 20 calls/s · about 3s left";
-    let all = "found 12 · not found 0 · invalid 0 · failed 0";
+    let all = "found 12 · not_found 0 · invalid 0 · failed 0";
     let runs = [
         (20, "12 of 60 rows", "found 12"),
-        (40, "12 of 60 rows · about 3s left", "found 12 · not found 0 · invalid 0"),
+        (40, "12 of 60 rows · about 3s left", "found 12 · not_found 0 · invalid 0"),
         (80, wide, all),
         (200, wide, all),
     ]
-    .map(|(columns, course, counts)| {
+    .map(|(columns, progress, counts)| {
         let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
         let command = three_second_run(&api, &workdir, &workdir.path("out.csv"));
         (
             columns,
-            [course, counts],
+            [progress, counts],
             PtyProcess::start(&command, columns, &Streams::All),
             api,
             workdir,
@@ -92,9 +92,9 @@ fn resizing_keeps_messages_and_leaves_no_trace_of_the_bar() {
     assert_eq!(status, Some(0), "{}", pty.screen_rows().join("\n"));
     assert_clean_screen(&pty, &seen);
     let rows = pty.screen_rows();
-    // This terminal cuts off what stands beyond its edge, and so it was cut at twenty columns.
-    let said = messages.iter().take_while(|row| !row.starts_with(['━', '╸', '─']));
-    for (before, after) in said.zip(&rows) {
+    // This terminal cuts off text beyond its edge, and so it was cut at twenty columns.
+    let printed = messages.iter().take_while(|row| !row.starts_with(['━', '╸', '─']));
+    for (before, after) in printed.zip(&rows) {
         assert_eq!(
             before.chars().take(20).collect::<String>().trim_end(),
             after,

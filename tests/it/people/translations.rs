@@ -58,7 +58,7 @@ fn read_po(file: &str, content: &str, found: &mut Vec<String>) -> Vec<Translatio
     translated
 }
 
-/// What is said for a text; nothing where it is not there or empty.
+/// The translations of a text; none where one is missing or empty.
 fn msgstrs(entry: &POEntry) -> Vec<&str> {
     let plural = entry.msgid_plural.is_some();
     let all: Vec<_> = match &entry.msgstr {
@@ -85,29 +85,29 @@ fn missing_translations(texts: &[Message], translated: &[Translation]) -> Vec<St
             found.push(format!("{}: no translation of {:?}", text.location, text.singular));
             continue;
         };
-        let said = msgstrs(entry);
-        if said.is_empty() {
+        let forms = msgstrs(entry);
+        if forms.is_empty() {
             found.push(format!("{file}: an empty translation of {:?}", text.singular));
         }
-        if text.plural.is_some() && said.len() > 1 {
+        if text.plural.is_some() && forms.len() > 1 {
             found.push(format!("{file}: Chinese has one form for {:?}", text.singular));
         }
-        for said in said {
+        for form in forms {
             // The form that every count but one takes has all of them; a form for one may leave the
             // count out.
             let (wanted, given) =
-                (placeholders(text.plural.as_ref().unwrap_or(&text.singular)), placeholders(said));
+                (placeholders(text.plural.as_ref().unwrap_or(&text.singular)), placeholders(form));
             if text.has_arguments && wanted != given {
                 found.push(format!(
                     "{file}: {:?} has {wanted:?}, and its translation {given:?}",
                     text.singular
                 ));
             }
-            if flags_in(text.plural.as_ref().unwrap_or(&text.singular)) != flags_in(said) {
+            if flags_in(text.plural.as_ref().unwrap_or(&text.singular)) != flags_in(form) {
                 found
                     .push(format!("{file}: other flags in the translation of {:?}", text.singular));
             }
-            let chinese = said.chars().any(|sign| ('\u{4e00}'..='\u{9fff}').contains(&sign));
+            let chinese = form.chars().any(|sign| ('\u{4e00}'..='\u{9fff}').contains(&sign));
             if !chinese
                 && count_words(&text.singular) > 0
                 && !KEPT_IN_ENGLISH.iter().any(|(same, _)| *same == text.singular)
@@ -124,7 +124,7 @@ fn unused_translations(texts: &[&[Message]], translated: &[Translation]) -> Vec<
     let mut found = Vec::new();
     let mut seen = BTreeMap::new();
     for Translation { file, entry } in translated {
-        // What clap says by itself stands in clap.
+        // The texts of clap itself are in clap.
         let of_clap = entry.msgctxt.as_deref() == Some("clap");
         // Names such as `API URL` need no translation, and may have one.
         if !of_clap
@@ -297,12 +297,12 @@ fn every_translation_can_be_looked_up() {
     for Translation { file, entry } in &whole.translations {
         let context = entry.msgctxt.as_deref();
         for count in [0, 1, 2, 5, 21, 1_000_000] {
-            let said = match &entry.msgid_plural {
+            let translated = match &entry.msgid_plural {
                 Some(many) => translator.ntranslate(count, &entry.msgid, many, context),
                 None => translator.translate(&entry.msgid, context),
             };
-            if msgstrs(entry).first().is_some_and(|wanted| *wanted != said) {
-                found.push(format!("{file}: {:?} gives {said:?} for {count}", entry.msgid));
+            if msgstrs(entry).first().is_some_and(|wanted| *wanted != translated) {
+                found.push(format!("{file}: {:?} gives {translated:?} for {count}", entry.msgid));
             }
         }
     }

@@ -58,7 +58,7 @@ fn a_later_run_reuses_answers_within_max_age_and_its_scope() {
     };
     let reuse = ["--max-age", "1h"];
     assert_eq!(later(&[]), 10);
-    assert_eq!(later(&reuse), 0, "what another run was told within the hour");
+    assert_eq!(later(&reuse), 0, "answers that another run got within the hour");
     assert_eq!(later(&[]), 10, "each run asks anew");
     // What is asked is another question then.
     for other in [["--exclusive-accounts", "false"], ["--mainland", "prefixed"]] {

@@ -12,8 +12,8 @@ use crate::support::sandbox::{run, unlimited_script};
 
 /// Rows of each run: five seconds' worth.
 const ROWS: u32 = 100;
-/// After how long without a word of the server a run makes no call, and what a busy machine may add
-/// before a call arrives.
+/// After how long without a reply of the server a run makes no call, and what a call may take to
+/// arrive; what this machine adds is measured.
 const UNREACHABLE_AFTER: Duration = Duration::from_millis(1000 + 500);
 /// What a run says that holds for want of the server.
 const UNREACHABLE_MESSAGE: &str = "is unreachable (";
@@ -47,9 +47,11 @@ impl RunPair {
     fn assert_no_calls(&self, from: Instant, to: Instant) {
         let call_log = self.fixture.sandbox.call_log();
         assert!(call_log.calls().len() < 2 * ROWS as usize, "nothing was left to hold");
+        let from = from + self.fixture.lateness();
+        assert!(from < to, "the machine is too busy for this test");
         let made = calls_between(call_log.calls().iter(), from, to).count();
         println!("{made} calls in {:?}", to - from);
-        assert!(from < to && made == 0, "{made} calls while nobody could know");
+        assert_eq!(made, 0, "calls while nobody could know");
     }
 
     /// Sees both to their end: complete, nothing asked twice, never over the rate.
@@ -109,13 +111,14 @@ fn a_partitioned_run_makes_no_call_and_the_other_continues() {
     let pair = RunPair::start_at_urls(fixture, &urls);
     proxy.partition();
     let cut = Instant::now();
-    sleep_until(cut + 2 * SECOND);
+    sleep_until(cut + 3 * SECOND);
     let mended = Instant::now();
     proxy.heal();
     let call_log = pair.fixture.sandbox.call_log();
-    let count =
-        |run| calls_between(calls_of(&call_log, run), cut + UNREACHABLE_AFTER, mended).count();
-    assert_eq!(count(0), 0, "calls of the partitioned run");
+    let from = cut + UNREACHABLE_AFTER + pair.fixture.lateness();
+    assert!(from < mended, "the machine is too busy for this test");
+    let made = calls_between(calls_of(&call_log, 0), from, mended).count();
+    assert_eq!(made, 0, "calls of the partitioned run");
     pair.assert_complete();
 }
 
@@ -148,9 +151,9 @@ fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
     let fixture = QuotaFixture::new(unlimited_script());
     let proxy = FaultProxy::new(fixture.redis.address());
     proxy.set_round_trip(Duration::from_millis(100));
-    let ended = run(&mut fixture.command_at_url(&proxy.url(), "far", &table_of_run(0, 200)));
+    let ended = run(&mut fixture.command_at_url(&proxy.url(), "distant", &table_of_run(0, 200)));
     assert_eq!(
-        (ended.status, fixture.count_rows("far", "found")),
+        (ended.status, fixture.count_rows("distant", "found")),
         (Some(0), 200),
         "{}",
         ended.stderr
@@ -162,12 +165,9 @@ fn a_slow_server_works_and_a_too_slow_one_pauses_the_run() {
     let slow = Instant::now();
     farther.wait_for_stderr(UNREACHABLE_MESSAGE);
     sleep_until(slow + 4 * SECOND);
-    let made = calls_between(
-        calls_of(&fixture.sandbox.call_log(), 1),
-        slow + UNREACHABLE_AFTER,
-        Instant::now(),
-    )
-    .count();
+    let (from, to) = (slow + UNREACHABLE_AFTER + fixture.lateness(), Instant::now());
+    assert!(from < to, "the machine is too busy for this test");
+    let made = calls_between(calls_of(&fixture.sandbox.call_log(), 1), from, to).count();
     assert_eq!(made, 0, "calls by words that are old");
     proxy.set_round_trip(Duration::ZERO);
     let ended = farther.wait();

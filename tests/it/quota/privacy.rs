@@ -33,14 +33,14 @@ fn encodings_of_number(number: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// What stands in the entries though it must not.
+/// The secrets that the entries contain.
 fn leaked_secrets(entries: &[Entry], secrets: &[Vec<u8>]) -> Vec<String> {
     let texts: HashSet<_> =
         entries.iter().flat_map(|entry| entry.values.iter().chain([&entry.key])).collect();
-    let stands = |secret: &&Vec<u8>| {
+    let is_stored = |secret: &&Vec<u8>| {
         texts.iter().any(|text| text.windows(secret.len()).any(|part| part == *secret))
     };
-    secrets.iter().filter(stands).map(|secret| secret.escape_ascii().to_string()).collect()
+    secrets.iter().filter(is_stored).map(|secret| secret.escape_ascii().to_string()).collect()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn the_server_holds_no_number_id_or_secret_and_every_key_expires() {
     );
     let after = fixture.redis.entries();
     assert!(!after.is_empty(), "nothing is kept at all");
-    println!("{} entries at the end, {} seen on the way", after.len(), entries.len());
+    println!("{} entries at the end, {} seen during the runs", after.len(), entries.len());
     entries.extend(after);
     let call_log = fixture.sandbox.call_log();
     let mut secrets: Vec<Vec<u8>> =

@@ -28,7 +28,7 @@ fn state_output(fixture: &QuotaFixture, words: &[&str]) -> String {
     if ended.stdout.is_empty() { ended.stderr } else { ended.stdout }
 }
 
-/// How many keys of a kind there are, by another way.
+/// How many keys of a kind the server has, counted without the command.
 fn key_count(fixture: &QuotaFixture, kind: &str) -> usize {
     let keys =
         fixture.redis.entries().into_iter().map(|entry| String::from_utf8(entry.key).unwrap());

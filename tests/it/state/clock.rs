@@ -9,10 +9,10 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 
 use crate::support::interrupted_runs::{
-    interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls, slow_script,
+    interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls,
     uninterrupted_output,
 };
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Sandbox, slow_script};
 use crate::support::workdir::Workdir;
 
 const ANSWERS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("dingmap answers");

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::interrupted_runs::{numbers_table, resolvable_numbers, run_and_count_calls};
 use crate::support::process::{Process, wait_until};
-use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 fn state_command(file: &Path, args: &[&str]) -> Command {
@@ -155,8 +155,7 @@ fn export_lists_every_answer_before_and_after_compaction() {
 
 #[test]
 fn a_missing_and_a_locked_state_are_reported() {
-    let (api, workdir) =
-        (Sandbox::new(crate::support::interrupted_runs::slow_script(50)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(50)), Workdir::new());
     let none = run(&mut state_command(&workdir.path("none"), &["info"]));
     assert_eq!((none.status, workdir.file_names()), (Some(1), Vec::new()), "{}", none.stderr);
     assert!(none.stderr.contains("no such file"), "{}", none.stderr);

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::interrupted_runs::{
-    interrupt_after_calls, numbers_table, resolvable_numbers, slow_script, uninterrupted_output,
+    interrupt_after_calls, numbers_table, resolvable_numbers, uninterrupted_output,
 };
-use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
+use crate::support::sandbox::{RunOutput, Sandbox, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 const ROWS: u32 = 300;

@@ -6,10 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::support::interrupted_runs::{
     command_in_mount_namespace, numbers_table, resolvable_numbers, run_and_count_calls,
-    shell_command, slow_script, uninterrupted_output,
+    shell_command, uninterrupted_output,
 };
 use crate::support::process::{Process, wait_until};
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 #[test]

@@ -2,6 +2,7 @@
 //! finished ones by age.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use dingmap::testing::sandbox::Script;
 
 use crate::support::interrupted_runs::{
     interrupt_after_calls, numbers_table, resolvable_numbers, run_and_count_calls, shell_command,
-    slow_script, uninterrupted_output,
+    uninterrupted_output,
 };
 use crate::support::process::{Process, wait_until};
-use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 #[test]
@@ -135,7 +136,7 @@ fn a_failed_number_is_asked_again_only_by_the_next_run() {
         .push_answers("13900000000", vec![dingmap::testing::sandbox::ScriptedAnswer::code(-1); 3]);
     let (api, workdir) = (Sandbox::new(script), Workdir::new());
     let rows: Vec<_> = (1..40).map(|n| format!("139000001{n:02}\n")).collect();
-    // The repeat comes far behind, when the number has failed long ago.
+    // The repeat comes many rows later, when the number has failed long ago.
     let rows = "mobile\n13900000000\n".to_owned() + &rows.concat().repeat(30) + "13900000000\n";
     let (input, output) = (workdir.write_file("staff.csv", rows), workdir.path("out.csv"));
     let (calls, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "2"]);
@@ -228,11 +229,14 @@ fn a_sandbox_run_keeps_no_state_unless_a_path_is_given() {
 
 #[test]
 fn a_locked_state_is_reported_or_waited_for() {
-    let (api, workdir) = (Sandbox::new(slow_script(50)), Workdir::new());
-    let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(90)));
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let table = numbers_table(&resolvable_numbers(90));
+    let input = workdir.write_file("staff.csv", &table);
     let (first, second) = (workdir.path("first.csv"), workdir.path("second.csv"));
-    let mut command = api.resolve(&input, &first);
-    let mut holder = crate::support::process::Process::start(command.args(["--rate", "30"]));
+    // It holds the state until its input, a pipe, is closed.
+    let mut holder = Process::start(api.resolve(Path::new("-"), &first).stdin(Stdio::piped()));
+    let mut rows = holder.child.stdin.take().unwrap();
+    rows.write_all(table.as_bytes()).unwrap();
     wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
     let refused = run(&mut api.resolve(&input, &second));
     assert_eq!(refused.status, Some(1), "{}", refused.stderr);
@@ -241,16 +245,14 @@ fn a_locked_state_is_reported_or_waited_for() {
     for words in [actual, "--wait", "--state", "--no-state"] {
         assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
     }
-    let mut waiting =
-        crate::support::process::Process::start(api.resolve(&input, &second).arg("--wait"));
+    let mut waiting = Process::start(api.resolve(&input, &second).arg("--wait"));
     waiting.wait_for_stderr("waiting: the state ");
     // Nobody is cut off from a signal by waiting.
-    let mut hasty = crate::support::process::Process::start(
-        api.resolve(&input, &workdir.path("third.csv")).arg("--wait"),
-    );
+    let mut hasty = Process::start(api.resolve(&input, &workdir.path("third.csv")).arg("--wait"));
     hasty.wait_for_stderr("waiting: the state ");
     hasty.send_signal("TERM");
     assert_eq!(hasty.wait().status, Some(143));
+    drop(rows);
     assert_eq!(holder.wait().status, Some(0));
     let ended = waiting.wait();
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
@@ -363,9 +365,9 @@ fn the_summary_suggests_how_to_retry_failed_rows() {
         (workdir.write_file("staff.csv", numbers_table(&all)), workdir.path("out.csv"));
     let (_, ended) = run_and_count_calls(&api, &input, &output, &["--max-retries", "0"]);
     assert_eq!(ended.status, Some(4), "{}", ended.stderr);
-    let way =
+    let advice =
         format!("the same command with {} as its input and --retry-failed, ", output.display());
-    assert!(ended.stderr.contains(&way), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&advice), "{}", ended.stderr);
     // Where the rows have gone nobody knows where, the state has to do.
     let flags = ["--max-age", "1d", "--max-age-not-found", "1d"];
     let (_, ended) = run_and_count_calls(&api, &input, Path::new("-"), &["--max-retries", "0"]);

@@ -8,7 +8,7 @@ use crate::support::interrupted_runs::{
     command_in_mount_namespace, numbers_table, resolvable_numbers, run_and_count_calls,
     shell_command, uninterrupted_output,
 };
-use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, dingmap, run, slow_script, unlimited_script};
 use crate::support::workdir::Workdir;
 
 #[test]
@@ -75,8 +75,7 @@ fn state_flags_override_state_variables() {
 
 #[test]
 fn a_run_resumes_after_the_state_disk_was_full() {
-    let (api, workdir) =
-        (Sandbox::new(crate::support::interrupted_runs::slow_script(5)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(5)), Workdir::new());
     let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     let (output, state) = (workdir.path("out.csv"), workdir.path("state"));
     let command = || {
@@ -119,8 +118,7 @@ fn a_run_resumes_after_the_state_disk_was_full() {
 /// On a file system of its own, which takes a user namespace or the rights of an administrator.
 #[test]
 fn a_run_resumes_after_a_small_file_system_was_full() {
-    let (api, workdir) =
-        (Sandbox::new(crate::support::interrupted_runs::slow_script(5)), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(5)), Workdir::new());
     let input = workdir.write_file("staff.csv", numbers_table(&resolvable_numbers(9000)));
     let output = workdir.path("out.csv");
     fs::create_dir(workdir.path("small")).unwrap();

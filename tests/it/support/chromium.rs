@@ -22,7 +22,7 @@ pub(crate) struct Browser {
     stdout: BufReader<ChildStdout>,
     last_call_id: u64,
     session: Option<String>,
-    /// What it has told unasked.
+    /// Events that the browser has sent.
     pub(crate) events: Vec<Value>,
     _profile: TempDir,
 }
@@ -77,7 +77,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", &json!({"media": medium, "features": [feature]}));
     }
 
-    /// Opens a file in a window of this width, in light or dark, and forgets what was told before.
+    /// Opens a file in a window of this width, in light or dark, and forgets earlier events.
     pub(crate) fn open(&mut self, path: &Path, width: u32, scheme: &str) {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", &size);
@@ -101,7 +101,7 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// One command and its result; what is told meanwhile is kept.
+    /// One command and its result; events that come meanwhile are kept.
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.last_call_id += 1;
         let mut command = json!({"id": self.last_call_id, "method": method, "params": params});

@@ -47,7 +47,7 @@ pub(crate) fn invalid_answer(reason: &str) -> AnswerCells {
     ["", "", "invalid", "", reason].map(str::to_owned)
 }
 
-/// A table as text: each row as it stands in the input, and the cells that the output has behind
+/// A table as text: each row as it is in the input, and the cells that the output has behind
 /// it.
 pub(crate) struct ExpectedTable {
     pub(crate) bom: bool,

@@ -3,9 +3,6 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-use dingmap::testing::sandbox::Script;
 
 use crate::support::process::{Process, wait_until};
 use crate::support::sandbox::{RunOutput, Sandbox, run, unlimited_script};
@@ -30,12 +27,6 @@ pub(crate) fn uninterrupted_output(input: &Path) -> Vec<u8> {
     let ended = run(api.resolve(input, &output).arg("--no-state"));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     std::fs::read(output).unwrap()
-}
-
-/// Replies that take a while, so that a run can be observed while it is running.
-pub(crate) fn slow_script(milliseconds: u64) -> Script {
-    let latency = Duration::from_millis(milliseconds);
-    Script { latency: latency..=latency, ..unlimited_script() }
 }
 
 /// Starts a run and ends it by a signal once so many calls have come.
@@ -67,7 +58,7 @@ pub(crate) fn run_and_count_calls(
 }
 
 /// The same command, run by a shell after a few lines of its own, which may have signals ignored:
-/// what makes them heard stands before the shell.
+/// the program that resets them comes before the shell.
 pub(crate) fn shell_command(lines: &str, command: &Command) -> Command {
     let mut words = command.get_args();
     let mut shell = Command::new(command.get_program());

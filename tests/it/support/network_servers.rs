@@ -1,5 +1,5 @@
-//! What stands between a run and the sandbox: a server that speaks TLS, a proxy, and lines that
-//! behave oddly. Each serves as long as it lives, on a thread of its own.
+//! Servers between a run and the sandbox: a server that speaks TLS, a proxy, and lines that behave
+//! oddly. Each serves as long as it lives, on a thread of its own.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -166,8 +166,8 @@ impl ConnectProxy {
                     noted.lock().unwrap().push(head);
                     stream.write_all(answer.as_bytes()).await.unwrap();
                     if answer.contains(" 200 ") {
-                        let mut far = TcpStream::connect(to).await.unwrap();
-                        let _ = copy_bidirectional(&mut stream, &mut far).await;
+                        let mut upstream = TcpStream::connect(to).await.unwrap();
+                        let _ = copy_bidirectional(&mut stream, &mut upstream).await;
                     }
                 });
             }
@@ -205,8 +205,8 @@ impl TcpForwarder {
         runtime.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
-                    let mut far = TcpStream::connect(to).await.unwrap();
-                    let _ = copy_bidirectional(&mut stream, &mut far).await;
+                    let mut upstream = TcpStream::connect(to).await.unwrap();
+                    let _ = copy_bidirectional(&mut stream, &mut upstream).await;
                 });
             }
         });
@@ -215,7 +215,7 @@ impl TcpForwarder {
 }
 
 /// A line that breaks a connection when a request comes after a rest, as one does that forgot the
-/// connection meanwhile, without having said so.
+/// connection meanwhile, without having closed it.
 pub(crate) struct StaleConnectionProxy {
     pub(crate) address: SocketAddr,
     stale_requests: Arc<Mutex<u32>>,
@@ -229,27 +229,27 @@ impl StaleConnectionProxy {
         let address = listener.local_addr().unwrap();
         let count = Arc::clone(&broken);
         runtime.spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
+            while let Ok((mut client, _)) = listener.accept().await {
                 let count = Arc::clone(&count);
                 tokio::spawn(async move {
-                    let mut far = TcpStream::connect(to).await.unwrap();
+                    let mut upstream = TcpStream::connect(to).await.unwrap();
                     let (mut out, mut back) = ([0; 8192], [0; 8192]);
                     let mut replied = None::<Instant>;
                     loop {
                         tokio::select! {
-                            read = near.read(&mut out) => match read {
+                            read = client.read(&mut out) => match read {
                                 Ok(read) if read > 0 => {
                                     if replied.is_some_and(|replied| replied.elapsed() >= after) {
                                         *count.lock().unwrap() += 1;
                                         return;
                                     }
-                                    far.write_all(&out[..read]).await.unwrap();
+                                    upstream.write_all(&out[..read]).await.unwrap();
                                 }
                                 _ => return,
                             },
-                            read = far.read(&mut back) => {
+                            read = upstream.read(&mut back) => {
                                 let read = read.unwrap_or(0);
-                                if read == 0 || near.write_all(&back[..read]).await.is_err() {
+                                if read == 0 || client.write_all(&back[..read]).await.is_err() {
                                     return;
                                 }
                                 replied = Some(Instant::now());

@@ -1,6 +1,6 @@
 //! Runs that cannot give every row its answer: their exit status (guide: exit-status), what they
-//! say and do not say (guide: architecture, Secrets and personal data), and that they leave nothing
-//! behind.
+//! print and do not print (guide: architecture, Secrets and personal data), and that they leave
+//! nothing behind.
 
 use std::process::Command;
 
@@ -43,7 +43,7 @@ pub(crate) fn observe_run(
 }
 
 impl ObservedRun {
-    /// Ended with `status`, said all of `words`, and left no file.
+    /// Ended with `status`, printed all of `words`, and left no file.
     #[track_caller]
     pub(crate) fn assert_refused(&self, status: i32, words: &[&str]) {
         self.assert_stderr(status, words);
@@ -51,7 +51,7 @@ impl ObservedRun {
         assert_eq!(self.result.stdout, "");
     }
 
-    /// Ended with `status` and said all of `words`.
+    /// Ended with `status` and printed all of `words`.
     #[track_caller]
     pub(crate) fn assert_stderr(&self, status: i32, words: &[&str]) {
         assert_exit(&self.result, status, words);
@@ -85,25 +85,25 @@ pub(crate) fn assert_exit(ended: &RunOutput, status: i32, words: &[&str]) {
     }
 }
 
-/// No secret, no token and no full number, of the input or as it was sent, is in what a run says.
+/// No secret, no token and no full number, of the input or as it was sent, is in what a run prints.
 #[track_caller]
 pub(crate) fn assert_redacted(ended: &RunOutput, call_log: &CallLog, input: &[u8]) {
-    let said = &ended.stderr;
+    let stderr = &ended.stderr;
     for secret in ["sandbox-secret", "sandbox-token"] {
-        assert!(!said.contains(secret), "a secret in: {said}");
+        assert!(!stderr.contains(secret), "a secret in: {stderr}");
     }
     for call in call_log.calls() {
-        assert!(call.token.is_empty() || !said.contains(&*call.token), "a token in: {said}");
+        assert!(call.token.is_empty() || !stderr.contains(&*call.token), "a token in: {stderr}");
     }
     let input = String::from_utf8_lossy(input);
     let cells = input.split([',', ';', '\t', '|', '"', '\r', '\n']);
     let numbers =
         cells.chain(call_log.calls().iter().map(|call| &*call.number)).map(strip_separators);
-    let said = strip_separators(said);
+    let digits = strip_separators(stderr);
     for number in numbers
         .filter(|number| number.len() >= 8 && number.bytes().all(|byte| byte.is_ascii_digit()))
     {
-        assert!(!said.contains(&number), "{number} in: {}", ended.stderr);
+        assert!(!digits.contains(&number), "{number} in: {}", ended.stderr);
     }
 }
 

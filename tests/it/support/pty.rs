@@ -33,7 +33,7 @@ pub(crate) enum Streams {
     AllButStderr,
 }
 
-/// What came, and what it looked like on the way.
+/// The output, and what was wrong with the screen in between.
 #[derive(Default)]
 pub(crate) struct Transcript {
     pub(crate) bytes: Vec<u8>,

@@ -84,10 +84,16 @@ impl QuotaFixture {
         (0..2).for_each(|run| self.wait_for_calls_of(run, count));
     }
 
-    /// A second, less twice the worst delay of a thread on this machine, at the sender and at the
-    /// server. Calls are timed where they arrive, so a late call comes closer to the next ones.
+    /// How late a call may arrive on this machine: twice the worst delay of a thread so far, at the
+    /// sender and at the server.
+    pub(crate) fn lateness(&self) -> Duration {
+        2 * self.stall_monitor.worst_lateness()
+    }
+
+    /// A second, less that lateness. Calls are timed where they arrive, so a late call comes closer
+    /// to the next ones.
     pub(crate) fn safe_window(&self) -> Duration {
-        SECOND.saturating_sub(2 * self.stall_monitor.worst_lateness())
+        SECOND.saturating_sub(self.lateness())
     }
 
     /// Asserts that no window of a second, as above, had more calls than the rate allows, over all
@@ -125,7 +131,7 @@ pub(crate) fn calls_between<'a>(
     calls.filter(move |call| call.at >= from && call.at < to)
 }
 
-/// What a run said first.
+/// The first line of a run's standard error.
 pub(crate) fn first_line(run: &Process) -> String {
     wait_until("a first line", || run.stderr().lines().next().map(str::to_owned))
 }

@@ -102,7 +102,7 @@ impl RedisServer {
         );
     }
 
-    /// Stops it where it stands; connections stay, and nobody gets an answer.
+    /// Suspends the process: connections stay open, and nobody gets an answer.
     pub(crate) fn pause(&self) {
         self.send_signal("-STOP");
     }

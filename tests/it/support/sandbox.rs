@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use dingmap::testing::sandbox::{CallLog, Script, Server};
 use tempfile::TempDir;
@@ -149,6 +150,12 @@ impl Sandbox {
 /// A script without a limit, for tests that are not about pace.
 pub(crate) fn unlimited_script() -> Script {
     Script { limit: None, ..Script::default() }
+}
+
+/// Replies that take so long, so that a run can be observed while it is running.
+pub(crate) fn slow_script(milliseconds: u64) -> Script {
+    let latency = Duration::from_millis(milliseconds);
+    Script { latency: latency..=latency, ..unlimited_script() }
 }
 
 /// A run to its end.

@@ -4,10 +4,20 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::support::sample_files::sample_path;
+
+/// The summary of a run, which matches its schema.
+#[track_caller]
+pub(crate) fn read_summary(path: &Path) -> Value {
+    let summary = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_matches_schema("summary", &summary);
+    summary
+}
+
 /// Sees that something is as its schema in `samples/` says.
 #[track_caller]
 pub(crate) fn assert_matches_schema(name: &str, actual: &Value) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("samples/{name}.schema.json"));
+    let path = sample_path(&format!("{name}.schema.json"));
     let published = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut whole = Value::clone(&published);
     forbid_unknown_fields(&mut whole);

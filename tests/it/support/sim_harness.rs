@@ -1,5 +1,5 @@
-//! What whole runs on a paused clock stand on: the usual bounds, a far side that answers by rule,
-//! and a run over some numbers from its first row to its last.
+//! Simulated runs on a paused clock: the default limits, an API that answers by rule, and a run
+//! over some numbers from its first row to its last.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-/// A far side that answers by the last two digits of a number, after a time.
+/// An API that answers by the last two digits of a number, after a latency.
 pub(crate) struct FakeLookupApi(pub(crate) fn(u8) -> (Duration, &'static str));
 
 impl LookupApi for FakeLookupApi {
@@ -53,7 +53,7 @@ impl LookupApi for FakeLookupApi {
     }
 }
 
-/// What it says of somebody who is found, and of too many calls.
+/// The replies for a number that is found and for too many calls.
 pub(crate) const FOUND_REPLY: &str = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u"}}"#;
 pub(crate) const THROTTLED_REPLY: &str =
     r#"{"errcode":88,"sub_code":"90018","sub_msg":"slow down"}"#;
@@ -77,7 +77,7 @@ pub(crate) fn default_limits() -> RunLimits {
     }
 }
 
-/// A runtime whose clock stands still unless everybody waits.
+/// A runtime whose clock is paused, and advances only while every task waits.
 pub(crate) fn paused_runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
@@ -90,13 +90,13 @@ pub(crate) async fn run_numbers<R: LookupApi>(
     count: usize,
     announce: impl FnMut(&Event),
 ) -> (Totals, RunEnd) {
-    let (sender, sheets) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(1);
+    let (sender, batches) = mpsc::channel::<Result<Option<RowBatch<()>>, String>>(1);
     tokio::spawn(async move {
         let numbers: Vec<_> = (0..count)
             .map(|n| Mobile::parse(&format!("139{n:08}"), DefaultRegion::CHINA))
             .collect();
         for numbers in numbers.chunks(500) {
-            let sheet = RowBatch {
+            let batch = RowBatch {
                 source_bytes: 0,
                 payload: (),
                 mobiles: numbers.to_vec(),
@@ -104,14 +104,14 @@ pub(crate) async fn run_numbers<R: LookupApi>(
                 earlier_statuses: Vec::new(),
                 prefetched: Prefetched::default(),
             };
-            let _ = sender.send(Ok(Some(sheet))).await;
+            let _ = sender.send(Ok(Some(batch))).await;
         }
         let _ = sender.send(Ok(None)).await;
     });
     let (chunks, mut out) = mpsc::channel(16);
     tokio::spawn(async move { while out.recv().await.is_some() {} });
     let (_stop, stopped) = watch::channel(Stop::Running);
-    let (mut known, ends) = (Answers::default(), RunIo { batches: &mut sheets.into(), chunks });
+    let (mut known, ends) = (Answers::default(), RunIo { batches: &mut batches.into(), chunks });
     let run = run::run(
         settings,
         remote,

@@ -1,5 +1,5 @@
-//! What `diff` is given and how it says how far it is: sheets of workbooks, files without a header,
-//! longer rows, empty ones, progress, what could not be compared or written.
+//! The inputs of `diff` and its progress: sheets of workbooks, files without a header, longer rows,
+//! empty ones, what could not be compared or written.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};

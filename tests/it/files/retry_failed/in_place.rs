@@ -7,22 +7,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dingmap::testing::sandbox::Script;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{RESOLVED, call_count, found_answer, retry_command};
 use crate::support::process::{Process, wait_until};
 use crate::support::rows::staff_csv;
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
-use crate::support::schema::assert_matches_schema;
+use crate::support::sandbox::{Sandbox, run, slow_script, unlimited_script};
+use crate::support::schema::read_summary;
 use crate::support::workdir::Workdir;
-
-/// What came of this run, in its summary.
-fn read_summary(summary: &Path) -> Value {
-    let account = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
-    assert_matches_schema("summary", &account);
-    account
-}
 
 #[test]
 fn a_row_that_is_not_attempted_keeps_its_cells() {
@@ -43,7 +35,7 @@ fn a_row_that_is_not_attempted_keeps_its_cells() {
         .arg(&summary);
     let ended = run(&mut command);
     assert_eq!(ended.status, Some(6), "{}", ended.stderr);
-    // Both rows of the number that was asked have its answer; the third one says what it said
+    // Both rows of the number that was asked have its answer; the third one is as it was
     // before.
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
@@ -72,9 +64,7 @@ fn a_row_that_is_not_attempted_keeps_its_cells() {
 
 #[test]
 fn an_interrupted_partial_retry_keeps_the_cells_of_unattempted_rows() {
-    let latency = Duration::from_millis(300);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(300)), Workdir::new());
     let (input, file) = (workdir.write_file("in.csv", staff_csv(30)), workdir.path("out.csv"));
     // As a run that nobody answered in time would leave them.
     let head = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
@@ -142,9 +132,7 @@ fn a_pipe_is_not_rewritten_in_place() {
 #[test]
 fn a_concurrent_edit_is_not_overwritten() {
     // The edit has to come before the run's end, which several repeats put off.
-    let latency = Duration::from_millis(300);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(300)), Workdir::new());
     let (file, summary) = (workdir.write_file("out.csv", RESOLVED), workdir.path("run.json"));
     let mut command = retry_command(&api, &file);
     let mut process = Process::start(command.args(["-j", "1", "--summary"]).arg(&summary));
@@ -173,9 +161,7 @@ fn a_concurrent_edit_is_not_overwritten() {
 #[test]
 fn a_concurrent_edit_of_a_replaced_input_is_not_overwritten() {
     // The edit has to come before the run's end.
-    let latency = Duration::from_secs(1);
-    let (api, workdir) =
-        (Sandbox::new(Script { latency: latency..=latency, ..unlimited_script() }), Workdir::new());
+    let (api, workdir) = (Sandbox::new(slow_script(1000)), Workdir::new());
     let file = workdir.write_file("in.csv", staff_csv(2));
     let mut command = api.resolve(&file, &file);
     let mut process = Process::start(command.args(["-j", "1"]));

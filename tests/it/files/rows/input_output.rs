@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::sync::mpsc::sync_channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dingmap::testing::sandbox::ScriptedAnswer;
 
 use super::{asked_numbers, read_text, resolve_text};
+use crate::support::process::{WAIT_TIMEOUT, wait_until};
 use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
@@ -84,7 +85,7 @@ fn rows_stream_to_standard_output_while_the_input_is_still_open() {
     let (sender, lines) = sync_channel(8);
     let reader =
         std::thread::spawn(move || output.lines().try_for_each(|line| sender.send(line.unwrap())));
-    let next = || lines.recv_timeout(Duration::from_secs(30)).expect("a row is kept back");
+    let next = || lines.recv_timeout(WAIT_TIMEOUT).expect("a row is kept back");
     input.write_all(b"phone\n13800138000\n").unwrap();
     assert_eq!(next(), "phone,userid,exclusive_userids,status,errcode,errmsg");
     assert_eq!(next(), "13800138000,u00138000,,found,0,ok");
@@ -137,12 +138,8 @@ fn the_output_is_replaced_only_when_it_is_complete() {
     let output = workdir.write_file("out.csv", "old");
     let mut command = api.resolve(&workdir.write_file("in.csv", INPUT), &output);
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    let patience = Instant::now() + Duration::from_secs(30);
-    while api.call_log().calls().len() < 2 {
-        assert!(Instant::now() < patience, "the calls never came");
-        std::thread::yield_now();
-    }
-    assert_eq!(read_text(&output), "old", "the last answer is still on its way");
+    wait_until("two calls", || (api.call_log().calls().len() >= 2).then_some(()));
+    assert_eq!(read_text(&output), "old", "the last answer is still in flight");
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(read_text(&output), OUTPUT);
     assert_eq!(workdir.file_names(), ["in.csv", "out.csv"]);

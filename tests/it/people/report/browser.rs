@@ -1,4 +1,4 @@
-//! A report as people see it, in headless Chromium: nothing runs or loads, nothing stands out of
+//! A report as people see it, in headless Chromium: nothing runs or loads, nothing exceeds
 //! the page on a telephone or a wide screen, every text can be read in light and dark.
 
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const AUDIT_SCRIPT: &str = r"(() => {
         const place = one.getBoundingClientRect();
         if (!one.closest('.unseen') && place.width > 0
             && (place.right > wide + 0.5 || place.left < -0.5))
-            found.push('stands out: ' + called(one));
+            found.push('exceeds the page: ' + called(one));
     }
     for (const one of document.querySelectorAll('.rows td:last-child'))
         if (one.getBoundingClientRect().width < 6 * parseFloat(getComputedStyle(one).fontSize))

@@ -139,7 +139,7 @@ fn an_unreadable_input_is_reported_in_chinese() {
     actual(b"mobile\n\"13900000001\n", &[], &["第 2 行", "引号"]);
     actual(b"PK\x03\x04 and no archive", &[], &["工作簿已损坏或不完整"]);
     assert_eq!(api.call_log().calls().len(), 0);
-    // Values of flags too, and every way to choose the language.
+    // Values of flags too, and every source of the language.
     let input = workdir.write_file("in.csv", staff_csv(1));
     let rate = |command: &mut Command| {
         command.args(["--rate", "fast"]);
@@ -200,6 +200,6 @@ fn a_fatal_reply_keeps_the_apis_message_and_pending_rows_are_chinese() {
     run_and_expect(
         command.args(["--lang", "zh", "--max-retries", "0"]),
         1,
-        &["无法连接：", "Connection refused"],
+        &["无法连接：连接被拒绝"],
     );
 }

@@ -24,7 +24,7 @@ const LOG_MACROS: [&str; 8] =
     ["trace", "debug", "info", "warn", "error", "assert", "debug_assert", "unreachable"];
 /// Calls whose texts are for programs: `family` is a metric with what it means.
 const METRIC_CALLS: [&str; 1] = ["family"];
-/// Calls that look for a text in what another program said.
+/// Calls that look for a text in the output of another program.
 const COMPARISON_CALLS: [&str; 6] =
     ["contains", "starts_with", "ends_with", "strip_prefix", "strip_suffix", "split"];
 
@@ -148,7 +148,7 @@ fn is_macro_call(tokens: &[Token], at: usize, name: &str) -> bool {
 /// in `found`.
 pub(crate) fn tr_messages(path: &str, tokens: &[Token], found: &mut Vec<String>) -> Vec<Message> {
     let mut texts = Vec::new();
-    // There stands what translates the texts that clap has.
+    // That file translates the texts that clap has.
     let called = |at: &usize| is_macro_call(tokens, *at, "tr") && !tokens[*at].location.is_test;
     for at in (0..tokens.len()).filter(called).filter(|_| path != "src/app/i18n/language.rs") {
         let place = format!("{path}:{}", tokens[at].location.line);
@@ -238,8 +238,7 @@ pub(crate) fn literals_past_tr(
     found
 }
 
-/// Looks through `tokens`, in which one word is enough to make a text where they are `told` at
-/// once.
+/// Looks through `tokens`, in which one word is enough to make a text where `actual` is set.
 fn scan_tokens(
     path: &str,
     tokens: &[Token],

@@ -66,7 +66,7 @@ impl Read for ChunkedReader {
     }
 }
 
-/// A way through the table room, as three bytes choose it.
+/// Options of one round trip, as three bytes choose them.
 struct RoundTripCase {
     options: SourceOptions,
     style: SinkOptions,
@@ -110,7 +110,7 @@ impl RoundTripCase {
 /// What became of a table.
 #[derive(Debug, PartialEq, Eq)]
 struct RoundTripResult {
-    /// Empty when reading failed on the way.
+    /// Empty when reading failed.
     output: Vec<u8>,
     /// What the output should be, put together from what the source gave.
     expected: Vec<u8>,
@@ -138,13 +138,13 @@ fn drain_pipe(pipe: &mut PipeReader, to: &mut Vec<u8>) {
 
 /// Takes the rows of `source` through the sink. A pipe takes the place of a file: what is written
 /// to either is the same.
-fn copy_through_sink(mut source: Source, way: &RoundTripCase) -> RoundTripResult {
+fn copy_through_sink(mut source: Source, case: &RoundTripCase) -> RoundTripResult {
     let (mut pipe, end) = io::pipe().unwrap();
     let target = Target::File(format!("/dev/fd/{}", end.as_raw_fd()).into());
     let head = source.header().clone();
-    let mut sink = Sink::create(target, &head, way.style).unwrap();
+    let mut sink = Sink::create(target, &head, case.style).unwrap();
     drop(end);
-    let (from, to) = (head.encoding, way.style.encoding.unwrap_or(head.encoding));
+    let (from, to) = (head.encoding, case.style.encoding.unwrap_or(head.encoding));
     let pieces = [head.bom.as_slice(), &head.raw, &head.terminator].concat();
     let expected = if head.bom.is_empty() { Vec::new() } else { to.bom().to_vec() };
     let mut passed = RoundTripResult {
@@ -170,17 +170,17 @@ fn copy_through_sink(mut source: Source, way: &RoundTripCase) -> RoundTripResult
     let mut line = 1 + line_ends_in(&head.raw, from) + line_ends_in(&head.terminator, from);
     let mut written = 2 * head.raw.len() + PIPE_CAPACITY / 4;
     loop {
-        let batch = match source.next_batch(way.batch_rows) {
+        let batch = match source.next_batch(case.batch_rows) {
             Ok(Some(batch)) => batch,
             Ok(None) => break,
             Err(error) => {
                 passed.error = Some(error_text(&error));
                 passed.output.clear();
-                assert!(source.next_batch(way.batch_rows).unwrap().is_none());
+                assert!(source.next_batch(case.batch_rows).unwrap().is_none());
                 return passed;
             }
         };
-        assert!((1..=way.batch_rows).contains(&batch.len()));
+        assert!((1..=case.batch_rows).contains(&batch.len()));
         for row in 0..batch.len() {
             let [before, raw, terminator] = row_parts(&batch, row);
             line += line_ends_in(before, from);
@@ -286,18 +286,18 @@ fn opened_table(source: &Source) -> OpenedTable {
 /// What holds for one table that was read to its end, by an outside reader's account.
 fn assert_round_trip(
     bytes: &[u8],
-    way: &RoundTripCase,
+    case: &RoundTripCase,
     shape: &OpenedTable,
     passed: &RoundTripResult,
 ) {
     assert_eq!(passed.source_bytes, bytes);
     assert_eq!(passed.output, passed.expected);
     let OpenedTable { width, delimiter, encoding, .. } = *shape;
-    let to = way.style.encoding.unwrap_or(encoding);
+    let to = case.style.encoding.unwrap_or(encoding);
     let input = decode_text(bytes, shape.bom_len, encoding);
     let output =
         decode_text(&passed.output, if shape.bom_len > 0 { to.bom().len() } else { 0 }, to);
-    let lead = Preamble::parse(&input, true, way.options.skip_lines).unwrap().byte_len;
+    let lead = Preamble::parse(&input, true, case.options.skip_lines).unwrap().byte_len;
     let after = csv_records(&output[lead..], delimiter);
     assert_eq!(after.len(), passed.numbers.len() + usize::from(shape.headers));
     let answer = ANSWER_CELLS.map(|cell| {
@@ -339,36 +339,36 @@ fn assert_round_trip(
     }
 }
 
-/// Three bytes choose the way, the rest is the input.
+/// Three bytes choose the options, the rest is the input.
 ///
 /// # Panics
 /// Where the property does not hold.
 pub(crate) fn roundtrip(data: &[u8]) {
     let Some((&[written, read, columns], bytes)) = data.split_first_chunk() else { return };
-    let way = RoundTripCase::from_bytes(written, read, columns);
+    let case = RoundTripCase::from_bytes(written, read, columns);
     let mobile = |cell: &str| cell.starts_with("13");
     let open = |sizes, options: &SourceOptions| {
         Source::open(ChunkedReader::boxed(bytes, sizes), options, &mobile)
     };
-    let surveyed = prescan(ChunkedReader::boxed(bytes, &[usize::MAX / 2]), &way.options, &mobile);
-    let source = match open(&[usize::MAX / 2], &way.options) {
+    let surveyed = prescan(ChunkedReader::boxed(bytes, &[usize::MAX / 2]), &case.options, &mobile);
+    let source = match open(&[usize::MAX / 2], &case.options) {
         Ok(source) => source,
         Err(error) => {
             assert_eq!(surveyed.map_err(|error| error_text(&error)), Err(error_text(&error)));
             // With less of the input known, less may speak against it, unless all is settled.
             let SourceOptions { encoding, delimiter, has_headers: headers, columns, .. } =
-                &way.options;
+                &case.options;
             let settled = encoding.is_some()
                 && delimiter.is_some()
                 && headers.is_some()
                 && !columns.is_empty();
-            match open(way.chunk_sizes, &way.options) {
+            match open(case.chunk_sizes, &case.options) {
                 Ok(source) => {
                     assert!(!settled);
                     let shape = opened_table(&source);
-                    let passed = copy_through_sink(source, &way);
+                    let passed = copy_through_sink(source, &case);
                     if passed.error.is_none() {
-                        assert_round_trip(bytes, &way, &shape, &passed);
+                        assert_round_trip(bytes, &case, &shape, &passed);
                     }
                 }
                 Err(other) => {
@@ -379,26 +379,26 @@ pub(crate) fn roundtrip(data: &[u8]) {
         }
     };
     let found = opened_table(&source);
-    let passed = copy_through_sink(source, &way);
+    let passed = copy_through_sink(source, &case);
     assert!(bytes.starts_with(&passed.source_bytes));
     if let Some(error) = &passed.error {
         assert_eq!(surveyed.map_err(|error| error_text(&error)), Err(error.clone()));
     } else {
         assert_eq!(surveyed.unwrap().rows, passed.numbers.len() as u64);
-        assert_round_trip(bytes, &way, &found, &passed);
+        assert_round_trip(bytes, &case, &found, &passed);
     }
     let settled = SourceOptions {
         encoding: Some(found.encoding),
         delimiter: Some(found.delimiter),
         has_headers: Some(found.headers),
         columns: found.columns.iter().map(|column| ColumnChoice::Position(column + 1)).collect(),
-        ..way.options.clone()
+        ..case.options.clone()
     };
-    match open(way.chunk_sizes, &settled) {
+    match open(case.chunk_sizes, &settled) {
         // A column that is called by the number is not the one at the position, and may be asked
         // for already.
         Ok(source) if opened_table(&source).columns != found.columns => assert!(found.headers),
-        Ok(source) => assert_eq!(copy_through_sink(source, &way), passed),
+        Ok(source) => assert_eq!(copy_through_sink(source, &case), passed),
         Err(error) => assert!(found.headers && found.columns.len() > 1, "{error}"),
     }
 }

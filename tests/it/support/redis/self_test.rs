@@ -1,5 +1,5 @@
-//! Whether the tests' own server and proxy do what is said of them: what they are to break must
-//! have been whole.
+//! Checks that the tests' own server and proxy work as documented: what they are to break must have
+//! been whole.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,35 +7,33 @@ use std::time::{Duration, Instant};
 
 use super::RedisServer;
 use crate::support::network_servers::CertificateAuthority;
+use crate::support::process::WAIT_TIMEOUT;
 use crate::support::redis::fault_proxy::FaultProxy;
 use crate::support::redis::resp_client::RespValue;
 
 const PING: &[u8] = b"PING\r\n";
 const PONG: &[u8] = b"+PONG\r\n";
 
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    stream
-}
+/// How long to wait for a reply that must not come.
+const SILENCE: Duration = Duration::from_millis(300);
 
-/// Whether an answer comes soon.
-fn has_reply(stream: &mut TcpStream) -> bool {
+fn has_reply_within(stream: &mut TcpStream, timeout: Duration) -> bool {
+    stream.set_read_timeout(Some(timeout)).unwrap();
     let mut reply = [0; PONG.len()];
     stream.read_exact(&mut reply).is_ok_and(|()| reply == PONG)
 }
 
-fn replies_to_ping(address: SocketAddr) -> bool {
-    let mut stream = connect(address);
+fn replies_to_ping_within(address: SocketAddr, timeout: Duration) -> bool {
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(PING).unwrap();
-    has_reply(&mut stream)
+    has_reply_within(&mut stream, timeout)
 }
 
 #[test]
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn a_killed_server_restarts_empty() {
     let mut redis = RedisServer::start();
-    assert!(replies_to_ping(redis.address()));
+    assert!(replies_to_ping_within(redis.address(), WAIT_TIMEOUT));
     redis.call(&["SET", "a", "b", "PX", "60000"]);
     redis.call(&["HSET", "c", "d", "1"]);
     let mut entries = redis.entries();
@@ -46,7 +44,7 @@ fn a_killed_server_restarts_empty() {
     redis.kill();
     assert!(TcpStream::connect(redis.address()).is_err());
     redis.restart_empty();
-    assert!(replies_to_ping(redis.address()));
+    assert!(replies_to_ping_within(redis.address(), WAIT_TIMEOUT));
     assert_eq!(redis.call(&["DBSIZE"]), RespValue::Integer(0));
 }
 
@@ -55,11 +53,11 @@ fn a_killed_server_restarts_empty() {
 fn a_server_can_be_paused_and_run_out_of_memory() {
     let redis = RedisServer::start();
     redis.pause();
-    let mut stream = connect(redis.address());
+    let mut stream = TcpStream::connect(redis.address()).unwrap();
     stream.write_all(PING).unwrap();
-    assert!(!has_reply(&mut stream));
+    assert!(!has_reply_within(&mut stream, SILENCE));
     redis.resume();
-    assert!(has_reply(&mut stream));
+    assert!(has_reply_within(&mut stream, WAIT_TIMEOUT));
     redis.exhaust_memory();
     let mut wire =
         crate::support::redis::resp_client::RespClient::connect(&redis.socket(), None).unwrap();
@@ -73,10 +71,10 @@ fn a_server_can_be_paused_and_run_out_of_memory() {
 #[ignore = "needs redis-server: cargo test -- --include-ignored"]
 fn password_and_tls_servers_reject_plain_clients() {
     let locked = RedisServer::with_password("opensesame");
-    assert!(!replies_to_ping(locked.address()));
+    assert!(!replies_to_ping_within(locked.address(), SILENCE));
     assert_eq!(locked.call(&["DBSIZE"]), RespValue::Integer(0));
     let encrypted = RedisServer::with_tls(&CertificateAuthority::new());
-    assert!(!replies_to_ping(encrypted.address()));
+    assert!(!replies_to_ping_within(encrypted.address(), SILENCE));
     assert_eq!(encrypted.call(&["DBSIZE"]), RespValue::Integer(0));
 }
 
@@ -85,18 +83,23 @@ fn password_and_tls_servers_reject_plain_clients() {
 fn the_proxy_can_partition_delay_and_break() {
     let mut redis = RedisServer::start();
     let proxy = FaultProxy::new(redis.address());
-    let mut stream = connect(proxy.address);
+    let mut stream = TcpStream::connect(proxy.address).unwrap();
     stream.write_all(PING).unwrap();
-    assert!(has_reply(&mut stream));
+    assert!(has_reply_within(&mut stream, WAIT_TIMEOUT));
     proxy.partition();
     stream.write_all(PING).unwrap();
-    assert!(!has_reply(&mut stream) && !replies_to_ping(proxy.address));
+    assert!(
+        !has_reply_within(&mut stream, SILENCE) && !replies_to_ping_within(proxy.address, SILENCE)
+    );
     proxy.heal();
-    assert!(has_reply(&mut stream), "what was in flight arrives");
+    assert!(has_reply_within(&mut stream, WAIT_TIMEOUT), "what was in flight arrives");
     proxy.set_round_trip(Duration::from_millis(200));
     let start = Instant::now();
     stream.write_all(PING).unwrap();
-    assert!(has_reply(&mut stream) && start.elapsed() >= Duration::from_millis(200));
+    assert!(
+        has_reply_within(&mut stream, WAIT_TIMEOUT)
+            && start.elapsed() >= Duration::from_millis(200)
+    );
     redis.kill();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
 }

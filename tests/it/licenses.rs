@@ -1,4 +1,4 @@
-//! What the program is made of: under which licences, and for which Rust. Read from what cargo says
+//! What the program is made of: under which licenses, and for which Rust. Read from what cargo says
 //! of this platform's dependencies, those of the tests among them.
 
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
-/// Licences that ask for no more than to be named, and no network of their own.
+/// Licenses that ask for no more than to be named, and no network of their own.
 const PERMISSIVE: [&str; 10] = [
     "0BSD",
     "Apache-2.0",
@@ -20,7 +20,7 @@ const PERMISSIVE: [&str; 10] = [
     "Zlib",
 ];
 
-/// Licences of what the tests alone are made of may also ask that changes to its own files are
+/// Licenses of what the tests alone are made of may also ask that changes to its own files are
 /// shared.
 const TEST_ONLY: [&str; 1] = ["MPL-2.0"];
 
@@ -78,16 +78,16 @@ fn every_dependency_is_permissive_and_builds_with_the_msrv() {
     assert!(packages.iter().any(|(package, linked)| !linked && package["name"] == "scraper"));
     for (package, linked) in &packages {
         let name = package["name"].as_str().unwrap();
-        let licence =
-            package["license"].as_str().unwrap_or_else(|| panic!("{name} has no licence"));
-        let licence = Expression::parse_mode(licence, ParseMode::LAX).unwrap();
-        let allowed = licence.evaluate(|asked| {
+        let license =
+            package["license"].as_str().unwrap_or_else(|| panic!("{name} has no license"));
+        let license = Expression::parse_mode(license, ParseMode::LAX).unwrap();
+        let allowed = license.evaluate(|asked| {
             let named = |id: spdx::LicenseId| {
                 PERMISSIVE.contains(&id.name) || (!linked && TEST_ONLY.contains(&id.name))
             };
             asked.addition.is_none() && asked.license.id().is_some_and(named)
         });
-        assert!(allowed, "{name}: {licence}");
+        assert!(allowed, "{name}: {license}");
         if let Some(needed) = package["rust_version"].as_str() {
             let needed = version(needed);
             assert!(needed[..2] <= promised[..2], "{name} needs Rust {needed:?}");
