@@ -1,6 +1,7 @@
 //! The results of a run: the summary text, `--summary`, `--metrics` and `--report`.
 
 pub(crate) mod files;
+pub(crate) mod hint_texts;
 pub(crate) mod hints;
 pub(crate) mod html;
 pub(crate) mod html_chart;

@@ -13,8 +13,6 @@ use tokio::sync::mpsc::Permit;
 use tokio::time::Instant;
 use tr::tr;
 
-use crate::api::error::CallError;
-use crate::api::http::Reply;
 use crate::api::limiter::{ClaimState, Limiter};
 use crate::api::lookup_api::LookupApi;
 use crate::api::rate::Rate;
@@ -27,7 +25,9 @@ use crate::engine::candidates::{self, AnswerSource, Candidate, Next, should_try_
 use crate::engine::end::RunEnd;
 use crate::engine::event::Event;
 use crate::engine::fail_fast::FailFast;
-use crate::engine::in_flight::{Call, InFlight, TokenRequest};
+use crate::engine::in_flight::{
+    Call, Completion, FinishedCall, FinishedTokenRequest, InFlight, TokenRequest,
+};
 use crate::engine::limits::{BATCH_ROWS, RowBatch, RunLimits};
 use crate::engine::lookup::{Abort, Action, Lookup, TokenInUse};
 use crate::engine::reorder::{Answer, Chunk, ReorderBuffer};
@@ -301,17 +301,17 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         self.answers.refresh();
     }
 
-    /// A call finished. `None` means that it panicked: its rows fail and the run continues.
-    pub(crate) fn on_reply(&mut self, call: Call, result: Option<Result<Reply, CallError>>) {
+    /// A call finished. If it panicked, its rows fail and the run continues.
+    pub(crate) fn on_reply(&mut self, FinishedCall { call, completion }: FinishedCall) {
         let Call { mut lookup, token_generation, pause_epoch, sent_at } = call;
         (self.emit)(&Event::CallEnded);
-        if let Some(Ok(_)) = result {
-            self.totals.latency.record(sent_at.elapsed());
-        }
-        let Some(result) = result else {
+        let Completion::Returned(result) = completion else {
             let text = tr!("the call failed inside dingmap; this is a bug, please report it");
             return self.on_answer(&lookup, Outcome::without_user(Status::Failed, None, text));
         };
+        if result.is_ok() {
+            self.totals.latency.record(sent_at.elapsed());
+        }
         if let Some(abort) = self.fail_fast.on_result(&result) {
             self.ready.push_front(lookup);
             return self.end_early(RunEnd::Aborted(abort));
@@ -417,36 +417,35 @@ impl<'k, A: LookupApi, L, F: FnMut(&Event)> Dispatcher<'k, A, L, F> {
         }
     }
 
-    /// A token request finished; `None` means that it panicked.
-    pub(crate) fn on_token(&mut self, epoch: u64, result: Option<Result<AccessToken, TokenError>>) {
+    pub(crate) fn on_token(&mut self, finished: FinishedTokenRequest) {
         if self.end.is_some() {
             return;
         }
+        let FinishedTokenRequest { pause_epoch, completion } = finished;
+        let Completion::Returned(result) = completion else {
+            let text = tr!("the token call failed inside dingmap; this is a bug, please report it");
+            return self.on_token_failed(text, true);
+        };
         match result {
-            Some(Ok(token)) => self.on_token_received(token),
-            Some(Err(TokenError::Throttled(pause))) => {
+            Ok(token) => self.on_token_received(token),
+            Err(TokenError::Throttled(pause)) => {
                 self.token_state.on_throttled();
-                self.on_throttled(&pause, epoch);
+                self.on_throttled(&pause, pause_epoch);
             }
-            Some(Err(error @ TokenError::Refused { .. })) => {
+            Err(error @ TokenError::Refused { .. }) => {
                 let abort = Abort::TokenUnavailable { reason: error.to_string(), refused: true };
                 self.end_early(RunEnd::Aborted(abort));
             }
-            Some(Err(TokenError::Untrusted(reason))) => {
+            Err(TokenError::Untrusted(reason)) => {
                 self.end_early(RunEnd::Aborted(Abort::Untrusted(reason)));
             }
-            Some(Err(TokenError::UnknownEndpoint(reason))) => {
+            Err(TokenError::UnknownEndpoint(reason)) => {
                 if let Some(both_reasons) = self.token_state.fall_back(reason) {
                     self.on_token_failed(both_reasons, true);
                 }
             }
-            Some(Err(TokenError::Transient { reason, answered })) => {
+            Err(TokenError::Transient { reason, answered }) => {
                 self.on_token_failed(reason, answered);
-            }
-            None => {
-                let text =
-                    tr!("the token call failed inside dingmap; this is a bug, please report it");
-                self.on_token_failed(text, true);
             }
         }
     }

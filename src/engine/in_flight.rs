@@ -24,8 +24,22 @@ pub(crate) struct Call {
     pub(crate) sent_at: Instant,
 }
 
-/// A call with its result, or `None` if it panicked.
-pub(crate) type FinishedCall = (Call, Option<Result<Reply, CallError>>);
+/// How an attempt ended.
+pub(crate) enum Completion<T, E> {
+    Returned(Result<T, E>),
+    Panicked,
+}
+
+pub(crate) struct FinishedCall {
+    pub(crate) call: Call,
+    pub(crate) completion: Completion<Reply, CallError>,
+}
+
+pub(crate) struct FinishedTokenRequest {
+    /// The count of the run's pauses when the request was sent.
+    pub(crate) pause_epoch: u64,
+    pub(crate) completion: Completion<AccessToken, TokenError>,
+}
 
 /// The lookups in flight; dropping it aborts them. They run inside the task of the run: a task per
 /// call doubles the CPU time of a call.
@@ -39,7 +53,10 @@ impl InFlight {
     {
         // Unwind-safe: nothing of the attempt is used after a panic.
         let attempt = AssertUnwindSafe(attempt).catch_unwind();
-        self.0.push(Box::pin(async move { (call, attempt.await.ok()) }));
+        self.0.push(Box::pin(async move {
+            let completion = attempt.await.map_or(Completion::Panicked, Completion::Returned);
+            FinishedCall { call, completion }
+        }));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -81,10 +98,11 @@ impl TokenRequest {
         self.task.abort_all();
     }
 
-    /// Waits for the request to finish: the pause epoch in which it was sent, and its result, or
-    /// `None` if it panicked. `None` if no request is in flight. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<(u64, Option<Result<AccessToken, TokenError>>)> {
+    /// Waits for the request to finish; `None` if there is none. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<FinishedTokenRequest> {
         let joined = self.task.join_next().await?;
-        Some((self.pause_epoch, joined.ok()))
+        // An aborted request counts as panicked: the run has ended and ignores it.
+        let completion = joined.map_or(Completion::Panicked, Completion::Returned);
+        Some(FinishedTokenRequest { pause_epoch: self.pause_epoch, completion })
     }
 }

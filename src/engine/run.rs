@@ -103,11 +103,11 @@ pub async fn run<A: LookupApi, L, E>(
             }
             // The state committed answers, or the limiter changed: `start_calls` asks it again.
             () = notify.notified() => run.on_committed(),
-            Some((call, result)) = run.in_flight.next(), if !run.in_flight.is_empty() => {
-                run.on_reply(call, result);
+            Some(finished) = run.in_flight.next(), if !run.in_flight.is_empty() => {
+                run.on_reply(finished);
             }
-            Some((epoch, result)) = run.token_request.next(), if !run.token_request.is_empty() => {
-                run.on_token(epoch, result);
+            Some(finished) = run.token_request.next(), if !run.token_request.is_empty() => {
+                run.on_token(finished);
             }
             slot = chunks.reserve(), if should_flush => {
                 let Ok(slot) = slot else {

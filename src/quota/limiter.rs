@@ -267,8 +267,13 @@ impl Limiter for SharedLimiter {
 
     fn on_answered(&mut self, mobile: Mobile, outcome: &Arc<Outcome>) {
         let mut run_state = self.0.run_state();
-        let now_ms = || run_state.server_now_ms().unwrap_or_else(wall_ms);
-        let answer = is_definitive(outcome.status).then(|| (Arc::clone(outcome), now_ms()));
+        // Without a valid time the answer is not shared.
+        let now_ms = || run_state.server_now_ms().or_else(wall_ms);
+        let answer = if is_definitive(outcome.status) {
+            now_ms().map(|asked_at_ms| (Arc::clone(outcome), asked_at_ms))
+        } else {
+            None
+        };
         run_state.on_answered(mobile, answer);
         self.0.nudge(&run_state);
     }
@@ -286,8 +291,8 @@ impl Limiter for SharedLimiter {
     }
 }
 
-/// The wall clock in ms since 1970.
-fn wall_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+/// The wall clock in ms since 1970; `None` if it is set to an earlier time.
+fn wall_ms() -> Option<u64> {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since_epoch.as_millis()).ok()
 }

@@ -98,6 +98,15 @@ enum NumberState {
     Answered(Arc<Outcome>, i64),
 }
 
+/// What this run lacks to start calls, so that an exchange should start now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shortfall {
+    /// How many numbers should be claimed.
+    claims: usize,
+    /// Whether too few slots are left for the claimed numbers.
+    lacks_slots: bool,
+}
+
 /// A request, and what [`RunState::apply`] needs when its reply arrives.
 #[derive(Debug)]
 pub(crate) struct PendingRequest {
@@ -266,10 +275,10 @@ impl RunState {
 
     /// Whether an exchange is needed before the next regular one.
     pub(crate) fn should_sync_now(&self) -> bool {
-        let (missing_claims, needs_slots) = self.shortfall();
+        let Shortfall { claims, lacks_slots } = self.shortfall();
         let is_paused = self.shared_pause.is_some_and(|(until, _)| until > Instant::now());
         // A few answers can wait for the next exchange.
-        (!is_paused && (missing_claims > 0 || needs_slots))
+        (!is_paused && (claims > 0 || lacks_slots))
             || self.settled.len() >= LOOKAHEAD
             || !self.unused_slots.is_empty()
             || self.local_pause.is_some()
@@ -302,16 +311,18 @@ impl RunState {
         self.upcoming.iter().filter(is_claimed).count()
     }
 
-    /// How many numbers should be claimed now, and whether slots are needed now.
-    fn shortfall(&self) -> (usize, bool) {
+    fn shortfall(&self) -> Shortfall {
         if self.capacity == 0 {
-            return (0, false);
+            return Shortfall::default();
         }
         let (max_slots, claimed) = (self.max_slots(), self.claimed_count());
         let claimable = self.upcoming.iter().filter(|mobile| self.is_claimable(**mobile)).count();
         let claims = max_slots.saturating_sub(claimed).min(claimable);
         let is_low = self.slots.len() <= max_slots / 2;
-        (if is_low { claims } else { 0 }, is_low && self.slots.len() < claimed.min(max_slots))
+        Shortfall {
+            claims: if is_low { claims } else { 0 },
+            lacks_slots: is_low && self.slots.len() < claimed.min(max_slots),
+        }
     }
 
     fn is_claimable(&self, mobile: Mobile) -> bool {

@@ -297,59 +297,67 @@ impl ConfigParser<'_> {
                         && section.profile.is_none()
                         && section.command.is_none() =>
                 {
-                    for (name, profile) in profiles {
-                        let DeValue::Table(inner) = profile.get_ref() else {
-                            let message = tr!(
-                                "a profile must be a table: write [profile.NAME] and its flags \
-                                 below"
-                            );
-                            return Err(self.error_at(name.span().start, &message));
-                        };
-                        let name = name.get_ref();
-                        let is_active = Some(&**name) == selected;
-                        self.parse_section(
-                            inner,
-                            Section { profile: Some(name), is_active, ..section },
-                            selected,
-                            entries,
-                        )?;
-                    }
+                    self.parse_profiles(profiles, section, selected, entries)?;
                 }
-                _ if name == PROFILE_KEY => {
-                    let message =
-                        tr!("a profile must be a table: write [profile.NAME] and its flags below");
-                    return Err(self.error_at(at, &message));
-                }
+                _ if name == PROFILE_KEY => return Err(self.malformed_profile(at)),
                 DeValue::Table(inner)
                     if section.command.is_none() && self.cli.find_subcommand(name).is_some() =>
                 {
-                    self.parse_section(
-                        inner,
-                        Section { command: Some(name), ..section },
-                        selected,
-                        entries,
-                    )?;
+                    let section = Section { command: Some(name), ..section };
+                    self.parse_section(inner, section, selected, entries)?;
                 }
                 value => {
                     let values = self.parse_values(name, at, value, section.command)?;
                     if section.is_active {
-                        let location = Location {
-                            file: self.path.to_owned(),
-                            line: self.line_number(at),
-                            profile: section.profile.map(str::to_owned),
-                        };
-                        let command = section.command.map(str::to_owned);
-                        entries.push(ConfigEntry {
-                            long: name.to_owned(),
-                            command,
-                            values,
-                            location,
-                        });
+                        entries.push(self.new_entry(name, at, values, section));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Parses the sections of all profiles.
+    fn parse_profiles(
+        &self,
+        profiles: &DeTable<'_>,
+        section: Section<'_>,
+        selected: Option<&str>,
+        entries: &mut Vec<ConfigEntry>,
+    ) -> Result<(), Failure> {
+        for (name, profile) in profiles {
+            let DeValue::Table(inner) = profile.get_ref() else {
+                return Err(self.malformed_profile(name.span().start));
+            };
+            let name: &str = name.get_ref();
+            let is_active = Some(name) == selected;
+            let section = Section { profile: Some(name), is_active, ..section };
+            self.parse_section(inner, section, selected, entries)?;
+        }
+        Ok(())
+    }
+
+    fn malformed_profile(&self, at: usize) -> Failure {
+        self.error_at(
+            at,
+            &tr!("a profile must be a table: write [profile.NAME] and its flags below"),
+        )
+    }
+
+    fn new_entry(
+        &self,
+        long: &str,
+        at: usize,
+        values: Vec<OsString>,
+        section: Section<'_>,
+    ) -> ConfigEntry {
+        let location = Location {
+            file: self.path.to_owned(),
+            line: self.line_number(at),
+            profile: section.profile.map(str::to_owned),
+        };
+        let command = section.command.map(str::to_owned);
+        ConfigEntry { long: long.to_owned(), command, values, location }
     }
 
     /// Converts a value to arguments, and validates them as values of the flag.

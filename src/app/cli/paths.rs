@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tr::tr;
 
-use crate::app::cli::args::{Cli, Command, ResolveArgs};
+use crate::app::cli::args::{Cli, Command, MergeArgs, ResolveArgs};
 use crate::app::cli::options;
 use crate::app::cli::shared_args::{RedisAuthArgs, StateArgs};
 use crate::app::exit::{Exit, Failure};
@@ -89,73 +89,86 @@ pub(crate) fn command_files(
     cli: &Cli,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Vec<CommandFile> {
-    let mut files = Vec::new();
-    let read = |label: &str, path: Option<&PathBuf>| {
-        path.map(|path| CommandFile::for_reading(label, path))
-    };
-    files.extend(read("--config", cli.config.as_ref()));
-    let mut state = None;
+    let mut files: Vec<_> = file_to_read("--config", cli.config.as_deref()).into_iter().collect();
     match &cli.command {
-        Command::Resolve(args) => {
-            files.push(CommandFile::for_reading(tr!("the input"), &args.input));
-            files.extend(read("--app-secret-file", args.app_secret_file.as_ref()));
-            files.extend(read("--ca-file", args.network.ca_file.as_ref()));
-            files.extend(auth_files(&args.quota.auth));
-            let output = options::output_path(args);
-            // The output may replace the input: it is written after the input was read.
-            if !is_same_file(&output, &args.input) {
-                files.push(CommandFile::for_writing(tr!("the output"), "--output", &output));
+        Command::Resolve(args) => files.extend(resolve_files(args)),
+        Command::Plan(args) => files.push(CommandFile::for_reading(tr!("the input"), &args.input)),
+        Command::Diff(args) => files.extend([
+            CommandFile::for_reading("OLD", &args.old),
+            CommandFile::for_reading("NEW", &args.new),
+            CommandFile::for_writing(tr!("the output"), "--output", &args.output),
+        ]),
+        Command::Merge(args) => files.extend(merge_files(args)),
+        Command::State(command) => {
+            if let Some((_, auth)) = command.shared_server() {
+                files.extend(auth_files(auth));
             }
-            for (flag, path) in [
-                ("--failed", &args.failed),
-                ("--summary", &args.reports.summary),
-                ("--metrics", &args.reports.metrics),
-                ("--report", &args.reports.report),
-            ] {
-                files.extend(path.iter().map(|path| CommandFile::for_writing(flag, flag, path)));
-            }
-            state = run_state_path(&args.state, args.sandbox, variable);
         }
-        Command::Plan(args) => {
-            files.push(CommandFile::for_reading(tr!("the input"), &args.input));
-            state = run_state_path(&args.state, false, variable);
-        }
-        Command::Diff(args) => {
-            files.push(CommandFile::for_reading("OLD", &args.old));
-            files.push(CommandFile::for_reading("NEW", &args.new));
-            files.push(CommandFile::for_writing(tr!("the output"), "--output", &args.output));
-        }
-        Command::Merge(args) => {
-            files.push(CommandFile::for_reading(tr!("the input"), &args.input));
-            files.extend(
-                args.shards.iter().map(|path| CommandFile::for_reading(tr!("a shard"), path)),
-            );
-            files.push(CommandFile::for_writing(
-                tr!("the output"),
-                "--output",
-                &options::merge_output_path(args),
-            ));
-        }
-        Command::State(command) => match command.shared_server() {
-            Some((_, auth)) => files.extend(auth_files(auth)),
-            None => state = Some(state_path(command.file_args().state.as_deref(), variable)),
-        },
         Command::Sandbox(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Help { .. } => {}
     }
-    // A missing data directory is reported when the state is opened.
-    if let Some(Ok(StatePath { path, is_explicit })) = state {
-        let label = if is_explicit { "--state".to_owned() } else { tr!("the state") };
-        files.push(CommandFile::for_writing(label, "--state", &path));
-        files.push(CommandFile::for_writing(
-            tr!("the lock of the state"),
-            "--state",
-            &with_suffix(&path, ".lock"),
-        ));
+    files.extend(command_state(&cli.command, variable).iter().flat_map(state_files));
+    files
+}
+
+fn file_to_read(flag: &str, path: Option<&Path>) -> Option<CommandFile> {
+    path.map(|path| CommandFile::for_reading(flag, path))
+}
+
+fn resolve_files(args: &ResolveArgs) -> Vec<CommandFile> {
+    let mut files = vec![CommandFile::for_reading(tr!("the input"), &args.input)];
+    files.extend(file_to_read("--app-secret-file", args.app_secret_file.as_deref()));
+    files.extend(file_to_read("--ca-file", args.network.ca_file.as_deref()));
+    files.extend(auth_files(&args.quota.auth));
+    let output = options::output_path(args);
+    // The output may replace the input: it is written after the input was read.
+    if !is_same_file(&output, &args.input) {
+        files.push(CommandFile::for_writing(tr!("the output"), "--output", &output));
+    }
+    for (flag, path) in [
+        ("--failed", &args.failed),
+        ("--summary", &args.reports.summary),
+        ("--metrics", &args.reports.metrics),
+        ("--report", &args.reports.report),
+    ] {
+        files.extend(path.iter().map(|path| CommandFile::for_writing(flag, flag, path)));
     }
     files
+}
+
+fn merge_files(args: &MergeArgs) -> Vec<CommandFile> {
+    let mut files = vec![CommandFile::for_reading(tr!("the input"), &args.input)];
+    files.extend(args.shards.iter().map(|path| CommandFile::for_reading(tr!("a shard"), path)));
+    let output = options::merge_output_path(args);
+    files.push(CommandFile::for_writing(tr!("the output"), "--output", &output));
+    files
+}
+
+/// The state file of a command, if it uses one. A missing data directory is reported when the state
+/// is opened.
+fn command_state(
+    command: &Command,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Option<StatePath> {
+    match command {
+        Command::Resolve(args) => run_state_path(&args.state, args.sandbox, variable).ok()?,
+        Command::Plan(args) => run_state_path(&args.state, false, variable).ok()?,
+        Command::State(command) if command.shared_server().is_none() => {
+            state_path(command.file_args().state.as_deref(), variable).ok()
+        }
+        _ => None,
+    }
+}
+
+fn state_files(StatePath { path, is_explicit }: &StatePath) -> [CommandFile; 2] {
+    let label = if *is_explicit { "--state".to_owned() } else { tr!("the state") };
+    let lock = with_suffix(path, ".lock");
+    [
+        CommandFile::for_writing(label, "--state", path),
+        CommandFile::for_writing(tr!("the lock of the state"), "--state", &lock),
+    ]
 }
 
 fn auth_files(auth: &RedisAuthArgs) -> impl Iterator<Item = CommandFile> {
@@ -251,13 +264,16 @@ pub(crate) struct StatePath {
 
 /// The state file of a run; `None` if answers are kept only in memory. The sandbox invents its
 /// answers: they are kept only with an explicit `--state`.
+///
+/// # Errors
+/// As [`state_path`].
 pub(crate) fn run_state_path(
     args: &StateArgs,
     sandbox: bool,
     variable: impl Fn(&str) -> Option<OsString>,
-) -> Option<Result<StatePath, Failure>> {
+) -> Result<Option<StatePath>, Failure> {
     let in_memory = args.no_state || (sandbox && args.state.is_none());
-    (!in_memory).then(|| state_path(args.state.as_deref(), variable))
+    if in_memory { Ok(None) } else { state_path(args.state.as_deref(), variable).map(Some) }
 }
 
 /// The state file: `explicit`, or the default in the user's data directory (XDG).

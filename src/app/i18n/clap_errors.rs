@@ -170,102 +170,119 @@ fn render_error(error: &Error, message: &str) -> StyledStr {
     text.into()
 }
 
+/// The text of an error's context.
+fn context_text(error: &Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// The list of an error's context; empty without one.
+fn context_list(error: &Error, kind: ContextKind) -> &[String] {
+    match error.get(kind) {
+        Some(ContextValue::Strings(list)) => list,
+        _ => &[],
+    }
+}
+
 /// Translates the message of an error; `None` if the kind or its context is unknown.
 fn translate_message(error: &Error) -> Option<String> {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let list = |kind| match error.get(kind) {
-        Some(ContextValue::Strings(list)) => list.clone(),
-        _ => Vec::new(),
-    };
-    if let Some(custom) = text(ContextKind::Custom) {
+    if let Some(custom) = context_text(error, ContextKind::Custom) {
         return Some(custom.to_owned());
     }
-    let (arg, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-    let with_names = |format: fn(String) -> String, names: Vec<String>| {
-        if names.is_empty() {
-            String::new()
-        } else {
-            "\n  ".to_owned() + &format(names.join(&tr!("list" => ", ")))
-        }
-    };
-    let lines =
-        |names: Vec<String>| names.iter().fold(String::new(), |text, name| text + "\n  " + name);
-    Some(match error.kind() {
+    match error.kind() {
         ErrorKind::UnknownArgument => {
-            let arg = arg?;
-            tr!("unexpected argument '{arg}' found", arg)
+            let arg = context_text(error, ContextKind::InvalidArg)?;
+            Some(tr!("unexpected argument '{arg}' found", arg))
         }
-        ErrorKind::InvalidValue => {
-            let (arg, value) = (arg?, value?);
-            let message = if value.is_empty() {
-                tr!("a value is required for '{arg}' but none was supplied", arg)
-            } else {
-                tr!("invalid value '{value}' for '{arg}'", value, arg)
-            };
-            message
-                + &with_names(
-                    |names| tr!("[possible values: {names}]", names),
-                    list(ContextKind::ValidValue),
-                )
-        }
-        ErrorKind::ValueValidation => {
-            let (arg, value) = (arg?, value?);
-            match error.source() {
-                Some(cause) => {
-                    tr!(
-                        "invalid value '{value}' for '{arg}': {cause}",
-                        value,
-                        arg,
-                        cause = translate_cause(&cause.to_string())
-                    )
-                }
-                None => tr!("invalid value '{value}' for '{arg}'", value, arg),
-            }
-        }
+        ErrorKind::InvalidValue => translate_invalid_value(error),
+        ErrorKind::ValueValidation => translate_failed_validation(error),
         ErrorKind::MissingRequiredArgument => {
-            let missing = list(ContextKind::InvalidArg);
-            if missing.is_empty() {
-                return None;
-            }
-            tr!("the following required arguments were not provided:") + &lines(missing)
+            let missing = context_list(error, ContextKind::InvalidArg);
+            (!missing.is_empty()).then(|| {
+                tr!("the following required arguments were not provided:") + &list_lines(missing)
+            })
         }
         ErrorKind::InvalidSubcommand => {
-            let name = text(ContextKind::InvalidSubcommand)?;
-            tr!("unrecognized subcommand '{name}'", name)
+            let name = context_text(error, ContextKind::InvalidSubcommand)?;
+            Some(tr!("unrecognized subcommand '{name}'", name))
         }
-        ErrorKind::MissingSubcommand => {
-            let name = text(ContextKind::InvalidSubcommand)?;
-            tr!("'{name}' requires a subcommand but one was not provided", name)
-                + &with_names(
-                    |names| tr!("[subcommands: {names}]", names),
-                    list(ContextKind::ValidSubcommand),
-                )
-        }
-        ErrorKind::ArgumentConflict => {
-            let arg = arg?;
-            match (text(ContextKind::PriorArg), list(ContextKind::PriorArg)) {
-                (Some(prior), _) if prior == arg => {
-                    tr!("the argument '{arg}' cannot be used multiple times", arg)
-                }
-                (Some(prior), _) => {
-                    tr!("the argument '{arg}' cannot be used with '{prior}'", arg, prior)
-                }
-                (None, prior) if prior.is_empty() => return None,
-                (None, prior) => {
-                    tr!("the argument '{arg}' cannot be used with:", arg) + &lines(prior)
-                }
-            }
-        }
+        ErrorKind::MissingSubcommand => translate_missing_subcommand(error),
+        ErrorKind::ArgumentConflict => translate_conflict(error),
         ErrorKind::TooManyValues => {
-            let (value, arg) = (value?, arg?);
-            tr!("unexpected value '{value}' for '{arg}' found; no more were expected", value, arg)
+            let value = context_text(error, ContextKind::InvalidValue)?;
+            let arg = context_text(error, ContextKind::InvalidArg)?;
+            Some(tr!(
+                "unexpected value '{value}' for '{arg}' found; no more were expected",
+                value,
+                arg
+            ))
         }
-        ErrorKind::InvalidUtf8 => tr!("invalid UTF-8 was detected in one or more arguments"),
-        _ => return None,
+        ErrorKind::InvalidUtf8 => Some(tr!("invalid UTF-8 was detected in one or more arguments")),
+        _ => None,
+    }
+}
+
+fn translate_invalid_value(error: &Error) -> Option<String> {
+    let arg = context_text(error, ContextKind::InvalidArg)?;
+    let value = context_text(error, ContextKind::InvalidValue)?;
+    let message = if value.is_empty() {
+        tr!("a value is required for '{arg}' but none was supplied", arg)
+    } else {
+        tr!("invalid value '{value}' for '{arg}'", value, arg)
+    };
+    let valid = context_list(error, ContextKind::ValidValue);
+    Some(message + &names_line(valid, |names| tr!("[possible values: {names}]", names)))
+}
+
+fn translate_failed_validation(error: &Error) -> Option<String> {
+    let arg = context_text(error, ContextKind::InvalidArg)?;
+    let value = context_text(error, ContextKind::InvalidValue)?;
+    Some(match error.source() {
+        Some(cause) => tr!(
+            "invalid value '{value}' for '{arg}': {cause}",
+            value,
+            arg,
+            cause = translate_cause(&cause.to_string())
+        ),
+        None => tr!("invalid value '{value}' for '{arg}'", value, arg),
     })
+}
+
+fn translate_missing_subcommand(error: &Error) -> Option<String> {
+    let name = context_text(error, ContextKind::InvalidSubcommand)?;
+    let message = tr!("'{name}' requires a subcommand but one was not provided", name);
+    let valid = context_list(error, ContextKind::ValidSubcommand);
+    Some(message + &names_line(valid, |names| tr!("[subcommands: {names}]", names)))
+}
+
+fn translate_conflict(error: &Error) -> Option<String> {
+    let arg = context_text(error, ContextKind::InvalidArg)?;
+    if let Some(prior) = context_text(error, ContextKind::PriorArg) {
+        return Some(if prior == arg {
+            tr!("the argument '{arg}' cannot be used multiple times", arg)
+        } else {
+            tr!("the argument '{arg}' cannot be used with '{prior}'", arg, prior)
+        });
+    }
+    let prior = context_list(error, ContextKind::PriorArg);
+    (!prior.is_empty())
+        .then(|| tr!("the argument '{arg}' cannot be used with:", arg) + &list_lines(prior))
+}
+
+/// A line with all names, in the words of `format`; empty without names.
+fn names_line(names: &[String], format: fn(String) -> String) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        "\n  ".to_owned() + &format(names.join(&tr!("list" => ", ")))
+    }
+}
+
+/// A line for each name.
+fn list_lines(names: &[String]) -> String {
+    names.iter().fold(String::new(), |text, name| text + "\n  " + name)
 }
 
 /// Translates the reason of an invalid value. Our own reasons are already translated; those of

@@ -29,7 +29,7 @@ impl ReportFiles {
         let requested: [(_, _, fn(&RunSummary) -> _); 3] = [
             ("--summary", &targets.summary, RunSummary::to_json),
             (METRICS_FLAG, &targets.metrics, |summary| Ok(summary.to_prometheus())),
-            ("--report", &targets.report, |summary| Ok(html::render_page(summary))),
+            ("--report", &targets.report, html::render_page),
         ];
         let mut files = Vec::new();
         let mut requested: Vec<_> = requested

@@ -5,13 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 use tr::tr;
 
-use crate::app::commands::resolve::start_at::format_timestamp;
-use crate::app::commands::state::messages::group_thousands;
+use crate::app::format::{format_timestamp, group_thousands};
 use crate::app::i18n::language::Language;
 use crate::app::report::html_chart;
 use crate::app::report::html_sections;
@@ -27,9 +25,9 @@ const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 const STYLESHEET: &str = include_str!("page.css");
 
-#[must_use]
-pub(crate) fn render_page(summary: &RunSummary) -> String {
+pub(crate) fn render_page(summary: &RunSummary) -> Result<String, serde_json::Error> {
     let details = &summary.details;
+    let settings = render_settings(&serde_json::to_value(&summary.settings)?);
     let name = sanitize(&text::input_name(Path::new(&summary.input.name)));
     let page = html! {
         (DOCTYPE)
@@ -54,11 +52,11 @@ pub(crate) fn render_page(summary: &RunSummary) -> String {
                 }
                 main {
                     (html_sections::render_outcomes(&details.totals))
-                    @if let Some(misses) = html_sections::render_unresolved(&details.unresolved) {
-                        (misses)
+                    @if let Some(rows) = html_sections::render_unresolved(&details.unresolved) {
+                        (rows)
                     }
                     @if let Some(drawn) = html_chart::render_calls(&details.timeline) {
-                        section aria-labelledby="course" {
+                        section aria-labelledby="timeline" {
                             h2 #timeline { (tr!("Calls over time")) }
                             (drawn)
                         }
@@ -72,7 +70,7 @@ pub(crate) fn render_page(summary: &RunSummary) -> String {
                         (trouble)
                     }
                     (render_input(summary))
-                    (render_settings(summary))
+                    (settings)
                 }
                 footer {
                     p { (tr!(
@@ -83,7 +81,7 @@ pub(crate) fn render_page(summary: &RunSummary) -> String {
             }
         }
     };
-    page.into_string()
+    Ok(page.into_string())
 }
 
 fn language_tag() -> &'static str {
@@ -152,10 +150,8 @@ fn exit_headline(status: u8, totals: &Totals) -> (&'static str, String) {
 
 fn render_overview(summary: &RunSummary) -> Markup {
     let totals = &summary.details.totals;
-    let took = Duration::try_from_secs_f64(summary.seconds).unwrap_or_default();
-    let ended =
-        SignedDuration::try_from(took).map_or(summary.started_at, |took| summary.started_at + took);
-    let local = |moment: Timestamp| format_timestamp(&moment.to_zoned(TimeZone::system()));
+    let started = summary.started_at.to_zoned(TimeZone::system());
+    let finished = started.saturating_add(summary.elapsed);
     let counts = [
         (tr!("rows read"), totals.rows_in),
         (tr!("numbers asked"), totals.numbers_asked),
@@ -168,9 +164,9 @@ fn render_overview(summary: &RunSummary) -> Markup {
             @for (name, count) in counts {
                 div { dt { (name) } dd.large { (group_thousands(count)) } }
             }
-            div { dt { (tr!("time taken")) } dd.large { (format_elapsed(took)) } }
-            div { dt { (tr!("started")) } dd { (local(summary.started_at)) } }
-            div { dt { (tr!("finished")) } dd { (local(ended)) } }
+            div { dt { (tr!("time taken")) } dd.large { (format_elapsed(summary.elapsed)) } }
+            div { dt { (tr!("started")) } dd { (format_timestamp(&started)) } }
+            div { dt { (tr!("finished")) } dd { (format_timestamp(&finished)) } }
         }
     }
 }
@@ -198,8 +194,7 @@ fn render_input(summary: &RunSummary) -> Markup {
     }
 }
 
-fn render_settings(summary: &RunSummary) -> Markup {
-    let settings = serde_json::to_value(&summary.settings).unwrap_or_default();
+fn render_settings(settings: &Value) -> Markup {
     html! {
         section aria-labelledby="settings" {
             h2 #settings { (tr!("Settings")) }
@@ -230,11 +225,13 @@ fn format_setting(key: &str, value: &Value) -> String {
         Value::Number(number) if key.ends_with("_seconds") => number
             .as_f64()
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .map(|time| humantime::format_duration(time).to_string())
-            .unwrap_or_default(),
+            .map_or_else(
+                || number.to_string(),
+                |time| humantime::format_duration(time).to_string(),
+            ),
         // Without a fraction for whole numbers.
         Value::Number(number) => {
-            number.as_f64().map(|number| number.to_string()).unwrap_or_default()
+            number.as_f64().map_or_else(|| number.to_string(), |number| number.to_string())
         }
         other => other.to_string(),
     }

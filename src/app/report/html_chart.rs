@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Zoned};
 use maud::{Markup, html};
 use tr::tr;
 
-use crate::app::commands::state::messages::group_thousands;
+use crate::app::format::group_thousands;
 use crate::app::report::text::format_elapsed;
 use crate::app::report::timeline::{Bucket, Timeline};
 use crate::domain::float::{round_to_tenth, to_f64};
@@ -60,7 +60,7 @@ pub(crate) fn render_calls(timeline: &Timeline) -> Option<Markup> {
         figure {
             div.plot {
                 @for tick in axis_ticks(step, top) {
-                    span.y aria-hidden="true" style={ "bottom:" (format_percent(tick / top)) } {
+                    span.y aria-hidden="true" style={ "bottom:" (css_percent(tick / top)) } {
                         (format_decimal(tick))
                     }
                 }
@@ -84,7 +84,7 @@ pub(crate) fn render_calls(timeline: &Timeline) -> Option<Markup> {
                     path.limit d=(rate_path(&columns, x, y)) {}
                 }
                 @for (seconds, label) in time_labels(started, end) {
-                    span.x aria-hidden="true" style={ "left:" (format_percent(seconds / end)) } {
+                    span.x aria-hidden="true" style={ "left:" (css_percent(seconds / end)) } {
                         (label)
                     }
                 }
@@ -336,8 +336,8 @@ fn format_grouped(number: f64) -> String {
     group_thousands(number.round() as u64)
 }
 
-/// For CSS.
-fn format_percent(share: f64) -> String {
+/// A percentage for CSS.
+fn css_percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 use tr::tr;
 
-use crate::app::commands::state::messages::group_thousands;
+use crate::app::format::group_thousands;
 use crate::app::report::html_chart::{render_bar, render_stacked_bar};
 use crate::app::report::text::{describe_status, format_elapsed, format_latency};
 use crate::domain::float::to_f64;
@@ -85,7 +85,7 @@ pub(crate) fn render_unresolved(unresolved: &UnresolvedRows) -> Option<Markup> {
     let groups = order.map(|status| (status, unresolved.with_status(status)));
     groups.iter().any(|(_, group)| group.count > 0).then(|| {
         html! {
-            section aria-labelledby="misses" {
+            section aria-labelledby="unresolved" {
                 h2 #unresolved { (tr!("Rows without a user id")) }
                 @for (status, group) in groups {
                     @if group.count > 0 { (render_group(status, group)) }

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::app::cli::args::ResolveArgs;
+use crate::app::cli::args::{FailOn, ResolveArgs};
 use crate::app::cli::input_args::{MainlandChoice, OnOff};
 use crate::app::cli::network;
 use crate::app::exit::{Exit, Failure};
-use crate::app::report::hints::{Hint, HintMessage};
+use crate::app::report::hint_texts::HintMessage;
+use crate::app::report::hints::Hint;
 use crate::app::report::timeline::Timeline;
 use crate::domain::expected::Expected;
 use crate::domain::float::to_f64;
@@ -37,7 +37,8 @@ pub(crate) struct RunSummary {
     pub version: &'static str,
     started: String,
     ended: String,
-    pub seconds: f64,
+    #[serde(rename = "seconds", serialize_with = "serialize_seconds")]
+    pub elapsed: Duration,
     pub exit_status: u8,
     /// Why the run ended early.
     pub message: Option<String>,
@@ -118,6 +119,10 @@ struct Percentiles {
     p99: f64,
 }
 
+fn serialize_seconds<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(duration.as_secs_f64())
+}
+
 /// The settings, with the names of the flags. None of them is a secret.
 #[derive(Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
@@ -147,7 +152,7 @@ pub(crate) struct RunSettings {
     expect: Option<String>,
     failed: Option<String>,
     output_encoding: Option<String>,
-    fail_on: Option<String>,
+    fail_on: Option<&'static str>,
     /// Without user and password.
     shared: Option<String>,
     shared_optional: bool,
@@ -173,7 +178,7 @@ impl RunSummary {
             version: env!("CARGO_PKG_VERSION"),
             started: String::new(),
             ended: String::new(),
-            seconds: 0.0,
+            elapsed: Duration::ZERO,
             exit_status: 0,
             message: None,
             written: false,
@@ -263,7 +268,7 @@ impl RunSummary {
         let now = Timestamp::now();
         self.started = self.started_at.to_string();
         self.ended = now.to_string();
-        self.seconds = self.start_instant.elapsed().as_secs_f64();
+        self.elapsed = self.start_instant.elapsed();
         let (exit, message) = match result {
             Ok(exit) => (*exit, None),
             Err(failure) => {
@@ -282,79 +287,118 @@ impl RunSummary {
     /// conflict.
     #[must_use]
     pub(crate) fn to_prometheus(&self) -> String {
-        let mut text = String::new();
-        let mut family = |name: &str, help: &str, samples: &[(&str, &str, f64)]| {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge");
-            for (label, value, number) in samples {
-                let more =
-                    if label.is_empty() { String::new() } else { format!(",{label}=\"{value}\"") };
-                let input = escape_label(&self.input.name);
-                let _ = writeln!(text, "dingmap_{name}{{input=\"{input}\"{more}}} {number}");
-            }
-        };
-        let single = |number: f64| [("", "", number)];
-        let by_label = |label: &'static str, counts: &BTreeMap<&'static str, u64>| -> Vec<_> {
-            counts.iter().map(|(name, count)| (label, *name, to_f64(*count))).collect()
-        };
-        family("build_info", "The version that ran.", &[("version", self.version, 1.0)]);
-        family(
+        let mut metrics =
+            MetricsText { input: escape_label(&self.input.name), text: String::new() };
+        self.add_run_metrics(&mut metrics);
+        self.add_row_metrics(&mut metrics);
+        self.add_call_metrics(&mut metrics);
+        metrics.text
+    }
+
+    fn add_run_metrics(&self, metrics: &mut MetricsText) {
+        let version = Sample::labeled("version", self.version, 1.0);
+        metrics.family("build_info", "The version that ran.", &[version]);
+        let started = unix_seconds(self.started_at);
+        metrics.family(
             "start_time_seconds",
             "When the run started, in Unix time.",
-            &single(unix_seconds(self.started_at)),
+            &[Sample::single(started)],
         );
-        family(
+        metrics.family(
             "end_time_seconds",
             "When the run ended, in Unix time.",
-            &single(unix_seconds(self.started_at) + self.seconds),
+            &[Sample::single(started + self.elapsed.as_secs_f64())],
         );
-        family(
+        metrics.family(
             "exit_status",
             "The exit status; 0 means that every row has a definitive answer.",
-            &single(f64::from(self.exit_status)),
+            &[Sample::single(f64::from(self.exit_status))],
         );
-        family(
+        metrics.family(
             "output_written",
             "Whether the output is complete under its name.",
-            &single(f64::from(u8::from(self.written))),
+            &[Sample::single(f64::from(u8::from(self.written)))],
         );
+    }
+
+    fn add_row_metrics(&self, metrics: &mut MetricsText) {
         let statuses: BTreeMap<_, _> =
             Status::ALL.map(|status| (status.name(), self.rows[status.name()])).into();
-        family("rows", "Rows of the output by status.", &by_label("status", &statuses));
-        family("rows_read", "Rows of the input.", &single(to_f64(self.rows["in"])));
-        family(
+        let by_status = samples_by_label("status", &statuses);
+        metrics.family("rows", "Rows of the output by status.", &by_status);
+        let rows_read = Sample::single(to_f64(self.rows["in"]));
+        metrics.family("rows_read", "Rows of the input.", &[rows_read]);
+        metrics.family(
             "numbers_asked",
             "Distinct numbers that were looked up.",
-            &single(to_f64(self.numbers.asked)),
+            &[Sample::single(to_f64(self.numbers.asked))],
         );
-        family(
-            "calls",
-            "Calls by kind.",
-            &[
-                ("kind", "lookup", to_f64(self.calls.lookups)),
-                ("kind", "token", to_f64(self.calls.token)),
-            ],
-        );
-        family(
+    }
+
+    fn add_call_metrics(&self, metrics: &mut MetricsText) {
+        let by_kind = [
+            Sample::labeled("kind", "lookup", to_f64(self.calls.lookups)),
+            Sample::labeled("kind", "token", to_f64(self.calls.token)),
+        ];
+        metrics.family("calls", "Calls by kind.", &by_kind);
+        metrics.family(
             "repeated_calls",
             "Retried lookups by cause.",
-            &by_label("cause", &self.calls.repeated),
+            &samples_by_label("cause", &self.calls.repeated),
         );
-        family("holds", "Pauses by throttling.", &single(to_f64(self.holds.count)));
-        let paused: Vec<_> = self
-            .holds
-            .by_limit_seconds
-            .iter()
-            .map(|(name, seconds)| ("limit", *name, *seconds))
-            .collect();
-        family("held_seconds", "Time that throttling paused the run, by limit.", &paused);
+        let pauses = Sample::single(to_f64(self.holds.count));
+        metrics.family("holds", "Pauses by throttling.", &[pauses]);
+        let by_limit = self.holds.by_limit_seconds.iter();
+        let paused: Vec<_> =
+            by_limit.map(|(name, seconds)| Sample::labeled("limit", name, *seconds)).collect();
+        metrics.family("held_seconds", "Time that throttling paused the run, by limit.", &paused);
         if let Some(Percentiles { p50, p95, p99 }) = self.latency_seconds {
-            let samples =
-                [("quantile", "0.5", p50), ("quantile", "0.95", p95), ("quantile", "0.99", p99)];
-            family("latency_seconds", "Latency of the replies to lookups.", &samples);
+            let quantiles = [("0.5", p50), ("0.95", p95), ("0.99", p99)]
+                .map(|(quantile, seconds)| Sample::labeled("quantile", quantile, seconds));
+            metrics.family("latency_seconds", "Latency of the replies to lookups.", &quantiles);
         }
-        text
     }
+}
+
+/// The text of the metrics so far.
+struct MetricsText {
+    /// The value of the label that every line has.
+    input: String,
+    text: String,
+}
+
+/// A value of a metric.
+struct Sample<'a> {
+    /// The name and the value of a further label.
+    label: Option<(&'a str, &'a str)>,
+    value: f64,
+}
+
+impl<'a> Sample<'a> {
+    fn single(value: f64) -> Self {
+        Self { label: None, value }
+    }
+
+    fn labeled(name: &'a str, text: &'a str, value: f64) -> Self {
+        Self { label: Some((name, text)), value }
+    }
+}
+
+impl MetricsText {
+    fn family(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) {
+        let Self { input, text } = self;
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP dingmap_{name} {help}\n# TYPE dingmap_{name} gauge");
+        for Sample { label, value } in samples {
+            let more =
+                label.map_or_else(String::new, |(label, text)| format!(",{label}=\"{text}\""));
+            let _ = writeln!(text, "dingmap_{name}{{input=\"{input}\"{more}}} {value}");
+        }
+    }
+}
+
+fn samples_by_label<'a>(label: &'a str, counts: &BTreeMap<&'static str, u64>) -> Vec<Sample<'a>> {
+    counts.iter().map(|(name, count)| Sample::labeled(label, name, to_f64(*count))).collect()
 }
 
 impl RunSettings {
@@ -388,7 +432,7 @@ impl RunSettings {
             expect: args.expect.as_ref().map(|choice| sanitize(&column_text(choice))),
             failed: args.failed.as_ref().map(|file| sanitize(&file.display().to_string())),
             output_encoding: args.output_encoding.map(|encoding| encoding.to_string()),
-            fail_on: args.fail_on.as_ref().map(flag_value),
+            fail_on: args.fail_on.map(|FailOn::NotFound| "not-found"),
             shared: args.quota.shared.as_ref().and_then(network::describe_shared_server),
             shared_optional: args.quota.shared_optional,
         }
@@ -401,10 +445,6 @@ fn column_text(choice: &ColumnChoice) -> String {
         ColumnChoice::Position(position) => position.to_string(),
         ColumnChoice::Pattern(pattern) => format!("/{pattern}/"),
     }
-}
-
-fn flag_value(value: &impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn retry_cause_label(cause: RetryCause) -> &'static str {
@@ -443,6 +483,6 @@ mod tests {
         let mut summary = RunSummary::new(&args, "i");
         summary.started_at += 1.hour();
         summary.record_end(&Ok(Exit::Success));
-        assert!((0.0..60.0).contains(&summary.seconds), "{}", summary.seconds);
+        assert!(summary.elapsed < Duration::from_mins(1), "{:?}", summary.elapsed);
     }
 }

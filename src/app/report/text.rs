@@ -17,6 +17,7 @@ use crate::domain::shard::Shard;
 use crate::domain::totals::{RetryCause, Totals};
 use crate::domain::verdict::Limit;
 use crate::table::detect::columns::Column;
+use crate::table::detect::encoding::EncodingReason;
 use crate::table::detect::preamble;
 use crate::table::source::Source;
 
@@ -45,10 +46,10 @@ pub(crate) fn describe_input(
                 tr!("{n} row" | "{n} rows" % total)
             }
         }),
-        Some(if dialect.has_bom {
-            tr!("{encoding} with byte order mark ({why})", encoding, why)
-        } else {
-            tr!("{encoding} ({why})", encoding, why)
+        Some(match (dialect.has_bom, why) {
+            (true, EncodingReason::Bom) => tr!("{encoding} with byte order mark", encoding),
+            (true, _) => tr!("{encoding} with byte order mark ({why})", encoding, why),
+            (false, _) => tr!("{encoding} ({why})", encoding, why),
         }),
         Some(match dialect.delimiter {
             b',' => tr!("commas"),

@@ -133,7 +133,7 @@ impl State {
     fn open_existing_with(path: &Path, waits: bool, open: OpenFn) -> Result<Self, StateError> {
         let path = &resolve_path(path)?;
         // Before the lock, which would create a lock file without a state.
-        if check_header(path)?.is_none() {
+        if matches!(check_header(path)?, FileHeader::Missing) {
             return Err(StateError::NotFound);
         }
         let lock = Lock::acquire(path, waits)?;
@@ -169,10 +169,18 @@ fn resolve_path(path: &Path) -> Result<PathBuf, StateError> {
     }
 }
 
-/// Checks the first bytes of a file; none if there is no file.
-fn check_header(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
+/// What the first bytes of a file say.
+enum FileHeader {
+    /// There is no file.
+    Missing,
+    Valid,
+    Invalid(StateError),
+}
+
+/// Checks the first bytes of a file.
+fn check_header(path: &Path) -> io::Result<FileHeader> {
     let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(FileHeader::Missing),
         file => file?,
     };
     let mut header = Vec::new();
@@ -180,25 +188,25 @@ fn check_header(path: &Path) -> io::Result<Option<Result<(), StateError>>> {
     let magic = &header[..header.len().min(MAGIC.len())];
     let wrong = magic.iter().zip(MAGIC).filter(|(byte, expected)| *byte != expected).count();
     let formats = FORMAT_OFFSETS.map(|at| header.get(at).copied().unwrap_or(FILE_FORMAT));
-    let damaged = |reason| Err(StateError::Damaged(reason));
-    Ok(Some(match (wrong, formats) {
+    let damaged = |reason| FileHeader::Invalid(StateError::Damaged(reason));
+    Ok(match (wrong, formats) {
         // A file whose header a failing disk lost counts as ours.
         _ if header.is_empty() => damaged(tr!("it is empty")),
         _ if header.iter().all(|byte| *byte == 0) => damaged(tr!("its header is blank")),
         (0, _) if magic.len() < MAGIC.len() => damaged(tr!("it is truncated")),
         // Both headers agree: a single damaged bit cannot cause that.
         (0, [first, second]) if first == second && first > FILE_FORMAT => {
-            Err(StateError::TooNew(first.into()))
+            FileHeader::Invalid(StateError::TooNew(first.into()))
         }
         (0, [first, second]) if first == second && first < FILE_FORMAT => {
-            Err(StateError::TooOld(first))
+            FileHeader::Invalid(StateError::TooOld(first))
         }
-        (0, _) => Ok(()),
+        (0, _) => FileHeader::Valid,
         (1..=MAX_WRONG_MAGIC_BYTES, _) if magic.len() == MAGIC.len() => {
             damaged(tr!("its first bytes are wrong"))
         }
-        _ => Err(StateError::NotStateFile),
-    }))
+        _ => FileHeader::Invalid(StateError::NotStateFile),
+    })
 }
 
 type OpenFn = fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
@@ -209,7 +217,11 @@ fn open_read_write(builder: &mut Builder, path: &Path) -> Result<Database, Datab
 
 /// Opens the database, checks every page, and checks that it is a state of our version.
 fn open_checked(path: &Path, open: OpenFn) -> Result<Database, StateError> {
-    check_header(path)?.ok_or(StateError::NotFound)??;
+    match check_header(path)? {
+        FileHeader::Valid => {}
+        FileHeader::Missing => return Err(StateError::NotFound),
+        FileHeader::Invalid(error) => return Err(error),
+    }
     let opened = catch_panic({
         let path = path.to_owned();
         move || -> Result<(Database, Option<u64>), StateError> {

@@ -66,6 +66,16 @@ pub(crate) struct Sample {
     has_open_quote: bool,
 }
 
+/// How well a delimiter fits. Scores are compared field by field, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct DelimiterScore {
+    has_mobiles: bool,
+    /// Of 1000 rows, those with as many cells as the first.
+    even_rows: usize,
+    mobiles: usize,
+    columns: usize,
+}
+
 impl Sample {
     /// Reads the complete rows of `bytes`, up to about [`SAMPLE_BYTES`]. `complete` means that
     /// nothing follows.
@@ -127,15 +137,13 @@ impl Sample {
 
     /// How well the delimiter fits. `None` if fewer than half of the rows have the width of the
     /// first.
-    fn score(
-        &self,
-        looks_like_mobile: &dyn Fn(&str) -> bool,
-    ) -> Option<(bool, usize, usize, usize)> {
+    fn score(&self, looks_like_mobile: &dyn Fn(&str) -> bool) -> Option<DelimiterScore> {
         let columns = *self.widths.first().filter(|&&width| width > 1)?;
         let even = self.widths.iter().filter(|&&width| width == columns).count();
-        let even_in_1000 = even * 1000 / (self.widths.len() + usize::from(self.has_open_quote));
+        let even_rows = even * 1000 / (self.widths.len() + usize::from(self.has_open_quote));
         let mobiles = self.rows.iter().flatten().filter(|cell| looks_like_mobile(cell)).count();
-        (even_in_1000 >= 500).then_some((mobiles > 0, even_in_1000, mobiles, columns))
+        let has_mobiles = mobiles > 0;
+        (even_rows >= 500).then_some(DelimiterScore { has_mobiles, even_rows, mobiles, columns })
     }
 }
 

@@ -93,19 +93,15 @@ pub(crate) fn detect_encoding(
         let encoding = marked
             .filter(|marked| marked.code_unit_len() == 2 && asked.code_unit_len() == 2)
             .unwrap_or(asked);
-        return match marked {
-            Some(marked) if marked != encoding => Err(EncodingError::BomConflict { marked, asked }),
-            Some(_) => Ok(Some(DetectedEncoding {
-                encoding,
-                bom_len: encoding.bom().len(),
-                reason: EncodingReason::Requested,
-            })),
-            None => Ok(Some(DetectedEncoding {
-                encoding,
-                bom_len: 0,
-                reason: EncodingReason::Requested,
-            })),
+        let bom_len = match marked {
+            Some(marked) if marked != encoding => {
+                return Err(EncodingError::BomConflict { marked, asked });
+            }
+            Some(_) => encoding.bom().len(),
+            None => 0,
         };
+        let reason = EncodingReason::Requested;
+        return Ok(Some(DetectedEncoding { encoding, bom_len, reason }));
     }
     if let Some(encoding) = marked {
         return Ok(Some(DetectedEncoding {
@@ -117,74 +113,111 @@ pub(crate) fn detect_encoding(
     detect_by_content(bytes, complete)
 }
 
+/// The first bytes of an input without byte order mark.
+struct DetectionSample<'a> {
+    /// At most [`DETECTION_BYTES`].
+    bytes: &'a [u8],
+    /// The complete lines of `bytes`; all of `bytes` if nothing follows, or without a line end.
+    lines: &'a [u8],
+    /// Whether more follows and the first line is not complete, so that the sample may end inside a
+    /// character.
+    is_cut: bool,
+    /// Whether more bytes would not be read: the sample is full, or nothing follows.
+    is_last: bool,
+}
+
+impl<'a> DetectionSample<'a> {
+    fn new(all: &'a [u8], complete: bool) -> Self {
+        let bytes = all.get(..DETECTION_BYTES).unwrap_or(all);
+        let ends = complete && bytes.len() == all.len();
+        let last_line_end = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
+        let lines = match last_line_end {
+            Some(end) if !ends => &bytes[..=end],
+            _ => bytes,
+        };
+        Self {
+            bytes,
+            lines,
+            is_cut: last_line_end.is_none() && !ends,
+            is_last: complete || all.len() >= DETECTION_BYTES,
+        }
+    }
+}
+
 fn detect_by_content(
     all: &[u8],
     complete: bool,
 ) -> Result<Option<DetectedEncoding>, EncodingError> {
-    let enough = complete || all.len() >= DETECTION_BYTES;
-    let bytes = all.get(..DETECTION_BYTES).unwrap_or(all);
-    let ends = complete && bytes.len() == all.len();
-    let last_line_end = bytes.iter().rposition(|byte| *byte == b'\n' || *byte == b'\r');
-    let lines = match last_line_end {
-        Some(end) if !ends => &bytes[..=end],
-        _ => bytes,
-    };
-    let found = |encoding, why| Ok(Some(DetectedEncoding { encoding, bom_len: 0, reason: why }));
-    let zeros = bytes.split(|byte| *byte == 0).count() - 1;
-    let letters = str::from_utf8(lines)
+    let sample = DetectionSample::new(all, complete);
+    let found = |encoding, reason| Ok(Some(DetectedEncoding { encoding, bom_len: 0, reason }));
+    let zeros = sample.bytes.split(|byte| *byte == 0).count() - 1;
+    let letters = str::from_utf8(sample.lines)
         .map_or(0, |text| text.chars().filter(|letter| !letter.is_ascii()).count());
     // Valid multi-byte text is UTF-8, even if there are some zero bytes.
     if zeros > 2 && letters < zeros {
-        if let Some(encoding) = detect_utf16(bytes) {
+        if let Some(encoding) = detect_utf16(sample.bytes) {
             return found(encoding, EncodingReason::ZeroBytes);
         }
-        if zeros * 10 >= bytes.len() {
+        if zeros * 10 >= sample.bytes.len() {
             // Probably unusual UTF-16 or UTF-32, which would be unreadable in any other encoding.
-            return if enough { Err(EncodingError::ZeroBytes) } else { Ok(None) };
+            return if sample.is_last { Err(EncodingError::ZeroBytes) } else { Ok(None) };
         }
     }
-    let wrong = match str::from_utf8(lines) {
-        Ok(text) if text.is_ascii() => return found(Encoding::Utf8, EncodingReason::Ascii),
-        Ok(_) => return found(Encoding::Utf8, EncodingReason::Valid),
-        // The sample may end inside a character.
-        Err(error) if error.error_len().is_none() && last_line_end.is_none() && !ends => {
-            return if enough {
-                found(Encoding::Utf8, EncodingReason::ValidPrefix)
-            } else {
-                Ok(None)
-            };
-        }
-        Err(_) => check_utf8(lines, 1, 0),
-    };
-    if is_mostly_utf8(lines) {
-        return found(Encoding::Utf8, EncodingReason::MostlyValid);
+    match detect_utf8(&sample) {
+        Some(EncodingReason::ValidPrefix) if !sample.is_last => return Ok(None),
+        Some(reason) => return found(Encoding::Utf8, reason),
+        None => {}
     }
-    let mut with_header =
-        LEGACY_ENCODINGS.into_iter().filter(|encoding| has_known_header(*encoding, lines));
-    if let (Some(encoding), None) = (with_header.next(), with_header.next()) {
+    let lines = sample.lines;
+    let has_header = |encoding| has_known_header(encoding, lines);
+    if let Some(encoding) = only_match(&LEGACY_ENCODINGS, has_header) {
         return found(encoding, EncodingReason::KnownWords);
     }
     let plausible: Vec<Encoding> =
         LEGACY_ENCODINGS.into_iter().filter(|encoding| is_plausible(*encoding, lines)).collect();
-    let has_words = |encoding: &&Encoding| has_known_words(**encoding, lines);
-    if let (Some(encoding), 1) =
-        (plausible.iter().find(has_words), plausible.iter().filter(has_words).count())
-    {
-        return found(*encoding, EncodingReason::KnownWords);
+    if let Some(encoding) = only_match(&plausible, |encoding| has_known_words(encoding, lines)) {
+        return found(encoding, EncodingReason::KnownWords);
     }
+    detect_by_statistics(&sample, &plausible)
+}
+
+/// Why the sample is UTF-8; `None` if it is not.
+fn detect_utf8(sample: &DetectionSample<'_>) -> Option<EncodingReason> {
+    match str::from_utf8(sample.lines) {
+        Ok(text) if text.is_ascii() => Some(EncodingReason::Ascii),
+        Ok(_) => Some(EncodingReason::Valid),
+        Err(error) if error.error_len().is_none() && sample.is_cut => {
+            Some(EncodingReason::ValidPrefix)
+        }
+        Err(_) => is_mostly_utf8(sample.lines).then_some(EncodingReason::MostlyValid),
+    }
+}
+
+/// The encoding that matches, if no other does.
+fn only_match(encodings: &[Encoding], matches: impl Fn(Encoding) -> bool) -> Option<Encoding> {
+    let mut matching = encodings.iter().copied().filter(|encoding| matches(*encoding));
+    matching.next().filter(|_| matching.next().is_none())
+}
+
+/// Chooses one of the plausible encodings by the frequency of characters.
+fn detect_by_statistics(
+    sample: &DetectionSample<'_>,
+    plausible: &[Encoding],
+) -> Result<Option<DetectedEncoding>, EncodingError> {
+    let lines = sample.lines;
     let non_ascii = lines.iter().filter(|byte| !byte.is_ascii()).take(SUFFICIENT_NON_ASCII).count();
     // A single name is plausible in several encodings.
-    if !enough && non_ascii < SUFFICIENT_NON_ASCII {
+    if !sample.is_last && non_ascii < SUFFICIENT_NON_ASCII {
         return Ok(None);
     }
     let is_ambiguous = non_ascii < MIN_NON_ASCII && plausible.len() > 1;
-    let detected: Vec<Encoding> = plausible
-        .into_iter()
-        .filter(|encoding| !is_ambiguous && detector_agrees(*encoding, lines))
-        .collect();
-    match (detected.as_slice(), wrong) {
-        (&[encoding], _) => found(encoding, EncodingReason::CharacterStatistics),
-        (_, Err(EncodingError::Invalid { line, offset, byte, .. })) if enough => {
+    let agrees = |encoding| !is_ambiguous && detector_agrees(encoding, lines);
+    if let Some(encoding) = only_match(plausible, agrees) {
+        let reason = EncodingReason::CharacterStatistics;
+        return Ok(Some(DetectedEncoding { encoding, bom_len: 0, reason }));
+    }
+    match check_utf8(lines, 1, 0) {
+        Err(EncodingError::Invalid { line, offset, byte, .. }) if sample.is_last => {
             Err(EncodingError::Unknown { line, offset, byte })
         }
         _ => Ok(None),

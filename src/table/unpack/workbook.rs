@@ -160,6 +160,12 @@ struct Extent {
     width: u32,
 }
 
+/// A sheet with cells, as the workbook lists it.
+struct SheetEntry {
+    name: String,
+    is_visible: bool,
+}
+
 struct CellText {
     row: u32,
     column: u32,
@@ -174,12 +180,12 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Wo
     let mut workbook = Workbook::new(BufReader::new(file))?;
     let sheets = list_sheets(&workbook);
     let mut with_rows = Vec::new();
-    for (name, _) in &sheets {
+    for SheetEntry { name, .. } in &sheets {
         with_rows.push(next_cell(&mut workbook.worksheet_cells_reader(name)?)?.is_some());
     }
     let list = || {
-        let describe = |(at, (name, visible)): (usize, &(String, bool))| {
-            format!("{} {name}{}", at + 1, if *visible { "" } else { " (hidden)" })
+        let describe = |(at, SheetEntry { name, is_visible }): (usize, &SheetEntry)| {
+            format!("{} {name}{}", at + 1, if *is_visible { "" } else { " (hidden)" })
         };
         sheets.iter().enumerate().map(describe).collect::<Vec<_>>().join(&tr!("list" => ", "))
     };
@@ -188,20 +194,19 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Wo
             requested: wanted.to_owned(),
             sheets: list(),
         })?,
-        None => (0..sheets.len())
-            .find(|&at| {
-                sheets.get(at).is_some_and(|(_, visible)| *visible)
-                    && with_rows.get(at) == Some(&true)
-            })
+        None => sheets
+            .iter()
+            .zip(&with_rows)
+            .position(|(sheet, has_rows)| sheet.is_visible && *has_rows)
             .ok_or_else(|| WorkbookError::NoRows(list()))?,
     };
     let mut others: Vec<String> = Vec::new();
     let mut name = String::new();
-    for (at, ((sheet, _), with_rows)) in sheets.into_iter().zip(with_rows).enumerate() {
+    for (at, (sheet, has_rows)) in sheets.into_iter().zip(with_rows).enumerate() {
         if at == chosen {
-            name = sheet;
-        } else if with_rows {
-            others.push(sheet);
+            name = sheet.name;
+        } else if has_rows {
+            others.push(sheet.name);
         }
     }
     let extent = measure(&mut workbook.worksheet_cells_reader(&name)?, &name)?;
@@ -215,20 +220,26 @@ pub fn open(file: File, wanted: Option<&str>, delimiter: u8) -> Result<Sheet, Wo
 pub(crate) fn sheet_names(file: File) -> Result<Vec<String>, WorkbookError> {
     check_archive(&file, MAX_UNPACKED_BYTES)?;
     let workbook = Workbook::new(BufReader::new(file))?;
-    Ok(list_sheets(&workbook).into_iter().map(|(name, _)| name).collect())
+    Ok(list_sheets(&workbook).into_iter().map(|sheet| sheet.name).collect())
 }
 
-/// The sheets with cells, each with whether it is visible.
-fn list_sheets(workbook: &Workbook) -> Vec<(String, bool)> {
+/// The sheets that have cells: not those of charts or macros.
+fn list_sheets(workbook: &Workbook) -> Vec<SheetEntry> {
     let sheets =
         workbook.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
-    sheets.map(|sheet| (sheet.name.clone(), sheet.visible == SheetVisible::Visible)).collect()
+    sheets
+        .map(|sheet| SheetEntry {
+            name: sheet.name.clone(),
+            is_visible: sheet.visible == SheetVisible::Visible,
+        })
+        .collect()
 }
 
 /// Finds a sheet by exact name, by name ignoring case as in Excel, or by number.
-fn find_sheet(sheets: &[(String, bool)], wanted: &str) -> Option<usize> {
-    let exact = sheets.iter().position(|(name, _)| name == wanted);
-    exact.or_else(|| sheets.iter().position(|(name, _)| is_same_name(name, wanted))).or_else(|| {
+fn find_sheet(sheets: &[SheetEntry], wanted: &str) -> Option<usize> {
+    let exact = sheets.iter().position(|sheet| sheet.name == wanted);
+    let is_same = |sheet: &SheetEntry| is_same_name(&sheet.name, wanted);
+    exact.or_else(|| sheets.iter().position(is_same)).or_else(|| {
         let number: usize = wanted.trim().parse().ok()?;
         number.checked_sub(1).filter(|&at| at < sheets.len())
     })

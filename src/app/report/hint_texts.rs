@@ -1,0 +1,186 @@
+//! The texts of the hints, for people and, with the numbers that led to them, for programs.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use tr::tr;
+
+use crate::app::report::hints::Hint;
+use crate::domain::number::mobile::MAINLAND_COUNTRY_CODE;
+use crate::domain::redact::sanitize;
+use crate::domain::verdict::Limit;
+
+/// A hint with its message, for programs.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HintMessage {
+    #[serde(flatten)]
+    hint: Hint,
+    /// In the language of the run.
+    pub text: String,
+}
+
+impl HintMessage {
+    /// Masks a number in the file name: this text is stored.
+    #[must_use]
+    pub(crate) fn from_hint(hint: &Hint) -> Self {
+        let mut hint = hint.clone();
+        if let Hint::Retry { file: Some(file), .. } = &mut hint {
+            *file = sanitize(file);
+        }
+        Self { text: hint.message(), hint }
+    }
+}
+
+impl Hint {
+    /// One line for people.
+    #[must_use]
+    pub(crate) fn message(&self) -> String {
+        match *self {
+            Self::Rounded { rows } => {
+                tr!("one number was rounded by Excel: export the column as text, or use the .xlsx \
+                     itself"
+                    | "{n} numbers were rounded by Excel: export the column as text, or use \
+                       the .xlsx itself"
+                        % rows)
+            }
+            Self::Organisation { rows, of, other } => {
+                let other = other.map_or_else(String::new, |other| {
+                    tr!("; the other edition's --endpoint is {other}", other)
+                });
+                tr!(
+                    "{rows} of {of} were not found: is this the app of the right organization?",
+                    rows,
+                    of
+                ) + &other
+            }
+            Self::Country { rows, percent, code: MAINLAND_COUNTRY_CODE, prefixed } => {
+                let form = if prefixed { "plain" } else { "prefixed" };
+                tr!(
+                    "{rows} not found: {percent} % are mainland numbers; organizations registered \
+                     abroad have them in the other form: try --mainland {form}",
+                    rows,
+                    percent,
+                    form
+                )
+            }
+            Self::Country { rows, percent, code, .. } => tr!(
+                "{rows} not found: {percent} % start with +{code}; is this the right organization?",
+                rows,
+                percent,
+                code
+            ),
+            Self::Column { rows, of } => tr!(
+                "{rows} of {of} cells are not mobile numbers: is this the right column? Name \
+                 another one with -c",
+                rows,
+                of
+            ),
+            Self::Short { rows } => tr!(
+                "{rows} numbers are too short: if digits were lost in the export, export the \
+                 column as text, or use the .xlsx itself",
+                rows
+            ),
+            Self::Eight { rows } => tr!(
+                "{rows} numbers have eight digits, as in Hong Kong and Macau: write +852 or +853 \
+                 before them, or give --region HK or MO",
+                rows
+            ),
+            Self::Landlines { rows } => tr!(
+                "{rows} numbers are landlines or service numbers: if another column has mobile \
+                 numbers, name both columns with -c",
+                rows
+            ),
+            Self::OutOfScope { .. } => tr!(
+                "out_of_scope: the app cannot see these people; widen its contact scope in the \
+                 developer console"
+            ),
+            Self::Line { calls, of } => tr!(
+                "{calls} of {of} calls lost their connection or timed out: check the network and \
+                 the proxy, or raise --timeout",
+                calls,
+                of
+            ),
+            Self::Foreign { calls, of } => foreign_reply_message(calls, of),
+            Self::Throttled { holds, limit, others, .. } => throttled_message(holds, limit, others),
+            Self::Retry { rows, file: Some(ref file) } => tr!(
+                "one row failed; to retry it, run the same command with {file} as its input and \
+                 --retry-failed, without --output"
+                    | "{n} rows failed; to retry only these rows, run the same command with {file} \
+                       as its input and --retry-failed, without --output"
+                        % rows,
+                file = shell_quote(file)
+            ),
+            Self::Retry { rows, file: None } => tr!(
+                "one row failed; to retry only this row, add --max-age 1d --max-age-not-found 1d"
+                    | "{n} rows failed; to retry only these rows, add --max-age 1d \
+                       --max-age-not-found 1d"
+                        % rows
+            ),
+            Self::Workers { workers, enough, speed, rate } => tr!(
+                "replies are slow: {workers} calls in flight reach {speed} of {rate} calls/s; \
+                 --workers {enough} uses the full rate",
+                workers,
+                speed,
+                rate,
+                enough
+            ),
+            Self::Duplicates { rows, of } => tr!(
+                "{rows} of {of} rows have the number of another row: do several people share one \
+                 number?",
+                rows,
+                of
+            ),
+            Self::Token => tr!(
+                "answers are kept for this token only: also set DINGTALK_APP_KEY, so that the next \
+                 token can use them"
+            ),
+        }
+    }
+}
+
+fn foreign_reply_message(calls: u64, of: u64) -> String {
+    tr!(
+        "{calls} of {of} replies did not come from the API: is there a proxy or a login page in \
+         between?",
+        calls,
+        of
+    )
+}
+
+fn shell_quote(file: &str) -> Cow<'_, str> {
+    // Only a NUL byte cannot be quoted, and no file name has one.
+    shlex::try_quote(file).unwrap_or(Cow::Borrowed(file))
+}
+
+fn throttled_message(holds: u64, limit: Limit, others: bool) -> String {
+    match limit {
+        Limit::App if others => {
+            tr!("paused once by 90018: another program uses this app's quota; set --rate to what \
+                 it leaves"
+                | "paused {n} times by 90018: another program uses this app's quota; set \
+                   --rate to what it leaves"
+                    % holds)
+        }
+        Limit::App => tr!(
+            "paused once by 90018: --rate exceeds this app's limit, or another program uses its \
+             quota"
+                | "paused {n} times by 90018: --rate exceeds this app's limit, or another program \
+                   uses its quota"
+                    % holds
+        ),
+        Limit::Shared => tr!(
+            "paused once while the shared server was unreachable; with --shared-optional the run \
+             continues without it at its share of the rate"
+                | "paused {n} times while the shared server was unreachable; with \
+                   --shared-optional the run continues without it at its share of the rate"
+                    % holds
+        ),
+        limit => tr!(
+            "paused once by {limit}: a lower --rate or another time of day may avoid that"
+                | "paused {n} times by {limit}: a lower --rate or another time of day may avoid \
+                   that"
+                    % holds,
+            limit
+        ),
+    }
+}
