@@ -3,6 +3,7 @@
 pub(crate) mod cli;
 pub(crate) mod commands;
 pub(crate) mod exit;
+pub(crate) mod format;
 pub(crate) mod i18n;
 pub(crate) mod pages;
 pub(crate) mod progress;

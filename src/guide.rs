@@ -66,8 +66,35 @@ topics! {
     changelog "changelog",
 }
 
+/// Other words for a topic, in lower case.
+const SYNONYMS: &[(&str, &[&str])] = &[
+    ("first-run", &["start", "quickstart", "tutorial", "入门", "第一次运行"]),
+    ("numbers", &["number", "mobile", "phone", "号码", "手机号"]),
+    ("files", &["file", "csv", "encoding", "encodings", "delimiter", "文件", "编码"]),
+    ("columns", &["column", "列"]),
+    ("workbooks", &["workbook", "excel", "xlsx", "sheet", "gzip", "zstd", "工作簿"]),
+    ("dry-run", &["dryrun", "预估"]),
+    ("resume", &["续跑", "接着查询", "状态文件"]),
+    ("retry", &["retries", "retry-failed", "重试"]),
+    ("expect", &["expected", "比对"]),
+    ("compare", &["comparison", "比较"]),
+    ("shards", &["shard", "sharding", "分片"]),
+    ("quota", &["redis", "valkey", "shared", "配额"]),
+    ("calls", &["rate", "timeout", "token", "proxy", "tls", "限流", "速率", "超时", "代理"]),
+    ("faults", &["fault", "error", "errors", "故障", "错误"]),
+    ("config", &["configuration", "environment", "toml", "profile", "配置", "环境变量"]),
+    ("report", &["reports", "summary", "json", "metrics", "progress", "log", "logs", "报告"]),
+    ("unattended", &["cron", "systemd", "kubernetes", "timer", "无人值守", "定时"]),
+    ("exit-status", &["status", "exit", "exit-code", "exit-codes", "退出状态", "退出码"]),
+    ("changelog", &["changes", "更新日志"]),
+];
+
 impl Topic {
+    /// Finds a topic by its name or a synonym, in any letter case, with spaces or hyphens.
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        let name = name.to_lowercase().replace(' ', "-");
+        let synonym = SYNONYMS.iter().find(|(_, words)| words.contains(&&*name));
+        let name = synonym.map_or(&*name, |(name, _)| *name);
         TOPICS.iter().find(|topic| topic.name == name)
     }
 }
@@ -95,6 +122,22 @@ mod tests {
         assert_eq!(pages, topics.into_iter().chain(developer_pages).collect());
         let chinese = TOPICS.iter().filter(|topic| topic.chinese.is_some());
         assert_eq!(page_names("zh"), chinese.map(|topic| topic.name.to_owned()).collect());
+    }
+
+    #[test]
+    fn every_synonym_leads_to_one_topic() {
+        let mut seen = BTreeSet::new();
+        for (name, words) in SYNONYMS {
+            for word in *words {
+                let is_topic = TOPICS.iter().any(|topic| topic.name == *word);
+                assert!(!is_topic && seen.insert(word), "{word}");
+                assert_eq!(Topic::find(word).unwrap().name, *name, "{word}");
+            }
+        }
+        for typed in ["Exit Status", "EXIT-STATUS", "exit status", "Exit-Code"] {
+            assert_eq!(Topic::find(typed).unwrap().name, "exit-status", "{typed}");
+        }
+        assert!(Topic::find("nothing").is_none());
     }
 
     #[test]

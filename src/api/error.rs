@@ -41,12 +41,15 @@ impl CallError {
 /// Classifies an error of the HTTP library from which the URL was removed. `connecting` is whether
 /// there was no connection yet.
 pub(crate) fn classify_error(error: &(dyn Error + 'static), connecting: bool) -> CallError {
-    let text = root_cause(error);
+    let http2_reason = error_chain(error).find_map(describe_http2_error);
+    let is_http2 = http2_reason.is_some();
+    let cause = http2_reason.unwrap_or_else(|| describe_cause(error));
     match () {
-        () if is_certificate_error(error) => CallError::Untrusted(text),
-        () if connecting => CallError::Unreachable(describe_tunnel_error(text)),
-        () if is_refused_stream(error) => CallError::RefusedStream(text),
-        () => CallError::ConnectionLost(text),
+        () if is_certificate_error(error) => CallError::Untrusted(cause),
+        () if connecting => CallError::Unreachable(describe_tunnel_error(cause)),
+        () if is_refused_stream(error) => CallError::RefusedStream(cause),
+        () if is_http2 => CallError::ConnectionLost(tr!("HTTP/2 error: {cause}", cause)),
+        () => CallError::ConnectionLost(cause),
     }
 }
 
@@ -63,15 +66,98 @@ fn describe_tunnel_error(text: String) -> String {
     }
 }
 
-/// The innermost cause, such as "Connection refused". Of an HTTP/2 error only the reason: the rest
-/// of it is text that the server chose.
-pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let reason = |error: &(dyn Error + 'static)| {
-        let reason = error.downcast_ref::<h2::Error>()?.reason()?;
-        Some(reason.description().to_owned())
+/// The innermost common cause in the language of the run. Of any other, the text of its library.
+fn describe_cause(error: &(dyn Error + 'static)) -> String {
+    let describe = |error: &(dyn Error + 'static)| {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return Some(describe_tls_error(error));
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            return describe_http_error(error);
+        }
+        describe_io_error(error.downcast_ref::<io::Error>()?.kind())
     };
-    let last = || error_chain(error).last().map_or_else(String::new, ToString::to_string);
-    error_chain(error).find_map(reason).unwrap_or_else(last)
+    let text = root_cause(error);
+    match text.strip_prefix("failed to lookup address information: ") {
+        Some(cause) => tr!("the host name cannot be resolved: {cause}", cause),
+        // The connect timeout of reqwest and of tokio.
+        None if text.starts_with("operation timed out")
+            || text.starts_with("deadline has elapsed") =>
+        {
+            tr!("timed out")
+        }
+        None => error_chain(error).filter_map(describe).last().unwrap_or(text),
+    }
+}
+
+fn describe_io_error(kind: io::ErrorKind) -> Option<String> {
+    Some(match kind {
+        io::ErrorKind::ConnectionRefused => tr!("connection refused"),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+            tr!("reset by the server")
+        }
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+            tr!("the server closed the connection")
+        }
+        io::ErrorKind::HostUnreachable => tr!("host unreachable"),
+        io::ErrorKind::NetworkUnreachable => tr!("network unreachable"),
+        io::ErrorKind::TimedOut => tr!("timed out"),
+        _ => return None,
+    })
+}
+
+fn describe_http_error(error: &hyper::Error) -> Option<String> {
+    if error.is_parse() {
+        // What a TLS server sends over plain HTTP cannot be parsed.
+        return Some(tr!("the reply is not valid HTTP; if the server expects TLS, use https://"));
+    }
+    error.is_incomplete_message().then(|| tr!("the server closed the connection"))
+}
+
+fn describe_tls_error(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer) => {
+            tr!("issued by an unknown authority (UnknownIssuer)")
+        }
+        rustls::Error::InvalidCertificate(
+            Certificate::Expired | Certificate::ExpiredContext { .. },
+        ) => tr!("expired"),
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
+        ) => tr!("not valid yet"),
+        rustls::Error::InvalidCertificate(Certificate::NotValidForNameContext {
+            expected,
+            presented,
+        }) => tr!(
+            "not valid for name {name}, only for {names}",
+            name = expected.to_str(),
+            names = presented.join(&tr!("list" => ", "))
+        ),
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
+            tr!("the server does not use TLS at this port")
+        }
+        other => tr!("TLS error: {cause}", cause = other),
+    }
+}
+
+/// The reason of an HTTP/2 error. The rest of the error is text that the server chose.
+fn describe_http2_error(error: &(dyn Error + 'static)) -> Option<String> {
+    let reason = error.downcast_ref::<h2::Error>()?.reason()?;
+    Some(match reason {
+        h2::Reason::NO_ERROR => tr!("the server closes the connection"),
+        h2::Reason::INTERNAL_ERROR => tr!("internal error at the server"),
+        h2::Reason::REFUSED_STREAM => tr!("not processed"),
+        h2::Reason::CANCEL => tr!("canceled by the server"),
+        h2::Reason::ENHANCE_YOUR_CALM => tr!("too many requests"),
+        h2::Reason::HTTP_1_1_REQUIRED => tr!("the server requires HTTP/1.1"),
+        other => tr!("protocol error, code {code}", code = u32::from(other)),
+    })
+}
+
+/// The innermost cause.
+pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    error_chain(error).last().map_or_else(String::new, ToString::to_string)
 }
 
 /// An error and its causes, the innermost last. What an I/O error wraps is not its `source()`.
@@ -101,4 +187,39 @@ fn is_refused_stream(error: &(dyn Error + 'static)) -> bool {
             && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
     };
     error_chain(error).any(|error| error.downcast_ref().is_some_and(is_refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_causes_are_described_for_users() {
+        let classify = |error: &(dyn Error + 'static), connecting| {
+            classify_error(error, connecting).to_string()
+        };
+        let http2 = h2::Error::from(h2::Reason::INTERNAL_ERROR);
+        assert_eq!(
+            classify(&http2, false),
+            "connection lost: HTTP/2 error: internal error at the server"
+        );
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert_eq!(
+            classify(&io::Error::new(io::ErrorKind::InvalidData, unknown), true),
+            "certificate not trusted: issued by an unknown authority (UnknownIssuer)"
+        );
+        let no_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        assert_eq!(
+            classify(&no_tls, true),
+            "cannot connect: the server does not use TLS at this port"
+        );
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(classify(&refused, true), "cannot connect: connection refused");
+        let unknown_name = io::Error::other("failed to lookup address information: Try again");
+        assert_eq!(
+            classify(&unknown_name, true),
+            "cannot connect: the host name cannot be resolved: Try again"
+        );
+        assert_eq!(classify(&io::Error::other("odd"), false), "connection lost: odd");
+    }
 }

@@ -61,7 +61,7 @@ pub enum TokenError {
     /// Too many token calls.
     #[error("{}", tr!("the token call was rate limited"))]
     Throttled(Pause),
-    /// The host's certificate is not trusted, so nothing was sent.
+    /// The host's certificate is not trusted: the TLS handshake failed, and no secret was sent.
     #[error("{0}")]
     Untrusted(String),
     /// The host has no such endpoint; the other one may work.

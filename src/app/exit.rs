@@ -210,7 +210,8 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
         Abort::TokenUnavailable { reason, refused: false } => (
             Exit::Error,
             tr!(
-                "cannot obtain a token from {endpoint}: {cause}. Try again later.",
+                "cannot obtain a token from {endpoint}: {cause}. Check --endpoint, or try again \
+                 later.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -228,9 +229,9 @@ fn describe_abort(abort: &Abort, endpoint: &str) -> (Exit, String) {
             Exit::Error,
             tr!(
                 "{endpoint}: TLS certificate of the host or its proxy is not trusted: {cause}. \
-                 Nothing was sent. If a proxy of your organization inspects TLS connections, pass \
-                 its certificate with --ca-file; otherwise check --endpoint, --proxy and this \
-                 machine's clock.",
+                 The TLS handshake failed, so no credentials and no numbers were sent. If a proxy \
+                 of your organization inspects TLS connections, pass its certificate with \
+                 --ca-file; otherwise check --endpoint, --proxy and this machine's clock.",
                 endpoint,
                 cause = sanitize(reason)
             ),
@@ -378,7 +379,7 @@ mod tests {
                 1,
                 "https://e: TLS certificate of the host or its proxy",
             ),
-            (Abort::Untrusted("m".into()), 1, "Nothing was sent. "),
+            (Abort::Untrusted("m".into()), 1, "so no credentials and no numbers were sent. "),
             (Abort::UnknownCode { code: code.clone(), message: "m".into() }, 1, "first 20"),
         ] {
             let failure =

@@ -2,6 +2,7 @@
 //! is returned up to here, so that all destructors run.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -67,6 +68,9 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let Err(cause) = clap_errors::print(&error) else {
                 return if is_help { Exit::Success.into() } else { Exit::Usage.into() };
             };
+            if is_help && cause.kind() == io::ErrorKind::BrokenPipe {
+                return Exit::Success.into();
+            }
             let text = tr!("cannot write to standard output: {cause}", cause);
             // An error goes to standard error, so its exit status stays that of the error.
             let exit = if is_help { Exit::Output } else { Exit::Usage };

@@ -6,7 +6,8 @@ use tr::tr;
 
 use crate::app::exit::{Exit, Failure};
 
-/// Calls `write` with a buffered standard output, then flushes it.
+/// Calls `write` with a buffered standard output, then flushes it. It is no error if the reader
+/// closes the pipe early, as `head` does.
 ///
 /// # Errors
 /// 7 if standard output cannot be written.
@@ -15,12 +16,13 @@ pub(crate) fn with_stdout(
 ) -> Result<(), Failure> {
     #[expect(clippy::disallowed_methods, reason = "the result of the command")]
     let mut output = BufWriter::new(io::stdout());
-    write(&mut output).and_then(|()| output.flush()).map_err(|error| {
-        Failure::with_message(
+    match write(&mut output).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::with_message(
             Exit::Output,
             tr!("cannot write to standard output: {cause}", cause = error),
-        )
-    })
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the whole result.

@@ -18,7 +18,7 @@ use crate::app::i18n::language::Language;
 use crate::table::detect::columns::ColumnChoice;
 use crate::table::raw::encoding::Encoding;
 
-/// Turns a CSV of mobile numbers into the same CSV with DingTalk user ids.
+/// Turns a table of mobile numbers into the same table with DingTalk user ids.
 #[derive(Debug, Parser)]
 #[command(
     name = "dingmap",
@@ -66,7 +66,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Append user id and status to every row of a CSV
+    /// Append user id and status to every row of a table
     Resolve(Box<ResolveArgs>),
     /// Show what resolve would do and how long it takes; no calls
     ///

@@ -40,8 +40,11 @@ pub(crate) fn parse_endpoint(text: &str, insecure: bool) -> Result<Url, Failure>
              this machine, or --insecure-http"
         ))),
         _ => {
-            let text =
-                tr!("unsupported URL '{url}'; use https://, such as https://oapi.dingtalk.io", url);
+            let text = tr!(
+                "unsupported scheme '{scheme}://'; use https://HOST[:PORT], or http:// for an \
+                 address on this machine",
+                scheme = url.scheme()
+            );
             Err(failure(&text))
         }
     }

@@ -32,7 +32,7 @@ pub(crate) fn read_secret(flag: &str, path: &Path) -> Result<String, Failure> {
 }
 
 /// A warning if other users can read the file that `flag` names. If another user owns the file, our
-/// group may read it: systemd and Kubernetes provide secrets in this manner.
+/// group may read it: systemd and Kubernetes provide secrets like that.
 #[must_use]
 pub(crate) fn permissions_warning(flag: &str, path: &Path) -> Option<String> {
     let file = fs::metadata(path).ok()?;

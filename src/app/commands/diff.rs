@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -172,7 +172,7 @@ async fn compare_files(
     let unwritable = |error: SinkError| Failure::from_error(Exit::Output, error);
     let scratch = scratch_dir(&target);
     let opened = task.run(move |_| Output::open(&target, 0)).await?;
-    let mut output = opened
+    let output = opened
         .map_err(|cause| unwritable(SinkError::Create { target: path.clone(), cause, flag }))?;
     // Numbers that are merely unlikely have a canonical form as well.
     let rules = NumberRules { default_region: args.region, strict: false };
@@ -184,6 +184,7 @@ async fn compare_files(
     });
     let title = |side| input_name(if side == Side::Old { &args.old } else { &args.new });
     let [old, new] = tables.await?.map_err(|(side, error)| to_failure(error, title(side)))?;
+    let mut output = DiffOutput::new(output);
     let result = task
         .run(move |progress| compare(old, new, &mut output, progress).map(|tally| (tally, output)))
         .await?;
@@ -197,6 +198,55 @@ async fn compare_files(
     let finished = task.run(move |_| output.finish()).await?;
     finished.map_err(|cause| unwritable(SinkError::Finish { target: path, cause, flag }))?;
     Ok(tally)
+}
+
+/// An output whose reader may close standard output early, as `head` does. The comparison goes on,
+/// because the exit status tells its result.
+struct DiffOutput {
+    output: Output,
+    is_stdout: bool,
+    is_closed: bool,
+}
+
+impl DiffOutput {
+    fn new(output: Output) -> Self {
+        let is_stdout = matches!(output, Output::Stdout(_));
+        Self { output, is_stdout, is_closed: false }
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        if self.is_closed { Ok(()) } else { self.output.finish() }
+    }
+
+    /// Turns the error of a closed standard output into `done`.
+    fn accept_closed<T>(&mut self, result: io::Result<T>, done: T) -> io::Result<T> {
+        match result {
+            Err(error) if self.is_stdout && error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(done)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Write for DiffOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_closed {
+            return Ok(bytes.len());
+        }
+        let result = self.output.write(bytes);
+        self.accept_closed(result, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_closed {
+            return Ok(());
+        }
+        let result = self.output.flush();
+        self.accept_closed(result, ())
+    }
 }
 
 /// `title` names the file that the error is about.

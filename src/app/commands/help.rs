@@ -18,7 +18,8 @@ use crate::table::detect::suggest::suggest;
 /// In columns. Longer lines are hard to read.
 const MAX_WIDTH: usize = 90;
 
-/// Turns `dingmap help COMMAND` into `dingmap COMMAND --help`. Commands come before topics.
+/// Turns `dingmap help COMMAND` into `dingmap COMMAND --help`, in any letter case. Commands come
+/// before topics.
 pub(crate) fn expand_help_of_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let Some(place) = args.iter().position(|arg| arg == "help") else { return args };
     let cli = Cli::command();
@@ -26,8 +27,14 @@ pub(crate) fn expand_help_of_command(mut args: Vec<OsString>) -> Vec<OsString> {
         return args;
     };
     let Some(("help", given)) = matches.subcommand() else { return args };
-    let mut words = given.get_many::<String>("topic").into_iter().flatten();
-    if words.next().is_none_or(|word| cli.find_subcommand(word).is_some()) {
+    let words: Vec<_> = given.get_many::<String>("topic").into_iter().flatten().collect();
+    let is_command = |word: &&String| cli.find_subcommand(word.to_lowercase()).is_some();
+    if words.first().is_none_or(is_command) {
+        for arg in args.iter_mut().skip(place) {
+            if let Some(word) = words.iter().find(|word| arg.as_os_str() == word.as_str()) {
+                *arg = word.to_lowercase().into();
+            }
+        }
         args.remove(place);
         args.push("--help".into());
     }
@@ -53,7 +60,14 @@ pub(crate) fn help(words: &[String]) -> Result<Exit, Failure> {
         return Err(Failure::with_message(Exit::Usage, text));
     };
     let width = terminal_width().min(MAX_WIDTH);
-    write_stdout(text::render(localized_page(topic), width).as_bytes())
+    let page = text::render(localized_page(topic), width);
+    let is_english_only = Language::current() != Language::English && topic.chinese.is_none();
+    let page = if is_english_only {
+        tr!("this page is available only in English:") + "\n\n" + &page
+    } else {
+        page
+    };
+    write_stdout(page.as_bytes())
 }
 
 /// What may follow `dingmap help`.
@@ -83,6 +97,9 @@ mod tests {
             ("--lang zh help plan", "--lang zh plan --help"),
             ("help numbers", "help numbers"),
             ("help --help", "help --help"),
+            ("help Resolve", "resolve --help"),
+            ("help State Info", "state info --help"),
+            ("help Numbers", "help Numbers"),
             ("resolve help", "resolve help"),
         ] {
             let words = |line: &str| {

@@ -13,6 +13,7 @@ use tr::tr;
 use unicode_linebreak::linebreaks;
 
 use crate::app::cli::args::Cli;
+use crate::app::cli::help;
 use crate::app::commands::completion::registration_script;
 use crate::app::commands::help::localized_page;
 use crate::app::exit::{Exit, Failure};
@@ -33,7 +34,9 @@ pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
 /// Writes the manual: all pages to standard output, or one file per command into a directory, which
 /// is created if needed.
 pub(crate) fn man(directory: Option<&Path>) -> Result<Exit, Failure> {
-    let mut root = clap_help::localize_to_width(Cli::command(), usize::MAX);
+    // clap_mangen leaves out the help of flags that `-h` hides.
+    let show_help = |arg: clap::Arg| arg.hide_short_help(false);
+    let mut root = clap_help::localize_to_width(Cli::command().mut_args(show_help), usize::MAX);
     root.build();
     let mut pages =
         render_pages(&root).map_err(|error| Failure::from_error(Exit::Output, error))?;
@@ -98,8 +101,18 @@ fn render_topic(topic: &Topic) -> (String, Vec<u8>) {
     if Language::current() == Language::Chinese {
         roff.control("ad", ["l"]);
     }
-    roff.extend([roff::render(&name, page)]);
+    roff.extend([roff::render(&name, &describe_topic(topic), page)]);
     (format!("{name}.7"), mark_line_breaks(&roff.render()).into_bytes())
+}
+
+/// What the list of topics says about this one.
+fn describe_topic(topic: &Topic) -> String {
+    let list = Language::translate_help(help::TOPICS);
+    let about = list.lines().find_map(|line| {
+        let (name, about) = line.trim_start().split_once(' ')?;
+        (name == topic.name).then(|| about.trim_start().to_owned())
+    });
+    about.unwrap_or_default()
 }
 
 /// The sections of the long help after the flags, and the environment variables.

@@ -158,19 +158,19 @@ fn to_failure(error: MergeError) -> Failure {
 fn describe_gaps(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
     let mut text =
         tr!("some rows of {input} have no answer in these files; no table was written", input);
-    let mut line = |said: String| {
+    let mut push_line = |line: String| {
         // Writing to a string cannot fail.
-        let _ = write!(text, "\n  {said}");
+        let _ = write!(text, "\n  {line}");
     };
     for (shard, Gap { missing, pending }) in gaps.iter().take(MAX_LISTED_SHARDS) {
         if missing.count > 0 {
-            line(match shard {
+            push_line(match shard {
                 Some(shard) => tr!("missing from shard {shard}: {rows}", shard, rows = missing),
                 None => tr!("missing: {rows}", rows = missing),
             });
         }
         if pending.count > 0 {
-            line(match shard {
+            push_line(match shard {
                 Some(shard) => tr!("pending in shard {shard}: {rows}", shard, rows = pending),
                 None => tr!("pending: {rows}", rows = pending),
             });
@@ -178,9 +178,11 @@ fn describe_gaps(input: &str, gaps: &BTreeMap<Option<Shard>, Gap>) -> String {
     }
     let more = gaps.len().saturating_sub(MAX_LISTED_SHARDS);
     if more > 0 {
-        line(tr!("and one more shard" | "and {n} more shards" % more));
+        push_line(tr!("and one more shard" | "and {n} more shards" % more));
     }
-    line(tr!("Run the command of each of these shards again, which resumes it, and merge again."));
+    push_line(tr!(
+        "Run the command of each of these shards again, which resumes it, and merge again."
+    ));
     text
 }
 

@@ -1,6 +1,7 @@
 //! A page of the guide as a list of blocks: what both renderers need of Markdown.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use tr::tr;
 
 /// A part of a page.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +52,15 @@ pub(crate) fn parse(page: &str) -> Vec<Block> {
     reader.blocks
 }
 
+/// Replaces the marker of trycmd for an exit status, a line such as `? 4`.
+fn explain_exit_statuses(transcript: &str) -> String {
+    let explain = |line: &str| match line.strip_prefix("? ") {
+        Some(status) => format!("# {}\n", tr!("exit status {status}", status)),
+        None => format!("{line}\n"),
+    };
+    transcript.lines().map(explain).collect()
+}
+
 #[derive(Default)]
 struct Reader {
     blocks: Vec<Block>,
@@ -65,6 +75,8 @@ struct Reader {
     /// The marker of an item whose text has not come yet.
     marker: Option<String>,
     rows: Vec<Vec<Inlines>>,
+    /// Whether a block of commands with their output is being read.
+    is_transcript: bool,
 }
 
 impl Reader {
@@ -102,6 +114,9 @@ impl Reader {
     fn on_start(&mut self, tag: Tag<'_>) {
         match tag {
             Tag::Strong => self.is_strong = true,
+            Tag::CodeBlock(CodeBlockKind::Fenced(language)) => {
+                self.is_transcript = &*language == "console";
+            }
             Tag::Link { dest_url, .. } => {
                 self.link = dest_url.into_string();
                 self.link_start = self.text.len();
@@ -145,7 +160,10 @@ impl Reader {
             }
             TagEnd::CodeBlock => {
                 let code = std::mem::take(&mut self.text);
-                self.blocks.push(Block::Code(code.into_iter().map(|(_, piece)| piece).collect()));
+                let code: String = code.into_iter().map(|(_, piece)| piece).collect();
+                let is_transcript = std::mem::take(&mut self.is_transcript);
+                let code = if is_transcript { explain_exit_statuses(&code) } else { code };
+                self.blocks.push(Block::Code(code));
             }
             TagEnd::TableCell => {
                 let cell = std::mem::take(&mut self.text);
@@ -216,6 +234,16 @@ mod tests {
                 ]),
             ]
         );
+    }
+
+    #[test]
+    fn an_exit_status_of_a_transcript_is_explained() {
+        let code = |page: &str| parse(page).pop();
+        assert_eq!(
+            code("```console\n$ run\n? 4\nout\n```\n"),
+            Some(Block::Code("$ run\n# exit status 4\nout\n".to_owned()))
+        );
+        assert_eq!(code("```text\n? 4\n```\n"), Some(Block::Code("? 4\n".to_owned())));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::app::pages::markdown::{Block, Inlines, parse, plain_text};
 /// Spaces before the lines of a code block, and before the items of an inner list.
 const INDENT: usize = 4;
 /// Spaces between the columns of a table.
-const COLUMN_GAP: usize = 2;
+pub(crate) const COLUMN_GAP: usize = 2;
 /// The narrowest that a column becomes, in terminal columns.
 const MIN_COLUMN_WIDTH: usize = 8;
 
@@ -64,34 +64,51 @@ fn push_lines(text: &mut String, lines: &str, indent: &str) {
 }
 
 /// A table in aligned columns, the header underlined. Cells that do not fit are wrapped.
-pub(crate) fn render_table(rows: &[Vec<Inlines>], width: usize) -> String {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(plain_text).collect()).collect();
-    let widths = column_widths(&rows, width);
+fn render_table(rows: &[Vec<Inlines>], width: usize) -> String {
     let mut text = String::new();
-    for (index, row) in rows.iter().enumerate() {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| wrap(cell, *width)).collect();
-        let height = cells.iter().map(|cell| cell.lines().count()).max().unwrap_or_default();
-        for line in 0..height {
-            let pieces = cells.iter().map(|cell| cell.lines().nth(line).unwrap_or(""));
-            push_row(&mut text, pieces, &widths);
+    for line in lay_out_table(rows, width).into_iter().flatten() {
+        let mut row = String::new();
+        for cell in line {
+            row.push_str(&cell.text);
+            row.push_str(&" ".repeat(cell.padding + COLUMN_GAP));
         }
-        if index == 0 {
-            let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-            push_row(&mut text, rules.iter().map(String::as_str), &widths);
-        }
+        push_lines(&mut text, row.trim_end(), "");
     }
     text
 }
 
-fn push_row<'a>(text: &mut String, cells: impl Iterator<Item = &'a str>, widths: &[usize]) {
-    let mut row = String::new();
-    for (cell, width) in cells.zip(widths) {
-        row.push_str(cell);
-        row.push_str(&" ".repeat(width.saturating_sub(cell.width()) + COLUMN_GAP));
-    }
-    push_lines(text, row.trim_end(), "");
+/// One line of a cell of a table.
+pub(crate) struct TableCell {
+    /// Code is in backticks.
+    pub text: String,
+    /// The spaces that fill the column, except the gap.
+    pub padding: usize,
+}
+
+/// The lines of each row of a table; the line below the header belongs to the header.
+pub(crate) fn lay_out_table(rows: &[Vec<Inlines>], width: usize) -> Vec<Vec<Vec<TableCell>>> {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(plain_text).collect()).collect();
+    let widths = column_widths(&rows, width);
+    let cell = |text: &str, width: usize| TableCell {
+        text: text.to_owned(),
+        padding: width.saturating_sub(text.width()),
+    };
+    let lay_out_row = |(index, row): (usize, &Vec<String>)| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| wrap(cell, *width)).collect();
+        let height = cells.iter().map(|cell| cell.lines().count()).max().unwrap_or_default();
+        let line = |line: usize| -> Vec<TableCell> {
+            let pieces = cells.iter().map(|cell| cell.lines().nth(line).unwrap_or(""));
+            pieces.zip(&widths).map(|(piece, width)| cell(piece, *width)).collect()
+        };
+        let mut lines: Vec<_> = (0..height).map(line).collect();
+        if index == 0 {
+            lines.push(widths.iter().map(|width| cell(&"-".repeat(*width), *width)).collect());
+        }
+        lines
+    };
+    rows.iter().enumerate().map(lay_out_row).collect()
 }
 
 /// As wide as the widest cells; where that is too wide, the widest columns give way.

@@ -9,7 +9,6 @@ use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::format_whole_seconds;
-use crate::app::i18n::language::Language;
 use crate::domain::float::round_to_tenth;
 use crate::domain::outcome::Status;
 use crate::domain::redact::sanitize;
@@ -115,12 +114,8 @@ impl Snapshot {
                 _ => 4,
             };
             if rows > 0 || usual {
-                // In other languages the names are not words, and are shown as in the file.
-                let name = match Language::current() {
-                    Language::English => status.name().replace('_', " "),
-                    Language::Chinese => status.name().to_owned(),
-                };
-                parts.push((rank, format!("{name} {rows}")));
+                // As in the column `status`.
+                parts.push((rank, format!("{} {rows}", status.name())));
             }
         }
         if self.retrying > 0 {
@@ -213,7 +208,7 @@ mod tests {
         ] {
             assert_eq!(snapshot.progress_line(cells), expected, "{cells}");
         }
-        assert_eq!(snapshot.counts_line(39), "found 12000 · not found 200 · failed 35");
+        assert_eq!(snapshot.counts_line(39), "found 12000 · not_found 200 · failed 35");
         assert_eq!(snapshot.counts_line(12), "found 12000");
         snapshot.pause = Some((Duration::from_mins(1), Limit::Platform));
         assert!(

@@ -200,8 +200,8 @@ mod tests {
                 tracker.snapshot().counts_line(usize::MAX)
             ]
             .join(" | "),
-            "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not found 0 · invalid \
-             0 · out of scope 1 · failed 0 · retrying 2"
+            "2 of 100 rows · 15.0 of 20 calls/s · about 3s left | found 1 · not_found 0 · invalid \
+             0 · out_of_scope 1 · failed 0 · retrying 2"
         );
         tracker.on_event(&Event::Paused {
             until: Instant::now() + Duration::from_mins(1),

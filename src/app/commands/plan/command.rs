@@ -16,9 +16,8 @@ use crate::app::commands::plan::estimate::{
     CallEstimate, Estimate, KnownNumbers, StateAvailability, find_known,
 };
 use crate::app::commands::plan::json::PlanJson;
-use crate::app::commands::resolve::start_at::format_timestamp;
-use crate::app::commands::state::messages::{format_since, group_thousands};
 use crate::app::exit::{Exit, Failure, format_whole_seconds};
+use crate::app::format::{format_since, format_timestamp, group_thousands};
 use crate::app::progress::terminal::Terminal;
 use crate::app::report::text;
 use crate::app::stdout::with_stdout;

@@ -219,7 +219,7 @@ impl CallEstimate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::commands::resolve::start_at::format_timestamp;
+    use crate::app::format::format_timestamp;
 
     #[test]
     fn estimated_time_is_calls_divided_by_rate_at_any_rate() {

@@ -86,8 +86,8 @@ pub(crate) async fn plan_state(
     total_rows: Option<u64>,
     signals: &mut Signals,
 ) -> Result<Option<StateOptions>, Failure> {
-    let location = run_state_path(&args.state, access.is_none(), |name| std::env::var_os(name));
-    let Some(location) = location.transpose()? else { return Ok(None) };
+    let location = run_state_path(&args.state, access.is_none(), |name| std::env::var_os(name))?;
+    let Some(location) = location else { return Ok(None) };
     let fingerprint = start_fingerprint(&args.reader, &args.numbers, &args.sharding, source);
     let input = args.input.clone();
     let finish = move || finish_fingerprint(fingerprint, &input, total_rows.is_some());

@@ -10,6 +10,7 @@ use tr::tr;
 
 use crate::api::rate::Rate;
 use crate::app::exit::{Exit, Failure, format_whole_seconds};
+use crate::app::format::format_timestamp;
 use crate::app::progress::terminal::Terminal;
 use crate::app::signals::SignalHandlers;
 
@@ -153,12 +154,6 @@ pub(crate) async fn wait_until(
             () = sleep(remaining.min(CLOCK_CHECK_INTERVAL)) => {}
         }
     }
-}
-
-/// With the date and the time zone.
-#[must_use]
-pub(crate) fn format_timestamp(time: &Zoned) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use crate::app::cli::paths::state_path;
 use crate::app::cli::shared_args::{StateCommand, StateForgetArgs};
 use crate::app::commands::resolve::join_quota;
 use crate::app::commands::resolve::open_state::open_or_wait;
-use crate::app::commands::state::messages::{format_since, state_failure};
+use crate::app::commands::state::messages::state_failure;
 use crate::app::commands::state::shared;
 use crate::app::exit::{Exit, Failure, format_whole_seconds};
+use crate::app::format::format_since;
 use crate::app::progress::terminal::Terminal;
 use crate::app::stdout::with_stdout;
 use crate::domain::number::cell::NumberCell;
@@ -204,7 +205,7 @@ fn export(state: &State, to_failure: impl Fn(StateError) -> Failure) -> Result<(
             write_row(&mut table, record).map_err(ExportError::Output)
         });
         match all {
-            Err(ExportError::Output(error)) => return Err(error.into()),
+            Err(ExportError::Output(error)) => return Err(into_io_error(error)),
             Err(ExportError::State(error)) => database = Some(error),
             Ok(()) => {}
         }
@@ -213,13 +214,23 @@ fn export(state: &State, to_failure: impl Fn(StateError) -> Failure) -> Result<(
     database.map_or(result, |error| Err(to_failure(error)))
 }
 
+/// csv's own conversion loses the kind, which tells a closed pipe.
+fn into_io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
 fn write_row<W: Write>(
     table: &mut csv::Writer<W>,
     ExportRecord { scope, number, record }: ExportRecord<'_>,
 ) -> csv::Result<()> {
     let outcome = &record.outcome;
     let code = outcome.code.as_ref().map(ToString::to_string).unwrap_or_default();
-    let asked = Timestamp::from_second(record.asked_at).unwrap_or_default().to_string();
+    // A time outside the calendar is written as it is stored, in seconds since 1970.
+    let asked = Timestamp::from_second(record.asked_at)
+        .map_or_else(|_| record.asked_at.to_string(), |asked| asked.to_string());
     table.write_record([
         &*scope.endpoint,
         &*scope.app,

@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use tr::tr;
 
 use crate::app::exit::{Exit, Failure};
+use crate::app::format::{format_since, group_thousands};
 use crate::store::disk::database::StateError;
 use crate::store::disk::lock::LockError;
 use crate::store::disk::sessions::EarlierRun;
@@ -114,31 +113,7 @@ pub(crate) fn state_failure(path: &Path, error: &StateError) -> Failure {
         }
     };
     let path = path.display();
-    Failure::with_message(
-        Exit::Error,
-        tr!("state {path}: {error}. {way_out}", path, error, way_out = remedy),
-    )
-}
-
-#[must_use]
-pub(crate) fn group_thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A local time: today without the date, otherwise with it.
-#[must_use]
-pub(crate) fn format_since(seconds: i64) -> String {
-    let time = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
-    let today = time.date() == Zoned::now().date();
-    time.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
+    Failure::with_message(Exit::Error, tr!("state {path}: {error}. {remedy}", path, error, remedy))
 }
 
 #[cfg(test)]
@@ -163,11 +138,6 @@ mod tests {
         assert!(
             resume_message(&resumed(0), Some(1)).is_none()
                 && resume_message(&EarlierRun::None, Some(1)).is_none()
-        );
-        assert!(format_since(0).starts_with("19") && format_since(now).len() == 5);
-        assert_eq!(
-            [0, 999, 1000, 1_000_000].map(group_thousands),
-            ["0", "999", "1 000", "1 000 000"]
         );
     }
 }
