@@ -9,6 +9,7 @@ pub(crate) mod outcome;
 pub(crate) mod percent;
 pub(crate) mod redact;
 pub(crate) mod reply;
+pub(crate) mod rounded_id;
 pub(crate) mod row_stats;
 pub(crate) mod shard;
 pub(crate) mod totals;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use crate::domain::outcome::Status;
+use crate::domain::rounded_id::may_be_rounded;
 
 /// The kind of a difference, as the `change` column of `dingmap diff` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +15,8 @@ pub(crate) enum Change {
     Removed,
     /// `found` in both, with different ids.
     Changed,
+    /// `found` in both, and the ids may be the same, but a spreadsheet rounded one of them.
+    Rounded,
     /// `found` before, and now any other definitive status (usually `not_found`).
     Lost,
     /// Any other definitive status before, and `found` now.
@@ -26,10 +29,11 @@ pub(crate) enum Change {
 
 impl Change {
     /// In the order of reports.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Added,
         Self::Removed,
         Self::Changed,
+        Self::Rounded,
         Self::Lost,
         Self::Gained,
         Self::SharedUserid,
@@ -42,6 +46,7 @@ impl Change {
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Changed => "changed",
+            Self::Rounded => "rounded",
             Self::Lost => "lost",
             Self::Gained => "gained",
             Self::SharedUserid => "shared_userid",
@@ -72,16 +77,16 @@ impl fmt::Debug for ResolvedRow {
     }
 }
 
-/// The part of an answer that must be equal for two answers to be the same: the ids, with the
-/// exclusive ones in any order. `None` for every status except `found`.
-type ComparableIds<'a> = Option<(&'a str, Vec<&'a str>)>;
+/// The part of an answer that must be equal for two answers to be the same: the user id, then the
+/// exclusive ids in any order. `None` for every status except `found`.
+type ComparableIds<'a> = Option<Vec<&'a str>>;
 
 impl ResolvedRow {
     fn comparable_ids(&self) -> ComparableIds<'_> {
-        let mut exclusive: Vec<_> =
-            self.exclusive_ids.split(';').filter(|id| !id.is_empty()).collect();
-        exclusive.sort_unstable();
-        (self.status == Status::Found).then_some((&*self.userid, exclusive))
+        let exclusive = self.exclusive_ids.split(';').filter(|id| !id.is_empty());
+        let mut ids: Vec<_> = std::iter::once(&*self.userid).chain(exclusive).collect();
+        ids[1..].sort_unstable();
+        (self.status == Status::Found).then_some(ids)
     }
 
     /// The user id and the exclusive ids, joined by `;`.
@@ -117,10 +122,24 @@ fn compare_pair(old: Option<&ResolvedRow>, new: Option<&ResolvedRow>) -> RowComp
         return RowComparison::Unknown;
     }
     match (old.comparable_ids(), new.comparable_ids()) {
-        (old, new) if old == new => RowComparison::Same,
+        (None, None) => RowComparison::Same,
         (_, None) => RowComparison::Change(Change::Lost),
         (None, _) => RowComparison::Change(Change::Gained),
-        (Some(_), Some(_)) => RowComparison::Change(Change::Changed),
+        (Some(old), Some(new)) => compare_ids(&old, &new),
+    }
+}
+
+/// Compares the ids of two `found` rows.
+fn compare_ids(old: &[&str], new: &[&str]) -> RowComparison {
+    // Also of equal ids: two different ones have the same exponent form.
+    let is_rounded = |(old, new): (&&str, &&str)| may_be_rounded(old, new);
+    let is_same = |pair: (&&str, &&str)| pair.0 == pair.1 || is_rounded(pair);
+    if old.len() != new.len() || !old.iter().zip(new).all(is_same) {
+        RowComparison::Change(Change::Changed)
+    } else if old.iter().zip(new).any(is_rounded) {
+        RowComparison::Change(Change::Rounded)
+    } else {
+        RowComparison::Same
     }
 }
 
@@ -153,7 +172,8 @@ pub(crate) fn compare_rows(
         };
         match same.and_then(VecDeque::pop_front) {
             Some(other) => {
-                pairs.push((RowComparison::Same, (Some(index), Some(other))));
+                let comparison = compare_pair(Some(row), Some(&new[other]));
+                pairs.push((comparison, (Some(index), Some(other))));
                 new_is_paired[other] = true;
             }
             None => unpaired_old.push(index),
@@ -228,6 +248,16 @@ mod tests {
             ("a;x;y", "a;y;x", "same"),
             ("a;x", "a", "changed"),
             (";x", ";y", "changed"),
+            ("04686258351064375", "4.68626E+15", "rounded"),
+            ("1152663019775520", "1152663019775521", "rounded"),
+            ("1152663019775521", "1152663019775522", "changed"),
+            ("4.68626E+15", "4.68626E+15", "rounded"),
+            ("4.68626E+15", "-", "lost"),
+            ("-", "4.68626E+15", "gained"),
+            ("a;1.15266E+15", "a;1152663019775521", "rounded"),
+            ("a;1.15266E+15", "b;1152663019775521", "changed"),
+            ("1.15266E+15", "1152663019775521;x", "changed"),
+            (";x", "1.15266E+15;x", "changed"),
         ] {
             assert_eq!(compare(old, new), expected, "{old} {new}");
         }
@@ -245,6 +275,7 @@ mod tests {
             ("a", "? a", "same added"),
             ("? ?", "?", "unknown removed"),
             ("- a", "b /", "same changed"),
+            ("1E+15 a", "a 1E+15", "rounded same"),
         ] {
             assert_eq!(compare(old, new), expected, "{old} {new}");
         }

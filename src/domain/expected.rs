@@ -1,6 +1,7 @@
 //! Compares an answer with the user id on file, for the `expected` column.
 
 use crate::domain::outcome::{Outcome, Status};
+use crate::domain::rounded_id::may_be_rounded;
 
 /// The words of the `expected` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,19 +10,22 @@ pub(crate) enum Expected {
     Match,
     /// Only other ids were found.
     Mismatch,
+    /// A spreadsheet rounded the id on file, which may be one of the ids found.
+    Rounded,
     /// A definitive answer without a user (usually `not_found`).
     Missing,
 }
 
 impl Expected {
     /// In the order of reports.
-    pub(crate) const ALL: [Self; 3] = [Self::Match, Self::Mismatch, Self::Missing];
+    pub(crate) const ALL: [Self; 4] = [Self::Match, Self::Mismatch, Self::Rounded, Self::Missing];
 
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Match => "match",
             Self::Mismatch => "mismatch",
+            Self::Rounded => "rounded",
             Self::Missing => "missing",
         }
     }
@@ -40,9 +44,10 @@ impl Expected {
         if on_file.is_empty() || outcome.status.is_retryable() {
             return None;
         }
-        let mut ids = outcome.exclusive_ids.split(';').chain([&*outcome.userid]);
+        let ids = || outcome.exclusive_ids.split(';').chain([&*outcome.userid]);
         Some(match outcome.status {
-            Status::Found if ids.any(|id| id == on_file) => Self::Match,
+            Status::Found if ids().any(|id| id == on_file) => Self::Match,
+            Status::Found if ids().any(|id| may_be_rounded(on_file, id)) => Self::Rounded,
             Status::Found => Self::Mismatch,
             _ => Self::Missing,
         })
@@ -68,6 +73,12 @@ mod tests {
             ("U1", Status::Found, "u1", "", "mismatch"),
             ("x;y", Status::Found, "u1", "x;y", "mismatch"),
             ("u2", Status::Found, "", "", "mismatch"),
+            ("4.68626E+15", Status::Found, "04686258351064375", "", "rounded"),
+            ("4.68626E+15", Status::Found, "u1", "", "rounded"),
+            ("1152663019775520", Status::Found, "1152663019775521", "", "rounded"),
+            ("1152663019775520", Status::Found, "u1", "1152663019775521;x", "rounded"),
+            ("1152663019775522", Status::Found, "1152663019775521", "", "mismatch"),
+            ("4.68626E+15", Status::NotFound, "", "", "missing"),
             ("u1", Status::NotFound, "", "", "missing"),
             ("u1", Status::BadNumber, "", "", "missing"),
             ("u1", Status::Invalid, "", "", "missing"),

@@ -105,6 +105,6 @@ mod tests {
             (2, 0)
         );
         stats.count_expected(Expected::Missing);
-        assert_eq!(Expected::ALL.map(|expected| stats.expected(expected)), [0, 0, 1]);
+        assert_eq!(Expected::ALL.map(|expected| stats.expected(expected)), [0, 0, 0, 1]);
     }
 }

@@ -67,6 +67,12 @@ impl DiffCounts {
 
     /// Relative to the rows of the old table.
     #[must_use]
+    pub(crate) fn exceeds_max_rounded(&self, max: Percentage) -> bool {
+        max.is_exceeded_by(self.count(Change::Rounded), self.rows[0])
+    }
+
+    /// Relative to the rows of the old table.
+    #[must_use]
     pub(crate) fn exceeds_max_unknown(&self, max: Percentage) -> bool {
         max.is_exceeded_by(self.unknown, self.rows[0])
     }

@@ -11,6 +11,7 @@ use crate::domain::diff::ResolvedRow;
 use crate::domain::number::cell::NumberCell;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{RowStatusError, Status};
+use crate::domain::rounded_id::is_exponent_form;
 use crate::reconcile::external_sort::{SortedRecords, Sorter};
 use crate::reconcile::progress::{DiffProgress, Side};
 use crate::table::detect::columns::{ANSWER_COLUMNS, ColumnChoice};
@@ -153,7 +154,9 @@ pub(crate) fn read_table(
                 continue;
             }
             encode_row(&mut value, status, line, userid, key.as_bytes());
-            if status == Status::Found && !userid.is_empty() {
+            // Different ids have the same exponent form.
+            let has_userid = !userid.is_empty() && !is_exponent_form(userid);
+            if status == Status::Found && has_userid {
                 by_userid.push(userid.as_bytes(), &value).map_err(ReconcileError::TempFile)?;
             }
             if let (true, Some(number)) = (has_key_column, number) {

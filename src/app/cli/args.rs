@@ -144,8 +144,8 @@ pub struct ResolveArgs {
     pub retry_failed: bool,
     /// Compare the results with the user ids in this column
     ///
-    /// Appends a column `expected` with match, mismatch or missing. The cell is empty if the input
-    /// has no user id or the answer is not definitive
+    /// Appends a column `expected` with match, mismatch, rounded or missing. The cell is empty if
+    /// the input has no user id or the answer is not definitive
     #[arg(
         long,
         value_name = "NAME|N|/REGEX/",

@@ -75,6 +75,19 @@ pub(crate) fn diff(args: &DiffArgs, terminal: &Terminal) -> Result<Exit, Failure
                 most
             ),
         )),
+        Some(most) if tally.exceeds_max_rounded(most) => Err(Failure::with_message(
+            Exit::TooManyDifferences,
+            tr!(
+                "{rounded} of the {rows} rows of {file} have user ids that a spreadsheet rounded \
+                 in one of the files, which is more than --max-change {most}: the files cannot be \
+                 compared. Take the files as dingmap wrote them, and do not use the ones that a \
+                 spreadsheet saved.",
+                rounded = tally.count(Change::Rounded),
+                rows = tally.rows[0],
+                file = input_name(&args.old),
+                most
+            ),
+        )),
         Some(most) if tally.exceeds_max_unknown(most) => Err(Failure::with_message(
             Exit::TooManyDifferences,
             tr!(
@@ -330,6 +343,17 @@ fn describe_differences(args: &DiffArgs, tally: &DiffCounts) -> String {
         all = old,
         share
     ));
+    let rounded = tally.count(Change::Rounded);
+    if rounded > 0 {
+        text.push('\n');
+        text.push_str(&tr!(
+            "rounded: {rounded} of {all} rows ({share}); one of the files was opened and saved in \
+             a spreadsheet, which took its user ids for numbers: compare the original file",
+            rounded,
+            all = old,
+            share = format_percent(rounded, old)
+        ));
+    }
     if tally.unknown > 0 {
         text.push('\n');
         text.push_str(&tr!(
@@ -370,6 +394,7 @@ fn describe_change(change: Change) -> String {
         Change::Added => tr!("only in the new file"),
         Change::Removed => tr!("only in the old file"),
         Change::Changed => tr!("different user id"),
+        Change::Rounded => tr!("user id rounded by a spreadsheet: cannot be compared"),
         Change::Lost => tr!("found before, not found now"),
         Change::Gained => tr!("not found before, found now"),
         Change::SharedUserid => tr!("rows of the new file whose user id another key has too"),

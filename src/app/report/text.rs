@@ -151,15 +151,24 @@ pub(crate) fn describe_run(
 /// Rows without an id on file or without a definitive answer are not compared.
 #[must_use]
 pub(crate) fn describe_expected(row_stats: &RowStats, rows: u64) -> String {
-    let [alike, other, missing] = Expected::ALL.map(|word| row_stats.expected(word));
-    let rest = rows.saturating_sub(alike + other + missing);
-    tr!(
-        "expected: match {alike}, mismatch {other}, missing {missing}; not compared {rest}",
+    let [alike, other, rounded, missing] = Expected::ALL.map(|word| row_stats.expected(word));
+    let rest = rows.saturating_sub(alike + other + rounded + missing);
+    let mut text = tr!(
+        "expected: match {alike}, mismatch {other}, rounded {rounded}, missing {missing}; not \
+         compared {rest}",
         alike,
         other,
         missing,
         rest
-    )
+    );
+    if rounded > 0 {
+        text.push('\n');
+        text.push_str(&tr!(
+            "rounded: a spreadsheet took the expected ids for numbers when it saved the file; take \
+             the file as it was before, and compare again"
+        ));
+    }
+    text
 }
 
 /// Calls by kind, retries by cause, latency and pauses: lines that each start with a line end.
@@ -169,6 +178,7 @@ fn describe_calls(totals: &Totals) -> String {
         return String::new();
     }
     let causes = RetryCause::ALL.map(|cause| (totals.retries_for(cause), cause));
+        rounded,
     let causes: Vec<_> = causes
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -378,7 +388,9 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("\nexpected: match 0, mismatch 1, missing 0; not compared 2\n"),
+            text.contains(
+                "\nexpected: match 0, mismatch 1, rounded 0, missing 0; not compared 2\n"
+            ),
             "{text}"
         );
         assert!(

@@ -4,6 +4,7 @@
 use crate::domain::expected::Expected;
 use crate::domain::number::mobile::{MainlandFormat, NumberRules};
 use crate::domain::outcome::{InvalidStatus, Status};
+use crate::domain::rounded_id::is_exponent_form;
 use crate::domain::shard::{Shard, ShardKey};
 use crate::table::detect::columns::{
     ANSWER_COLUMNS, ColumnChoice, EXPECTED_COLUMN, MATCHED_COLUMN, SENT_COLUMN,
@@ -13,6 +14,7 @@ use crate::table::raw::batch::Batch;
 use crate::table::source::Source;
 
 /// Indexes in [`ANSWER_COLUMNS`].
+const USER_IDS: [usize; 2] = [0, 1];
 const STATUS: usize = 2;
 const CODE: usize = 3;
 const MESSAGE: usize = 4;
@@ -122,7 +124,8 @@ impl RowFormat {
         })
     }
 
-    /// The status that a row already has; `None` if the table has no answers yet.
+    /// The status that a row already has; `None` if the table has no answers yet. Without its user
+    /// id, which a spreadsheet rounded, a row is `pending`: it is asked again.
     ///
     /// # Errors
     /// If the row's cell holds no status.
@@ -131,7 +134,16 @@ impl RowFormat {
         batch: &Batch,
         row: usize,
     ) -> Result<Option<Status>, InvalidStatus> {
-        self.has_answers.then(|| self.read_status(batch, row)).transpose()
+        let status = self.has_answers.then(|| self.read_status(batch, row)).transpose()?;
+        let is_rounded = status == Some(Status::Found) && self.has_rounded_id(batch, row);
+        Ok(if is_rounded { Some(Status::Pending) } else { status })
+    }
+
+    /// Whether a spreadsheet rounded a user id of the row's earlier answer.
+    #[must_use]
+    pub(crate) fn has_rounded_id(&self, batch: &Batch, row: usize) -> bool {
+        let cells = USER_IDS.map(|index| self.extra_cell(batch, row, index));
+        cells.iter().flat_map(|cell| cell.split(';')).any(|id| is_exponent_form(id.trim()))
     }
 
     /// The `errcode` and the `errmsg` of a row that keeps its answer.

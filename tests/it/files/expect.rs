@@ -37,10 +37,10 @@ fn expect_adds_a_comparison_to_every_row() {
     for row in read_rows(&output) {
         assert_eq!(row["dingtalk_expected"], row["note"], "{row:?}");
     }
-    let actual = "\nexpected: match 3, mismatch 3, missing 3; not compared 3\n";
+    let actual = "\nexpected: match 3, mismatch 3, rounded 0, missing 3; not compared 3\n";
     assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     let account = read_summary(&summary);
-    assert_eq!(account["expected"], json!({"match": 3, "mismatch": 3, "missing": 3}));
+    assert_eq!(account["expected"], json!({"match": 3, "mismatch": 3, "rounded": 0, "missing": 3}));
     // A second try fills in what was open, and counts the rows that keep theirs.
     let script = r#"{"errcode":0,"errmsg":"ok","result":{"userid":"u1"}}"#;
     let asked = u64::try_from(api.call_log().calls().len()).unwrap();
@@ -51,11 +51,29 @@ fn expect_adds_a_comparison_to_every_row() {
     let mut command = api.resolve_without_output(&api.endpoint(), &output);
     let ended = run(command.args(["--retry-failed", "--expect", "3"]));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let actual = "\nexpected: match 4, mismatch 3, missing 3; not compared 2\n";
+    let actual = "\nexpected: match 4, mismatch 3, rounded 0, missing 3; not compared 2\n";
     assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     let row = "l,13800138094,u1,,,,failed,-1,系统繁忙,13800138094,\n";
     let expected = text.replace(row, "l,13800138094,u1,,u1,,found,0,ok,13800138094,match\n");
     assert_eq!(fs::read_to_string(&output).unwrap(), expected);
+}
+
+#[test]
+fn an_id_on_file_that_a_spreadsheet_rounded_is_not_a_mismatch() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let table = "姓名,手机号,钉钉ID\n甲,13800000021,4.68626E+15\n乙,13800000022,u00000022\n\
+                 丙,13800000023,u1\n丁,13800000090,4.68626E+15\n";
+    let (input, output, summary) =
+        (workdir.write_file("staff.csv", table), workdir.path("out.csv"), workdir.path("run.json"));
+    let mut command = api.resolve(&input, &output);
+    let ended = run(command.args(["--expect", "钉钉ID", "--summary"]).arg(&summary));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let words: Vec<_> = read_rows(&output).iter().map(|row| row["expected"].clone()).collect();
+    assert_eq!(words, ["rounded", "match", "mismatch", "missing"]);
+    let counts = "\nexpected: match 1, mismatch 1, rounded 1, missing 1; not compared 0\n\
+                  rounded: a spreadsheet took the expected ids for numbers when it saved the file;";
+    assert!(ended.stderr.contains(counts), "{}", ended.stderr);
+    assert_eq!(read_summary(&summary)["expected"]["rounded"], 1);
 }
 
 #[test]
@@ -124,7 +142,7 @@ fn expect_works_without_a_header_in_other_encodings_and_for_workbooks() {
     command.args(["--rate", "unlimited", "--max-retries", "0", "--expect", "工号"]);
     let ended = run(command.arg(sample_path("staff.xlsx")).arg("-o").arg(&output));
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    let actual = "\nexpected: match 0, mismatch 18, missing 7; not compared 0\n";
+    let actual = "\nexpected: match 0, mismatch 18, rounded 0, missing 7; not compared 0\n";
     assert!(ended.stderr.contains(actual), "{}", ended.stderr);
     for row in read_rows(&output) {
         let word = if row["status"] == "found" { "mismatch" } else { "missing" };

@@ -67,6 +67,29 @@ fn empty_rows_are_kept_and_hand_edited_statuses_are_accepted() {
 }
 
 #[test]
+fn rows_whose_user_id_a_spreadsheet_rounded_are_asked_again() {
+    let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
+    let header = "mobile,userid,exclusive_userids,status,errcode,errmsg\n";
+    let text = format!(
+        "{header}13800000021,4.68626E+15,,found,0,ok\n13800000022,u,,found,0,ok\n\
+         13800000023,u3,1E+15,found,0,ok\n13800000024,4686258351064370,,found,0,ok\n"
+    );
+    let file = workdir.write_file("out.csv", &text);
+    // A row that is not asked is still open, and keeps its cells.
+    let ended = run(retry_command(&api, &file).args(["--max-calls", "1"]));
+    assert_eq!(ended.status, Some(6), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 row is still pending"), "{}", ended.stderr);
+    let first = text.replace("4.68626E+15", "u00000021");
+    assert_eq!(fs::read_to_string(&file).unwrap(), first);
+    let ended = run(&mut retry_command(&api, &file));
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let warning = "in 1 row, a spreadsheet rounded the user id when it saved the file";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), first.replace("u3,1E+15", "u00000023,"));
+    assert_eq!(call_count(&api), 2);
+}
+
+#[test]
 fn only_failed_rows_are_asked_and_every_other_byte_is_kept() {
     let (api, workdir) = (Sandbox::new(unlimited_script()), Workdir::new());
     let (input, file) = (workdir.write_file("in.csv", TABLE), workdir.path("out.csv"));

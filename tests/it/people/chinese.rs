@@ -158,7 +158,7 @@ fn diff_and_state_messages_are_chinese() {
     command.arg("diff").args([&old, &new]).arg("-o").arg(workdir.path("diff.csv"));
     let ended = run(with_chinese_locale(command.args(["--max-change", "5%"])));
     assert_eq!(ended.status, Some(11), "{}", ended.stderr);
-    let changes = ["added", "removed", "changed", "lost", "gained", "same", "unknown"];
+    let changes = ["added", "removed", "changed", "rounded", "lost", "gained", "same", "unknown"];
     assert_chinese(
         &ended.stderr,
         &[&changes[..], &["mobile", "shared_userid", "shared_number"]].concat(),

@@ -126,7 +126,9 @@ async fn run_stages(
         }
         return Ok(finish::finish_without_calls(args, terminal, scan, summary));
     }
-    if let Some(warning) = retry_failed::uncompared_warning(&options.row_options, &input.source) {
+    let uncompared = retry_failed::uncompared_warning(&options.row_options, &input.source);
+    let rounded = input.resolved_scan.as_ref().and_then(retry_failed::rounded_ids_warning);
+    for warning in uncompared.into_iter().chain(rounded) {
         warn(terminal, warning, summary);
     }
     let outputs = open_outputs(args, &options, &input, signals).await?;

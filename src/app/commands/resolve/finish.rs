@@ -63,7 +63,7 @@ pub(crate) struct CompletedRun {
 pub(crate) fn finish_without_calls(
     args: &ResolveArgs,
     terminal: &Terminal,
-    ResolvedScan { totals, row_stats, unresolved }: ResolvedScan,
+    ResolvedScan { totals, row_stats, unresolved, .. }: ResolvedScan,
     summary: &mut RunSummary,
 ) -> Exit {
     summary.record_totals(&totals);

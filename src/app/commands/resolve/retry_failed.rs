@@ -25,6 +25,8 @@ pub(crate) struct ResolvedScan {
     pub totals: Totals,
     /// Of the rows that keep their answers.
     pub row_stats: RowStats,
+    /// Rows whose user id a spreadsheet rounded.
+    pub rounded_rows: u64,
     /// The rows that keep their answers and have no user id.
     pub unresolved: UnresolvedRows,
 }
@@ -54,6 +56,7 @@ pub(crate) fn scan_resolved(
             let kept = reader::earlier_status(format, &batch, row)?
                 .filter(|status| !status.is_retryable());
             scan.totals.rows_in += 1;
+            scan.rounded_rows += u64::from(format.has_rounded_id(&batch, row));
             scan.totals.count_row(kept.unwrap_or(Status::Failed));
             if let Some(status) = kept {
                 scan.totals.rows_kept += 1;
@@ -85,6 +88,18 @@ pub(crate) fn uncompared_warning(options: &RowOptions, source: &Source) -> Optio
              COLUMN to compare them too",
             column = EXPECTED_COLUMN
         )
+    })
+}
+
+/// The warning if a spreadsheet rounded user ids of the table.
+#[must_use]
+pub(crate) fn rounded_ids_warning(scan: &ResolvedScan) -> Option<String> {
+    (scan.rounded_rows > 0).then(|| {
+        tr!("in {n} row, a spreadsheet rounded the user id when it saved the file; the row is \
+             asked again"
+            | "in {n} rows, a spreadsheet rounded the user id when it saved the file; the rows \
+                   are asked again"
+                % scan.rounded_rows)
     })
 }
 
@@ -134,7 +149,8 @@ mod tests {
     fn kept_rows_are_counted_like_resolved_rows() {
         let text = "tel,id,userid,exclusive_userids,status,errcode,errmsg,expected\n\
                     138,u1,u1,,found,0,ok,match\n139,u2,,,not_found,60121,none,missing\n\
-                    137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n";
+                    137,u3,,,failed,-1,busy,\n136,u4,,,pending,,a limit,\n\
+                    135,u5,4.68626E+15,,found,0,ok,\n134,u6,u6,u7;1E+15,found,0,ok,\n";
         let options = RowOptions {
             has_answers: true,
             expected_column: Some("id".parse().unwrap()),
@@ -150,9 +166,9 @@ mod tests {
                 .unwrap();
         let format = RowFormat::new(&options, &source).unwrap();
         let (prescan, scan) = scan_resolved(source, DefaultRegion::CHINA, &format).unwrap();
-        assert_eq!((prescan.rows, scan.totals.rows_in, scan.totals.rows_kept), (4, 4, 2));
-        assert_eq!(scan.rows_to_retry(), 2);
-        assert_eq!(Expected::ALL.map(|result| scan.row_stats.expected(result)), [1, 0, 1]);
+        assert_eq!((prescan.rows, scan.totals.rows_in, scan.totals.rows_kept), (6, 6, 2));
+        assert_eq!((scan.rows_to_retry(), scan.rounded_rows), (4, 2));
+        assert_eq!(Expected::ALL.map(|result| scan.row_stats.expected(result)), [1, 0, 0, 1]);
         let not_found = scan.unresolved.with_status(Status::NotFound);
         let first = &not_found.rows[0];
         assert_eq!((not_found.count, first.line, &*first.code), (1, 3, "60121"));

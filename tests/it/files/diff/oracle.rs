@@ -198,9 +198,16 @@ fn random_tables_match_a_brute_force_comparison() {
         assert_eq!(ended.stdout.lines().count(), actual.len() + 1, "{what}");
         let counts = ["same", "unknown"].map(|kind| summary_count(&ended, kind));
         assert_eq!(counts, [same as u64, unknown as u64], "{what}");
-        for kind in
-            ["added", "removed", "changed", "lost", "gained", "shared_userid", "shared_number"]
-        {
+        for kind in [
+            "added",
+            "removed",
+            "changed",
+            "rounded",
+            "lost",
+            "gained",
+            "shared_userid",
+            "shared_number",
+        ] {
             let rows = actual.iter().filter(|line| line.starts_with(&format!("{kind},"))).count();
             assert_eq!(summary_count(&ended, kind), rows as u64, "{kind} {what}");
         }

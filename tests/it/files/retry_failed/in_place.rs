@@ -195,11 +195,13 @@ fn a_retry_without_failed_rows_reports_as_usual() {
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("nothing to retry: all 3 rows"), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("expected: match 1, mismatch 1, missing 1; not compared 0"),
+        ended
+            .stderr
+            .contains("expected: match 1, mismatch 1, rounded 0, missing 1; not compared 0"),
         "{}",
         ended.stderr
     );
-    assert_eq!(summary["expected"], json!({"match": 1, "mismatch": 1, "missing": 1}));
+    assert_eq!(summary["expected"], json!({"match": 1, "mismatch": 1, "rounded": 0, "missing": 1}));
     assert!(page.contains("60121") && page.contains("找不到该用户"), "{page}");
     // As a run that asks says it.
     let (ended, other, whole) = actual(&["-o", workdir.path("other.csv").to_str().unwrap()]);
