@@ -1,5 +1,6 @@
 //! The files of `--summary`, `--metrics` and `--report`. They are opened before the run, so that a
-//! path that cannot be written fails early, and written whatever the result.
+//! path that cannot be written fails early, and written whatever the result, unless another run
+//! has the state.
 
 use std::io::{self, Write};
 

@@ -74,6 +74,8 @@ pub(crate) struct InputInfo {
     encoding: Option<String>,
     delimiter: Option<String>,
     header: Option<bool>,
+    /// Its rows, or those of the shard; `None` if it was not read to its end.
+    pub rows: Option<u64>,
     /// The columns of numbers.
     columns: Vec<ColumnInfo>,
 }
@@ -158,12 +160,14 @@ pub(crate) struct RunSettings {
     shared_optional: bool,
 }
 
-/// What the HTML report shows and the JSON does not.
+/// What the JSON does not have.
 #[derive(Debug, Default)]
 pub(crate) struct ReportDetails {
     /// What was detected in the input, and why; empty if the input could not be opened.
     pub detected: String,
     pub output: String,
+    /// Whether another run has the state: its report is the one to be written.
+    pub is_refused: bool,
     pub warnings: Vec<String>,
     pub totals: Totals,
     pub timeline: Timeline,
@@ -199,13 +203,19 @@ impl RunSummary {
         summary
     }
 
-    /// `sha256` is `None` for a pipe.
-    pub(crate) fn record_input(&mut self, source: &Source, sha256: Option<String>) {
+    /// `rows` and `sha256` are `None` for a pipe.
+    pub(crate) fn record_input(
+        &mut self,
+        source: &Source,
+        rows: Option<u64>,
+        sha256: Option<String>,
+    ) {
         let dialect = source.dialect();
         self.input.sha256 = sha256;
         self.input.encoding = Some(dialect.encoding.to_string());
         self.input.delimiter = Some(char::from(dialect.delimiter).to_string());
         self.input.header = Some(dialect.has_headers);
+        self.input.rows = rows;
         let column = |column: &Column| ColumnInfo {
             position: column.index + 1,
             name: column.name.as_deref().map(sanitize),
@@ -222,6 +232,9 @@ impl RunSummary {
         self.rows.extend([("in", totals.rows_in), ("out", totals.rows_out)]);
         self.numbers = NumberCounts {
             asked: totals.numbers_asked,
+        if totals.input_complete {
+            self.input.rows = Some(totals.rows_in);
+        }
             rows_shared: totals.rows_shared,
             rows_known: totals.rows_known,
             rows_kept: totals.rows_kept,
@@ -326,8 +339,10 @@ impl RunSummary {
             Status::ALL.map(|status| (status.name(), self.rows[status.name()])).into();
         let by_status = samples_by_label("status", &statuses);
         metrics.family("rows", "Rows of the output by status.", &by_status);
-        let rows_read = Sample::single(to_f64(self.rows["in"]));
-        metrics.family("rows_read", "Rows of the input.", &[rows_read]);
+        if let Some(rows) = self.input.rows {
+            let help = "Rows of the input, also if the run ended early.";
+            metrics.family("rows_read", help, &[Sample::single(to_f64(rows))]);
+        }
         metrics.family(
             "numbers_asked",
             "Distinct numbers that were looked up.",

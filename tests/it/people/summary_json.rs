@@ -73,6 +73,7 @@ fn summary_and_metrics_match_the_servers_call_log() {
         (&json!(4), &json!(true), &Value::Null)
     );
     assert_eq!(account["input"]["columns"], json!([{"position": 1, "name": "mobile"}]));
+    assert_eq!((&account["input"]["rows"], &account["kept_as"]), (&json!(84), &Value::Null));
     // The digest is what other programs say.
     let other = std::process::Command::new("sha256sum").arg(&input).output().unwrap();
     let other = String::from_utf8(other.stdout).unwrap();
@@ -138,6 +139,10 @@ fn the_summary_of_a_stopped_run_has_the_reason_and_no_secret() {
     assert_eq!((&account["exit_status"], &account["written"]), (&json!(5), &json!(false)));
     assert_eq!(account["calls"]["lookups"], json!(4));
     assert!(text.contains("dingmap_exit_status{"), "{text}");
+    // The input has its rows, however few of them were asked.
+    assert_eq!(account["input"]["rows"], json!(9));
+    let rows_read = text.lines().find(|line| line.starts_with("dingmap_rows_read{")).unwrap();
+    assert!(rows_read.ends_with("} 9"), "{rows_read}");
 }
 
 /// Calls are spent whatever becomes of the run.
@@ -173,9 +178,14 @@ fn an_aborted_run_reports_the_calls_it_made() {
         workdir.path("run.json"),
     );
     let mut command = api.resolve(Path::new("-"), &workdir.path("out.csv"));
-    let ended = run(command.stdin(File::open(input).unwrap()).arg("--summary").arg(&summary));
+    command.stdin(File::open(input).unwrap()).arg("--summary").arg(&summary);
+    let metrics = workdir.path("dingmap.prom");
+    let ended = run(command.arg("--metrics").arg(&metrics));
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
     let account = read_json(&summary);
+    // Nobody knows how many rows the pipe would have had.
+    assert_eq!(account["input"]["rows"], Value::Null);
+    assert!(!std::fs::read_to_string(&metrics).unwrap().contains("dingmap_rows_read"));
     assert_eq!(account["calls"]["lookups"], json!(api.call_log().calls().len()));
     let [rows, asked, token] = spent(&account);
     assert!(rows > Some(0) && asked > Some(0) && token == Some(1), "{account:#}");

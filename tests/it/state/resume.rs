@@ -238,8 +238,25 @@ fn a_locked_state_is_reported_or_waited_for() {
     let mut rows = holder.child.stdin.take().unwrap();
     rows.write_all(table.as_bytes()).unwrap();
     wait_until("the first call", || (!api.call_log().calls().is_empty()).then_some(()));
-    let refused = run(&mut api.resolve(&input, &second));
+    // The reports are those of the run that works, or of the last one that did.
+    let reports = Workdir::new();
+    let flags = ["--summary", "--metrics", "--report"]
+        .map(|flag| (flag, reports.write_file(&flag[2..], "of the first")));
+    let with_reports = |mut command: std::process::Command| {
+        for (flag, path) in &flags {
+            command.arg(flag).arg(path);
+        }
+        command
+    };
+    let assert_reports_unchanged = || {
+        assert_eq!(reports.file_names(), ["metrics", "report", "summary"]);
+        for (flag, path) in &flags {
+            assert_eq!(fs::read_to_string(path).unwrap(), "of the first", "{flag}");
+        }
+    };
+    let refused = run(&mut with_reports(api.resolve(&input, &second)));
     assert_eq!(refused.status, Some(1), "{}", refused.stderr);
+    assert_reports_unchanged();
     let actual = format!("is in use by process {}", holder.id());
     let actual = actual.trim_start_matches("is ");
     for words in [actual, "--wait", "--state", "--no-state"] {
@@ -248,10 +265,12 @@ fn a_locked_state_is_reported_or_waited_for() {
     let mut waiting = Process::start(api.resolve(&input, &second).arg("--wait"));
     waiting.wait_for_stderr("waiting: the state ");
     // Nobody is cut off from a signal by waiting.
-    let mut hasty = Process::start(api.resolve(&input, &workdir.path("third.csv")).arg("--wait"));
+    let mut hasty =
+        Process::start(with_reports(api.resolve(&input, &workdir.path("third.csv"))).arg("--wait"));
     hasty.wait_for_stderr("waiting: the state ");
     hasty.send_signal("TERM");
     assert_eq!(hasty.wait().status, Some(143));
+    assert_reports_unchanged();
     drop(rows);
     assert_eq!(holder.wait().status, Some(0));
     let ended = waiting.wait();

@@ -18,7 +18,7 @@ use crate::app::commands::resolve::connect::ApiConnection;
 use crate::app::commands::resolve::finish::{self, CompletedRun, RunSetup};
 use crate::app::commands::resolve::in_place::{self, Original};
 use crate::app::commands::resolve::join_quota::{self, SharedServer};
-use crate::app::commands::resolve::open_state;
+use crate::app::commands::resolve::open_state::{self, OpenFailure};
 use crate::app::commands::resolve::outputs;
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, RunLoop};
@@ -91,6 +91,9 @@ async fn run_with_reports(
     let mut summary = RunSummary::new(args, &args.input.display().to_string());
     summary.details.output = options.targets.output.to_string();
     let result = run_stages(args, terminal, options, &mut handlers, &mut summary).await;
+    if summary.details.is_refused {
+        return result;
+    }
     summary.record_end(&result);
     let write = move || files.write(&summary);
     let interrupted = tr!("interrupted while writing --summary, --metrics or --report");
@@ -144,7 +147,11 @@ async fn run_stages(
     let token_cache = quota.as_ref().map(|(joined, _)| joined.token_cache());
     let api = ApiConnection::from_args(args, access, token_cache, terminal).await?;
     summary.record_endpoint(&api.base_url);
-    let answers = open_state::open_state(state, signals, terminal).await?;
+    let opened = open_state::open_state(state, signals, terminal).await;
+    let answers = opened.map_err(|OpenFailure { failure, is_refused }| {
+        summary.details.is_refused = is_refused;
+        failure
+    })?;
     // Last: whoever waits for a start time has seen every error before.
     if let Some(time) = &options.start_at {
         start_at::wait_until(time, handlers, terminal).await?;
@@ -224,7 +231,7 @@ async fn open_input(
     if is_reported && input.prescan.is_some() {
         digest = Some(hash_input(args, signals).await?);
     }
-    summary.record_input(&input.source, digest);
+    summary.record_input(&input.source, input.total_rows(), digest);
     summary.details.detected =
         text::describe_input(&title, &input.source, args.sharding.shard, input.total_rows());
     Ok(input)

@@ -215,6 +215,13 @@ fn finish_fingerprint(
 }
 
 /// Opens the state and prints what was found in it; without `options`, answers are kept in memory.
+/// Why a run has no state.
+pub(crate) struct OpenFailure {
+    pub failure: Failure,
+    /// Whether another run has the state: then this run is refused, and has no report of its own.
+    pub is_refused: bool,
+}
+
 ///
 /// # Errors
 /// Error (1) if the state cannot be used, with what to do; interrupted, by a signal.
@@ -222,23 +229,27 @@ pub(crate) async fn open_state(
     options: Option<StateOptions>,
     signals: &mut Signals,
     terminal: &Terminal,
-) -> Result<Answers, Failure> {
+) -> Result<Answers, OpenFailure> {
     let Some(options) = options else { return Ok(Answers::default()) };
     let path = &options.location.path;
-    let opened = match open_on_thread(&options, false, signals).await {
-        Err(OpenError::State(error @ StateError::Lock(LockError::InUse(_))))
-            if options.should_wait =>
-        {
-            terminal.print(&waiting_message(path, &error));
-            open_on_thread(&options, true, signals).await
+    let mut opened = open_on_thread(&options, false, signals).await;
+    let mut is_refused = false;
+    if let Err(OpenError::State(error @ StateError::Lock(LockError::InUse(_)))) = &opened {
+        is_refused = true;
+        if options.should_wait {
+            terminal.print(&waiting_message(path, error));
+            opened = open_on_thread(&options, true, signals).await;
+            // The other run is still working, unless the wait has ended.
+            is_refused = matches!(opened, Err(OpenError::Interrupted(_)));
         }
-        opened => opened,
-    };
-    let OpenedState { answers, damaged_path, earlier_run } =
-        opened.map_err(|error| match error {
+    }
+    let OpenedState { answers, damaged_path, earlier_run } = opened.map_err(|error| {
+        let failure = match error {
             OpenError::State(error) => state_failure(path, &error),
             OpenError::Interrupted(failure) => failure,
-        })?;
+        };
+        OpenFailure { failure, is_refused }
+    })?;
     if let Some(damaged_path) = damaged_path {
         terminal.print_error(&tr!(
             "the state file {path} was damaged and is set aside as {aside}; a new one replaces it. \
