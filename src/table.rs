@@ -2,6 +2,7 @@
 //! nothing of HTTP, statuses or numbers.
 
 pub(crate) mod detect;
+pub(crate) mod digest;
 #[cfg(test)]
 mod encoded_trip;
 pub(crate) mod error;

@@ -5,6 +5,7 @@
 //! next row of at most one shard begins with the bytes of the next input row.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +20,7 @@ use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
 use crate::table::source::{Source, SourceError};
 use crate::table::write::cell_edit::{self, Splitter};
+use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::sink::{Sink, SinkError};
 
 /// Rows read at a time from each file.
@@ -75,10 +77,9 @@ impl MergeProgress {
     }
 
     /// Completes the output with the blank lines after the last row.
-    fn finish(&self, trailing_blanks: &[u8]) -> Result<(), MergeError> {
+    fn finish(&self, trailing_blanks: &[u8], rule: &ReplaceRule) -> Result<Replaced, MergeError> {
         let sink = self.lock_output().take().ok_or(MergeError::Interrupted)?;
-        sink.finish(trailing_blanks)?;
-        Ok(())
+        Ok(sink.finish_with(trailing_blanks, rule)?.1)
     }
 }
 
@@ -143,15 +144,19 @@ pub(crate) struct Merged {
     /// The gaps by shard; all under `None` if the number of shards is unknown. If there is any, no
     /// output was written.
     pub gaps: BTreeMap<Option<Shard>, Gap>,
+    /// The name under which an edited file is kept that the output replaced.
+    pub kept_as: Option<PathBuf>,
 }
 
 /// Writes the rows of `shards` in the order of `input`. `sink` creates the output for a header.
-/// `any_shard` is a shard of the table if one is known: it gives the number of shards.
+/// `any_shard` is a shard of the table if one is known: it gives the number of shards. `rule` is
+/// about the file that the output replaces.
 pub(crate) fn merge(
     input: NamedSource,
     shards: Vec<NamedSource>,
     (rules, any_shard): (NumberRules, Option<Shard>),
     sink: impl FnOnce(&Header) -> Result<Sink, SinkError>,
+    rule: &ReplaceRule,
     progress: &MergeProgress,
 ) -> Result<Merged, MergeError> {
     let mut input = RowCursor::new(input);
@@ -162,7 +167,7 @@ pub(crate) fn merge(
         appended_cells: None,
     };
     progress.set_output(sink(&files.output_head(&input)?)?)?;
-    let mut merged = Merged { rows: 0, gaps: BTreeMap::new() };
+    let mut merged = Merged { rows: 0, gaps: BTreeMap::new(), kept_as: None };
     while input.has_row()? {
         progress.check_stop()?;
         let state = match files.find_row(&input)? {
@@ -197,7 +202,8 @@ pub(crate) fn merge(
     if merged.gaps.is_empty() {
         // Every shard has the trailing blank lines of the input.
         let first = files.shards.first();
-        progress.finish(first.map_or(&[], |shard| shard.source.trailing_blanks()))?;
+        let tail = first.map_or(&[][..], |shard| shard.source.trailing_blanks());
+        merged.kept_as = progress.finish(tail, rule)?.kept_as;
     }
     Ok(merged)
 }

@@ -4,6 +4,7 @@ pub(crate) mod database;
 pub(crate) mod disk_store;
 pub(crate) mod lock;
 pub(crate) mod maintenance;
+pub(crate) mod output_records;
 pub(crate) mod prefetch;
 pub(crate) mod read_only;
 pub(crate) mod record;

@@ -2,5 +2,7 @@
 
 pub(crate) mod atomic_file;
 pub(crate) mod cell_edit;
+pub(crate) mod directory;
+pub(crate) mod edited_file;
 pub(crate) mod output;
 pub(crate) mod sink;

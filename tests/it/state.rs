@@ -3,6 +3,7 @@
 mod clock;
 mod commands;
 mod damage;
+mod edited_outputs;
 mod kills;
 mod output_errors;
 mod resume;

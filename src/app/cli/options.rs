@@ -303,6 +303,12 @@ pub(crate) fn merge_output_path(args: &MergeArgs) -> PathBuf {
     args.output.clone().unwrap_or_else(|| default_output_path(&args.input, None))
 }
 
+/// Whether the path may be the default output path of an input.
+#[must_use]
+pub(crate) fn is_default_output_name(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(".resolved."))
+}
+
 /// `NAME.resolved.csv` (with the shard, if any) next to the input; standard output for standard
 /// input.
 #[must_use]

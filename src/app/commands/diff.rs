@@ -28,7 +28,7 @@ use crate::reconcile::records::{
 use crate::table::detect::columns::ANSWER_COLUMNS;
 use crate::table::detect::layout::SourceOptions;
 use crate::table::source::Source;
-use crate::table::write::atomic_file::parent_dir;
+use crate::table::write::directory::parent_dir;
 use crate::table::write::output::{Output, Target};
 use crate::table::write::sink::SinkError;
 

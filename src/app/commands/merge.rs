@@ -18,12 +18,13 @@ use crate::app::commands::open_input::InputSpec;
 use crate::app::exit::{Exit, Failure};
 use crate::app::progress::background::{BackgroundTask, TaskProgress};
 use crate::app::progress::terminal::Terminal;
-use crate::app::report::text::input_name;
+use crate::app::report::text::{self, input_name};
 use crate::domain::shard::Shard;
 use crate::engine::io::row_format::RowOptions;
 use crate::reconcile::merge::{self, Gap, MergeError, MergeProgress, Merged, NamedSource};
 use crate::table::detect::layout::SourceOptions;
 use crate::table::source::{Source, SourceError};
+use crate::table::write::edited_file::ReplaceRule;
 use crate::table::write::sink::{Sink, SinkOptions};
 
 /// How many incomplete shards are listed.
@@ -54,6 +55,10 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
     let min_bytes = sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum();
     let input = NamedSource { name: input_name(&args.input), source: input };
     let rules = options::number_rules(&args.numbers);
+    let rule = match args.output {
+        Some(_) => ReplaceRule::Replace,
+        None => ReplaceRule::KeepEdited(None),
+    };
     let merged = runtime.block_on(async {
         let mut task = BackgroundTask::new(&progress, terminal)?;
         let output = target.clone();
@@ -61,14 +66,14 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
             let sink = |head: &_| {
                 Sink::create(output, head, SinkOptions { min_bytes, ..SinkOptions::default() })
             };
-            merge::merge(input, shards, (rules, one), sink, progress)
+            merge::merge(input, shards, (rules, one), sink, &rule, progress)
         };
         task.run(work).await
     });
     terminal.finish_task(|| progress.to_json());
     // A thread may still wait for input from a pipe; it needs no cleanup.
     runtime.shutdown_background();
-    let Merged { rows, gaps } = merged?.map_err(to_failure)?;
+    let Merged { rows, gaps, kept_as } = merged?.map_err(to_failure)?;
     if !gaps.is_empty() {
         return Err(Failure::with_message(
             Exit::Input,
@@ -81,6 +86,9 @@ pub(crate) fn merge(args: &MergeArgs, terminal: &Terminal) -> Result<Exit, Failu
         files = args.shards.len(),
         place = target
     ));
+    if let Some(kept_as) = kept_as {
+        terminal.print_error(&text::kept_file_message(&target, &kept_as));
+    }
     Ok(Exit::Success)
 }
 

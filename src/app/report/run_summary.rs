@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub(crate) struct RunSummary {
     pub message: Option<String>,
     /// Whether the output is complete under its name.
     pub written: bool,
+    /// The file in which an edited earlier output is kept.
+    kept_as: Option<String>,
     pub input: InputInfo,
     pub settings: RunSettings,
     /// Rows by status, and in total as `in` and `out`.
@@ -71,11 +74,11 @@ pub(crate) struct InputInfo {
     pub name: String,
     /// The SHA-256 of the file; `None` for a pipe.
     pub sha256: Option<String>,
+    /// Its rows, or those of the shard; `None` if it was not read to its end.
+    pub rows: Option<u64>,
     encoding: Option<String>,
     delimiter: Option<String>,
     header: Option<bool>,
-    /// Its rows, or those of the shard; `None` if it was not read to its end.
-    pub rows: Option<u64>,
     /// The columns of numbers.
     columns: Vec<ColumnInfo>,
 }
@@ -163,11 +166,11 @@ pub(crate) struct RunSettings {
 /// What the JSON does not have.
 #[derive(Debug, Default)]
 pub(crate) struct ReportDetails {
+    /// Whether another run has the state: its report is the one to be written.
+    pub is_refused: bool,
     /// What was detected in the input, and why; empty if the input could not be opened.
     pub detected: String,
     pub output: String,
-    /// Whether another run has the state: its report is the one to be written.
-    pub is_refused: bool,
     pub warnings: Vec<String>,
     pub totals: Totals,
     pub timeline: Timeline,
@@ -186,6 +189,7 @@ impl RunSummary {
             exit_status: 0,
             message: None,
             written: false,
+            kept_as: None,
             input: InputInfo { name: sanitize(name), ..InputInfo::default() },
             settings: RunSettings::from_args(args),
             rows: BTreeMap::new(),
@@ -211,11 +215,11 @@ impl RunSummary {
         sha256: Option<String>,
     ) {
         let dialect = source.dialect();
+        self.input.rows = rows;
         self.input.sha256 = sha256;
         self.input.encoding = Some(dialect.encoding.to_string());
         self.input.delimiter = Some(char::from(dialect.delimiter).to_string());
         self.input.header = Some(dialect.has_headers);
-        self.input.rows = rows;
         let column = |column: &Column| ColumnInfo {
             position: column.index + 1,
             name: column.name.as_deref().map(sanitize),
@@ -228,13 +232,13 @@ impl RunSummary {
     }
 
     pub(crate) fn record_totals(&mut self, totals: &Totals) {
+        if totals.input_complete {
+            self.input.rows = Some(totals.rows_in);
+        }
         self.rows = Status::ALL.map(|status| (status.name(), totals.rows(status))).into();
         self.rows.extend([("in", totals.rows_in), ("out", totals.rows_out)]);
         self.numbers = NumberCounts {
             asked: totals.numbers_asked,
-        if totals.input_complete {
-            self.input.rows = Some(totals.rows_in);
-        }
             rows_shared: totals.rows_shared,
             rows_known: totals.rows_known,
             rows_kept: totals.rows_kept,
@@ -275,6 +279,10 @@ impl RunSummary {
     /// The output is complete under its name.
     pub(crate) fn mark_written(&mut self) {
         self.written = true;
+    }
+
+    pub(crate) fn record_kept_file(&mut self, path: &Path) {
+        self.kept_as = Some(sanitize(&path.display().to_string()));
     }
 
     pub(crate) fn record_end(&mut self, result: &Result<Exit, Failure>) {

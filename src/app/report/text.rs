@@ -20,6 +20,7 @@ use crate::table::detect::columns::Column;
 use crate::table::detect::encoding::EncodingReason;
 use crate::table::detect::preamble;
 use crate::table::source::Source;
+use crate::table::write::output::Target;
 
 #[must_use]
 pub(crate) fn input_name(input: &Path) -> String {
@@ -148,6 +149,17 @@ pub(crate) fn describe_run(
     text
 }
 
+/// Says where an edited file is kept that an output replaced.
+#[must_use]
+pub(crate) fn kept_file_message(output: &Target, kept_as: &Path) -> String {
+    tr!(
+        "the earlier {output} may have been edited, so it is kept as {kept_as}; to replace a file \
+         without a copy, name it with --output",
+        output,
+        kept_as = kept_as.display()
+    )
+}
+
 /// Rows without an id on file or without a definitive answer are not compared.
 #[must_use]
 pub(crate) fn describe_expected(row_stats: &RowStats, rows: u64) -> String {
@@ -158,6 +170,7 @@ pub(crate) fn describe_expected(row_stats: &RowStats, rows: u64) -> String {
          compared {rest}",
         alike,
         other,
+        rounded,
         missing,
         rest
     );
@@ -178,7 +191,6 @@ fn describe_calls(totals: &Totals) -> String {
         return String::new();
     }
     let causes = RetryCause::ALL.map(|cause| (totals.retries_for(cause), cause));
-        rounded,
     let causes: Vec<_> = causes
         .into_iter()
         .filter(|(count, _)| *count > 0)

@@ -16,6 +16,7 @@ use crate::engine::io::row_format::RowFormat;
 use crate::engine::io::unresolved::SharedUnresolved;
 use crate::engine::reorder::{Answer, Chunk};
 use crate::table::raw::batch::Batch;
+use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::sink::{Sink, SinkError};
 
 /// The outputs of a run, and what is counted of the rows written to them.
@@ -30,16 +31,21 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Completes both outputs; `tail` is written after the last row. Returns how many characters
-    /// the output's encoding could not represent.
+    /// Completes both outputs; `tail` is written after the last row. The rule is about the file
+    /// that the main output replaces. Returns how many characters the output's encoding could not
+    /// represent.
     ///
     /// # Errors
     /// [`SinkError`] if a file cannot be written or renamed.
-    pub(crate) fn finish(self, tail: &[u8]) -> Result<u64, SinkError> {
-        let unencodable = self.all.finish(tail)?;
+    pub(crate) fn finish(
+        self,
+        tail: &[u8],
+        rule: &ReplaceRule,
+    ) -> Result<(u64, Replaced), SinkError> {
+        let finished = self.all.finish_with(tail, rule)?;
         // After the main output, because a loss of this file matters less.
         self.failed.map(|failed| failed.finish(&[])).transpose()?;
-        Ok(unencodable)
+        Ok(finished)
     }
 
     /// How many bytes of the input's rows the main output has, or has replaced on purpose.

@@ -15,7 +15,7 @@ use tr::tr;
 use crate::store::disk::lock::{Lock, LockError, with_suffix};
 use crate::store::disk::read_only;
 use crate::store::disk::record::AnswerKey;
-use crate::table::write::atomic_file::{parent_dir, sync_directory};
+use crate::table::write::directory::{parent_dir, sync_directory};
 
 /// The version of the tables' content; the file format has its own version.
 pub(crate) const VERSION: u64 = 1;

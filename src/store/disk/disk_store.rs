@@ -2,12 +2,14 @@
 //! keeps only the latter in memory.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::number::mobile::Mobile;
 use crate::domain::outcome::Outcome;
 use crate::store::disk::database::{State, StateError};
+use crate::store::disk::output_records;
 use crate::store::disk::prefetch::{
     CloseGuard, CommittedAnswers, Prefetched, Prefetcher, StoredAnswer,
 };
@@ -15,6 +17,7 @@ use crate::store::disk::record::AnswerRecord;
 use crate::store::disk::sessions::{Session, finish_session};
 use crate::store::disk::writer::{AnswerWriter, QUEUE_CAPACITY, WriteError};
 use crate::store::freshness::{Freshness, MaxAges};
+use crate::table::digest::FileDigest;
 
 /// Prefetched answers older than this are looked up again, since they may exceed their maximum age.
 const MAX_PREFETCH_AGE_SECS: u64 = 60;
@@ -206,6 +209,17 @@ impl DiskStore {
 }
 
 impl Flushed {
+    /// The digest of what a run last wrote to this file.
+    pub(crate) fn recorded_output(&self, path: &Path) -> Result<Option<FileDigest>, StateError> {
+        output_records::find(&self.state, path)
+    }
+
+    /// Records what this run wrote to a file.
+    pub(crate) fn record_output(&self, path: &Path, digest: &FileDigest) -> Result<(), WriteError> {
+        output_records::record(&self.state, path, digest)
+            .map_err(|error| WriteError(error.to_string()))
+    }
+
     /// Finishes the run, whose output is complete. After an error the run is still unfinished, and
     /// its answers would be used again.
     pub fn finish(self) -> Result<(), WriteError> {
@@ -215,7 +229,6 @@ impl Flushed {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::time::{Duration, Instant};
 

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 use tr::tr;
 
+use crate::table::digest::FileDigest;
+use crate::table::write::directory::{parent_dir, sync_directory};
+use crate::table::write::edited_file::{KeptFile, ReplaceRule, Replaced};
+
 /// A temporary file beside its target, removed on drop.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
@@ -66,14 +70,29 @@ impl AtomicFile {
     ///
     /// # Errors
     /// The I/O error. The target is unchanged then, unless only syncing the directory failed.
-    pub(crate) fn persist(self) -> io::Result<()> {
+    pub(crate) fn persist(self, rule: &ReplaceRule) -> io::Result<Replaced> {
         let Self { temp_file: temporary, path } = self;
         if let Ok(existing) = fs::metadata(&path) {
             copy_ownership(temporary.as_file(), &existing)?;
         }
         temporary.as_file().sync_all()?;
-        temporary.persist(&path).map_err(|failed| strip_temp_name(failed.error))?;
-        sync_directory(parent_dir(&path))
+        let digest = match rule {
+            ReplaceRule::Replace => None,
+            _ => Some(FileDigest::from_path(temporary.path())?),
+        };
+        let kept = match rule {
+            ReplaceRule::KeepEdited(recorded) => {
+                let known: Vec<_> = digest.iter().chain(recorded).collect();
+                KeptFile::keep_edited(&path, &known)?
+            }
+            _ => None,
+        };
+        if let Err(failed) = temporary.persist(&path) {
+            kept.map_or(Ok(()), KeptFile::undo)?;
+            return Err(strip_temp_name(failed.error));
+        }
+        sync_directory(parent_dir(&path))?;
+        Ok(Replaced { digest, kept_as: kept.map(KeptFile::into_path) })
     }
 }
 
@@ -84,15 +103,6 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.temp_file.flush().map_err(strip_temp_name)
-    }
-}
-
-/// The directory of a file.
-#[must_use]
-pub(crate) fn parent_dir(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
     }
 }
 
@@ -199,24 +209,6 @@ fn strip_temp_name(error: io::Error) -> io::Error {
     number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// Syncs a directory, so that a rename survives a power failure. Ignored if the file system does
-/// not support it.
-#[cfg(unix)]
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
-    match File::open(directory).and_then(|directory| directory.sync_all()) {
-        Err(error) if !matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
-            Err(error)
-        }
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-pub fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -254,8 +246,8 @@ mod tests {
         // A second run leaves the first one's alone.
         let second = AtomicFile::create(place.path().join("a.csv"), 0).unwrap();
         assert!(running.temp_file.path().exists());
-        running.persist().unwrap();
-        second.persist().unwrap();
+        running.persist(&ReplaceRule::Replace).unwrap();
+        second.persist(&ReplaceRule::Replace).unwrap();
         assert_eq!(file_names(place.path()).len(), others.len() + 1);
     }
 
@@ -279,7 +271,7 @@ mod tests {
         let _ = chown(&path, Some(12_345), Some(23_456));
         let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid())).unwrap();
         let before = owner(&path);
-        AtomicFile::create(path.clone(), 0).unwrap().persist().unwrap();
+        AtomicFile::create(path.clone(), 0).unwrap().persist(&ReplaceRule::Replace).unwrap();
         assert_eq!((owner(&path), fs::read(&path).unwrap().len()), (before, 0));
     }
 
@@ -292,7 +284,7 @@ mod tests {
         fs::create_dir(&inner).unwrap();
         let draft = AtomicFile::create(path, 0).unwrap();
         fs::remove_dir_all(&inner).unwrap();
-        for error in [missing, draft.persist().unwrap_err()] {
+        for error in [missing, draft.persist(&ReplaceRule::Replace).unwrap_err()] {
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
             assert!(!error.to_string().contains("dingmap-tmp"), "{error}");
         }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tr::tr;
 
-use crate::table::write::atomic_file::{AtomicFile, parent_dir};
+use crate::table::write::atomic_file::AtomicFile;
+use crate::table::write::directory::parent_dir;
+use crate::table::write::edited_file::{ReplaceRule, Replaced};
 
 /// The target of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,11 +91,16 @@ impl Output {
     ///
     /// # Errors
     /// The I/O error. The target is unchanged then, unless only syncing the directory failed.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.finish_with(&ReplaceRule::Replace).map(|_| ())
+    }
+
+    /// The same; the rule is about the file that a file replaces.
+    pub(crate) fn finish_with(mut self, rule: &ReplaceRule) -> io::Result<Replaced> {
         self.flush()?;
         match self {
-            Self::Stdout(_) | Self::Device(_) => Ok(()),
-            Self::File(draft) => draft.persist(),
+            Self::Stdout(_) | Self::Device(_) => Ok(Replaced::default()),
+            Self::File(draft) => draft.persist(rule),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::table::header::Header;
 use crate::table::raw::batch::Batch;
 use crate::table::raw::encoding::Encoding;
 use crate::table::write::cell_edit::{self, Splitter};
+use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::output::{Output, Target};
 
 /// The number of bytes that are buffered before a write.
@@ -291,12 +292,22 @@ impl Sink {
     ///
     /// # Errors
     /// [`SinkError`]. An existing file is untouched then.
-    pub fn finish(mut self, tail: &[u8]) -> Result<u64, SinkError> {
+    pub fn finish(self, tail: &[u8]) -> Result<u64, SinkError> {
+        self.finish_with(tail, &ReplaceRule::Replace).map(|(unmappable, _)| unmappable)
+    }
+
+    /// The same; the rule is about the file that a file replaces.
+    pub(crate) fn finish_with(
+        mut self,
+        tail: &[u8],
+        rule: &ReplaceRule,
+    ) -> Result<(u64, Replaced), SinkError> {
         self.copy_raw(tail);
         self.flush_buffer()?;
         let Self { output, target, unmappable, flag, .. } = self;
-        output.finish().map_err(|cause| SinkError::Finish { target, cause, flag })?;
-        Ok(unmappable)
+        let replaced = output.finish_with(rule);
+        let replaced = replaced.map_err(|cause| SinkError::Finish { target, cause, flag })?;
+        Ok((unmappable, replaced))
     }
 
     /// How many bytes of the input's rows were written, or replaced on purpose: blank lines,

@@ -37,7 +37,7 @@ use crate::engine::limits::RunLimits;
 use crate::engine::run::RunIo;
 use crate::quota::join::Joined;
 use crate::store::answers::Answers;
-use crate::store::scope::sha256;
+use crate::table::digest::sha256;
 use crate::table::prescan::Prescan;
 use crate::table::source::Source;
 

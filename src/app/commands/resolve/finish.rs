@@ -1,6 +1,7 @@
 //! The end of `dingmap resolve`: completes the output and the session, prints the final message,
 //! and determines the exit status.
 
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use tr::tr;
 
 use crate::app::cli::args::{FailOn, ResolveArgs};
 use crate::app::cli::input_args::MainlandChoice;
+use crate::app::cli::options;
 use crate::app::cli::paths::{self, OutputTargets};
 use crate::app::commands::open_input;
 use crate::app::commands::resolve::in_place::Original;
-use crate::app::commands::resolve::open_state;
+use crate::app::commands::resolve::open_state::{self, FlushedAnswers};
 use crate::app::commands::resolve::outputs::{WriterError, sink_failure};
 use crate::app::commands::resolve::retry_failed::{self, ResolvedScan};
 use crate::app::commands::resolve::run_loop::{DriveEnd, Driven};
@@ -29,6 +31,7 @@ use crate::domain::totals::Totals;
 use crate::engine::end::RunEnd;
 use crate::engine::io::writer::Outputs;
 use crate::store::answers::Answers;
+use crate::table::write::edited_file::{ReplaceRule, Replaced};
 use crate::table::write::output::Target;
 
 /// What the end of a run needs to know of its start.
@@ -105,13 +108,19 @@ pub(crate) async fn finish(
     let row_stats = outputs.row_stats.clone();
     let is_written = setup.should_replace_output(&end, &totals);
     let mut unencodable = 0;
+    let mut replaced = Replaced::default();
     if is_written {
-        unencodable = write_output(setup, &totals, outputs, tail, add_hint)?;
+        let rule = setup.replace_rule(&flushed);
+        (unencodable, replaced) = write_output(setup, &totals, outputs, tail, &rule, add_hint)?;
         summary.mark_written();
     }
     let is_finished = matches!(end, RunEnd::Finished);
-    let session_failure = flushed.finish_session(is_finished).err();
+    let written = setup.output_file().zip(replaced.digest.as_ref());
+    let session_failure = flushed.finish_session(is_finished, written).err();
     setup.report(&totals, &row_stats, started_at.elapsed(), is_finished, is_written, summary);
+    if let Some(kept_as) = &replaced.kept_as {
+        setup.report_kept_file(kept_as, summary);
+    }
     setup.report_losses(&totals, is_written, unencodable, summary);
     if let Some(failure) = session_failure.filter(|_| is_finished) {
         return Err(failure);
@@ -140,14 +149,15 @@ fn killed_failure(signal: Option<Signal>, state_kind: StateKind) -> Failure {
 }
 
 /// Completes the outputs under their names. Returns how many characters the output's encoding could
-/// not represent.
+/// not represent, and what became of the file that the output replaced.
 fn write_output(
     setup: &RunSetup<'_>,
     totals: &Totals,
     outputs: Outputs,
     tail: JoinHandle<Vec<u8>>,
+    rule: &ReplaceRule,
     add_hint: impl Fn(Failure) -> Failure,
-) -> Result<u64, Failure> {
+) -> Result<(u64, Replaced), Failure> {
     let mut totals = totals.clone();
     totals.bytes_out = outputs.row_bytes();
     totals.check().map_err(|error| Failure::from_error(Exit::Error, error))?;
@@ -162,7 +172,7 @@ fn write_output(
     } else {
         Vec::new()
     };
-    outputs.finish(&tail).map_err(|error| add_hint(sink_failure(error)))
+    outputs.finish(&tail, rule).map_err(|error| add_hint(sink_failure(error)))
 }
 
 /// The exit status of a run that wrote its output.
@@ -179,6 +189,33 @@ impl RunSetup<'_> {
         let may_have_pending =
             self.args.partial || self.args.retry_failed || self.original.is_none();
         end.should_write_output(self.args.partial) && (!has_pending || may_have_pending)
+    }
+
+    /// The file that the output is written to.
+    fn output_file(&self) -> Option<&Path> {
+        match &self.targets.output {
+            Target::Stdout => None,
+            Target::File(path) => Some(path),
+        }
+    }
+
+    /// The output next to the input was not asked for by name: it replaces only what a run wrote.
+    /// Every output with such a name is recorded, however it was named.
+    fn replace_rule(&self, answers: &FlushedAnswers) -> ReplaceRule {
+        match self.output_file() {
+            Some(path) if self.args.output.is_none() && !self.args.retry_failed => {
+                ReplaceRule::KeepEdited(answers.recorded_output(path))
+            }
+            Some(path) if options::is_default_output_name(path) => ReplaceRule::ReplaceAndDigest,
+            _ => ReplaceRule::Replace,
+        }
+    }
+
+    fn report_kept_file(&self, kept_as: &Path, summary: &mut RunSummary) {
+        let message = text::kept_file_message(&self.targets.output, kept_as);
+        self.terminal.print_error(&message);
+        summary.details.warnings.push(message);
+        summary.record_kept_file(kept_as);
     }
 
     /// Prints the final message, and records the hints and the comparison.

@@ -28,6 +28,7 @@ use crate::store::disk::sessions::{self, EarlierRun, SessionRequest};
 use crate::store::disk::writer::WriteError;
 use crate::store::freshness::MaxAges;
 use crate::store::scope::{Fingerprint, Scope};
+use crate::table::digest::FileDigest;
 use crate::table::source::Source;
 
 /// What opening the state needs; owned, because a thread of its own opens it.
@@ -214,7 +215,6 @@ fn finish_fingerprint(
     Ok(fingerprint.with_content(file).map_err(unreadable)?.to_string())
 }
 
-/// Opens the state and prints what was found in it; without `options`, answers are kept in memory.
 /// Why a run has no state.
 pub(crate) struct OpenFailure {
     pub failure: Failure,
@@ -222,6 +222,7 @@ pub(crate) struct OpenFailure {
     pub is_refused: bool,
 }
 
+/// Opens the state and prints what was found in it; without `options`, answers are kept in memory.
 ///
 /// # Errors
 /// Error (1) if the state cannot be used, with what to do; interrupted, by a signal.
@@ -314,15 +315,27 @@ impl FlushedAnswers {
         if let Self::Failed(error) = self { Some(error) } else { None }
     }
 
-    /// Closes the session of a finished run, once its output is complete, so that the next run asks
-    /// again.
+    /// The digest of what a run last wrote to the file; `None` too if that cannot be read.
+    pub(crate) fn recorded_output(&self, path: &Path) -> Option<FileDigest> {
+        let Self::OnDisk(session) = self else { return None };
+        session.recorded_output(path).ok().flatten()
+    }
+
+    /// Records what was written to the output, and closes the session of a finished run, so that
+    /// the next run asks again.
     ///
     /// # Errors
     /// Error (1) if the state could not be written.
-    pub(crate) fn finish_session(self, is_finished: bool) -> Result<(), Failure> {
+    pub(crate) fn finish_session(
+        self,
+        is_finished: bool,
+        written: Option<(&Path, &FileDigest)>,
+    ) -> Result<(), Failure> {
         let result = match self {
-            Self::OnDisk(session) if is_finished => session.finish(),
-            Self::OnDisk(_) | Self::NotKept => Ok(()),
+            Self::OnDisk(session) => written
+                .map_or(Ok(()), |(path, digest)| session.record_output(path, digest))
+                .and_then(|()| if is_finished { session.finish() } else { Ok(()) }),
+            Self::NotKept => Ok(()),
             Self::Failed(error) => Err(error),
         };
         result.map_err(|error| {
