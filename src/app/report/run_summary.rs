@@ -348,8 +348,8 @@ impl RunSummary {
         let by_status = samples_by_label("status", &statuses);
         metrics.family("rows", "Rows of the output by status.", &by_status);
         if let Some(rows) = self.input.rows {
-            let help = "Rows of the input, also if the run ended early.";
-            metrics.family("rows_read", help, &[Sample::single(to_f64(rows))]);
+            let rows = Sample::single(to_f64(rows));
+            metrics.family("rows_read", "Rows of the input, also if the run ended early.", &[rows]);
         }
         metrics.family(
             "numbers_asked",

@@ -52,6 +52,7 @@ const NOT_USER_FACING: &[&str] = &[
     "dingmap scopes",
     "dingmap answers",
     "dingmap runs",
+    "dingmap outputs",
 ];
 
 /// How many words there are in a text, without those in its placeholders, names of flags and the
