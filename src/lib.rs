@@ -61,6 +61,7 @@ pub mod testing {
     }
     pub mod table {
         pub use crate::table::detect::columns::ColumnChoice;
+        pub use crate::table::detect::file_type::FileType;
         pub use crate::table::detect::layout::SourceOptions;
         pub use crate::table::detect::preamble::Preamble;
         pub use crate::table::prescan::prescan;

@@ -6,6 +6,7 @@ pub(crate) mod columns;
 pub(crate) mod dialect;
 pub(crate) mod encoding;
 pub(crate) mod extra_columns;
+pub(crate) mod file_type;
 pub(crate) mod header_words;
 pub(crate) mod layout;
 pub(crate) mod preamble;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tr::tr;
 
 use crate::table::detect::column_error::ColumnError;
+use crate::table::detect::file_type::FileType;
 use crate::table::detect::preamble::title_hint;
 use crate::table::raw::encoding::EncodingError;
 use crate::table::raw::framer::FrameError;
@@ -29,6 +30,9 @@ pub enum SourceError {
         line: u64,
         cause: io::Error,
     },
+    /// The input is a file of a type that is not read.
+    #[error("{}", .0.refusal())]
+    UnsupportedType(FileType),
     /// The input has neither a header nor a row.
     #[error("{}", empty_message(*skipped))]
     Empty {

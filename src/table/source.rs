@@ -7,6 +7,7 @@ use crate::table::detect::columns::Column;
 use crate::table::detect::dialect::{Dialect, SAMPLE_BYTES};
 use crate::table::detect::encoding::detect_encoding;
 use crate::table::detect::extra_columns::find_appended_column;
+use crate::table::detect::file_type::{self, Recognized};
 use crate::table::detect::layout::{Layout, SourceOptions};
 pub use crate::table::error::SourceError;
 use crate::table::header::Header;
@@ -71,6 +72,11 @@ impl Source {
             let is_overlong = bytes.len() > 2 * MAX_ROW_BYTES;
             if complete || ((has_new_line || is_overlong) && has_grown) {
                 (attempts, sniffed_len, has_new_line) = (attempts + 1, bytes.len(), false);
+                match file_type::recognize(bytes, complete) {
+                    Recognized::Other => {}
+                    Recognized::Type(found) => return Err(SourceError::UnsupportedType(found)),
+                    Recognized::NeedsMore => continue,
+                }
                 let Some(encoding) = detect_encoding(bytes, complete, options.encoding)? else {
                     continue;
                 };

@@ -8,6 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tr::tr;
 
+use crate::table::unpack::compound_file;
 use crate::table::unpack::workbook::{self, WorkbookError};
 
 /// The length of the longest signature in bytes.
@@ -95,7 +96,7 @@ pub(crate) fn open(
                 delimiter: Some(delimiter),
             })
         }
-        ContainerKind::CompoundFile => Err(workbook::classify_compound_file(file).into()),
+        ContainerKind::CompoundFile => Err(compound_file::classify(file).into()),
         kind => unpack(kind, Box::new(file), options),
     }
 }
@@ -108,7 +109,9 @@ pub(crate) fn open_stream(
     let start = read_signature(&mut reader).map_err(ContainerError::Read)?;
     match ContainerKind::from_signature(&start) {
         ContainerKind::Zip => Err(ContainerError::WorkbookFromPipe),
-        ContainerKind::CompoundFile => Err(WorkbookError::LegacyWorkbook.into()),
+        ContainerKind::CompoundFile => {
+            Err(compound_file::classify(Cursor::new(start).chain(reader)).into())
+        }
         kind => {
             let whole: Chain<_, _> = Cursor::new(start).chain(reader);
             unpack(kind, Box::new(whole), options)
@@ -204,6 +207,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::table::detect::file_type::FileType;
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -318,7 +322,7 @@ mod tests {
         assert!(matches!(refused(b"PK\x03\x04rest", None), ContainerError::WorkbookFromPipe));
         assert!(matches!(
             refused(b"\xD0\xCF\x11\xE0rest", None),
-            ContainerError::Workbook(WorkbookError::LegacyWorkbook)
+            ContainerError::Workbook(WorkbookError::UnsupportedType(FileType::LegacyWorkbook))
         ));
         assert!(matches!(refused(b"a,b", Some("1")), ContainerError::SheetWithoutWorkbook));
         assert!(matches!(

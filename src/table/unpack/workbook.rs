@@ -10,6 +10,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::table::detect::columns::is_same_name;
+use crate::table::detect::file_type::FileType;
 use crate::table::unpack::workbook_cell;
 
 /// The maximum size of a decompressed workbook in bytes. Its strings are in memory, each of them
@@ -27,30 +28,15 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Why a workbook cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkbookError {
-    /// A zip archive that is not a workbook.
-    #[error("{}", tr!(
-        "this is a zip archive and no Excel workbook (.xlsx): unpack it first, or give the \
-         workbook itself"
-    ))]
-    NotAWorkbook,
-    /// A workbook in another zip-based format.
-    #[error("{}", tr!(
-        "this is {kind}, which is not read: save it as \"Excel workbook (.xlsx)\" and run again",
-        kind = .0
-    ))]
-    UnsupportedFormat(String),
+    /// A file of another type in a container that workbooks use too.
+    #[error("{}", .0.refusal())]
+    UnsupportedType(FileType),
     /// An encrypted workbook.
     #[error("{}", tr!(
         "the workbook is protected by a password: open it, save a copy without one, and run again \
          with the copy"
     ))]
     PasswordProtected,
-    /// A workbook of Excel 97 to 2003, or another file in that container format.
-    #[error("{}", tr!(
-        "this is an old Excel workbook (.xls), which is not read: save it as \"Excel workbook \
-         (.xlsx)\" and run again"
-    ))]
-    LegacyWorkbook,
     /// The archive or a part of it is invalid.
     #[error("{}", tr!(
         "the workbook is damaged or cut off ({what}): get it anew, or open it in Excel, save it, \
@@ -251,13 +237,8 @@ fn check_archive(file: &File, most: u64) -> Result<(), WorkbookError> {
     let mut zip = ZipArchive::new(BufReader::new(file))?;
     let names: Vec<String> =
         zip.file_names().map(|name| Ok(name?.to_lowercase())).collect::<Result<_, ZipError>>()?;
-    let has = |ending: &str| names.iter().any(|name| name.ends_with(ending));
-    if has("workbook.bin") {
-        return Err(WorkbookError::UnsupportedFormat(tr!("a binary Excel workbook (.xlsb)")));
-    } else if has("content.xml") && has("mimetype") {
-        return Err(WorkbookError::UnsupportedFormat(tr!("an OpenDocument file (.ods)")));
-    } else if !has("_rels/.rels") || !names.iter().any(|name| is_workbook_part(name)) {
-        return Err(WorkbookError::NotAWorkbook);
+    if let Some(other) = other_type(&names) {
+        return Err(WorkbookError::UnsupportedType(other));
     }
     let mut left = most;
     for at in 0..zip.len() {
@@ -274,12 +255,21 @@ fn is_workbook_part(part: &str) -> bool {
     part.contains("workbook") && part.rsplit('.').next() == Some("xml")
 }
 
-/// Whether a compound file is a workbook with a password or an `.xls` workbook.
-#[must_use]
-pub(crate) fn classify_compound_file(file: File) -> WorkbookError {
-    match Workbook::new(BufReader::new(file)) {
-        Err(XlsxError::Password) => WorkbookError::PasswordProtected,
-        _ => WorkbookError::LegacyWorkbook,
+/// The type of an archive with parts of these names in lower case, if it is not a workbook.
+fn other_type(parts: &[String]) -> Option<FileType> {
+    let has = |ending: &str| parts.iter().any(|part| part.ends_with(ending));
+    if has("workbook.bin") {
+        Some(FileType::BinaryWorkbook)
+    } else if has("content.xml") && has("mimetype") {
+        Some(FileType::OpenDocument)
+    } else if has("word/document.xml") || has("ppt/presentation.xml") {
+        Some(FileType::Document)
+    } else if has("index/document.iwa") {
+        Some(FileType::Numbers)
+    } else if !has("_rels/.rels") || !parts.iter().any(|part| is_workbook_part(part)) {
+        Some(FileType::Archive("zip"))
+    } else {
+        None
     }
 }
 

@@ -4,9 +4,12 @@ use std::fs::File;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use crate::support::expected_rows::ANSWER_COLUMNS;
 use crate::support::observed_run::{assert_exit, assert_redacted, observe_run, people_csv};
-use crate::support::sandbox::{Sandbox, run, unlimited_script};
+use crate::support::sandbox::{Sandbox, dingmap, run, unlimited_script};
 use crate::support::workdir::Workdir;
 
 #[test]
@@ -158,6 +161,68 @@ fn binary_files_are_reported_by_their_format() {
         let seen = observe_run(unlimited_script(), bytes, |_| ());
         seen.assert_refused(3, &words);
         seen.assert_no_calls();
+    }
+}
+
+/// Files that people and programs give in place of a table: their content, and what a run says of
+/// them.
+const NO_TABLES: [(&[u8], [&str; 2]); 8] = [
+    (
+        b"<html xmlns:x=\"urn:schemas-microsoft-com:office:excel\">\n<body><table>\n<tr><th>\xE6\
+          \x89\x8B\xE6\x9C\xBA\xE5\x8F\xB7</th></tr>\n<tr><td>13800000020</td></tr>\n\
+          </table></body></html>\n",
+        ["web page", "Excel workbook (.xlsx)"],
+    ),
+    (b"\r\n\r\n<!-- \xB5\xC7\xC2\xBC -->\r\n<!DOCTYPE HTML>\r\n", ["web page", "login"]),
+    (
+        b"<?xml version=\"1.0\"?>\n<?mso-application progid=\"Excel.Sheet\"?>\n<Workbook>\n",
+        ["XML Spreadsheet 2003", "Excel workbook (.xlsx)"],
+    ),
+    (b"{\"errcode\":40014,\"errmsg\":\"expired\"}", ["JSON", "as CSV"]),
+    (b"%PDF-1.7\n1 0 obj\n", ["PDF", "as CSV"]),
+    (b"{\\rtf1\\ansi\n13800138000\n}", ["RTF", "as CSV"]),
+    (b"SQLite format 3\0\x10\0\x01\x01\0\x40\n", ["a database (SQLite)", "as CSV"]),
+    (b"7z\xBC\xAF\x27\x1C\0\x04\n", ["an archive (7z)", "unpack"]),
+];
+
+#[test]
+fn a_file_that_is_no_table_is_refused_under_any_name_and_from_a_pipe() {
+    for (bytes, words) in NO_TABLES {
+        for name in ["in.csv", "in.xls", "in.xlsx", "in.csv.gz"] {
+            let (workdir, api) = (Workdir::new(), Sandbox::new(unlimited_script()));
+            let content = if name.ends_with(".gz") {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            } else {
+                bytes.to_vec()
+            };
+            let input = workdir.write_file(name, &content);
+            let output = workdir.write_file("out.csv", "of last night\n");
+            let ended = run(&mut api.resolve(&input, &output));
+            assert_exit(&ended, 3, &[name, "which is not read", words[0], words[1]]);
+            assert_eq!(std::fs::read_to_string(&output).unwrap(), "of last night\n");
+            let ended = run(dingmap().args(["plan", "--no-state"]).arg(&input));
+            assert_exit(&ended, 3, &words);
+            let mut command = api.resolve("-".as_ref(), "-".as_ref());
+            let ended = run(command.stdin(File::open(&input).unwrap()));
+            assert_exit(&ended, 3, &["standard input", words[0], words[1]]);
+            assert_eq!(ended.stdout, "");
+            assert!(api.call_log().token_calls().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_table_whose_header_has_brackets_is_read() {
+    for text in [
+        "<name>,<mobile>\na,13800138000\n",
+        "{name},mobile\na,13800138000\n",
+        "[name],mobile\na,13800138000\n",
+        "ID;Phone\n1;13800138000\n",
+    ] {
+        let seen = observe_run(unlimited_script(), text, |_| ());
+        seen.assert_stderr(0, &["found                1"]);
     }
 }
 
